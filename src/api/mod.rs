@@ -1,0 +1,1 @@
+//! The Cloudflare client over a transport: endpoints, envelope, errors.

@@ -1,0 +1,1 @@
+//! Carries a plan out, in its order, and emits events.

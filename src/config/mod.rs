@@ -1,0 +1,1 @@
+//! YAML text to desired state and back: parse, validate, diagnostics, write.

@@ -1,0 +1,204 @@
+//! One account: what its file declares for it, and what it holds live.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::address::Name;
+use super::behavior::{Behavior, BehaviorKey, DesiredBehavior};
+use super::integration::{DesiredIntegration, Integration, ReferenceId, TenantUrl};
+use super::location::Location;
+use super::open_word::words;
+
+/// The id of a Cloudflare account: 32 lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// The id as the API spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first eight and the last four digits, for headings.
+    pub fn abbreviated(&self) -> String {
+        format!("{}…{}", &self.0[..8], &self.0[28..])
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = InvalidAccountId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAccountId> {
+        if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(AccountId(text.to_ascii_lowercase()))
+        } else {
+            Err(InvalidAccountId)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that is no account id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an account id is 32 hexadecimal digits")]
+pub struct InvalidAccountId;
+
+/// What the files declare for one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredAccount {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its label in output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The file that declares it, as the user named it.
+    pub source: Arc<str>,
+    /// The name of the variable that holds its token, where the file names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_token_env: Option<String>,
+    /// The listed behaviors.
+    pub behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
+    /// The listed integrations.
+    pub integrations: BTreeMap<Name, DesiredIntegration>,
+    /// What to do with what is not listed.
+    pub unlisted: Unlisted,
+    /// What a plan may not do.
+    pub guards: Guards,
+}
+
+impl DesiredAccount {
+    /// How the account is called in output: its name, else its id.
+    pub fn label(&self) -> &str {
+        self.name
+            .as_ref()
+            .map_or_else(|| self.account_id.as_str(), Name::as_str)
+    }
+}
+
+/// What to do with live things that no file lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlisted {
+    /// With behaviors.
+    pub behaviors: UnlistedBehaviors,
+    /// With integrations.
+    pub integrations: UnlistedIntegrations,
+}
+
+words! {
+    /// What to do with a behavior that no file lists.
+    #[derive(Default)]
+    UnlistedBehaviors {
+        /// Leave it alone.
+        #[default]
+        Keep = "keep",
+        /// Leave it alone, and say so; drift.
+        Report = "report",
+        /// Disable it.
+        Disable = "disable",
+    }
+}
+
+words! {
+    /// What to do with an integration that no file lists.
+    #[derive(Default)]
+    UnlistedIntegrations {
+        /// Leave it alone.
+        Keep = "keep",
+        /// Leave it alone, and say so; drift.
+        #[default]
+        Report = "report",
+        /// Delete it.
+        Delete = "delete",
+    }
+}
+
+/// What a plan for this account may not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// The most integrations that a plan may delete; a replacement counts as one.
+    pub max_deletes: u32,
+    /// What to do about weakening changes.
+    pub weakening: WeakeningPolicy,
+    /// Integrations that must stay as they are.
+    pub protected: Vec<Protected>,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Guards {
+            max_deletes: 1,
+            weakening: WeakeningPolicy::Warn,
+            protected: Vec::new(),
+        }
+    }
+}
+
+words! {
+    /// What to do about a change that weakens protection.
+    #[derive(Default)]
+    WeakeningPolicy {
+        /// Say so.
+        #[default]
+        Warn = "warn",
+        /// Refuse the plan.
+        Deny = "deny",
+    }
+}
+
+/// One item of `guards.protected`: names live integrations by what they hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protected {
+    /// The text as declared.
+    pub text: String,
+    /// Where it is declared.
+    pub location: Location,
+}
+
+impl Protected {
+    /// Says whether an integration with these keys is meant.
+    pub fn covers(&self, tenant_url: &TenantUrl, reference_id: Option<&ReferenceId>) -> bool {
+        TenantUrl::from_live(self.text.as_str()) == *tenant_url
+            || reference_id.is_some_and(|reference| reference.as_str() == self.text)
+    }
+}
+
+/// What the API answered for one account: the only truth there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveAccount {
+    /// Every behavior that the account offers.
+    pub behaviors: BTreeMap<BehaviorKey, Behavior>,
+    /// Every integration, ordered by id.
+    pub integrations: Vec<Integration>,
+}
+
+impl LiveAccount {
+    /// Joins the two answers, and puts the integrations into an order that does not depend on the server's.
+    pub fn new(
+        behaviors: BTreeMap<BehaviorKey, Behavior>,
+        mut integrations: Vec<Integration>,
+    ) -> Self {
+        integrations.sort_by_key(|integration| integration.id);
+        LiveAccount {
+            behaviors,
+            integrations,
+        }
+    }
+}

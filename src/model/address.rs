@@ -1,0 +1,119 @@
+//! How things are named: `behavior.imp_travel`, `integration.corporate-okta`, `integration[<id>]`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::behavior::BehaviorKey;
+use super::integration::IntegrationId;
+
+/// A local name, `[A-Za-z0-9_-]+`: an account's label or an integration's name in the file. It is never sent to the API.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    /// The name as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Name {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let valid = !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if valid {
+            Ok(Name(text.to_owned()))
+        } else {
+            Err(InvalidName)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A name that is empty or holds a character outside `[A-Za-z0-9_-]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name is one or more of A-Z, a-z, 0-9, _ and -")]
+pub struct InvalidName;
+
+/// How one thing of an account is named in plans, reports and `--target`.
+///
+/// Ordered as plans list things: behaviors by key, listed integrations by name, unlisted ones by id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// `behavior.imp_travel`
+    Behavior(BehaviorKey),
+    /// `integration.corporate-okta`
+    Integration(Name),
+    /// `integration[4cfe8442-664b-4915-acd4-b39cd65c4314]`: live, but in no file.
+    UnlistedIntegration(IntegrationId),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Behavior(key) => write!(f, "behavior.{key}"),
+            Address::Integration(name) => write!(f, "integration.{name}"),
+            Address::UnlistedIntegration(id) => write!(f, "integration[{id}]"),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        if let Some(key) = text.strip_prefix("behavior.") {
+            return Ok(Address::Behavior(BehaviorKey::new(key)));
+        }
+        if let Some(name) = text.strip_prefix("integration.") {
+            return name
+                .parse()
+                .map(Address::Integration)
+                .map_err(|_| InvalidAddress);
+        }
+        text.strip_prefix("integration[")
+            .and_then(|rest| rest.strip_suffix(']'))
+            .and_then(|id| id.parse().ok())
+            .map(Address::UnlistedIntegration)
+            .ok_or(InvalidAddress)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that names nothing a plan could hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an address is behavior.KEY, integration.NAME or integration[ID]")]
+pub struct InvalidAddress;

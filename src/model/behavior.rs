@@ -1,0 +1,144 @@
+//! Risk behaviors: a fixed set that the vendor offers per account, which can be configured but neither created nor deleted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::account::AccountId;
+use super::location::Location;
+use super::open_word::{OpenWord, words};
+
+/// The short name of a behavior, such as `imp_travel`.
+///
+/// Any word: the vendor adds behaviors over time and does not publish their keys (`contract.md`, Behaviors).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BehaviorKey(String);
+
+impl BehaviorKey {
+    /// Takes the key as the API or a file spells it.
+    pub fn new(key: impl Into<String>) -> Self {
+        BehaviorKey(key.into())
+    }
+
+    /// The key as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BehaviorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+words! {
+    /// How much a behavior adds to a user's risk: the words a file may declare, in rising order.
+    RiskLevel {
+        /// `low`
+        Low = "low",
+        /// `medium`
+        Medium = "medium",
+        /// `high`
+        High = "high",
+    }
+}
+
+/// The part of a behavior that can be configured, as the API holds it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BehaviorSettings {
+    /// Whether the behavior is detected.
+    pub enabled: bool,
+    /// The level it gives; a word riskform does not know is carried along untouched.
+    pub risk_level: OpenWord<RiskLevel>,
+}
+
+/// One behavior as the account offers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behavior {
+    /// The vendor's title.
+    pub name: String,
+    /// The vendor's sentence about what triggers it.
+    pub description: String,
+    /// How it is configured.
+    #[serde(flatten)]
+    pub settings: BehaviorSettings,
+}
+
+/// The path, below the base URL, at which an account's behaviors are read and written.
+pub fn path(account: &AccountId) -> String {
+    format!("/accounts/{account}/zt_risk_scoring/behaviors")
+}
+
+/// The body that writes behaviors. Always the complete map: nobody knows what the API does with keys left out (`contract.md`, Behaviors).
+pub fn write_body(behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>) -> Value {
+    json!({ "behaviors": behaviors })
+}
+
+/// What a file declares about one behavior; a field left out stays as it is live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredBehavior {
+    /// Whether it should be detected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The level it should give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk_level: Option<RiskLevel>,
+    /// Where it is declared.
+    pub location: Location,
+}
+
+impl DesiredBehavior {
+    /// Lays the declared fields over the live ones.
+    pub fn over(&self, live: &BehaviorSettings) -> BehaviorSettings {
+        BehaviorSettings {
+            enabled: self.enabled.unwrap_or(live.enabled),
+            risk_level: self
+                .risk_level
+                .map_or_else(|| live.risk_level.clone(), OpenWord::Known),
+        }
+    }
+}
+
+words! {
+    /// Why a change of a behavior weakens protection.
+    BehaviorWeakening {
+        /// It is no longer detected.
+        Disabled = "disabled",
+        /// It gives a lower level.
+        Lowered = "lowered",
+        /// Its level moved to or from a word whose rank nobody knows.
+        UnknownLevel = "level unknown",
+    }
+}
+
+/// Says why going from `before` to `after` weakens protection, or `None` when it does not.
+pub fn weakening(before: &BehaviorSettings, after: &BehaviorSettings) -> Option<BehaviorWeakening> {
+    // A behavior that is off protects nobody, so nothing that happens to it weakens anything.
+    if !before.enabled {
+        return None;
+    }
+    if !after.enabled {
+        return Some(BehaviorWeakening::Disabled);
+    }
+    match (before.risk_level.known(), after.risk_level.known()) {
+        (Some(before), Some(after)) => (after < before).then_some(BehaviorWeakening::Lowered),
+        (None, _) | (_, None) => {
+            (before.risk_level != after.risk_level).then_some(BehaviorWeakening::UnknownLevel)
+        }
+    }
+}
+
+/// Says whether an enabled behavior's level rises: no weakening, but Access policies match a level exactly, so one that
+/// matched the lower level stops matching (`contract.md`, Behaviors).
+pub fn raises(before: &BehaviorSettings, after: &BehaviorSettings) -> bool {
+    before.enabled
+        && after.enabled
+        && match (before.risk_level.known(), after.risk_level.known()) {
+            (Some(before), Some(after)) => after > before,
+            (None, _) | (_, None) => false,
+        }
+}

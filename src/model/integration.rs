@@ -1,0 +1,496 @@
+//! Integrations: where the account sends users' risk scores. One known kind, Okta.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use super::account::AccountId;
+use super::address::Name;
+use super::location::Location;
+use super::open_word::{OpenWord, words};
+
+/// The id that the API gave an integration; a UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IntegrationId(Uuid);
+
+impl From<Uuid> for IntegrationId {
+    fn from(id: Uuid) -> Self {
+        IntegrationId(id)
+    }
+}
+
+impl fmt::Display for IntegrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for IntegrationId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(IntegrationId)
+    }
+}
+
+/// The reference that the account's owner gave an integration: a string that is not empty.
+///
+/// Should be the id of the Access identity provider for the Okta tenant, but the API takes any string (`contract.md`, Integrations).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ReferenceId(String);
+
+impl ReferenceId {
+    /// Takes a reference as it is written; `None` for the empty string, which is how the API may show an unset one.
+    pub fn new(text: impl Into<String>) -> Option<Self> {
+        let text = text.into();
+        (!text.is_empty()).then_some(ReferenceId(text))
+    }
+
+    /// The reference as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReferenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReferenceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ReferenceId::new(String::deserialize(deserializer)?)
+            .ok_or_else(|| serde::de::Error::custom("a reference_id is never empty"))
+    }
+}
+
+/// Reads a `reference_id` as the API may show it: `""`, `null` and absent are the same unset reference (`contract.md`, Integrations).
+fn reference_or_unset<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ReferenceId>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.and_then(ReferenceId::new))
+}
+
+/// The base URL of an Okta tenant: shown as written, compared normalised.
+///
+/// Normalised means: the host in lower case (IDNA), no default port, no trailing slash. The API may store either form
+/// (`contract.md`, Integrations), and a live one may be something that no file could declare; that compares letter for letter.
+#[derive(Clone, Debug)]
+pub struct TenantUrl {
+    written: String,
+    normalised: String,
+}
+
+impl TenantUrl {
+    /// Takes any text that the API answered; never fails.
+    pub fn from_live(text: impl Into<String>) -> Self {
+        let written = text.into();
+        let normalised = normalise(&written).unwrap_or_else(|_| written.clone());
+        TenantUrl {
+            written,
+            normalised,
+        }
+    }
+
+    /// The URL as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// The form that is compared and digested.
+    pub fn normalised(&self) -> &str {
+        &self.normalised
+    }
+}
+
+impl FromStr for TenantUrl {
+    type Err = InvalidTenantUrl;
+
+    /// Takes what a file declares: https, a host, perhaps a port, nothing else.
+    fn from_str(text: &str) -> Result<Self, InvalidTenantUrl> {
+        Ok(TenantUrl {
+            written: text.to_owned(),
+            normalised: normalise(text)?,
+        })
+    }
+}
+
+fn normalise(text: &str) -> Result<String, InvalidTenantUrl> {
+    // The URL standard strips spaces and control characters silently; what is shown as written must be what is sent.
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(InvalidTenantUrl::Malformed);
+    }
+    let url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => InvalidTenantUrl::Scheme,
+        url::ParseError::EmptyHost => InvalidTenantUrl::NoHost,
+        _ => InvalidTenantUrl::Malformed,
+    })?;
+    if url.scheme() != "https" {
+        return Err(InvalidTenantUrl::Scheme);
+    }
+    // `https:host` and `https:\\host` parse as well, but are nothing a person means to write.
+    let Some(rest) = text.get("https://".len()..).filter(|_| {
+        text.get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+    }) else {
+        return Err(InvalidTenantUrl::Malformed);
+    };
+    if rest.starts_with('/') || rest.starts_with('\\') || rest.is_empty() {
+        return Err(InvalidTenantUrl::NoHost);
+    }
+    if !url.username().is_empty() || url.password().is_some() || rest.contains('@') {
+        return Err(InvalidTenantUrl::UserInfo);
+    }
+    if url.query().is_some() {
+        return Err(InvalidTenantUrl::Query);
+    }
+    if url.fragment().is_some() {
+        return Err(InvalidTenantUrl::Fragment);
+    }
+    if url.path() != "/" || rest.contains('\\') || rest.trim_end_matches('/').contains('/') {
+        return Err(InvalidTenantUrl::Path);
+    }
+    let host = url.host_str().ok_or(InvalidTenantUrl::NoHost)?;
+    Ok(match url.port() {
+        Some(port) => format!("https://{host}:{port}"),
+        None => format!("https://{host}"),
+    })
+}
+
+impl fmt::Display for TenantUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.written)
+    }
+}
+
+impl PartialEq for TenantUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.normalised == other.normalised
+    }
+}
+
+impl Eq for TenantUrl {}
+
+impl Hash for TenantUrl {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.normalised.hash(state);
+    }
+}
+
+impl Serialize for TenantUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.written)
+    }
+}
+
+impl<'de> Deserialize<'de> for TenantUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(TenantUrl::from_live)
+    }
+}
+
+/// Why a text is no base URL of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTenantUrl {
+    /// Another scheme than https, or none.
+    #[error("the scheme must be https")]
+    Scheme,
+    /// Nothing after the scheme.
+    #[error("the host is missing")]
+    NoHost,
+    /// `user:password@`.
+    #[error("a user name or password does not belong in it")]
+    UserInfo,
+    /// Anything behind the host but one slash.
+    #[error("a path does not belong in it")]
+    Path,
+    /// `?…`
+    #[error("a query does not belong in it")]
+    Query,
+    /// `#…`
+    #[error("a fragment does not belong in it")]
+    Fragment,
+    /// No URL at all: a bad host or port, a space.
+    #[error("it is not a URL")]
+    Malformed,
+}
+
+words! {
+    /// The kinds of integration that a file may declare.
+    IntegrationType {
+        /// `Okta`
+        Okta = "Okta",
+    }
+}
+
+words! {
+    /// The fields of an integration that a file declares and a change names, in the order they are shown.
+    IntegrationField {
+        /// `integration_type`; can't be changed, so that another one means a replacement.
+        IntegrationType = "integration_type",
+        /// `tenant_url`
+        TenantUrl = "tenant_url",
+        /// `reference_id`
+        ReferenceId = "reference_id",
+        /// `active`
+        Active = "active",
+    }
+}
+
+/// The part of an integration that is configured rather than given by the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrationSettings {
+    /// What kind it is.
+    pub integration_type: OpenWord<IntegrationType>,
+    /// Which tenant receives the scores.
+    pub tenant_url: TenantUrl,
+    /// The owner's reference; `None` is unset.
+    #[serde(default, deserialize_with = "reference_or_unset")]
+    pub reference_id: Option<ReferenceId>,
+    /// Whether scores are sent.
+    pub active: bool,
+}
+
+impl IntegrationSettings {
+    /// The body that creates such an integration. It can't say `active`: a new one always is (`contract.md`, Integrations).
+    pub fn create_body(&self) -> Value {
+        let IntegrationSettings {
+            integration_type,
+            tenant_url,
+            reference_id,
+            active: _,
+        } = self;
+        match reference_id {
+            Some(reference_id) => json!({
+                "integration_type": integration_type,
+                "tenant_url": tenant_url,
+                "reference_id": reference_id,
+            }),
+            None => json!({ "integration_type": integration_type, "tenant_url": tenant_url }),
+        }
+    }
+
+    /// The body that overwrites an integration. Always all three: what is left out is lost (`contract.md`, Integrations).
+    pub fn update_body(&self) -> Value {
+        let IntegrationSettings {
+            integration_type: _,
+            tenant_url,
+            reference_id,
+            active,
+        } = self;
+        json!({ "tenant_url": tenant_url, "reference_id": reference_id, "active": active })
+    }
+}
+
+/// The path, below the base URL, at which integrations are listed and created.
+pub fn collection_path(account: &AccountId) -> String {
+    format!("/accounts/{account}/zt_risk_scoring/integrations")
+}
+
+/// The path of one integration. `id` displays an [`IntegrationId`], or stands for one that is yet to be made.
+pub fn path(account: &AccountId, id: impl fmt::Display) -> String {
+    format!("/accounts/{account}/zt_risk_scoring/integrations/{id}")
+}
+
+/// The path that finds an integration by its reference, or `None` for one that no path can carry: the dot segments, which every
+/// URL library takes for a step up.
+pub fn reference_path(account: &AccountId, reference: &ReferenceId) -> Option<String> {
+    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
+    let text = reference.as_str();
+    (text != "." && text != "..").then(|| {
+        format!(
+            "/accounts/{account}/zt_risk_scoring/integrations/reference_id/{}",
+            utf8_percent_encode(text, SEGMENT)
+        )
+    })
+}
+
+/// One integration as the API answers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Integration {
+    /// The server's id.
+    pub id: IntegrationId,
+    /// The account that it belongs to, as the server names it.
+    pub account_tag: String,
+    /// When it was created, as the server wrote it.
+    pub created_at: String,
+    /// What an operator pastes into Okta.
+    pub well_known_url: String,
+    /// How it is configured.
+    #[serde(flatten)]
+    pub settings: IntegrationSettings,
+}
+
+impl Integration {
+    /// The moment of its creation, where the server's text is one.
+    pub fn created(&self) -> Option<Timestamp> {
+        self.created_at.parse().ok()
+    }
+}
+
+/// What a file declares about a `reference_id`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DesiredReference {
+    /// Left out: it stays as it is live, and is unset on create.
+    #[default]
+    Keep,
+    /// `null`: it is cleared.
+    Clear,
+    /// It is this one.
+    Set(ReferenceId),
+}
+
+impl DesiredReference {
+    /// The reference that the file names, if it names one.
+    pub fn named(&self) -> Option<&ReferenceId> {
+        match self {
+            DesiredReference::Set(reference) => Some(reference),
+            DesiredReference::Keep | DesiredReference::Clear => None,
+        }
+    }
+}
+
+/// One entry under `integrations`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredIntegration {
+    /// The local name; never sent.
+    pub name: Name,
+    /// What kind it should be; left out it stays as it is, and is Okta on create.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integration_type: Option<IntegrationType>,
+    /// Which tenant should receive the scores.
+    pub tenant_url: TenantUrl,
+    /// The owner's reference.
+    pub reference_id: DesiredReference,
+    /// Whether scores should be sent.
+    pub active: bool,
+    /// Pins the entry to one live integration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<IntegrationId>,
+    /// What must not happen to it.
+    pub lifecycle: Lifecycle,
+    /// Where it is declared.
+    pub location: Location,
+}
+
+impl DesiredIntegration {
+    /// The settings it has when it is created, before `ignore_changes` has any live value to keep.
+    pub fn on_create(&self) -> IntegrationSettings {
+        IntegrationSettings {
+            integration_type: self
+                .integration_type
+                .unwrap_or(IntegrationType::Okta)
+                .into(),
+            tenant_url: self.tenant_url.clone(),
+            reference_id: self.reference_id.named().cloned(),
+            active: self.active,
+        }
+    }
+
+    /// Lays the declared fields over the live ones, `ignore_changes` left aside. What compares equal keeps its live spelling, so that
+    /// a URL that differs in its trailing slash alone is never rewritten.
+    pub fn over(&self, live: &IntegrationSettings) -> IntegrationSettings {
+        IntegrationSettings {
+            integration_type: self
+                .integration_type
+                .map_or_else(|| live.integration_type.clone(), OpenWord::Known),
+            tenant_url: if self.tenant_url == live.tenant_url {
+                live.tenant_url.clone()
+            } else {
+                self.tenant_url.clone()
+            },
+            reference_id: match &self.reference_id {
+                DesiredReference::Keep => live.reference_id.clone(),
+                DesiredReference::Clear => None,
+                DesiredReference::Set(reference) => Some(reference.clone()),
+            },
+            active: self.active,
+        }
+    }
+}
+
+/// What must not happen to an integration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// Deleting or replacing it is refused, without an override.
+    pub prevent_destroy: bool,
+    /// Fields that are sent as they are live.
+    pub ignore_changes: Vec<IgnoreChange>,
+}
+
+/// One field whose live value is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoreChange {
+    /// The field.
+    pub field: IntegrationField,
+    /// The last day, in UTC, on which it is left alone; without one, for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
+    /// Why, for whoever reads the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where it is declared.
+    pub location: Location,
+}
+
+words! {
+    /// Why a change of an integration weakens protection.
+    IntegrationWeakening {
+        /// It is gone.
+        Deleted = "deleted",
+        /// Another one stands in its place.
+        Replaced = "replaced",
+        /// It no longer sends scores.
+        Deactivated = "deactivated",
+        /// Scores go to another tenant.
+        TenantUrl = "tenant_url changed",
+        /// It belongs to another identity provider.
+        ReferenceId = "reference_id changed",
+    }
+}
+
+/// Says why going from `before` to `after` weakens protection: the gravest reason, or `None` when it does not. An absent state is `None`.
+pub fn weakening(
+    before: Option<&IntegrationSettings>,
+    after: Option<&IntegrationSettings>,
+) -> Option<IntegrationWeakening> {
+    match (before, after) {
+        (None, _) => None,
+        (Some(_), None) => Some(IntegrationWeakening::Deleted),
+        (Some(before), Some(after)) => {
+            let IntegrationSettings {
+                integration_type,
+                tenant_url,
+                reference_id,
+                active,
+            } = before;
+            if *integration_type != after.integration_type {
+                Some(IntegrationWeakening::Replaced)
+            } else if *active && !after.active {
+                Some(IntegrationWeakening::Deactivated)
+            } else if *tenant_url != after.tenant_url {
+                Some(IntegrationWeakening::TenantUrl)
+            } else if *reference_id != after.reference_id {
+                Some(IntegrationWeakening::ReferenceId)
+            } else {
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The domain's words as types: what an account declares, what it holds live, and how each thing is named.
+//!
+//! Knows nobody: no other room, no network, no command line, no file, no environment, no clock. Whatever is true of one kind of
+//! resource (its identity, its fields, what weakens it) stands in that kind's own file.
+
+pub mod account;
+pub mod address;
+pub mod behavior;
+pub mod integration;
+pub mod location;
+pub mod open_word;
+pub mod user;

@@ -1,0 +1,124 @@
+//! Words the vendor may add to: read, shown and written back untouched even when riskform does not know them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A word of the API that riskform either knows or carries along letter for letter.
+///
+/// The vendor may add risk levels and integration types at any time (`contract.md`, Behaviors and Integrations), so whatever is read
+/// from the API is an `OpenWord`; only what a user declares must be a known one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OpenWord<T> {
+    /// A word that riskform knows.
+    Known(T),
+    /// Any other word, as the API wrote it.
+    Unknown(String),
+}
+
+impl<T: Copy> OpenWord<T> {
+    /// The known word, or `None` for one that riskform has never heard of.
+    pub fn known(&self) -> Option<T> {
+        match self {
+            OpenWord::Known(word) => Some(*word),
+            OpenWord::Unknown(_) => None,
+        }
+    }
+}
+
+impl<T> From<T> for OpenWord<T> {
+    fn from(word: T) -> Self {
+        OpenWord::Known(word)
+    }
+}
+
+impl<T: FromStr> OpenWord<T> {
+    /// Reads a word as the API writes it; never fails.
+    pub fn read(word: &str) -> Self {
+        word.parse()
+            .map_or_else(|_| OpenWord::Unknown(word.to_owned()), OpenWord::Known)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for OpenWord<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenWord::Known(word) => word.fmt(f),
+            OpenWord::Unknown(word) => word.fmt(f),
+        }
+    }
+}
+
+impl<T: fmt::Display> Serialize for OpenWord<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, T: FromStr> Deserialize<'de> for OpenWord<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|word| Self::read(&word))
+    }
+}
+
+/// Gives a closed set of words its three spellings at once: `as_str`, `Display` and `FromStr`, so that they cannot disagree.
+macro_rules! words {
+    ($(#[$attribute:meta])* $name:ident { $($(#[$variant_attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$variant_attribute])* $variant),+
+        }
+
+        impl $name {
+            /// Every word, in the order of the declaration.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word as files and the API spell it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word),+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::model::open_word::UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                Self::ALL
+                    .iter()
+                    .copied()
+                    .find(|known| known.as_str() == word)
+                    .ok_or($crate::model::open_word::UnknownWord)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                word.parse()
+                    .map_err(|_| serde::de::Error::unknown_variant(&word, &[$($word),+]))
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+/// A word outside the closed set it was read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not one of the words that are allowed here")]
+pub struct UnknownWord;

@@ -1,0 +1,1 @@
+//! `plan(desired, live, today)`: a pure function from two states to an immutable plan.

@@ -1,0 +1,1 @@
+//! The simulated API: routes, store and settings behind an axum router.
