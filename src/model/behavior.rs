@@ -92,6 +92,33 @@ pub struct DesiredBehavior {
 }
 
 impl DesiredBehavior {
+    /// What it declares, without its place.
+    pub fn declared(&self) -> DeclaredBehavior {
+        DeclaredBehavior {
+            enabled: self.enabled,
+            risk_level: self.risk_level,
+        }
+    }
+}
+
+/// The declared fields of one behavior; what is `None` stays as it is live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredBehavior {
+    /// Whether it should be detected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The level it should give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_level: Option<RiskLevel>,
+}
+
+impl DeclaredBehavior {
+    /// Off, at whatever level.
+    pub const DISABLED: DeclaredBehavior = DeclaredBehavior {
+        enabled: Some(false),
+        risk_level: None,
+    };
+
     /// Lays the declared fields over the live ones.
     pub fn over(&self, live: &BehaviorSettings) -> BehaviorSettings {
         BehaviorSettings {

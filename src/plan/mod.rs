@@ -1,1 +1,130 @@
 //! `plan(desired, live, today)`: a pure function from two states to an immutable plan.
+//!
+//! Same input, same bytes: nothing here is async, reads a clock or a file, or knows the API's client. The stages, one file each:
+//! [`matching`] finds which live integration is which entry; [`behaviors`] and [`integrations`] say what differs; [`target`] narrows;
+//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guard`] says no.
+
+mod behaviors;
+mod conflict;
+mod digest;
+mod error;
+mod fleet;
+mod guard;
+mod integrations;
+mod matching;
+mod note;
+mod operation;
+mod order;
+mod outcome;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use jiff::civil::Date;
+
+use crate::model::account::{DesiredAccount, LiveAccount};
+
+pub use digest::{live_digest, sha256};
+pub use error::{PlanErrors, Problem};
+pub use fleet::{AccountError, FailureKind, Plan, PlannedAccount, Summary};
+pub use guard::{Guard, Overrides, Refusal};
+pub use matching::{MatchedBy, Matches, matches};
+pub use note::Note;
+pub use operation::{Call, Method, Operation, OperationId, Subject};
+pub use outcome::{
+    AccountPlan, Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing,
+    Weakening,
+};
+pub use target::{Glob, Targets};
+
+/// What the reader wants, beside the files.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether the listed things should be as declared, or gone.
+    pub intent: Intent,
+    /// Which addresses to look at.
+    pub targets: Targets,
+    /// Which guards the user overrides.
+    pub overrides: Overrides,
+}
+
+/// What should become of the listed things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intent {
+    /// They become what the files declare.
+    #[default]
+    Apply,
+    /// Listed integrations are deleted and listed behaviors disabled; what is unlisted is never touched.
+    Destroy,
+}
+
+/// Plans how `live` becomes `desired`. `today` is the day, in UTC, that ends `ignore_changes` are measured by.
+///
+/// # Errors
+///
+/// Everything at once that keeps the files from coming true: behaviors that the account does not offer, entries that fit several live
+/// integrations, keys that something else holds and keeps.
+pub fn plan(
+    desired: &DesiredAccount,
+    live: &LiveAccount,
+    today: Date,
+    options: &Options,
+) -> Result<AccountPlan, PlanErrors> {
+    let mut problems = Vec::new();
+    let mut notes = Vec::new();
+
+    let behaviors = behaviors::diff(desired, live, options.intent, &mut notes, &mut problems);
+    let matches = match matches(desired, live) {
+        Ok(matches) => matches,
+        Err(ambiguous) => {
+            problems.extend(ambiguous);
+            return Err(PlanErrors::new(problems));
+        }
+    };
+    notes.extend(matches.gone_pins(desired));
+    let integrations = integrations::diff(desired, &matches, today, options.intent, &mut notes);
+
+    let targeted = target::narrow(desired, behaviors, integrations, &options.targets);
+    problems.extend(conflict::find(desired, &targeted));
+    if !problems.is_empty() {
+        return Err(PlanErrors::new(problems));
+    }
+
+    let operations = order::operations(live, &targeted);
+    let target::Targeted {
+        behaviors,
+        integrations,
+        left_out,
+    } = targeted;
+    let unchanged_behaviors = behaviors.unchanged.len();
+    let unchanged_integrations = integrations.unchanged;
+    let changes: Vec<Change> = behaviors
+        .changes
+        .into_iter()
+        .chain(
+            integrations
+                .courses
+                .into_iter()
+                .filter_map(|course| course.change),
+        )
+        .collect();
+    let mut unlisted = behaviors.unlisted;
+    unlisted.extend(integrations.unlisted);
+    notes.retain(|note| options.targets.includes(desired, note.address()));
+    notes.sort_by(|a, b| a.address().cmp(b.address()));
+    let refusals = guard::refusals(desired, live, &changes, options);
+
+    Ok(AccountPlan {
+        live_digest: live_digest(live),
+        live: live.clone(),
+        desired: desired.clone(),
+        changes,
+        unchanged_behaviors,
+        unchanged_integrations,
+        unlisted,
+        notes,
+        left_out,
+        refusals,
+        operations,
+    })
+}

@@ -1,0 +1,170 @@
+//! How the declared behaviors differ from the live ones.
+//!
+//! Whatever differs becomes one write of the complete live map with the declared values laid over it, since nobody knows what the API
+//! does with keys left out (`contract.md`, Behaviors). So this file keeps the declared overlay beside the changes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::model::account::{DesiredAccount, LiveAccount, UnlistedBehaviors};
+use crate::model::address::Address;
+use crate::model::behavior::{
+    Behavior, BehaviorKey, BehaviorSettings, DeclaredBehavior, raises, weakening,
+};
+use crate::model::location::Location;
+
+use super::Intent;
+use super::error::Problem;
+use super::note::Note;
+use super::outcome::{
+    Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing, Weakening,
+};
+
+/// What `diff` found about behaviors.
+pub(super) struct BehaviorDiff {
+    pub(super) changes: Vec<Change>,
+    /// Listed behaviors that are as declared.
+    pub(super) unchanged: Vec<Address>,
+    pub(super) unlisted: Vec<UnlistedThing>,
+    /// What is laid over the live map, whether or not it differs today.
+    pub(super) declared: BTreeMap<BehaviorKey, DeclaredBehavior>,
+}
+
+/// Compares every behavior that the files list, and those that they do not.
+pub(super) fn diff(
+    desired: &DesiredAccount,
+    live: &LiveAccount,
+    intent: Intent,
+    notes: &mut Vec<Note>,
+    problems: &mut Vec<Problem>,
+) -> BehaviorDiff {
+    let mut found = BehaviorDiff {
+        changes: Vec::new(),
+        unchanged: Vec::new(),
+        unlisted: Vec::new(),
+        declared: BTreeMap::new(),
+    };
+    for (key, entry) in &desired.behaviors {
+        let Some(behavior) = live.behaviors.get(key) else {
+            problems.push(not_offered(key, &entry.location, live));
+            continue;
+        };
+        let declared = match intent {
+            Intent::Apply => entry.declared(),
+            Intent::Destroy => DeclaredBehavior::DISABLED,
+        };
+        found.compare(
+            key,
+            &behavior.settings,
+            declared,
+            Some(&entry.location),
+            notes,
+        );
+    }
+    for (key, behavior) in &live.behaviors {
+        if !desired.behaviors.contains_key(key) {
+            found.unlisted(key, behavior, desired.unlisted.behaviors, intent, notes);
+        }
+    }
+    found.changes.sort_by(|a, b| a.address.cmp(&b.address));
+    found
+}
+
+impl BehaviorDiff {
+    fn compare(
+        &mut self,
+        key: &BehaviorKey,
+        before: &BehaviorSettings,
+        declared: DeclaredBehavior,
+        location: Option<&Location>,
+        notes: &mut Vec<Note>,
+    ) {
+        let address = Address::Behavior(key.clone());
+        let after = declared.over(before);
+        self.declared.insert(key.clone(), declared);
+        let fields = changed_fields(before, &after);
+        if fields.is_empty() {
+            self.unchanged.push(address);
+            return;
+        }
+        if raises(before, &after) {
+            notes.push(Note::LevelRaised {
+                address: address.clone(),
+                from: before.risk_level.clone(),
+                to: after.risk_level.clone(),
+            });
+        }
+        self.changes.push(Change {
+            address,
+            action: Action::Update,
+            weakens: weakening(before, &after).map(Weakening::Behavior),
+            live_weaker: weakening(&after, before).map(Weakening::Behavior),
+            location: location.cloned(),
+            integration_id: None,
+            fields,
+        });
+    }
+
+    fn unlisted(
+        &mut self,
+        key: &BehaviorKey,
+        behavior: &Behavior,
+        policy: UnlistedBehaviors,
+        intent: Intent,
+        notes: &mut Vec<Note>,
+    ) {
+        // `destroy` never touches what is unlisted, whatever the file says.
+        if policy == UnlistedBehaviors::Disable
+            && intent == Intent::Apply
+            && behavior.settings.enabled
+        {
+            let declared = DeclaredBehavior::DISABLED;
+            self.compare(key, &behavior.settings, declared, None, notes);
+            return;
+        }
+        self.unlisted.push(UnlistedThing {
+            address: Address::Behavior(key.clone()),
+            policy: match policy {
+                UnlistedBehaviors::Keep => Policy::Keep,
+                UnlistedBehaviors::Report => Policy::Report,
+                UnlistedBehaviors::Disable => Policy::Disable,
+            },
+            settings: UnlistedSettings::Behavior(behavior.settings.clone()),
+        });
+    }
+}
+
+fn changed_fields(before: &BehaviorSettings, after: &BehaviorSettings) -> Vec<FieldChange> {
+    let BehaviorSettings {
+        enabled,
+        risk_level,
+    } = before;
+    let pairs: [(Field, Value, Value); 2] = [
+        (Field::Enabled, json!(enabled), json!(after.enabled)),
+        (Field::RiskLevel, json!(risk_level), json!(after.risk_level)),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(_, before, after)| before != after)
+        .map(|(field, before, after)| FieldChange {
+            field,
+            before,
+            after,
+        })
+        .collect()
+}
+
+fn not_offered(key: &BehaviorKey, location: &Location, live: &LiveAccount) -> Problem {
+    let offered: Vec<BehaviorKey> = live.behaviors.keys().cloned().collect();
+    let words: Vec<&str> = offered.iter().map(BehaviorKey::as_str).collect();
+    let nearest = similar::get_close_matches(key.as_str(), &words, 1, 0.6)
+        .first()
+        .map(|word| BehaviorKey::new(*word));
+    Problem::NotOffered {
+        key: key.clone(),
+        offered,
+        nearest,
+        location: location.clone(),
+    }
+}

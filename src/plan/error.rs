@@ -1,0 +1,171 @@
+//! Why no plan can be made: every reason at once, each with its place and the way out.
+
+use std::fmt;
+
+use crate::model::address::Address;
+use crate::model::behavior::BehaviorKey;
+use crate::model::integration::IntegrationId;
+use crate::model::location::Location;
+
+use super::matching::MatchedBy;
+
+/// Everything that keeps one account's files from coming true.
+#[derive(Debug)]
+pub struct PlanErrors {
+    problems: Vec<Problem>,
+}
+
+impl PlanErrors {
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        PlanErrors { problems }
+    }
+
+    /// The reasons, behaviors first.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl std::error::Error for PlanErrors {}
+
+impl fmt::Display for PlanErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            if let Some(location) = problem.location() {
+                write!(f, "{location}: ")?;
+            }
+            write!(f, "{problem}\n  help: {}", problem.help())?;
+        }
+        Ok(())
+    }
+}
+
+/// One reason why no plan can be made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Problem {
+    /// A file lists a behavior that the account does not have.
+    #[error("the account does not offer a behavior named {key}")]
+    NotOffered {
+        /// The behavior.
+        key: BehaviorKey,
+        /// What the account offers.
+        offered: Vec<BehaviorKey>,
+        /// The one that was probably meant.
+        nearest: Option<BehaviorKey>,
+        /// Where it is declared.
+        location: Location,
+    },
+    /// Several live integrations fit one entry.
+    #[error("{entry} fits several live integrations by {by}: {}", list(candidates))]
+    SeveralLive {
+        /// The entry.
+        entry: Address,
+        /// What they have in common.
+        by: MatchedBy,
+        /// The live ones.
+        candidates: Vec<IntegrationId>,
+        /// Where the entry is declared.
+        location: Location,
+    },
+    /// Several entries fit one live integration.
+    #[error("{} all fit the live integration {id} by {by}", list(entries))]
+    SeveralEntries {
+        /// The entries.
+        entries: Vec<Address>,
+        /// What they have in common.
+        by: MatchedBy,
+        /// The live one.
+        id: IntegrationId,
+        /// Where the first of them is declared.
+        location: Location,
+    },
+    /// What an entry wants is held by something that keeps it.
+    #[error("{wants} wants {key}, which {holder} holds and keeps")]
+    Held {
+        /// The entry that wants it.
+        wants: Address,
+        /// The field and its value.
+        key: String,
+        /// Who holds it.
+        holder: Address,
+        /// What would make room.
+        way_out: WayOut,
+        /// Where the entry is declared.
+        location: Option<Location>,
+    },
+}
+
+/// What would free a key that something holds and keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayOut {
+    /// The holder is in no file.
+    ListOrDelete,
+    /// The holder is another entry.
+    ChangeEither,
+    /// The holder would let go, but was not targeted.
+    Target,
+}
+
+impl Problem {
+    /// Where in the files the cause stands.
+    pub fn location(&self) -> Option<&Location> {
+        match self {
+            Problem::NotOffered { location, .. }
+            | Problem::SeveralLive { location, .. }
+            | Problem::SeveralEntries { location, .. } => Some(location),
+            Problem::Held { location, .. } => location.as_ref(),
+        }
+    }
+
+    /// The way out.
+    pub fn help(&self) -> String {
+        match self {
+            Problem::NotOffered {
+                offered, nearest, ..
+            } => {
+                let offered = list(offered);
+                match nearest {
+                    Some(nearest) => {
+                        format!("did you mean {nearest}? the account offers {offered}")
+                    }
+                    None => format!("the account offers {offered}"),
+                }
+            }
+            Problem::SeveralLive {
+                entry, candidates, ..
+            } => format!(
+                "pin {entry} to the one it means, e.g. id: {}",
+                candidates
+                    .first()
+                    .map_or_else(String::new, ToString::to_string)
+            ),
+            Problem::SeveralEntries { id, .. } => {
+                format!(
+                    "pin the one that means it with id: {id}, and the others to integrations of their own"
+                )
+            }
+            Problem::Held {
+                wants,
+                holder,
+                way_out,
+                ..
+            } => match way_out {
+                WayOut::ListOrDelete => format!(
+                    "list {holder} in the file, delete it, or set unlisted.integrations: delete"
+                ),
+                WayOut::ChangeEither => {
+                    format!("give {wants} or {holder} another value, or pin both with id:")
+                }
+                WayOut::Target => format!("target {holder} as well"),
+            },
+        }
+    }
+}
+
+fn list<T: fmt::Display>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    items.join(", ")
+}

@@ -1,0 +1,236 @@
+//! How the declared integrations differ from the live ones, and what becomes of each.
+
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use crate::model::account::{DesiredAccount, UnlistedIntegrations};
+use crate::model::address::Address;
+use crate::model::integration::{
+    DesiredIntegration, Integration, IntegrationField, IntegrationSettings, weakening,
+};
+use crate::model::location::Location;
+
+use super::Intent;
+use super::matching::Matches;
+use super::note::Note;
+use super::outcome::{
+    Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing, Weakening,
+};
+
+/// One integration on its way from what it is to what it will be: an entry of the file, or a live one that no file lists.
+pub(super) struct Course<'a> {
+    pub(super) address: Address,
+    /// Whether the file says which live one it is, which is the licence to share a key with another.
+    pub(super) pinned: bool,
+    /// What is live.
+    pub(super) before: Option<&'a Integration>,
+    /// What will be.
+    pub(super) after: Option<IntegrationSettings>,
+    /// What differs; `None` is nothing.
+    pub(super) change: Option<Change>,
+}
+
+/// What `diff` found about integrations.
+pub(super) struct IntegrationDiff<'a> {
+    /// Every integration, listed ones by name, then unlisted ones by id.
+    pub(super) courses: Vec<Course<'a>>,
+    /// How many listed ones are as declared.
+    pub(super) unchanged: usize,
+    pub(super) unlisted: Vec<UnlistedThing>,
+}
+
+/// Compares every integration that the files list, and those that they do not.
+pub(super) fn diff<'a>(
+    desired: &DesiredAccount,
+    matches: &Matches<'a>,
+    today: Date,
+    intent: Intent,
+    notes: &mut Vec<Note>,
+) -> IntegrationDiff<'a> {
+    let mut courses = Vec::with_capacity(desired.integrations.len() + matches.unlisted.len());
+    for entry in desired.integrations.values() {
+        let before = matches.of(&entry.name);
+        let after = match intent {
+            Intent::Apply => Some(wanted(entry, before, today, notes)),
+            Intent::Destroy => None,
+        };
+        let address = Address::Integration(entry.name.clone());
+        let change = compare(&address, before, after.as_ref(), Some(&entry.location));
+        let made = change
+            .as_ref()
+            .is_some_and(|change| matches!(change.action, Action::Create | Action::Replace));
+        if made && after.as_ref().is_some_and(|after| !after.active) {
+            notes.push(Note::ExportsForAMoment {
+                address: address.clone(),
+            });
+        }
+        courses.push(Course {
+            address,
+            pinned: entry.id.is_some(),
+            before,
+            after,
+            change,
+        });
+    }
+
+    let unchanged = courses
+        .iter()
+        .filter(|course| course.change.is_none())
+        .count();
+
+    let mut unlisted = Vec::new();
+    for live in &matches.unlisted {
+        let address = Address::UnlistedIntegration(live.id);
+        let policy = desired.unlisted.integrations;
+        // `destroy` never touches what is unlisted, whatever the file says.
+        let deleted = policy == UnlistedIntegrations::Delete && intent == Intent::Apply;
+        let after = (!deleted).then(|| live.settings.clone());
+        if !deleted {
+            unlisted.push(UnlistedThing {
+                address: address.clone(),
+                policy: match policy {
+                    UnlistedIntegrations::Keep => Policy::Keep,
+                    UnlistedIntegrations::Report => Policy::Report,
+                    UnlistedIntegrations::Delete => Policy::Delete,
+                },
+                settings: UnlistedSettings::Integration(live.settings.clone()),
+            });
+        }
+        let change = compare(&address, Some(live), after.as_ref(), None);
+        courses.push(Course {
+            address,
+            pinned: false,
+            before: Some(live),
+            after,
+            change,
+        });
+    }
+    IntegrationDiff {
+        courses,
+        unchanged,
+        unlisted,
+    }
+}
+
+/// What the entry's integration should be, once `ignore_changes` has had its say.
+fn wanted(
+    entry: &DesiredIntegration,
+    before: Option<&Integration>,
+    today: Date,
+    notes: &mut Vec<Note>,
+) -> IntegrationSettings {
+    let address = || Address::Integration(entry.name.clone());
+    let mut after = match before {
+        Some(live) => entry.over(&live.settings),
+        None => entry.on_create(),
+    };
+    for ignored in &entry.lifecycle.ignore_changes {
+        let field = ignored.field;
+        if let Some(until) = ignored.until
+            && until < today
+        {
+            notes.push(Note::Expired {
+                address: address(),
+                field,
+                until,
+            });
+            continue;
+        }
+        let Some(live) = before.map(|live| &live.settings) else {
+            continue;
+        };
+        let declared = value(&after, field);
+        let kept = value(live, field);
+        if !same(live, &after, field) {
+            notes.push(Note::Ignored {
+                address: address(),
+                field,
+                live: kept,
+                declared,
+                until: ignored.until,
+                reason: ignored.reason.clone(),
+            });
+            keep(&mut after, live, field);
+        }
+    }
+    after
+}
+
+fn keep(after: &mut IntegrationSettings, live: &IntegrationSettings, field: IntegrationField) {
+    match field {
+        IntegrationField::IntegrationType => {
+            after.integration_type = live.integration_type.clone();
+        }
+        IntegrationField::TenantUrl => after.tenant_url = live.tenant_url.clone(),
+        IntegrationField::ReferenceId => after.reference_id = live.reference_id.clone(),
+        IntegrationField::Active => after.active = live.active,
+    }
+}
+
+/// Says whether a field compares equal; a `tenant_url` does in its normalised form.
+fn same(a: &IntegrationSettings, b: &IntegrationSettings, field: IntegrationField) -> bool {
+    match field {
+        IntegrationField::IntegrationType => a.integration_type == b.integration_type,
+        IntegrationField::TenantUrl => a.tenant_url == b.tenant_url,
+        IntegrationField::ReferenceId => a.reference_id == b.reference_id,
+        IntegrationField::Active => a.active == b.active,
+    }
+}
+
+fn value(settings: &IntegrationSettings, field: IntegrationField) -> Value {
+    match field {
+        IntegrationField::IntegrationType => json!(settings.integration_type),
+        IntegrationField::TenantUrl => json!(settings.tenant_url),
+        IntegrationField::ReferenceId => json!(settings.reference_id),
+        IntegrationField::Active => json!(settings.active),
+    }
+}
+
+fn compare(
+    address: &Address,
+    before: Option<&Integration>,
+    after: Option<&IntegrationSettings>,
+    location: Option<&Location>,
+) -> Option<Change> {
+    let live = before.map(|live| &live.settings);
+    let action = match (live, after) {
+        (None, None) => return None,
+        (None, Some(_)) => Action::Create,
+        (Some(_), None) => Action::Delete,
+        (Some(live), Some(after)) if live == after => return None,
+        (Some(live), Some(after)) if live.integration_type != after.integration_type => {
+            Action::Replace
+        }
+        (Some(_), Some(_)) => Action::Update,
+    };
+    let fields = IntegrationField::ALL
+        .iter()
+        .filter(|field| match (live, after) {
+            (Some(live), Some(after)) => !same(live, after, **field),
+            (None, _) | (_, None) => true,
+        })
+        .map(|field| FieldChange {
+            field: shown(*field),
+            before: live.map_or(Value::Null, |live| value(live, *field)),
+            after: after.map_or(Value::Null, |after| value(after, *field)),
+        })
+        .collect();
+    Some(Change {
+        address: address.clone(),
+        action,
+        weakens: weakening(live, after).map(Weakening::Integration),
+        live_weaker: weakening(after, live).map(Weakening::Integration),
+        location: location.cloned(),
+        integration_id: before.map(|live| live.id),
+        fields,
+    })
+}
+
+fn shown(field: IntegrationField) -> Field {
+    match field {
+        IntegrationField::IntegrationType => Field::IntegrationType,
+        IntegrationField::TenantUrl => Field::TenantUrl,
+        IntegrationField::ReferenceId => Field::ReferenceId,
+        IntegrationField::Active => Field::Active,
+    }
+}

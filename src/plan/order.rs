@@ -1,0 +1,374 @@
+//! Turns what differs into calls, in an order that is safe wherever it is interrupted.
+//!
+//! Behaviors come first, then creates, updates and deletes of integrations, so that exporting is never interrupted without need. The
+//! exception: whatever frees a `reference_id` or `tenant_url` goes before whatever takes it, since the API may demand unique values
+//! (`contract.md`, Integrations). Where updates wait for each other in a circle, the circle is opened by *parking*: the contested field of
+//! one integration, and only that field, goes to a value that nobody can have. An entry is never matched by a field that it changes, so
+//! a parked integration is still found by the next run.
+
+use std::collections::HashMap;
+
+use crate::model::account::LiveAccount;
+use crate::model::address::Address;
+use crate::model::behavior::BehaviorSettings;
+use crate::model::integration::{IntegrationField, IntegrationId, IntegrationSettings, TenantUrl};
+
+use super::behaviors::BehaviorDiff;
+use super::conflict::{Key, freed, taken};
+use super::integrations::Course;
+use super::operation::{Call, Operation, OperationId, Subject};
+use super::outcome::Action;
+use super::target::Targeted;
+
+/// The calls that carry out what differs.
+pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Operation> {
+    let mut list = OperationList::default();
+    write_behaviors(live, &targeted.behaviors, &mut list);
+
+    let steps: Vec<Step<'_>> = steps(&targeted.integrations.courses);
+    let mut freed_by: HashMap<Key<'_>, Vec<usize>> = HashMap::new();
+    for (index, step) in steps.iter().enumerate() {
+        for key in &step.frees {
+            freed_by.entry(*key).or_default().push(index);
+        }
+    }
+    let mut walk = Walk {
+        states: vec![State::Waiting; steps.len()],
+        steps: &steps,
+        freed_by: &freed_by,
+        freed_at: HashMap::new(),
+        list,
+    };
+    for index in 0..steps.len() {
+        walk.visit(index);
+    }
+    walk.list.operations
+}
+
+#[derive(Default)]
+struct OperationList {
+    operations: Vec<Operation>,
+}
+
+impl OperationList {
+    fn push(
+        &mut self,
+        call: Call,
+        covers: Vec<Address>,
+        mut needs: Vec<OperationId>,
+    ) -> OperationId {
+        needs.sort_unstable();
+        needs.dedup();
+        let id = u32::try_from(self.operations.len() + 1)
+            .expect("a plan has fewer than 2^32 operations");
+        let id = OperationId(id);
+        let address = covers
+            .first()
+            .cloned()
+            .expect("every operation carries a change");
+        self.operations.push(Operation {
+            id,
+            call,
+            address,
+            covers,
+            needs,
+        });
+        id
+    }
+}
+
+fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut OperationList) {
+    if behaviors.changes.is_empty() {
+        return;
+    }
+    let complete = live
+        .behaviors
+        .iter()
+        .map(|(key, behavior)| {
+            let settings: BehaviorSettings = match behaviors.declared.get(key) {
+                Some(declared) => declared.over(&behavior.settings),
+                None => behavior.settings.clone(),
+            };
+            (key.clone(), settings)
+        })
+        .collect();
+    let covers = behaviors
+        .changes
+        .iter()
+        .map(|change| change.address.clone())
+        .collect();
+    let declared = behaviors.declared.clone();
+    list.push(
+        Call::WriteBehaviors { declared, complete },
+        covers,
+        Vec::new(),
+    );
+}
+
+/// One integration's part of the work that is a single turn in the order. A replacement is two: a deletion and a creation.
+struct Step<'a> {
+    course: &'a Course<'a>,
+    kind: StepKind<'a>,
+    frees: Vec<Key<'a>>,
+    takes: Vec<Key<'a>>,
+    /// The step that must come before, whatever the keys are.
+    after: Option<usize>,
+}
+
+enum StepKind<'a> {
+    Create(&'a IntegrationSettings),
+    Update {
+        id: IntegrationId,
+        before: &'a IntegrationSettings,
+        after: &'a IntegrationSettings,
+    },
+    Delete(IntegrationId),
+}
+
+/// The steps in the order that they would have if no key was contested: creates, updates, deletes.
+fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
+    let mut creates = Vec::new();
+    let mut updates = Vec::new();
+    let mut deletes = Vec::new();
+    // A replacement deletes before it creates, even where no key is contested: an entry that is pinned to the old id would otherwise find
+    // it again after an interruption, and create a second successor.
+    let mut successors = Vec::new();
+    for course in courses {
+        let Some(change) = &course.change else {
+            continue;
+        };
+        let before = course.before.map(|live| (live.id, &live.settings));
+        match (change.action, before, &course.after) {
+            (Action::Create, _, Some(after)) => {
+                creates.push(step(
+                    course,
+                    StepKind::Create(after),
+                    Vec::new(),
+                    taken(course),
+                ));
+            }
+            (Action::Update, Some((id, before)), Some(after)) => {
+                let kind = StepKind::Update { id, before, after };
+                updates.push(step(course, kind, freed(course), taken(course)));
+            }
+            (Action::Delete, Some((id, _)), _) => {
+                deletes.push(step(
+                    course,
+                    StepKind::Delete(id),
+                    freed(course),
+                    Vec::new(),
+                ));
+            }
+            (Action::Replace, Some((id, _)), Some(after)) => {
+                successors.push((creates.len(), deletes.len()));
+                creates.push(step(
+                    course,
+                    StepKind::Create(after),
+                    Vec::new(),
+                    taken(course),
+                ));
+                deletes.push(step(
+                    course,
+                    StepKind::Delete(id),
+                    freed(course),
+                    Vec::new(),
+                ));
+            }
+            (Action::Create | Action::Update | Action::Replace | Action::Delete, _, _) => {
+                unreachable!("a change's action says which of before and after there are")
+            }
+        }
+    }
+    let first_delete = creates.len() + updates.len();
+    for (create, delete) in successors {
+        creates[create].after = Some(first_delete + delete);
+    }
+    creates.into_iter().chain(updates).chain(deletes).collect()
+}
+
+fn step<'a>(
+    course: &'a Course<'a>,
+    kind: StepKind<'a>,
+    frees: Vec<Key<'a>>,
+    takes: Vec<Key<'a>>,
+) -> Step<'a> {
+    Step {
+        course,
+        kind,
+        frees,
+        takes,
+        after: None,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    /// Not come to yet.
+    Waiting,
+    /// Waiting for steps that free what it takes; holds the settings once it was parked.
+    Open(Option<Parked>),
+    /// Its operations stand in the list.
+    Listed,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Parked {
+    settings: IntegrationSettings,
+    operation: OperationId,
+}
+
+/// Lists each step after those that free what it takes: a depth-first walk, with a stack of its own since a chain may be as long as the
+/// account is large.
+struct Walk<'a, 'w> {
+    steps: &'w [Step<'a>],
+    freed_by: &'w HashMap<Key<'a>, Vec<usize>>,
+    states: Vec<State>,
+    /// The operation by which a step lets go of a key.
+    freed_at: HashMap<(usize, Key<'a>), OperationId>,
+    list: OperationList,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn visit(&mut self, root: usize) {
+        if self.states[root] != State::Waiting {
+            return;
+        }
+        self.states[root] = State::Open(None);
+        let mut stack = vec![(root, self.waits_for(root))];
+        while let Some((step, waits_for)) = stack.last_mut() {
+            let Some((key, other)) = waits_for.pop() else {
+                let step = *step;
+                stack.pop();
+                self.list_step(step);
+                continue;
+            };
+            match &self.states[other] {
+                State::Listed => {}
+                State::Waiting => {
+                    self.states[other] = State::Open(None);
+                    let waits_for = self.waits_for(other);
+                    stack.push((other, waits_for));
+                }
+                State::Open(_) => {
+                    let key = key.expect("only updates wait in a circle, and they wait for keys");
+                    self.park(other, key);
+                }
+            }
+        }
+    }
+
+    /// What must come before a step: for each key it takes, the steps that free it; last first, to be popped.
+    fn waits_for(&self, index: usize) -> Vec<(Option<Key<'a>>, usize)> {
+        let step = &self.steps[index];
+        let mut waits_for: Vec<(Option<Key<'a>>, usize)> =
+            step.after.map(|other| (None, other)).into_iter().collect();
+        for key in &step.takes {
+            let freeing = self.freed_by.get(key).into_iter().flatten();
+            waits_for.extend(
+                freeing
+                    .filter(|other| **other != index)
+                    .map(|other| (Some(*key), *other)),
+            );
+        }
+        waits_for.reverse();
+        waits_for
+    }
+
+    /// Lets an update that is still waiting go of one contested key.
+    fn park(&mut self, index: usize, key: Key<'a>) {
+        if self.freed_at.contains_key(&(index, key)) {
+            return;
+        }
+        let step = &self.steps[index];
+        let StepKind::Update { id, before, .. } = step.kind else {
+            unreachable!(
+                "creates free nothing and deletes wait for nothing, so only updates wait in a circle"
+            )
+        };
+        let State::Open(parked) = &self.states[index] else {
+            unreachable!("only a step that still waits is parked")
+        };
+        let (mut settings, needs) = match parked {
+            Some(parked) => (parked.settings.clone(), vec![parked.operation]),
+            None => (before.clone(), Vec::new()),
+        };
+        match key.field {
+            IntegrationField::ReferenceId => settings.reference_id = None,
+            IntegrationField::TenantUrl => settings.tenant_url = nobodys_tenant(id),
+            IntegrationField::IntegrationType | IntegrationField::Active => {
+                unreachable!("only references and tenants are keys")
+            }
+        }
+        let call = Call::Update {
+            subject: Subject::Live(id),
+            settings: settings.clone(),
+        };
+        let operation = self
+            .list
+            .push(call, vec![step.course.address.clone()], needs);
+        self.freed_at.insert((index, key), operation);
+        self.states[index] = State::Open(Some(Parked {
+            settings,
+            operation,
+        }));
+    }
+
+    fn list_step(&mut self, index: usize) {
+        let step = &self.steps[index];
+        let covers = || vec![step.course.address.clone()];
+        let mut needs: Vec<OperationId> = self
+            .waits_for(index)
+            .into_iter()
+            .filter_map(|(key, other)| self.freed_at.get(&(other, key?)).copied())
+            .collect();
+        if let State::Open(Some(parked)) = &self.states[index] {
+            needs.push(parked.operation);
+        }
+        if let Some(deletion) = step.after {
+            needs.extend(
+                self.steps[deletion]
+                    .frees
+                    .iter()
+                    .filter_map(|key| self.freed_at.get(&(deletion, *key)).copied()),
+            );
+        }
+        let operation = match &step.kind {
+            StepKind::Create(settings) => {
+                let settings = *settings;
+                let create = Call::Create {
+                    settings: IntegrationSettings {
+                        active: true,
+                        ..settings.clone()
+                    },
+                };
+                let made = self.list.push(create, covers(), needs);
+                if !settings.active {
+                    // The API can only create active ones, so a second call follows at once.
+                    let deactivate = Call::Update {
+                        subject: Subject::MadeBy(made),
+                        settings: settings.clone(),
+                    };
+                    self.list.push(deactivate, covers(), vec![made]);
+                }
+                made
+            }
+            StepKind::Update { id, after, .. } => {
+                let update = Call::Update {
+                    subject: Subject::Live(*id),
+                    settings: (*after).clone(),
+                };
+                self.list.push(update, covers(), needs)
+            }
+            StepKind::Delete(id) => self.list.push(Call::Delete { id: *id }, covers(), needs),
+        };
+        for key in &step.frees {
+            self.freed_at.entry((index, *key)).or_insert(operation);
+        }
+        self.states[index] = State::Listed;
+    }
+}
+
+/// A tenant that nobody can have: `.invalid` never resolves (RFC 2606), and the id makes it this integration's own.
+fn nobodys_tenant(id: IntegrationId) -> TenantUrl {
+    TenantUrl::from_live(format!("https://{id}.parked.invalid"))
+}

@@ -1,0 +1,114 @@
+//! `--target`: narrows a plan to the addresses that a glob names.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use wildmatch::WildMatch;
+
+use crate::model::account::DesiredAccount;
+use crate::model::address::Address;
+
+use super::behaviors::BehaviorDiff;
+use super::integrations::IntegrationDiff;
+
+/// A pattern over addresses; only `*` and `?` are special, so that the brackets of an unlisted one need no escape.
+#[derive(Clone, Debug)]
+pub struct Glob {
+    text: String,
+    pattern: WildMatch,
+}
+
+impl Glob {
+    /// Takes any text.
+    pub fn new(text: &str) -> Self {
+        Glob {
+            text: text.to_owned(),
+            pattern: WildMatch::new(text),
+        }
+    }
+
+    /// Says whether it names a thing, either by its address or, as fleets show it, with the account's label before it.
+    pub fn matches(&self, label: &str, address: &Address) -> bool {
+        let address = address.to_string();
+        self.pattern.matches(&address) || self.pattern.matches(&format!("{label}/{address}"))
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+/// The addresses to look at; without a glob, all.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// The globs; one that fits is enough.
+    pub globs: Vec<Glob>,
+}
+
+impl Targets {
+    /// Says whether the thing is to be looked at.
+    pub fn includes(&self, desired: &DesiredAccount, address: &Address) -> bool {
+        self.globs.is_empty()
+            || self
+                .globs
+                .iter()
+                .any(|glob| glob.matches(desired.label(), address))
+    }
+}
+
+/// Both diffs, narrowed.
+pub(super) struct Targeted<'a> {
+    pub(super) behaviors: BehaviorDiff,
+    pub(super) integrations: IntegrationDiff<'a>,
+    /// The changes that no glob names.
+    pub(super) left_out: Vec<Address>,
+}
+
+/// Leaves out what no glob names: it stays as it is live.
+pub(super) fn narrow<'a>(
+    desired: &DesiredAccount,
+    mut behaviors: BehaviorDiff,
+    mut integrations: IntegrationDiff<'a>,
+    targets: &Targets,
+) -> Targeted<'a> {
+    let mut left_out = Vec::new();
+    if !targets.globs.is_empty() {
+        let includes = |address: &Address| targets.includes(desired, address);
+        behaviors.changes.retain(|change| {
+            let included = includes(&change.address);
+            if !included {
+                left_out.push(change.address.clone());
+            }
+            included
+        });
+        behaviors.unchanged.retain(includes);
+        behaviors.unlisted.retain(|thing| includes(&thing.address));
+        behaviors
+            .declared
+            .retain(|key, _| includes(&Address::Behavior(key.clone())));
+
+        let mut untargeted = BTreeSet::new();
+        for course in &mut integrations.courses {
+            if includes(&course.address) {
+                continue;
+            }
+            if course.change.take().is_some() {
+                left_out.push(course.address.clone());
+            } else if matches!(course.address, Address::Integration(_)) {
+                integrations.unchanged -= 1;
+            }
+            course.after = course.before.map(|live| live.settings.clone());
+            untargeted.insert(course.address.clone());
+        }
+        integrations
+            .unlisted
+            .retain(|thing| !untargeted.contains(&thing.address));
+    }
+    Targeted {
+        behaviors,
+        integrations,
+        left_out,
+    }
+}
