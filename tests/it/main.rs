@@ -1,3 +1,5 @@
 //! Everything that is tested from outside the crate: whole binaries, real sockets, random worlds. One test binary, so that it links once.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
+
+mod api;

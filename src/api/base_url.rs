@@ -1,0 +1,169 @@
+//! Where the API lives: an https URL, or plain http to this very machine.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// The URL that every path is appended to; never ends in a slash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BaseUrl(String);
+
+impl BaseUrl {
+    /// The URL as text, without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The whole URL of a path that begins with a slash.
+    pub(super) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+impl Default for BaseUrl {
+    /// Cloudflare's own (`contract.md`, Transport).
+    fn default() -> Self {
+        BaseUrl("https://api.cloudflare.com/client/v4".to_owned())
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = InvalidBaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
+        let url = Url::parse(text).map_err(InvalidBaseUrl::Malformed)?;
+        let host = url.host().ok_or(InvalidBaseUrl::Scheme)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&host) => {}
+            "http" => return Err(InvalidBaseUrl::PlainHttp(host.to_string())),
+            _ => return Err(InvalidBaseUrl::Scheme),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidBaseUrl::UserInfo);
+        }
+        if url.query().is_some() {
+            return Err(InvalidBaseUrl::Query);
+        }
+        if url.fragment().is_some() {
+            return Err(InvalidBaseUrl::Fragment);
+        }
+        Ok(BaseUrl(url.as_str().trim_end_matches('/').to_owned()))
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Why a text can't be the base URL. The text itself is never shown: what does not belong in it may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBaseUrl {
+    /// No URL at all.
+    #[error("the base URL is not a URL ({0}); write https://host/path")]
+    Malformed(url::ParseError),
+    /// Another scheme than https.
+    #[error("the base URL must begin with https://")]
+    Scheme,
+    /// Plain http to another machine.
+    #[error(
+        "plain http to {0} would show the credentials to everyone on the way; write https (http is for loopback only)"
+    )]
+    PlainHttp(String),
+    /// `user:password@`.
+    #[error(
+        "a user name or password does not belong in the base URL; credentials have variables of their own"
+    )]
+    UserInfo,
+    /// `?…`
+    #[error("a query does not belong in the base URL")]
+    Query,
+    /// `#…`
+    #[error("a fragment does not belong in the base URL")]
+    Fragment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_https_and_plain_http_to_loopback() {
+        for (text, written) in [
+            (
+                "https://api.cloudflare.com/client/v4",
+                "https://api.cloudflare.com/client/v4",
+            ),
+            (
+                "https://API.example.com:443/v4/",
+                "https://api.example.com/v4",
+            ),
+            ("https://example.com", "https://example.com"),
+            (
+                "http://127.0.0.1:8787/client/v4",
+                "http://127.0.0.1:8787/client/v4",
+            ),
+            ("http://127.8.9.10", "http://127.8.9.10"),
+            ("http://[::1]:8787", "http://[::1]:8787"),
+            ("http://localhost:8787", "http://localhost:8787"),
+            // The URL standard reads this number as 127.0.0.1.
+            ("http://2130706433", "http://127.0.0.1"),
+        ] {
+            assert_eq!(text.parse::<BaseUrl>().unwrap().as_str(), written, "{text}");
+        }
+        assert_eq!(BaseUrl::default().as_str().parse(), Ok(BaseUrl::default()));
+    }
+
+    #[test]
+    fn refuses_everything_else_and_says_why() {
+        let plain = |host: &str| InvalidBaseUrl::PlainHttp(host.to_owned());
+        for (text, why) in [
+            ("http://api.cloudflare.com", plain("api.cloudflare.com")),
+            (
+                "http://localhost.example.com",
+                plain("localhost.example.com"),
+            ),
+            (
+                "http://127.0.0.1.example.com",
+                plain("127.0.0.1.example.com"),
+            ),
+            ("http://192.168.0.1", plain("192.168.0.1")),
+            ("http://0.0.0.0", plain("0.0.0.0")),
+            ("http://[::2]", plain("[::2]")),
+            ("http://127.0.0.1@example.com", plain("example.com")),
+            ("ftp://example.com", InvalidBaseUrl::Scheme),
+            ("data:text/plain,x", InvalidBaseUrl::Scheme),
+            ("https://user@example.com", InvalidBaseUrl::UserInfo),
+            ("https://:secret@example.com", InvalidBaseUrl::UserInfo),
+            ("https://example.com?token=secret", InvalidBaseUrl::Query),
+            ("https://example.com#top", InvalidBaseUrl::Fragment),
+            (
+                "example.com",
+                InvalidBaseUrl::Malformed(url::ParseError::RelativeUrlWithoutBase),
+            ),
+            (
+                "",
+                InvalidBaseUrl::Malformed(url::ParseError::RelativeUrlWithoutBase),
+            ),
+            (
+                "https://",
+                InvalidBaseUrl::Malformed(url::ParseError::EmptyHost),
+            ),
+        ] {
+            let error = text.parse::<BaseUrl>().unwrap_err();
+            assert_eq!(error, why, "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Who asks: the two ways to authenticate, and the care that neither is ever shown.
+
+use std::fmt;
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+/// What proves to the API who is asking. Prints as `***`.
+#[derive(Clone)]
+pub struct Credentials(Form);
+
+#[derive(Clone)]
+enum Form {
+    /// `Authorization: Bearer …`
+    ApiToken(Secret),
+    /// The legacy pair, `X-Auth-Email` and `X-Auth-Key`.
+    ApiKey { email: Secret, key: Secret },
+}
+
+impl Credentials {
+    /// Takes an API token.
+    pub fn api_token(token: SecretString) -> Result<Self, InvalidCredentials> {
+        Secret::new("API token", token).map(|token| Credentials(Form::ApiToken(token)))
+    }
+
+    /// Takes an e-mail address and its global API key.
+    pub fn api_key(email: SecretString, key: SecretString) -> Result<Self, InvalidCredentials> {
+        Ok(Credentials(Form::ApiKey {
+            email: Secret::new("e-mail address of the API key", email)?,
+            key: Secret::new("API key", key)?,
+        }))
+    }
+
+    /// Adds the headers that carry the credentials, marked so that no layer prints or indexes them.
+    pub(super) fn authorize(&self, headers: &mut HeaderMap) {
+        const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
+        const KEY: HeaderName = HeaderName::from_static("x-auth-key");
+        match &self.0 {
+            Form::ApiToken(token) => {
+                headers.insert(AUTHORIZATION, token.header_value("Bearer "));
+            }
+            Form::ApiKey { email, key } => {
+                headers.insert(EMAIL, email.header_value(""));
+                headers.insert(KEY, key.header_value(""));
+            }
+        }
+    }
+
+    /// Puts `***` in place of the secret wherever a text holds it: a server or a proxy may echo what it was sent.
+    pub(super) fn redact(&self, text: &str) -> String {
+        match &self.0 {
+            Form::ApiToken(secret)
+            | Form::ApiKey {
+                email: _,
+                key: secret,
+            } => text.replace(secret.0.expose_secret(), "***"),
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Form::ApiToken(_) => "ApiToken(***)",
+            Form::ApiKey { .. } => "ApiKey(***)",
+        })
+    }
+}
+
+/// A text that a header can carry and nobody may see.
+#[derive(Clone)]
+struct Secret(SecretString);
+
+impl Secret {
+    fn new(what: &'static str, secret: SecretString) -> Result<Self, InvalidCredentials> {
+        let text = secret.expose_secret();
+        if text.is_empty() {
+            return Err(InvalidCredentials::Empty { what });
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidCredentials::Malformed { what });
+        }
+        Ok(Secret(secret))
+    }
+
+    fn header_value(&self, scheme: &str) -> HeaderValue {
+        let text = SecretString::from(format!("{scheme}{}", self.0.expose_secret()));
+        let mut value = HeaderValue::from_str(text.expose_secret())
+            .expect("a secret holds visible ASCII only, which every header can carry");
+        value.set_sensitive(true);
+        value
+    }
+}
+
+/// Why credentials can't be used. Never shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCredentials {
+    /// Nothing there.
+    #[error("the {what} is empty")]
+    Empty {
+        /// Which part.
+        what: &'static str,
+    },
+    /// A character that no header can carry.
+    #[error(
+        "the {what} holds a character that cannot be sent: a space, a line break at its end, or one outside ASCII"
+    )]
+    Malformed {
+        /// Which part.
+        what: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: &str = "canary-9f3c";
+
+    fn headers(credentials: &Credentials) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        credentials.authorize(&mut headers);
+        headers
+    }
+
+    #[test]
+    fn both_ways_send_their_headers_and_show_nothing() {
+        let token = Credentials::api_token(CANARY.into()).unwrap();
+        let key = Credentials::api_key("a@example.com".into(), CANARY.into()).unwrap();
+        assert_eq!(headers(&token)["authorization"], format!("Bearer {CANARY}"));
+        assert_eq!(headers(&key)["x-auth-email"], "a@example.com");
+        assert_eq!(headers(&key)["x-auth-key"], CANARY);
+        for credentials in [token, key] {
+            let shown = format!("{credentials:?} {:?}", headers(&credentials));
+            assert!(!shown.contains(CANARY), "{shown}");
+            assert_eq!(credentials.redact(&format!("<{CANARY}>")), "<***>");
+        }
+    }
+
+    #[test]
+    fn refuses_what_no_header_can_carry_without_showing_it() {
+        for bad in [
+            "",
+            "canary\n",
+            "can ary",
+            "canary\r\nX-Evil: 1",
+            "canary\0",
+            "cänary",
+        ] {
+            let error = Credentials::api_token(bad.into()).unwrap_err();
+            assert_eq!(
+                bad.is_empty(),
+                matches!(error, InvalidCredentials::Empty { .. })
+            );
+            assert!(!format!("{error} {error:?}").contains("nary"), "{error}");
+            assert!(Credentials::api_key(bad.into(), CANARY.into()).is_err());
+            assert!(Credentials::api_key("a@example.com".into(), bad.into()).is_err());
+        }
+    }
+}

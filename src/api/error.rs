@@ -1,0 +1,409 @@
+//! What can go wrong with a call: one error type, and a kind on which callers decide.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::base_url::BaseUrl;
+use super::operation::{Operation, Permission};
+use super::transport::{Reach, TransportFailure};
+
+/// A call that did not bring what was asked for. Displays as one line; [`help`](ApiError::help) is the way out.
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Details>);
+
+#[derive(Clone, Debug)]
+pub(super) struct Details {
+    pub(super) operation: Operation,
+    pub(super) base_url: BaseUrl,
+    pub(super) path: String,
+    pub(super) kind: ErrorKind,
+    pub(super) status: Option<StatusCode>,
+    pub(super) messages: Vec<ApiMessage>,
+    pub(super) audit_log_id: Option<String>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// What went wrong, as far as a caller decides on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The credentials are wrong, expired or malformed: 401, or 400 with code 6003 or 6111.
+    Credentials,
+    /// The credentials are good but may not do this: 403.
+    Permission,
+    /// The account does not have Risk Scoring: 403 with code 3314.
+    Entitlement,
+    /// There is no such thing: 404.
+    NotFound,
+    /// Too many requests: 429.
+    RateLimited,
+    /// Any other 4xx.
+    Refused,
+    /// 5xx.
+    ServerFault {
+        /// The answer, where it is no envelope.
+        excerpt: Option<String>,
+    },
+    /// No whole answer.
+    Transport {
+        /// What went wrong.
+        failure: TransportFailure,
+        /// Whether the server may have seen the request.
+        reach: Reach,
+        /// What the layers below say about it.
+        detail: String,
+    },
+    /// An answer that Cloudflare would not give, or one in a shape that riskform does not know.
+    Unexpected {
+        /// What is wrong with it.
+        problem: String,
+        /// Its beginning; left out where it may tell about people.
+        excerpt: Option<String>,
+    },
+}
+
+/// One entry of an envelope's `errors` or `messages`. Its texts hold neither control characters nor credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "WireMessage")]
+pub struct ApiMessage {
+    /// The vendor's number for it.
+    pub code: i64,
+    /// What it says.
+    pub message: String,
+    /// Where the vendor explains it.
+    pub documentation_url: Option<String>,
+    /// The field of the body that it is about, as a JSON pointer.
+    pub pointer: Option<String>,
+}
+
+/// A message as the envelope carries it.
+#[derive(Deserialize)]
+struct WireMessage {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    documentation_url: Option<String>,
+    #[serde(default)]
+    source: Option<WireSource>,
+}
+
+#[derive(Deserialize)]
+struct WireSource {
+    #[serde(default)]
+    pointer: Option<String>,
+}
+
+impl From<WireMessage> for ApiMessage {
+    fn from(wire: WireMessage) -> Self {
+        ApiMessage {
+            code: wire.code,
+            message: wire.message,
+            documentation_url: wire.documentation_url,
+            pointer: wire.source.and_then(|source| source.pointer),
+        }
+    }
+}
+
+impl fmt::Display for ApiMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ApiMessage {
+            code,
+            message,
+            documentation_url,
+            pointer,
+        } = self;
+        write!(f, "{message} (code {code}")?;
+        if let Some(pointer) = pointer {
+            write!(f, ", at {pointer}")?;
+        }
+        if let Some(url) = documentation_url {
+            write!(f, ", see {url}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl ApiError {
+    pub(super) fn new(details: Details) -> Self {
+        ApiError(Box::new(details))
+    }
+
+    /// What went wrong, to decide on.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// What was asked.
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// The HTTP method of the call.
+    pub fn method(&self) -> Method {
+        self.0.operation.method()
+    }
+
+    /// The path of the call, below the base URL.
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// Whom the call went to.
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.0.base_url
+    }
+
+    /// The HTTP status, if there was an answer.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// The envelope's errors, if the answer was one.
+    pub fn messages(&self) -> &[ApiMessage] {
+        &self.0.messages
+    }
+
+    /// The answer's `Cf-Auditlog-Id`: how an operator finds the call in the vendor's audit log.
+    pub fn audit_log_id(&self) -> Option<&str> {
+        self.0.audit_log_id.as_deref()
+    }
+
+    /// How long the answer asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether a write that ended so may have been carried out all the same. Whoever repeats it must look first.
+    pub fn is_ambiguous(&self) -> bool {
+        match &self.0.kind {
+            ErrorKind::Transport { reach, .. } => *reach == Reach::Possible,
+            // A gateway that answers 502 or 504 knows as little as we do, and so does whatever answered in no known shape.
+            ErrorKind::ServerFault { .. } | ErrorKind::Unexpected { .. } => true,
+            ErrorKind::Credentials
+            | ErrorKind::Permission
+            | ErrorKind::Entitlement
+            | ErrorKind::NotFound
+            | ErrorKind::RateLimited
+            | ErrorKind::Refused => false,
+        }
+    }
+
+    /// The way out, as one or two sentences; `None` where the error itself says all there is to say.
+    pub fn help(&self) -> Option<String> {
+        const ENTERPRISE: &str = "Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account";
+        let permission = self.0.operation.permission();
+        match &self.0.kind {
+            ErrorKind::Credentials => Some(
+                "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY, to credentials that are whole, not expired and \
+                 not revoked"
+                    .to_owned(),
+            ),
+            ErrorKind::Permission => {
+                let grant = format!("give the token the permission \"{permission}\" on this account");
+                Some(match permission {
+                    // The list of integrations answers 403 without a code of its own on an account without the feature.
+                    Permission::Read | Permission::Write => {
+                        format!("{grant}; if it has it: {ENTERPRISE}")
+                    }
+                    Permission::PiiRead => grant,
+                })
+            }
+            ErrorKind::Entitlement => Some(ENTERPRISE.to_owned()),
+            ErrorKind::NotFound => Some("check the account id and the id in the path".to_owned()),
+            ErrorKind::RateLimited => Some(
+                "something else uses this token as well: wait, or call more slowly with --max-requests-per-second"
+                    .to_owned(),
+            ),
+            ErrorKind::Refused => None,
+            ErrorKind::ServerFault { .. } => {
+                Some("try again; https://www.cloudflarestatus.com tells about incidents".to_owned())
+            }
+            ErrorKind::Transport { failure, .. } => transport_help(*failure).map(str::to_owned),
+            ErrorKind::Unexpected { .. } => Some(format!(
+                "check the base URL {}: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed",
+                self.0.base_url
+            )),
+        }
+    }
+}
+
+fn transport_help(failure: TransportFailure) -> Option<&'static str> {
+    match failure {
+        TransportFailure::Connect => Some(
+            "check the network, and the base URL if --base-url or CLOUDFLARE_BASE_URL names one",
+        ),
+        TransportFailure::Tls => Some(
+            "if a proxy on the way inspects TLS, name its certificate authority with --ca-bundle FILE",
+        ),
+        TransportFailure::Timeout => Some("try again, or allow more time with --timeout SECONDS"),
+        TransportFailure::Closed => Some("try again"),
+        TransportFailure::Setup | TransportFailure::TooLarge => None,
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details {
+            operation,
+            base_url,
+            path,
+            kind,
+            status,
+            messages,
+            audit_log_id: _,
+            retry_after,
+        } = &*self.0;
+        let method = operation.method();
+        match kind {
+            ErrorKind::Transport {
+                failure, detail, ..
+            } => return write!(f, "{method} {base_url}{path}: {failure}: {detail}"),
+            ErrorKind::Unexpected { problem, excerpt } => {
+                write!(
+                    f,
+                    "{method} {base_url}{path}: expected {}, but got {problem}",
+                    operation.answers()
+                )?;
+                write_excerpt(f, excerpt.as_deref())?;
+            }
+            ErrorKind::Credentials => write!(f, "{method} {path}: the credentials were refused")?,
+            ErrorKind::Permission => write!(f, "{method} {path}: permission denied")?,
+            ErrorKind::Entitlement => {
+                write!(f, "{method} {path}: the account does not have Risk Scoring")?
+            }
+            ErrorKind::NotFound => write!(f, "{method} {path}: not found")?,
+            ErrorKind::RateLimited => {
+                write!(f, "{method} {path}: too many requests")?;
+                if let Some(wait) = retry_after {
+                    write!(f, ", the server asks to wait {} s", wait.as_secs())?;
+                }
+            }
+            ErrorKind::Refused => write!(f, "{method} {path}: refused")?,
+            ErrorKind::ServerFault { excerpt } => {
+                write!(f, "{method} {path}: the server failed")?;
+                write_excerpt(f, excerpt.as_deref())?;
+            }
+        }
+        for message in messages {
+            write!(f, ": {message}")?;
+        }
+        match status {
+            Some(status) => write!(f, " [status {}]", status.as_u16()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_excerpt(f: &mut fmt::Formatter<'_>, excerpt: Option<&str>) -> fmt::Result {
+    match excerpt {
+        Some(excerpt) => write!(f, " ({excerpt:?})"),
+        None => Ok(()),
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_says_what_happened_and_the_way_out() {
+        let transport = |failure, reach| ErrorKind::Transport {
+            failure,
+            reach,
+            detail: "connection refused".to_owned(),
+        };
+        let lines: Vec<String> = [
+            (Operation::ReadBehaviors, Some(401), ErrorKind::Credentials),
+            (Operation::ReadBehaviors, Some(403), ErrorKind::Permission),
+            (
+                Operation::CreateIntegration,
+                Some(403),
+                ErrorKind::Permission,
+            ),
+            (Operation::ListUsers, Some(403), ErrorKind::Permission),
+            (Operation::WriteBehaviors, Some(403), ErrorKind::Entitlement),
+            (Operation::ReadIntegration, None, ErrorKind::NotFound),
+            (Operation::ReadBehaviors, Some(429), ErrorKind::RateLimited),
+            (Operation::UpdateIntegration, Some(409), ErrorKind::Refused),
+            (
+                Operation::DeleteIntegration,
+                Some(502),
+                ErrorKind::ServerFault {
+                    excerpt: Some("<html>".to_owned()),
+                },
+            ),
+            (
+                Operation::ReadBehaviors,
+                None,
+                transport(TransportFailure::Connect, Reach::Never),
+            ),
+            (
+                Operation::CreateIntegration,
+                None,
+                transport(TransportFailure::Timeout, Reach::Possible),
+            ),
+            (
+                Operation::CreateIntegration,
+                Some(200),
+                ErrorKind::Unexpected {
+                    problem: "text/html that is no envelope of the API".to_owned(),
+                    excerpt: Some("<html>".to_owned()),
+                },
+            ),
+        ]
+        .into_iter()
+        .map(|(operation, status, kind)| {
+            let error = ApiError::new(Details {
+                operation,
+                base_url: BaseUrl::default(),
+                path: "/accounts/023e…/x".to_owned(),
+                kind,
+                status: status.map(|status| StatusCode::from_u16(status).unwrap()),
+                messages: Vec::new(),
+                audit_log_id: None,
+                retry_after: None,
+            });
+            let ambiguous = if error.is_ambiguous() {
+                " (ambiguous)"
+            } else {
+                ""
+            };
+            let help = error.help().unwrap_or_default();
+            format!("{error}{ambiguous}\n  {help}")
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        GET /accounts/023e…/x: the credentials were refused [status 401]
+          set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY, to credentials that are whole, not expired and not revoked
+        GET /accounts/023e…/x: permission denied [status 403]
+          give the token the permission "Zero Trust Read" on this account; if it has it: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+        POST /accounts/023e…/x: permission denied [status 403]
+          give the token the permission "Zero Trust Write" on this account; if it has it: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+        GET /accounts/023e…/x: permission denied [status 403]
+          give the token the permission "Zero Trust: PII Read" on this account
+        PUT /accounts/023e…/x: the account does not have Risk Scoring [status 403]
+          Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+        GET /accounts/023e…/x: not found
+          check the account id and the id in the path
+        GET /accounts/023e…/x: too many requests [status 429]
+          something else uses this token as well: wait, or call more slowly with --max-requests-per-second
+        PUT /accounts/023e…/x: refused [status 409]
+        DELETE /accounts/023e…/x: the server failed ("<html>") [status 502] (ambiguous)
+          try again; https://www.cloudflarestatus.com tells about incidents
+        GET https://api.cloudflare.com/client/v4/accounts/023e…/x: could not connect: connection refused
+          check the network, and the base URL if --base-url or CLOUDFLARE_BASE_URL names one
+        POST https://api.cloudflare.com/client/v4/accounts/023e…/x: timed out: connection refused (ambiguous)
+          try again, or allow more time with --timeout SECONDS
+        POST https://api.cloudflare.com/client/v4/accounts/023e…/x: expected the new integration, but got text/html that is no envelope of the API ("<html>") [status 200] (ambiguous)
+          check the base URL https://api.cloudflare.com/client/v4: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed
+        "#);
+    }
+}
