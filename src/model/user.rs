@@ -17,6 +17,12 @@ use super::open_word::OpenWord;
 #[serde(transparent)]
 pub struct UserId(Uuid);
 
+impl From<Uuid> for UserId {
+    fn from(id: Uuid) -> Self {
+        UserId(id)
+    }
+}
+
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -1,1 +1,277 @@
-//! The simulated API: routes, store and settings behind an axum router.
+//! The simulated API: everything that riskform asks of the real one, answered by an axum router from memory.
+//!
+//! A [`Sandbox`] is served on a socket, or its [`router`](Sandbox::router) is called in-process; there the whole program runs in tokio's
+//! paused time, for all waiting and all clocks are tokio's. It keeps to `contract.md`, and where that says *unknown*, to its
+//! [`Settings`]. It knows nothing of riskform's own client.
+//!
+//! | file | is for |
+//! | --- | --- |
+//! | `settings` | how it behaves |
+//! | `gate` | what happens to every request: latency, credentials (`access`), `rate_limit`, headers, log |
+//! | `routes` | the routes, and the permission that each needs |
+//! | `body`, `envelope` | how requests are read and answers written |
+//! | `world` | the state and the rules by which it changes; `seed` is how it starts |
+//! | `store` | the file that it is kept in |
+//! | `clock` | time and ids |
+
+mod access;
+mod body;
+mod clock;
+mod envelope;
+mod gate;
+mod rate_limit;
+mod routes;
+mod seed;
+mod settings;
+mod store;
+mod world;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub use gate::ReceivedRequest;
+pub use seed::RECORDED_ACCOUNT;
+pub use settings::{
+    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Grant, InvalidSetting, Permission, Permissions,
+    RateLimit, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+};
+pub use store::StoreError;
+pub use world::{Account, User};
+
+use crate::model::account::{AccountId, LiveAccount};
+use crate::model::integration::{Integration, IntegrationSettings};
+use clock::{Clock, Ids};
+use envelope::Failure;
+use gate::Log;
+use rate_limit::{RateLimits, Standing};
+use seed::Seed;
+use store::Store;
+use world::{Stamp, World};
+
+/// The path that every route stands below, as on the real service.
+pub const BASE_PATH: &str = "/client/v4";
+
+/// A simulated API. Its clones are handles to the same one.
+#[derive(Clone, Debug)]
+pub struct Sandbox(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    seed: Seed,
+    clock: Clock,
+    ids: Ids,
+    answers: AtomicU64,
+    rate_limits: Mutex<RateLimits>,
+    log: Log,
+    state: RwLock<State>,
+    disk: Option<Disk>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts the changes, so that the disk knows whether it is behind.
+    version: u64,
+    world: World,
+}
+
+/// The file, and the version of the state that it holds.
+#[derive(Debug)]
+struct Disk {
+    store: Store,
+    written: Mutex<u64>,
+}
+
+impl Sandbox {
+    /// A sandbox that is gone when its last handle is.
+    pub fn in_memory(settings: Settings) -> Self {
+        Self::new(settings, World::default(), None)
+    }
+
+    /// A sandbox that is kept in a file. The file is locked until the last handle is gone, and made by the first change.
+    pub fn open(path: &Path, settings: Settings) -> Result<Self, StoreError> {
+        let (store, world) = Store::open(path)?;
+        let disk = Disk {
+            store,
+            written: Mutex::new(0),
+        };
+        Ok(Self::new(settings, world, Some(disk)))
+    }
+
+    fn new(settings: Settings, world: World, disk: Option<Disk>) -> Self {
+        Sandbox(Arc::new(Inner {
+            seed: Seed::recorded(),
+            clock: Clock::starting_at(settings.clock_start),
+            ids: Ids::seeded(settings.seed),
+            answers: AtomicU64::new(0),
+            rate_limits: Mutex::default(),
+            log: Log::new(settings.record_requests),
+            state: RwLock::new(State { version: 0, world }),
+            disk,
+            settings,
+        }))
+    }
+
+    /// The API, below [`BASE_PATH`].
+    pub fn router(&self) -> Router {
+        routes::router(self.clone())
+    }
+
+    /// How this sandbox behaves.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Every request so far, in the order in which they came.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.log().requests()
+    }
+
+    /// How an account stands. One that nobody has written to stands as the seed has it.
+    pub fn account(&self, id: &AccountId) -> Account {
+        self.read(id, Account::clone)
+    }
+
+    /// What a client that reads an account's behaviors and integrations sees.
+    pub fn live(&self, id: &AccountId) -> LiveAccount {
+        self.read(id, Account::live)
+    }
+
+    /// Puts an account in place, whatever was there.
+    pub fn put_account(
+        &self,
+        id: &AccountId,
+        account: impl Into<Account>,
+    ) -> Result<(), StoreError> {
+        self.edit(id, |present| *present = account.into())
+    }
+
+    /// Changes an account behind the API's back and past all of its rules, as somebody in the dashboard or the vendor would.
+    pub fn edit<T>(
+        &self,
+        id: &AccountId,
+        edit: impl FnOnce(&mut Account) -> T,
+    ) -> Result<T, StoreError> {
+        let (version, done) = self.change(id, |account, _| Ok::<_, StoreError>(edit(account)))?;
+        self.keep(version)?;
+        Ok(done)
+    }
+
+    /// Makes an integration as somebody in the dashboard would: with an id and a time of its own, past all rules.
+    pub fn create_in_dashboard(
+        &self,
+        id: &AccountId,
+        settings: IntegrationSettings,
+    ) -> Result<Integration, StoreError> {
+        let (version, created) = self.change(id, |account, stamp| {
+            Ok::<_, StoreError>(account.add_integration(id, settings, stamp).clone())
+        })?;
+        self.keep(version)?;
+        Ok(created)
+    }
+
+    /// Whether the account was written to.
+    fn knows(&self, id: &AccountId) -> bool {
+        self.state().world.account(id).is_some()
+    }
+
+    fn read<T>(&self, id: &AccountId, read: impl FnOnce(&Account) -> T) -> T {
+        let state = self.state();
+        match state.world.account(id) {
+            Some(account) => read(account),
+            None => read(&self.0.seed.account(id)),
+        }
+    }
+
+    /// Changes an account for a route, and returns once the change is on disk.
+    async fn write<T>(
+        &self,
+        id: &AccountId,
+        write: impl FnOnce(&mut Account, Stamp) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (version, done) = self.change(id, write)?;
+        if self.0.disk.is_some() {
+            let sandbox = self.clone();
+            tokio::task::spawn_blocking(move || sandbox.keep(version))
+                .await
+                .expect("keeping the state does not panic, and nobody aborts it")
+                .map_err(Failure::NotKept)?;
+        }
+        Ok(done)
+    }
+
+    fn change<T, E>(
+        &self,
+        id: &AccountId,
+        change: impl FnOnce(&mut Account, Stamp) -> Result<T, E>,
+    ) -> Result<(u64, T), E> {
+        let mut state = self.state_mut();
+        let stamp = Stamp {
+            now: self.0.clock.now(),
+            id: self.0.ids.nth(state.world.next_serial()),
+        };
+        let done = state
+            .world
+            .change(id, &self.0.seed, |account| change(account, stamp))?;
+        state.version += 1;
+        Ok((state.version, done))
+    }
+
+    /// Sees to it that the disk holds this version. Changes that pile up while one write is on its way share the next.
+    fn keep(&self, version: u64) -> Result<(), StoreError> {
+        let Some(disk) = &self.0.disk else {
+            return Ok(());
+        };
+        let mut written = disk.written.lock().expect("nobody panics while writing");
+        if *written < version {
+            let state = self.state();
+            disk.store.write(&state.world)?;
+            *written = state.version;
+        }
+        Ok(())
+    }
+
+    fn count_request(&self, token: Option<&str>) -> Option<Standing> {
+        let mut limits = self
+            .0
+            .rate_limits
+            .lock()
+            .expect("nobody panics while counting");
+        limits.count(self.0.settings.rate_limit, token, Instant::now())
+    }
+
+    /// Audit ids count apart from the world's serials, in a range of their own, so that an answer never makes a write.
+    fn next_audit_log_id(&self) -> Uuid {
+        self.0
+            .ids
+            .nth(u64::MAX - self.0.answers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.clock.elapsed()
+    }
+
+    fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.0
+            .state
+            .read()
+            .expect("nobody panics while changing the state")
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.0
+            .state
+            .write()
+            .expect("nobody panics while changing the state")
+    }
+}

@@ -1,0 +1,158 @@
+//! The limit on how many requests a token may make (`contract.md`, Transport). That of 200 a second and address is not played.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
+
+use super::settings::RateLimit;
+
+/// What each token has used.
+#[derive(Debug, Default)]
+pub(super) struct RateLimits {
+    /// Requests with no valid token share one window, so that nobody can fill the memory with guesses.
+    windows: HashMap<Option<String>, Window>,
+}
+
+#[derive(Debug)]
+struct Window {
+    ends: Instant,
+    used: u32,
+    blocked: bool,
+}
+
+/// Where a token stands after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    limit: u32,
+    window: Duration,
+    remaining: u32,
+    /// Until the window resets, or the block ends.
+    resets_in: Duration,
+    /// Whether the request was one too many, or came during the block.
+    pub(super) blocked: bool,
+}
+
+impl RateLimits {
+    /// Counts one request; `None` where nothing is limited.
+    pub(super) fn count(
+        &mut self,
+        limit: RateLimit,
+        token: Option<&str>,
+        now: Instant,
+    ) -> Option<Standing> {
+        let RateLimit::Limited {
+            requests,
+            window: length,
+        } = limit
+        else {
+            return None;
+        };
+        let limit = requests.get();
+        let fresh = Window {
+            ends: now + length,
+            used: 0,
+            blocked: false,
+        };
+        let window = self
+            .windows
+            .entry(token.map(str::to_owned))
+            .or_insert(fresh);
+        if window.ends <= now {
+            *window = Window {
+                ends: now + length,
+                used: 0,
+                blocked: false,
+            };
+        }
+        window.used = window.used.saturating_add(1);
+        if window.used > limit && !window.blocked {
+            // Going over blocks every call for a whole window more, not just for the rest of this one.
+            window.blocked = true;
+            window.ends = now + length;
+        }
+        Some(Standing {
+            limit,
+            window: length,
+            remaining: limit.saturating_sub(window.used),
+            resets_in: window.ends - now,
+            blocked: window.blocked,
+        })
+    }
+}
+
+impl Standing {
+    /// Adds the headers that tell a client where it stands. Times are whole seconds, rounded up.
+    pub(super) fn stamp(&self, headers: &mut HeaderMap) {
+        let Standing {
+            limit,
+            window,
+            remaining,
+            resets_in,
+            blocked,
+        } = self;
+        let (window, resets_in) = (whole_seconds(*window), whole_seconds(*resets_in));
+        let mut add = |name: &'static str, value: String| {
+            let value = HeaderValue::try_from(value)
+                .expect("numbers, letters and quotes make a header value");
+            headers.insert(name, value);
+        };
+        add(
+            "ratelimit",
+            format!("\"default\";r={remaining};t={resets_in}"),
+        );
+        add(
+            "ratelimit-policy",
+            format!("\"default\";q={limit};w={window}"),
+        );
+        if *blocked {
+            add("retry-after", resets_in.to_string());
+        }
+    }
+}
+
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_too_many_blocks_for_a_whole_window() {
+        let limit: RateLimit = "3/300".parse().unwrap();
+        let start = Instant::now();
+        let mut limits = RateLimits::default();
+        let mut at = |seconds, token| {
+            let standing = limits
+                .count(limit, Some(token), start + Duration::from_secs(seconds))
+                .unwrap();
+            (
+                standing.remaining,
+                standing.resets_in.as_secs(),
+                standing.blocked,
+            )
+        };
+        assert_eq!(at(0, "a"), (2, 300, false));
+        assert_eq!(at(100, "a"), (1, 200, false));
+        assert_eq!(at(200, "a"), (0, 100, false));
+        assert_eq!(at(200, "a"), (0, 300, true), "the fourth");
+        assert_eq!(
+            at(200, "b"),
+            (2, 300, false),
+            "another token is not touched"
+        );
+        assert_eq!(at(499, "a"), (0, 1, true), "still blocked");
+        assert_eq!(at(500, "a"), (2, 300, false), "a new window");
+    }
+
+    #[test]
+    fn off_counts_nothing() {
+        assert_eq!(
+            RateLimits::default().count(RateLimit::Off, None, Instant::now()),
+            None
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! The starting state: the recorded answers of the real service, and a few made-up users, since nobody records people.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::world::{Account, User};
+use crate::model::account::{AccountId, LiveAccount};
+use crate::model::behavior::{Behavior, BehaviorKey};
+use crate::model::integration::Integration;
+use crate::model::user::UserId;
+
+/// The account that the recordings were made of.
+pub const RECORDED_ACCOUNT: &str = "f037e56e89293a057740de681ac9abbe";
+
+/// How an account looks before anybody writes to it.
+#[derive(Debug)]
+pub(super) struct Seed(Account);
+
+impl Seed {
+    /// Reads the state that is built into the program.
+    pub(super) fn recorded() -> Self {
+        let behaviors: Envelope<Behaviors> = built_in(include_str!("recordings/behaviors.json"));
+        let integrations: Envelope<Vec<Integration>> =
+            built_in(include_str!("recordings/integrations.json"));
+        let users: BTreeMap<UserId, User> = built_in(include_str!("seed/users.json"));
+        let live = LiveAccount::new(behaviors.result.behaviors, integrations.result);
+        Seed(Account {
+            users,
+            ..Account::from(live)
+        })
+    }
+
+    /// The starting state as this account's own.
+    pub(super) fn account(&self, id: &AccountId) -> Account {
+        let mut account = self.0.clone();
+        for integration in account.integrations.values_mut() {
+            integration.account_tag = id.to_string();
+        }
+        account
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    result: T,
+}
+
+#[derive(Deserialize)]
+struct Behaviors {
+    behaviors: BTreeMap<BehaviorKey, Behavior>,
+}
+
+fn built_in<T: for<'de> Deserialize<'de>>(text: &str) -> T {
+    serde_json::from_str(text).expect("the built-in starting state is read by a test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorded_account_starts_as_recorded() {
+        let id: AccountId = RECORDED_ACCOUNT.parse().unwrap();
+        let account = Seed::recorded().account(&id);
+        let words: Vec<_> = account
+            .behaviors
+            .iter()
+            .map(|(key, behavior)| {
+                format!(
+                    "{key} {} {}",
+                    behavior.settings.enabled, behavior.settings.risk_level
+                )
+            })
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "high_dlp true medium",
+                "imp_travel true high",
+                "sentinel_one false medium"
+            ]
+        );
+        assert!(
+            account
+                .integrations
+                .values()
+                .all(|one| one.account_tag == RECORDED_ACCOUNT)
+        );
+        assert_eq!((account.integrations.len(), account.users.len()), (1, 5));
+    }
+}

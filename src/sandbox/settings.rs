@@ -1,0 +1,318 @@
+//! How the simulated API behaves: who may do what, its limits, and each of the ways that `contract.md` marks as unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::account::AccountId;
+use crate::model::open_word::words;
+
+/// The token that may do everything when nothing else is set.
+pub const DEFAULT_TOKEN: &str = "riskform-sandbox";
+
+/// How one sandbox behaves. The default is what the recordings and the contract suggest.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What a write of behaviors does to the keys that it leaves out.
+    pub behaviors_put: BehaviorsPut,
+    /// Which fields of an integration no two of an account may share.
+    pub unique: BTreeSet<UniqueKey>,
+    /// In which form a `tenant_url` is kept.
+    pub tenant_url: TenantUrlForm,
+    /// How an unset `reference_id` looks in answers.
+    pub unset_reference: UnsetReference,
+    /// What becomes of a request for an account that nobody has written to yet.
+    pub unknown_accounts: UnknownAccounts,
+    /// How long an answer takes; half of it passes before the work is done, half after.
+    pub latency: Duration,
+    /// How many requests a token may make.
+    pub rate_limit: RateLimit,
+    /// The tokens that are valid, and what each may do.
+    pub tokens: BTreeMap<String, Permissions>,
+    /// Which accounts have bought risk scoring.
+    pub entitlement: Entitlement,
+    /// Makes ids repeat from run to run; without one they are random.
+    pub seed: Option<u64>,
+    /// What the sandbox's clock shows when it starts; without one, the machine's time. It goes on with tokio's clock.
+    pub clock_start: Option<Timestamp>,
+    /// Whether every request is kept for [`Sandbox::requests`](super::Sandbox::requests). A server that runs for long had better not.
+    pub record_requests: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            behaviors_put: BehaviorsPut::Merge,
+            unique: BTreeSet::new(),
+            tenant_url: TenantUrlForm::Verbatim,
+            unset_reference: UnsetReference::Empty,
+            unknown_accounts: UnknownAccounts::Seeded,
+            latency: Duration::ZERO,
+            rate_limit: RateLimit::default(),
+            tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), Permissions::all())]),
+            entitlement: Entitlement::Everywhere,
+            seed: None,
+            clock_start: None,
+            record_requests: true,
+        }
+    }
+}
+
+words! {
+    /// What a write of behaviors does to the keys that it leaves out (`contract.md`, Behaviors: unknown).
+    BehaviorsPut {
+        /// They stay as they are.
+        Merge = "merge",
+        /// They go back to disabled and low.
+        Replace = "replace",
+        /// They make the request fail.
+        RequireAll = "require-all",
+    }
+}
+
+words! {
+    /// A field that no two integrations of an account may share (`contract.md`, Integrations: unknown).
+    UniqueKey {
+        /// `reference_id`; unset ones don't clash.
+        ReferenceId = "reference_id",
+        /// `tenant_url`, compared normalised.
+        TenantUrl = "tenant_url",
+    }
+}
+
+words! {
+    /// In which form a `tenant_url` is kept (`contract.md`, Integrations: unknown).
+    TenantUrlForm {
+        /// As it was sent.
+        Verbatim = "verbatim",
+        /// Host in lower case, without default port and trailing slash.
+        Normalised = "normalised",
+    }
+}
+
+words! {
+    /// How an unset `reference_id` looks in answers (`contract.md`, Integrations: unknown).
+    UnsetReference {
+        /// `""`
+        Empty = "empty",
+        /// `null`
+        Null = "null",
+        /// The field is not there.
+        Absent = "absent",
+    }
+}
+
+words! {
+    /// What becomes of a request for an account that nobody has written to yet.
+    UnknownAccounts {
+        /// It finds the recorded starting state.
+        Seeded = "seeded",
+        /// It is refused, as for an account that the token does not reach.
+        Refused = "refused",
+    }
+}
+
+/// How many requests a token may make in a window of time; the one too many blocks it for as long as a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimit {
+    /// Any number, and no header speaks of a limit.
+    Off,
+    /// This many in each window.
+    Limited {
+        /// How many.
+        requests: NonZeroU32,
+        /// How long the window is, and how long the block.
+        window: Duration,
+    },
+}
+
+impl Default for RateLimit {
+    /// 1,200 in five minutes (`contract.md`, Transport).
+    fn default() -> Self {
+        const REQUESTS: NonZeroU32 = NonZeroU32::new(1_200).expect("1,200 is not zero");
+        RateLimit::Limited {
+            requests: REQUESTS,
+            window: Duration::from_secs(300),
+        }
+    }
+}
+
+impl FromStr for RateLimit {
+    type Err = InvalidSetting;
+
+    /// Reads `N/SECONDS` or `off`.
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        if text == "off" {
+            return Ok(RateLimit::Off);
+        }
+        text.split_once('/')
+            .and_then(|(requests, seconds)| {
+                let seconds: NonZeroU32 = seconds.parse().ok()?;
+                Some(RateLimit::Limited {
+                    requests: requests.parse().ok()?,
+                    window: Duration::from_secs(seconds.get().into()),
+                })
+            })
+            .ok_or(InvalidSetting::RateLimit)
+    }
+}
+
+words! {
+    /// What a token may do (`contract.md`, Transport).
+    Permission {
+        /// *Zero Trust Read*: see behaviors and integrations.
+        Read = "read",
+        /// *Zero Trust Write*: change them, and reset users; it includes reading.
+        Write = "write",
+        /// *Zero Trust: PII Read*: see users.
+        Pii = "pii",
+    }
+}
+
+/// Everything that one token may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(BTreeSet<Permission>);
+
+impl Permissions {
+    /// Every permission there is.
+    pub fn all() -> Self {
+        Permissions(Permission::ALL.iter().copied().collect())
+    }
+
+    /// Says whether the token may do this.
+    pub fn allow(&self, wanted: Permission) -> bool {
+        self.0.contains(&wanted)
+            || (wanted == Permission::Read && self.0.contains(&Permission::Write))
+    }
+}
+
+impl FromStr for Permissions {
+    type Err = InvalidSetting;
+
+    /// Reads words between commas; the empty text is a token that may do nothing.
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        text.split(',')
+            .filter(|word| !word.is_empty())
+            .map(|word| word.parse().map_err(|_| InvalidSetting::Permissions))
+            .collect::<Result<_, _>>()
+            .map(Permissions)
+    }
+}
+
+/// One token and what it may do, as `--permissions` spells it: `[TOKEN=]read,write,pii`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The token.
+    pub token: String,
+    /// What it may do.
+    pub permissions: Permissions,
+}
+
+impl FromStr for Grant {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        // The last equals sign divides: a token may hold one, a list of permissions never does.
+        let (token, permissions) = text.rsplit_once('=').unwrap_or((DEFAULT_TOKEN, text));
+        if token.is_empty() {
+            return Err(InvalidSetting::Permissions);
+        }
+        Ok(Grant {
+            token: token.to_owned(),
+            permissions: permissions.parse()?,
+        })
+    }
+}
+
+/// Which accounts have bought risk scoring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entitlement {
+    /// Every account.
+    Everywhere,
+    /// Every account but these.
+    AllBut(BTreeSet<AccountId>),
+    /// No account.
+    Nowhere,
+}
+
+impl Entitlement {
+    /// Says whether the account has it.
+    pub fn covers(&self, account: &AccountId) -> bool {
+        match self {
+            Entitlement::Everywhere => true,
+            Entitlement::AllBut(without) => !without.contains(account),
+            Entitlement::Nowhere => false,
+        }
+    }
+}
+
+/// A text that is no setting of the kind it was read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSetting {
+    /// No rate limit.
+    #[error("a rate limit is REQUESTS/SECONDS, such as 1200/300, or off")]
+    RateLimit,
+    /// No permissions.
+    #[error(
+        "permissions are read, write and pii between commas, after TOKEN= where another token than the default one is meant"
+    )]
+    Permissions,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_rate_limits() {
+        assert_eq!("off".parse(), Ok(RateLimit::Off));
+        assert_eq!("1200/300".parse(), Ok(RateLimit::default()));
+        for wrong in [
+            "",
+            "1200",
+            "0/300",
+            "1200/0",
+            "-1/3",
+            "1200/300/1",
+            "1200/5m",
+        ] {
+            assert_eq!(
+                wrong.parse::<RateLimit>(),
+                Err(InvalidSetting::RateLimit),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn reads_grants() {
+        let cases: [(&str, &str, &[Permission]); 5] = [
+            ("read", DEFAULT_TOKEN, &[Permission::Read]),
+            ("ci=write", "ci", &[Permission::Read, Permission::Write]),
+            ("a=b=pii", "a=b", &[Permission::Pii]),
+            ("ci=", "ci", &[]),
+            ("read,write,pii", DEFAULT_TOKEN, Permission::ALL),
+        ];
+        for (text, token, allowed) in cases {
+            let grant: Grant = text.parse().unwrap();
+            assert_eq!(grant.token, token, "{text}");
+            for permission in Permission::ALL {
+                assert_eq!(
+                    grant.permissions.allow(*permission),
+                    allowed.contains(permission),
+                    "{text}: {permission}"
+                );
+            }
+        }
+        for wrong in ["=read", "admin", "ci=read;write"] {
+            assert_eq!(
+                wrong.parse::<Grant>(),
+                Err(InvalidSetting::Permissions),
+                "{wrong}"
+            );
+        }
+    }
+}

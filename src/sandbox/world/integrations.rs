@@ -1,0 +1,234 @@
+//! Integrations: where scores are sent. Made, overwritten and deleted one at a time.
+
+use fluent_uri::Uri;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Account, Stamp};
+use crate::model::account::AccountId;
+use crate::model::integration::{
+    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
+};
+use crate::model::open_word::OpenWord;
+use crate::sandbox::body::{self, Mistakes};
+use crate::sandbox::envelope::{Complaint, Failure};
+use crate::sandbox::settings::{Settings, TenantUrlForm, UniqueKey, UnsetReference};
+
+/// An integration as the API shows it.
+#[derive(Debug, Serialize)]
+pub(in crate::sandbox) struct Shown<'a> {
+    id: IntegrationId,
+    account_tag: &'a str,
+    active: bool,
+    created_at: &'a str,
+    integration_type: &'a OpenWord<IntegrationType>,
+    // The outer `None` leaves the field out, the inner one is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference_id: Option<Option<&'a str>>,
+    tenant_url: &'a str,
+    well_known_url: &'a str,
+}
+
+/// Shows an integration the way the settings ask for.
+pub(in crate::sandbox) fn show<'a>(integration: &'a Integration, settings: &Settings) -> Shown<'a> {
+    let Integration {
+        id,
+        account_tag,
+        created_at,
+        well_known_url,
+        settings: configured,
+    } = integration;
+    let unset = match settings.unset_reference {
+        UnsetReference::Empty => Some(Some("")),
+        UnsetReference::Null => Some(None),
+        UnsetReference::Absent => None,
+    };
+    Shown {
+        id: *id,
+        account_tag,
+        active: configured.active,
+        created_at,
+        integration_type: &configured.integration_type,
+        reference_id: configured
+            .reference_id
+            .as_ref()
+            .map_or(unset, |reference| Some(Some(reference.as_str()))),
+        tenant_url: configured.tenant_url.as_str(),
+        well_known_url,
+    }
+}
+
+impl Account {
+    /// Finds an integration by its id.
+    pub(in crate::sandbox) fn integration(
+        &self,
+        id: IntegrationId,
+    ) -> Result<&Integration, Failure> {
+        self.integrations.get(&id).ok_or(Failure::NoIntegration)
+    }
+
+    /// Finds an integration by its reference: of several that share it, the one with the lowest id.
+    pub(in crate::sandbox) fn integration_with(
+        &self,
+        reference: &str,
+    ) -> Result<&Integration, Failure> {
+        self.integrations
+            .values()
+            .find(|integration| {
+                let held = integration.settings.reference_id.as_ref();
+                held.is_some_and(|held| held.as_str() == reference)
+            })
+            .ok_or(Failure::NoIntegration)
+    }
+
+    /// Makes the integration that a body describes. It is active, whatever the body says.
+    pub(in crate::sandbox) fn create_integration(
+        &mut self,
+        account_id: &AccountId,
+        bytes: &[u8],
+        stamp: Stamp,
+        settings: &Settings,
+    ) -> Result<&Integration, Failure> {
+        let configured = body::read(bytes, |body, mistakes| {
+            let body = mistakes.object(body, "")?;
+            let integration_type = decode_type(body, mistakes);
+            let keys = decode_keys(body, mistakes, settings.tenant_url);
+            let (tenant_url, reference_id) = keys?;
+            Some(IntegrationSettings {
+                integration_type: integration_type?,
+                tenant_url,
+                reference_id,
+                active: true,
+            })
+        })?;
+        self.check_keys_are_free(&configured, None, settings)?;
+        Ok(self.add_integration(account_id, configured, stamp))
+    }
+
+    /// Puts an integration in place without asking any rule.
+    pub(in crate::sandbox) fn add_integration(
+        &mut self,
+        account_id: &AccountId,
+        settings: IntegrationSettings,
+        stamp: Stamp,
+    ) -> &Integration {
+        let id = IntegrationId::from(stamp.id);
+        self.integrations.entry(id).or_insert_with(|| Integration {
+            id,
+            account_tag: account_id.to_string(),
+            created_at: stamp.now.to_string(),
+            well_known_url: well_known_url(id),
+            settings,
+        })
+    }
+
+    /// Overwrites what a body can say about an integration; what it leaves out is lost, and its type stays.
+    pub(in crate::sandbox) fn put_integration(
+        &mut self,
+        id: IntegrationId,
+        bytes: &[u8],
+        settings: &Settings,
+    ) -> Result<&Integration, Failure> {
+        let integration_type = self.integration(id)?.settings.integration_type.clone();
+        let configured = body::read(bytes, |body, mistakes| {
+            let body = mistakes.object(body, "")?;
+            let active = mistakes.boolean(body, "", "active");
+            let (tenant_url, reference_id) = decode_keys(body, mistakes, settings.tenant_url)?;
+            Some(IntegrationSettings {
+                integration_type,
+                tenant_url,
+                reference_id,
+                active: active?,
+            })
+        })?;
+        self.check_keys_are_free(&configured, Some(id), settings)?;
+        let integration = self
+            .integrations
+            .get_mut(&id)
+            .ok_or(Failure::NoIntegration)?;
+        integration.settings = configured;
+        Ok(integration)
+    }
+
+    /// Deletes an integration.
+    pub(in crate::sandbox) fn delete_integration(
+        &mut self,
+        id: IntegrationId,
+    ) -> Result<(), Failure> {
+        self.integrations
+            .remove(&id)
+            .map(drop)
+            .ok_or(Failure::NoIntegration)
+    }
+
+    fn check_keys_are_free(
+        &self,
+        wanted: &IntegrationSettings,
+        except: Option<IntegrationId>,
+        settings: &Settings,
+    ) -> Result<(), Vec<Complaint>> {
+        let taken = |key: &UniqueKey| {
+            let others = self
+                .integrations
+                .values()
+                .filter(|other| Some(other.id) != except);
+            let mut others = others.map(|other| &other.settings);
+            match key {
+                UniqueKey::ReferenceId => others.any(|other| {
+                    wanted.reference_id.is_some() && other.reference_id == wanted.reference_id
+                }),
+                UniqueKey::TenantUrl => others.any(|other| other.tenant_url == wanted.tenant_url),
+            }
+        };
+        let complaints: Vec<_> = settings
+            .unique
+            .iter()
+            .filter(|key| taken(key))
+            .map(|key| Complaint {
+                pointer: format!("/{key}"),
+                message: "is taken by another integration of this account".to_owned(),
+            })
+            .collect();
+        if complaints.is_empty() {
+            Ok(())
+        } else {
+            Err(complaints)
+        }
+    }
+}
+
+/// Where Okta finds what it must know, in the form that was recorded.
+pub(in crate::sandbox) fn well_known_url(id: IntegrationId) -> String {
+    format!("https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/{id}")
+}
+
+fn decode_type(
+    body: &Map<String, Value>,
+    mistakes: &mut Mistakes,
+) -> Option<OpenWord<IntegrationType>> {
+    let word = mistakes.text(body, "", "integration_type")?;
+    match OpenWord::read(word) {
+        known @ OpenWord::Known(_) => Some(known),
+        OpenWord::Unknown(_) => mistakes.add("/integration_type", "must be Okta"),
+    }
+}
+
+/// Reads the two fields that creating and overwriting share.
+fn decode_keys(
+    body: &Map<String, Value>,
+    mistakes: &mut Mistakes,
+    form: TenantUrlForm,
+) -> Option<(TenantUrl, Option<ReferenceId>)> {
+    let reference_id = mistakes.optional_text(body, "", "reference_id");
+    let tenant_url = mistakes.text(body, "", "tenant_url")?;
+    // The schema asks for a URI and no more, so that is what the sandbox takes; that it be an https base URL is riskform's own rule.
+    if Uri::parse(tenant_url).is_err() {
+        return mistakes.add("/tenant_url", "must be a URI");
+    }
+    let tenant_url = TenantUrl::from_live(tenant_url);
+    let tenant_url = match form {
+        TenantUrlForm::Verbatim => tenant_url,
+        TenantUrlForm::Normalised => TenantUrl::from_live(tenant_url.normalised()),
+    };
+    Some((tenant_url, reference_id?.and_then(ReferenceId::new)))
+}

@@ -1,0 +1,115 @@
+//! Users: their events, and the score that follows from them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Account;
+use crate::model::behavior::RiskLevel;
+use crate::model::open_word::OpenWord;
+use crate::model::user::{RiskEvent, UserId};
+use crate::sandbox::envelope::Failure;
+
+/// One simulated user. The score is no field: it follows from the events since the last reset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The user's name.
+    pub name: String,
+    /// The user's e-mail address.
+    pub email: String,
+    /// What the user triggered.
+    pub events: Vec<RiskEvent>,
+    /// When the score was last cleared.
+    #[serde(default)]
+    pub last_reset_time: Option<Timestamp>,
+}
+
+impl User {
+    /// The events that count towards the score.
+    fn counted(&self) -> impl Iterator<Item = &RiskEvent> {
+        let counts = |event: &&RiskEvent| {
+            self.last_reset_time
+                .is_none_or(|reset| event.timestamp > reset)
+        };
+        self.events.iter().filter(counts)
+    }
+
+    /// The highest level among the counted events; a word that nobody knows stands above those of the schema.
+    fn score(&self) -> Option<&OpenWord<RiskLevel>> {
+        self.counted().map(|event| &event.risk_level).max()
+    }
+}
+
+/// `{users: […]}`
+#[derive(Debug, Serialize)]
+pub(in crate::sandbox) struct Summary<'a> {
+    users: Vec<Scored<'a>>,
+}
+
+/// A user in the summary.
+#[derive(Debug, Serialize)]
+struct Scored<'a> {
+    user_id: UserId,
+    name: &'a str,
+    email: &'a str,
+    event_count: usize,
+    last_event: Timestamp,
+    max_risk_level: &'a OpenWord<RiskLevel>,
+}
+
+/// A user alone.
+#[derive(Debug, Serialize)]
+pub(in crate::sandbox) struct Events<'a> {
+    name: &'a str,
+    email: &'a str,
+    events: &'a [RiskEvent],
+    last_reset_time: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk_level: Option<&'a OpenWord<RiskLevel>>,
+}
+
+impl Account {
+    /// Every user who has a score.
+    pub(in crate::sandbox) fn summary(&self) -> Summary<'_> {
+        Summary {
+            users: self
+                .users
+                .iter()
+                .filter_map(|(user_id, user)| {
+                    Some(Scored {
+                        user_id: *user_id,
+                        name: &user.name,
+                        email: &user.email,
+                        event_count: user.counted().count(),
+                        last_event: user.counted().map(|event| event.timestamp).max()?,
+                        max_risk_level: user.score()?,
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    /// One user, with or without a score.
+    pub(in crate::sandbox) fn user(&self, id: UserId) -> Result<Events<'_>, Failure> {
+        let user = self.users.get(&id).ok_or(Failure::NoUser)?;
+        Ok(Events {
+            name: &user.name,
+            email: &user.email,
+            events: &user.events,
+            last_reset_time: user.last_reset_time,
+            risk_level: user.score(),
+        })
+    }
+
+    /// Clears a user's score. The events stay, as history.
+    pub(in crate::sandbox) fn reset_user(
+        &mut self,
+        id: UserId,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let user = self.users.get_mut(&id).ok_or(Failure::NoUser)?;
+        // No event may outlive the reset, whatever the two clocks say.
+        let newest = user.events.iter().map(|event| event.timestamp).max();
+        user.last_reset_time = Some(newest.map_or(now, |newest| newest.max(now)));
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! Checks answers against `schema/openapi.yaml`.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use axum::http::{Method, StatusCode};
+use jsonschema::Validator;
+use riskform::sandbox::UnsetReference;
+use serde_json::{Map, Value, json};
+
+/// The document, its `nullable` rewritten to what JSON Schema says for it.
+pub(super) struct OpenApi {
+    document: Value,
+    /// One for each kind of answer, by its schema.
+    validators: Mutex<HashMap<String, Validator>>,
+}
+
+impl OpenApi {
+    /// Reads the document, with the one deviation that is allowed: an unset `reference_id` may be null or absent.
+    pub(super) fn allowing(unset: UnsetReference) -> Self {
+        let text = include_str!("../../../schema/openapi.yaml");
+        let mut document: Value = serde_yaml::from_str(text).unwrap();
+        let integration = &mut document["components"]["schemas"]["Integration"];
+        match unset {
+            UnsetReference::Empty => {}
+            UnsetReference::Null => {
+                integration["properties"]["reference_id"]["nullable"] = json!(true)
+            }
+            UnsetReference::Absent => {
+                let required = integration["required"].as_array_mut().unwrap();
+                required.retain(|name| name != "reference_id");
+            }
+        }
+        spell_out_nullable(&mut document);
+        OpenApi {
+            document,
+            validators: Mutex::default(),
+        }
+    }
+
+    /// Every operation: its id, method and path template.
+    pub(super) fn operations(&self) -> Vec<(String, Method, String)> {
+        let paths = self.document["paths"].as_object().unwrap();
+        let mut operations = Vec::new();
+        for (template, item) in paths {
+            for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
+                if let Some(operation) = item.get(method.as_str().to_lowercase()) {
+                    let id = operation["operationId"].as_str().unwrap();
+                    operations.push((id.to_owned(), method, template.clone()));
+                }
+            }
+        }
+        operations
+    }
+
+    /// The operation that a request means: of several templates that fit, the one with the fewest parameters.
+    pub(super) fn operation(&self, method: &Method, path: &str) -> Option<String> {
+        let fitting = self
+            .operations()
+            .into_iter()
+            .filter(|(_, of, template)| of == method && fits(template, path));
+        fitting
+            .min_by_key(|(_, _, template)| template.matches('{').count())
+            .map(|(id, _, _)| id)
+    }
+
+    /// Panics unless the document allows the answer. What it has no operation for must at least come in the vendor's envelope.
+    pub(super) fn check(&self, method: &Method, path: &str, status: StatusCode, body: &Value) {
+        let place = format!("{method} {path} -> {status}");
+        let schema = match self.operation(method, path) {
+            Some(id) => self.response_schema(&id, status),
+            None if status.is_success() => {
+                Some(json!({ "$ref": "#/components/schemas/response-common" }))
+            }
+            None => Some(json!({ "$ref": "#/components/schemas/response-failure" })),
+        };
+        let schema = schema.unwrap_or_else(|| panic!("{place}: no such answer in the document"));
+        let mut validators = self.validators.lock().unwrap();
+        let validator = validators.entry(schema.to_string()).or_insert_with(|| {
+            let schema = json!({ "components": self.document["components"], "allOf": [schema] });
+            jsonschema::options()
+                .should_validate_formats(true)
+                .build(&schema)
+                .unwrap()
+        });
+        let errors: Vec<_> = validator
+            .iter_errors(body)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{place}: {errors:#?} in {body:#}");
+    }
+
+    fn response_schema(&self, id: &str, status: StatusCode) -> Option<Value> {
+        let operation = self.document["paths"]
+            .as_object()?
+            .values()
+            .flat_map(|item| item.as_object().into_iter().flatten())
+            .find(|(_, operation)| operation["operationId"] == id)?
+            .1;
+        let responses = operation["responses"].as_object()?;
+        let class = format!("{}XX", status.as_u16() / 100);
+        let response = responses
+            .get(status.as_str())
+            .or_else(|| responses.get(&class))?;
+        let response = match response["$ref"].as_str() {
+            Some(reference) => self.document.pointer(reference.trim_start_matches('#'))?,
+            None => response,
+        };
+        Some(response["content"]["application/json"]["schema"].clone())
+    }
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    let (template, path): (Vec<_>, Vec<_>) =
+        (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len()
+        && template
+            .iter()
+            .zip(path)
+            .all(|(wanted, found)| wanted.starts_with('{') || *wanted == found)
+}
+
+/// OpenAPI 3.0 has a keyword of its own for "or null", which JSON Schema does not know.
+fn spell_out_nullable(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if object.get("nullable") == Some(&json!(true)) {
+                allow_null(object);
+            }
+            object.values_mut().for_each(spell_out_nullable);
+        }
+        Value::Array(items) => items.iter_mut().for_each(spell_out_nullable),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn allow_null(schema: &mut Map<String, Value>) {
+    let of_type = schema["type"].take();
+    schema["type"] = json!([of_type, "null"]);
+}
+
+#[test]
+#[should_panic(expected = "reference_id")]
+fn an_answer_that_the_document_forbids_is_noticed() {
+    let integration = json!({
+        "id": "4cfe8442-664b-4915-acd4-b39cd65c4314", "account_tag": "", "active": true,
+        "created_at": "2025-03-19T19:53:56Z", "integration_type": "Okta", "reference_id": null,
+        "tenant_url": "https://example.com", "well_known_url": "https://example.com",
+    });
+    let body = json!({ "success": true, "errors": [], "messages": [], "result": [integration] });
+    let path = "/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations";
+    OpenApi::allowing(UnsetReference::Null).check(&Method::GET, path, StatusCode::OK, &body);
+    OpenApi::allowing(UnsetReference::Empty).check(&Method::GET, path, StatusCode::OK, &body);
+}

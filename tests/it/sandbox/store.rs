@@ -1,0 +1,152 @@
+//! The file that a sandbox is kept in.
+
+use std::fs;
+use std::path::Path;
+
+use axum::http::Method;
+use riskform::sandbox::{Sandbox, Settings, StoreError};
+use serde_json::{Value, json};
+
+use super::{Client, account, scoring};
+
+fn open(path: &Path) -> Result<Sandbox, StoreError> {
+    Sandbox::open(
+        path,
+        Settings {
+            seed: Some(1),
+            ..Settings::default()
+        },
+    )
+}
+
+async fn create(client: &Client, tenant_url: &str) -> Value {
+    let body = json!({ "integration_type": "Okta", "tenant_url": tenant_url });
+    client
+        .send(Method::POST, &scoring("integrations"), body)
+        .await
+        .result()["id"]
+        .clone()
+}
+
+#[tokio::test]
+async fn what_was_written_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/sandbox.json");
+    let client = Client::of(open(&path).unwrap());
+    let first = create(&client, "https://one.okta.com").await;
+    let before = client.sandbox.account(&account());
+    assert!(!path.with_extension("tmp").exists());
+    drop(client);
+
+    let client = Client::of(open(&path).unwrap());
+    assert_eq!(client.sandbox.account(&account()), before);
+    let second = create(&client, "https://two.okta.com").await;
+    assert_ne!(first, second, "an id is given once, even with a seed");
+}
+
+#[tokio::test]
+async fn reading_and_being_refused_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sandbox.json");
+    let client = Client::of(open(&path).unwrap());
+    client.get(&scoring("behaviors")).await;
+    client
+        .send(Method::PUT, &scoring("behaviors"), json!({}))
+        .await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn every_answered_change_is_on_disk_and_the_file_is_whole_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sandbox.json");
+    let client = Client::of(open(&path).unwrap());
+    let creating = async {
+        for n in 0..50 {
+            let id = create(&client, &format!("https://tenant-{n}.okta.com")).await;
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(id.as_str().unwrap()), "{n}");
+        }
+    };
+    let resetting = async {
+        for _ in 0..50 {
+            client
+                .send(
+                    Method::POST,
+                    &scoring("0d7f1f6e-52c7-4b0f-8a5c-1d7a0c3f9b11/reset"),
+                    Value::Null,
+                )
+                .await;
+            serde_json::from_slice::<Value>(&fs::read(&path).unwrap()).unwrap();
+        }
+    };
+    tokio::join!(creating, resetting);
+    let mut names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["sandbox.json", "sandbox.json.lock"],
+        "nothing is left behind"
+    );
+}
+
+#[test]
+fn a_second_opener_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sandbox.json");
+    let first = open(&path).unwrap();
+    let clone = first.clone();
+    drop(first);
+    let refused = open(&path).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        format!(
+            "{} is in use by another sandbox; end that one, or name another file",
+            path.display()
+        )
+    );
+    drop(clone);
+    open(&path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_no_sandbox_is_left_alone() {
+    let cases = [
+        ("", "is not a sandbox's file: EOF"),
+        (
+            r#"{"format": "riskform.sandbox/1", "serials": 1"#,
+            "is not a sandbox's file: EOF",
+        ),
+        ("{}", "is not a sandbox's file: missing field `format`"),
+        (
+            r#"{"format": "riskform.sandbox/2", "serials": 1, "accounts": {}}"#,
+            r#"has the format "riskform.sandbox/2""#,
+        ),
+    ];
+    for (text, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sandbox.json");
+        fs::write(&path, text).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("{} {expected}", path.display())),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_can_not_be_kept_is_answered_as_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gone/sandbox.json");
+    let sandbox = open(&path).unwrap();
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    let error = sandbox
+        .edit(&account(), |account| account.users.clear())
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+}

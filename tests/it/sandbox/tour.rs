@@ -1,0 +1,470 @@
+//! Every route, in every setting, in success and in each kind of failure. What is answered is checked by the client.
+
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use riskform::sandbox::{
+    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Permissions, RECORDED_ACCOUNT, RateLimit, Settings,
+    TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+};
+use serde_json::{Value, json};
+
+use super::{Client, scoring};
+
+const INTEGRATION: &str = "4cfe8442-664b-4915-acd4-b39cd65c4314";
+const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
+const USER: &str = "0d7f1f6e-52c7-4b0f-8a5c-1d7a0c3f9b11";
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+/// One request to each operation, right in the starting state in every setting, in an order in which each finds what it needs.
+fn good_requests() -> Vec<(Method, String, Value)> {
+    let behavior = json!({ "enabled": true, "risk_level": "low" });
+    let behaviors =
+        json!({ "high_dlp": behavior, "imp_travel": behavior, "sentinel_one": behavior });
+    let created = json!({ "integration_type": "Okta", "tenant_url": "https://Corp.okta.com/" });
+    let written =
+        json!({ "tenant_url": "https://corp.example.com", "active": false, "reference_id": null });
+    let requests = [
+        (Method::GET, "behaviors".to_owned(), Value::Null),
+        (
+            Method::PUT,
+            "behaviors".to_owned(),
+            json!({ "behaviors": behaviors }),
+        ),
+        (Method::GET, "summary".to_owned(), Value::Null),
+        (Method::GET, USER.to_owned(), Value::Null),
+        (Method::POST, format!("{USER}/reset"), Value::Null),
+        (Method::POST, "integrations".to_owned(), created),
+        (Method::GET, "integrations".to_owned(), Value::Null),
+        (
+            Method::GET,
+            format!("integrations/{INTEGRATION}"),
+            Value::Null,
+        ),
+        (
+            Method::GET,
+            format!("integrations/reference_id/{REFERENCE}"),
+            Value::Null,
+        ),
+        (Method::PUT, format!("integrations/{INTEGRATION}"), written),
+        (
+            Method::DELETE,
+            format!("integrations/{INTEGRATION}"),
+            Value::Null,
+        ),
+    ];
+    let requests = requests
+        .into_iter()
+        .map(|(method, rest, body)| (method, scoring(&rest), body));
+    requests.collect()
+}
+
+/// Sends all of them, and names the statuses.
+async fn statuses(client: &Client) -> BTreeSet<u16> {
+    let mut statuses = BTreeSet::new();
+    for (method, path, body) in good_requests() {
+        statuses.insert(client.send(method, &path, body).await.status);
+    }
+    statuses
+}
+
+fn every_setting() -> Vec<Settings> {
+    let unique = [
+        vec![],
+        vec![UniqueKey::ReferenceId],
+        vec![UniqueKey::TenantUrl],
+        UniqueKey::ALL.to_vec(),
+    ];
+    let mut all = Vec::new();
+    for behaviors_put in BehaviorsPut::ALL {
+        for unique in &unique {
+            for tenant_url in TenantUrlForm::ALL {
+                for unset_reference in UnsetReference::ALL {
+                    all.push(Settings {
+                        behaviors_put: *behaviors_put,
+                        unique: unique.iter().copied().collect(),
+                        tenant_url: *tenant_url,
+                        unset_reference: *unset_reference,
+                        ..Settings::default()
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operation_succeeds_in_every_setting() {
+    for settings in every_setting() {
+        let client = Client::new(settings);
+        assert_eq!(
+            statuses(&client).await,
+            BTreeSet::from([200]),
+            "{:?}",
+            client.sandbox.settings()
+        );
+        let succeeded = client.seen.lock().unwrap().len();
+        assert_eq!(
+            succeeded,
+            client.openapi.operations().len(),
+            "an operation was left out"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_wrong_body_is_refused_in_every_setting() {
+    for settings in every_setting() {
+        let (rule, unique) = (settings.behaviors_put, settings.unique.clone());
+        let client = Client::new(settings);
+        let before = client.sandbox.account(&super::account());
+        for (method, path, body, pointers) in wrong_bodies() {
+            let answer = client.send_text(method.clone(), &path, body.clone()).await;
+            assert_eq!(
+                answer.failure(),
+                json!([400, pointers]),
+                "{method} {path} {body}"
+            );
+        }
+        if rule == BehaviorsPut::RequireAll {
+            let body =
+                json!({ "behaviors": { "imp_travel": { "enabled": true, "risk_level": "low" } } });
+            let answer = client.send(Method::PUT, &scoring("behaviors"), body).await;
+            assert_eq!(
+                answer.failure(),
+                json!([400, ["/behaviors/high_dlp", "/behaviors/sentinel_one"]])
+            );
+        }
+        if !unique.is_empty() {
+            let taken: Vec<_> = unique.iter().map(|key| format!("/{key}")).collect();
+            let body = json!({ "integration_type": "Okta", "tenant_url": "https://EXAMPLE.oktapreview.com/", "reference_id": REFERENCE });
+            let answer = client
+                .send(Method::POST, &scoring("integrations"), body)
+                .await;
+            assert_eq!(answer.failure(), json!([400, taken]));
+        }
+        assert_eq!(
+            client.sandbox.account(&super::account()),
+            before,
+            "a refused request has changed something"
+        );
+    }
+}
+
+fn wrong_bodies() -> Vec<(Method, String, String, Vec<&'static str>)> {
+    let behaviors: &[(&str, &[&str])] = &[
+        ("", &[""]),
+        ("{", &[""]),
+        ("[]", &[""]),
+        ("{}", &["/behaviors"]),
+        (r#"{"behaviors": []}"#, &["/behaviors"]),
+        (
+            r#"{"behaviors": {"a/b~": null, "high_dlp": {}, "imp_travel": {}, "sentinel_one": {}}}"#,
+            &[
+                "/behaviors/a~1b~0",
+                "/behaviors/a~1b~0",
+                "/behaviors/high_dlp/enabled",
+                "/behaviors/high_dlp/risk_level",
+                "/behaviors/imp_travel/enabled",
+                "/behaviors/imp_travel/risk_level",
+                "/behaviors/sentinel_one/enabled",
+                "/behaviors/sentinel_one/risk_level",
+            ],
+        ),
+        (
+            r#"{"behaviors": {"high_dlp": {"enabled": "yes", "risk_level": 1},
+             "imp_travel": {"enabled": null, "risk_level": "High"}, "sentinel_one": {"enabled": true, "risk_level": "low"}}}"#,
+            &[
+                "/behaviors/high_dlp/enabled",
+                "/behaviors/high_dlp/risk_level",
+                "/behaviors/imp_travel/enabled",
+                "/behaviors/imp_travel/risk_level",
+            ],
+        ),
+        (
+            r#"{"behaviors": {"high_dlp": {"enabled": true, "risk_level": "low"}, "new": {"enabled": true, "risk_level": "low"},
+             "imp_travel": {"enabled": true, "risk_level": "low"}, "sentinel_one": {"enabled": true, "risk_level": "low"}}}"#,
+            &["/behaviors/new"],
+        ),
+    ];
+    let create: &[(&str, &[&str])] = &[
+        ("", &[""]),
+        ("null", &[""]),
+        ("{}", &["/integration_type", "/tenant_url"]),
+        (
+            r#"{"integration_type": "okta", "tenant_url": "corp.okta.com", "reference_id": 7}"#,
+            &["/integration_type", "/reference_id", "/tenant_url"],
+        ),
+        (
+            r#"{"integration_type": null, "tenant_url": {}}"#,
+            &["/integration_type", "/tenant_url"],
+        ),
+    ];
+    let write: &[(&str, &[&str])] = &[
+        ("[", &[""]),
+        ("{}", &["/active", "/tenant_url"]),
+        (
+            r#"{"tenant_url": "https://a b", "active": 1, "reference_id": []}"#,
+            &["/active", "/reference_id", "/tenant_url"],
+        ),
+    ];
+    let of = |method: Method, path: &str, bodies: &[(&str, &[&'static str])]| -> Vec<_> {
+        let rows = bodies.iter().map(|(body, pointers)| {
+            (
+                method.clone(),
+                scoring(path),
+                (*body).to_owned(),
+                pointers.to_vec(),
+            )
+        });
+        rows.collect()
+    };
+    let mut all = of(Method::PUT, "behaviors", behaviors);
+    all.extend(of(Method::POST, "integrations", create));
+    all.extend(of(
+        Method::PUT,
+        &format!("integrations/{INTEGRATION}"),
+        write,
+    ));
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_decide_before_anything_else() {
+    let cases: [(&[(&str, &str)], u16); 10] = [
+        (&[], 401),
+        (&[("authorization", "Bearer wrong")], 401),
+        (&[("authorization", "Bearer")], 401),
+        (&[("authorization", "Basic riskform-sandbox")], 401),
+        (&[("x-auth-key", DEFAULT_TOKEN)], 401),
+        (&[("x-auth-email", "someone@example.com")], 401),
+        (
+            &[
+                ("x-auth-email", "someone@example.com"),
+                ("x-auth-key", "wrong"),
+            ],
+            401,
+        ),
+        (
+            &[
+                ("authorization", "Bearer wrong"),
+                ("x-auth-email", "a@example.com"),
+                ("x-auth-key", DEFAULT_TOKEN),
+            ],
+            401,
+        ),
+        (
+            &[
+                ("x-auth-email", "someone@example.com"),
+                ("x-auth-key", DEFAULT_TOKEN),
+            ],
+            200,
+        ),
+        (&[("authorization", "bearer riskform-sandbox")], 200),
+    ];
+    for (headers, status) in cases {
+        let client = Client::new(Settings::default()).with_headers(headers);
+        assert_eq!(
+            statuses(&client).await,
+            BTreeSet::from([status]),
+            "{headers:?}"
+        );
+        assert_eq!(
+            client.get("/user/tokens/verify").await.status,
+            status,
+            "{headers:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operation_needs_its_own_permission() {
+    // The order is that of `good_requests`.
+    let cases = [
+        ("", [403; 11]),
+        (
+            "read",
+            [200, 403, 403, 403, 403, 403, 200, 200, 200, 403, 403],
+        ),
+        (
+            "write",
+            [200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 200],
+        ),
+        (
+            "pii",
+            [403, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403],
+        ),
+        ("read,write,pii", [200; 11]),
+    ];
+    for (permissions, expected) in cases {
+        let mut settings = Settings::default();
+        let granted: Permissions = permissions.parse().unwrap();
+        settings.tokens.insert(DEFAULT_TOKEN.to_owned(), granted);
+        let client = Client::new(settings);
+        for ((method, path, body), status) in good_requests().into_iter().zip(expected) {
+            let answer = client.send(method.clone(), &path, body).await;
+            assert_eq!(answer.status, status, "{permissions}: {method} {path}");
+            if status == 403 {
+                assert_eq!(answer.failure(), json!([403, [10000]]));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_entitlement_is_forbidden() {
+    let recorded = RECORDED_ACCOUNT.parse().unwrap();
+    let elsewhere = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    let cases = [
+        (Entitlement::Nowhere, 403),
+        (Entitlement::AllBut(BTreeSet::from([recorded])), 403),
+        (Entitlement::AllBut(BTreeSet::from([elsewhere])), 200),
+        (Entitlement::Everywhere, 200),
+    ];
+    for (entitlement, status) in cases {
+        let client = Client::new(Settings {
+            entitlement: entitlement.clone(),
+            ..Settings::default()
+        });
+        assert_eq!(
+            statuses(&client).await,
+            BTreeSet::from([status]),
+            "{entitlement:?}"
+        );
+        if status == 403 {
+            assert_eq!(
+                client.get(&scoring("behaviors")).await.failure(),
+                json!([403, [3314]])
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_account_is_refused_where_that_is_set() {
+    let settings = Settings {
+        unknown_accounts: UnknownAccounts::Refused,
+        ..Settings::default()
+    };
+    let client = Client::new(settings);
+    assert_eq!(statuses(&client).await, BTreeSet::from([403]));
+    let present = client.sandbox.account(&super::account());
+    client
+        .sandbox
+        .put_account(&super::account(), present)
+        .unwrap();
+    assert_eq!(statuses(&client).await, BTreeSet::from([200]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_not_found() {
+    let body = json!({ "tenant_url": "https://corp.okta.com", "active": true });
+    let unknown = [
+        (Method::GET, NOBODY.to_owned(), 40402),
+        (Method::POST, format!("{NOBODY}/reset"), 40402),
+        (Method::GET, format!("integrations/{NOBODY}"), 40401),
+        (Method::PUT, format!("integrations/{NOBODY}"), 40401),
+        (Method::DELETE, format!("integrations/{NOBODY}"), 40401),
+        (
+            Method::GET,
+            "integrations/reference_id/nobody".to_owned(),
+            40401,
+        ),
+        (Method::GET, "nobody".to_owned(), 7003),
+        (Method::GET, USER.replace('-', ""), 7003),
+        (Method::POST, "behaviors/reset".to_owned(), 7003),
+        (Method::GET, "integrations/nobody".to_owned(), 7003),
+        (
+            Method::GET,
+            "integrations/reference_id/%ff".to_owned(),
+            7003,
+        ),
+        (Method::GET, "nothing/at/all".to_owned(), 7003),
+    ];
+    let client = Client::new(Settings::default());
+    for (method, rest, code) in unknown {
+        let answer = client
+            .send(method.clone(), &scoring(&rest), body.clone())
+            .await;
+        assert_eq!(answer.failure(), json!([404, [code]]), "{method} {rest}");
+    }
+    for (method, path, body) in good_requests() {
+        for no_account in [
+            "x",
+            "f037e56e89293a057740de681ac9abbe0",
+            "g037e56e89293a057740de681ac9abbe",
+        ] {
+            let path = path.replace(RECORDED_ACCOUNT, no_account);
+            let answer = client.send(method.clone(), &path, body.clone()).await;
+            assert_eq!(answer.failure(), json!([404, [7003]]), "{method} {path}");
+        }
+    }
+    assert_eq!(client.get("/nowhere").await.failure(), json!([404, [7003]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_method_is_told_which_are_allowed() {
+    let client = Client::new(Settings::default());
+    let cases = [
+        ("behaviors", "GET,HEAD,PUT"),
+        ("summary", "GET,HEAD"),
+        ("integrations", "GET,HEAD,POST"),
+        (USER, "GET,HEAD"),
+        (&format!("{USER}/reset"), "POST"),
+        (
+            &format!("integrations/{INTEGRATION}"),
+            "GET,HEAD,PUT,DELETE",
+        ),
+        (
+            &format!("integrations/reference_id/{REFERENCE}"),
+            "GET,HEAD",
+        ),
+    ];
+    for (rest, allowed) in cases {
+        let answer = client
+            .send(Method::PATCH, &scoring(rest), Value::Null)
+            .await;
+        assert_eq!(answer.status, 405, "{rest}");
+        assert_eq!(answer.headers["allow"], allowed, "{rest}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_token_hears_when_to_come_back() {
+    let rate_limit: RateLimit = "2/60".parse().unwrap();
+    let client = Client::new(Settings {
+        rate_limit,
+        ..Settings::default()
+    });
+    let path = scoring("behaviors");
+    assert_eq!(
+        client.get(&path).await.headers["ratelimit"],
+        r#""default";r=1;t=60"#
+    );
+    assert_eq!(
+        client.get(&path).await.headers["ratelimit-policy"],
+        r#""default";q=2;w=60"#
+    );
+    tokio::time::sleep(std::time::Duration::from_millis(20_500)).await;
+    assert_eq!(client.get(&path).await.headers["retry-after"], "60");
+    assert_eq!(statuses(&client).await, BTreeSet::from([429]));
+    tokio::time::sleep(std::time::Duration::from_secs(59)).await;
+    assert_eq!(client.get(&path).await.headers["retry-after"], "1");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(
+        client.get(&path).await.headers["ratelimit"],
+        r#""default";r=1;t=60"#
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_limit_nothing_is_said_of_one() {
+    let client = Client::new(Settings {
+        rate_limit: RateLimit::Off,
+        ..Settings::default()
+    });
+    for _ in 0..1_300 {
+        assert_eq!(client.get(&scoring("summary")).await.status, 200);
+    }
+}
