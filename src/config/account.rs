@@ -1,0 +1,492 @@
+//! The document: its top-level keys, what is unlisted, the guards, and how an account comes of one or more files.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::behavior::{self, BehaviorLayer};
+use super::decode::{Decoder, Field, Subject, Text, VariableUse};
+use super::diagnostic::{Draft, Found};
+use super::entries::{Listing, Section};
+use super::integration::{self, IntegrationLayer, invalid_tenant_url};
+use super::interpolation::is_variable_name;
+use super::rule::Rule;
+use super::source::{Span, Spanned};
+use super::yaml::{Document, Entry, Node, Value};
+use crate::model::account::{
+    AccountId, DesiredAccount, Guards, InvalidAccountId, Protected, Unlisted, UnlistedBehaviors,
+    UnlistedIntegrations, WeakeningPolicy,
+};
+use crate::model::address::{InvalidName, Name};
+use crate::model::integration::TenantUrl;
+
+/// The only version of the format.
+const VERSION: &str = "1";
+
+/// One document of one file, before any other is laid over it.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    /// Where the document begins.
+    pub(super) span: Span,
+    pub(super) account_id: Field<AccountId>,
+    pub(super) name: Field<Name>,
+    /// The files beneath this one, as written, in order.
+    pub(super) extends: Vec<Text>,
+    pub(super) api_token_env: Field<String>,
+    pub(super) behaviors: Section<BehaviorLayer>,
+    pub(super) integrations: Section<IntegrationLayer>,
+    pub(super) unlisted: UnlistedLayer,
+    pub(super) guards: GuardsLayer,
+    /// Every variable that the document names.
+    pub(super) variables: Vec<VariableUse>,
+    /// False when a mistake in the syntax cut the document short.
+    pub(super) whole: bool,
+}
+
+/// `unlisted` in one file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UnlistedLayer {
+    behaviors: Field<UnlistedBehaviors>,
+    integrations: Field<UnlistedIntegrations>,
+}
+
+/// `guards` in one file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GuardsLayer {
+    max_deletes: Field<u32>,
+    weakening: Field<WeakeningPolicy>,
+    protected: Vec<Spanned<String>>,
+}
+
+impl Layer {
+    /// Reads a document and reports what is wrong with it.
+    pub(super) fn decode(
+        document: &Document,
+        found: &mut Found,
+        variables: &dyn Fn(&str) -> Option<String>,
+    ) -> Layer {
+        let mut decoder = Decoder::new(found, variables, document.whole);
+        let root = &document.root;
+        let mut layer = Layer {
+            span: root.span,
+            account_id: Field::Absent,
+            name: Field::Absent,
+            extends: Vec::new(),
+            api_token_env: Field::Absent,
+            behaviors: Section::default(),
+            integrations: Section::default(),
+            unlisted: UnlistedLayer::default(),
+            guards: GuardsLayer::default(),
+            variables: Vec::new(),
+            whole: document.whole,
+        };
+        layer.read(root, &mut decoder);
+        layer.variables = decoder.used;
+        layer
+    }
+
+    fn read(&mut self, root: &Node, decoder: &mut Decoder<'_>) {
+        const KNOWN: [&str; 9] = [
+            "version",
+            "account_id",
+            "name",
+            "extends",
+            "api_token_env",
+            "behaviors",
+            "integrations",
+            "unlisted",
+            "guards",
+        ];
+        let document = Subject::DOCUMENT;
+        let Some(fields) = decoder.fields(root, root.span, document, &KNOWN) else {
+            self.whole = false;
+            return;
+        };
+        version(decoder, fields.get("version"), root.span);
+        self.account_id = account_id(decoder, fields.get("account_id"));
+        self.name = name(decoder, fields.get("name"));
+        if let Some(entry) = fields.get("extends") {
+            self.extends = extends(decoder, entry);
+        }
+        self.api_token_env = api_token_env(decoder, fields.get("api_token_env"));
+        self.behaviors = Section::decode(decoder, fields.get("behaviors"));
+        self.integrations = Section::decode(decoder, fields.get("integrations"));
+        if let Some(entry) = fields.get("unlisted") {
+            self.unlisted = UnlistedLayer::decode(decoder, entry);
+        }
+        if let Some(entry) = fields.get("guards") {
+            self.guards = GuardsLayer::decode(decoder, entry);
+        }
+    }
+}
+
+fn version(decoder: &mut Decoder<'_>, entry: Option<&Entry>, document: Span) {
+    let help = format!("write `version: {VERSION}`");
+    let Some(entry) = entry else {
+        decoder.lacking(
+            Draft::new(
+                Rule::MissingKey,
+                document,
+                "the document lacks its `version`",
+            )
+            .help(help),
+        );
+        return;
+    };
+    let right = matches!(
+        &entry.value.value,
+        Value::Scalar(scalar) if scalar.plain && &*scalar.text == VERSION
+    );
+    if !right && !matches!(entry.value.value, Value::Unread) {
+        let draft = Draft::new(
+            Rule::Version,
+            entry.value_span(),
+            format!("the only version of the format is the number {VERSION}"),
+        );
+        decoder.found.push(draft.help(help));
+    }
+}
+
+fn account_id(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<AccountId> {
+    let subject = Subject::named("account_id");
+    decoder.parsed(entry, subject, |error: InvalidAccountId, text| {
+        Draft::new(
+            Rule::AccountId,
+            text.span,
+            format!("`{}` is no account id: {error}", text.written),
+        )
+        .help("the dashboard shows it in the address of every page of the account")
+    })
+}
+
+fn name(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<Name> {
+    let subject = Subject::named("name");
+    decoder.parsed(entry, subject, |error: InvalidName, text| {
+        Draft::new(
+            Rule::Name,
+            text.span,
+            format!("`{}` can't name an account", text.written),
+        )
+        .help(error.to_string())
+    })
+}
+
+fn extends(decoder: &mut Decoder<'_>, entry: &Entry) -> Vec<Text> {
+    let subject = Subject::named("extends");
+    let items = decoder.items(entry, subject).unwrap_or_default();
+    items
+        .iter()
+        .filter_map(|item| decoder.text(item, item.span, subject))
+        .collect()
+}
+
+fn api_token_env(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<String> {
+    let subject = Subject::named("api_token_env");
+    decoder
+        .parsed(entry, subject, |(): (), text| {
+            Draft::new(
+                Rule::VariableName,
+                text.span,
+                "api_token_env takes the name of an environment variable",
+            )
+            .help("write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file")
+        })
+        .map(|VariableName(name)| name)
+}
+
+struct VariableName(String);
+
+impl std::str::FromStr for VariableName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        // Tokens are 40 characters of both cases and digits; nobody names a variable like that.
+        let is_token = text.len() >= 32
+            && text.contains(|c: char| c.is_ascii_lowercase())
+            && text.contains(|c: char| c.is_ascii_digit());
+        if is_variable_name(text) && !is_token {
+            Ok(VariableName(text.to_owned()))
+        } else {
+            Err(())
+        }
+    }
+}
+
+impl UnlistedLayer {
+    fn decode(decoder: &mut Decoder<'_>, entry: &Entry) -> Self {
+        let subject = Subject::named("unlisted");
+        let known = ["behaviors", "integrations"];
+        let fields = decoder.fields(&entry.value, entry.value_span(), subject, &known);
+        let Some(fields) = fields else {
+            return UnlistedLayer::default();
+        };
+        let (behaviors, integrations) = (fields.get("behaviors"), fields.get("integrations"));
+        UnlistedLayer {
+            behaviors: decoder.word(behaviors, subject.at("behaviors"), UnlistedBehaviors::ALL),
+            integrations: decoder.word(
+                integrations,
+                subject.at("integrations"),
+                UnlistedIntegrations::ALL,
+            ),
+        }
+    }
+
+    fn lay(&mut self, upper: &UnlistedLayer) {
+        let UnlistedLayer {
+            behaviors,
+            integrations,
+        } = upper;
+        self.behaviors.lay(behaviors);
+        self.integrations.lay(integrations);
+    }
+
+    fn desired(&self) -> Unlisted {
+        let UnlistedLayer {
+            behaviors,
+            integrations,
+        } = self;
+        Unlisted {
+            behaviors: behaviors.value().copied().unwrap_or_default(),
+            integrations: integrations.value().copied().unwrap_or_default(),
+        }
+    }
+}
+
+impl GuardsLayer {
+    fn decode(decoder: &mut Decoder<'_>, entry: &Entry) -> Self {
+        let subject = Subject::named("guards");
+        let known = ["max_deletes", "weakening", "protected"];
+        let fields = decoder.fields(&entry.value, entry.value_span(), subject, &known);
+        let Some(fields) = fields else {
+            return GuardsLayer::default();
+        };
+        let (max_deletes, weakening) = (fields.get("max_deletes"), fields.get("weakening"));
+        GuardsLayer {
+            max_deletes: decoder.number(max_deletes, subject.at("max_deletes")),
+            weakening: decoder.word(weakening, subject.at("weakening"), WeakeningPolicy::ALL),
+            protected: fields
+                .get("protected")
+                .map(|entry| protected(decoder, entry, subject.at("protected")))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Lays an extending file's guards over these. `protected` is a union: nobody sheds a protection by extending a file.
+    fn lay(&mut self, upper: &GuardsLayer) {
+        let GuardsLayer {
+            max_deletes,
+            weakening,
+            protected,
+        } = upper;
+        self.max_deletes.lay(max_deletes);
+        self.weakening.lay(weakening);
+        for item in protected {
+            if !self.protected.iter().any(|one| one.value == item.value) {
+                self.protected.push(item.clone());
+            }
+        }
+    }
+
+    fn desired(&self, found: &Found) -> Guards {
+        let GuardsLayer {
+            max_deletes,
+            weakening,
+            protected,
+        } = self;
+        let default = Guards::default();
+        Guards {
+            max_deletes: max_deletes.value().copied().unwrap_or(default.max_deletes),
+            weakening: weakening.value().copied().unwrap_or(default.weakening),
+            protected: protected
+                .iter()
+                .map(|Spanned { value, span }| Protected {
+                    text: value.clone(),
+                    location: found.sources.location(*span),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn protected(
+    decoder: &mut Decoder<'_>,
+    entry: &Entry,
+    subject: Subject<'_>,
+) -> Vec<Spanned<String>> {
+    let mut list: Vec<Spanned<String>> = Vec::new();
+    for item in decoder.items(entry, subject).unwrap_or_default() {
+        let Some(text) = decoder.text(item, item.span, subject) else {
+            continue;
+        };
+        if let Some(draft) = unprotecting(&text, subject) {
+            decoder.found.push(draft);
+        }
+        if let Some(earlier) = list.iter().find(|one| one.value == text.value) {
+            decoder.found.push(
+                Draft::new(
+                    Rule::DuplicateItem,
+                    text.span,
+                    format!("{subject} lists `{}` twice", text.written),
+                )
+                .label("again here")
+                .also(earlier.span, "first here")
+                .help("keep one of them"),
+            );
+            continue;
+        }
+        list.push(Spanned {
+            span: text.span,
+            value: text.value,
+        });
+    }
+    list
+}
+
+/// What is wrong with an item of `protected` that would silently protect nothing.
+fn unprotecting(text: &Text, subject: Subject<'_>) -> Option<Draft> {
+    let value = text.value.as_str();
+    if value.is_empty() {
+        let draft = Draft::new(
+            Rule::ReferenceId,
+            text.span,
+            format!("an item of {subject} is empty"),
+        );
+        return Some(draft.help("write a tenant_url or a reference_id"));
+    }
+    if value.contains("://") {
+        let error = value.parse::<TenantUrl>().err()?;
+        return Some(invalid_tenant_url(error, text, subject));
+    }
+    // A reference may be any text, so a host is only suspected.
+    let like_a_host =
+        value.contains('.') && format!("https://{value}").parse::<TenantUrl>().is_ok();
+    like_a_host.then(|| {
+        Draft::new(
+            Rule::ProtectedHost,
+            text.span,
+            format!("`{}` is taken for a reference_id", text.written),
+        )
+        .help(format!(
+            "write `https://{}` if the tenant is meant",
+            text.written
+        ))
+    })
+}
+
+/// The account ids that stand in for one that a file leaves out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AccountIds {
+    /// From the command line; a file must not disagree.
+    pub(super) flag: Option<AccountId>,
+    /// From the environment; a file may disagree.
+    pub(super) default: Option<AccountId>,
+}
+
+/// An account whose files are all laid over each other, and what the fleet needs to know of it.
+pub(super) struct Declared {
+    pub(super) account: DesiredAccount,
+    /// Where its `account_id` stands, or its document begins.
+    pub(super) id_span: Span,
+    /// Where its `name` stands, or its document begins.
+    pub(super) name_span: Span,
+}
+
+/// Lays an account's files over each other, the lowest first and the account's own last, and judges the outcome.
+///
+/// `None` when no account came of it; why has then been reported.
+pub(super) fn declare(
+    layers: &[Arc<Layer>],
+    ids: &AccountIds,
+    today: Date,
+    found: &mut Found,
+) -> Option<Declared> {
+    let own = layers.last()?;
+    let (mut account_id, mut name, mut api_token_env) = Default::default();
+    let (mut behaviors, mut integrations) = (Listing::default(), Listing::default());
+    let (mut unlisted, mut guards) = (UnlistedLayer::default(), GuardsLayer::default());
+    for layer in layers {
+        let Layer {
+            span: _,
+            account_id: upper_id,
+            name: upper_name,
+            extends: _,
+            api_token_env: upper_env,
+            behaviors: upper_behaviors,
+            integrations: upper_integrations,
+            unlisted: upper_unlisted,
+            guards: upper_guards,
+            variables: _,
+            whole: _,
+        } = layer.as_ref();
+        lay(&mut account_id, upper_id);
+        lay(&mut name, upper_name);
+        lay(&mut api_token_env, upper_env);
+        behaviors.lay(upper_behaviors, found);
+        integrations.lay(upper_integrations, found);
+        unlisted.lay(upper_unlisted);
+        guards.lay(upper_guards);
+    }
+    // What a document lacks that was cut short may only be unread.
+    if !layers.iter().all(|layer| layer.whole) {
+        return None;
+    }
+    let behaviors = behavior::desired(&behaviors, found);
+    let integrations = integration::desired(&integrations, today, found);
+    let id_span = account_id
+        .get()
+        .map_or(own.span, |id: &Spanned<AccountId>| id.span);
+    let name_span = name.get().map_or(id_span, |name: &Spanned<Name>| name.span);
+    let account = DesiredAccount {
+        account_id: resolve_id(&account_id, ids, own.span, found)?,
+        name: name.value().cloned(),
+        source: Arc::clone(found.sources.name(own.span.source)),
+        api_token_env: api_token_env.value().cloned(),
+        behaviors,
+        integrations,
+        unlisted: unlisted.desired(),
+        guards: guards.desired(found),
+    };
+    Some(Declared {
+        account,
+        id_span,
+        name_span,
+    })
+}
+
+fn lay<T: Clone>(lower: &mut Field<T>, upper: &Field<T>) {
+    lower.lay(upper);
+}
+
+fn resolve_id(
+    declared: &Field<AccountId>,
+    ids: &AccountIds,
+    document: Span,
+    found: &mut Found,
+) -> Option<AccountId> {
+    let AccountIds { flag, default } = ids;
+    match (declared, flag) {
+        (Field::Wrong, _) => None,
+        (Field::Set(declared), Some(flag)) if declared.value != *flag => {
+            found.push(
+                Draft::new(
+                    Rule::AccountIdConflict,
+                    declared.span,
+                    format!("the file is for another account than --account-id {flag}"),
+                )
+                .help("leave --account-id out, or name the file of that account"),
+            );
+            None
+        }
+        (Field::Set(declared), _) => Some(declared.value.clone()),
+        (Field::Absent, Some(flag)) => Some(flag.clone()),
+        (Field::Absent, None) => {
+            if default.is_none() {
+                found.push(
+                    Draft::new(Rule::MissingAccountId, document, "no account id")
+                        .help("declare `account_id` in the file, give --account-id, or set CLOUDFLARE_ACCOUNT_ID"),
+                );
+            }
+            default.clone()
+        }
+    }
+}

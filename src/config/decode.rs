@@ -1,0 +1,631 @@
+//! From nodes to values: types, words, keys and variables, each mistake with its place and the way out.
+//!
+//! Knows no kind of resource; the rules of one kind stand in that kind's own file.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use super::diagnostic::{Draft, Found};
+use super::interpolation::{Piece, Variable, is_secret_variable, names_a_secret, pieces};
+use super::rule::Rule;
+use super::source::{Span, Spanned};
+use super::suggest::{alternatives, did_you_mean};
+use super::yaml::{Entry, Node, Scalar, Value};
+
+/// A field of one file: left out, there but wrong (and reported), or set.
+///
+/// The second keeps one mistake from causing others: a `tenant_url` that is no URL is not missing as well.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Field<T> {
+    #[default]
+    Absent,
+    Wrong,
+    Set(Spanned<T>),
+}
+
+impl<T: Clone> Field<T> {
+    /// Lays a field of an extending file over this one.
+    pub(super) fn lay(&mut self, upper: &Field<T>) {
+        match upper {
+            Field::Absent => {}
+            Field::Wrong | Field::Set(_) => *self = upper.clone(),
+        }
+    }
+}
+
+impl<T> Field<T> {
+    /// The value and its place, if it is set.
+    pub(super) fn get(&self) -> Option<&Spanned<T>> {
+        match self {
+            Field::Set(spanned) => Some(spanned),
+            Field::Absent | Field::Wrong => None,
+        }
+    }
+
+    /// The value, if it is set.
+    pub(super) fn value(&self) -> Option<&T> {
+        self.get().map(|spanned| &spanned.value)
+    }
+
+    /// Changes the value and keeps its place.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Field<U> {
+        self.and_then(|Spanned { value, span }| {
+            let value = change(value);
+            Field::Set(Spanned { value, span })
+        })
+    }
+
+    fn and_then<U>(self, then: impl FnOnce(Spanned<T>) -> Field<U>) -> Field<U> {
+        match self {
+            Field::Absent => Field::Absent,
+            Field::Wrong => Field::Wrong,
+            Field::Set(spanned) => then(spanned),
+        }
+    }
+}
+
+/// What a message speaks of: a path of keys, such as `behavior.imp_travel`.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    parent: Option<&'a Subject<'a>>,
+    name: &'a str,
+}
+
+impl<'a> Subject<'a> {
+    /// The document itself.
+    pub(super) const DOCUMENT: Subject<'static> = Subject::named("");
+
+    pub(super) const fn named(name: &'a str) -> Self {
+        Subject { parent: None, name }
+    }
+
+    /// What stands under a key of this one.
+    pub(super) fn at<'b>(&'b self, name: &'b str) -> Subject<'b>
+    where
+        'a: 'b,
+    {
+        let parent = (!self.name.is_empty()).then_some(self);
+        Subject { parent, name }
+    }
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parent {
+            Some(parent) => write!(f, "{parent}.{}", self.name),
+            None if self.name.is_empty() => f.write_str("the document"),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
+/// A scalar with its variables filled in.
+#[derive(Clone, Debug)]
+pub(super) struct Text {
+    /// What it says.
+    pub(super) value: String,
+    /// How messages quote it: as it stands in the file, so that no variable's value is ever printed.
+    pub(super) written: String,
+    pub(super) span: Span,
+    plain: bool,
+    filled: bool,
+}
+
+impl Text {
+    /// Whether it may stand for something else than text: bare, or out of a variable (inside of braces a `${…}` needs quotes).
+    fn is_bare(&self) -> bool {
+        self.plain || self.filled
+    }
+}
+
+/// A variable that a file names, and where.
+#[derive(Clone, Debug)]
+pub(super) struct VariableUse {
+    pub(super) name: String,
+    pub(super) span: Span,
+}
+
+/// Reads nodes as values, and reports what is wrong with them.
+pub(super) struct Decoder<'a> {
+    pub(super) found: &'a mut Found,
+    variables: &'a dyn Fn(&str) -> Option<String>,
+    /// Which variables were named so far.
+    pub(super) used: Vec<VariableUse>,
+    /// False while a document is read that was cut short: what it lacks may only be unread.
+    whole: bool,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(
+        found: &'a mut Found,
+        variables: &'a dyn Fn(&str) -> Option<String>,
+        whole: bool,
+    ) -> Self {
+        Decoder {
+            found,
+            variables,
+            used: Vec::new(),
+            whole,
+        }
+    }
+
+    /// Reports that something is lacking, unless it may only be unread.
+    pub(super) fn lacking(&mut self, draft: Draft) {
+        if self.whole {
+            self.found.push(draft);
+        }
+    }
+
+    /// The entries of a mapping.
+    pub(super) fn entries<'n>(
+        &mut self,
+        node: &'n Node,
+        place: Span,
+        subject: Subject<'_>,
+    ) -> Option<&'n [Entry]> {
+        match &node.value {
+            Value::Mapping(entries) => Some(entries),
+            Value::Unread => None,
+            Value::Scalar(_) | Value::Sequence(_) => {
+                let help = if node.is_null() {
+                    "leave the key out, or write `{}` for an empty mapping"
+                } else {
+                    "write `key: value` lines below it, indented"
+                };
+                self.wrong_type(node, place, subject, "a mapping", help);
+                None
+            }
+        }
+    }
+
+    /// The entries of a mapping whose keys are known; others are reported.
+    pub(super) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        place: Span,
+        subject: Subject<'_>,
+        known: &[&str],
+    ) -> Option<Fields<'n>> {
+        let entries = self.entries(node, place, subject)?;
+        for entry in entries {
+            if !known.contains(&&*entry.key) {
+                self.unknown_key(entry, subject, known);
+            }
+        }
+        Some(Fields { entries })
+    }
+
+    /// The items of a list.
+    pub(super) fn items<'n>(
+        &mut self,
+        entry: &'n Entry,
+        subject: Subject<'_>,
+    ) -> Option<&'n [Node]> {
+        match &entry.value.value {
+            Value::Sequence(items) => Some(items),
+            Value::Unread => None,
+            Value::Scalar(_) | Value::Mapping(_) => {
+                let help = "write it in brackets, as in `[one, two]`";
+                self.wrong_type(&entry.value, entry.value_span(), subject, "a list", help);
+                None
+            }
+        }
+    }
+
+    fn unknown_key(&mut self, entry: &Entry, subject: Subject<'_>, known: &[&str]) {
+        let key = &*entry.key;
+        let draft = if key == "<<" {
+            Draft::new(
+                Rule::UnknownKey,
+                entry.key_span,
+                "merge keys are not part of YAML 1.2",
+            )
+            .help("write the fields out, or share them through `extends`")
+        } else if names_a_secret(key) {
+            Draft::new(
+                Rule::SecretKey,
+                entry.key_span,
+                format!("a credential such as `{key}` does not belong in a file"),
+            )
+            .help("put it into an environment variable, and name that with `api_token_env`")
+        } else {
+            Draft::new(
+                Rule::UnknownKey,
+                entry.key_span,
+                format!("{subject} has no key `{key}`"),
+            )
+            .help(did_you_mean(key, known))
+        };
+        self.found.push(draft);
+    }
+
+    fn wrong_type(
+        &mut self,
+        node: &Node,
+        place: Span,
+        subject: Subject<'_>,
+        expected: &str,
+        help: &str,
+    ) {
+        self.found.push(
+            Draft::new(
+                Rule::WrongType,
+                place,
+                format!("{subject} takes {expected}, not {}", kind(node)),
+            )
+            .help(help),
+        );
+    }
+
+    /// Any scalar but null, with its variables filled in.
+    fn scalar(
+        &mut self,
+        node: &Node,
+        place: Span,
+        subject: Subject<'_>,
+        expected: &str,
+        help: &str,
+    ) -> Option<Text> {
+        match &node.value {
+            Value::Scalar(scalar) if !scalar.is_null() => self.fill(scalar, node.span),
+            Value::Unread => None,
+            Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
+                self.wrong_type(node, place, subject, expected, help);
+                None
+            }
+        }
+    }
+
+    /// Text of any shape; a bare number is taken as it is written, a bare boolean is not.
+    pub(super) fn text(&mut self, node: &Node, place: Span, subject: Subject<'_>) -> Option<Text> {
+        let help = "write a text";
+        let text = self.scalar(node, place, subject, "text", help)?;
+        if text.plain && !text.filled && matches!(&*text.value, "true" | "false") {
+            self.wrong_type(
+                node,
+                place,
+                subject,
+                "text",
+                "put it in quotes if it is meant as text",
+            );
+            return None;
+        }
+        if let Some(unseen) = text.value.chars().find(|c| is_unseen(*c)) {
+            self.found.push(
+                Draft::new(
+                    Rule::ControlCharacter,
+                    text.span,
+                    format!(
+                        "{subject} holds the character U+{:04X}, which can't be seen",
+                        u32::from(unseen)
+                    ),
+                )
+                .help("take the character out"),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text field that is parsed into a value of its own.
+    pub(super) fn parsed<T: FromStr>(
+        &mut self,
+        entry: Option<&Entry>,
+        subject: Subject<'_>,
+        explain: impl FnOnce(T::Err, &Text) -> Draft,
+    ) -> Field<T> {
+        self.text_field(entry, subject)
+            .and_then(|Spanned { value: text, span }| match text.value.parse() {
+                Ok(value) => Field::Set(Spanned { value, span }),
+                Err(error) => {
+                    self.found.push(explain(error, &text));
+                    Field::Wrong
+                }
+            })
+    }
+
+    /// A text field.
+    pub(super) fn text_field(
+        &mut self,
+        entry: Option<&Entry>,
+        subject: Subject<'_>,
+    ) -> Field<Text> {
+        let Some(entry) = entry else {
+            return Field::Absent;
+        };
+        match self.text(&entry.value, entry.value_span(), subject) {
+            Some(value) => Field::Set(Spanned {
+                span: value.span,
+                value,
+            }),
+            None => Field::Wrong,
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, entry: Option<&Entry>, subject: Subject<'_>) -> Field<bool> {
+        let Some(entry) = entry else {
+            return Field::Absent;
+        };
+        let (expected, help) = ("true or false", "write `true` or `false`");
+        let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
+        let Some(text) = text else {
+            return Field::Wrong;
+        };
+        let span = text.span;
+        let meant = match text.value.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" => Some(true),
+            "false" | "no" | "off" | "n" => Some(false),
+            _ => None,
+        };
+        let draft = match meant {
+            Some(value) if text.is_bare() && text.value == value.to_string() => {
+                return Field::Set(Spanned { value, span });
+            }
+            Some(meant) if text.is_bare() => Draft::new(
+                Rule::YamlBoolean,
+                span,
+                format!("{subject} takes true or false"),
+            )
+            .help(format!("write `{meant}`, not `{}`", text.written)),
+            Some(meant) => Draft::new(
+                Rule::WrongType,
+                span,
+                format!("{subject} takes true or false, not text"),
+            )
+            .help(format!("write `{meant}`, without quotes")),
+            None => Draft::new(
+                Rule::WrongType,
+                span,
+                format!("{subject} takes true or false, not `{}`", text.written),
+            )
+            .help(help),
+        };
+        self.found.push(draft);
+        Field::Wrong
+    }
+
+    /// A whole number from 0.
+    pub(super) fn number(&mut self, entry: Option<&Entry>, subject: Subject<'_>) -> Field<u32> {
+        let Some(entry) = entry else {
+            return Field::Absent;
+        };
+        let (expected, help) = ("a whole number", "write a number such as `1`");
+        let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
+        let Some(text) = text else {
+            return Field::Wrong;
+        };
+        // `010` is eight to some readers of YAML and ten to others.
+        let canonical = text.value == "0"
+            || (!text.value.starts_with('0') && text.value.bytes().all(|b| b.is_ascii_digit()));
+        if canonical
+            && text.is_bare()
+            && let Ok(value) = text.value.parse()
+        {
+            let span = text.span;
+            return Field::Set(Spanned { value, span });
+        }
+        let (rule, message) = if text.is_bare() {
+            (
+                Rule::Number,
+                format!("{subject} takes a whole number, not `{}`", text.written),
+            )
+        } else {
+            (
+                Rule::WrongType,
+                format!("{subject} takes a whole number, not text"),
+            )
+        };
+        let help = format!(
+            "write decimal digits without quotes, sign or leading zero, up to {}",
+            u32::MAX
+        );
+        self.found
+            .push(Draft::new(rule, text.span, message).help(help));
+        Field::Wrong
+    }
+
+    /// One of a closed set of words.
+    pub(super) fn word<T: FromStr + Copy + fmt::Display>(
+        &mut self,
+        entry: Option<&Entry>,
+        subject: Subject<'_>,
+        all: &[T],
+    ) -> Field<T> {
+        let Some(entry) = entry else {
+            return Field::Absent;
+        };
+        match self.word_at(&entry.value, entry.value_span(), subject, all) {
+            Some(spanned) => Field::Set(spanned),
+            None => Field::Wrong,
+        }
+    }
+
+    /// One of a closed set of words, wherever it stands.
+    pub(super) fn word_at<T: FromStr + Copy + fmt::Display>(
+        &mut self,
+        node: &Node,
+        place: Span,
+        subject: Subject<'_>,
+        all: &[T],
+    ) -> Option<Spanned<T>> {
+        if let Value::Scalar(scalar) = &node.value
+            && let Ok(value) = scalar.text.parse()
+        {
+            let span = node.span;
+            return Some(Spanned { value, span });
+        }
+        let known: Vec<String> = all.iter().map(T::to_string).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let expected = alternatives(&known);
+        let help = format!("write {expected}");
+        let text = self.scalar(node, place, subject, &expected, &help)?;
+        if let Ok(value) = text.value.parse() {
+            let span = text.span;
+            return Some(Spanned { value, span });
+        }
+        // The nearest word to what a variable holds would tell something about it.
+        let help = if text.filled {
+            help
+        } else {
+            did_you_mean(&text.value, &known)
+        };
+        self.found.push(
+            Draft::new(
+                Rule::UnknownWord,
+                text.span,
+                format!("{subject} takes {expected}, not `{}`", text.written),
+            )
+            .help(help),
+        );
+        None
+    }
+
+    /// Replaces the variables in a scalar. None when one of them can't be replaced, which has then been reported.
+    fn fill(&mut self, scalar: &Scalar, span: Span) -> Option<Text> {
+        let written = &*scalar.text;
+        if !written.contains("${") {
+            return Some(Text {
+                value: written.to_owned(),
+                written: written.to_owned(),
+                span,
+                plain: scalar.plain,
+                filled: false,
+            });
+        }
+        let (mut value, mut filled, mut sound) = (String::new(), false, true);
+        for piece in pieces(written) {
+            match piece {
+                Piece::Literal(text) => value.push_str(text),
+                Piece::Variable(variable) => {
+                    filled = true;
+                    match self.look_up(variable, written, span) {
+                        Some(text) => value.push_str(&text),
+                        None => sound = false,
+                    }
+                }
+                Piece::Malformed { ordinal, why } => {
+                    sound = false;
+                    let place = self.variable_span(span, written, ordinal, "${");
+                    let draft = Draft::new(Rule::Interpolation, place, why.to_string());
+                    self.found.push(draft.help(
+                        "write `${NAME}` or `${NAME:-default}`, and `$${` for a literal `${`",
+                    ));
+                }
+            }
+        }
+        sound.then(|| Text {
+            value,
+            written: written.to_owned(),
+            span,
+            plain: scalar.plain,
+            filled,
+        })
+    }
+
+    fn look_up<'t>(
+        &mut self,
+        variable: Variable<'t>,
+        written: &str,
+        span: Span,
+    ) -> Option<Cow<'t, str>> {
+        let Variable {
+            name,
+            default,
+            ordinal,
+        } = variable;
+        let place = self.variable_span(span, written, ordinal, &format!("${{{name}"));
+        self.used.push(VariableUse {
+            name: name.to_owned(),
+            span: place,
+        });
+        // Judged before it is looked up: what is never read can't leak.
+        if is_secret_variable(name) {
+            self.found.push(secret_variable(name, place));
+            return None;
+        }
+        let value = (self.variables)(name);
+        match (value, default) {
+            (Some(value), Some(default)) if value.is_empty() => Some(default.into()),
+            (Some(value), _) => Some(value.into()),
+            (None, Some(default)) => Some(default.into()),
+            (None, None) => {
+                self.found.push(
+                    Draft::new(
+                        Rule::UnsetVariable,
+                        place,
+                        format!("the variable `{name}` is not set"),
+                    )
+                    .help(format!("set it, or give a default: `${{{name}:-default}}`")),
+                );
+                None
+            }
+        }
+    }
+
+    /// Where the `ordinal`th `${` of a scalar stands; the whole scalar where escapes or folded lines hide it.
+    fn variable_span(&self, span: Span, written: &str, ordinal: usize, opening: &str) -> Span {
+        let raw = self.found.sources.written(span);
+        let openings = |text: &str| text.matches("${").count();
+        let at = raw.match_indices("${").nth(ordinal).map(|(at, _)| at);
+        match at {
+            Some(at) if openings(raw) == openings(written) && !raw[..at].contains(['\n', '\r']) => {
+                let offset = |count: usize| u32::try_from(count).unwrap_or_default();
+                let rest = &raw[at..];
+                let length = rest.find('}').map_or(opening.len(), |end| end + 1);
+                Span {
+                    start: span.start + offset(at),
+                    end: span.start + offset(at + length.min(rest.len())),
+                    column: span.column + offset(raw[..at].chars().count()),
+                    ..span
+                }
+            }
+            Some(_) | None => span,
+        }
+    }
+}
+
+/// The refusal of a variable that holds a credential, or may.
+pub(super) fn secret_variable(name: &str, span: Span) -> Draft {
+    Draft::new(
+        Rule::SecretVariable,
+        span,
+        format!("the variable `{name}` may hold a credential, which must never reach a plan or an account"),
+    )
+    .help("use a variable without TOKEN, SECRET, PASSWORD or KEY in its name, and never the one that `api_token_env` names")
+}
+
+/// The entries of a mapping with known keys.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'n> {
+    entries: &'n [Entry],
+}
+
+impl<'n> Fields<'n> {
+    pub(super) fn get(self, key: &str) -> Option<&'n Entry> {
+        self.entries.iter().find(|entry| &*entry.key == key)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Characters that no terminal shows, or that make it show something else: controls, and the marks that turn the reading direction.
+pub(super) fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// What a node is, for a message.
+fn kind(node: &Node) -> &'static str {
+    match &node.value {
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a mapping",
+        Value::Scalar(scalar) if scalar.is_null() => "nothing",
+        Value::Scalar(scalar) if scalar.plain && matches!(&*scalar.text, "true" | "false") => {
+            "true or false"
+        }
+        Value::Scalar(_) | Value::Unread => "text",
+    }
+}

@@ -1,0 +1,215 @@
+//! Finds and opens desired-state files, within bounds: no device, no FIFO, no loop of links, nothing of absurd size.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use super::diagnostic::{Draft, Found};
+use super::rule::Rule;
+
+/// The largest file that is read, in bytes: four times what 100,000 integrations need.
+pub(super) const LARGEST_FILE: u64 = 64 << 20;
+/// The most that all files of one run may hold together, in bytes.
+pub(super) const LARGEST_FLEET: u64 = 256 << 20;
+
+/// The files of one run.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// How many bytes were read so far.
+    total: u64,
+}
+
+/// Why a file is not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("no such file")]
+    Missing,
+    #[error("a directory, where a file is meant")]
+    Directory,
+    #[error("neither a file nor a directory")]
+    Special,
+    #[error("a link to something that is no YAML file")]
+    Disguised,
+    #[error("larger than {} MiB", LARGEST_FILE >> 20)]
+    TooLarge,
+    #[error("the files of this run hold more than {} MiB together", LARGEST_FLEET >> 20)]
+    FleetTooLarge,
+    #[error("can't be read: {0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refused::Missing,
+            _ => Refused::Io(error),
+        }
+    }
+}
+
+impl Refused {
+    /// The diagnostic for a file that the user named, or that was found in a directory.
+    pub(super) fn of_file(&self, path: &Path) -> Draft {
+        let (rule, help) = match self {
+            Refused::Missing => (
+                Rule::Unreadable,
+                "check the path; it defaults to riskform.yaml",
+            ),
+            Refused::Io(_) => (
+                Rule::Unreadable,
+                "check its permissions and those of the directories above",
+            ),
+            Refused::Directory | Refused::Special => {
+                (Rule::NotAFile, "name a YAML file, or a directory of them")
+            }
+            Refused::Disguised => (Rule::NotAFile, "remove the link, or name the file itself"),
+            Refused::TooLarge => (Rule::TooLarge, "declare less in one file"),
+            Refused::FleetTooLarge => (Rule::TooLarge, "load fewer files at once"),
+        };
+        let shown = path.display().to_string();
+        Draft::of_file(rule, shown.as_str(), format!("{shown}: {self}")).help(help)
+    }
+}
+
+impl Files {
+    /// The files that the user means, each with its canonical path, in the order given; those of a directory sorted by path. None twice.
+    pub(super) fn find(&self, paths: &[PathBuf], found: &mut Found) -> Vec<(PathBuf, PathBuf)> {
+        let mut seen = HashSet::new();
+        let mut files = Vec::new();
+        for path in paths {
+            match self.expand(path, found) {
+                Ok(expanded) => files.extend(
+                    expanded
+                        .into_iter()
+                        .filter(|(_, canonical)| seen.insert(canonical.clone())),
+                ),
+                Err(refused) => found.push(refused.of_file(path)),
+            }
+        }
+        files
+    }
+
+    fn expand(&self, path: &Path, found: &mut Found) -> Result<Vec<(PathBuf, PathBuf)>, Refused> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            return Ok(vec![(path.to_owned(), path.canonicalize()?)]);
+        }
+        let mut files = Vec::new();
+        let mut entered = HashSet::new();
+        let mut directories = vec![path.to_owned()];
+        while let Some(directory) = directories.pop() {
+            // Links may lead back up: a directory that was entered before is not entered again.
+            if !entered.insert(directory.canonicalize()?) {
+                continue;
+            }
+            if let Err(refused) = list(&directory, &mut directories, &mut files, found) {
+                found.push(refused.of_file(&directory));
+            }
+        }
+        files.sort();
+        if files.is_empty() {
+            let shown = path.display().to_string();
+            found.push(
+                Draft::of_file(
+                    Rule::NothingToLoad,
+                    shown.as_str(),
+                    format!("{shown}: no file in it declares an account"),
+                )
+                .help("files end in .yaml or .yml, and don't begin with `_` or `.`"),
+            );
+        }
+        Ok(files)
+    }
+
+    /// Reads a regular file, within the bounds.
+    pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, Refused> {
+        let metadata = fs::metadata(path)?;
+        if metadata.is_dir() {
+            return Err(Refused::Directory);
+        }
+        // Opening a FIFO waits for a writer, perhaps for ever.
+        if !metadata.is_file() {
+            return Err(Refused::Special);
+        }
+        if metadata.len() > LARGEST_FILE {
+            return Err(Refused::TooLarge);
+        }
+        let mut bytes = Vec::new();
+        // The size may have changed since, and some file systems don't tell it.
+        File::open(path)?
+            .take(LARGEST_FILE + 1)
+            .read_to_end(&mut bytes)?;
+        let size = bytes.len() as u64;
+        if size > LARGEST_FILE {
+            return Err(Refused::TooLarge);
+        }
+        self.total += size;
+        if self.total > LARGEST_FLEET {
+            return Err(Refused::FleetTooLarge);
+        }
+        Ok(bytes)
+    }
+
+    /// Follows a path in `extends` to the file itself.
+    pub(super) fn fragment(&self, path: &Path) -> Result<PathBuf, Refused> {
+        if fs::metadata(path)?.is_dir() {
+            return Err(Refused::Directory);
+        }
+        let canonical = path.canonicalize()?;
+        if is_yaml(&canonical) {
+            Ok(canonical)
+        } else {
+            Err(Refused::Disguised)
+        }
+    }
+}
+
+/// Lists one directory: what to enter next, and the files to load.
+fn list(
+    directory: &Path,
+    directories: &mut Vec<PathBuf>,
+    files: &mut Vec<(PathBuf, PathBuf)>,
+    found: &mut Found,
+) -> Result<(), Refused> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // Hidden directories belong to tools, and what begins with `_` is a fragment or holds nothing else.
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_") {
+            continue;
+        }
+        let path = entry.path();
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => directories.push(path),
+            Ok(_) if is_yaml(&path) => {
+                let canonical = path.canonicalize()?;
+                // A diagnostic shows lines of the file. A link could make that any file of the machine.
+                if is_yaml(&canonical) {
+                    files.push((path, canonical));
+                } else {
+                    found.push(Refused::Disguised.of_file(&path));
+                }
+            }
+            Ok(_) => {}
+            Err(error) if is_yaml(&path) => found.push(Refused::from(error).of_file(&path)),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// The path that a file means by one in its `extends`.
+pub(super) fn beside(file: &Path, written: &str) -> PathBuf {
+    let directory = file.parent().unwrap_or(Path::new(""));
+    directory
+        .join(written)
+        .components()
+        .filter(|component| *component != Component::CurDir)
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! `${NAME}`, `${NAME:-default}` and `$${` inside the text of a scalar. Takes texts apart and judges names; looks nothing up.
+
+/// One piece of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece<'t> {
+    /// Itself.
+    Literal(&'t str),
+    /// What a variable holds.
+    Variable(Variable<'t>),
+    /// A `${` that is no variable, up to where it goes wrong.
+    Malformed {
+        /// Which `${` of the text it is, from 0.
+        ordinal: usize,
+        /// What is wrong with it.
+        why: Malformed,
+    },
+}
+
+/// A variable as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Variable<'t> {
+    pub(super) name: &'t str,
+    /// What stands in for it when it is not set or empty, as in a shell.
+    pub(super) default: Option<&'t str>,
+    /// Which `${` of the text it is, from 0.
+    pub(super) ordinal: usize,
+}
+
+/// Why a `${` is no variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error("`${{` without its `}}`")]
+    Unclosed,
+    #[error("`${{…}}` without the name of a variable")]
+    Name,
+    #[error("a variable within the default of another")]
+    Nested,
+}
+
+/// Takes a text apart.
+pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    let mut ordinal = 0;
+    while let Some(at) = rest.find("${") {
+        let (before, behind) = (&rest[..at], &rest[at + 2..]);
+        if let Some(before) = before.strip_suffix('$') {
+            pieces.extend([Piece::Literal(before), Piece::Literal("${")]);
+            rest = behind;
+        } else {
+            pieces.push(Piece::Literal(before));
+            let (piece, behind) = variable(behind, ordinal);
+            pieces.push(piece);
+            rest = behind;
+        }
+        ordinal += 1;
+    }
+    pieces.push(Piece::Literal(rest));
+    pieces.retain(|piece| *piece != Piece::Literal(""));
+    pieces
+}
+
+/// Reads what stands behind a `${`, and returns what is left behind its `}`.
+fn variable(text: &str, ordinal: usize) -> (Piece<'_>, &str) {
+    let malformed = |why, rest| (Piece::Malformed { ordinal, why }, rest);
+    let Some(end) = text.find('}') else {
+        return malformed(Malformed::Unclosed, "");
+    };
+    let (inside, rest) = (&text[..end], &text[end + 1..]);
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inside, None),
+    };
+    if !is_variable_name(name) {
+        return malformed(Malformed::Name, rest);
+    }
+    if default.is_some_and(|default| default.contains("${")) {
+        return malformed(Malformed::Nested, rest);
+    }
+    let variable = Variable {
+        name,
+        default,
+        ordinal,
+    };
+    (Piece::Variable(variable), rest)
+}
+
+/// Whether a text can be the name of an environment variable.
+pub(super) fn is_variable_name(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Whether a name says that what it names is a secret (`design.md` section 2).
+pub(super) fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["TOKEN", "SECRET", "PASSWORD", "KEY"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+/// Whether a variable may never be named in a file: one of Cloudflare's credentials, or one whose name says that it is a secret.
+pub(super) fn is_secret_variable(name: &str) -> bool {
+    // The address is one half of the legacy pair; the other halves hold TOKEN or KEY in their names.
+    name == "CLOUDFLARE_EMAIL" || names_a_secret(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows pieces as one line: literals as they are, variables in angle brackets.
+    fn shown(text: &str) -> String {
+        pieces(text)
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Literal(text) => text.to_owned(),
+                Piece::Variable(Variable {
+                    name,
+                    default,
+                    ordinal,
+                }) => format!("<{ordinal}:{name}={default:?}>"),
+                Piece::Malformed { ordinal, why } => format!("<{ordinal}:{why:?}>"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn texts_are_taken_apart() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("$5 and $NAME", "$5 and $NAME"),
+            ("https://${A}.okta.com", "https://<0:A=None>.okta.com"),
+            ("${A}${_b1}", "<0:A=None><1:_b1=None>"),
+            ("${A:-x y}", "<0:A=Some(\"x y\")>"),
+            ("${A:-}", "<0:A=Some(\"\")>"),
+            ("$${A} ${B}", "${A} <1:B=None>"),
+            ("$$${A}", "$${A}"),
+            ("${", "<0:Unclosed>"),
+            ("${}", "<0:Name>"),
+            ("${1A}", "<0:Name>"),
+            ("${A-b}", "<0:Name>"),
+            ("${A:-${B}}", "<0:Nested>}"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for name in [
+            "CLOUDFLARE_API_TOKEN",
+            "CLOUDFLARE_API_KEY",
+            "CLOUDFLARE_EMAIL",
+            "my_password",
+            "Secret_Thing",
+        ] {
+            assert!(is_secret_variable(name), "{name}");
+        }
+        for name in ["CLOUDFLARE_ACCOUNT_ID", "ENVIRONMENT", "OKTA_TENANT"] {
+            assert!(!is_secret_variable(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Loads desired-state files: finds them, reads them within bounds, lays them over each other, and judges the fleet as a whole.
+//!
+//! The only file of this room that reads files, besides [`super::files`] which finds and opens them. Every mistake of every file is
+//! reported in one go, and one bad file refuses all of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::account::{AccountIds, Declared, Layer, declare};
+use super::decode::{Text, secret_variable};
+use super::diagnostic::{Diagnostics, Draft, Found};
+use super::files::{Files, Refused};
+use super::rule::Rule;
+use super::source::SourceId;
+use super::yaml;
+use crate::model::account::{AccountId, DesiredAccount};
+
+/// How many files one account may pull in through `extends`, all levels together.
+pub const MOST_EXTENDED: usize = 64;
+
+/// What to load, and what the files may refer to.
+pub struct LoadRequest<'a> {
+    /// Files and directories, as the user named them.
+    pub paths: &'a [PathBuf],
+    /// The account of the command line: stands in for a file that names none, and must not disagree with one that does.
+    pub account_id: Option<AccountId>,
+    /// The account of the environment: only stands in.
+    pub default_account_id: Option<AccountId>,
+    /// The environment, for `${NAME}`. It is never asked for a variable that may hold a credential.
+    pub variables: &'a dyn Fn(&str) -> Option<String>,
+    /// The day, in UTC, by which an `until` has passed or not.
+    pub today: Date,
+}
+
+/// What the files declare.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The accounts, sorted by source, then by account id. At least one.
+    pub accounts: Vec<DesiredAccount>,
+    /// What somebody should look at all the same.
+    pub warnings: Diagnostics,
+}
+
+/// Loads every file, or says everything that is wrong with them.
+pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, Diagnostics> {
+    let mut loader = Loader {
+        files: Files::default(),
+        found: Found::default(),
+        variables: request.variables,
+        read: HashMap::new(),
+        beneath: HashMap::new(),
+    };
+    let accounts = loader.accounts(request);
+    if loader.found.errors() > 0 {
+        return Err(loader.found.finish());
+    }
+    Ok(Loaded {
+        accounts,
+        warnings: loader.found.finish(),
+    })
+}
+
+/// A file that was read.
+struct ReadFile {
+    /// Its documents.
+    layers: Vec<Arc<Layer>>,
+}
+
+/// The files laid beneath a document, lowest first; `None` when one of them could not be had, which has been reported.
+type Beneath = Option<Vec<Arc<Layer>>>;
+
+struct Loader<'a> {
+    files: Files,
+    found: Found,
+    variables: &'a dyn Fn(&str) -> Option<String>,
+    /// By canonical path, so that a baseline is read once however many files extend it.
+    read: HashMap<PathBuf, Arc<ReadFile>>,
+    /// By canonical path: what lies beneath a file that is extended, itself included.
+    beneath: HashMap<PathBuf, Beneath>,
+}
+
+impl Loader<'_> {
+    fn accounts(&mut self, request: &LoadRequest<'_>) -> Vec<DesiredAccount> {
+        let ids = AccountIds {
+            flag: request.account_id.clone(),
+            default: request.default_account_id.clone(),
+        };
+        let mut declared = Vec::new();
+        let mut documents = 0;
+        for (path, canonical) in self.files.find(request.paths, &mut self.found) {
+            let Some(file) = self.root(&path, &canonical) else {
+                continue;
+            };
+            for layer in &file.layers {
+                documents += 1;
+                let mut chain = vec![Link::new(&canonical, &path)];
+                let Some(mut layers) = self.extended(layer, &path, &mut chain) else {
+                    continue;
+                };
+                if is_fragment(&path) {
+                    continue;
+                }
+                layers.push(Arc::clone(layer));
+                let context = format!("in what {} declares", path.display());
+                let outer = self.found.within(layer.span.source, context);
+                declared.extend(declare(&layers, &ids, request.today, &mut self.found));
+                self.found.restore(outer);
+            }
+        }
+        self.judge_variables();
+        judge_fleet(&declared, &mut self.found);
+        if declared.is_empty() && self.found.errors() == 0 {
+            let first = request.paths.first().map(|path| path.display().to_string());
+            let draft = if documents == 0 {
+                Draft::of_file(
+                    Rule::NothingToLoad,
+                    first.unwrap_or_default(),
+                    "there is nothing to load",
+                )
+            } else {
+                Draft::of_file(
+                    Rule::NothingToLoad,
+                    first.unwrap_or_default(),
+                    "nothing but fragments: a file whose name begins with `_` declares no account by itself",
+                )
+            };
+            self.found
+                .push(draft.help("name a file that declares an account"));
+        }
+        let mut accounts: Vec<_> = declared.into_iter().map(|one| one.account).collect();
+        accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
+        accounts
+    }
+
+    /// Reads a file that the user named, or that was found in a directory.
+    fn root(&mut self, path: &Path, canonical: &Path) -> Option<Arc<ReadFile>> {
+        if let Some(file) = self.read.get(canonical) {
+            return Some(Arc::clone(file));
+        }
+        match self.files.read(path) {
+            Ok(bytes) => Some(self.decode(path, canonical, bytes)),
+            Err(refused) => {
+                self.found.push(refused.of_file(path));
+                None
+            }
+        }
+    }
+
+    /// Decodes what a file holds.
+    fn decode(&mut self, path: &Path, canonical: &Path, bytes: Vec<u8>) -> Arc<ReadFile> {
+        let errors_before = self.found.errors();
+        let mut layers = Vec::new();
+        if let Some(source) = self.text(path, bytes) {
+            let documents = yaml::parse(source, &mut self.found);
+            for document in &documents {
+                // Editors and templates leave empty documents behind; they declare nothing and harm nothing.
+                if !document.root.is_null() {
+                    let layer = Layer::decode(document, &mut self.found, self.variables);
+                    layers.push(Arc::new(layer));
+                }
+            }
+            if layers.is_empty() && self.found.errors() == errors_before {
+                let draft = Draft::of_file(
+                    Rule::EmptyDocument,
+                    path.display().to_string(),
+                    "the file declares nothing",
+                );
+                self.found
+                    .push(draft.help("begin it with `version: 1`, or remove it"));
+            }
+        }
+        let file = Arc::new(ReadFile { layers });
+        self.read.insert(canonical.to_owned(), Arc::clone(&file));
+        file
+    }
+
+    /// Registers the text of a file, or reports why it is none.
+    fn text(&mut self, path: &Path, bytes: Vec<u8>) -> Option<SourceId> {
+        let name: Arc<str> = path.display().to_string().into();
+        super::text::register(name, bytes, &mut self.found)
+    }
+
+    /// The layers beneath a document. `chain` leads from the file the user named to the one the document stands in.
+    fn extended(&mut self, layer: &Layer, path: &Path, chain: &mut Vec<Link>) -> Beneath {
+        let mut layers = Vec::new();
+        let mut complete = true;
+        for item in &layer.extends {
+            match self.fragment(item, path, chain) {
+                Some(beneath) => layers.extend(beneath),
+                None => complete = false,
+            }
+            if layers.len() > MOST_EXTENDED {
+                let message = format!("extends pulls in more than {MOST_EXTENDED} files");
+                self.found
+                    .push(Draft::new(Rule::Extends, item.span, message).help("extend fewer files"));
+                return None;
+            }
+        }
+        complete.then_some(layers)
+    }
+
+    /// The layers of one item of `extends`, the file itself on top.
+    fn fragment(&mut self, item: &Text, from: &Path, chain: &mut Vec<Link>) -> Beneath {
+        let path = super::files::beside(from, &item.value);
+        let canonical = match self.files.fragment(&path) {
+            Ok(canonical) => canonical,
+            Err(refused) => {
+                self.refuse(item, refused, &path, chain);
+                return None;
+            }
+        };
+        if let Some(at) = chain.iter().position(|link| link.canonical == canonical) {
+            let cycle = shown_chain(&chain[at..], &path);
+            let message = format!("files that extend each other: {cycle}");
+            let draft = Draft::new(Rule::ExtendsCycle, item.span, message);
+            self.found
+                .push(draft.help("take one of them out of `extends`"));
+            return None;
+        }
+        if let Some(beneath) = self.beneath.get(&canonical) {
+            return beneath.clone();
+        }
+        chain.push(Link::new(&canonical, &path));
+        let beneath = self.pull_in(item, &path, &canonical, chain);
+        chain.pop();
+        self.beneath.insert(canonical, beneath.clone());
+        beneath
+    }
+
+    fn pull_in(
+        &mut self,
+        item: &Text,
+        path: &Path,
+        canonical: &Path,
+        chain: &mut Vec<Link>,
+    ) -> Beneath {
+        let file = match self.read.get(canonical) {
+            Some(file) => Arc::clone(file),
+            None => match self.files.read(path) {
+                Ok(bytes) => {
+                    let puller = self.found.sources.location(item.span);
+                    let context = format!("pulled in by {puller}");
+                    let outer = self.found.within(item.span.source, context);
+                    let file = self.decode(path, canonical, bytes);
+                    self.found.restore(outer);
+                    file
+                }
+                Err(refused) => {
+                    self.refuse(item, refused, path, chain);
+                    return None;
+                }
+            },
+        };
+        match file.layers.as_slice() {
+            // Why it holds none has been reported.
+            [] => None,
+            [layer] => {
+                let mut layers = self.extended(layer, path, chain)?;
+                layers.push(Arc::clone(layer));
+                Some(layers)
+            }
+            [_, second, ..] => {
+                self.found.push(
+                    Draft::new(
+                        Rule::Extends,
+                        item.span,
+                        format!("{} holds several documents", path.display()),
+                    )
+                    .also(second.span, "the second one begins here")
+                    .help("extend a file with one document"),
+                );
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, item: &Text, refused: Refused, path: &Path, chain: &[Link]) {
+        let mut draft = Draft::new(
+            Rule::Extends,
+            item.span,
+            format!("{}: {refused}", path.display()),
+        )
+        .help("a path in `extends` is relative to the file that it stands in");
+        if chain.len() > 1 {
+            draft = draft.note(format!("the chain is {}", shown_chain(chain, path)));
+        }
+        self.found.push(draft);
+    }
+
+    /// Refuses the variables that some file of the fleet names as its token's, wherever another file uses them.
+    fn judge_variables(&mut self) {
+        let layers = || self.read.values().flat_map(|file| &file.layers);
+        let tokens: HashSet<&str> = layers()
+            .filter_map(|layer| layer.api_token_env.value())
+            .map(String::as_str)
+            .collect();
+        for variable in layers().flat_map(|layer| &layer.variables) {
+            if tokens.contains(variable.name.as_str()) {
+                self.found
+                    .push(secret_variable(&variable.name, variable.span));
+            }
+        }
+    }
+}
+
+/// One file on the way from the one that the user named.
+struct Link {
+    canonical: PathBuf,
+    shown: String,
+}
+
+impl Link {
+    fn new(canonical: &Path, path: &Path) -> Self {
+        Link {
+            canonical: canonical.to_owned(),
+            shown: path.display().to_string(),
+        }
+    }
+}
+
+fn shown_chain(chain: &[Link], last: &Path) -> String {
+    let mut shown: Vec<&str> = chain.iter().map(|link| link.shown.as_str()).collect();
+    let last = last.display().to_string();
+    shown.push(&last);
+    shown.join(" → ")
+}
+
+fn is_fragment(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"_"))
+}
+
+/// Judges what only several accounts together can get wrong.
+fn judge_fleet(declared: &[Declared], found: &mut Found) {
+    let (mut accounts, mut names) = (BTreeMap::new(), BTreeMap::new());
+    for one in declared {
+        let account = &one.account;
+        if let Some(first) = accounts.insert(&account.account_id, one) {
+            found.push(
+                Draft::new(
+                    Rule::DuplicateAccount,
+                    one.id_span,
+                    format!("two documents for the account {}", account.account_id),
+                )
+                .label("again here")
+                .also(first.id_span, "first here")
+                .help("one account is one document: join them, or share what they have in common through `extends`"),
+            );
+        } else if let Some(first) = names.insert(account.label(), one) {
+            let first: &Declared = first;
+            found.push(
+                Draft::new(
+                    Rule::DuplicateName,
+                    one.name_span,
+                    format!("two accounts are called `{}`", account.label()),
+                )
+                .label("again here")
+                .also(first.name_span, "first here")
+                .help("give each account a `name` of its own"),
+            );
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The rules that a file is held to: one stable id for each kind of mistake.
+
+use crate::model::open_word::words;
+
+words! {
+    /// How grave a diagnostic is.
+    Severity {
+        /// The files are refused.
+        Error = "error",
+        /// The files are accepted, but somebody should look.
+        Warning = "warning",
+    }
+}
+
+words! {
+    /// One kind of mistake. The words are stable: code hosts show them, and scripts may depend on them.
+    Rule {
+        /// A file or directory can't be read.
+        Unreadable = "unreadable",
+        /// A FIFO, a socket or a device where a file should be.
+        NotAFile = "not-a-file",
+        /// Nothing to load: no file in a directory, or nothing but fragments.
+        NothingToLoad = "nothing-to-load",
+        /// A file, a value, or all of it together is larger than any desired state.
+        TooLarge = "too-large",
+        /// The file is not UTF-8.
+        NotUtf8 = "not-utf-8",
+        /// A character that can't be seen, and could disguise what a file says.
+        ControlCharacter = "control-character",
+        /// The file declares nothing.
+        EmptyDocument = "empty-document",
+        /// The text is not YAML.
+        Syntax = "syntax",
+        /// Collections nested deeper than anything a file can declare.
+        Nesting = "nesting",
+        /// An alias without an anchor, one within its own anchor, or aliases that multiply without measure.
+        Alias = "alias",
+        /// A YAML tag such as `!!str`.
+        Tag = "tag",
+        /// A key stands twice in one mapping.
+        DuplicateKey = "duplicate-key",
+        /// A key that is a list or a mapping.
+        KeyNotText = "key-not-text",
+        /// A key that means nothing here.
+        UnknownKey = "unknown-key",
+        /// A key that has to be there.
+        MissingKey = "missing-key",
+        /// A list where a mapping belongs, a text where a number belongs.
+        WrongType = "wrong-type",
+        /// Not one of the words that are allowed.
+        UnknownWord = "unknown-word",
+        /// `yes`, `no`, `on`, `off`: booleans of YAML 1.1, plain text since.
+        YamlBoolean = "yaml-1.1-boolean",
+        /// Another version of the format than 1.
+        Version = "version",
+        /// A number that is out of bounds or oddly written.
+        Number = "number",
+        /// A name, or a behavior's key, with characters that it can't have.
+        Name = "name",
+        /// Not an account id.
+        AccountId = "account-id",
+        /// Not an integration's id.
+        IntegrationId = "integration-id",
+        /// Not the base URL of a tenant.
+        TenantUrl = "tenant-url",
+        /// An empty reference.
+        ReferenceId = "reference-id",
+        /// Not a day of the calendar.
+        Date = "date",
+        /// Not the name of an environment variable.
+        VariableName = "variable-name",
+        /// An entry that declares nothing.
+        EmptyEntry = "empty-entry",
+        /// The same thing twice in one list.
+        DuplicateItem = "duplicate-item",
+        /// No account id, neither in the file nor on the command line nor in the environment.
+        MissingAccountId = "missing-account-id",
+        /// The file and the command line name different accounts.
+        AccountIdConflict = "account-id-conflict",
+        /// Two documents for one account.
+        DuplicateAccount = "duplicate-account",
+        /// Two accounts with one name.
+        DuplicateName = "duplicate-name",
+        /// Two entries with one `tenant_url` that don't both pin an id.
+        SharedTenantUrl = "shared-tenant-url",
+        /// Two entries with one `reference_id` that don't both pin an id.
+        SharedReferenceId = "shared-reference-id",
+        /// Two entries pinned to one integration.
+        SharedId = "shared-id",
+        /// `null` where nothing is inherited.
+        NothingToRemove = "nothing-to-remove",
+        /// A file that extends itself, perhaps through others.
+        ExtendsCycle = "extends-cycle",
+        /// A file in `extends` that can't be used.
+        Extends = "extends",
+        /// A `${` that is no variable.
+        Interpolation = "interpolation",
+        /// A variable that is not set.
+        UnsetVariable = "unset-variable",
+        /// A variable that holds a credential, or seems to.
+        SecretVariable = "secret-variable",
+        /// A key that asks for a credential in the file.
+        SecretKey = "secret-key",
+        /// An `until` that has passed; a warning.
+        Expired = "expired",
+        /// An item of `protected` that looks like a host and is taken for a reference; a warning.
+        ProtectedHost = "protected-host",
+    }
+}
+
+impl Rule {
+    /// How grave it is to break the rule.
+    pub fn severity(self) -> Severity {
+        match self {
+            Rule::Expired | Rule::ProtectedHost => Severity::Warning,
+            Rule::Unreadable
+            | Rule::NotAFile
+            | Rule::NothingToLoad
+            | Rule::TooLarge
+            | Rule::NotUtf8
+            | Rule::ControlCharacter
+            | Rule::EmptyDocument
+            | Rule::Syntax
+            | Rule::Nesting
+            | Rule::Alias
+            | Rule::Tag
+            | Rule::DuplicateKey
+            | Rule::KeyNotText
+            | Rule::UnknownKey
+            | Rule::MissingKey
+            | Rule::WrongType
+            | Rule::UnknownWord
+            | Rule::YamlBoolean
+            | Rule::Version
+            | Rule::Number
+            | Rule::Name
+            | Rule::AccountId
+            | Rule::IntegrationId
+            | Rule::TenantUrl
+            | Rule::ReferenceId
+            | Rule::Date
+            | Rule::VariableName
+            | Rule::EmptyEntry
+            | Rule::DuplicateItem
+            | Rule::MissingAccountId
+            | Rule::AccountIdConflict
+            | Rule::DuplicateAccount
+            | Rule::DuplicateName
+            | Rule::SharedTenantUrl
+            | Rule::SharedReferenceId
+            | Rule::SharedId
+            | Rule::NothingToRemove
+            | Rule::ExtendsCycle
+            | Rule::Extends
+            | Rule::Interpolation
+            | Rule::UnsetVariable
+            | Rule::SecretVariable
+            | Rule::SecretKey => Severity::Error,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The texts that diagnostics point into: spans, places, and the one line of source that is shown with a place.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::interpolation::names_a_secret;
+use crate::model::location::Location;
+
+/// Which text of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SourceId(u32);
+
+/// A stretch of one text. Line and column stand in it because finding them again would mean reading the text again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) source: SourceId,
+    /// Byte offsets.
+    pub(super) start: u32,
+    pub(super) end: u32,
+    /// Of the start, from 1; the column in characters.
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+impl Span {
+    /// Whether nothing is written there, as for a key without a value.
+    pub(super) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// What spans are sorted by: file by file in the order they were read, then from top to bottom.
+    pub(super) fn order(self) -> (u32, u32) {
+        (self.source.0, self.start)
+    }
+}
+
+/// A value and where it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Spanned<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
+}
+
+/// The texts of one run.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    list: Vec<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+impl Sources {
+    pub(super) fn add(&mut self, name: Arc<str>, text: Arc<str>) -> SourceId {
+        let id = u32::try_from(self.list.len()).expect("fewer files than u32 can count");
+        self.list.push(Source { name, text });
+        SourceId(id)
+    }
+
+    fn get(&self, id: SourceId) -> &Source {
+        &self.list[id.0 as usize]
+    }
+
+    pub(super) fn name(&self, id: SourceId) -> &Arc<str> {
+        &self.get(id).name
+    }
+
+    pub(super) fn text(&self, id: SourceId) -> &Arc<str> {
+        &self.get(id).text
+    }
+
+    /// What stands at a span, letter for letter.
+    pub(super) fn written(&self, span: Span) -> &str {
+        self.text(span.source)
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn location(&self, span: Span) -> Location {
+        Location {
+            file: Arc::clone(self.name(span.source)),
+            line: span.line,
+            column: span.column,
+        }
+    }
+
+    pub(super) fn place(&self, span: Span) -> Place {
+        let Source { name, text } = self.get(span.source);
+        let excerpt = Excerpt::cut(text, span.start as usize..span.end as usize);
+        let width = excerpt.text[excerpt.range()].chars().count();
+        Place {
+            file: Arc::clone(name),
+            region: Some(Region {
+                line: span.line,
+                column: span.column,
+                end_column: span.column + u32::try_from(width).unwrap_or(u32::MAX - span.column),
+                excerpt,
+            }),
+        }
+    }
+}
+
+/// A place as diagnostics name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file as the user named it.
+    pub file: Arc<str>,
+    /// Where in it; absent when the file as a whole is meant.
+    #[serde(flatten)]
+    pub region: Option<Region>,
+}
+
+/// A stretch of one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Region {
+    /// The line, from 1.
+    pub line: u32,
+    /// The first column in characters, from 1.
+    pub column: u32,
+    /// The column behind the last.
+    pub end_column: u32,
+    /// The line itself.
+    #[serde(skip)]
+    pub excerpt: Excerpt,
+}
+
+/// The source line of a place, cut to a readable length, with credentials blotted out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The line, or the part of it around the place.
+    pub text: String,
+    start: usize,
+    end: usize,
+    from_line_start: bool,
+}
+
+/// How many bytes of a line are kept before a place. Renderers trim further; this is for lines that hold a whole file.
+const BEFORE: usize = 4_096;
+/// How many bytes of a line are kept behind the beginning of a place.
+const BEHIND: usize = 160;
+
+impl Excerpt {
+    /// The bytes of the text that the place covers.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Whether nothing is cut off in front.
+    pub fn is_from_line_start(&self) -> bool {
+        self.from_line_start
+    }
+
+    fn cut(text: &str, span: Range<usize>) -> Self {
+        let start = floor(text, span.start);
+        let line_break = |c| c == '\n' || c == '\r';
+        let before = &text[ceil(text, start.saturating_sub(BEFORE))..start];
+        let (before, cut_before) = match before.rfind(line_break) {
+            Some(at) => (&before[at + 1..], false),
+            None => (before, before.len() < start),
+        };
+        let after = &text[start..floor(text, (start + BEHIND).min(text.len()))];
+        let (after, cut_after) = match after.find(line_break) {
+            Some(at) => (&after[..at], false),
+            None => (after, start + after.len() < text.len()),
+        };
+        let ellipsis = |cut: bool| if cut { "…" } else { "" };
+        let mut line = format!(
+            "{}{before}{after}{}",
+            ellipsis(cut_before),
+            ellipsis(cut_after)
+        );
+        let start_in_line = ellipsis(cut_before).len() + before.len();
+        let length = (span.end.max(start) - start).min(after.len());
+        let length = ceil(after, length);
+        blot_credentials(&mut line);
+        Excerpt {
+            start: start_in_line,
+            end: start_in_line + length,
+            text: line,
+            from_line_start: !cut_before,
+        }
+    }
+}
+
+/// The nearest character boundary at or before an offset.
+fn floor(text: &str, mut at: usize) -> usize {
+    at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The nearest character boundary at or after an offset.
+fn ceil(text: &str, mut at: usize) -> usize {
+    at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Replaces what seems to be a credential's value, so that a log never repeats what somebody pasted into a file by mistake.
+fn blot_credentials(line: &mut String) {
+    let mut blots: Vec<Range<usize>> = Vec::new();
+    for (at, separator) in line.match_indices([':', '=']) {
+        let key = line[..at]
+            .trim_end()
+            .trim_end_matches(['"', '\''])
+            .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
+            .next()
+            .unwrap_or_default();
+        let rest = &line[at + separator.len()..];
+        let value = rest.trim_start();
+        let start = line.len() - value.len();
+        let length = value.find([',', '}', '#']).unwrap_or(value.len());
+        let value = &line[start..start + length];
+        // The one key that rightly holds a name may have been given the token itself.
+        let secret = if key == "api_token_env" {
+            value.len() >= 32 && value.contains(|c: char| c.is_ascii_lowercase())
+        } else {
+            names_a_secret(key) && !value.starts_with(['{', '['])
+        };
+        if secret {
+            blots.push(start..start + length);
+        }
+    }
+    // The user information of a URL.
+    for (at, separator) in line.match_indices("://") {
+        let start = at + separator.len();
+        let authority = line[start..].split(['/', ' ', '"', '\'']).next();
+        if let Some(length) = authority.and_then(|authority| authority.rfind('@')) {
+            blots.push(start..start + length);
+        }
+    }
+    for blot in blots {
+        let stars = "*".repeat(blot.len());
+        line.replace_range(blot, &stars);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excerpt(text: &str, marked: &str) -> (String, String) {
+        let at = text.find(marked).unwrap();
+        let excerpt = Excerpt::cut(text, at..at + marked.len());
+        (
+            excerpt.text.clone(),
+            excerpt.text[excerpt.range()].to_owned(),
+        )
+    }
+
+    #[test]
+    fn an_excerpt_is_the_line_of_the_place() {
+        for (text, marked, line) in [
+            ("a: 1\nbé: x\nc: 2", "x", "bé: x"),
+            ("a: 1\r\nb: x\r\nc: 2", "x", "b: x"),
+            ("x", "x", "x"),
+            ("a:\n  first\n  second\n", "first\n  second", "  first"),
+        ] {
+            let (shown, covered) = excerpt(text, marked);
+            assert_eq!(shown, line);
+            assert!(marked.starts_with(&covered), "{covered}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_on_character_boundaries() {
+        let text = format!("{}x{}", "é".repeat(5_000), "ü".repeat(5_000));
+        let (shown, covered) = excerpt(&text, "x");
+        assert!(shown.len() < 4_400, "{}", shown.len());
+        assert!(shown.starts_with('…') && shown.ends_with('…'));
+        assert_eq!(covered, "x");
+    }
+
+    #[test]
+    fn credentials_are_blotted_out() {
+        for (line, shown) in [
+            ("api_token: abc", "api_token: ***"),
+            ("'API-Key' : é1", "'API-Key' : ***"),
+            ("{ password: abc, name: x }", "{ password: ***, name: x }"),
+            ("url: ${MY_TOKEN:-abc}", "url: ${MY_TOKEN:****}"),
+            (
+                "api_token_env: CLOUDFLARE_API_TOKEN",
+                "api_token_env: CLOUDFLARE_API_TOKEN",
+            ),
+            ("url: https://me:pass@a.com/", "url: https://*******@a.com/"),
+            ("url: https://a.com/@b", "url: https://a.com/@b"),
+            ("okta-key: { active: yes }", "okta-key: { active: yes }"),
+        ] {
+            let mut blotted = line.to_owned();
+            blot_credentials(&mut blotted);
+            assert_eq!(blotted, shown);
+        }
+        let pasted = format!("api_token_env: {}", "a1B2".repeat(10));
+        let mut blotted = pasted.clone();
+        blot_credentials(&mut blotted);
+        assert!(!blotted.contains("a1B2"));
+    }
+}

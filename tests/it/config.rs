@@ -1,0 +1,97 @@
+//! The desired-state language from outside: a corpus of files that are accepted, and of files that are refused for what they say.
+
+use std::path::{Path, PathBuf};
+
+use jiff::civil::{Date, date};
+use riskform::config::diagnostic::{Color, Diagnostics};
+use riskform::config::load::{LoadRequest, Loaded, load};
+
+const TODAY: Date = date(2026, 11, 22);
+
+/// The environment of the corpus.
+fn variable(name: &str) -> Option<String> {
+    let value = match name {
+        "ACCOUNT" => "023e105f4ecef8ad9ca31a8372d0c353",
+        "FLAG" => "true",
+        "WORD" => "perhaps",
+        "COUNT" => "3",
+        "TENANT" => "corp",
+        "HTTP_URL" => "http://very-private.example",
+        "DEPLOY_CREDENTIAL" | "CLOUDFLARE_API_TOKEN" => "very-private",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
+    load(&LoadRequest {
+        paths,
+        account_id: None,
+        default_account_id: None,
+        variables: &variable,
+        today: TODAY,
+    })
+}
+
+/// Every fixture of a kind, sorted.
+fn corpus(kind: &str) -> Vec<PathBuf> {
+    let directory = Path::new("tests/fixtures/config").join(kind);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// One line for each diagnostic: `rule line:column`.
+fn found(diagnostics: &Diagnostics) -> Vec<String> {
+    diagnostics
+        .iter()
+        .map(|one| match &one.primary.place.region {
+            Some(region) => format!("{} {}:{}", one.rule, region.line, region.column),
+            None => one.rule.to_string(),
+        })
+        .collect()
+}
+
+#[test]
+fn valid_files_are_accepted() {
+    for path in corpus("valid") {
+        match load_paths(std::slice::from_ref(&path)) {
+            Ok(loaded) => assert_eq!(loaded.warnings.to_string(), "0 errors"),
+            Err(diagnostics) => panic!("{}:\n{diagnostics}", path.display()),
+        }
+    }
+}
+
+/// An invalid fixture says in comments at its top what is to be found: `# expect: unknown-key 5:3`, in order.
+#[test]
+fn invalid_files_are_refused_for_everything_that_is_wrong() {
+    for path in corpus("invalid") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let expected: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# expect: "))
+            .collect();
+        let diagnostics = load_paths(std::slice::from_ref(&path)).unwrap_err();
+        assert_eq!(
+            found(&diagnostics),
+            expected,
+            "{}:\n{diagnostics}",
+            path.display()
+        );
+        let rendered = diagnostics.render(Color::Ansi);
+        assert!(!rendered.contains("very-private"), "{rendered}");
+        assert!(
+            diagnostics.iter().all(|one| one.help.is_some()),
+            "{}: a way out is missing:\n{diagnostics}",
+            path.display()
+        );
+    }
+}
