@@ -32,10 +32,11 @@
 #![cfg_attr(
     test,
     allow(
-        clippy::unwrap_used,
         clippy::panic,
+        clippy::print_stderr,
         clippy::print_stdout,
-        clippy::print_stderr
+        clippy::type_complexity,
+        clippy::unwrap_used
     )
 )]
 

@@ -1,1 +1,62 @@
 //! The command line: one file per command, exit codes, prompts, progress.
+//!
+//! The only room that reads the environment, prints, and writes files. Each command reads as the pipeline: load, read live, plan, show,
+//! apply, report.
+
+mod apply;
+mod args;
+mod environment;
+mod error;
+mod exit;
+mod fleet;
+mod format;
+mod output;
+mod plan;
+mod progress;
+mod prompt;
+mod session;
+mod signals;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::Error;
+use output::Output;
+
+pub use exit::Exit;
+
+/// Parses the command line, runs the command, reports its error, and says how it ended.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as errors as well, and belong on standard output.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+        }
+    };
+    cli.global.color.write_global();
+    let output = Output::new(&cli);
+    run(cli, &output).unwrap_or_else(|error| output.error(&error))
+}
+
+fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::other("the asynchronous runtime can't be started"))?;
+    let Cli { global, command } = cli;
+    runtime.block_on(async {
+        match command {
+            Command::Plan(args) => plan::run(args, &global, output).await,
+            Command::Apply(args) => apply::run(args, apply::Intent::Apply, &global, output).await,
+            Command::Destroy(args) => {
+                apply::run(args, apply::Intent::Destroy, &global, output).await
+            }
+        }
+    })
+}

@@ -135,7 +135,11 @@ impl BehaviorDiff {
     }
 }
 
-fn changed_fields(before: &BehaviorSettings, after: &BehaviorSettings) -> Vec<FieldChange> {
+/// The fields that differ, in the order that they are shown.
+pub(super) fn changed_fields(
+    before: &BehaviorSettings,
+    after: &BehaviorSettings,
+) -> Vec<FieldChange> {
     let BehaviorSettings {
         enabled,
         risk_level,

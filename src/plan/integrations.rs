@@ -168,7 +168,11 @@ fn keep(after: &mut IntegrationSettings, live: &IntegrationSettings, field: Inte
 }
 
 /// Says whether a field compares equal; a `tenant_url` does in its normalised form.
-fn same(a: &IntegrationSettings, b: &IntegrationSettings, field: IntegrationField) -> bool {
+pub(super) fn same(
+    a: &IntegrationSettings,
+    b: &IntegrationSettings,
+    field: IntegrationField,
+) -> bool {
     match field {
         IntegrationField::IntegrationType => a.integration_type == b.integration_type,
         IntegrationField::TenantUrl => a.tenant_url == b.tenant_url,
@@ -177,7 +181,7 @@ fn same(a: &IntegrationSettings, b: &IntegrationSettings, field: IntegrationFiel
     }
 }
 
-fn value(settings: &IntegrationSettings, field: IntegrationField) -> Value {
+pub(super) fn value(settings: &IntegrationSettings, field: IntegrationField) -> Value {
     match field {
         IntegrationField::IntegrationType => json!(settings.integration_type),
         IntegrationField::TenantUrl => json!(settings.tenant_url),
@@ -210,7 +214,7 @@ fn compare(
             (None, _) | (_, None) => true,
         })
         .map(|field| FieldChange {
-            field: shown(*field),
+            field: (*field).into(),
             before: live.map_or(Value::Null, |live| value(live, *field)),
             after: after.map_or(Value::Null, |after| value(after, *field)),
         })
@@ -226,11 +230,13 @@ fn compare(
     })
 }
 
-fn shown(field: IntegrationField) -> Field {
-    match field {
-        IntegrationField::IntegrationType => Field::IntegrationType,
-        IntegrationField::TenantUrl => Field::TenantUrl,
-        IntegrationField::ReferenceId => Field::ReferenceId,
-        IntegrationField::Active => Field::Active,
+impl From<IntegrationField> for Field {
+    fn from(field: IntegrationField) -> Self {
+        match field {
+            IntegrationField::IntegrationType => Field::IntegrationType,
+            IntegrationField::TenantUrl => Field::TenantUrl,
+            IntegrationField::ReferenceId => Field::ReferenceId,
+            IntegrationField::Active => Field::Active,
+        }
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! Same input, same bytes: nothing here is async, reads a clock or a file, or knows the API's client. The stages, one file each:
 //! [`matching`] finds which live integration is which entry; [`behaviors`] and [`integrations`] say what differs; [`target`] narrows;
-//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guard`] says no.
+//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guard`] says no. [`document`] is the plan as JSON.
 
 mod behaviors;
 mod conflict;
 mod digest;
+pub mod document;
 mod error;
 mod fleet;
 mod guard;
 mod integrations;
 mod matching;
+mod moved;
 mod note;
 mod operation;
 mod order;
@@ -29,6 +31,7 @@ pub use error::{PlanErrors, Problem};
 pub use fleet::{AccountError, FailureKind, Plan, PlannedAccount, Summary};
 pub use guard::{Guard, Overrides, Refusal};
 pub use matching::{MatchedBy, Matches, matches};
+pub use moved::{Moved, moved};
 pub use note::Note;
 pub use operation::{Call, Method, Operation, OperationId, Subject};
 pub use outcome::{

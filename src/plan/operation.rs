@@ -68,7 +68,7 @@ pub enum Call {
 }
 
 /// Which integration a call is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// One that is live.
     Live(IntegrationId),

@@ -15,6 +15,7 @@ use crate::model::open_word::words;
 use super::guard::Refusal;
 use super::note::Note;
 use super::operation::Operation;
+use super::target::Glob;
 
 /// What would be done to one account, and in which order. Immutable: execution has no choices left.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,20 @@ impl AccountPlan {
     /// How many listed things are as declared already.
     pub fn unchanged(&self) -> usize {
         self.unchanged_behaviors + self.unchanged_integrations
+    }
+
+    /// Says whether a glob names anything in the account, listed or live, different or not.
+    pub fn has(&self, glob: &Glob) -> bool {
+        let desired = &self.desired;
+        let listed_behaviors = desired.behaviors.keys();
+        let behaviors = listed_behaviors.chain(self.live.behaviors.keys());
+        let integrations = desired.integrations.keys().cloned();
+        let live = self.live.integrations.iter().map(|live| live.id);
+        behaviors
+            .map(|key| Address::Behavior(key.clone()))
+            .chain(integrations.map(Address::Integration))
+            .chain(live.map(Address::UnlistedIntegration))
+            .any(|address| glob.matches(desired.label(), &address))
     }
 
     /// How many changes have this action.

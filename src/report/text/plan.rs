@@ -32,6 +32,8 @@ impl fmt::Display for PlanText<'_> {
                     account_plan(f, planned)?;
                 }
                 Ok(_) => {}
+                // The failure of the only account is the error of the run, and is told as one.
+                Err(_) if !several => {}
                 Err(error) => {
                     heading(f, account)?;
                     account_error(f, error)?;

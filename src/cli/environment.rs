@@ -1,0 +1,17 @@
+//! What riskform takes from the environment: the only place where it is read.
+
+/// Reads a variable; one that is empty counts as not set, since that is how shells and CI unset them.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The account, where neither file nor flag names one.
+pub(super) const ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
+/// The API's base URL.
+pub(super) const BASE_URL: &str = "CLOUDFLARE_BASE_URL";
+/// The API token.
+pub(super) const API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
+/// The e-mail address of the legacy credentials.
+pub(super) const EMAIL: &str = "CLOUDFLARE_EMAIL";
+/// The key of the legacy credentials.
+pub(super) const API_KEY: &str = "CLOUDFLARE_API_KEY";

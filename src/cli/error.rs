@@ -1,0 +1,122 @@
+//! What a command can fail with, each with its exit code and its way out.
+
+use std::fmt;
+
+use crate::api::{ApiError, ErrorKind};
+use crate::plan::{AccountError, FailureKind};
+
+use super::exit::Exit;
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// The command line makes no sense.
+    Usage(String),
+    /// The files are wrong; holds the rendered diagnostics.
+    Files(String),
+    /// An account could not be handled.
+    Account(AccountError),
+    /// There is a question to ask and nobody to answer it.
+    NotATerminal,
+    /// The user said no.
+    Declined,
+    /// Whoever reads standard output has stopped.
+    BrokenPipe,
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl Error {
+    /// Wraps any error with what was being done.
+    pub(super) fn other<E: Into<anyhow::Error>>(
+        context: impl fmt::Display,
+    ) -> impl FnOnce(E) -> Error {
+        move |error| Error::Other(error.into().context(context.to_string()))
+    }
+
+    /// How the program ends because of it.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Error::Usage(_) => Exit::Usage,
+            Error::Account(error) => account_exit(error),
+            Error::Files(_) | Error::NotATerminal | Error::Declined | Error::Other(_) => {
+                Exit::Error
+            }
+            // Whoever closed the pipe has seen enough; that is no failure of ours.
+            Error::BrokenPipe => Exit::Done,
+        }
+    }
+
+    /// What kind of error it is, for scripts.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Error::Usage(_) => "usage",
+            Error::Files(_) => "files",
+            Error::Account(error) => error.kind.as_str(),
+            Error::NotATerminal => "not_a_terminal",
+            Error::Declined => "declined",
+            Error::BrokenPipe => "broken_pipe",
+            Error::Other(_) => "error",
+        }
+    }
+
+    /// The way out.
+    pub(super) fn help(&self) -> Option<&str> {
+        match self {
+            Error::Account(error) => error.help.as_deref(),
+            Error::NotATerminal => {
+                Some("look at the plan, then pass --auto-approve to apply it unattended")
+            }
+            Error::Usage(_)
+            | Error::Files(_)
+            | Error::Declined
+            | Error::BrokenPipe
+            | Error::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage(message) | Error::Files(message) => f.write_str(message),
+            Error::Account(error) => error.fmt(f),
+            Error::NotATerminal => {
+                f.write_str("there are changes to approve, and standard input is not a terminal")
+            }
+            Error::Declined => f.write_str("declined; nothing was written"),
+            Error::BrokenPipe => f.write_str("standard output is closed"),
+            Error::Other(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+/// How the program ends when one account could not be handled.
+pub(super) fn account_exit(error: &AccountError) -> Exit {
+    match error.kind {
+        FailureKind::Credentials | FailureKind::Permission | FailureKind::Entitlement => {
+            Exit::Access
+        }
+        FailureKind::Desired | FailureKind::Api | FailureKind::Transport => Exit::Error,
+    }
+}
+
+/// An API error as the failure of an account.
+pub(super) fn account_error(error: &ApiError) -> AccountError {
+    let kind = match error.kind() {
+        ErrorKind::Credentials => FailureKind::Credentials,
+        ErrorKind::Permission => FailureKind::Permission,
+        ErrorKind::Entitlement => FailureKind::Entitlement,
+        ErrorKind::Transport { .. } => FailureKind::Transport,
+        ErrorKind::NotFound
+        | ErrorKind::RateLimited
+        | ErrorKind::Refused
+        | ErrorKind::ServerFault { .. }
+        | ErrorKind::Unexpected { .. } => FailureKind::Api,
+    };
+    AccountError {
+        kind,
+        message: error.to_string(),
+        help: error.help(),
+    }
+}

@@ -1,0 +1,104 @@
+//! `--format KIND` to standard output, `--format KIND=FILE` to a file; several at once.
+
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::error::Error;
+use super::output::Output;
+
+/// The `--format` flags of a command.
+#[derive(Args, Debug)]
+pub(super) struct FormatArguments {
+    /// How to show the result; with =FILE it is written there instead, and the flag may be repeated
+    #[arg(long = "format", value_name = "KIND[=FILE]")]
+    formats: Vec<String>,
+}
+
+impl FormatArguments {
+    /// Says whether standard output must be one JSON document, whatever happens.
+    pub(super) fn prints_json(&self) -> bool {
+        self.formats.iter().any(|format| format == "json")
+    }
+
+    /// Reads the flags of a command that knows `kinds`; the first is what is printed without a flag.
+    ///
+    /// # Errors
+    ///
+    /// An unknown kind, and more than one for standard output.
+    pub(super) fn read<K: Copy + FromStr + std::fmt::Display>(
+        &self,
+        kinds: &[K],
+    ) -> Result<Formats<K>, Error> {
+        let mut stdout = None;
+        let mut files = Vec::new();
+        for format in &self.formats {
+            let (kind, file) = match format.split_once('=') {
+                Some((kind, file)) => (kind, Some(PathBuf::from(file))),
+                None => (format.as_str(), None),
+            };
+            let Ok(kind) = kind.parse::<K>() else {
+                let known: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+                return Err(Error::Usage(format!(
+                    "--format {kind}: this command knows {}",
+                    known.join(", ")
+                )));
+            };
+            match file {
+                Some(file) => files.push((kind, file)),
+                None if stdout.is_some() => {
+                    return Err(Error::Usage(
+                        "--format is given twice for standard output; with --format KIND=FILE one of them goes to a file"
+                            .to_owned(),
+                    ));
+                }
+                None => stdout = Some(kind),
+            }
+        }
+        Ok(Formats {
+            stdout: stdout.unwrap_or(kinds[0]),
+            files,
+        })
+    }
+}
+
+/// Where a result goes, in which formats.
+pub(super) struct Formats<K> {
+    /// What is printed.
+    pub(super) stdout: K,
+    /// What is written to files.
+    pub(super) files: Vec<(K, PathBuf)>,
+}
+
+impl<K: Copy> Formats<K> {
+    /// Prints the result, and writes it to the files.
+    pub(super) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
+        for (kind, file) in &self.files {
+            let content = anstream::adapter::strip_str(&render(*kind)).to_string();
+            write_atomically(file, &content)?;
+        }
+        output.result(render(self.stdout))
+    }
+}
+
+/// Writes a file so that a reader sees either the old content or the whole new one.
+pub(super) fn write_atomically(path: &Path, content: &str) -> Result<(), Error> {
+    let write = || -> std::io::Result<()> {
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            Some(_) | None => Path::new("."),
+        };
+        // Whoever the umask permits may read it.
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        file.write_all(content.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(Error::other(format!("{} can't be written", path.display())))
+}

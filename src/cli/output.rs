@@ -1,0 +1,102 @@
+//! Printing: data to standard output, words to standard error.
+
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is where riskform prints"
+)]
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::report::json::error_document;
+use crate::report::style;
+use crate::report::visible::Visible;
+
+use super::args::Cli;
+use super::error::Error;
+use super::exit::Exit;
+
+/// Where a command's words go. Colours are stripped where the stream is no terminal.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    quiet: bool,
+    /// Whether standard output must be one JSON document, whatever happens.
+    json: bool,
+    /// Whether anything was printed to standard output. Clones share it.
+    printed: Arc<AtomicBool>,
+}
+
+impl Output {
+    /// Prints as the flags say.
+    pub(super) fn new(cli: &Cli) -> Self {
+        Output {
+            quiet: cli.global.quiet,
+            json: cli.command.prints_json(),
+            printed: Arc::default(),
+        }
+    }
+
+    /// Says whether only results and errors are wanted.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Prints a result to standard output.
+    pub(super) fn result(&self, result: impl fmt::Display) -> Result<(), Error> {
+        self.printed.store(true, Ordering::Relaxed);
+        let mut stdout = anstream::stdout().lock();
+        write!(stdout, "{result}")
+            .and_then(|()| stdout.flush())
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => Error::BrokenPipe,
+                _ => Error::other("standard output can't be written")(error),
+            })
+    }
+
+    /// Prints a line about what is going on to standard error, unless the user wants quiet.
+    pub(super) fn say(&self, line: impl fmt::Display) {
+        if !self.quiet {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// Prints a warning to standard error.
+    pub(super) fn warn(&self, warning: impl fmt::Display) {
+        let yellow = style::WARNING;
+        anstream::eprintln!("{yellow}warning{yellow:#}: {warning}");
+    }
+
+    /// Prints an error to standard error, and says how the program ends because of it.
+    pub(super) fn error(&self, error: &Error) -> Exit {
+        if self.json && !self.printed.load(Ordering::Relaxed) {
+            let message = anstream::adapter::strip_str(&error.to_string()).to_string();
+            // There is nobody left to tell if even this can't be written.
+            let _ = self.result(error_document(error.kind(), &message, error.help()));
+        }
+        match error {
+            Error::BrokenPipe => {}
+            // Rendered diagnostics say "error" themselves, once for each.
+            Error::Files(diagnostics) => anstream::eprint!("{diagnostics}"),
+            Error::Usage(_)
+            | Error::Account(_)
+            | Error::NotATerminal
+            | Error::Declined
+            | Error::Other(_) => {
+                let red = style::ERROR;
+                let message = error.to_string();
+                let message: Vec<String> = message
+                    .lines()
+                    .map(|line| Visible(line).to_string())
+                    .collect();
+                anstream::eprintln!("{red}error{red:#}: {}", message.join("\n"));
+                if let Some(help) = error.help() {
+                    anstream::eprintln!("  help: {}", Visible(help));
+                }
+            }
+        }
+        error.exit()
+    }
+}

@@ -1,0 +1,180 @@
+//! From the command line and the environment to connections: which API, through which transport, in whose name.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use secrecy::SecretString;
+
+use crate::api::{BaseUrl, CaBundle, Connection, Credentials, NetworkSettings, Transport};
+use crate::model::account::DesiredAccount;
+use crate::plan::{AccountError, FailureKind};
+use crate::sandbox::{self, Sandbox};
+
+use super::args::Global;
+use super::environment::{self, variable};
+use super::error::Error;
+
+/// Where `--sandbox` keeps its data, below the working directory.
+const SANDBOX_FILE: &str = ".riskform/sandbox.json";
+/// What stands for the base URL where there is no network at all; `.invalid` never resolves (RFC 2606).
+const SANDBOX_BASE_URL: &str = "https://sandbox.invalid/client/v4";
+
+/// One run's way to the API. Connections are made once for each set of credentials, since a token has one rate budget.
+pub(super) struct Session {
+    base_url: BaseUrl,
+    transport: Transport,
+    whose: Whose,
+    connections: Mutex<HashMap<CredentialSource, Connection>>,
+}
+
+/// Where credentials come from.
+enum Whose {
+    /// The simulated API takes its own token.
+    Sandbox,
+    /// The environment.
+    Environment,
+}
+
+/// The variables that one set of credentials was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum CredentialSource {
+    Sandbox,
+    Token(String),
+    Key,
+}
+
+impl Session {
+    /// Opens the simulated API, or prepares the way to the real one; nothing is sent yet.
+    pub(super) fn open(global: &Global) -> Result<Self, Error> {
+        if global.sandbox {
+            return Session::sandbox(global);
+        }
+        let base_url = match global
+            .base_url
+            .clone()
+            .or_else(|| variable(environment::BASE_URL))
+        {
+            Some(text) => text
+                .parse()
+                .map_err(Error::other(format!("the base URL {text} can't be used")))?,
+            None => BaseUrl::default(),
+        };
+        let ca_bundle = global.ca_bundle.as_deref().map(ca_bundle).transpose()?;
+        let settings = NetworkSettings {
+            connect_timeout: global
+                .timeout
+                .min(NetworkSettings::default().connect_timeout),
+            timeout: global.timeout,
+            ca_bundle,
+        };
+        Ok(Session {
+            base_url,
+            transport: Transport::network(settings),
+            whose: Whose::Environment,
+            connections: Mutex::default(),
+        })
+    }
+
+    fn sandbox(global: &Global) -> Result<Self, Error> {
+        let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
+            .map_err(Error::other("the simulated API can't be opened"))?;
+        Ok(Session {
+            base_url: SANDBOX_BASE_URL
+                .parse()
+                .map_err(Error::other("the simulated API has no base URL"))?,
+            transport: Transport::in_process(sandbox.router(), global.timeout),
+            whose: Whose::Sandbox,
+            connections: Mutex::default(),
+        })
+    }
+
+    /// Where the calls go.
+    pub(super) fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
+    /// The connection in whose name an account is handled.
+    ///
+    /// # Errors
+    ///
+    /// Missing or malformed credentials, with the names of the variables.
+    pub(super) fn connection(&self, desired: &DesiredAccount) -> Result<Connection, AccountError> {
+        let (source, credentials) = self.credentials(desired)?;
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let connection = connections.entry(source).or_insert_with(|| {
+            Connection::new(self.transport.clone(), self.base_url.clone(), credentials)
+        });
+        Ok(connection.clone())
+    }
+
+    fn credentials(
+        &self,
+        desired: &DesiredAccount,
+    ) -> Result<(CredentialSource, Credentials), AccountError> {
+        let secret = |name: &str| variable(name).map(SecretString::from);
+        let (source, credentials) = match (&self.whose, &desired.api_token_env) {
+            (Whose::Sandbox, _) => (
+                CredentialSource::Sandbox,
+                Credentials::api_token(sandbox::DEFAULT_TOKEN.into()),
+            ),
+            (Whose::Environment, Some(name)) => match secret(name) {
+                Some(token) => (
+                    CredentialSource::Token(name.clone()),
+                    Credentials::api_token(token),
+                ),
+                None => {
+                    return Err(missing(
+                        desired,
+                        &format!("set {name}, which api_token_env names"),
+                    ));
+                }
+            },
+            (Whose::Environment, None) => {
+                if let Some(token) = secret(environment::API_TOKEN) {
+                    (
+                        CredentialSource::Token(environment::API_TOKEN.to_owned()),
+                        Credentials::api_token(token),
+                    )
+                } else if let (Some(email), Some(key)) =
+                    (secret(environment::EMAIL), secret(environment::API_KEY))
+                {
+                    (CredentialSource::Key, Credentials::api_key(email, key))
+                } else {
+                    return Err(missing(
+                        desired,
+                        "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; --sandbox needs none",
+                    ));
+                }
+            }
+        };
+        match credentials {
+            Ok(credentials) => Ok((source, credentials)),
+            Err(error) => Err(AccountError {
+                kind: FailureKind::Credentials,
+                message: format!(
+                    "the credentials for {} can't be used: {error}",
+                    desired.label()
+                ),
+                help: None,
+            }),
+        }
+    }
+}
+
+fn missing(desired: &DesiredAccount, help: &str) -> AccountError {
+    AccountError {
+        kind: FailureKind::Credentials,
+        message: format!("no credentials for {}", desired.label()),
+        help: Some(help.to_owned()),
+    }
+}
+
+fn ca_bundle(path: &Path) -> Result<CaBundle, Error> {
+    let context = || format!("--ca-bundle {}", path.display());
+    let pem = std::fs::read(path).map_err(Error::other(context()))?;
+    CaBundle::from_pem(&pem).map_err(Error::other(context()))
+}

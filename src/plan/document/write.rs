@@ -1,0 +1,184 @@
+//! A plan into its document.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::plan::digest::sha256;
+use crate::plan::fleet::{Plan, PlannedAccount};
+use crate::plan::operation::{Call, Operation};
+use crate::plan::outcome::{AccountPlan, Change, UnlistedThing};
+
+use super::{
+    AccountDocument, ChangeDocument, Document, NoteDocument, OperationDocument, PLAN_FORMAT,
+    Status, Unchanged, UnlistedDocument,
+};
+
+impl Document {
+    /// The document of a plan.
+    pub fn of_plan(plan: &Plan, created_at: Timestamp) -> Self {
+        let mut document = Document {
+            format: PLAN_FORMAT.to_owned(),
+            riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
+            base_url: plan.base_url.clone(),
+            created_at,
+            accounts: plan.accounts.iter().map(account).collect(),
+            summary: plan.summary(),
+            digest: String::new(),
+        };
+        document.seal();
+        document
+    }
+
+    /// Stamps the digest of what the document holds now.
+    pub fn seal(&mut self) {
+        self.digest = self.content_digest();
+    }
+
+    /// SHA-256 over everything but the digest itself and the moment of writing.
+    pub fn content_digest(&self) -> String {
+        let mut value = serde_json::to_value(self).expect("a document has string keys only");
+        if let Value::Object(members) = &mut value {
+            members.remove("digest");
+            members.remove("created_at");
+        }
+        sha256(&value)
+    }
+
+    /// The document as text, one line an element, with a line break at its end.
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("a document has string keys only");
+        json.push('\n');
+        json
+    }
+}
+
+fn account(account: &PlannedAccount) -> AccountDocument {
+    let mut document = AccountDocument {
+        account_id: account.account_id.clone(),
+        name: account.name.clone(),
+        source: account.source.clone(),
+        status: Status::Ok,
+        error: None,
+        live_digest: None,
+        live: None,
+        desired: None,
+        changes: Vec::new(),
+        unchanged: Unchanged::default(),
+        unlisted: Vec::new(),
+        notes: Vec::new(),
+        left_out: Vec::new(),
+        refusals: Vec::new(),
+        operations: Vec::new(),
+        problems: None,
+    };
+    match &account.result {
+        Ok(plan) => fill(&mut document, plan),
+        Err(error) => {
+            document.status = Status::Error;
+            document.error = Some(error.clone());
+        }
+    }
+    document
+}
+
+fn fill(document: &mut AccountDocument, plan: &AccountPlan) {
+    let AccountPlan {
+        live_digest,
+        live,
+        desired,
+        changes,
+        unchanged_behaviors,
+        unchanged_integrations,
+        unlisted,
+        notes,
+        left_out,
+        refusals,
+        operations,
+    } = plan;
+    document.live_digest = Some(live_digest.clone());
+    document.live = Some(live.clone());
+    document.desired = Some(desired.clone());
+    document.changes = changes.iter().map(change).collect();
+    document.unchanged = Unchanged {
+        behaviors: *unchanged_behaviors,
+        integrations: *unchanged_integrations,
+    };
+    document.unlisted = unlisted.iter().map(unlisted_thing).collect();
+    document.notes = notes
+        .iter()
+        .map(|note| NoteDocument {
+            message: note.to_string(),
+            note: note.clone(),
+        })
+        .collect();
+    document.left_out.clone_from(left_out);
+    document.refusals.clone_from(refusals);
+    document.operations = operations
+        .iter()
+        .map(|operation| self::operation(operation, plan))
+        .collect();
+}
+
+fn change(change: &Change) -> ChangeDocument {
+    let Change {
+        address,
+        action,
+        weakens,
+        live_weaker,
+        location,
+        integration_id,
+        fields,
+    } = change;
+    ChangeDocument {
+        address: address.clone(),
+        kind: address.into(),
+        action: *action,
+        weakens: weakens.is_some(),
+        weakening: weakens.map(|reason| reason.to_string()),
+        live_weaker: live_weaker.is_some(),
+        live_weakening: live_weaker.map(|reason| reason.to_string()),
+        location: location.clone(),
+        integration_id: *integration_id,
+        fields: fields.clone(),
+    }
+}
+
+fn unlisted_thing(thing: &UnlistedThing) -> UnlistedDocument {
+    let UnlistedThing {
+        address,
+        policy,
+        settings,
+    } = thing;
+    UnlistedDocument {
+        address: address.clone(),
+        policy: *policy,
+        settings: settings.clone(),
+    }
+}
+
+fn operation(operation: &Operation, plan: &AccountPlan) -> OperationDocument {
+    let Operation {
+        id,
+        call,
+        address,
+        covers,
+        needs,
+    } = operation;
+    OperationDocument {
+        id: *id,
+        method: call.method(),
+        path: call.path(&plan.desired.account_id),
+        body: call.body(),
+        address: address.clone(),
+        covers: covers.clone(),
+        needs: needs.clone(),
+        declared: match call {
+            Call::WriteBehaviors { declared, .. } => Some(declared.clone()),
+            Call::Create { .. } | Call::Update { .. } | Call::Delete { .. } => None,
+        },
+        outcome: None,
+        result: None,
+        audit_log_id: None,
+        error: None,
+    }
+}
