@@ -1,14 +1,12 @@
 //! What can't come true: a `reference_id` or `tenant_url` that one integration takes and another holds and keeps.
 //!
 //! Nobody knows whether the API demands unique values (`contract.md`, Integrations), and two integrations with one key could not be told
-//! apart by the next run unless the file pins both. So sharing needs pins; what is shared already, and not taken anew, is left in peace.
+//! apart by the next run unless the file pins both. So sharing needs two entries that declare the key and are pinned; what is shared already, and not taken anew, is left in peace.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
-use crate::model::integration::{IntegrationField, IntegrationSettings};
-use crate::model::location::Location;
+use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId};
 
 use super::error::{Problem, WayOut};
 use super::integrations::Course;
@@ -70,8 +68,8 @@ fn difference<'a>(
         .collect()
 }
 
-/// Finds every key that is taken by one integration and kept by another without both being pinned.
-pub(super) fn find(desired: &DesiredAccount, targeted: &Targeted<'_>) -> Vec<Problem> {
+/// Finds every key that is taken by one integration and kept by another without both being licensed to share it.
+pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
     let courses = &targeted.integrations.courses;
     let mut holders: HashMap<Key<'_>, Vec<&Course<'_>>> = HashMap::new();
     for course in courses {
@@ -86,19 +84,48 @@ pub(super) fn find(desired: &DesiredAccount, targeted: &Targeted<'_>) -> Vec<Pro
             let others = holders.get(&key).into_iter().flatten();
             let holder = others
                 .filter(|other| other.address != course.address)
-                .find(|other| !(other.pinned && course.pinned));
+                .find(|other| !may_share(course, other, key));
             if let Some(holder) = holder {
                 problems.push(Problem::Held {
                     wants: course.address.clone(),
                     key: format!("{} {}", key.field, key.value),
                     holder: holder.address.clone(),
                     way_out: way_out(holder, &left_out),
-                    location: location(desired, &course.address),
+                    location: course.entry.map(|entry| entry.location.clone()),
                 });
             }
         }
     }
     problems
+}
+
+/// Two may share a key if the file asks for it on both, and the next run can still tell them apart: by a pin that holds. The pin of one
+/// that is made anew points nowhere, so the other's must hold.
+fn may_share(a: &Course<'_>, b: &Course<'_>, key: Key<'_>) -> bool {
+    asks_for(a, key) && asks_for(b, key) && (keeps_its_pin(a) || keeps_its_pin(b))
+}
+
+/// Whether the file says which live one the entry is, and that it holds this very key. A key that merely stays as it is live was not
+/// asked for.
+fn asks_for(course: &Course<'_>, key: Key<'_>) -> bool {
+    let Some(entry) = course.entry else {
+        return false;
+    };
+    let declared = match key.field {
+        IntegrationField::TenantUrl => Some(entry.tenant_url.normalised()),
+        IntegrationField::ReferenceId => entry.reference_id.named().map(ReferenceId::as_str),
+        IntegrationField::IntegrationType | IntegrationField::Active => None,
+    };
+    entry.id.is_some() && declared == Some(key.value)
+}
+
+fn keeps_its_pin(course: &Course<'_>) -> bool {
+    let pinned = course.entry.and_then(|entry| entry.id);
+    let replaced = course
+        .change
+        .as_ref()
+        .is_some_and(|change| change.action == Action::Replace);
+    pinned.is_some() && pinned == course.before.map(|live| live.id) && !replaced
 }
 
 fn way_out(holder: &Course<'_>, left_out: &HashSet<&Address>) -> WayOut {
@@ -108,15 +135,5 @@ fn way_out(holder: &Course<'_>, left_out: &HashSet<&Address>) -> WayOut {
     match holder.address {
         Address::UnlistedIntegration(_) => WayOut::ListOrDelete,
         Address::Integration(_) | Address::Behavior(_) => WayOut::ChangeEither,
-    }
-}
-
-fn location(desired: &DesiredAccount, address: &Address) -> Option<Location> {
-    match address {
-        Address::Integration(name) => desired
-            .integrations
-            .get(name)
-            .map(|entry| entry.location.clone()),
-        Address::Behavior(_) | Address::UnlistedIntegration(_) => None,
     }
 }

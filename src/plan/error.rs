@@ -157,7 +157,9 @@ impl Problem {
                     "list {holder} in the file, delete it, or set unlisted.integrations: delete"
                 ),
                 WayOut::ChangeEither => {
-                    format!("give {wants} or {holder} another value, or pin both with id:")
+                    format!(
+                        "give {wants} or {holder} another value, or declare it in both and pin each with id:"
+                    )
                 }
                 WayOut::Target => format!("target {holder} as well"),
             },

@@ -20,8 +20,8 @@ use super::outcome::{
 /// One integration on its way from what it is to what it will be: an entry of the file, or a live one that no file lists.
 pub(super) struct Course<'a> {
     pub(super) address: Address,
-    /// Whether the file says which live one it is, which is the licence to share a key with another.
-    pub(super) pinned: bool,
+    /// The entry of the file; an unlisted one has none.
+    pub(super) entry: Option<&'a DesiredIntegration>,
     /// What is live.
     pub(super) before: Option<&'a Integration>,
     /// What will be.
@@ -41,7 +41,7 @@ pub(super) struct IntegrationDiff<'a> {
 
 /// Compares every integration that the files list, and those that they do not.
 pub(super) fn diff<'a>(
-    desired: &DesiredAccount,
+    desired: &'a DesiredAccount,
     matches: &Matches<'a>,
     today: Date,
     intent: Intent,
@@ -66,7 +66,7 @@ pub(super) fn diff<'a>(
         }
         courses.push(Course {
             address,
-            pinned: entry.id.is_some(),
+            entry: Some(entry),
             before,
             after,
             change,
@@ -99,7 +99,7 @@ pub(super) fn diff<'a>(
         let change = compare(&address, Some(live), after.as_ref(), None);
         courses.push(Course {
             address,
-            pinned: false,
+            entry: None,
             before: Some(live),
             after,
             change,

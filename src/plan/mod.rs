@@ -88,7 +88,7 @@ pub fn plan(
     let integrations = integrations::diff(desired, &matches, today, options.intent, &mut notes);
 
     let targeted = target::narrow(desired, behaviors, integrations, &options.targets);
-    problems.extend(conflict::find(desired, &targeted));
+    problems.extend(conflict::find(&targeted));
     if !problems.is_empty() {
         return Err(PlanErrors::new(problems));
     }

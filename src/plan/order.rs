@@ -260,15 +260,24 @@ impl<'a> Walk<'a, '_> {
     /// What must come before a step: for each key it takes, the steps that free it; last first, to be popped.
     fn waits_for(&self, index: usize) -> Vec<(Option<Key<'a>>, usize)> {
         let step = &self.steps[index];
-        let mut waits_for: Vec<(Option<Key<'a>>, usize)> =
-            step.after.map(|other| (None, other)).into_iter().collect();
+        let mut waits_for = Vec::new();
         for key in &step.takes {
             let freeing = self.freed_by.get(key).into_iter().flatten();
             waits_for.extend(
                 freeing
-                    .filter(|other| **other != index)
+                    .filter(|other| **other != index && Some(**other) != step.after)
                     .map(|other| (Some(*key), *other)),
             );
+        }
+        waits_for.extend(step.after.map(|other| (None, other)));
+        // The first half of a replacement comes after the deletion of whatever unlisted integration holds its entry's keys: an entry
+        // whose own integration is gone would be matched to that one. Deletions wait for nothing, so this makes no circle.
+        if let StepKind::Delete(_) = step.kind {
+            for key in taken(step.course) {
+                let freeing = self.freed_by.get(&key).into_iter().flatten();
+                let unlisted = freeing.filter(|other| self.steps[**other].course.entry.is_none());
+                waits_for.extend(unlisted.map(|other| (Some(key), *other)));
+            }
         }
         waits_for.reverse();
         waits_for

@@ -1,7 +1,15 @@
 //! Everything that is tested from outside the crate: whole binaries, real sockets, random worlds. One test binary, so that it links once.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    unreachable_pub
+)]
 
 mod api;
 mod config;
+mod convergence;
 mod sandbox;
+mod worlds;

@@ -1,0 +1,320 @@
+//! Whatever is declared and whatever is live: plan, apply, plan again is empty, under every way in which the API may behave.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use riskform::api::{BaseUrl, Connection, Credentials, Transport};
+use riskform::apply::{Applied, Context, Event, Stop, apply};
+use riskform::model::account::LiveAccount;
+use riskform::model::address::{Address, Name};
+use riskform::model::integration::IntegrationId;
+use riskform::plan::document::Document;
+use riskform::plan::{AccountPlan, Action, Plan, PlannedAccount, Problem, matches, plan};
+use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
+
+use crate::worlds::{TODAY, Unknowns, World, account_id, seed, unguarded, worlds};
+
+/// Worlds for each of the 72 combinations of what is unknown: 1,440 in all.
+const WORLDS_EACH: u32 = 20;
+
+#[test]
+fn plan_apply_plan_again_is_empty() {
+    let tally = RefCell::new(Tally::default());
+    let seed = seed();
+    for (index, unknowns) in Unknowns::all().into_iter().enumerate() {
+        let config = Config {
+            cases: WORLDS_EACH,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
+            ..Config::default()
+        };
+        let result = TestRunner::new(config).run(&worlds(unknowns), |world| {
+            tally_of(&world, unknowns).map(|found| tally.borrow_mut().add(found))
+        });
+        if let Err(error) = result {
+            panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
+        }
+    }
+    // A run in which nothing happens would prove nothing.
+    let Tally {
+        planned,
+        refused,
+        operations,
+        parked,
+    } = tally.into_inner();
+    println!("{planned} planned, {refused} refused, {operations} operations, {parked} parked");
+    assert!(planned > refused && operations > planned && parked > 0);
+}
+
+#[derive(Default)]
+struct Tally {
+    planned: usize,
+    refused: usize,
+    operations: usize,
+    parked: usize,
+}
+
+impl Tally {
+    fn add(&mut self, other: Tally) {
+        self.planned += other.planned;
+        self.refused += other.refused;
+        self.operations += other.operations;
+        self.parked += other.parked;
+    }
+}
+
+fn tally_of(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(converges(world, unknowns))
+}
+
+async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseError> {
+    let account = account_id();
+    let sandbox = Sandbox::in_memory(unknowns.settings());
+    sandbox
+        .edit(&account, |present| {
+            present.behaviors = world.live.behaviors.clone();
+            present.integrations = world
+                .live
+                .integrations
+                .iter()
+                .map(|live| (live.id, live.clone()))
+                .collect();
+        })
+        .unwrap();
+    let connection = connection(&sandbox);
+    let live = connection.reader().live(&account).await.unwrap();
+    prop_assert_eq!(
+        sandbox.requests().len(),
+        2,
+        "a plan costs exactly two reads"
+    );
+
+    let planned = match plan(&world.desired, &live, TODAY, &unguarded()) {
+        Ok(planned) => planned,
+        Err(errors) => {
+            for problem in errors.problems() {
+                check_refusal(problem, world)?;
+            }
+            return Ok(Tally {
+                refused: 1,
+                ..Tally::default()
+            });
+        }
+    };
+    same_bytes_ten_times(world, &live)?;
+
+    let mut states = vec![live];
+    let (applied, sent) = carry_out(&planned, &connection, &sandbox, &mut states).await;
+    prop_assert!(applied.is_complete(), "{:?}", applied);
+    as_printed(&planned, &applied, &sent)?;
+    only_what_is_announced(&planned, &sent)?;
+    keeps_its_identities(world, &planned, &applied, &states)?;
+
+    let live = connection.reader().live(&account).await.unwrap();
+    let again = plan(&world.desired, &live, TODAY, &unguarded()).unwrap();
+    prop_assert!(again.is_empty(), "{:?}", again.changes);
+    Ok(Tally {
+        planned: 1,
+        refused: 0,
+        operations: planned.operations.len(),
+        parked: planned
+            .operations
+            .iter()
+            .filter(|operation| {
+                operation
+                    .call
+                    .body()
+                    .is_some_and(|body| body.to_string().contains(".parked.invalid"))
+            })
+            .count(),
+    })
+}
+
+/// A connection to the sandbox within this process.
+pub fn connection(sandbox: &Sandbox) -> Connection {
+    let transport = Transport::in_process(sandbox.router(), std::time::Duration::from_secs(30));
+    let base_url: BaseUrl = "http://localhost/client/v4".parse().unwrap();
+    Connection::new(
+        transport,
+        base_url,
+        Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
+    )
+}
+
+/// Applies a plan, and takes down the live state after each operation and the writes that were sent.
+async fn carry_out(
+    planned: &AccountPlan,
+    connection: &Connection,
+    sandbox: &Sandbox,
+    states: &mut Vec<LiveAccount>,
+) -> (Applied, Vec<ReceivedRequest>) {
+    let before = sandbox.requests().len();
+    let mut observe = |event: Event<'_>| {
+        if let Event::Finished { .. } = event {
+            states.push(sandbox.live(&planned.desired.account_id));
+        }
+        Ok(())
+    };
+    let context = Context {
+        reader: &connection.reader(),
+        writer: &connection.writer(),
+        options: &unguarded(),
+        today: TODAY,
+        stop: &Stop::default(),
+    };
+    let applied = apply(planned, &context, &mut observe).await;
+    let writes = |request: &ReceivedRequest| request.method != http::Method::GET;
+    let sent = sandbox
+        .requests()
+        .into_iter()
+        .skip(before)
+        .filter(writes)
+        .collect();
+    (applied, sent)
+}
+
+/// A refusal names things that really stand in each other's way.
+fn check_refusal(problem: &Problem, world: &World) -> Result<(), TestCaseError> {
+    let ids: BTreeSet<IntegrationId> = world.live.integrations.iter().map(|live| live.id).collect();
+    match problem {
+        Problem::SeveralLive { candidates, .. } => {
+            prop_assert!(candidates.len() > 1 && candidates.iter().all(|id| ids.contains(id)));
+        }
+        Problem::SeveralEntries { entries, .. } => prop_assert!(entries.len() > 1),
+        Problem::Held { wants, holder, .. } => {
+            prop_assert_ne!(wants, holder);
+            if let Address::UnlistedIntegration(id) = holder {
+                prop_assert!(ids.contains(id));
+            }
+        }
+        Problem::NotOffered { .. } => prop_assert!(false, "every declared behavior is offered"),
+    }
+    Ok(())
+}
+
+fn same_bytes_ten_times(world: &World, live: &LiveAccount) -> Result<(), TestCaseError> {
+    let bytes = |live: &LiveAccount| {
+        let planned = plan(&world.desired, live, TODAY, &unguarded()).unwrap();
+        let plan = Plan {
+            base_url: String::new(),
+            accounts: vec![PlannedAccount::new(&world.desired, Ok(planned))],
+        };
+        Document::of_plan(&plan, "2026-11-22T00:00:00Z".parse().unwrap()).to_json()
+    };
+    let first = bytes(live);
+    for turn in 1..10 {
+        // The server's order is its own affair.
+        let mut integrations = live.integrations.clone();
+        if !integrations.is_empty() {
+            let by = turn % integrations.len();
+            integrations.rotate_left(by);
+        }
+        let live = LiveAccount::new(live.behaviors.clone(), integrations);
+        prop_assert_eq!(&bytes(&live), &first);
+    }
+    Ok(())
+}
+
+/// What is sent is what the plan printed, call by call.
+fn as_printed(
+    planned: &AccountPlan,
+    applied: &Applied,
+    sent: &[ReceivedRequest],
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(sent.len(), planned.operations.len());
+    for (operation, request) in planned.operations.iter().zip(sent) {
+        let mut path = operation.call.path(&planned.desired.account_id);
+        for executed in &applied.executed {
+            if let riskform::apply::Outcome::Done(done) = &executed.outcome
+                && let Some(made) = &done.made
+            {
+                let placeholder = format!("{{result:{}}}", executed.operation);
+                path = path.replace(&placeholder, &made.id.to_string());
+            }
+        }
+        prop_assert_eq!(request.method.as_str(), operation.call.method().as_str());
+        prop_assert_eq!(&request.path, &path);
+        prop_assert_eq!(&request.body, &operation.call.body());
+    }
+    Ok(())
+}
+
+/// No call is about an integration that no change is about.
+fn only_what_is_announced(
+    planned: &AccountPlan,
+    sent: &[ReceivedRequest],
+) -> Result<(), TestCaseError> {
+    for live in &planned.live.integrations {
+        let announced = planned
+            .changes
+            .iter()
+            .any(|change| change.integration_id == Some(live.id));
+        let touched = sent
+            .iter()
+            .any(|request| request.path.ends_with(&live.id.to_string()));
+        prop_assert!(announced || !touched, "{} was touched", live.id);
+    }
+    for thing in &planned.unlisted {
+        if let Address::UnlistedIntegration(id) = &thing.address {
+            prop_assert!(
+                !sent
+                    .iter()
+                    .any(|request| request.path.ends_with(&id.to_string()))
+            );
+        }
+    }
+    Ok(())
+}
+
+/// After every single operation each entry is still matched to the integration that it was, so that a run that is killed there loses
+/// nothing. An entry whose integration is yet to be made is matched to none, and one that is replaced loses its old one first.
+fn keeps_its_identities(
+    world: &World,
+    planned: &AccountPlan,
+    applied: &Applied,
+    states: &[LiveAccount],
+) -> Result<(), TestCaseError> {
+    let identities = |live: &LiveAccount| -> Result<BTreeMap<Name, IntegrationId>, TestCaseError> {
+        let found = matches(&world.desired, live)
+            .map_err(|problems| TestCaseError::fail(format!("ambiguous: {problems:?}")))?;
+        let names = world.desired.integrations.keys();
+        Ok(names
+            .filter_map(|name| Some((name.clone(), found.of(name)?.id)))
+            .collect())
+    };
+    let mut expected = identities(&states[0])?;
+    let steps = planned
+        .operations
+        .iter()
+        .zip(&applied.executed)
+        .zip(&states[1..]);
+    for ((operation, executed), state) in steps {
+        if let (riskform::apply::Outcome::Done(done), Address::Integration(name)) =
+            (&executed.outcome, &operation.address)
+        {
+            if let Some(made) = &done.made {
+                expected.insert(name.clone(), made.id);
+            } else if operation.call.method() == riskform::plan::Method::Delete {
+                let replaced = planned.changes.iter().any(|change| {
+                    change.address == operation.address && change.action == Action::Replace
+                });
+                prop_assert!(replaced);
+                expected.remove(name);
+            }
+        }
+        prop_assert_eq!(
+            &identities(state)?,
+            &expected,
+            "after operation {}",
+            operation.id
+        );
+    }
+    Ok(())
+}

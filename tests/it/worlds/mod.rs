@@ -1,0 +1,371 @@
+//! Random worlds: a desired account, a live one, and an API that behaves in one of the ways that nobody could rule out.
+//!
+//! Values come from small pools, so that keys collide, move and swap often.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::{Date, date};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use riskform::model::account::{
+    AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedBehaviors,
+    UnlistedIntegrations,
+};
+use riskform::model::behavior::{
+    Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel,
+};
+use riskform::model::integration::{
+    DesiredIntegration, DesiredReference, Integration, IntegrationId, IntegrationSettings,
+    IntegrationType, Lifecycle, ReferenceId, TenantUrl,
+};
+use riskform::model::location::Location;
+use riskform::model::open_word::OpenWord;
+use riskform::plan::{Options, Overrides};
+use riskform::sandbox::{
+    BehaviorsPut, RateLimit, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+};
+
+/// The day on which every random world is planned.
+pub const TODAY: Date = date(2026, 11, 22);
+
+/// The seed of this run's random worlds: `RISKFORM_SEED`, else a new one. Failing tests print it.
+pub fn seed() -> u64 {
+    match std::env::var("RISKFORM_SEED") {
+        Ok(seed) => seed.parse().expect("RISKFORM_SEED is a number"),
+        Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
+    }
+}
+
+/// The account that every random world is about.
+pub fn account_id() -> AccountId {
+    "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap()
+}
+
+/// Every way in which the API may behave where `contract.md` says *unknown*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknowns {
+    pub behaviors_put: BehaviorsPut,
+    pub unique_reference: bool,
+    pub unique_tenant: bool,
+    pub tenant_url: TenantUrlForm,
+    pub unset_reference: UnsetReference,
+}
+
+impl Unknowns {
+    /// Every combination there is.
+    pub fn all() -> Vec<Unknowns> {
+        let mut all = Vec::new();
+        for behaviors_put in BehaviorsPut::ALL {
+            for unique_reference in [false, true] {
+                for unique_tenant in [false, true] {
+                    for tenant_url in TenantUrlForm::ALL {
+                        for unset_reference in UnsetReference::ALL {
+                            all.push(Unknowns {
+                                behaviors_put: *behaviors_put,
+                                unique_reference,
+                                unique_tenant,
+                                tenant_url: *tenant_url,
+                                unset_reference: *unset_reference,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// A sandbox that behaves so.
+    pub fn settings(self) -> Settings {
+        let mut unique = BTreeSet::new();
+        if self.unique_reference {
+            unique.insert(UniqueKey::ReferenceId);
+        }
+        if self.unique_tenant {
+            unique.insert(UniqueKey::TenantUrl);
+        }
+        Settings {
+            behaviors_put: self.behaviors_put,
+            unique,
+            tenant_url: self.tenant_url,
+            unset_reference: self.unset_reference,
+            rate_limit: RateLimit::Off,
+            seed: Some(1),
+            clock_start: Some("2026-11-22T00:00:00Z".parse().unwrap()),
+            ..Settings::default()
+        }
+    }
+}
+
+/// What is declared, and what is live.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub desired: DesiredAccount,
+    pub live: LiveAccount,
+}
+
+/// Options that let nothing but the files decide: guards have tests of their own.
+pub fn unguarded() -> Options {
+    Options {
+        overrides: Overrides {
+            max_deletes: Some(u32::MAX),
+            allow_delete_all: true,
+            allow_weakening: true,
+        },
+        ..Options::default()
+    }
+}
+
+/// Worlds that are possible where the API behaves in a given way.
+pub fn worlds(unknowns: Unknowns) -> impl Strategy<Value = World> {
+    (live(unknowns), vec(entry(), 0..6), behaviors(), unlisted()).prop_map(
+        move |(live, entries, behaviors, unlisted)| World {
+            desired: desired(entries, behaviors, unlisted, &live, unknowns),
+            live,
+        },
+    )
+}
+
+const TENANTS: [&str; 6] = [
+    "https://a.okta.com",
+    "https://b.okta.com",
+    "https://c.okta.com",
+    "https://d.okta.com",
+    "https://C.okta.com/",
+    "https://d.okta.com:443",
+];
+const REFERENCES: [&str; 5] = ["r1", "r2", "r3", "r4", "r/5 ä?"];
+const BEHAVIORS: [&str; 4] = ["high_dlp", "imp_travel", "sentinel_one", "new_one"];
+
+fn reference() -> impl Strategy<Value = ReferenceId> {
+    select(&REFERENCES[..]).prop_map(|text| ReferenceId::new(text).unwrap())
+}
+
+fn live(unknowns: Unknowns) -> impl Strategy<Value = LiveAccount> {
+    let integrations = (
+        select(&TENANTS[..]),
+        option::weighted(0.7, reference()),
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.9),
+    );
+    let levels = select(vec!["low", "medium", "high", "critical"]);
+    let offered = btree_map(select(&BEHAVIORS[..]), (any::<bool>(), levels), 2..=4);
+    (vec(integrations, 0..6), offered).prop_map(move |(integrations, offered)| {
+        let mut taken = Taken::default();
+        let integrations = integrations
+            .into_iter()
+            .enumerate()
+            .map(|(index, (tenant, reference_id, active, okta))| {
+                let settings = IntegrationSettings {
+                    integration_type: OpenWord::read(if okta { "Okta" } else { "Entra" }),
+                    tenant_url: TenantUrl::from_live(tenant),
+                    reference_id,
+                    active,
+                };
+                integration(index as u128 + 1, settings)
+            })
+            .filter(|live| taken.take(&live.settings, unknowns))
+            .collect();
+        let behaviors = offered
+            .into_iter()
+            .map(|(key, (enabled, level))| (BehaviorKey::new(key), behavior(key, enabled, level)))
+            .collect();
+        LiveAccount::new(behaviors, integrations)
+    })
+}
+
+/// The keys that are taken where they must be unique.
+#[derive(Default)]
+struct Taken(BTreeSet<String>);
+
+impl Taken {
+    fn take(&mut self, settings: &IntegrationSettings, unknowns: Unknowns) -> bool {
+        let tenant = format!("tenant {}", settings.tenant_url.normalised());
+        let reference = settings.reference_id.as_ref();
+        let reference = reference.map(|reference| format!("reference {reference}"));
+        let keys = [
+            unknowns.unique_tenant.then_some(tenant),
+            reference.filter(|_| unknowns.unique_reference),
+        ];
+        let keys: Vec<String> = keys.into_iter().flatten().collect();
+        if keys.iter().any(|key| self.0.contains(key)) {
+            return false;
+        }
+        self.0.extend(keys);
+        true
+    }
+}
+
+fn integration(number: u128, settings: IntegrationSettings) -> Integration {
+    let id = IntegrationId::from(uuid::Uuid::from_u128(number << 64 | number));
+    Integration {
+        id,
+        account_tag: account_id().to_string(),
+        created_at: "2025-03-19T19:53:56Z".into(),
+        well_known_url: format!("https://ssf.example/.well-known/sse-configuration/{id}"),
+        settings,
+    }
+}
+
+fn behavior(name: &str, enabled: bool, level: &str) -> Behavior {
+    Behavior {
+        name: name.to_uppercase(),
+        description: String::new(),
+        settings: BehaviorSettings {
+            enabled,
+            risk_level: OpenWord::read(level),
+        },
+    }
+}
+
+/// An entry before it is fitted into a file: its pin is an index into what is live.
+#[derive(Clone, Debug)]
+struct Entry {
+    tenant: &'static str,
+    reference_id: DesiredReference,
+    active: bool,
+    declares_type: bool,
+    pin: Option<Index>,
+    /// Wants the keys of this live integration, whichever it is itself: the stuff that swaps are made of.
+    covets: Option<Index>,
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let reference_id = prop_oneof![
+        2 => Just(DesiredReference::Keep),
+        1 => Just(DesiredReference::Clear),
+        4 => reference().prop_map(DesiredReference::Set),
+    ];
+    (
+        select(&TENANTS[..]),
+        reference_id,
+        prop::bool::weighted(0.8),
+        any::<bool>(),
+        option::weighted(0.5, any::<Index>()),
+        option::weighted(0.4, any::<Index>()),
+    )
+        .prop_map(
+            |(tenant, reference_id, active, declares_type, pin, covets)| Entry {
+                tenant,
+                reference_id,
+                active,
+                declares_type,
+                pin,
+                covets,
+            },
+        )
+}
+
+type DeclaredBehaviors = BTreeMap<&'static str, (Option<bool>, Option<RiskLevel>)>;
+
+fn behaviors() -> impl Strategy<Value = DeclaredBehaviors> {
+    let declared = (
+        option::of(any::<bool>()),
+        option::of(select(RiskLevel::ALL)),
+    )
+        .prop_filter("an entry declares something", |(enabled, level)| {
+            enabled.is_some() || level.is_some()
+        });
+    btree_map(select(&BEHAVIORS[..]), declared, 0..4)
+}
+
+fn unlisted() -> impl Strategy<Value = Unlisted> {
+    (
+        select(UnlistedBehaviors::ALL),
+        select(UnlistedIntegrations::ALL),
+    )
+        .prop_map(|(behaviors, integrations)| Unlisted {
+            behaviors,
+            integrations,
+        })
+}
+
+fn location(line: usize) -> Location {
+    Location {
+        file: "world.yaml".into(),
+        line: line as u32,
+        column: 1,
+    }
+}
+
+/// Fits the parts into a file that would load: no two entries share a key unless both pin distinct ids, and none at all where the API
+/// demands unique keys. Behaviors that the account does not offer are left to the tests of that error.
+fn desired(
+    entries: Vec<Entry>,
+    behaviors: DeclaredBehaviors,
+    unlisted: Unlisted,
+    live: &LiveAccount,
+    unknowns: Unknowns,
+) -> DesiredAccount {
+    let mut integrations: Vec<DesiredIntegration> = Vec::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let pick = |index: Option<Index>| {
+            let index = index.filter(|_| !live.integrations.is_empty())?;
+            Some(index.get(&live.integrations))
+        };
+        let coveted = pick(entry.covets).map(|live| &live.settings);
+        let entry = DesiredIntegration {
+            name: format!("e{index}").parse().unwrap(),
+            integration_type: entry.declares_type.then_some(IntegrationType::Okta),
+            tenant_url: match coveted {
+                Some(live) => live.tenant_url.as_str().parse().unwrap(),
+                None => entry.tenant.parse().unwrap(),
+            },
+            reference_id: match coveted.and_then(|live| live.reference_id.clone()) {
+                Some(reference_id) => DesiredReference::Set(reference_id),
+                None => entry.reference_id,
+            },
+            active: entry.active,
+            id: pick(entry.pin).map(|live| live.id),
+            lifecycle: Lifecycle::default(),
+            location: location(index + 1),
+        };
+        if integrations
+            .iter()
+            .all(|other| agree(other, &entry, unknowns))
+        {
+            integrations.push(entry);
+        }
+    }
+    DesiredAccount {
+        account_id: account_id(),
+        name: None,
+        source: "world.yaml".into(),
+        api_token_env: None,
+        behaviors: behaviors
+            .into_iter()
+            .filter(|(key, _)| live.behaviors.contains_key(&BehaviorKey::new(*key)))
+            .map(|(key, (enabled, risk_level))| {
+                let declared = DesiredBehavior {
+                    enabled,
+                    risk_level,
+                    location: location(100),
+                };
+                (BehaviorKey::new(key), declared)
+            })
+            .collect(),
+        integrations: integrations
+            .into_iter()
+            .map(|entry| (entry.name.clone(), entry))
+            .collect(),
+        unlisted,
+        guards: Guards::default(),
+    }
+}
+
+fn agree(a: &DesiredIntegration, b: &DesiredIntegration, unknowns: Unknowns) -> bool {
+    let same_tenant = a.tenant_url == b.tenant_url;
+    let same_reference = match (a.reference_id.named(), b.reference_id.named()) {
+        (Some(a), Some(b)) => a == b,
+        (None, _) | (_, None) => false,
+    };
+    if a.id.is_some() && a.id == b.id {
+        return false;
+    }
+    if (same_tenant && unknowns.unique_tenant) || (same_reference && unknowns.unique_reference) {
+        return false;
+    }
+    !(same_tenant || same_reference) || (a.id.is_some() && b.id.is_some())
+}
