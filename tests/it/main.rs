@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod api;
+mod api_conduct;
 mod config;
 mod sandbox;
