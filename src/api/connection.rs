@@ -1,68 +1,89 @@
-//! One call: a request in the account's name, and its answer out of the envelope.
+//! Whom to call, how and in whose name: what all calls of a run share.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, USER_AGENT};
-use http::{Request, StatusCode};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::base_url::BaseUrl;
 use super::credentials::Credentials;
-use super::envelope;
-use super::error::{ApiError, Details, ErrorKind};
-use super::operation::Operation;
-use super::rate_headers::RateHeaders;
+use super::event::{Counters, Event};
+use super::pace::RateSettings;
+use super::rate_budget::RateBudget;
 use super::reader::Reader;
-use super::transport::{Reach, Transport, TransportError, TransportFailure};
+use super::retry::RetrySettings;
+use super::transport::Transport;
 use super::writer::Writer;
 
 /// Whom to call, how, and in whose name. Cheap to clone; every reader and writer made from it shares it.
-#[derive(Clone, Debug)]
+///
+/// The rate limit is the token's, so a run needs one connection for each token, and no more.
+#[derive(Clone)]
 pub struct Connection(Arc<Parts>);
 
-#[derive(Debug)]
-struct Parts {
-    transport: Transport,
-    base_url: BaseUrl,
-    credentials: Credentials,
+pub(super) struct Parts {
+    pub(super) transport: Transport,
+    pub(super) base_url: BaseUrl,
+    pub(super) credentials: Credentials,
+    pub(super) retry: RetrySettings,
+    pub(super) random: Mutex<fastrand::Rng>,
+    pub(super) budget: RateBudget,
+    pub(super) observer: Observer,
+    counters: Mutex<Counters>,
 }
 
-/// What a call brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer<T> {
-    /// What was asked for.
-    pub value: T,
-    /// The answer's `Cf-Auditlog-Id`: how an operator finds the call in the vendor's audit log.
-    pub audit_log_id: Option<String>,
+/// How a run behaves towards the server.
+#[derive(Clone)]
+pub struct Conduct {
+    /// How stubbornly it repeats.
+    pub retry: RetrySettings,
+    /// How fast it calls.
+    pub rate: RateSettings,
+    /// Who hears of retries and waits.
+    pub observer: Observer,
 }
 
-impl<T> Answer<T> {
-    /// Turns the value into another, and keeps the rest.
-    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer {
-            value: into(self.value),
-            audit_log_id: self.audit_log_id,
+/// Hears of events as they happen. Called between requests, so it should be quick.
+pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Conduct {
+            retry: RetrySettings::default(),
+            rate: RateSettings::default(),
+            observer: Arc::new(|_| {}),
         }
     }
 }
 
-/// One call to be made.
-pub(super) struct Call {
-    pub(super) operation: Operation,
-    /// Below the base URL, beginning with a slash.
-    pub(super) path: String,
-    pub(super) body: Option<Value>,
-}
-
 impl Connection {
-    /// Puts the three together. Nothing is sent yet.
+    /// Joins the parts, with the usual conduct. Nothing is sent yet.
     pub fn new(transport: Transport, base_url: BaseUrl, credentials: Credentials) -> Self {
+        Connection::with_conduct(transport, base_url, credentials, Conduct::default())
+    }
+
+    /// Joins the parts. Nothing is sent yet.
+    pub fn with_conduct(
+        transport: Transport,
+        base_url: BaseUrl,
+        credentials: Credentials,
+        conduct: Conduct,
+    ) -> Self {
+        let Conduct {
+            retry,
+            rate,
+            observer,
+        } = conduct;
+        let random = retry
+            .seed
+            .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Connection(Arc::new(Parts {
             transport,
             base_url,
             credentials,
+            retry,
+            random: Mutex::new(random),
+            budget: RateBudget::new(rate),
+            observer,
+            counters: Mutex::default(),
         }))
     }
 
@@ -81,134 +102,28 @@ impl Connection {
         &self.0.base_url
     }
 
-    /// Makes a call whose answer must hold a result.
-    pub(super) async fn ask<T: DeserializeOwned>(
-        &self,
-        call: &Call,
-    ) -> Result<Answer<T>, ApiError> {
-        let Answer {
-            value,
-            audit_log_id,
-        } = self.send(call).await?;
-        match value {
-            Some(value) => Ok(Answer {
-                value,
-                audit_log_id,
-            }),
-            None => Err(self.unexpected(call, "an envelope without a result", audit_log_id)),
-        }
+    pub(super) fn parts(&self) -> &Parts {
+        &self.0
     }
 
-    /// Makes a call, and takes an answer without a result for a good one.
-    pub(super) async fn send<T: DeserializeOwned>(
-        &self,
-        call: &Call,
-    ) -> Result<Answer<Option<T>>, ApiError> {
-        let answer = match self.request(call) {
-            Ok(request) => self.0.transport.exchange(request).await,
-            Err(error) => Err(error),
-        };
-        let answer = answer.map_err(|error| self.transport_error(call, error))?;
-        tracing::debug!(
-            method = %call.operation.method(),
-            path = call.path,
-            status = answer.status().as_u16(),
-            "answered"
-        );
-        let audit_log_id = audit_log_id(answer.headers());
-        match envelope::open(call.operation, &answer, |text| {
-            self.0.credentials.redact(text)
-        }) {
-            Ok(value) => Ok(Answer {
-                value,
-                audit_log_id,
-            }),
-            Err(fault) => Err(ApiError::new(Details {
-                messages: fault.messages,
-                status: Some(answer.status()),
-                audit_log_id,
-                retry_after: RateHeaders::read(answer.headers()).retry_after,
-                ..self.details(call, fault.kind)
-            })),
-        }
+    /// What the calls came to so far.
+    pub fn counters(&self) -> Counters {
+        *self.counted()
     }
 
-    /// There is no such thing, and no call is needed to know it.
-    pub(super) fn not_found(&self, call: &Call) -> ApiError {
-        ApiError::new(self.details(call, ErrorKind::NotFound))
-    }
-
-    /// An envelope in good order that does not hold what was asked for.
-    pub(super) fn unexpected(
-        &self,
-        call: &Call,
-        problem: impl Into<String>,
-        audit_log_id: Option<String>,
-    ) -> ApiError {
-        let kind = ErrorKind::Unexpected {
-            problem: problem.into(),
-            excerpt: None,
-        };
-        ApiError::new(Details {
-            status: Some(StatusCode::OK),
-            audit_log_id,
-            ..self.details(call, kind)
-        })
-    }
-
-    fn request(&self, call: &Call) -> Result<Request<Bytes>, TransportError> {
-        let mut request = Request::builder()
-            .method(call.operation.method())
-            .uri(self.0.base_url.join(&call.path))
-            .header(ACCEPT, "application/json")
-            .header(USER_AGENT, concat!("riskform/", env!("CARGO_PKG_VERSION")));
-        let body = match &call.body {
-            Some(body) => {
-                request = request.header(CONTENT_TYPE, "application/json");
-                Bytes::from(body.to_string())
-            }
-            None => Bytes::new(),
-        };
-        let mut request = request.body(body).map_err(|error| TransportError {
-            failure: TransportFailure::Setup,
-            reach: Reach::Never,
-            detail: error.to_string(),
-        })?;
-        self.0.credentials.authorize(request.headers_mut());
-        Ok(request)
-    }
-
-    fn transport_error(&self, call: &Call, error: TransportError) -> ApiError {
-        let TransportError {
-            failure,
-            reach,
-            detail,
-        } = error;
-        let kind = ErrorKind::Transport {
-            failure,
-            reach,
-            detail: self.0.credentials.redact(&detail),
-        };
-        ApiError::new(self.details(call, kind))
-    }
-
-    fn details(&self, call: &Call, kind: ErrorKind) -> Details {
-        Details {
-            operation: call.operation,
-            base_url: self.0.base_url.clone(),
-            path: call.path.clone(),
-            kind,
-            status: None,
-            messages: Vec::new(),
-            audit_log_id: None,
-            retry_after: None,
-        }
+    pub(super) fn counted(&self) -> MutexGuard<'_, Counters> {
+        self.0
+            .counters
+            .lock()
+            .expect("nothing panics while it holds the counters")
     }
 }
 
-fn audit_log_id(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get("cf-auditlog-id")
-        .and_then(|id| id.to_str().ok())
-        .map(str::to_owned)
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("base_url", &self.0.base_url)
+            .field("credentials", &self.0.credentials)
+            .finish_non_exhaustive()
+    }
 }

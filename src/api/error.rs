@@ -24,6 +24,8 @@ pub(super) struct Details {
     pub(super) messages: Vec<ApiMessage>,
     pub(super) audit_log_id: Option<String>,
     pub(super) retry_after: Option<Duration>,
+    /// Whether an earlier attempt of the same call may have been carried out.
+    pub(super) earlier_ambiguous: bool,
 }
 
 /// What went wrong, as far as a caller decides on it.
@@ -177,8 +179,18 @@ impl ApiError {
         self.0.retry_after
     }
 
+    /// The same error, of a call whose earlier attempt may have been carried out.
+    pub(super) fn after_an_ambiguous_attempt(mut self) -> Self {
+        self.0.earlier_ambiguous = true;
+        self
+    }
+
     /// Whether a write that ended so may have been carried out all the same. Whoever repeats it must look first.
     pub fn is_ambiguous(&self) -> bool {
+        self.0.earlier_ambiguous || self.last_attempt_is_ambiguous()
+    }
+
+    fn last_attempt_is_ambiguous(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Transport { reach, .. } => *reach == Reach::Possible,
             // A gateway that answers 502 or 504 knows as little as we do, and so does whatever answered in no known shape.
@@ -256,6 +268,7 @@ impl fmt::Display for ApiError {
             messages,
             audit_log_id: _,
             retry_after,
+            earlier_ambiguous: _,
         } = &*self.0;
         let method = operation.method();
         match kind {
@@ -368,6 +381,7 @@ mod tests {
                 messages: Vec::new(),
                 audit_log_id: None,
                 retry_after: None,
+                earlier_ambiguous: false,
             });
             let ambiguous = if error.is_ambiguous() {
                 " (ambiguous)"

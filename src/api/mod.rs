@@ -1,29 +1,39 @@
-//! The Cloudflare client over a transport: endpoints, envelope, errors.
+//! The Cloudflare client over a transport: endpoints, envelope, errors, retry, rate budget.
 //!
 //! A [`Connection`] joins a [`Transport`] (the network, or any tower service within the process), a [`BaseUrl`] and
 //! [`Credentials`]. It makes a [`Reader`], which cannot write, and a [`Writer`]. Every call brings an [`Answer`] or an [`ApiError`].
+//! How stubbornly and how fast they call is the connection's [`Conduct`]; what slows a run down is told as [`Event`]s and counted.
 //!
 //! Deliberately absent: printing, planning, the environment, and any knowledge of the simulated API.
 
 mod base_url;
+mod call;
 mod connection;
 mod credentials;
 mod envelope;
 mod error;
+mod event;
 mod network;
 mod operation;
+mod pace;
+mod rate_budget;
 mod rate_headers;
 mod reader;
+mod retry;
 mod transport;
 mod writer;
 
 pub use base_url::{BaseUrl, InvalidBaseUrl};
-pub use connection::{Answer, Connection};
+pub use call::Answer;
+pub use connection::{Conduct, Connection, Observer};
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::{ApiError, ApiMessage, ErrorKind};
+pub use event::{Counters, Event, WaitReason};
 pub use network::{CaBundle, InvalidCaBundle, NetworkSettings};
 pub use operation::{Operation, Permission};
+pub use pace::RateSettings;
 pub use rate_headers::{RateHeaders, RatePolicy, Remaining};
 pub use reader::Reader;
+pub use retry::RetrySettings;
 pub use transport::{BoxError, Reach, Transport, TransportError, TransportFailure};
 pub use writer::Writer;

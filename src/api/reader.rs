@@ -9,7 +9,8 @@ use crate::model::behavior::{self, Behavior, BehaviorKey};
 use crate::model::integration::{self, Integration, IntegrationId, ReferenceId};
 use crate::model::user::{self, UserEvents, UserId, UserRisk};
 
-use super::connection::{Answer, Call, Connection};
+use super::call::{Answer, Call};
+use super::connection::Connection;
 use super::error::ApiError;
 use super::operation::Operation;
 

@@ -1,4 +1,7 @@
 //! What may be written. Only code that is given a writer can change an account.
+//!
+//! What fails is repeated where that does no harm (see [`RetrySettings`](super::RetrySettings)); what may have been carried out all
+//! the same and does harm twice comes back as an ambiguous error, for the caller to look first.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +13,8 @@ use crate::model::behavior::{self, BehaviorKey, BehaviorSettings};
 use crate::model::integration::{self, Integration, IntegrationId, IntegrationSettings};
 use crate::model::user::{self, UserId};
 
-use super::connection::{Answer, Call, Connection};
+use super::call::{Answer, Call};
+use super::connection::Connection;
 use super::error::{ApiError, ErrorKind};
 use super::operation::Operation;
 
@@ -30,6 +34,9 @@ impl Writer {
 
     /// Writes behaviors. Give the complete map: what happens to keys left out is unknown (`contract.md`, Behaviors).
     /// Answers the behaviors after the write, perhaps more than were sent.
+    ///
+    /// Never repeated here once it may have been carried out: the map was laid over a read that is old by then. Where the error
+    /// [`is_ambiguous`](ApiError::is_ambiguous), read again and write what that read asks for.
     pub async fn write_behaviors(
         &self,
         account: &AccountId,
@@ -45,6 +52,9 @@ impl Writer {
     }
 
     /// Creates an integration. It is active whatever the settings say (`contract.md`, Integrations).
+    ///
+    /// Never repeated here once it may have been carried out, which would make a second one. Where the error
+    /// [`is_ambiguous`](ApiError::is_ambiguous), look for what it may have made.
     pub async fn create_integration(
         &self,
         account: &AccountId,
@@ -73,7 +83,7 @@ impl Writer {
         self.0.ask(&call).await
     }
 
-    /// Deletes an integration. One that is gone already is as good as deleted.
+    /// Deletes an integration. One that is gone already, perhaps by an earlier attempt, is as good as deleted.
     pub async fn delete_integration(
         &self,
         account: &AccountId,
@@ -94,7 +104,7 @@ impl Writer {
         }
     }
 
-    /// Clears a user's score.
+    /// Clears a user's score. Never repeated here once it may have been carried out: it would clear what happened since.
     pub async fn reset_user(
         &self,
         account: &AccountId,

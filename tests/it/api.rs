@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::any;
 use riskform::api::{
-    ApiError, BaseUrl, CaBundle, Connection, Credentials, ErrorKind, NetworkSettings, Reach,
-    Reader, Transport, TransportFailure,
+    ApiError, BaseUrl, CaBundle, Conduct, Connection, Credentials, ErrorKind, NetworkSettings,
+    Reach, Reader, RetrySettings, Transport, TransportFailure,
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
@@ -47,11 +48,19 @@ fn settings() -> NetworkSettings {
 }
 
 fn connection(base_url: &str, settings: NetworkSettings) -> Connection {
-    Connection::new(
-        Transport::network(settings),
-        base_url.parse::<BaseUrl>().unwrap(),
-        credentials(),
-    )
+    connect(Transport::network(settings), base_url.parse().unwrap())
+}
+
+/// A connection that attempts everything once, so that each failure shows itself.
+fn connect(transport: Transport, base_url: BaseUrl) -> Connection {
+    let conduct = Conduct {
+        retry: RetrySettings {
+            attempts: NonZeroU32::MIN,
+            ..RetrySettings::default()
+        },
+        ..Conduct::default()
+    };
+    Connection::with_conduct(transport, base_url, credentials(), conduct)
 }
 
 fn reader(base_url: &str) -> Reader {
@@ -59,8 +68,10 @@ fn reader(base_url: &str) -> Reader {
 }
 
 fn within(service: Router) -> Connection {
-    let transport = Transport::in_process(service, Duration::from_secs(30));
-    Connection::new(transport, BaseUrl::default(), credentials())
+    connect(
+        Transport::in_process(service, Duration::from_secs(30)),
+        BaseUrl::default(),
+    )
 }
 
 fn envelope(result: &Value) -> String {
@@ -527,7 +538,7 @@ async fn a_service_within_the_process_can_play_a_broken_network() {
         S::Future: Send,
     {
         let transport = Transport::in_process(service, Duration::from_secs(30));
-        let connection = Connection::new(transport, BaseUrl::default(), credentials());
+        let connection = connect(transport, BaseUrl::default());
         self::transport(&connection.reader().behaviors(&account()).await.unwrap_err())
     }
     let broken = |kind| tower::service_fn(move |_| async move { Err(io::Error::from(kind)) });

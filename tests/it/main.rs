@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod api_conduct;
 mod config;
 mod convergence;
 mod sandbox;

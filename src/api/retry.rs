@@ -1,0 +1,240 @@
+//! When a failed call is sent again, and after how long. Pure: no clock, no sleep, and its chance comes from a seed.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::error::ErrorKind;
+use super::event::Counters;
+use super::operation::Operation;
+use super::transport::{Reach, TransportFailure};
+
+/// How stubbornly to repeat.
+#[derive(Clone, Debug)]
+pub struct RetrySettings {
+    /// How often one call is attempted at most, the first time included.
+    pub attempts: NonZeroU32,
+    /// The longest wait before the second attempt; it doubles with each further one.
+    pub first_wait: Duration,
+    /// Where the doubling ends.
+    pub longest_wait: Duration,
+    /// The longest that a server's `Retry-After` is obeyed; a call that should wait longer fails instead.
+    pub longest_retry_after: Duration,
+    /// Where the jitter comes from: the same seed, the same waits. `None` takes a new one for each run.
+    pub seed: Option<u64>,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        RetrySettings {
+            attempts: NonZeroU32::MIN.saturating_add(3),
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(20),
+            longest_retry_after: Duration::from_secs(15 * 60),
+            seed: None,
+        }
+    }
+}
+
+impl RetrySettings {
+    /// How long to wait after a failed attempt (counted from 1) before the next one, or `None` to give up.
+    pub(super) fn wait(
+        &self,
+        attempt: u32,
+        retry_after: Option<Duration>,
+        random: &mut fastrand::Rng,
+    ) -> Option<Duration> {
+        if attempt >= self.attempts.get() {
+            return None;
+        }
+        // Full jitter: anywhere between nothing and the doubled wait, so that what failed together does not return together.
+        let doubled = self.first_wait.saturating_mul(1 << (attempt - 1).min(31));
+        let jittered = doubled.min(self.longest_wait).mul_f64(random.f64());
+        match retry_after {
+            Some(asked) => (asked <= self.longest_retry_after).then(|| asked.max(jittered)),
+            None => Some(jittered),
+        }
+    }
+}
+
+/// Whether a call that ended so may be sent again by the client itself, which can't look first what became of it.
+///
+/// Whatever was not carried out may be repeated. Of what may have been carried out, only what does no harm twice: reads, and the
+/// writes that say the same thing however often they are said. Not a create, which would make a second one; not a reset, which
+/// would clear what happened since; and not the write of the behaviors, which must follow a fresh read (`design.md` section 3).
+pub(super) fn is_repeatable(operation: Operation, kind: &ErrorKind) -> bool {
+    match kind {
+        ErrorKind::RateLimited => true,
+        ErrorKind::ServerFault { .. } => is_harmless_twice(operation),
+        ErrorKind::Transport { failure, reach, .. } => match failure {
+            TransportFailure::Connect | TransportFailure::Timeout | TransportFailure::Closed => {
+                *reach == Reach::Never || is_harmless_twice(operation)
+            }
+            // These would end the same way again.
+            TransportFailure::Setup | TransportFailure::Tls | TransportFailure::TooLarge => false,
+        },
+        ErrorKind::Credentials
+        | ErrorKind::Permission
+        | ErrorKind::Entitlement
+        | ErrorKind::NotFound
+        | ErrorKind::Refused
+        | ErrorKind::Unexpected { .. } => false,
+    }
+}
+
+fn is_harmless_twice(operation: Operation) -> bool {
+    match operation {
+        Operation::ReadBehaviors
+        | Operation::ListIntegrations
+        | Operation::ReadIntegration
+        | Operation::ReadIntegrationByReference
+        | Operation::ListUsers
+        | Operation::ReadUser
+        | Operation::UpdateIntegration
+        | Operation::DeleteIntegration => true,
+        Operation::WriteBehaviors | Operation::CreateIntegration | Operation::ResetUser => false,
+    }
+}
+
+/// Whether the run as a whole may still repeat: a few times in any case, and then one request in five. A server that fails every
+/// call is not made worse by a fleet, and the fleet is told soon.
+pub(super) fn run_may_repeat(counters: &Counters) -> bool {
+    counters.retries < 20 + counters.requests / 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_their_cap_with_full_jitter() {
+        let settings = RetrySettings {
+            attempts: NonZeroU32::new(40).unwrap(),
+            ..RetrySettings::default()
+        };
+        for (attempt, cap) in [
+            (1, 0.5),
+            (2, 1.0),
+            (3, 2.0),
+            (6, 16.0),
+            (7, 20.0),
+            (39, 20.0),
+        ] {
+            let mut random = fastrand::Rng::with_seed(7);
+            let waits: Vec<f64> = (0..200)
+                .map(|_| {
+                    settings
+                        .wait(attempt, None, &mut random)
+                        .unwrap()
+                        .as_secs_f64()
+                })
+                .collect();
+            assert!(
+                waits.iter().all(|wait| (0.0..=cap).contains(wait)),
+                "{attempt}"
+            );
+            assert!(waits.iter().any(|wait| *wait < cap * 0.1), "{attempt}");
+            assert!(waits.iter().any(|wait| *wait > cap * 0.9), "{attempt}");
+        }
+        assert_eq!(
+            settings.wait(40, None, &mut fastrand::Rng::with_seed(7)),
+            None
+        );
+    }
+
+    #[test]
+    fn the_same_seed_waits_the_same() {
+        let waits = |seed| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            [1, 2, 3].map(|attempt| RetrySettings::default().wait(attempt, None, &mut random))
+        };
+        assert_eq!(waits(1), waits(1));
+        assert_ne!(waits(1), waits(2));
+    }
+
+    #[test]
+    fn retry_after_is_obeyed_within_reason() {
+        let settings = RetrySettings::default();
+        for (asked, waits) in [
+            (300, Some(300)),
+            (900, Some(900)),
+            (901, None),
+            (u64::MAX, None),
+        ] {
+            let asked = Some(Duration::from_secs(asked));
+            let wait = settings.wait(1, asked, &mut fastrand::Rng::with_seed(7));
+            assert_eq!(wait, waits.map(Duration::from_secs));
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_carried_out_is_repeated_only_where_it_does_no_harm() {
+        use Operation::*;
+        let transport = |failure, reach| ErrorKind::Transport {
+            failure,
+            reach,
+            detail: String::new(),
+        };
+        let refused = transport(TransportFailure::Connect, Reach::Never);
+        let no_handshake = transport(TransportFailure::Timeout, Reach::Never);
+        let closed = transport(TransportFailure::Closed, Reach::Possible);
+        let late = transport(TransportFailure::Timeout, Reach::Possible);
+        let fault = ErrorKind::ServerFault { excerpt: None };
+        let everything = [
+            ReadBehaviors,
+            WriteBehaviors,
+            ListIntegrations,
+            ReadIntegration,
+            ReadIntegrationByReference,
+            CreateIntegration,
+            UpdateIntegration,
+            DeleteIntegration,
+            ListUsers,
+            ReadUser,
+            ResetUser,
+        ];
+        for operation in everything {
+            let harmless = !matches!(operation, WriteBehaviors | CreateIntegration | ResetUser);
+            for (kind, repeatable) in [
+                (&refused, true),
+                (&no_handshake, true),
+                (&ErrorKind::RateLimited, true),
+                (&closed, harmless),
+                (&late, harmless),
+                (&fault, harmless),
+                (&ErrorKind::Permission, false),
+                (&ErrorKind::Credentials, false),
+                (&ErrorKind::NotFound, false),
+                (&ErrorKind::Refused, false),
+                (&transport(TransportFailure::Tls, Reach::Never), false),
+                (
+                    &transport(TransportFailure::TooLarge, Reach::Possible),
+                    false,
+                ),
+            ] {
+                assert_eq!(
+                    is_repeatable(operation, kind),
+                    repeatable,
+                    "{operation:?} {kind:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_repeats_a_fifth_of_its_requests_at_most() {
+        for (requests, retries, may) in [
+            (1, 0, true),
+            (20, 20, true),
+            (20, 24, false),
+            (1000, 219, true),
+            (1000, 220, false),
+        ] {
+            let counters = Counters {
+                requests,
+                retries,
+                ..Counters::default()
+            };
+            assert_eq!(run_may_repeat(&counters), may, "{requests} {retries}");
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! How the client behaves towards a server that fails or limits: retries and the rate budget, in paused time and once for real.
+
+use std::collections::VecDeque;
+use std::io;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response};
+use http_body_util::Full;
+use riskform::api::{
+    ApiError, BaseUrl, Conduct, Connection, Credentials, ErrorKind, Event, NetworkSettings,
+    RatePolicy, RateSettings, Reader, RetrySettings, Transport, WaitReason,
+};
+use riskform::model::account::AccountId;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+const INTEGRATION: &str = "4cfe8442-664b-4915-acd4-b39cd65c4314";
+const USER: &str = "6f1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11";
+
+fn account() -> AccountId {
+    "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap()
+}
+
+/// What the server does with one request.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Refuse,
+    Close,
+    Hang,
+    Answer(u16, &'static str, &'static str),
+}
+
+const OK: Act = Act::Answer(200, "x-nothing", "to say");
+const FAULT: Act = Act::Answer(500, "x-nothing", "to say");
+
+fn respond(status: u16) -> axum::http::response::Builder {
+    Response::builder().status(status)
+}
+
+fn body(status: u16) -> Body {
+    let success = status == 200;
+    let result = json!({
+        "behaviors": {}, "id": INTEGRATION, "account_tag": "a", "active": true, "created_at": "2026-01-01T00:00:00Z",
+        "integration_type": "Okta", "reference_id": "", "tenant_url": "https://a.okta.com", "well_known_url": "u",
+    });
+    json!({ "success": success, "errors": [], "messages": [], "result": result })
+        .to_string()
+        .into()
+}
+
+/// A connection to a server that follows a script, and the events that it caused.
+struct Scripted {
+    connection: Connection,
+    events: Arc<Mutex<Vec<Event>>>,
+    sent_at: Arc<Mutex<Vec<Duration>>>,
+}
+
+fn scripted(script: &[Act]) -> Scripted {
+    let acts: Arc<Mutex<VecDeque<Act>>> = Arc::new(Mutex::new(script.iter().copied().collect()));
+    let sent_at = Arc::new(Mutex::new(Vec::new()));
+    let (start, sent) = (Instant::now(), Arc::clone(&sent_at));
+    let service = tower::service_fn(move |_: Request<Full<Bytes>>| {
+        sent.lock().unwrap().push(start.elapsed());
+        let act = acts.lock().unwrap().pop_front().unwrap_or(OK);
+        async move {
+            match act {
+                Act::Refuse => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+                Act::Close => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                Act::Hang => std::future::pending().await,
+                Act::Answer(status, name, value) => Ok(respond(status)
+                    .header(name, value)
+                    .body(body(status))
+                    .unwrap()),
+            }
+        }
+    });
+    let transport = Transport::in_process(service, Duration::from_secs(30));
+    let events = Arc::default();
+    Scripted {
+        connection: connect(transport, RateSettings::default(), &events),
+        events,
+        sent_at,
+    }
+}
+
+fn connect(
+    transport: Transport,
+    rate: RateSettings,
+    events: &Arc<Mutex<Vec<Event>>>,
+) -> Connection {
+    let events = Arc::clone(events);
+    let conduct = Conduct {
+        retry: RetrySettings {
+            seed: Some(7),
+            ..RetrySettings::default()
+        },
+        rate,
+        observer: Arc::new(move |event| events.lock().unwrap().push(event.clone())),
+    };
+    let credentials = Credentials::api_token("token".into()).unwrap();
+    Connection::with_conduct(transport, BaseUrl::default(), credentials, conduct)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    Read,
+    WriteBehaviors,
+    Create,
+    Update,
+    Delete,
+    Reset,
+}
+
+async fn ask(connection: &Connection, ask: Ask) -> Result<(), ApiError> {
+    let (reader, writer, account) = (connection.reader(), connection.writer(), account());
+    let id = INTEGRATION.parse().unwrap();
+    let settings = serde_json::from_value(json!({
+        "integration_type": "Okta", "tenant_url": "https://a.okta.com", "active": true,
+    }))
+    .unwrap();
+    match ask {
+        Ask::Read => reader.behaviors(&account).await.map(drop),
+        Ask::WriteBehaviors => writer.write_behaviors(&account, &[].into()).await.map(drop),
+        Ask::Create => writer
+            .create_integration(&account, &settings)
+            .await
+            .map(drop),
+        Ask::Update => writer
+            .update_integration(&account, id, &settings)
+            .await
+            .map(drop),
+        Ask::Delete => writer.delete_integration(&account, id).await.map(drop),
+        Ask::Reset => writer
+            .reset_user(&account, USER.parse().unwrap())
+            .await
+            .map(drop),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_safe_to_repeat_is_repeated_and_nothing_else() {
+    const LIMITED: Act = Act::Answer(429, "retry-after", "3");
+    const GONE: Act = Act::Answer(404, "x-nothing", "to say");
+    const FORBIDDEN: Act = Act::Answer(403, "x-nothing", "to say");
+    use Act::{Close, Hang, Refuse};
+    use Ask::{Create, Delete, Read, Reset, Update, WriteBehaviors};
+    for (asked, script, requests, ends_well) in [
+        (Read, &[Refuse, Close, FAULT][..], 4, true),
+        (Read, &[Hang, LIMITED], 3, true),
+        (Read, &[FAULT; 4], 4, false),
+        (Read, &[FORBIDDEN], 1, false),
+        (Update, &[Refuse, Close, FAULT], 4, true),
+        (Update, &[Hang, LIMITED], 3, true),
+        (Delete, &[Close, GONE], 2, true),
+        (Delete, &[GONE], 1, true),
+        (Create, &[Refuse, LIMITED], 3, true),
+        (Create, &[Close], 1, false),
+        (Create, &[Hang], 1, false),
+        (Create, &[FAULT], 1, false),
+        (Create, &[Refuse, Close], 2, false),
+        (Reset, &[LIMITED], 2, true),
+        (Reset, &[FAULT], 1, false),
+        (WriteBehaviors, &[Refuse, LIMITED], 3, true),
+        (WriteBehaviors, &[Close], 1, false),
+        (WriteBehaviors, &[FAULT], 1, false),
+    ] {
+        let server = scripted(script);
+        let outcome = ask(&server.connection, asked).await;
+        let case = format!("{asked:?} {script:?}: {outcome:?}");
+        assert_eq!(outcome.is_ok(), ends_well, "{case}");
+        assert_eq!(server.connection.counters().requests, requests, "{case}");
+        assert_eq!(
+            server.sent_at.lock().unwrap().len() as u64,
+            requests,
+            "{case}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_stays_ambiguous_though_its_last_attempt_is_not() {
+    for (script, ambiguous) in [
+        (
+            &[Act::Close, Act::Refuse, Act::Refuse, Act::Refuse][..],
+            true,
+        ),
+        (&[Act::Close, Act::Answer(403, "x-nothing", "to say")], true),
+        (&[Act::Refuse; 4], false),
+    ] {
+        let server = scripted(script);
+        let error = ask(&server.connection, Ask::Update).await.unwrap_err();
+        assert_eq!(error.is_ambiguous(), ambiguous, "{script:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_retry_is_told_with_its_reason() {
+    let server = scripted(&[Act::Refuse, FAULT]);
+    ask(&server.connection, Ask::Read).await.unwrap();
+    let lines: Vec<String> = server
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .map(Event::to_string)
+        .collect();
+    insta::with_settings!({filters => vec![(r"\d\.\d s", "[wait]"), ("https.*/behaviors", "[path]"), ("/acc.*/behaviors", "[path]")]}, {
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        attempt 1 of 4 failed, next in [wait]: GET [path]: could not connect: connection refused
+        attempt 2 of 4 failed, next in [wait]: GET [path]: the server failed [status 500]
+        ");
+    });
+    assert_eq!(server.connection.counters().retries, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_obeyed_in_seconds_and_as_a_date_and_not_for_ever() {
+    const SECONDS: Act = Act::Answer(503, "retry-after", "120");
+    const LIMITED: Act = Act::Answer(429, "retry-after", "300");
+    const TOO_LONG: Act = Act::Answer(429, "retry-after", "86400");
+    const PAST: Act = Act::Answer(429, "retry-after", "Sun, 22 Nov 2020 10:00:00 GMT");
+    for (act, waits) in [
+        (SECONDS, Some(120)),
+        (LIMITED, Some(300)),
+        (TOO_LONG, None),
+        (PAST, Some(0)),
+    ] {
+        let server = scripted(&[act]);
+        let outcome = ask(&server.connection, Ask::Read).await;
+        assert_eq!(outcome.is_ok(), waits.is_some(), "{act:?}");
+        let sent_at = server.sent_at.lock().unwrap();
+        assert_eq!(sent_at.get(1).map(Duration::as_secs), waits, "{act:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_429_holds_back_the_whole_run_and_is_told_once() {
+    let server = scripted(&[OK, OK, OK, Act::Answer(429, "retry-after", "60"), OK]);
+    let mut calls = JoinSet::new();
+    for _ in 0..200 {
+        let connection = server.connection.clone();
+        calls.spawn(async move { ask(&connection, Ask::Read).await });
+        // Others come while the first ones wait.
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(calls.join_all().await.iter().all(Result::is_ok));
+    let sent_at = server.sent_at.lock().unwrap();
+    assert_eq!(sent_at.len(), 201);
+    assert!(
+        sent_at[4] - sent_at[3] >= Duration::from_secs(60),
+        "{sent_at:?}"
+    );
+    let wait = Duration::from_secs(60);
+    let reason = WaitReason::RateLimited;
+    assert_eq!(
+        *server.events.lock().unwrap(),
+        [Event::Waiting { wait, reason }]
+    );
+    let counters = server.connection.counters();
+    assert_eq!(
+        (counters.rate_limited, counters.retries, counters.waits),
+        (1, 0, 1)
+    );
+    assert!(counters.waited >= wait, "{counters:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_used_is_taken_from_what_the_server_says_is_left() {
+    // Nothing is left for 30 s, though this run has made a single request.
+    let server = scripted(&[Act::Answer(200, "ratelimit", r#""default";r=0;t=30"#)]);
+    for _ in 0..3 {
+        ask(&server.connection, Ask::Read).await.unwrap();
+    }
+    let seconds: Vec<u64> = server
+        .sent_at
+        .lock()
+        .unwrap()
+        .iter()
+        .map(Duration::as_secs)
+        .collect();
+    assert_eq!(seconds, [0, 31, 31]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_fails_every_call_is_not_flooded() {
+    let server = scripted(&[FAULT; 10_000]);
+    let mut calls = JoinSet::new();
+    for _ in 0..500 {
+        let connection = server.connection.clone();
+        calls.spawn(async move { ask(&connection, Ask::Read).await });
+    }
+    let faults = calls.join_all().await;
+    assert!(faults.iter().all(|outcome| matches!(
+        outcome.as_ref().unwrap_err().kind(),
+        ErrorKind::ServerFault { .. }
+    )));
+    let requests = server.connection.counters().requests;
+    assert!((500..=650).contains(&requests), "{requests}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_own_ceiling_holds() {
+    let events = Arc::default();
+    let service = tower::service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, io::Error>(respond(200).body(body(200)).unwrap())
+    });
+    let rate = RateSettings {
+        ceiling: NonZeroU32::new(5),
+        ..RateSettings::default()
+    };
+    let transport = Transport::in_process(service, Duration::from_secs(30));
+    let connection = connect(transport, rate, &events);
+    let start = Instant::now();
+    for _ in 0..51 {
+        ask(&connection, Ask::Read).await.unwrap();
+    }
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+/// How a server counts its window.
+#[derive(Clone, Copy, Debug)]
+enum Counts {
+    /// Any stretch of time as long as the window.
+    Sliding,
+    /// A window that begins with the first request after the last one ended.
+    FromTheFirst,
+    /// Windows that follow each other on the clock.
+    OnTheClock,
+}
+
+/// A server that enforces a limit, says so in its headers, and counts what it refused.
+#[derive(Debug)]
+struct Meter {
+    counts: Counts,
+    policy: RatePolicy,
+    began: Instant,
+    arrivals: VecDeque<Instant>,
+    refused: usize,
+}
+
+impl Meter {
+    fn new(counts: Counts, policy: RatePolicy) -> Arc<Mutex<Meter>> {
+        Arc::new(Mutex::new(Meter {
+            counts,
+            policy,
+            began: Instant::now(),
+            arrivals: VecDeque::new(),
+            refused: 0,
+        }))
+    }
+
+    fn answer(&mut self) -> Response<Body> {
+        let (now, window) = (Instant::now(), self.policy.window);
+        match self.counts {
+            Counts::Sliding => {
+                while self
+                    .arrivals
+                    .front()
+                    .is_some_and(|first| *first + window <= now)
+                {
+                    self.arrivals.pop_front();
+                }
+                self.began = self.arrivals.front().copied().unwrap_or(now);
+            }
+            Counts::FromTheFirst if now >= self.began + window => {
+                self.arrivals.clear();
+                self.began = now;
+            }
+            Counts::OnTheClock => {
+                while now >= self.began + window {
+                    self.arrivals.clear();
+                    self.began += window;
+                }
+            }
+            Counts::FromTheFirst => {}
+        }
+        let left = self.policy.quota - self.arrivals.len() as u64;
+        let status = if left == 0 { 429 } else { 200 };
+        if left == 0 {
+            self.refused += 1;
+        } else {
+            self.arrivals.push_back(now);
+        }
+        let resets = (self.began + window - now).as_secs_f64().ceil();
+        let RatePolicy { quota, window } = self.policy;
+        respond(status)
+            .header(
+                "ratelimit",
+                format!(r#""default";r={};t={resets}"#, left.saturating_sub(1)),
+            )
+            .header(
+                "ratelimit-policy",
+                format!(r#""default";q={quota};w={}"#, window.as_secs()),
+            )
+            .body(body(status))
+            .unwrap()
+    }
+}
+
+/// 120 requests per 3 s: the documented limit, scaled.
+const SCALED: RatePolicy = RatePolicy {
+    quota: 120,
+    window: Duration::from_secs(3),
+};
+
+/// Makes so many reads, as many at a time, and says how long they took.
+async fn read_many(reader: &Reader, requests: usize, at_a_time: usize) -> Duration {
+    let start = Instant::now();
+    let mut readers = JoinSet::new();
+    for n in 0..at_a_time {
+        let reader = reader.clone();
+        let share = requests / at_a_time + usize::from(n < requests % at_a_time);
+        readers.spawn(async move {
+            for _ in 0..share {
+                reader.behaviors(&account()).await.unwrap();
+            }
+        });
+    }
+    readers.join_all().await;
+    start.elapsed()
+}
+
+fn ideal(requests: usize) -> Duration {
+    SCALED.window.mul_f64(requests as f64 / SCALED.quota as f64)
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_thousand_requests_earn_no_429_and_lose_no_time() {
+    for (counts, at_a_time) in [
+        (Counts::Sliding, 1),
+        (Counts::Sliding, 5000),
+        (Counts::FromTheFirst, 20),
+        (Counts::OnTheClock, 20),
+    ] {
+        let meter = Meter::new(counts, SCALED);
+        let transport = Transport::in_process(distant(&meter), Duration::from_secs(30));
+        let connection = connect(transport, RateSettings::default(), &Arc::default());
+        let took = read_many(&connection.reader(), 5000, at_a_time).await;
+        let case = format!(
+            "{counts:?}, {at_a_time} at a time: {took:?}, ideal {:?}",
+            ideal(5000)
+        );
+        assert_eq!(meter.lock().unwrap().refused, 0, "{case}");
+        assert!(took <= ideal(5000).mul_f64(1.1), "{case}");
+    }
+}
+
+/// The meter behind a network that takes 2 to 12 ms each way, in a random but repeatable manner.
+fn distant(
+    meter: &Arc<Mutex<Meter>>,
+) -> impl tower::Service<
+    Request<Full<Bytes>>,
+    Response = Response<Body>,
+    Error = io::Error,
+    Future: Send,
+> + Clone
++ Send
++ Sync
++ 'static {
+    let meter = Arc::clone(meter);
+    let random = Arc::new(Mutex::new(fastrand::Rng::with_seed(7)));
+    tower::service_fn(move |_: Request<Full<Bytes>>| {
+        let meter = Arc::clone(&meter);
+        let way = || Duration::from_millis(random.lock().unwrap().u64(2..12));
+        let (there, back) = (way(), way());
+        async move {
+            sleep(there).await;
+            let answer = meter.lock().unwrap().answer();
+            sleep(back).await;
+            Ok(answer)
+        }
+    })
+}
+
+/// A tenth of it on the wall clock, over a socket. How long it takes depends on the machine, so only the refusals are judged.
+#[tokio::test]
+async fn five_hundred_requests_for_real_earn_no_429() {
+    let meter = Meter::new(Counts::OnTheClock, SCALED);
+    let metered = Arc::clone(&meter);
+    let router = axum::Router::new().fallback(async move || metered.lock().unwrap().answer());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let connection = Connection::new(
+        Transport::network(NetworkSettings::default()),
+        base_url.parse().unwrap(),
+        Credentials::api_token("token".into()).unwrap(),
+    );
+    read_many(&connection.reader(), 500, 20).await;
+    assert_eq!(meter.lock().unwrap().refused, 0);
+    assert_eq!(connection.counters().requests, 500);
+}
