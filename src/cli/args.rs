@@ -29,6 +29,8 @@ pub(super) enum Command {
     Apply(super::apply::Arguments),
     /// Delete the listed integrations and disable the listed behaviors; nothing unlisted is touched
     Destroy(super::apply::Arguments),
+    /// Serve the simulated API on a loopback port, and print the variables that point to it
+    Sandbox(super::sandbox::Arguments),
 }
 
 impl Command {
@@ -39,6 +41,7 @@ impl Command {
             Command::Apply(arguments) | Command::Destroy(arguments) => {
                 arguments.formats.prints_json()
             }
+            Command::Sandbox(_) => false,
         }
     }
 }
@@ -152,7 +155,8 @@ impl Color {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Reads a length of time.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod progress;
 mod prompt;
+mod sandbox;
 mod session;
 mod signals;
 
@@ -57,6 +58,7 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Destroy(args) => {
                 apply::run(args, apply::Intent::Destroy, &global, output).await
             }
+            Command::Sandbox(args) => sandbox::run(args, output).await,
         }
     })
 }

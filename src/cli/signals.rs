@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM while something is being written.
+//! Ctrl-C and SIGTERM: what is being written is finished, a server ends.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -9,9 +9,7 @@ use super::output::Output;
 
 /// From now on the first signal wishes a stop (the call in flight is finished, no other started), and a second one ends at once.
 pub(super) fn stop_on_signals(output: Output) -> Result<Stop, Error> {
-    let listen = |kind| signal(kind).map_err(Error::other("signals can't be listened for"));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
+    let (mut interrupt, mut terminate) = listen()?;
     let stop = Stop::default();
     let wished = stop.clone();
     tokio::spawn(async move {
@@ -23,6 +21,20 @@ pub(super) fn stop_on_signals(output: Output) -> Result<Stop, Error> {
         std::process::exit(130);
     });
     Ok(stop)
+}
+
+/// Ready with the first signal from now on.
+pub(super) fn first_signal() -> Result<impl Future<Output = ()>, Error> {
+    let (mut interrupt, mut terminate) = listen()?;
+    Ok(async move { first_of(&mut interrupt, &mut terminate).await })
+}
+
+fn listen() -> Result<(Signal, Signal), Error> {
+    let listen = |kind| signal(kind).map_err(Error::other("signals can't be listened for"));
+    Ok((
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    ))
 }
 
 async fn first_of(interrupt: &mut Signal, terminate: &mut Signal) {

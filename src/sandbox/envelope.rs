@@ -56,6 +56,8 @@ pub(super) enum Failure {
     RateLimited,
     /// The change was made and could not be kept.
     NotKept(StoreError),
+    /// The service has a fault of its own.
+    Internal,
 }
 
 /// One thing that is wrong with a body, and where.
@@ -81,7 +83,7 @@ impl Failure {
             Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::Body(_) => StatusCode::BAD_REQUEST,
             Failure::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Failure::NotKept(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Failure::NotKept(_) | Failure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -107,6 +109,7 @@ impl Failure {
                 40029,
                 "Rate limited. Please wait and consider throttling your request speed",
             ),
+            Failure::Internal => Item::new(40050, "Internal server error"),
             Failure::NotKept(error) => Item::new(40050, error.to_string()),
             Failure::Body(complaints) => return complaints.into_iter().map(Item::from).collect(),
         };

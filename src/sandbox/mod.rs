@@ -13,11 +13,13 @@
 //! | `world` | the state and the rules by which it changes; `seed` is how it starts |
 //! | `store` | the file that it is kept in |
 //! | `clock` | time and ids |
+//! | `faults` | the fault laboratory, and the server |
 
 mod access;
 mod body;
 mod clock;
 mod envelope;
+mod faults;
 mod gate;
 mod rate_limit;
 mod routes;
@@ -35,6 +37,10 @@ use axum::Router;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use faults::{
+    Broken, Fault, FaultScript, ForeignChange, InvalidScript, Laboratory, MetFault, RequestMethod,
+    Rule, Work,
+};
 pub use gate::ReceivedRequest;
 pub use seed::RECORDED_ACCOUNT;
 pub use settings::{
@@ -121,6 +127,11 @@ impl Sandbox {
     /// The API, below [`BASE_PATH`].
     pub fn router(&self) -> Router {
         routes::router(self.clone())
+    }
+
+    /// The API behind a script of faults; with the default script, which has none, just the API, ready to be served.
+    pub fn laboratory(&self, script: FaultScript) -> Laboratory {
+        Laboratory::new(self.clone(), script)
     }
 
     /// How this sandbox behaves.

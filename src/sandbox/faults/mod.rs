@@ -1,0 +1,17 @@
+//! The fault laboratory: what can go wrong between a client and the service, request by request, as a script says or as chance wills.
+//!
+//! | file | is for |
+//! | --- | --- |
+//! | `script` | the script and its file format (`schema/faults.schema.json`) |
+//! | `foreign` | what somebody else does to the account meanwhile |
+//! | `laboratory` | the script played on the way to the sandbox's router: a tower service whose errors are broken connections |
+//! | `serve` | the same on a real socket, where a broken connection is one |
+
+mod foreign;
+mod laboratory;
+mod script;
+mod serve;
+
+pub use foreign::ForeignChange;
+pub use laboratory::{Broken, Laboratory, MetFault};
+pub use script::{Fault, FaultScript, InvalidScript, RequestMethod, Rule, Work};

@@ -1,0 +1,204 @@
+//! `riskform sandbox` as a process.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use super::scoring;
+
+fn riskform(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_riskform"));
+    command
+        .arg("sandbox")
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+/// A served sandbox; killed when this is dropped.
+struct Served {
+    process: Child,
+    /// What it printed for the shell.
+    environment: Vec<String>,
+}
+
+impl Served {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = riskform(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(process.stdout.as_mut().unwrap());
+        let environment = stdout.lines().take(3).map(Result::unwrap).collect();
+        Served {
+            process,
+            environment,
+        }
+    }
+
+    /// Sends a request without a body, and returns the status and the answer.
+    fn call(&self, method: &str, rest: &str, token: &str) -> (String, Value) {
+        let base = self.environment[0]
+            .strip_prefix("CLOUDFLARE_BASE_URL=http://")
+            .unwrap();
+        let (address, base_path) = base.split_once('/').unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let path = scoring(rest);
+        write!(stream, "{method} /{base_path}{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().to_owned();
+        (status, serde_json::from_str(body).unwrap())
+    }
+
+    /// Asks it to end, and returns its exit code.
+    fn end(mut self, signal: &str) -> Option<i32> {
+        let sent = Command::new("kill")
+            .args(["-s", signal, &self.process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn it_prints_what_to_export_serves_and_ends_at_a_signal() {
+    for signal in ["TERM", "INT"] {
+        let served = Served::start(&[
+            "--unset-reference",
+            "null",
+            "--permissions",
+            "ci=read",
+            "--rate-limit",
+            "off",
+        ]);
+        assert!(served.environment[0].starts_with("CLOUDFLARE_BASE_URL=http://127.0.0.1:"));
+        assert_eq!(
+            served.environment[1..],
+            [
+                "CLOUDFLARE_API_TOKEN=riskform-sandbox",
+                "CLOUDFLARE_ACCOUNT_ID=f037e56e89293a057740de681ac9abbe"
+            ]
+        );
+        for (token, rest, expected) in [
+            ("riskform-sandbox", "summary", "200"),
+            ("ci", "integrations", "200"),
+            ("ci", "summary", "403"),
+            ("nobody", "summary", "401"),
+        ] {
+            assert_eq!(
+                served.call("GET", rest, token).0,
+                expected,
+                "{token} {rest}"
+            );
+        }
+        assert_eq!(served.end(signal), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn it_keeps_its_data_even_when_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.json");
+    let data = ["--data", path.to_str().unwrap()];
+    let served = Served::start(&data);
+    let integration = "integrations/4cfe8442-664b-4915-acd4-b39cd65c4314";
+    assert_eq!(
+        served.call("DELETE", integration, "riskform-sandbox").0,
+        "200"
+    );
+    let refused = fails(&data);
+    assert_eq!(
+        refused,
+        (
+            Some(1),
+            format!(
+                "error: the simulated API can't be opened: {} is in use by another sandbox; end that one, or name another file\n",
+                path.display()
+            )
+        )
+    );
+    // Dropping kills it the hard way.
+    drop(served);
+    let served = Served::start(&data);
+    assert_eq!(served.call("GET", integration, "riskform-sandbox").0, "404");
+}
+
+#[test]
+fn it_plays_faults_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("faults.yaml");
+    fs::write(&path, "rules: [{ times: 1, fault: { server_error: {} } }]").unwrap();
+    let served = Served::start(&["--faults", path.to_str().unwrap()]);
+    assert_eq!(served.call("GET", "behaviors", "riskform-sandbox").0, "500");
+    assert_eq!(served.call("GET", "behaviors", "riskform-sandbox").0, "200");
+}
+
+#[test]
+fn a_wrong_command_line_names_what_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("faults.yaml");
+    fs::write(&script, "rules: [{ fault: explode }]").unwrap();
+    let cases = [
+        (
+            vec!["--unique", "id"],
+            64,
+            "[possible values: reference_id, tenant_url]",
+        ),
+        (
+            vec!["--behaviors-put", "x"],
+            64,
+            "[possible values: merge, replace, require-all]",
+        ),
+        (
+            vec!["--rate-limit", "5"],
+            64,
+            "a rate limit is REQUESTS/SECONDS, such as 1200/300, or off",
+        ),
+        (
+            vec!["--permissions", "admin"],
+            64,
+            "permissions are read, write and pii between commas",
+        ),
+        (vec!["--latency", "soon"], 64, "'--latency"),
+        (
+            vec!["--faults", "/nowhere"],
+            1,
+            "error: --faults /nowhere: No such file",
+        ),
+        (
+            vec!["--faults", script.to_str().unwrap()],
+            1,
+            "rule 1 of the fault script: unknown variant `explode`",
+        ),
+    ];
+    for (arguments, code, expected) in cases {
+        let (exit, stderr) = fails(&arguments);
+        assert_eq!(exit, Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+    }
+}
+
+fn fails(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = riskform(arguments).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
