@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decode::is_unseen;
+use super::text::is_unseen;
 use super::write::{Document, WrittenBehavior, WrittenIntegration};
 use super::yaml::LONGEST_VALUE;
 use crate::model::account::{

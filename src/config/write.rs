@@ -6,6 +6,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::interpolation::escaped;
+use super::text::is_unseen;
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{DesiredReference, IgnoreChange, IntegrationId, Lifecycle};
@@ -410,13 +411,7 @@ fn push_comment(text: &mut String, indent: usize, comment: &str) {
 fn one_line(comment: &str) -> String {
     comment
         .chars()
-        .map(|c| {
-            if super::decode::is_unseen(c) {
-                '\u{FFFD}'
-            } else {
-                c
-            }
-        })
+        .map(|c| if is_unseen(c) { '\u{FFFD}' } else { c })
         .collect()
 }
 
@@ -432,7 +427,7 @@ pub(super) fn quoted(text: &str) -> String {
                 '\u{7F}'..='\u{9F}' | '\u{FEFF}' | '\u{2028}' | '\u{2029}' => {
                     format!("\\u{:04X}", u32::from(c))
                 }
-                _ if super::decode::is_unseen(c) => format!("\\u{:04X}", u32::from(c)),
+                _ if is_unseen(c) => format!("\\u{:04X}", u32::from(c)),
                 _ => c.to_string(),
             })
             .collect()
