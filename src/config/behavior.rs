@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::{Decoder, Field, Subject, is_unseen};
+use super::decode::{Decoder, Field, Subject};
 use super::diagnostic::{Draft, Found};
 use super::entries::{Listed, Listing};
 use super::rule::Rule;
 use super::source::Span;
+use super::text::is_unseen;
 use super::yaml::Entry;
 use crate::model::behavior::{BehaviorKey, DesiredBehavior, RiskLevel};
 

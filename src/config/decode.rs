@@ -11,6 +11,7 @@ use super::interpolation::{Piece, Variable, is_secret_variable, names_a_secret, 
 use super::rule::Rule;
 use super::source::{Span, Spanned};
 use super::suggest::{alternatives, did_you_mean};
+use super::text::is_unseen;
 use super::yaml::{Entry, Node, Scalar, Value};
 
 /// A field of one file: left out, there but wrong (and reported), or set.
@@ -610,11 +611,6 @@ impl<'n> Fields<'n> {
     pub(super) fn is_empty(self) -> bool {
         self.entries.is_empty()
     }
-}
-
-/// Characters that no terminal shows, or that make it show something else: controls, and the marks that turn the reading direction.
-pub(super) fn is_unseen(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// What a node is, for a message.

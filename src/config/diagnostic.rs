@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::rule::{Rule, Severity};
 use super::source::{Place, Region, SourceId, Sources, Span};
+use super::text::spelled_out;
 
 /// One mistake, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -323,17 +324,20 @@ impl Found {
             .into_iter()
             .map(|(span, text)| Label {
                 place: self.sources.place(span),
-                text,
+                text: spelled_out(text),
             })
             .collect();
         self.list.push(Diagnostic {
             rule,
             severity,
-            message,
-            primary: Label { place, text },
+            message: spelled_out(message),
+            primary: Label {
+                place,
+                text: spelled_out(text),
+            },
             related,
-            help,
-            note,
+            help: help.map(spelled_out),
+            note: note.map(spelled_out),
         });
     }
 

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::diagnostic::{Draft, Found};
 use super::rule::Rule;
+use super::text::spelled_out;
 
 /// The largest file that is read, in bytes: four times what 100,000 integrations need.
 pub(super) const LARGEST_FILE: u64 = 64 << 20;
@@ -67,8 +68,8 @@ impl Refused {
             Refused::TooLarge => (Rule::TooLarge, "declare less in one file"),
             Refused::FleetTooLarge => (Rule::TooLarge, "load fewer files at once"),
         };
-        let shown = path.display().to_string();
-        Draft::of_file(rule, shown.as_str(), format!("{shown}: {self}")).help(help)
+        let file = shown(path);
+        Draft::of_file(rule, file.as_str(), format!("{file}: {self}")).help(help)
     }
 }
 
@@ -109,12 +110,12 @@ impl Files {
         }
         files.sort();
         if files.is_empty() {
-            let shown = path.display().to_string();
+            let directory = shown(path);
             found.push(
                 Draft::of_file(
                     Rule::NothingToLoad,
-                    shown.as_str(),
-                    format!("{shown}: no file in it declares an account"),
+                    directory.as_str(),
+                    format!("{directory}: no file in it declares an account"),
                 )
                 .help("files end in .yaml or .yml, and don't begin with `_` or `.`"),
             );
@@ -197,6 +198,11 @@ fn list(
         }
     }
     Ok(())
+}
+
+/// A path as messages name it.
+pub(super) fn shown(path: &Path) -> String {
+    spelled_out(path.display().to_string())
 }
 
 fn is_yaml(path: &Path) -> bool {

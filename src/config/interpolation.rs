@@ -85,6 +85,11 @@ fn variable(text: &str, ordinal: usize) -> (Piece<'_>, &str) {
     (Piece::Variable(variable), rest)
 }
 
+/// A text written so that it means itself: what looks like a variable in it is none.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
 /// Whether a text can be the name of an environment variable.
 pub(super) fn is_variable_name(text: &str) -> bool {
     !text.starts_with(|c: char| c.is_ascii_digit())
@@ -146,6 +151,13 @@ mod tests {
             ("${A:-${B}}", "<0:Nested>}"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_text_means_itself() {
+        for text in ["plain", "${A}", "$${A}", "$$${", "a$", "${${"] {
+            assert_eq!(shown(&escaped(text)), text);
         }
     }
 

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use super::account::{AccountIds, Declared, Layer, declare};
 use super::decode::{Text, secret_variable};
 use super::diagnostic::{Diagnostics, Draft, Found};
-use super::files::{Files, Refused};
+use super::files::{Files, Refused, beside, shown};
 use super::rule::Rule;
 use super::source::SourceId;
 use super::yaml;
@@ -104,7 +104,7 @@ impl Loader<'_> {
                     continue;
                 }
                 layers.push(Arc::clone(layer));
-                let context = format!("in what {} declares", path.display());
+                let context = format!("in what {} declares", shown(&path));
                 let outer = self.found.within(layer.span.source, context);
                 declared.extend(declare(&layers, &ids, request.today, &mut self.found));
                 self.found.restore(outer);
@@ -113,7 +113,7 @@ impl Loader<'_> {
         self.judge_variables();
         judge_fleet(&declared, &mut self.found);
         if declared.is_empty() && self.found.errors() == 0 {
-            let first = request.paths.first().map(|path| path.display().to_string());
+            let first = request.paths.first().map(|path| shown(path));
             let draft = if documents == 0 {
                 Draft::of_file(
                     Rule::NothingToLoad,
@@ -165,7 +165,7 @@ impl Loader<'_> {
             if layers.is_empty() && self.found.errors() == errors_before {
                 let draft = Draft::of_file(
                     Rule::EmptyDocument,
-                    path.display().to_string(),
+                    shown(path),
                     "the file declares nothing",
                 );
                 self.found
@@ -179,7 +179,7 @@ impl Loader<'_> {
 
     /// Registers the text of a file, or reports why it is none.
     fn text(&mut self, path: &Path, bytes: Vec<u8>) -> Option<SourceId> {
-        let name: Arc<str> = path.display().to_string().into();
+        let name: Arc<str> = shown(path).into();
         super::text::register(name, bytes, &mut self.found)
     }
 
@@ -193,9 +193,7 @@ impl Loader<'_> {
                 None => complete = false,
             }
             if layers.len() > MOST_EXTENDED {
-                let message = format!("extends pulls in more than {MOST_EXTENDED} files");
-                self.found
-                    .push(Draft::new(Rule::Extends, item.span, message).help("extend fewer files"));
+                self.found.push(too_many(item));
                 return None;
             }
         }
@@ -204,7 +202,7 @@ impl Loader<'_> {
 
     /// The layers of one item of `extends`, the file itself on top.
     fn fragment(&mut self, item: &Text, from: &Path, chain: &mut Vec<Link>) -> Beneath {
-        let path = super::files::beside(from, &item.value);
+        let path = beside(from, &item.value);
         let canonical = match self.files.fragment(&path) {
             Ok(canonical) => canonical,
             Err(refused) => {
@@ -222,6 +220,10 @@ impl Loader<'_> {
         }
         if let Some(beneath) = self.beneath.get(&canonical) {
             return beneath.clone();
+        }
+        if chain.len() > MOST_EXTENDED {
+            self.found.push(too_many(item));
+            return None;
         }
         chain.push(Link::new(&canonical, &path));
         let beneath = self.pull_in(item, &path, &canonical, chain);
@@ -267,7 +269,7 @@ impl Loader<'_> {
                     Draft::new(
                         Rule::Extends,
                         item.span,
-                        format!("{} holds several documents", path.display()),
+                        format!("{} holds several documents", shown(path)),
                     )
                     .also(second.span, "the second one begins here")
                     .help("extend a file with one document"),
@@ -281,7 +283,7 @@ impl Loader<'_> {
         let mut draft = Draft::new(
             Rule::Extends,
             item.span,
-            format!("{}: {refused}", path.display()),
+            format!("{}: {refused}", shown(path)),
         )
         .help("a path in `extends` is relative to the file that it stands in");
         if chain.len() > 1 {
@@ -306,6 +308,11 @@ impl Loader<'_> {
     }
 }
 
+fn too_many(item: &Text) -> Draft {
+    let message = format!("extends pulls in more than {MOST_EXTENDED} files");
+    Draft::new(Rule::Extends, item.span, message).help("extend fewer files")
+}
+
 /// One file on the way from the one that the user named.
 struct Link {
     canonical: PathBuf,
@@ -316,16 +323,16 @@ impl Link {
     fn new(canonical: &Path, path: &Path) -> Self {
         Link {
             canonical: canonical.to_owned(),
-            shown: path.display().to_string(),
+            shown: shown(path),
         }
     }
 }
 
 fn shown_chain(chain: &[Link], last: &Path) -> String {
-    let mut shown: Vec<&str> = chain.iter().map(|link| link.shown.as_str()).collect();
-    let last = last.display().to_string();
-    shown.push(&last);
-    shown.join(" → ")
+    let last = shown(last);
+    let links = chain.iter().map(|link| link.shown.as_str());
+    let links: Vec<&str> = links.chain([last.as_str()]).collect();
+    links.join(" → ")
 }
 
 fn is_fragment(path: &Path) -> bool {

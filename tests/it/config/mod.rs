@@ -1,14 +1,19 @@
 //! The desired-state language from outside: a corpus of files that are accepted, and of files that are refused for what they say.
 
+mod composition;
+mod hostile;
+
 use std::path::{Path, PathBuf};
 
 use jiff::civil::{Date, date};
 use riskform::config::diagnostic::{Color, Diagnostics};
 use riskform::config::load::{LoadRequest, Loaded, load};
+use riskform::model::account::AccountId;
+use tempfile::TempDir;
 
 const TODAY: Date = date(2026, 11, 22);
 
-/// The environment of the corpus.
+/// The environment of the tests.
 fn variable(name: &str) -> Option<String> {
     let value = match name {
         "ACCOUNT" => "023e105f4ecef8ad9ca31a8372d0c353",
@@ -31,6 +36,71 @@ fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
         variables: &variable,
         today: TODAY,
     })
+}
+
+/// A directory of files that goes with the test.
+struct Fleet {
+    directory: TempDir,
+}
+
+impl Fleet {
+    fn new(files: &[(&str, &str)]) -> Fleet {
+        let fleet = Fleet {
+            directory: TempDir::new().unwrap(),
+        };
+        for (path, text) in files {
+            fleet.write(path, text.as_bytes());
+        }
+        fleet
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    fn load(&self, paths: &[&str]) -> Result<Loaded, Diagnostics> {
+        self.load_as(paths, None, None)
+    }
+
+    fn load_as(
+        &self,
+        paths: &[&str],
+        account_id: Option<AccountId>,
+        default_account_id: Option<AccountId>,
+    ) -> Result<Loaded, Diagnostics> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| self.path(path)).collect();
+        load(&LoadRequest {
+            paths: &paths,
+            account_id,
+            default_account_id,
+            variables: &variable,
+            today: TODAY,
+        })
+    }
+
+    /// A text that does not tell where the directory is.
+    fn shown(&self, text: &str) -> String {
+        let directory = format!("{}/", self.directory.path().display());
+        text.replace(&directory, "")
+    }
+
+    /// One line for each diagnostic: `file rule line:column`.
+    fn found(&self, diagnostics: &Diagnostics) -> Vec<String> {
+        let lines = found(diagnostics);
+        let files = diagnostics
+            .iter()
+            .map(|one| self.shown(&one.primary.place.file));
+        files
+            .zip(lines)
+            .map(|(file, line)| format!("{file} {line}"))
+            .collect()
+    }
 }
 
 /// Every fixture of a kind, sorted.

@@ -1,0 +1,202 @@
+//! A live account as a desired-state file: one that plans empty, and one that leads back to where the account was.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::text::is_unseen;
+use super::write::{Document, WrittenBehavior, WrittenIntegration};
+use super::yaml::LONGEST_VALUE;
+use crate::model::account::{
+    AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedIntegrations,
+};
+use crate::model::address::Name;
+use crate::model::behavior::{Behavior, BehaviorKey};
+use crate::model::integration::{
+    DesiredReference, Integration, IntegrationSettings, Lifecycle, TenantUrl,
+};
+
+/// What declares a live account as it is. What no file can declare is left out, and a comment says so.
+pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -> Document {
+    let mut document = Document {
+        account_id: Some(account_id.clone()),
+        name: name.map(Name::to_string),
+        unlisted: Some(Unlisted::default()),
+        guards: Some(Guards::default()),
+        ..Document::default()
+    };
+    for (key, behavior) in &live.behaviors {
+        match written_behavior(key, behavior) {
+            Ok(written) => document.behaviors.push(written),
+            Err(comment) => document.behavior_comments.push(comment),
+        }
+    }
+    for (name, integration) in named(&live.integrations) {
+        match written_integration(name, integration, &live.integrations) {
+            Ok(written) => document.integrations.push(written),
+            Err(comment) => document.integration_comments.push(comment),
+        }
+    }
+    document
+}
+
+/// What leads back to a live account from whatever a run that makes `creates` integrations leaves behind.
+pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> Document {
+    let mut document = export(&desired.account_id, desired.name.as_ref(), live);
+    document.header = vec![
+        "What was there before a run of riskform. Applying this file leads back to it.".to_owned(),
+    ];
+    document.api_token_env = desired.api_token_env.clone();
+    if creates > 0 {
+        let integrations = UnlistedIntegrations::Delete;
+        document.unlisted = Some(Unlisted {
+            integrations,
+            ..Unlisted::default()
+        });
+        document.guards = Some(Guards {
+            max_deletes: creates,
+            ..Guards::default()
+        });
+        document.unlisted_comment = Some(format!(
+            "The run creates {creates}, so the way back deletes as many; everything that was there is listed above."
+        ));
+    }
+    document
+}
+
+fn written_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<WrittenBehavior, String> {
+    if !is_declarable_key(key.as_str()) {
+        return Err(format!(
+            "left out: the key {:?} can't be declared",
+            key.as_str()
+        ));
+    }
+    let level = &behavior.settings.risk_level;
+    Ok(WrittenBehavior {
+        key: key.clone(),
+        enabled: Some(behavior.settings.enabled),
+        risk_level: level.known().map(|level| level.to_string()),
+        comment: match level.known() {
+            Some(_) => None,
+            None => Some(format!(
+                "left out: the risk_level {:?} can't be declared",
+                level.to_string()
+            )),
+        },
+    })
+}
+
+fn written_integration(
+    name: String,
+    integration: &Integration,
+    all: &[Integration],
+) -> Result<WrittenIntegration, String> {
+    let Integration { id, settings, .. } = integration;
+    let IntegrationSettings {
+        integration_type,
+        tenant_url,
+        reference_id,
+        active,
+    } = settings;
+    let left_out = |what: &str, value: &str| {
+        Err(format!(
+            "left out: integration[{id}], whose {what} {value:?} can't be declared"
+        ))
+    };
+    if integration_type.known().is_none() {
+        return left_out("integration_type", &integration_type.to_string());
+    }
+    if tenant_url.as_str().parse::<TenantUrl>().is_err() || !is_declarable(tenant_url.as_str()) {
+        return left_out("tenant_url", tenant_url.as_str());
+    }
+    if let Some(reference) = reference_id
+        && !is_declarable(reference.as_str())
+    {
+        return left_out("reference_id", reference.as_str());
+    }
+    // What shares a key can only be told apart by its id.
+    let shares = |other: &&Integration| {
+        other.id != *id
+            && (other.settings.tenant_url == *tenant_url
+                || (reference_id.is_some() && other.settings.reference_id == *reference_id))
+    };
+    Ok(WrittenIntegration {
+        name,
+        integration_type: Some(integration_type.to_string()),
+        tenant_url: tenant_url.as_str().to_owned(),
+        reference_id: match reference_id {
+            Some(reference) => DesiredReference::Set(reference.clone()),
+            None => DesiredReference::Clear,
+        },
+        active: *active,
+        id: all.iter().find(shares).map(|_| *id),
+        lifecycle: Lifecycle::default(),
+    })
+}
+
+/// Whether the loader would take a text as it is.
+fn is_declarable(text: &str) -> bool {
+    // Half of the bound, since every `${` in it is written with one character more.
+    text.len() <= LONGEST_VALUE / 2 && !text.chars().any(is_unseen)
+}
+
+fn is_declarable_key(key: &str) -> bool {
+    !key.is_empty()
+        && key.len() <= 128
+        && !key.contains("${")
+        && !key.chars().any(|c| c.is_whitespace() || is_unseen(c))
+}
+
+/// Gives each integration a name made from its tenant's host; those whose hosts give the same one carry a part of their ids as well, so
+/// that a name never depends on which others there are beyond that.
+fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
+    let mut bases: BTreeMap<String, Vec<&Integration>> = BTreeMap::new();
+    for integration in integrations {
+        let base = host_name(integration.settings.tenant_url.normalised());
+        bases.entry(base).or_default().push(integration);
+    }
+    let lone: BTreeSet<String> = bases
+        .iter()
+        .filter(|(_, group)| group.len() == 1)
+        .map(|(base, _)| base.clone())
+        .collect();
+    let mut names = BTreeMap::new();
+    for (base, group) in bases {
+        for integration in &group {
+            let id = integration.id.to_string();
+            let candidates = [
+                base.clone(),
+                format!("{base}-{}", &id[..8]),
+                format!("{base}-{id}"),
+            ];
+            let free = |name: &&String| {
+                (group.len() == 1 || **name != base)
+                    && !names.contains_key(*name)
+                    && (group.len() == 1 || !lone.contains(*name))
+            };
+            let name = candidates.iter().find(free).cloned();
+            names.insert(name.unwrap_or(id), *integration);
+        }
+    }
+    names
+}
+
+/// `https://corp.okta.com:8443` as `corp-okta-com-8443`.
+fn host_name(url: &str) -> String {
+    let host = url.strip_prefix("https://").unwrap_or(url);
+    let name: String = host
+        .chars()
+        .take(200)
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '_' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() {
+        "integration".to_owned()
+    } else {
+        name.to_owned()
+    }
+}

@@ -1,0 +1,324 @@
+//! Files that mean harm: each is refused with a clear error, quickly and in bounded memory.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+
+use proptest::prelude::*;
+
+use super::{Fleet, corpus, found, load_paths};
+
+const HEAD: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
+
+#[test]
+fn a_file_of_absurd_shape_is_refused() {
+    let laughs: String = (1..40)
+        .map(|i| {
+            format!(
+                "a{i}: &a{i} [{}]\n",
+                vec![format!("*a{}", i - 1); 9].join(", ")
+            )
+        })
+        .collect();
+    let wide = format!(
+        "a: &a [{}]\nb: &b [{}]\nc: [{}]\n",
+        vec!["x"; 1_000].join(", "),
+        vec!["*a"; 1_000].join(", "),
+        vec!["*b"; 1_000].join(", ")
+    );
+    let nested_anchors = format!(
+        "a: {}{}{}\n",
+        (0..30).map(|i| format!("&n{i} [")).collect::<String>(),
+        vec!["x"; 100_000].join(", "),
+        "]".repeat(30)
+    );
+    let table: &[(&str, String, &[&str])] = &[
+        (
+            "billion laughs",
+            format!("{HEAD}a0: &a0 [x]\n{laughs}"),
+            &["too-large 9:9"],
+        ),
+        ("wide aliases", format!("{HEAD}{wide}"), &["too-large 4:7"]),
+        (
+            "anchors in anchors",
+            format!("{HEAD}{nested_anchors}"),
+            &["too-large 3:65"],
+        ),
+        (
+            "an alias of itself",
+            format!("{HEAD}a: &a [*a]\n"),
+            &["unknown-key 3:1", "alias 3:8"],
+        ),
+        (
+            "brackets",
+            format!("{HEAD}a: {}", "[".repeat(100_000)),
+            &["nesting 3:36"],
+        ),
+        (
+            "braces",
+            format!("{HEAD}a: {}", "{a: ".repeat(100_000)),
+            &["nesting 3:132"],
+        ),
+        (
+            "dashes",
+            format!("{HEAD}a:\n  {}", "- ".repeat(100_000)),
+            &["nesting 4:65"],
+        ),
+        (
+            "indentation",
+            format!(
+                "{HEAD}{}",
+                (0..500)
+                    .map(|i| format!("{}a:\n", " ".repeat(i)))
+                    .collect::<String>()
+            ),
+            &["nesting 35:33"],
+        ),
+        (
+            "a long value",
+            format!("{HEAD}name: {}\n", "x".repeat(2_000_000)),
+            &["too-large 3:7"],
+        ),
+        (
+            "a long key",
+            format!("{HEAD}{}: 1\n", "x".repeat(2_000_000)),
+            &["syntax 3:1"],
+        ),
+        (
+            "a long line of nothing",
+            format!("{HEAD}{}\n", " ".repeat(2_000_000)),
+            &[],
+        ),
+    ];
+    for (what, text, expected) in table {
+        let fleet = Fleet::new(&[("a.yaml", text)]);
+        let found: Vec<String> = match fleet.load(&["a.yaml"]) {
+            Ok(_) => Vec::new(),
+            Err(diagnostics) => {
+                let rendered = diagnostics.to_string();
+                assert!(rendered.len() < 20_000, "{what}: {} bytes", rendered.len());
+                // What else is said of such keys is beside the point.
+                let beside = |line: &&String| {
+                    !line.starts_with("unknown-key") || expected.contains(&line.as_str())
+                };
+                found(&diagnostics).iter().filter(beside).cloned().collect()
+            }
+        };
+        assert_eq!(found, *expected, "{what}");
+    }
+}
+
+#[test]
+fn what_is_no_text_is_refused_at_its_place() {
+    let table: &[(&str, &[u8], &str)] = &[
+        (
+            "invalid UTF-8",
+            b"version: 1\nname: a\xff\n",
+            "not-utf-8 2:8",
+        ),
+        (
+            "cut off in a character",
+            b"version: 1\nname: \xc3",
+            "not-utf-8 2:7",
+        ),
+        ("UTF-16", b"\xff\xfev\0e\0r\0", "not-utf-8 1:1"),
+        ("NUL", b"version: 1\nname: a\0b\n", "control-character 2:8"),
+        (
+            "an escape sequence",
+            b"version: 1\n# \x1b[2J\n",
+            "control-character 2:3",
+        ),
+    ];
+    for (what, bytes, expected) in table {
+        let fleet = Fleet::new(&[]);
+        fleet.write("a.yaml", bytes);
+        let diagnostics = fleet.load(&["a.yaml"]).unwrap_err();
+        assert_eq!(found(&diagnostics), [*expected], "{what}");
+        assert!(
+            !diagnostics.to_string().contains(['\0', '\u{1b}']),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_file_is_never_opened() {
+    let fleet = Fleet::new(&[("real/a.yaml", HEAD), ("private.txt", "very-private\n")]);
+    assert!(
+        Command::new("mkfifo")
+            .arg(fleet.path("fifo.yaml"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let sparse = std::fs::File::create(fleet.path("huge.yaml")).unwrap();
+    sparse.set_len(100 << 20).unwrap();
+    symlink("private.txt", fleet.path("disguised.yaml")).unwrap();
+    symlink("itself.yaml", fleet.path("itself.yaml")).unwrap();
+    symlink("nowhere.yaml", fleet.path("dangling.yaml")).unwrap();
+    symlink("..", fleet.path("real/up")).unwrap();
+    let table = [
+        ("fifo.yaml", "not-a-file", "neither a file nor a directory"),
+        ("/dev/zero", "not-a-file", "neither a file nor a directory"),
+        ("huge.yaml", "too-large", "larger than 64 MiB"),
+        ("itself.yaml", "unreadable", "can't be read"),
+        ("dangling.yaml", "unreadable", "no such file"),
+        ("gone.yaml", "unreadable", "no such file"),
+        ("real/a.yaml/b.yaml", "unreadable", "no such file"),
+    ];
+    for (path, rule, said) in table {
+        let diagnostics = fleet.load(&[path]).unwrap_err();
+        assert_eq!(found(&diagnostics), [rule], "{path}");
+        assert!(
+            diagnostics.to_string().contains(said),
+            "{path}:\n{diagnostics}"
+        );
+    }
+    // All of it at once, found by walking, with a way up again that is not followed twice.
+    let diagnostics = fleet.load(&["real"]).unwrap_err();
+    assert_eq!(
+        found(&diagnostics),
+        [
+            "unreadable",
+            "not-a-file",
+            "not-a-file",
+            "too-large",
+            "unreadable"
+        ],
+        "{diagnostics}"
+    );
+    assert!(!diagnostics.to_string().contains("very-private"));
+    fleet.write(
+        "b.yaml",
+        format!("{HEAD}extends: [disguised.yaml, fifo.yaml, private.txt]\n").as_bytes(),
+    );
+    let diagnostics = fleet.load(&["b.yaml"]).unwrap_err();
+    assert_eq!(
+        found(&diagnostics),
+        ["extends 3:11", "extends 3:27", "extends 3:38"]
+    );
+    assert!(!diagnostics.to_string().contains("very-private"));
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_counted_and_cut() {
+    let mistakes: String = (0..5_000).map(|i| format!("k{i}: 1\n")).collect();
+    let fleet = Fleet::new(&[("a.yaml", &format!("{HEAD}{mistakes}"))]);
+    let diagnostics = fleet.load(&["a.yaml"]).unwrap_err();
+    assert_eq!(diagnostics.iter().count(), 1_000);
+    assert_eq!(diagnostics.summary(), "5000 errors");
+    assert!(diagnostics.to_string().contains("4000 more are not shown"));
+}
+
+#[test]
+fn a_name_that_a_terminal_would_obey_is_spelled_out() {
+    let fleet = Fleet::new(&[("a\u{1b}[2J.yaml", "\"k\\e[2J\": 1\n")]);
+    let diagnostics = fleet.load(&[""]).unwrap_err();
+    let rendered = diagnostics.to_string();
+    assert!(!rendered.contains('\u{1b}'), "{rendered}");
+    assert!(rendered.contains("k\\u{1b}[2J"), "{rendered}");
+}
+
+/// Whatever a file holds, loading it ends without a panic, and so does showing what is wrong.
+fn survive(bytes: &[u8]) {
+    let fleet = Fleet::new(&[]);
+    fleet.write("a.yaml", bytes);
+    if let Err(diagnostics) = load_paths(&[fleet.path("a.yaml")]) {
+        assert!(diagnostics.errors() > 0);
+        assert!(!diagnostics.to_string().is_empty());
+    }
+}
+
+/// Scraps of the language, so that random files get past the first character.
+fn scraps() -> impl Strategy<Value = String> {
+    let scrap = prop::sample::select(vec![
+        "version: 1\n",
+        "account_id: ",
+        "0a000000000000000000000000000000",
+        "\n",
+        " ",
+        "  ",
+        "\t",
+        "- ",
+        ": ",
+        ",",
+        "{",
+        "}",
+        "[",
+        "]",
+        "${",
+        "}",
+        "${A}",
+        "$${",
+        ":-",
+        "behaviors:\n",
+        "integrations:\n",
+        "imp_travel",
+        "enabled",
+        "true",
+        "yes",
+        "risk_level",
+        "high",
+        "tenant_url: https://a.okta.com",
+        "&a ",
+        "*a",
+        "!!str ",
+        "|\n",
+        ">-\n",
+        "'",
+        "\"",
+        "#",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "null",
+        "~",
+        "? ",
+        "<<",
+        "é",
+        "\u{FEFF}",
+        "\r\n",
+        "\\x00",
+        "extends: [a.yaml]\n",
+        "guards: { protected: [",
+        "until: 2026-12-31",
+    ]);
+    prop::collection::vec(scrap, 0..60).prop_map(|scraps| scraps.concat())
+}
+
+/// A file of the corpus with a few bytes overwritten, cut out or put in.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let files: Vec<PathBuf> = ["valid", "invalid"].into_iter().flat_map(corpus).collect();
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8, any::<u8>()), 1..8);
+    (prop::sample::select(files), edits).prop_map(|(file, edits)| {
+        let mut bytes = std::fs::read(file).unwrap();
+        for (at, edit, byte) in edits {
+            let at = at.index(bytes.len().max(1));
+            match edit {
+                0 => bytes.insert(at, byte),
+                1 if at < bytes.len() => bytes[at] = byte,
+                _ if at < bytes.len() => drop(bytes.remove(at)),
+                _ => {}
+            }
+        }
+        bytes
+    })
+}
+
+// `PROPTEST_CASES=100000 cargo test hostile` is the long run. A failure prints its smallest input, and keeps its seed.
+proptest! {
+    #[test]
+    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        survive(&bytes);
+    }
+
+    #[test]
+    fn any_scraps_of_the_language_are_survived(text in scraps()) {
+        survive(text.as_bytes());
+    }
+
+    #[test]
+    fn any_slip_in_a_real_file_is_survived(bytes in mutated()) {
+        survive(&bytes);
+    }
+}
