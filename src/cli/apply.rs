@@ -1,5 +1,6 @@
 //! `riskform apply` and `riskform destroy`: load, read live, plan, show, ask, read again, write, read back, report.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -15,6 +16,7 @@ use crate::report::{self, ApplyFormat};
 pub(super) use crate::plan::Intent;
 
 use super::args::{Global, OverrideArguments, Paths, TargetArguments};
+use super::audit_log::AuditLog;
 use super::error::{Error, account_error, account_exit};
 use super::exit::Exit;
 use super::fleet;
@@ -34,6 +36,9 @@ pub(super) struct Arguments {
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
+    /// Append a JSON line to this file before each call that writes, and one after it
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
     #[command(flatten)]
     pub(super) formats: FormatArguments,
     #[command(flatten)]
@@ -51,7 +56,8 @@ pub(super) async fn run(
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(ApplyFormat::ALL)?;
     let accounts = fleet::load(&arguments.paths, global, output)?;
-    let session = Session::open(global)?;
+    let audit_log = arguments.audit_log.as_deref().map(AuditLog::open).transpose()?;
+    let session = Session::open(global, output)?;
     let options = Options {
         intent,
         targets: arguments.targets.targets(),
@@ -64,6 +70,7 @@ pub(super) async fn run(
         output,
         options: &options,
         today,
+        audit_log,
         plan: fleet::plan_all(&session, &accounts, today, &options, global.parallelism).await?,
     };
     run.show(&formats)?;
@@ -80,6 +87,7 @@ struct Run<'a> {
     output: &'a Output,
     options: &'a Options,
     today: jiff::civil::Date,
+    audit_log: Option<AuditLog>,
     plan: Plan,
 }
 
@@ -199,7 +207,10 @@ impl Run<'_> {
         let mut show = progress.observer(label);
         let mut observe = |event: Event<'_>| {
             show(&event);
-            Ok(())
+            match &self.audit_log {
+                Some(audit_log) => audit_log.observe(&plan.desired.account_id, &event),
+                None => Ok(()),
+            }
         };
         let context = Context {
             reader: &connection.reader(),

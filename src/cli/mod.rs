@@ -5,6 +5,7 @@
 
 mod apply;
 mod args;
+mod audit_log;
 mod environment;
 mod error;
 mod exit;

@@ -38,7 +38,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(PlanFormat::ALL)?;
     let accounts = fleet::load(&arguments.paths, global, output)?;
-    let session = Session::open(global)?;
+    let session = Session::open(global, output)?;
     let options = Options {
         intent: Intent::Apply,
         targets: arguments.targets.targets(),

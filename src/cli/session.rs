@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::SecretString;
 
-use crate::api::{BaseUrl, CaBundle, Connection, Credentials, NetworkSettings, Transport};
+use crate::api::{BaseUrl, CaBundle, Conduct, Connection, Credentials, NetworkSettings, RateSettings, Transport};
 use crate::model::account::DesiredAccount;
 use crate::plan::{AccountError, FailureKind};
+use crate::report::visible::Visible;
 use crate::sandbox::{self, Sandbox};
 
 use super::args::Global;
 use super::environment::{self, variable};
 use super::error::Error;
+use super::output::Output;
 
 /// Where `--sandbox` keeps its data, below the working directory.
 const SANDBOX_FILE: &str = ".riskform/sandbox.json";
@@ -26,6 +28,7 @@ pub(super) struct Session {
     transport: Transport,
     whose: Whose,
     connections: Mutex<HashMap<CredentialSource, Connection>>,
+    conduct: Conduct,
 }
 
 /// Where credentials come from.
@@ -46,9 +49,10 @@ enum CredentialSource {
 
 impl Session {
     /// Opens the simulated API, or prepares the way to the real one; nothing is sent yet.
-    pub(super) fn open(global: &Global) -> Result<Self, Error> {
+    pub(super) fn open(global: &Global, output: &Output) -> Result<Self, Error> {
+        let conduct = conduct(global, output);
         if global.sandbox {
-            return Session::sandbox(global);
+            return Session::sandbox(global, conduct);
         }
         let base_url = match global
             .base_url
@@ -73,10 +77,11 @@ impl Session {
             transport: Transport::network(settings),
             whose: Whose::Environment,
             connections: Mutex::default(),
+            conduct,
         })
     }
 
-    fn sandbox(global: &Global) -> Result<Self, Error> {
+    fn sandbox(global: &Global, conduct: Conduct) -> Result<Self, Error> {
         let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
             .map_err(Error::other("the simulated API can't be opened"))?;
         Ok(Session {
@@ -86,6 +91,7 @@ impl Session {
             transport: Transport::in_process(sandbox.router(), global.timeout),
             whose: Whose::Sandbox,
             connections: Mutex::default(),
+            conduct,
         })
     }
 
@@ -106,7 +112,12 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let connection = connections.entry(source).or_insert_with(|| {
-            Connection::new(self.transport.clone(), self.base_url.clone(), credentials)
+            Connection::with_conduct(
+                self.transport.clone(),
+                self.base_url.clone(),
+                credentials,
+                self.conduct.clone(),
+            )
         });
         Ok(connection.clone())
     }
@@ -162,6 +173,19 @@ impl Session {
                 help: None,
             }),
         }
+    }
+}
+
+/// How the run behaves towards the server. Whoever watches is told why it waits.
+fn conduct(global: &Global, output: &Output) -> Conduct {
+    let output = output.clone();
+    Conduct {
+        rate: RateSettings {
+            max_requests_per_second: global.max_requests_per_second,
+            ..RateSettings::default()
+        },
+        observer: Arc::new(move |event| output.say(Visible(&event.to_string()))),
+        ..Conduct::default()
     }
 }
 
