@@ -306,6 +306,19 @@ async fn compressed_answers_are_understood() {
     assert_eq!(*encodings.lock().unwrap(), ["gzip"]);
 }
 
+/// The environment of a process can't be changed from within, so this runs another test in a process of its own.
+#[test]
+fn no_proxy_sees_what_goes_to_loopback() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "api::compressed_answers_are_understood"])
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("http_proxy", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("1 passed"), "{shown}");
+}
+
 #[tokio::test]
 async fn a_dead_server_is_named_by_its_url() {
     let base_url = dead().await;
