@@ -210,7 +210,7 @@ fn excerpt(
 }
 
 fn tells_about_people(operation: Operation) -> bool {
-    operation.permission() == Permission::PiiRead
+    operation.permission() == Some(Permission::PiiRead)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

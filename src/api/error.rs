@@ -214,16 +214,17 @@ impl ApiError {
                  not revoked"
                     .to_owned(),
             ),
-            ErrorKind::Permission => {
-                let grant = format!("give the token the permission \"{permission}\" on this account");
-                Some(match permission {
+            ErrorKind::Permission => permission.map(|permission| {
+                let grant =
+                    format!("give the token the permission \"{permission}\" on this account");
+                match permission {
                     // The list of integrations answers 403 without a code of its own on an account without the feature.
                     Permission::Read | Permission::Write => {
                         format!("{grant}; if it has it: {ENTERPRISE}")
                     }
                     Permission::PiiRead => grant,
-                })
-            }
+                }
+            }),
             ErrorKind::Entitlement => Some(ENTERPRISE.to_owned()),
             ErrorKind::NotFound => Some("check the account id and the id in the path".to_owned()),
             ErrorKind::RateLimited => Some(

@@ -20,6 +20,7 @@ mod rate_budget;
 mod rate_headers;
 mod reader;
 mod retry;
+mod token;
 mod transport;
 mod writer;
 
@@ -35,5 +36,6 @@ pub use pace::RateSettings;
 pub use rate_headers::{RateHeaders, RatePolicy, Remaining};
 pub use reader::Reader;
 pub use retry::RetrySettings;
+pub use token::{TokenOwner, TokenStatus, VerifiedToken};
 pub use transport::{BoxError, Reach, Transport, TransportError, TransportFailure};
 pub use writer::Writer;

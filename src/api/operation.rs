@@ -29,6 +29,8 @@ pub enum Operation {
     ReadUser,
     /// One user's score, cleared.
     ResetUser,
+    /// Whether the token is valid.
+    VerifyToken,
 }
 
 impl Operation {
@@ -40,26 +42,28 @@ impl Operation {
             | Operation::ReadIntegration
             | Operation::ReadIntegrationByReference
             | Operation::ListUsers
-            | Operation::ReadUser => Method::GET,
+            | Operation::ReadUser
+            | Operation::VerifyToken => Method::GET,
             Operation::WriteBehaviors | Operation::UpdateIntegration => Method::PUT,
             Operation::CreateIntegration | Operation::ResetUser => Method::POST,
             Operation::DeleteIntegration => Method::DELETE,
         }
     }
 
-    /// The permission that a token needs (`contract.md`, Transport).
-    pub fn permission(self) -> Permission {
+    /// The permission that a token needs, if any (`contract.md`, Transport).
+    pub fn permission(self) -> Option<Permission> {
         match self {
             Operation::ReadBehaviors
             | Operation::ListIntegrations
             | Operation::ReadIntegration
-            | Operation::ReadIntegrationByReference => Permission::Read,
+            | Operation::ReadIntegrationByReference => Some(Permission::Read),
             Operation::WriteBehaviors
             | Operation::CreateIntegration
             | Operation::UpdateIntegration
             | Operation::DeleteIntegration
-            | Operation::ResetUser => Permission::Write,
-            Operation::ListUsers | Operation::ReadUser => Permission::PiiRead,
+            | Operation::ResetUser => Some(Permission::Write),
+            Operation::ListUsers | Operation::ReadUser => Some(Permission::PiiRead),
+            Operation::VerifyToken => None,
         }
     }
 
@@ -78,6 +82,7 @@ impl Operation {
             Operation::ListUsers => "the users who have a score",
             Operation::ReadUser => "the user's events",
             Operation::ResetUser => "a confirmation that the score is cleared",
+            Operation::VerifyToken => "the status of the token",
         }
     }
 }

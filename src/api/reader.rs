@@ -13,6 +13,7 @@ use super::call::{Answer, Call};
 use super::connection::Connection;
 use super::error::ApiError;
 use super::operation::Operation;
+use super::token::{TokenOwner, VerifiedToken};
 
 /// The reading half of a connection.
 #[derive(Clone, Debug)]
@@ -115,6 +116,17 @@ impl Reader {
     ) -> Result<Answer<UserEvents>, ApiError> {
         self.0
             .ask(&read(Operation::ReadUser, user::path(account, id)))
+            .await
+    }
+
+    /// What the API says about the token that this reader uses. One that it does not accept is a
+    /// [`Credentials`](super::ErrorKind::Credentials) error.
+    pub async fn verify_token(
+        &self,
+        owner: TokenOwner<'_>,
+    ) -> Result<Answer<VerifiedToken>, ApiError> {
+        self.0
+            .ask(&read(Operation::VerifyToken, owner.verify_path()))
             .await
     }
 }

@@ -90,7 +90,8 @@ fn is_harmless_twice(operation: Operation) -> bool {
         | Operation::ListUsers
         | Operation::ReadUser
         | Operation::UpdateIntegration
-        | Operation::DeleteIntegration => true,
+        | Operation::DeleteIntegration
+        | Operation::VerifyToken => true,
         Operation::WriteBehaviors | Operation::CreateIntegration | Operation::ResetUser => false,
     }
 }
@@ -191,6 +192,7 @@ mod tests {
             ListUsers,
             ReadUser,
             ResetUser,
+            VerifyToken,
         ];
         for operation in everything {
             let harmless = !matches!(operation, WriteBehaviors | CreateIntegration | ResetUser);

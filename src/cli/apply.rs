@@ -56,7 +56,11 @@ pub(super) async fn run(
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(ApplyFormat::ALL)?;
     let accounts = fleet::load(&arguments.paths, global, output)?;
-    let audit_log = arguments.audit_log.as_deref().map(AuditLog::open).transpose()?;
+    let audit_log = arguments
+        .audit_log
+        .as_deref()
+        .map(AuditLog::open)
+        .transpose()?;
     let session = Session::open(global, output)?;
     let options = Options {
         intent,
@@ -100,7 +104,16 @@ impl Run<'_> {
     /// Shows the plan. Where standard output is for scripts, it waits for the result, and a person reads the plan on standard error.
     fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), Error> {
         match formats.stdout {
-            ApplyFormat::Text => self.output.result(PlanText(&self.plan)),
+            ApplyFormat::Text => {
+                // An empty line parts the plan from what becomes of it.
+                let gap = if self.work().next().is_some() {
+                    "\n"
+                } else {
+                    ""
+                };
+                self.output
+                    .result(format_args!("{}{gap}", PlanText(&self.plan)))
+            }
             ApplyFormat::Json => {
                 self.output.say(PlanText(&self.plan));
                 Ok(())

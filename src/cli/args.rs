@@ -1,6 +1,6 @@
 //! The command line as clap reads it.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,6 +65,9 @@ pub(super) struct Global {
     /// How many accounts to work on at once
     #[arg(long, global = true, value_name = "N", default_value = "10")]
     pub(super) parallelism: NonZeroUsize,
+    /// How many requests to send in a second at most [default: as many as the API's limits permit]
+    #[arg(long, global = true, value_name = "N")]
+    pub(super) max_requests_per_second: Option<NonZeroU32>,
     /// Seconds that one request may take
     #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(super) timeout: Duration,

@@ -112,7 +112,11 @@ impl AuditLog {
                 error: None,
             },
             Err(error) => End {
-                outcome: if error.is_ambiguous() { "unknown" } else { "failed" },
+                outcome: if error.is_ambiguous() {
+                    "unknown"
+                } else {
+                    "failed"
+                },
                 request_id: error.audit_log_id(),
                 error: Some(error.to_string()),
             },

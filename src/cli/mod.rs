@@ -35,6 +35,7 @@ pub fn main() -> Exit {
             // Help and version come as errors as well, and belong on standard output.
             let _ = error.print();
             return if error.use_stderr() {
+                Output::usage_error(&error);
                 Exit::Usage
             } else {
                 Exit::Done

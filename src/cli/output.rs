@@ -39,6 +39,18 @@ impl Output {
         }
     }
 
+    /// Puts clap's error into a document as well, where the command line asked for one but could not be understood.
+    pub(super) fn usage_error(error: &clap::Error) {
+        let arguments: Vec<String> = std::env::args().collect();
+        let separate = arguments
+            .windows(2)
+            .any(|pair| pair == ["--format", "json"]);
+        if separate || arguments.iter().any(|argument| argument == "--format=json") {
+            let message = error.to_string();
+            anstream::print!("{}", error_document("usage", message.trim_end(), None));
+        }
+    }
+
     /// Says whether only results and errors are wanted.
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet

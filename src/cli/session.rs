@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::SecretString;
 
-use crate::api::{BaseUrl, CaBundle, Conduct, Connection, Credentials, NetworkSettings, RateSettings, Transport};
+use crate::api::{
+    BaseUrl, CaBundle, Conduct, Connection, Credentials, NetworkSettings, RateSettings, Transport,
+};
 use crate::model::account::DesiredAccount;
 use crate::plan::{AccountError, FailureKind};
 use crate::report::visible::Visible;
@@ -179,10 +181,20 @@ impl Session {
 /// How the run behaves towards the server. Whoever watches is told why it waits.
 fn conduct(global: &Global, output: &Output) -> Conduct {
     let output = output.clone();
+    let rate = if global.sandbox {
+        // The simulated API is this very process, so there is no limit to respect unless it says so.
+        RateSettings {
+            token: None,
+            address: None,
+            ceiling: None,
+        }
+    } else {
+        RateSettings::default()
+    };
     Conduct {
         rate: RateSettings {
-            max_requests_per_second: global.max_requests_per_second,
-            ..RateSettings::default()
+            ceiling: global.max_requests_per_second,
+            ..rate
         },
         observer: Arc::new(move |event| output.say(Visible(&event.to_string()))),
         ..Conduct::default()

@@ -14,7 +14,7 @@ use axum::http::{Response, StatusCode};
 use axum::routing::any;
 use riskform::api::{
     ApiError, BaseUrl, CaBundle, Conduct, Connection, Credentials, ErrorKind, NetworkSettings,
-    Reach, Reader, RetrySettings, Transport, TransportFailure,
+    Reach, Reader, RetrySettings, TokenOwner, TokenStatus, Transport, TransportFailure,
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
@@ -306,6 +306,19 @@ async fn compressed_answers_are_understood() {
     assert_eq!(*encodings.lock().unwrap(), ["gzip"]);
 }
 
+/// The environment of a process can't be changed from within, so this runs another test in a process of its own.
+#[test]
+fn no_proxy_sees_what_goes_to_loopback() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "api::compressed_answers_are_understood"])
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("http_proxy", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("1 passed"), "{shown}");
+}
+
 #[tokio::test]
 async fn a_dead_server_is_named_by_its_url() {
     let base_url = dead().await;
@@ -373,6 +386,34 @@ async fn slow_servers_time_out() {
             "{base_url}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_token_is_verified_where_its_owner_is() {
+    let known = json!({ "id": "ed17574386854bf78a67040be0a770b0", "status": "active", "expires_on": "2030-01-01T00:00:00Z" });
+    let of_the_account = json!({ "status": "paused" });
+    let router = Router::new()
+        .route(
+            "/client/v4/user/tokens/verify",
+            any(async move || envelope(&known)),
+        )
+        .route(
+            "/client/v4/accounts/{account}/tokens/verify",
+            any(async move || envelope(&of_the_account)),
+        );
+    let (reader, account) = (within(router).reader(), account());
+    let token = reader.verify_token(TokenOwner::User).await.unwrap().value;
+    assert_eq!(token.status, OpenWord::Known(TokenStatus::Active));
+    assert_eq!(
+        token.expires_on,
+        Some("2030-01-01T00:00:00Z".parse().unwrap())
+    );
+    let token = reader
+        .verify_token(TokenOwner::Account(&account))
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(token.status, OpenWord::Unknown("paused".to_owned()));
 }
 
 #[tokio::test]

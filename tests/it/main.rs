@@ -12,5 +12,7 @@ mod api;
 mod api_conduct;
 mod config;
 mod convergence;
+mod plan_and_apply;
+mod riskform;
 mod sandbox;
 mod worlds;

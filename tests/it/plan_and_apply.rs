@@ -1,0 +1,368 @@
+//! The main job as a person meets it: the real program, what it prints, and how it ends.
+
+use insta::assert_snapshot;
+use rexpect::session::spawn_command;
+use riskform::sandbox::{Entitlement, Settings};
+
+use crate::riskform::{SandboxServer, Workplace};
+
+const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
+
+#[test]
+fn a_plan_says_what_would_be_done_and_does_nothing() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    assert_snapshot!(workplace.run(&["plan"]).shown(), @r###"
+    exit 0
+    --- stdout
+    quickstart (f037e56e…abbe)  riskform.yaml
+
+      ~ behavior.sentinel_one
+          enabled       false → true
+          risk_level    medium → high
+      + integration.corporate-okta
+          tenant_url    https://corp.okta.com
+          reference_id  9a1c0f6e-2d4b-4f7a-8c35-6b0e1d2f3a4c
+          active        true
+      - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]      weakens
+          tenant_url    https://example.oktapreview.com
+
+    Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
+    1 change weakens protection: integration[4cfe8442…] (deleted).
+    "###);
+    assert_eq!(
+        server.sandbox.requests().len(),
+        2,
+        "a plan costs exactly two reads"
+    );
+    assert_eq!(server.writes(), 0);
+
+    assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 2);
+}
+
+#[test]
+fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    assert_snapshot!(workplace.run(&["apply", "--auto-approve"]).shown(), @r###"
+    exit 0
+    --- stdout
+    quickstart (f037e56e…abbe)  riskform.yaml
+
+      ~ behavior.sentinel_one
+          enabled       false → true
+          risk_level    medium → high
+      + integration.corporate-okta
+          tenant_url    https://corp.okta.com
+          reference_id  9a1c0f6e-2d4b-4f7a-8c35-6b0e1d2f3a4c
+          active        true
+      - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]      weakens
+          tenant_url    https://example.oktapreview.com
+
+    Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
+    1 change weakens protection: integration[4cfe8442…] (deleted).
+
+    integration.corporate-okta is created. Paste its well_known_url
+        https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/[id]
+      into Okta: Security > Device Integrations > Receive shared signals > Create stream.
+
+    Apply complete: 1 created, 1 updated, 0 replaced, 1 deleted.
+    --- stderr
+    [1/3] PUT behavior.sentinel_one: done
+    [2/3] POST integration.corporate-okta: done
+    [3/3] DELETE integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: done
+    "###);
+    let writes = server.writes();
+    assert_snapshot!(workplace.run(&["apply", "--auto-approve"]).shown(), @r###"
+    exit 0
+    --- stdout
+    No changes. 2 behaviors and 1 integration match.
+    "###);
+    assert_eq!(server.writes(), writes);
+    assert_snapshot!(workplace.run(&["destroy", "--auto-approve"]).shown(), @r###"
+    exit 0
+    --- stdout
+    quickstart (f037e56e…abbe)  riskform.yaml
+
+      ~ behavior.imp_travel                                    weakens
+          enabled       true → false
+      ~ behavior.sentinel_one                                  weakens
+          enabled       true → false
+      - integration.corporate-okta                             weakens
+          tenant_url    https://corp.okta.com
+
+    Plan: 0 to create, 2 to update, 0 to replace, 1 to delete. 0 unchanged, 1 unlisted.
+    3 changes weaken protection: behavior.imp_travel (disabled), behavior.sentinel_one (disabled), integration.corporate-okta (deleted).
+
+    Apply complete: 0 created, 2 updated, 0 replaced, 1 deleted.
+    --- stderr
+    [1/2] PUT behavior.imp_travel and 1 more: done
+    [2/2] DELETE integration.corporate-okta: done
+    "###);
+}
+
+#[test]
+fn the_simulated_api_within_the_process_is_kept_from_run_to_run() {
+    let mut workplace = Workplace::new();
+    workplace.write("riskform.yaml", QUICKSTART);
+    // It needs no credentials and ignores whatever leads elsewhere.
+    workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:1/");
+    let first = workplace.run(&["apply", "--sandbox", "--auto-approve"]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let second = workplace.run(&["apply", "--sandbox", "--auto-approve"]);
+    assert_eq!(
+        second.stdout,
+        "No changes. 2 behaviors and 1 integration match.\n"
+    );
+    assert_eq!(
+        workplace
+            .run(&["plan", "--sandbox", "--base-url", "http://localhost"])
+            .code,
+        64
+    );
+}
+
+#[test]
+fn twelve_mistakes_are_told_in_one_go_and_nothing_is_sent() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write(
+        "riskform.yaml",
+        include_str!("../fixtures/config/invalid/twelve-mistakes.yaml"),
+    );
+    let run = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(run.code, 1);
+    assert_eq!(run.stdout, "");
+    assert_eq!(
+        run.stderr.matches("\nerror").count() + usize::from(run.stderr.starts_with("error")),
+        12,
+        "{}",
+        run.stderr
+    );
+    assert_snapshot!(run.stderr);
+    assert_eq!(server.sandbox.requests().len(), 0);
+}
+
+#[test]
+fn without_credentials_the_variables_are_named() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = Workplace::new();
+    workplace.set("CLOUDFLARE_BASE_URL", &server.base_url());
+    workplace.write("riskform.yaml", QUICKSTART);
+    assert_snapshot!(workplace.run(&["plan"]).shown(), @r###"
+    exit 6
+    --- stderr
+    error: no credentials for quickstart
+      help: set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; --sandbox needs none
+    "###);
+    assert_eq!(server.sandbox.requests().len(), 0);
+}
+
+#[test]
+fn refused_credentials_are_told_without_showing_them() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = Workplace::with(&server);
+    workplace.set("CLOUDFLARE_API_TOKEN", "canary-5f1d");
+    workplace.write("riskform.yaml", QUICKSTART);
+    let run = workplace.run(&["plan", "-vv"]);
+    assert_eq!(run.code, 6);
+    assert!(!run.stderr.contains("canary"), "{}", run.stderr);
+}
+
+#[test]
+fn nobody_to_ask_is_an_error_and_nothing_is_written() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    let run = workplace.run(&["apply"]);
+    assert_eq!(run.code, 1);
+    assert_snapshot!(run.stderr, @r###"
+    error: there are changes to approve, and standard input is not a terminal
+      help: look at the plan, then pass --auto-approve to apply it unattended
+    "###);
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
+fn a_missing_entitlement_says_what_to_ask_for() {
+    let server = SandboxServer::start(Settings {
+        entitlement: Entitlement::Nowhere,
+        ..Settings::default()
+    });
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    assert_snapshot!(workplace.run(&["plan"]).shown(), @r###"
+    exit 6
+    --- stderr
+    error: GET /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
+      help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+    "###);
+}
+
+#[test]
+fn a_dead_server_is_named() {
+    let mut workplace = Workplace::new();
+    // A port that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    workplace.set(
+        "CLOUDFLARE_BASE_URL",
+        &format!("http://{address}/client/v4"),
+    );
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    workplace.write("riskform.yaml", QUICKSTART);
+    let run = workplace.run(&["plan", "-q", "--timeout", "20"]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stderr.contains(&format!("http://{address}/client/v4")),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_guard_refuses_and_its_override_is_named() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let file = format!("{QUICKSTART}\nguards: {{ max_deletes: 0, weakening: deny }}\n");
+    workplace.write("riskform.yaml", &file);
+    let run = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(run.code, 5);
+    let refused: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("Refused"))
+        .collect();
+    assert_snapshot!(refused.join("\n"), @r###"
+    Refused by max_deletes: it deletes or replaces 1 integrations, and no more than 0 are permitted; --max-deletes 1 permits it
+    Refused by weakening: integration[4cfe8442…]: it weakens protection (deleted), and guards.weakening is deny; --allow-weakening permits it
+    "###);
+    assert_eq!(server.writes(), 0);
+    let overridden = workplace.run(&[
+        "apply",
+        "--auto-approve",
+        "--max-deletes",
+        "1",
+        "--allow-weakening",
+    ]);
+    assert_eq!(overridden.code, 0, "{}", overridden.stderr);
+}
+
+#[test]
+fn standard_output_is_one_json_document_whatever_happens() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    workplace.write("broken.yaml", "version: 2");
+    let table: &[(&[&str], &str, i32)] = &[
+        (&["plan", "--format", "json"], "riskform.plan/1", 0),
+        (&["apply", "--format", "json"], "riskform.error/1", 1),
+        (
+            &["apply", "--format", "json", "--auto-approve"],
+            "riskform.apply/1",
+            0,
+        ),
+        (
+            &["plan", "broken.yaml", "--format", "json"],
+            "riskform.error/1",
+            1,
+        ),
+        (
+            &["plan", "absent.yaml", "--format", "json"],
+            "riskform.error/1",
+            1,
+        ),
+        (
+            &["plan", "--format", "json", "--format", "json"],
+            "riskform.error/1",
+            64,
+        ),
+        (
+            &["plan", "--format", "json", "--account-id", "nonsense"],
+            "riskform.error/1",
+            64,
+        ),
+        (
+            &["plan", "--format", "json", "--target", "nothing"],
+            "riskform.error/1",
+            64,
+        ),
+    ];
+    for (arguments, format, code) in table {
+        let run = workplace.run(arguments);
+        let document: serde_json::Value = serde_json::from_str(&run.stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", run.stdout));
+        assert_eq!(document["format"], *format, "{arguments:?}");
+        assert_eq!(run.code, *code, "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn only_yes_approves() {
+    for (answer, code) in [("yes", 0), ("y", 1), ("YES", 1), ("", 1)] {
+        let server = SandboxServer::start(Settings::default());
+        let workplace = Workplace::with(&server);
+        workplace.write("riskform.yaml", QUICKSTART);
+        let mut terminal =
+            spawn_command(on_a_terminal(&workplace, &["apply"]), Some(20_000)).unwrap();
+        terminal.exp_string("Only 'yes' is accepted: ").unwrap();
+        terminal.send_line(answer).unwrap();
+        if code == 0 {
+            terminal.exp_string("Apply complete").unwrap();
+        } else {
+            terminal
+                .exp_string("declined; nothing was written")
+                .unwrap();
+        }
+        let end = terminal.process().wait().unwrap();
+        assert!(
+            format!("{end:?}").contains(&format!(", {code})")),
+            "{end:?}"
+        );
+        assert_eq!(server.writes() > 0, code == 0, "{answer}");
+    }
+}
+
+#[test]
+fn what_moved_while_the_question_stood_is_shown_and_asked_about_again() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    let mut terminal = spawn_command(on_a_terminal(&workplace, &["apply"]), Some(20_000)).unwrap();
+    terminal.exp_string("Only 'yes' is accepted: ").unwrap();
+    let account = riskform::sandbox::RECORDED_ACCOUNT.parse().unwrap();
+    server
+        .sandbox
+        .edit(&account, |account| {
+            account
+                .behaviors
+                .values_mut()
+                .next()
+                .unwrap()
+                .settings
+                .enabled = false;
+        })
+        .unwrap();
+    terminal.send_line("yes").unwrap();
+    terminal
+        .exp_string("behavior.high_dlp: enabled moved from true to false")
+        .unwrap();
+    terminal.exp_string("Only 'yes' is accepted: ").unwrap();
+    assert_eq!(server.writes(), 0);
+    terminal.send_line("yes").unwrap();
+    terminal.exp_string("Apply complete").unwrap();
+    let live = server.sandbox.live(&account);
+    // What the file does not list stays as somebody left it.
+    assert!(!live.behaviors.values().next().unwrap().settings.enabled);
+}
+
+/// The program on a terminal of its own.
+fn on_a_terminal(workplace: &Workplace, arguments: &[&str]) -> std::process::Command {
+    let mut command = workplace.command(arguments);
+    // The terminal brings its own.
+    command.stdin(std::process::Stdio::inherit());
+    command
+}

@@ -1,0 +1,186 @@
+//! Runs the real program: in an empty folder, with a scrubbed environment, and with what is volatile replaced in what it says.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
+use tempfile::TempDir;
+
+/// An empty folder in which the program is run.
+pub struct Workplace {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a run brought.
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Workplace {
+    pub fn new() -> Self {
+        Workplace {
+            folder: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// One whose environment leads to a served sandbox.
+    pub fn with(server: &SandboxServer) -> Self {
+        let mut workplace = Workplace::new();
+        workplace.set("CLOUDFLARE_BASE_URL", &server.base_url());
+        workplace.set("CLOUDFLARE_API_TOKEN", DEFAULT_TOKEN);
+        workplace
+    }
+
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Writes a file, and gives back its name for an argument.
+    pub fn write(&self, name: &str, content: &str) -> PathBuf {
+        fs::write(self.folder.path().join(name), content).unwrap();
+        name.into()
+    }
+
+    pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_riskform"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end, with nothing on its standard input.
+    pub fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Run {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.command(arguments).output().unwrap();
+        Run {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+}
+
+impl Run {
+    /// Exit code, standard output and standard error as one text; what differs from run to run is replaced.
+    pub fn shown(&self) -> String {
+        let Run {
+            code,
+            stdout,
+            stderr,
+        } = self;
+        let mut shown = format!("exit {code}\n");
+        for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
+            if !text.is_empty() {
+                shown.push_str(&format!("--- {name}\n{text}"));
+            }
+        }
+        replace_ids(&shown)
+    }
+}
+
+/// Replaces ids that a sandbox gave, and the port that it serves on.
+fn replace_ids(text: &str) -> String {
+    const RECORDED: [&str; 1] = ["4cfe8442-664b-4915-acd4-b39cd65c4314"];
+    let mut shown = String::new();
+    for piece in text.split_inclusive(|c: char| !(c.is_ascii_hexdigit() || c == '-')) {
+        let word = piece.trim_end_matches(|c: char| !(c.is_ascii_hexdigit() || c == '-'));
+        let made = word.len() == 36
+            && word
+                .parse::<uuid::Uuid>()
+                .is_ok_and(|id| id.get_version_num() == 4)
+            && !RECORDED.contains(&word)
+            && !text.contains(&format!("reference_id  {word}"));
+        if made {
+            shown.push_str(&piece.replace(word, "[id]"));
+        } else {
+            shown.push_str(piece);
+        }
+    }
+    match shown.split_once("http://127.0.0.1:") {
+        Some((_, rest)) => {
+            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            shown.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:[port]")
+        }
+        None => shown,
+    }
+}
+
+/// A sandbox served on loopback by a thread of this test, so that the test can look into it.
+pub struct SandboxServer {
+    pub sandbox: Sandbox,
+    address: SocketAddr,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl SandboxServer {
+    pub fn start(settings: Settings) -> Self {
+        let settings = Settings {
+            rate_limit: RateLimit::Off,
+            ..settings
+        };
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (ready, started) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let sandbox = Sandbox::in_memory(settings);
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                ready.send((sandbox.clone(), address)).unwrap();
+                axum::serve(listener, sandbox.router())
+                    .with_graceful_shutdown(async { drop(stopped.await) })
+                    .await
+                    .unwrap();
+            });
+        });
+        let (sandbox, address) = started.recv().unwrap();
+        SandboxServer {
+            sandbox,
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}/client/v4", self.address)
+    }
+
+    /// How many requests were received that are not reads.
+    pub fn writes(&self) -> usize {
+        let requests = self.sandbox.requests();
+        requests
+            .iter()
+            .filter(|request| request.method != http::Method::GET)
+            .count()
+    }
+}
+
+impl Drop for SandboxServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has failed the test already.
+            let _ = thread.join();
+        }
+    }
+}
