@@ -10,6 +10,9 @@ use super::{Fleet, found};
 const A: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
 const B: &str = "version: 1\naccount_id: 0b000000000000000000000000000000\n";
 
+/// Paths and texts.
+type Files = &'static [(&'static str, &'static str)];
+
 /// Loads a directory of files.
 fn load(files: &[(&str, &str)]) -> Result<Loaded, Diagnostics> {
     Fleet::new(files).load(&[""])
@@ -52,7 +55,7 @@ fn forget_locations(value: &mut serde_json::Value) {
 
 #[test]
 fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
-    let table: &[(&str, &[(&str, &str)], &str)] = &[
+    let table: &[(&str, Files, &str)] = &[
         (
             "maps merge key by key and the extending file wins",
             &[
@@ -238,7 +241,7 @@ fn accounts_are_sorted_by_source_and_then_by_id() {
 
 #[test]
 fn what_goes_wrong_between_files_names_both() {
-    let table: &[(&str, &[(&str, &str)], &[&str], &str)] = &[
+    let table: &[(&str, Files, &[&str], &str)] = &[
         (
             "a mistake in a fragment stands in the fragment and says who pulled it in",
             &[

@@ -2,6 +2,7 @@
 
 mod composition;
 mod hostile;
+mod schema;
 
 use std::path::{Path, PathBuf};
 
@@ -116,6 +117,24 @@ fn corpus(kind: &str) -> Vec<PathBuf> {
         .collect();
     files.sort();
     assert!(!files.is_empty());
+    files
+}
+
+/// Every file under examples, fragments as well, sorted.
+fn examples() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = vec![PathBuf::from("examples")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
     files
 }
 
