@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use riskform::config::diagnostic::Diagnostics;
 use riskform::config::load::Loaded;
 
-use super::{Fleet, found};
+use super::{Fleet, declared, found};
 
 const A: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
 const B: &str = "version: 1\naccount_id: 0b000000000000000000000000000000\n";
@@ -31,26 +31,12 @@ fn accounts(loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-/// The only account as JSON, without what says where things stand.
-fn declared(loaded: &Loaded) -> serde_json::Value {
+/// What the only account declares.
+fn only(loaded: &Loaded) -> serde_json::Value {
     let [account] = loaded.accounts.as_slice() else {
         panic!("one account is expected: {loaded:?}");
     };
-    let mut value = serde_json::to_value(account).unwrap();
-    forget_locations(&mut value);
-    value.as_object_mut().unwrap().remove("source");
-    value
-}
-
-fn forget_locations(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(map) => {
-            map.remove("location");
-            map.values_mut().for_each(forget_locations);
-        }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(forget_locations),
-        _ => {}
-    }
+    declared(account)
 }
 
 #[test]
@@ -210,7 +196,7 @@ fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
         let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (*p, t.as_str())).collect();
         let extended = load(&files).unwrap_or_else(|error| panic!("{what}:\n{error}"));
         let written_out = load(&[("a.yaml", &format!("{A}{same}"))]).unwrap();
-        assert_eq!(declared(&extended), declared(&written_out), "{what}");
+        assert_eq!(only(&extended), only(&written_out), "{what}");
     }
 }
 
