@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 
 use super::behavior::{self, BehaviorLayer};
 use super::decode::{Decoder, Field, Subject, Text, VariableUse};
@@ -11,6 +12,7 @@ use super::entries::{Listing, Section};
 use super::integration::{self, IntegrationLayer, invalid_tenant_url};
 use super::interpolation::is_variable_name;
 use super::rule::Rule;
+use super::schema::{all_optional, only_version_required};
 use super::source::{Span, Spanned};
 use super::yaml::{Document, Entry, Node, Value};
 use crate::model::account::{
@@ -23,38 +25,77 @@ use crate::model::integration::TenantUrl;
 /// The only version of the format.
 const VERSION: &str = "1";
 
-/// One document of one file, before any other is laid over it.
-#[derive(Clone, Debug)]
+/// What should be true of one Cloudflare account's Zero Trust Risk Scoring. One document, one account; a file whose name begins with `_`
+/// is a fragment for `extends` and declares no account by itself.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(rename = "DesiredState", deny_unknown_fields, transform = only_version_required)]
 pub(super) struct Layer {
-    /// Where the document begins.
-    pub(super) span: Span,
-    pub(super) account_id: Field<AccountId>,
-    pub(super) name: Field<Name>,
-    /// The files beneath this one, as written, in order.
+    /// The version of this format.
+    version: Field<Version>,
+    /// The account: 32 hexadecimal digits. Left out, --account-id or CLOUDFLARE_ACCOUNT_ID stands in.
+    #[schemars(
+        example = &"023e105f4ecef8ad9ca31a8372d0c353",
+        example = &"${CLOUDFLARE_ACCOUNT_ID}"
+    )]
+    account_id: Field<AccountId>,
+    /// What the account is called in output. Unique in a fleet; left out, the account id stands in.
+    #[schemars(example = &"production")]
+    name: Field<Name>,
+    /// Files to merge beneath this one, relative to it; of several the later wins.
+    #[schemars(with = "Field<Vec<Text>>", example = ["_baseline.yaml"])]
     pub(super) extends: Vec<Text>,
-    pub(super) api_token_env: Field<String>,
-    pub(super) behaviors: Section<BehaviorLayer>,
-    pub(super) integrations: Section<IntegrationLayer>,
-    pub(super) unlisted: UnlistedLayer,
-    pub(super) guards: GuardsLayer,
+    /// The NAME of the environment variable that holds the API token. The token itself never stands in a file. No other credential is
+    /// tried where this is given.
+    #[schemars(example = &"CLOUDFLARE_API_TOKEN")]
+    pub(super) api_token_env: Field<VariableName>,
+    /// Risk behaviors by the vendor's key. `null` takes away one that is inherited through `extends`.
+    behaviors: Section<BehaviorLayer>,
+    /// Integrations by a local name that is never sent. `null` takes away one that is inherited through `extends`.
+    integrations: Section<IntegrationLayer>,
+    /// What to do with what is live but in no file.
+    unlisted: UnlistedLayer,
+    /// What a plan for this account may not do.
+    guards: GuardsLayer,
+    /// Where the document begins.
+    #[schemars(skip)]
+    pub(super) span: Span,
     /// Every variable that the document names.
+    #[schemars(skip)]
     pub(super) variables: Vec<VariableUse>,
     /// False when a mistake in the syntax cut the document short.
-    pub(super) whole: bool,
+    #[schemars(skip)]
+    whole: bool,
 }
 
-/// `unlisted` in one file.
-#[derive(Clone, Debug, Default)]
-pub(super) struct UnlistedLayer {
+/// The number 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version;
+
+/// What to do with live things that no file lists.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename = "Unlisted", deny_unknown_fields, transform = all_optional)]
+struct UnlistedLayer {
+    /// With behaviors: leave them alone, report them as drift, or disable them.
+    #[schemars(extend("default" = "keep"))]
     behaviors: Field<UnlistedBehaviors>,
+    /// With integrations: leave them alone, report them as drift, or delete them.
+    #[schemars(extend("default" = "report"))]
     integrations: Field<UnlistedIntegrations>,
 }
 
-/// `guards` in one file.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GuardsLayer {
+/// What a plan may not do.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename = "Guards", deny_unknown_fields, transform = all_optional)]
+struct GuardsLayer {
+    /// The most integrations that a plan may delete or replace. --max-deletes overrides it.
+    #[schemars(extend("default" = 1))]
     max_deletes: Field<u32>,
+    /// Whether a plan that weakens protection is refused. --allow-weakening overrides `deny`.
+    #[schemars(extend("default" = "warn"))]
     weakening: Field<WeakeningPolicy>,
+    /// Integrations, by a tenant_url or reference_id, that are never deleted, replaced, deactivated or changed in either. The lists of all
+    /// files count together. There is no override.
+    #[schemars(with = "Field<Vec<Text>>", example = ["https://corp.okta.com"])]
     protected: Vec<Spanned<String>>,
 }
 
@@ -69,6 +110,7 @@ impl Layer {
         let root = &document.root;
         let mut layer = Layer {
             span: root.span,
+            version: Field::Absent,
             account_id: Field::Absent,
             name: Field::Absent,
             extends: Vec::new(),
@@ -102,7 +144,7 @@ impl Layer {
             self.whole = false;
             return;
         };
-        version(decoder, fields.get("version"), root.span);
+        self.version = version(decoder, fields.get("version"), root.span);
         self.account_id = account_id(decoder, fields.get("account_id"));
         self.name = name(decoder, fields.get("name"));
         if let Some(entry) = fields.get("extends") {
@@ -120,7 +162,7 @@ impl Layer {
     }
 }
 
-fn version(decoder: &mut Decoder<'_>, entry: Option<&Entry>, document: Span) {
+fn version(decoder: &mut Decoder<'_>, entry: Option<&Entry>, document: Span) -> Field<Version> {
     let help = format!("write `version: {VERSION}`");
     let Some(entry) = entry else {
         decoder.lacking(
@@ -131,19 +173,23 @@ fn version(decoder: &mut Decoder<'_>, entry: Option<&Entry>, document: Span) {
             )
             .help(help),
         );
-        return;
+        return Field::Absent;
     };
-    let right = matches!(
-        &entry.value.value,
-        Value::Scalar(scalar) if scalar.plain && &*scalar.text == VERSION
-    );
-    if !right && !matches!(entry.value.value, Value::Unread) {
-        let draft = Draft::new(
-            Rule::Version,
-            entry.value_span(),
-            format!("the only version of the format is the number {VERSION}"),
-        );
-        decoder.found.push(draft.help(help));
+    match &entry.value.value {
+        Value::Scalar(scalar) if scalar.plain && &*scalar.text == VERSION => Field::Set(Spanned {
+            value: Version,
+            span: entry.value.span,
+        }),
+        Value::Unread => Field::Wrong,
+        Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
+            let draft = Draft::new(
+                Rule::Version,
+                entry.value_span(),
+                format!("the only version of the format is the number {VERSION}"),
+            );
+            decoder.found.push(draft.help(help));
+            Field::Wrong
+        }
     }
 }
 
@@ -180,21 +226,21 @@ fn extends(decoder: &mut Decoder<'_>, entry: &Entry) -> Vec<Text> {
         .collect()
 }
 
-fn api_token_env(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<String> {
+fn api_token_env(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<VariableName> {
     let subject = Subject::named("api_token_env");
-    decoder
-        .parsed(entry, subject, |(): (), text| {
-            Draft::new(
-                Rule::VariableName,
-                text.span,
-                "api_token_env takes the name of an environment variable",
-            )
-            .help("write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file")
-        })
-        .map(|VariableName(name)| name)
+    decoder.parsed(entry, subject, |(): (), text| {
+        Draft::new(
+            Rule::VariableName,
+            text.span,
+            "api_token_env takes the name of an environment variable",
+        )
+        .help("write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file")
+    })
 }
 
-struct VariableName(String);
+/// The name of an environment variable.
+#[derive(Clone, Debug)]
+pub(super) struct VariableName(pub(super) String);
 
 impl std::str::FromStr for VariableName {
     type Err = ();
@@ -401,12 +447,17 @@ pub(super) fn declare(
     found: &mut Found,
 ) -> Option<Declared> {
     let own = layers.last()?;
+    // What a document lacks that was cut short may only be unread.
+    if !layers.iter().all(|layer| layer.whole) {
+        return None;
+    }
     let (mut account_id, mut name, mut api_token_env) = Default::default();
     let (mut behaviors, mut integrations) = (Listing::default(), Listing::default());
     let (mut unlisted, mut guards) = (UnlistedLayer::default(), GuardsLayer::default());
     for layer in layers {
         let Layer {
             span: _,
+            version: _,
             account_id: upper_id,
             name: upper_name,
             extends: _,
@@ -426,10 +477,6 @@ pub(super) fn declare(
         unlisted.lay(upper_unlisted);
         guards.lay(upper_guards);
     }
-    // What a document lacks that was cut short may only be unread.
-    if !layers.iter().all(|layer| layer.whole) {
-        return None;
-    }
     let behaviors = behavior::desired(&behaviors, found);
     let integrations = integration::desired(&integrations, today, found);
     let id_span = account_id
@@ -440,7 +487,9 @@ pub(super) fn declare(
         account_id: resolve_id(&account_id, ids, own.span, found)?,
         name: name.value().cloned(),
         source: Arc::clone(found.sources.name(own.span.source)),
-        api_token_env: api_token_env.value().cloned(),
+        api_token_env: api_token_env
+            .value()
+            .map(|VariableName(name): &VariableName| name.clone()),
         behaviors,
         integrations,
         unlisted: unlisted.desired(),

@@ -2,20 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+
 use super::decode::{Decoder, Field, Subject};
 use super::diagnostic::{Draft, Found};
 use super::entries::{Listed, Listing};
 use super::rule::Rule;
+use super::schema::all_optional;
 use super::source::Span;
 use super::text::is_unseen;
 use super::yaml::Entry;
 use crate::model::behavior::{BehaviorKey, DesiredBehavior, RiskLevel};
 
-/// One behavior as a single file declares it.
-#[derive(Clone, Debug, Default)]
+/// One risk behavior. A field that is left out stays as it is live; at least one is declared.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename = "Behavior", deny_unknown_fields, extend("minProperties" = 1), transform = all_optional)]
 pub(super) struct BehaviorLayer {
-    pub(super) enabled: Field<bool>,
-    pub(super) risk_level: Field<RiskLevel>,
+    /// Whether the behavior is detected. Disabling one stops future detection; scores already given stay.
+    #[schemars(example = true)]
+    enabled: Field<bool>,
+    /// The level that it gives a user. Access policies match a level exactly, not as a threshold.
+    #[schemars(example = &"high")]
+    risk_level: Field<RiskLevel>,
 }
 
 impl Listed for BehaviorLayer {

@@ -45,7 +45,7 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> D
         "What was there before a run of riskform. Applying this file leads back to it.".to_owned(),
     ];
     document.api_token_env = desired.api_token_env.clone();
-    if creates > 0 {
+    if creates > 0 && document.integration_comments.is_empty() {
         let integrations = UnlistedIntegrations::Delete;
         document.unlisted = Some(Unlisted {
             integrations,
@@ -57,6 +57,11 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> D
         });
         document.unlisted_comment = Some(format!(
             "The run creates {creates}, so the way back deletes as many; everything that was there is listed above."
+        ));
+    } else if creates > 0 {
+        // Deleting what is unlisted would take what was left out along with what the run made.
+        document.unlisted_comment = Some(format!(
+            "The run creates {creates}, which are to be deleted by hand: some of what was there can't be listed above."
         ));
     }
     document

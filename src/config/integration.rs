@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 
 use super::decode::{Decoder, Field, Subject, Text};
 use super::diagnostic::{Draft, Found};
 use super::entries::{Listed, Listing};
 use super::rule::Rule;
+use super::schema::{all_optional, only_field_required};
 use super::source::{Span, Spanned};
 use super::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
@@ -17,24 +19,53 @@ use crate::model::integration::{
     IntegrationType, InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
 };
 
-/// One integration as a single file declares it.
-#[derive(Clone, Debug, Default)]
+/// One integration: a tenant that users' risk scores are sent to.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename = "Integration", deny_unknown_fields, extend("minProperties" = 1), transform = all_optional)]
 pub(super) struct IntegrationLayer {
-    pub(super) integration_type: Field<IntegrationType>,
-    pub(super) tenant_url: Field<TenantUrl>,
-    /// `None` is the `null` that clears it.
-    pub(super) reference_id: Field<Option<ReferenceId>>,
-    pub(super) active: Field<bool>,
-    pub(super) id: Field<IntegrationId>,
-    pub(super) prevent_destroy: Field<bool>,
-    pub(super) ignore_changes: Field<Vec<IgnoreLayer>>,
+    /// What kind it is. Left out it stays as it is, and is Okta on create. Another type means a replacement.
+    #[schemars(example = &"Okta")]
+    integration_type: Field<IntegrationType>,
+    /// The tenant's base URL: https, a host, perhaps a port, nothing else. Required once all files are laid over each other.
+    #[schemars(example = &"https://corp.okta.com")]
+    tenant_url: Field<TenantUrl>,
+    /// The id of the Access identity provider for the tenant. Left out it stays as it is live; `null` clears it.
+    #[schemars(example = &"3701e70b-5de4-4d9d-8972-f5aa994d9057")]
+    reference_id: Field<Option<ReferenceId>>,
+    /// Whether scores are sent.
+    #[schemars(extend("default" = true))]
+    active: Field<bool>,
+    /// Pins this entry to one live integration, by the id that the API gave it. Needed only where two share a URL or a reference.
+    #[schemars(example = &"4cfe8442-664b-4915-acd4-b39cd65c4314")]
+    id: Field<IntegrationId>,
+    /// What must not happen to it.
+    lifecycle: LifecycleLayer,
 }
 
-/// One item of `ignore_changes`.
-#[derive(Clone, Debug)]
+/// What must not happen to an integration.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename = "Lifecycle", deny_unknown_fields, transform = all_optional)]
+struct LifecycleLayer {
+    /// Refuse any plan that deletes or replaces it. There is no override.
+    #[schemars(extend("default" = false))]
+    prevent_destroy: Field<bool>,
+    /// Fields that are left as they are live. An extending file replaces the whole list.
+    #[schemars(example = ["active"])]
+    ignore_changes: Field<Vec<IgnoreLayer>>,
+}
+
+/// One field that is left as it is live, for good or until a day.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(rename = "IgnoreChange", deny_unknown_fields, transform = only_field_required)]
 pub(super) struct IgnoreLayer {
+    /// The field to leave alone.
+    #[schemars(example = &"active")]
     field: Spanned<IntegrationField>,
+    /// The last day, in UTC, on which it is left alone. Afterwards it counts again.
+    #[schemars(example = &"2026-12-31")]
     until: Field<Date>,
+    /// Why, for whoever reads the plan.
+    #[schemars(example = &"Okta migration")]
     reason: Field<Text>,
 }
 
@@ -84,7 +115,7 @@ impl Listed for IntegrationLayer {
             );
         }
         let (integration_type, active) = (fields.get("integration_type"), fields.get("active"));
-        let mut layer = IntegrationLayer {
+        Some(IntegrationLayer {
             integration_type: decoder.word(
                 integration_type,
                 subject.at("integration_type"),
@@ -98,13 +129,11 @@ impl Listed for IntegrationLayer {
             ),
             active: decoder.boolean(active, subject.at("active")),
             id: id(decoder, fields.get("id"), subject.at("id")),
-            prevent_destroy: Field::Absent,
-            ignore_changes: Field::Absent,
-        };
-        if let Some(entry) = fields.get("lifecycle") {
-            layer.lifecycle(decoder, entry, subject.at("lifecycle"));
-        }
-        Some(layer)
+            lifecycle: fields
+                .get("lifecycle")
+                .map(|entry| LifecycleLayer::decode(decoder, entry, subject.at("lifecycle")))
+                .unwrap_or_default(),
+        })
     }
 
     fn lay(&mut self, upper: &IntegrationLayer) {
@@ -114,29 +143,33 @@ impl Listed for IntegrationLayer {
             reference_id,
             active,
             id,
-            prevent_destroy,
-            ignore_changes,
+            lifecycle,
         } = upper;
         self.integration_type.lay(integration_type);
         self.tenant_url.lay(tenant_url);
         self.reference_id.lay(reference_id);
         self.active.lay(active);
         self.id.lay(id);
-        self.prevent_destroy.lay(prevent_destroy);
-        self.ignore_changes.lay(ignore_changes);
+        self.lifecycle
+            .prevent_destroy
+            .lay(&lifecycle.prevent_destroy);
+        self.lifecycle.ignore_changes.lay(&lifecycle.ignore_changes);
     }
 }
 
-impl IntegrationLayer {
-    fn lifecycle(&mut self, decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) {
+impl LifecycleLayer {
+    fn decode(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> LifecycleLayer {
         let known = ["prevent_destroy", "ignore_changes"];
         let Some(fields) = decoder.fields(&entry.value, entry.value_span(), subject, &known) else {
-            return;
+            return LifecycleLayer::default();
         };
         let prevent_destroy = fields.get("prevent_destroy");
-        self.prevent_destroy = decoder.boolean(prevent_destroy, subject.at("prevent_destroy"));
-        if let Some(entry) = fields.get("ignore_changes") {
-            self.ignore_changes = ignore_changes(decoder, entry, subject.at("ignore_changes"));
+        LifecycleLayer {
+            prevent_destroy: decoder.boolean(prevent_destroy, subject.at("prevent_destroy")),
+            ignore_changes: fields
+                .get("ignore_changes")
+                .map(|entry| ignore_changes(decoder, entry, subject.at("ignore_changes")))
+                .unwrap_or_default(),
         }
     }
 }
@@ -375,9 +408,12 @@ fn one(
         reference_id,
         active,
         id,
+        lifecycle,
+    } = layer;
+    let LifecycleLayer {
         prevent_destroy,
         ignore_changes,
-    } = layer;
+    } = lifecycle;
     if matches!(tenant_url, Field::Absent) {
         found.push(
             Draft::new(

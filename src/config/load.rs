@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::account::{AccountIds, Declared, Layer, declare};
+use super::account::{AccountIds, Declared, Layer, VariableName, declare};
 use super::decode::{Text, secret_variable};
 use super::diagnostic::{Diagnostics, Draft, Found};
 use super::files::{Files, Refused, beside, shown};
@@ -297,7 +297,7 @@ impl Loader<'_> {
         let layers = || self.read.values().flat_map(|file| &file.layers);
         let tokens: HashSet<&str> = layers()
             .filter_map(|layer| layer.api_token_env.value())
-            .map(String::as_str)
+            .map(|VariableName(name)| name.as_str())
             .collect();
         for variable in layers().flat_map(|layer| &layer.variables) {
             if tokens.contains(variable.name.as_str()) {

@@ -37,6 +37,7 @@ mod integration;
 mod interpolation;
 pub mod load;
 pub mod rule;
+pub mod schema;
 pub mod source;
 mod suggest;
 mod text;

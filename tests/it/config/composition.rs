@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use riskform::config::diagnostic::Diagnostics;
 use riskform::config::load::Loaded;
 
-use super::{Fleet, found};
+use super::{Fleet, declared, found};
 
 const A: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
 const B: &str = "version: 1\naccount_id: 0b000000000000000000000000000000\n";
+
+/// Paths and texts.
+type Files = &'static [(&'static str, &'static str)];
 
 /// Loads a directory of files.
 fn load(files: &[(&str, &str)]) -> Result<Loaded, Diagnostics> {
@@ -28,31 +31,17 @@ fn accounts(loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-/// The only account as JSON, without what says where things stand.
-fn declared(loaded: &Loaded) -> serde_json::Value {
+/// What the only account declares.
+fn only(loaded: &Loaded) -> serde_json::Value {
     let [account] = loaded.accounts.as_slice() else {
         panic!("one account is expected: {loaded:?}");
     };
-    let mut value = serde_json::to_value(account).unwrap();
-    forget_locations(&mut value);
-    value.as_object_mut().unwrap().remove("source");
-    value
-}
-
-fn forget_locations(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(map) => {
-            map.remove("location");
-            map.values_mut().for_each(forget_locations);
-        }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(forget_locations),
-        _ => {}
-    }
+    declared(account)
 }
 
 #[test]
 fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
-    let table: &[(&str, &[(&str, &str)], &str)] = &[
+    let table: &[(&str, Files, &str)] = &[
         (
             "maps merge key by key and the extending file wins",
             &[
@@ -207,7 +196,7 @@ fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
         let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (*p, t.as_str())).collect();
         let extended = load(&files).unwrap_or_else(|error| panic!("{what}:\n{error}"));
         let written_out = load(&[("a.yaml", &format!("{A}{same}"))]).unwrap();
-        assert_eq!(declared(&extended), declared(&written_out), "{what}");
+        assert_eq!(only(&extended), only(&written_out), "{what}");
     }
 }
 
@@ -238,7 +227,7 @@ fn accounts_are_sorted_by_source_and_then_by_id() {
 
 #[test]
 fn what_goes_wrong_between_files_names_both() {
-    let table: &[(&str, &[(&str, &str)], &[&str], &str)] = &[
+    let table: &[(&str, Files, &[&str], &str)] = &[
         (
             "a mistake in a fragment stands in the fragment and says who pulled it in",
             &[

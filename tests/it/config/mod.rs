@@ -1,14 +1,18 @@
 //! The desired-state language from outside: a corpus of files that are accepted, and of files that are refused for what they say.
 
 mod composition;
+mod examples;
+mod export;
 mod hostile;
+mod schema;
 
 use std::path::{Path, PathBuf};
 
 use jiff::civil::{Date, date};
 use riskform::config::diagnostic::{Color, Diagnostics};
 use riskform::config::load::{LoadRequest, Loaded, load};
-use riskform::model::account::AccountId;
+use riskform::model::account::{AccountId, DesiredAccount};
+use serde_json::Value;
 use tempfile::TempDir;
 
 const TODAY: Date = date(2026, 11, 22);
@@ -119,6 +123,24 @@ fn corpus(kind: &str) -> Vec<PathBuf> {
     files
 }
 
+/// Every file under examples, fragments as well, sorted.
+fn examples() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = vec![PathBuf::from("examples")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
 /// One line for each diagnostic: `rule line:column`.
 fn found(diagnostics: &Diagnostics) -> Vec<String> {
     diagnostics
@@ -128,6 +150,25 @@ fn found(diagnostics: &Diagnostics) -> Vec<String> {
             None => one.rule.to_string(),
         })
         .collect()
+}
+
+/// What an account declares, without what says where.
+fn declared(account: &DesiredAccount) -> Value {
+    let mut value = serde_json::to_value(account).unwrap();
+    forget_locations(&mut value);
+    value.as_object_mut().unwrap().remove("source");
+    value
+}
+
+fn forget_locations(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove("location");
+            map.values_mut().for_each(forget_locations);
+        }
+        Value::Array(list) => list.iter_mut().for_each(forget_locations),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 #[test]

@@ -1,0 +1,184 @@
+//! What a live account is exported as: a file that declares it as it is.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use riskform::config::export::{export, previous};
+use riskform::config::write::Document;
+use riskform::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
+use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
+use riskform::model::integration::{Integration, IntegrationSettings, ReferenceId, TenantUrl};
+use riskform::model::open_word::OpenWord;
+use riskform::plan::{Options, plan};
+use uuid::Uuid;
+
+use super::{Fleet, TODAY, declared};
+
+fn account_id() -> AccountId {
+    "0a000000000000000000000000000000".parse().unwrap()
+}
+
+fn behavior(enabled: bool, level: &str) -> Behavior {
+    Behavior {
+        name: String::new(),
+        description: String::new(),
+        settings: BehaviorSettings {
+            enabled,
+            risk_level: OpenWord::read(level),
+        },
+    }
+}
+
+fn integration(id: u128, kind: &str, url: &str, reference: &str, active: bool) -> Integration {
+    Integration {
+        id: Uuid::from_u128(id << 96 | id).into(),
+        account_tag: account_id().to_string(),
+        created_at: String::new(),
+        well_known_url: String::new(),
+        settings: IntegrationSettings {
+            integration_type: OpenWord::read(kind),
+            tenant_url: TenantUrl::from_live(url),
+            reference_id: ReferenceId::new(reference),
+            active,
+        },
+    }
+}
+
+fn load(text: &str) -> DesiredAccount {
+    let fleet = Fleet::new(&[("export.yaml", text)]);
+    match fleet.load(&["export.yaml"]) {
+        Ok(mut loaded) => loaded.accounts.remove(0),
+        Err(diagnostics) => panic!("{diagnostics}\n{text}"),
+    }
+}
+
+#[test]
+fn an_export_reads_like_a_file_that_somebody_wrote() {
+    let behaviors = [
+        ("high_dlp", behavior(true, "medium")),
+        ("imp_travel", behavior(true, "high")),
+        ("new_one", behavior(false, "extreme")),
+        ("no", behavior(false, "low")),
+    ];
+    let behaviors = behaviors.map(|(key, behavior)| (BehaviorKey::new(key), behavior));
+    let live = LiveAccount::new(
+        BTreeMap::from(behaviors),
+        vec![
+            integration(
+                1,
+                "Okta",
+                "https://corp.okta.com",
+                "3701e70b-5de4-4d9d-8972-f5aa994d9057",
+                true,
+            ),
+            integration(2, "Okta", "https://twins.okta.com", "", true),
+            integration(
+                3,
+                "Okta",
+                "https://twins.okta.com/",
+                "${NOT_A_VARIABLE}",
+                false,
+            ),
+            integration(4, "Okta", "http://plain.okta.com", "", true),
+            integration(5, "Entra", "https://entra.example", "", true),
+        ],
+    );
+    let name = "production".parse().unwrap();
+    insta::assert_snapshot!(export(&account_id(), Some(&name), &live).to_yaml());
+}
+
+#[test]
+fn the_way_back_deletes_what_the_run_will_have_made() {
+    let live = LiveAccount::new(
+        BTreeMap::from([(BehaviorKey::new("imp_travel"), behavior(true, "high"))]),
+        vec![integration(1, "Okta", "https://corp.okta.com", "", true)],
+    );
+    let desired = load(
+        "version: 1\naccount_id: 0a000000000000000000000000000000\nname: back\napi_token_env: BACK_API_CREDENTIAL\n",
+    );
+    let text = previous(&desired, &live, 2).to_yaml();
+    insta::assert_snapshot!(text);
+    let back = load(&text);
+    assert_eq!(back.unlisted.integrations, UnlistedIntegrations::Delete);
+    assert_eq!(back.guards.max_deletes, 2);
+    let untouched = load(&previous(&desired, &live, 0).to_yaml());
+    assert_eq!(
+        untouched.unlisted.integrations,
+        UnlistedIntegrations::Report
+    );
+}
+
+#[test]
+fn the_way_back_never_deletes_what_it_could_not_list() {
+    let live = LiveAccount::new(
+        BTreeMap::new(),
+        vec![integration(1, "Entra", "https://entra.example", "", true)],
+    );
+    let desired = load("version: 1\naccount_id: 0a000000000000000000000000000000\n");
+    let back = load(&previous(&desired, &live, 1).to_yaml());
+    assert_eq!(back.unlisted.integrations, UnlistedIntegrations::Report);
+}
+
+/// Live accounts with everything that an export has to tell apart, quote or leave out.
+fn live_accounts() -> impl Strategy<Value = LiveAccount> {
+    let key = prop::sample::select(vec![
+        "imp_travel",
+        "high_dlp",
+        "no",
+        "1_000",
+        "a b",
+        "null",
+        "é",
+        "x:y",
+    ]);
+    let level = prop::sample::select(vec!["low", "medium", "high", "extreme", "a\nb"]);
+    let behaviors = prop::collection::btree_map(
+        key.prop_map(BehaviorKey::new),
+        (any::<bool>(), level).prop_map(|(enabled, level)| behavior(enabled, level)),
+        0..5,
+    );
+    let url = prop::sample::select(vec![
+        "https://corp.okta.com",
+        "https://CORP.okta.com:443/",
+        "https://corp.okta.com:8443",
+        "https://corp-okta.com",
+        "https://corp-okta-com",
+        "https://[::1]",
+        "http://corp.okta.com",
+        "https://corp.okta.com/path",
+        "no url",
+        "",
+        "https://a b",
+        "https://1",
+    ]);
+    let reference = prop::sample::select(vec![
+        "", "r1", "r2", "no", "123", "${X}", "$${X}", "a\u{1b}b", " a ", "# b", "é", "null", "'\"",
+    ]);
+    let kind = prop::sample::select(vec!["Okta", "Okta", "Okta", "Entra"]);
+    let settings = (kind, url, reference, any::<bool>());
+    (behaviors, prop::collection::vec(settings, 0..6)).prop_map(|(behaviors, integrations)| {
+        let integrations = integrations
+            .into_iter()
+            .zip(1..)
+            .map(|((kind, url, reference, active), id)| {
+                integration(id, kind, url, reference, active)
+            })
+            .collect();
+        LiveAccount::new(behaviors, integrations)
+    })
+}
+
+proptest! {
+    /// Planning what was exported finds nothing to change, and nothing unlisted but what the comments name.
+    #[test]
+    fn an_export_plans_empty(live in live_accounts()) {
+        let document: Document = export(&account_id(), None, &live);
+        let yaml = document.to_yaml();
+        let plan = plan(&load(&yaml), &live, TODAY, &Options::default());
+        let plan = plan.unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+        prop_assert!(plan.is_empty(), "{:?}\n{}", plan.changes, yaml);
+        let left_out = document.behavior_comments.len() + document.integration_comments.len();
+        prop_assert_eq!(plan.unlisted.len(), left_out, "{:?}\n{}", plan.unlisted, yaml);
+        prop_assert_eq!(declared(&load(&yaml)), declared(&load(&document.to_json())));
+    }
+}

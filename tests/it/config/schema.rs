@@ -1,0 +1,58 @@
+//! The JSON Schema: up to date, and of one mind with the loader.
+
+use riskform::config::schema::schema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{corpus, examples};
+
+const FILE: &str = "schema/config.schema.json";
+
+#[test]
+fn the_schema_in_the_repository_is_the_one_of_the_types() {
+    let committed = std::fs::read_to_string(FILE).unwrap_or_default();
+    assert!(
+        committed == schema(),
+        "write it anew: cargo run -- schema config > {FILE}"
+    );
+}
+
+/// Whether every document of a YAML text is valid; a text that a common reader of YAML refuses is not.
+fn accepts(text: &str) -> bool {
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let text = text.trim_start_matches('\u{FEFF}');
+    // By way of YAML's own value, which takes no key twice, as editors don't.
+    let documents: Result<Vec<serde_yaml::Value>, _> = serde_yaml::Deserializer::from_str(text)
+        .map(serde_yaml::Value::deserialize)
+        .collect();
+    let documents: Option<Vec<Value>> = documents.ok().and_then(|documents| {
+        let json = |one| serde_json::to_value(one).ok();
+        documents.into_iter().map(json).collect()
+    });
+    documents.is_some_and(|mut documents| {
+        // An empty document beside others declares nothing, and editors don't look at it.
+        documents.retain(|document| !document.is_null());
+        !documents.is_empty() && documents.iter().all(|one| validator.is_valid(one))
+    })
+}
+
+#[test]
+fn schema_and_loader_accept_the_same_files() {
+    for path in corpus("valid").into_iter().chain(examples()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(accepts(&text), "{}", path.display());
+    }
+}
+
+/// What no schema can say, a fixture names: `# schema: accepts, since …`.
+#[test]
+fn schema_and_loader_refuse_the_same_files() {
+    for path in corpus("invalid") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let beyond = text
+            .lines()
+            .any(|line| line.starts_with("# schema: accepts, since "));
+        assert_eq!(accepts(&text), beyond, "{}", path.display());
+    }
+}
