@@ -1,32 +1,36 @@
 //! `riskform apply` and `riskform destroy`: load, read live, plan, show, ask, read again, write, read back, report.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use futures_util::stream::{self, StreamExt};
-use jiff::Timestamp;
 
-use crate::apply::{Applied, Context, Event, Stop, apply};
-use crate::model::account::DesiredAccount;
-use crate::plan::{AccountPlan, Options, Plan, moved};
-use crate::report::text::{PlanText, count};
-use crate::report::{self, ApplyFormat};
+use crate::plan::{Intent, Options};
+use crate::report::ApplyFormat;
 
-pub(super) use crate::plan::Intent;
-
+use super::application::{Application, Origin};
 use super::args::{Global, OverrideArguments, Paths, TargetArguments};
 use super::audit_log::AuditLog;
-use super::error::{Error, account_error, account_exit};
+use super::error::Error;
 use super::exit::Exit;
 use super::fleet;
-use super::format::{FormatArguments, Formats};
+use super::format::FormatArguments;
 use super::output::Output;
-use super::plan::fail_if_alone;
-use super::progress::Progress;
-use super::prompt;
+use super::saved_plan::{self, SavedPlan};
 use super::session::Session;
-use super::signals;
+
+/// Flags of `apply`.
+#[derive(Args, Debug)]
+pub(super) struct ApplyArguments {
+    /// Carry out this saved plan, exactly; it takes no files, targets or overrides
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["paths", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
+    )]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) common: Arguments,
+}
 
 /// Flags of `apply` and `destroy`.
 #[derive(Args, Debug)]
@@ -36,6 +40,9 @@ pub(super) struct Arguments {
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
+    /// Before the first write, save what is there as a desired-state file: applying that is the way back
+    #[arg(long, value_name = "FILE")]
+    save_previous: Option<PathBuf>,
     /// Append a JSON line to this file before each call that writes, and one after it
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
@@ -47,20 +54,39 @@ pub(super) struct Arguments {
     overrides: OverrideArguments,
 }
 
-/// Carries out what `plan` shows, once it is approved.
-pub(super) async fn run(
+/// Carries out what `plan` shows, or showed when it was saved, once it is approved.
+pub(super) async fn apply(
+    arguments: ApplyArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    match arguments.plan {
+        Some(file) => {
+            let saved = saved_plan::read(&file)?;
+            carry_out_saved(saved, arguments.common, global, output).await
+        }
+        None => plan_and_carry_out(Intent::Apply, arguments.common, global, output).await,
+    }
+}
+
+/// Deletes the listed integrations and disables the listed behaviors, once that is approved.
+pub(super) async fn destroy(
     arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    plan_and_carry_out(Intent::Destroy, arguments, global, output).await
+}
+
+async fn plan_and_carry_out(
     intent: Intent,
+    arguments: Arguments,
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(ApplyFormat::ALL)?;
     let accounts = fleet::load(&arguments.paths, global, output)?;
-    let audit_log = arguments
-        .audit_log
-        .as_deref()
-        .map(AuditLog::open)
-        .transpose()?;
+    let audit_log = arguments.open_audit_log()?;
     let session = Session::open(global, output)?;
     let options = Options {
         intent,
@@ -68,212 +94,60 @@ pub(super) async fn run(
         overrides: arguments.overrides.overrides(),
     };
     let today = fleet::today();
-    let mut run = Run {
+    let mut application = Application {
         session: &session,
         global,
         output,
         options: &options,
         today,
+        origin: Origin::ThisRun,
         audit_log,
+        save_previous: arguments.save_previous,
         plan: fleet::plan_all(&session, &accounts, today, &options, global.parallelism).await?,
     };
-    run.show(&formats)?;
-    if run.work().next().is_some() && !arguments.auto_approve {
-        run.approve(intent, &formats).await?;
+    application.show(&formats)?;
+    if application.has_work() && !arguments.auto_approve {
+        application.approve(&formats).await?;
     }
-    let applied = run.carry_out().await?;
-    run.report(&applied, &formats)
+    let applied = application.carry_out().await?;
+    application.report(&applied, &formats)
 }
 
-struct Run<'a> {
-    session: &'a Session,
-    global: &'a Global,
-    output: &'a Output,
-    options: &'a Options,
-    today: jiff::civil::Date,
-    audit_log: Option<AuditLog>,
-    plan: Plan,
-}
-
-impl Run<'_> {
-    /// The plans that have something to do and may do it.
-    fn work(&self) -> impl Iterator<Item = &AccountPlan> {
-        self.plan.planned().filter(|plan| is_work(plan))
-    }
-
-    /// Shows the plan. Where standard output is for scripts, it waits for the result, and a person reads the plan on standard error.
-    fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), Error> {
-        match formats.stdout {
-            ApplyFormat::Text => {
-                // An empty line parts the plan from what becomes of it.
-                let gap = if self.work().next().is_some() {
-                    "\n"
-                } else {
-                    ""
-                };
-                self.output
-                    .result(format_args!("{}{gap}", PlanText(&self.plan)))
-            }
-            ApplyFormat::Json => {
-                self.output.say(PlanText(&self.plan));
-                Ok(())
-            }
+async fn carry_out_saved(
+    saved: SavedPlan,
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(ApplyFormat::ALL)?;
+    let audit_log = arguments.open_audit_log()?;
+    let session = Session::open(global, output)?;
+    saved_plan::check(&saved.plan, &session, global)?;
+    let mut application = Application {
+        session: &session,
+        global,
+        output,
+        options: &Options::default(),
+        today: saved.made_on,
+        origin: Origin::SavedPlan,
+        audit_log,
+        save_previous: arguments.save_previous,
+        plan: saved.plan,
+    };
+    application.show(&formats)?;
+    if application.has_work() {
+        // Nobody should be asked about a plan that can't be carried out any more.
+        application.read_again().await?;
+        if !arguments.auto_approve {
+            application.approve(&formats).await?;
         }
     }
-
-    /// Asks until the answer is about what is live: whatever moved while the question stood is shown, and asked about again.
-    async fn approve(
-        &mut self,
-        intent: Intent,
-        formats: &Formats<ApplyFormat>,
-    ) -> Result<(), Error> {
-        loop {
-            let accounts = match self.plan.accounts.len() {
-                1 => String::new(),
-                _ => format!(" to {}", count(self.work().count(), "account")),
-            };
-            prompt::approve(&match intent {
-                Intent::Apply => format!("Apply these changes{accounts}?"),
-                Intent::Destroy => format!("Destroy all of this{accounts}?"),
-            })?;
-            if !self.read_again().await? {
-                return Ok(());
-            }
-            self.show(formats)?;
-            if self.work().next().is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reads the accounts anew that something is to be done to. Says what moved, and plans them again; answers whether anything did.
-    async fn read_again(&mut self) -> Result<bool, Error> {
-        let work: Vec<DesiredAccount> = self.work().map(|plan| plan.desired.clone()).collect();
-        let again = fleet::plan_all(
-            self.session,
-            &work,
-            self.today,
-            self.options,
-            self.global.parallelism,
-        )
-        .await?;
-        let mut anything = false;
-        for fresh in again.accounts {
-            let Some(stale) = self
-                .plan
-                .accounts
-                .iter_mut()
-                .find(|account| account.account_id == fresh.account_id)
-            else {
-                continue;
-            };
-            match (&stale.result, &fresh.result) {
-                (Ok(before), Ok(after)) if before.live_digest == after.live_digest => continue,
-                (Ok(before), Ok(after)) => {
-                    for moved in moved(&before.live, &after.live) {
-                        let label = before.desired.label();
-                        self.output
-                            .warn(format_args!("{label} moved meanwhile: {moved}"));
-                    }
-                }
-                (_, _) => {}
-            }
-            anything = true;
-            *stale = fresh;
-        }
-        Ok(anything)
-    }
-
-    /// Applies every account's plan, several accounts at once; the results stand in the plan's order.
-    async fn carry_out(&self) -> Result<Vec<Option<Applied>>, Error> {
-        let stop = signals::stop_on_signals(self.output.clone())?;
-        let total = self.work().map(|plan| plan.operations.len()).sum();
-        let progress = Progress::new(total, self.output.clone());
-        let applied = stream::iter(&self.plan.accounts)
-            .map(|account| {
-                let (progress, stop) = (&progress, &stop);
-                async move {
-                    match &account.result {
-                        Ok(plan) if is_work(plan) => {
-                            Some(self.apply_one(plan, progress, stop).await)
-                        }
-                        Ok(_) | Err(_) => None,
-                    }
-                }
-            })
-            .buffered(self.global.parallelism.get())
-            .collect()
-            .await;
-        progress.finish();
-        Ok(applied)
-    }
-
-    async fn apply_one(&self, plan: &AccountPlan, progress: &Progress, stop: &Stop) -> Applied {
-        let connection = self
-            .session
-            .connection(&plan.desired)
-            .expect("the account was planned over this very connection");
-        let label: Arc<str> = match self.plan.accounts.len() {
-            1 => "".into(),
-            _ => format!("{}/", plan.desired.label()).into(),
-        };
-        let mut show = progress.observer(label);
-        let mut observe = |event: Event<'_>| {
-            show(&event);
-            match &self.audit_log {
-                Some(audit_log) => audit_log.observe(&plan.desired.account_id, &event),
-                None => Ok(()),
-            }
-        };
-        let context = Context {
-            reader: &connection.reader(),
-            writer: &connection.writer(),
-            options: self.options,
-            today: self.today,
-            stop,
-        };
-        apply(plan, &context, &mut observe).await
-    }
-
-    /// Reports what became of the plan. Nothing to do has been said already, but a document is owed all the same.
-    fn report(
-        &self,
-        applied: &[Option<Applied>],
-        formats: &Formats<ApplyFormat>,
-    ) -> Result<Exit, Error> {
-        formats.write(self.output, |format| {
-            report::apply(&self.plan, applied, format, Timestamp::now())
-        })?;
-        fail_if_alone(&self.plan)?;
-        let ends = self
-            .plan
-            .accounts
-            .iter()
-            .zip(applied)
-            .map(|(account, applied)| match (&account.result, applied) {
-                (Err(error), _) => account_exit(error),
-                (Ok(plan), None) if !plan.refusals.is_empty() => Exit::Refused,
-                (Ok(_), None) => Exit::Done,
-                (Ok(_), Some(applied)) => applied_exit(applied),
-            });
-        Ok(Exit::gravest(ends))
-    }
+    let applied = application.carry_out().await?;
+    application.report(&applied, &formats)
 }
 
-/// Says whether a plan has something to do and may do it.
-fn is_work(plan: &AccountPlan) -> bool {
-    !plan.is_empty() && plan.refusals.is_empty()
-}
-
-/// How one account's application ends. Where nothing was written, the reason counts; otherwise it is incomplete.
-fn applied_exit(applied: &Applied) -> Exit {
-    if applied.is_complete() {
-        return Exit::Done;
-    }
-    match applied.first_failure() {
-        Some(failure) if !applied.wrote_anything() => failure
-            .api_error()
-            .map_or(Exit::Error, |error| account_exit(&account_error(error))),
-        Some(_) | None => Exit::Incomplete,
+impl Arguments {
+    fn open_audit_log(&self) -> Result<Option<AuditLog>, Error> {
+        self.audit_log.as_deref().map(AuditLog::open).transpose()
     }
 }

@@ -26,7 +26,9 @@ pub(super) enum Command {
     /// Show what apply would do
     Plan(super::plan::Arguments),
     /// Carry out what plan shows, once it is approved
-    Apply(super::apply::Arguments),
+    Apply(super::apply::ApplyArguments),
+    /// Show a saved plan
+    Show(super::saved_plan::Arguments),
     /// Delete the listed integrations and disable the listed behaviors; nothing unlisted is touched
     Destroy(super::apply::Arguments),
     /// Serve the simulated API on a loopback port, and print the variables that point to it
@@ -38,9 +40,9 @@ impl Command {
     pub(super) fn prints_json(&self) -> bool {
         match self {
             Command::Plan(arguments) => arguments.formats.prints_json(),
-            Command::Apply(arguments) | Command::Destroy(arguments) => {
-                arguments.formats.prints_json()
-            }
+            Command::Apply(arguments) => arguments.common.formats.prints_json(),
+            Command::Destroy(arguments) => arguments.formats.prints_json(),
+            Command::Show(arguments) => arguments.formats.prints_json(),
             Command::Sandbox(_) => false,
         }
     }

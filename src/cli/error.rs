@@ -5,6 +5,8 @@ use std::fmt;
 use crate::api::{ApiError, ErrorKind};
 use crate::plan::{AccountError, FailureKind};
 
+use crate::report::text::count;
+
 use super::exit::Exit;
 
 /// Why a command could not do its work.
@@ -16,6 +18,10 @@ pub(super) enum Error {
     Files(String),
     /// An account could not be handled.
     Account(AccountError),
+    /// What is live is no longer what the saved plan was made from; holds each move as a sentence.
+    Stale(Vec<String>),
+    /// The saved plan holds this many guards' noes.
+    RefusedPlan(usize),
     /// There is a question to ask and nobody to answer it.
     NotATerminal,
     /// The user said no.
@@ -39,6 +45,8 @@ impl Error {
         match self {
             Error::Usage(_) => Exit::Usage,
             Error::Account(error) => account_exit(error),
+            Error::Stale(_) => Exit::Stale,
+            Error::RefusedPlan(_) => Exit::Refused,
             Error::Files(_) | Error::NotATerminal | Error::Declined | Error::Other(_) => {
                 Exit::Error
             }
@@ -53,6 +61,8 @@ impl Error {
             Error::Usage(_) => "usage",
             Error::Files(_) => "files",
             Error::Account(error) => error.kind.as_str(),
+            Error::Stale(_) => "stale",
+            Error::RefusedPlan(_) => "refused",
             Error::NotATerminal => "not_a_terminal",
             Error::Declined => "declined",
             Error::BrokenPipe => "broken_pipe",
@@ -64,6 +74,10 @@ impl Error {
     pub(super) fn help(&self) -> Option<&str> {
         match self {
             Error::Account(error) => error.help.as_deref(),
+            Error::Stale(_) => Some("plan again, and have the new plan looked at"),
+            Error::RefusedPlan(_) => {
+                Some("an override belongs to plan: give it there, and save the plan again")
+            }
             Error::NotATerminal => {
                 Some("look at the plan, then pass --auto-approve to apply it unattended")
             }
@@ -81,6 +95,17 @@ impl fmt::Display for Error {
         match self {
             Error::Usage(message) | Error::Files(message) => f.write_str(message),
             Error::Account(error) => error.fmt(f),
+            Error::Stale(moves) => {
+                f.write_str("the plan is stale")?;
+                moves.iter().try_for_each(|moved| write!(f, "\n  {moved}"))
+            }
+            Error::RefusedPlan(refusals) => {
+                write!(
+                    f,
+                    "the plan was refused when it was made, by {}",
+                    count(*refusals, "guard")
+                )
+            }
             Error::NotATerminal => {
                 f.write_str("there are changes to approve, and standard input is not a terminal")
             }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
-use crate::model::account::DesiredAccount;
+use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Options, Plan, PlanErrors, PlannedAccount, plan,
 };
@@ -84,18 +84,23 @@ pub(super) async fn plan_all(
     Ok(plan)
 }
 
-/// Reads one account and plans it.
-pub(super) async fn plan_one(
+/// Reads what one account holds live.
+pub(super) async fn read_one(
+    session: &Session,
+    desired: &DesiredAccount,
+) -> Result<LiveAccount, AccountError> {
+    let reader = session.connection(desired)?.reader();
+    let live = reader.live(&desired.account_id).await;
+    live.map_err(|error| account_error(&error))
+}
+
+async fn plan_one(
     session: &Session,
     desired: &DesiredAccount,
     today: Date,
     options: &Options,
 ) -> Result<AccountPlan, AccountError> {
-    let reader = session.connection(desired)?.reader();
-    let live = reader
-        .live(&desired.account_id)
-        .await
-        .map_err(|error| account_error(&error))?;
+    let live = read_one(session, desired).await?;
     plan(desired, &live, today, options).map_err(|errors| plan_error(&errors))
 }
 

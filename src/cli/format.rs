@@ -79,22 +79,34 @@ impl<K: Copy> Formats<K> {
     pub(super) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
         for (kind, file) in &self.files {
             let content = anstream::adapter::strip_str(&render(*kind)).to_string();
-            write_atomically(file, &content)?;
+            write_atomically(file, &content, Access::Everybody)?;
         }
         output.result(render(self.stdout))
     }
 }
 
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whoever the umask permits.
+    Everybody,
+    /// Its owner alone.
+    Owner,
+}
+
 /// Writes a file so that a reader sees either the old content or the whole new one.
-pub(super) fn write_atomically(path: &Path, content: &str) -> Result<(), Error> {
+pub(super) fn write_atomically(path: &Path, content: &str, access: Access) -> Result<(), Error> {
+    let mode = match access {
+        Access::Everybody => 0o666,
+        Access::Owner => 0o600,
+    };
     let write = || -> std::io::Result<()> {
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             Some(_) | None => Path::new("."),
         };
-        // Whoever the umask permits may read it.
         let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o666))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)?;
         file.write_all(content.as_bytes())?;
         file.persist(path)?;

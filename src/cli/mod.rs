@@ -3,6 +3,7 @@
 //! The only room that reads the environment, prints, and writes files. Each command reads as the pipeline: load, read live, plan, show,
 //! apply, report.
 
+mod application;
 mod apply;
 mod args;
 mod audit_log;
@@ -16,6 +17,7 @@ mod plan;
 mod progress;
 mod prompt;
 mod sandbox;
+mod saved_plan;
 mod session;
 mod signals;
 
@@ -55,11 +57,10 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
     let Cli { global, command } = cli;
     runtime.block_on(async {
         match command {
+            Command::Show(args) => saved_plan::show(&args, output),
             Command::Plan(args) => plan::run(args, &global, output).await,
-            Command::Apply(args) => apply::run(args, apply::Intent::Apply, &global, output).await,
-            Command::Destroy(args) => {
-                apply::run(args, apply::Intent::Destroy, &global, output).await
-            }
+            Command::Apply(args) => apply::apply(args, &global, output).await,
+            Command::Destroy(args) => apply::destroy(args, &global, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
         }
     })

@@ -94,6 +94,8 @@ impl Output {
             Error::Files(diagnostics) => anstream::eprint!("{diagnostics}"),
             Error::Usage(_)
             | Error::Account(_)
+            | Error::Stale(_)
+            | Error::RefusedPlan(_)
             | Error::NotATerminal
             | Error::Declined
             | Error::Other(_) => {

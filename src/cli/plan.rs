@@ -1,5 +1,7 @@
 //! `riskform plan`: load, read live, plan, show.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use jiff::Timestamp;
 
@@ -12,6 +14,7 @@ use super::exit::Exit;
 use super::fleet;
 use super::format::FormatArguments;
 use super::output::Output;
+use super::saved_plan;
 use super::session::Session;
 
 /// Flags of `plan`.
@@ -19,6 +22,9 @@ use super::session::Session;
 pub(super) struct Arguments {
     #[command(flatten)]
     paths: Paths,
+    /// Save the plan in this file, for apply --plan
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// End with 2 when there are changes
     #[arg(long)]
     detailed_exitcode: bool,
@@ -56,6 +62,9 @@ pub(super) async fn run(
         report::plan(&plan, format, Timestamp::now())
     })?;
     fail_if_alone(&plan)?;
+    if let Some(file) = &arguments.out {
+        saved_plan::write(file, &plan)?;
+    }
     let changes = if arguments.detailed_exitcode {
         Exit::Changes
     } else {

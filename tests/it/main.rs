@@ -15,4 +15,5 @@ mod convergence;
 mod plan_and_apply;
 mod riskform;
 mod sandbox;
+mod saved_plans;
 mod worlds;

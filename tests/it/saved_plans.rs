@@ -1,0 +1,308 @@
+//! `plan --out`, `show` and `apply --plan`; the way back; the audit trail; stopping.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use riskform::model::account::AccountId;
+use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
+use serde_json::Value;
+
+use crate::riskform::{SandboxServer, Workplace};
+
+const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
+
+fn account() -> AccountId {
+    RECORDED_ACCOUNT.parse().unwrap()
+}
+
+/// A served sandbox, and a workplace in which a plan of the quickstart is saved.
+fn with_saved_plan() -> (SandboxServer, Workplace) {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    let run = workplace.run(&["plan", "--out", "plan.json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    (server, workplace)
+}
+
+#[test]
+fn a_saved_plan_is_private_holds_no_secret_and_is_carried_out_as_it_is() {
+    let (server, workplace) = with_saved_plan();
+    let file = workplace.path("plan.json");
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert!(!fs::read_to_string(&file).unwrap().contains(DEFAULT_TOKEN));
+
+    let shown = workplace.run(&["show", "plan.json"]);
+    assert_eq!(shown.stdout, workplace.run(&["plan"]).stdout);
+
+    // What the file says by now is nobody's business: the plan was looked at.
+    workplace.write("riskform.yaml", "version: 1");
+    let run = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stdout
+            .contains("Apply complete: 1 created, 1 updated, 0 replaced, 1 deleted.")
+    );
+    assert_eq!(server.writes(), 3);
+}
+
+#[test]
+fn a_stale_plan_is_refused_with_each_field_that_moved() {
+    let (server, workplace) = with_saved_plan();
+    server
+        .sandbox
+        .edit(&account(), |account| {
+            account
+                .behaviors
+                .values_mut()
+                .next()
+                .unwrap()
+                .settings
+                .enabled = false;
+            account
+                .integrations
+                .values_mut()
+                .next()
+                .unwrap()
+                .settings
+                .active = false;
+        })
+        .unwrap();
+    let run = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
+    assert_eq!(run.code, 4);
+    insta::assert_snapshot!(run.stderr, @r"
+    error: the plan is stale
+      quickstart: behavior.high_dlp: enabled moved from true to false
+      quickstart: integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: active moved from true to false
+      help: plan again, and have the new plan looked at
+    ");
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
+fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
+    let (server, workplace) = with_saved_plan();
+    let text = fs::read_to_string(workplace.path("plan.json")).unwrap();
+    let table: &[(&str, String, &[&str], &str, i32)] = &[
+        (
+            "truncated",
+            text[..text.len() / 2].to_owned(),
+            &[],
+            "it is damaged: EOF",
+            1,
+        ),
+        (
+            "a changed byte",
+            text.replacen("\"enabled\": true", "\"enabled\": false", 1),
+            &[],
+            "its digest does not fit",
+            1,
+        ),
+        (
+            "a newer format",
+            text.replacen("riskform.plan/1", "riskform.plan/2", 1),
+            &[],
+            "it has the format riskform.plan/2",
+            1,
+        ),
+        (
+            "no plan at all",
+            "hello".to_owned(),
+            &[],
+            "it is damaged",
+            1,
+        ),
+        (
+            "another account",
+            text.clone(),
+            &["--account-id", "00000000000000000000000000000000"],
+            "the plan is for the account f037e56e89293a057740de681ac9abbe",
+            1,
+        ),
+        (
+            "another API",
+            text.clone(),
+            &["--base-url", "http://localhost:1/"],
+            "the plan was made against",
+            1,
+        ),
+        (
+            "an override",
+            text.clone(),
+            &["--max-deletes", "3"],
+            "cannot be used with",
+            64,
+        ),
+        (
+            "a target",
+            text.clone(),
+            &["--target", "behavior.*"],
+            "cannot be used with",
+            64,
+        ),
+    ];
+    for (name, content, flags, message, code) in table {
+        workplace.write("other.json", content);
+        let mut arguments = vec!["apply", "--plan", "other.json", "--auto-approve"];
+        arguments.extend(*flags);
+        let run = workplace.run(&arguments);
+        assert!(run.stderr.contains(message), "{name}: {}", run.stderr);
+        assert_eq!(run.code, *code, "{name}");
+    }
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
+fn a_refused_plan_stays_refused_when_it_is_saved() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write(
+        "riskform.yaml",
+        &format!("{QUICKSTART}\nguards: {{ max_deletes: 0 }}\n"),
+    );
+    assert_eq!(workplace.run(&["plan", "--out", "plan.json"]).code, 5);
+    assert_eq!(
+        workplace
+            .run(&["apply", "--plan", "plan.json", "--auto-approve"])
+            .code,
+        5
+    );
+    assert_eq!(server.writes(), 0);
+    // The override belongs to the plan.
+    assert_eq!(
+        workplace
+            .run(&["plan", "--max-deletes", "1", "--out", "plan.json"])
+            .code,
+        0
+    );
+    assert_eq!(
+        workplace
+            .run(&["apply", "--plan", "plan.json", "--auto-approve"])
+            .code,
+        0
+    );
+}
+
+#[test]
+fn what_was_there_before_is_the_way_back() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    let settings = || {
+        let live = server.sandbox.live(&account());
+        let behaviors: Vec<_> = live
+            .behaviors
+            .values()
+            .map(|b| b.settings.clone())
+            .collect();
+        let integrations: Vec<_> = live
+            .integrations
+            .iter()
+            .map(|i| i.settings.clone())
+            .collect();
+        (behaviors, integrations)
+    };
+    let before = settings();
+    let run = workplace.run(&["apply", "--auto-approve", "--save-previous", "before.yaml"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_ne!(settings(), before);
+    let file = workplace.path("before.yaml");
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let back = workplace.run(&["apply", "before.yaml", "--auto-approve"]);
+    assert_eq!(back.code, 0, "{}{}", back.stdout, back.stderr);
+    assert_eq!(settings(), before);
+}
+
+#[test]
+fn every_writing_call_is_announced_and_its_end_told() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = Workplace::with(&server);
+    workplace.set("GITHUB_ACTOR", "octocat");
+    workplace.write("riskform.yaml", QUICKSTART);
+    let run = workplace.run(&["apply", "--auto-approve", "--audit-log", "audit.jsonl"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let text = fs::read_to_string(workplace.path("audit.jsonl")).unwrap();
+    assert!(!text.contains(DEFAULT_TOKEN));
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            format!("{} {} {}", line["phase"], line["action"], line["address"]).replace('"', "")
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    intent write_behaviors behavior.sentinel_one
+    outcome write_behaviors behavior.sentinel_one
+    intent create integration.corporate-okta
+    outcome create integration.corporate-okta
+    intent delete integration[4cfe8442-664b-4915-acd4-b39cd65c4314]
+    outcome delete integration[4cfe8442-664b-4915-acd4-b39cd65c4314]
+    ");
+    for line in &lines {
+        assert_eq!(line["actor"], "github:octocat");
+        assert_eq!(line["account_id"], RECORDED_ACCOUNT);
+        assert_eq!(line["run_id"], lines[0]["run_id"]);
+        if line["phase"] == "outcome" {
+            assert_eq!(line["outcome"], "done");
+            assert!(line["request_id"].is_string());
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_sent() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    // A device that is always full.
+    let run = workplace.run(&["apply", "--auto-approve", "--audit-log", "/dev/full"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
+fn a_signal_finishes_the_call_in_flight_and_starts_no_other() {
+    for signal in ["-INT", "-TERM"] {
+        let server = SandboxServer::start(Settings {
+            latency: Duration::from_millis(700),
+            ..Settings::default()
+        });
+        let workplace = Workplace::with(&server);
+        workplace.write("riskform.yaml", QUICKSTART);
+        let child = workplace
+            .command(&["apply", "--auto-approve"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        while server.writes() == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let pid = child.id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let output = child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{stdout}");
+        assert_eq!(stdout.matches("not attempted: ").count(), 2, "{stdout}");
+        assert_eq!(server.writes(), 1);
+        // A second run finishes the work.
+        assert_eq!(workplace.run(&["apply", "--auto-approve"]).code, 0);
+    }
+}
