@@ -22,13 +22,16 @@ answered = set()
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Adds bodies that reach the rules behind the schema, for nobody draws the name of a behavior by chance."""
+    """Adds examples that reach the rules behind the schema, for nobody draws the name of a behavior or the id of a user by chance."""
+    for parameter, dictionary in {"account_id": "accounts", "integration_id": "integrations", "user_id": "users"}.items():
+        raw_schema["components"]["parameters"][parameter]["schema"]["example"] = first_word(dictionary)
     behavior = {"enabled": True, "risk_level": "low"}
-    integration = {"integration_type": "Okta", "tenant_url": "https://tenant-1.okta.com", "reference_id": "reference-1"}
+    taken = {"integration_type": "Okta", "tenant_url": "https://tenant-1.okta.com", "reference_id": "reference-1"}
+    free = {"integration_type": "Okta", "tenant_url": "https://nobody-has.okta.com", "reference_id": "nobody-has"}
     examples = {
         BEHAVIORS: [{"behaviors": dict.fromkeys(OFFERED, behavior)}, {"behaviors": {"not_offered": behavior}}],
-        CREATE: [integration],
-        UPDATE: [integration | {"active": False}, {"tenant_url": "https://nobody-has.okta.com", "active": True}],
+        CREATE: [taken, free],
+        UPDATE: [taken | {"active": False}, {"tenant_url": "https://nobody-has-either.okta.com", "active": True}],
     }
     for item in raw_schema["paths"].values():
         for operation in item.values():
@@ -36,6 +39,11 @@ def before_load_schema(context, raw_schema):
             if bodies:
                 content = operation["requestBody"]["content"]["application/json"]
                 content["examples"] = {f"example-{n}": {"value": body} for n, body in enumerate(bodies)}
+
+
+def first_word(dictionary):
+    with open(dictionary, encoding="utf-8") as file:
+        return json.loads(file.readline())
 
 
 @schemathesis.hook
