@@ -114,7 +114,7 @@ impl Run<'_> {
                 self.output
                     .result(format_args!("{}{gap}", PlanText(&self.plan)))
             }
-            ApplyFormat::Json => {
+            ApplyFormat::Json | ApplyFormat::Markdown => {
                 self.output.say(PlanText(&self.plan));
                 Ok(())
             }

@@ -46,6 +46,7 @@ fn add_outcome(operation: &mut OperationDocument, executed: &Executed) {
         Outcome::Failed(failure) => {
             operation.outcome = Some(OperationOutcome::Failed);
             operation.error = Some(failure.to_string());
+            operation.help = failure.help();
             operation.audit_log_id = failure
                 .api_error()
                 .and_then(|error| error.audit_log_id())

@@ -218,6 +218,9 @@ pub struct OperationDocument {
     /// After an application: why it failed, or was not attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// After an application: the way out of its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 words! {

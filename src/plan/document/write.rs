@@ -180,5 +180,6 @@ fn operation(operation: &Operation, plan: &AccountPlan) -> OperationDocument {
         result: None,
         audit_log_id: None,
         error: None,
+        help: None,
     }
 }
