@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::apply::{Applied, Context, Event, Stop, apply};
 use crate::model::account::DesiredAccount;
 use crate::plan::{AccountPlan, Options, Plan, moved};
+use crate::report::json::apply_document;
 use crate::report::text::{PlanText, count};
 use crate::report::{self, ApplyFormat};
 
@@ -17,6 +18,7 @@ pub(super) use crate::plan::Intent;
 
 use super::args::{Global, OverrideArguments, Paths, TargetArguments};
 use super::audit_log::AuditLog;
+use super::ci;
 use super::error::{Error, account_error, account_exit};
 use super::exit::Exit;
 use super::fleet;
@@ -244,6 +246,9 @@ impl Run<'_> {
         formats.write(self.output, |format| {
             report::apply(&self.plan, applied, format, Timestamp::now())
         })?;
+        ci::tell(self.global, self.output, || {
+            apply_document(&self.plan, applied, Timestamp::now())
+        });
         fail_if_alone(&self.plan)?;
         let ends = self
             .plan

@@ -6,6 +6,8 @@
 mod apply;
 mod args;
 mod audit_log;
+mod ci;
+mod drift;
 mod environment;
 mod error;
 mod exit;
@@ -15,8 +17,11 @@ mod output;
 mod plan;
 mod progress;
 mod prompt;
+mod report;
 mod sandbox;
+mod schema;
 mod session;
+mod shard;
 mod signals;
 
 use clap::Parser;
@@ -60,6 +65,9 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Destroy(args) => {
                 apply::run(args, apply::Intent::Destroy, &global, output).await
             }
+            Command::Drift(args) => drift::run(args, &global, output).await,
+            Command::Report(args) => report::run(args, output),
+            Command::Schema(args) => schema::run(&args, output),
             Command::Sandbox(args) => sandbox::run(args, output).await,
         }
     })

@@ -3,10 +3,12 @@
 use clap::Args;
 use jiff::Timestamp;
 
+use crate::plan::document::Document;
 use crate::plan::{Intent, Options, Plan};
 use crate::report::{self, PlanFormat};
 
 use super::args::{Global, OverrideArguments, Paths, TargetArguments};
+use super::ci;
 use super::error::{Error, account_exit};
 use super::exit::Exit;
 use super::fleet;
@@ -55,6 +57,9 @@ pub(super) async fn run(
     formats.write(output, |format| {
         report::plan(&plan, format, Timestamp::now())
     })?;
+    ci::tell(global, output, || {
+        Document::of_plan(&plan, Timestamp::now())
+    });
     fail_if_alone(&plan)?;
     let changes = if arguments.detailed_exitcode {
         Exit::Changes

@@ -43,6 +43,14 @@ impl PlannedAccount {
             result,
         }
     }
+
+    /// How the account is called in output: its name, else its id.
+    pub fn label(&self) -> &str {
+        match &self.name {
+            Some(name) => name.as_str(),
+            None => self.account_id.as_str(),
+        }
+    }
 }
 
 /// Why one account could not be handled. The others go on.

@@ -13,7 +13,7 @@ use super::text::{Outcomes, WHERE_TO_PASTE, count};
 use super::visible::Visible;
 
 /// The most that a comment may hold.
-pub const LIMIT: usize = 65_536;
+pub(super) const LIMIT: usize = 65_536;
 /// What is kept free for the sentence that says what was cut.
 const RESERVE: usize = 512;
 

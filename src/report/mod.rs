@@ -14,6 +14,7 @@
 //! | `block`, `fields` | what there is to show, before it is known in which format |
 
 mod block;
+mod diff;
 mod fields;
 mod html;
 pub mod json;
@@ -47,6 +48,8 @@ words! {
         Json = "json",
         /// For a comment on a pull request.
         Markdown = "markdown",
+        /// For a reviewer: what the files of both states would say.
+        Diff = "diff",
         /// For a browser.
         Html = "html",
     }
@@ -91,6 +94,7 @@ pub fn plan(plan: &Plan, format: PlanFormat, now: Timestamp) -> String {
         PlanFormat::Text => PlanText(plan).to_string(),
         PlanFormat::Json => document().to_json(),
         PlanFormat::Markdown => markdown(&document()),
+        PlanFormat::Diff => diff::diff(plan),
         PlanFormat::Html => html::page(&document()),
     }
 }

@@ -7,7 +7,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::model::open_word::words;
 use crate::plan::document::{AccountDocument, Document, Status};
 use crate::plan::sha256;
 
@@ -18,24 +17,34 @@ use super::visible::Visible;
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-words! {
-    /// The kinds of findings.
-    Rule {
-        /// Live protects less than declared.
-        Weaker = "weaker",
-        /// Live differs, and protects no less.
-        Differs = "differs",
-        /// Live, but in no file.
-        Unlisted = "unlisted",
-    }
+/// The kinds of findings.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Live protects less than declared.
+    Weaker,
+    /// Live differs, and protects no less.
+    Differs,
+    /// Live, but in no file.
+    Unlisted,
 }
 
 impl Rule {
+    /// In the order of their indices.
+    const ALL: [Rule; 3] = [Rule::Weaker, Rule::Differs, Rule::Unlisted];
+
     fn of(block: &Block<'_>) -> Self {
         match (block.mark, block.weakening) {
             (Mark::Unlisted, _) => Rule::Unlisted,
             (_, Some(_)) => Rule::Weaker,
             (_, None) => Rule::Differs,
+        }
+    }
+
+    fn id(self) -> &'static str {
+        match self {
+            Rule::Weaker => "weaker",
+            Rule::Differs => "differs",
+            Rule::Unlisted => "unlisted",
         }
     }
 
@@ -192,7 +201,7 @@ pub(super) fn sarif(document: &Document) -> String {
                 driver: Driver {
                     name: "riskform",
                     semantic_version: &document.riskform_version,
-                    rules: Rule::ALL.iter().map(|rule| descriptor(*rule)).collect(),
+                    rules: Rule::ALL.map(descriptor).into(),
                 },
             },
             invocations: [Invocation {
@@ -210,7 +219,7 @@ pub(super) fn sarif(document: &Document) -> String {
 
 fn descriptor(rule: Rule) -> ReportingDescriptor {
     ReportingDescriptor {
-        id: rule.as_str(),
+        id: rule.id(),
         short_description: message(rule.description()),
         help: message(rule.help()),
         default_configuration: Configuration {
@@ -236,9 +245,9 @@ fn finding(account: &AccountDocument, block: &Block<'_>) -> Finding {
         .location
         .map_or(&account.source, |location| &location.file);
     // What stays the same from run to run, wherever in the file it moves to.
-    let identity = json!([account.account_id, block.address, rule]);
+    let identity = json!([account.account_id, block.address, rule.id()]);
     Finding {
-        rule_id: rule.as_str(),
+        rule_id: rule.id(),
         rule_index: rule as usize,
         level: rule.level(),
         message: message(&text),
