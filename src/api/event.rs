@@ -61,6 +61,18 @@ pub struct Counters {
     pub waited: Duration,
 }
 
+impl std::iter::Sum for Counters {
+    fn sum<I: Iterator<Item = Counters>>(counters: I) -> Counters {
+        counters.fold(Counters::default(), |sum, one| Counters {
+            requests: sum.requests + one.requests,
+            retries: sum.retries + one.retries,
+            rate_limited: sum.rate_limited + one.rate_limited,
+            waits: sum.waits + one.waits,
+            waited: sum.waited + one.waited,
+        })
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,12 +13,14 @@ use crate::model::account::LiveAccount;
 use crate::plan::{
     AccountError, AccountPlan, Action, Intent, Options, Plan, live_digest, moved, plan,
 };
+use crate::report::json::apply_document;
 use crate::report::text::{PlanText, count};
 use crate::report::visible::Visible;
 use crate::report::{self, ApplyFormat};
 
 use super::args::Global;
 use super::audit_log::AuditLog;
+use super::ci;
 use super::error::{Error, account_error, account_exit};
 use super::exit::Exit;
 use super::fleet;
@@ -81,7 +83,7 @@ impl Application<'_> {
                 self.output
                     .result(format_args!("{}{gap}", PlanText(&self.plan)))
             }
-            ApplyFormat::Json => {
+            ApplyFormat::Json | ApplyFormat::Markdown => {
                 self.output.say(PlanText(&self.plan));
                 Ok(())
             }
@@ -236,6 +238,9 @@ impl Application<'_> {
         formats.write(self.output, |format| {
             report::apply(&self.plan, applied, format, Timestamp::now())
         })?;
+        ci::tell(self.global, self.output, || {
+            apply_document(&self.plan, applied, Timestamp::now())
+        });
         fail_if_alone(&self.plan)?;
         let ends = self
             .plan

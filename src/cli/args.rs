@@ -10,6 +10,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::model::account::AccountId;
 use crate::plan::{Glob, Overrides, Targets};
 
+use super::shard::Shard;
+
 /// Keeps Cloudflare Zero Trust Risk Scoring the way a YAML file says it should be.
 #[derive(Debug, Parser)]
 #[command(name = "riskform", version, arg_required_else_help = true)]
@@ -31,6 +33,12 @@ pub(super) enum Command {
     Show(super::saved_plan::Arguments),
     /// Delete the listed integrations and disable the listed behaviors; nothing unlisted is touched
     Destroy(super::apply::Arguments),
+    /// Say how live accounts differ from their files; nothing is written
+    Drift(super::drift::Arguments),
+    /// Work with what runs wrote as JSON
+    Report(super::report::Arguments),
+    /// Print a JSON Schema
+    Schema(super::schema::Arguments),
     /// Serve the simulated API on a loopback port, and print the variables that point to it
     Sandbox(super::sandbox::Arguments),
 }
@@ -43,7 +51,12 @@ impl Command {
             Command::Apply(arguments) => arguments.common.formats.prints_json(),
             Command::Destroy(arguments) => arguments.formats.prints_json(),
             Command::Show(arguments) => arguments.formats.prints_json(),
-            Command::Sandbox(_) => false,
+            Command::Drift(arguments) => arguments.formats.prints_json(),
+            Command::Report(arguments) => {
+                let super::report::Command::Merge(arguments) = &arguments.command;
+                arguments.formats.prints_json()
+            }
+            Command::Schema(_) | Command::Sandbox(_) => false,
         }
     }
 }
@@ -73,6 +86,12 @@ pub(super) struct Global {
     /// Seconds that one request may take
     #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(super) timeout: Duration,
+    /// Handle only the accounts of shard I of N, I from 0; every account is in exactly one
+    #[arg(long, global = true, value_name = "I/N")]
+    pub(super) shard: Option<Shard>,
+    /// Tell the pipeline: GITHUB_STEP_SUMMARY and GITHUB_OUTPUT, or riskform.env on GitLab
+    #[arg(long, global = true)]
+    pub(super) ci: bool,
     /// When to colour [NO_COLOR and CLICOLOR_FORCE are obeyed, too]
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(super) color: Color,

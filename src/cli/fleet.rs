@@ -10,7 +10,8 @@ use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::plan::{
-    AccountError, AccountPlan, FailureKind, Options, Plan, PlanErrors, PlannedAccount, plan,
+    AccountError, AccountPlan, FailureKind, Options, Plan, PlanErrors, PlannedAccount, Targets,
+    plan,
 };
 
 use super::args::{Global, Paths};
@@ -49,7 +50,14 @@ pub(super) fn load(
     if !loaded.warnings.is_empty() {
         output.say(loaded.warnings.render(Color::Ansi).trim_end());
     }
-    Ok(loaded.accounts)
+    let mut accounts = loaded.accounts;
+    if let Some(shard) = global.shard {
+        accounts.retain(|account| shard.holds(&account.account_id));
+        if accounts.is_empty() {
+            output.say(format_args!("no account is in shard {shard}"));
+        }
+    }
+    Ok(accounts)
 }
 
 /// Reads every account and plans it; one account's failure does not hide the others'.
@@ -72,7 +80,13 @@ pub(super) async fn plan_all(
         base_url: session.base_url().to_string(),
         accounts: planned,
     };
-    for glob in &options.targets.globs {
+    check_targets(&plan, &options.targets)?;
+    Ok(plan)
+}
+
+/// Refuses a glob that names nothing.
+pub(super) fn check_targets(plan: &Plan, targets: &Targets) -> Result<(), Error> {
+    for glob in &targets.globs {
         let names_something = plan.planned().any(|planned| planned.has(glob));
         // An account that could not be read might hold what the glob names.
         if !names_something && plan.summary().failed_accounts == 0 {
@@ -81,7 +95,7 @@ pub(super) async fn plan_all(
             )));
         }
     }
-    Ok(plan)
+    Ok(())
 }
 
 /// Reads what one account holds live.

@@ -77,11 +77,17 @@ pub(super) struct Formats<K> {
 impl<K: Copy> Formats<K> {
     /// Prints the result, and writes it to the files.
     pub(super) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
+        self.write_files(&render)?;
+        output.result(render(self.stdout))
+    }
+
+    /// Writes the result to the files.
+    pub(super) fn write_files(&self, render: impl Fn(K) -> String) -> Result<(), Error> {
         for (kind, file) in &self.files {
             let content = anstream::adapter::strip_str(&render(*kind)).to_string();
             write_atomically(file, &content, Access::Everybody)?;
         }
-        output.result(render(self.stdout))
+        Ok(())
     }
 }
 

@@ -7,6 +7,8 @@ mod application;
 mod apply;
 mod args;
 mod audit_log;
+mod ci;
+mod drift;
 mod environment;
 mod error;
 mod exit;
@@ -16,9 +18,12 @@ mod output;
 mod plan;
 mod progress;
 mod prompt;
+mod report;
 mod sandbox;
 mod saved_plan;
+mod schema;
 mod session;
+mod shard;
 mod signals;
 
 use clap::Parser;
@@ -61,6 +66,9 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Plan(args) => plan::run(args, &global, output).await,
             Command::Apply(args) => apply::apply(args, &global, output).await,
             Command::Destroy(args) => apply::destroy(args, &global, output).await,
+            Command::Drift(args) => drift::run(args, &global, output).await,
+            Command::Report(args) => report::run(args, output),
+            Command::Schema(args) => schema::run(&args, output),
             Command::Sandbox(args) => sandbox::run(args, output).await,
         }
     })

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 
+use crate::plan::document::Document;
 use crate::plan::{Intent, Options, Plan};
 use crate::report::{self, PlanFormat};
 
 use super::args::{Global, OverrideArguments, Paths, TargetArguments};
+use super::ci;
 use super::error::{Error, account_exit};
 use super::exit::Exit;
 use super::fleet;
@@ -61,6 +63,9 @@ pub(super) async fn run(
     formats.write(output, |format| {
         report::plan(&plan, format, Timestamp::now())
     })?;
+    ci::tell(global, output, || {
+        Document::of_plan(&plan, Timestamp::now())
+    });
     fail_if_alone(&plan)?;
     if let Some(file) = &arguments.out {
         saved_plan::write(file, &plan)?;

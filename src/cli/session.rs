@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secrecy::SecretString;
 
 use crate::api::{
-    BaseUrl, CaBundle, Conduct, Connection, Credentials, NetworkSettings, RateSettings, Transport,
+    BaseUrl, CaBundle, Conduct, Connection, Counters, Credentials, NetworkSettings, RateSettings,
+    Transport,
 };
 use crate::model::account::DesiredAccount;
 use crate::plan::{AccountError, FailureKind};
@@ -122,6 +123,15 @@ impl Session {
             )
         });
         Ok(connection.clone())
+    }
+
+    /// What all connections' calls came to.
+    pub(super) fn counters(&self) -> Counters {
+        let connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connections.values().map(Connection::counters).sum()
     }
 
     fn credentials(

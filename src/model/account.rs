@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::Name;
@@ -14,9 +15,9 @@ use super::location::Location;
 use super::open_word::words;
 
 /// The id of a Cloudflare account: 32 lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct AccountId(String);
+pub struct AccountId(#[schemars(regex(pattern = "^[0-9a-f]{32}$"))] String);
 
 impl AccountId {
     /// The id as the API spells it.
@@ -62,7 +63,7 @@ impl<'de> Deserialize<'de> for AccountId {
 pub struct InvalidAccountId;
 
 /// What the files declare for one account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredAccount {
     /// The account.
     pub account_id: AccountId,
@@ -94,7 +95,7 @@ impl DesiredAccount {
 }
 
 /// What to do with live things that no file lists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unlisted {
     /// With behaviors.
     pub behaviors: UnlistedBehaviors,
@@ -131,7 +132,7 @@ words! {
 }
 
 /// What a plan for this account may not do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Guards {
     /// The most integrations that a plan may delete; a replacement counts as one.
     pub max_deletes: u32,
@@ -164,7 +165,7 @@ words! {
 }
 
 /// One item of `guards.protected`: names live integrations by what they hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Protected {
     /// The text as declared.
     pub text: String,
@@ -181,7 +182,7 @@ impl Protected {
 }
 
 /// What the API answered for one account: the only truth there is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveAccount {
     /// Every behavior that the account offers.
     pub behaviors: BTreeMap<BehaviorKey, Behavior>,

@@ -1,17 +1,19 @@
 //! How things are named: `behavior.imp_travel`, `integration.corporate-okta`, `integration[<id>]`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::behavior::BehaviorKey;
 use super::integration::IntegrationId;
 
 /// A local name, `[A-Za-z0-9_-]+`: an account's label or an integration's name in the file. It is never sent to the API.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Name(String);
+pub struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))] String);
 
 impl Name {
     /// The name as written.
@@ -110,6 +112,20 @@ impl<'de> Deserialize<'de> for Address {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How one thing of an account is named: `behavior.KEY`, `integration.NAME`, or `integration[ID]` for one that no file lists.",
+            "type": "string",
+            "pattern": r"^(behavior\..*|integration\.[A-Za-z0-9_-]+|integration\[[0-9a-f-]{36}\])$"
+        })
     }
 }
 

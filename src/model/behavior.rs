@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,7 +14,9 @@ use super::open_word::{OpenWord, words};
 /// The short name of a behavior, such as `imp_travel`.
 ///
 /// Any word: the vendor adds behaviors over time and does not publish their keys (`contract.md`, Behaviors).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct BehaviorKey(String);
 
@@ -48,7 +51,9 @@ words! {
 }
 
 /// The part of a behavior that can be configured, as the API holds it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct BehaviorSettings {
     /// Whether the behavior is detected.
     pub enabled: bool,
@@ -57,7 +62,7 @@ pub struct BehaviorSettings {
 }
 
 /// One behavior as the account offers it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Behavior {
     /// The vendor's title.
     pub name: String,
@@ -79,7 +84,7 @@ pub fn write_body(behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>) -> Value 
 }
 
 /// What a file declares about one behavior; a field left out stays as it is live.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredBehavior {
     /// Whether it should be detected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +107,7 @@ impl DesiredBehavior {
 }
 
 /// The declared fields of one behavior; what is `None` stays as it is live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeclaredBehavior {
     /// Whether it should be detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! Integrations: where the account sends users' risk scores. One known kind, Okta.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -7,6 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use url::Url;
@@ -18,7 +20,9 @@ use super::location::Location;
 use super::open_word::{OpenWord, words};
 
 /// The id that the API gave an integration; a UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct IntegrationId(Uuid);
 
@@ -45,9 +49,9 @@ impl FromStr for IntegrationId {
 /// The reference that the account's owner gave an integration: a string that is not empty.
 ///
 /// Should be the id of the Access identity provider for the Okta tenant, but the API takes any string (`contract.md`, Integrations).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct ReferenceId(String);
+pub struct ReferenceId(#[schemars(length(min = 1))] String);
 
 impl ReferenceId {
     /// Takes a reference as it is written; `None` for the empty string, which is how the API may show an unset one.
@@ -200,6 +204,19 @@ impl<'de> Deserialize<'de> for TenantUrl {
     }
 }
 
+impl JsonSchema for TenantUrl {
+    fn schema_name() -> Cow<'static, str> {
+        "TenantUrl".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The base URL of a tenant, as it was written. A live one may be any text.",
+            "type": "string"
+        })
+    }
+}
+
 /// Why a text is no base URL of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTenantUrl {
@@ -249,7 +266,7 @@ words! {
 }
 
 /// The part of an integration that is configured rather than given by the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationSettings {
     /// What kind it is.
     pub integration_type: OpenWord<IntegrationType>,
@@ -321,7 +338,7 @@ pub fn reference_path(account: &AccountId, reference: &ReferenceId) -> Option<St
 }
 
 /// One integration as the API answers it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Integration {
     /// The server's id.
     pub id: IntegrationId,
@@ -344,7 +361,7 @@ impl Integration {
 }
 
 /// What a file declares about a `reference_id`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DesiredReference {
     /// Left out: it stays as it is live, and is unset on create.
@@ -367,7 +384,7 @@ impl DesiredReference {
 }
 
 /// One entry under `integrations`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredIntegration {
     /// The local name; never sent.
     pub name: Name,
@@ -426,7 +443,7 @@ impl DesiredIntegration {
 }
 
 /// What must not happen to an integration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lifecycle {
     /// Deleting or replacing it is refused, without an override.
     pub prevent_destroy: bool,
@@ -435,7 +452,7 @@ pub struct Lifecycle {
 }
 
 /// One field whose live value is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IgnoreChange {
     /// The field.
     pub field: IntegrationField,

@@ -1,8 +1,10 @@
 //! Words the vendor may add to: read, shown and written back untouched even when riskform does not know them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A word of the API that riskform either knows or carries along letter for letter.
@@ -62,7 +64,22 @@ impl<'de, T: FromStr> Deserialize<'de> for OpenWord<T> {
     }
 }
 
-/// Gives a closed set of words its three spellings at once: `as_str`, `Display` and `FromStr`, so that they cannot disagree.
+impl<T: JsonSchema> JsonSchema for OpenWord<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Open{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let known = generator.subschema_for::<T>();
+        json_schema!({
+            "description": "A known word, or any other that the API may use one day.",
+            "anyOf": [known, { "type": "string" }]
+        })
+    }
+}
+
+/// Gives a closed set of words its spellings at once: `as_str`, `Display`, `FromStr`, serde's and the JSON Schema's, so that they cannot
+/// disagree.
 macro_rules! words {
     ($(#[$attribute:meta])* $name:ident { $($(#[$variant_attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
@@ -104,6 +121,16 @@ macro_rules! words {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": [$($word),+] })
             }
         }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::{AccountId, DesiredAccount};
@@ -42,10 +43,18 @@ impl PlannedAccount {
             result,
         }
     }
+
+    /// How the account is called in output: its name, else its id.
+    pub fn label(&self) -> &str {
+        match &self.name {
+            Some(name) => name.as_str(),
+            None => self.account_id.as_str(),
+        }
+    }
 }
 
 /// Why one account could not be handled. The others go on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct AccountError {
     /// What kind of failure it is; decides the exit code.
@@ -76,7 +85,7 @@ words! {
 }
 
 /// The totals of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Things to create.
     pub create: usize,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::{DesiredAccount, LiveAccount, WeakeningPolicy};
@@ -40,7 +41,7 @@ pub struct Overrides {
 }
 
 /// A guard's no.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// Which guard.
     pub guard: Guard,

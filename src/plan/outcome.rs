@@ -1,8 +1,10 @@
 //! What a plan says: changes, unlisted things, and the plan that holds them.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::model::account::{DesiredAccount, LiveAccount};
@@ -129,6 +131,33 @@ impl fmt::Display for Weakening {
     }
 }
 
+impl Serialize for Weakening {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Weakening {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|_| {
+            serde::de::Error::custom("a reason to call a change weakening that there is not")
+        })
+    }
+}
+
+impl JsonSchema for Weakening {
+    fn schema_name() -> Cow<'static, str> {
+        "Weakening".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let behaviors = BehaviorWeakening::ALL.iter().map(|word| word.as_str());
+        let integrations = IntegrationWeakening::ALL.iter().map(|word| word.as_str());
+        let words: Vec<&str> = behaviors.chain(integrations).collect();
+        json_schema!({ "description": "Why protection weakens.", "type": "string", "enum": words })
+    }
+}
+
 impl std::str::FromStr for Weakening {
     type Err = crate::model::open_word::UnknownWord;
 
@@ -158,7 +187,7 @@ words! {
 }
 
 /// One field that differs. Where the thing is not there, or the field unset, the value is `null`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// The field.
     pub field: Field,
@@ -194,7 +223,7 @@ words! {
 }
 
 /// How an unlisted thing is configured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum UnlistedSettings {
     /// A behavior.

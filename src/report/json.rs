@@ -7,18 +7,16 @@ use serde::Serialize;
 use crate::apply::{Applied, Done, Executed, Outcome};
 use crate::plan::Plan;
 use crate::plan::document::{
-    AccountDocument, Document, OperationDocument, OperationOutcome, OperationResult,
+    AccountDocument, Document, Format, OperationDocument, OperationOutcome, OperationResult,
 };
 
-/// The format of an application's document.
-pub const APPLY_FORMAT: &str = "riskform.apply/1";
 /// The format of an error.
 pub const ERROR_FORMAT: &str = "riskform.error/1";
 
 /// What became of each account's plan. `applied` stands in the order of the plan's accounts; `None` is an account that was not touched.
 pub fn apply_document(plan: &Plan, applied: &[Option<Applied>], created_at: Timestamp) -> Document {
     let mut document = Document::of_plan(plan, created_at);
-    document.format = APPLY_FORMAT.to_owned();
+    document.format = Format::Apply;
     for (account, applied) in document.accounts.iter_mut().zip(applied) {
         if let Some(applied) = applied {
             add_outcomes(account, applied);
@@ -48,6 +46,7 @@ fn add_outcome(operation: &mut OperationDocument, executed: &Executed) {
         Outcome::Failed(failure) => {
             operation.outcome = Some(OperationOutcome::Failed);
             operation.error = Some(failure.to_string());
+            operation.help = failure.help();
             operation.audit_log_id = failure
                 .api_error()
                 .and_then(|error| error.audit_log_id())

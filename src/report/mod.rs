@@ -1,9 +1,28 @@
 //! Plans and results in every format: values that display.
 //!
-//! Never prints. Text carries its colours as ANSI sequences that only repeat what symbols and words say; whoever prints it strips them
-//! where they do not belong.
+//! Never prints. Whatever is for other programs or for the web is rendered from one structured result, the [`Document`]. Text carries its
+//! colours as ANSI sequences that only repeat what symbols and words say; whoever prints it strips them where they do not belong.
+//!
+//! | file | is for |
+//! | --- | --- |
+//! | `text` | terminals |
+//! | `json` | the structured result itself, `schema` its JSON Schema |
+//! | `markdown` | comments on pull requests, and job summaries |
+//! | `html` | people, as a page |
+//! | `diff` | reviewers, as files before and after |
+//! | `junit`, `sarif`, `prometheus` | dashboards of tests, of findings and of metrics |
+//! | `block`, `fields` | what there is to show, before it is known in which format |
 
+mod block;
+mod diff;
+mod fields;
+mod html;
 pub mod json;
+mod junit;
+mod markdown;
+mod prometheus;
+mod sarif;
+pub mod schema;
 pub mod style;
 pub mod text;
 pub mod visible;
@@ -15,7 +34,10 @@ use crate::model::open_word::words;
 use crate::plan::Plan;
 use crate::plan::document::Document;
 
-use text::{ApplyText, PlanText};
+use text::{ApplyText, DriftText, PlanText};
+
+pub use markdown::markdown;
+pub use prometheus::RunFigures;
 
 words! {
     /// The formats of a plan.
@@ -24,6 +46,12 @@ words! {
         Text = "text",
         /// For scripts, and for `apply --plan`.
         Json = "json",
+        /// For a comment on a pull request.
+        Markdown = "markdown",
+        /// For a reviewer: what the files of both states would say.
+        Diff = "diff",
+        /// For a browser.
+        Html = "html",
     }
 }
 
@@ -34,14 +62,40 @@ words! {
         Text = "text",
         /// For scripts.
         Json = "json",
+        /// For a job's summary.
+        Markdown = "markdown",
+    }
+}
+
+words! {
+    /// The formats of drift.
+    DriftFormat {
+        /// For a terminal, and for cron's mail.
+        Text = "text",
+        /// For scripts.
+        Json = "json",
+        /// For an issue or a job's summary.
+        Markdown = "markdown",
+        /// For a browser.
+        Html = "html",
+        /// For whatever shows results of tests: a case for each address.
+        Junit = "junit",
+        /// For whatever shows findings in code: each at the line that declares it.
+        Sarif = "sarif",
+        /// For node_exporter's textfile collector.
+        Prometheus = "prometheus",
     }
 }
 
 /// A plan in a format. `now` is stamped where the format has a place for it.
 pub fn plan(plan: &Plan, format: PlanFormat, now: Timestamp) -> String {
+    let document = || Document::of_plan(plan, now);
     match format {
         PlanFormat::Text => PlanText(plan).to_string(),
-        PlanFormat::Json => Document::of_plan(plan, now).to_json(),
+        PlanFormat::Json => document().to_json(),
+        PlanFormat::Markdown => markdown(&document()),
+        PlanFormat::Diff => diff::diff(plan),
+        PlanFormat::Html => html::page(&document()),
     }
 }
 
@@ -52,8 +106,27 @@ pub fn apply(
     format: ApplyFormat,
     now: Timestamp,
 ) -> String {
+    applied_document(&json::apply_document(plan, applied, now), format)
+}
+
+/// The document of an application in a format.
+pub fn applied_document(document: &Document, format: ApplyFormat) -> String {
     match format {
-        ApplyFormat::Text => ApplyText { plan, applied }.to_string(),
-        ApplyFormat::Json => json::apply_document(plan, applied, now).to_json(),
+        ApplyFormat::Text => ApplyText(document).to_string(),
+        ApplyFormat::Json => document.to_json(),
+        ApplyFormat::Markdown => markdown(document),
+    }
+}
+
+/// Drift in a format. The figures of the run are for metrics alone; results that were merged have none.
+pub fn drift(document: &Document, format: DriftFormat, figures: Option<&RunFigures>) -> String {
+    match format {
+        DriftFormat::Text => DriftText(document).to_string(),
+        DriftFormat::Json => document.to_json(),
+        DriftFormat::Markdown => markdown(document),
+        DriftFormat::Html => html::page(document),
+        DriftFormat::Junit => junit::junit(document),
+        DriftFormat::Sarif => sarif::sarif(document),
+        DriftFormat::Prometheus => prometheus::metrics(document, figures),
     }
 }

@@ -3,6 +3,8 @@
 //! What is written here is what scripts read and what `apply --plan` carries out, so every field is stated; nothing is left out for being
 //! empty but what belongs to another kind of run. [`read`](Document::into_plan) takes a document back apart.
 
+mod drift;
+mod merge;
 mod read;
 mod write;
 
@@ -10,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,18 +27,29 @@ use super::fleet::{AccountError, Summary};
 use super::guard::Refusal;
 use super::note::Note;
 use super::operation::{Method, OperationId};
-use super::outcome::{Action, FieldChange, Policy, UnlistedSettings};
+use super::outcome::{Action, FieldChange, Policy, UnlistedSettings, Weakening};
 
+pub use drift::Scope;
+pub use merge::{InvalidMerge, merge};
 pub use read::InvalidDocument;
 
-/// The format that this version of riskform writes and reads.
-pub const PLAN_FORMAT: &str = "riskform.plan/1";
+words! {
+    /// What a document is about, and the version of its shape.
+    Format {
+        /// What would be done.
+        Plan = "riskform.plan/1",
+        /// How the live accounts differ from their files. Nothing is done about it, so there are no operations and no refusals.
+        Drift = "riskform.drift/1",
+        /// What was done.
+        Apply = "riskform.apply/1",
+    }
+}
 
 /// A whole run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
-    /// `riskform.plan/1`, `riskform.drift/1` or `riskform.apply/1`.
-    pub format: String,
+    /// What kind of run it was.
+    pub format: Format,
     /// The version of riskform that wrote it.
     pub riskform_version: String,
     /// The API that was asked.
@@ -51,7 +65,7 @@ pub struct Document {
 }
 
 /// One account of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountDocument {
     /// The account.
     pub account_id: AccountId,
@@ -99,7 +113,7 @@ words! {
 }
 
 /// How many listed things are as declared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unchanged {
     /// Behaviors.
     pub behaviors: usize,
@@ -127,7 +141,7 @@ impl From<&Address> for Kind {
 }
 
 /// One thing that differs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeDocument {
     /// What differs.
     pub address: Address,
@@ -138,11 +152,11 @@ pub struct ChangeDocument {
     /// Whether doing it weakens protection.
     pub weakens: bool,
     /// Why it does.
-    pub weakening: Option<String>,
+    pub weakening: Option<Weakening>,
     /// Whether what is live protects less than what is declared.
     pub live_weaker: bool,
     /// Why it does.
-    pub live_weakening: Option<String>,
+    pub live_weakening: Option<Weakening>,
     /// Where it is declared.
     pub location: Option<Location>,
     /// The live integration that it is about.
@@ -152,7 +166,7 @@ pub struct ChangeDocument {
 }
 
 /// Something live that no file lists, and that stays.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnlistedDocument {
     /// Its name.
     pub address: Address,
@@ -163,7 +177,7 @@ pub struct UnlistedDocument {
 }
 
 /// Something that the reader should know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NoteDocument {
     /// What it is, and what it is about.
     #[serde(flatten)]
@@ -173,7 +187,7 @@ pub struct NoteDocument {
 }
 
 /// One call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationDocument {
     /// Its number, from 1.
     pub id: OperationId,
@@ -204,6 +218,9 @@ pub struct OperationDocument {
     /// After an application: why it failed, or was not attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// After an application: the way out of its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 words! {
@@ -219,7 +236,7 @@ words! {
 }
 
 /// The integration that an operation made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationResult {
     /// Its id.
     pub id: IntegrationId,

@@ -17,7 +17,7 @@ use crate::plan::fleet::{Plan, PlannedAccount};
 use crate::plan::operation::{Call, Method, Operation, OperationId, Subject};
 use crate::plan::outcome::{AccountPlan, Change, UnlistedThing};
 
-use super::{AccountDocument, ChangeDocument, Document, OperationDocument, PLAN_FORMAT};
+use super::{AccountDocument, ChangeDocument, Document, Format, OperationDocument};
 
 /// Why a text is no plan that this version of riskform can use.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +26,12 @@ pub enum InvalidDocument {
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// Another format, or another version of it.
-    #[error("it has the format {found}, and this version of riskform reads {PLAN_FORMAT}")]
+    #[error("it has the format {found}, and this version of riskform reads {known} here")]
     OtherFormat {
         /// What it says it is.
         found: String,
+        /// What would have been read.
+        known: String,
     },
     /// Its digest does not fit what it holds.
     #[error("it is damaged: its digest does not fit what it holds")]
@@ -37,16 +39,25 @@ pub enum InvalidDocument {
 }
 
 impl Document {
-    /// Reads a saved plan: its format is looked at first, its digest last.
+    /// Reads a saved plan.
     pub fn parse(text: &str) -> Result<Document, InvalidDocument> {
+        Document::parse_one_of(&[Format::Plan], text)
+    }
+
+    /// Reads a document of one of these formats: its format is looked at first, its digest last.
+    pub fn parse_one_of(known: &[Format], text: &str) -> Result<Document, InvalidDocument> {
         #[derive(Deserialize)]
         struct Header {
             format: String,
         }
         let damaged = |error: serde_json::Error| InvalidDocument::Damaged(error.to_string());
         let Header { format } = serde_json::from_str(text).map_err(damaged)?;
-        if format != PLAN_FORMAT {
-            return Err(InvalidDocument::OtherFormat { found: format });
+        if !known.iter().any(|known| known.as_str() == format) {
+            let known: Vec<&str> = known.iter().map(|format| format.as_str()).collect();
+            return Err(InvalidDocument::OtherFormat {
+                found: format,
+                known: known.join(", "),
+            });
         }
         let document: Document = serde_json::from_str(text).map_err(damaged)?;
         if document.digest == document.content_digest() {
@@ -139,7 +150,7 @@ fn account_plan(document: AccountDocument) -> Result<AccountPlan, InvalidDocumen
         live_digest,
         live,
         desired,
-        changes: changes.into_iter().map(change).collect::<Result<_, _>>()?,
+        changes: changes.into_iter().map(change).collect(),
         unchanged_behaviors: unchanged.behaviors,
         unchanged_integrations: unchanged.integrations,
         unlisted: unlisted
@@ -157,7 +168,7 @@ fn account_plan(document: AccountDocument) -> Result<AccountPlan, InvalidDocumen
     })
 }
 
-fn change(document: ChangeDocument) -> Result<Change, InvalidDocument> {
+fn change(document: ChangeDocument) -> Change {
     let ChangeDocument {
         address,
         kind: _,
@@ -170,20 +181,15 @@ fn change(document: ChangeDocument) -> Result<Change, InvalidDocument> {
         integration_id,
         fields,
     } = document;
-    let reason = |text: Option<String>| {
-        text.map(|text| text.parse())
-            .transpose()
-            .map_err(|_| damage("a change weakens for a reason that there is not"))
-    };
-    Ok(Change {
+    Change {
         address,
         action,
-        weakens: reason(weakening)?,
-        live_weaker: reason(live_weakening)?,
+        weakens: weakening,
+        live_weaker: live_weakening,
         location,
         integration_id,
         fields,
-    })
+    }
 }
 
 fn operation(

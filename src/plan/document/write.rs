@@ -9,15 +9,15 @@ use crate::plan::operation::{Call, Operation};
 use crate::plan::outcome::{AccountPlan, Change, UnlistedThing};
 
 use super::{
-    AccountDocument, ChangeDocument, Document, NoteDocument, OperationDocument, PLAN_FORMAT,
-    Status, Unchanged, UnlistedDocument,
+    AccountDocument, ChangeDocument, Document, Format, NoteDocument, OperationDocument, Status,
+    Unchanged, UnlistedDocument,
 };
 
 impl Document {
     /// The document of a plan.
     pub fn of_plan(plan: &Plan, created_at: Timestamp) -> Self {
         let mut document = Document {
-            format: PLAN_FORMAT.to_owned(),
+            format: Format::Plan,
             riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
             base_url: plan.base_url.clone(),
             created_at,
@@ -134,9 +134,9 @@ fn change(change: &Change) -> ChangeDocument {
         kind: address.into(),
         action: *action,
         weakens: weakens.is_some(),
-        weakening: weakens.map(|reason| reason.to_string()),
+        weakening: *weakens,
         live_weaker: live_weaker.is_some(),
-        live_weakening: live_weaker.map(|reason| reason.to_string()),
+        live_weakening: *live_weaker,
         location: location.clone(),
         integration_id: *integration_id,
         fields: fields.clone(),
@@ -180,5 +180,6 @@ fn operation(operation: &Operation, plan: &AccountPlan) -> OperationDocument {
         result: None,
         audit_log_id: None,
         error: None,
+        help: None,
     }
 }

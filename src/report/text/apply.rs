@@ -1,63 +1,61 @@
 //! What became of a plan, as text: what failed and was not attempted by name, what to do with what was created, totals last.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::apply::{Applied, Executed, Outcome};
-use crate::plan::{AccountPlan, Action, Operation, Plan};
+use crate::model::address::Address;
+use crate::plan::Action;
+use crate::plan::document::{AccountDocument, Document, OperationDocument, OperationOutcome};
+use crate::report::block::prefix;
 use crate::report::style;
 use crate::report::visible::Visible;
 
 use super::count;
 
 /// Where the `well_known_url` goes, in the words of Okta's console (`contract.md`, Integrations).
-const WHERE_TO_PASTE: &str =
+pub(in crate::report) const WHERE_TO_PASTE: &str =
     "Security > Device Integrations > Receive shared signals > Create stream";
 
-/// What became of each account's plan. `applied` stands in the order of the plan's accounts; `None` is an account that was not touched.
-pub struct ApplyText<'a> {
-    /// What was to be done.
-    pub plan: &'a Plan,
-    /// What was.
-    pub applied: &'a [Option<Applied>],
-}
+/// What became of each account's plan.
+pub struct ApplyText<'a>(pub &'a Document);
 
 impl fmt::Display for ApplyText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut totals = Totals::default();
-        for (account, applied) in self.plan.accounts.iter().zip(self.applied) {
-            let (Ok(plan), Some(applied)) = (&account.result, applied) else {
-                continue;
-            };
-            let label = match self.plan.accounts.len() {
-                1 => String::new(),
-                _ => format!("{}/", plan.desired.label()),
-            };
-            for (operation, executed) in plan.operations.iter().zip(&applied.executed) {
-                outcome(f, &label, operation, executed)?;
+        let ApplyText(document) = self;
+        for account in &document.accounts {
+            let label = prefix(document, account);
+            for operation in &account.operations {
+                outcome(f, &label, operation)?;
             }
-            for text in applied.problems() {
+            for text in account.problems.iter().flatten() {
                 problem(f, &format!("{label}{text}"), None)?;
             }
-            totals.add(plan, applied);
         }
         // Where nothing was to be done, the plan has said so.
-        if self.applied.iter().all(Option::is_none) {
+        if document
+            .accounts
+            .iter()
+            .all(|account| account.problems.is_none())
+        {
             return Ok(());
         }
-        totals.fmt(f)
+        let outcomes = Outcomes::of(document);
+        let (colour, heading) = if outcomes.incomplete {
+            (style::ERROR, "Apply incomplete:")
+        } else {
+            (style::SUCCESS, "Apply complete:")
+        };
+        writeln!(f, "{colour}{heading}{colour:#} {outcomes}")
     }
 }
 
-fn outcome(
-    f: &mut fmt::Formatter<'_>,
-    label: &str,
-    operation: &Operation,
-    executed: &Executed,
-) -> fmt::Result {
+fn outcome(f: &mut fmt::Formatter<'_>, label: &str, operation: &OperationDocument) -> fmt::Result {
     let address = operation.address.to_string();
-    match &executed.outcome {
-        Outcome::Done(done) => {
-            let Some(made) = &done.made else {
+    let error = operation.error.as_deref().unwrap_or_default();
+    match operation.outcome {
+        None => Ok(()),
+        Some(OperationOutcome::Done) => {
+            let Some(made) = &operation.result else {
                 return Ok(());
             };
             let bold = style::HEADING;
@@ -69,20 +67,21 @@ fn outcome(
             writeln!(f, "    {bold}{}{bold:#}", Visible(&made.well_known_url))?;
             writeln!(f, "  into Okta: {WHERE_TO_PASTE}.\n")
         }
-        Outcome::Failed(failure) => {
+        Some(OperationOutcome::Failed) => {
             let text = format!(
-                "{label}{address}: operation {} failed: {failure}",
+                "{label}{address}: operation {} failed: {error}",
                 operation.id
             );
-            problem(f, &text, failure.help().as_deref())
+            problem(f, &text, operation.help.as_deref())
         }
-        Outcome::NotAttempted(reason) => {
+        Some(OperationOutcome::NotAttempted) => {
             let yellow = style::WARNING;
             writeln!(
                 f,
-                "{yellow}not attempted{yellow:#}: {label}{}: operation {}: {reason}",
+                "{yellow}not attempted{yellow:#}: {label}{}: operation {}: {}",
                 Visible(&address),
-                operation.id
+                operation.id,
+                Visible(error)
             )
         }
     }
@@ -97,21 +96,30 @@ fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::R
     }
 }
 
+/// What was done, in numbers.
 #[derive(Default)]
-struct Totals {
+pub(in crate::report) struct Outcomes {
     created: usize,
     updated: usize,
     replaced: usize,
     deleted: usize,
     failed: usize,
     not_attempted: usize,
-    incomplete: bool,
+    pub(in crate::report) incomplete: bool,
 }
 
-impl Totals {
-    fn add(&mut self, plan: &AccountPlan, applied: &Applied) {
-        let settled = applied.settled(plan);
-        for change in &plan.changes {
+impl Outcomes {
+    pub(in crate::report) fn of(document: &Document) -> Self {
+        let mut outcomes = Outcomes::default();
+        for account in &document.accounts {
+            outcomes.add(account);
+        }
+        outcomes
+    }
+
+    fn add(&mut self, account: &AccountDocument) {
+        let settled = settled(account);
+        for change in &account.changes {
             if !settled.contains(&change.address) {
                 continue;
             }
@@ -122,44 +130,55 @@ impl Totals {
                 Action::Delete => self.deleted += 1,
             }
         }
-        for executed in &applied.executed {
-            match executed.outcome {
-                Outcome::Done(_) => {}
-                Outcome::Failed(_) => self.failed += 1,
-                Outcome::NotAttempted(_) => self.not_attempted += 1,
+        for operation in &account.operations {
+            match operation.outcome {
+                None | Some(OperationOutcome::Done) => {}
+                Some(OperationOutcome::Failed) => self.failed += 1,
+                Some(OperationOutcome::NotAttempted) => self.not_attempted += 1,
             }
         }
-        self.incomplete |= !applied.is_complete();
+        self.incomplete |= self.failed + self.not_attempted > 0
+            || account
+                .problems
+                .as_ref()
+                .is_some_and(|problems| !problems.is_empty());
     }
 }
 
-impl fmt::Display for Totals {
+/// The addresses whose every operation was done.
+fn settled(account: &AccountDocument) -> BTreeSet<&Address> {
+    let mut settled = BTreeSet::new();
+    let mut unsettled = BTreeSet::new();
+    for operation in &account.operations {
+        match operation.outcome {
+            Some(OperationOutcome::Done) => settled.extend(&operation.covers),
+            None | Some(OperationOutcome::Failed | OperationOutcome::NotAttempted) => {
+                unsettled.extend(&operation.covers);
+            }
+        }
+    }
+    &settled - &unsettled
+}
+
+impl fmt::Display for Outcomes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Totals {
+        let Outcomes {
             created,
             updated,
             replaced,
             deleted,
             failed,
             not_attempted,
-            incomplete,
+            incomplete: _,
         } = self;
-        let (colour, heading) = if *incomplete {
-            (style::ERROR, "Apply incomplete:")
-        } else {
-            (style::SUCCESS, "Apply complete:")
-        };
         write!(
             f,
-            "{colour}{heading}{colour:#} {created} created, {updated} updated, {replaced} replaced, {deleted} deleted."
+            "{created} created, {updated} updated, {replaced} replaced, {deleted} deleted."
         )?;
         if *failed + *not_attempted > 0 {
-            write!(
-                f,
-                " {} failed, {not_attempted} not attempted.",
-                count(*failed, "operation")
-            )?;
+            let failed = count(*failed, "operation");
+            write!(f, " {failed} failed, {not_attempted} not attempted.")?;
         }
-        writeln!(f)
+        Ok(())
     }
 }

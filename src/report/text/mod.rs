@@ -1,7 +1,12 @@
 //! Text for a terminal; legible without colour and at any width.
 
 mod apply;
+mod drift;
+mod parts;
 mod plan;
 
 pub use apply::ApplyText;
-pub use plan::{PlanText, count};
+pub(super) use apply::{Outcomes, WHERE_TO_PASTE};
+pub use drift::DriftText;
+pub use parts::count;
+pub use plan::PlanText;

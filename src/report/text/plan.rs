@@ -1,22 +1,13 @@
 //! A plan as text: one scannable line a field, and a last line of totals.
 
-use std::fmt::{self, Display};
+use std::fmt;
 
-use serde_json::Value;
-
-use crate::model::address::Address;
-use crate::model::integration::IntegrationType;
-use crate::plan::{
-    AccountError, AccountPlan, Action, Change, Field, FieldChange, Note, Plan, PlannedAccount,
-    Policy, UnlistedSettings, UnlistedThing,
-};
+use crate::plan::{AccountPlan, Action, Change, Plan, Policy, UnlistedThing};
+use crate::report::fields::{self, FieldLine};
 use crate::report::style;
 use crate::report::visible::Visible;
 
-/// Where a word such as `weakens` stands, in columns from the left.
-const REMARK_COLUMN: usize = 59;
-/// How wide the names of fields are at least.
-const FIELD_WIDTH: usize = 14;
+use super::parts::{account_error, count, field_lines, heading, note_line, short, title};
 
 /// A whole plan; ends with a line of totals.
 pub struct PlanText<'a>(pub &'a Plan);
@@ -28,14 +19,24 @@ impl fmt::Display for PlanText<'_> {
         for account in &plan.accounts {
             match &account.result {
                 Ok(planned) if several || says_something(planned) => {
-                    heading(f, account)?;
+                    heading(
+                        f,
+                        account.name.as_ref(),
+                        &account.account_id,
+                        &account.source,
+                    )?;
                     account_plan(f, planned)?;
                 }
                 Ok(_) => {}
                 // The failure of the only account is the error of the run, and is told as one.
                 Err(_) if !several => {}
                 Err(error) => {
-                    heading(f, account)?;
+                    heading(
+                        f,
+                        account.name.as_ref(),
+                        &account.account_id,
+                        &account.source,
+                    )?;
                     account_error(f, error)?;
                 }
             }
@@ -57,36 +58,6 @@ fn reported(thing: &UnlistedThing) -> bool {
         Policy::Report => true,
         Policy::Keep | Policy::Disable | Policy::Delete => false,
     }
-}
-
-fn heading(f: &mut fmt::Formatter<'_>, account: &PlannedAccount) -> fmt::Result {
-    let bold = style::HEADING;
-    match &account.name {
-        Some(name) => write!(
-            f,
-            "{bold}{name}{bold:#} ({})",
-            account.account_id.abbreviated()
-        )?,
-        None => write!(f, "{bold}{}{bold:#}", account.account_id)?,
-    }
-    writeln!(f, "  {}\n", Visible(&account.source))
-}
-
-fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) -> fmt::Result {
-    let red = style::ERROR;
-    let mut lines = error.message.lines();
-    writeln!(
-        f,
-        "  {red}error{red:#}: {}",
-        Visible(lines.next().unwrap_or_default())
-    )?;
-    for line in lines {
-        writeln!(f, "    {}", Visible(line))?;
-    }
-    if let Some(help) = &error.help {
-        writeln!(f, "  help: {}", Visible(help))?;
-    }
-    writeln!(f)
 }
 
 fn account_plan(f: &mut fmt::Formatter<'_>, plan: &AccountPlan) -> fmt::Result {
@@ -127,112 +98,16 @@ fn change_block(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
         ""
     };
     title(f, colour, symbol, &change.address, remark)?;
-    let fields: Vec<&FieldChange> = change
-        .fields
-        .iter()
-        .filter(|field| worth_a_line(change.action, field))
-        .collect();
-    let width = fields
-        .iter()
-        .map(|field| field.field.as_str().len() + 2)
-        .fold(FIELD_WIDTH, usize::max);
-    for FieldChange {
-        field,
-        before,
-        after,
-    } in fields
-    {
-        write!(f, "      {field:width$}")?;
-        match change.action {
-            Action::Create => value(f, after)?,
-            Action::Delete => value(f, before)?,
-            Action::Update | Action::Replace => {
-                value(f, before)?;
-                f.write_str(" → ")?;
-                value(f, after)?;
-            }
-        }
-        writeln!(f)?;
-    }
-    Ok(())
-}
-
-/// Leaves out what goes without saying: unset references and the only known type of what comes or goes, and all of what goes but the
-/// tenant that tells a person which one it is.
-fn worth_a_line(action: Action, change: &FieldChange) -> bool {
-    let present = match action {
-        Action::Update | Action::Replace => return true,
-        Action::Create => &change.after,
-        Action::Delete => &change.before,
-    };
-    match change.field {
-        Field::TenantUrl | Field::Enabled | Field::RiskLevel => true,
-        Field::ReferenceId | Field::Active => action == Action::Create && !present.is_null(),
-        Field::IntegrationType => present != IntegrationType::Okta.as_str(),
-    }
+    field_lines(
+        f,
+        &fields::lines(change.action, &change.fields),
+        FieldLine::as_planned,
+    )
 }
 
 fn unlisted_block(f: &mut fmt::Formatter<'_>, thing: &UnlistedThing) -> fmt::Result {
     title(f, style::DIM, "?", &thing.address, "unlisted")?;
-    match &thing.settings {
-        UnlistedSettings::Behavior(behavior) => {
-            let state = if behavior.enabled { "on" } else { "off" };
-            let level = behavior.risk_level.to_string();
-            writeln!(
-                f,
-                "      {:FIELD_WIDTH$}{}, {state}",
-                Field::RiskLevel,
-                Visible(&level)
-            )
-        }
-        UnlistedSettings::Integration(integration) => writeln!(
-            f,
-            "      {:FIELD_WIDTH$}{}",
-            Field::TenantUrl,
-            Visible(integration.tenant_url.as_str())
-        ),
-    }
-}
-
-fn title(
-    f: &mut fmt::Formatter<'_>,
-    colour: anstyle::Style,
-    symbol: &str,
-    address: &Address,
-    remark: &str,
-) -> fmt::Result {
-    let address = address.to_string();
-    let address = Visible(&address).to_string();
-    write!(f, "  {colour}{symbol}{colour:#} {address}")?;
-    if remark.is_empty() {
-        return writeln!(f);
-    }
-    let yellow = style::WARNING;
-    let gap = REMARK_COLUMN
-        .saturating_sub(4 + address.chars().count())
-        .max(2);
-    writeln!(f, "{:gap$}{yellow}{remark}{yellow:#}", "")
-}
-
-fn value(f: &mut fmt::Formatter<'_>, value: &Value) -> fmt::Result {
-    match value {
-        Value::Null => f.write_str("(unset)"),
-        Value::String(text) => Visible(text).fmt(f),
-        other => other.fmt(f),
-    }
-}
-
-fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result {
-    let text = note.to_string();
-    match note {
-        Note::Expired { .. } | Note::PinGone { .. } => {
-            let yellow = style::WARNING;
-            writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))
-        }
-        Note::Ignored { .. } | Note::ExportsForAMoment { .. } | Note::LevelRaised { .. } => {
-            writeln!(f, "  note: {}", Visible(&text))
-        }
-    }
+    field_lines(f, &fields::unlisted(&thing.settings), FieldLine::as_planned)
 }
 
 fn totals(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
@@ -315,7 +190,7 @@ fn refusals(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
             if let Some(address) = &refusal.address {
                 write!(f, "{}: ", short(address))?;
             }
-            Visible(&refusal.reason).fmt(f)?;
+            write!(f, "{}", Visible(&refusal.reason))?;
             match &refusal.way_past {
                 Some(flag) => writeln!(f, "; {flag} permits it")?,
                 None => writeln!(f, "; nothing overrides it")?,
@@ -336,20 +211,4 @@ fn planned_accounts(plan: &Plan) -> impl Iterator<Item = (String, &AccountPlan)>
         };
         (label, plan)
     })
-}
-
-/// An address for a sentence: an id is cut to its first eight digits.
-fn short(address: &Address) -> String {
-    match address {
-        Address::UnlistedIntegration(id) => {
-            format!("integration[{}…]", &id.to_string()[..8])
-        }
-        Address::Behavior(_) | Address::Integration(_) => Visible(&address.to_string()).to_string(),
-    }
-}
-
-/// A number and its noun: `1 change`, `2 changes`.
-pub fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
 }

@@ -1,0 +1,121 @@
+//! `riskform drift`: load, read live, compare, show. Nothing is ever written to an account.
+
+use std::time::Instant;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::plan::document::{AccountDocument, Document, Scope};
+use crate::plan::{Glob, Options};
+use crate::report::{self, DriftFormat, RunFigures};
+
+use super::args::{Global, Paths, TargetArguments};
+use super::ci;
+use super::error::{Error, account_exit};
+use super::exit::Exit;
+use super::fleet;
+use super::format::{FormatArguments, Formats};
+use super::output::Output;
+use super::session::Session;
+
+/// Flags of `drift`.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    paths: Paths,
+    /// Leave out the addresses that this glob names, for this run; may be repeated
+    #[arg(long = "ignore", value_name = "ADDRESS")]
+    ignored: Vec<String>,
+    #[command(flatten)]
+    pub(super) formats: FormatArguments,
+    #[command(flatten)]
+    targets: TargetArguments,
+}
+
+/// Says how the live accounts differ from their files.
+pub(super) async fn run(
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(DriftFormat::ALL)?;
+    let checked = check(&arguments, global, output).await?;
+    checked.show(&formats, output)?;
+    ci::tell(global, output, || checked.document.clone());
+    checked.fail_if_alone()?;
+    Ok(checked.exit())
+}
+
+/// What a check found.
+struct Checked {
+    document: Document,
+    figures: RunFigures,
+}
+
+async fn check(arguments: &Arguments, global: &Global, output: &Output) -> Result<Checked, Error> {
+    let started = Instant::now();
+    let accounts = fleet::load(&arguments.paths, global, output)?;
+    let session = Session::open(global, output)?;
+    // Everything is compared and then narrowed: a target that would need another address for being applied is drift all the same.
+    let scope = Scope {
+        targets: arguments.targets.targets(),
+        ignored: arguments
+            .ignored
+            .iter()
+            .map(|glob| Glob::new(glob))
+            .collect(),
+    };
+    let today = fleet::today();
+    let everything = Options::default();
+    let plan = fleet::plan_all(&session, &accounts, today, &everything, global.parallelism).await?;
+    fleet::check_targets(&plan, &scope.targets)?;
+    let counters = session.counters();
+    Ok(Checked {
+        document: Document::of_drift(&plan, &scope, Timestamp::now()),
+        figures: RunFigures {
+            elapsed: started.elapsed(),
+            requests: counters.requests,
+            retries: counters.retries,
+        },
+    })
+}
+
+impl Checked {
+    /// Shows what was found. With `-q` a text without drift is not printed, since cron mails whatever is.
+    fn show(&self, formats: &Formats<DriftFormat>, output: &Output) -> Result<(), Error> {
+        let Checked { document, figures } = self;
+        let render = |format| report::drift(document, format, Some(figures));
+        formats.write_files(render)?;
+        let silent =
+            output.is_quiet() && formats.stdout == DriftFormat::Text && self.exit() == Exit::Done;
+        if silent {
+            return Ok(());
+        }
+        output.result(render(formats.stdout))
+    }
+
+    /// Makes the failure of the only account the error of the run; in a fleet it is one finding among others.
+    fn fail_if_alone(&self) -> Result<(), Error> {
+        match self.document.accounts.as_slice() {
+            [
+                AccountDocument {
+                    error: Some(error), ..
+                },
+            ] => Err(Error::Account(error.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::gravest(
+            self.document
+                .accounts
+                .iter()
+                .map(|account| match &account.error {
+                    Some(error) => account_exit(error),
+                    None if account.has_drift() => Exit::Changes,
+                    None => Exit::Done,
+                }),
+        )
+    }
+}

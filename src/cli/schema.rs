@@ -1,0 +1,39 @@
+//! `riskform schema`: prints a JSON Schema.
+
+use clap::{Args, ValueEnum};
+
+use crate::plan::document::Format;
+use crate::report::schema::schema;
+
+use super::error::Error;
+use super::exit::Exit;
+use super::output::Output;
+
+/// Flags of `schema`.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// What the schema describes
+    #[arg(value_enum, value_name = "DOCUMENT")]
+    document: Document,
+}
+
+/// What there is a schema of.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Document {
+    /// What plan --format json prints
+    Plan,
+    /// What drift --format json prints
+    Drift,
+    /// What apply --format json prints
+    Apply,
+}
+
+/// Prints a schema.
+pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+    output.result(match arguments.document {
+        Document::Plan => schema(Format::Plan),
+        Document::Drift => schema(Format::Drift),
+        Document::Apply => schema(Format::Apply),
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,267 @@
+//! Plans and drift as one self-contained page: no network, no script, light and dark, and nothing said by colour alone.
+//!
+//! `page.html` holds the markup and `style.css` the looks; here stands what they show. The template escapes whatever it is given.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use serde::Serialize;
+
+use crate::plan::Weakening;
+use crate::plan::document::{AccountDocument, Document, Format, Status};
+
+use super::block::{Block, DriftTotals, Mark, blocks};
+use super::fields::FieldLine;
+use super::text::count;
+use super::visible::Visible;
+
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    title: &'static str,
+    /// The totals as a sentence.
+    sentence: String,
+    /// The headings of the columns of values: of what is left behind, and of what is arrived at.
+    columns: [&'static str; 2],
+    base_url: &'a str,
+    created_at: String,
+    version: &'a str,
+    accounts: Vec<Account<'a>>,
+}
+
+#[derive(Serialize)]
+struct Account<'a> {
+    /// The anchor of its section; `None` where it has nothing to show.
+    anchor: Option<String>,
+    label: &'a str,
+    account_id: &'a str,
+    source: String,
+    /// A word and a class: `ok`, `changed`, `weak` or `failed`.
+    status: &'static str,
+    class: &'static str,
+    /// Whether it could be read, so that its numbers mean something.
+    read: bool,
+    changes: usize,
+    weaker: usize,
+    unlisted: usize,
+    unchanged: usize,
+    error: Option<Failure>,
+    refusals: Vec<String>,
+    blocks: Vec<Item>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    message: Vec<String>,
+    help: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Item {
+    symbol: &'static str,
+    class: &'static str,
+    address: String,
+    words: &'static str,
+    /// Why it asks for attention.
+    weakening: Option<String>,
+    location: Option<String>,
+    fields: Vec<Field>,
+}
+
+#[derive(Serialize)]
+struct Field {
+    name: &'static str,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// A plan or drift as a page.
+pub(super) fn page(document: &Document) -> String {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .expect("the usual delimiters do not clash"),
+    );
+    environment
+        .render_str(
+            include_str!("page.html"),
+            Value::from(Serde(view(document))),
+        )
+        .expect("the template fits what it is given")
+}
+
+fn view(document: &Document) -> Page<'_> {
+    let (title, columns) = match document.format {
+        Format::Plan | Format::Apply => ("Plan", ["Live", "Planned"]),
+        Format::Drift => ("Drift", ["Declared", "Live"]),
+    };
+    Page {
+        style: include_str!("style.css"),
+        title,
+        sentence: sentence(document),
+        columns,
+        base_url: &document.base_url,
+        created_at: document
+            .created_at
+            .strftime("%Y-%m-%d %H:%M UTC")
+            .to_string(),
+        version: &document.riskform_version,
+        accounts: document
+            .accounts
+            .iter()
+            .map(|account| view_account(document.format, account))
+            .collect(),
+    }
+}
+
+fn sentence(document: &Document) -> String {
+    let summary = &document.summary;
+    let mut parts = match document.format {
+        Format::Plan | Format::Apply => vec![
+            format!("{} to create", summary.create),
+            format!("{} to update", summary.update),
+            format!("{} to replace", summary.replace),
+            format!("{} to delete", summary.delete),
+            format!("{} unchanged", summary.unchanged),
+        ],
+        Format::Drift => {
+            let totals = DriftTotals::of(document);
+            vec![
+                format!("{} different", totals.differ),
+                format!("{} unlisted", totals.unlisted),
+                format!("{} as declared", totals.as_declared),
+            ]
+        }
+    };
+    if summary.failed_accounts > 0 {
+        parts.push(format!(
+            "{} failed",
+            count(summary.failed_accounts, "account")
+        ));
+    }
+    parts.join(", ")
+}
+
+fn view_account(format: Format, account: &AccountDocument) -> Account<'_> {
+    let blocks: Vec<Item> = blocks(format, account)
+        .map(|block| view_block(format, block))
+        .collect();
+    let refusals: Vec<String> = account.refusals.iter().map(refusal).collect();
+    let mut notes: Vec<String> = account
+        .notes
+        .iter()
+        .map(|note| Visible(&note.message).to_string())
+        .collect();
+    if !account.left_out.is_empty() {
+        notes.push(format!(
+            "{} left out by choice",
+            count(account.left_out.len(), "change")
+        ));
+    }
+    let weaker = blocks
+        .iter()
+        .filter(|block| block.weakening.is_some())
+        .count();
+    let (status, class) = match (account.status, blocks.is_empty(), format) {
+        (Status::Error, _, _) => ("could not be compared", "failed"),
+        (Status::Ok, true, _) => ("matches", "ok"),
+        (Status::Ok, false, _) if !refusals.is_empty() => ("refused by a guard", "failed"),
+        (Status::Ok, false, Format::Drift) if weaker > 0 => ("protects less than declared", "weak"),
+        (Status::Ok, false, Format::Plan | Format::Apply) if weaker > 0 => {
+            ("weakens protection", "weak")
+        }
+        (Status::Ok, false, Format::Drift) => ("differs", "changed"),
+        (Status::Ok, false, Format::Plan | Format::Apply) => ("changes", "changed"),
+    };
+    let has_section = account.error.is_some() || !blocks.is_empty() || !notes.is_empty();
+    Account {
+        anchor: has_section.then(|| format!("account-{}", account.account_id)),
+        label: account.label(),
+        account_id: account.account_id.as_str(),
+        source: Visible(&account.source).to_string(),
+        status,
+        class,
+        read: account.error.is_none(),
+        changes: account.changes.len(),
+        weaker,
+        unlisted: account.unlisted.len(),
+        unchanged: account.unchanged.behaviors + account.unchanged.integrations,
+        error: account.error.as_ref().map(|error| Failure {
+            message: lines(&error.message),
+            help: error.help.as_ref().map(|help| Visible(help).to_string()),
+        }),
+        refusals,
+        blocks,
+        notes,
+    }
+}
+
+fn refusal(refusal: &crate::plan::Refusal) -> String {
+    let about = match &refusal.address {
+        Some(address) => format!("{address}: "),
+        None => String::new(),
+    };
+    let way_past = match &refusal.way_past {
+        Some(flag) => format!("{flag} permits it"),
+        None => "nothing overrides it".to_owned(),
+    };
+    let text = format!("{}: {about}{}; {way_past}", refusal.guard, refusal.reason);
+    Visible(&text).to_string()
+}
+
+fn view_block(format: Format, block: Block<'_>) -> Item {
+    Item {
+        symbol: block.mark.symbol(),
+        class: match block.mark {
+            Mark::Added => "added",
+            Mark::Changed => "changed",
+            Mark::Replaced | Mark::Removed => "removed",
+            Mark::Unlisted => "unlisted",
+        },
+        address: Visible(&block.address.to_string()).to_string(),
+        words: block.words,
+        weakening: block.weakening.map(|reason| badge(format, reason)),
+        location: block
+            .location
+            .map(|location| Visible(&location.to_string()).to_string()),
+        fields: block
+            .fields
+            .into_iter()
+            .map(|line| view_field(format, line))
+            .collect(),
+    }
+}
+
+fn badge(format: Format, reason: Weakening) -> String {
+    match format {
+        Format::Plan | Format::Apply => format!("weakens: {reason}"),
+        Format::Drift => "weaker than declared".to_owned(),
+    }
+}
+
+fn view_field(format: Format, line: FieldLine) -> Field {
+    let FieldLine {
+        field,
+        live,
+        declared,
+    } = line;
+    let (from, to) = match format {
+        Format::Plan | Format::Apply => (live, declared),
+        Format::Drift => (declared, live),
+    };
+    Field {
+        name: field.as_str(),
+        from,
+        to,
+    }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(|line| Visible(line).to_string()).collect()
+}

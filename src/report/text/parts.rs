@@ -1,0 +1,115 @@
+//! The parts that texts share: headings, titles, lines of fields, notes.
+
+use std::fmt;
+
+use crate::model::account::AccountId;
+use crate::model::address::{Address, Name};
+use crate::plan::{AccountError, Note};
+use crate::report::fields::FieldLine;
+use crate::report::style;
+use crate::report::visible::Visible;
+
+/// Where a word such as `weakens` stands, in columns from the left.
+const REMARK_COLUMN: usize = 59;
+/// How wide the names of fields are at least.
+const FIELD_WIDTH: usize = 14;
+
+/// The line above an account, and an empty one.
+pub(super) fn heading(
+    f: &mut fmt::Formatter<'_>,
+    name: Option<&Name>,
+    account_id: &AccountId,
+    source: &str,
+) -> fmt::Result {
+    let bold = style::HEADING;
+    match name {
+        Some(name) => write!(f, "{bold}{name}{bold:#} ({})", account_id.abbreviated())?,
+        None => write!(f, "{bold}{account_id}{bold:#}")?,
+    }
+    writeln!(f, "  {}\n", Visible(source))
+}
+
+/// Why an account could not be handled, and an empty line.
+pub(super) fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) -> fmt::Result {
+    let red = style::ERROR;
+    let mut lines = error.message.lines();
+    writeln!(
+        f,
+        "  {red}error{red:#}: {}",
+        Visible(lines.next().unwrap_or_default())
+    )?;
+    for line in lines {
+        writeln!(f, "    {}", Visible(line))?;
+    }
+    if let Some(help) = &error.help {
+        writeln!(f, "  help: {}", Visible(help))?;
+    }
+    writeln!(f)
+}
+
+/// The line above a change.
+pub(super) fn title(
+    f: &mut fmt::Formatter<'_>,
+    colour: anstyle::Style,
+    symbol: &str,
+    address: &Address,
+    remark: &str,
+) -> fmt::Result {
+    let address = address.to_string();
+    let address = Visible(&address).to_string();
+    write!(f, "  {colour}{symbol}{colour:#} {address}")?;
+    if remark.is_empty() {
+        return writeln!(f);
+    }
+    let yellow = style::WARNING;
+    let gap = REMARK_COLUMN
+        .saturating_sub(4 + address.chars().count())
+        .max(2);
+    writeln!(f, "{:gap$}{yellow}{remark}{yellow:#}", "")
+}
+
+/// One line a field, the values in a column.
+pub(super) fn field_lines(
+    f: &mut fmt::Formatter<'_>,
+    lines: &[FieldLine],
+    say: impl Fn(&FieldLine) -> String,
+) -> fmt::Result {
+    let width = lines
+        .iter()
+        .map(|line| line.field.as_str().len() + 2)
+        .fold(FIELD_WIDTH, usize::max);
+    for line in lines {
+        writeln!(f, "      {:width$}{}", line.field, say(line))?;
+    }
+    Ok(())
+}
+
+/// One note.
+pub(super) fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result {
+    let text = note.to_string();
+    match note {
+        Note::Expired { .. } | Note::PinGone { .. } => {
+            let yellow = style::WARNING;
+            writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))
+        }
+        Note::Ignored { .. } | Note::ExportsForAMoment { .. } | Note::LevelRaised { .. } => {
+            writeln!(f, "  note: {}", Visible(&text))
+        }
+    }
+}
+
+/// An address for a sentence: an id is cut to its first eight digits.
+pub(super) fn short(address: &Address) -> String {
+    match address {
+        Address::UnlistedIntegration(id) => {
+            format!("integration[{}…]", &id.to_string()[..8])
+        }
+        Address::Behavior(_) | Address::Integration(_) => Visible(&address.to_string()).to_string(),
+    }
+}
+
+/// A number and its noun: `1 change`, `2 changes`.
+pub fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
