@@ -3,23 +3,30 @@
 //! The only room that reads the environment, prints, and writes files. Each command reads as the pipeline: load, read live, plan, show,
 //! apply, report.
 
+mod account;
 mod application;
 mod apply;
 mod args;
 mod audit_log;
+mod completions;
+mod doctor;
 mod environment;
 mod error;
 mod exit;
 mod fleet;
 mod format;
+mod get;
+mod man;
 mod output;
 mod plan;
 mod progress;
 mod prompt;
+mod reset;
 mod sandbox;
 mod saved_plan;
 mod session;
 mod signals;
+mod user;
 
 use clap::Parser;
 
@@ -61,7 +68,12 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Plan(args) => plan::run(args, &global, output).await,
             Command::Apply(args) => apply::apply(args, &global, output).await,
             Command::Destroy(args) => apply::destroy(args, &global, output).await,
+            Command::Get(args) => get::run(args, &global, output).await,
+            Command::Doctor(args) => doctor::run(args, &global, output).await,
+            Command::Reset(args) => reset::run(args, &global, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
+            Command::Completions(args) => completions::run(args, output),
+            Command::Man(args) => man::run(args, output),
         }
     })
 }

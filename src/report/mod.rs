@@ -4,6 +4,7 @@
 //! where they do not belong.
 
 pub mod json;
+pub mod read;
 pub mod style;
 pub mod text;
 pub mod visible;
@@ -32,6 +33,16 @@ words! {
     ApplyFormat {
         /// For a terminal.
         Text = "text",
+        /// For scripts.
+        Json = "json",
+    }
+}
+
+words! {
+    /// The formats of what the doctor finds.
+    DoctorFormat {
+        /// For a terminal.
+        Table = "table",
         /// For scripts.
         Json = "json",
     }

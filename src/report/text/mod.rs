@@ -2,6 +2,8 @@
 
 mod apply;
 mod plan;
+mod reset;
 
 pub use apply::ApplyText;
 pub use plan::{PlanText, count};
+pub use reset::{ResetEnd, ResetText};
