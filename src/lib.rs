@@ -22,6 +22,7 @@
 //! | [`sandbox`] | the simulated API, an axum router | knows the client |
 //! | [`apply`] | carries a plan out, emits events | decides what should change |
 //! | [`report`] | results as text and documents | prints: it returns values that display |
+//! | [`doctor`] | why somebody can't get in | writes, prints |
 //! | [`cli`] | commands, exit codes, prompts, progress | is used by another room |
 //!
 //! # What is deliberately absent
@@ -44,6 +45,7 @@ pub mod api;
 pub mod apply;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod model;
 pub mod plan;
 pub mod report;

@@ -15,6 +15,11 @@ impl BaseUrl {
         &self.0
     }
 
+    /// Whether everything on the way is encrypted; without, it leads to this very machine.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
     /// The whole URL of a path that begins with a slash.
     pub(super) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)

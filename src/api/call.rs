@@ -15,6 +15,7 @@ use super::event::{Event, WaitReason};
 use super::operation::Operation;
 use super::rate_headers::RateHeaders;
 use super::retry;
+use super::signs::Signs;
 use super::transport::{Reach, TransportError, TransportFailure};
 
 /// What a call brought.
@@ -156,6 +157,7 @@ impl Connection {
         let answer = answer.map_err(|error| self.transport_error(call, error))?;
         let limits = RateHeaders::read(answer.headers());
         permit.learn(&limits);
+        self.remember(Signs::read(answer.headers(), &limits));
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
             // All other calls would run into the same refusal, so they wait too, before the next one is admitted.
             self.hold_everyone_back(limits.retry_after);

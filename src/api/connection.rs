@@ -10,6 +10,7 @@ use super::pace::RateSettings;
 use super::rate_budget::RateBudget;
 use super::reader::Reader;
 use super::retry::RetrySettings;
+use super::signs::Signs;
 use super::transport::Transport;
 use super::writer::Writer;
 
@@ -28,6 +29,7 @@ pub(super) struct Parts {
     pub(super) budget: RateBudget,
     pub(super) observer: Observer,
     counters: Mutex<Counters>,
+    signs: Mutex<Option<Signs>>,
 }
 
 /// How a run behaves towards the server.
@@ -84,6 +86,7 @@ impl Connection {
             budget: RateBudget::new(rate),
             observer,
             counters: Mutex::default(),
+            signs: Mutex::default(),
         }))
     }
 
@@ -109,6 +112,22 @@ impl Connection {
     /// What the calls came to so far.
     pub fn counters(&self) -> Counters {
         *self.counted()
+    }
+
+    /// What the last answer told about the server.
+    pub fn signs(&self) -> Option<Signs> {
+        self.last_signs().clone()
+    }
+
+    pub(super) fn remember(&self, signs: Signs) {
+        *self.last_signs() = Some(signs);
+    }
+
+    fn last_signs(&self) -> MutexGuard<'_, Option<Signs>> {
+        self.0
+            .signs
+            .lock()
+            .expect("nothing panics while it holds the signs")
     }
 
     pub(super) fn counted(&self) -> MutexGuard<'_, Counters> {

@@ -39,8 +39,18 @@ pub(super) enum Command {
     Report(super::report::Arguments),
     /// Print a JSON Schema
     Schema(super::schema::Arguments),
+    /// Read live things: behaviors, integrations, and the users who have a score
+    Get(super::get::Arguments),
+    /// Clear users' risk scores
+    Reset(super::reset::Arguments),
+    /// Find out why riskform can't get in: credentials, permissions, entitlement, rate limit, clock, files; writes nothing
+    Doctor(super::doctor::Arguments),
     /// Serve the simulated API on a loopback port, and print the variables that point to it
     Sandbox(super::sandbox::Arguments),
+    /// Print a shell's completions
+    Completions(super::completions::Arguments),
+    /// Print the manual page, or write all of them
+    Man(super::man::Arguments),
 }
 
 impl Command {
@@ -56,7 +66,13 @@ impl Command {
                 let super::report::Command::Merge(arguments) = &arguments.command;
                 arguments.formats.prints_json()
             }
-            Command::Schema(_) | Command::Sandbox(_) => false,
+            Command::Get(arguments) => arguments.prints_json(),
+            Command::Doctor(arguments) => arguments.formats.prints_json(),
+            Command::Reset(_)
+            | Command::Schema(_)
+            | Command::Sandbox(_)
+            | Command::Completions(_)
+            | Command::Man(_) => false,
         }
     }
 }
@@ -107,8 +123,13 @@ pub(super) struct Global {
 #[derive(Args, Debug)]
 pub(super) struct Paths {
     /// Desired-state files, or directories of them
-    #[arg(value_name = "PATH", default_value = "riskform.yaml")]
+    #[arg(value_name = "PATH", default_value = Paths::USUAL)]
     pub(super) paths: Vec<PathBuf>,
+}
+
+impl Paths {
+    /// The file of whoever names none.
+    pub(super) const USUAL: &str = "riskform.yaml";
 }
 
 /// Which addresses to look at.

@@ -8,6 +8,7 @@ use crate::plan::{AccountError, FailureKind};
 use crate::report::text::count;
 
 use super::exit::Exit;
+use super::user::NoSuchUser;
 
 /// Why a command could not do its work.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) enum Error {
     Stale(Vec<String>),
     /// The saved plan holds this many guards' noes.
     RefusedPlan(usize),
+    /// Users are named who can't be found, or not for certain.
+    NoSuchUsers(Vec<NoSuchUser>),
     /// There is a question to ask and nobody to answer it.
     NotATerminal,
     /// The user said no.
@@ -47,9 +50,11 @@ impl Error {
             Error::Account(error) => account_exit(error),
             Error::Stale(_) => Exit::Stale,
             Error::RefusedPlan(_) => Exit::Refused,
-            Error::Files(_) | Error::NotATerminal | Error::Declined | Error::Other(_) => {
-                Exit::Error
-            }
+            Error::Files(_)
+            | Error::NoSuchUsers(_)
+            | Error::NotATerminal
+            | Error::Declined
+            | Error::Other(_) => Exit::Error,
             // Whoever closed the pipe has seen enough; that is no failure of ours.
             Error::BrokenPipe => Exit::Done,
         }
@@ -63,6 +68,7 @@ impl Error {
             Error::Account(error) => error.kind.as_str(),
             Error::Stale(_) => "stale",
             Error::RefusedPlan(_) => "refused",
+            Error::NoSuchUsers(_) => "no_such_user",
             Error::NotATerminal => "not_a_terminal",
             Error::Declined => "declined",
             Error::BrokenPipe => "broken_pipe",
@@ -79,10 +85,11 @@ impl Error {
                 Some("an override belongs to plan: give it there, and save the plan again")
             }
             Error::NotATerminal => {
-                Some("look at the plan, then pass --auto-approve to apply it unattended")
+                Some("look at what would be done, then pass --auto-approve to do it unattended")
             }
             Error::Usage(_)
             | Error::Files(_)
+            | Error::NoSuchUsers(_)
             | Error::Declined
             | Error::BrokenPipe
             | Error::Other(_) => None,
@@ -106,8 +113,12 @@ impl fmt::Display for Error {
                     count(*refusals, "guard")
                 )
             }
+            Error::NoSuchUsers(problems) => {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
             Error::NotATerminal => {
-                f.write_str("there are changes to approve, and standard input is not a terminal")
+                f.write_str("there is something to approve, and standard input is not a terminal")
             }
             Error::Declined => f.write_str("declined; nothing was written"),
             Error::BrokenPipe => f.write_str("standard output is closed"),

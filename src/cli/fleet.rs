@@ -14,8 +14,9 @@ use crate::plan::{
     plan,
 };
 
+use super::account;
 use super::args::{Global, Paths};
-use super::environment::{self, variable};
+use super::environment::variable;
 use super::error::{Error, account_error};
 use super::output::Output;
 use super::session::Session;
@@ -31,17 +32,10 @@ pub(super) fn load(
     global: &Global,
     output: &Output,
 ) -> Result<Vec<DesiredAccount>, Error> {
-    let default_account_id = match variable(environment::ACCOUNT_ID) {
-        Some(text) => Some(
-            text.parse()
-                .map_err(Error::other(format!("{}={text}", environment::ACCOUNT_ID)))?,
-        ),
-        None => None,
-    };
     let request = LoadRequest {
         paths: &paths.paths,
         account_id: global.account_id.clone(),
-        default_account_id,
+        default_account_id: account::default_id()?,
         variables: &variable,
         today: today(),
     };

@@ -3,28 +3,35 @@
 //! The only room that reads the environment, prints, and writes files. Each command reads as the pipeline: load, read live, plan, show,
 //! apply, report.
 
+mod account;
 mod application;
 mod apply;
 mod args;
 mod audit_log;
 mod ci;
+mod completions;
+mod doctor;
 mod drift;
 mod environment;
 mod error;
 mod exit;
 mod fleet;
 mod format;
+mod get;
+mod man;
 mod output;
 mod plan;
 mod progress;
 mod prompt;
 mod report;
+mod reset;
 mod sandbox;
 mod saved_plan;
 mod schema;
 mod session;
 mod shard;
 mod signals;
+mod user;
 
 use clap::Parser;
 
@@ -69,7 +76,12 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Drift(args) => drift::run(args, &global, output).await,
             Command::Report(args) => report::run(args, output),
             Command::Schema(args) => schema::run(&args, output),
+            Command::Get(args) => get::run(args, &global, output).await,
+            Command::Doctor(args) => doctor::run(args, &global, output).await,
+            Command::Reset(args) => reset::run(args, &global, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
+            Command::Completions(args) => completions::run(args, output),
+            Command::Man(args) => man::run(args, output),
         }
     })
 }

@@ -11,7 +11,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use terminal_size::Width;
+
 use crate::report::json::error_document;
+use crate::report::read::table::USUAL_WIDTH;
 use crate::report::style;
 use crate::report::visible::Visible;
 
@@ -56,6 +59,14 @@ impl Output {
         self.quiet
     }
 
+    /// How many columns a table may have: as many as the terminal, else the usual ones.
+    pub(super) fn width(&self) -> u16 {
+        match terminal_size::terminal_size_of(io::stdout()) {
+            Some((Width(columns), _)) if columns > 0 => columns,
+            Some(_) | None => USUAL_WIDTH,
+        }
+    }
+
     /// Prints a result to standard output.
     pub(super) fn result(&self, result: impl fmt::Display) -> Result<(), Error> {
         self.printed.store(true, Ordering::Relaxed);
@@ -96,6 +107,7 @@ impl Output {
             | Error::Account(_)
             | Error::Stale(_)
             | Error::RefusedPlan(_)
+            | Error::NoSuchUsers(_)
             | Error::NotATerminal
             | Error::Declined
             | Error::Other(_) => {

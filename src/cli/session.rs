@@ -1,8 +1,11 @@
 //! From the command line and the environment to connections: which API, through which transport, in whose name.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -44,10 +47,22 @@ enum Whose {
 
 /// The variables that one set of credentials was read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum CredentialSource {
+pub(super) enum CredentialSource {
     Sandbox,
     Token(String),
     Key,
+}
+
+impl fmt::Display for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CredentialSource::Sandbox => f.write_str("the sandbox, which has a token of its own"),
+            CredentialSource::Token(name) => f.write_str(name),
+            CredentialSource::Key => {
+                write!(f, "{} and {}", environment::EMAIL, environment::API_KEY)
+            }
+        }
+    }
 }
 
 impl Session {
@@ -98,6 +113,13 @@ impl Session {
         })
     }
 
+    /// The same, but one that tells what it is answered at once, and waits for nothing that a server asks it to wait for.
+    pub(super) fn without_retries(mut self) -> Self {
+        self.conduct.retry.attempts = NonZeroU32::MIN;
+        self.conduct.retry.longest_retry_after = Duration::ZERO;
+        self
+    }
+
     /// Where the calls go.
     pub(super) fn base_url(&self) -> &BaseUrl {
         &self.base_url
@@ -109,7 +131,17 @@ impl Session {
     ///
     /// Missing or malformed credentials, with the names of the variables.
     pub(super) fn connection(&self, desired: &DesiredAccount) -> Result<Connection, AccountError> {
-        let (source, credentials) = self.credentials(desired)?;
+        self.connection_to(desired.label(), desired.api_token_env.as_deref())
+    }
+
+    /// The connection in whose name an account is handled that goes by this label. `api_token_env` names the variable of its token,
+    /// where a file does.
+    pub(super) fn connection_to(
+        &self,
+        label: &str,
+        api_token_env: Option<&str>,
+    ) -> Result<Connection, AccountError> {
+        let (source, credentials) = self.credentials(label, api_token_env)?;
         let mut connections = self
             .connections
             .lock()
@@ -134,24 +166,35 @@ impl Session {
         connections.values().map(Connection::counters).sum()
     }
 
+    /// Where the credentials come from that [`connection_to`](Self::connection_to) would use.
+    pub(super) fn source(
+        &self,
+        label: &str,
+        api_token_env: Option<&str>,
+    ) -> Result<CredentialSource, AccountError> {
+        self.credentials(label, api_token_env)
+            .map(|(source, _)| source)
+    }
+
     fn credentials(
         &self,
-        desired: &DesiredAccount,
+        label: &str,
+        api_token_env: Option<&str>,
     ) -> Result<(CredentialSource, Credentials), AccountError> {
         let secret = |name: &str| variable(name).map(SecretString::from);
-        let (source, credentials) = match (&self.whose, &desired.api_token_env) {
+        let (source, credentials) = match (&self.whose, api_token_env) {
             (Whose::Sandbox, _) => (
                 CredentialSource::Sandbox,
                 Credentials::api_token(sandbox::DEFAULT_TOKEN.into()),
             ),
             (Whose::Environment, Some(name)) => match secret(name) {
                 Some(token) => (
-                    CredentialSource::Token(name.clone()),
+                    CredentialSource::Token(name.to_owned()),
                     Credentials::api_token(token),
                 ),
                 None => {
                     return Err(missing(
-                        desired,
+                        label,
                         &format!("set {name}, which api_token_env names"),
                     ));
                 }
@@ -168,7 +211,7 @@ impl Session {
                     (CredentialSource::Key, Credentials::api_key(email, key))
                 } else {
                     return Err(missing(
-                        desired,
+                        label,
                         "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; --sandbox needs none",
                     ));
                 }
@@ -178,10 +221,7 @@ impl Session {
             Ok(credentials) => Ok((source, credentials)),
             Err(error) => Err(AccountError {
                 kind: FailureKind::Credentials,
-                message: format!(
-                    "the credentials for {} can't be used: {error}",
-                    desired.label()
-                ),
+                message: format!("the credentials for {label} can't be used: {error}"),
                 help: None,
             }),
         }
@@ -211,10 +251,10 @@ fn conduct(global: &Global, output: &Output) -> Conduct {
     }
 }
 
-fn missing(desired: &DesiredAccount, help: &str) -> AccountError {
+fn missing(label: &str, help: &str) -> AccountError {
     AccountError {
         kind: FailureKind::Credentials,
-        message: format!("no credentials for {}", desired.label()),
+        message: format!("no credentials for {label}"),
         help: Some(help.to_owned()),
     }
 }

@@ -21,6 +21,7 @@ pub mod json;
 mod junit;
 mod markdown;
 mod prometheus;
+pub mod read;
 mod sarif;
 pub mod schema;
 pub mod style;
@@ -84,6 +85,16 @@ words! {
         Sarif = "sarif",
         /// For node_exporter's textfile collector.
         Prometheus = "prometheus",
+    }
+}
+
+words! {
+    /// The formats of what the doctor finds.
+    DoctorFormat {
+        /// For a terminal.
+        Table = "table",
+        /// For scripts.
+        Json = "json",
     }
 }
 

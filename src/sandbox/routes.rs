@@ -46,7 +46,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .route("/{user_id}", get(read_user))
         .route("/{user_id}/reset", post(reset_user));
     let api = Router::new()
-        .route("/user/tokens/verify", get(verify_token))
+        .route("/user/tokens/verify", get(verify_user_token))
         .route("/accounts/{account_id}/tokens/verify", get(verify_token))
         .nest("/accounts/{account_id}/zt_risk_scoring", scoring);
     Router::new()
@@ -159,7 +159,15 @@ async fn reset_user(visit: Visit) -> Result<Response, Failure> {
     write.await
 }
 
-/// Whoever comes this far has shown a valid token. A user's token and an account's own are not told apart.
+async fn verify_user_token(visit: Visit) -> Result<Response, Failure> {
+    let account_tokens = &visit.sandbox.settings().account_tokens;
+    if account_tokens.contains(&visit.caller.token) {
+        return Err(Failure::InvalidCredentials);
+    }
+    Ok(verify_token(visit).await)
+}
+
+/// Whoever comes this far has shown a valid token.
 async fn verify_token(_: Visit) -> Response {
     let valid = Item::new(10000, "This API Token is valid and active");
     success_saying(&[valid], &serde_json::json!({ "status": "active" }))

@@ -32,6 +32,8 @@ pub struct Settings {
     pub rate_limit: RateLimit,
     /// The tokens that are valid, and what each may do.
     pub tokens: BTreeMap<String, Permissions>,
+    /// The tokens that an account owns itself. They are verified at the account's place, and any other one at both.
+    pub account_tokens: BTreeSet<String>,
     /// Which accounts have bought risk scoring.
     pub entitlement: Entitlement,
     /// Makes ids repeat from run to run; without one they are random.
@@ -53,6 +55,7 @@ impl Default for Settings {
             latency: Duration::ZERO,
             rate_limit: RateLimit::default(),
             tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), Permissions::all())]),
+            account_tokens: BTreeSet::new(),
             entitlement: Entitlement::Everywhere,
             seed: None,
             clock_start: None,

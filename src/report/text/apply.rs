@@ -87,7 +87,7 @@ fn outcome(f: &mut fmt::Formatter<'_>, label: &str, operation: &OperationDocumen
     }
 }
 
-fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::Result {
+pub(super) fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::Result {
     let red = style::ERROR;
     writeln!(f, "{red}error{red:#}: {}", Visible(text))?;
     match help {

@@ -4,9 +4,11 @@ mod apply;
 mod drift;
 mod parts;
 mod plan;
+mod reset;
 
 pub use apply::ApplyText;
 pub(super) use apply::{Outcomes, WHERE_TO_PASTE};
 pub use drift::DriftText;
 pub use parts::count;
 pub use plan::PlanText;
+pub use reset::{ResetEnd, ResetText};

@@ -1,0 +1,172 @@
+//! What is asked: the token, and one question for each permission that can be proven by reading.
+
+use std::collections::BTreeSet;
+
+use crate::api::{
+    ApiError, BaseUrl, Connection, ErrorKind, Signs, TokenOwner, TransportFailure, VerifiedToken,
+};
+use crate::model::account::AccountId;
+use crate::model::behavior::BehaviorKey;
+
+/// What is known about one account once everything was asked.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// Where the questions went.
+    pub base_url: BaseUrl,
+    /// How and in whose name they were asked.
+    pub access: Access,
+    /// What the API says about the token, and who owns it; not asked for a key.
+    pub token: Asked<(Owner, VerifiedToken)>,
+    /// The behaviors that the account offers.
+    pub behaviors: Asked<BTreeSet<BehaviorKey>>,
+    /// Whether the integrations can be listed.
+    pub integrations: Asked<()>,
+    /// Whether the users can be read; who they are is forgotten at once.
+    pub users: Asked<()>,
+    /// What the last answer told about the server; `None` where there was none.
+    pub signs: Option<Signs>,
+    /// What the files list, where there are any.
+    pub declared: Option<Declared>,
+}
+
+/// An answer, or `None` where asking had become pointless.
+pub type Asked<T> = Option<Result<T, ApiError>>;
+
+/// How the API is reached, and in whose name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The way there.
+    pub way: Way,
+    /// What kind the credentials are.
+    pub means: Means,
+    /// Where they came from, for people.
+    pub source: String,
+}
+
+/// The way to the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Over the network.
+    Network,
+    /// The simulated one, within this process.
+    InProcess,
+}
+
+/// How the API is told who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// An API token.
+    Token,
+    /// An e-mail address and its global API key, which nothing verifies.
+    Key,
+}
+
+/// Who owns a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A person.
+    User,
+    /// The account itself.
+    Account,
+}
+
+/// What the files list for an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The behaviors.
+    pub behaviors: BTreeSet<BehaviorKey>,
+}
+
+/// How it stands with the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// There is none under the usual name, and no other was named.
+    Absent {
+        /// The usual name.
+        path: String,
+    },
+    /// They can't be loaded.
+    Invalid,
+    /// They declare so many accounts.
+    Valid {
+        /// How many.
+        accounts: usize,
+    },
+}
+
+/// Asks everything about one account; reads only. Stops where the API can't be reached or asks for peace.
+pub async fn examine(
+    connection: &Connection,
+    account: &AccountId,
+    access: Access,
+    declared: Option<Declared>,
+) -> Evidence {
+    let reader = connection.reader();
+    let mut evidence = Evidence {
+        base_url: connection.base_url().clone(),
+        access,
+        token: None,
+        behaviors: None,
+        integrations: None,
+        users: None,
+        signs: None,
+        declared,
+    };
+    if evidence.access.means == Means::Token {
+        evidence.token = Some(verify(connection, account).await);
+    }
+    if !is_pointless(&evidence.token) {
+        let behaviors = reader.behaviors(account).await;
+        evidence.behaviors = Some(behaviors.map(|answer| answer.value.into_keys().collect()));
+    }
+    if evidence.behaviors.is_some() && !is_pointless(&evidence.behaviors) {
+        evidence.integrations = Some(reader.integrations(account).await.map(|_| ()));
+    }
+    if evidence.integrations.is_some() && !is_pointless(&evidence.integrations) {
+        evidence.users = Some(reader.users(account).await.map(|_| ()));
+    }
+    evidence.signs = connection.signs();
+    evidence
+}
+
+/// Verifies a token where a person's is verified, then where an account's own is.
+async fn verify(
+    connection: &Connection,
+    account: &AccountId,
+) -> Result<(Owner, VerifiedToken), ApiError> {
+    let reader = connection.reader();
+    let error = match reader.verify_token(TokenOwner::User).await {
+        Ok(answer) => return Ok((Owner::User, answer.value)),
+        Err(error) if is_final(&error) => return Err(error),
+        Err(error) => error,
+    };
+    match reader.verify_token(TokenOwner::Account(account)).await {
+        Ok(answer) => Ok((Owner::Account, answer.value)),
+        Err(_) => Err(error),
+    }
+}
+
+fn is_pointless<T>(asked: &Asked<T>) -> bool {
+    matches!(asked, Some(Err(error)) if is_final(error))
+}
+
+/// Whether every other question would end the same way, or make things worse.
+fn is_final(error: &ApiError) -> bool {
+    match error.kind() {
+        ErrorKind::RateLimited => true,
+        ErrorKind::Transport { failure, .. } => match failure {
+            TransportFailure::Setup | TransportFailure::Connect | TransportFailure::Tls => true,
+            // A slow or broken answer to one question says little about the others.
+            TransportFailure::Timeout | TransportFailure::Closed | TransportFailure::TooLarge => {
+                false
+            }
+        },
+        ErrorKind::Credentials
+        | ErrorKind::Permission
+        | ErrorKind::Entitlement
+        | ErrorKind::NotFound
+        | ErrorKind::Refused
+        | ErrorKind::ServerFault { .. }
+        | ErrorKind::Unexpected { .. } => false,
+    }
+}

@@ -1,0 +1,73 @@
+//! An account's behaviors.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Shown;
+use super::table::{Column, grid};
+use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
+use crate::report::visible::Visible;
+
+/// Every behavior that an account offers.
+#[derive(Debug, Serialize)]
+pub struct Behaviors {
+    /// By key.
+    pub behaviors: BTreeMap<BehaviorKey, Behavior>,
+}
+
+impl Shown for Behaviors {
+    const FORMAT: &'static str = "riskform.behaviors/1";
+    const COLUMNS: &'static [&'static str] =
+        &["key", "name", "description", "enabled", "risk_level"];
+
+    fn table(&self, width: u16) -> String {
+        let columns = [
+            ("KEY", Column::Words),
+            ("ENABLED", Column::Words),
+            ("LEVEL", Column::Words),
+            ("NAME", Column::Words),
+            ("DESCRIPTION", Column::Words),
+        ];
+        let rows = self.behaviors.iter().map(|(key, behavior)| {
+            let Behavior {
+                name,
+                description,
+                settings:
+                    BehaviorSettings {
+                        enabled,
+                        risk_level,
+                    },
+            } = behavior;
+            vec![
+                Visible(key.as_str()).to_string(),
+                enabled.to_string(),
+                Visible(&risk_level.to_string()).to_string(),
+                Visible(name).to_string(),
+                Visible(description).to_string(),
+            ]
+        });
+        grid(width, &columns, rows)
+    }
+
+    fn records(&self) -> impl Iterator<Item = Vec<String>> {
+        self.behaviors.iter().map(|(key, behavior)| {
+            let Behavior {
+                name,
+                description,
+                settings:
+                    BehaviorSettings {
+                        enabled,
+                        risk_level,
+                    },
+            } = behavior;
+            vec![
+                key.to_string(),
+                name.clone(),
+                description.clone(),
+                enabled.to_string(),
+                risk_level.to_string(),
+            ]
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! CSV that a spreadsheet opens without running any of it.
+
+use crate::report::visible::Visible;
+
+/// The header and the rows, with the line ends of RFC 4180.
+pub(super) fn text(columns: &[&str], records: impl Iterator<Item = Vec<String>>) -> String {
+    const IN_MEMORY: &str =
+        "writing to memory does not fail, and every row has as many cells as the header";
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    writer.write_record(columns).expect(IN_MEMORY);
+    for record in records {
+        let cells = record.iter().map(|text| harmless(text));
+        writer.write_record(cells).expect(IN_MEMORY);
+    }
+    let bytes = writer.into_inner().expect(IN_MEMORY);
+    String::from_utf8(bytes).expect("nothing but strings was written")
+}
+
+/// A cell that is neither a formula to a spreadsheet nor a command to a terminal. A spreadsheet takes what begins with one of these
+/// characters for a formula; behind a single quote it is text.
+fn harmless(text: &str) -> String {
+    let visible = Visible(text);
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        format!("'{visible}")
+    } else {
+        visible.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn formulas_and_escape_sequences_are_only_text() {
+        let table = [
+            ("Ann, B.", "\"Ann, B.\""),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\\u{9}=1"),
+            ("\r=1", "'\\u{d}=1"),
+            ("\n=1", "'\\u{a}=1"),
+            ("say \"=1\"", "\"say \"\"=1\"\"\""),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("a=b", "a=b"),
+        ];
+        for (cell, written) in table {
+            let record = vec![cell.to_owned(), "x".to_owned()];
+            assert_eq!(
+                text(&["a", "b"], [record].into_iter()),
+                format!("a,b\r\n{written},x\r\n")
+            );
+        }
+    }
+}

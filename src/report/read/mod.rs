@@ -1,0 +1,85 @@
+//! What was read, for people and for scripts: a table, JSON, CSV or YAML.
+//!
+//! Each kind of thing says in its own file how it looks; what the formats have in common stands here. A table fits the width it is
+//! given, and needs no colour. The other formats carry every field as the API spelt it.
+
+mod behaviors;
+mod csv;
+mod integrations;
+mod privacy;
+pub mod table;
+mod user;
+mod users;
+
+use serde::Serialize;
+
+use crate::model::account::AccountId;
+use crate::model::open_word::words;
+use crate::report::visible::visible_json;
+
+pub use behaviors::Behaviors;
+pub use integrations::{Integrations, OneIntegration};
+pub use privacy::{Privacy, pseudonym};
+pub use user::User;
+pub use users::{UserFilter, Users, users_table};
+
+words! {
+    /// The formats of what is read.
+    ReadFormat {
+        /// For a terminal.
+        Table = "table",
+        /// For scripts.
+        Json = "json",
+        /// For spreadsheets.
+        Csv = "csv",
+        /// For people who would rather read JSON.
+        Yaml = "yaml",
+    }
+}
+
+/// One kind of thing that can be read. It serialises as the members of its JSON and YAML documents.
+pub trait Shown: Serialize {
+    /// The format of its documents.
+    const FORMAT: &'static str;
+    /// The columns of its CSV.
+    const COLUMNS: &'static [&'static str];
+
+    /// The table, no wider than so many columns.
+    fn table(&self, width: u16) -> String;
+
+    /// The rows of its CSV.
+    fn records(&self) -> impl Iterator<Item = Vec<String>>;
+}
+
+/// What was read of an account, in a format. `width` is how wide a table may be.
+pub fn render<S: Shown>(account: &AccountId, shown: &S, format: ReadFormat, width: u16) -> String {
+    let document = Document {
+        format: S::FORMAT,
+        account_id: account,
+        shown,
+    };
+    match format {
+        ReadFormat::Table => shown.table(width),
+        ReadFormat::Json => json(&document),
+        ReadFormat::Csv => csv::text(S::COLUMNS, shown.records()),
+        ReadFormat::Yaml => {
+            serde_yaml::to_string(&document).expect("strings, numbers and maps of them are YAML")
+        }
+    }
+}
+
+/// A document for scripts, which a terminal may show all the same.
+pub fn json(document: &impl Serialize) -> String {
+    let mut json = serde_json::to_string_pretty(document)
+        .expect("strings, numbers and maps with strings for keys are JSON");
+    json.push('\n');
+    visible_json(json)
+}
+
+#[derive(Serialize)]
+struct Document<'a, S> {
+    format: &'static str,
+    account_id: &'a AccountId,
+    #[serde(flatten)]
+    shown: &'a S,
+}

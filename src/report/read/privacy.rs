@@ -1,0 +1,25 @@
+//! Pseudonyms: a name for a person that tells nothing about the person, and stays the same from run to run.
+
+use sha2::{Digest, Sha256};
+
+use crate::model::user::UserId;
+
+/// Whether people are shown by their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privacy {
+    /// With name and e-mail address.
+    Named,
+    /// By pseudonym.
+    Redacted,
+}
+
+/// `user-` and twelve digits of the id's SHA-256. An id is random, so nobody can guess it back; twelve digits keep a hundred thousand
+/// users apart.
+pub fn pseudonym(id: UserId) -> String {
+    let digest = Sha256::digest(id.to_string());
+    let digits: String = digest[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("user-{digits}")
+}

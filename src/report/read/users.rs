@@ -1,0 +1,194 @@
+//! The users who have a score, the gravest first, and how many there are of each level.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Shown;
+use super::privacy::{Privacy, pseudonym};
+use super::table::{Column, grid};
+use crate::model::behavior::RiskLevel;
+use crate::model::open_word::OpenWord;
+use crate::model::user::UserRisk;
+use crate::report::text::count;
+use crate::report::visible::Visible;
+
+/// How long the longest bar is.
+const LONGEST_BAR: usize = 40;
+
+/// Which users are wanted; the default is all of them.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// With this level or a higher one. A word that nobody knows counts as higher: who asks for the gravest must not miss a graver one.
+    pub min_level: Option<RiskLevel>,
+    /// With an event since then.
+    pub since: Option<Timestamp>,
+    /// With this text in name, e-mail address, id or pseudonym, whatever its case.
+    pub search: Option<String>,
+}
+
+impl UserFilter {
+    fn wants(&self, user: &UserRisk) -> bool {
+        let UserFilter {
+            min_level,
+            since,
+            search,
+        } = self;
+        min_level.is_none_or(|level| user.max_risk_level >= OpenWord::Known(level))
+            && since.is_none_or(|since| user.last_event >= since)
+            && search
+                .as_ref()
+                .is_none_or(|text| mentions(user, &text.to_lowercase()))
+    }
+}
+
+fn mentions(user: &UserRisk, lower_case: &str) -> bool {
+    user.email.to_lowercase().contains(lower_case)
+        || user.name.to_lowercase().contains(lower_case)
+        || user.user_id.to_string().contains(lower_case)
+        || pseudonym(user.user_id).contains(lower_case)
+}
+
+/// Users of the summary.
+#[derive(Debug, Serialize)]
+pub struct Users {
+    users: Vec<UserRisk>,
+    totals: BTreeMap<OpenWord<RiskLevel>, usize>,
+    #[serde(skip)]
+    left_out: usize,
+    #[serde(skip)]
+    privacy: Privacy,
+}
+
+impl Users {
+    /// Sorts the wanted users by level, then events, and counts them.
+    pub fn new(mut users: Vec<UserRisk>, filter: &UserFilter, privacy: Privacy) -> Self {
+        let all = users.len();
+        users.retain(|user| filter.wants(user));
+        let left_out = all - users.len();
+        users.sort_by(|a, b| gravest_first(a).cmp(&gravest_first(b)));
+        let known = RiskLevel::ALL
+            .iter()
+            .map(|level| (OpenWord::Known(*level), 0));
+        let mut totals = BTreeMap::from_iter(known);
+        for user in &mut users {
+            *totals.entry(user.max_risk_level.clone()).or_default() += 1;
+            if privacy == Privacy::Redacted {
+                user.name = pseudonym(user.user_id);
+                user.email = user.name.clone();
+            }
+        }
+        Users {
+            users,
+            totals,
+            left_out,
+            privacy,
+        }
+    }
+}
+
+fn gravest_first(user: &UserRisk) -> impl Ord + '_ {
+    (
+        Reverse((&user.max_risk_level, user.event_count, user.last_event)),
+        user.user_id,
+    )
+}
+
+impl Shown for Users {
+    const FORMAT: &'static str = "riskform.users/1";
+    const COLUMNS: &'static [&'static str] = &[
+        "user_id",
+        "name",
+        "email",
+        "event_count",
+        "last_event",
+        "max_risk_level",
+    ];
+
+    fn table(&self, width: u16) -> String {
+        let mut text = String::new();
+        if !self.users.is_empty() {
+            text.push_str(&users_table(&self.users, self.privacy, width));
+            text.push('\n');
+            text.push_str(&chart(&self.totals, width));
+        }
+        text.push_str(&count(self.users.len(), "user"));
+        if self.left_out > 0 {
+            text.push_str(&format!(" of {}", self.users.len() + self.left_out));
+        }
+        text.push('\n');
+        text
+    }
+
+    fn records(&self) -> impl Iterator<Item = Vec<String>> {
+        self.users.iter().map(|user| {
+            let UserRisk {
+                user_id,
+                name,
+                email,
+                event_count,
+                last_event,
+                max_risk_level,
+            } = user;
+            vec![
+                user_id.to_string(),
+                name.clone(),
+                email.clone(),
+                event_count.to_string(),
+                last_event.to_string(),
+                max_risk_level.to_string(),
+            ]
+        })
+    }
+}
+
+/// A line a user. The id is left to the other formats, where there is room for it.
+pub fn users_table(users: &[UserRisk], privacy: Privacy, width: u16) -> String {
+    let common = [
+        ("LEVEL", Column::Words),
+        ("EVENTS", Column::Number),
+        ("LAST EVENT (UTC)", Column::Words),
+    ];
+    let who = match privacy {
+        Privacy::Named => &[("E-MAIL", Column::Words), ("NAME", Column::Words)][..],
+        Privacy::Redacted => &[("USER", Column::Words)],
+    };
+    let rows = users.iter().map(|user| {
+        let mut row = vec![
+            Visible(&user.max_risk_level.to_string()).to_string(),
+            user.event_count.to_string(),
+            user.last_event.strftime("%Y-%m-%d %H:%M").to_string(),
+        ];
+        match privacy {
+            Privacy::Named => row.extend([
+                Visible(&user.email).to_string(),
+                Visible(&user.name).to_string(),
+            ]),
+            Privacy::Redacted => row.push(pseudonym(user.user_id)),
+        }
+        row
+    });
+    grid(width, &[&common, who].concat(), rows)
+}
+
+/// How many users each level has, the gravest first, with a bar each.
+fn chart(totals: &BTreeMap<OpenWord<RiskLevel>, usize>, width: u16) -> String {
+    let most = totals.values().copied().max().unwrap_or_default().max(1);
+    let columns = [
+        ("LEVEL", Column::Words),
+        ("USERS", Column::Number),
+        ("", Column::Words),
+    ];
+    let rows = totals.iter().rev().map(|(level, users)| {
+        // Rounded up, so that one user among thousands still shows.
+        let bar = (users * LONGEST_BAR).div_ceil(most);
+        vec![
+            Visible(&level.to_string()).to_string(),
+            users.to_string(),
+            "█".repeat(bar),
+        ]
+    });
+    grid(width, &columns, rows)
+}
