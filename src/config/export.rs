@@ -145,7 +145,7 @@ fn is_declarable(text: &str) -> bool {
 
 fn is_declarable_key(key: &str) -> bool {
     !key.is_empty()
-        && key.len() <= 128
+        && key.len() <= 64
         && !key.contains("${")
         && !key.chars().any(|c| c.is_whitespace() || is_unseen(c))
 }

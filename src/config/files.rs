@@ -21,6 +21,15 @@ pub(super) struct Files {
     total: u64,
 }
 
+/// Which files of a directory are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Those that declare accounts.
+    Accounts,
+    /// Fragments as well.
+    Any,
+}
+
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
@@ -75,11 +84,16 @@ impl Refused {
 
 impl Files {
     /// The files that the user means, each with its canonical path, in the order given; those of a directory sorted by path. None twice.
-    pub(super) fn find(&self, paths: &[PathBuf], found: &mut Found) -> Vec<(PathBuf, PathBuf)> {
+    pub(super) fn find(
+        &self,
+        paths: &[PathBuf],
+        kind: Kind,
+        found: &mut Found,
+    ) -> Vec<(PathBuf, PathBuf)> {
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         for path in paths {
-            match self.expand(path, found) {
+            match self.expand(path, kind, found) {
                 Ok(expanded) => files.extend(
                     expanded
                         .into_iter()
@@ -91,7 +105,12 @@ impl Files {
         files
     }
 
-    fn expand(&self, path: &Path, found: &mut Found) -> Result<Vec<(PathBuf, PathBuf)>, Refused> {
+    fn expand(
+        &self,
+        path: &Path,
+        kind: Kind,
+        found: &mut Found,
+    ) -> Result<Vec<(PathBuf, PathBuf)>, Refused> {
         let metadata = fs::metadata(path)?;
         if !metadata.is_dir() {
             return Ok(vec![(path.to_owned(), path.canonicalize()?)]);
@@ -104,7 +123,7 @@ impl Files {
             if !entered.insert(directory.canonicalize()?) {
                 continue;
             }
-            if let Err(refused) = list(&directory, &mut directories, &mut files, found) {
+            if let Err(refused) = list(&directory, kind, &mut directories, &mut files, found) {
                 found.push(refused.of_file(&directory));
             }
         }
@@ -169,6 +188,7 @@ impl Files {
 /// Lists one directory: what to enter next, and the files to load.
 fn list(
     directory: &Path,
+    kind: Kind,
     directories: &mut Vec<PathBuf>,
     files: &mut Vec<(PathBuf, PathBuf)>,
     found: &mut Found,
@@ -177,7 +197,8 @@ fn list(
         let entry = entry?;
         // Hidden directories belong to tools, and what begins with `_` is a fragment or holds nothing else.
         let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_") {
+        let begins_with = |mark| name.as_encoded_bytes().starts_with(mark);
+        if begins_with(b".") || (kind == Kind::Accounts && begins_with(b"_")) {
             continue;
         }
         let path = entry.path();

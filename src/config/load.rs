@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use super::account::{AccountIds, Declared, Layer, VariableName, declare};
 use super::decode::{Text, secret_variable};
 use super::diagnostic::{Diagnostics, Draft, Found};
-use super::files::{Files, Refused, beside, shown};
+use super::files::{Files, Kind, Refused, beside, shown};
 use super::rule::Rule;
 use super::source::SourceId;
 use super::yaml;
@@ -90,7 +90,10 @@ impl Loader<'_> {
         };
         let mut declared = Vec::new();
         let mut documents = 0;
-        for (path, canonical) in self.files.find(request.paths, &mut self.found) {
+        for (path, canonical) in self
+            .files
+            .find(request.paths, Kind::Accounts, &mut self.found)
+        {
             let Some(file) = self.root(&path, &canonical) else {
                 continue;
             };

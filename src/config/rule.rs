@@ -97,6 +97,8 @@ words! {
         Interpolation = "interpolation",
         /// A variable that is not set.
         UnsetVariable = "unset-variable",
+        /// A file that the formatter leaves as it is.
+        Layout = "layout",
         /// A variable that holds a credential, or seems to.
         SecretVariable = "secret-variable",
         /// A key that asks for a credential in the file.
@@ -154,6 +156,7 @@ impl Rule {
             | Rule::Extends
             | Rule::Interpolation
             | Rule::UnsetVariable
+            | Rule::Layout
             | Rule::SecretVariable
             | Rule::SecretKey => Severity::Error,
         }

@@ -6,6 +6,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::interpolation::escaped;
+use super::layout::{Lines, aligned};
 use super::text::is_unseen;
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
@@ -73,18 +74,18 @@ pub struct WrittenIntegration {
 impl Document {
     /// The file as YAML.
     pub fn to_yaml(&self) -> String {
-        let mut text = String::new();
+        let mut lines = Lines::default();
         for line in &self.header {
-            push_comment(&mut text, 0, line);
+            push_comment(&mut lines, 0, line);
         }
         for (at, line) in self.lines().iter().enumerate() {
             // Sections stand apart, the short keys at the top together.
             if at > 0 && matches!(line.value, Item::Block { .. }) {
-                text.push('\n');
+                lines.push("", None);
             }
-            line.push_yaml(&mut text, 0);
+            line.push_yaml(&mut lines, 0);
         }
-        text
+        lines.render()
     }
 
     /// The file as JSON, which is YAML too. It has no comments.
@@ -337,7 +338,7 @@ impl Line {
         }
     }
 
-    fn push_yaml(&self, text: &mut String, indent: usize) {
+    fn push_yaml(&self, lines: &mut Lines, indent: usize) {
         let Line {
             above,
             key,
@@ -345,22 +346,37 @@ impl Line {
             beside,
         } = self;
         if let Some(above) = above {
-            push_comment(text, indent, above);
+            push_comment(lines, indent, above);
         }
-        let margin = " ".repeat(indent);
-        text.push_str(&format!("{margin}{}:", quoted(key)));
+        let beside = beside
+            .as_ref()
+            .map(|beside| format!("# {}", one_line(beside)));
+        let head = format!("{}{}:", " ".repeat(indent), quoted(key));
         match value {
-            Item::Block { lines, comments } => {
-                text.push_str(if lines.is_empty() { " {}\n" } else { "\n" });
-                push_lines(text, indent + 2, lines);
+            Item::Block {
+                lines: inner,
+                comments,
+            } => {
+                if inner.is_empty() {
+                    for comment in comments {
+                        push_comment(lines, indent, comment);
+                    }
+                    lines.push(format!("{head} {{}}"), beside);
+                    return;
+                }
+                lines.push(head, beside);
+                push_lines(lines, indent + 2, inner);
                 for comment in comments {
-                    push_comment(text, indent + 2, comment);
+                    push_comment(lines, indent + 2, comment);
                 }
             }
             Item::List(items) if items.iter().any(|item| matches!(item, Item::Flow(_))) => {
-                text.push('\n');
+                lines.push(head, beside);
                 for item in items {
-                    text.push_str(&format!("{margin}  - {}\n", item.inline()));
+                    lines.push(
+                        format!("{}- {}", " ".repeat(indent + 2), item.inline()),
+                        None,
+                    );
                 }
             }
             Item::Text(_)
@@ -368,43 +384,36 @@ impl Line {
             | Item::Boolean(_)
             | Item::Null
             | Item::Flow(_)
-            | Item::List(_) => {
-                text.push_str(&format!(" {}", value.inline()));
-                if let Some(beside) = beside {
-                    text.push_str(&format!("  # {}", one_line(beside)));
-                }
-                text.push('\n');
-            }
+            | Item::List(_) => lines.push(format!("{head} {}", value.inline()), beside),
         }
     }
 }
 
-/// Writes the lines of a block; mappings that stand on one line each are aligned.
-fn push_lines(text: &mut String, indent: usize, lines: &[Line]) {
-    let widest = lines
-        .iter()
-        .filter(|line| matches!(line.value, Item::Flow(_)))
-        .map(|line| quoted(&line.key).chars().count())
-        .max()
-        .unwrap_or_default();
-    for line in lines {
-        if let Item::Flow(_) = line.value {
-            let key = quoted(&line.key);
-            let gap = " ".repeat(widest - key.chars().count());
-            let margin = " ".repeat(indent);
-            text.push_str(&format!("{margin}{key}:{gap} {}", line.value.inline()));
-            if let Some(beside) = &line.beside {
-                text.push_str(&format!("  # {}", one_line(beside)));
-            }
-            text.push('\n');
-        } else {
-            line.push_yaml(text, indent);
+/// Writes the lines of a block; mappings that stand on one line each, which they do all or none, are aligned.
+fn push_lines(lines: &mut Lines, indent: usize, inner: &[Line]) {
+    let tabular = inner.iter().all(|line| matches!(line.value, Item::Flow(_)));
+    if !tabular {
+        for line in inner {
+            line.push_yaml(lines, indent);
         }
+        return;
+    }
+    let keys: Vec<String> = inner.iter().map(|line| quoted(&line.key)).collect();
+    for (line, key) in inner.iter().zip(aligned(&keys)) {
+        let beside = line
+            .beside
+            .as_ref()
+            .map(|beside| format!("# {}", one_line(beside)));
+        let text = format!("{}{key} {}", " ".repeat(indent), line.value.inline());
+        lines.push(text, beside);
     }
 }
 
-fn push_comment(text: &mut String, indent: usize, comment: &str) {
-    text.push_str(&format!("{}# {}\n", " ".repeat(indent), one_line(comment)));
+fn push_comment(lines: &mut Lines, indent: usize, comment: &str) {
+    lines.push(
+        format!("{}# {}", " ".repeat(indent), one_line(comment)),
+        None,
+    );
 }
 
 /// A comment may quote what the API answered, which must neither end the comment nor reach a terminal as it is.

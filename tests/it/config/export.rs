@@ -174,6 +174,7 @@ proptest! {
     fn an_export_plans_empty(live in live_accounts()) {
         let document: Document = export(&account_id(), None, &live);
         let yaml = document.to_yaml();
+        prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);
         let plan = plan(&load(&yaml), &live, TODAY, &Options::default());
         let plan = plan.unwrap_or_else(|error| panic!("{error}\n{yaml}"));
         prop_assert!(plan.is_empty(), "{:?}\n{}", plan.changes, yaml);

@@ -3,6 +3,7 @@
 mod composition;
 mod examples;
 mod export;
+mod fmt;
 mod hostile;
 mod schema;
 

@@ -1,34 +1,36 @@
-//! YAML text to a small tree in which every node knows where it is written. The only file that knows the parser.
+//! YAML text to a small tree in which every node knows where it is written. With [`commented`] the only one that knows the parser.
 //!
 //! Scalars stay as they are written: what `12e10` or `no` means is for whoever knows which type belongs there, so that an account id
 //! never becomes a number. Bounds hold here as well: [`MOST_NESTING`] levels, [`MOST_NODES`] nodes with every alias written out.
+
+pub(super) mod commented;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, options};
 
-use super::diagnostic::{Draft, Found};
-use super::rule::Rule;
-use super::source::{SourceId, Span};
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::rule::Rule;
+use crate::config::source::{SourceId, Span};
 
 /// How deep collections may nest. Nothing that a file can declare goes deeper than six.
-pub(super) const MOST_NESTING: usize = 32;
+pub(in crate::config) const MOST_NESTING: usize = 32;
 /// How many nodes one document may hold, aliases written out: several times what 100,000 integrations need.
-pub(super) const MOST_NODES: usize = 2_000_000;
+pub(in crate::config) const MOST_NODES: usize = 2_000_000;
 /// How long a value may be, in bytes.
-pub(super) const LONGEST_VALUE: usize = 8_192;
+pub(in crate::config) const LONGEST_VALUE: usize = 8_192;
 
 /// A node of the tree.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) span: Span,
+pub(in crate::config) struct Node {
+    pub(in crate::config) value: Value,
+    pub(in crate::config) span: Span,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(in crate::config) enum Value {
     Scalar(Scalar),
     Sequence(Vec<Node>),
     Mapping(Vec<Entry>),
@@ -38,30 +40,30 @@ pub(super) enum Value {
 
 /// A scalar as written, escapes resolved.
 #[derive(Clone, Debug)]
-pub(super) struct Scalar {
-    pub(super) text: Arc<str>,
+pub(in crate::config) struct Scalar {
+    pub(in crate::config) text: Arc<str>,
     /// Whether it stands bare, so that it may be something else than text.
-    pub(super) plain: bool,
+    pub(in crate::config) plain: bool,
 }
 
 impl Scalar {
     /// Whether it is one of the ways to write null.
-    pub(super) fn is_null(&self) -> bool {
+    pub(in crate::config) fn is_null(&self) -> bool {
         self.plain && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
     }
 }
 
 /// A key of a mapping and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: Arc<str>,
-    pub(super) key_span: Span,
-    pub(super) value: Node,
+pub(in crate::config) struct Entry {
+    pub(in crate::config) key: Arc<str>,
+    pub(in crate::config) key_span: Span,
+    pub(in crate::config) value: Node,
 }
 
 impl Entry {
     /// Where to point when the value is at fault: at the value, or at the key when nothing is written behind it.
-    pub(super) fn value_span(&self) -> Span {
+    pub(in crate::config) fn value_span(&self) -> Span {
         if self.value.span.is_empty() {
             self.key_span
         } else {
@@ -71,21 +73,21 @@ impl Entry {
 }
 
 impl Node {
-    pub(super) fn is_null(&self) -> bool {
+    pub(in crate::config) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
 }
 
 /// One document of a file.
 #[derive(Debug)]
-pub(super) struct Document {
-    pub(super) root: Node,
+pub(in crate::config) struct Document {
+    pub(in crate::config) root: Node,
     /// False when a mistake in the syntax cut it short: what it lacks may only be unread.
-    pub(super) whole: bool,
+    pub(in crate::config) whole: bool,
 }
 
 /// Reads every document of a text. Mistakes in the syntax are reported; whatever could be read is returned.
-pub(super) fn parse(source: SourceId, found: &mut Found) -> Vec<Document> {
+pub(in crate::config) fn parse(source: SourceId, found: &mut Found) -> Vec<Document> {
     let text = Arc::clone(found.sources.text(source));
     let options = options! {
         emit_comments: false,
