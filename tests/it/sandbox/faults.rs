@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
+use riskform::api::{Reach, Transport};
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorKey;
 use riskform::sandbox::{
@@ -526,5 +527,31 @@ fn the_schema_and_the_parser_agree() {
         assert!(error.starts_with(expected), "{text}: {error}");
         let value: Value = serde_yaml::from_str(&text).unwrap();
         assert!(!schema.is_valid(&value), "{text}");
+    }
+}
+
+/// The client must learn from a fault what it would learn from a real one: whether the request may have been carried out.
+#[tokio::test(start_paused = true)]
+async fn the_client_hears_whether_a_request_may_have_arrived() {
+    for (fault, expected, _) in every_fault() {
+        let (_, laboratory) = laboratory([Rule::always(fault.clone())]);
+        let transport = Transport::in_process(laboratory, Duration::from_secs(30));
+        let request = Request::post(format!(
+            "https://sandbox.invalid{BASE_PATH}{}",
+            scoring("integrations")
+        ))
+        .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
+        .body(Bytes::from(CREATE))
+        .unwrap();
+        let heard = transport
+            .exchange(request)
+            .await
+            .map(|answer| answer.status().as_u16())
+            .map_err(|error| error.reach);
+        let expected = expected.map_err(|kind| match kind {
+            ErrorKind::ConnectionRefused => Reach::Never,
+            _ => Reach::Possible,
+        });
+        assert_eq!(heard, expected, "{fault:?}");
     }
 }
