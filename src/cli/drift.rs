@@ -55,7 +55,7 @@ struct Checked {
 async fn check(arguments: &Arguments, global: &Global, output: &Output) -> Result<Checked, Error> {
     let started = Instant::now();
     let accounts = fleet::load(&arguments.paths, global, output)?;
-    let session = Session::open(global)?;
+    let session = Session::open(global, output)?;
     // Everything is compared and then narrowed: a target that would need another address for being applied is drift all the same.
     let scope = Scope {
         targets: arguments.targets.targets(),

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secrecy::SecretString;
 
 use crate::api::{
-    BaseUrl, CaBundle, Conduct, Connection, Counters, Credentials, NetworkSettings, RateSettings, Transport,
+    BaseUrl, CaBundle, Conduct, Connection, Counters, Credentials, NetworkSettings, RateSettings,
+    Transport,
 };
 use crate::model::account::DesiredAccount;
 use crate::plan::{AccountError, FailureKind};

@@ -37,7 +37,7 @@ fn account_diff(plan: &AccountPlan) -> String {
     for change in &plan.changes {
         after.apply(change);
     }
-    TextDiff::from_lines(&before.written(plan), &after.written(plan))
+    TextDiff::from_lines(before.written(plan), after.written(plan))
         .unified_diff()
         .header(&format!("live/{label}"), &format!("planned/{label}"))
         .to_string()
