@@ -29,16 +29,19 @@ pub struct RunFigures {
 
 /// Drift as metrics. The figures are left out where there are none.
 pub(super) fn metrics(document: &Document, figures: Option<&RunFigures>) -> String {
-    let mut drift = Gauges::new("drift", "Live things that differ from their files");
+    let mut drift = Gauges::new("drift", "Live things that differ from their files.");
     let mut weaker = Gauges::new(
         "drift_weaker",
-        "Live things that protect less than declared",
+        "Live things that protect less than declared.",
     );
-    let mut unlisted = Gauges::new("unlisted", "Live things that no file lists");
-    let mut failed = Gauges::new("account_failed", "Whether an account could not be compared");
+    let mut unlisted = Gauges::new("unlisted", "Live things that no file lists.");
+    let mut failed = Gauges::new(
+        "account_failed",
+        "Whether an account could not be compared.",
+    );
     let mut success = Gauges::new(
         "last_success_timestamp_seconds",
-        "When an account was last compared",
+        "When an account was last compared.",
     );
     for account in &document.accounts {
         failed.add(account, [], usize::from(account.status == Status::Error));

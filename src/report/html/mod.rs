@@ -23,6 +23,8 @@ struct Page<'a> {
     sentence: String,
     /// The headings of the columns of values: of what is left behind, and of what is arrived at.
     columns: [&'static str; 2],
+    /// The heading of the column that counts what asks for attention.
+    attention: &'static str,
     base_url: &'a str,
     created_at: String,
     version: &'a str,
@@ -97,15 +99,16 @@ pub(super) fn page(document: &Document) -> String {
 }
 
 fn view(document: &Document) -> Page<'_> {
-    let (title, columns) = match document.format {
-        Format::Plan | Format::Apply => ("Plan", ["Live", "Planned"]),
-        Format::Drift => ("Drift", ["Declared", "Live"]),
+    let (title, columns, attention) = match document.format {
+        Format::Plan | Format::Apply => ("Plan", ["Live", "Planned"], "Weakening"),
+        Format::Drift => ("Drift", ["Declared", "Live"], "Weaker"),
     };
     Page {
         style: include_str!("style.css"),
         title,
         sentence: sentence(document),
         columns,
+        attention,
         base_url: &document.base_url,
         created_at: document
             .created_at
@@ -190,7 +193,7 @@ fn view_account(format: Format, account: &AccountDocument) -> Account<'_> {
         read: account.error.is_none(),
         changes: account.changes.len(),
         weaker,
-        unlisted: account.unlisted.len(),
+        unlisted: account.reported().count(),
         unchanged: account.unchanged.behaviors + account.unchanged.integrations,
         error: account.error.as_ref().map(|error| Failure {
             message: lines(&error.message),
