@@ -37,6 +37,10 @@ pub(super) enum Command {
     Drift(super::drift::Arguments),
     /// Work with what runs wrote as JSON
     Report(super::report::Arguments),
+    /// Check files without the network
+    Validate(super::validate::Arguments),
+    /// Lay files out canonically; comments are kept
+    Fmt(super::fmt::Arguments),
     /// Print a JSON Schema
     Schema(super::schema::Arguments),
     /// Read live things: behaviors, integrations, and the users who have a score
@@ -68,7 +72,9 @@ impl Command {
             }
             Command::Get(arguments) => arguments.prints_json(),
             Command::Doctor(arguments) => arguments.formats.prints_json(),
-            Command::Reset(_)
+            Command::Validate(arguments) => arguments.formats.prints_json(),
+            Command::Fmt(_)
+            | Command::Reset(_)
             | Command::Schema(_)
             | Command::Sandbox(_)
             | Command::Completions(_)

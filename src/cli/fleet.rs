@@ -26,20 +26,24 @@ pub(super) fn today() -> Date {
     jiff::Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
+/// What is to be loaded.
+pub(super) fn request<'a>(paths: &'a Paths, global: &Global) -> Result<LoadRequest<'a>, Error> {
+    Ok(LoadRequest {
+        paths: &paths.paths,
+        account_id: global.account_id.clone(),
+        default_account_id: account::default_id()?,
+        variables: &variable,
+        today: today(),
+    })
+}
+
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
 pub(super) fn load(
     paths: &Paths,
     global: &Global,
     output: &Output,
 ) -> Result<Vec<DesiredAccount>, Error> {
-    let request = LoadRequest {
-        paths: &paths.paths,
-        account_id: global.account_id.clone(),
-        default_account_id: account::default_id()?,
-        variables: &variable,
-        today: today(),
-    };
-    let loaded = load::load(&request)
+    let loaded = load::load(&request(paths, global)?)
         .map_err(|diagnostics| Error::Files(diagnostics.render(Color::Ansi)))?;
     if !loaded.warnings.is_empty() {
         output.say(loaded.warnings.render(Color::Ansi).trim_end());

@@ -16,6 +16,7 @@ mod environment;
 mod error;
 mod exit;
 mod fleet;
+mod fmt;
 mod format;
 mod get;
 mod man;
@@ -32,6 +33,7 @@ mod session;
 mod shard;
 mod signals;
 mod user;
+mod validate;
 
 use clap::Parser;
 
@@ -75,6 +77,8 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Destroy(args) => apply::destroy(args, &global, output).await,
             Command::Drift(args) => drift::run(args, &global, output).await,
             Command::Report(args) => report::run(args, output),
+            Command::Validate(args) => validate::run(&args, &global, output),
+            Command::Fmt(args) => fmt::run(&args, output),
             Command::Schema(args) => schema::run(&args, output),
             Command::Get(args) => get::run(args, &global, output).await,
             Command::Doctor(args) => doctor::run(args, &global, output).await,

@@ -20,6 +20,8 @@ pub(super) struct Arguments {
 /// What there is a schema of.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Document {
+    /// A desired-state file
+    Config,
     /// What plan --format json prints
     Plan,
     /// What drift --format json prints
@@ -31,6 +33,7 @@ enum Document {
 /// Prints a schema.
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     output.result(match arguments.document {
+        Document::Config => crate::config::schema::schema(),
         Document::Plan => schema(Format::Plan),
         Document::Drift => schema(Format::Drift),
         Document::Apply => schema(Format::Apply),

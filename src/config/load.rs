@@ -46,6 +46,30 @@ pub struct Loaded {
 
 /// Loads every file, or says everything that is wrong with them.
 pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, Diagnostics> {
+    let (accounts, mut found) = read(request);
+    if accounts.is_empty() && found.errors() == 0 {
+        let first = request.paths.first().map(|path| shown(path));
+        let message = "nothing but fragments: a file whose name begins with `_` declares no account by itself";
+        let draft = Draft::of_file(Rule::NothingToLoad, first.unwrap_or_default(), message);
+        found.push(draft.help("name a file that declares an account"));
+    }
+    if found.errors() > 0 {
+        return Err(found.finish());
+    }
+    Ok(Loaded {
+        accounts,
+        warnings: found.finish(),
+    })
+}
+
+/// Checks every file, fragments by themselves as well, and says everything there is to say. The accounts are those that came of the files
+/// in spite of it.
+pub fn check(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Diagnostics) {
+    let (accounts, found) = read(request);
+    (accounts, found.finish())
+}
+
+fn read(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Found) {
     let mut loader = Loader {
         files: Files::default(),
         found: Found::default(),
@@ -54,13 +78,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, Diagnostics> {
         beneath: HashMap::new(),
     };
     let accounts = loader.accounts(request);
-    if loader.found.errors() > 0 {
-        return Err(loader.found.finish());
-    }
-    Ok(Loaded {
-        accounts,
-        warnings: loader.found.finish(),
-    })
+    (accounts, loader.found)
 }
 
 /// A file that was read.
@@ -89,7 +107,6 @@ impl Loader<'_> {
             default: request.default_account_id.clone(),
         };
         let mut declared = Vec::new();
-        let mut documents = 0;
         for (path, canonical) in self
             .files
             .find(request.paths, Kind::Accounts, &mut self.found)
@@ -98,7 +115,6 @@ impl Loader<'_> {
                 continue;
             };
             for layer in &file.layers {
-                documents += 1;
                 let mut chain = vec![Link::new(&canonical, &path)];
                 let Some(mut layers) = self.extended(layer, &path, &mut chain) else {
                     continue;
@@ -115,24 +131,6 @@ impl Loader<'_> {
         }
         self.judge_variables();
         judge_fleet(&declared, &mut self.found);
-        if declared.is_empty() && self.found.errors() == 0 {
-            let first = request.paths.first().map(|path| shown(path));
-            let draft = if documents == 0 {
-                Draft::of_file(
-                    Rule::NothingToLoad,
-                    first.unwrap_or_default(),
-                    "there is nothing to load",
-                )
-            } else {
-                Draft::of_file(
-                    Rule::NothingToLoad,
-                    first.unwrap_or_default(),
-                    "nothing but fragments: a file whose name begins with `_` declares no account by itself",
-                )
-            };
-            self.found
-                .push(draft.help("name a file that declares an account"));
-        }
         let mut accounts: Vec<_> = declared.into_iter().map(|one| one.account).collect();
         accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
         accounts

@@ -12,9 +12,43 @@ words! {
     }
 }
 
-words! {
-    /// One kind of mistake. The words are stable: code hosts show them, and scripts may depend on them.
-    Rule {
+/// Gives the rules their ids, their severity and their description at once, the last out of their comments, so that what is documented
+/// is what the program says.
+macro_rules! rules {
+    (
+        errors: { $($(#[doc = $error_doc:literal])+ $error:ident = $error_id:literal,)+ }
+        warnings: { $($(#[doc = $warning_doc:literal])+ $warning:ident = $warning_id:literal,)+ }
+    ) => {
+        words! {
+            /// One kind of mistake. The words are stable: code hosts show them, and scripts may depend on them.
+            Rule {
+                $($(#[doc = $error_doc])+ $error = $error_id,)+
+                $($(#[doc = $warning_doc])+ $warning = $warning_id,)+
+            }
+        }
+
+        impl Rule {
+            /// How grave it is to break the rule.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Rule::$error)|+ => Severity::Error,
+                    $(Rule::$warning)|+ => Severity::Warning,
+                }
+            }
+
+            /// What the mistake is, in a sentence.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Rule::$error => concat!($($error_doc),+).trim_ascii(),)+
+                    $(Rule::$warning => concat!($($warning_doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    errors: {
         /// A file or directory can't be read.
         Unreadable = "unreadable",
         /// A FIFO, a socket or a device where a file should be.
@@ -103,62 +137,21 @@ words! {
         SecretVariable = "secret-variable",
         /// A key that asks for a credential in the file.
         SecretKey = "secret-key",
-        /// An `until` that has passed; a warning.
+    }
+    warnings: {
+        /// An `until` that has passed.
         Expired = "expired",
-        /// An item of `protected` that looks like a host and is taken for a reference; a warning.
+        /// An item of `protected` that looks like a host and is taken for a reference.
         ProtectedHost = "protected-host",
     }
 }
 
-impl Rule {
-    /// How grave it is to break the rule.
-    pub fn severity(self) -> Severity {
-        match self {
-            Rule::Expired | Rule::ProtectedHost => Severity::Warning,
-            Rule::Unreadable
-            | Rule::NotAFile
-            | Rule::NothingToLoad
-            | Rule::TooLarge
-            | Rule::NotUtf8
-            | Rule::ControlCharacter
-            | Rule::EmptyDocument
-            | Rule::Syntax
-            | Rule::Nesting
-            | Rule::Alias
-            | Rule::Tag
-            | Rule::DuplicateKey
-            | Rule::KeyNotText
-            | Rule::UnknownKey
-            | Rule::MissingKey
-            | Rule::WrongType
-            | Rule::UnknownWord
-            | Rule::YamlBoolean
-            | Rule::Version
-            | Rule::Number
-            | Rule::Name
-            | Rule::AccountId
-            | Rule::IntegrationId
-            | Rule::TenantUrl
-            | Rule::ReferenceId
-            | Rule::Date
-            | Rule::VariableName
-            | Rule::EmptyEntry
-            | Rule::DuplicateItem
-            | Rule::MissingAccountId
-            | Rule::AccountIdConflict
-            | Rule::DuplicateAccount
-            | Rule::DuplicateName
-            | Rule::SharedTenantUrl
-            | Rule::SharedReferenceId
-            | Rule::SharedId
-            | Rule::NothingToRemove
-            | Rule::ExtendsCycle
-            | Rule::Extends
-            | Rule::Interpolation
-            | Rule::UnsetVariable
-            | Rule::Layout
-            | Rule::SecretVariable
-            | Rule::SecretKey => Severity::Error,
-        }
+/// The rules as a table in Markdown. Ends with a line break.
+pub fn table() -> String {
+    let mut table = String::from("| rule | severity | what is wrong |\n| --- | --- | --- |\n");
+    for rule in Rule::ALL {
+        let (severity, description) = (rule.severity(), rule.description());
+        table.push_str(&format!("| `{rule}` | {severity} | {description} |\n"));
     }
+    table
 }

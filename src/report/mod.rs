@@ -10,12 +10,14 @@
 //! | `markdown` | comments on pull requests, and job summaries |
 //! | `html` | people, as a page |
 //! | `diff` | reviewers, as files before and after |
+//! | `files` | whoever checks files without an account |
 //! | `junit`, `sarif`, `prometheus` | dashboards of tests, of findings and of metrics |
 //! | `block`, `fields` | what there is to show, before it is known in which format |
 
 mod block;
 mod diff;
 mod fields;
+mod files;
 mod html;
 pub mod json;
 mod junit;
@@ -37,6 +39,7 @@ use crate::plan::document::Document;
 
 use text::{ApplyText, DriftText, PlanText};
 
+pub use files::{CheckedFiles, files};
 pub use markdown::markdown;
 pub use prometheus::RunFigures;
 
@@ -98,6 +101,18 @@ words! {
     }
 }
 
+words! {
+    /// The formats of what is wrong with files.
+    FilesFormat {
+        /// For a terminal.
+        Text = "text",
+        /// For scripts.
+        Json = "json",
+        /// For whatever shows findings in code.
+        Sarif = "sarif",
+    }
+}
+
 /// A plan in a format. `now` is stamped where the format has a place for it.
 pub fn plan(plan: &Plan, format: PlanFormat, now: Timestamp) -> String {
     let document = || Document::of_plan(plan, now);
@@ -137,7 +152,7 @@ pub fn drift(document: &Document, format: DriftFormat, figures: Option<&RunFigur
         DriftFormat::Markdown => markdown(document),
         DriftFormat::Html => html::page(document),
         DriftFormat::Junit => junit::junit(document),
-        DriftFormat::Sarif => sarif::sarif(document),
+        DriftFormat::Sarif => sarif::drift(document),
         DriftFormat::Prometheus => prometheus::metrics(document, figures),
     }
 }

@@ -12,6 +12,7 @@ mod api;
 mod api_conduct;
 mod config;
 mod convergence;
+mod files;
 mod plan_and_apply;
 mod riskform;
 mod sandbox;

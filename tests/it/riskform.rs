@@ -49,6 +49,7 @@ impl Workplace {
         name.into()
     }
 
+    /// Where a file of the folder is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

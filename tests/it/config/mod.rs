@@ -173,6 +173,15 @@ fn forget_locations(value: &mut Value) {
 }
 
 #[test]
+fn every_rule_is_in_the_table() {
+    let text = std::fs::read_to_string("schema/rules.md").unwrap_or_default();
+    let table = text
+        .split_once("\n\n| rule")
+        .map(|(_, rest)| format!("| rule{rest}"));
+    assert_eq!(table.unwrap_or_default(), riskform::config::rule::table());
+}
+
+#[test]
 fn valid_files_are_accepted() {
     for path in corpus("valid") {
         match load_paths(std::slice::from_ref(&path)) {

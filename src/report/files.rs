@@ -1,0 +1,90 @@
+//! What is wrong with files, in every format.
+
+use serde::Serialize;
+
+use crate::config::diagnostic::{Color, Diagnostic, Diagnostics};
+use crate::model::account::{AccountId, DesiredAccount};
+
+use super::{FilesFormat, sarif};
+
+/// What came of checking files.
+#[derive(Debug)]
+pub struct CheckedFiles {
+    /// The accounts that they declare.
+    pub accounts: Vec<DesiredAccount>,
+    /// Everything there is to say.
+    pub diagnostics: Diagnostics,
+}
+
+/// The result of a check in a format.
+pub fn files(checked: &CheckedFiles, format: FilesFormat) -> String {
+    match format {
+        FilesFormat::Text => text(checked),
+        FilesFormat::Json => json(checked),
+        FilesFormat::Sarif => sarif::files(&checked.diagnostics),
+    }
+}
+
+fn text(checked: &CheckedFiles) -> String {
+    let CheckedFiles {
+        accounts,
+        diagnostics,
+    } = checked;
+    let declared = match accounts.len() {
+        1 => "1 account".to_owned(),
+        count => format!("{count} accounts"),
+    };
+    if diagnostics.is_empty() {
+        format!("{declared}, no mistakes\n")
+    } else {
+        format!(
+            "{}{declared}, {}\n",
+            diagnostics.render(Color::Ansi),
+            diagnostics.summary()
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    riskform_version: &'static str,
+    accounts: Vec<Account<'a>>,
+    errors: usize,
+    warnings: usize,
+    /// How many of the errors are not in the list.
+    omitted: usize,
+    diagnostics: Vec<&'a Diagnostic>,
+}
+
+#[derive(Serialize)]
+struct Account<'a> {
+    account_id: &'a AccountId,
+    name: &'a str,
+    source: &'a str,
+}
+
+fn json(checked: &CheckedFiles) -> String {
+    let CheckedFiles {
+        accounts,
+        diagnostics,
+    } = checked;
+    let accounts = accounts.iter().map(|account| Account {
+        account_id: &account.account_id,
+        name: account.label(),
+        source: &account.source,
+    });
+    let document = Document {
+        format: "riskform.validate/1",
+        riskform_version: env!("CARGO_PKG_VERSION"),
+        accounts: accounts.collect(),
+        errors: diagnostics.errors(),
+        warnings: diagnostics.warnings(),
+        omitted: diagnostics.omitted(),
+        diagnostics: diagnostics.iter().collect(),
+    };
+    let mut text =
+        serde_json::to_string_pretty(&document).expect("the document has text keys only");
+    text.push('\n');
+    text
+}

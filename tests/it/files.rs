@@ -1,0 +1,220 @@
+//! The commands that work on files alone, as a person meets them: validate, fmt, schema.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::riskform::Workplace;
+
+const MISTAKES: &str = "version: 1
+account_id: 0a000000000000000000000000000000
+behaviors:
+  imp_travel: { enabled: yes, risk_levl: high }
+guards: { protected: [corp.okta.com] }
+";
+
+const SOUND: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
+
+#[test]
+fn validate_shows_every_mistake_with_its_place_and_the_way_out() {
+    let workplace = Workplace::new();
+    workplace.write("riskform.yaml", MISTAKES);
+    assert_snapshot!(workplace.run(&["validate"]).shown(), @r##"
+    exit 1
+    --- stdout
+    error[yaml-1.1-boolean]: behavior.imp_travel.enabled takes true or false
+     --> riskform.yaml:4:26
+      |
+    4 |   imp_travel: { enabled: yes, risk_levl: high }
+      |                          ^^^
+      |
+      = help: write `true`, not `yes`
+
+    error[unknown-key]: behavior.imp_travel has no key `risk_levl`
+     --> riskform.yaml:4:31
+      |
+    4 |   imp_travel: { enabled: yes, risk_levl: high }
+      |                               ^^^^^^^^^
+      |
+      = help: did you mean `risk_level`?
+
+    warning[protected-host]: `corp.okta.com` is taken for a reference_id
+     --> riskform.yaml:5:23
+      |
+    5 | guards: { protected: [corp.okta.com] }
+      |                       ^^^^^^^^^^^^^
+      |
+      = help: write `https://corp.okta.com` if the tenant is meant
+
+    1 account, 2 errors, 1 warning
+    "##);
+}
+
+#[test]
+fn validate_accepts_what_is_sound_without_any_credentials() {
+    let workplace = Workplace::new();
+    workplace.write("riskform.yaml", SOUND);
+    assert_snapshot!(workplace.run(&["validate"]).shown(), @r"
+    exit 0
+    --- stdout
+    1 account, no mistakes
+    ");
+    workplace.write("_fragment.yaml", "version: 1\n");
+    let fragment = workplace.run(&["validate", "_fragment.yaml"]);
+    assert_eq!(
+        (fragment.code, fragment.stdout.as_str()),
+        (0, "0 accounts, no mistakes\n")
+    );
+}
+
+#[test]
+fn validate_speaks_to_scripts_and_to_code_hosts() {
+    let workplace = Workplace::new();
+    workplace.write("riskform.yaml", MISTAKES);
+    let run = workplace.run(&["validate", "--format", "json"]);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(run.code, 1);
+    assert_eq!(document["format"], "riskform.validate/1");
+    assert_eq!(
+        (&document["errors"], &document["warnings"]),
+        (&2.into(), &1.into())
+    );
+    assert_snapshot!(serde_json::to_string_pretty(&document["diagnostics"][0]).unwrap(), @r##"
+    {
+      "help": "write `true`, not `yes`",
+      "message": "behavior.imp_travel.enabled takes true or false",
+      "note": null,
+      "primary": {
+        "place": {
+          "column": 26,
+          "end_column": 29,
+          "file": "riskform.yaml",
+          "line": 4
+        },
+        "text": ""
+      },
+      "related": [],
+      "rule": "yaml-1.1-boolean",
+      "severity": "error"
+    }
+    "##);
+
+    let run = workplace.run(&["validate", "--format", "sarif"]);
+    let log: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((run.code, &log["version"]), (1, &"2.1.0".into()));
+    let run = &log["runs"][0];
+    assert_eq!(run["results"].as_array().unwrap().len(), 3);
+    for result in run["results"].as_array().unwrap() {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(
+            run["tool"]["driver"]["rules"][index]["id"],
+            result["ruleId"]
+        );
+    }
+    assert_snapshot!(serde_json::to_string_pretty(&run["results"][0]).unwrap(), @r##"
+    {
+      "level": "error",
+      "locations": [
+        {
+          "physicalLocation": {
+            "artifactLocation": {
+              "uri": "riskform.yaml"
+            },
+            "region": {
+              "endColumn": 29,
+              "startColumn": 26,
+              "startLine": 4
+            }
+          }
+        }
+      ],
+      "message": {
+        "text": "behavior.imp_travel.enabled takes true or false\nwrite `true`, not `yes`"
+      },
+      "ruleId": "yaml-1.1-boolean",
+      "ruleIndex": 17
+    }
+    "##);
+}
+
+#[test]
+fn no_output_repeats_a_credential() {
+    let mut workplace = Workplace::new();
+    workplace.set("MY_TOKEN", "very-private");
+    workplace.write(
+        "riskform.yaml",
+        "version: 1\napi_token: very-private\nname: ${MY_TOKEN}\naccount_id: ${MY_TOKEN:-very-private}\n",
+    );
+    for format in ["text", "json", "sarif"] {
+        let run = workplace.run(&["validate", "--format", format]);
+        assert_eq!(run.code, 1);
+        assert!(!run.shown().contains("very-private"), "{}", run.shown());
+    }
+}
+
+#[test]
+fn fmt_names_what_it_changes_and_is_done_after_once() {
+    let workplace = Workplace::new();
+    workplace.write("a.yaml", "account_id:   x # the account\nversion:   1\n");
+    workplace.write("b.yaml", "version: 1\n");
+    let check = workplace.run(&["fmt", "--check", "."]);
+    assert_eq!((check.code, check.stdout.as_str()), (1, "./a.yaml\n"));
+    assert_snapshot!(workplace.run(&["fmt", "--diff", "a.yaml"]).shown(), @r##"
+    exit 0
+    --- stdout
+    --- a.yaml
+    +++ a.yaml (formatted)
+    @@ -1,2 +1,2 @@
+    -account_id:   x # the account
+    -version:   1
+    +version: 1
+    +account_id: x  # the account
+    "##);
+    let run = workplace.run(&["fmt", "."]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "./a.yaml\n"));
+    let again = workplace.run(&["fmt", "--check", "."]);
+    assert_eq!((again.code, again.stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn fmt_keeps_the_mode_and_the_link() {
+    let workplace = Workplace::new();
+    workplace.write("real.yaml", "version:   1\n");
+    let real = workplace.path("real.yaml");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("real.yaml", workplace.path("link.yaml")).unwrap();
+    assert_eq!(workplace.run(&["fmt", "link.yaml"]).code, 0);
+    assert_eq!(fs::read_to_string(&real).unwrap(), "version: 1\n");
+    assert_eq!(
+        fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+    assert!(
+        fs::symlink_metadata(workplace.path("link.yaml"))
+            .unwrap()
+            .is_symlink()
+    );
+}
+
+#[test]
+fn fmt_leaves_alone_what_it_can_not_read_and_says_so() {
+    let workplace = Workplace::new();
+    workplace.write("a.yaml", "a: [1\n");
+    workplace.write("b.yaml", "version:   1\n");
+    let run = workplace.run(&["fmt", "."]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, "./b.yaml\n"));
+    assert!(run.stderr.contains("error[syntax]"), "{}", run.stderr);
+    assert_eq!(
+        fs::read_to_string(workplace.path("a.yaml")).unwrap(),
+        "a: [1\n"
+    );
+}
+
+#[test]
+fn schema_config_prints_the_schema_of_the_repository() {
+    let run = Workplace::new().run(&["schema", "config"]);
+    assert_eq!(run.code, 0);
+    assert_eq!(run.stdout, include_str!("../../schema/config.schema.json"));
+}
