@@ -16,7 +16,7 @@ pub(super) fn approve(question: &str) -> Result<(), Error> {
     let mut stderr = anstream::stderr();
     write!(
         stderr,
-        "\n{bold}{question}{bold:#} Only 'yes' is accepted: "
+        "{bold}{question}{bold:#} Only 'yes' is accepted: "
     )
     .and_then(|()| stderr.flush())
     .map_err(Error::other("the question can't be shown"))?;
