@@ -37,6 +37,8 @@ pub(super) enum Command {
     Drift(super::drift::Arguments),
     /// Work with what runs wrote as JSON
     Report(super::report::Arguments),
+    /// Write the live account as a desired-state file
+    Export(super::export::Arguments),
     /// Check files without the network
     Validate(super::validate::Arguments),
     /// Lay files out canonically; comments are kept
@@ -72,6 +74,7 @@ impl Command {
             }
             Command::Get(arguments) => arguments.prints_json(),
             Command::Doctor(arguments) => arguments.formats.prints_json(),
+            Command::Export(arguments) => arguments.formats.prints_json(),
             Command::Validate(arguments) => arguments.formats.prints_json(),
             Command::Fmt(_)
             | Command::Reset(_)

@@ -15,6 +15,7 @@ mod drift;
 mod environment;
 mod error;
 mod exit;
+mod export;
 mod fleet;
 mod fmt;
 mod format;
@@ -77,6 +78,7 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Destroy(args) => apply::destroy(args, &global, output).await,
             Command::Drift(args) => drift::run(args, &global, output).await,
             Command::Report(args) => report::run(args, output),
+            Command::Export(args) => export::run(args, &global, output).await,
             Command::Validate(args) => validate::run(&args, &global, output),
             Command::Fmt(args) => fmt::run(&args, output),
             Command::Schema(args) => schema::run(&args, output),

@@ -11,6 +11,17 @@ use super::text::is_unseen;
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{DesiredReference, IgnoreChange, IntegrationId, Lifecycle};
+use crate::model::open_word::words;
+
+words! {
+    /// The formats of a desired-state file.
+    FileFormat {
+        /// For people and editors.
+        Yaml = "yaml",
+        /// For programs; YAML as well, but without comments.
+        Json = "json",
+    }
+}
 
 /// A desired-state file to be written. What is `None` or empty is left out, except for `behaviors` and `integrations`, which say `{}`.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +83,23 @@ pub struct WrittenIntegration {
 }
 
 impl Document {
+    /// What the comments say is left out.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        let beside = self.behaviors.iter().filter_map(|one| one.comment.as_ref());
+        beside
+            .chain(&self.behavior_comments)
+            .chain(&self.integration_comments)
+            .map(String::as_str)
+    }
+
+    /// The file in a format.
+    pub fn written(&self, format: FileFormat) -> String {
+        match format {
+            FileFormat::Yaml => self.to_yaml(),
+            FileFormat::Json => self.to_json(),
+        }
+    }
+
     /// The file as YAML.
     pub fn to_yaml(&self) -> String {
         let mut lines = Lines::default();

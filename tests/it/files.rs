@@ -6,7 +6,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::riskform::Workplace;
+use riskform::sandbox::Settings;
+
+use crate::riskform::{SandboxServer, Workplace};
 
 const MISTAKES: &str = "version: 1
 account_id: 0a000000000000000000000000000000
@@ -217,4 +219,74 @@ fn schema_config_prints_the_schema_of_the_repository() {
     let run = Workplace::new().run(&["schema", "config"]);
     assert_eq!(run.code, 0);
     assert_eq!(run.stdout, include_str!("../../schema/config.schema.json"));
+}
+
+#[test]
+fn export_writes_what_plans_empty() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let account = "f037e56e89293a057740de681ac9abbe";
+    let run = workplace.run(&["export", "--account-id", account]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert_snapshot!(run.stdout, @r"
+    version: 1
+    account_id: f037e56e89293a057740de681ac9abbe
+
+    behaviors:
+      high_dlp:     { enabled: true, risk_level: medium }
+      imp_travel:   { enabled: true, risk_level: high }
+      sentinel_one: { enabled: false, risk_level: medium }
+
+    integrations:
+      example-oktapreview-com:
+        integration_type: Okta
+        tenant_url: https://example.oktapreview.com
+        reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
+        active: true
+
+    unlisted:
+      behaviors: keep
+      integrations: report
+
+    guards:
+      max_deletes: 1
+      weakening: warn
+      protected: []
+    ");
+    workplace.write("riskform.yaml", &run.stdout);
+    let plan = workplace.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 0, "{}", plan.shown());
+
+    let json = workplace.run(&["export", account, "--format", "json"]);
+    workplace.write("riskform.yaml", &json.stdout);
+    assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
+fn export_splits_into_a_fleet_and_overwrites_nothing() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let accounts = [
+        "f037e56e89293a057740de681ac9abbe",
+        "0a000000000000000000000000000000",
+    ];
+    let arguments = ["export", "--split", "fleet", accounts[0], accounts[1]];
+    let run = workplace.run(&arguments);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert_eq!(
+        run.stdout,
+        format!("fleet/{}.yaml\nfleet/{}.yaml\n", accounts[0], accounts[1])
+    );
+    assert_eq!(
+        workplace
+            .run(&["plan", "--detailed-exitcode", "fleet"])
+            .code,
+        0
+    );
+    let again = workplace.run(&arguments);
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("exists"), "{}", again.stderr);
+    let several = workplace.run(&["export", accounts[0], accounts[1]]);
+    assert_eq!(several.code, 64);
 }
