@@ -61,8 +61,10 @@ fn github_gets_a_summary_and_outputs_that_are_appended() {
     ### riskform apply complete: 1 created, 1 updated, 0 replaced, 0 deleted
     ### riskform drift: 0 differ, 1 unlisted
     "###);
-    assert!(
-        workplace.read("output").ends_with("failed_accounts=0\n"),
+    let outputs = workplace.read("output");
+    assert_eq!(
+        outputs.matches("has_changes=true\n").count(),
+        3,
         "what is unlisted is drift"
     );
 }
