@@ -12,7 +12,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::plan::document::{AccountDocument, Document};
+use crate::plan::document::{Document, Format};
 use crate::report::markdown;
 
 use super::args::Global;
@@ -52,7 +52,13 @@ pub(super) fn tell(global: &Global, output: &Output, document: impl FnOnce() -> 
 /// `name=value`, one a line.
 fn lines(document: &Document, name: impl Fn(&str) -> String) -> String {
     let summary = document.summary;
-    let has_changes = document.accounts.iter().any(AccountDocument::has_drift);
+    let has_changes = document
+        .accounts
+        .iter()
+        .any(|account| match document.format {
+            Format::Plan | Format::Apply => !account.changes.is_empty(),
+            Format::Drift => account.has_drift(),
+        });
     let mut text = format!("{}={has_changes}\n", name("has_changes"));
     for (what, count) in [
         ("create", summary.create),

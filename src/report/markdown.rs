@@ -72,7 +72,11 @@ fn title(document: &Document) -> String {
                 summary.create, summary.update, summary.replace, summary.delete
             );
             if summary.weakening > 0 {
-                let _ = write!(title, "; {} weaken protection", summary.weakening);
+                let _ = write!(
+                    title,
+                    "; {} weakening protection",
+                    count(summary.weakening, "change")
+                );
             }
             title
         }
@@ -98,7 +102,7 @@ fn title(document: &Document) -> String {
                     totals.differ, totals.unlisted
                 );
                 if totals.weaker > 0 {
-                    let _ = write!(title, "; {} protect less than declared", totals.weaker);
+                    let _ = write!(title, "; {} weaker than declared", totals.weaker);
                 }
                 title
             }
@@ -203,7 +207,7 @@ fn summary(document: &Document, account: &AccountDocument) -> String {
         ),
         Format::Drift => (
             account.changes.iter().any(|change| change.live_weaker),
-            "protects less than declared",
+            "weaker than declared",
         ),
     };
     if weaker {

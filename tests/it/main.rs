@@ -14,6 +14,7 @@ mod config;
 mod convergence;
 mod files;
 mod plan_and_apply;
+mod report;
 mod riskform;
 mod sandbox;
 mod saved_plans;

@@ -1,0 +1,236 @@
+//! `drift` as cron and a person meet it: what it says, how it ends, and that it never writes.
+
+use http::Method;
+use insta::assert_snapshot;
+use riskform::model::integration::IntegrationSettings;
+use riskform::sandbox::{Entitlement, Settings};
+use serde_json::{Value, json};
+
+use crate::riskform::{SandboxServer, Workplace};
+
+/// As the sandbox's recorded account is.
+const AS_RECORDED: &str = "\
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+name: production
+behaviors:
+  high_dlp: { enabled: true, risk_level: medium }
+  imp_travel: { enabled: true, risk_level: high }
+integrations:
+  okta:
+    tenant_url: https://example.oktapreview.com
+";
+
+fn recorded() -> riskform::model::account::AccountId {
+    "f037e56e89293a057740de681ac9abbe".parse().unwrap()
+}
+
+/// Somebody at the dashboard: a detection switched off, an integration added.
+fn meddle(server: &SandboxServer) {
+    server
+        .sandbox
+        .edit(&recorded(), |account| {
+            let mut live = account.live();
+            let behaviors = live.behaviors.values_mut();
+            for behavior in behaviors.filter(|behavior| behavior.name == "Impossible Travel") {
+                behavior.settings.enabled = false;
+            }
+            *account = live.into();
+        })
+        .unwrap();
+    let settings: IntegrationSettings = serde_json::from_value(json!({
+        "integration_type": "Okta", "tenant_url": "https://shadow.okta.com", "active": true,
+    }))
+    .unwrap();
+    server
+        .sandbox
+        .create_in_dashboard(&recorded(), settings)
+        .unwrap();
+}
+
+#[test]
+fn all_is_well_and_cron_has_nothing_to_mail() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", AS_RECORDED);
+    assert_snapshot!(workplace.run(&["drift"]).shown(), @r###"
+    exit 0
+    --- stdout
+    No drift. 3 as declared.
+    "###);
+    let quiet = workplace.run(&["drift", "-q"]);
+    assert_eq!(
+        (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
+        (0, "", "")
+    );
+    let json = workplace.run(&["drift", "-q", "--format", "json"]);
+    assert!(
+        json.stdout.contains("riskform.drift/1"),
+        "a document is owed all the same"
+    );
+}
+
+#[test]
+fn what_somebody_did_by_hand_is_found_and_nothing_is_written() {
+    let server = SandboxServer::start(Settings::default());
+    meddle(&server);
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", AS_RECORDED);
+    let before = server.sandbox.requests().len();
+    let run = workplace.run(&["drift", "-q"]);
+    assert_snapshot!(run.shown(), @r###"
+    exit 2
+    --- stdout
+    production (f037e56e…abbe)  riskform.yaml
+
+      ~ behavior.imp_travel                                    weaker: switched off by hand
+          enabled       declared true, live false
+      ? integration[[id]]      unlisted
+          tenant_url    https://shadow.okta.com
+
+    Drift: 1 differs, 1 unlisted. 2 as declared.
+    1 protects less than declared: behavior.imp_travel (switched off by hand).
+    "###);
+    let requests = &server.sandbox.requests()[before..];
+    assert_eq!(requests.len(), 2, "a check costs exactly two reads");
+    assert!(requests.iter().all(|request| request.method == Method::GET));
+}
+
+#[test]
+fn targets_narrow_and_ignored_addresses_are_left_out() {
+    let server = SandboxServer::start(Settings::default());
+    meddle(&server);
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", AS_RECORDED);
+    let table: [(&[&str], i32, usize, usize); 6] = [
+        (&[], 2, 1, 1),
+        (&["--target", "behavior.*"], 2, 1, 0),
+        (&["--target", "production/integration*"], 2, 0, 1),
+        (&["--ignore", "behavior.imp_travel"], 2, 0, 1),
+        (
+            &[
+                "--ignore",
+                "behavior.imp_travel",
+                "--ignore",
+                "integration[*",
+            ],
+            0,
+            0,
+            0,
+        ),
+        (&["--target", "behavior.high_dlp"], 0, 0, 0),
+    ];
+    for (flags, code, changes, unlisted) in table {
+        let arguments: Vec<&str> = ["drift", "--format", "json"]
+            .iter()
+            .chain(flags)
+            .copied()
+            .collect();
+        let run = workplace.run(&arguments);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let account = &document["accounts"][0];
+        let reported = account["unlisted"].as_array().unwrap().iter();
+        let reported = reported.filter(|thing| thing["policy"] == "report").count();
+        assert_eq!(run.code, code, "{flags:?}");
+        assert_eq!(
+            account["changes"].as_array().unwrap().len(),
+            changes,
+            "{flags:?}"
+        );
+        assert_eq!(reported, unlisted, "{flags:?}");
+    }
+    assert_snapshot!(workplace.run(&["drift", "--ignore", "*"]).shown(), @r###"
+    exit 0
+    --- stdout
+    production (f037e56e…abbe)  riskform.yaml
+
+      note: 2 differences left out by --target or --ignore
+
+    No drift. 0 as declared.
+    "###);
+    assert_eq!(
+        workplace
+            .run(&["drift", "--target", "behavior.nonesuch"])
+            .code,
+        64
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
+    let lost = "{ version: 1, account_id: 00000000000000000000000000000002, name: lost, behaviors: { imp_travel: { enabled: true } } }\n";
+    let server = SandboxServer::start(Settings {
+        entitlement: Entitlement::AllBut(
+            ["00000000000000000000000000000002".parse().unwrap()].into(),
+        ),
+        ..Settings::default()
+    });
+    meddle(&server);
+    let workplace = Workplace::with(&server);
+    workplace.write("a.yaml", AS_RECORDED);
+    workplace.write("b.yaml", lost);
+    assert_snapshot!(workplace.run(&["drift", "."]).shown(), @r###"
+    exit 6
+    --- stdout
+    production (f037e56e…abbe)  ./a.yaml
+
+      ~ behavior.imp_travel                                    weaker: switched off by hand
+          enabled       declared true, live false
+      ? integration[[id]]      unlisted
+          tenant_url    https://shadow.okta.com
+
+    lost (00000000…0002)  ./b.yaml
+
+      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
+      help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+
+    Drift: 1 differs, 1 unlisted. 2 as declared.
+    1 protects less than declared: production/behavior.imp_travel (switched off by hand).
+    1 account could not be compared.
+    "###);
+
+    let alone = workplace.run(&["drift", "b.yaml", "--format", "json"]);
+    assert_eq!(alone.code, 6);
+    let document: Value = serde_json::from_str(&alone.stdout).unwrap();
+    assert_eq!(document["accounts"][0]["error"]["kind"], "entitlement");
+}
+
+#[test]
+fn guards_have_nothing_to_refuse() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    // Applying this would weaken, which the file denies.
+    let denied = AS_RECORDED.replace("risk_level: high", "risk_level: low")
+        + "guards: { weakening: deny }\n";
+    workplace.write("riskform.yaml", &denied);
+    assert_eq!(workplace.run(&["plan"]).code, 5);
+    let run = workplace.run(&["drift", "--format", "json"]);
+    assert_eq!(run.code, 2);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(document["accounts"][0]["refusals"], json!([]));
+    assert_eq!(document["accounts"][0]["operations"], json!([]));
+}
+
+#[test]
+fn standard_output_is_one_document_whatever_happens() {
+    let workplace = Workplace::new();
+    workplace.write("broken.yaml", "version: 2\n");
+    let table: [(&[&str], i32); 5] = [
+        (&["drift", "broken.yaml"], 1),
+        (&["drift", "nonesuch.yaml"], 1),
+        (&["drift", "--nonesuch"], 64),
+        (&["drift", "--shard", "4/4"], 64),
+        (&["report", "merge", "nonesuch.json"], 1),
+    ];
+    for (command, code) in table {
+        let arguments: Vec<&str> = command
+            .iter()
+            .chain(&["--format", "json"])
+            .copied()
+            .collect();
+        let run = workplace.run(&arguments);
+        assert_eq!(run.code, code, "{command:?}: {}", run.stderr);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(document["format"], "riskform.error/1", "{command:?}");
+    }
+}

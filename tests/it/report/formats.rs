@@ -1,0 +1,329 @@
+//! Each format of one result: a fleet in which something was meddled with, nothing changed, and nothing could be read.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use riskform::report::{self, DriftFormat, PlanFormat, RunFigures};
+use serde_json::Value;
+
+use super::{drift, fleet, now};
+
+const FIGURES: RunFigures = RunFigures {
+    elapsed: Duration::from_millis(1500),
+    requests: 6,
+    retries: 1,
+};
+
+fn drift_as(format: DriftFormat) -> String {
+    let text = report::drift(&drift(&fleet()), format, Some(&FIGURES));
+    anstream::adapter::strip_str(&text).to_string()
+}
+
+fn plan_as(format: PlanFormat) -> String {
+    report::plan(&fleet(), format, now())
+}
+
+#[test]
+fn equal_results_give_equal_bytes() {
+    for format in DriftFormat::ALL {
+        assert_eq!(drift_as(*format), drift_as(*format), "{format}");
+    }
+    for format in PlanFormat::ALL {
+        assert_eq!(plan_as(*format), plan_as(*format), "{format}");
+    }
+}
+
+#[test]
+fn drift_as_text_says_what_somebody_did_by_hand() {
+    assert_snapshot!(drift_as(DriftFormat::Text), @r###"
+    production (023e105f…c353)  tests/fixtures/report/production.yaml
+
+      ~ behavior.imp_travel                                    weaker: switched off by hand
+          enabled       declared true, live false
+      - integration.corporate-okta                             weaker: missing
+          tenant_url    https://corp.okta.com
+          reference_id  3701e70b-5de4-4d9d-8972-f5aa994d9057
+          active        true
+      ~ behavior.high_dlp                                      differs
+          risk_level    declared low, live medium
+      ? integration[22222222-2222-4222-8222-222222222222]      unlisted
+          tenant_url    https://old.okta.com
+
+      note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
+
+    lost (00000000…0002)  tests/fixtures/report/staging.yaml
+
+      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
+      help: give the token the permission Zero Trust Read
+
+    Drift: 3 differ, 1 unlisted. 3 as declared.
+    2 protect less than declared: production/behavior.imp_travel (switched off by hand), production/integration.corporate-okta (missing).
+    1 account could not be compared.
+    "###);
+}
+
+#[test]
+fn drift_as_markdown() {
+    assert_snapshot!(drift_as(DriftFormat::Markdown), @r###"
+    ### riskform drift: 3 differ, 1 unlisted; 2 weaker than declared; 1 account failed
+
+    <details><summary><b><code>lost</code></b> <code>tests&#47;fixtures&#47;report&#47;staging&#46;yaml</code>: failed</summary>
+
+    ```diff
+    - error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
+      help: give the token the permission Zero Trust Read
+    ```
+
+    </details>
+
+    <details><summary><b><code>production</code></b> <code>tests&#47;fixtures&#47;report&#47;production&#46;yaml</code>: 4 differences, <b>weaker than declared</b></summary>
+
+    ```diff
+    ! behavior.imp_travel: switched off by hand, weaker than declared
+          enabled         declared true, live false
+    - integration.corporate-okta: missing, weaker than declared
+          tenant_url      https://corp.okta.com
+          reference_id    3701e70b-5de4-4d9d-8972-f5aa994d9057
+          active          true
+    ! behavior.high_dlp: differs
+          risk_level      declared low, live medium
+    # integration[22222222-2222-4222-8222-222222222222]: unlisted
+          tenant_url      https://old.okta.com
+    # note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
+    ```
+
+    </details>
+    "###);
+}
+
+#[test]
+fn a_plan_as_markdown() {
+    assert_snapshot!(plan_as(PlanFormat::Markdown), @r###"
+    ### riskform plan: 1 to create, 2 to update, 0 to replace, 0 to delete; 1 change weakening protection; 1 account refused by guards; 1 account failed
+
+    <details><summary><b><code>lost</code></b> <code>tests&#47;fixtures&#47;report&#47;staging&#46;yaml</code>: failed</summary>
+
+    ```diff
+    - error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
+      help: give the token the permission Zero Trust Read
+    ```
+
+    </details>
+
+    <details><summary><b><code>production</code></b> <code>tests&#47;fixtures&#47;report&#47;production&#46;yaml</code>: 3 changes, <b>refused</b>, <b>weakens protection</b></summary>
+
+    ```diff
+    ! refused by weakening: behavior.high_dlp: it weakens protection (lowered), and guards.weakening is deny; --allow-weakening permits it
+    ! behavior.high_dlp: update, weakens (lowered)
+          risk_level      medium → low
+    ! behavior.imp_travel: update
+          enabled         false → true
+    + integration.corporate-okta: create
+          tenant_url      https://corp.okta.com
+          reference_id    3701e70b-5de4-4d9d-8972-f5aa994d9057
+          active          true
+    # integration[22222222-2222-4222-8222-222222222222]: unlisted
+          tenant_url      https://old.okta.com
+    # note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
+    ```
+
+    </details>
+    "###);
+}
+
+#[test]
+fn a_plan_as_diff() {
+    assert_snapshot!(plan_as(PlanFormat::Diff), @r###"
+    --- live/production
+    +++ planned/production
+    @@ -3,11 +3,16 @@
+     name: production
+     
+     behaviors:
+    -  high_dlp:     { enabled: true, risk_level: medium }
+    -  imp_travel:   { enabled: false, risk_level: high }
+    +  high_dlp:     { enabled: true, risk_level: low }
+    +  imp_travel:   { enabled: true, risk_level: high }
+       sentinel_one: { enabled: true, risk_level: high }
+     
+     integrations:
+    +  corporate-okta:
+    +    integration_type: Okta
+    +    tenant_url: https://corp.okta.com
+    +    reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
+    +    active: true
+       partner-okta:
+         integration_type: Okta
+         tenant_url: https://partner.okta.com
+    # lost: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
+    "###);
+}
+
+#[test]
+fn drift_as_junit() {
+    assert_snapshot!(drift_as(DriftFormat::Junit), @r###"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="riskform drift" tests="8" skipped="0" failures="4" errors="1">
+        <testsuite name="production" tests="6" skipped="0" errors="0" failures="4">
+            <properties>
+                <property name="source" value="tests/fixtures/report/production.yaml"/>
+            </properties>
+            <testcase name="behavior.imp_travel">
+                <failure message="switched off by hand" type="weaker">enabled: declared true, live false
+    declared at tests/fixtures/report/production.yaml:5:3</failure>
+            </testcase>
+            <testcase name="integration.corporate-okta">
+                <failure message="missing" type="weaker">tenant_url: https://corp.okta.com
+    reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
+    active: true
+    declared at tests/fixtures/report/production.yaml:9:3</failure>
+            </testcase>
+            <testcase name="behavior.high_dlp">
+                <failure message="differs" type="drift">risk_level: declared low, live medium
+    declared at tests/fixtures/report/production.yaml:6:3</failure>
+            </testcase>
+            <testcase name="integration[22222222-2222-4222-8222-222222222222]">
+                <failure message="unlisted" type="drift">tenant_url: https://old.okta.com</failure>
+            </testcase>
+            <testcase name="behavior.sentinel_one"/>
+            <testcase name="integration.partner-okta"/>
+        </testsuite>
+        <testsuite name="staging" tests="1" skipped="0" errors="0" failures="0">
+            <properties>
+                <property name="source" value="tests/fixtures/report/staging.yaml"/>
+            </properties>
+            <testcase name="behavior.imp_travel"/>
+        </testsuite>
+        <testsuite name="lost" tests="1" skipped="0" errors="1" failures="0">
+            <properties>
+                <property name="source" value="tests/fixtures/report/staging.yaml"/>
+            </properties>
+            <testcase name="read">
+                <error message="GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden" type="permission">give the token the permission Zero Trust Read</error>
+            </testcase>
+        </testsuite>
+    </testsuites>
+    "###);
+}
+
+#[test]
+fn drift_as_metrics() {
+    assert_snapshot!(drift_as(DriftFormat::Prometheus), @r###"
+    # HELP riskform_run_seconds How long the run took.
+    # TYPE riskform_run_seconds gauge
+    riskform_run_seconds 1.5
+    # HELP riskform_api_requests Requests that the run sent to the API.
+    # TYPE riskform_api_requests gauge
+    riskform_api_requests 6
+    # HELP riskform_api_retries Requests of the run that repeated an earlier one.
+    # TYPE riskform_api_retries gauge
+    riskform_api_retries 1
+    # HELP riskform_drift Live things that differ from their files.
+    # TYPE riskform_drift gauge
+    riskform_drift{account="production",kind="behavior",action="update"} 2
+    riskform_drift{account="production",kind="integration",action="create"} 1
+    riskform_drift{account="production",kind="integration",action="update"} 0
+    riskform_drift{account="production",kind="integration",action="replace"} 0
+    riskform_drift{account="production",kind="integration",action="delete"} 0
+    riskform_drift{account="staging",kind="behavior",action="update"} 0
+    riskform_drift{account="staging",kind="integration",action="create"} 0
+    riskform_drift{account="staging",kind="integration",action="update"} 0
+    riskform_drift{account="staging",kind="integration",action="replace"} 0
+    riskform_drift{account="staging",kind="integration",action="delete"} 0
+    # HELP riskform_drift_weaker Live things that protect less than declared.
+    # TYPE riskform_drift_weaker gauge
+    riskform_drift_weaker{account="production",kind="behavior"} 1
+    riskform_drift_weaker{account="production",kind="integration"} 1
+    riskform_drift_weaker{account="staging",kind="behavior"} 0
+    riskform_drift_weaker{account="staging",kind="integration"} 0
+    # HELP riskform_unlisted Live things that no file lists.
+    # TYPE riskform_unlisted gauge
+    riskform_unlisted{account="production",kind="behavior",policy="keep"} 0
+    riskform_unlisted{account="production",kind="behavior",policy="report"} 0
+    riskform_unlisted{account="production",kind="integration",policy="keep"} 0
+    riskform_unlisted{account="production",kind="integration",policy="report"} 1
+    riskform_unlisted{account="staging",kind="behavior",policy="keep"} 0
+    riskform_unlisted{account="staging",kind="behavior",policy="report"} 0
+    riskform_unlisted{account="staging",kind="integration",policy="keep"} 0
+    riskform_unlisted{account="staging",kind="integration",policy="report"} 0
+    # HELP riskform_account_failed Whether an account could not be compared.
+    # TYPE riskform_account_failed gauge
+    riskform_account_failed{account="production"} 0
+    riskform_account_failed{account="staging"} 0
+    riskform_account_failed{account="lost"} 1
+    # HELP riskform_last_success_timestamp_seconds When an account was last compared.
+    # TYPE riskform_last_success_timestamp_seconds gauge
+    riskform_last_success_timestamp_seconds{account="production"} 1795341600
+    riskform_last_success_timestamp_seconds{account="staging"} 1795341600
+    # EOF
+    "###);
+}
+
+#[test]
+fn drift_as_sarif_points_to_the_lines_that_declare_it() {
+    let log: Value = serde_json::from_str(&drift_as(DriftFormat::Sarif)).unwrap();
+    let run = &log["runs"][0];
+    let lines: Vec<String> = run["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| {
+            let place = &result["locations"][0]["physicalLocation"];
+            let rule =
+                &run["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().unwrap() as usize];
+            assert_eq!(rule["id"], result["ruleId"]);
+            format!(
+                "{} {}:{} {}",
+                result["level"].as_str().unwrap(),
+                place["artifactLocation"]["uri"].as_str().unwrap(),
+                place["region"]["startLine"],
+                result["message"]["text"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_snapshot!(lines.join("\n"), @r###"
+    error tests/fixtures/report/production.yaml:5 production/behavior.imp_travel: switched off by hand (enabled declared true, live false)
+    error tests/fixtures/report/production.yaml:9 production/integration.corporate-okta: missing (tenant_url https://corp.okta.com; reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057; active true)
+    warning tests/fixtures/report/production.yaml:6 production/behavior.high_dlp: differs (risk_level declared low, live medium)
+    note tests/fixtures/report/production.yaml:null production/integration[22222222-2222-4222-8222-222222222222]: unlisted (tenant_url https://old.okta.com)
+    "###);
+    let invocation = &run["invocations"][0];
+    assert_eq!(invocation["executionSuccessful"], false);
+    let notification = &invocation["toolExecutionNotifications"][0];
+    assert_snapshot!(notification["message"]["text"].as_str().unwrap(), @r###"lost could not be compared: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden"###);
+}
+
+#[test]
+fn a_page_holds_all_it_needs_and_runs_nothing() {
+    for page in [drift_as(DriftFormat::Html), plan_as(PlanFormat::Html)] {
+        for absent in [
+            "<script",
+            "<link",
+            "<img",
+            "src=",
+            "@import",
+            "url(",
+            "http-equiv=\"refresh\"",
+        ] {
+            assert!(!page.contains(absent), "{absent}");
+        }
+        for present in [
+            "default-src 'none'",
+            "prefers-color-scheme: dark",
+            "<main>",
+            "scope=\"col\"",
+            "scope=\"row\"",
+        ] {
+            assert!(page.contains(present), "{present}");
+        }
+        for label in [
+            "production",
+            "staging",
+            "lost",
+            "behavior.imp_travel",
+            "Zero Trust Read",
+        ] {
+            assert!(page.contains(label), "{label}");
+        }
+    }
+}

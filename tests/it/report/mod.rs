@@ -1,0 +1,105 @@
+//! Results in every format, and the commands that show them.
+
+mod ci;
+mod drift;
+mod fleet;
+mod formats;
+mod hostile;
+mod merge;
+mod schema;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, date};
+use riskform::config::load::{LoadRequest, load};
+use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::plan::document::{Document, Scope};
+use riskform::plan::{AccountError, FailureKind, Options, Plan, PlannedAccount, plan};
+use serde_json::json;
+
+const TODAY: Date = date(2026, 11, 22);
+
+fn now() -> Timestamp {
+    "2026-11-22T10:00:00Z".parse().unwrap()
+}
+
+/// What a fixture declares; its places are those of the file in the repository.
+fn desired(file: &str) -> DesiredAccount {
+    let loaded = load(&LoadRequest {
+        paths: &[format!("tests/fixtures/report/{file}").into()],
+        account_id: None,
+        default_account_id: None,
+        variables: &|_| None,
+        today: TODAY,
+    });
+    loaded.unwrap().accounts.remove(0)
+}
+
+/// An account in which somebody has been at work by hand.
+fn meddled_with() -> LiveAccount {
+    let behaviors = json!({
+        "high_dlp": { "name": "High DLP", "description": "", "enabled": true, "risk_level": "medium" },
+        "imp_travel": { "name": "Impossible Travel", "description": "", "enabled": false, "risk_level": "high" },
+        "sentinel_one": { "name": "SentinelOne", "description": "", "enabled": true, "risk_level": "high" },
+    });
+    let integration = |id: &str, tenant: &str, active: bool| {
+        json!({
+            "id": id, "account_tag": "", "created_at": "2026-01-01T00:00:00Z",
+            "well_known_url": "https://ssf.example/1", "integration_type": "Okta",
+            "tenant_url": tenant, "reference_id": null, "active": active,
+        })
+    };
+    LiveAccount::new(
+        serde_json::from_value(behaviors).unwrap(),
+        [
+            integration(
+                "11111111-1111-4111-8111-111111111111",
+                "https://partner.okta.com",
+                false,
+            ),
+            integration(
+                "22222222-2222-4222-8222-222222222222",
+                "https://old.okta.com",
+                true,
+            ),
+        ]
+        .map(|integration| serde_json::from_value(integration).unwrap())
+        .into(),
+    )
+}
+
+/// An account that is as `staging.yaml` declares it.
+fn as_declared() -> LiveAccount {
+    let behaviors = json!({
+        "imp_travel": { "name": "Impossible Travel", "description": "", "enabled": true, "risk_level": "low" },
+    });
+    LiveAccount::new(serde_json::from_value(behaviors).unwrap(), Vec::new())
+}
+
+fn planned(desired: &DesiredAccount, live: &LiveAccount) -> PlannedAccount {
+    let plan = plan(desired, live, TODAY, &Options::default()).unwrap();
+    PlannedAccount::new(desired, Ok(plan))
+}
+
+/// Three accounts: one that differs, one that does not, one that could not be read.
+fn fleet() -> Plan {
+    let mut lost = desired("staging.yaml");
+    lost.account_id = "00000000000000000000000000000002".parse().unwrap();
+    lost.name = Some("lost".parse().unwrap());
+    let error = AccountError {
+        kind: FailureKind::Permission,
+        message: "GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden".to_owned(),
+        help: Some("give the token the permission Zero Trust Read".to_owned()),
+    };
+    Plan {
+        base_url: "https://api.cloudflare.com/client/v4".to_owned(),
+        accounts: vec![
+            planned(&desired("production.yaml"), &meddled_with()),
+            planned(&desired("staging.yaml"), &as_declared()),
+            PlannedAccount::new(&lost, Err(error)),
+        ],
+    }
+}
+
+fn drift(plan: &Plan) -> Document {
+    Document::of_drift(plan, &Scope::default(), now())
+}

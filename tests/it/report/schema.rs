@@ -1,0 +1,81 @@
+//! The JSON Schemas of the documents: checked in as they are generated, and kept by what the program prints.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use riskform::plan::document::Format;
+use riskform::report::schema::schema;
+use riskform::sandbox::Settings;
+use serde_json::{Value, json};
+
+use crate::riskform::{SandboxServer, Workplace};
+
+const KINDS: [(&str, Format); 3] = [
+    ("plan", Format::Plan),
+    ("drift", Format::Drift),
+    ("apply", Format::Apply),
+];
+
+const FILE: &str = include_str!("../../fixtures/report/production.yaml");
+
+#[test]
+fn the_files_are_what_the_types_say() {
+    for (kind, format) in KINDS {
+        let file = format!("schema/{kind}.schema.json");
+        let generated = schema(format);
+        let present = fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            present == generated,
+            "{file} is out of date; write it anew: cargo run -- schema {kind} > {file}"
+        );
+        assert_eq!(Workplace::new().run(&["schema", kind]).stdout, generated);
+    }
+}
+
+#[test]
+fn what_is_printed_is_what_the_schemas_say() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write(
+        "production.yaml",
+        &FILE.replace("weakening: deny", "max_deletes: 3"),
+    );
+    workplace.write("z.yaml", "{ version: 1, account_id: 00000000000000000000000000000001, behaviors: { nonesuch: { enabled: true } } }");
+    for (kind, format, code) in [
+        ("drift", Format::Drift, 1),
+        ("plan", Format::Plan, 1),
+        ("apply", Format::Apply, 3),
+    ] {
+        let mut arguments = vec![kind, ".", "--format", "json"];
+        if format == Format::Apply {
+            arguments.push("--auto-approve");
+        }
+        let run = workplace.run(&arguments);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let schema: Value = serde_json::from_str(&schema(format)).unwrap();
+        let validator = jsonschema::draft202012::options()
+            .should_validate_formats(true)
+            .build(&schema)
+            .unwrap();
+        let problems: Vec<String> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(problems.is_empty(), "{kind}: {problems:#?}");
+        assert_eq!(run.code, code, "{kind}: {}", run.stderr);
+
+        let mut damaged = document;
+        damaged["accounts"][0]["changes"][0]["action"] = json!("destroy");
+        assert!(
+            !validator.is_valid(&damaged),
+            "the schema of {kind} accepts anything"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_document_has_no_schema() {
+    let run = Workplace::new().run(&["schema", "nonesuch"]);
+    assert_eq!(run.code, 64);
+    assert_snapshot!(run.stderr.lines().next().unwrap(), @r###"error: invalid value 'nonesuch' for '<DOCUMENT>'"###);
+}
