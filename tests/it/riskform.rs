@@ -54,6 +54,11 @@ impl Workplace {
         self.folder.path().join(name)
     }
 
+    /// Reads what a run has written.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_riskform"));
         command
