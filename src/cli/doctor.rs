@@ -183,11 +183,20 @@ impl Diagnosis {
     }
 
     fn table(&self, width: u16) -> String {
-        let mut text = table(self.findings.iter(), width);
-        for account in &self.accounts {
-            text.push_str(&format!("\n{}\n", account.label));
-            text.push_str(&table(account.findings.iter(), width));
-        }
+        let mut text = match self.accounts.as_slice() {
+            [account] => {
+                let findings = self.findings.iter().chain(&account.findings);
+                format!("{}\n\n{}", account.label, table(findings, width))
+            }
+            accounts => {
+                let mut text = table(self.findings.iter(), width);
+                for account in accounts {
+                    let findings = table(account.findings.iter(), width);
+                    text.push_str(&format!("\n{}\n\n{findings}", account.label));
+                }
+                text
+            }
+        };
         let with = |status| {
             self.all()
                 .filter(|finding| finding.status == status)

@@ -14,12 +14,9 @@ pub(super) fn approve(question: &str) -> Result<(), Error> {
     }
     let bold = style::HEADING;
     let mut stderr = anstream::stderr();
-    write!(
-        stderr,
-        "{bold}{question}{bold:#} Only 'yes' is accepted: "
-    )
-    .and_then(|()| stderr.flush())
-    .map_err(Error::other("the question can't be shown"))?;
+    write!(stderr, "{bold}{question}{bold:#} Only 'yes' is accepted: ")
+        .and_then(|()| stderr.flush())
+        .map_err(Error::other("the question can't be shown"))?;
     let mut answer = String::new();
     stdin
         .lock()

@@ -84,10 +84,11 @@ pub(super) async fn run(
         obstacle: None,
         wrote: false,
     };
-    let mut ends = Vec::with_capacity(chosen.len());
+    let total = chosen.len();
+    let mut ends = Vec::with_capacity(total);
     for (index, user) in chosen.into_keys().enumerate() {
         let end = run.reset(user).await;
-        run.tell(index + 1, user, &end);
+        run.tell(&format!("[{}/{total}]", index + 1), user, &end);
         ends.push((user, end));
     }
     output.result(ResetText(&ends))?;
@@ -137,7 +138,7 @@ fn shown(chosen: &Chosen, privacy: Privacy, width: u16) -> String {
     }
     for (id, user) in chosen {
         if user.is_none() {
-            text.push_str(&format!("{id}  not among the users who have a score\n"));
+            text.push_str(&format!("{id}  no score is known\n"));
         }
     }
     text
@@ -224,13 +225,13 @@ impl Run<'_> {
         failure
     }
 
-    fn tell(&self, position: usize, user: UserId, end: &ResetEnd) {
+    fn tell(&self, position: &str, user: UserId, end: &ResetEnd) {
         let word = match end {
             ResetEnd::Done => "done",
             ResetEnd::Failed(_) => "failed",
             ResetEnd::NotAttempted(_) => return,
         };
-        self.output.say(format_args!("[{position}] {user}: {word}"));
+        self.output.say(format_args!("{position} {user}: {word}"));
     }
 
     /// How the run ends: where nothing was written, the reason counts; otherwise it is incomplete.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
+use crate::report::text::count;
 
 /// An id or an e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,8 +143,14 @@ impl<'a> Directory<'a> {
 /// Who it might be. An error may end in a log, so nobody is named whom the user did not name.
 fn candidate(user: &UserRisk) -> String {
     format!(
-        "\n  {}  {}, {} events, the last at {}",
-        user.user_id, user.max_risk_level, user.event_count, user.last_event
+        "\n  {}  {}, {}, the last at {}",
+        user.user_id,
+        user.max_risk_level,
+        count(
+            usize::try_from(user.event_count).unwrap_or(usize::MAX),
+            "event"
+        ),
+        user.last_event
     )
 }
 

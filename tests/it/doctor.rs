@@ -1,0 +1,291 @@
+//! The doctor: what it finds of everything that can keep somebody out, and that it never writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::{DATE, HeaderValue};
+use axum::middleware::map_response;
+use axum::response::Response;
+use insta::assert_snapshot;
+use riskform::api::{BaseUrl, Connection, Credentials, Transport};
+use riskform::doctor::{Access, Check, Finding, Means, Status, Way, account_findings, examine};
+use riskform::sandbox::{
+    DEFAULT_TOKEN, Entitlement, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings,
+};
+use serde_json::Value;
+
+use crate::riskform::{Run, SandboxServer, Workplace};
+
+const FILE: &str = "
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+behaviors:
+  imp_travel: { enabled: true, risk_level: high }
+  high_dlp: { enabled: true, risk_level: medium }
+  sentinel_one: { enabled: false }
+";
+
+fn served(settings: Settings) -> (SandboxServer, Workplace) {
+    let server = SandboxServer::start(settings);
+    let mut workplace = Workplace::with(&server);
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
+    (server, workplace)
+}
+
+fn allowed(permissions: &str) -> Settings {
+    Settings {
+        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())]),
+        ..Settings::default()
+    }
+}
+
+/// `check status`, for every finding that is not ok.
+fn findings(run: &Run) -> String {
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let accounts = document["accounts"].as_array().unwrap();
+    let all = accounts.iter().map(|account| &account["findings"]);
+    let found: Vec<String> = std::iter::once(&document["findings"])
+        .chain(all)
+        .flat_map(|findings| findings.as_array().unwrap())
+        .filter(|finding| finding["status"] != "ok")
+        .map(|finding| {
+            format!(
+                "{} {}",
+                finding["check"].as_str().unwrap(),
+                finding["status"].as_str().unwrap()
+            )
+        })
+        .collect();
+    found.join(", ")
+}
+
+#[test]
+fn a_healthy_account_and_one_without_anything() {
+    let (server, workplace) = served(Settings::default());
+    workplace.write("riskform.yaml", FILE);
+    assert_snapshot!(workplace.run(&["doctor"]).shown(), @r###"
+    exit 0
+    --- stdout
+    f037e56e89293a057740de681ac9abbe
+
+          CHECK                 FINDING
+    ok    files                 valid, for 1 account
+    ok    credentials           from CLOUDFLARE_API_TOKEN
+    ok    API                   http://127.0.0.1:[port]/client/v4 answers, on this
+                                machine and without TLS
+    ok    token                 a user's token, active, which never expires
+    ok    Zero Trust Read       proven: behaviors and integrations are readable
+    ok    Zero Trust: PII Read  proven: users are readable
+    warn  Zero Trust Write      can't be proven without writing, and nothing is
+                                written here
+                                mend: see that the token has it, unless it is for
+                                plan, drift and get alone
+    ok    entitlement           risk scoring answers for this account
+    ok    rate budget           the API states no limit
+    ok    clock                 agrees with the API's
+    ok    new behaviors         none: the files list all that the account offers
+
+    0 failures, 1 warning.
+    "###);
+    let (refused, workplace) = served(allowed(""));
+    assert_snapshot!(workplace.run(&["doctor"]).shown(), @r###"
+    exit 6
+    --- stdout
+    f037e56e89293a057740de681ac9abbe
+
+          CHECK                 FINDING
+    warn  files                 there is no riskform.yaml
+                                mend: write one (riskform export makes it from the
+                                live account), or name the files to look at
+    ok    credentials           from CLOUDFLARE_API_TOKEN
+    ok    API                   http://127.0.0.1:[port]/client/v4 answers, on this
+                                machine and without TLS
+    ok    token                 a user's token, active, which never expires
+    fail  Zero Trust Read       missing: GET /accounts/f037e56e89293a057740de681ac9a
+                                bbe/zt_risk_scoring/behaviors: permission denied:
+                                Authentication error (code 10000) [status 403]
+                                mend: give the token the permission "Zero Trust
+                                Read" on this account; if it has it: Zero Trust Risk
+                                Scoring is an Enterprise feature: ask the Cloudflare
+                                account team to enable it for this account
+    fail  Zero Trust: PII Read  missing: GET /accounts/f037e56e89293a057740de681ac9a
+                                bbe/zt_risk_scoring/summary: permission denied:
+                                Authentication error (code 10000) [status 403]
+                                mend: give the token the permission "Zero Trust: PII
+                                Read" on this account
+    fail  Zero Trust Write      missing: it includes reading, and reading is refused
+                                mend: give the token the permission "Zero Trust
+                                Write" on this account
+    warn  entitlement           can't be told before the rest is mended
+    ok    rate budget           the API states no limit
+    ok    clock                 agrees with the API's
+
+    3 failures, 2 warnings.
+    "###);
+    assert_eq!((server.writes(), refused.writes()), (0, 0));
+    assert!(!server.sandbox.requests().is_empty());
+}
+
+#[test]
+fn everything_that_keeps_somebody_out_is_told_apart() {
+    const UNTOLD: &str = "files warn, ";
+    let not_entitled = || Settings {
+        entitlement: Entitlement::Nowhere,
+        ..Settings::default()
+    };
+    let account_owned = || Settings {
+        account_tokens: BTreeSet::from([DEFAULT_TOKEN.to_owned()]),
+        ..Settings::default()
+    };
+    for (settings, code, found) in [
+        (Settings::default(), 0, "zero_trust_write warn"),
+        (account_owned(), 0, "zero_trust_write warn"),
+        (allowed("write,pii"), 0, "zero_trust_write warn"),
+        (
+            allowed("read"),
+            6,
+            "zero_trust_pii_read fail, zero_trust_write warn",
+        ),
+        (
+            allowed("pii"),
+            6,
+            "zero_trust_read fail, zero_trust_write fail, entitlement warn",
+        ),
+        (
+            not_entitled(),
+            6,
+            "zero_trust_read warn, zero_trust_pii_read warn, zero_trust_write warn, entitlement fail",
+        ),
+    ] {
+        let (server, workplace) = served(settings);
+        let run = workplace.run(&["doctor", "--format", "json"]);
+        assert_eq!(findings(&run), format!("{UNTOLD}{found}"), "{}", run.stdout);
+        assert_eq!(run.code, code);
+        assert_eq!(server.writes(), 0);
+    }
+}
+
+#[test]
+fn credentials_files_and_the_way_to_the_api_are_looked_at() {
+    let (_server, mut workplace) = served(Settings::default());
+    let doctor = |workplace: &Workplace| {
+        let run = workplace.run(&["doctor", "--format", "json"]);
+        (run.code, findings(&run))
+    };
+    workplace.write("riskform.yaml", "version: 2\n");
+    let (code, found) = doctor(&workplace);
+    assert_eq!(
+        (code, found.as_str()),
+        (1, "files fail, zero_trust_write warn")
+    );
+
+    workplace.write(
+        "riskform.yaml",
+        FILE.split("  sentinel_one").next().unwrap(),
+    );
+    let (code, found) = doctor(&workplace);
+    assert_eq!(
+        (code, found.as_str()),
+        (0, "zero_trust_write warn, new_behaviors warn")
+    );
+
+    workplace.set("CLOUDFLARE_API_TOKEN", "another");
+    let (code, found) = doctor(&workplace);
+    assert_eq!(code, 6);
+    assert!(
+        found.starts_with("token fail, zero_trust_read fail"),
+        "{found}"
+    );
+    workplace.set("CLOUDFLARE_API_TOKEN", "");
+    assert_eq!(doctor(&workplace), (6, "credentials fail".to_owned()));
+
+    workplace.set("CLOUDFLARE_EMAIL", "ann@example.com");
+    workplace.set("CLOUDFLARE_API_KEY", DEFAULT_TOKEN);
+    let (code, found) = doctor(&workplace);
+    assert_eq!(
+        (code, found.as_str()),
+        (0, "zero_trust_write warn, new_behaviors warn")
+    );
+
+    // Nobody listens at a port that was free a moment ago.
+    workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9");
+    let (code, found) = doctor(&workplace);
+    assert_eq!(code, 1);
+    assert!(found.starts_with("api fail, "), "{found}");
+
+    let alone = Workplace::new();
+    assert_eq!(alone.run(&["doctor", "--sandbox"]).code, 0);
+    assert_eq!(alone.run(&["doctor"]).code, 64);
+}
+
+/// Examines an account of a sandbox, every answer of which passes through `change` first.
+async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding> {
+    let router: Router = Sandbox::in_memory(settings).router();
+    let router = router.layer(map_response(move |mut response: Response| {
+        change(&mut response);
+        std::future::ready(response)
+    }));
+    let connection = Connection::new(
+        Transport::in_process(router, Duration::from_secs(30)),
+        BaseUrl::default(),
+        Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
+    );
+    let access = Access {
+        way: Way::Network,
+        means: Means::Token,
+        source: "CLOUDFLARE_API_TOKEN".to_owned(),
+    };
+    let account = RECORDED_ACCOUNT.parse().unwrap();
+    let evidence = examine(&connection, &account, access, None).await;
+    account_findings(&evidence, "2026-11-22T00:00:00Z".parse().unwrap())
+}
+
+fn one(findings: &[Finding], check: Check) -> String {
+    let finding = findings
+        .iter()
+        .find(|finding| finding.check == check)
+        .unwrap();
+    format!("{}: {}", finding.status, finding.message)
+}
+
+#[tokio::test]
+async fn the_clock_is_held_against_the_answers() {
+    let agrees = examined(Settings::default(), |_| {}).await;
+    assert_eq!(
+        one(&agrees, Check::Clock),
+        "ok: the API does not tell the time"
+    );
+    let past = examined(Settings::default(), |response| {
+        let past = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+        response.headers_mut().insert(DATE, past);
+    });
+    let past = one(&past.await, Check::Clock);
+    assert!(past.starts_with("warn: this machine's is "), "{past}");
+    assert!(past.ends_with(" s ahead of the API's"), "{past}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_budget_is_told_and_never_broken() {
+    let limited = |limit: &str| Settings {
+        rate_limit: limit.parse::<RateLimit>().unwrap(),
+        ..Settings::default()
+    };
+    let much = examined(limited("1200/300"), |_| {}).await;
+    assert_eq!(
+        one(&much, Check::RateBudget),
+        "ok: 1196 of 1200 requests left, for 300 s"
+    );
+    let little = examined(limited("40/300"), |response| {
+        let little = HeaderValue::from_static("\"default\";r=3;t=7");
+        response.headers_mut().insert("ratelimit", little);
+    });
+    let little = little.await;
+    assert_eq!(
+        one(&little, Check::RateBudget),
+        "warn: 3 of 40 requests left, for 7 s"
+    );
+    let none = examined(limited("off"), |_| {}).await;
+    assert_eq!(one(&none, Check::RateBudget), "ok: the API states no limit");
+    assert!(none.iter().all(|finding| finding.status != Status::Fail));
+}

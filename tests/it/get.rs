@@ -1,0 +1,333 @@
+//! Reading live things with the real program: what it shows of whom, in every format.
+
+use std::collections::BTreeMap;
+
+use insta::assert_snapshot;
+use riskform::model::user::{RiskEvent, UserId};
+use riskform::report::read::pseudonym;
+use riskform::sandbox::{Account, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings, User};
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+use crate::riskform::{SandboxServer, Workplace};
+
+const FORMATS: [&str; 4] = ["table", "json", "csv", "yaml"];
+
+const ANN: &str = "0a000000-0000-4000-8000-000000000001";
+const BEN: &str = "0a000000-0000-4000-8000-000000000002";
+const CAY: &str = "0a000000-0000-4000-8000-000000000003";
+
+fn served(settings: Settings) -> (SandboxServer, Workplace) {
+    let server = SandboxServer::start(settings);
+    let mut workplace = Workplace::with(&server);
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
+    (server, workplace)
+}
+
+/// Puts these users in the place of the ones that were there.
+pub fn put_users(sandbox: &Sandbox, users: &[(&str, User)]) {
+    let id = RECORDED_ACCOUNT.parse().unwrap();
+    let users: BTreeMap<UserId, User> = users
+        .iter()
+        .map(|(id, user)| (id.parse().unwrap(), user.clone()))
+        .collect();
+    sandbox
+        .edit(&id, |account: &mut Account| account.users = users)
+        .unwrap();
+}
+
+pub fn user(name: &str, email: &str, events: &[Value]) -> User {
+    let event = |event: &Value| serde_json::from_value::<RiskEvent>(event.clone()).unwrap();
+    User {
+        name: name.to_owned(),
+        email: email.to_owned(),
+        events: events.iter().map(event).collect(),
+        last_reset_time: None,
+    }
+}
+
+pub fn event(level: &str, timestamp: &str) -> Value {
+    json!({ "id": timestamp, "name": "Impossible Travel", "risk_level": level, "timestamp": timestamp })
+}
+
+#[test]
+fn users_are_shown_with_a_bar_for_each_level() {
+    let (_server, workplace) = served(Settings::default());
+    assert_snapshot!(workplace.run(&["get", "users"]).shown(), @r###"
+    exit 0
+    --- stdout
+    LEVEL   EVENTS  LAST EVENT (UTC)  E-MAIL                      NAME
+    high         2  2025-03-24 07:41  amina.diallo@example.com    Amina Diallo
+    medium       1  2025-03-22 11:18  bastian.keller@example.com  Bastian Keller
+    low          2  2025-03-02 13:47  chiara.rossi@example.com    Chiara Rossi
+
+    LEVEL   USERS
+    high        1  ████████████████████████████████████████
+    medium      1  ████████████████████████████████████████
+    low         1  ████████████████████████████████████████
+    3 users
+    "###);
+    assert_snapshot!(workplace.run(&["get", "user", "Amina.Diallo@example.com"]).shown(), @r###"
+    exit 0
+    --- stdout
+    name             Amina Diallo
+    email            amina.diallo@example.com
+    user_id          [id]
+    risk_level       high
+    last_reset_time  never
+
+    TIMESTAMP             LEVEL   EVENT
+    2025-03-21T16:02:55Z  medium  High Number of DLP Policies Triggered
+                                  {
+                                    "matches": 17,
+                                    "profile": "Source code"
+                                  }
+    2025-03-24T07:41:09Z  high    Impossible Travel
+                                  {
+                                    "from": {
+                                      "city": "Lisbon",
+                                      "country": "PT",
+                                      "ip": "192.0.2.14"
+                                    },
+                                    "to": {
+                                      "city": "Singapore",
+                                      "country": "SG",
+                                      "ip": "198.51.100.73"
+                                    }
+                                  }
+    "###);
+}
+
+#[test]
+fn behaviors_and_integrations_are_shown_with_every_field() {
+    let (_server, workplace) = served(Settings::default());
+    assert_snapshot!(workplace.run(&["get", "behaviors"]).shown(), @r###"
+    exit 0
+    --- stdout
+    KEY           ENABLED  LEVEL   NAME                      DESCRIPTION
+    high_dlp      true     medium  High Number of DLP        User has triggered an
+                                   Policies Triggered        active DLP profile in a
+                                                             Gateway policy fifteen
+                                                             times or more within
+                                                             one minute.
+    imp_travel    true     high    Impossible Travel         A user had a successful
+                                                             Access application log
+                                                             in from two locations
+                                                             that they could not
+                                                             have traveled to in
+                                                             that period of time.
+    sentinel_one  false    medium  SentinelOne Infection     User is signed in on a
+                                   Detected                  device where Sentinel
+                                                             One EDR detects an
+                                                             active threat or
+                                                             infection.
+    "###);
+    let by_id = workplace.run(&["get", "integration", "4cfe8442-664b-4915-acd4-b39cd65c4314"]);
+    assert_snapshot!(by_id.shown(), @r###"
+    exit 0
+    --- stdout
+    id                4cfe8442-664b-4915-acd4-b39cd65c4314
+    integration_type  Okta
+    tenant_url        https://example.oktapreview.com
+    reference_id      [id]
+    active            true
+    created_at        2025-03-19T19:53:56Z
+    account_tag       f037e56e89293a057740de681ac9abbe
+    well_known_url    https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-co
+                      nfiguration/4cfe8442-664b-4915-acd4-b39cd65c4314
+    "###);
+    let by_reference = [
+        "get",
+        "integration",
+        "--reference-id",
+        "3701e70b-5de4-4d9d-8972-f5aa994d9057",
+    ];
+    assert_eq!(workplace.run(&by_reference).stdout, by_id.stdout);
+    assert_eq!(workplace.run(&["get", "integrations"]).stdout, by_id.stdout);
+    assert_snapshot!(workplace.run(&["get", "integrations", "--format", "csv"]).shown(), @r###"
+    exit 0
+    --- stdout
+    id,integration_type,tenant_url,reference_id,active,created_at,account_tag,well_known_url
+    4cfe8442-664b-4915-acd4-b39cd65c4314,Okta,https://example.oktapreview.com,[id],true,2025-03-19T19:53:56Z,f037e56e89293a057740de681ac9abbe,https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314
+    "###);
+    assert_snapshot!(workplace.run(&["get", "integration", ANN]).shown(), @r###"
+    exit 1
+    --- stderr
+    error: GET /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations/[id]: not found: Integration not found (code 40401) [status 404]
+      help: check the account id and the id in the path
+    "###);
+}
+
+#[test]
+fn users_are_sorted_and_filtered() {
+    let (server, workplace) = served(Settings::default());
+    let old = "2020-01-01T00:00:00Z";
+    put_users(
+        &server.sandbox,
+        &[
+            (
+                ANN,
+                user(
+                    "Ann",
+                    "ann@example.com",
+                    &[event("low", old), event("low", old)],
+                ),
+            ),
+            (BEN, user("Ben", "ben@example.com", &[event("high", old)])),
+            (
+                CAY,
+                user(
+                    "Çay",
+                    "cay@example.com",
+                    &[event("severe", old), event("high", old)],
+                ),
+            ),
+        ],
+    );
+    let found = |arguments: &[&str]| {
+        let arguments = [&["get", "users", "--format", "json"], arguments].concat();
+        let run = workplace.run(&arguments);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let users = document["users"].as_array().unwrap();
+        let names: Vec<&str> = users
+            .iter()
+            .map(|user| user["name"].as_str().unwrap())
+            .collect();
+        names.join(" ")
+    };
+    let pseudonym_of_ben = pseudonym(BEN.parse().unwrap());
+    for (arguments, names) in [
+        // A word that nobody knows may well be graver than high.
+        (&[][..], "Çay Ben Ann"),
+        (&["--min-level", "low"], "Çay Ben Ann"),
+        (&["--min-level", "high"], "Çay Ben"),
+        (&["--since", "1d"], ""),
+        (&["--since", "500y"], "Çay Ben Ann"),
+        (&["--search", "çAY"], "Çay"),
+        (&["--search", "BEN@"], "Ben"),
+        (&["--search", &ANN[..8], "--min-level", "high"], "Çay Ben"),
+        (&["--search", &pseudonym_of_ben], "Ben"),
+        (&["--search", "nobody"], ""),
+    ] {
+        assert_eq!(found(arguments), names, "{arguments:?}");
+    }
+    let totals = workplace
+        .run(&["get", "users", "--search", "nobody"])
+        .stdout;
+    assert_eq!(totals, "0 users of 3\n");
+}
+
+#[test]
+fn what_the_api_answers_commands_neither_terminal_nor_spreadsheet() {
+    let (server, workplace) = served(Settings::default());
+    let name = "=cmd|' /C calc'!A0\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}漢字仮名交じり文 👩‍👩‍👧 and a name as long as a sentence";
+    let hostile = json!({ "id": "\u{1b}[31m", "name": "\u{1b}[2J\u{202e}Travel", "risk_level": "se\u{1b}vere",
+        "timestamp": "2026-01-01T00:00:00Z", "event_details": { "a\u{9b}": ["\u{1b}[2J\n\r", { "long": "x".repeat(300) }] } });
+    put_users(
+        &server.sandbox,
+        &[(ANN, user(name, "@SUM(A1)\u{8}@example.com", &[hostile]))],
+    );
+    for (what, of) in [("users", None), ("user", Some(ANN))] {
+        for format in FORMATS {
+            let mut arguments = vec!["get", what, "--format", format];
+            arguments.extend(of);
+            let run = workplace.run(&arguments);
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            let commands = |c: char| c.is_control() && c != '\n' && !(format == "csv" && c == '\r');
+            assert!(!run.stdout.contains(commands), "{format}: {:?}", run.stdout);
+            match format {
+                "table" => {
+                    for line in run.stdout.lines() {
+                        assert!(line.width() <= 80, "{} columns: {line}", line.width());
+                    }
+                }
+                "csv" => {
+                    assert!(run.stdout.contains("'=cmd|") && run.stdout.contains(",'@SUM(A1)"))
+                }
+                "json" | "yaml" => {
+                    let document: Value = serde_yaml::from_str(&run.stdout).unwrap();
+                    let user = document.get("user").unwrap_or(&document["users"][0]);
+                    assert_eq!(user["name"], name, "{format}");
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn redacted_nobody_is_named_in_any_format_or_log() {
+    let (_server, workplace) = served(Settings::default());
+    let id = "0d7f1f6e-52c7-4b0f-8a5c-1d7a0c3f9b11";
+    let pseudonym = pseudonym(id.parse().unwrap());
+    for format in FORMATS {
+        for arguments in [
+            &["get", "users", "--redact", "-vv", "--format", format][..],
+            &["get", "user", id, "--redact", "-vv", "--format", format],
+        ] {
+            let run = workplace.run(arguments);
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            assert!(run.stdout.contains(&pseudonym), "{}", run.stdout);
+            // The city stands in the details of an event.
+            for personal in ["Amina", "Diallo", "amina", "@example.com", "Lisbon"] {
+                let shown = format!("{}{}", run.stdout, run.stderr);
+                assert!(!shown.contains(personal), "{personal}: {shown}");
+            }
+        }
+    }
+    let named = workplace.run(&["get", "users", "-vv"]);
+    assert!(!named.stderr.contains("amina"), "{}", named.stderr);
+}
+
+#[test]
+fn who_can_not_be_found_for_certain_is_told_without_names() {
+    let (server, workplace) = served(Settings::default());
+    let event = [event("high", "2026-01-01T00:00:00Z")];
+    put_users(
+        &server.sandbox,
+        &[
+            (ANN, user("Ann", "shared@example.com", &event)),
+            (BEN, user("Ben", "Shared@example.com", &event)),
+        ],
+    );
+    let several = workplace.run(&["get", "user", "shared@example.com"]);
+    assert_snapshot!(several.stderr, @r###"
+    error: several users have the e-mail address shared@example.com; name the one by id:
+      0a000000-0000-4000-8000-000000000001  high, 1 event, the last at 2026-01-01T00:00:00Z
+      0a000000-0000-4000-8000-000000000002  high, 1 event, the last at 2026-01-01T00:00:00Z
+    "###);
+    assert_eq!(several.code, 1);
+    let nobody = workplace.run(&["get", "user", "cay@example.com", "--format", "json"]);
+    let document: Value = serde_json::from_str(&nobody.stdout).unwrap();
+    assert_eq!(document["error"]["kind"], "no_such_user");
+    assert_eq!(workplace.run(&["get", "user", "cay"]).code, 64);
+    assert_eq!(workplace.run(&["get", "user", CAY]).code, 1);
+}
+
+#[test]
+fn what_is_missing_is_named_and_ends_with_6() {
+    let settings = Settings {
+        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), "read".parse().unwrap())]),
+        ..Settings::default()
+    };
+    let (_server, workplace) = served(settings);
+    assert_eq!(workplace.run(&["get", "behaviors"]).code, 0);
+    let users = workplace.run(&["get", "users"]);
+    assert_eq!(users.code, 6);
+    assert!(
+        users.stderr.contains("Zero Trust: PII Read"),
+        "{}",
+        users.stderr
+    );
+    let nowhere = Workplace::new();
+    assert_snapshot!(nowhere.run(&["get", "users"]).shown(), @r###"
+    exit 64
+    --- stderr
+    error: which account? pass --account-id ID, or set CLOUDFLARE_ACCOUNT_ID
+    "###);
+    let without = nowhere.run(&["get", "users", "--account-id", RECORDED_ACCOUNT]);
+    assert_eq!(without.code, 6, "{}", without.stderr);
+    // The simulated API has an account to offer where nobody names one.
+    assert_eq!(nowhere.run(&["get", "users", "--sandbox"]).code, 0);
+}

@@ -1,0 +1,233 @@
+//! Clearing scores with the real program: who is chosen, who is asked, what is written down.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+use rexpect::session::spawn_command;
+use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
+use serde_json::Value;
+
+use crate::get::{event, put_users, user};
+use crate::riskform::{SandboxServer, Workplace};
+
+const ANN: &str = "0a000000-0000-4000-8000-000000000001";
+const BEN: &str = "0a000000-0000-4000-8000-000000000002";
+const CAY: &str = "0a000000-0000-4000-8000-000000000003";
+const NOBODY: &str = "0a000000-0000-4000-8000-0000000000ff";
+
+/// Three users: Ann high, Ben high, Cay low.
+fn three_users(permissions: &str) -> (SandboxServer, Workplace) {
+    let server = SandboxServer::start(Settings {
+        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())]),
+        ..Settings::default()
+    });
+    let mut workplace = Workplace::with(&server);
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
+    let at = "2026-01-01T00:00:00Z";
+    put_users(
+        &server.sandbox,
+        &[
+            (ANN, user("Ann", "ann@example.com", &[event("high", at)])),
+            (BEN, user("Ben", "ben@example.com", &[event("high", at)])),
+            (CAY, user("Cay", "cay@example.com", &[event("low", at)])),
+        ],
+    );
+    (server, workplace)
+}
+
+/// The names of those whose score was cleared.
+fn cleared(server: &SandboxServer) -> String {
+    let account = server.sandbox.account(&RECORDED_ACCOUNT.parse().unwrap());
+    let cleared = account
+        .users
+        .values()
+        .filter(|user| user.last_reset_time.is_some());
+    let names: Vec<String> = cleared.map(|user| user.name.clone()).collect();
+    names.join(" ")
+}
+
+#[test]
+fn users_are_chosen_by_id_by_address_and_by_level() {
+    for (arguments, names) in [
+        (&[ANN][..], "Ann"),
+        (&["BEN@example.com", ANN, "ann@example.com"], "Ann Ben"),
+        (&["--level", "high"], "Ann Ben"),
+        (&["--level", "low", "ann@example.com"], "Ann Cay"),
+        (&["--level", "medium"], ""),
+        (&["--from", "list"], "Ben Cay"),
+    ] {
+        let (server, workplace) = three_users("write,pii");
+        workplace.write(
+            "list",
+            &format!("# leavers\n{CAY}  # she\n\nben@example.com\r\n"),
+        );
+        let arguments = [&["reset", "--auto-approve"], arguments].concat();
+        let run = workplace.run(&arguments);
+        assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
+        assert_eq!(cleared(&server), names, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reset_shows_who_reports_each_and_leaves_a_trail_without_names() {
+    let (_server, workplace) = three_users("write,pii");
+    let run = workplace.run(&[
+        "reset",
+        "--level",
+        "high",
+        "--auto-approve",
+        "--audit-log",
+        "trail",
+    ]);
+    assert_snapshot!(run.shown(), @r###"
+    exit 0
+    --- stdout
+    LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL           NAME
+    high        1  2026-01-01 00:00  ann@example.com  Ann
+    high        1  2026-01-01 00:00  ben@example.com  Ben
+    Reset complete: 2 reset.
+    --- stderr
+    [1/2] [id]: done
+    [2/2] [id]: done
+    "###);
+    let trail = workplace.read("trail");
+    let lines: Vec<Value> = trail
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<String> = lines
+        .iter()
+        .map(|line| format!("{} {} {}", line["phase"], line["action"], line["address"]))
+        .collect();
+    assert_snapshot!(told.join("\n"), @r###"
+    "intent" "reset" "user[0a000000-0000-4000-8000-000000000001]"
+    "outcome" "reset" "user[0a000000-0000-4000-8000-000000000001]"
+    "intent" "reset" "user[0a000000-0000-4000-8000-000000000002]"
+    "outcome" "reset" "user[0a000000-0000-4000-8000-000000000002]"
+    "###);
+    assert!(
+        !trail.contains("example.com") && !trail.contains("Ann"),
+        "{trail}"
+    );
+}
+
+#[test]
+fn one_failure_does_not_keep_the_others_from_being_reset() {
+    let (server, workplace) = three_users("write,pii");
+    let run = workplace.run(&["reset", NOBODY, ANN, CAY, "--auto-approve"]);
+    assert_snapshot!(run.shown(), @r###"
+    exit 3
+    --- stdout
+    LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL           NAME
+    high        1  2026-01-01 00:00  ann@example.com  Ann
+    low         1  2026-01-01 00:00  cay@example.com  Cay
+    [id]  no score is known
+    error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: not found: User not found (code 40402) [status 404]
+      help: check the account id and the id in the path
+    Reset incomplete: 2 reset, 1 failed, 0 not attempted.
+    --- stderr
+    [1/3] [id]: done
+    [2/3] [id]: done
+    [3/3] [id]: failed
+    "###);
+    assert_eq!(cleared(&server), "Ann Cay");
+}
+
+#[test]
+fn a_refusal_that_holds_for_all_ends_the_run() {
+    let (server, workplace) = three_users("read,pii");
+    let run = workplace.run(&["reset", ANN, BEN, "--auto-approve", "-q"]);
+    assert_snapshot!(run.shown(), @r###"
+    exit 6
+    --- stdout
+    LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL           NAME
+    high        1  2026-01-01 00:00  ann@example.com  Ann
+    high        1  2026-01-01 00:00  ben@example.com  Ben
+    error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: permission denied: Authentication error (code 10000) [status 403]
+      help: give the token the permission "Zero Trust Write" on this account; if it has it: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+    not attempted: [id]: the one before was refused for a reason that holds for all
+    Reset incomplete: 0 reset, 1 failed, 1 not attempted.
+    "###);
+    assert_eq!(server.writes(), 1);
+    // By id alone, nobody needs to be read about.
+    let (server, workplace) = three_users("write");
+    assert_eq!(workplace.run(&["reset", ANN, "--auto-approve"]).code, 0);
+    assert_eq!(cleared(&server), "Ann");
+    assert_eq!(
+        workplace
+            .run(&["reset", "ann@example.com", "--auto-approve"])
+            .code,
+        6
+    );
+}
+
+#[test]
+fn nothing_is_written_unless_everybody_is_found_and_somebody_agrees() {
+    let (server, workplace) = three_users("write,pii");
+    workplace.write("list", "ann@example.com\nann\n");
+    for (arguments, code) in [
+        (&["reset", ANN, "x@example.com", "--auto-approve"][..], 1),
+        (&["reset", "--from", "list", "--auto-approve"], 1),
+        (&["reset", "--from", "missing", "--auto-approve"], 1),
+        (&["reset", ANN], 1),
+        (&["reset", ANN, "--dry-run"], 0),
+        (
+            &[
+                "reset",
+                ANN,
+                "--auto-approve",
+                "--audit-log",
+                "no/such/folder",
+            ],
+            1,
+        ),
+        (&["reset"], 64),
+        (&["reset", "ann"], 64),
+        (&["reset", "--level", "grave"], 64),
+    ] {
+        assert_eq!(workplace.run(arguments).code, code, "{arguments:?}");
+    }
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
+fn only_yes_resets() {
+    for (answer, names, said) in [
+        ("yes", "Ann", "Reset complete"),
+        ("y", "", "declined; nothing was written"),
+    ] {
+        let (server, workplace) = three_users("write,pii");
+        let mut command = workplace.command(&["reset", "ann@example.com"]);
+        command.stdin(Stdio::inherit());
+        let mut terminal = spawn_command(command, Some(20_000)).unwrap();
+        terminal.exp_string("ann@example.com").unwrap();
+        terminal
+            .exp_string("Reset the risk score of 1 user?")
+            .unwrap();
+        terminal.send_line(answer).unwrap();
+        terminal.exp_string(said).unwrap();
+        assert_eq!(cleared(&server), names, "{answer}");
+    }
+}
+
+#[test]
+fn a_list_may_come_from_standard_input() {
+    let (server, workplace) = three_users("write,pii");
+    let mut command = workplace.command(&["reset", "--from", "-", "--auto-approve"]);
+    let mut program = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    program
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(CAY.as_bytes())
+        .unwrap();
+    assert!(program.wait().unwrap().success());
+    assert_eq!(cleared(&server), "Cay");
+}
