@@ -14,12 +14,15 @@ mod doctor;
 mod drift;
 mod environment;
 mod error;
+#[cfg(test)]
+mod examples;
 mod exit;
 mod fleet;
 mod fmt;
 mod format;
 mod get;
 mod man;
+mod notifications;
 mod output;
 mod plan;
 mod progress;
