@@ -17,7 +17,12 @@ fn every_command_line_in_the_examples_is_one() {
     files(Path::new("examples"), &mut texts);
     let mut seen = Vec::new();
     for path in &texts {
-        for words in command_lines(&fs::read_to_string(path).unwrap()) {
+        let text = fs::read_to_string(path).unwrap();
+        let code = match path.extension() {
+            Some(extension) if extension == "md" => markdown_code(&text),
+            Some(_) | None => text,
+        };
+        for words in command_lines(&code) {
             if let Err(error) = Cli::try_parse_from(&words) {
                 panic!("{}: {}\n{error}", path.display(), words.join(" "));
             }
@@ -47,50 +52,48 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The command lines that a text holds: `riskform` and a word for a command, wherever a shell would look for a program.
+/// What of a Markdown text is code: fenced blocks, and spans outside of them, each on a line of its own.
+fn markdown_code(text: &str) -> String {
+    let mut fenced = false;
+    let mut code = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if fenced {
+            code.push(line.trim_start_matches("$ "));
+        } else {
+            code.extend(line.split('`').skip(1).step_by(2));
+        }
+    }
+    code.join("\n")
+}
+
+/// The command lines that a text holds: `riskform` and a word for a command, wherever a shell would look for a program. Comments don't count.
 fn command_lines(text: &str) -> Vec<Vec<String>> {
-    let joined = text.replace("\\\n", " ");
-    joined
+    text.replace("\\\n", " ")
         .lines()
-        .flat_map(code)
-        .filter_map(|code| {
-            // As YAML writes a list of words.
-            let code = match code.split_once('[') {
-                Some((_, words)) if words.starts_with("riskform,") => {
-                    words.trim_end_matches(']').replace(',', " ")
-                }
-                Some(_) | None => code,
-            };
-            let words = shlex::split(&code.replace("$JOB_COMPLETION_INDEX", "0"))?;
-            let program = words
-                .iter()
-                .position(|word| word == "riskform" || word.ends_with("/riskform"))?;
-            let end = words[program..]
-                .iter()
-                .position(|word| matches!(word.as_str(), "|" | "||" | "&&" | ";" | ">"))
-                .map_or(words.len(), |length| program + length);
-            let command = words[program..end].get(1)?;
-            command
-                .starts_with(|c: char| c.is_ascii_lowercase())
-                .then(|| words[program..end].to_vec())
-        })
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .filter_map(command_line)
         .collect()
 }
 
-/// What of a line may be code: not a comment, and of a line with spans of code only these.
-fn code(line: &str) -> Vec<String> {
-    let line = line.trim();
-    if line.starts_with('#') {
-        Vec::new()
-    } else if line.contains('`') {
-        line.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
-    } else {
-        vec![line.trim_start_matches("$ ").to_owned()]
-    }
+fn command_line(line: &str) -> Option<Vec<String>> {
+    // As YAML writes a list of words.
+    let line = match line.split_once('[') {
+        Some((_, words)) if words.starts_with("riskform,") => {
+            words.trim_end_matches(']').replace(',', " ")
+        }
+        Some(_) | None => line.to_owned(),
+    };
+    let mut words = shlex::split(&line.replace("$JOB_COMPLETION_INDEX", "0"))?
+        .into_iter()
+        .skip_while(|word| word != "riskform" && !word.ends_with("/riskform"))
+        .take_while(|word| !matches!(word.as_str(), "|" | "||" | "&&" | ";" | ">"));
+    let program = words.next()?;
+    let command = words
+        .next()
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))?;
+    Some([program, command].into_iter().chain(words).collect())
 }
 
 #[test]
@@ -113,7 +116,6 @@ fn command_lines_are_found_where_a_shell_would() {
             "exec riskform drift --shard \"$JOB_COMPLETION_INDEX/4\"",
             "riskform drift --shard 0/4",
         ),
-        ("as `riskform doctor` says", "riskform doctor"),
         ("# riskform plan", ""),
         ("echo \"riskform made no plan\"", ""),
         ("image: riskform:0.1.0 plan", ""),
@@ -125,4 +127,10 @@ fn command_lines_are_found_where_a_shell_would() {
             .collect();
         assert_eq!(found.join("\n"), expected, "{text}");
     }
+}
+
+#[test]
+fn of_markdown_only_code_is_looked_at() {
+    let text = "riskform keeps `riskform plan` and\n```sh\n$ riskform apply\n```\nriskform tells";
+    assert_eq!(markdown_code(text), "riskform plan\nriskform apply");
 }
