@@ -99,7 +99,7 @@ async fn split(
             }
         });
     }
-    Ok(Exit::gravest(exits.into_iter()))
+    Ok(Exit::gravest(exits))
 }
 
 async fn read(session: &Session, account: &AccountId) -> Result<Document, AccountError> {

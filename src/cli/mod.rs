@@ -14,6 +14,8 @@ mod doctor;
 mod drift;
 mod environment;
 mod error;
+#[cfg(test)]
+mod examples;
 mod exit;
 mod export;
 mod fleet;
@@ -21,6 +23,7 @@ mod fmt;
 mod format;
 mod get;
 mod man;
+mod notifications;
 mod output;
 mod plan;
 mod progress;

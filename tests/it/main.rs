@@ -15,6 +15,7 @@ mod convergence;
 mod doctor;
 mod files;
 mod get;
+mod notify;
 mod plan_and_apply;
 mod report;
 mod reset;
