@@ -30,7 +30,7 @@ mod world;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use axum::Router;
@@ -76,23 +76,12 @@ struct Inner {
     answers: AtomicU64,
     rate_limits: Mutex<RateLimits>,
     log: Log,
-    state: RwLock<State>,
-    disk: Option<Disk>,
+    world: RwLock<World>,
+    store: Option<Store>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Counts the changes, so that the disk knows whether it is behind.
-    version: u64,
-    world: World,
-}
-
-/// The file, and the version of the state that it holds.
-#[derive(Debug)]
-struct Disk {
-    store: Store,
-    written: Mutex<u64>,
-}
+/// What taking hold of the world relies on.
+const UNBROKEN: &str = "nobody panics while changing the world";
 
 impl Sandbox {
     /// A sandbox that is gone when its last handle is.
@@ -103,14 +92,10 @@ impl Sandbox {
     /// A sandbox that is kept in a file. The file is locked until the last handle is gone, and made by the first change.
     pub fn open(path: &Path, settings: Settings) -> Result<Self, StoreError> {
         let (store, world) = Store::open(path)?;
-        let disk = Disk {
-            store,
-            written: Mutex::new(0),
-        };
-        Ok(Self::new(settings, world, Some(disk)))
+        Ok(Self::new(settings, world, Some(store)))
     }
 
-    fn new(settings: Settings, world: World, disk: Option<Disk>) -> Self {
+    fn new(settings: Settings, world: World, store: Option<Store>) -> Self {
         Sandbox(Arc::new(Inner {
             seed: Seed::recorded(),
             clock: Clock::starting_at(settings.clock_start),
@@ -118,8 +103,8 @@ impl Sandbox {
             answers: AtomicU64::new(0),
             rate_limits: Mutex::default(),
             log: Log::new(settings.record_requests),
-            state: RwLock::new(State { version: 0, world }),
-            disk,
+            world: RwLock::new(world),
+            store,
             settings,
         }))
     }
@@ -169,8 +154,8 @@ impl Sandbox {
         id: &AccountId,
         edit: impl FnOnce(&mut Account) -> T,
     ) -> Result<T, StoreError> {
-        let (version, done) = self.change(id, |account, _| Ok::<_, StoreError>(edit(account)))?;
-        self.keep(version)?;
+        let (serial, done) = self.change(id, |account, _| Ok::<_, StoreError>(edit(account)))?;
+        self.keep(serial)?;
         Ok(done)
     }
 
@@ -180,21 +165,21 @@ impl Sandbox {
         id: &AccountId,
         settings: IntegrationSettings,
     ) -> Result<Integration, StoreError> {
-        let (version, created) = self.change(id, |account, stamp| {
+        let (serial, created) = self.change(id, |account, stamp| {
             Ok::<_, StoreError>(account.add_integration(id, settings, stamp).clone())
         })?;
-        self.keep(version)?;
+        self.keep(serial)?;
         Ok(created)
     }
 
     /// Whether the account was written to.
     fn knows(&self, id: &AccountId) -> bool {
-        self.state().world.account(id).is_some()
+        self.world().account(id).is_some()
     }
 
     fn read<T>(&self, id: &AccountId, read: impl FnOnce(&Account) -> T) -> T {
-        let state = self.state();
-        match state.world.account(id) {
+        let world = self.world();
+        match world.account(id) {
             Some(account) => read(account),
             None => read(&self.0.seed.account(id)),
         }
@@ -206,10 +191,10 @@ impl Sandbox {
         id: &AccountId,
         write: impl FnOnce(&mut Account, Stamp) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (version, done) = self.change(id, write)?;
-        if self.0.disk.is_some() {
+        let (serial, done) = self.change(id, write)?;
+        if self.0.store.is_some() {
             let sandbox = self.clone();
-            tokio::task::spawn_blocking(move || sandbox.keep(version))
+            tokio::task::spawn_blocking(move || sandbox.keep(serial))
                 .await
                 .expect("keeping the state does not panic, and nobody aborts it")
                 .map_err(Failure::NotKept)?;
@@ -217,35 +202,27 @@ impl Sandbox {
         Ok(done)
     }
 
+    /// Changes an account in memory, and names the serial number of the change.
     fn change<T, E>(
         &self,
         id: &AccountId,
         change: impl FnOnce(&mut Account, Stamp) -> Result<T, E>,
     ) -> Result<(u64, T), E> {
-        let mut state = self.state_mut();
+        let mut world = self.0.world.write().expect(UNBROKEN);
+        let serial = world.next_serial();
         let stamp = Stamp {
             now: self.0.clock.now(),
-            id: self.0.ids.nth(state.world.next_serial()),
+            id: self.0.ids.nth(serial),
         };
-        let done = state
-            .world
-            .change(id, &self.0.seed, |account| change(account, stamp))?;
-        state.version += 1;
-        Ok((state.version, done))
+        let done = world.change(id, &self.0.seed, |account| change(account, stamp))?;
+        Ok((serial, done))
     }
 
-    /// Sees to it that the disk holds this version. Changes that pile up while one write is on its way share the next.
-    fn keep(&self, version: u64) -> Result<(), StoreError> {
-        let Some(disk) = &self.0.disk else {
-            return Ok(());
-        };
-        let mut written = disk.written.lock().expect("nobody panics while writing");
-        if *written < version {
-            let state = self.state();
-            disk.store.write(&state.world)?;
-            *written = state.version;
+    fn keep(&self, serial: u64) -> Result<(), StoreError> {
+        match &self.0.store {
+            Some(store) => store.keep(serial, &self.0.world),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn count_request(&self, token: Option<&str>) -> Option<Standing> {
@@ -272,17 +249,7 @@ impl Sandbox {
         &self.0.log
     }
 
-    fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.0
-            .state
-            .read()
-            .expect("nobody panics while changing the state")
-    }
-
-    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
-        self.0
-            .state
-            .write()
-            .expect("nobody panics while changing the state")
+    fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.0.world.read().expect(UNBROKEN)
     }
 }

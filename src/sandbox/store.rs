@@ -3,14 +3,19 @@
 //! The file is replaced in one step, so that whoever kills the program finds the old state or the new one. It is not flushed to the
 //! medium each time: that would guard a simulation against loss of power, at the price of every write.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, RwLock};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use tempfile::NamedTempFile;
 
-use super::world::World;
+use super::UNBROKEN;
+use super::world::{Account, World};
+use crate::model::account::AccountId;
 
 const FORMAT: &str = "riskform.sandbox/1";
 
@@ -20,13 +25,32 @@ pub(super) struct Store {
     path: PathBuf,
     /// Held, never read: the lock goes when the handle does. It is a file of its own because the data file is replaced by each write.
     _lock: File,
+    kept: Mutex<Kept>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Document<W> {
+/// What the file holds. Each account's text is remembered, so that a write costs the making of what changed and the copying of the rest.
+#[derive(Debug)]
+struct Kept {
+    serials: u64,
+    accounts: BTreeMap<AccountId, Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Format {
     format: String,
-    #[serde(flatten)]
-    world: W,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    serials: u64,
+    accounts: BTreeMap<AccountId, Account>,
+}
+
+#[derive(Serialize)]
+struct DocumentText<'a> {
+    format: &'a str,
+    serials: u64,
+    accounts: &'a BTreeMap<AccountId, Box<RawValue>>,
 }
 
 impl Store {
@@ -47,48 +71,54 @@ impl Store {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let world = match fs::read(path) {
+            Ok(bytes) => parse(path, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => World::default(),
+            Err(error) => return Err(failed(error)),
+        };
         let store = Store {
             path: path.to_owned(),
             _lock: lock,
-        };
-        let world = match fs::read(path) {
-            Ok(bytes) => store.parse(&bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => World::default(),
-            Err(error) => return Err(failed(error)),
+            kept: Mutex::new(Kept {
+                serials: world.serials(),
+                accounts: BTreeMap::new(),
+            }),
         };
         Ok((store, world))
     }
 
-    fn parse(&self, bytes: &[u8]) -> Result<World, StoreError> {
-        let document: Document<World> =
-            serde_json::from_slice(bytes).map_err(|source| StoreError::Damaged {
-                path: self.path.clone(),
-                source,
-            })?;
-        if document.format != FORMAT {
-            return Err(StoreError::OtherFormat {
-                path: self.path.clone(),
-                format: document.format,
-            });
+    /// Sees to it that the file holds the change with this serial number. Changes that pile up while one write is on its way share
+    /// the next: otherwise many at once would each write everything.
+    pub(super) fn keep(&self, serial: u64, world: &RwLock<World>) -> Result<(), StoreError> {
+        let mut kept = self.kept.lock().expect("nobody panics while writing");
+        if serial <= kept.serials {
+            return Ok(());
         }
-        Ok(document.world)
-    }
-
-    /// Replaces what the file holds.
-    pub(super) fn write(&self, world: &World) -> Result<(), StoreError> {
-        self.replace(world).map_err(|source| StoreError::Io {
+        let serials = {
+            let mut world = world.write().expect(UNBROKEN);
+            for (id, account) in world.take_changed() {
+                let text =
+                    to_raw_value(account).expect("an account is plain data with string keys");
+                kept.accounts.insert(id, text);
+            }
+            world.serials()
+        };
+        self.replace(&DocumentText {
+            format: FORMAT,
+            serials,
+            accounts: &kept.accounts,
+        })
+        .map_err(|source| StoreError::Io {
             path: self.path.clone(),
             source,
-        })
+        })?;
+        kept.serials = serials;
+        Ok(())
     }
 
-    fn replace(&self, world: &World) -> io::Result<()> {
+    fn replace(&self, document: &DocumentText<'_>) -> io::Result<()> {
         let mut file = BufWriter::new(NamedTempFile::new_in(folder(&self.path))?);
-        let document = Document {
-            format: FORMAT.to_owned(),
-            world,
-        };
-        serde_json::to_writer(&mut file, &document)?;
+        serde_json::to_writer(&mut file, document)?;
         file.write_all(b"\n")?;
         file.into_inner()
             .map_err(io::IntoInnerError::into_error)?
@@ -96,6 +126,22 @@ impl Store {
             .map_err(|error| error.error)?;
         Ok(())
     }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<World, StoreError> {
+    let damaged = |source| StoreError::Damaged {
+        path: path.to_owned(),
+        source,
+    };
+    let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if format != FORMAT {
+        return Err(StoreError::OtherFormat {
+            path: path.to_owned(),
+            format,
+        });
+    }
+    let Document { serials, accounts } = serde_json::from_slice(bytes).map_err(damaged)?;
+    Ok(World::kept(serials, accounts))
 }
 
 fn folder(path: &Path) -> &Path {

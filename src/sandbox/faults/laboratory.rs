@@ -40,7 +40,7 @@ pub struct Laboratory {
 #[derive(Debug)]
 pub(super) struct Shared {
     play: Mutex<Play>,
-    /// Wakes whoever accepts connections when it is time to stop.
+    /// Wakes whoever accepts connections when a time of refusing begins.
     pub(super) refusal: Notify,
 }
 

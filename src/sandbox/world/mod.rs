@@ -3,7 +3,7 @@
 //!
 //! What holds for one kind of thing stands in that kind's file. A change that is refused has changed nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,20 +23,32 @@ pub use users::User;
 use super::seed::Seed;
 
 /// Every account that somebody has written to. Any other one is as the seed has it, and takes no room.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct World {
     /// How many serial numbers were given out, so that no id is made twice, not even after a restart.
     serials: u64,
     accounts: BTreeMap<AccountId, Account>,
+    /// Those that changed since somebody last asked.
+    changed: BTreeSet<AccountId>,
 }
 
 impl World {
+    /// A world as it was kept; all of it counts as changed.
+    pub(super) fn kept(serials: u64, accounts: BTreeMap<AccountId, Account>) -> Self {
+        World {
+            serials,
+            changed: accounts.keys().cloned().collect(),
+            accounts,
+        }
+    }
+
     pub(super) fn account(&self, id: &AccountId) -> Option<&Account> {
         self.accounts.get(id)
     }
 
-    pub(super) fn put_account(&mut self, id: &AccountId, account: Account) {
-        self.accounts.insert(id.clone(), account);
+    /// The last serial number that was given out. Every change takes one, so it says as well how new the world is.
+    pub(super) fn serials(&self) -> u64 {
+        self.serials
     }
 
     pub(super) fn next_serial(&mut self) -> u64 {
@@ -51,13 +63,23 @@ impl World {
         seed: &Seed,
         change: impl FnOnce(&mut Account) -> Result<T, E>,
     ) -> Result<T, E> {
-        if let Some(account) = self.accounts.get_mut(id) {
-            return change(account);
-        }
-        let mut account = seed.account(id);
-        let done = change(&mut account)?;
-        self.put_account(id, account);
+        let done = match self.accounts.get_mut(id) {
+            Some(account) => change(account)?,
+            None => {
+                let mut account = seed.account(id);
+                let done = change(&mut account)?;
+                self.accounts.insert(id.clone(), account);
+                done
+            }
+        };
+        self.changed.insert(id.clone());
         Ok(done)
+    }
+
+    /// The accounts that changed since this was last asked.
+    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (AccountId, &Account)> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        changed.filter_map(|id| self.accounts.get(&id).map(|account| (id, account)))
     }
 }
 
