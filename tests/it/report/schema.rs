@@ -41,10 +41,10 @@ fn what_is_printed_is_what_the_schemas_say() {
         &FILE.replace("weakening: deny", "max_deletes: 3"),
     );
     workplace.write("z.yaml", "{ version: 1, account_id: 00000000000000000000000000000001, behaviors: { nonesuch: { enabled: true } } }");
-    for (kind, format, code) in [
-        ("drift", Format::Drift, 1),
-        ("plan", Format::Plan, 1),
-        ("apply", Format::Apply, 3),
+    for (kind, format) in [
+        ("drift", Format::Drift),
+        ("plan", Format::Plan),
+        ("apply", Format::Apply),
     ] {
         let mut arguments = vec![kind, ".", "--format", "json"];
         if format == Format::Apply {
@@ -62,7 +62,6 @@ fn what_is_printed_is_what_the_schemas_say() {
             .map(|error| format!("{}: {error}", error.instance_path()))
             .collect();
         assert!(problems.is_empty(), "{kind}: {problems:#?}");
-        assert_eq!(run.code, code, "{kind}: {}", run.stderr);
 
         let mut damaged = document;
         damaged["accounts"][0]["changes"][0]["action"] = json!("destroy");
