@@ -9,10 +9,10 @@ use super::diagnostic::{Draft, Found};
 use super::rule::Rule;
 use super::text::spelled_out;
 
-/// The largest file that is read, in bytes: four times what 100,000 integrations need.
-pub(super) const LARGEST_FILE: u64 = 64 << 20;
+/// The largest file that is read, in bytes: twice what 100,000 integrations need.
+pub(super) const LARGEST_FILE: u64 = 32 << 20;
 /// The most that all files of one run may hold together, in bytes.
-pub(super) const LARGEST_FLEET: u64 = 256 << 20;
+pub(super) const LARGEST_FLEET: u64 = 64 << 20;
 
 /// The files of one run.
 #[derive(Debug, Default)]

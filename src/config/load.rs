@@ -1,7 +1,6 @@
 //! Loads desired-state files: finds them, reads them within bounds, lays them over each other, and judges the fleet as a whole.
 //!
-//! The only file of this room that reads files, besides [`super::files`] which finds and opens them. Every mistake of every file is
-//! reported in one go, and one bad file refuses all of them.
+//! Every mistake of every file is reported in one go, and one bad file refuses all of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -98,25 +98,38 @@ pub(in crate::config) fn parse(source: SourceId, found: &mut Found) -> Vec<Docum
     let mut parser = Parser::new_from_str_with_options(&text, options);
     let mut builder = Builder::new(source, found);
     while let Some(next) = parser.next_event() {
-        let proceed = match next {
+        let after = match next {
             Ok((event, span)) => {
                 builder.tag(&event, &span);
                 builder.take(event, builder.span(&span))
             }
-            Err(error) => {
-                builder.syntax_error(&error);
-                false
-            }
+            Err(error) => builder.syntax_error(&error),
         };
-        if !proceed {
-            builder.cut_short();
+        let goes_on = match after {
+            After::Next => true,
             // The next document has a beginning of its own, so its mistakes can be reported in the same go.
-            if !matches!(parser.proceed_next_document(), Ok(true)) {
-                break;
-            }
+            After::NextDocument => matches!(parser.proceed_next_document(), Ok(true)),
+            After::Nothing => false,
+        };
+        if after != After::Next {
+            builder.cut_short();
+        }
+        if !goes_on {
+            break;
         }
     }
     builder.documents
+}
+
+/// What to read after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// The next event.
+    Next,
+    /// What follows the document, which is broken.
+    NextDocument,
+    /// Nothing: whoever exceeds a bound gets no more time.
+    Nothing,
 }
 
 /// Builds trees from events.
@@ -188,13 +201,13 @@ impl<'f> Builder<'f> {
         }
     }
 
-    /// Takes one event; false when the rest of the document is not worth reading.
-    fn take(&mut self, event: Event<'_>, span: Span) -> bool {
+    /// Takes one event.
+    fn take(&mut self, event: Event<'_>, span: Span) -> After {
         match event {
             Event::DocumentStart(..) => {
                 self.anchors.clear();
                 self.nodes = 0;
-                true
+                After::Next
             }
             Event::Scalar(text, style, anchor, _) => {
                 let value = if text.len() > LONGEST_VALUE {
@@ -236,22 +249,22 @@ impl<'f> Builder<'f> {
                 )
             }
             // The parser's enum may grow; what is no node means nothing to a tree.
-            _ => true,
+            _ => After::Next,
         }
     }
 
-    fn open(&mut self, span: Span, anchor: usize, content: Content) -> bool {
+    fn open(&mut self, span: Span, anchor: usize, content: Content) -> After {
         self.open.push(Open {
             span,
             anchor,
             content,
         });
-        true
+        After::Next
     }
 
-    fn close(&mut self, end: Span) -> bool {
+    fn close(&mut self, end: Span) -> After {
         let Some(open) = self.open.pop() else {
-            return true;
+            return After::Next;
         };
         let anchor = open.anchor;
         let node = self.finish(open, end.end);
@@ -279,7 +292,7 @@ impl<'f> Builder<'f> {
         Node { value, span }
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> bool {
+    fn alias(&mut self, id: usize, span: Span) -> After {
         let Some(Anchor {
             node: _,
             nodes,
@@ -299,33 +312,33 @@ impl<'f> Builder<'f> {
         };
         if self.open.len() + depth > MOST_NESTING {
             self.found.push(too_deep(span));
-            return false;
+            return After::Nothing;
         }
         // Counted before it is copied: the copies are what multiplies.
         let nodes = *nodes;
         if !self.count(nodes, span) {
-            return false;
+            return After::Nothing;
         }
         let node = self.anchors[&id].node.clone();
         self.attach(node);
-        true
+        After::Next
     }
 
-    /// Puts a finished node where it belongs; false once the document holds too many.
-    fn complete(&mut self, node: Node, anchor: usize) -> bool {
+    /// Puts a finished node where it belongs.
+    fn complete(&mut self, node: Node, anchor: usize) -> After {
         if !self.count(1, node.span) {
-            return false;
+            return After::Nothing;
         }
         if anchor != 0 {
             let (nodes, depth) = measure(&node);
             if !self.count(nodes, node.span) {
-                return false;
+                return After::Nothing;
             }
             let node = node.clone();
             self.anchors.insert(anchor, Anchor { node, nodes, depth });
         }
         self.attach(node);
-        true
+        After::Next
     }
 
     /// Counts nodes that are about to be kept; false once there are too many.
@@ -385,13 +398,13 @@ impl<'f> Builder<'f> {
         });
     }
 
-    fn syntax_error(&mut self, error: &ScanError) {
+    fn syntax_error(&mut self, error: &ScanError) -> After {
         let mark = error.marker();
         let end = granit_parser::Span::empty(*mark);
         let span = self.span(&end);
         if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
             self.found.push(too_deep(span));
-            return;
+            return After::Nothing;
         }
         let help = match error.kind() {
             ErrorKind::TabNotAllowed
@@ -413,6 +426,7 @@ impl<'f> Builder<'f> {
         };
         let draft = Draft::new(Rule::Syntax, span, format!("not YAML: {}", error.info()));
         self.found.push(draft.help_if(help.map(str::to_owned)));
+        After::NextDocument
     }
 
     /// Whether a place stands right behind the `$` of a variable.

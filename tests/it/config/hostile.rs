@@ -160,7 +160,7 @@ fn what_is_no_file_is_never_opened() {
     let table = [
         ("fifo.yaml", "not-a-file", "neither a file nor a directory"),
         ("/dev/zero", "not-a-file", "neither a file nor a directory"),
-        ("huge.yaml", "too-large", "larger than 64 MiB"),
+        ("huge.yaml", "too-large", "larger than 32 MiB"),
         ("itself.yaml", "unreadable", "can't be read"),
         ("dangling.yaml", "unreadable", "no such file"),
         ("gone.yaml", "unreadable", "no such file"),
