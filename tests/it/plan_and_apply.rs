@@ -179,8 +179,8 @@ fn nobody_to_ask_is_an_error_and_nothing_is_written() {
     let run = workplace.run(&["apply"]);
     assert_eq!(run.code, 1);
     assert_snapshot!(run.stderr, @r###"
-    error: there are changes to approve, and standard input is not a terminal
-      help: look at the plan, then pass --auto-approve to apply it unattended
+    error: there is something to approve, and standard input is not a terminal
+      help: look at what would be done, then pass --auto-approve to do it unattended
     "###);
     assert_eq!(server.writes(), 0);
 }
