@@ -15,6 +15,7 @@ use super::error::{Error, account_exit};
 use super::exit::Exit;
 use super::fleet;
 use super::format::{FormatArguments, Formats};
+use super::notifications::NotifyArguments;
 use super::output::Output;
 use super::session::Session;
 
@@ -30,6 +31,8 @@ pub(super) struct Arguments {
     pub(super) formats: FormatArguments,
     #[command(flatten)]
     targets: TargetArguments,
+    #[command(flatten)]
+    notifications: NotifyArguments,
 }
 
 /// Says how the live accounts differ from their files.
@@ -39,8 +42,14 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(DriftFormat::ALL)?;
-    let checked = check(&arguments, global, output).await?;
-    checked.show(&formats, output)?;
+    let notifications = arguments.notifications.read(global)?;
+    let checked = check(&arguments, global, output)
+        .await
+        .and_then(|checked| checked.show(&formats, output).map(|()| checked));
+    let result = checked.as_ref();
+    let result = result.map(|checked| (&checked.document, checked.exit()));
+    notifications.tell(result, output).await;
+    let checked = checked?;
     ci::tell(global, output, || checked.document.clone());
     checked.fail_if_alone()?;
     Ok(checked.exit())

@@ -15,3 +15,7 @@ pub(super) const API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
 pub(super) const EMAIL: &str = "CLOUDFLARE_EMAIL";
 /// The key of the legacy credentials.
 pub(super) const API_KEY: &str = "CLOUDFLARE_API_KEY";
+/// The URLs to notify, separated by white space, where no flag names any.
+pub(super) const NOTIFY: &str = "RISKFORM_NOTIFY";
+/// Signs what goes to webhooks.
+pub(super) const NOTIFY_SECRET: &str = "RISKFORM_NOTIFY_SECRET";

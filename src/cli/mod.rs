@@ -20,6 +20,7 @@ mod fmt;
 mod format;
 mod get;
 mod man;
+mod notifications;
 mod output;
 mod plan;
 mod progress;

@@ -13,6 +13,7 @@ mod api_conduct;
 mod config;
 mod convergence;
 mod files;
+mod notify;
 mod plan_and_apply;
 mod riskform;
 mod sandbox;

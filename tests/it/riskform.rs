@@ -67,11 +67,17 @@ impl Workplace {
 
     /// Runs the program to its end, with nothing on its standard input.
     pub fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Run {
+        Run::from(self.command(arguments).output().unwrap())
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
         let Output {
             status,
             stdout,
             stderr,
-        } = self.command(arguments).output().unwrap();
+        } = output;
         Run {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8(stdout).unwrap(),

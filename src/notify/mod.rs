@@ -1,0 +1,155 @@
+//! Notifications: tells webhooks, Slack and a dead-man's switch how a check ended.
+//!
+//! Has a client of its own, so no Cloudflare token ever comes near it. A URL says by its scheme what is sent there:
+//!
+//! | URL | what is sent | when |
+//! | --- | --- | --- |
+//! | `https://…` | a JSON document by POST, signed if there is a secret | on drift and error |
+//! | `https://hooks.slack.com/…`, `slack+https://…` | a Slack message by POST | on drift and error |
+//! | `ping+https://…` | nothing, by GET: a dead-man's switch alarms when it stops coming | when all is well |
+//!
+//! Never decides what drift is, never follows a redirect, and never shows more of a URL than its host: the rest is its password.
+
+mod deliver;
+mod payload;
+mod slack;
+mod target;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::Certificate;
+use secrecy::SecretString;
+
+use crate::model::open_word::words;
+use crate::plan::document::Document;
+
+pub use deliver::{NotifyFailure, Reason, SIGNATURE_HEADER};
+pub use payload::NOTIFICATION_FORMAT;
+pub use target::{Form, InvalidTarget, Target};
+
+words! {
+    /// How a check ended.
+    Outcome {
+        /// Live is as declared.
+        Ok = "ok",
+        /// Something differs, or is in no file.
+        Drift = "drift",
+        /// Something could not be checked; what could be may have drifted all the same.
+        Error = "error",
+    }
+}
+
+/// What there is to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// How the check ended.
+    pub outcome: Outcome,
+    /// What it found.
+    pub finding: Finding<'a>,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug)]
+pub enum Finding<'a> {
+    /// Accounts, each checked or failed.
+    Accounts(&'a Document),
+    /// Nothing: it failed before it had accounts.
+    Nothing {
+        /// What kind of error it was.
+        kind: &'a str,
+        /// What happened.
+        message: &'a str,
+        /// The way out.
+        help: Option<&'a str>,
+    },
+}
+
+/// How to notify.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What is worth a message.
+    pub when: When,
+    /// Signs what goes to webhooks.
+    pub secret: Option<SecretString>,
+    /// Certificate authorities to trust beside the machine's own.
+    pub certificates: Vec<Certificate>,
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    /// How long to wait before each further attempt; as many as there are.
+    pub pauses: Vec<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            when: When::Noteworthy,
+            secret: None,
+            certificates: Vec::new(),
+            timeout: Duration::from_secs(10),
+            pauses: vec![Duration::from_secs(1), Duration::from_secs(4)],
+        }
+    }
+}
+
+/// What is worth a message. Pings don't care: they come exactly when all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Drift and errors.
+    Noteworthy,
+    /// Every check.
+    Always,
+}
+
+/// Tells every target that wants to know, all at once, and says who could not be told.
+///
+/// What the check found does not depend on who heard of it, so a failure is for the caller to mention, no more.
+pub async fn notify(
+    targets: &[Target],
+    message: &Message<'_>,
+    settings: &Settings,
+) -> Vec<NotifyFailure> {
+    let deliveries = targets
+        .iter()
+        .filter(|target| wants(target.form(), message.outcome, settings.when))
+        .map(|target| deliver::deliver(target, message, settings));
+    join_all(deliveries)
+        .await
+        .into_iter()
+        .filter_map(Result::err)
+        .collect()
+}
+
+/// Says whether a target is told of such an outcome. A ping on drift would keep a dead-man's switch quiet that should ring.
+fn wants(form: Form, outcome: Outcome, when: When) -> bool {
+    match (form, outcome) {
+        (Form::Ping, outcome) => outcome == Outcome::Ok,
+        (Form::Webhook | Form::Slack, Outcome::Drift | Outcome::Error) => true,
+        (Form::Webhook | Form::Slack, Outcome::Ok) => when == When::Always,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_when_something_is_wrong_and_pings_when_nothing_is() {
+        let table = [
+            (Form::Webhook, Outcome::Ok, false, true),
+            (Form::Webhook, Outcome::Drift, true, true),
+            (Form::Webhook, Outcome::Error, true, true),
+            (Form::Slack, Outcome::Ok, false, true),
+            (Form::Slack, Outcome::Drift, true, true),
+            (Form::Slack, Outcome::Error, true, true),
+            (Form::Ping, Outcome::Ok, true, true),
+            (Form::Ping, Outcome::Drift, false, false),
+            (Form::Ping, Outcome::Error, false, false),
+        ];
+        for (form, outcome, noteworthy, always) in table {
+            let case = format!("{form:?} on {outcome}");
+            assert_eq!(wants(form, outcome, When::Noteworthy), noteworthy, "{case}");
+            assert_eq!(wants(form, outcome, When::Always), always, "{case}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What a webhook gets: the part of a drift document that somebody has to look at.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::account::AccountId;
+use crate::model::address::Name;
+use crate::plan::document::{AccountDocument, ChangeDocument, Document, Status, UnlistedDocument};
+use crate::plan::{AccountError, Summary};
+use crate::report::text::count;
+
+use super::{Finding, Message, Outcome};
+
+/// The format of a notification.
+pub const NOTIFICATION_FORMAT: &str = "riskform.notification/1";
+
+/// How many accounts a payload lists; receivers refuse bodies of many megabytes, and nobody reads on.
+const MOST_ACCOUNTS: usize = 100;
+
+/// The body of a generic webhook.
+#[derive(Serialize)]
+struct Notification<'a> {
+    format: &'static str,
+    outcome: Outcome,
+    text: String,
+    riskform_version: &'static str,
+    base_url: Option<&'a str>,
+    created_at: Option<Timestamp>,
+    error: Option<RunError<'a>>,
+    summary: Option<Summary>,
+    accounts: Vec<Account<'a>>,
+    accounts_left_out: usize,
+}
+
+/// Why there are no accounts.
+#[derive(Serialize)]
+struct RunError<'a> {
+    kind: &'a str,
+    message: &'a str,
+    help: Option<&'a str>,
+}
+
+/// An account that drifted or could not be read.
+#[derive(Serialize)]
+struct Account<'a> {
+    account_id: &'a AccountId,
+    name: Option<&'a Name>,
+    source: &'a str,
+    status: Status,
+    error: Option<&'a AccountError>,
+    changes: &'a [ChangeDocument],
+    unlisted: Vec<&'a UnlistedDocument>,
+}
+
+/// The message as the JSON that webhooks get. Leaves out what is as it should be, and the accounts' whole configuration.
+pub(super) fn webhook_payload(message: &Message<'_>) -> String {
+    let mut notification = Notification {
+        format: NOTIFICATION_FORMAT,
+        outcome: message.outcome,
+        text: headline(message),
+        riskform_version: env!("CARGO_PKG_VERSION"),
+        base_url: None,
+        created_at: None,
+        error: None,
+        summary: None,
+        accounts: Vec::new(),
+        accounts_left_out: 0,
+    };
+    match message.finding {
+        Finding::Accounts(document) => fill(&mut notification, document),
+        Finding::Nothing {
+            kind,
+            message,
+            help,
+        } => {
+            notification.error = Some(RunError {
+                kind,
+                message,
+                help,
+            });
+        }
+    }
+    serde_json::to_string(&notification).expect("a notification has string keys only")
+}
+
+fn fill<'a>(notification: &mut Notification<'a>, document: &'a Document) {
+    let mut noteworthy = noteworthy(document);
+    notification.base_url = Some(&document.base_url);
+    notification.created_at = Some(document.created_at);
+    notification.summary = Some(document.summary);
+    notification.accounts = noteworthy
+        .by_ref()
+        .take(MOST_ACCOUNTS)
+        .map(|account| Account {
+            account_id: &account.account_id,
+            name: account.name.as_ref(),
+            source: &account.source,
+            status: account.status,
+            error: account.error.as_ref(),
+            changes: &account.changes,
+            unlisted: account.reported().collect(),
+        })
+        .collect();
+    notification.accounts_left_out = noteworthy.count();
+}
+
+/// The accounts that somebody has to look at.
+pub(super) fn noteworthy(document: &Document) -> impl Iterator<Item = &AccountDocument> {
+    document
+        .accounts
+        .iter()
+        .filter(|account| account.status == Status::Error || account.has_drift())
+}
+
+/// The message in one line.
+pub(super) fn headline(message: &Message<'_>) -> String {
+    match message.finding {
+        Finding::Nothing { .. } => "riskform could not check for drift".to_owned(),
+        Finding::Accounts(document) => {
+            let accounts = count(document.accounts.len(), "account");
+            match findings(document) {
+                findings if findings.is_empty() => format!("riskform: no drift in {accounts}"),
+                findings => format!("riskform checked {accounts}: {}", findings.join(", ")),
+            }
+        }
+    }
+}
+
+fn findings(document: &Document) -> Vec<String> {
+    let accounts = document.accounts.iter();
+    let changes = accounts.clone().flat_map(|account| &account.changes);
+    let [differing, weaker, unlisted, failed] = [
+        changes.clone().count(),
+        changes.filter(|change| change.live_weaker).count(),
+        accounts.flat_map(AccountDocument::reported).count(),
+        document.summary.failed_accounts,
+    ];
+    let mut findings = Vec::new();
+    if differing > 0 {
+        let verb = if differing == 1 { "differs" } else { "differ" };
+        findings.push(format!("{} {verb}", count(differing, "thing")));
+    }
+    if weaker > 0 {
+        findings.push(format!("{weaker} weaker than declared"));
+    }
+    if unlisted > 0 {
+        findings.push(format!("{unlisted} in no file"));
+    }
+    if failed > 0 {
+        findings.push(format!("{} could not be checked", count(failed, "account")));
+    }
+    findings
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Three accounts: one drifted, one as declared, one that failed.
+    pub(in crate::notify) fn document() -> Document {
+        let account = |id: &str, name: &str| {
+            json!({
+                "account_id": id.repeat(32), "name": name, "source": "accounts.yaml", "status": "ok", "error": null,
+                "live_digest": null, "live": null, "desired": null, "changes": [],
+                "unchanged": { "behaviors": 3, "integrations": 1 },
+                "unlisted": [], "notes": [], "left_out": [], "refusals": [], "operations": []
+            })
+        };
+        let change = |address: &str, action: &str, weaker: Option<&str>, fields: Value| {
+            let kind = address.split('.').next();
+            json!({
+                "address": address, "kind": kind, "action": action, "weakens": false, "weakening": null,
+                "live_weaker": weaker.is_some(), "live_weakening": weaker, "location": null,
+                "integration_id": null, "fields": fields
+            })
+        };
+        let unlisted = |id: &str, policy: &str| {
+            let settings = json!({
+                "integration_type": "Okta", "tenant_url": "https://x.okta.com", "reference_id": null, "active": true
+            });
+            let address = format!("integration[4cfe8442-664b-4915-acd4-b39cd65c431{id}]");
+            json!({ "address": address, "policy": policy, "settings": settings })
+        };
+        let mut production = account("0", "production");
+        let field = |field: &str, before: Value, after: Value| json!({ "field": field, "before": before, "after": after });
+        production["changes"] = json!([
+            change(
+                "behavior.sentinel_one",
+                "update",
+                Some("disabled"),
+                json!([field("enabled", json!(false), json!(true))])
+            ),
+            change(
+                "behavior.imp_travel",
+                "update",
+                None,
+                json!([field("risk_level", json!("<!channel>"), json!("high"))])
+            ),
+            change("integration.corporate-okta", "create", None, json!([])),
+        ]);
+        production["unlisted"] = json!([unlisted("4", "report"), unlisted("5", "keep")]);
+        let mut staging = account("2", "staging");
+        staging["status"] = json!("error");
+        staging["error"] = json!({ "kind": "api", "message": "the API answered 500\nfor `<b>`" });
+        serde_json::from_value(json!({
+            "format": "riskform.drift/1", "riskform_version": "0.1.0", "base_url": "https://api.example/client/v4",
+            "created_at": "2026-11-22T10:00:00Z",
+            "accounts": [production, account("1", "development"), staging],
+            "summary": {
+                "create": 1, "update": 2, "replace": 0, "delete": 0, "unchanged": 4, "unlisted": 2, "weakening": 0,
+                "failed_accounts": 1
+            },
+            "digest": "sha256:"
+        }))
+        .unwrap()
+    }
+
+    pub(in crate::notify) const FILES: Finding<'static> = Finding::Nothing {
+        kind: "files",
+        message: "riskform.yaml: no such file",
+        help: Some("write one"),
+    };
+
+    #[test]
+    fn the_headline_counts_what_was_found() {
+        let mut document = document();
+        let headline = |document: &Document| {
+            let finding = Finding::Accounts(document);
+            let outcome = Outcome::Error;
+            super::headline(&Message { outcome, finding })
+        };
+        assert_eq!(
+            headline(&document),
+            "riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked"
+        );
+        document.accounts.truncate(2);
+        document.accounts.remove(0);
+        document.summary.failed_accounts = 0;
+        assert_eq!(headline(&document), "riskform: no drift in 1 account");
+    }
+
+    #[test]
+    fn a_webhook_gets_what_somebody_has_to_look_at() {
+        let mut document = document();
+        let payload = |document: &Document| -> Value {
+            let finding = Finding::Accounts(document);
+            let outcome = Outcome::Error;
+            serde_json::from_str(&webhook_payload(&Message { outcome, finding })).unwrap()
+        };
+        let notification = payload(&document);
+        assert_eq!(notification["format"], NOTIFICATION_FORMAT);
+        assert_eq!(notification["outcome"], "error");
+        assert_eq!(notification["summary"]["update"], 2);
+        let [production, staging] = notification["accounts"].as_array().unwrap().as_slice() else {
+            panic!("{notification}");
+        };
+        assert_eq!(production["changes"][0]["address"], "behavior.sentinel_one");
+        assert_eq!(production["unlisted"].as_array().unwrap().len(), 1);
+        assert_eq!(staging["error"]["kind"], "api");
+        assert!(production.get("live").is_none());
+
+        let failed = document.accounts.pop().unwrap();
+        document.accounts = vec![failed; MOST_ACCOUNTS + 5];
+        let notification = payload(&document);
+        assert_eq!(
+            notification["accounts"].as_array().unwrap().len(),
+            MOST_ACCOUNTS
+        );
+        assert_eq!(notification["accounts_left_out"], 5);
+    }
+
+    #[test]
+    fn a_run_without_accounts_says_why() {
+        let message = Message {
+            outcome: Outcome::Error,
+            finding: FILES,
+        };
+        let notification: Value = serde_json::from_str(&webhook_payload(&message)).unwrap();
+        assert_eq!(notification["text"], "riskform could not check for drift");
+        assert_eq!(
+            notification["error"]["message"],
+            "riskform.yaml: no such file"
+        );
+        assert_eq!(notification["accounts"], json!([]));
+    }
+}

@@ -1,0 +1,206 @@
+//! Where a notification goes, and in which form.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// Where Slack's incoming webhooks live.
+const SLACK_HOST: &str = "hooks.slack.com";
+
+/// One URL to notify. Shows its scheme and host only, in `Debug` too: the rest of a webhook's URL is its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    form: Form,
+    url: Url,
+}
+
+/// What a target understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A JSON document.
+    Webhook,
+    /// Slack's incoming webhooks.
+    Slack,
+    /// A dead-man's switch.
+    Ping,
+}
+
+impl Target {
+    /// What it understands.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The whole URL, to be sent to and never shown.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Says whether it is plain http, which only ever goes to this very machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.url.scheme() == "http"
+    }
+}
+
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        let (form, text) = if let Some(rest) = text.strip_prefix("slack+") {
+            (Some(Form::Slack), rest)
+        } else if let Some(rest) = text.strip_prefix("ping+") {
+            (Some(Form::Ping), rest)
+        } else {
+            (None, text)
+        };
+        let url = Url::parse(text).map_err(InvalidTarget::Malformed)?;
+        let host = url.host().ok_or(InvalidTarget::Scheme)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&host) => {}
+            "http" => return Err(InvalidTarget::PlainHttp(host.to_string())),
+            _ => return Err(InvalidTarget::Scheme),
+        }
+        let form = form.unwrap_or(match host {
+            Host::Domain(SLACK_HOST) => Form::Slack,
+            Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => Form::Webhook,
+        });
+        Ok(Target { form, url })
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.form {
+            Form::Ping => "ping+",
+            Form::Slack if self.url.host_str() != Some(SLACK_HOST) => "slack+",
+            Form::Slack | Form::Webhook => "",
+        })?;
+        let host = self.url.host_str().unwrap_or_default();
+        write!(f, "{}://{host}", self.url.scheme())?;
+        if let Some(port) = self.url.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str("/…")
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+/// Why a text is nothing to notify. The text itself is never shown, since most of it is a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTarget {
+    /// No URL at all.
+    #[error(
+        "not a URL ({0}); write https://…, slack+https://… for a Slack webhook or ping+https://… for a dead-man's switch"
+    )]
+    Malformed(url::ParseError),
+    /// Another scheme than https.
+    #[error("a notification goes to https://…, slack+https://… or ping+https://…")]
+    Scheme,
+    /// Plain http to another machine.
+    #[error(
+        "plain http to {0} would show the URL's secret to everyone on the way; write https (http is for loopback only)"
+    )]
+    PlainHttp(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_and_the_host_say_the_form_and_nothing_else_is_shown() {
+        let table = [
+            (
+                "https://hooks.slack.com/services/T0/B0/canary",
+                Form::Slack,
+                "https://hooks.slack.com/…",
+            ),
+            (
+                "slack+https://chat.example.com/hooks/canary?canary=1#canary",
+                Form::Slack,
+                "slack+https://chat.example.com/…",
+            ),
+            (
+                "slack+http://127.0.0.1:9000/canary",
+                Form::Slack,
+                "slack+http://127.0.0.1:9000/…",
+            ),
+            (
+                "ping+https://hc.example.com/canary",
+                Form::Ping,
+                "ping+https://hc.example.com/…",
+            ),
+            (
+                "https://canary:canary@alerts.example.com:8443/canary",
+                Form::Webhook,
+                "https://alerts.example.com:8443/…",
+            ),
+            (
+                "https://hooks.slack.com.example.com/canary",
+                Form::Webhook,
+                "https://hooks.slack.com.example.com/…",
+            ),
+            (
+                "http://[::1]:9000/canary",
+                Form::Webhook,
+                "http://[::1]:9000/…",
+            ),
+            (
+                "http://localhost/canary",
+                Form::Webhook,
+                "http://localhost/…",
+            ),
+        ];
+        for (text, form, shown) in table {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.form(), form, "{text}");
+            assert_eq!(target.to_string(), shown);
+            assert_eq!(format!("{target:?}"), format!("Target({shown})"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_without_being_shown() {
+        let table = [
+            (
+                "http://alerts.example.com/canary",
+                InvalidTarget::PlainHttp("alerts.example.com".to_owned()),
+            ),
+            (
+                "ping+http://192.168.0.1/canary",
+                InvalidTarget::PlainHttp("192.168.0.1".to_owned()),
+            ),
+            ("ftp://alerts.example.com/canary", InvalidTarget::Scheme),
+            ("mailto:canary@example.com", InvalidTarget::Scheme),
+            ("teams+https://example.com/canary", InvalidTarget::Scheme),
+            (
+                "/canary",
+                InvalidTarget::Malformed(url::ParseError::RelativeUrlWithoutBase),
+            ),
+            (
+                "https://",
+                InvalidTarget::Malformed(url::ParseError::EmptyHost),
+            ),
+        ];
+        for (text, why) in table {
+            let error = text.parse::<Target>().unwrap_err();
+            assert_eq!(error, why, "{text}");
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        }
+    }
+}

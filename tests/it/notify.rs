@@ -1,0 +1,309 @@
+//! Notifications over real loopback sockets, by the room itself and by the real program, to servers that write down what they are sent.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use hmac::{Hmac, Mac};
+use riskform::notify::{
+    Finding, Message, NotifyFailure, Outcome, Reason, SIGNATURE_HEADER, Settings, Target, When,
+    notify,
+};
+use serde_json::Value;
+use sha2::Sha256;
+use tokio::net::TcpListener;
+
+use crate::riskform::{Run, Workplace};
+
+const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
+
+const MESSAGE: Message<'_> = Message {
+    outcome: Outcome::Error,
+    finding: Finding::Nothing {
+        kind: "files",
+        message: "riskform.yaml: no such file",
+        help: None,
+    },
+};
+
+/// What a request held.
+struct Received {
+    line: String,
+    headers: HeaderMap,
+    body: String,
+}
+
+/// A server that answers with each of `statuses` in turn, and the last one for ever.
+#[derive(Clone)]
+struct Server {
+    address: String,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Server {
+    async fn answering(statuses: &[u16]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server {
+            address: listener.local_addr().unwrap().to_string(),
+            received: Arc::default(),
+        };
+        let statuses: VecDeque<u16> = statuses.iter().copied().collect();
+        let state = (server.clone(), Arc::new(Mutex::new(statuses)));
+        let router = Router::new().fallback(answer).with_state(state);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        server
+    }
+
+    fn target(&self, scheme: &str) -> Target {
+        format!("{scheme}://{}/canary?canary=1", self.address)
+            .parse()
+            .unwrap()
+    }
+
+    fn requests(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+}
+
+async fn answer(
+    State((server, statuses)): State<(Server, Arc<Mutex<VecDeque<u16>>>)>,
+    request: Request,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    server.received.lock().unwrap().push(Received {
+        line: format!("{} {}", parts.method, parts.uri),
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    });
+    let mut statuses = statuses.lock().unwrap();
+    let status = match statuses.len() {
+        1 => statuses[0],
+        _ => statuses.pop_front().unwrap(),
+    };
+    Response::builder()
+        .status(status)
+        .header("location", format!("http://{}/elsewhere", server.address))
+        .body("cannot POST /canary".into())
+        .unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        secret: Some("shared".into()),
+        pauses: vec![Duration::from_millis(1); 2],
+        ..Settings::default()
+    }
+}
+
+async fn tell(server: &Server) -> Vec<NotifyFailure> {
+    let failures = notify(&[server.target("http")], &MESSAGE, &settings()).await;
+    let shown = format!("{failures:?}");
+    assert!(!shown.contains("canary"), "{shown}");
+    for failure in &failures {
+        assert!(!failure.to_string().contains("canary"), "{failure}");
+    }
+    failures
+}
+
+#[tokio::test]
+async fn a_webhook_gets_signed_json_and_no_credentials() {
+    let server = Server::answering(&[204]).await;
+    assert_eq!(tell(&server).await, []);
+
+    let received = server.received.lock().unwrap();
+    let [
+        Received {
+            line,
+            headers,
+            body,
+        },
+    ] = received.as_slice()
+    else {
+        panic!("{} requests", received.len());
+    };
+    assert_eq!(line, "POST /canary?canary=1");
+    assert_eq!(headers["content-type"], "application/json");
+    assert!(!headers.contains_key("authorization"));
+    let document: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(document["outcome"], "error");
+
+    let signature = headers[SIGNATURE_HEADER].to_str().unwrap();
+    let signature = signature.strip_prefix("sha256=").unwrap();
+    let signature: Vec<u8> = (0..signature.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&signature[at..at + 2], 16).unwrap())
+        .collect();
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"shared").unwrap();
+    mac.update(body.as_bytes());
+    mac.verify_slice(&signature).unwrap();
+}
+
+#[tokio::test]
+async fn slack_gets_text_and_a_ping_gets_nothing_and_neither_is_signed() {
+    let server = Server::answering(&[200]).await;
+    let targets = [server.target("slack+http"), server.target("ping+http")];
+    let well = Message {
+        outcome: Outcome::Ok,
+        ..MESSAGE
+    };
+    let always = Settings {
+        when: When::Always,
+        ..settings()
+    };
+    assert_eq!(notify(&targets, &well, &always).await, []);
+
+    let mut received = server.received.lock().unwrap();
+    received.sort_by(|one, other| one.line.cmp(&other.line));
+    let [ping, slack] = received.as_slice() else {
+        panic!("{} requests", received.len());
+    };
+    assert_eq!(ping.line, "GET /canary?canary=1");
+    assert_eq!(ping.body, "");
+    assert_eq!(slack.line, "POST /canary?canary=1");
+    let text: Value = serde_json::from_str(&slack.body).unwrap();
+    assert!(text["text"].as_str().unwrap().contains("riskform"));
+    for received in [ping, slack] {
+        assert!(!received.headers.contains_key(SIGNATURE_HEADER));
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_server_is_tried_again_twice_and_nothing_else_is() {
+    let status = |code| StatusCode::from_u16(code).unwrap();
+    let table: [(&[u16], usize, Option<Reason>); 5] = [
+        (&[500, 503, 200], 3, None),
+        (&[500, 502, 503], 3, Some(Reason::Refused(status(503)))),
+        (&[404], 1, Some(Reason::Refused(status(404)))),
+        (&[503, 410], 2, Some(Reason::Refused(status(410)))),
+        (&[302], 1, Some(Reason::Redirected(status(302)))),
+    ];
+    for (statuses, requests, reason) in table {
+        let server = Server::answering(statuses).await;
+        let reasons: Vec<Reason> = tell(&server)
+            .await
+            .into_iter()
+            .map(|failure| failure.reason)
+            .collect();
+        assert_eq!(reasons, Vec::from_iter(reason), "{statuses:?}");
+        assert_eq!(server.requests(), requests, "{statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_does_not_answer_keeps_no_other_from_hearing() {
+    let dead = Server {
+        address: {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap().to_string()
+        },
+        received: Arc::default(),
+    };
+    // Its connections are accepted by the system, and never answered.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}/canary", silent.local_addr().unwrap());
+    let alive = Server::answering(&[200]).await;
+    let targets = [
+        dead.target("http"),
+        silent.parse().unwrap(),
+        alive.target("http"),
+    ];
+    let impatient = Settings {
+        timeout: Duration::from_millis(300),
+        ..settings()
+    };
+    let failures = notify(&targets, &MESSAGE, &impatient).await;
+    assert_eq!(alive.requests(), 1);
+    let failed: Vec<&Target> = failures.iter().map(|failure| &failure.target).collect();
+    assert_eq!(failed, [&targets[0], &targets[1]]);
+    for failure in &failures {
+        assert!(
+            matches!(failure.reason, Reason::Unreachable(_)),
+            "{failure}"
+        );
+    }
+}
+
+/// Runs `drift` on the quickstart, which the sandbox does not match, with the environment's URLs and these arguments.
+async fn drift(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let mut workplace = Workplace::new();
+    workplace.write("riskform.yaml", QUICKSTART);
+    for (name, value) in variables {
+        workplace.set(name, value);
+    }
+    let mut command = vec!["drift", "--sandbox"];
+    command.extend(arguments);
+    let mut command = workplace.command(&command);
+    tokio::task::spawn_blocking(move || Run::from(command.output().unwrap()))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn drift_tells_who_is_named_by_flags_or_else_by_the_environment() {
+    let flag = Server::answering(&[200]).await;
+    let variable = Server::answering(&[200]).await;
+    let urls = format!(
+        "http://{0}/canary\n  ping+http://{0}/canary",
+        variable.address
+    );
+    let environment = [
+        ("RISKFORM_NOTIFY", urls.as_str()),
+        ("RISKFORM_NOTIFY_SECRET", "shared"),
+    ];
+
+    assert_eq!(drift(&environment, &[]).await.code, 2);
+    {
+        // The ping stays away, since there is drift.
+        let received = variable.received.lock().unwrap();
+        let [webhook] = received.as_slice() else {
+            panic!("{} requests", received.len());
+        };
+        assert!(webhook.headers.contains_key(SIGNATURE_HEADER));
+        let document: Value = serde_json::from_str(&webhook.body).unwrap();
+        assert_eq!(document["outcome"], "drift");
+        assert_eq!(document["accounts"][0]["name"], "quickstart");
+    }
+
+    let url = format!("http://{}/canary", flag.address);
+    assert_eq!(drift(&environment, &["--notify", &url]).await.code, 2);
+    assert_eq!(
+        drift(&[], &["--notify", &url, "missing.yaml"]).await.code,
+        1
+    );
+    let received = flag.received.lock().unwrap();
+    let outcomes: Vec<Value> = received
+        .iter()
+        .map(|received| serde_json::from_str::<Value>(&received.body).unwrap()["outcome"].clone())
+        .collect();
+    assert_eq!(outcomes, ["drift", "error"]);
+    assert_eq!(variable.requests(), 1);
+}
+
+#[tokio::test]
+async fn who_can_not_be_told_is_a_warning_and_no_url_is_ever_shown() {
+    let refusing = Server::answering(&[404]).await;
+    let url = format!("http://{}/canary?canary", refusing.address);
+    let run = drift(&[], &["--notify", &url, "-vv"]).await;
+    assert_eq!(run.code, 2);
+    let warning = format!(
+        "warning: http://{}/… was not notified: it answered 404 Not Found",
+        refusing.address
+    );
+    assert!(run.stderr.contains(&warning), "{}", run.stderr);
+    assert!(!run.shown().contains("canary"), "{}", run.shown());
+
+    for url in ["http://alerts.example.com/canary", "canary"] {
+        for run in [
+            drift(&[], &["--notify", url]).await,
+            drift(&[("RISKFORM_NOTIFY", url)], &[]).await,
+        ] {
+            assert_eq!(run.code, 64, "{}", run.shown());
+            assert!(!run.shown().contains("canary"), "{}", run.shown());
+        }
+    }
+}
