@@ -14,6 +14,8 @@ mod doctor;
 mod drift;
 mod environment;
 mod error;
+#[cfg(test)]
+mod examples;
 mod exit;
 mod fleet;
 mod fmt;
