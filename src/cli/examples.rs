@@ -87,7 +87,7 @@ fn command_line(line: &str) -> Option<Vec<String>> {
     };
     let mut words = shlex::split(&line.replace("$JOB_COMPLETION_INDEX", "0"))?
         .into_iter()
-        .skip_while(|word| word != "riskform" && !word.ends_with("/riskform"))
+        .skip_while(|word| word != "riskform" && !word.ends_with("/bin/riskform"))
         .take_while(|word| !matches!(word.as_str(), "|" | "||" | "&&" | ";" | ">"));
     let program = words.next()?;
     let command = words
