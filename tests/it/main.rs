@@ -16,4 +16,5 @@ mod plan_and_apply;
 mod riskform;
 mod sandbox;
 mod saved_plans;
+mod simulation;
 mod worlds;
