@@ -10,8 +10,10 @@
 
 mod api;
 mod api_conduct;
+mod concurrent;
 mod config;
 mod convergence;
+mod killed;
 mod plan_and_apply;
 mod riskform;
 mod sandbox;
