@@ -204,6 +204,29 @@ impl ApiError {
         }
     }
 
+    /// Whether the same call may well succeed in a moment, or already has.
+    pub fn may_pass(&self) -> bool {
+        let refused_for_now = match &self.0.kind {
+            ErrorKind::RateLimited => true,
+            ErrorKind::Transport { failure, .. } => match failure {
+                TransportFailure::Connect
+                | TransportFailure::Timeout
+                | TransportFailure::Closed => true,
+                TransportFailure::Setup | TransportFailure::Tls | TransportFailure::TooLarge => {
+                    false
+                }
+            },
+            ErrorKind::Credentials
+            | ErrorKind::Permission
+            | ErrorKind::Entitlement
+            | ErrorKind::NotFound
+            | ErrorKind::Refused
+            | ErrorKind::ServerFault { .. }
+            | ErrorKind::Unexpected { .. } => false,
+        };
+        refused_for_now || self.is_ambiguous()
+    }
+
     /// The way out, as one or two sentences; `None` where the error itself says all there is to say.
     pub fn help(&self) -> Option<String> {
         const ENTERPRISE: &str = "Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account";

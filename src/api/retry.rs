@@ -59,9 +59,13 @@ impl RetrySettings {
 /// Whether a call that ended so may be sent again by the client itself, which can't look first what became of it.
 ///
 /// Whatever was not carried out may be repeated. Of what may have been carried out, only what does no harm twice: reads, and the
-/// writes that say the same thing however often they are said. Not a create, which would make a second one; not a reset, which
-/// would clear what happened since; and not the write of the behaviors, which must follow a fresh read (`design.md` section 3).
+/// writes that say the same thing however often they are said. Not a create, which would make a second one, and not a reset, which
+/// would clear what happened since. The write of the behaviors is never repeated here, not even where it was refused: it must follow a
+/// fresh read (`design.md` section 3), and the wait before another attempt is long enough for somebody else to change something.
 pub(super) fn is_repeatable(operation: Operation, kind: &ErrorKind) -> bool {
+    if operation == Operation::WriteBehaviors {
+        return false;
+    }
     match kind {
         ErrorKind::RateLimited => true,
         ErrorKind::ServerFault { .. } => is_harmless_twice(operation),
@@ -215,7 +219,7 @@ mod tests {
             ] {
                 assert_eq!(
                     is_repeatable(operation, kind),
-                    repeatable,
+                    repeatable && operation != WriteBehaviors,
                     "{operation:?} {kind:?}"
                 );
             }

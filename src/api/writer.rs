@@ -35,8 +35,8 @@ impl Writer {
     /// Writes behaviors. Give the complete map: what happens to keys left out is unknown (`contract.md`, Behaviors).
     /// Answers the behaviors after the write, perhaps more than were sent.
     ///
-    /// Never repeated here once it may have been carried out: the map was laid over a read that is old by then. Where the error
-    /// [`is_ambiguous`](ApiError::is_ambiguous), read again and write what that read asks for.
+    /// Never repeated here: the map was laid over a read that is old by then. Where the error [`may_pass`](ApiError::may_pass), read again
+    /// and write what that read asks for.
     pub async fn write_behaviors(
         &self,
         account: &AccountId,

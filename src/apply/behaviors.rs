@@ -1,7 +1,7 @@
 //! The one write of all behaviors.
 //!
-//! There is no conditional write, so the complete map is read immediately before it is written, and again before an ambiguous write is
-//! repeated: only a foreign change inside that pair of calls can be overwritten unseen.
+//! There is no conditional write, so the complete map is read immediately before it is written, and again before a write is repeated,
+//! whatever it failed of: only a foreign change inside that pair of calls can be overwritten unseen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,12 +13,14 @@ use super::Run;
 use super::event::Deed;
 use super::outcome::{Done, Failure};
 
-/// How often an ambiguous write is repeated, and how long is waited before.
+/// How often a write is repeated, and how long is waited before at least.
 const REPEATS: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(2),
     Duration::from_secs(5),
 ];
+/// The longest that a server's `Retry-After` is obeyed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
 pub(super) async fn write(
     run: &mut Run<'_, '_>,
@@ -56,9 +58,13 @@ pub(super) async fn write(
                 });
             }
             Err(error) => match repeats.next() {
-                Some(wait) if error.is_ambiguous() => {
+                Some(wait) if error.may_pass() => {
+                    let asked = error.retry_after().unwrap_or_default();
+                    if asked > LONGEST_RETRY_AFTER {
+                        return Err(error.into());
+                    }
                     audit_log_id = error.audit_log_id().map(str::to_owned);
-                    tokio::time::sleep(*wait).await;
+                    tokio::time::sleep(asked.max(*wait)).await;
                 }
                 Some(_) | None => return Err(error.into()),
             },

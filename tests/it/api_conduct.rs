@@ -164,7 +164,8 @@ async fn what_is_safe_to_repeat_is_repeated_and_nothing_else() {
         (Create, &[Refuse, Close], 2, false),
         (Reset, &[LIMITED], 2, true),
         (Reset, &[FAULT], 1, false),
-        (WriteBehaviors, &[Refuse, LIMITED], 3, true),
+        (WriteBehaviors, &[Refuse], 1, false),
+        (WriteBehaviors, &[LIMITED], 1, false),
         (WriteBehaviors, &[Close], 1, false),
         (WriteBehaviors, &[FAULT], 1, false),
     ] {

@@ -10,11 +10,13 @@
 
 mod api;
 mod api_conduct;
+mod concurrent;
 mod config;
 mod convergence;
 mod doctor;
 mod files;
 mod get;
+mod killed;
 mod notify;
 mod plan_and_apply;
 mod report;
@@ -23,4 +25,5 @@ mod riskform;
 mod sandbox;
 mod saved_plans;
 mod shell;
+mod simulation;
 mod worlds;

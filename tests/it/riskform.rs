@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
+use axum::Router;
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use tempfile::TempDir;
 
@@ -146,6 +147,14 @@ pub struct SandboxServer {
 
 impl SandboxServer {
     pub fn start(settings: Settings) -> Self {
+        SandboxServer::behind(settings, |_, router| router)
+    }
+
+    /// One whose requests pass whatever `gate` puts before the router.
+    pub fn behind(
+        settings: Settings,
+        gate: impl FnOnce(&Sandbox, Router) -> Router + Send + 'static,
+    ) -> Self {
         let settings = Settings {
             rate_limit: RateLimit::Off,
             ..settings
@@ -162,7 +171,7 @@ impl SandboxServer {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
                 ready.send((sandbox.clone(), address)).unwrap();
-                axum::serve(listener, sandbox.router())
+                axum::serve(listener, gate(&sandbox, sandbox.router()))
                     .with_graceful_shutdown(async { drop(stopped.await) })
                     .await
                     .unwrap();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::model::account::AccountId;
 use crate::model::behavior::{BehaviorKey, RiskLevel};
 use crate::model::integration::{
-    Integration, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
+    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
 use crate::model::open_word::OpenWord;
 use crate::sandbox::{Sandbox, StoreError};
@@ -52,14 +52,14 @@ pub enum ForeignChange {
 }
 
 impl ForeignChange {
-    /// Makes the change in the account that the request in hand is about.
+    /// Makes the change in the account that the request in hand is about; says which integration it made, if it made one.
     pub(super) fn make(
         &self,
         sandbox: &Sandbox,
         account: &AccountId,
         body: &[u8],
-    ) -> Result<(), StoreError> {
-        match self {
+    ) -> Result<Option<IntegrationId>, StoreError> {
+        let edited = match self {
             ForeignChange::SetBehavior {
                 key,
                 enabled,
@@ -76,10 +76,10 @@ impl ForeignChange {
             ForeignChange::CreateIntegration {
                 tenant_url,
                 reference_id,
-            } => create(sandbox, account, tenant_url.clone(), reference_id.clone()),
+            } => return create(sandbox, account, tenant_url.clone(), reference_id.clone()),
             ForeignChange::CreateTheSame => match described(body) {
                 Some((tenant_url, reference_id)) => {
-                    create(sandbox, account, tenant_url, reference_id)
+                    return create(sandbox, account, tenant_url, reference_id);
                 }
                 None => Ok(()),
             },
@@ -109,7 +109,8 @@ impl ForeignChange {
                     .integrations
                     .retain(|_, one| !is_named(one, integration));
             }),
-        }
+        };
+        edited.map(|()| None)
     }
 }
 
@@ -118,14 +119,15 @@ fn create(
     account: &AccountId,
     tenant_url: TenantUrl,
     reference_id: Option<ReferenceId>,
-) -> Result<(), StoreError> {
+) -> Result<Option<IntegrationId>, StoreError> {
     let settings = IntegrationSettings {
         integration_type: IntegrationType::Okta.into(),
         tenant_url,
         reference_id,
         active: true,
     };
-    sandbox.create_in_dashboard(account, settings).map(drop)
+    let created = sandbox.create_in_dashboard(account, settings)?;
+    Ok(Some(created.id))
 }
 
 /// The keys of the integration that a body describes, if it does.

@@ -1,5 +1,6 @@
 //! Plays a script on the way to the sandbox's router.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use tower::{Service, ServiceExt};
 
 use super::foreign::ForeignChange;
 use super::script::{Fault, FaultScript, Rule, Work};
+use crate::model::integration::IntegrationId;
 use crate::sandbox::envelope::Failure;
 use crate::sandbox::{BASE_PATH, Sandbox, StoreError};
 
@@ -51,6 +53,7 @@ struct Play {
     random: fastrand::Rng,
     refusing_until: Option<Instant>,
     met: Vec<MetFault>,
+    made_by_others: BTreeSet<IntegrationId>,
 }
 
 /// A request that met a fault.
@@ -104,6 +107,7 @@ impl Laboratory {
                     random: fastrand::Rng::with_seed(seed),
                     refusing_until: None,
                     met: Vec::new(),
+                    made_by_others: BTreeSet::new(),
                 }),
                 refusal: Notify::new(),
             }),
@@ -113,6 +117,11 @@ impl Laboratory {
     /// The faults that requests have met so far, in their order.
     pub fn met(&self) -> Vec<MetFault> {
         self.play().met.clone()
+    }
+
+    /// The integrations that foreign changes have made so far.
+    pub fn made_by_others(&self) -> BTreeSet<IntegrationId> {
+        self.play().made_by_others.clone()
     }
 
     /// Lets everything pass from now on.
@@ -156,12 +165,14 @@ impl Laboratory {
         let account = path
             .strip_prefix("/accounts/")
             .and_then(|rest| rest.split('/').next()?.parse().ok());
-        match account {
-            Some(account) => changes
-                .iter()
-                .try_for_each(|change| change.make(&self.sandbox, &account, body)),
-            None => Ok(()),
+        let Some(account) = account else {
+            return Ok(());
+        };
+        for change in changes {
+            let made = change.make(&self.sandbox, &account, body)?;
+            self.play().made_by_others.extend(made);
         }
+        Ok(())
     }
 
     /// Carries the request out as far as its fault lets it, and answers as far as its fault lets it.

@@ -1,0 +1,271 @@
+//! Several runs at once, a person at the dashboard, and operations that fail: nothing is there twice, and nothing is taken from anybody.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
+use insta::assert_snapshot;
+use riskform::model::account::{AccountId, LiveAccount};
+use riskform::model::integration::{
+    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
+};
+use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
+use serde_json::json;
+use tokio::sync::Barrier;
+
+use crate::riskform::{SandboxServer, Workplace};
+
+const PROCESSES: usize = 4;
+
+const THREE: &str = r"
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+integrations:
+  one:   { tenant_url: https://one.okta.com, reference_id: r1 }
+  two:   { tenant_url: https://two.okta.com }
+  three: { tenant_url: https://three.okta.com, reference_id: r3, active: false }
+unlisted: { integrations: keep }
+";
+
+fn account() -> AccountId {
+    RECORDED_ACCOUNT.parse().unwrap()
+}
+
+/// Every POST waits until one of each process has come, so that all of them create at the same time: nobody's list shows what another
+/// is about to make.
+#[test]
+fn processes_that_create_the_same_at_once_leave_one_of_each() {
+    let together = Arc::new(AtomicBool::new(true));
+    let open = Arc::clone(&together);
+    let server = SandboxServer::behind(Settings::default(), move |_, router| {
+        let barrier = Arc::new(Barrier::new(PROCESSES));
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let barrier = Arc::clone(&barrier);
+            let waits = request.method() == Method::POST && together.load(Ordering::Relaxed);
+            async move {
+                if waits {
+                    barrier.wait().await;
+                }
+                next.run(request).await
+            }
+        }))
+    });
+    let before = ids(&server.sandbox);
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", THREE);
+    let mut codes: Vec<i32> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..PROCESSES)
+            .map(|_| scope.spawn(|| workplace.run(&["apply", "--auto-approve"]).code))
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    open.store(false, Ordering::Relaxed);
+    let created = |method: &Method| {
+        let requests = server.sandbox.requests();
+        requests
+            .iter()
+            .filter(|request| request.method == *method)
+            .count()
+    };
+    assert_eq!(
+        created(&Method::POST),
+        3 * PROCESSES,
+        "every process created all three"
+    );
+    assert_eq!(
+        created(&Method::DELETE),
+        3 * (PROCESSES - 1),
+        "and all but one took theirs back"
+    );
+
+    codes.sort_unstable();
+    assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");
+    let again = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let now = server.sandbox.live(&account());
+    let mut tenants: Vec<&str> = now
+        .integrations
+        .iter()
+        .filter(|live| !before.contains(&live.id))
+        .map(|live| live.settings.tenant_url.as_str())
+        .collect();
+    tenants.sort_unstable();
+    assert_eq!(
+        tenants,
+        [
+            "https://one.okta.com",
+            "https://three.okta.com",
+            "https://two.okta.com"
+        ]
+    );
+    assert!(before.is_subset(&ids(&server.sandbox)));
+}
+
+/// When a person makes the very integration that a run is about to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// After the run's list, before its POST.
+    BeforeThePost,
+    /// After its POST, before it is answered.
+    AfterThePost,
+}
+
+const ONE: &str = r"
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+integrations:
+  one: { tenant_url: https://one.okta.com, reference_id: r1 }
+unlisted: { integrations: keep }
+";
+
+#[test]
+fn what_a_person_makes_at_the_worst_moment_stays() {
+    for (moment, code, left) in [
+        // The elder is the person's, so the run takes its own back.
+        (Moment::BeforeThePost, 0, 1),
+        // The elder is the run's, and the person's is not the run's to delete.
+        (Moment::AfterThePost, 3, 2),
+    ] {
+        let persons: Arc<OnceLock<IntegrationId>> = Arc::default();
+        let made = Arc::clone(&persons);
+        let server = SandboxServer::behind(Settings::default(), move |sandbox, router| {
+            with_a_person(sandbox.clone(), moment, made, router)
+        });
+        let before = ids(&server.sandbox);
+        let workplace = Workplace::with(&server);
+        workplace.write("riskform.yaml", ONE);
+        let run = workplace.run(&["apply", "--auto-approve"]);
+        assert_eq!(run.code, code, "{moment:?}: {}", run.stderr);
+        let now = ids(&server.sandbox);
+        let persons = persons.get().expect("the person was there");
+        assert!(now.contains(persons), "{moment:?}: it stays");
+        assert_eq!(now.difference(&before).count(), left, "{moment:?}");
+        assert_eq!(
+            run.stdout.contains("exists twice"),
+            left == 2,
+            "{moment:?}: {}",
+            run.stdout
+        );
+    }
+}
+
+fn with_a_person(
+    sandbox: Sandbox,
+    moment: Moment,
+    made: Arc<OnceLock<IntegrationId>>,
+    router: Router,
+) -> Router {
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let (sandbox, made) = (sandbox.clone(), Arc::clone(&made));
+        let is_post = request.method() == Method::POST;
+        // The vendor's times have no fractions of seconds, and here it matters who was first.
+        let a_moment = || tokio::time::sleep(Duration::from_millis(1_100));
+        let create = move || {
+            let settings = IntegrationSettings {
+                integration_type: IntegrationType::Okta.into(),
+                tenant_url: TenantUrl::from_live("https://one.okta.com"),
+                reference_id: ReferenceId::new("r1"),
+                active: true,
+            };
+            let created = sandbox.create_in_dashboard(&account(), settings).unwrap();
+            made.set(created.id).unwrap();
+        };
+        async move {
+            if is_post && moment == Moment::BeforeThePost {
+                create();
+                a_moment().await;
+                return next.run(request).await;
+            }
+            let answer = next.run(request).await;
+            if is_post {
+                a_moment().await;
+                create();
+            }
+            answer
+        }
+    }))
+}
+
+const CHAIN: &str = r"
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+behaviors:
+  imp_travel: { enabled: true, risk_level: low }
+integrations:
+  holder:    { reference_id: holder, tenant_url: https://moved.okta.com }
+  taker:     { reference_id: taker, tenant_url: https://wanted.okta.com, active: false }
+  bystander: { reference_id: bystander, tenant_url: https://bystander.okta.com }
+unlisted: { integrations: delete }
+";
+
+/// The taker wants the tenant that the holder is to let go, and the holder's update is refused.
+#[test]
+fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
+    let holder = "00000000-0000-4000-8000-000000000001";
+    let refuses = Arc::new(AtomicBool::new(true));
+    let refusing = Arc::clone(&refuses);
+    let server = SandboxServer::behind(Settings::default(), move |_, router| {
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let refused = refusing.load(Ordering::Relaxed)
+                && request.method() == Method::PUT
+                && request.uri().path().ends_with(holder);
+            async move {
+                if refused {
+                    let error = json!({ "code": 1000, "message": "not today" });
+                    let body = json!({ "success": false, "errors": [error], "messages": [], "result": null });
+                    return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+                }
+                next.run(request).await
+            }
+        }))
+    });
+    let start = server.sandbox.live(&account());
+    let integration = |id: &str, tenant: &str, reference: &str| -> Integration {
+        serde_json::from_value(json!({
+            "id": id, "account_tag": RECORDED_ACCOUNT, "active": true, "created_at": "2025-03-19T19:53:56Z",
+            "integration_type": "Okta", "tenant_url": tenant, "reference_id": reference, "well_known_url": "https://ssf.example",
+        }))
+        .unwrap()
+    };
+    let integrations = vec![
+        integration(holder, "https://wanted.okta.com", "holder"),
+        integration(
+            "00000000-0000-4000-8000-000000000002",
+            "https://unlisted.okta.com",
+            "",
+        ),
+    ];
+    server
+        .sandbox
+        .put_account(&account(), LiveAccount::new(start.behaviors, integrations))
+        .unwrap();
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", CHAIN);
+    let run = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(run.code, 3);
+    let told = |text: &str, of: &[&str]| -> String {
+        let lines = text
+            .lines()
+            .filter(|line| of.iter().any(|of| line.starts_with(of)));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let report = ["error", "not attempted", "Apply"];
+    assert_snapshot!(format!("{}\n{}", told(&run.stderr, &["["]), told(&run.stdout, &report)), @"");
+
+    refuses.store(false, Ordering::Relaxed);
+    let again = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
+}
+
+fn ids(sandbox: &Sandbox) -> BTreeSet<IntegrationId> {
+    let live = sandbox.live(&account());
+    live.integrations.iter().map(|live| live.id).collect()
+}

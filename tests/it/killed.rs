@@ -1,0 +1,183 @@
+//! kill -9 of the real program at every boundary of its requests: one more run finishes the job, and nothing is there twice.
+
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use riskform::model::account::LiveAccount;
+use riskform::model::behavior::BehaviorSettings;
+use riskform::model::integration::{Integration, IntegrationId, IntegrationSettings};
+use riskform::sandbox::{BehaviorsPut, Sandbox, Settings};
+use serde_json::{Value, json};
+
+use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::worlds::account_id;
+
+/// Ten operations: one write of behaviors, three creations of which one is inactive and so takes two, a swap that takes three by way
+/// of parking, and two deletions.
+const FILE: &str = r"
+version: 1
+account_id: 023e105f4ecef8ad9ca31a8372d0c353
+behaviors:
+  imp_travel: { enabled: true, risk_level: high }
+integrations:
+  new-one:   { tenant_url: https://new-1.okta.com, reference_id: new-1 }
+  new-two:   { tenant_url: https://new-2.okta.com }
+  new-three: { tenant_url: https://new-3.okta.com, reference_id: new-3, active: false }
+  left:      { tenant_url: https://right.okta.com, reference_id: left }
+  right:     { tenant_url: https://left.okta.com, reference_id: right }
+unlisted: { integrations: delete }
+guards: { max_deletes: 2 }
+";
+const OPERATIONS: usize = 10;
+
+#[test]
+fn killed_at_any_boundary_the_next_run_finishes_the_job() {
+    let (workplace, server, _) = prepare(None);
+    let run = apply(&workplace);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(server.writes(), OPERATIONS);
+    let requests = server.sandbox.requests().len();
+    let expected = settled(&server.sandbox);
+    assert_eq!(expected.integrations.len(), 5);
+
+    for request in 0..requests {
+        // Between two calls is where the next one has not been carried out: before it.
+        for side in [Side::BeforeTheWork, Side::AfterTheWork] {
+            let case = format!("request {request} of {requests}, {side:?}");
+            let (workplace, server, reached) = prepare(Some((request, side)));
+            let mut child = workplace
+                .command(&["apply", "--auto-approve"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            reached.recv_timeout(Duration::from_secs(60)).expect(&case);
+            child.kill().unwrap();
+            assert_eq!(child.wait().unwrap().code(), None, "{case}: it was killed");
+
+            let next = apply(&workplace);
+            assert_eq!(next.code, 0, "{case}: {}", next.stderr);
+            assert_eq!(settled(&server.sandbox), expected, "{case}");
+        }
+    }
+    println!(
+        "{} kills of a run with {OPERATIONS} operations",
+        2 * requests
+    );
+}
+
+fn apply(workplace: &Workplace) -> Run {
+    workplace.run(&["apply", "--auto-approve"])
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    BeforeTheWork,
+    AfterTheWork,
+}
+
+/// An account to be changed, and a server that tells when it has come to the given request, which it then never answers.
+fn prepare(until: Option<(usize, Side)>) -> (Workplace, SandboxServer, Receiver<()>) {
+    // The strictest of the ways in which the API may behave.
+    let settings = Settings {
+        behaviors_put: BehaviorsPut::Replace,
+        unique: riskform::sandbox::UniqueKey::ALL.iter().copied().collect(),
+        seed: Some(1),
+        ..Settings::default()
+    };
+    let (reach, reached) = channel();
+    let server = SandboxServer::behind(settings, move |_, router| {
+        stop_at(until, router, move || reach.send(()).unwrap())
+    });
+    server.sandbox.put_account(&account_id(), live()).unwrap();
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", FILE);
+    (workplace, server, reached)
+}
+
+fn stop_at(
+    until: Option<(usize, Side)>,
+    router: Router,
+    tell: impl Fn() + Clone + Send + Sync + 'static,
+) -> Router {
+    let count = Arc::new(Mutex::new(0));
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let number = {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            *count - 1
+        };
+        let here = until.filter(|(request, _)| *request == number);
+        let tell = tell.clone();
+        async move {
+            match here {
+                None => return next.run(request).await,
+                Some((_, Side::BeforeTheWork)) => {}
+                Some((_, Side::AfterTheWork)) => drop(next.run(request).await),
+            }
+            tell();
+            std::future::pending().await
+        }
+    }))
+}
+
+fn live() -> LiveAccount {
+    let integration = |number: u8, tenant: &str, reference: &str| -> Integration {
+        let id = format!("00000000-0000-4000-8000-00000000000{number}");
+        serde_json::from_value(json!({
+            "id": id, "account_tag": account_id(), "active": true, "created_at": "2025-03-19T19:53:56Z",
+            "integration_type": "Okta", "tenant_url": format!("https://{tenant}.okta.com"), "reference_id": reference,
+            "well_known_url": "https://ssf.example",
+        }))
+        .unwrap()
+    };
+    let behavior = |enabled: bool| -> Value {
+        json!({ "name": "", "description": "", "enabled": enabled, "risk_level": "low" })
+    };
+    let behaviors = json!({ "high_dlp": behavior(true), "imp_travel": behavior(false), "sentinel_one": behavior(true) });
+    LiveAccount::new(
+        serde_json::from_value(behaviors).unwrap(),
+        vec![
+            integration(1, "left", "left"),
+            integration(2, "right", "right"),
+            integration(3, "old", "old"),
+            integration(4, "older", ""),
+        ],
+    )
+}
+
+/// How an account stands, but for what differs from run to run: the ids of what was made.
+#[derive(Debug, PartialEq)]
+struct Settled {
+    behaviors: Vec<BehaviorSettings>,
+    integrations: Vec<(Option<IntegrationId>, IntegrationSettings)>,
+}
+
+fn settled(sandbox: &Sandbox) -> Settled {
+    let before: Vec<IntegrationId> = live().integrations.iter().map(|live| live.id).collect();
+    let now = sandbox.live(&account_id());
+    let mut integrations: Vec<_> = now
+        .integrations
+        .into_iter()
+        .map(|live| {
+            (
+                Some(live.id).filter(|id| before.contains(id)),
+                live.settings,
+            )
+        })
+        .collect();
+    integrations.sort_by_key(|(_, settings)| settings.tenant_url.normalised().to_owned());
+    Settled {
+        behaviors: now
+            .behaviors
+            .into_values()
+            .map(|behavior| behavior.settings)
+            .collect(),
+        integrations,
+    }
+}

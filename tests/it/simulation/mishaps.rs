@@ -1,0 +1,166 @@
+//! What goes wrong in a simulated world: faults on the way, changes by others, a run that is stopped or killed, reads that lag.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use riskform::model::behavior::BehaviorKey;
+use riskform::model::integration::{ReferenceId, TenantUrl};
+use riskform::model::open_word::OpenWord;
+use riskform::sandbox::{Fault, FaultScript, ForeignChange, RequestMethod, Rule, Work};
+
+/// Everything that goes wrong in one world.
+#[derive(Clone, Debug)]
+pub struct Mishaps {
+    pub script: FaultScript,
+    /// How long the service takes; half of it before it does its work.
+    pub latency: Duration,
+    /// How old what a read shows may be (`contract.md`, Integrations: unknown).
+    pub lag: Duration,
+    /// The request, counted from 0 over all runs, at which a run is killed.
+    pub kill: Option<Kill>,
+    /// After how many writing calls a run is asked to stop.
+    pub stop: Option<u32>,
+}
+
+/// Where a run is killed.
+#[derive(Clone, Copy, Debug)]
+pub struct Kill {
+    pub request: u32,
+    pub side: Side,
+}
+
+/// On which side of the service's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Before,
+    After,
+}
+
+/// A third of the worlds has a quiet account, a third one that others change as well, and a third reads that lag. Where reads lag nobody
+/// else changes anything: what a read can't show can't be respected.
+pub fn mishaps() -> impl Strategy<Value = Mishaps> {
+    let seconds = |table: &'static [u64]| select(table).prop_map(Duration::from_millis);
+    let quiet = (vec(fault(), 0..5), Just(Duration::ZERO));
+    let shared = (
+        (vec(fault(), 0..3), vec(change(), 1..3))
+            .prop_map(|(faults, changes)| [faults, changes].concat()),
+        Just(Duration::ZERO),
+    );
+    let lagging = (vec(fault(), 0..5), seconds(&[500, 2_000, 4_500]));
+    let kill = (
+        0..16_u32,
+        prop_oneof![Just(Side::Before), Just(Side::After)],
+    );
+    (
+        prop_oneof![quiet, shared, lagging],
+        any::<u64>(),
+        seconds(&[0, 100, 3_000]),
+        option::weighted(0.2, kill.prop_map(|(request, side)| Kill { request, side })),
+        option::weighted(0.1, 0..4_u32),
+    )
+        .prop_map(|((rules, lag), seed, latency, kill, stop)| Mishaps {
+            script: FaultScript { seed, rules },
+            latency,
+            lag,
+            kill,
+            stop,
+        })
+}
+
+/// A fault for a few of the requests that fit.
+fn fault() -> impl Strategy<Value = Rule> {
+    let work = || prop_oneof![Just(Work::Done), Just(Work::Skipped)];
+    let seconds = |table: &'static [u64]| select(table).prop_map(Duration::from_secs);
+    let fault = prop_oneof![
+        1 => seconds(&[1, 20, 50]).prop_map(|seconds| Fault::Refuse { seconds }),
+        1 => Just(Fault::CloseBefore),
+        3 => Just(Fault::CloseAfter),
+        2 => Just(Fault::HalfAnswer),
+        1 => work().prop_map(|work| Fault::Garbage { work }),
+        1 => seconds(&[5, 40]).prop_map(|seconds| Fault::Slow { seconds }),
+        1 => option::of(select(&[2_u32, 120, 2_000][..]))
+            .prop_map(|retry_after| Fault::RateLimited { retry_after }),
+        1 => work().prop_map(|work| Fault::ServerError { work }),
+        1 => work().prop_map(|work| Fault::BadGateway { work }),
+        1 => work().prop_map(|work| Fault::WrongJson { work }),
+    ];
+    let method = prop_oneof![
+        1 => Just(None),
+        1 => Just(Some(RequestMethod::Get)),
+        2 => Just(Some(RequestMethod::Put)),
+        4 => Just(Some(RequestMethod::Post)),
+        1 => Just(Some(RequestMethod::Delete)),
+    ];
+    (method, 0..4_u32, 1..8_u32, select(&[1.0, 0.5][..]), fault).prop_map(
+        |(method, skip, times, chance, fault)| Rule {
+            method,
+            skip,
+            times: Some(times),
+            chance,
+            ..Rule::always(fault)
+        },
+    )
+}
+
+/// Something that somebody else does just before one of the requests is carried out.
+fn change() -> impl Strategy<Value = Rule> {
+    let key = select(&["high_dlp", "imp_travel", "sentinel_one", "new_one"][..]);
+    let level = select(&["low", "medium", "high", "critical"][..]);
+    let tenant = || {
+        select(
+            &[
+                "https://a.okta.com",
+                "https://b.okta.com",
+                "https://z.okta.com",
+            ][..],
+        )
+    };
+    let reference = || option::of(select(&["r1", "r2", "r9"][..]));
+    let set_behavior =
+        (key, any::<bool>(), level).prop_map(|(key, enabled, level)| ForeignChange::SetBehavior {
+            key: BehaviorKey::new(key),
+            enabled: Some(enabled),
+            risk_level: Some(OpenWord::read(level)),
+        });
+    let create =
+        (tenant(), reference()).prop_map(|(tenant, reference)| ForeignChange::CreateIntegration {
+            tenant_url: TenantUrl::from_live(tenant),
+            reference_id: reference.and_then(ReferenceId::new),
+        });
+    let edit = (tenant(), tenant(), any::<bool>()).prop_map(|(which, tenant, active)| {
+        ForeignChange::EditIntegration {
+            integration: which.to_owned(),
+            tenant_url: Some(TenantUrl::from_live(tenant)),
+            reference_id: None,
+            active: Some(active),
+        }
+    });
+    let delete = tenant().prop_map(|which| ForeignChange::DeleteIntegration {
+        integration: which.to_owned(),
+    });
+    let anywhere = prop_oneof![
+        1 => Just(None),
+        1 => Just(Some(RequestMethod::Put)),
+        1 => Just(Some(RequestMethod::Get)),
+        1 => Just(Some(RequestMethod::Post)),
+    ];
+    let other = (
+        anywhere,
+        0..8_u32,
+        prop_oneof![3 => set_behavior.boxed(), 1 => create.boxed(), 1 => edit.boxed(), 1 => delete.boxed()],
+    );
+    prop_oneof![
+        // The worst moment: between the list and the POST.
+        2 => (0..3_u32).prop_map(|skip| (Some(RequestMethod::Post), skip, ForeignChange::CreateTheSame)),
+        3 => other,
+    ]
+    .prop_map(|(method, skip, change)| Rule {
+        method,
+        skip,
+        times: Some(1),
+        ..Rule::always(Fault::Change(change))
+    })
+}

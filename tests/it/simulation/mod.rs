@@ -1,0 +1,519 @@
+//! Random worlds in which everything goes wrong that can: applied again until a run reports success, each ends as declared, with nothing
+//! twice, nothing lost and nothing touched that no plan announced. In-process and in paused time, so hours pass in seconds.
+//!
+//! `RISKFORM_WORLDS` says how many worlds, `RISKFORM_SEED` which.
+
+mod mishaps;
+mod passage;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use riskform::api::{Conduct, Connection, Credentials, RetrySettings, Transport};
+use riskform::apply::{Applied, Context, Deed, Event, Outcome, Stop, apply};
+use riskform::model::integration::IntegrationId;
+use riskform::plan::{AccountPlan, Action, Call, matches, plan};
+use riskform::sandbox::{DEFAULT_TOKEN, Fault, ForeignChange, Sandbox, Settings};
+use serde_json::Value;
+
+use crate::worlds::{TODAY, Unknowns, World, account_id, seed, unguarded, worlds};
+use mishaps::{Mishaps, mishaps};
+use passage::{BehaviorsWritten, Passage, pause};
+
+/// Worlds in an ordinary run: 28 for each of the 72 combinations of what is unknown.
+const WORLDS: u32 = 2_016;
+/// How many runs things may go wrong in.
+const TROUBLED_RUNS: u32 = 4;
+/// In how many runs it must succeed once nothing goes wrong any more.
+const CALM_RUNS: u32 = 5;
+
+#[test]
+fn applied_again_every_world_ends_as_declared() {
+    let seed = seed();
+    let all = Unknowns::all();
+    let count = std::env::var("RISKFORM_WORLDS").map_or(WORLDS, |count| {
+        count.parse().expect("RISKFORM_WORLDS is a number")
+    });
+    let tally = RefCell::new(Tally::default());
+    for (index, unknowns) in all.iter().enumerate() {
+        let config = Config {
+            cases: count.div_ceil(all.len() as u32),
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
+            ..Config::default()
+        };
+        let result =
+            TestRunner::new(config).run(&(worlds(*unknowns), mishaps()), |(world, mishaps)| {
+                let found = simulate(&world, *unknowns, &mishaps)?;
+                tally.borrow_mut().add(&found);
+                Ok(())
+            });
+        if let Err(error) = result {
+            panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
+        }
+    }
+    let Tally(tally) = tally.into_inner();
+    for (what, times) in &tally {
+        println!("{times:>7} {what}");
+    }
+    // A simulation in which nothing goes wrong would prove nothing.
+    for what in &Counted::ALL {
+        assert!(tally.contains_key(what), "never happened: {what:?}");
+    }
+}
+
+/// What is counted; each must happen in every run of the simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    Worlds,
+    RefusedFromTheStart,
+    Runs,
+    RunsKilled,
+    RunsThatFailedToRead,
+    RunsIncomplete,
+    Operations,
+    NotAttempted,
+    Faults,
+    ForeignChanges,
+    AmbiguousCreations,
+    Adoptions,
+    TakeBacks,
+    TwinsReported,
+    ForeignChangesInsideThePair,
+    LeftUnplannableByOthers,
+}
+
+impl Counted {
+    const ALL: [Counted; 16] = [
+        Counted::Worlds,
+        Counted::RefusedFromTheStart,
+        Counted::Runs,
+        Counted::RunsKilled,
+        Counted::RunsThatFailedToRead,
+        Counted::RunsIncomplete,
+        Counted::Operations,
+        Counted::NotAttempted,
+        Counted::Faults,
+        Counted::ForeignChanges,
+        Counted::AmbiguousCreations,
+        Counted::Adoptions,
+        Counted::TakeBacks,
+        Counted::TwinsReported,
+        Counted::ForeignChangesInsideThePair,
+        Counted::LeftUnplannableByOthers,
+    ];
+}
+
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+#[derive(Default)]
+struct Tally(BTreeMap<Counted, usize>);
+
+impl Tally {
+    fn count(&mut self, what: Counted, times: usize) {
+        if times > 0 {
+            *self.0.entry(what).or_default() += times;
+        }
+    }
+
+    fn add(&mut self, other: &Tally) {
+        for (what, times) in &other.0 {
+            self.count(*what, *times);
+        }
+    }
+}
+
+fn simulate(world: &World, unknowns: Unknowns, mishaps: &Mishaps) -> Result<Tally, TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut simulation = Simulation::new(world, unknowns, mishaps);
+        simulation.tally.count(Counted::Worlds, 1);
+        simulation.run_until_it_succeeds().await?;
+        Ok(simulation.tally)
+    })
+}
+
+/// One world under way.
+struct Simulation<'a> {
+    world: &'a World,
+    sandbox: Sandbox,
+    passage: Passage,
+    stop: Option<u32>,
+    /// Whatever a plan announced to delete, in any run.
+    announced: BTreeSet<IntegrationId>,
+    tally: Tally,
+}
+
+/// How one run ended.
+enum End {
+    Success,
+    Incomplete,
+    /// The files can't be planned against what is live.
+    Unplannable(String),
+}
+
+/// What a run told while it went on.
+#[derive(Default)]
+struct Told {
+    /// Deletions that were sent.
+    deleted: Vec<(Deed, IntegrationId)>,
+    /// What a good answer to one of its own POSTs named.
+    named: BTreeSet<IntegrationId>,
+    looked: usize,
+    sent: u32,
+}
+
+impl<'a> Simulation<'a> {
+    fn new(world: &'a World, unknowns: Unknowns, mishaps: &Mishaps) -> Self {
+        let sandbox = Sandbox::in_memory(Settings {
+            latency: mishaps.latency,
+            record_requests: false,
+            ..unknowns.settings()
+        });
+        sandbox
+            .put_account(&account_id(), world.live.clone())
+            .unwrap();
+        Simulation {
+            world,
+            passage: Passage::new(&sandbox, account_id(), mishaps),
+            sandbox,
+            stop: mishaps.stop,
+            announced: BTreeSet::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    async fn run_until_it_succeeds(&mut self) -> Result<(), TestCaseError> {
+        let mut calm = 0;
+        for number in 0.. {
+            if number == TROUBLED_RUNS {
+                self.passage.calm_down();
+            }
+            if number >= TROUBLED_RUNS {
+                calm += 1;
+            }
+            let changes = self.foreign_changes();
+            let end = self.run_once().await?;
+            // What others did while this run was under way may have come too late for it to see.
+            let alone = self.foreign_changes() == changes;
+            match end {
+                End::Success if alone => break,
+                End::Unplannable(_) if number == 0 && changes == 0 && alone => {
+                    self.tally.count(Counted::RefusedFromTheStart, 1);
+                    prop_assert_eq!(self.sandbox.live(&account_id()), self.world.live.clone());
+                    return Ok(());
+                }
+                End::Unplannable(_) if self.others_touched_integrations() => {
+                    self.tally.count(Counted::LeftUnplannableByOthers, 1);
+                    self.tally_mishaps();
+                    return self.check_end();
+                }
+                End::Unplannable(problem) => {
+                    prop_assert!(
+                        false,
+                        "run {}: it can't be planned any more: {}",
+                        number,
+                        problem
+                    );
+                }
+                End::Success | End::Incomplete => {
+                    if calm >= CALM_RUNS {
+                        return self.check_hindered();
+                    }
+                    pause().await;
+                }
+            }
+        }
+        self.tally_mishaps();
+        let live = self.sandbox.live(&account_id());
+        let again = plan(&self.world.desired, &live, TODAY, &unguarded());
+        let again = again.map_err(|problems| TestCaseError::fail(problems.to_string()))?;
+        prop_assert!(again.is_empty(), "{:?}", again.changes);
+        self.check_end()
+    }
+
+    /// Reads, plans and applies, as one start of the program does.
+    async fn run_once(&mut self) -> Result<End, TestCaseError> {
+        self.tally.count(Counted::Runs, 1);
+        let passage = self.passage.clone();
+        let mut told = Told::default();
+        let mut planned = None;
+        let end = tokio::select! {
+            biased;
+            () = passage.killed() => None,
+            end = self.read_plan_apply(&mut told, &mut planned) => Some(end),
+        };
+        if let Some(planned) = &planned {
+            self.check_run(planned, &told)?;
+        }
+        let written = self.passage.take_written();
+        for write in &written {
+            self.check_written(write, planned.as_ref())?;
+        }
+        self.tally.count(Counted::AmbiguousCreations, told.looked);
+        match end {
+            None => {
+                self.tally.count(Counted::RunsKilled, 1);
+                Ok(End::Incomplete)
+            }
+            Some(Read::Failed) => {
+                self.tally.count(Counted::RunsThatFailedToRead, 1);
+                Ok(End::Incomplete)
+            }
+            Some(Read::Unplannable(problem)) => Ok(End::Unplannable(problem)),
+            Some(Read::NothingToDo) => Ok(End::Success),
+            Some(Read::Applied(applied)) => {
+                self.tally_applied(&applied, &told);
+                if applied.is_complete() {
+                    return Ok(End::Success);
+                }
+                self.tally.count(Counted::RunsIncomplete, 1);
+                Ok(End::Incomplete)
+            }
+        }
+    }
+
+    async fn read_plan_apply(&self, told: &mut Told, planned: &mut Option<AccountPlan>) -> Read {
+        let connection = self.connection();
+        let Ok(live) = connection.reader().live(&account_id()).await else {
+            return Read::Failed;
+        };
+        let made = match plan(&self.world.desired, &live, TODAY, &unguarded()) {
+            Ok(made) => made,
+            Err(problems) => return Read::Unplannable(problems.to_string()),
+        };
+        let plan = planned.insert(made);
+        if plan.is_empty() {
+            return Read::NothingToDo;
+        }
+        let stop = Stop::default();
+        let mut observe = |event: Event<'_>| {
+            told.hear(&event);
+            if self.stop == Some(told.sent) {
+                stop.request();
+            }
+            Ok(())
+        };
+        let context = Context {
+            reader: &connection.reader(),
+            writer: &connection.writer(),
+            options: &unguarded(),
+            today: TODAY,
+            stop: &stop,
+        };
+        Read::Applied(apply(plan, &context, &mut observe).await)
+    }
+
+    fn connection(&self) -> Connection {
+        let transport = Transport::in_process(self.passage.service(), Duration::from_secs(30));
+        let conduct = Conduct {
+            retry: RetrySettings {
+                seed: Some(1),
+                ..RetrySettings::default()
+            },
+            observer: Arc::new(|_| {}),
+            ..Conduct::default()
+        };
+        Connection::with_conduct(
+            transport,
+            "http://localhost/client/v4".parse().unwrap(),
+            Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
+            conduct,
+        )
+    }
+
+    /// A run deletes what its plan announced, and takes back only what a good answer to its own POST named.
+    fn check_run(&mut self, planned: &AccountPlan, told: &Told) -> Result<(), TestCaseError> {
+        let announced: BTreeSet<IntegrationId> = planned
+            .changes
+            .iter()
+            .filter(|change| matches!(change.action, Action::Delete | Action::Replace))
+            .filter_map(|change| change.integration_id)
+            .collect();
+        for (deed, id) in &told.deleted {
+            if *deed == Deed::TakeBack {
+                prop_assert!(told.named.contains(id), "{} was taken back", id);
+                prop_assert!(!self.passage.laboratory().made_by_others().contains(id));
+                self.tally.count(Counted::TakeBacks, 1);
+            } else {
+                prop_assert!(announced.contains(id), "{} was deleted", id);
+            }
+            self.announced.insert(*id);
+        }
+        Ok(())
+    }
+
+    /// A write of behaviors leaves what the plan does not declare as it stood when the write arrived, but for what others did at that
+    /// very moment.
+    fn check_written(
+        &mut self,
+        written: &BehaviorsWritten,
+        planned: Option<&AccountPlan>,
+    ) -> Result<(), TestCaseError> {
+        let declared = planned
+            .iter()
+            .flat_map(|plan| &plan.operations)
+            .find_map(|operation| match &operation.call {
+                Call::WriteBehaviors { declared, .. } => Some(declared),
+                Call::Create { .. } | Call::Update { .. } | Call::Delete { .. } => None,
+            });
+        let Some(declared) = declared else {
+            prop_assert!(false, "behaviors were written that no plan announced");
+            return Ok(());
+        };
+        let before = behaviors(&written.before);
+        let body = behaviors(&written.body);
+        prop_assert!(before.keys().eq(body.keys()), "the map is complete");
+        for (key, settings) in before {
+            let is_declared = declared.keys().any(|declared| declared.as_str() == key);
+            prop_assert!(is_declared || body[key] == *settings, "{} was touched", key);
+        }
+        self.tally.count(
+            Counted::ForeignChangesInsideThePair,
+            written
+                .at_that_moment
+                .iter()
+                .filter(|met| matches!(met.fault, Fault::Change(ForeignChange::SetBehavior { .. })))
+                .count(),
+        );
+        Ok(())
+    }
+
+    /// Whatever the end: nothing is gone that no plan announced and nobody else deleted, and what is new is an entry's or somebody else's.
+    fn check_end(&self) -> Result<(), TestCaseError> {
+        let live = self.sandbox.live(&account_id());
+        let now: BTreeSet<IntegrationId> = live.integrations.iter().map(|live| live.id).collect();
+        let others = self.passage.laboratory().made_by_others();
+        let others_delete =
+            self.met_change(|change| matches!(change, ForeignChange::DeleteIntegration { .. }));
+        let before = self.world.live.integrations.iter().map(|live| live.id);
+        for id in before.chain(others.iter().copied()) {
+            prop_assert!(
+                now.contains(&id) || self.announced.contains(&id) || others_delete,
+                "{} is gone",
+                id
+            );
+        }
+        let Ok(found) = matches(&self.world.desired, &live) else {
+            return Ok(());
+        };
+        for unlisted in &found.unlisted {
+            let theirs = others.contains(&unlisted.id)
+                || self.world.live.integrations.iter().any(|live| live.id == unlisted.id)
+                // Somebody who moves an integration away from its entry makes it an unlisted one.
+                || self.met_change(|change| matches!(change, ForeignChange::EditIntegration { .. }));
+            prop_assert!(theirs, "{:?} is a duplicate", unlisted);
+        }
+        Ok(())
+    }
+
+    /// Without success in all calm runs: only where others broke a rule that the API itself would not let anybody break.
+    fn check_hindered(&mut self) -> Result<(), TestCaseError> {
+        let unique = !self.sandbox.settings().unique.is_empty();
+        prop_assert!(
+            unique && self.others_touched_integrations(),
+            "no success in {} calm runs: {:#?}",
+            CALM_RUNS,
+            self.sandbox.live(&account_id())
+        );
+        self.tally.count(Counted::LeftUnplannableByOthers, 1);
+        self.tally_mishaps();
+        self.check_end()
+    }
+
+    fn met_change(&self, is: impl Fn(&ForeignChange) -> bool) -> bool {
+        let met = self.passage.laboratory().met();
+        met.iter()
+            .any(|met| matches!(&met.fault, Fault::Change(change) if is(change)))
+    }
+
+    fn others_touched_integrations(&self) -> bool {
+        self.met_change(|change| !matches!(change, ForeignChange::SetBehavior { .. }))
+    }
+
+    fn foreign_changes(&self) -> usize {
+        let met = self.passage.laboratory().met();
+        met.iter()
+            .filter(|met| matches!(met.fault, Fault::Change(_)))
+            .count()
+    }
+
+    fn tally_applied(&mut self, applied: &Applied, told: &Told) {
+        self.tally
+            .count(Counted::Operations, applied.executed.len());
+        self.tally
+            .count(Counted::TwinsReported, applied.twins.len());
+        for executed in &applied.executed {
+            match &executed.outcome {
+                Outcome::Done(done) => {
+                    let made = done.made.as_ref();
+                    let adopted = made.is_some_and(|made| !told.named.contains(&made.id));
+                    // After a take-back it is the elder twin that stands for the entry.
+                    let took_back = told.deleted.iter().any(|(deed, _)| *deed == Deed::TakeBack);
+                    if adopted && !took_back {
+                        self.tally.count(Counted::Adoptions, 1);
+                    }
+                }
+                Outcome::Failed(_) => {}
+                Outcome::NotAttempted(_) => self.tally.count(Counted::NotAttempted, 1),
+            }
+        }
+    }
+
+    fn tally_mishaps(&mut self) {
+        let changes = self.foreign_changes();
+        self.tally.count(Counted::ForeignChanges, changes);
+        let met = self.passage.laboratory().met().len();
+        self.tally.count(Counted::Faults, met - changes);
+    }
+}
+
+/// How far one start of the program came.
+enum Read {
+    Failed,
+    Unplannable(String),
+    NothingToDo,
+    Applied(Applied),
+}
+
+impl Told {
+    fn hear(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Sending { deed, id, .. } => {
+                self.sent += 1;
+                if let (Deed::Delete | Deed::TakeBack, Some(id)) = (deed, id) {
+                    self.deleted.push((*deed, *id));
+                }
+            }
+            Event::Answered {
+                deed: Deed::Create,
+                id: Some(id),
+                outcome: Ok(_),
+                ..
+            } => {
+                self.named.insert(*id);
+            }
+            Event::LookingForCreated { .. } => self.looked += 1,
+            Event::Answered { .. }
+            | Event::Started { .. }
+            | Event::Finished { .. }
+            | Event::ReadingBack => {}
+        }
+    }
+}
+
+fn behaviors(body: &Value) -> &serde_json::Map<String, Value> {
+    body["behaviors"].as_object().unwrap()
+}

@@ -1,0 +1,220 @@
+//! The way between riskform and a simulated world, seen by the test: it plays the mishaps and takes down what it must know to judge.
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use riskform::model::account::AccountId;
+use riskform::sandbox::{Account, Laboratory, MetFault, Sandbox};
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
+
+use super::mishaps::{Kill, Mishaps, Side};
+
+/// A write of behaviors, and how they stood when it arrived.
+pub struct BehaviorsWritten {
+    pub body: Value,
+    pub before: Value,
+    /// What others did at the very moment of the write, which nobody can see coming.
+    pub at_that_moment: Vec<MetFault>,
+}
+
+/// The passage. Its clones are the same one.
+#[derive(Clone)]
+pub struct Passage(Arc<Parts>);
+
+struct Parts {
+    sandbox: Sandbox,
+    /// Shows the account as it was some time ago.
+    replica: Sandbox,
+    laboratory: Laboratory,
+    account: AccountId,
+    lag: Duration,
+    killed: Notify,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    kill: Option<Kill>,
+    requests: u32,
+    history: Vec<(Instant, Account)>,
+    written: Vec<BehaviorsWritten>,
+}
+
+impl Passage {
+    pub fn new(sandbox: &Sandbox, account: AccountId, mishaps: &Mishaps) -> Self {
+        let passage = Passage(Arc::new(Parts {
+            sandbox: sandbox.clone(),
+            replica: Sandbox::in_memory(sandbox.settings().clone()),
+            laboratory: sandbox.laboratory(mishaps.script.clone()),
+            account,
+            lag: mishaps.lag,
+            killed: Notify::new(),
+            seen: Mutex::new(Seen {
+                kill: mishaps.kill,
+                requests: 0,
+                history: Vec::new(),
+                written: Vec::new(),
+            }),
+        }));
+        passage.take_down_state();
+        passage
+    }
+
+    pub fn laboratory(&self) -> &Laboratory {
+        &self.0.laboratory
+    }
+
+    /// Ready when the run is to be killed.
+    pub async fn killed(&self) {
+        self.0.killed.notified().await;
+    }
+
+    /// Nothing goes wrong from now on, but that reads lag.
+    pub fn calm_down(&self) {
+        self.0.laboratory.stop();
+        self.0.seen.lock().unwrap().kill = None;
+    }
+
+    /// The writes of behaviors since the last time.
+    pub fn take_written(&self) -> Vec<BehaviorsWritten> {
+        std::mem::take(&mut self.0.seen.lock().unwrap().written)
+    }
+
+    /// The passage as a service for an in-process transport.
+    pub fn service(
+        &self,
+    ) -> impl tower::Service<
+        Request<Full<Bytes>>,
+        Response = Response<Body>,
+        Error = io::Error,
+        Future = Pin<Box<dyn Future<Output = io::Result<Response<Body>>> + Send>>,
+    > + Clone
+    + Send
+    + Sync
+    + 'static {
+        let passage = self.clone();
+        tower::service_fn(move |request| {
+            let passage = passage.clone();
+            Box::pin(async move { passage.exchange(request).await })
+                as Pin<Box<dyn Future<Output = io::Result<Response<Body>>> + Send>>
+        })
+    }
+
+    async fn exchange(self, request: Request<Full<Bytes>>) -> io::Result<Response<Body>> {
+        let kill = self.count_request();
+        if kill == Some(Side::Before) {
+            return self.kill().await;
+        }
+        let (parts, body) = request.into_parts();
+        let body = body
+            .collect()
+            .await
+            .map_or(Bytes::new(), |body| body.to_bytes());
+        let writes_behaviors =
+            parts.method == Method::PUT && parts.uri.path().ends_with("/behaviors");
+        let before = writes_behaviors.then(|| self.behaviors());
+        let met = self.0.laboratory.met().len();
+        let again = (parts.method == Method::GET).then(|| {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = parts.uri.clone();
+            *request.headers_mut() = parts.headers.clone();
+            request
+        });
+
+        let answer = self
+            .0
+            .laboratory
+            .clone()
+            .oneshot(Request::from_parts(parts, Full::new(body.clone())))
+            .await;
+        self.take_down_state();
+        if let Some(before) = before {
+            let at_that_moment = self.0.laboratory.met().split_off(met);
+            self.0.seen.lock().unwrap().written.push(BehaviorsWritten {
+                body: serde_json::from_slice(&body).unwrap(),
+                before,
+                at_that_moment,
+            });
+        }
+        if kill == Some(Side::After) {
+            return self.kill().await;
+        }
+        match (answer, again) {
+            (Ok(answer), Some(again))
+                if !self.0.lag.is_zero()
+                    && [StatusCode::OK, StatusCode::NOT_FOUND].contains(&answer.status()) =>
+            {
+                Ok(self.as_it_was(again).await)
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    fn count_request(&self) -> Option<Side> {
+        let mut seen = self.0.seen.lock().unwrap();
+        let number = seen.requests;
+        seen.requests += 1;
+        let kill = seen.kill.filter(|kill| kill.request == number)?;
+        Some(kill.side)
+    }
+
+    async fn kill(&self) -> io::Result<Response<Body>> {
+        self.0.killed.notify_one();
+        pending().await
+    }
+
+    fn behaviors(&self) -> Value {
+        let live = self.0.sandbox.live(&self.0.account);
+        let settings = live
+            .behaviors
+            .into_iter()
+            .map(|(key, behavior)| (key, behavior.settings))
+            .collect();
+        riskform::model::behavior::write_body(&settings)
+    }
+
+    fn take_down_state(&self) {
+        if self.0.lag.is_zero() {
+            return;
+        }
+        let account = self.0.sandbox.account(&self.0.account);
+        let history = &mut self.0.seen.lock().unwrap().history;
+        if history.last().is_none_or(|(_, last)| *last != account) {
+            history.push((Instant::now(), account));
+        }
+    }
+
+    /// Answers a read from what was there a while ago.
+    async fn as_it_was(&self, request: Request<Body>) -> Response<Body> {
+        let account = {
+            let seen = self.0.seen.lock().unwrap();
+            let old_enough = seen
+                .history
+                .iter()
+                .rev()
+                .find(|(since, _)| since.elapsed() >= self.0.lag);
+            let (_, account) = old_enough.unwrap_or(&seen.history[0]);
+            account.clone()
+        };
+        self.0
+            .replica
+            .put_account(&self.0.account, account)
+            .unwrap();
+        let answer: Result<_, Infallible> = self.0.replica.router().oneshot(request).await;
+        answer.unwrap_or_else(|never| match never {})
+    }
+}
+
+/// The pause between two runs, long enough for a lagging read to have caught up.
+pub async fn pause() {
+    sleep(Duration::from_secs(60)).await;
+}
