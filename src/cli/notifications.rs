@@ -19,7 +19,7 @@ pub(super) struct NotifyArguments {
     /// Tell this URL of drift and errors: a webhook, Slack (slack+https://…), or ping+https://… when all is well; may be repeated
     /// [default: the URLs in RISKFORM_NOTIFY, which no list of processes shows]
     // A text, since clap would show one that can't be read, and most of it is a secret.
-    #[arg(long = "notify", value_name = "URL", hide_default_value = true)]
+    #[arg(long = "notify", value_name = "URL")]
     urls: Vec<String>,
     /// Tell of every check, not only of drift and errors
     #[arg(long)]
