@@ -89,15 +89,10 @@ fn labels_lead_somewhere_and_headings_stand_in_order() {
             "a heading of a table does not say of what"
         );
         assert!(!page.contains("<th>"));
-        let headings: Vec<u8> = page
+        let headings: Vec<u32> = page
             .split("<h")
             .skip(1)
-            .filter_map(|rest| {
-                rest.as_bytes()
-                    .first()?
-                    .is_ascii_digit()
-                    .then(|| rest.as_bytes()[0] - b'0')
-            })
+            .filter_map(|rest| rest.chars().next()?.to_digit(10))
             .collect();
         assert_eq!(headings[0], 1);
         for pair in headings.windows(2) {
