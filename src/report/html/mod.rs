@@ -171,9 +171,14 @@ fn view_account(format: Format, account: &AccountDocument) -> Account<'_> {
         .iter()
         .filter(|block| block.weakening.is_some())
         .count();
-    let (status, class) = match (account.status, blocks.is_empty(), format) {
+    let idle = match format {
+        Format::Plan | Format::Apply => account.changes.is_empty(),
+        Format::Drift => !account.has_drift(),
+    };
+    let (status, class) = match (account.status, idle, format) {
         (Status::Error, _, _) => ("could not be compared", "failed"),
-        (Status::Ok, true, _) => ("matches", "ok"),
+        (Status::Ok, true, Format::Plan | Format::Apply) => ("no changes", "ok"),
+        (Status::Ok, true, Format::Drift) => ("as declared", "ok"),
         (Status::Ok, false, _) if !refusals.is_empty() => ("refused by a guard", "failed"),
         (Status::Ok, false, Format::Drift) if weaker > 0 => ("protects less than declared", "weak"),
         (Status::Ok, false, Format::Plan | Format::Apply) if weaker > 0 => {

@@ -6,6 +6,7 @@ mod fleet;
 mod formats;
 mod hostile;
 mod merge;
+mod page;
 mod schema;
 
 use jiff::Timestamp;
