@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::doctor::{
-    Access, Check, Declared, Files, Finding, Means, Status, Way, account_findings, examine,
-    files_finding, no_credentials_finding,
+    Access, Declared, Files, Finding, Means, Status, Way, account_findings, examine, files_finding,
+    no_credentials_finding,
 };
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::report::DoctorFormat;
@@ -238,7 +238,7 @@ fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String 
         if let Some(mend) = mend {
             text.push_str(&format!("\nmend: {}", Visible(mend)));
         }
-        vec![status.to_string(), Check::title(*check).to_owned(), text]
+        vec![status.to_string(), check.title().to_owned(), text]
     });
     grid(width, &columns, rows)
 }

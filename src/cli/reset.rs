@@ -68,6 +68,9 @@ pub(super) async fn run(
     if arguments.dry_run {
         return Ok(Exit::Done);
     }
+    // Nobody is to agree to what then can't be written down.
+    let audit_log = arguments.audit_log.as_deref();
+    let audit_log = audit_log.map(AuditLog::open).transpose()?;
     if !arguments.auto_approve {
         let users = count(chosen.len(), "user");
         prompt::approve(&format!("Reset the risk score of {users}?"))?;
@@ -76,11 +79,7 @@ pub(super) async fn run(
         account: &account,
         output,
         stop: signals::stop_on_signals(output.clone())?,
-        audit_log: arguments
-            .audit_log
-            .as_deref()
-            .map(AuditLog::open)
-            .transpose()?,
+        audit_log,
         obstacle: None,
         wrote: false,
     };

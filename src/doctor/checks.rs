@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::evidence::{Access, Asked, Evidence, Files, Means, Owner, Way};
-use super::{Check, Finding, Status};
+use super::finding::{Check, Finding, Status, fail, of_error, ok, unknown, warn};
 use crate::api::{ApiError, ErrorKind, Permission, TokenStatus};
 use crate::model::open_word::OpenWord;
 
@@ -344,48 +344,4 @@ fn refused(check: Check, error: &ApiError) -> Finding {
 
 fn grant(permission: Permission) -> String {
     format!("give the token the permission \"{permission}\" on this account")
-}
-
-fn ok(check: Check, message: impl Into<String>) -> Finding {
-    Finding {
-        check,
-        status: Status::Ok,
-        message: message.into(),
-        mend: None,
-    }
-}
-
-fn warn(check: Check, message: String, mend: &str) -> Finding {
-    Finding {
-        check,
-        status: Status::Warn,
-        message,
-        mend: Some(mend.to_owned()),
-    }
-}
-
-fn fail(check: Check, message: String, mend: &str) -> Finding {
-    Finding {
-        status: Status::Fail,
-        ..warn(check, message, mend)
-    }
-}
-
-fn of_error(check: Check, status: Status, error: &ApiError) -> Finding {
-    Finding {
-        check,
-        status,
-        message: error.to_string(),
-        mend: error.help(),
-    }
-}
-
-/// Another check says why it can't be told.
-fn unknown(check: Check) -> Finding {
-    Finding {
-        check,
-        status: Status::Warn,
-        message: "can't be told before the rest is mended".to_owned(),
-        mend: None,
-    }
 }
