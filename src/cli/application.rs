@@ -253,7 +253,14 @@ impl Application<'_> {
                 (Ok(_), None) => Exit::Done,
                 (Ok(_), Some(applied)) => applied_exit(applied),
             });
-        Ok(Exit::gravest(ends))
+        let gravest = Exit::gravest(ends);
+        // Once anything was written, whatever did not go well leaves the run half done, in whichever account it was.
+        let wrote = applied.iter().flatten().any(Applied::wrote_anything);
+        Ok(match gravest {
+            Exit::Done => Exit::Done,
+            _ if wrote => Exit::Incomplete,
+            gravest => gravest,
+        })
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "this is where riskform prints"
 )]
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -44,7 +45,7 @@ impl Output {
 
     /// Puts clap's error into a document as well, where the command line asked for one but could not be understood.
     pub(super) fn usage_error(error: &clap::Error) {
-        let arguments: Vec<String> = std::env::args().collect();
+        let arguments: Vec<OsString> = std::env::args_os().collect();
         let separate = arguments
             .windows(2)
             .any(|pair| pair == ["--format", "json"]);

@@ -188,6 +188,23 @@ fn a_refused_plan_stays_refused_when_it_is_saved() {
 }
 
 #[test]
+fn a_fleet_that_is_half_written_says_so_whatever_the_other_half_is() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("good.yaml", QUICKSTART);
+    let other = QUICKSTART.replace(RECORDED_ACCOUNT, "00000000000000000000000000000000");
+    let other = other
+        .replace("quickstart", "other")
+        .replace("imp_travel", "imp_travle");
+    workplace.write("unplannable.yaml", &other);
+    assert_eq!(workplace.run(&["plan", "."]).code, 1);
+    let run = workplace.run(&["apply", ".", "--auto-approve"]);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    // Nothing was left to write, so the error alone counts.
+    assert_eq!(workplace.run(&["apply", ".", "--auto-approve"]).code, 1);
+}
+
+#[test]
 fn what_was_there_before_is_the_way_back() {
     let server = SandboxServer::start(Settings::default());
     let workplace = Workplace::with(&server);
