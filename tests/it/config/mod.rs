@@ -124,20 +124,18 @@ fn corpus(kind: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Every file under examples, fragments as well, sorted.
+/// Every desired-state file among the examples, fragments as well, sorted.
 fn examples() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut directories = vec![PathBuf::from("examples")];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-            } else {
-                files.push(path);
-            }
-        }
-    }
+    let yaml_in = |directory: &str| {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+    };
+    let directories = ["examples", "examples/fleet", "examples/fleet/subsidiaries"];
+    let mut files: Vec<PathBuf> = directories.into_iter().flat_map(yaml_in).collect();
     files.sort();
     files
 }
