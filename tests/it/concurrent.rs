@@ -257,7 +257,18 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
         lines.collect::<Vec<_>>().join("\n")
     };
     let report = ["error", "not attempted", "Apply"];
-    assert_snapshot!(format!("{}\n{}", told(&run.stderr, &["["]), told(&run.stdout, &report)), @"");
+    assert_snapshot!(format!("{}\n{}", told(&run.stderr, &["["]), told(&run.stdout, &report)), @r###"
+    [1/6] PUT behavior.imp_travel: done
+    [2/6] POST integration.bystander: done
+    [3/6] PUT integration.holder: failed
+    [4/6] POST integration.taker: not attempted
+    [5/6] PUT integration.taker: not attempted
+    [6/6] DELETE integration[00000000-0000-4000-8000-000000000002]: done
+    error: integration.holder: operation 3 failed: PUT /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations/00000000-0000-4000-8000-000000000001: refused: not today (code 1000) [status 400]
+    not attempted: integration.taker: operation 4: it needs operation 3
+    not attempted: integration.taker: operation 5: it needs operation 4
+    Apply incomplete: 1 created, 1 updated, 0 replaced, 1 deleted. 1 operation failed, 2 not attempted.
+    "###);
 
     refuses.store(false, Ordering::Relaxed);
     let again = workplace.run(&["apply", "--auto-approve"]);

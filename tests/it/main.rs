@@ -26,4 +26,5 @@ mod sandbox;
 mod saved_plans;
 mod shell;
 mod simulation;
+mod way_back;
 mod worlds;

@@ -150,17 +150,28 @@ fn change() -> impl Strategy<Value = Rule> {
     let other = (
         anywhere,
         0..8_u32,
-        prop_oneof![3 => set_behavior.boxed(), 1 => create.boxed(), 1 => edit.boxed(), 1 => delete.boxed()],
+        prop_oneof![
+            3 => set_behavior.clone().boxed(),
+            1 => create.boxed(),
+            1 => edit.boxed(),
+            1 => delete.boxed(),
+        ],
     );
-    prop_oneof![
-        // The worst moment: between the list and the POST.
-        2 => (0..3_u32).prop_map(|skip| (Some(RequestMethod::Post), skip, ForeignChange::CreateTheSame)),
-        3 => other,
-    ]
-    .prop_map(|(method, skip, change)| Rule {
+    let rule = |method, skip, change| Rule {
         method,
         skip,
         times: Some(1),
         ..Rule::always(Fault::Change(change))
-    })
+    };
+    prop_oneof![
+        // The worst moments: between the list and the POST, and between the read of the behaviors and their PUT.
+        3 => (0..2_u32).prop_map(move |skip| {
+            rule(Some(RequestMethod::Post), skip, ForeignChange::CreateTheSame)
+        }),
+        2 => set_behavior.prop_map(move |change| Rule {
+            path: Some("*/behaviors".to_owned()),
+            ..rule(Some(RequestMethod::Put), 0, change)
+        }),
+        3 => other.prop_map(move |(method, skip, change)| rule(method, skip, change)),
+    ]
 }

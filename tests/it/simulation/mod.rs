@@ -151,8 +151,10 @@ struct Simulation<'a> {
     sandbox: Sandbox,
     passage: Passage,
     stop: Option<u32>,
-    /// Whatever a plan announced to delete, in any run.
-    announced: BTreeSet<IntegrationId>,
+    /// Whether any run has come to a plan.
+    planned: bool,
+    /// What was deleted, as a plan announced or in favour of an elder twin, in any run.
+    deleted: BTreeSet<IntegrationId>,
     tally: Tally,
 }
 
@@ -190,7 +192,8 @@ impl<'a> Simulation<'a> {
             passage: Passage::new(&sandbox, account_id(), mishaps),
             sandbox,
             stop: mishaps.stop,
-            announced: BTreeSet::new(),
+            planned: false,
+            deleted: BTreeSet::new(),
             tally: Tally::default(),
         }
     }
@@ -210,9 +213,10 @@ impl<'a> Simulation<'a> {
             let alone = self.foreign_changes() == changes;
             match end {
                 End::Success if alone => break,
-                End::Unplannable(_) if number == 0 && changes == 0 && alone => {
+                End::Unplannable(_) if !self.planned && !self.others_touched_integrations() => {
                     self.tally.count(Counted::RefusedFromTheStart, 1);
-                    prop_assert_eq!(self.sandbox.live(&account_id()), self.world.live.clone());
+                    let live = self.sandbox.live(&account_id());
+                    prop_assert_eq!(&live.integrations, &self.world.live.integrations);
                     return Ok(());
                 }
                 End::Unplannable(_) if self.others_touched_integrations() => {
@@ -256,6 +260,7 @@ impl<'a> Simulation<'a> {
             end = self.read_plan_apply(&mut told, &mut planned) => Some(end),
         };
         if let Some(planned) = &planned {
+            self.planned = true;
             self.check_run(planned, &told)?;
         }
         let written = self.passage.take_written();
@@ -350,7 +355,7 @@ impl<'a> Simulation<'a> {
             } else {
                 prop_assert!(announced.contains(id), "{} was deleted", id);
             }
-            self.announced.insert(*id);
+            self.deleted.insert(*id);
         }
         Ok(())
     }
@@ -401,7 +406,7 @@ impl<'a> Simulation<'a> {
         let before = self.world.live.integrations.iter().map(|live| live.id);
         for id in before.chain(others.iter().copied()) {
             prop_assert!(
-                now.contains(&id) || self.announced.contains(&id) || others_delete,
+                now.contains(&id) || self.deleted.contains(&id) || others_delete,
                 "{} is gone",
                 id
             );

@@ -1,0 +1,204 @@
+//! `--save-previous`: whatever a run does, applying what it saved leads back to the settings that were there.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use riskform::api::Connection;
+use riskform::apply::{Applied, Context, Stop, apply};
+use riskform::config::export::previous;
+use riskform::config::load::{LoadRequest, load};
+use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::integration::IntegrationSettings;
+use riskform::plan::{AccountPlan, Action, Guard, Options, plan};
+use riskform::sandbox::Sandbox;
+
+use crate::convergence::connection;
+use crate::worlds::{TODAY, Unknowns, World, account_id, seed, unguarded, worlds};
+
+/// Worlds for each of the 72 combinations of what is unknown.
+const WORLDS_EACH: u32 = 8;
+
+#[test]
+fn what_was_saved_leads_back() {
+    let tally = RefCell::new(BTreeMap::<Way, usize>::new());
+    let seed = seed();
+    for (index, unknowns) in Unknowns::all().into_iter().enumerate() {
+        let config = Config {
+            cases: WORLDS_EACH,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
+            ..Config::default()
+        };
+        let result = TestRunner::new(config).run(&worlds(unknowns), |world| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            let way = runtime.block_on(there_and_back(&world, unknowns))?;
+            *tally.borrow_mut().entry(way).or_default() += 1;
+            Ok(())
+        });
+        if let Err(error) = result {
+            panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
+        }
+    }
+    let tally = tally.into_inner();
+    println!("{tally:?}");
+    assert!(tally[&Way::AllTheWay] > 10 && tally[&Way::AsFarAsDeclarable] > 10);
+}
+
+/// How far the way back led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// There was nothing to come back from.
+    NeverLeft,
+    /// Every setting is as it was.
+    AllTheWay,
+    /// Every setting that a file can declare is as it was; the file's comments name the others.
+    AsFarAsDeclarable,
+    /// It is refused with the reason, since something that no file can declare, or that shared a key, stands in the way.
+    RefusedByWhatCannotBeDeclared,
+}
+
+async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCaseError> {
+    let sandbox = Sandbox::in_memory(unknowns.settings());
+    sandbox
+        .put_account(&account_id(), world.live.clone())
+        .unwrap();
+    let connection = connection(&sandbox);
+    let before = sandbox.live(&account_id());
+    let there = match plan(&world.desired, &before, TODAY, &unguarded()) {
+        Ok(there) if !there.is_empty() => there,
+        Ok(_) | Err(_) => return Ok(Way::NeverLeft),
+    };
+    let creates = there.count(Action::Create) + there.count(Action::Replace);
+    let document = previous(&there.desired, &there.live, creates as u32);
+    prop_assert!(carry_out(&there, &connection).await.is_complete());
+
+    let yaml = document.to_yaml();
+    let saved = load_text(&yaml)?;
+    let declarable = document.behavior_comments.is_empty()
+        && document.integration_comments.is_empty()
+        && before
+            .behaviors
+            .values()
+            .all(|behavior| behavior.settings.risk_level.known().is_some());
+    let live = sandbox.live(&account_id());
+    let back = match plan(&saved, &live, TODAY, &Options::default()) {
+        Ok(back) => back,
+        Err(problems) => {
+            prop_assert!(
+                !document.integration_comments.is_empty() || shares_keys(&before),
+                "{}\n{}",
+                problems,
+                yaml
+            );
+            return Ok(Way::RefusedByWhatCannotBeDeclared);
+        }
+    };
+    // Nothing was there before, or nothing that a file can declare: only then does the way back delete all that is there now.
+    let refused = back
+        .refusals
+        .iter()
+        .all(|refusal| refusal.guard == Guard::DeleteAll);
+    prop_assert!(refused, "{:?}\n{}", back.refusals, yaml);
+    let applied = carry_out(&back, &connection).await;
+    prop_assert!(
+        back.is_empty() || applied.is_complete(),
+        "{:?}\n{}",
+        applied,
+        yaml
+    );
+    check_settings(&before, &sandbox.live(&account_id()), declarable)?;
+    Ok(if declarable {
+        Way::AllTheWay
+    } else {
+        Way::AsFarAsDeclarable
+    })
+}
+
+async fn carry_out(plan: &AccountPlan, connection: &Connection) -> Applied {
+    let context = Context {
+        reader: &connection.reader(),
+        writer: &connection.writer(),
+        options: &unguarded(),
+        today: TODAY,
+        stop: &Stop::default(),
+    };
+    apply(plan, &context, &mut |_| Ok(())).await
+}
+
+fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("previous.yaml");
+    fs::write(&path, yaml).unwrap();
+    let loaded = load(&LoadRequest {
+        paths: &[path],
+        account_id: None,
+        default_account_id: None,
+        variables: &|_| None,
+        today: TODAY,
+    });
+    match loaded {
+        Ok(mut loaded) => Ok(loaded.accounts.remove(0)),
+        Err(problems) => Err(TestCaseError::fail(format!("{problems}\n{yaml}"))),
+    }
+}
+
+fn shares_keys(live: &LiveAccount) -> bool {
+    let all = || {
+        live.integrations
+            .iter()
+            .map(|live| (live.id, &live.settings))
+    };
+    all().any(|(id, one)| {
+        all().any(|(other_id, other)| {
+            let reference = one.reference_id.is_some() && one.reference_id == other.reference_id;
+            id != other_id && (reference || one.tenant_url == other.tenant_url)
+        })
+    })
+}
+
+fn check_settings(
+    before: &LiveAccount,
+    now: &LiveAccount,
+    declarable: bool,
+) -> Result<(), TestCaseError> {
+    for (key, behavior) in &before.behaviors {
+        let (was, is) = (&behavior.settings, &now.behaviors[key].settings);
+        prop_assert_eq!(was.enabled, is.enabled, "{}", key);
+        if was.risk_level.known().is_some() {
+            prop_assert_eq!(&was.risk_level, &is.risk_level, "{}", key);
+        }
+    }
+    let (was, is) = (settings(before), settings(now));
+    if declarable {
+        prop_assert_eq!(was, is);
+        return Ok(());
+    }
+    for (one, times) in was.iter().filter(|(one, _)| one.starts_with("Okta ")) {
+        prop_assert!(is.get(one) >= Some(times), "{} is missing", one);
+    }
+    Ok(())
+}
+
+/// Each setting with the number of integrations that have it; ids and times are not settings.
+fn settings(live: &LiveAccount) -> BTreeMap<String, usize> {
+    let mut settings = BTreeMap::new();
+    for integration in &live.integrations {
+        let IntegrationSettings {
+            integration_type,
+            tenant_url,
+            reference_id,
+            active,
+        } = &integration.settings;
+        let tenant_url = tenant_url.normalised();
+        let one = format!("{integration_type} {tenant_url} {reference_id:?} {active}");
+        *settings.entry(one).or_default() += 1;
+    }
+    settings
+}
