@@ -16,6 +16,24 @@ use crate::model::integration::{
 
 /// What declares a live account as it is. What no file can declare is left out, and a comment says so.
 pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -> Document {
+    document(account_id, name, live, Pins::WhereKeysAreShared)
+}
+
+/// Which integrations are pinned to their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pins {
+    /// Those that could not be told apart otherwise; a file without ids is easier to read, and outlives what it declares.
+    WhereKeysAreShared,
+    /// All of them: the run may be about to change the very keys that they would be recognised by.
+    Everywhere,
+}
+
+fn document(
+    account_id: &AccountId,
+    name: Option<&Name>,
+    live: &LiveAccount,
+    pins: Pins,
+) -> Document {
     let mut document = Document {
         account_id: Some(account_id.clone()),
         name: name.map(Name::to_string),
@@ -30,7 +48,7 @@ pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -
         }
     }
     for (name, integration) in named(&live.integrations) {
-        match written_integration(name, integration, &live.integrations) {
+        match written_integration(name, integration, &live.integrations, pins) {
             Ok(written) => document.integrations.push(written),
             Err(comment) => document.integration_comments.push(comment),
         }
@@ -40,7 +58,12 @@ pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -
 
 /// What leads back to a live account from whatever a run that makes `creates` integrations leaves behind.
 pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> Document {
-    let mut document = export(&desired.account_id, desired.name.as_ref(), live);
+    let mut document = document(
+        &desired.account_id,
+        desired.name.as_ref(),
+        live,
+        Pins::Everywhere,
+    );
     document.header = vec![
         "What was there before a run of riskform. Applying this file leads back to it.".to_owned(),
     ];
@@ -93,6 +116,7 @@ fn written_integration(
     name: String,
     integration: &Integration,
     all: &[Integration],
+    pins: Pins,
 ) -> Result<WrittenIntegration, String> {
     let Integration { id, settings, .. } = integration;
     let IntegrationSettings {
@@ -132,7 +156,7 @@ fn written_integration(
             None => DesiredReference::Clear,
         },
         active: *active,
-        id: all.iter().find(shares).map(|_| *id),
+        id: (pins == Pins::Everywhere || all.iter().any(|other| shares(&other))).then_some(*id),
         lifecycle: Lifecycle::default(),
     })
 }
