@@ -48,7 +48,7 @@ fn what_was_saved_leads_back() {
     }
     let tally = tally.into_inner();
     println!("{tally:?}");
-    assert!(tally[&Way::AllTheWay] > 10 && tally[&Way::AsFarAsDeclarable] > 10);
+    assert!(tally[&Way::Whole] > 10 && tally[&Way::AsFarAsDeclarable] > 10);
 }
 
 /// How far the way back led.
@@ -57,7 +57,7 @@ enum Way {
     /// There was nothing to come back from.
     NeverLeft,
     /// Every setting is as it was.
-    AllTheWay,
+    Whole,
     /// Every setting that a file can declare is as it was; the file's comments name the others.
     AsFarAsDeclarable,
     /// It is refused with the reason, since something that no file can declare, or that shared a key, stands in the way.
@@ -115,7 +115,7 @@ async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCa
     );
     check_settings(&before, &sandbox.live(&account_id()), declarable)?;
     Ok(if declarable {
-        Way::AllTheWay
+        Way::Whole
     } else {
         Way::AsFarAsDeclarable
     })
