@@ -1,0 +1,150 @@
+//! Which live integration is which entry, what can't come true, and what is left alone.
+
+use super::*;
+
+#[test]
+fn entries_are_matched_in_three_passes() {
+    let table: &[(&[&str], &[&str], &[(u128, MatchedBy)])] = &[
+        (&["x: a id=2"], &["a", "b"], &[(2, MatchedBy::Id)]),
+        (
+            &["x: a r2"],
+            &["a r1", "b r2"],
+            &[(2, MatchedBy::ReferenceId)],
+        ),
+        (
+            &["x: a r3"],
+            &["a r1", "b r2"],
+            &[(1, MatchedBy::TenantUrl)],
+        ),
+        (&["x: a id=9"], &["a"], &[(1, MatchedBy::TenantUrl)]),
+        (
+            &["x: a", "y: a r2 id=2"],
+            &["a", "a"],
+            &[(1, MatchedBy::TenantUrl), (2, MatchedBy::Id)],
+        ),
+        (
+            &["x: a type=Okta"],
+            &["a type=Entra", "a"],
+            &[(2, MatchedBy::TenantUrl)],
+        ),
+        (&["x: a"], &["a type=Entra"], &[(1, MatchedBy::TenantUrl)]),
+    ];
+    for (entries, integrations, expected) in table {
+        let desired = desired(entries);
+        let live = account(integrations);
+        let found = matches(&desired, &live).unwrap();
+        let found: Vec<(IntegrationId, MatchedBy)> = desired
+            .integrations
+            .keys()
+            .filter_map(|name| found.found(name))
+            .map(|(integration, by)| (integration.id, by))
+            .collect();
+        let expected: Vec<(IntegrationId, MatchedBy)> =
+            expected.iter().map(|(n, by)| (id(*n), *by)).collect();
+        assert_eq!(found, expected, "{entries:?} in {integrations:?}");
+    }
+}
+
+#[test]
+fn what_cannot_come_true_is_refused_with_names() {
+    let table: &[(&[&str], &[&str], &str)] = &[
+        (
+            &["x: a"],
+            &["a", "a"],
+            "integration.x fits several live integrations by tenant_url: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
+        ),
+        (
+            &["x: a r1", "y: b r1"],
+            &["c r1"],
+            "integration.x, integration.y all fit the live integration 00000000-0000-0000-0000-000000000001 by reference_id",
+        ),
+        (
+            &["x: b r1"],
+            &["a r1", "b"],
+            "integration.x wants tenant_url https://b.test, which integration[00000000-0000-0000-0000-000000000002] holds and keeps",
+        ),
+        (
+            &["x: b r1", "y: b id=2"],
+            &["a r1", "c"],
+            "integration.x wants tenant_url https://b.test, which integration.y holds and keeps",
+        ),
+        (
+            &["x: a r1", "y: b id=2 ignore=reference_id"],
+            &["c", "b r1"],
+            "integration.x wants reference_id r1, which integration.y holds and keeps",
+        ),
+    ];
+    for (entries, integrations, expected) in table {
+        let problems = plan(
+            &desired(entries),
+            &account(integrations),
+            date(2026, 11, 22),
+            &Options::default(),
+        )
+        .unwrap_err();
+        assert!(
+            problems
+                .problems()
+                .iter()
+                .any(|problem| problem.to_string() == *expected),
+            "{problems}"
+        );
+    }
+}
+
+#[test]
+fn a_behavior_that_is_not_offered_is_named_with_the_nearest() {
+    let mut desired = desired(&[]);
+    desired
+        .behaviors
+        .insert(BehaviorKey::new("ipm"), behavior(Some(true), None));
+    desired
+        .behaviors
+        .insert(BehaviorKey::new("zzzzzz"), behavior(Some(true), None));
+    let errors = plan(
+        &desired,
+        &account(&[]),
+        date(2026, 11, 22),
+        &Options::default(),
+    )
+    .unwrap_err();
+    let help: Vec<String> = errors.problems().iter().map(Problem::help).collect();
+    assert_eq!(
+        help,
+        [
+            "did you mean imp? the account offers dlp, edr, imp",
+            "the account offers dlp, edr, imp"
+        ]
+    );
+}
+
+#[test]
+fn sharing_a_key_needs_pins_on_both_sides() {
+    let live = account(&["a r1", "b r2"]);
+    let plan = planned(&desired(&["x: a r1 id=1", "y: a r1 id=2"]), &live);
+    assert_eq!(lines(&plan), ["1 PUT 2 https://a.test r1"]);
+    // What is shared already and not taken anew is left in peace.
+    let live = account(&["a r1", "a r1"]);
+    assert!(planned(&desired(&["x: a r1 id=1"]), &live).is_empty());
+}
+
+#[test]
+fn ignored_fields_stay_until_their_last_day() {
+    let live = account(&["a r1 off"]);
+    for (day, ignored) in [(21, true), (22, true), (23, false)] {
+        let desired = desired(&["x: a r1 ignore=active@2026-11-22"]);
+        let plan = plan(&desired, &live, date(2026, 11, day), &Options::default()).unwrap();
+        assert_eq!(plan.is_empty(), ignored, "{day}");
+        assert_eq!(plan.notes.len(), 1, "{day}");
+        insta::allow_duplicates! {
+            if ignored {
+                insta::assert_snapshot!(plan.notes[0], @"integration.x: active stays false (declared true), ignored until 2026-11-22");
+            } else {
+                insta::assert_snapshot!(plan.notes[0], @"integration.x: ignoring active ended with 2026-11-22, so it counts again");
+            }
+        }
+    }
+    // On create there is nothing live to keep.
+    let plan = planned(&desired(&["x: a off ignore=active"]), &account(&[]));
+    assert_eq!(plan.operations.len(), 2);
+}

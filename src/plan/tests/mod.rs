@@ -1,0 +1,204 @@
+//! Small worlds, planned. A world is a few lines of text: `name: tenant reference [options]` for entries and live integrations.
+
+mod document;
+mod guards;
+mod matching;
+mod order;
+mod targets;
+mod weakening;
+
+use std::collections::BTreeMap;
+
+use jiff::civil::date;
+
+use crate::model::account::{
+    DesiredAccount, LiveAccount, Protected, Unlisted, UnlistedBehaviors, UnlistedIntegrations,
+    WeakeningPolicy,
+};
+use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
+use crate::model::integration::{
+    DesiredIntegration, DesiredReference, IgnoreChange, Integration, IntegrationId,
+    IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
+};
+use crate::model::location::Location;
+use crate::model::open_word::OpenWord;
+
+use crate::plan::document::{Document, InvalidDocument};
+use crate::plan::{
+    AccountError, AccountPlan, Call, FailureKind, Glob, Guard, Intent, MatchedBy, Operation,
+    Options, Plan, PlannedAccount, Problem, Subject, matches, plan,
+};
+
+fn location() -> Location {
+    Location {
+        file: "test.yaml".into(),
+        line: 1,
+        column: 1,
+    }
+}
+
+/// The id of the live integration number `n`.
+fn id(n: u128) -> IntegrationId {
+    uuid::Uuid::from_u128(n).into()
+}
+
+/// `tenant [reference] [off] [type=X]`, e.g. `a r1 off`.
+fn live(n: u128, text: &str) -> Integration {
+    let mut words = text.split_whitespace();
+    let mut integration = Integration {
+        id: id(n),
+        account_tag: "tag".into(),
+        created_at: "2026-01-01T00:00:00Z".into(),
+        well_known_url: String::new(),
+        settings: IntegrationSettings {
+            integration_type: IntegrationType::Okta.into(),
+            tenant_url: TenantUrl::from_live(format!("https://{}.test", words.next().unwrap())),
+            reference_id: None,
+            active: true,
+        },
+    };
+    for word in words {
+        match word.strip_prefix("type=") {
+            Some(kind) => integration.settings.integration_type = OpenWord::read(kind),
+            None if word == "off" => integration.settings.active = false,
+            None => integration.settings.reference_id = ReferenceId::new(word),
+        }
+    }
+    integration
+}
+
+/// `name: tenant [reference|none] [off] [id=N] [prevent] [ignore=field[@date]] [type=Okta]`.
+fn entry(text: &str) -> DesiredIntegration {
+    let (name, rest) = text.split_once(": ").unwrap();
+    let mut words = rest.split_whitespace();
+    let tenant = words.next().unwrap();
+    let mut entry = DesiredIntegration {
+        name: name.parse().unwrap(),
+        integration_type: None,
+        tenant_url: format!("https://{tenant}.test").parse().unwrap(),
+        reference_id: DesiredReference::Keep,
+        active: true,
+        id: None,
+        lifecycle: Default::default(),
+        location: location(),
+    };
+    for word in words {
+        match word.split_once('=') {
+            Some(("id", n)) => entry.id = Some(id(n.parse().unwrap())),
+            Some(("type", kind)) => entry.integration_type = Some(kind.parse().unwrap()),
+            Some(("ignore", field)) => {
+                let (field, until) = field
+                    .split_once('@')
+                    .map_or((field, None), |(f, u)| (f, Some(u)));
+                entry.lifecycle.ignore_changes.push(IgnoreChange {
+                    field: field.parse().unwrap(),
+                    until: until.map(|until| until.parse().unwrap()),
+                    reason: None,
+                    location: location(),
+                });
+            }
+            Some(_) => panic!("unknown option {word}"),
+            None if word == "off" => entry.active = false,
+            None if word == "prevent" => entry.lifecycle.prevent_destroy = true,
+            None if word == "none" => entry.reference_id = DesiredReference::Clear,
+            None => entry.reference_id = DesiredReference::Set(ReferenceId::new(word).unwrap()),
+        }
+    }
+    entry
+}
+
+fn desired(entries: &[&str]) -> DesiredAccount {
+    DesiredAccount {
+        account_id: "f037e56e89293a057740de681ac9abbe".parse().unwrap(),
+        name: None,
+        source: "test.yaml".into(),
+        api_token_env: None,
+        behaviors: BTreeMap::new(),
+        integrations: entries
+            .iter()
+            .map(|text| entry(text))
+            .map(|entry| (entry.name.clone(), entry))
+            .collect(),
+        unlisted: Unlisted::default(),
+        guards: Default::default(),
+    }
+}
+
+fn account(integrations: &[&str]) -> LiveAccount {
+    let integrations = integrations
+        .iter()
+        .enumerate()
+        .map(|(index, text)| live(index as u128 + 1, text))
+        .collect();
+    let behaviors = [
+        ("dlp", true, "medium"),
+        ("edr", false, "medium"),
+        ("imp", true, "extreme"),
+    ]
+    .map(|(key, enabled, level)| {
+        let behavior = Behavior {
+            name: key.to_uppercase(),
+            description: String::new(),
+            settings: BehaviorSettings {
+                enabled,
+                risk_level: OpenWord::read(level),
+            },
+        };
+        (BehaviorKey::new(key), behavior)
+    });
+    LiveAccount::new(behaviors.into(), integrations)
+}
+
+fn behavior(enabled: Option<bool>, risk_level: Option<RiskLevel>) -> DesiredBehavior {
+    DesiredBehavior {
+        enabled,
+        risk_level,
+        location: location(),
+    }
+}
+
+fn planned(desired: &DesiredAccount, live: &LiveAccount) -> AccountPlan {
+    plan(desired, live, date(2026, 11, 22), &Options::default()).unwrap()
+}
+
+/// One line an operation: `1 PUT 2 https://b.test r1 [needs 3]`, with the live integration's number.
+fn lines(plan: &AccountPlan) -> Vec<String> {
+    plan.operations.iter().map(line).collect()
+}
+
+fn line(operation: &Operation) -> String {
+    let number = |id: &IntegrationId| id.to_string().trim_start_matches(['0', '-']).to_owned();
+    let settings = |settings: &IntegrationSettings| {
+        let reference = settings
+            .reference_id
+            .as_ref()
+            .map_or("-", ReferenceId::as_str);
+        let active = if settings.active { "" } else { " off" };
+        format!("{} {reference}{active}", settings.tenant_url)
+    };
+    let call = match &operation.call {
+        Call::WriteBehaviors { complete, .. } => {
+            let all: Vec<String> = complete
+                .iter()
+                .map(|(key, s)| format!("{key}={}/{}", s.enabled, s.risk_level))
+                .collect();
+            format!("PUT behaviors {}", all.join(" "))
+        }
+        Call::Create { settings: s } => format!("POST {}", settings(s)),
+        Call::Update {
+            subject: Subject::Live(id),
+            settings: s,
+        } => format!("PUT {} {}", number(id), settings(s)),
+        Call::Update {
+            subject,
+            settings: s,
+        } => format!("PUT {subject} {}", settings(s)),
+        Call::Delete { id } => format!("DELETE {}", number(id)),
+    };
+    let needs: Vec<String> = operation.needs.iter().map(ToString::to_string).collect();
+    if needs.is_empty() {
+        format!("{} {call}", operation.id)
+    } else {
+        format!("{} {call} [needs {}]", operation.id, needs.join(","))
+    }
+}

@@ -1,0 +1,204 @@
+//! What is to be done, as calls in their order.
+
+use super::*;
+
+#[test]
+fn operations_come_in_a_safe_order() {
+    let table: &[(&str, &[&str], &[&str], &[&str])] = &[
+        ("nothing to do", &["x: a r1"], &["a r1"], &[]),
+        ("create", &["x: a r1"], &[], &["1 POST https://a.test r1"]),
+        (
+            "an inactive one is created and then deactivated",
+            &["x: a off"],
+            &[],
+            &[
+                "1 POST https://a.test -",
+                "2 PUT {result:1} https://a.test - off [needs 1]",
+            ],
+        ),
+        (
+            "an update sends all three fields, so that the reference is kept",
+            &["x: a off"],
+            &["a r1"],
+            &["1 PUT 1 https://a.test r1 off"],
+        ),
+        (
+            "a reference is cleared by null alone",
+            &["x: a none"],
+            &["a r1"],
+            &["1 PUT 1 https://a.test -"],
+        ),
+        (
+            "creates, then updates, then deletes",
+            &["u: b off", "c: c"],
+            &["a", "b"],
+            &[
+                "1 POST https://c.test -",
+                "2 PUT 2 https://b.test - off",
+                "3 DELETE 1",
+            ],
+        ),
+        (
+            "what frees a tenant goes before what takes it",
+            &["c: a r9", "u: b r1"],
+            &["a r1"],
+            &[
+                "1 PUT 1 https://b.test r1",
+                "2 POST https://a.test r9 [needs 1]",
+            ],
+        ),
+        (
+            "a delete that frees goes first",
+            &["u: b r1"],
+            &["a r1", "b"],
+            &["1 DELETE 2", "2 PUT 1 https://b.test r1 [needs 1]"],
+        ),
+        (
+            "a chain is unrolled from its end",
+            &["x: b r1", "y: c r2", "z: d r3"],
+            &["a r1", "b r2", "c r3"],
+            &[
+                "1 PUT 3 https://d.test r3",
+                "2 PUT 2 https://c.test r2 [needs 1]",
+                "3 PUT 1 https://b.test r1 [needs 2]",
+            ],
+        ),
+        (
+            "two that swap tenants: one is parked, and keeps its reference",
+            &["x: b r1", "y: a r2"],
+            &["a r1", "b r2 off"],
+            &[
+                "1 PUT 1 https://00000000-0000-0000-0000-000000000001.parked.invalid r1",
+                "2 PUT 2 https://a.test r2 [needs 1]",
+                "3 PUT 1 https://b.test r1 [needs 1,2]",
+            ],
+        ),
+        (
+            "two pinned ones that swap references: one is parked without a reference",
+            &["x: a r2 id=1", "y: b r1 id=2"],
+            &["a r1", "b r2"],
+            &[
+                "1 PUT 1 https://a.test -",
+                "2 PUT 2 https://b.test r1 [needs 1]",
+                "3 PUT 1 https://a.test r2 [needs 1,2]",
+            ],
+        ),
+        (
+            "a parked one that is inactive stays inactive",
+            &["x: b r1 off", "y: a r2 off"],
+            &["a r1 off", "b r2 off"],
+            &[
+                "1 PUT 1 https://00000000-0000-0000-0000-000000000001.parked.invalid r1 off",
+                "2 PUT 2 https://a.test r2 off [needs 1]",
+                "3 PUT 1 https://b.test r1 off [needs 1,2]",
+            ],
+        ),
+        (
+            "both keys swapped",
+            &["x: b r2 id=1", "y: a r1 id=2"],
+            &["a r1", "b r2"],
+            &[
+                "1 PUT 1 https://a.test -",
+                "2 PUT 1 https://00000000-0000-0000-0000-000000000001.parked.invalid - [needs 1]",
+                "3 PUT 2 https://a.test r1 [needs 1,2]",
+                "4 PUT 1 https://b.test r2 [needs 2,3]",
+            ],
+        ),
+        (
+            "a ring of three",
+            &["x: b r1", "y: c r2", "z: a r3"],
+            &["a r1", "b r2", "c r3"],
+            &[
+                "1 PUT 1 https://00000000-0000-0000-0000-000000000001.parked.invalid r1",
+                "2 PUT 3 https://a.test r3 [needs 1]",
+                "3 PUT 2 https://c.test r2 [needs 2]",
+                "4 PUT 1 https://b.test r1 [needs 1,3]",
+            ],
+        ),
+        (
+            "another type is a replacement: deleted before it is created",
+            &["x: a r1 type=Okta"],
+            &["a r1 type=Entra"],
+            &["1 DELETE 1", "2 POST https://a.test r1 [needs 1]"],
+        ),
+        (
+            "a pinned replacement deletes first even where no key is contested",
+            &["x: b r2 id=1 type=Okta"],
+            &["a r1 type=Entra"],
+            &["1 DELETE 1", "2 POST https://b.test r2 [needs 1]"],
+        ),
+        (
+            "a slash and a capital are no difference",
+            &["x: A"],
+            &["a"],
+            &[],
+        ),
+    ];
+    for (name, entries, integrations, expected) in table {
+        let mut desired = desired(entries);
+        desired.unlisted.integrations = UnlistedIntegrations::Delete;
+        let plan = planned(&desired, &account(integrations));
+        assert_eq!(lines(&plan), *expected, "{name}");
+    }
+}
+
+#[test]
+fn behaviors_are_one_write_of_the_complete_map() {
+    let live = account(&[]);
+    let table = [
+        (vec![("dlp", Some(true), Some(RiskLevel::Medium))], vec![]),
+        (
+            vec![
+                ("edr", Some(true), None),
+                ("dlp", None, Some(RiskLevel::High)),
+            ],
+            vec!["1 PUT behaviors dlp=true/high edr=true/medium imp=true/extreme"],
+        ),
+        (
+            vec![("imp", None, Some(RiskLevel::High))],
+            vec!["1 PUT behaviors dlp=true/medium edr=false/medium imp=true/high"],
+        ),
+    ];
+    for (declared, expected) in table {
+        let mut desired = desired(&[]);
+        for (key, enabled, level) in declared {
+            desired
+                .behaviors
+                .insert(BehaviorKey::new(key), behavior(enabled, level));
+        }
+        assert_eq!(lines(&planned(&desired, &live)), expected);
+    }
+
+    let mut desired = desired(&[]);
+    desired
+        .behaviors
+        .insert(BehaviorKey::new("edr"), behavior(Some(true), None));
+    desired.unlisted.behaviors = UnlistedBehaviors::Disable;
+    assert_eq!(
+        lines(&planned(&desired, &live)),
+        ["1 PUT behaviors dlp=false/medium edr=true/medium imp=false/extreme"]
+    );
+}
+
+#[test]
+fn destroy_touches_only_what_is_listed() {
+    let mut desired = desired(&["x: a"]);
+    desired.unlisted.integrations = UnlistedIntegrations::Delete;
+    desired.unlisted.behaviors = UnlistedBehaviors::Disable;
+    desired
+        .behaviors
+        .insert(BehaviorKey::new("dlp"), behavior(Some(true), None));
+    let options = Options {
+        intent: Intent::Destroy,
+        ..Options::default()
+    };
+    let live = account(&["a", "b"]);
+    let plan = plan(&desired, &live, date(2026, 11, 22), &options).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "1 PUT behaviors dlp=false/medium edr=false/medium imp=true/extreme",
+            "2 DELETE 1"
+        ]
+    );
+}

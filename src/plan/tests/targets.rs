@@ -1,0 +1,58 @@
+//! Narrowing a plan to addresses.
+
+use super::*;
+
+#[test]
+fn targets_narrow_and_count_what_they_leave_out() {
+    let mut desired = desired(&["new: c", "old: a off"]);
+    desired.unlisted.integrations = UnlistedIntegrations::Delete;
+    desired
+        .behaviors
+        .insert(BehaviorKey::new("dlp"), behavior(Some(false), None));
+    desired
+        .behaviors
+        .insert(BehaviorKey::new("edr"), behavior(Some(true), None));
+    let live = account(&["a", "b"]);
+    let table: &[(&str, &[&str], usize)] = &[
+        (
+            "behavior.d*",
+            &["1 PUT behaviors dlp=false/medium edr=false/medium imp=true/extreme"],
+            4,
+        ),
+        (
+            "integration.*",
+            &["1 POST https://c.test -", "2 PUT 1 https://a.test - off"],
+            3,
+        ),
+        ("integration[*2]", &["1 DELETE 2"], 4),
+        (
+            "f037e56e89293a057740de681ac9abbe/integration.new",
+            &["1 POST https://c.test -"],
+            4,
+        ),
+        ("integration.ne?", &["1 POST https://c.test -"], 4),
+    ];
+    for (glob, expected, left_out) in table {
+        let mut options = Options::default();
+        options.targets.globs.push(Glob::new(glob));
+        let plan = plan(&desired, &live, date(2026, 11, 22), &options).unwrap();
+        assert_eq!(lines(&plan), *expected, "{glob}");
+        assert_eq!(plan.left_out.len(), *left_out, "{glob}");
+    }
+}
+
+#[test]
+fn a_change_that_needs_an_untargeted_one_is_refused() {
+    let desired = desired(&["x: b r1", "y: c r2"]);
+    let mut options = Options::default();
+    options.targets.globs.push(Glob::new("integration.x"));
+    let errors = plan(
+        &desired,
+        &account(&["a r1", "b r2"]),
+        date(2026, 11, 22),
+        &options,
+    )
+    .unwrap_err();
+    assert_eq!(errors.problems().len(), 1);
+    assert_eq!(errors.problems()[0].help(), "target integration.y as well");
+}
