@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::Url;
+
+use crate::model::loopback::is_loopback;
 
 /// The URL that every path is appended to; never ends in a slash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,14 +63,6 @@ impl FromStr for BaseUrl {
             return Err(InvalidBaseUrl::Fragment);
         }
         Ok(BaseUrl(url.as_str().trim_end_matches('/').to_owned()))
-    }
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::behavior::{BehaviorKey, BehaviorSettings, DeclaredBehavior};
+use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavior};
 use crate::plan::Operation;
 
 use super::Run;
@@ -84,14 +84,5 @@ fn overlay(
     if !gone.is_empty() {
         return Err(Failure::NotOffered(gone));
     }
-    Ok(live
-        .iter()
-        .map(|(key, settings)| {
-            let settings = match declared.get(key) {
-                Some(declared) => declared.over(settings),
-                None => settings.clone(),
-            };
-            (key.clone(), settings)
-        })
-        .collect())
+    Ok(behavior::overlay(declared, live))
 }

@@ -135,6 +135,22 @@ impl DeclaredBehavior {
     }
 }
 
+/// Lays declared values over a complete live map. What is not declared stays as it is live; what is not live is not added.
+pub fn overlay(
+    declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
+    live: &BTreeMap<BehaviorKey, BehaviorSettings>,
+) -> BTreeMap<BehaviorKey, BehaviorSettings> {
+    live.iter()
+        .map(|(key, settings)| {
+            let settings = match declared.get(key) {
+                Some(declared) => declared.over(settings),
+                None => settings.clone(),
+            };
+            (key.clone(), settings)
+        })
+        .collect()
+}
+
 words! {
     /// Why a change of a behavior weakens protection.
     BehaviorWeakening {

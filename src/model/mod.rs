@@ -8,5 +8,6 @@ pub mod address;
 pub mod behavior;
 pub mod integration;
 pub mod location;
+pub mod loopback;
 pub mod open_word;
 pub mod user;

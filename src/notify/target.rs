@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+use crate::model::loopback::is_loopback;
+
 /// Where Slack's incoming webhooks live.
 const SLACK_HOST: &str = "hooks.slack.com";
 
@@ -67,14 +69,6 @@ impl FromStr for Target {
             Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => Form::Webhook,
         });
         Ok(Target { form, url })
-    }
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can't come true: a `reference_id` or `tenant_url` that one integration takes and another holds and keeps.
 //!
 //! Nobody knows whether the API demands unique values (`contract.md`, Integrations), and two integrations with one key could not be told
-//! apart by the next run unless the file pins both. So sharing needs two entries that declare the key and are pinned; what is shared already, and not taken anew, is left in peace.
+//! apart by the next run unless the file pins both. So sharing needs two entries that declare the key and are pinned; what is shared
+//! already, and not taken anew, is left in peace.
 
 use std::collections::{HashMap, HashSet};
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
-use crate::model::behavior::BehaviorSettings;
+use crate::model::behavior::overlay;
 use crate::model::integration::{IntegrationField, IntegrationId, IntegrationSettings, TenantUrl};
 
 use super::behaviors::BehaviorDiff;
@@ -81,17 +81,12 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
     if behaviors.changes.is_empty() {
         return;
     }
-    let complete = live
+    let live = live
         .behaviors
         .iter()
-        .map(|(key, behavior)| {
-            let settings: BehaviorSettings = match behaviors.declared.get(key) {
-                Some(declared) => declared.over(&behavior.settings),
-                None => behavior.settings.clone(),
-            };
-            (key.clone(), settings)
-        })
+        .map(|(key, behavior)| (key.clone(), behavior.settings.clone()))
         .collect();
+    let complete = overlay(&behaviors.declared, &live);
     let covers = behaviors
         .changes
         .iter()
