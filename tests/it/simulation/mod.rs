@@ -203,6 +203,8 @@ impl<'a> Simulation<'a> {
         for number in 0.. {
             if number == TROUBLED_RUNS {
                 self.passage.calm_down();
+                // Somebody who stops every run after its first call is a mishap like any other, and ends with them.
+                self.stop = None;
             }
             if number >= TROUBLED_RUNS {
                 calm += 1;
