@@ -32,6 +32,15 @@ pub struct RateSettings {
     pub ceiling: Option<NonZeroU32>,
 }
 
+impl RateSettings {
+    /// No limit but those that the server states.
+    pub const UNLIMITED: RateSettings = RateSettings {
+        token: None,
+        address: None,
+        ceiling: None,
+    };
+}
+
 impl Default for RateSettings {
     /// What Cloudflare documents (`contract.md`, Transport), and no ceiling.
     fn default() -> Self {

@@ -1,6 +1,7 @@
 //! Reads the account once more: what was applied must now plan empty.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -43,7 +44,7 @@ pub(super) async fn read_back(run: &mut Run<'_, '_>, settled: &BTreeSet<Address>
 
 async fn look(run: &Run<'_, '_>, settled: &BTreeSet<Address>) -> ReadBack {
     let live = match run.context.reader.live(run.account()).await {
-        Ok(live) => live,
+        Ok(live) => Arc::new(live),
         Err(error) => return ReadBack::Unreadable(error),
     };
     let desired = &run.plan.desired;

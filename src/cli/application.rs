@@ -137,7 +137,7 @@ impl Application<'_> {
             };
             let live = match read {
                 Ok(live) if live_digest(&live) == before.live_digest => continue,
-                Ok(live) => live,
+                Ok(live) => Arc::new(live),
                 Err(error) => return Err(Error::Account(error)),
             };
             since = Since::Moved;

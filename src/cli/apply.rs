@@ -12,7 +12,7 @@ use super::args::{Global, OverrideArguments, Paths, TargetArguments};
 use super::audit_log::AuditLog;
 use super::error::Error;
 use super::exit::Exit;
-use super::fleet;
+use super::fleet::{self, Planning};
 use super::format::FormatArguments;
 use super::output::Output;
 use super::saved_plan::{self, SavedPlan};
@@ -94,6 +94,12 @@ async fn plan_and_carry_out(
         overrides: arguments.overrides.overrides(),
     };
     let today = fleet::today();
+    let planning = Planning {
+        session: &session,
+        today,
+        options: &options,
+        parallelism: global.parallelism,
+    };
     let mut application = Application {
         session: &session,
         global,
@@ -103,7 +109,7 @@ async fn plan_and_carry_out(
         origin: Origin::ThisRun,
         audit_log,
         save_previous: arguments.save_previous,
-        plan: fleet::plan_all(&session, &accounts, today, &options, global.parallelism).await?,
+        plan: planning.plan(accounts).await?,
     };
     application.show(&formats)?;
     if application.has_work() && !arguments.auto_approve {

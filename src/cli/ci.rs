@@ -8,6 +8,7 @@
 //!
 //! The values are words and numbers of riskform's own, so nothing foreign gets into a pipeline's variables.
 
+use std::borrow::Borrow;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,23 +25,28 @@ use super::output::Output;
 const GITLAB_FILE: &str = "riskform.env";
 
 /// Tells the pipeline, where `--ci` is given. What can't be written is a warning: the run itself is over, and went as its exit code says.
-pub(super) fn tell(global: &Global, output: &Output, document: impl FnOnce() -> Document) {
+pub(super) fn tell<D: Borrow<Document>>(
+    global: &Global,
+    output: &Output,
+    document: impl FnOnce() -> D,
+) {
     if !global.ci {
         return;
     }
     let document = document();
+    let document = document.borrow();
     if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
-        append(output, Path::new(&file), &markdown(&document));
+        append(output, Path::new(&file), &markdown(document));
     }
     if let Some(file) = variable("GITHUB_OUTPUT") {
-        append(output, Path::new(&file), &lines(&document, str::to_owned));
+        append(output, Path::new(&file), &lines(document, str::to_owned));
     }
     if variable("GITLAB_CI").is_some() {
         let folder = variable("CI_PROJECT_DIR").map_or_else(PathBuf::new, PathBuf::from);
         let shouted = |name: &str| format!("RISKFORM_{}", name.to_ascii_uppercase());
         let written = write_atomically(
             &folder.join(GITLAB_FILE),
-            &lines(&document, shouted),
+            &lines(document, shouted),
             Access::Everybody,
         );
         if let Err(error) = written {

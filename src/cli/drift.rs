@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::plan::document::{AccountDocument, Document, Scope};
+use crate::plan::document::{AccountDocument, Document, Keep, Scope};
 use crate::plan::{Glob, Options};
 use crate::report::{self, DriftFormat, RunFigures};
 
@@ -13,7 +13,7 @@ use super::args::{Global, Paths, TargetArguments};
 use super::ci;
 use super::error::{Error, account_exit};
 use super::exit::Exit;
-use super::fleet;
+use super::fleet::{self, Planning};
 use super::format::{FormatArguments, Formats};
 use super::notifications::NotifyArguments;
 use super::output::Output;
@@ -43,16 +43,25 @@ pub(super) async fn run(
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(DriftFormat::ALL)?;
     let notifications = arguments.notifications.read(global)?;
-    let checked = check(&arguments, global, output)
+    let checked = check(&arguments, keep(&formats), global, output)
         .await
         .and_then(|checked| checked.show(&formats, output).map(|()| checked));
     let result = checked.as_ref();
     let result = result.map(|checked| (&checked.document, checked.exit()));
     notifications.tell(result, output).await;
     let checked = checked?;
-    ci::tell(global, output, || checked.document.clone());
+    ci::tell(global, output, || &checked.document);
     checked.fail_if_alone()?;
     Ok(checked.exit())
+}
+
+/// What the formats need of each account.
+fn keep(formats: &Formats<DriftFormat>) -> Keep {
+    if formats.kinds().any(DriftFormat::shows_states) {
+        Keep::States
+    } else {
+        Keep::Differences
+    }
 }
 
 /// What a check found.
@@ -61,7 +70,12 @@ struct Checked {
     figures: RunFigures,
 }
 
-async fn check(arguments: &Arguments, global: &Global, output: &Output) -> Result<Checked, Error> {
+async fn check(
+    arguments: &Arguments,
+    keep: Keep,
+    global: &Global,
+    output: &Output,
+) -> Result<Checked, Error> {
     let started = Instant::now();
     let accounts = fleet::load(&arguments.paths, global, output)?;
     let session = Session::open(global, output)?;
@@ -74,13 +88,17 @@ async fn check(arguments: &Arguments, global: &Global, output: &Output) -> Resul
             .map(|glob| Glob::new(glob))
             .collect(),
     };
-    let today = fleet::today();
-    let everything = Options::default();
-    let plan = fleet::plan_all(&session, &accounts, today, &everything, global.parallelism).await?;
-    fleet::check_targets(&plan, &scope.targets)?;
+    let planning = Planning {
+        session: &session,
+        today: fleet::today(),
+        options: &Options::default(),
+        parallelism: global.parallelism,
+    };
+    let drift = |planned| AccountDocument::of_drift(&planned, &scope, keep);
+    let accounts = planning.each(accounts, &scope.targets, drift).await?;
     let counters = session.counters();
     Ok(Checked {
-        document: Document::of_drift(&plan, &scope, Timestamp::now()),
+        document: Document::of_drift(session.base_url().to_string(), accounts, Timestamp::now()),
         figures: RunFigures {
             elapsed: started.elapsed(),
             requests: counters.requests,

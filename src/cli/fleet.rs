@@ -1,6 +1,7 @@
 //! The first stretch of the pipeline, for one account or many: load, read live, plan.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::civil::Date;
@@ -10,8 +11,7 @@ use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::plan::{
-    AccountError, AccountPlan, FailureKind, Options, Plan, PlanErrors, PlannedAccount, Targets,
-    plan,
+    AccountError, FailureKind, Glob, Options, Plan, PlanErrors, PlannedAccount, Targets, plan,
 };
 
 use super::account;
@@ -58,42 +58,87 @@ pub(super) fn load(
     Ok(accounts)
 }
 
-/// Reads every account and plans it; one account's failure does not hide the others'.
-pub(super) async fn plan_all(
-    session: &Session,
-    accounts: &[DesiredAccount],
-    today: Date,
-    options: &Options,
-    parallelism: NonZeroUsize,
-) -> Result<Plan, Error> {
-    let planned = stream::iter(accounts)
-        .map(|desired| async move {
-            let result = plan_one(session, desired, today, options).await;
-            PlannedAccount::new(desired, result)
-        })
-        .buffered(parallelism.get())
-        .collect()
-        .await;
-    let plan = Plan {
-        base_url: session.base_url().to_string(),
-        accounts: planned,
-    };
-    check_targets(&plan, &options.targets)?;
-    Ok(plan)
+/// How the accounts of a run are planned.
+pub(super) struct Planning<'a> {
+    pub(super) session: &'a Session,
+    pub(super) today: Date,
+    pub(super) options: &'a Options,
+    /// How many accounts are worked on at once.
+    pub(super) parallelism: NonZeroUsize,
 }
 
-/// Refuses a glob that names nothing.
-pub(super) fn check_targets(plan: &Plan, targets: &Targets) -> Result<(), Error> {
-    for glob in &targets.globs {
-        let names_something = plan.planned().any(|planned| planned.has(glob));
-        // An account that could not be read might hold what the glob names.
-        if !names_something && plan.summary().failed_accounts == 0 {
-            return Err(Error::Usage(format!(
-                "--target {glob}: nothing has such an address"
-            )));
+impl Planning<'_> {
+    /// Reads every account and plans it; one account's failure does not hide the others'.
+    pub(super) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Plan, Error> {
+        let accounts = self
+            .each(accounts, &self.options.targets, |planned| planned)
+            .await?;
+        Ok(Plan {
+            base_url: self.session.base_url().to_string(),
+            accounts,
+        })
+    }
+
+    /// The same, but only what `keep` makes of an account outlasts it. The results stand in the order of the accounts.
+    ///
+    /// # Errors
+    ///
+    /// A glob among `targets` that names nothing.
+    pub(super) async fn each<T>(
+        &self,
+        accounts: Vec<DesiredAccount>,
+        targets: &Targets,
+        keep: impl Fn(PlannedAccount) -> T,
+    ) -> Result<Vec<T>, Error> {
+        let mut kept = Vec::with_capacity(accounts.len());
+        let mut unnamed = Unnamed::new(targets);
+        // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
+        let mut planned = stream::iter(accounts.into_iter().enumerate())
+            .map(|(index, desired)| async move { (index, self.plan_one(desired).await) })
+            .buffer_unordered(self.parallelism.get());
+        while let Some((index, planned)) = planned.next().await {
+            unnamed.look_at(&planned);
+            kept.push((index, keep(planned)));
+        }
+        unnamed.refuse()?;
+        kept.sort_unstable_by_key(|(index, _)| *index);
+        Ok(kept.into_iter().map(|(_, kept)| kept).collect())
+    }
+
+    async fn plan_one(&self, desired: DesiredAccount) -> PlannedAccount {
+        let desired = Arc::new(desired);
+        let result = read_one(self.session, &desired).await.and_then(|live| {
+            plan(&desired, &Arc::new(live), self.today, self.options)
+                .map_err(|errors| plan_error(&errors))
+        });
+        PlannedAccount::new(&desired, result)
+    }
+}
+
+/// The globs that have named nothing yet.
+struct Unnamed<'a>(Vec<&'a Glob>);
+
+impl<'a> Unnamed<'a> {
+    fn new(targets: &'a Targets) -> Self {
+        Unnamed(targets.globs.iter().collect())
+    }
+
+    fn look_at(&mut self, planned: &PlannedAccount) {
+        match &planned.result {
+            Ok(plan) => self.0.retain(|glob| !plan.has(glob)),
+            // An account that could not be read might hold whatever is named.
+            Err(_) => self.0.clear(),
         }
     }
-    Ok(())
+
+    fn refuse(&self) -> Result<(), Error> {
+        match self.0.first() {
+            Some(glob) => Err(Error::Usage(format!(
+                "--target {glob}: nothing has such an address"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Reads what one account holds live.
@@ -104,16 +149,6 @@ pub(super) async fn read_one(
     let reader = session.connection(desired)?.reader();
     let live = reader.live(&desired.account_id).await;
     live.map_err(|error| account_error(&error))
-}
-
-async fn plan_one(
-    session: &Session,
-    desired: &DesiredAccount,
-    today: Date,
-    options: &Options,
-) -> Result<AccountPlan, AccountError> {
-    let live = read_one(session, desired).await?;
-    plan(desired, &live, today, options).map_err(|errors| plan_error(&errors))
 }
 
 /// A file that can't come true as the failure of its account.

@@ -75,6 +75,12 @@ pub(super) struct Formats<K> {
 }
 
 impl<K: Copy> Formats<K> {
+    /// Every kind that is asked for.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = K> {
+        let files = self.files.iter().map(|(kind, _)| *kind);
+        files.chain([self.stdout])
+    }
+
     /// Prints the result, and writes it to the files.
     pub(super) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
         self.write_files(&render)?;

@@ -13,7 +13,7 @@ use super::args::{Global, OverrideArguments, Paths, TargetArguments};
 use super::ci;
 use super::error::{Error, account_exit};
 use super::exit::Exit;
-use super::fleet;
+use super::fleet::{self, Planning};
 use super::format::FormatArguments;
 use super::output::Output;
 use super::saved_plan;
@@ -52,14 +52,13 @@ pub(super) async fn run(
         targets: arguments.targets.targets(),
         overrides: arguments.overrides.overrides(),
     };
-    let plan = fleet::plan_all(
-        &session,
-        &accounts,
-        fleet::today(),
-        &options,
-        global.parallelism,
-    )
-    .await?;
+    let planning = Planning {
+        session: &session,
+        today: fleet::today(),
+        options: &options,
+        parallelism: global.parallelism,
+    };
+    let plan = planning.plan(accounts).await?;
     formats.write(output, |format| {
         report::plan(&plan, format, Timestamp::now())
     })?;

@@ -68,9 +68,8 @@ impl fmt::Display for CredentialSource {
 impl Session {
     /// Opens the simulated API, or prepares the way to the real one; nothing is sent yet.
     pub(super) fn open(global: &Global, output: &Output) -> Result<Self, Error> {
-        let conduct = conduct(global, output);
         if global.sandbox {
-            return Session::sandbox(global, conduct);
+            return Session::sandbox(global, output);
         }
         let base_url = match global
             .base_url
@@ -82,6 +81,7 @@ impl Session {
                 .map_err(Error::other(format!("the base URL {text} can't be used")))?,
             None => BaseUrl::default(),
         };
+        let conduct = conduct(documented_limits(&base_url), global, output);
         let ca_bundle = global.ca_bundle.as_deref().map(ca_bundle).transpose()?;
         let settings = NetworkSettings {
             connect_timeout: global
@@ -99,7 +99,7 @@ impl Session {
         })
     }
 
-    fn sandbox(global: &Global, conduct: Conduct) -> Result<Self, Error> {
+    fn sandbox(global: &Global, output: &Output) -> Result<Self, Error> {
         let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
             .map_err(Error::other("the simulated API can't be opened"))?;
         Ok(Session {
@@ -109,7 +109,7 @@ impl Session {
             transport: Transport::in_process(sandbox.router(), global.timeout),
             whose: Whose::Sandbox,
             connections: Mutex::default(),
-            conduct,
+            conduct: conduct(RateSettings::UNLIMITED, global, output),
         })
     }
 
@@ -228,19 +228,18 @@ impl Session {
     }
 }
 
-/// How the run behaves towards the server. Whoever watches is told why it waits.
-fn conduct(global: &Global, output: &Output) -> Conduct {
-    let output = output.clone();
-    let rate = if global.sandbox {
-        // The simulated API is this very process, so there is no limit to respect unless it says so.
-        RateSettings {
-            token: None,
-            address: None,
-            ceiling: None,
-        }
-    } else {
+/// The limits until the server says others. Cloudflare's hold for whatever may lead to Cloudflare; plain http leads to this very machine.
+fn documented_limits(base_url: &BaseUrl) -> RateSettings {
+    if base_url.is_https() {
         RateSettings::default()
-    };
+    } else {
+        RateSettings::UNLIMITED
+    }
+}
+
+/// How the run behaves towards the server. Whoever watches is told why it waits.
+fn conduct(rate: RateSettings, global: &Global, output: &Output) -> Conduct {
+    let output = output.clone();
     Conduct {
         rate: RateSettings {
             ceiling: global.max_requests_per_second,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,7 +14,7 @@ use super::integration::IntegrationId;
 /// A local name, `[A-Za-z0-9_-]+`: an account's label or an integration's name in the file. It is never sent to the API.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))] String);
+pub struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))] Arc<str>);
 
 impl Name {
     /// The name as written.
@@ -37,7 +38,7 @@ impl FromStr for Name {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
         if valid {
-            Ok(Name(text.to_owned()))
+            Ok(Name(text.into()))
         } else {
             Err(InvalidName)
         }

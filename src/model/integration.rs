@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -51,11 +52,11 @@ impl FromStr for IntegrationId {
 /// Should be the id of the Access identity provider for the Okta tenant, but the API takes any string (`contract.md`, Integrations).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct ReferenceId(#[schemars(length(min = 1))] String);
+pub struct ReferenceId(#[schemars(length(min = 1))] Arc<str>);
 
 impl ReferenceId {
     /// Takes a reference as it is written; `None` for the empty string, which is how the API may show an unset one.
-    pub fn new(text: impl Into<String>) -> Option<Self> {
+    pub fn new(text: impl Into<Arc<str>>) -> Option<Self> {
         let text = text.into();
         (!text.is_empty()).then_some(ReferenceId(text))
     }
@@ -92,18 +93,32 @@ fn reference_or_unset<'de, D: Deserializer<'de>>(
 /// (`contract.md`, Integrations), and a live one may be something that no file could declare; that compares letter for letter.
 #[derive(Clone, Debug)]
 pub struct TenantUrl {
-    written: String,
-    normalised: String,
+    written: Arc<str>,
+    /// The very same text where it was written that way.
+    normalised: Arc<str>,
 }
 
 impl TenantUrl {
     /// Takes any text that the API answered; never fails.
-    pub fn from_live(text: impl Into<String>) -> Self {
+    pub fn from_live(text: impl Into<Arc<str>>) -> Self {
         let written = text.into();
-        let normalised = normalise(&written).unwrap_or_else(|_| written.clone());
+        match normalise(&written) {
+            Ok(normalised) => TenantUrl::new(written, normalised),
+            Err(_) => TenantUrl {
+                normalised: Arc::clone(&written),
+                written,
+            },
+        }
+    }
+
+    fn new(written: Arc<str>, normalised: String) -> Self {
         TenantUrl {
+            normalised: if *written == *normalised {
+                Arc::clone(&written)
+            } else {
+                normalised.into()
+            },
             written,
-            normalised,
         }
     }
 
@@ -123,10 +138,7 @@ impl FromStr for TenantUrl {
 
     /// Takes what a file declares: https, a host, perhaps a port, nothing else.
     fn from_str(text: &str) -> Result<Self, InvalidTenantUrl> {
-        Ok(TenantUrl {
-            written: text.to_owned(),
-            normalised: normalise(text)?,
-        })
+        Ok(TenantUrl::new(text.into(), normalise(text)?))
     }
 }
 

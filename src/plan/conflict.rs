@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use smallvec::SmallVec;
+
 use crate::model::address::Address;
 use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId};
 
@@ -35,47 +37,54 @@ pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = Key<'
 }
 
 /// The keys that this course takes: those that it will hold and does not hold today. What is made anew takes all of its keys.
-pub(super) fn taken<'a>(course: &'a Course<'_>) -> Vec<Key<'a>> {
-    let before = match &course.change {
-        None => return Vec::new(),
-        Some(change) => match change.action {
+pub(super) fn taken<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
+    course.change.iter().flat_map(|change| {
+        let before = match change.action {
             Action::Create | Action::Replace => None,
             Action::Update | Action::Delete => course.before,
-        },
-    };
-    difference(course.after.as_ref(), before.map(|live| &live.settings))
+        };
+        difference(course.after.as_ref(), before.map(|live| &live.settings))
+    })
 }
 
 /// The keys that this course frees: those that it holds today and will not hold, or not without letting go in between.
-pub(super) fn freed<'a>(course: &'a Course<'_>) -> Vec<Key<'a>> {
-    let after = match &course.change {
-        None => return Vec::new(),
-        Some(change) => match change.action {
+pub(super) fn freed<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
+    course.change.iter().flat_map(|change| {
+        let after = match change.action {
             Action::Replace | Action::Delete => None,
             Action::Create | Action::Update => course.after.as_ref(),
-        },
-    };
-    difference(course.before.map(|live| &live.settings), after)
+        };
+        difference(course.before.map(|live| &live.settings), after)
+    })
 }
 
 fn difference<'a>(
     of: Option<&'a IntegrationSettings>,
     without: Option<&'a IntegrationSettings>,
-) -> Vec<Key<'a>> {
-    let without: Vec<Key<'_>> = without.into_iter().flat_map(keys).collect();
+) -> impl Iterator<Item = Key<'a>> {
+    let is_in = |settings, key| keys(settings).any(|other| other == key);
     of.into_iter()
         .flat_map(keys)
-        .filter(|key| !without.contains(key))
-        .collect()
+        .filter(move |key| !without.is_some_and(|settings| is_in(settings, *key)))
 }
 
 /// Finds every key that is taken by one integration and kept by another without both being licensed to share it.
 pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
     let courses = &targeted.integrations.courses;
-    let mut holders: HashMap<Key<'_>, Vec<&Course<'_>>> = HashMap::new();
+    // Who will hold each key that anything takes; those that nobody takes are of no interest.
+    let mut holders: HashMap<Key<'_>, SmallVec<[&Course<'_>; 1]>> = courses
+        .iter()
+        .flat_map(taken)
+        .map(|key| (key, SmallVec::new()))
+        .collect();
+    if holders.is_empty() {
+        return Vec::new();
+    }
     for course in courses {
         for key in course.after.iter().flat_map(keys) {
-            holders.entry(key).or_default().push(course);
+            if let Some(holders) = holders.get_mut(&key) {
+                holders.push(course);
+            }
         }
     }
     let left_out: HashSet<&Address> = targeted.left_out.iter().collect();

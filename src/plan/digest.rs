@@ -1,11 +1,39 @@
 //! SHA-256 over canonical JSON: object keys sorted, no white space.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::BufWriter;
+
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::model::account::LiveAccount;
-use crate::model::behavior::Behavior;
-use crate::model::integration::Integration;
+use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
+use crate::model::integration::{
+    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId,
+};
+use crate::model::open_word::OpenWord;
+
+/// What a live account's digest covers; the members of all three stand in their canonical order.
+#[derive(Serialize)]
+struct Digested<'a> {
+    behaviors: BTreeMap<&'a BehaviorKey, DigestedBehavior<'a>>,
+    integrations: Vec<DigestedIntegration<'a>>,
+}
+
+#[derive(Serialize)]
+struct DigestedBehavior<'a> {
+    enabled: bool,
+    risk_level: &'a OpenWord<RiskLevel>,
+}
+
+#[derive(Serialize)]
+struct DigestedIntegration<'a> {
+    active: bool,
+    id: IntegrationId,
+    integration_type: &'a OpenWord<IntegrationType>,
+    reference_id: Option<&'a ReferenceId>,
+    tenant_url: &'a str,
+}
 
 /// Digests everything that a plan rests on: every behavior and every integration, unlisted ones included, because the write of behaviors
 /// sends the whole map and a new integration can change a match.
@@ -14,42 +42,64 @@ pub fn live_digest(live: &LiveAccount) -> String {
         behaviors,
         integrations,
     } = live;
-    let behaviors: serde_json::Map<String, Value> = behaviors
-        .iter()
-        .map(|(key, behavior)| {
-            let Behavior {
-                name: _,
-                description: _,
-                settings,
-            } = behavior;
-            (key.as_str().to_owned(), json!(settings))
-        })
-        .collect();
-    let integrations: Vec<Value> = integrations
-        .iter()
-        .map(|integration| {
-            let Integration {
-                id,
-                account_tag: _,
-                created_at: _,
-                well_known_url: _,
-                settings,
-            } = integration;
-            json!({
-                "id": id,
-                "integration_type": settings.integration_type,
-                "tenant_url": settings.tenant_url.normalised(),
-                "reference_id": settings.reference_id,
-                "active": settings.active,
-            })
-        })
-        .collect();
-    sha256(&json!({ "behaviors": behaviors, "integrations": integrations }))
+    sha256(&Digested {
+        behaviors: behaviors
+            .iter()
+            .map(|(key, behavior)| (key, behavior.into()))
+            .collect(),
+        integrations: integrations.iter().map(Into::into).collect(),
+    })
 }
 
-/// Digests a JSON value; `serde_json` keeps objects sorted by key, so equal values give equal bytes.
-pub fn sha256(value: &Value) -> String {
-    let hash = Sha256::digest(value.to_string());
+impl<'a> From<&'a Behavior> for DigestedBehavior<'a> {
+    fn from(behavior: &'a Behavior) -> Self {
+        let Behavior {
+            name: _,
+            description: _,
+            settings:
+                BehaviorSettings {
+                    enabled,
+                    risk_level,
+                },
+        } = behavior;
+        DigestedBehavior {
+            enabled: *enabled,
+            risk_level,
+        }
+    }
+}
+
+impl<'a> From<&'a Integration> for DigestedIntegration<'a> {
+    fn from(integration: &'a Integration) -> Self {
+        let Integration {
+            id,
+            account_tag: _,
+            created_at: _,
+            well_known_url: _,
+            settings:
+                IntegrationSettings {
+                    integration_type,
+                    tenant_url,
+                    reference_id,
+                    active,
+                },
+        } = integration;
+        DigestedIntegration {
+            active: *active,
+            id: *id,
+            integration_type,
+            reference_id: reference_id.as_ref(),
+            tenant_url: tenant_url.normalised(),
+        }
+    }
+}
+
+/// Digests the JSON of a value. Equal values give equal digests where members stand sorted, as those of [`serde_json::Value`] always do.
+pub fn sha256(value: &impl Serialize) -> String {
+    let mut hash = BufWriter::new(Sha256::new());
+    serde_json::to_writer(&mut hash, value)
+        .expect("what is digested has string keys, and hashing does not fail");
+    let hash = hash.into_inner().expect("hashing does not fail").finalize();
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }

@@ -48,8 +48,9 @@ pub(super) fn diff<'a>(
     notes: &mut Vec<Note>,
 ) -> IntegrationDiff<'a> {
     let mut courses = Vec::with_capacity(desired.integrations.len() + matches.unlisted.len());
-    for entry in desired.integrations.values() {
-        let before = matches.of(&entry.name);
+    for matched in matches.entries() {
+        let entry = matched.declared;
+        let before = matched.found.map(|(live, _)| live);
         let after = match intent {
             Intent::Apply => Some(wanted(entry, before, today, notes)),
             Intent::Destroy => None,

@@ -4,13 +4,15 @@
 //! `tenant_url` and type. An unset reference equals nothing. Two live ones for one entry, or two entries for one live one, within a pass
 //! are an error: a guess could delete or redirect the wrong integration.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
+use smallvec::SmallVec;
+
 use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::address::{Address, Name};
-use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
+use crate::model::address::Address;
+use crate::model::integration::{DesiredIntegration, Integration};
 
 use super::error::Problem;
 use super::note::Note;
@@ -39,36 +41,36 @@ impl fmt::Display for MatchedBy {
 /// The live integrations by the entries that they are.
 #[derive(Debug)]
 pub struct Matches<'a> {
-    by_entry: HashMap<&'a Name, (&'a Integration, MatchedBy)>,
+    /// Every entry, by name.
+    entries: Vec<Entry<'a>>,
     /// Live integrations that no entry is, by id.
     pub unlisted: Vec<&'a Integration>,
 }
 
-impl<'a> Matches<'a> {
-    /// The live integration that an entry is.
-    pub fn of(&self, name: &Name) -> Option<&'a Integration> {
-        self.found(name).map(|(integration, _)| integration)
-    }
+/// An entry, and the live integration that it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// What the file declares.
+    pub declared: &'a DesiredIntegration,
+    /// The live one, and what it was recognised by; `None` for an entry that is yet to be made.
+    pub found: Option<(&'a Integration, MatchedBy)>,
+}
 
-    /// The live integration that an entry is, and what it was recognised by.
-    pub fn found(&self, name: &Name) -> Option<(&'a Integration, MatchedBy)> {
-        self.by_entry.get(name).copied()
+impl<'a> Matches<'a> {
+    /// Every entry, by name.
+    pub fn entries(&self) -> &[Entry<'a>] {
+        &self.entries
     }
 
     /// A note for each entry whose pinned integration is gone.
-    pub(super) fn gone_pins(&self, desired: &DesiredAccount) -> Vec<Note> {
-        desired
-            .integrations
-            .values()
-            .filter_map(|entry| {
-                let id = entry.id?;
-                let found = self.found(&entry.name);
-                (!matches!(found, Some((_, MatchedBy::Id)))).then(|| Note::PinGone {
-                    address: Address::Integration(entry.name.clone()),
-                    id,
-                })
+    pub(super) fn gone_pins(&self) -> impl Iterator<Item = Note> {
+        self.entries.iter().filter_map(|entry| {
+            let id = entry.declared.id?;
+            (!matches!(entry.found, Some((_, MatchedBy::Id)))).then(|| Note::PinGone {
+                address: Address::Integration(entry.declared.name.clone()),
+                id,
             })
-            .collect()
+        })
     }
 }
 
@@ -82,9 +84,15 @@ pub fn matches<'a>(
     live: &'a LiveAccount,
 ) -> Result<Matches<'a>, Vec<Problem>> {
     let mut passes = Passes {
-        entries: desired.integrations.values().collect(),
+        entries: desired
+            .integrations
+            .values()
+            .map(|declared| Entry {
+                declared,
+                found: None,
+            })
+            .collect(),
         live: live.integrations.iter().collect(),
-        by_entry: HashMap::new(),
         problems: Vec::new(),
     };
     passes.pass(MatchedBy::Id, |entry| entry.id, |live| Some(live.id), any);
@@ -100,13 +108,18 @@ pub fn matches<'a>(
         |live| Some(live.settings.tenant_url.normalised()),
         same_type,
     );
-    if passes.problems.is_empty() {
+    let Passes {
+        entries,
+        live,
+        problems,
+    } = passes;
+    if problems.is_empty() {
         Ok(Matches {
-            by_entry: passes.by_entry,
-            unlisted: passes.live,
+            entries,
+            unlisted: live,
         })
     } else {
-        Err(passes.problems)
+        Err(problems)
     }
 }
 
@@ -122,13 +135,14 @@ fn same_type(entry: &DesiredIntegration, live: &Integration) -> bool {
 }
 
 struct Passes<'a> {
-    /// Entries that no earlier pass matched.
-    entries: Vec<&'a DesiredIntegration>,
-    /// Live integrations that no earlier pass matched.
+    entries: Vec<Entry<'a>>,
+    /// Live integrations that no earlier pass matched, by id.
     live: Vec<&'a Integration>,
-    by_entry: HashMap<&'a Name, (&'a Integration, MatchedBy)>,
     problems: Vec<Problem>,
 }
+
+/// Positions in a list. Of what fits a key there is hardly ever more than one.
+type Positions = SmallVec<[usize; 1]>;
 
 impl<'a> Passes<'a> {
     fn pass<K: Eq + Hash>(
@@ -138,51 +152,61 @@ impl<'a> Passes<'a> {
         held: impl Fn(&'a Integration) -> Option<K>,
         fits: impl Fn(&DesiredIntegration, &Integration) -> bool,
     ) {
-        let mut holders: HashMap<K, Vec<&'a Integration>> = HashMap::new();
-        for live in &self.live {
+        let unmatched = self.entries.iter().enumerate();
+        let wishes: Vec<(usize, K)> = unmatched
+            .filter(|(_, entry)| entry.found.is_none())
+            .filter_map(|(index, entry)| Some((index, wanted(entry.declared)?)))
+            .collect();
+        if wishes.is_empty() || self.live.is_empty() {
+            return;
+        }
+        let mut holders: HashMap<K, Positions> = HashMap::with_capacity(self.live.len());
+        for (position, live) in self.live.iter().enumerate() {
             if let Some(key) = held(live) {
-                holders.entry(key).or_default().push(live);
+                holders.entry(key).or_default().push(position);
             }
         }
-        // Ordered by id, so that several ambiguities are always told in the same order.
-        let mut claims: BTreeMap<IntegrationId, Vec<&'a DesiredIntegration>> = BTreeMap::new();
-        for entry in &self.entries {
-            let candidates: Vec<&Integration> = wanted(entry)
-                .and_then(|key| holders.get(&key))
+        // In the order of the live ones, so that several ambiguities are always told in the same order.
+        let mut claims: Vec<Positions> = vec![Positions::new(); self.live.len()];
+        for (index, key) in wishes {
+            let entry = &mut self.entries[index];
+            let candidates: Positions = holders
+                .get(&key)
                 .into_iter()
                 .flatten()
                 .copied()
-                .filter(|live| fits(entry, live))
+                .filter(|position| fits(entry.declared, self.live[*position]))
                 .collect();
             match candidates.as_slice() {
                 [] => {}
-                [live] => {
-                    claims.entry(live.id).or_default().push(entry);
-                    self.by_entry.insert(&entry.name, (live, by));
+                [position] => {
+                    claims[*position].push(index);
+                    entry.found = Some((self.live[*position], by));
                 }
                 several => self.problems.push(Problem::SeveralLive {
-                    entry: Address::Integration(entry.name.clone()),
+                    entry: Address::Integration(entry.declared.name.clone()),
                     by,
-                    candidates: several.iter().map(|live| live.id).collect(),
-                    location: entry.location.clone(),
+                    candidates: several.iter().map(|one| self.live[*one].id).collect(),
+                    location: entry.declared.location.clone(),
                 }),
             }
         }
-        for (id, entries) in &claims {
+        for (live, entries) in self.live.iter().zip(&claims) {
             if let [first, _, ..] = entries.as_slice() {
+                let declared = |index: &usize| self.entries[*index].declared;
                 self.problems.push(Problem::SeveralEntries {
                     entries: entries
                         .iter()
-                        .map(|entry| Address::Integration(entry.name.clone()))
+                        .map(|index| Address::Integration(declared(index).name.clone()))
                         .collect(),
                     by,
-                    id: *id,
-                    location: first.location.clone(),
+                    id: live.id,
+                    location: declared(first).location.clone(),
                 });
             }
         }
-        self.entries
-            .retain(|entry| !self.by_entry.contains_key(&entry.name));
-        self.live.retain(|live| !claims.contains_key(&live.id));
+        let mut claims = claims.iter();
+        self.live
+            .retain(|_| claims.next().is_some_and(|claim| claim.is_empty()));
     }
 }

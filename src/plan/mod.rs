@@ -22,6 +22,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 
 use crate::model::account::{DesiredAccount, LiveAccount};
@@ -30,7 +32,7 @@ pub use digest::{live_digest, sha256};
 pub use error::{PlanErrors, Problem};
 pub use fleet::{AccountError, FailureKind, Plan, PlannedAccount, Summary};
 pub use guard::{Guard, Overrides, Refusal};
-pub use matching::{MatchedBy, Matches, matches};
+pub use matching::{Entry, MatchedBy, Matches, matches};
 pub use moved::{Moved, moved};
 pub use note::Note;
 pub use operation::{Call, Method, Operation, OperationId, Subject};
@@ -68,8 +70,8 @@ pub enum Intent {
 /// Everything at once that keeps the files from coming true: behaviors that the account does not offer, entries that fit several live
 /// integrations, keys that something else holds and keeps.
 pub fn plan(
-    desired: &DesiredAccount,
-    live: &LiveAccount,
+    desired: &Arc<DesiredAccount>,
+    live: &Arc<LiveAccount>,
     today: Date,
     options: &Options,
 ) -> Result<AccountPlan, PlanErrors> {
@@ -84,7 +86,7 @@ pub fn plan(
             return Err(PlanErrors::new(problems));
         }
     };
-    notes.extend(matches.gone_pins(desired));
+    notes.extend(matches.gone_pins());
     let integrations = integrations::diff(desired, &matches, today, options.intent, &mut notes);
 
     let targeted = target::narrow(desired, behaviors, integrations, &options.targets);
@@ -119,8 +121,8 @@ pub fn plan(
 
     Ok(AccountPlan {
         live_digest: live_digest(live),
-        live: live.clone(),
-        desired: desired.clone(),
+        live: Arc::clone(live),
+        desired: Arc::clone(desired),
         changes,
         unchanged_behaviors,
         unchanged_integrations,

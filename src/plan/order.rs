@@ -8,6 +8,8 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::overlay;
@@ -26,7 +28,7 @@ pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Ope
     write_behaviors(live, &targeted.behaviors, &mut list);
 
     let steps: Vec<Step<'_>> = steps(&targeted.integrations.courses);
-    let mut freed_by: HashMap<Key<'_>, Vec<usize>> = HashMap::new();
+    let mut freed_by: HashMap<Key<'_>, SmallVec<[usize; 1]>> = HashMap::new();
     for (index, step) in steps.iter().enumerate() {
         for key in &step.frees {
             freed_by.entry(*key).or_default().push(index);
@@ -36,7 +38,7 @@ pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Ope
         states: vec![State::Waiting; steps.len()],
         steps: &steps,
         freed_by: &freed_by,
-        freed_at: HashMap::new(),
+        freed_at: vec![SmallVec::new(); steps.len()],
         list,
     };
     for index in 0..steps.len() {
@@ -100,12 +102,15 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
     );
 }
 
+/// Keys of one integration; it has no more than two.
+type Keys<'a> = SmallVec<[Key<'a>; 2]>;
+
 /// One integration's part of the work that is a single turn in the order. A replacement is two: a deletion and a creation.
 struct Step<'a> {
     course: &'a Course<'a>,
     kind: StepKind<'a>,
-    frees: Vec<Key<'a>>,
-    takes: Vec<Key<'a>>,
+    frees: Keys<'a>,
+    takes: Keys<'a>,
     /// The step that must come before, whatever the keys are.
     after: Option<usize>,
 }
@@ -138,20 +143,21 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
                 creates.push(step(
                     course,
                     StepKind::Create(after),
-                    Vec::new(),
-                    taken(course),
+                    Keys::new(),
+                    taken(course).collect(),
                 ));
             }
             (Action::Update, Some((id, before)), Some(after)) => {
                 let kind = StepKind::Update { id, before, after };
-                updates.push(step(course, kind, freed(course), taken(course)));
+                let (frees, takes) = (freed(course).collect(), taken(course).collect());
+                updates.push(step(course, kind, frees, takes));
             }
             (Action::Delete, Some((id, _)), _) => {
                 deletes.push(step(
                     course,
                     StepKind::Delete(id),
-                    freed(course),
-                    Vec::new(),
+                    freed(course).collect(),
+                    Keys::new(),
                 ));
             }
             (Action::Replace, Some((id, _)), Some(after)) => {
@@ -159,14 +165,14 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
                 creates.push(step(
                     course,
                     StepKind::Create(after),
-                    Vec::new(),
-                    taken(course),
+                    Keys::new(),
+                    taken(course).collect(),
                 ));
                 deletes.push(step(
                     course,
                     StepKind::Delete(id),
-                    freed(course),
-                    Vec::new(),
+                    freed(course).collect(),
+                    Keys::new(),
                 ));
             }
             (Action::Create | Action::Update | Action::Replace | Action::Delete, _, _) => {
@@ -184,8 +190,8 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
 fn step<'a>(
     course: &'a Course<'a>,
     kind: StepKind<'a>,
-    frees: Vec<Key<'a>>,
-    takes: Vec<Key<'a>>,
+    frees: Keys<'a>,
+    takes: Keys<'a>,
 ) -> Step<'a> {
     Step {
         course,
@@ -216,12 +222,15 @@ struct Parked {
 /// account is large.
 struct Walk<'a, 'w> {
     steps: &'w [Step<'a>],
-    freed_by: &'w HashMap<Key<'a>, Vec<usize>>,
+    freed_by: &'w HashMap<Key<'a>, SmallVec<[usize; 1]>>,
     states: Vec<State>,
-    /// The operation by which a step lets go of a key.
-    freed_at: HashMap<(usize, Key<'a>), OperationId>,
+    /// The operations by which each step lets go of its keys.
+    freed_at: Vec<SmallVec<[(Key<'a>, OperationId); 2]>>,
     list: OperationList,
 }
+
+/// What a step waits for: other steps, each for the key that it frees, or for its own sake.
+type Waits<'a> = SmallVec<[(Option<Key<'a>>, usize); 2]>;
 
 impl<'a> Walk<'a, '_> {
     fn visit(&mut self, root: usize) {
@@ -229,20 +238,19 @@ impl<'a> Walk<'a, '_> {
             return;
         }
         self.states[root] = State::Open(None);
-        let mut stack = vec![(root, self.waits_for(root))];
-        while let Some((step, waits_for)) = stack.last_mut() {
-            let Some((key, other)) = waits_for.pop() else {
-                let step = *step;
+        let mut stack = vec![(root, self.waits_for(root), 0)];
+        while let Some((step, waits_for, seen)) = stack.last_mut() {
+            let Some((key, other)) = waits_for.get(*seen).copied() else {
+                self.list_step(*step, waits_for);
                 stack.pop();
-                self.list_step(step);
                 continue;
             };
+            *seen += 1;
             match &self.states[other] {
                 State::Listed => {}
                 State::Waiting => {
                     self.states[other] = State::Open(None);
-                    let waits_for = self.waits_for(other);
-                    stack.push((other, waits_for));
+                    stack.push((other, self.waits_for(other), 0));
                 }
                 State::Open(_) => {
                     let key = key.expect("only updates wait in a circle, and they wait for keys");
@@ -252,10 +260,10 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// What must come before a step: for each key it takes, the steps that free it; last first, to be popped.
-    fn waits_for(&self, index: usize) -> Vec<(Option<Key<'a>>, usize)> {
+    /// What must come before a step: for each key it takes, the steps that free it.
+    fn waits_for(&self, index: usize) -> Waits<'a> {
         let step = &self.steps[index];
-        let mut waits_for = Vec::new();
+        let mut waits_for = Waits::new();
         for key in &step.takes {
             let freeing = self.freed_by.get(key).into_iter().flatten();
             waits_for.extend(
@@ -274,13 +282,18 @@ impl<'a> Walk<'a, '_> {
                 waits_for.extend(unlisted.map(|other| (Some(key), *other)));
             }
         }
-        waits_for.reverse();
         waits_for
+    }
+
+    /// The operation by which a step lets go of a key, once there is one.
+    fn freed_at(&self, step: usize, key: Key<'a>) -> Option<OperationId> {
+        let freed = self.freed_at[step].iter().find(|(freed, _)| *freed == key);
+        freed.map(|(_, operation)| *operation)
     }
 
     /// Lets an update that is still waiting go of one contested key.
     fn park(&mut self, index: usize, key: Key<'a>) {
-        if self.freed_at.contains_key(&(index, key)) {
+        if self.freed_at(index, key).is_some() {
             return;
         }
         let step = &self.steps[index];
@@ -310,20 +323,19 @@ impl<'a> Walk<'a, '_> {
         let operation = self
             .list
             .push(call, vec![step.course.address.clone()], needs);
-        self.freed_at.insert((index, key), operation);
+        self.freed_at[index].push((key, operation));
         self.states[index] = State::Open(Some(Parked {
             settings,
             operation,
         }));
     }
 
-    fn list_step(&mut self, index: usize) {
+    fn list_step(&mut self, index: usize, waits_for: &Waits<'a>) {
         let step = &self.steps[index];
         let covers = || vec![step.course.address.clone()];
-        let mut needs: Vec<OperationId> = self
-            .waits_for(index)
-            .into_iter()
-            .filter_map(|(key, other)| self.freed_at.get(&(other, key?)).copied())
+        let mut needs: Vec<OperationId> = waits_for
+            .iter()
+            .filter_map(|(key, other)| self.freed_at(*other, (*key)?))
             .collect();
         if let State::Open(Some(parked)) = &self.states[index] {
             needs.push(parked.operation);
@@ -333,7 +345,7 @@ impl<'a> Walk<'a, '_> {
                 self.steps[deletion]
                     .frees
                     .iter()
-                    .filter_map(|key| self.freed_at.get(&(deletion, *key)).copied()),
+                    .filter_map(|key| self.freed_at(deletion, *key)),
             );
         }
         let operation = match &step.kind {
@@ -366,7 +378,9 @@ impl<'a> Walk<'a, '_> {
             StepKind::Delete(id) => self.list.push(Call::Delete { id: *id }, covers(), needs),
         };
         for key in &step.frees {
-            self.freed_at.entry((index, *key)).or_insert(operation);
+            if self.freed_at(index, *key).is_none() {
+                self.freed_at[index].push((*key, operation));
+            }
         }
         self.states[index] = State::Listed;
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -25,9 +26,9 @@ pub struct AccountPlan {
     /// SHA-256 over everything live, unlisted things included.
     pub live_digest: String,
     /// What the plan was made from.
-    pub live: LiveAccount,
+    pub live: Arc<LiveAccount>,
     /// What the files declare.
-    pub desired: DesiredAccount,
+    pub desired: Arc<DesiredAccount>,
     /// What differs: behaviors by key, then listed integrations by name, then unlisted ones by id.
     pub changes: Vec<Change>,
     /// How many listed behaviors are as declared already.

@@ -62,9 +62,10 @@ impl State {
     fn live(plan: &AccountPlan) -> Option<Self> {
         let AccountPlan { desired, live, .. } = plan;
         let matches = matches(desired, live).ok()?;
-        let listed = desired.integrations.keys().filter_map(|name| {
-            let live = matches.of(name)?;
-            Some((Address::Integration(name.clone()), live.settings.clone()))
+        let listed = matches.entries().iter().filter_map(|entry| {
+            let (live, _) = entry.found?;
+            let address = Address::Integration(entry.declared.name.clone());
+            Some((address, live.settings.clone()))
         });
         let unlisted = matches.unlisted.iter().map(|live| {
             let address = Address::UnlistedIntegration(live.id);

@@ -22,7 +22,6 @@ pub fn apply_document(plan: &Plan, applied: &[Option<Applied>], created_at: Time
             add_outcomes(account, applied);
         }
     }
-    document.seal();
     document
 }
 

@@ -91,6 +91,20 @@ words! {
     }
 }
 
+impl DriftFormat {
+    /// Says whether it shows what an account's states hold, beside how they differ.
+    pub fn shows_states(self) -> bool {
+        match self {
+            DriftFormat::Json | DriftFormat::Junit => true,
+            DriftFormat::Text
+            | DriftFormat::Markdown
+            | DriftFormat::Html
+            | DriftFormat::Sarif
+            | DriftFormat::Prometheus => false,
+        }
+    }
+}
+
 words! {
     /// The formats of what the doctor finds.
     DoctorFormat {

@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use crate::plan::document::{Document, Format};
+use crate::plan::document::{Format, Sealed};
 
 /// The JSON Schema (draft 2020-12) of a document's format, as text that ends with a line break.
 pub fn schema(format: Format) -> String {
@@ -11,7 +11,7 @@ pub fn schema(format: Format) -> String {
     let generator = SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator();
-    let mut schema = generator.into_root_schema_for::<Document>();
+    let mut schema = generator.into_root_schema_for::<Sealed<'_>>();
     schema.insert("title".to_owned(), json!(format.as_str()));
     schema.insert("description".to_owned(), json!(description(format)));
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {

@@ -11,10 +11,10 @@ use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
 use riskform::plan::document::Document;
-use riskform::plan::{AccountPlan, Action, Plan, PlannedAccount, Problem, matches, plan};
+use riskform::plan::{AccountPlan, Action, Plan, PlannedAccount, Problem, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
 
-use crate::worlds::{TODAY, Unknowns, World, account_id, seed, unguarded, worlds};
+use crate::worlds::{TODAY, Unknowns, World, account_id, planned, seed, unguarded, worlds};
 
 /// Worlds for each of the 72 combinations of what is unknown: 1,440 in all.
 const WORLDS_EACH: u32 = 20;
@@ -96,7 +96,7 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
         "a plan costs exactly two reads"
     );
 
-    let planned = match plan(&world.desired, &live, TODAY, &unguarded()) {
+    let planned = match self::planned(&world.desired, &live, &unguarded()) {
         Ok(planned) => planned,
         Err(errors) => {
             for problem in errors.problems() {
@@ -118,7 +118,7 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
     keeps_its_identities(world, &planned, &applied, &states)?;
 
     let live = connection.reader().live(&account).await.unwrap();
-    let again = plan(&world.desired, &live, TODAY, &unguarded()).unwrap();
+    let again = self::planned(&world.desired, &live, &unguarded()).unwrap();
     prop_assert!(again.is_empty(), "{:?}", again.changes);
     Ok(Tally {
         planned: 1,
@@ -201,7 +201,7 @@ fn check_refusal(problem: &Problem, world: &World) -> Result<(), TestCaseError> 
 
 fn same_bytes_ten_times(world: &World, live: &LiveAccount) -> Result<(), TestCaseError> {
     let bytes = |live: &LiveAccount| {
-        let planned = plan(&world.desired, live, TODAY, &unguarded()).unwrap();
+        let planned = self::planned(&world.desired, live, &unguarded()).unwrap();
         let plan = Plan {
             base_url: String::new(),
             accounts: vec![PlannedAccount::new(&world.desired, Ok(planned))],
@@ -284,9 +284,9 @@ fn keeps_its_identities(
     let identities = |live: &LiveAccount| -> Result<BTreeMap<Name, IntegrationId>, TestCaseError> {
         let found = matches(&world.desired, live)
             .map_err(|problems| TestCaseError::fail(format!("ambiguous: {problems:?}")))?;
-        let names = world.desired.integrations.keys();
-        Ok(names
-            .filter_map(|name| Some((name.clone(), found.of(name)?.id)))
+        let entries = found.entries().iter();
+        Ok(entries
+            .filter_map(|entry| Some((entry.declared.name.clone(), entry.found?.0.id)))
             .collect())
     };
     let mut expected = identities(&states[0])?;

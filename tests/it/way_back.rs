@@ -12,11 +12,11 @@ use riskform::config::export::previous;
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
-use riskform::plan::{AccountPlan, Action, Guard, Options, plan};
+use riskform::plan::{AccountPlan, Action, Guard, Options};
 use riskform::sandbox::Sandbox;
 
 use crate::convergence::connection;
-use crate::worlds::{TODAY, Unknowns, World, account_id, seed, unguarded, worlds};
+use crate::worlds::{TODAY, Unknowns, World, account_id, planned, seed, unguarded, worlds};
 
 /// Worlds for each of the 72 combinations of what is unknown.
 const WORLDS_EACH: u32 = 8;
@@ -71,7 +71,7 @@ async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCa
         .unwrap();
     let connection = connection(&sandbox);
     let before = sandbox.live(&account_id());
-    let there = match plan(&world.desired, &before, TODAY, &unguarded()) {
+    let there = match planned(&world.desired, &before, &unguarded()) {
         Ok(there) if !there.is_empty() => there,
         Ok(_) | Err(_) => return Ok(Way::NeverLeft),
     };
@@ -88,7 +88,7 @@ async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCa
             .values()
             .all(|behavior| behavior.settings.risk_level.known().is_some());
     let live = sandbox.live(&account_id());
-    let back = match plan(&saved, &live, TODAY, &Options::default()) {
+    let back = match planned(&saved, &live, &Options::default()) {
         Ok(back) => back,
         Err(problems) => {
             prop_assert!(

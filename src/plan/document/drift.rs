@@ -6,11 +6,12 @@
 use jiff::Timestamp;
 
 use crate::model::address::Address;
-use crate::plan::fleet::Plan;
+use crate::plan::fleet::PlannedAccount;
 use crate::plan::outcome::Policy;
 use crate::plan::target::{Glob, Targets};
 
-use super::{AccountDocument, Document, Format, Unchanged, UnlistedDocument};
+use super::merge::total;
+use super::{AccountDocument, Document, Format, Unchanged, UnlistedDocument, write};
 
 /// Which addresses count as drift.
 #[derive(Clone, Debug, Default)]
@@ -28,21 +29,48 @@ impl Scope {
     }
 }
 
+/// How much of an account outlasts its comparison. A fleet is large, and most of it is as declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Both of its states, and how they differ.
+    States,
+    /// How they differ, alone.
+    Differences,
+}
+
 impl Document {
-    /// The drift of the accounts that were planned, in full and without targets. What protects less than declared stands first.
-    pub fn of_drift(plan: &Plan, scope: &Scope, created_at: Timestamp) -> Self {
-        let mut document = Document::of_plan(plan, created_at);
-        document.format = Format::Drift;
-        for account in &mut document.accounts {
-            account.narrow(scope);
+    /// The drift of a fleet.
+    pub fn of_drift(
+        base_url: String,
+        accounts: Vec<AccountDocument>,
+        created_at: Timestamp,
+    ) -> Self {
+        Document {
+            format: Format::Drift,
+            riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
+            base_url,
+            created_at,
+            summary: total(&accounts),
+            accounts,
         }
-        document.recount();
-        document.seal();
-        document
     }
 }
 
 impl AccountDocument {
+    /// The drift of an account that was planned in full and without targets. What protects less than declared stands first.
+    pub fn of_drift(planned: &PlannedAccount, scope: &Scope, keep: Keep) -> Self {
+        let mut account = write::account(planned);
+        account.narrow(scope);
+        match keep {
+            Keep::States => {}
+            Keep::Differences => {
+                account.live = None;
+                account.desired = None;
+            }
+        }
+        account
+    }
+
     /// Says whether live differs from desired. What is unlisted counts where the file wants it reported.
     pub fn has_drift(&self) -> bool {
         !self.changes.is_empty() || self.reported().next().is_some()

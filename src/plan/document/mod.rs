@@ -1,11 +1,12 @@
 //! A plan as JSON: one shape for `plan`, `drift` and `apply`, versioned in `format`.
 //!
 //! What is written here is what scripts read and what `apply --plan` carries out, so every field is stated; nothing is left out for being
-//! empty but what belongs to another kind of run. [`read`](Document::into_plan) takes a document back apart.
+//! empty but what belongs to another kind of run. [`Document::to_json`] seals it with a digest, [`Document::into_plan`] takes it back apart.
 
 mod drift;
 mod merge;
 mod read;
+mod seal;
 mod write;
 
 use std::collections::BTreeMap;
@@ -29,9 +30,10 @@ use super::note::Note;
 use super::operation::{Method, OperationId};
 use super::outcome::{Action, FieldChange, Policy, UnlistedSettings, Weakening};
 
-pub use drift::Scope;
+pub use drift::{Keep, Scope};
 pub use merge::{InvalidMerge, merge};
 pub use read::InvalidDocument;
+pub use seal::Sealed;
 
 words! {
     /// What a document is about, and the version of its shape.
@@ -60,8 +62,6 @@ pub struct Document {
     pub accounts: Vec<AccountDocument>,
     /// The totals.
     pub summary: Summary,
-    /// SHA-256 over everything else but `created_at`. Tells accidents; authenticates nobody.
-    pub digest: String,
 }
 
 /// One account of a run.
@@ -80,9 +80,9 @@ pub struct AccountDocument {
     /// SHA-256 over everything live.
     pub live_digest: Option<String>,
     /// What the API answered.
-    pub live: Option<LiveAccount>,
+    pub live: Option<Arc<LiveAccount>>,
     /// What the files declare.
-    pub desired: Option<DesiredAccount>,
+    pub desired: Option<Arc<DesiredAccount>>,
     /// What differs.
     pub changes: Vec<ChangeDocument>,
     /// How many listed things are as declared.

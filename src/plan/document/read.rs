@@ -17,6 +17,7 @@ use crate::plan::fleet::{Plan, PlannedAccount};
 use crate::plan::operation::{Call, Method, Operation, OperationId, Subject};
 use crate::plan::outcome::{AccountPlan, Change, UnlistedThing};
 
+use super::seal::Seal;
 use super::{AccountDocument, ChangeDocument, Document, Format, OperationDocument};
 
 /// Why a text is no plan that this version of riskform can use.
@@ -59,8 +60,9 @@ impl Document {
                 known: known.join(", "),
             });
         }
+        let Seal { digest } = serde_json::from_str(text).map_err(damaged)?;
         let document: Document = serde_json::from_str(text).map_err(damaged)?;
-        if document.digest == document.content_digest() {
+        if digest == document.digest() {
             Ok(document)
         } else {
             Err(InvalidDocument::DigestMismatch)

@@ -1,9 +1,9 @@
 //! A plan into its document.
 
-use jiff::Timestamp;
-use serde_json::Value;
+use std::sync::Arc;
 
-use crate::plan::digest::sha256;
+use jiff::Timestamp;
+
 use crate::plan::fleet::{Plan, PlannedAccount};
 use crate::plan::operation::{Call, Operation};
 use crate::plan::outcome::{AccountPlan, Change, UnlistedThing};
@@ -16,43 +16,26 @@ use super::{
 impl Document {
     /// The document of a plan.
     pub fn of_plan(plan: &Plan, created_at: Timestamp) -> Self {
-        let mut document = Document {
+        Document {
             format: Format::Plan,
             riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
             base_url: plan.base_url.clone(),
             created_at,
             accounts: plan.accounts.iter().map(account).collect(),
             summary: plan.summary(),
-            digest: String::new(),
-        };
-        document.seal();
-        document
-    }
-
-    /// Stamps the digest of what the document holds now.
-    pub fn seal(&mut self) {
-        self.digest = self.content_digest();
-    }
-
-    /// SHA-256 over everything but the digest itself and the moment of writing.
-    pub fn content_digest(&self) -> String {
-        let mut value = serde_json::to_value(self).expect("a document has string keys only");
-        if let Value::Object(members) = &mut value {
-            members.remove("digest");
-            members.remove("created_at");
         }
-        sha256(&value)
     }
 
-    /// The document as text, one line an element, with a line break at its end.
+    /// The document as text, sealed with its digest, one line an element, with a line break at its end.
     pub fn to_json(&self) -> String {
-        let mut json = serde_json::to_string_pretty(self).expect("a document has string keys only");
+        let mut json =
+            serde_json::to_string_pretty(&self.sealed()).expect("a document has string keys only");
         json.push('\n');
         json
     }
 }
 
-fn account(account: &PlannedAccount) -> AccountDocument {
+pub(super) fn account(account: &PlannedAccount) -> AccountDocument {
     let mut document = AccountDocument {
         account_id: account.account_id.clone(),
         name: account.name.clone(),
@@ -96,8 +79,8 @@ fn fill(document: &mut AccountDocument, plan: &AccountPlan) {
         operations,
     } = plan;
     document.live_digest = Some(live_digest.clone());
-    document.live = Some(live.clone());
-    document.desired = Some(desired.clone());
+    document.live = Some(Arc::clone(live));
+    document.desired = Some(Arc::clone(desired));
     document.changes = changes.iter().map(change).collect();
     document.unchanged = Unchanged {
         behaviors: *unchanged_behaviors,

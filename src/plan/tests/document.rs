@@ -75,7 +75,7 @@ fn a_plan_survives_its_document() {
 
     // The moment of writing is outside the digest; any other change is damage.
     let later = Document::of_plan(&plan, "2027-01-01T00:00:00Z".parse().unwrap());
-    assert_eq!(later.digest, document.digest);
+    assert_eq!(later.sealed().digest, document.sealed().digest);
     let damaged = text.replacen("\"method\": \"DELETE\"", "\"method\": \"PUT\"", 1);
     assert!(matches!(
         Document::parse(&damaged),

@@ -33,10 +33,10 @@ fn entries_are_matched_in_three_passes() {
         let desired = desired(entries);
         let live = account(integrations);
         let found = matches(&desired, &live).unwrap();
-        let found: Vec<(IntegrationId, MatchedBy)> = desired
-            .integrations
-            .keys()
-            .filter_map(|name| found.found(name))
+        let found: Vec<(IntegrationId, MatchedBy)> = found
+            .entries()
+            .iter()
+            .filter_map(|entry| entry.found)
             .map(|(integration, by)| (integration.id, by))
             .collect();
         let expected: Vec<(IntegrationId, MatchedBy)> =

@@ -8,8 +8,9 @@ mod targets;
 mod weakening;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 
 use crate::model::account::{
     DesiredAccount, LiveAccount, Protected, Unlisted, UnlistedBehaviors, UnlistedIntegrations,
@@ -26,7 +27,7 @@ use crate::model::open_word::OpenWord;
 use crate::plan::document::{Document, InvalidDocument};
 use crate::plan::{
     AccountError, AccountPlan, Call, FailureKind, Glob, Guard, Intent, MatchedBy, Operation,
-    Options, Plan, PlannedAccount, Problem, Subject, matches, plan,
+    Options, Plan, PlanErrors, PlannedAccount, Problem, Subject, matches,
 };
 
 fn location() -> Location {
@@ -155,6 +156,16 @@ fn behavior(enabled: Option<bool>, risk_level: Option<RiskLevel>) -> DesiredBeha
         risk_level,
         location: location(),
     }
+}
+
+fn plan(
+    desired: &DesiredAccount,
+    live: &LiveAccount,
+    today: Date,
+    options: &Options,
+) -> Result<AccountPlan, PlanErrors> {
+    let (desired, live) = (Arc::new(desired.clone()), Arc::new(live.clone()));
+    crate::plan::plan(&desired, &live, today, options)
 }
 
 fn planned(desired: &DesiredAccount, live: &LiveAccount) -> AccountPlan {

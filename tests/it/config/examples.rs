@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use riskform::model::account::LiveAccount;
-use riskform::plan::{Action, Options, plan};
+use riskform::plan::{Action, Options};
 use serde_json::Value;
 
-use super::{TODAY, examples, load_paths};
+use super::{examples, load_paths};
+use crate::worlds::planned;
 
 #[test]
 fn every_example_loads_without_a_warning() {
@@ -67,7 +68,7 @@ fn recorded() -> LiveAccount {
 #[test]
 fn the_quickstart_creates_updates_and_deletes() {
     let loaded = load_paths(&[PathBuf::from("examples/quickstart.yaml")]).unwrap();
-    let plan = plan(&loaded.accounts[0], &recorded(), TODAY, &Options::default()).unwrap();
+    let plan = planned(&loaded.accounts[0], &recorded(), &Options::default()).unwrap();
     for action in [Action::Create, Action::Update, Action::Delete] {
         assert_eq!(plan.count(action), 1, "{action}");
     }

@@ -9,10 +9,11 @@ use riskform::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedI
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
 use riskform::model::integration::{Integration, IntegrationSettings, ReferenceId, TenantUrl};
 use riskform::model::open_word::OpenWord;
-use riskform::plan::{Options, plan};
+use riskform::plan::Options;
 use uuid::Uuid;
 
-use super::{Fleet, TODAY, declared};
+use super::{Fleet, declared};
+use crate::worlds::planned;
 
 fn account_id() -> AccountId {
     "0a000000000000000000000000000000".parse().unwrap()
@@ -175,7 +176,7 @@ proptest! {
         let document: Document = export(&account_id(), None, &live);
         let yaml = document.to_yaml();
         prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);
-        let plan = plan(&load(&yaml), &live, TODAY, &Options::default());
+        let plan = planned(&load(&yaml), &live, &Options::default());
         let plan = plan.unwrap_or_else(|error| panic!("{error}\n{yaml}"));
         prop_assert!(plan.is_empty(), "{:?}\n{}", plan.changes, yaml);
         let left_out = document.behavior_comments.len() + document.integration_comments.len();

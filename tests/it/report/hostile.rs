@@ -26,7 +26,7 @@ fn evil_plan() -> Plan {
     live["integrations"][1]["tenant_url"] = json!(EVIL);
     let live: LiveAccount = serde_json::from_value(live).unwrap();
     let mut plan = fleet();
-    plan.accounts[0] = planned(&desired, &live);
+    plan.accounts[0] = planned(desired, live);
     if let Err(error) = &mut plan.accounts[2].result {
         error.message = EVIL.to_owned();
         error.help = Some(EVIL.to_owned());
@@ -141,7 +141,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
                 account.name = Some(format!("account-{number}").parse().unwrap());
                 let mut live = serde_json::to_value(meddled_with()).unwrap();
                 live["behaviors"]["high_dlp"]["risk_level"] = json!("x".repeat(length));
-                planned(&account, &serde_json::from_value(live).unwrap())
+                planned(account, serde_json::from_value(live).unwrap())
             })
             .collect();
         plan

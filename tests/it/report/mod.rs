@@ -9,11 +9,13 @@ mod merge;
 mod page;
 mod schema;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::plan::document::{Document, Scope};
+use riskform::plan::document::{AccountDocument, Document, Keep, Scope};
 use riskform::plan::{AccountError, FailureKind, Options, Plan, PlannedAccount, plan};
 use serde_json::json;
 
@@ -76,9 +78,10 @@ fn as_declared() -> LiveAccount {
     LiveAccount::new(serde_json::from_value(behaviors).unwrap(), Vec::new())
 }
 
-fn planned(desired: &DesiredAccount, live: &LiveAccount) -> PlannedAccount {
-    let plan = plan(desired, live, TODAY, &Options::default()).unwrap();
-    PlannedAccount::new(desired, Ok(plan))
+fn planned(desired: DesiredAccount, live: LiveAccount) -> PlannedAccount {
+    let (desired, live) = (Arc::new(desired), Arc::new(live));
+    let plan = plan(&desired, &live, TODAY, &Options::default()).unwrap();
+    PlannedAccount::new(&desired, Ok(plan))
 }
 
 /// Three accounts: one that differs, one that does not, one that could not be read.
@@ -94,13 +97,17 @@ fn fleet() -> Plan {
     Plan {
         base_url: "https://api.cloudflare.com/client/v4".to_owned(),
         accounts: vec![
-            planned(&desired("production.yaml"), &meddled_with()),
-            planned(&desired("staging.yaml"), &as_declared()),
+            planned(desired("production.yaml"), meddled_with()),
+            planned(desired("staging.yaml"), as_declared()),
             PlannedAccount::new(&lost, Err(error)),
         ],
     }
 }
 
 fn drift(plan: &Plan) -> Document {
-    Document::of_drift(plan, &Scope::default(), now())
+    let accounts = plan
+        .accounts
+        .iter()
+        .map(|planned| AccountDocument::of_drift(planned, &Scope::default(), Keep::States));
+    Document::of_drift(plan.base_url.clone(), accounts.collect(), now())
 }

@@ -16,11 +16,11 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use riskform::api::{Conduct, Connection, Credentials, RetrySettings, Transport};
 use riskform::apply::{Applied, Context, Deed, Event, Outcome, Stop, apply};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Call, matches, plan};
+use riskform::plan::{AccountPlan, Action, Call, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, Fault, ForeignChange, Sandbox, Settings};
 use serde_json::Value;
 
-use crate::worlds::{TODAY, Unknowns, World, account_id, seed, unguarded, worlds};
+use crate::worlds::{TODAY, Unknowns, World, account_id, planned, seed, unguarded, worlds};
 use mishaps::{Mishaps, mishaps};
 use passage::{BehaviorsWritten, Passage, pause};
 
@@ -244,7 +244,7 @@ impl<'a> Simulation<'a> {
         }
         self.tally_mishaps();
         let live = self.sandbox.live(&account_id());
-        let again = plan(&self.world.desired, &live, TODAY, &unguarded());
+        let again = self::planned(&self.world.desired, &live, &unguarded());
         let again = again.map_err(|problems| TestCaseError::fail(problems.to_string()))?;
         prop_assert!(again.is_empty(), "{:?}", again.changes);
         self.check_end()
@@ -297,7 +297,7 @@ impl<'a> Simulation<'a> {
         let Ok(live) = connection.reader().live(&account_id()).await else {
             return Read::Failed;
         };
-        let made = match plan(&self.world.desired, &live, TODAY, &unguarded()) {
+        let made = match self::planned(&self.world.desired, &live, &unguarded()) {
             Ok(made) => made,
             Err(problems) => return Read::Unplannable(problems.to_string()),
         };

@@ -3,6 +3,7 @@
 //! Values come from small pools, so that keys collide, move and swap often.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::{Date, date};
 use proptest::collection::{btree_map, vec};
@@ -22,13 +23,23 @@ use riskform::model::integration::{
 };
 use riskform::model::location::Location;
 use riskform::model::open_word::OpenWord;
-use riskform::plan::{Options, Overrides};
+use riskform::plan::{AccountPlan, Options, Overrides, PlanErrors, plan};
 use riskform::sandbox::{
     BehaviorsPut, RateLimit, Settings, TenantUrlForm, UniqueKey, UnsetReference,
 };
 
 /// The day on which every random world is planned.
 pub const TODAY: Date = date(2026, 11, 22);
+
+/// Plans an account of a random world on its day.
+pub fn planned(
+    desired: &DesiredAccount,
+    live: &LiveAccount,
+    options: &Options,
+) -> Result<AccountPlan, PlanErrors> {
+    let (desired, live) = (Arc::new(desired.clone()), Arc::new(live.clone()));
+    plan(&desired, &live, TODAY, options)
+}
 
 /// The seed of this run's random worlds: `RISKFORM_SEED`, else a new one. Failing tests print it.
 pub fn seed() -> u64 {

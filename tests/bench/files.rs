@@ -1,0 +1,67 @@
+//! Files into desired state, and laid out: many files with one baseline, and one file with many integrations.
+
+use std::path::PathBuf;
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use riskform::config::fmt::format;
+use riskform::config::load::{LoadRequest, check};
+use riskform::report::{CheckedFiles, FilesFormat, files};
+
+use super::inputs::{TODAY, accounts, fleet, integrations, tenant};
+
+pub(super) fn measure(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("load");
+    for count in [1, 10, 100, 1_000, 10_000] {
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(BenchmarkId::new("files", count), |bencher| {
+            let directory = fleet(count);
+            bencher.iter(|| accounts(directory.path()));
+        });
+    }
+    for count in [10, 100, 1_000, 10_000, 100_000] {
+        group.throughput(Throughput::Elements(count as u64));
+        let id = BenchmarkId::new("integrations of one file", count);
+        group.bench_function(id, |bencher| {
+            let directory = integrations(count, tenant);
+            bencher.iter(|| accounts(directory.path()));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("fmt");
+    for count in [10, 100, 1_000, 10_000] {
+        group.throughput(Throughput::Elements(count as u64));
+        let id = BenchmarkId::new("integrations of one file", count);
+        group.bench_function(id, |bencher| {
+            let directory = integrations(count, tenant);
+            let paths = [PathBuf::from(directory.path())];
+            bencher.iter(|| format(&paths));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("validate");
+    for kind in FilesFormat::ALL {
+        for mistakes in [10, 100, 1_000] {
+            group.throughput(Throughput::Elements(mistakes as u64));
+            let id = BenchmarkId::new(format!("mistakes as {kind}"), mistakes);
+            group.bench_function(id, |bencher| {
+                let directory = integrations(mistakes, |_| "http://no-tls.okta.com".to_owned());
+                let (accounts, diagnostics) = check(&LoadRequest {
+                    paths: &[PathBuf::from(directory.path())],
+                    account_id: None,
+                    default_account_id: None,
+                    variables: &|_| None,
+                    today: TODAY,
+                });
+                assert_eq!(diagnostics.errors(), mistakes);
+                let checked = CheckedFiles {
+                    accounts,
+                    diagnostics,
+                };
+                bencher.iter(|| files(&checked, *kind));
+            });
+        }
+    }
+    group.finish();
+}

@@ -1,0 +1,68 @@
+//! What ten times as much costs: read from what criterion keeps, printed as ratios, and written down for `picture.py`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+/// Median seconds by benchmark and size.
+type Medians = BTreeMap<String, BTreeMap<u64, f64>>;
+
+/// Tells of every benchmark that ran since then.
+pub(super) fn tell(started: SystemTime) {
+    let target = PathBuf::from(std::env::var("CARGO_TARGET_DIR").unwrap_or("target".to_owned()));
+    let mut medians = Medians::new();
+    collect(&target.join("criterion"), started, &mut medians);
+    if medians.is_empty() {
+        return;
+    }
+    println!("\nWhat ten times as much costs, as a ratio of medians (linear work costs 10):\n");
+    for (name, sizes) in &medians {
+        let ratios = sizes.iter().filter_map(|(size, median)| {
+            let tenth = sizes.get(&(size / 10)).filter(|_| size % 10 == 0)?;
+            Some(format!("{}→{size}: ×{:.1}", size / 10, median / tenth))
+        });
+        println!("{name:<40} {}", ratios.collect::<Vec<_>>().join("  "));
+    }
+    let file = target.join("bench/growth.json");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, json!(medians).to_string()).unwrap();
+    println!("\nmedians in seconds: {}", file.display());
+}
+
+/// Criterion keeps each benchmark's last run in a folder `new`.
+fn collect(folder: &Path, started: SystemTime, medians: &mut Medians) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if !path.is_dir() {
+            continue;
+        }
+        if !path.ends_with("new") {
+            collect(&path, started, medians);
+            continue;
+        }
+        let estimates = path.join("estimates.json");
+        let fresh = fs::metadata(&estimates)
+            .and_then(|file| file.modified())
+            .is_ok_and(|written| written >= started);
+        if !fresh {
+            continue;
+        }
+        let benchmark = read(&path.join("benchmark.json"));
+        let word = |member: &str| benchmark[member].as_str().unwrap().to_owned();
+        let size = word("value_str").parse().unwrap();
+        let nanoseconds = read(&estimates)["median"]["point_estimate"]
+            .as_f64()
+            .unwrap();
+        medians
+            .entry(format!("{}: {}", word("group_id"), word("function_id")))
+            .or_default()
+            .insert(size, nanoseconds / 1e9);
+    }
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}

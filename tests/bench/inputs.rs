@@ -1,0 +1,179 @@
+//! What is measured: folders of files, and accounts that differ from their files in a known way.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::civil::{Date, date};
+use riskform::config::load::{LoadRequest, load};
+use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
+use riskform::model::integration::{
+    Integration, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
+};
+use riskform::plan::{self, Options, Plan, PlannedAccount};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// The day by which an `until` has passed or not.
+pub(super) const TODAY: Date = date(2026, 11, 22);
+
+/// How the files and the live account differ.
+#[derive(Clone, Copy)]
+pub(super) enum Difference {
+    /// Not at all.
+    Unchanged,
+    /// One integration in a hundred has another tenant.
+    OnePercent,
+    /// Nothing is live yet.
+    AllNew,
+    /// Each two integrations exchange their tenants.
+    AllSwapped,
+    /// Each integration takes the tenant that the next one frees.
+    Chain,
+    /// The same, and the last one takes the first one's.
+    Circle,
+}
+
+impl Difference {
+    pub(super) const ALL: [(&'static str, Difference); 6] = [
+        ("unchanged", Difference::Unchanged),
+        ("one percent changed", Difference::OnePercent),
+        ("all new", Difference::AllNew),
+        ("all swapped", Difference::AllSwapped),
+        ("one chain of freed keys", Difference::Chain),
+        ("one circle of freed keys", Difference::Circle),
+    ];
+
+    fn declared_tenant(self, index: usize, count: usize) -> String {
+        match self {
+            Difference::Unchanged | Difference::AllNew => tenant(index),
+            Difference::OnePercent if index.is_multiple_of(100) => tenant(count + index),
+            Difference::OnePercent => tenant(index),
+            Difference::AllSwapped => tenant(index ^ 1),
+            Difference::Chain => tenant(index + 1),
+            Difference::Circle => tenant((index + 1) % count),
+        }
+    }
+}
+
+/// An account with so many integrations: what its file declares, and what is live.
+pub(super) fn account(
+    count: usize,
+    difference: Difference,
+) -> (Arc<DesiredAccount>, Arc<LiveAccount>) {
+    let directory = integrations(count, |index| difference.declared_tenant(index, count));
+    let desired = accounts(directory.path()).remove(0);
+    let live = match difference {
+        Difference::AllNew => 0,
+        Difference::Unchanged
+        | Difference::OnePercent
+        | Difference::AllSwapped
+        | Difference::Chain
+        | Difference::Circle => count,
+    };
+    (Arc::new(desired), Arc::new(live_account(live)))
+}
+
+/// The plan of a fleet of so many accounts. Each has one behavior and one integration to update, and one integration that no file lists.
+pub(super) fn fleet_plan(count: usize) -> Plan {
+    let directory = fleet(count);
+    let mut live = live_account(2);
+    live.integrations[0].settings.reference_id = None;
+    live.integrations[1].settings.tenant_url = TenantUrl::from_live("https://unlisted.okta.com");
+    let planned = accounts(directory.path()).into_iter().map(|desired| {
+        let mut live = live.clone();
+        let declared = desired.integrations.values().next();
+        live.integrations[0].settings.tenant_url = declared.unwrap().tenant_url.clone();
+        live.integrations[0].settings.active = false;
+        let (desired, live) = (Arc::new(desired), Arc::new(live));
+        let planned = plan::plan(&desired, &live, TODAY, &Options::default());
+        PlannedAccount::new(&desired, Ok(planned.unwrap()))
+    });
+    Plan {
+        base_url: "https://api.cloudflare.com/client/v4".to_owned(),
+        accounts: planned.collect(),
+    }
+}
+
+/// What the files of a folder declare.
+pub(super) fn accounts(path: &Path) -> Vec<DesiredAccount> {
+    let loaded = load(&LoadRequest {
+        paths: &[PathBuf::from(path)],
+        account_id: None,
+        default_account_id: None,
+        variables: &|_| None,
+        today: TODAY,
+    });
+    loaded.unwrap().accounts
+}
+
+/// A folder of so many files and the baseline that they extend.
+pub(super) fn fleet(files: usize) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let baseline = include_str!("../../examples/fleet/_baseline.yaml");
+    fs::write(directory.path().join("_baseline.yaml"), baseline).unwrap();
+    for file in 0..files {
+        let text = format!(
+            "version: 1\naccount_id: {file:032x}\nname: account-{file}\nextends: [_baseline.yaml]\nintegrations:\n  okta:\n    tenant_url: {}\n",
+            tenant(file)
+        );
+        fs::write(directory.path().join(format!("{file}.yaml")), text).unwrap();
+    }
+    directory
+}
+
+/// A folder of one file with so many integrations.
+pub(super) fn integrations(count: usize, declared_tenant: impl Fn(usize) -> String) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let mut text = format!("version: 1\naccount_id: {:032x}\nintegrations:\n", 1);
+    for index in 0..count {
+        writeln!(
+            text,
+            "  okta-{index}:\n    tenant_url: {}\n    reference_id: {}\n    active: true",
+            declared_tenant(index),
+            reference(index)
+        )
+        .unwrap();
+    }
+    fs::write(directory.path().join("many.yaml"), text).unwrap();
+    directory
+}
+
+/// The tenant of a live integration.
+pub(super) fn tenant(index: usize) -> String {
+    format!("https://tenant-{index}.okta.com")
+}
+
+fn reference(index: usize) -> String {
+    format!("{index:08x}-0000-4000-8000-000000000000")
+}
+
+fn live_account(count: usize) -> LiveAccount {
+    let behaviors = ["high_dlp", "imp_travel", "sentinel_one"].map(|key| {
+        let behavior = Behavior {
+            name: key.to_owned(),
+            description: "What triggers it, in a sentence.".to_owned(),
+            settings: BehaviorSettings {
+                enabled: false,
+                risk_level: RiskLevel::Low.into(),
+            },
+        };
+        (BehaviorKey::new(key), behavior)
+    });
+    let integrations = (0..count).map(|index| Integration {
+        id: Uuid::from_u128(index as u128 + 1).into(),
+        account_tag: format!("{:032x}", 1),
+        created_at: "2026-01-01T00:00:00Z".to_owned(),
+        well_known_url: "https://example.cloudflareaccess.com/.well-known/risk".to_owned(),
+        settings: IntegrationSettings {
+            integration_type: IntegrationType::Okta.into(),
+            tenant_url: TenantUrl::from_live(tenant(index)),
+            reference_id: ReferenceId::new(reference(index)),
+            active: true,
+        },
+    });
+    LiveAccount::new(BTreeMap::from(behaviors), integrations.collect())
+}

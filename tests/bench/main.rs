@@ -1,0 +1,30 @@
+//! What the program's own work costs, and how that grows: each benchmark runs at sizes a factor ten apart.
+//!
+//! `cargo bench --bench speed` measures all, `cargo bench --bench speed -- plan/` one group. At the end it prints what ten times as much
+//! costs, and writes every median to `target/bench/growth.json`. Nothing here touches the network; `wire.sh` measures whole runs.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+mod files;
+mod growth;
+mod inputs;
+mod plan;
+mod report;
+
+use std::time::{Duration, SystemTime};
+
+use criterion::Criterion;
+
+fn main() {
+    let started = SystemTime::now();
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
+    files::measure(&mut criterion);
+    plan::measure(&mut criterion);
+    report::measure(&mut criterion);
+    criterion.final_summary();
+    growth::tell(started);
+}
