@@ -434,12 +434,16 @@ impl DesiredIntegration {
 
     /// Lays the declared fields over the live ones, `ignore_changes` left aside. What compares equal keeps its live spelling, so that
     /// a URL that differs in its trailing slash alone is never rewritten.
-    pub fn over(&self, live: &IntegrationSettings) -> IntegrationSettings {
-        IntegrationSettings {
+    pub fn over<'a>(&self, live: &'a IntegrationSettings) -> Cow<'a, IntegrationSettings> {
+        let same_tenant = self.tenant_url == live.tenant_url;
+        if same_tenant && self.is_met_but_for_its_tenant(live) {
+            return Cow::Borrowed(live);
+        }
+        Cow::Owned(IntegrationSettings {
             integration_type: self
                 .integration_type
                 .map_or_else(|| live.integration_type.clone(), OpenWord::Known),
-            tenant_url: if self.tenant_url == live.tenant_url {
+            tenant_url: if same_tenant {
                 live.tenant_url.clone()
             } else {
                 self.tenant_url.clone()
@@ -450,7 +454,19 @@ impl DesiredIntegration {
                 DesiredReference::Set(reference) => Some(reference.clone()),
             },
             active: self.active,
-        }
+        })
+    }
+
+    fn is_met_but_for_its_tenant(&self, live: &IntegrationSettings) -> bool {
+        let same_type = self
+            .integration_type
+            .is_none_or(|declared| live.integration_type == declared.into());
+        let same_reference = match &self.reference_id {
+            DesiredReference::Keep => true,
+            DesiredReference::Clear => live.reference_id.is_none(),
+            DesiredReference::Set(reference) => live.reference_id.as_ref() == Some(reference),
+        };
+        same_type && same_reference && self.active == live.active
     }
 }
 

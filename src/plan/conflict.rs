@@ -4,15 +4,14 @@
 //! apart by the next run unless the file pins both. So sharing needs two entries that declare the key and are pinned; what is shared
 //! already, and not taken anew, is left in peace.
 
-use std::collections::{HashMap, HashSet};
-
-use smallvec::SmallVec;
+use std::collections::HashSet;
 
 use crate::model::address::Address;
 use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId};
 
 use super::error::{Problem, WayOut};
-use super::integrations::Course;
+use super::fast_map::FastMap;
+use super::integrations::{Course, Thing};
 use super::outcome::Action;
 use super::target::Targeted;
 
@@ -43,7 +42,7 @@ pub(super) fn taken<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>>
             Action::Create | Action::Replace => None,
             Action::Update | Action::Delete => course.before,
         };
-        difference(course.after.as_ref(), before.map(|live| &live.settings))
+        difference(course.after.as_deref(), before.map(|live| &live.settings))
     })
 }
 
@@ -52,7 +51,7 @@ pub(super) fn freed<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>>
     course.change.iter().flat_map(|change| {
         let after = match change.action {
             Action::Replace | Action::Delete => None,
-            Action::Create | Action::Update => course.after.as_ref(),
+            Action::Create | Action::Update => course.after.as_deref(),
         };
         difference(course.before.map(|live| &live.settings), after)
     })
@@ -71,21 +70,9 @@ fn difference<'a>(
 /// Finds every key that is taken by one integration and kept by another without both being licensed to share it.
 pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
     let courses = &targeted.integrations.courses;
-    // Who will hold each key that anything takes; those that nobody takes are of no interest.
-    let mut holders: HashMap<Key<'_>, SmallVec<[&Course<'_>; 1]>> = courses
-        .iter()
-        .flat_map(taken)
-        .map(|key| (key, SmallVec::new()))
-        .collect();
+    let holders = contested(courses);
     if holders.is_empty() {
         return Vec::new();
-    }
-    for course in courses {
-        for key in course.after.iter().flat_map(keys) {
-            if let Some(holders) = holders.get_mut(&key) {
-                holders.push(course);
-            }
-        }
     }
     let left_out: HashSet<&Address> = targeted.left_out.iter().collect();
     let mut problems = Vec::new();
@@ -93,20 +80,56 @@ pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
         for key in taken(course) {
             let others = holders.get(&key).into_iter().flatten();
             let holder = others
-                .filter(|other| other.address != course.address)
+                .filter(|other| !std::ptr::eq(**other, course))
                 .find(|other| !may_share(course, other, key));
             if let Some(holder) = holder {
                 problems.push(Problem::Held {
-                    wants: course.address.clone(),
+                    wants: course.thing.address(),
                     key: format!("{} {}", key.field, key.value),
-                    holder: holder.address.clone(),
+                    holder: holder.thing.address(),
                     way_out: way_out(holder, &left_out),
-                    location: course.entry.map(|entry| entry.location.clone()),
+                    location: course.thing.entry().map(|entry| entry.location.clone()),
                 });
             }
         }
     }
     problems
+}
+
+/// The keys that something takes and more than one integration will hold, and who those are.
+fn contested<'a>(courses: &'a [Course<'a>]) -> FastMap<Key<'a>, Vec<&'a Course<'a>>> {
+    let changed = courses.iter().filter(|course| course.change.is_some());
+    let mut holders: FastMap<Key<'_>, usize> = FastMap::default();
+    holders.reserve(2 * changed.count());
+    holders.extend(courses.iter().flat_map(taken).map(|key| (key, 0)));
+    let mut contested: FastMap<Key<'_>, Vec<&Course<'_>>> = FastMap::default();
+    if holders.is_empty() {
+        return contested;
+    }
+    for key in courses.iter().flat_map(held_after) {
+        if let Some(holders) = holders.get_mut(&key) {
+            *holders += 1;
+            if *holders == 2 {
+                contested.insert(key, Vec::new());
+            }
+        }
+    }
+    if contested.is_empty() {
+        return contested;
+    }
+    for course in courses {
+        for key in held_after(course) {
+            if let Some(holders) = contested.get_mut(&key) {
+                holders.push(course);
+            }
+        }
+    }
+    contested
+}
+
+/// The keys that this course's integration will hold.
+fn held_after<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
+    course.after.iter().flat_map(|after| keys(after))
 }
 
 /// Two may share a key if the file asks for it on both, and the next run can still tell them apart: by a pin that holds. The pin of one
@@ -118,7 +141,7 @@ fn may_share(a: &Course<'_>, b: &Course<'_>, key: Key<'_>) -> bool {
 /// Whether the file says which live one the entry is, and that it holds this very key. A key that merely stays as it is live was not
 /// asked for.
 fn asks_for(course: &Course<'_>, key: Key<'_>) -> bool {
-    let Some(entry) = course.entry else {
+    let Some(entry) = course.thing.entry() else {
         return false;
     };
     let declared = match key.field {
@@ -130,7 +153,7 @@ fn asks_for(course: &Course<'_>, key: Key<'_>) -> bool {
 }
 
 fn keeps_its_pin(course: &Course<'_>) -> bool {
-    let pinned = course.entry.and_then(|entry| entry.id);
+    let pinned = course.thing.entry().and_then(|entry| entry.id);
     let replaced = course
         .change
         .as_ref()
@@ -139,11 +162,11 @@ fn keeps_its_pin(course: &Course<'_>) -> bool {
 }
 
 fn way_out(holder: &Course<'_>, left_out: &HashSet<&Address>) -> WayOut {
-    if left_out.contains(&holder.address) {
+    if left_out.contains(&holder.thing.address()) {
         return WayOut::Target;
     }
-    match holder.address {
-        Address::UnlistedIntegration(_) => WayOut::ListOrDelete,
-        Address::Integration(_) | Address::Behavior(_) => WayOut::ChangeEither,
+    match holder.thing {
+        Thing::Unlisted(_) => WayOut::ListOrDelete,
+        Thing::Listed(_) => WayOut::ChangeEither,
     }
 }

@@ -1,5 +1,7 @@
 //! How the declared integrations differ from the live ones, and what becomes of each.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
@@ -8,7 +10,6 @@ use crate::model::address::Address;
 use crate::model::integration::{
     DesiredIntegration, Integration, IntegrationField, IntegrationSettings, weakening,
 };
-use crate::model::location::Location;
 
 use super::Intent;
 use super::matching::Matches;
@@ -19,15 +20,38 @@ use super::outcome::{
 
 /// One integration on its way from what it is to what it will be: an entry of the file, or a live one that no file lists.
 pub(super) struct Course<'a> {
-    pub(super) address: Address,
-    /// The entry of the file; an unlisted one has none.
-    pub(super) entry: Option<&'a DesiredIntegration>,
+    pub(super) thing: Thing<'a>,
     /// What is live.
     pub(super) before: Option<&'a Integration>,
-    /// What will be.
-    pub(super) after: Option<IntegrationSettings>,
+    /// What will be; borrowed from what is live where nothing differs, since most of a large account is as declared.
+    pub(super) after: Option<Cow<'a, IntegrationSettings>>,
     /// What differs; `None` is nothing.
     pub(super) change: Option<Change>,
+}
+
+/// What a course is about.
+#[derive(Clone, Copy)]
+pub(super) enum Thing<'a> {
+    /// An entry of the file.
+    Listed(&'a DesiredIntegration),
+    /// A live integration that no file lists.
+    Unlisted(&'a Integration),
+}
+
+impl<'a> Thing<'a> {
+    pub(super) fn entry(self) -> Option<&'a DesiredIntegration> {
+        match self {
+            Thing::Listed(entry) => Some(entry),
+            Thing::Unlisted(_) => None,
+        }
+    }
+
+    pub(super) fn address(self) -> Address {
+        match self {
+            Thing::Listed(entry) => Address::Integration(entry.name.clone()),
+            Thing::Unlisted(live) => Address::UnlistedIntegration(live.id),
+        }
+    }
 }
 
 /// What `diff` found about integrations.
@@ -55,19 +79,18 @@ pub(super) fn diff<'a>(
             Intent::Apply => Some(wanted(entry, before, today, notes)),
             Intent::Destroy => None,
         };
-        let address = Address::Integration(entry.name.clone());
-        let change = compare(&address, before, after.as_ref(), Some(&entry.location));
+        let thing = Thing::Listed(entry);
+        let change = compare(thing, before, after.as_deref());
         let made = change
             .as_ref()
             .is_some_and(|change| matches!(change.action, Action::Create | Action::Replace));
         if made && after.as_ref().is_some_and(|after| !after.active) {
             notes.push(Note::ExportsForAMoment {
-                address: address.clone(),
+                address: thing.address(),
             });
         }
         courses.push(Course {
-            address,
-            entry: Some(entry),
+            thing,
             before,
             after,
             change,
@@ -81,14 +104,14 @@ pub(super) fn diff<'a>(
 
     let mut unlisted = Vec::new();
     for live in &matches.unlisted {
-        let address = Address::UnlistedIntegration(live.id);
+        let thing = Thing::Unlisted(live);
         let policy = desired.unlisted.integrations;
         // `destroy` never touches what is unlisted, whatever the file says.
         let deleted = policy == UnlistedIntegrations::Delete && intent == Intent::Apply;
-        let after = (!deleted).then(|| live.settings.clone());
+        let after = (!deleted).then_some(Cow::Borrowed(&live.settings));
         if !deleted {
             unlisted.push(UnlistedThing {
-                address: address.clone(),
+                address: thing.address(),
                 policy: match policy {
                     UnlistedIntegrations::Keep => Policy::Keep,
                     UnlistedIntegrations::Report => Policy::Report,
@@ -97,10 +120,9 @@ pub(super) fn diff<'a>(
                 settings: UnlistedSettings::Integration(live.settings.clone()),
             });
         }
-        let change = compare(&address, Some(live), after.as_ref(), None);
+        let change = compare(thing, Some(live), after.as_deref());
         courses.push(Course {
-            address,
-            entry: None,
+            thing,
             before: Some(live),
             after,
             change,
@@ -114,16 +136,16 @@ pub(super) fn diff<'a>(
 }
 
 /// What the entry's integration should be, once `ignore_changes` has had its say.
-fn wanted(
+fn wanted<'a>(
     entry: &DesiredIntegration,
-    before: Option<&Integration>,
+    before: Option<&'a Integration>,
     today: Date,
     notes: &mut Vec<Note>,
-) -> IntegrationSettings {
+) -> Cow<'a, IntegrationSettings> {
     let address = || Address::Integration(entry.name.clone());
     let mut after = match before {
         Some(live) => entry.over(&live.settings),
-        None => entry.on_create(),
+        None => Cow::Owned(entry.on_create()),
     };
     for ignored in &entry.lifecycle.ignore_changes {
         let field = ignored.field;
@@ -151,7 +173,7 @@ fn wanted(
                 until: ignored.until,
                 reason: ignored.reason.clone(),
             });
-            keep(&mut after, live, field);
+            keep(after.to_mut(), live, field);
         }
     }
     after
@@ -192,10 +214,9 @@ pub(super) fn value(settings: &IntegrationSettings, field: IntegrationField) -> 
 }
 
 fn compare(
-    address: &Address,
+    thing: Thing<'_>,
     before: Option<&Integration>,
     after: Option<&IntegrationSettings>,
-    location: Option<&Location>,
 ) -> Option<Change> {
     let live = before.map(|live| &live.settings);
     let action = match (live, after) {
@@ -221,11 +242,11 @@ fn compare(
         })
         .collect();
     Some(Change {
-        address: address.clone(),
+        address: thing.address(),
         action,
         weakens: weakening(live, after).map(Weakening::Integration),
         live_weaker: weakening(after, live).map(Weakening::Integration),
-        location: location.cloned(),
+        location: thing.entry().map(|entry| entry.location.clone()),
         integration_id: before.map(|live| live.id),
         fields,
     })

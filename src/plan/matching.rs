@@ -4,7 +4,6 @@
 //! `tenant_url` and type. An unset reference equals nothing. Two live ones for one entry, or two entries for one live one, within a pass
 //! are an error: a guess could delete or redirect the wrong integration.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
@@ -15,6 +14,7 @@ use crate::model::address::Address;
 use crate::model::integration::{DesiredIntegration, Integration};
 
 use super::error::Problem;
+use super::fast_map::FastMap;
 use super::note::Note;
 
 /// What an entry was recognised by.
@@ -160,7 +160,8 @@ impl<'a> Passes<'a> {
         if wishes.is_empty() || self.live.is_empty() {
             return;
         }
-        let mut holders: HashMap<K, Positions> = HashMap::with_capacity(self.live.len());
+        let mut holders: FastMap<K, Positions> =
+            FastMap::with_capacity_and_hasher(self.live.len(), Default::default());
         for (position, live) in self.live.iter().enumerate() {
             if let Some(key) = held(live) {
                 holders.entry(key).or_default().push(position);

@@ -9,6 +9,7 @@ mod conflict;
 mod digest;
 pub mod document;
 mod error;
+mod fast_map;
 mod fleet;
 mod guard;
 mod integrations;

@@ -6,8 +6,6 @@
 //! one integration, and only that field, goes to a value that nobody can have. An entry is never matched by a field that it changes, so
 //! a parked integration is still found by the next run.
 
-use std::collections::HashMap;
-
 use smallvec::SmallVec;
 
 use crate::model::account::LiveAccount;
@@ -17,6 +15,7 @@ use crate::model::integration::{IntegrationField, IntegrationId, IntegrationSett
 
 use super::behaviors::BehaviorDiff;
 use super::conflict::{Key, freed, taken};
+use super::fast_map::FastMap;
 use super::integrations::Course;
 use super::operation::{Call, Operation, OperationId, Subject};
 use super::outcome::Action;
@@ -28,7 +27,9 @@ pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Ope
     write_behaviors(live, &targeted.behaviors, &mut list);
 
     let steps: Vec<Step<'_>> = steps(&targeted.integrations.courses);
-    let mut freed_by: HashMap<Key<'_>, SmallVec<[usize; 1]>> = HashMap::new();
+    list.operations.reserve(steps.len());
+    let mut freed_by: FastMap<Key<'_>, SmallVec<[usize; 1]>> = FastMap::default();
+    freed_by.reserve(steps.iter().map(|step| step.frees.len()).sum());
     for (index, step) in steps.iter().enumerate() {
         for key in &step.frees {
             freed_by.entry(*key).or_default().push(index);
@@ -184,7 +185,9 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
     for (create, delete) in successors {
         creates[create].after = Some(first_delete + delete);
     }
-    creates.into_iter().chain(updates).chain(deletes).collect()
+    creates.append(&mut updates);
+    creates.append(&mut deletes);
+    creates
 }
 
 fn step<'a>(
@@ -207,7 +210,7 @@ enum State {
     /// Not come to yet.
     Waiting,
     /// Waiting for steps that free what it takes; holds the settings once it was parked.
-    Open(Option<Parked>),
+    Open(Option<Box<Parked>>),
     /// Its operations stand in the list.
     Listed,
 }
@@ -222,7 +225,7 @@ struct Parked {
 /// account is large.
 struct Walk<'a, 'w> {
     steps: &'w [Step<'a>],
-    freed_by: &'w HashMap<Key<'a>, SmallVec<[usize; 1]>>,
+    freed_by: &'w FastMap<Key<'a>, SmallVec<[usize; 1]>>,
     states: Vec<State>,
     /// The operations by which each step lets go of its keys.
     freed_at: Vec<SmallVec<[(Key<'a>, OperationId); 2]>>,
@@ -278,7 +281,8 @@ impl<'a> Walk<'a, '_> {
         if let StepKind::Delete(_) = step.kind {
             for key in taken(step.course) {
                 let freeing = self.freed_by.get(&key).into_iter().flatten();
-                let unlisted = freeing.filter(|other| self.steps[**other].course.entry.is_none());
+                let unlisted =
+                    freeing.filter(|other| self.steps[**other].course.thing.entry().is_none());
                 waits_for.extend(unlisted.map(|other| (Some(key), *other)));
             }
         }
@@ -322,17 +326,17 @@ impl<'a> Walk<'a, '_> {
         };
         let operation = self
             .list
-            .push(call, vec![step.course.address.clone()], needs);
+            .push(call, vec![step.course.thing.address()], needs);
         self.freed_at[index].push((key, operation));
-        self.states[index] = State::Open(Some(Parked {
+        self.states[index] = State::Open(Some(Box::new(Parked {
             settings,
             operation,
-        }));
+        })));
     }
 
     fn list_step(&mut self, index: usize, waits_for: &Waits<'a>) {
         let step = &self.steps[index];
-        let covers = || vec![step.course.address.clone()];
+        let covers = || vec![step.course.thing.address()];
         let mut needs: Vec<OperationId> = waits_for
             .iter()
             .filter_map(|(key, other)| self.freed_at(*other, (*key)?))

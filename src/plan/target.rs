@@ -1,5 +1,6 @@
 //! `--target`: narrows a plan to the addresses that a glob names.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -91,16 +92,17 @@ pub(super) fn narrow<'a>(
 
         let mut untargeted = BTreeSet::new();
         for course in &mut integrations.courses {
-            if includes(&course.address) {
+            let address = course.thing.address();
+            if includes(&address) {
                 continue;
             }
             if course.change.take().is_some() {
-                left_out.push(course.address.clone());
-            } else if matches!(course.address, Address::Integration(_)) {
+                left_out.push(address.clone());
+            } else if course.thing.entry().is_some() {
                 integrations.unchanged -= 1;
             }
-            course.after = course.before.map(|live| live.settings.clone());
-            untargeted.insert(course.address.clone());
+            course.after = course.before.map(|live| Cow::Borrowed(&live.settings));
+            untargeted.insert(address);
         }
         integrations
             .unlisted
