@@ -7,6 +7,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, USER_AGENT};
 use http::{Request, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::envelope;
@@ -153,8 +154,12 @@ impl Connection {
             .admit(|wait, reason| self.tell_wait(wait, reason))
             .await;
         self.count_request(permit.held_up);
+        let sent = Instant::now();
         let answer = self.parts().transport.exchange(request).await;
-        let answer = answer.map_err(|error| self.transport_error(call, error))?;
+        let answer = answer.map_err(|error| {
+            tracing::debug!(method = %call.operation.method(), path = call.path, %error, "not answered");
+            self.transport_error(call, error)
+        })?;
         let limits = RateHeaders::read(answer.headers());
         permit.learn(&limits);
         self.remember(Signs::read(answer.headers(), &limits));
@@ -167,6 +172,7 @@ impl Connection {
             method = %call.operation.method(),
             path = call.path,
             status = answer.status().as_u16(),
+            milliseconds = sent.elapsed().as_millis(),
             "answered"
         );
         let audit_log_id = audit_log_id(answer.headers());

@@ -55,6 +55,7 @@ pub(super) fn load(
             output.say(format_args!("no account is in shard {shard}"));
         }
     }
+    tracing::info!(accounts = accounts.len(), "loaded the files");
     Ok(accounts)
 }
 
@@ -111,6 +112,11 @@ impl Planning<'_> {
             plan(&desired, &Arc::new(live), self.today, self.options)
                 .map_err(|errors| plan_error(&errors))
         });
+        let account = desired.label();
+        match &result {
+            Ok(plan) => tracing::info!(account, changes = plan.changes.len(), "planned"),
+            Err(error) => tracing::info!(account, error = error.kind.as_str(), "not planned"),
+        }
         PlannedAccount::new(&desired, result)
     }
 }

@@ -38,6 +38,7 @@ mod shard;
 mod signals;
 mod user;
 mod validate;
+mod verbosity;
 
 use clap::Parser;
 
@@ -63,6 +64,7 @@ pub fn main() -> Exit {
         }
     };
     cli.global.color.write_global();
+    verbosity::show(cli.global.verbose);
     let output = Output::new(&cli);
     run(cli, &output).unwrap_or_else(|error| output.error(&error))
 }

@@ -146,7 +146,8 @@ impl Session {
             .connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let connection = connections.entry(source).or_insert_with(|| {
+        let connection = connections.entry(source).or_insert_with_key(|source| {
+            tracing::info!(base_url = %self.base_url, credentials = %source, "calling");
             Connection::with_conduct(
                 self.transport.clone(),
                 self.base_url.clone(),

@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::access::authenticate;
 use super::envelope::Failure;
@@ -19,6 +19,9 @@ use super::{BASE_PATH, Sandbox};
 
 /// Room for tens of thousands of behaviors; without a limit a client could fill the memory.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
+
+/// Timers count whole milliseconds and round up, which would make each answer as much late.
+const ROUNDED_UP: Duration = Duration::from_micros(999);
 
 /// One request as it came in.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +40,9 @@ pub struct ReceivedRequest {
 
 /// Takes a request through.
 pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
-    let half_the_latency = sandbox.settings().latency / 2;
-    sleep(half_the_latency).await;
+    let arrived = Instant::now();
+    let latency = sandbox.settings().latency;
+    sleep_until(arrived + latency / 2).await;
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY).await;
     let received = sandbox.log().note(ReceivedRequest {
@@ -53,7 +57,8 @@ pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next:
     });
     let response = answer(&sandbox, parts, body, next).await;
     sandbox.log().note_answer(received, response.status());
-    sleep(half_the_latency).await;
+    // Counted from the arrival, so that what answering takes is in it.
+    sleep_until(arrived + latency.saturating_sub(ROUNDED_UP)).await;
     response
 }
 

@@ -12,6 +12,7 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 use uuid::Uuid;
 
 use super::access::Caller;
@@ -55,8 +56,16 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(sandbox.clone(), gate::pass))
-        .layer(CompressionLayer::new().gzip(true))
+        .layer(compression())
         .with_state(sandbox)
+}
+
+/// Compresses, as Cloudflare does, whatever does not fit into one packet anyway.
+fn compression() -> CompressionLayer<SizeAbove> {
+    const ONE_PACKET: u64 = 1_400;
+    CompressionLayer::new()
+        .gzip(true)
+        .compress_when(SizeAbove::new(ONE_PACKET))
 }
 
 async fn read_behaviors(visit: Visit) -> Result<Response, Failure> {

@@ -161,6 +161,29 @@ fn without_credentials_the_variables_are_named() {
 }
 
 #[test]
+fn what_goes_on_is_told_once_it_is_asked_for() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    let told = |flag: &[&str]| workplace.run(&[&["plan"], flag].concat()).stderr;
+    assert_eq!(told(&[]), "");
+    let stages = told(&["-v"]);
+    for stage in ["loaded the files accounts=1", "calling", "planned"] {
+        assert!(stages.contains(stage), "{stages}");
+    }
+    assert!(!stages.contains("GET"), "{stages}");
+    let requests = told(&["-vv"]);
+    for path in ["zt_risk_scoring/behaviors", "zt_risk_scoring/integrations"] {
+        let lines = requests.lines().filter(|line| {
+            line.contains("answered method=GET")
+                && line.contains(path)
+                && line.contains("status=200")
+        });
+        assert_eq!(lines.count(), 1, "{requests}");
+    }
+}
+
+#[test]
 fn refused_credentials_are_told_without_showing_them() {
     let server = SandboxServer::start(Settings::default());
     let mut workplace = Workplace::with(&server);

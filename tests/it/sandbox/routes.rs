@@ -367,10 +367,20 @@ async fn latency_is_waited_in_virtual_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_are_zipped_for_whoever_asks() {
+async fn long_answers_are_zipped_for_whoever_asks() {
     let client = Client::new(Settings::default());
-    for (accept, expected) in [(None, None), (Some("gzip"), Some("gzip"))] {
-        let mut request = request(Method::GET, &scoring("behaviors"));
+    for index in 0..10 {
+        let tenant_url = format!("https://tenant-{index}.okta.com");
+        let body = json!({ "integration_type": "Okta", "tenant_url": tenant_url });
+        let path = scoring("integrations");
+        client.send(Method::POST, &path, body).await.result();
+    }
+    for (path, accept, expected) in [
+        ("integrations", None, None),
+        ("integrations", Some("gzip"), Some("gzip")),
+        ("behaviors", Some("gzip"), None),
+    ] {
+        let mut request = request(Method::GET, &scoring(path));
         if let Some(accept) = accept {
             request = request.header(header::ACCEPT_ENCODING, accept);
         }

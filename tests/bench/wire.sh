@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# Whole runs over loopback, each beside the plainest way to do the same work: /bin/true, curl, wrk, and the ideal.
+#
+#   tests/bench/wire.sh [start] [plan] [fleet] [apply]      all four without an argument
+#
+# Needs curl, hyperfine, jq, time and wrk, which are Debian packages of these names. Measures the program as `cargo install` builds it;
+# RISKFORM names another one, RUNS (5) says how often each command runs. Prints medians and ratios, which one run's noise hits alike, and
+# writes them to target/bench/wire.json for picture.py.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+runs=${RUNS:-5}
+results=target/bench
+folder=$(mktemp -d)
+server=
+trap 'stop_server; rm -rf "$folder"' EXIT
+
+main() {
+    mkdir -p "$results"
+    if [[ -z ${RISKFORM:-} ]]; then
+        cargo install --locked --quiet --path . --root "$results" --force
+        RISKFORM=$results/bin/riskform
+    fi
+    riskform=$(realpath "$RISKFORM")
+    for group in "${@:-start plan fleet apply}"; do
+        for one in $group; do "measure_$one"; done
+    done
+    jq --slurp '{ cores: $cores, binary_bytes: $bytes, rows: . }' --argjson cores "$(nproc)" \
+        --argjson bytes "$(stat --format %s "$riskform")" "$folder/rows" >"$results/wire.json"
+    echo "medians in seconds, memory in KiB: $results/wire.json"
+}
+
+# --- what is measured
+
+measure_start() {
+    cp examples/quickstart.yaml "$folder/one.yaml"
+    runs=100 medians /bin/true "$riskform --version" "$riskform validate $folder/one.yaml"
+    row start 'riskform --version' '/bin/true' "${median[1]}" "${median[0]}" "$(memory "$riskform" --version)"
+    row start 'validate, one file' '/bin/true' "${median[2]}" "${median[0]}" "$(memory "$riskform" validate "$folder/one.yaml")"
+}
+
+measure_plan() {
+    serve
+    for count in 10 100 1000; do
+        local account file
+        account=$(printf '%032x' "$count")
+        file=$folder/plan-$count.yaml
+        integrations "$account" "$count" >"$file"
+        "$riskform" apply "$file" --auto-approve --quiet >"$folder/applied"
+        runs=20 medians "$riskform plan $file" \
+            "curl --parallel --fail --silent --compressed --header '$authorization'
+                --output /dev/null $(path "$account" behaviors) --output /dev/null $(path "$account" integrations)"
+        row plan "plan, $count integrations" 'curl, the same two GETs' "${median[0]}" "${median[1]}" \
+            "$(memory "$riskform" plan "$file")"
+    done
+}
+
+measure_fleet() {
+    local parallelism=32 count latency ideal
+    for count in 100 1000 10000; do fleet "$count"; done
+    for latency in 0 20 50; do
+        serve "$latency"
+        # An account's two reads are in flight together.
+        local per_second
+        per_second=$(wrk --threads 1 --connections $((2 * parallelism)) --duration 5s --header "$authorization" \
+            "$(path "$(printf '%032x' 1)" behaviors)" | awk '/^Requests\/sec/ { print $2 }')
+        for count in 100 1000 10000; do
+            local drift=("$riskform" drift --parallelism "$parallelism" "$folder/fleet-$count") kib
+            medians "${drift[*]}"
+            kib=$(memory "${drift[@]}")
+            row fleet "drift, $count accounts, $latency ms" "wrk, $((2 * count)) GETs" "${median[0]}" \
+                "$(calculate "2 * $count / $per_second")" "$kib"
+            ideal=$(calculate "$count / $parallelism * $latency / 1000")
+            if ((latency > 0)); then
+                row fleet "drift, $count accounts, $latency ms" 'the ideal' "${median[0]}" "$ideal" "$kib"
+            fi
+        done
+    done
+}
+
+measure_apply() {
+    serve
+    local account file
+    account=$(printf '%032x' 100)
+    file=$folder/apply.yaml
+    integrations "$account" 100 >"$file"
+    curl_creates "$account" 100 >"$folder/curl"
+    local undo="$riskform destroy $file --auto-approve --quiet --max-deletes 100 --allow-delete-all"
+    prepare=$undo medians "$riskform apply $file --auto-approve --quiet" "curl --config $folder/curl"
+    $undo >"$folder/destroyed"
+    row apply 'apply, 100 creates' 'curl, 100 POSTs on one connection' "${median[0]}" "${median[1]}" \
+        "$(memory "$riskform" apply "$file" --auto-approve --quiet)"
+}
+
+# --- how it is measured
+
+# Runs each command and leaves the median seconds of each in the array `median`.
+medians() {
+    local options=(--shell none --warmup 1 --runs "$runs" --export-json "$folder/hyperfine" --style none)
+    if [[ -n ${prepare:-} ]]; then options+=(--prepare "$prepare"); fi
+    hyperfine "${options[@]}" "$@" >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
+    mapfile -t median < <(jq '.results[].median' "$folder/hyperfine")
+}
+
+# The most memory, in KiB, that a command held.
+memory() {
+    /usr/bin/time --format %M --output "$folder/memory" "$@" >"$folder/log" 2>&1
+    tail -n 1 "$folder/memory"
+}
+
+# row GROUP WHAT BESIDE SECONDS BESIDE_SECONDS KIB
+row() {
+    jq --null-input --compact-output '{ group: $group, what: $what, beside: $beside, seconds: $seconds, beside_seconds: $other, kib: $kib }' \
+        --arg group "$1" --arg what "$2" --arg beside "$3" --argjson seconds "$4" --argjson other "$5" --argjson kib "$6" >>"$folder/rows"
+    printf '%-50s %9.1f ms   %-36s %9.1f ms   ×%-7.2f %4d MB\n' "$2" "$(calculate "$4 * 1000")" "$3" \
+        "$(calculate "$5 * 1000")" "$(calculate "$4 / $5")" "$(($6 / 1024))"
+}
+
+calculate() { awk "BEGIN { printf \"%.6f\", $1 }"; }
+
+# --- the other side
+
+# serve [MILLISECONDS]: the simulated API without a rate limit, each answer taking that long.
+serve() {
+    stop_server
+    local options=(--rate-limit off)
+    if ((${1:-0} > 0)); then options+=(--latency "$(calculate "$1 / 1000")"); fi
+    mkfifo "$folder/address"
+    "$riskform" sandbox "${options[@]}" >"$folder/address" 2>"$folder/server-log" &
+    server=$!
+    while IFS='=' read -r name value; do
+        if [[ $name != CLOUDFLARE_ACCOUNT_ID ]]; then export "$name=$value"; fi
+    done < <(head -n 3 "$folder/address")
+    rm "$folder/address"
+    authorization="Authorization: Bearer $CLOUDFLARE_API_TOKEN"
+}
+
+stop_server() {
+    if [[ -n $server ]]; then
+        kill "$server"
+        wait "$server" || true
+        server=
+    fi
+}
+
+path() { echo "$CLOUDFLARE_BASE_URL/accounts/$1/zt_risk_scoring/$2"; }
+
+# --- what is worked on
+
+# integrations ACCOUNT COUNT: a file.
+integrations() {
+    printf 'version: 1\naccount_id: %s\nbehaviors:\n  imp_travel: { enabled: true }\nunlisted: { integrations: keep }\nintegrations:\n' "$1"
+    for ((index = 0; index < $2; index++)); do
+        printf '  okta-%d: { tenant_url: "https://tenant-%d.okta.com", reference_id: reference-%d }\n' "$index" "$index" "$index"
+    done
+}
+
+# fleet COUNT: a folder of files, each of an account that is as declared.
+fleet() {
+    mkdir "$folder/fleet-$1"
+    for ((index = 0; index < $1; index++)); do
+        printf 'version: 1\naccount_id: %032x\nname: account-%d\nbehaviors:\n  imp_travel: { enabled: true, risk_level: high }\nunlisted: { integrations: keep }\n' \
+            "$index" "$index" >"$folder/fleet-$1/$index.yaml"
+    done
+}
+
+# curl_creates ACCOUNT COUNT: what `curl --config` needs to create what `integrations` declares.
+curl_creates() {
+    for ((index = 0; index < $2; index++)); do
+        if ((index > 0)); then echo next; fi
+        printf 'url = "%s"\nheader = "%s"\n' "$(path "$1" integrations)" "$authorization"
+        printf 'fail\nsilent\noutput = "/dev/null"\nheader = "Content-Type: application/json"\n'
+        printf 'data = "{\\"integration_type\\": \\"Okta\\", \\"tenant_url\\": \\"https://tenant-%d.okta.com\\", \\"reference_id\\": \\"reference-%d\\"}"\n' \
+            "$index" "$index"
+    done
+}
+
+main "$@"
