@@ -120,12 +120,18 @@ impl Files {
         let mut directories = vec![path.to_owned()];
         while let Some(directory) = directories.pop() {
             // Links may lead back up: a directory that was entered before is not entered again.
-            if !entered.insert(directory.canonicalize()?) {
+            let canonical = directory.canonicalize()?;
+            if entered.contains(&canonical) {
                 continue;
             }
-            if let Err(refused) = list(&directory, kind, &mut directories, &mut files, found) {
-                found.push(refused.of_file(&directory));
+            match list(&directory, &canonical, kind, found) {
+                Ok(listed) => {
+                    directories.extend(listed.directories);
+                    files.extend(listed.files);
+                }
+                Err(refused) => found.push(refused.of_file(&directory)),
             }
+            entered.insert(canonical);
         }
         files.sort();
         if files.is_empty() {
@@ -155,7 +161,9 @@ impl Files {
         if metadata.len() > LARGEST_FILE {
             return Err(Refused::TooLarge);
         }
-        let mut bytes = Vec::new();
+        // One byte more, so that a single read shows the end as well.
+        let room = usize::try_from(metadata.len() + 1).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(room);
         // The size may have changed since, and some file systems don't tell it.
         File::open(path)?
             .take(LARGEST_FILE + 1)
@@ -185,14 +193,22 @@ impl Files {
     }
 }
 
-/// Lists one directory: what to enter next, and the files to load.
+/// What stands in one directory.
+#[derive(Default)]
+struct Listed {
+    /// What is to be listed next.
+    directories: Vec<PathBuf>,
+    /// What is to be loaded, each with its canonical path.
+    files: Vec<(PathBuf, PathBuf)>,
+}
+
 fn list(
     directory: &Path,
+    canonical_directory: &Path,
     kind: Kind,
-    directories: &mut Vec<PathBuf>,
-    files: &mut Vec<(PathBuf, PathBuf)>,
     found: &mut Found,
-) -> Result<(), Refused> {
+) -> Result<Listed, Refused> {
+    let mut listed = Listed::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         // Hidden directories belong to tools, and what begins with `_` is a fragment or holds nothing else.
@@ -202,23 +218,39 @@ fn list(
             continue;
         }
         let path = entry.path();
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => directories.push(path),
-            Ok(_) if is_yaml(&path) => {
-                let canonical = path.canonicalize()?;
+        let file_type = entry.file_type()?;
+        if file_type.is_symlink() {
+            listed.follow(path, found)?;
+        } else if file_type.is_dir() {
+            listed.directories.push(path);
+        } else if is_yaml(&path) {
+            // Only a link could lead elsewhere, and asking the system for thousands of paths takes longer than reading the files.
+            listed.files.push((path, canonical_directory.join(name)));
+        }
+    }
+    Ok(listed)
+}
+
+impl Listed {
+    /// Adds what a link leads to.
+    fn follow(&mut self, link: PathBuf, found: &mut Found) -> Result<(), Refused> {
+        match fs::metadata(&link) {
+            Ok(metadata) if metadata.is_dir() => self.directories.push(link),
+            Ok(_) if is_yaml(&link) => {
+                let canonical = link.canonicalize()?;
                 // A diagnostic shows lines of the file. A link could make that any file of the machine.
                 if is_yaml(&canonical) {
-                    files.push((path, canonical));
+                    self.files.push((link, canonical));
                 } else {
-                    found.push(Refused::Disguised.of_file(&path));
+                    found.push(Refused::Disguised.of_file(&link));
                 }
             }
             Ok(_) => {}
-            Err(error) if is_yaml(&path) => found.push(Refused::from(error).of_file(&path)),
+            Err(error) if is_yaml(&link) => found.push(Refused::from(error).of_file(&link)),
             Err(_) => {}
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// A path as messages name it.

@@ -137,7 +137,7 @@ serve() {
 
 stop_server() {
     if [[ -n $server ]]; then
-        kill "$server"
+        kill "$server" || true
         wait "$server" || true
         server=
     fi
