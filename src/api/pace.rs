@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use super::event::WaitReason;
 use super::rate_headers::{RateHeaders, RatePolicy, Remaining};
 
-/// Nobody knows the limit before the first answer, so no more than this many go out until it is there.
-const FIRST_FLIGHT: u64 = 10;
+/// Nobody knows before the first answer what is left of the limit, so no more than this many go out until it is there: the two reads of
+/// each account that is worked on at once, unless `--parallelism` says otherwise.
+const FIRST_FLIGHT: u64 = 20;
 
 /// Once less than one part in so many of a quota is left, the rest is spread over the time until there is more, so that others who
 /// use the token still find room.

@@ -36,9 +36,10 @@ impl Reader {
 
     /// Everything that a plan for one account needs: exactly two reads, both in flight together.
     pub async fn live(&self, account: &AccountId) -> Result<LiveAccount, ApiError> {
+        // Both to their ends: whichever failed first would be told otherwise, and that differs from run to run.
         let (behaviors, integrations) =
-            tokio::try_join!(self.behaviors(account), self.integrations(account))?;
-        Ok(LiveAccount::new(behaviors.value, integrations.value))
+            tokio::join!(self.behaviors(account), self.integrations(account));
+        Ok(LiveAccount::new(behaviors?.value, integrations?.value))
     }
 
     /// Every behavior that the account offers.
