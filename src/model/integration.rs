@@ -122,6 +122,15 @@ impl TenantUrl {
         }
     }
 
+    /// A tenant that nobody can have: `.invalid` never resolves (RFC 2606), and the id makes it one integration's own.
+    pub fn nobodys(id: IntegrationId) -> Self {
+        let normalised: Arc<str> = format!("https://{id}.parked.invalid").into();
+        TenantUrl {
+            written: Arc::clone(&normalised),
+            normalised,
+        }
+    }
+
     /// The URL as it was written.
     pub fn as_str(&self) -> &str {
         &self.written

@@ -18,18 +18,39 @@ use super::target::Targeted;
 /// A value that may have to be unique within an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key<'a> {
-    pub(super) field: IntegrationField,
+    pub(super) field: KeyField,
     pub(super) value: &'a str,
+}
+
+/// The fields that hold such values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum KeyField {
+    ReferenceId,
+    TenantUrl,
+}
+
+impl KeyField {
+    /// How many there are: an integration holds no more than one key in each.
+    pub(super) const COUNT: usize = 2;
+}
+
+impl From<KeyField> for IntegrationField {
+    fn from(field: KeyField) -> Self {
+        match field {
+            KeyField::ReferenceId => IntegrationField::ReferenceId,
+            KeyField::TenantUrl => IntegrationField::TenantUrl,
+        }
+    }
 }
 
 /// The keys that an integration with these settings holds.
 pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = Key<'_>> {
     let tenant_url = Key {
-        field: IntegrationField::TenantUrl,
+        field: KeyField::TenantUrl,
         value: settings.tenant_url.normalised(),
     };
     let reference_id = settings.reference_id.as_ref().map(|reference| Key {
-        field: IntegrationField::ReferenceId,
+        field: KeyField::ReferenceId,
         value: reference.as_str(),
     });
     reference_id.into_iter().chain([tenant_url])
@@ -85,7 +106,7 @@ pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
             if let Some(holder) = holder {
                 problems.push(Problem::Held {
                     wants: course.thing.address(),
-                    key: format!("{} {}", key.field, key.value),
+                    key: format!("{} {}", IntegrationField::from(key.field), key.value),
                     holder: holder.thing.address(),
                     way_out: way_out(holder, &left_out),
                     location: course.thing.entry().map(|entry| entry.location.clone()),
@@ -145,9 +166,8 @@ fn asks_for(course: &Course<'_>, key: Key<'_>) -> bool {
         return false;
     };
     let declared = match key.field {
-        IntegrationField::TenantUrl => Some(entry.tenant_url.normalised()),
-        IntegrationField::ReferenceId => entry.reference_id.named().map(ReferenceId::as_str),
-        IntegrationField::IntegrationType | IntegrationField::Active => None,
+        KeyField::TenantUrl => Some(entry.tenant_url.normalised()),
+        KeyField::ReferenceId => entry.reference_id.named().map(ReferenceId::as_str),
     };
     entry.id.is_some() && declared == Some(key.value)
 }

@@ -11,10 +11,10 @@ use smallvec::SmallVec;
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::overlay;
-use crate::model::integration::{IntegrationField, IntegrationId, IntegrationSettings, TenantUrl};
+use crate::model::integration::{IntegrationId, IntegrationSettings, TenantUrl};
 
 use super::behaviors::BehaviorDiff;
-use super::conflict::{Key, freed, taken};
+use super::conflict::{Key, KeyField, freed, taken};
 use super::fast_map::FastMap;
 use super::integrations::Course;
 use super::operation::{Call, Operation, OperationId, Subject};
@@ -29,17 +29,17 @@ pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Ope
     let steps: Vec<Step<'_>> = steps(&targeted.integrations.courses);
     list.operations.reserve(steps.len());
     let mut freed_by: FastMap<Key<'_>, SmallVec<[usize; 1]>> = FastMap::default();
-    freed_by.reserve(steps.iter().map(|step| step.frees.len()).sum());
+    freed_by.reserve(steps.len());
     for (index, step) in steps.iter().enumerate() {
-        for key in &step.frees {
-            freed_by.entry(*key).or_default().push(index);
+        for key in step.frees() {
+            freed_by.entry(key).or_default().push(index);
         }
     }
     let mut walk = Walk {
         states: vec![State::Waiting; steps.len()],
         steps: &steps,
         freed_by: &freed_by,
-        freed_at: vec![SmallVec::new(); steps.len()],
+        freed_at: vec![[None; KeyField::COUNT]; steps.len()],
         list,
     };
     for index in 0..steps.len() {
@@ -103,15 +103,10 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
     );
 }
 
-/// Keys of one integration; it has no more than two.
-type Keys<'a> = SmallVec<[Key<'a>; 2]>;
-
 /// One integration's part of the work that is a single turn in the order. A replacement is two: a deletion and a creation.
 struct Step<'a> {
     course: &'a Course<'a>,
     kind: StepKind<'a>,
-    frees: Keys<'a>,
-    takes: Keys<'a>,
     /// The step that must come before, whatever the keys are.
     after: Option<usize>,
 }
@@ -141,40 +136,19 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
         let before = course.before.map(|live| (live.id, &live.settings));
         match (change.action, before, &course.after) {
             (Action::Create, _, Some(after)) => {
-                creates.push(step(
-                    course,
-                    StepKind::Create(after),
-                    Keys::new(),
-                    taken(course).collect(),
-                ));
+                creates.push(Step::new(course, StepKind::Create(after)));
             }
             (Action::Update, Some((id, before)), Some(after)) => {
                 let kind = StepKind::Update { id, before, after };
-                let (frees, takes) = (freed(course).collect(), taken(course).collect());
-                updates.push(step(course, kind, frees, takes));
+                updates.push(Step::new(course, kind));
             }
             (Action::Delete, Some((id, _)), _) => {
-                deletes.push(step(
-                    course,
-                    StepKind::Delete(id),
-                    freed(course).collect(),
-                    Keys::new(),
-                ));
+                deletes.push(Step::new(course, StepKind::Delete(id)));
             }
             (Action::Replace, Some((id, _)), Some(after)) => {
                 successors.push((creates.len(), deletes.len()));
-                creates.push(step(
-                    course,
-                    StepKind::Create(after),
-                    Keys::new(),
-                    taken(course).collect(),
-                ));
-                deletes.push(step(
-                    course,
-                    StepKind::Delete(id),
-                    freed(course).collect(),
-                    Keys::new(),
-                ));
+                creates.push(Step::new(course, StepKind::Create(after)));
+                deletes.push(Step::new(course, StepKind::Delete(id)));
             }
             (Action::Create | Action::Update | Action::Replace | Action::Delete, _, _) => {
                 unreachable!("a change's action says which of before and after there are")
@@ -190,18 +164,25 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
     creates
 }
 
-fn step<'a>(
-    course: &'a Course<'a>,
-    kind: StepKind<'a>,
-    frees: Keys<'a>,
-    takes: Keys<'a>,
-) -> Step<'a> {
-    Step {
-        course,
-        kind,
-        frees,
-        takes,
-        after: None,
+impl<'a> Step<'a> {
+    fn new(course: &'a Course<'a>, kind: StepKind<'a>) -> Self {
+        Step {
+            course,
+            kind,
+            after: None,
+        }
+    }
+
+    /// The keys that it lets go of.
+    fn frees(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let any = !matches!(self.kind, StepKind::Create(_));
+        any.then(|| freed(self.course)).into_iter().flatten()
+    }
+
+    /// The keys that it takes.
+    fn takes(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let any = !matches!(self.kind, StepKind::Delete(_));
+        any.then(|| taken(self.course)).into_iter().flatten()
     }
 }
 
@@ -227,8 +208,8 @@ struct Walk<'a, 'w> {
     steps: &'w [Step<'a>],
     freed_by: &'w FastMap<Key<'a>, SmallVec<[usize; 1]>>,
     states: Vec<State>,
-    /// The operations by which each step lets go of its keys.
-    freed_at: Vec<SmallVec<[(Key<'a>, OperationId); 2]>>,
+    /// The operations by which each step lets go of its keys, by their fields.
+    freed_at: Vec<[Option<OperationId>; KeyField::COUNT]>,
     list: OperationList,
 }
 
@@ -267,12 +248,12 @@ impl<'a> Walk<'a, '_> {
     fn waits_for(&self, index: usize) -> Waits<'a> {
         let step = &self.steps[index];
         let mut waits_for = Waits::new();
-        for key in &step.takes {
-            let freeing = self.freed_by.get(key).into_iter().flatten();
+        for key in step.takes() {
+            let freeing = self.freed_by.get(&key).into_iter().flatten();
             waits_for.extend(
                 freeing
                     .filter(|other| **other != index && Some(**other) != step.after)
-                    .map(|other| (Some(*key), *other)),
+                    .map(|other| (Some(key), *other)),
             );
         }
         waits_for.extend(step.after.map(|other| (None, other)));
@@ -291,8 +272,7 @@ impl<'a> Walk<'a, '_> {
 
     /// The operation by which a step lets go of a key, once there is one.
     fn freed_at(&self, step: usize, key: Key<'a>) -> Option<OperationId> {
-        let freed = self.freed_at[step].iter().find(|(freed, _)| *freed == key);
-        freed.map(|(_, operation)| *operation)
+        self.freed_at[step][key.field as usize]
     }
 
     /// Lets an update that is still waiting go of one contested key.
@@ -314,11 +294,8 @@ impl<'a> Walk<'a, '_> {
             None => (before.clone(), Vec::new()),
         };
         match key.field {
-            IntegrationField::ReferenceId => settings.reference_id = None,
-            IntegrationField::TenantUrl => settings.tenant_url = nobodys_tenant(id),
-            IntegrationField::IntegrationType | IntegrationField::Active => {
-                unreachable!("only references and tenants are keys")
-            }
+            KeyField::ReferenceId => settings.reference_id = None,
+            KeyField::TenantUrl => settings.tenant_url = TenantUrl::nobodys(id),
         }
         let call = Call::Update {
             subject: Subject::Live(id),
@@ -327,7 +304,7 @@ impl<'a> Walk<'a, '_> {
         let operation = self
             .list
             .push(call, vec![step.course.thing.address()], needs);
-        self.freed_at[index].push((key, operation));
+        self.freed_at[index][key.field as usize] = Some(operation);
         self.states[index] = State::Open(Some(Box::new(Parked {
             settings,
             operation,
@@ -347,9 +324,8 @@ impl<'a> Walk<'a, '_> {
         if let Some(deletion) = step.after {
             needs.extend(
                 self.steps[deletion]
-                    .frees
-                    .iter()
-                    .filter_map(|key| self.freed_at(deletion, *key)),
+                    .frees()
+                    .filter_map(|key| self.freed_at(deletion, key)),
             );
         }
         let operation = match &step.kind {
@@ -381,16 +357,9 @@ impl<'a> Walk<'a, '_> {
             }
             StepKind::Delete(id) => self.list.push(Call::Delete { id: *id }, covers(), needs),
         };
-        for key in &step.frees {
-            if self.freed_at(index, *key).is_none() {
-                self.freed_at[index].push((*key, operation));
-            }
+        for key in step.frees() {
+            self.freed_at[index][key.field as usize].get_or_insert(operation);
         }
         self.states[index] = State::Listed;
     }
-}
-
-/// A tenant that nobody can have: `.invalid` never resolves (RFC 2606), and the id makes it this integration's own.
-fn nobodys_tenant(id: IntegrationId) -> TenantUrl {
-    TenantUrl::from_live(format!("https://{id}.parked.invalid"))
 }
