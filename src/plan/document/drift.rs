@@ -3,6 +3,8 @@
 //! Drift is looked at, never carried out: there are no operations, and guards have nothing to refuse. `before` stays what is live and
 //! `after` what is declared.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::model::address::Address;
@@ -113,9 +115,9 @@ impl AccountDocument {
         let Some(desired) = &self.desired else {
             return Unchanged::default();
         };
-        let counts = |address: &Address| {
-            includes(address) && self.changes.iter().all(|change| change.address != *address)
-        };
+        let changed: HashSet<&Address> =
+            self.changes.iter().map(|change| &change.address).collect();
+        let counts = |address: &Address| includes(address) && !changed.contains(address);
         let behaviors = desired.behaviors.keys().cloned().map(Address::Behavior);
         let integrations = desired.integrations.keys().cloned();
         Unchanged {
