@@ -149,17 +149,18 @@ fn build(settings: &NetworkSettings, route: Route) -> Result<Client, TransportEr
         timeout: _,
         ca_bundle,
     } = settings;
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .gzip(true)
         .connect_timeout(*connect_timeout)
         // A redirect would carry the credentials to wherever an answer says.
         .redirect(reqwest::redirect::Policy::none());
-    if let Some(CaBundle(certificates)) = ca_bundle {
-        builder = builder.tls_certs_merge(certificates.iter().cloned());
-    }
-    builder = match route {
-        Route::Direct => builder.no_proxy(),
-        Route::SystemProxy => builder,
+    let builder = match (route, ca_bundle) {
+        // Nothing is encrypted there, and reading the machine's certificates takes longer than a request.
+        (Route::Direct, _) => builder.no_proxy().tls_certs_only([]),
+        (Route::SystemProxy, None) => builder,
+        (Route::SystemProxy, Some(CaBundle(certificates))) => {
+            builder.tls_certs_merge(certificates.iter().cloned())
+        }
     };
     builder.build().map_err(TransportError::reqwest)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{Response, StatusCode};
+use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
     ApiError, BaseUrl, CaBundle, Conduct, Connection, Credentials, ErrorKind, NetworkSettings,
@@ -21,7 +21,7 @@ use riskform::model::integration::ReferenceId;
 use riskform::model::open_word::OpenWord;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tower_http::compression::CompressionLayer;
 
 /// A token that must never be seen again.
@@ -610,7 +610,7 @@ async fn a_service_within_the_process_can_play_a_broken_network() {
 async fn tls_trusts_the_machine_and_the_bundle_and_nobody_else() {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let bundle = CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap();
-    let base_url = serve_tls(certificate).await;
+    let base_url = serve_tls(certificate).await.base_url;
 
     let error = reader(&base_url).behaviors(&account()).await.unwrap_err();
     assert_eq!(
@@ -628,10 +628,63 @@ async fn tls_trusts_the_machine_and_the_bundle_and_nobody_else() {
     assert_eq!(reader.behaviors(&account()).await.unwrap().value.len(), 1);
 }
 
-async fn serve_tls(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
+#[tokio::test]
+async fn requests_share_one_connection_where_the_server_has_http_2() {
+    let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let trusting = NetworkSettings {
+        ca_bundle: Some(CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap()),
+        ..settings()
+    };
+    let server = serve_tls(certificate).await;
+    let reader = connection(&server.base_url, trusting).reader();
+    let account = account();
+    for _ in 0..2 {
+        let together = (0..10).map(|_| reader.behaviors(&account));
+        reader.behaviors(&account).await.unwrap();
+        futures_util::future::try_join_all(together).await.unwrap();
+    }
+    let versions = server.versions.lock().unwrap();
+    assert_eq!(versions.as_slice(), [Version::HTTP_2; 22]);
+    assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+}
+
+/// A server that speaks TLS and both versions of HTTP.
+struct TlsServer {
+    base_url: String,
+    connections: Arc<AtomicUsize>,
+    /// Of each request.
+    versions: Arc<Mutex<Vec<Version>>>,
+}
+
+struct TlsListener {
+    listener: TcpListener,
+    acceptor: tokio_rustls::TlsAcceptor,
+    connections: Arc<AtomicUsize>,
+}
+
+impl axum::serve::Listener for TlsListener {
+    type Io = tokio_rustls::server::TlsStream<TcpStream>;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                self.connections.fetch_add(1, Ordering::Relaxed);
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+async fn serve_tls(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> TlsServer {
     use tokio_rustls::rustls::ServerConfig;
     use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
@@ -640,26 +693,24 @@ async fn serve_tls(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
             certificate.signing_key.into(),
         )
         .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let Ok(mut stream) = acceptor.accept(stream).await else {
-                continue;
-            };
-            let _ = stream.read(&mut [0; 4096]).await;
-            let body = envelope(&behaviors());
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            let _ = stream.write_all(answer.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
+    config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
+    let listener = TlsListener {
+        listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        acceptor: tokio_rustls::TlsAcceptor::from(Arc::new(config)),
+        connections: Arc::default(),
+    };
+    let server = TlsServer {
+        base_url: format!("https://{}", listener.listener.local_addr().unwrap()),
+        connections: Arc::clone(&listener.connections),
+        versions: Arc::default(),
+    };
+    let versions = Arc::clone(&server.versions);
+    let router = Router::new().fallback(move |request: Request| {
+        versions.lock().unwrap().push(request.version());
+        async { envelope(&behaviors()) }
     });
-    format!("https://{address}")
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    server
 }
 
 #[test]
