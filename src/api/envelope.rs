@@ -139,6 +139,10 @@ fn open_result<T: DeserializeOwned>(
     operation: Operation,
     body: &[u8],
 ) -> Result<Option<T>, Problem> {
+    // Keeping track of where one is takes as long as reading, so only what can't be read is read again that way.
+    if let Ok(envelope) = serde_json::from_slice(body) {
+        return result_of(envelope);
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let envelope: Envelope<T> = match serde_path_to_error::deserialize(&mut json) {
         Ok(envelope) => envelope,
@@ -159,10 +163,15 @@ fn open_result<T: DeserializeOwned>(
     if json.end().is_err() {
         return Err(Problem::NoEnvelope);
     }
-    if !envelope.success {
-        return Err(Problem::Unsuccessful);
+    result_of(envelope)
+}
+
+fn result_of<T>(envelope: Envelope<T>) -> Result<Option<T>, Problem> {
+    if envelope.success {
+        Ok(envelope.result)
+    } else {
+        Err(Problem::Unsuccessful)
     }
-    Ok(envelope.result)
 }
 
 /// The errors of an envelope, or `None` if the body is none.
