@@ -139,38 +139,30 @@ fn open_result<T: DeserializeOwned>(
     operation: Operation,
     body: &[u8],
 ) -> Result<Option<T>, Problem> {
-    // Keeping track of where one is takes as long as reading, so only what can't be read is read again that way.
-    if let Ok(envelope) = serde_json::from_slice(body) {
-        return result_of(envelope);
+    match serde_json::from_slice::<Envelope<T>>(body) {
+        Ok(envelope) if envelope.success => Ok(envelope.result),
+        Ok(_) => Err(Problem::Unsuccessful),
+        Err(_) => Err(what_is_wrong::<T>(operation, body)),
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let envelope: Envelope<T> = match serde_path_to_error::deserialize(&mut json) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            let path = error.path().to_string();
-            let error = error.into_inner();
-            return Err(match serde_json::from_slice::<Envelope<IgnoredAny>>(body) {
-                Ok(envelope) if !envelope.success => Problem::Unsuccessful,
-                Ok(_) => Problem::Shape {
-                    path,
-                    mismatch: (!tells_about_people(operation)).then(|| error.to_string()),
-                },
-                Err(whole) if whole.is_eof() && !body.is_empty() => Problem::Half,
-                Err(_) => Problem::NoEnvelope,
-            });
-        }
-    };
-    if json.end().is_err() {
-        return Err(Problem::NoEnvelope);
-    }
-    result_of(envelope)
 }
 
-fn result_of<T>(envelope: Envelope<T>) -> Result<Option<T>, Problem> {
-    if envelope.success {
-        Ok(envelope.result)
-    } else {
-        Err(Problem::Unsuccessful)
+/// Reads once more what can't be read, and keeps track of where: that takes as long as reading, so good answers are spared it.
+fn what_is_wrong<T: DeserializeOwned>(operation: Operation, body: &[u8]) -> Problem {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let Err(error) = serde_path_to_error::deserialize::<_, Envelope<T>>(&mut json) else {
+        // Something stands behind it.
+        return Problem::NoEnvelope;
+    };
+    let path = error.path().to_string();
+    let error = error.into_inner();
+    match serde_json::from_slice::<Envelope<IgnoredAny>>(body) {
+        Ok(envelope) if !envelope.success => Problem::Unsuccessful,
+        Ok(_) => Problem::Shape {
+            path,
+            mismatch: (!tells_about_people(operation)).then(|| error.to_string()),
+        },
+        Err(whole) if whole.is_eof() && !body.is_empty() => Problem::Half,
+        Err(_) => Problem::NoEnvelope,
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use riskform::api::{BaseUrl, Connection, Credentials, Transport};
 use riskform::apply::{Applied, Context, Event, Stop, apply};
 use riskform::model::account::LiveAccount;
@@ -14,7 +14,9 @@ use riskform::plan::document::Document;
 use riskform::plan::{AccountPlan, Action, Plan, PlannedAccount, Problem, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
 
-use crate::worlds::{TODAY, Unknowns, World, account_id, planned, seed, unguarded, worlds};
+use crate::worlds::{
+    TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
+};
 
 /// Worlds for each of the 72 combinations of what is unknown: 1,440 in all.
 const WORLDS_EACH: u32 = 20;
@@ -22,21 +24,9 @@ const WORLDS_EACH: u32 = 20;
 #[test]
 fn plan_apply_plan_again_is_empty() {
     let tally = RefCell::new(Tally::default());
-    let seed = seed();
-    for (index, unknowns) in Unknowns::all().into_iter().enumerate() {
-        let config = Config {
-            cases: WORLDS_EACH,
-            failure_persistence: None,
-            rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
-            ..Config::default()
-        };
-        let result = TestRunner::new(config).run(&worlds(unknowns), |world| {
-            tally_of(&world, unknowns).map(|found| tally.borrow_mut().add(found))
-        });
-        if let Err(error) = result {
-            panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
-        }
-    }
+    under_every_unknown(WORLDS_EACH, worlds, |world, unknowns| {
+        tally_of(&world, unknowns).map(|found| tally.borrow_mut().add(found))
+    });
     // A run in which nothing happens would prove nothing.
     let Tally {
         planned,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use riskform::api::Connection;
 use riskform::apply::{Applied, Context, Stop, apply};
 use riskform::config::export::previous;
@@ -16,7 +16,9 @@ use riskform::plan::{AccountPlan, Action, Guard, Options};
 use riskform::sandbox::Sandbox;
 
 use crate::convergence::connection;
-use crate::worlds::{TODAY, Unknowns, World, account_id, planned, seed, unguarded, worlds};
+use crate::worlds::{
+    TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
+};
 
 /// Worlds for each of the 72 combinations of what is unknown.
 const WORLDS_EACH: u32 = 8;
@@ -24,28 +26,16 @@ const WORLDS_EACH: u32 = 8;
 #[test]
 fn what_was_saved_leads_back() {
     let tally = RefCell::new(BTreeMap::<Way, usize>::new());
-    let seed = seed();
-    for (index, unknowns) in Unknowns::all().into_iter().enumerate() {
-        let config = Config {
-            cases: WORLDS_EACH,
-            failure_persistence: None,
-            rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
-            ..Config::default()
-        };
-        let result = TestRunner::new(config).run(&worlds(unknowns), |world| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .start_paused(true)
-                .build()
-                .unwrap();
-            let way = runtime.block_on(there_and_back(&world, unknowns))?;
-            *tally.borrow_mut().entry(way).or_default() += 1;
-            Ok(())
-        });
-        if let Err(error) = result {
-            panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
-        }
-    }
+    under_every_unknown(WORLDS_EACH, worlds, |world, unknowns| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let way = runtime.block_on(there_and_back(&world, unknowns))?;
+        *tally.borrow_mut().entry(way).or_default() += 1;
+        Ok(())
+    });
     let tally = tally.into_inner();
     println!("{tally:?}");
     assert!(tally[&Way::Whole] > 10 && tally[&Way::AsFarAsDeclarable] > 10);

@@ -12,7 +12,6 @@ use crate::plan::fleet::PlannedAccount;
 use crate::plan::outcome::Policy;
 use crate::plan::target::{Glob, Targets};
 
-use super::merge::total;
 use super::{AccountDocument, Document, Format, Unchanged, UnlistedDocument, write};
 
 /// Which addresses count as drift.
@@ -47,14 +46,7 @@ impl Document {
         accounts: Vec<AccountDocument>,
         created_at: Timestamp,
     ) -> Self {
-        Document {
-            format: Format::Drift,
-            riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
-            base_url,
-            created_at,
-            summary: total(&accounts),
-            accounts,
-        }
+        Document::new(Format::Drift, base_url, accounts, created_at)
     }
 }
 

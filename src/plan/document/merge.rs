@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::account::AccountId;
 use crate::plan::fleet::Summary;
-use crate::plan::outcome::Action;
 
-use super::{AccountDocument, Document, Format, Status};
+use super::{Document, Format};
 
 /// Why documents can't be joined. Each is named by the file that it came from.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +51,8 @@ pub enum InvalidMerge {
     },
 }
 
-/// Joins documents of one format, each with the name of its file: accounts sorted as ever, totals counted anew. It
-/// was written when the youngest of them was.
+/// Joins documents of one format, each with the name of its file: accounts sorted as ever, totals counted anew. It was written
+/// when the youngest of them was.
 pub fn merge(documents: Vec<(String, Document)>) -> Result<Document, InvalidMerge> {
     let mut documents = documents.into_iter();
     let (first, mut merged) = documents.next().ok_or(InvalidMerge::Nothing)?;
@@ -96,29 +95,6 @@ pub fn merge(documents: Vec<(String, Document)>) -> Result<Document, InvalidMerg
         .accounts
         .sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
     env!("CARGO_PKG_VERSION").clone_into(&mut merged.riskform_version);
-    merged.summary = total(&merged.accounts);
+    merged.summary = Summary::of(&merged.accounts);
     Ok(merged)
-}
-
-/// Adds accounts up.
-pub(super) fn total(accounts: &[AccountDocument]) -> Summary {
-    let mut summary = Summary::default();
-    for account in accounts {
-        match account.status {
-            Status::Ok => {}
-            Status::Error => summary.failed_accounts += 1,
-        }
-        for change in &account.changes {
-            match change.action {
-                Action::Create => summary.create += 1,
-                Action::Update => summary.update += 1,
-                Action::Replace => summary.replace += 1,
-                Action::Delete => summary.delete += 1,
-            }
-            summary.weakening += usize::from(change.weakens);
-        }
-        summary.unchanged += account.unchanged.behaviors + account.unchanged.integrations;
-        summary.unlisted += account.unlisted.len();
-    }
-    summary
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::plan::fleet::{Plan, PlannedAccount};
+use crate::plan::fleet::{Plan, PlannedAccount, Summary};
 use crate::plan::operation::{Call, Operation};
-use crate::plan::outcome::{AccountPlan, Change, UnlistedThing};
+use crate::plan::outcome::{AccountPlan, Action, Change, UnlistedThing};
 
 use super::{
     AccountDocument, ChangeDocument, Document, Format, NoteDocument, OperationDocument, Status,
@@ -16,13 +16,23 @@ use super::{
 impl Document {
     /// The document of a plan.
     pub fn of_plan(plan: &Plan, created_at: Timestamp) -> Self {
+        let accounts = plan.accounts.iter().map(account).collect();
+        Document::new(Format::Plan, plan.base_url.clone(), accounts, created_at)
+    }
+
+    pub(super) fn new(
+        format: Format,
+        base_url: String,
+        accounts: Vec<AccountDocument>,
+        created_at: Timestamp,
+    ) -> Self {
         Document {
-            format: Format::Plan,
+            format,
             riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
-            base_url: plan.base_url.clone(),
+            base_url,
             created_at,
-            accounts: plan.accounts.iter().map(account).collect(),
-            summary: plan.summary(),
+            summary: Summary::of(&accounts),
+            accounts,
         }
     }
 
@@ -32,6 +42,31 @@ impl Document {
             serde_json::to_string_pretty(&self.sealed()).expect("a document has string keys only");
         json.push('\n');
         json
+    }
+}
+
+impl Summary {
+    /// Adds accounts up.
+    pub(super) fn of(accounts: &[AccountDocument]) -> Self {
+        let mut summary = Summary::default();
+        for account in accounts {
+            match account.status {
+                Status::Ok => {}
+                Status::Error => summary.failed_accounts += 1,
+            }
+            for change in &account.changes {
+                match change.action {
+                    Action::Create => summary.create += 1,
+                    Action::Update => summary.update += 1,
+                    Action::Replace => summary.replace += 1,
+                    Action::Delete => summary.delete += 1,
+                }
+                summary.weakening += usize::from(change.weakens);
+            }
+            summary.unchanged += account.unchanged.behaviors + account.unchanged.integrations;
+            summary.unlisted += account.unlisted.len();
+        }
+        summary
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use riskform::api::{Conduct, Connection, Credentials, RetrySettings, Transport};
 use riskform::apply::{Applied, Context, Deed, Event, Outcome, Stop, apply};
 use riskform::model::integration::IntegrationId;
@@ -20,7 +20,9 @@ use riskform::plan::{AccountPlan, Action, Call, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, Fault, ForeignChange, Sandbox, Settings};
 use serde_json::Value;
 
-use crate::worlds::{TODAY, Unknowns, World, account_id, planned, seed, unguarded, worlds};
+use crate::worlds::{
+    TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
+};
 use mishaps::{Mishaps, mishaps};
 use passage::{BehaviorsWritten, Passage, pause};
 
@@ -33,29 +35,20 @@ const CALM_RUNS: u32 = 5;
 
 #[test]
 fn applied_again_every_world_ends_as_declared() {
-    let seed = seed();
-    let all = Unknowns::all();
     let count = std::env::var("RISKFORM_WORLDS").map_or(WORLDS, |count| {
         count.parse().expect("RISKFORM_WORLDS is a number")
     });
+    let cases_each = count.div_ceil(Unknowns::all().len() as u32);
     let tally = RefCell::new(Tally::default());
-    for (index, unknowns) in all.iter().enumerate() {
-        let config = Config {
-            cases: count.div_ceil(all.len() as u32),
-            failure_persistence: None,
-            rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
-            ..Config::default()
-        };
-        let result =
-            TestRunner::new(config).run(&(worlds(*unknowns), mishaps()), |(world, mishaps)| {
-                let found = simulate(&world, *unknowns, &mishaps)?;
-                tally.borrow_mut().add(&found);
-                Ok(())
-            });
-        if let Err(error) = result {
-            panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
-        }
-    }
+    under_every_unknown(
+        cases_each,
+        |unknowns| (worlds(unknowns), mishaps()),
+        |(world, mishaps), unknowns| {
+            let found = simulate(&world, unknowns, &mishaps)?;
+            tally.borrow_mut().add(&found);
+            Ok(())
+        },
+    );
     let Tally(tally) = tally.into_inner();
     for (what, times) in &tally {
         println!("{times:>7} {what}");

@@ -10,6 +10,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use riskform::model::account::{
     AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedBehaviors,
     UnlistedIntegrations,
@@ -46,6 +47,27 @@ pub fn seed() -> u64 {
     match std::env::var("RISKFORM_SEED") {
         Ok(seed) => seed.parse().expect("RISKFORM_SEED is a number"),
         Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
+    }
+}
+
+/// Checks so many random cases under each combination of the unknowns.
+pub fn under_every_unknown<S: Strategy>(
+    cases_each: u32,
+    strategy: impl Fn(Unknowns) -> S,
+    check: impl Fn(S::Value, Unknowns) -> Result<(), TestCaseError>,
+) {
+    let seed = seed();
+    for (index, unknowns) in Unknowns::all().into_iter().enumerate() {
+        let config = Config {
+            cases: cases_each,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
+            ..Config::default()
+        };
+        let result = TestRunner::new(config).run(&strategy(unknowns), |case| check(case, unknowns));
+        if let Err(error) = result {
+            panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
+        }
     }
 }
 
