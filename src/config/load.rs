@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::account::{AccountIds, Declared, Layer, VariableName, declare};
-use super::decode::{Text, secret_variable};
 use super::diagnostic::{Diagnostics, Draft, Found};
 use super::files::{Files, Kind, Refused, beside, shown};
+use super::kinds::account::{AccountIds, Declared, Layer, VariableName, declare};
+use super::kinds::decode::{Text, secret_variable};
 use super::rule::Rule;
 use super::source::SourceId;
 use super::yaml;

@@ -10,10 +10,10 @@
 //! | `files` | finds and opens files; only here this room touches the file system |
 //! | `text` | bytes to text, and which characters can't be seen |
 //! | `yaml` | text to a tree whose nodes know their place, and to one that keeps comments; only here is the parser known |
-//! | `interpolation` | `${NAME}` in scalars, and which names are secret |
-//! | `decode` | nodes to values: types, words, known keys |
-//! | `account`, `behavior`, `integration` | the rules of one kind: its keys, how files lay over each other, what comes of it |
-//! | `entries` | what behaviors and integrations have in common |
+//! | `interpolate` | `${NAME}` in scalars, and which names are secret |
+//! | `kinds::decode` | nodes to values: types, words, known keys |
+//! | `kinds` | the rules of one kind: its keys, how files lay over each other, what comes of it |
+//! | `kinds::entries` | what behaviors and integrations have in common |
 //! | [`schema`] | the JSON Schema of it, for editors |
 //! | `rule`, `diagnostic`, `source`, `suggest` | mistakes: their ids, their text, their place, the nearest right word |
 //!
@@ -36,16 +36,12 @@
 //! exceeds a bound is a diagnostic, and nothing behind it is read. Memory was measured at about twenty times what is loaded: 233 MiB for
 //! 100,000 integrations in 12 MiB, so that no run takes more than some 1.3 GiB.
 
-mod account;
-mod behavior;
-mod decode;
 pub mod diagnostic;
-mod entries;
 pub mod export;
 mod files;
 pub mod fmt;
-mod integration;
-mod interpolation;
+mod interpolate;
+mod kinds;
 mod layout;
 pub mod load;
 pub mod rule;

@@ -11,11 +11,11 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::account::{Layer, VariableName, Version};
-use super::behavior::BehaviorLayer;
-use super::decode::{Field, Text};
-use super::entries::{Listed, Section};
-use super::integration::{IgnoreLayer, IntegrationLayer};
+use super::kinds::account::{Layer, VariableName, Version};
+use super::kinds::behavior::BehaviorLayer;
+use super::kinds::decode::{Field, Text};
+use super::kinds::entries::{Listed, Section};
+use super::kinds::integration::{IgnoreLayer, IntegrationLayer};
 use super::source::Spanned;
 use crate::model::account::{AccountId, UnlistedBehaviors, UnlistedIntegrations, WeakeningPolicy};
 use crate::model::address::Name;

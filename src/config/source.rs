@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::interpolation::names_a_secret;
+use super::interpolate::names_a_secret;
 use crate::model::location::Location;
 
 /// Which text of the run.

@@ -5,7 +5,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::interpolation::escaped;
+use super::interpolate::escaped;
 use super::layout::{Lines, aligned};
 use super::text::is_unseen;
 use crate::model::account::{AccountId, Guards, Unlisted};

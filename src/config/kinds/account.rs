@@ -7,14 +7,14 @@ use schemars::JsonSchema;
 
 use super::behavior::{self, BehaviorLayer};
 use super::decode::{Decoder, Field, Subject, Text, VariableUse};
-use super::diagnostic::{Draft, Found};
 use super::entries::{Listing, Section};
 use super::integration::{self, IntegrationLayer, invalid_tenant_url};
-use super::interpolation::is_variable_name;
-use super::rule::Rule;
-use super::schema::{all_optional, only_version_required};
-use super::source::{Span, Spanned};
-use super::yaml::{Document, Entry, Node, Value};
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::interpolate::is_variable_name;
+use crate::config::rule::Rule;
+use crate::config::schema::{all_optional, only_version_required};
+use crate::config::source::{Span, Spanned};
+use crate::config::yaml::{Document, Entry, Node, Value};
 use crate::model::account::{
     AccountId, DesiredAccount, Guards, InvalidAccountId, Protected, Unlisted, UnlistedBehaviors,
     UnlistedIntegrations, WeakeningPolicy,
@@ -29,7 +29,7 @@ const VERSION: &str = "1";
 /// is a fragment for `extends` and declares no account by itself.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(rename = "DesiredState", deny_unknown_fields, transform = only_version_required)]
-pub(super) struct Layer {
+pub(in crate::config) struct Layer {
     /// The version of this format.
     version: Field<Version>,
     /// The account: 32 hexadecimal digits. Left out, --account-id or CLOUDFLARE_ACCOUNT_ID stands in.
@@ -43,11 +43,11 @@ pub(super) struct Layer {
     name: Field<Name>,
     /// Files to merge beneath this one, relative to it; of several the later wins.
     #[schemars(with = "Field<Vec<Text>>", example = ["_baseline.yaml"])]
-    pub(super) extends: Vec<Text>,
+    pub(in crate::config) extends: Vec<Text>,
     /// The NAME of the environment variable that holds the API token. The token itself never stands in a file. No other credential is
     /// tried where this is given.
     #[schemars(example = &"CLOUDFLARE_API_TOKEN")]
-    pub(super) api_token_env: Field<VariableName>,
+    pub(in crate::config) api_token_env: Field<VariableName>,
     /// Risk behaviors by the vendor's key. `null` takes away one that is inherited through `extends`.
     behaviors: Section<BehaviorLayer>,
     /// Integrations by a local name that is never sent. `null` takes away one that is inherited through `extends`.
@@ -58,10 +58,10 @@ pub(super) struct Layer {
     guards: GuardsLayer,
     /// Where the document begins.
     #[schemars(skip)]
-    pub(super) span: Span,
+    pub(in crate::config) span: Span,
     /// Every variable that the document names.
     #[schemars(skip)]
-    pub(super) variables: Vec<VariableUse>,
+    pub(in crate::config) variables: Vec<VariableUse>,
     /// False when a mistake in the syntax cut the document short.
     #[schemars(skip)]
     whole: bool,
@@ -69,7 +69,7 @@ pub(super) struct Layer {
 
 /// The number 1.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Version;
+pub(in crate::config) struct Version;
 
 /// What to do with live things that no file lists.
 #[derive(Clone, Debug, Default, JsonSchema)]
@@ -101,7 +101,7 @@ struct GuardsLayer {
 
 impl Layer {
     /// Reads a document and reports what is wrong with it.
-    pub(super) fn decode(
+    pub(in crate::config) fn decode(
         document: &Document,
         found: &mut Found,
         variables: &dyn Fn(&str) -> Option<String>,
@@ -240,7 +240,7 @@ fn api_token_env(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<Vari
 
 /// The name of an environment variable.
 #[derive(Clone, Debug)]
-pub(super) struct VariableName(pub(super) String);
+pub(in crate::config) struct VariableName(pub(in crate::config) String);
 
 impl std::str::FromStr for VariableName {
     type Err = ();
@@ -421,26 +421,26 @@ fn unprotecting(text: &Text, subject: Subject<'_>) -> Option<Draft> {
 
 /// The account ids that stand in for one that a file leaves out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AccountIds {
+pub(in crate::config) struct AccountIds {
     /// From the command line; a file must not disagree.
-    pub(super) flag: Option<AccountId>,
+    pub(in crate::config) flag: Option<AccountId>,
     /// From the environment; a file may disagree.
-    pub(super) default: Option<AccountId>,
+    pub(in crate::config) default: Option<AccountId>,
 }
 
 /// An account whose files are all laid over each other, and what the fleet needs to know of it.
-pub(super) struct Declared {
-    pub(super) account: DesiredAccount,
+pub(in crate::config) struct Declared {
+    pub(in crate::config) account: DesiredAccount,
     /// Where its `account_id` stands, or its document begins.
-    pub(super) id_span: Span,
+    pub(in crate::config) id_span: Span,
     /// Where its `name` stands, or its document begins.
-    pub(super) name_span: Span,
+    pub(in crate::config) name_span: Span,
 }
 
 /// Lays an account's files over each other, the lowest first and the account's own last, and judges the outcome.
 ///
 /// `None` when no account came of it; why has then been reported.
-pub(super) fn declare(
+pub(in crate::config) fn declare(
     layers: &[Arc<Layer>],
     ids: &AccountIds,
     today: Date,

@@ -7,12 +7,12 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 
 use super::decode::{Decoder, Field, Subject, Text};
-use super::diagnostic::{Draft, Found};
 use super::entries::{Listed, Listing};
-use super::rule::Rule;
-use super::schema::{all_optional, only_field_required};
-use super::source::{Span, Spanned};
-use super::yaml::{Entry, Node, Value};
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::rule::Rule;
+use crate::config::schema::{all_optional, only_field_required};
+use crate::config::source::{Span, Spanned};
+use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
 use crate::model::integration::{
     DesiredIntegration, DesiredReference, IgnoreChange, IntegrationField, IntegrationId,
@@ -22,7 +22,7 @@ use crate::model::integration::{
 /// One integration: a tenant that users' risk scores are sent to.
 #[derive(Clone, Debug, Default, JsonSchema)]
 #[schemars(rename = "Integration", deny_unknown_fields, extend("minProperties" = 1), transform = all_optional)]
-pub(super) struct IntegrationLayer {
+pub(in crate::config) struct IntegrationLayer {
     /// What kind it is. Left out it stays as it is, and is Okta on create. Another type means a replacement.
     #[schemars(example = &"Okta")]
     integration_type: Field<IntegrationType>,
@@ -57,7 +57,7 @@ struct LifecycleLayer {
 /// One field that is left as it is live, for good or until a day.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(rename = "IgnoreChange", deny_unknown_fields, transform = only_field_required)]
-pub(super) struct IgnoreLayer {
+pub(in crate::config) struct IgnoreLayer {
     /// The field to leave alone.
     #[schemars(example = &"active")]
     field: Spanned<IntegrationField>,
@@ -185,7 +185,7 @@ fn tenant_url(
 }
 
 /// The diagnostic for a text that is no base URL of a tenant.
-pub(super) fn invalid_tenant_url(
+pub(in crate::config) fn invalid_tenant_url(
     error: InvalidTenantUrl,
     text: &Text,
     subject: Subject<'_>,
@@ -374,7 +374,7 @@ impl std::str::FromStr for Day {
 }
 
 /// What the account's files declare about integrations, all of them laid over each other. Reports what only then can be seen.
-pub(super) fn desired(
+pub(in crate::config) fn desired(
     listing: &Listing<IntegrationLayer>,
     today: Date,
     found: &mut Found,

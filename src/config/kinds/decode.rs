@@ -6,19 +6,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::diagnostic::{Draft, Found};
-use super::interpolation::{Piece, Variable, is_secret_variable, names_a_secret, pieces};
-use super::rule::Rule;
-use super::source::{Span, Spanned};
-use super::suggest::{alternatives, did_you_mean};
-use super::text::is_unseen;
-use super::yaml::{Entry, Node, Scalar, Value};
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::interpolate::{Piece, Variable, is_secret_variable, names_a_secret, pieces};
+use crate::config::rule::Rule;
+use crate::config::source::{Span, Spanned};
+use crate::config::suggest::{alternatives, did_you_mean};
+use crate::config::text::is_unseen;
+use crate::config::yaml::{Entry, Node, Scalar, Value};
 
 /// A field of one file: left out, there but wrong (and reported), or set.
 ///
 /// The second keeps one mistake from causing others: a `tenant_url` that is no URL is not missing as well.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Field<T> {
+pub(in crate::config) enum Field<T> {
     #[default]
     Absent,
     Wrong,
@@ -27,7 +27,7 @@ pub(super) enum Field<T> {
 
 impl<T: Clone> Field<T> {
     /// Lays a field of an extending file over this one.
-    pub(super) fn lay(&mut self, upper: &Field<T>) {
+    pub(in crate::config) fn lay(&mut self, upper: &Field<T>) {
         match upper {
             Field::Absent => {}
             Field::Wrong | Field::Set(_) => *self = upper.clone(),
@@ -37,7 +37,7 @@ impl<T: Clone> Field<T> {
 
 impl<T> Field<T> {
     /// The value and its place, if it is set.
-    pub(super) fn get(&self) -> Option<&Spanned<T>> {
+    pub(in crate::config) fn get(&self) -> Option<&Spanned<T>> {
         match self {
             Field::Set(spanned) => Some(spanned),
             Field::Absent | Field::Wrong => None,
@@ -45,12 +45,12 @@ impl<T> Field<T> {
     }
 
     /// The value, if it is set.
-    pub(super) fn value(&self) -> Option<&T> {
+    pub(in crate::config) fn value(&self) -> Option<&T> {
         self.get().map(|spanned| &spanned.value)
     }
 
     /// Changes the value and keeps its place.
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Field<U> {
+    pub(in crate::config) fn map<U>(self, change: impl FnOnce(T) -> U) -> Field<U> {
         self.and_then(|Spanned { value, span }| {
             let value = change(value);
             Field::Set(Spanned { value, span })
@@ -68,21 +68,21 @@ impl<T> Field<T> {
 
 /// What a message speaks of: a path of keys, such as `behavior.imp_travel`.
 #[derive(Clone, Copy)]
-pub(super) struct Subject<'a> {
+pub(in crate::config) struct Subject<'a> {
     parent: Option<&'a Subject<'a>>,
     name: &'a str,
 }
 
 impl<'a> Subject<'a> {
     /// The document itself.
-    pub(super) const DOCUMENT: Subject<'static> = Subject::named("");
+    pub(in crate::config) const DOCUMENT: Subject<'static> = Subject::named("");
 
-    pub(super) const fn named(name: &'a str) -> Self {
+    pub(in crate::config) const fn named(name: &'a str) -> Self {
         Subject { parent: None, name }
     }
 
     /// What stands under a key of this one.
-    pub(super) fn at<'b>(&'b self, name: &'b str) -> Subject<'b>
+    pub(in crate::config) fn at<'b>(&'b self, name: &'b str) -> Subject<'b>
     where
         'a: 'b,
     {
@@ -103,12 +103,12 @@ impl fmt::Display for Subject<'_> {
 
 /// A scalar with its variables filled in.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(in crate::config) struct Text {
     /// What it says.
-    pub(super) value: String,
+    pub(in crate::config) value: String,
     /// How messages quote it: as it stands in the file, so that no variable's value is ever printed.
-    pub(super) written: String,
-    pub(super) span: Span,
+    pub(in crate::config) written: String,
+    pub(in crate::config) span: Span,
     plain: bool,
     filled: bool,
 }
@@ -122,23 +122,23 @@ impl Text {
 
 /// A variable that a file names, and where.
 #[derive(Clone, Debug)]
-pub(super) struct VariableUse {
-    pub(super) name: String,
-    pub(super) span: Span,
+pub(in crate::config) struct VariableUse {
+    pub(in crate::config) name: String,
+    pub(in crate::config) span: Span,
 }
 
 /// Reads nodes as values, and reports what is wrong with them.
-pub(super) struct Decoder<'a> {
-    pub(super) found: &'a mut Found,
+pub(in crate::config) struct Decoder<'a> {
+    pub(in crate::config) found: &'a mut Found,
     variables: &'a dyn Fn(&str) -> Option<String>,
     /// Which variables were named so far.
-    pub(super) used: Vec<VariableUse>,
+    pub(in crate::config) used: Vec<VariableUse>,
     /// False while a document is read that was cut short: what it lacks may only be unread.
     whole: bool,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(
+    pub(in crate::config) fn new(
         found: &'a mut Found,
         variables: &'a dyn Fn(&str) -> Option<String>,
         whole: bool,
@@ -152,14 +152,14 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reports that something is lacking, unless it may only be unread.
-    pub(super) fn lacking(&mut self, draft: Draft) {
+    pub(in crate::config) fn lacking(&mut self, draft: Draft) {
         if self.whole {
             self.found.push(draft);
         }
     }
 
     /// The entries of a mapping.
-    pub(super) fn entries<'n>(
+    pub(in crate::config) fn entries<'n>(
         &mut self,
         node: &'n Node,
         place: Span,
@@ -181,7 +181,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The entries of a mapping whose keys are known; others are reported.
-    pub(super) fn fields<'n>(
+    pub(in crate::config) fn fields<'n>(
         &mut self,
         node: &'n Node,
         place: Span,
@@ -198,7 +198,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The items of a list.
-    pub(super) fn items<'n>(
+    pub(in crate::config) fn items<'n>(
         &mut self,
         entry: &'n Entry,
         subject: Subject<'_>,
@@ -279,7 +279,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// Text of any shape; a bare number is taken as it is written, a bare boolean is not.
-    pub(super) fn text(&mut self, node: &Node, place: Span, subject: Subject<'_>) -> Option<Text> {
+    pub(in crate::config) fn text(
+        &mut self,
+        node: &Node,
+        place: Span,
+        subject: Subject<'_>,
+    ) -> Option<Text> {
         let help = "write a text";
         let text = self.scalar(node, place, subject, "text", help)?;
         if text.plain && !text.filled && matches!(&*text.value, "true" | "false") {
@@ -310,7 +315,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A text field that is parsed into a value of its own.
-    pub(super) fn parsed<T: FromStr>(
+    pub(in crate::config) fn parsed<T: FromStr>(
         &mut self,
         entry: Option<&Entry>,
         subject: Subject<'_>,
@@ -327,7 +332,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A text field.
-    pub(super) fn text_field(
+    pub(in crate::config) fn text_field(
         &mut self,
         entry: Option<&Entry>,
         subject: Subject<'_>,
@@ -345,7 +350,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self, entry: Option<&Entry>, subject: Subject<'_>) -> Field<bool> {
+    pub(in crate::config) fn boolean(
+        &mut self,
+        entry: Option<&Entry>,
+        subject: Subject<'_>,
+    ) -> Field<bool> {
         let Some(entry) = entry else {
             return Field::Absent;
         };
@@ -388,7 +397,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// A whole number from 0.
-    pub(super) fn number(&mut self, entry: Option<&Entry>, subject: Subject<'_>) -> Field<u32> {
+    pub(in crate::config) fn number(
+        &mut self,
+        entry: Option<&Entry>,
+        subject: Subject<'_>,
+    ) -> Field<u32> {
         let Some(entry) = entry else {
             return Field::Absent;
         };
@@ -428,7 +441,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// One of a closed set of words.
-    pub(super) fn word<T: FromStr + Copy + fmt::Display>(
+    pub(in crate::config) fn word<T: FromStr + Copy + fmt::Display>(
         &mut self,
         entry: Option<&Entry>,
         subject: Subject<'_>,
@@ -444,7 +457,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// One of a closed set of words, wherever it stands.
-    pub(super) fn word_at<T: FromStr + Copy + fmt::Display>(
+    pub(in crate::config) fn word_at<T: FromStr + Copy + fmt::Display>(
         &mut self,
         node: &Node,
         place: Span,
@@ -588,7 +601,7 @@ impl<'a> Decoder<'a> {
 }
 
 /// The refusal of a variable that holds a credential, or may.
-pub(super) fn secret_variable(name: &str, span: Span) -> Draft {
+pub(in crate::config) fn secret_variable(name: &str, span: Span) -> Draft {
     Draft::new(
         Rule::SecretVariable,
         span,
@@ -599,16 +612,16 @@ pub(super) fn secret_variable(name: &str, span: Span) -> Draft {
 
 /// The entries of a mapping with known keys.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'n> {
+pub(in crate::config) struct Fields<'n> {
     entries: &'n [Entry],
 }
 
 impl<'n> Fields<'n> {
-    pub(super) fn get(self, key: &str) -> Option<&'n Entry> {
+    pub(in crate::config) fn get(self, key: &str) -> Option<&'n Entry> {
         self.entries.iter().find(|entry| &*entry.key == key)
     }
 
-    pub(super) fn is_empty(self) -> bool {
+    pub(in crate::config) fn is_empty(self) -> bool {
         self.entries.is_empty()
     }
 }

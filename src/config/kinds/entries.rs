@@ -5,13 +5,13 @@ use std::collections::btree_map;
 use std::fmt;
 
 use super::decode::{Decoder, Subject};
-use super::diagnostic::{Draft, Found};
-use super::rule::Rule;
-use super::source::Span;
-use super::yaml::Entry;
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::rule::Rule;
+use crate::config::source::Span;
+use crate::config::yaml::Entry;
 
 /// A kind of entry.
-pub(super) trait Listed: Clone {
+pub(in crate::config) trait Listed: Clone {
     /// What entries are called by.
     type Key: Clone + Ord + fmt::Display;
 
@@ -32,7 +32,7 @@ pub(super) trait Listed: Clone {
 
 /// One section of one file.
 #[derive(Clone, Debug)]
-pub(super) struct Section<L: Listed> {
+pub(in crate::config) struct Section<L: Listed> {
     entries: BTreeMap<L::Key, (Item<L>, Span)>,
 }
 
@@ -56,7 +56,7 @@ impl<L: Listed> Default for Section<L> {
 
 impl<L: Listed> Section<L> {
     /// Reads the section that a file may hold under this entry.
-    pub(super) fn decode(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Self {
+    pub(in crate::config) fn decode(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Self {
         let mut section = Section::default();
         let Some(entry) = entry else {
             return section;
@@ -95,7 +95,7 @@ impl<L: Listed> Section<L> {
 
 /// A section with all of an account's files laid over each other, the extending one last.
 #[derive(Debug)]
-pub(super) struct Listing<L: Listed> {
+pub(in crate::config) struct Listing<L: Listed> {
     entries: BTreeMap<L::Key, (L, Span)>,
     /// Entries that some file got wrong, so that they are neither there nor missing.
     wrong: BTreeMap<L::Key, Span>,
@@ -112,7 +112,7 @@ impl<L: Listed> Default for Listing<L> {
 
 impl<L: Listed> Listing<L> {
     /// Lays the next file's section over what is there. An entry is located where it was declared last.
-    pub(super) fn lay(&mut self, upper: &Section<L>, found: &mut Found) {
+    pub(in crate::config) fn lay(&mut self, upper: &Section<L>, found: &mut Found) {
         for (key, (item, span)) in &upper.entries {
             match item {
                 Item::Declared(layer) => match self.entries.entry(key.clone()) {
@@ -147,7 +147,7 @@ impl<L: Listed> Listing<L> {
     }
 
     /// The entries, in the order of their keys.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&L::Key, &L, Span)> {
+    pub(in crate::config) fn iter(&self) -> impl Iterator<Item = (&L::Key, &L, Span)> {
         self.entries
             .iter()
             .map(|(key, (layer, span))| (key, layer, *span))

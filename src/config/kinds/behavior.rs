@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::decode::{Decoder, Field, Subject};
-use super::diagnostic::{Draft, Found};
 use super::entries::{Listed, Listing};
-use super::rule::Rule;
-use super::schema::all_optional;
-use super::source::Span;
-use super::text::is_unseen;
-use super::yaml::Entry;
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::rule::Rule;
+use crate::config::schema::all_optional;
+use crate::config::source::Span;
+use crate::config::text::is_unseen;
+use crate::config::yaml::Entry;
 use crate::model::behavior::{BehaviorKey, DesiredBehavior, RiskLevel};
 
 /// One risk behavior. A field that is left out stays as it is live; at least one is declared.
 #[derive(Clone, Debug, Default, JsonSchema)]
 #[schemars(rename = "Behavior", deny_unknown_fields, extend("minProperties" = 1), transform = all_optional)]
-pub(super) struct BehaviorLayer {
+pub(in crate::config) struct BehaviorLayer {
     /// Whether the behavior is detected. Disabling one stops future detection; scores already given stay.
     #[schemars(example = true)]
     enabled: Field<bool>,
@@ -84,7 +84,7 @@ impl Listed for BehaviorLayer {
 }
 
 /// What the account's files declare about behaviors, all of them laid over each other.
-pub(super) fn desired(
+pub(in crate::config) fn desired(
     listing: &Listing<BehaviorLayer>,
     found: &Found,
 ) -> BTreeMap<BehaviorKey, DesiredBehavior> {
