@@ -10,9 +10,7 @@ use crate::model::account::{
 };
 use crate::model::address::Name;
 use crate::model::behavior::{Behavior, BehaviorKey};
-use crate::model::integration::{
-    DesiredReference, Integration, IntegrationSettings, Lifecycle, TenantUrl,
-};
+use crate::model::integration::{Integration, IntegrationSettings, Lifecycle, TenantUrl};
 
 /// What declares a live account as it is. What no file can declare is left out, and a comment says so.
 pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -> Document {
@@ -151,10 +149,7 @@ fn written_integration(
         name,
         integration_type: Some(integration_type.to_string()),
         tenant_url: tenant_url.as_str().to_owned(),
-        reference_id: match reference_id {
-            Some(reference) => DesiredReference::Set(reference.clone()),
-            None => DesiredReference::Clear,
-        },
+        reference_id: reference_id.clone(),
         active: *active,
         id: (pins == Pins::Everywhere || all.iter().any(|other| shares(&other))).then_some(*id),
         lifecycle: Lifecycle::default(),
@@ -179,7 +174,7 @@ fn is_declarable_key(key: &str) -> bool {
 fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
     let mut bases: BTreeMap<String, Vec<&Integration>> = BTreeMap::new();
     for integration in integrations {
-        let base = host_name(integration.settings.tenant_url.normalised());
+        let base = host_name(integration.settings.tenant_url.normalized());
         bases.entry(base).or_default().push(integration);
     }
     let lone: BTreeSet<String> = bases

@@ -10,7 +10,7 @@ use super::layout::{Lines, aligned};
 use super::text::is_unseen;
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
-use crate::model::integration::{DesiredReference, IgnoreChange, IntegrationId, Lifecycle};
+use crate::model::integration::{IgnoreChange, IntegrationId, Lifecycle, ReferenceId};
 use crate::model::open_word::words;
 
 words! {
@@ -73,7 +73,7 @@ pub struct WrittenIntegration {
     /// `tenant_url`
     pub tenant_url: String,
     /// `reference_id`
-    pub reference_id: DesiredReference,
+    pub reference_id: Option<ReferenceId>,
     /// `active`
     pub active: bool,
     /// `id`
@@ -220,13 +220,11 @@ impl WrittenIntegration {
                 .map(|word| text("integration_type", word)),
         );
         lines.push(text("tenant_url", &escaped(tenant_url)));
-        match reference_id {
-            DesiredReference::Keep => {}
-            DesiredReference::Clear => lines.push(Line::new("reference_id", Item::Null)),
-            DesiredReference::Set(reference) => {
-                lines.push(text("reference_id", &escaped(reference.as_str())));
-            }
-        }
+        lines.extend(
+            reference_id
+                .as_ref()
+                .map(|reference| text("reference_id", &escaped(reference.as_str()))),
+        );
         lines.push(Line::new("active", Item::Boolean(*active)));
         lines.extend(id.map(|id| text("id", &id.to_string())));
         lines.extend(lifecycle_line(lifecycle));

@@ -1,6 +1,6 @@
 //! One account: what its file declares for it, and what it holds live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -75,8 +75,15 @@ pub struct DesiredAccount {
     /// The name of the variable that holds its token, where the file names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_token_env: Option<String>,
-    /// The listed behaviors.
+    /// The behaviors that the file names.
     pub behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
+    /// `"*"`: what every behavior should be that the account offers and the file does not name. The named ones hold it already, laid
+    /// beneath them field by field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_behavior: Option<DesiredBehavior>,
+    /// `NAME: null` beside a `"*"`: neither that nor `unlisted` touches them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unmanaged: BTreeSet<BehaviorKey>,
     /// The listed integrations.
     pub integrations: BTreeMap<Name, DesiredIntegration>,
     /// What to do with what is not listed.

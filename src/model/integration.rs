@@ -87,36 +87,36 @@ fn reference_or_unset<'de, D: Deserializer<'de>>(
     Ok(Option::<String>::deserialize(deserializer)?.and_then(ReferenceId::new))
 }
 
-/// The base URL of an Okta tenant: shown as written, compared normalised.
+/// The base URL of an Okta tenant: shown as written, compared normalized.
 ///
-/// Normalised means: the host in lower case (IDNA), no default port, no trailing slash. The API may store either form
+/// Normalized means: the host in lower case (IDNA), no default port, no trailing slash. The API may store either form
 /// (`contract.md`, Integrations), and a live one may be something that no file could declare; that compares letter for letter.
 #[derive(Clone, Debug)]
 pub struct TenantUrl {
     written: Arc<str>,
     /// The very same text where it was written that way.
-    normalised: Arc<str>,
+    normalized: Arc<str>,
 }
 
 impl TenantUrl {
     /// Takes any text that the API answered; never fails.
     pub fn from_live(text: impl Into<Arc<str>>) -> Self {
         let written = text.into();
-        match normalise(&written) {
-            Ok(normalised) => TenantUrl::new(written, normalised),
+        match normalize(&written) {
+            Ok(normalized) => TenantUrl::new(written, normalized),
             Err(_) => TenantUrl {
-                normalised: Arc::clone(&written),
+                normalized: Arc::clone(&written),
                 written,
             },
         }
     }
 
-    fn new(written: Arc<str>, normalised: String) -> Self {
+    fn new(written: Arc<str>, normalized: String) -> Self {
         TenantUrl {
-            normalised: if *written == *normalised {
+            normalized: if *written == *normalized {
                 Arc::clone(&written)
             } else {
-                normalised.into()
+                normalized.into()
             },
             written,
         }
@@ -124,10 +124,10 @@ impl TenantUrl {
 
     /// A tenant that nobody can have: `.invalid` never resolves (RFC 2606), and the id makes it one integration's own.
     pub fn nobodys(id: IntegrationId) -> Self {
-        let normalised: Arc<str> = format!("https://{id}.parked.invalid").into();
+        let normalized: Arc<str> = format!("https://{id}.parked.invalid").into();
         TenantUrl {
-            written: Arc::clone(&normalised),
-            normalised,
+            written: Arc::clone(&normalized),
+            normalized,
         }
     }
 
@@ -137,8 +137,8 @@ impl TenantUrl {
     }
 
     /// The form that is compared and digested.
-    pub fn normalised(&self) -> &str {
-        &self.normalised
+    pub fn normalized(&self) -> &str {
+        &self.normalized
     }
 }
 
@@ -147,11 +147,11 @@ impl FromStr for TenantUrl {
 
     /// Takes what a file declares: https, a host, perhaps a port, nothing else.
     fn from_str(text: &str) -> Result<Self, InvalidTenantUrl> {
-        Ok(TenantUrl::new(text.into(), normalise(text)?))
+        Ok(TenantUrl::new(text.into(), normalize(text)?))
     }
 }
 
-fn normalise(text: &str) -> Result<String, InvalidTenantUrl> {
+fn normalize(text: &str) -> Result<String, InvalidTenantUrl> {
     // The URL standard strips spaces and control characters silently; what is shown as written must be what is sent.
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(InvalidTenantUrl::Malformed);
@@ -201,7 +201,7 @@ impl fmt::Display for TenantUrl {
 
 impl PartialEq for TenantUrl {
     fn eq(&self, other: &Self) -> bool {
-        self.normalised == other.normalised
+        self.normalized == other.normalized
     }
 }
 
@@ -209,7 +209,7 @@ impl Eq for TenantUrl {}
 
 impl Hash for TenantUrl {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.normalised.hash(state);
+        self.normalized.hash(state);
     }
 }
 
@@ -381,29 +381,6 @@ impl Integration {
     }
 }
 
-/// What a file declares about a `reference_id`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DesiredReference {
-    /// Left out: it stays as it is live, and is unset on create.
-    #[default]
-    Keep,
-    /// `null`: it is cleared.
-    Clear,
-    /// It is this one.
-    Set(ReferenceId),
-}
-
-impl DesiredReference {
-    /// The reference that the file names, if it names one.
-    pub fn named(&self) -> Option<&ReferenceId> {
-        match self {
-            DesiredReference::Set(reference) => Some(reference),
-            DesiredReference::Keep | DesiredReference::Clear => None,
-        }
-    }
-}
-
 /// One entry under `integrations`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredIntegration {
@@ -414,8 +391,12 @@ pub struct DesiredIntegration {
     pub integration_type: Option<IntegrationType>,
     /// Which tenant should receive the scores.
     pub tenant_url: TenantUrl,
-    /// The owner's reference.
-    pub reference_id: DesiredReference,
+    /// The owner's reference; left out it stays as it is, and is our own on create.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_id: Option<ReferenceId>,
+    /// The name of the Access identity provider that `reference_id` is the id of, once it is resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<String>,
     /// Whether scores should be sent.
     pub active: bool,
     /// Pins the entry to one live integration.
@@ -436,7 +417,7 @@ impl DesiredIntegration {
                 .unwrap_or(IntegrationType::Okta)
                 .into(),
             tenant_url: self.tenant_url.clone(),
-            reference_id: self.reference_id.named().cloned(),
+            reference_id: self.reference_id.clone(),
             active: self.active,
         }
     }
@@ -457,11 +438,10 @@ impl DesiredIntegration {
             } else {
                 self.tenant_url.clone()
             },
-            reference_id: match &self.reference_id {
-                DesiredReference::Keep => live.reference_id.clone(),
-                DesiredReference::Clear => None,
-                DesiredReference::Set(reference) => Some(reference.clone()),
-            },
+            reference_id: self
+                .reference_id
+                .clone()
+                .or_else(|| live.reference_id.clone()),
             active: self.active,
         })
     }
@@ -470,11 +450,7 @@ impl DesiredIntegration {
         let same_type = self
             .integration_type
             .is_none_or(|declared| live.integration_type == declared.into());
-        let same_reference = match &self.reference_id {
-            DesiredReference::Keep => true,
-            DesiredReference::Clear => live.reference_id.is_none(),
-            DesiredReference::Set(reference) => live.reference_id.as_ref() == Some(reference),
-        };
+        let same_reference = self.reference_id.is_none() || self.reference_id == live.reference_id;
         same_type && same_reference && self.active == live.active
     }
 }

@@ -47,7 +47,7 @@ impl From<KeyField> for IntegrationField {
 pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = Key<'_>> {
     let tenant_url = Key {
         field: KeyField::TenantUrl,
-        value: settings.tenant_url.normalised(),
+        value: settings.tenant_url.normalized(),
     };
     let reference_id = settings.reference_id.as_ref().map(|reference| Key {
         field: KeyField::ReferenceId,
@@ -166,8 +166,8 @@ fn asks_for(course: &Course<'_>, key: Key<'_>) -> bool {
         return false;
     };
     let declared = match key.field {
-        KeyField::TenantUrl => Some(entry.tenant_url.normalised()),
-        KeyField::ReferenceId => entry.reference_id.named().map(ReferenceId::as_str),
+        KeyField::TenantUrl => Some(entry.tenant_url.normalized()),
+        KeyField::ReferenceId => entry.reference_id.as_ref().map(ReferenceId::as_str),
     };
     entry.id.is_some() && declared == Some(key.value)
 }

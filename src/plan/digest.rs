@@ -89,7 +89,7 @@ impl<'a> From<&'a Integration> for DigestedIntegration<'a> {
             id: *id,
             integration_type,
             reference_id: reference_id.as_ref(),
-            tenant_url: tenant_url.normalised(),
+            tenant_url: tenant_url.normalized(),
         }
     }
 }

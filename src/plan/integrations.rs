@@ -190,7 +190,7 @@ fn keep(after: &mut IntegrationSettings, live: &IntegrationSettings, field: Inte
     }
 }
 
-/// Says whether a field compares equal; a `tenant_url` does in its normalised form.
+/// Says whether a field compares equal; a `tenant_url` does in its normalized form.
 pub(super) fn same(
     a: &IntegrationSettings,
     b: &IntegrationSettings,

@@ -17,7 +17,7 @@ use super::error::Problem;
 use super::fast_map::FastMap;
 use super::note::Note;
 
-/// What an entry was recognised by.
+/// What an entry was recognized by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchedBy {
     /// Its pinned id.
@@ -52,7 +52,7 @@ pub struct Matches<'a> {
 pub struct Entry<'a> {
     /// What the file declares.
     pub declared: &'a DesiredIntegration,
-    /// The live one, and what it was recognised by; `None` for an entry that is yet to be made.
+    /// The live one, and what it was recognized by; `None` for an entry that is yet to be made.
     pub found: Option<(&'a Integration, MatchedBy)>,
 }
 
@@ -98,14 +98,14 @@ pub fn matches<'a>(
     passes.pass(MatchedBy::Id, |entry| entry.id, |live| Some(live.id), any);
     passes.pass(
         MatchedBy::ReferenceId,
-        |entry| entry.reference_id.named(),
+        |entry| entry.reference_id.as_ref(),
         |live| live.settings.reference_id.as_ref(),
         any,
     );
     passes.pass(
         MatchedBy::TenantUrl,
-        |entry| Some(entry.tenant_url.normalised()),
-        |live| Some(live.settings.tenant_url.normalised()),
+        |entry| Some(entry.tenant_url.normalized()),
+        |live| Some(live.settings.tenant_url.normalized()),
         same_type,
     );
     let Passes {

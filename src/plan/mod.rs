@@ -36,7 +36,7 @@ pub use guard::{Guard, Overrides, Refusal};
 pub use matching::{Entry, MatchedBy, Matches, matches};
 pub use moved::{Moved, moved};
 pub use note::Note;
-pub use operation::{Call, Method, Operation, OperationId, Subject};
+pub use operation::{Call, Method, Operation, OperationId, Subject, Wave};
 pub use outcome::{
     AccountPlan, Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing,
     Weakening,

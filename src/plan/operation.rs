@@ -1,6 +1,6 @@
 //! One call of the ordered list that a plan carries out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -26,6 +26,8 @@ pub struct Operation {
     pub covers: Vec<Address>,
     /// The operations without which it must not be tried.
     pub needs: Vec<OperationId>,
+    /// When it goes out: a wave starts when the one before has ended.
+    pub wave: Wave,
 }
 
 /// The number of an operation within its account's plan.
@@ -38,6 +40,42 @@ pub struct OperationId(pub u32);
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+words! {
+    /// The three stretches of an account's work.
+    Wave {
+        /// The one write of all behaviors.
+        Behaviors = "behaviors",
+        /// What the entries of the file need, and the deletion of what stands in their way.
+        Entries = "entries",
+        /// The deletion of what no file lists. Not attempted unless everything of integrations before it is done, so that exporting never
+        /// ends because its successor failed.
+        Unlisted = "unlisted",
+    }
+}
+
+impl Wave {
+    /// Sets the wave of each operation of a list.
+    pub(super) fn assign(operations: &mut [Operation]) {
+        let needed: HashSet<OperationId> = operations
+            .iter()
+            .flat_map(|operation| operation.needs.iter().copied())
+            .collect();
+        for operation in operations {
+            operation.wave = match (&operation.call, &operation.address) {
+                (Call::WriteBehaviors { .. }, _) => Wave::Behaviors,
+                (Call::Delete { .. }, Address::UnlistedIntegration(_))
+                    if !needed.contains(&operation.id) =>
+                {
+                    Wave::Unlisted
+                }
+                (Call::Create { .. } | Call::Update { .. } | Call::Delete { .. }, _) => {
+                    Wave::Entries
+                }
+            };
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::behaviors::BehaviorDiff;
 use super::conflict::{Key, KeyField, freed, taken};
 use super::fast_map::FastMap;
 use super::integrations::Course;
-use super::operation::{Call, Operation, OperationId, Subject};
+use super::operation::{Call, Operation, OperationId, Subject, Wave};
 use super::outcome::Action;
 use super::target::Targeted;
 
@@ -45,7 +45,9 @@ pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Ope
     for index in 0..steps.len() {
         walk.visit(index);
     }
-    walk.list.operations
+    let mut operations = walk.list.operations;
+    Wave::assign(&mut operations);
+    operations
 }
 
 #[derive(Default)]
@@ -75,6 +77,7 @@ impl OperationList {
             address,
             covers,
             needs,
+            wave: Wave::Entries,
         });
         id
     }

@@ -12,7 +12,7 @@ use similar::TextDiff;
 use crate::config::write::{self, WrittenBehavior, WrittenIntegration};
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorKey, BehaviorSettings};
-use crate::model::integration::{DesiredReference, IntegrationSettings, Lifecycle};
+use crate::model::integration::{IntegrationSettings, Lifecycle};
 use crate::plan::{AccountPlan, Action, Change, FieldChange, Plan, matches};
 
 use super::visible::Visible;
@@ -171,10 +171,7 @@ fn written_integration(
         name,
         integration_type: Some(integration_type.to_string()),
         tenant_url: tenant_url.as_str().to_owned(),
-        reference_id: match reference_id {
-            Some(reference) => DesiredReference::Set(reference.clone()),
-            None => DesiredReference::Clear,
-        },
+        reference_id: reference_id.clone(),
         active: *active,
         id,
         lifecycle: Lifecycle::default(),

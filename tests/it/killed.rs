@@ -171,7 +171,7 @@ fn settled(sandbox: &Sandbox) -> Settled {
             )
         })
         .collect();
-    integrations.sort_by_key(|(_, settings)| settings.tenant_url.normalised().to_owned());
+    integrations.sort_by_key(|(_, settings)| settings.tenant_url.normalized().to_owned());
     Settled {
         behaviors: now
             .behaviors

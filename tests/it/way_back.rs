@@ -186,7 +186,7 @@ fn settings(live: &LiveAccount) -> BTreeMap<String, usize> {
             reference_id,
             active,
         } = &integration.settings;
-        let tenant_url = tenant_url.normalised();
+        let tenant_url = tenant_url.normalized();
         let one = format!("{integration_type} {tenant_url} {reference_id:?} {active}");
         *settings.entry(one).or_default() += 1;
     }

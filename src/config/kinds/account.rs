@@ -491,6 +491,8 @@ pub(in crate::config) fn declare(
             .value()
             .map(|VariableName(name): &VariableName| name.clone()),
         behaviors,
+        every_behavior: None,
+        unmanaged: Default::default(),
         integrations,
         unlisted: unlisted.desired(),
         guards: guards.desired(found),

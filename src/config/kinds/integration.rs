@@ -15,8 +15,8 @@ use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
 use crate::model::integration::{
-    DesiredIntegration, DesiredReference, IgnoreChange, IntegrationField, IntegrationId,
-    IntegrationType, InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
+    DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId, IntegrationType,
+    InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
 };
 
 /// One integration: a tenant that users' risk scores are sent to.
@@ -439,11 +439,8 @@ fn one(
         name: name.clone(),
         integration_type: integration_type.value().copied(),
         tenant_url: tenant_url.value()?.clone(),
-        reference_id: match reference_id.value() {
-            None => DesiredReference::Keep,
-            Some(None) => DesiredReference::Clear,
-            Some(Some(reference)) => DesiredReference::Set(reference.clone()),
-        },
+        reference_id: reference_id.value().cloned().flatten(),
+        identity_provider: None,
         active: active.value().copied().unwrap_or(true),
         id: id.value().copied(),
         lifecycle,

@@ -14,7 +14,7 @@ use crate::model::integration::{
 };
 use crate::model::open_word::OpenWord;
 use crate::plan::fleet::{Plan, PlannedAccount};
-use crate::plan::operation::{Call, Method, Operation, OperationId, Subject};
+use crate::plan::operation::{Call, Method, Operation, OperationId, Subject, Wave};
 use crate::plan::outcome::{AccountPlan, Change, UnlistedThing};
 
 use super::seal::Seal;
@@ -135,7 +135,7 @@ fn account_plan(document: AccountDocument) -> Result<AccountPlan, InvalidDocumen
             )
         })
         .collect();
-    let operations = operations
+    let mut operations = operations
         .into_iter()
         .map(|operation| {
             let operation = self::operation(&account_id, operation, &types)?;
@@ -147,7 +147,8 @@ fn account_plan(document: AccountDocument) -> Result<AccountPlan, InvalidDocumen
             }
             Ok(operation)
         })
-        .collect::<Result<_, InvalidDocument>>()?;
+        .collect::<Result<Vec<_>, InvalidDocument>>()?;
+    Wave::assign(&mut operations);
     Ok(AccountPlan {
         live_digest,
         live,
@@ -213,6 +214,7 @@ fn operation(
         address: document.address,
         covers: document.covers,
         needs: document.needs,
+        wave: Wave::Entries,
     })
 }
 

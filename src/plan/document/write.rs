@@ -181,6 +181,7 @@ fn operation(operation: &Operation, plan: &AccountPlan) -> OperationDocument {
         address,
         covers,
         needs,
+        wave: _,
     } = operation;
     OperationDocument {
         id: *id,

@@ -18,8 +18,8 @@ use crate::model::account::{
 };
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
 use crate::model::integration::{
-    DesiredIntegration, DesiredReference, IgnoreChange, Integration, IntegrationId,
-    IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
+    DesiredIntegration, IgnoreChange, Integration, IntegrationId, IntegrationSettings,
+    IntegrationType, ReferenceId, TenantUrl,
 };
 use crate::model::location::Location;
 use crate::model::open_word::OpenWord;
@@ -68,7 +68,7 @@ fn live(n: u128, text: &str) -> Integration {
     integration
 }
 
-/// `name: tenant [reference|none] [off] [id=N] [prevent] [ignore=field[@date]] [type=Okta]`.
+/// `name: tenant [reference] [off] [id=N] [prevent] [ignore=field[@date]] [type=Okta]`.
 fn entry(text: &str) -> DesiredIntegration {
     let (name, rest) = text.split_once(": ").unwrap();
     let mut words = rest.split_whitespace();
@@ -77,7 +77,8 @@ fn entry(text: &str) -> DesiredIntegration {
         name: name.parse().unwrap(),
         integration_type: None,
         tenant_url: format!("https://{tenant}.test").parse().unwrap(),
-        reference_id: DesiredReference::Keep,
+        reference_id: None,
+        identity_provider: None,
         active: true,
         id: None,
         lifecycle: Default::default(),
@@ -101,8 +102,7 @@ fn entry(text: &str) -> DesiredIntegration {
             Some(_) => panic!("unknown option {word}"),
             None if word == "off" => entry.active = false,
             None if word == "prevent" => entry.lifecycle.prevent_destroy = true,
-            None if word == "none" => entry.reference_id = DesiredReference::Clear,
-            None => entry.reference_id = DesiredReference::Set(ReferenceId::new(word).unwrap()),
+            None => entry.reference_id = ReferenceId::new(word),
         }
     }
     entry
@@ -115,6 +115,8 @@ fn desired(entries: &[&str]) -> DesiredAccount {
         source: "test.yaml".into(),
         api_token_env: None,
         behaviors: BTreeMap::new(),
+        every_behavior: None,
+        unmanaged: Default::default(),
         integrations: entries
             .iter()
             .map(|text| entry(text))

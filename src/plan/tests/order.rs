@@ -23,12 +23,6 @@ fn operations_come_in_a_safe_order() {
             &["1 PUT 1 https://a.test r1 off"],
         ),
         (
-            "a reference is cleared by null alone",
-            &["x: a none"],
-            &["a r1"],
-            &["1 PUT 1 https://a.test -"],
-        ),
-        (
             "creates, then updates, then deletes",
             &["u: b off", "c: c"],
             &["a", "b"],

@@ -228,7 +228,7 @@ fn decode_keys(
     let tenant_url = TenantUrl::from_live(tenant_url);
     let tenant_url = match form {
         TenantUrlForm::Verbatim => tenant_url,
-        TenantUrlForm::Normalised => TenantUrl::from_live(tenant_url.normalised()),
+        TenantUrlForm::Normalised => TenantUrl::from_live(tenant_url.normalized()),
     };
     Some((tenant_url, reference_id?.and_then(ReferenceId::new)))
 }

@@ -19,8 +19,8 @@ use riskform::model::behavior::{
     Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel,
 };
 use riskform::model::integration::{
-    DesiredIntegration, DesiredReference, Integration, IntegrationId, IntegrationSettings,
-    IntegrationType, Lifecycle, ReferenceId, TenantUrl,
+    DesiredIntegration, Integration, IntegrationId, IntegrationSettings, IntegrationType,
+    Lifecycle, ReferenceId, TenantUrl,
 };
 use riskform::model::location::Location;
 use riskform::model::open_word::OpenWord;
@@ -215,7 +215,7 @@ struct Taken(BTreeSet<String>);
 
 impl Taken {
     fn take(&mut self, settings: &IntegrationSettings, unknowns: Unknowns) -> bool {
-        let tenant = format!("tenant {}", settings.tenant_url.normalised());
+        let tenant = format!("tenant {}", settings.tenant_url.normalized());
         let reference = settings.reference_id.as_ref();
         let reference = reference.map(|reference| format!("reference {reference}"));
         let keys = [
@@ -257,7 +257,7 @@ fn behavior(name: &str, enabled: bool, level: &str) -> Behavior {
 #[derive(Clone, Debug)]
 struct Entry {
     tenant: &'static str,
-    reference_id: DesiredReference,
+    reference_id: Option<ReferenceId>,
     active: bool,
     declares_type: bool,
     pin: Option<Index>,
@@ -266,14 +266,9 @@ struct Entry {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let reference_id = prop_oneof![
-        2 => Just(DesiredReference::Keep),
-        1 => Just(DesiredReference::Clear),
-        4 => reference().prop_map(DesiredReference::Set),
-    ];
     (
         select(&TENANTS[..]),
-        reference_id,
+        option::weighted(0.6, reference()),
         prop::bool::weighted(0.8),
         any::<bool>(),
         option::weighted(0.5, any::<Index>()),
@@ -347,9 +342,10 @@ fn desired(
                 None => entry.tenant.parse().unwrap(),
             },
             reference_id: match coveted.and_then(|live| live.reference_id.clone()) {
-                Some(reference_id) => DesiredReference::Set(reference_id),
+                Some(reference_id) => Some(reference_id),
                 None => entry.reference_id,
             },
+            identity_provider: None,
             active: entry.active,
             id: pick(entry.pin).map(|live| live.id),
             lifecycle: Lifecycle::default(),
@@ -379,6 +375,8 @@ fn desired(
                 (BehaviorKey::new(key), declared)
             })
             .collect(),
+        every_behavior: None,
+        unmanaged: Default::default(),
         integrations: integrations
             .into_iter()
             .map(|entry| (entry.name.clone(), entry))
@@ -390,10 +388,7 @@ fn desired(
 
 fn agree(a: &DesiredIntegration, b: &DesiredIntegration, unknowns: Unknowns) -> bool {
     let same_tenant = a.tenant_url == b.tenant_url;
-    let same_reference = match (a.reference_id.named(), b.reference_id.named()) {
-        (Some(a), Some(b)) => a == b,
-        (None, _) | (_, None) => false,
-    };
+    let same_reference = a.reference_id.is_some() && a.reference_id == b.reference_id;
     if a.id.is_some() && a.id == b.id {
         return false;
     }
