@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use super::args::Cli;
+use super::Cli;
 
 #[test]
 fn every_command_line_in_the_examples_is_one() {

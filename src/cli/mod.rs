@@ -2,51 +2,107 @@
 //!
 //! The only room that reads the environment, prints, and writes files. Each command reads as the pipeline: load, read live, plan, show,
 //! apply, report.
+//!
+//! | where | what |
+//! | --- | --- |
+//! | here | the command line as a whole, and which command answers to it |
+//! | `flags` | the flags that several commands share |
+//! | `commands` | one file per command |
+//! | `run` | what commands are made of: the way to the API, loading and planning a fleet, applying, how a run ends |
+//! | `io` | what goes in and out: standard streams, files, the terminal, the pipeline around it |
 
-mod account;
-mod application;
-mod apply;
-mod args;
-mod audit_log;
-mod ci;
-mod completions;
-mod doctor;
-mod drift;
-mod environment;
-mod error;
+mod commands;
 #[cfg(test)]
 mod examples;
-mod exit;
-mod export;
-mod fleet;
-mod fmt;
-mod format;
-mod get;
-mod man;
-mod notifications;
-mod output;
-mod plan;
-mod progress;
-mod prompt;
-mod report;
-mod reset;
-mod sandbox;
-mod saved_plan;
-mod schema;
-mod session;
-mod shard;
-mod signals;
-mod user;
-mod validate;
-mod verbosity;
+mod flags;
+mod io;
+mod run;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use args::{Cli, Command};
-use error::Error;
-use output::Output;
+use commands::{
+    apply, completions, doctor, drift, export, fmt, get, man, plan, report, reset, sandbox, schema,
+    show, validate,
+};
+use flags::Global;
+use io::output::{self, Output};
+use run::ending::Error;
 
-pub use exit::Exit;
+pub use run::ending::Exit;
+
+/// Keeps Cloudflare Zero Trust Risk Scoring the way a YAML file says it should be.
+#[derive(Debug, Parser)]
+#[command(name = "riskform", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What riskform can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what apply would do
+    Plan(plan::Arguments),
+    /// Carry out what plan shows, once it is approved
+    Apply(apply::ApplyArguments),
+    /// Show a saved plan
+    Show(show::Arguments),
+    /// Delete the listed integrations and disable the listed behaviors; nothing unlisted is touched
+    Destroy(apply::Arguments),
+    /// Say how live accounts differ from their files; nothing is written
+    Drift(drift::Arguments),
+    /// Work with what runs wrote as JSON
+    Report(report::Arguments),
+    /// Write the live account as a desired-state file
+    Export(export::Arguments),
+    /// Check files without the network
+    Validate(validate::Arguments),
+    /// Lay files out canonically; comments are kept
+    Fmt(fmt::Arguments),
+    /// Print a JSON Schema
+    Schema(schema::Arguments),
+    /// Read live things: behaviors, integrations, and the users who have a score
+    Get(get::Arguments),
+    /// Clear users' risk scores
+    Reset(reset::Arguments),
+    /// Find out why riskform can't get in: credentials, permissions, entitlement, rate limit, clock, files; writes nothing
+    Doctor(doctor::Arguments),
+    /// Serve the simulated API on a loopback port, and print the variables that point to it
+    Sandbox(sandbox::Arguments),
+    /// Print a shell's completions
+    Completions(completions::Arguments),
+    /// Print the manual page, or write all of them
+    Man(man::Arguments),
+}
+
+impl Command {
+    /// Says whether standard output must be one JSON document, whatever happens.
+    pub(crate) fn prints_json(&self) -> bool {
+        match self {
+            Command::Plan(arguments) => arguments.formats.prints_json(),
+            Command::Apply(arguments) => arguments.common.formats.prints_json(),
+            Command::Destroy(arguments) => arguments.formats.prints_json(),
+            Command::Show(arguments) => arguments.formats.prints_json(),
+            Command::Drift(arguments) => arguments.formats.prints_json(),
+            Command::Report(arguments) => {
+                let report::Command::Merge(arguments) = &arguments.command;
+                arguments.formats.prints_json()
+            }
+            Command::Get(arguments) => arguments.prints_json(),
+            Command::Doctor(arguments) => arguments.formats.prints_json(),
+            Command::Export(arguments) => arguments.formats.prints_json(),
+            Command::Validate(arguments) => arguments.formats.prints_json(),
+            Command::Fmt(_)
+            | Command::Reset(_)
+            | Command::Schema(_)
+            | Command::Sandbox(_)
+            | Command::Completions(_)
+            | Command::Man(_) => false,
+        }
+    }
+}
 
 /// Parses the command line, runs the command, reports its error, and says how it ended.
 pub fn main() -> Exit {
@@ -64,12 +120,12 @@ pub fn main() -> Exit {
         }
     };
     cli.global.color.write_global();
-    verbosity::show(cli.global.verbose);
-    let output = Output::new(&cli);
-    run(cli, &output).unwrap_or_else(|error| output.error(&error))
+    output::trace(cli.global.verbose);
+    let output = Output::new(cli.global.quiet, cli.command.prints_json());
+    dispatch(cli, &output).unwrap_or_else(|error| output.error(&error))
 }
 
-fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
+fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -77,7 +133,7 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
     let Cli { global, command } = cli;
     runtime.block_on(async {
         match command {
-            Command::Show(args) => saved_plan::show(&args, output),
+            Command::Show(args) => show::run(&args, output),
             Command::Plan(args) => plan::run(args, &global, output).await,
             Command::Apply(args) => apply::apply(args, &global, output).await,
             Command::Destroy(args) => apply::destroy(args, &global, output).await,
@@ -91,8 +147,8 @@ fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Doctor(args) => doctor::run(args, &global, output).await,
             Command::Reset(args) => reset::run(args, &global, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
-            Command::Completions(args) => completions::run(args, output),
-            Command::Man(args) => man::run(args, output),
+            Command::Completions(args) => completions::run(args, Cli::command(), output),
+            Command::Man(args) => man::run(args, Cli::command(), output),
         }
     })
 }

@@ -1,0 +1,157 @@
+//! `riskform apply` and `riskform destroy`: load, read live, plan, show, ask, read again, write, read back, report.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::flags::{Global, OverrideArguments, Paths, TargetArguments};
+use crate::cli::io::audit_log::AuditLog;
+use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::output::Output;
+use crate::cli::run::application::{Application, Origin};
+use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::saved_plan::{self, SavedPlan};
+use crate::cli::run::session::Session;
+use crate::plan::{Intent, Options};
+use crate::report::ApplyFormat;
+
+/// Flags of `apply`.
+#[derive(Args, Debug)]
+pub(crate) struct ApplyArguments {
+    /// Carry out this saved plan, exactly; it takes no files, targets or overrides
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["paths", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
+    )]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Arguments,
+}
+
+/// Flags of `apply` and `destroy`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    paths: Paths,
+    /// Apply without asking
+    #[arg(long)]
+    auto_approve: bool,
+    /// Before the first write, save what is there as a desired-state file: applying that is the way back
+    #[arg(long, value_name = "FILE")]
+    save_previous: Option<PathBuf>,
+    /// Append a JSON line to this file before each call that writes, and one after it
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+    #[command(flatten)]
+    targets: TargetArguments,
+    #[command(flatten)]
+    overrides: OverrideArguments,
+}
+
+/// Carries out what `plan` shows, or showed when it was saved, once it is approved.
+pub(crate) async fn apply(
+    arguments: ApplyArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    match arguments.plan {
+        Some(file) => {
+            let saved = saved_plan::read(&file)?;
+            carry_out_saved(saved, arguments.common, global, output).await
+        }
+        None => plan_and_carry_out(Intent::Apply, arguments.common, global, output).await,
+    }
+}
+
+/// Deletes the listed integrations and disables the listed behaviors, once that is approved.
+pub(crate) async fn destroy(
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    plan_and_carry_out(Intent::Destroy, arguments, global, output).await
+}
+
+async fn plan_and_carry_out(
+    intent: Intent,
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(ApplyFormat::ALL)?;
+    let accounts = fleet::load(&arguments.paths, global, output)?;
+    let audit_log = arguments.open_audit_log()?;
+    let session = Session::open(global, output)?;
+    let options = Options {
+        intent,
+        targets: arguments.targets.targets(),
+        overrides: arguments.overrides.overrides(),
+    };
+    let today = fleet::today();
+    let planning = Planning {
+        session: &session,
+        today,
+        options: &options,
+        parallelism: global.parallelism,
+    };
+    let mut application = Application {
+        session: &session,
+        global,
+        output,
+        options: &options,
+        today,
+        origin: Origin::ThisRun,
+        audit_log,
+        save_previous: arguments.save_previous,
+        plan: planning.plan(accounts).await?,
+    };
+    application.show(&formats)?;
+    if application.has_work() && !arguments.auto_approve {
+        application.approve(&formats).await?;
+    }
+    let applied = application.carry_out().await?;
+    application.report(&applied, &formats)
+}
+
+async fn carry_out_saved(
+    saved: SavedPlan,
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(ApplyFormat::ALL)?;
+    let audit_log = arguments.open_audit_log()?;
+    let session = Session::open(global, output)?;
+    saved_plan::check(&saved.plan, &session, global)?;
+    let mut application = Application {
+        session: &session,
+        global,
+        output,
+        options: &Options::default(),
+        today: saved.made_on,
+        origin: Origin::SavedPlan,
+        audit_log,
+        save_previous: arguments.save_previous,
+        plan: saved.plan,
+    };
+    application.show(&formats)?;
+    if application.has_work() {
+        // Nobody should be asked about a plan that can't be carried out any more.
+        application.read_again().await?;
+        if !arguments.auto_approve {
+            application.approve(&formats).await?;
+        }
+    }
+    let applied = application.carry_out().await?;
+    application.report(&applied, &formats)
+}
+
+impl Arguments {
+    fn open_audit_log(&self) -> Result<Option<AuditLog>, Error> {
+        self.audit_log.as_deref().map(AuditLog::open).transpose()
+    }
+}

@@ -1,0 +1,241 @@
+//! `riskform doctor`: look at files, credentials and the API, and say what to mend.
+
+use std::path::Path;
+
+use clap::Args;
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::flags::{Global, Paths};
+use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::fleet;
+use crate::cli::run::session::{self, CredentialSource, Session};
+use crate::doctor::{
+    Access, Declared, Files, Finding, Means, Status, Way, account_findings, examine, files_finding,
+    no_credentials_finding,
+};
+use crate::model::account::{AccountId, DesiredAccount};
+use crate::report::DoctorFormat;
+use crate::report::read::json;
+use crate::report::read::table::{Column, grid};
+use crate::report::text::count;
+use crate::report::visible::Visible;
+
+/// The format of the findings' document.
+const FORMAT: &str = "riskform.doctor/1";
+
+/// Flags of `doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    paths: Paths,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+}
+
+/// Looks at everything, and shows how it stands.
+pub(crate) async fn run(
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(DoctorFormat::ALL)?;
+    let (files, patients) = patients(&arguments.paths, global, output)?;
+    let session = Session::open(global, output)?.without_retries();
+    let accounts = stream::iter(patients)
+        .map(|patient| diagnose(patient, &session, global))
+        .buffered(global.parallelism.get())
+        .collect()
+        .await;
+    let diagnosis = Diagnosis {
+        format: FORMAT,
+        base_url: session.base_url().to_string(),
+        findings: vec![files_finding(&files)],
+        accounts,
+    };
+    formats.write(output, |format| match format {
+        DoctorFormat::Table => diagnosis.table(output.width()),
+        DoctorFormat::Json => json(&diagnosis),
+    })?;
+    Ok(diagnosis.exit())
+}
+
+/// One account to look at.
+struct Patient {
+    account_id: AccountId,
+    label: String,
+    api_token_env: Option<String>,
+    declared: Option<Declared>,
+}
+
+impl From<DesiredAccount> for Patient {
+    fn from(desired: DesiredAccount) -> Self {
+        Patient {
+            label: desired.label().to_owned(),
+            account_id: desired.account_id,
+            api_token_env: desired.api_token_env,
+            declared: Some(Declared {
+                behaviors: desired.behaviors.into_keys().collect(),
+            }),
+        }
+    }
+}
+
+/// How it stands with the files, and the accounts to look at: those that the files declare, else the one of the command line.
+fn patients(
+    paths: &Paths,
+    global: &Global,
+    output: &Output,
+) -> Result<(Files, Vec<Patient>), Error> {
+    let alone = || {
+        session::id(global).map(|account_id| Patient {
+            label: account_id.to_string(),
+            account_id,
+            api_token_env: None,
+            declared: None,
+        })
+    };
+    if let [path] = paths.paths.as_slice()
+        && path == Path::new(Paths::USUAL)
+        && !path.exists()
+    {
+        let path = path.display().to_string();
+        return Ok((Files::Absent { path }, vec![alone()?]));
+    }
+    match fleet::load(paths, global, output) {
+        Ok(accounts) => {
+            let files = Files::Valid {
+                accounts: accounts.len(),
+            };
+            Ok((files, accounts.into_iter().map(Patient::from).collect()))
+        }
+        // Files that are wrong are a finding among others, and whoever names an account has it looked at all the same.
+        Err(Error::Files(_)) => Ok((Files::Invalid, alone().into_iter().collect())),
+        Err(error) => Err(error),
+    }
+}
+
+async fn diagnose(patient: Patient, session: &Session, global: &Global) -> AccountDiagnosis {
+    let Patient {
+        account_id,
+        label,
+        api_token_env,
+        declared,
+    } = patient;
+    let api_token_env = api_token_env.as_deref();
+    let connection = session
+        .source(&label, api_token_env)
+        .and_then(|source| Ok((source, session.connection_to(&label, api_token_env)?)));
+    let findings = match connection {
+        Ok((source, connection)) => {
+            let access = Access {
+                way: if global.sandbox {
+                    Way::InProcess
+                } else {
+                    Way::Network
+                },
+                means: match source {
+                    CredentialSource::Sandbox | CredentialSource::Token(_) => Means::Token,
+                    CredentialSource::Key => Means::Key,
+                },
+                source: source.to_string(),
+            };
+            let evidence = examine(&connection, &account_id, access, declared).await;
+            account_findings(&evidence, Timestamp::now())
+        }
+        Err(error) => vec![no_credentials_finding(error.message, error.help)],
+    };
+    AccountDiagnosis {
+        account_id,
+        label,
+        findings,
+    }
+}
+
+/// Everything that was found.
+#[derive(Serialize)]
+struct Diagnosis {
+    format: &'static str,
+    base_url: String,
+    /// What is about no single account.
+    findings: Vec<Finding>,
+    accounts: Vec<AccountDiagnosis>,
+}
+
+#[derive(Serialize)]
+struct AccountDiagnosis {
+    account_id: AccountId,
+    #[serde(rename = "name")]
+    label: String,
+    findings: Vec<Finding>,
+}
+
+impl Diagnosis {
+    fn all(&self) -> impl Iterator<Item = &Finding> {
+        let of_accounts = self.accounts.iter().flat_map(|account| &account.findings);
+        self.findings.iter().chain(of_accounts)
+    }
+
+    fn table(&self, width: u16) -> String {
+        let mut text = match self.accounts.as_slice() {
+            [account] => {
+                let findings = self.findings.iter().chain(&account.findings);
+                format!("{}\n\n{}", account.label, table(findings, width))
+            }
+            accounts => {
+                let mut text = table(self.findings.iter(), width);
+                for account in accounts {
+                    let findings = table(account.findings.iter(), width);
+                    text.push_str(&format!("\n{}\n\n{findings}", account.label));
+                }
+                text
+            }
+        };
+        let with = |status| {
+            self.all()
+                .filter(|finding| finding.status == status)
+                .count()
+        };
+        let failures = count(with(Status::Fail), "failure");
+        let warnings = count(with(Status::Warn), "warning");
+        text.push_str(&format!("\n{failures}, {warnings}.\n"));
+        text
+    }
+
+    /// What keeps somebody out is told apart from everything else.
+    fn exit(&self) -> Exit {
+        let failures = self.all().filter(|finding| finding.status == Status::Fail);
+        Exit::gravest(failures.map(|finding| {
+            if finding.check.is_about_access() {
+                Exit::Access
+            } else {
+                Exit::Error
+            }
+        }))
+    }
+}
+
+fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String {
+    let columns = [
+        ("", Column::Words),
+        ("CHECK", Column::Words),
+        ("FINDING", Column::Words),
+    ];
+    let rows = findings.map(|finding| {
+        let Finding {
+            check,
+            status,
+            message,
+            mend,
+        } = finding;
+        let mut text = Visible(message).to_string();
+        if let Some(mend) = mend {
+            text.push_str(&format!("\nmend: {}", Visible(mend)));
+        }
+        vec![status.to_string(), check.title().to_owned(), text]
+    });
+    grid(width, &columns, rows)
+}

@@ -1,0 +1,146 @@
+//! `riskform drift`: load, read live, compare, show. Nothing is ever written to an account.
+
+use std::time::Instant;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::flags::{Global, Paths, TargetArguments};
+use crate::cli::io::ci;
+use crate::cli::io::formats::{FormatArguments, Formats};
+use crate::cli::io::notifications::NotifyArguments;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit, account_exit};
+use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::session::Session;
+use crate::plan::document::{AccountDocument, Document, Keep, Scope};
+use crate::plan::{Glob, Options};
+use crate::report::{self, DriftFormat, RunFigures};
+
+/// Flags of `drift`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    paths: Paths,
+    /// Leave out the addresses that this glob names, for this run; may be repeated
+    #[arg(long = "ignore", value_name = "ADDRESS")]
+    ignored: Vec<String>,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+    #[command(flatten)]
+    targets: TargetArguments,
+    #[command(flatten)]
+    notifications: NotifyArguments,
+}
+
+/// Says how the live accounts differ from their files.
+pub(crate) async fn run(
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(DriftFormat::ALL)?;
+    let notifications = arguments.notifications.read(global)?;
+    let checked = check(&arguments, keep(&formats), global, output)
+        .await
+        .and_then(|checked| checked.show(&formats, output).map(|()| checked));
+    let result = checked.as_ref();
+    let result = result.map(|checked| (&checked.document, checked.exit()));
+    notifications.tell(result, output).await;
+    let checked = checked?;
+    ci::tell(global, output, || &checked.document);
+    checked.fail_if_alone()?;
+    Ok(checked.exit())
+}
+
+/// What the formats need of each account.
+fn keep(formats: &Formats<DriftFormat>) -> Keep {
+    if formats.kinds().any(DriftFormat::shows_states) {
+        Keep::States
+    } else {
+        Keep::Differences
+    }
+}
+
+/// What a check found.
+struct Checked {
+    document: Document,
+    figures: RunFigures,
+}
+
+async fn check(
+    arguments: &Arguments,
+    keep: Keep,
+    global: &Global,
+    output: &Output,
+) -> Result<Checked, Error> {
+    let started = Instant::now();
+    let accounts = fleet::load(&arguments.paths, global, output)?;
+    let session = Session::open(global, output)?;
+    // Everything is compared and then narrowed: a target that would need another address for being applied is drift all the same.
+    let scope = Scope {
+        targets: arguments.targets.targets(),
+        ignored: arguments
+            .ignored
+            .iter()
+            .map(|glob| Glob::new(glob))
+            .collect(),
+    };
+    let planning = Planning {
+        session: &session,
+        today: fleet::today(),
+        options: &Options::default(),
+        parallelism: global.parallelism,
+    };
+    let drift = |planned| AccountDocument::of_drift(&planned, &scope, keep);
+    let accounts = planning.each(accounts, &scope.targets, drift).await?;
+    let counters = session.counters();
+    Ok(Checked {
+        document: Document::of_drift(session.base_url().to_string(), accounts, Timestamp::now()),
+        figures: RunFigures {
+            elapsed: started.elapsed(),
+            requests: counters.requests,
+            retries: counters.retries,
+        },
+    })
+}
+
+impl Checked {
+    /// Shows what was found. With `-q` a text without drift is not printed, since cron mails whatever is.
+    fn show(&self, formats: &Formats<DriftFormat>, output: &Output) -> Result<(), Error> {
+        let Checked { document, figures } = self;
+        let render = |format| report::drift(document, format, Some(figures));
+        formats.write_files(render)?;
+        let silent =
+            output.is_quiet() && formats.stdout == DriftFormat::Text && self.exit() == Exit::Done;
+        if silent {
+            return Ok(());
+        }
+        output.result(render(formats.stdout))
+    }
+
+    /// Makes the failure of the only account the error of the run; in a fleet it is one finding among others.
+    fn fail_if_alone(&self) -> Result<(), Error> {
+        match self.document.accounts.as_slice() {
+            [
+                AccountDocument {
+                    error: Some(error), ..
+                },
+            ] => Err(Error::Account(error.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::gravest(
+            self.document
+                .accounts
+                .iter()
+                .map(|account| match &account.error {
+                    Some(error) => account_exit(error),
+                    None if account.has_drift() => Exit::Changes,
+                    None => Exit::Done,
+                }),
+        )
+    }
+}

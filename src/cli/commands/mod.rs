@@ -1,0 +1,17 @@
+//! One file per command: its flags, and the stretch of the pipeline that it is.
+
+pub(crate) mod apply;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod drift;
+pub(crate) mod export;
+pub(crate) mod fmt;
+pub(crate) mod get;
+pub(crate) mod man;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod reset;
+pub(crate) mod sandbox;
+pub(crate) mod schema;
+pub(crate) mod show;
+pub(crate) mod validate;

@@ -1,0 +1,76 @@
+//! `riskform plan`: load, read live, plan, show.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::flags::{Global, OverrideArguments, Paths, TargetArguments};
+use crate::cli::io::ci;
+use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
+use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::saved_plan;
+use crate::cli::run::session::Session;
+use crate::plan::document::Document;
+use crate::plan::{Intent, Options};
+use crate::report::{self, PlanFormat};
+
+/// Flags of `plan`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    paths: Paths,
+    /// Save the plan in this file, for apply --plan
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// End with 2 when there are changes
+    #[arg(long)]
+    detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+    #[command(flatten)]
+    targets: TargetArguments,
+    #[command(flatten)]
+    overrides: OverrideArguments,
+}
+
+/// Shows what `apply` would do.
+pub(crate) async fn run(
+    arguments: Arguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(PlanFormat::ALL)?;
+    let accounts = fleet::load(&arguments.paths, global, output)?;
+    let session = Session::open(global, output)?;
+    let options = Options {
+        intent: Intent::Apply,
+        targets: arguments.targets.targets(),
+        overrides: arguments.overrides.overrides(),
+    };
+    let planning = Planning {
+        session: &session,
+        today: fleet::today(),
+        options: &options,
+        parallelism: global.parallelism,
+    };
+    let plan = planning.plan(accounts).await?;
+    formats.write(output, |format| {
+        report::plan(&plan, format, Timestamp::now())
+    })?;
+    ci::tell(global, output, || {
+        Document::of_plan(&plan, Timestamp::now())
+    });
+    fail_if_alone(&plan)?;
+    if let Some(file) = &arguments.out {
+        saved_plan::write(file, &plan)?;
+    }
+    let changes = if arguments.detailed_exitcode {
+        Exit::Changes
+    } else {
+        Exit::Done
+    };
+    Ok(of_plan(&plan, changes))
+}

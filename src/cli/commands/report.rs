@@ -1,0 +1,71 @@
+//! `riskform report merge`: several runs' JSON as one result, in any format of its kind.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit};
+use crate::plan::document::{Document, Format, merge};
+use crate::report::{self, ApplyFormat, DriftFormat, PlanFormat};
+
+/// What `report` can do.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands below `report`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Join several runs' JSON, such as the shards of a fleet, into one result
+    Merge(MergeArguments),
+}
+
+/// Flags of `report merge`.
+#[derive(Args, Debug)]
+pub(crate) struct MergeArguments {
+    /// What runs wrote with --format json=FILE; all of one kind
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+}
+
+/// Joins what the shards of a fleet wrote.
+pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let Command::Merge(arguments) = arguments.command;
+    let documents = arguments
+        .files
+        .iter()
+        .map(|file| Ok((file.display().to_string(), read(file)?)))
+        .collect::<Result<_, Error>>()?;
+    let merged = merge(documents).map_err(Error::other("these can't be merged"))?;
+    let formats = &arguments.formats;
+    match merged.format {
+        Format::Plan => {
+            let now = merged.created_at;
+            let plan = merged
+                .into_plan()
+                .map_err(Error::other("the merged plan can't be read"))?;
+            formats
+                .read(PlanFormat::ALL)?
+                .write(output, |format| report::plan(&plan, format, now))?;
+        }
+        Format::Apply => formats
+            .read(ApplyFormat::ALL)?
+            .write(output, |format| report::applied_document(&merged, format))?,
+        Format::Drift => formats
+            .read(DriftFormat::ALL)?
+            .write(output, |format| report::drift(&merged, format, None))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn read(file: &Path) -> Result<Document, Error> {
+    let context = || format!("{} can't be read", file.display());
+    let text = std::fs::read_to_string(file).map_err(Error::other(context()))?;
+    Document::parse_one_of(Format::ALL, &text).map_err(Error::other(context()))
+}

@@ -1,0 +1,135 @@
+//! `riskform sandbox`: the simulated API on a loopback port, for scripts, other tools and trying things out.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tokio::net::TcpListener;
+
+use crate::cli::flags::seconds;
+use crate::cli::io::environment;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::signals;
+use crate::sandbox::{
+    BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, FaultScript, Grant, RECORDED_ACCOUNT,
+    RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+};
+
+/// Flags of `sandbox`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The port on 127.0.0.1; 0 takes any that is free
+    #[arg(long, value_name = "PORT", default_value = "0")]
+    port: u16,
+    /// Keep the accounts in this file instead of in memory
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// What a write of behaviors does to the ones that it leaves out
+    #[arg(long, value_name = "WORD", default_value = "merge", value_parser = one_of(BehaviorsPut::ALL, BehaviorsPut::as_str))]
+    behaviors_put: BehaviorsPut,
+    /// Fields that no two integrations of an account may share
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = one_of(UniqueKey::ALL, UniqueKey::as_str))]
+    unique: Vec<UniqueKey>,
+    /// In which form a tenant_url is kept
+    #[arg(long, value_name = "WORD", default_value = "verbatim", value_parser = one_of(TenantUrlForm::ALL, TenantUrlForm::as_str))]
+    tenant_url: TenantUrlForm,
+    /// How an unset reference_id looks in answers
+    #[arg(long, value_name = "WORD", default_value = "empty", value_parser = one_of(UnsetReference::ALL, UnsetReference::as_str))]
+    unset_reference: UnsetReference,
+    /// How long each answer takes
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    latency: Option<Duration>,
+    /// How many requests a token may make, N/SECONDS, or off; one too many blocks it for as long [default: 1200/300]
+    #[arg(long, value_name = "LIMIT")]
+    rate_limit: Option<RateLimit>,
+    /// What a token may do, [TOKEN=]read,write,pii; may be repeated [default: all of it]
+    #[arg(long, value_name = "GRANT")]
+    permissions: Vec<Grant>,
+    /// Answer as for accounts that have not bought risk scoring
+    #[arg(long)]
+    no_entitlement: bool,
+    /// Let things go wrong as this script says (schema/faults.schema.json)
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn settings(&self) -> Settings {
+        let defaults = Settings::default();
+        let mut tokens = defaults.tokens.clone();
+        for Grant { token, permissions } in self.permissions.iter().cloned() {
+            tokens.insert(token, permissions);
+        }
+        Settings {
+            behaviors_put: self.behaviors_put,
+            unique: self.unique.iter().copied().collect(),
+            tenant_url: self.tenant_url,
+            unset_reference: self.unset_reference,
+            latency: self.latency.unwrap_or(defaults.latency),
+            rate_limit: self.rate_limit.unwrap_or(defaults.rate_limit),
+            tokens,
+            entitlement: if self.no_entitlement {
+                Entitlement::Nowhere
+            } else {
+                Entitlement::Everywhere
+            },
+            // Nobody could ask a server for them, and it may run for long.
+            record_requests: false,
+            ..defaults
+        }
+    }
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let script = arguments.faults.as_deref().map(read_script).transpose()?;
+    let settings = arguments.settings();
+    let sandbox = match &arguments.data {
+        Some(path) => Sandbox::open(path, settings)
+            .map_err(Error::other("the simulated API can't be opened"))?,
+        None => Sandbox::in_memory(settings),
+    };
+    let cannot_serve = || format!("port {} of 127.0.0.1 can't be served", arguments.port);
+    // Loopback only: whoever reaches the port may do everything.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))
+        .await
+        .map_err(Error::other(cannot_serve()))?;
+    let address = listener
+        .local_addr()
+        .map_err(Error::other(cannot_serve()))?;
+    let stop = signals::first_signal()?;
+    output.result(format_args!(
+        "{}=http://{address}{BASE_PATH}\n{}={DEFAULT_TOKEN}\n{}={RECORDED_ACCOUNT}\n",
+        environment::BASE_URL,
+        environment::API_TOKEN,
+        environment::ACCOUNT_ID,
+    ))?;
+    output.say("serving the simulated API; export these variables to use it, Ctrl-C to end");
+    sandbox
+        .laboratory(script.unwrap_or_default())
+        .serve(listener, stop)
+        .await
+        .map_err(Error::other(cannot_serve()))?;
+    Ok(Exit::Done)
+}
+
+fn read_script(path: &Path) -> Result<FaultScript, Error> {
+    let context = || format!("--faults {}", path.display());
+    let text = fs::read_to_string(path).map_err(Error::other(context()))?;
+    FaultScript::parse(&text).map_err(Error::other(context()))
+}
+
+/// Takes one of these words, and names them all in the help and to whoever writes another.
+fn one_of<T>(words: &'static [T], as_str: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words.iter().map(|word| as_str(*word))).map(move |text| {
+        let word = words.iter().find(|word| as_str(**word) == text);
+        *word.expect("clap lets no other word pass")
+    })
+}

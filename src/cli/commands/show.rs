@@ -1,0 +1,32 @@
+//! `riskform show`: a saved plan in any of a plan's formats.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::saved_plan;
+use crate::report::{self, PlanFormat};
+
+/// Flags of `show`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A plan that `plan --out` wrote
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+}
+
+/// Shows a saved plan in any of a plan's formats.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(PlanFormat::ALL)?;
+    let saved = saved_plan::read(&arguments.file)?;
+    formats.write(output, |format| {
+        report::plan(&saved.plan, format, Timestamp::now())
+    })?;
+    Ok(Exit::Done)
+}

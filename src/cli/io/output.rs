@@ -1,0 +1,149 @@
+//! Printing: data to standard output, words to standard error.
+
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is where riskform prints"
+)]
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use terminal_size::Width;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::run::ending::{Error, Exit};
+use crate::report::json::error_document;
+use crate::report::read::table::USUAL_WIDTH;
+use crate::report::style;
+use crate::report::visible::Visible;
+
+/// Where a command's words go. Colours are stripped where the stream is no terminal.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    quiet: bool,
+    /// Whether standard output must be one JSON document, whatever happens.
+    json: bool,
+    /// Whether anything was printed to standard output. Clones share it.
+    printed: Arc<AtomicBool>,
+}
+
+impl Output {
+    /// Prints as the flags say.
+    pub(crate) fn new(quiet: bool, json: bool) -> Self {
+        Output {
+            quiet,
+            json,
+            printed: Arc::default(),
+        }
+    }
+
+    /// Puts clap's error into a document as well, where the command line asked for one but could not be understood.
+    pub(crate) fn usage_error(error: &clap::Error) {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let separate = arguments
+            .windows(2)
+            .any(|pair| pair == ["--format", "json"]);
+        if separate || arguments.iter().any(|argument| argument == "--format=json") {
+            let message = error.to_string();
+            anstream::print!("{}", error_document("usage", message.trim_end(), None));
+        }
+    }
+
+    /// Says whether only results and errors are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// How many columns a table may have: as many as the terminal, else the usual ones.
+    pub(crate) fn width(&self) -> u16 {
+        match terminal_size::terminal_size_of(io::stdout()) {
+            Some((Width(columns), _)) if columns > 0 => columns,
+            Some(_) | None => USUAL_WIDTH,
+        }
+    }
+
+    /// Prints a result to standard output.
+    pub(crate) fn result(&self, result: impl fmt::Display) -> Result<(), Error> {
+        self.printed.store(true, Ordering::Relaxed);
+        let mut stdout = anstream::stdout().lock();
+        write!(stdout, "{result}")
+            .and_then(|()| stdout.flush())
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => Error::BrokenPipe,
+                _ => Error::other("standard output can't be written")(error),
+            })
+    }
+
+    /// Prints a line about what is going on to standard error, unless the user wants quiet.
+    pub(crate) fn say(&self, line: impl fmt::Display) {
+        if !self.quiet {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// Prints a warning to standard error.
+    pub(crate) fn warn(&self, warning: impl fmt::Display) {
+        let yellow = style::WARNING;
+        anstream::eprintln!("{yellow}warning{yellow:#}: {warning}");
+    }
+
+    /// Prints an error to standard error, and says how the program ends because of it.
+    pub(crate) fn error(&self, error: &Error) -> Exit {
+        if self.json && !self.printed.load(Ordering::Relaxed) {
+            let message = anstream::adapter::strip_str(&error.to_string()).to_string();
+            // There is nobody left to tell if even this can't be written.
+            let _ = self.result(error_document(error.kind(), &message, error.help()));
+        }
+        match error {
+            Error::BrokenPipe => {}
+            // Rendered diagnostics say "error" themselves, once for each.
+            Error::Files(diagnostics) => anstream::eprint!("{diagnostics}"),
+            Error::Usage(_)
+            | Error::Account(_)
+            | Error::Stale(_)
+            | Error::RefusedPlan(_)
+            | Error::NoSuchUsers(_)
+            | Error::NotATerminal
+            | Error::Declined
+            | Error::Other(_) => {
+                let red = style::ERROR;
+                let message = error.to_string();
+                let message: Vec<String> = message
+                    .lines()
+                    .map(|line| Visible(line).to_string())
+                    .collect();
+                anstream::eprintln!("{red}error{red:#}: {}", message.join("\n"));
+                if let Some(help) = error.help() {
+                    anstream::eprintln!("  help: {}", Visible(help));
+                }
+            }
+        }
+        error.exit()
+    }
+}
+
+/// Shows the program's own events from now on: once the stages of the pipeline, twice every request. The libraries' events stay out, since
+/// nobody knows what they tell.
+pub(crate) fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .finish()
+        .with(Targets::new().with_target(env!("CARGO_CRATE_NAME"), level))
+        .init();
+}

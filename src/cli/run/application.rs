@@ -1,0 +1,281 @@
+//! The second stretch of the pipeline: a plan that is shown, approved, carried out, read back and reported.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::apply::{Applied, Context, Event, Stop, apply};
+use crate::cli::flags::Global;
+use crate::cli::io::audit_log::AuditLog;
+use crate::cli::io::ci;
+use crate::cli::io::files::{Access, write_atomically};
+use crate::cli::io::formats::Formats;
+use crate::cli::io::output::Output;
+use crate::cli::io::progress::Progress;
+use crate::cli::io::prompt;
+use crate::cli::run::ending::{Error, Exit, account_error, account_exit, fail_if_alone};
+use crate::cli::run::fleet;
+use crate::cli::run::session::Session;
+use crate::cli::run::signals;
+use crate::config::export;
+use crate::model::account::LiveAccount;
+use crate::plan::{
+    AccountError, AccountPlan, Action, Intent, Options, Plan, live_digest, moved, plan,
+};
+use crate::report::json::apply_document;
+use crate::report::text::{PlanText, count};
+use crate::report::visible::Visible;
+use crate::report::{self, ApplyFormat};
+
+/// What a plan that was read from a file must still be true of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was made by this very run, which may make it anew.
+    ThisRun,
+    /// Somebody looked at it as it is, so what moved meanwhile refuses it.
+    SavedPlan,
+}
+
+/// Whether anything moved in the accounts since they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// They are as the plan has them.
+    Same,
+    /// Something moved.
+    Moved,
+}
+
+/// A plan on its way to being carried out.
+pub(crate) struct Application<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) global: &'a Global,
+    pub(crate) output: &'a Output,
+    pub(crate) options: &'a Options,
+    pub(crate) today: Date,
+    pub(crate) origin: Origin,
+    pub(crate) audit_log: Option<AuditLog>,
+    pub(crate) save_previous: Option<PathBuf>,
+    pub(crate) plan: Plan,
+}
+
+impl Application<'_> {
+    /// The plans that have something to do and may do it.
+    fn work(&self) -> impl Iterator<Item = &AccountPlan> {
+        self.plan.planned().filter(|plan| is_work(plan))
+    }
+
+    /// Says whether there is anything to do that may be done.
+    pub(crate) fn has_work(&self) -> bool {
+        self.work().next().is_some()
+    }
+
+    /// Shows the plan. Where standard output is for scripts, it waits for the result, and a person reads the plan on standard error.
+    pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), Error> {
+        match formats.stdout {
+            ApplyFormat::Text => {
+                // An empty line parts the plan from what becomes of it.
+                let gap = if self.has_work() { "\n" } else { "" };
+                self.output
+                    .result(format_args!("{}{gap}", PlanText(&self.plan)))
+            }
+            ApplyFormat::Json | ApplyFormat::Markdown => {
+                self.output.say(PlanText(&self.plan));
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks until the answer is about what is live: whatever moved while the question stood is shown, and asked about again.
+    pub(crate) async fn approve(&mut self, formats: &Formats<ApplyFormat>) -> Result<(), Error> {
+        loop {
+            let accounts = match self.plan.accounts.len() {
+                1 => String::new(),
+                _ => format!(" to {}", count(self.work().count(), "account")),
+            };
+            prompt::approve(&match self.options.intent {
+                Intent::Apply => format!("Apply these changes{accounts}?"),
+                Intent::Destroy => format!("Destroy all of this{accounts}?"),
+            })?;
+            if self.read_again().await? == Since::Same {
+                return Ok(());
+            }
+            self.show(formats)?;
+            if !self.has_work() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the accounts anew that something is to be done to. What moved refuses a saved plan; else it is said, and planned anew.
+    pub(crate) async fn read_again(&mut self) -> Result<Since, Error> {
+        let session = self.session;
+        let reads: Vec<(usize, Result<LiveAccount, AccountError>)> = {
+            let work = self.plan.accounts.iter().enumerate();
+            let work = work.filter_map(|(index, account)| {
+                let plan = account.result.as_ref().ok().filter(|plan| is_work(plan))?;
+                Some((index, &plan.desired))
+            });
+            stream::iter(work)
+                .map(|(index, desired)| async move {
+                    (index, fleet::read_one(session, desired).await)
+                })
+                .buffered(self.global.parallelism.get())
+                .collect()
+                .await
+        };
+        let mut since = Since::Same;
+        let mut moves = Vec::new();
+        for (index, read) in reads {
+            let account = &mut self.plan.accounts[index];
+            let Ok(before) = &account.result else {
+                continue;
+            };
+            let live = match read {
+                Ok(live) if live_digest(&live) == before.live_digest => continue,
+                Ok(live) => Arc::new(live),
+                Err(error) => return Err(Error::Account(error)),
+            };
+            since = Since::Moved;
+            let label = before.desired.label();
+            let moved = moved(&before.live, &live);
+            moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
+            account.result = plan(&before.desired, &live, self.today, self.options)
+                .map_err(|errors| fleet::plan_error(&errors));
+        }
+        match self.origin {
+            Origin::SavedPlan if since == Since::Moved => Err(Error::Stale(moves)),
+            Origin::SavedPlan | Origin::ThisRun => {
+                for moved in moves {
+                    let moved = Visible(&moved);
+                    self.output.warn(format_args!("moved meanwhile: {moved}"));
+                }
+                Ok(since)
+            }
+        }
+    }
+
+    /// Applies every account's plan, several accounts at once; the results stand in the plan's order.
+    pub(crate) async fn carry_out(&self) -> Result<Vec<Option<Applied>>, Error> {
+        if !self.has_work() {
+            return Ok(self.plan.accounts.iter().map(|_| None).collect());
+        }
+        if let Some(file) = &self.save_previous {
+            write_atomically(file, &self.previous(), Access::Owner)?;
+        }
+        let stop = signals::stop_on_signals(self.output.clone())?;
+        let total = self.work().map(|plan| plan.operations.len()).sum();
+        let progress = Progress::new(total, self.output.clone());
+        let applied = stream::iter(&self.plan.accounts)
+            .map(|account| {
+                let (progress, stop) = (&progress, &stop);
+                async move {
+                    match &account.result {
+                        Ok(plan) if is_work(plan) => {
+                            Some(self.apply_one(plan, progress, stop).await)
+                        }
+                        Ok(_) | Err(_) => None,
+                    }
+                }
+            })
+            .buffered(self.global.parallelism.get())
+            .collect()
+            .await;
+        progress.finish();
+        Ok(applied)
+    }
+
+    /// What is there now, as desired-state files: a document for each account that something is about to be done to.
+    fn previous(&self) -> String {
+        let documents: Vec<String> = self
+            .work()
+            .map(|plan| {
+                let creates = plan.count(Action::Create) + plan.count(Action::Replace);
+                let creates = u32::try_from(creates).unwrap_or(u32::MAX);
+                export::previous(&plan.desired, &plan.live, creates).to_yaml()
+            })
+            .collect();
+        documents.join("---\n")
+    }
+
+    async fn apply_one(&self, plan: &AccountPlan, progress: &Progress, stop: &Stop) -> Applied {
+        let connection = self
+            .session
+            .connection(&plan.desired)
+            .expect("the account was read over this very connection");
+        let label: Arc<str> = match self.plan.accounts.len() {
+            1 => "".into(),
+            _ => format!("{}/", plan.desired.label()).into(),
+        };
+        let mut show = progress.observer(label);
+        let mut observe = |event: Event<'_>| {
+            show(&event);
+            match &self.audit_log {
+                Some(audit_log) => audit_log.observe(&plan.desired.account_id, &event),
+                None => Ok(()),
+            }
+        };
+        let context = Context {
+            reader: &connection.reader(),
+            writer: &connection.writer(),
+            options: self.options,
+            today: self.today,
+            stop,
+        };
+        apply(plan, &context, &mut observe).await
+    }
+
+    /// Reports what became of the plan. Nothing to do has been said already, but a document is owed all the same.
+    pub(crate) fn report(
+        &self,
+        applied: &[Option<Applied>],
+        formats: &Formats<ApplyFormat>,
+    ) -> Result<Exit, Error> {
+        formats.write(self.output, |format| {
+            report::apply(&self.plan, applied, format, Timestamp::now())
+        })?;
+        ci::tell(self.global, self.output, || {
+            apply_document(&self.plan, applied, Timestamp::now())
+        });
+        fail_if_alone(&self.plan)?;
+        let ends = self
+            .plan
+            .accounts
+            .iter()
+            .zip(applied)
+            .map(|(account, applied)| match (&account.result, applied) {
+                (Err(error), _) => account_exit(error),
+                (Ok(plan), None) if !plan.refusals.is_empty() => Exit::Refused,
+                (Ok(_), None) => Exit::Done,
+                (Ok(_), Some(applied)) => applied_exit(applied),
+            });
+        let gravest = Exit::gravest(ends);
+        // Once anything was written, whatever did not go well leaves the run half done, in whichever account it was.
+        let wrote = applied.iter().flatten().any(Applied::wrote_anything);
+        Ok(match gravest {
+            Exit::Done => Exit::Done,
+            _ if wrote => Exit::Incomplete,
+            gravest => gravest,
+        })
+    }
+}
+
+/// Says whether a plan has something to do and may do it.
+fn is_work(plan: &AccountPlan) -> bool {
+    !plan.is_empty() && plan.refusals.is_empty()
+}
+
+/// How one account's application ends. Where nothing was written, the reason counts; otherwise it is incomplete.
+fn applied_exit(applied: &Applied) -> Exit {
+    if applied.is_complete() {
+        return Exit::Done;
+    }
+    match applied.first_failure() {
+        Some(failure) if !applied.wrote_anything() => failure
+            .api_error()
+            .map_or(Exit::Error, |error| account_exit(&account_error(error))),
+        Some(_) | None => Exit::Incomplete,
+    }
+}

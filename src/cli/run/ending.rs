@@ -1,0 +1,250 @@
+//! How a run can end: its exit codes, one table in code and in the README, and what a command can fail with, each with its exit code
+//! and its way out. The one place where an end becomes an exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::api::{ApiError, ErrorKind};
+use crate::plan::{AccountError, FailureKind, Plan};
+
+use crate::cli::run::users::NoSuchUser;
+use crate::report::text::count;
+
+/// How a run ended. Scripts depend on the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// An error of a file, the network or the API; or the user declined.
+    Error = 1,
+    /// There are changes (`plan --detailed-exitcode`), or drift.
+    Changes = 2,
+    /// Some operations failed, were not attempted, or did not read back.
+    Incomplete = 3,
+    /// The plan is stale.
+    Stale = 4,
+    /// A guard refused.
+    Refused = 5,
+    /// Credentials are missing or refused, or a permission or the entitlement is missing.
+    Access = 6,
+    /// The command line is wrong.
+    Usage = 64,
+}
+
+impl Exit {
+    /// The gravest of a fleet's ends: what was half written first, then what could not be done, then what was not to be done.
+    pub(crate) fn gravest(ends: impl IntoIterator<Item = Exit>) -> Exit {
+        ends.into_iter()
+            .max_by_key(|end| end.gravity())
+            .unwrap_or(Exit::Done)
+    }
+
+    fn gravity(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Changes => 1,
+            Exit::Refused => 2,
+            Exit::Stale => 3,
+            Exit::Error => 4,
+            Exit::Access => 5,
+            Exit::Incomplete => 6,
+            Exit::Usage => 7,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The command line makes no sense.
+    Usage(String),
+    /// The files are wrong; holds the rendered diagnostics.
+    Files(String),
+    /// An account could not be handled.
+    Account(AccountError),
+    /// What is live is no longer what the saved plan was made from; holds each move as a sentence.
+    Stale(Vec<String>),
+    /// The saved plan holds this many guards' noes.
+    RefusedPlan(usize),
+    /// Users are named who can't be found, or not for certain.
+    NoSuchUsers(Vec<NoSuchUser>),
+    /// There is a question to ask and nobody to answer it.
+    NotATerminal,
+    /// The user said no.
+    Declined,
+    /// Whoever reads standard output has stopped.
+    BrokenPipe,
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl Error {
+    /// Wraps any error with what was being done.
+    pub(crate) fn other<E: Into<anyhow::Error>>(
+        context: impl fmt::Display,
+    ) -> impl FnOnce(E) -> Error {
+        move |error| Error::Other(error.into().context(context.to_string()))
+    }
+
+    /// How the program ends because of it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Error::Usage(_) => Exit::Usage,
+            Error::Account(error) => account_exit(error),
+            Error::Stale(_) => Exit::Stale,
+            Error::RefusedPlan(_) => Exit::Refused,
+            Error::Files(_)
+            | Error::NoSuchUsers(_)
+            | Error::NotATerminal
+            | Error::Declined
+            | Error::Other(_) => Exit::Error,
+            // Whoever closed the pipe has seen enough; that is no failure of ours.
+            Error::BrokenPipe => Exit::Done,
+        }
+    }
+
+    /// What kind of error it is, for scripts.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Error::Usage(_) => "usage",
+            Error::Files(_) => "files",
+            Error::Account(error) => error.kind.as_str(),
+            Error::Stale(_) => "stale",
+            Error::RefusedPlan(_) => "refused",
+            Error::NoSuchUsers(_) => "no_such_user",
+            Error::NotATerminal => "not_a_terminal",
+            Error::Declined => "declined",
+            Error::BrokenPipe => "broken_pipe",
+            Error::Other(_) => "error",
+        }
+    }
+
+    /// The way out.
+    pub(crate) fn help(&self) -> Option<&str> {
+        match self {
+            Error::Account(error) => error.help.as_deref(),
+            Error::Stale(_) => Some("plan again, and have the new plan looked at"),
+            Error::RefusedPlan(_) => {
+                Some("an override belongs to plan: give it there, and save the plan again")
+            }
+            Error::NotATerminal => {
+                Some("look at what would be done, then pass --auto-approve to do it unattended")
+            }
+            Error::Usage(_)
+            | Error::Files(_)
+            | Error::NoSuchUsers(_)
+            | Error::Declined
+            | Error::BrokenPipe
+            | Error::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage(message) | Error::Files(message) => f.write_str(message),
+            Error::Account(error) => error.fmt(f),
+            Error::Stale(moves) => {
+                f.write_str("the plan is stale")?;
+                moves.iter().try_for_each(|moved| write!(f, "\n  {moved}"))
+            }
+            Error::RefusedPlan(refusals) => {
+                write!(
+                    f,
+                    "the plan was refused when it was made, by {}",
+                    count(*refusals, "guard")
+                )
+            }
+            Error::NoSuchUsers(problems) => {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Error::NotATerminal => {
+                f.write_str("there is something to approve, and standard input is not a terminal")
+            }
+            Error::Declined => f.write_str("declined; nothing was written"),
+            Error::BrokenPipe => f.write_str("standard output is closed"),
+            Error::Other(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+/// Makes the failure of the only account the error of the run; in a fleet it is one finding among others.
+pub(crate) fn fail_if_alone(plan: &Plan) -> Result<(), Error> {
+    match plan.accounts.as_slice() {
+        [account] => match &account.result {
+            Err(error) => Err(Error::Account(error.clone())),
+            Ok(_) => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// How a run ends that only looked. `changes` is what an account with changes counts as.
+pub(crate) fn of_plan(plan: &Plan, changes: Exit) -> Exit {
+    Exit::gravest(plan.accounts.iter().map(|account| match &account.result {
+        Err(error) => account_exit(error),
+        Ok(planned) if !planned.refusals.is_empty() => Exit::Refused,
+        Ok(planned) if planned.is_empty() => Exit::Done,
+        Ok(_) => changes,
+    }))
+}
+
+/// How the program ends when one account could not be handled.
+pub(crate) fn account_exit(error: &AccountError) -> Exit {
+    match error.kind {
+        FailureKind::Credentials | FailureKind::Permission | FailureKind::Entitlement => {
+            Exit::Access
+        }
+        FailureKind::Desired | FailureKind::Api | FailureKind::Transport => Exit::Error,
+    }
+}
+
+/// An API error as the failure of an account.
+pub(crate) fn account_error(error: &ApiError) -> AccountError {
+    let kind = match error.kind() {
+        ErrorKind::Credentials => FailureKind::Credentials,
+        ErrorKind::Permission => FailureKind::Permission,
+        ErrorKind::Entitlement => FailureKind::Entitlement,
+        ErrorKind::Transport { .. } => FailureKind::Transport,
+        ErrorKind::NotFound
+        | ErrorKind::RateLimited
+        | ErrorKind::Refused
+        | ErrorKind::ServerFault { .. }
+        | ErrorKind::Unexpected { .. } => FailureKind::Api,
+    };
+    AccountError {
+        kind,
+        message: error.to_string(),
+        help: error.help(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn the_gravest_end_of_a_fleet_wins() {
+        let falling = [
+            Exit::Incomplete,
+            Exit::Access,
+            Exit::Error,
+            Exit::Stale,
+            Exit::Refused,
+            Exit::Changes,
+            Exit::Done,
+        ];
+        for pair in falling.windows(2) {
+            assert_eq!(Exit::gravest([pair[1], pair[0]]), pair[0]);
+        }
+        assert_eq!(Exit::gravest([]), Exit::Done);
+    }
+}

@@ -1,0 +1,165 @@
+//! The first stretch of the pipeline, for one account or many: load, read live, plan.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::cli::flags::{Global, Paths};
+use crate::cli::io::environment::variable;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, account_error};
+use crate::cli::run::session::{self, Session};
+use crate::config::diagnostic::Color;
+use crate::config::load::{self, LoadRequest};
+use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::plan::{
+    AccountError, FailureKind, Glob, Options, Plan, PlanErrors, PlannedAccount, Targets, plan,
+};
+
+/// The day, in UTC, that ends `ignore_changes` are measured by.
+pub(crate) fn today() -> Date {
+    jiff::Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+/// What is to be loaded.
+pub(crate) fn request<'a>(paths: &'a Paths, global: &Global) -> Result<LoadRequest<'a>, Error> {
+    Ok(LoadRequest {
+        paths: &paths.paths,
+        account_id: global.account_id.clone(),
+        default_account_id: session::default_id()?,
+        variables: &variable,
+        today: today(),
+    })
+}
+
+/// Loads the files; warnings are shown, mistakes refuse the whole fleet.
+pub(crate) fn load(
+    paths: &Paths,
+    global: &Global,
+    output: &Output,
+) -> Result<Vec<DesiredAccount>, Error> {
+    let loaded = load::load(&request(paths, global)?)
+        .map_err(|diagnostics| Error::Files(diagnostics.render(Color::Ansi)))?;
+    if !loaded.warnings.is_empty() {
+        output.say(loaded.warnings.render(Color::Ansi).trim_end());
+    }
+    let mut accounts = loaded.accounts;
+    if let Some(shard) = global.shard {
+        accounts.retain(|account| shard.holds(&account.account_id));
+        if accounts.is_empty() {
+            output.say(format_args!("no account is in shard {shard}"));
+        }
+    }
+    tracing::info!(accounts = accounts.len(), "loaded the files");
+    Ok(accounts)
+}
+
+/// How the accounts of a run are planned.
+pub(crate) struct Planning<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) today: Date,
+    pub(crate) options: &'a Options,
+    /// How many accounts are worked on at once.
+    pub(crate) parallelism: NonZeroUsize,
+}
+
+impl Planning<'_> {
+    /// Reads every account and plans it; one account's failure does not hide the others'.
+    pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Plan, Error> {
+        let accounts = self
+            .each(accounts, &self.options.targets, |planned| planned)
+            .await?;
+        Ok(Plan {
+            base_url: self.session.base_url().to_string(),
+            accounts,
+        })
+    }
+
+    /// The same, but only what `keep` makes of an account outlasts it. The results stand in the order of the accounts.
+    ///
+    /// # Errors
+    ///
+    /// A glob among `targets` that names nothing.
+    pub(crate) async fn each<T>(
+        &self,
+        accounts: Vec<DesiredAccount>,
+        targets: &Targets,
+        keep: impl Fn(PlannedAccount) -> T,
+    ) -> Result<Vec<T>, Error> {
+        let mut kept = Vec::with_capacity(accounts.len());
+        let mut unnamed = Unnamed::new(targets);
+        // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
+        let mut planned = stream::iter(accounts.into_iter().enumerate())
+            .map(|(index, desired)| async move { (index, self.plan_one(desired).await) })
+            .buffer_unordered(self.parallelism.get());
+        while let Some((index, planned)) = planned.next().await {
+            unnamed.look_at(&planned);
+            kept.push((index, keep(planned)));
+        }
+        unnamed.refuse()?;
+        kept.sort_unstable_by_key(|(index, _)| *index);
+        Ok(kept.into_iter().map(|(_, kept)| kept).collect())
+    }
+
+    async fn plan_one(&self, desired: DesiredAccount) -> PlannedAccount {
+        let desired = Arc::new(desired);
+        let result = read_one(self.session, &desired).await.and_then(|live| {
+            plan(&desired, &Arc::new(live), self.today, self.options)
+                .map_err(|errors| plan_error(&errors))
+        });
+        let account = desired.label();
+        match &result {
+            Ok(plan) => tracing::info!(account, changes = plan.changes.len(), "planned"),
+            Err(error) => tracing::info!(account, error = error.kind.as_str(), "not planned"),
+        }
+        PlannedAccount::new(&desired, result)
+    }
+}
+
+/// The globs that have named nothing yet.
+struct Unnamed<'a>(Vec<&'a Glob>);
+
+impl<'a> Unnamed<'a> {
+    fn new(targets: &'a Targets) -> Self {
+        Unnamed(targets.globs.iter().collect())
+    }
+
+    fn look_at(&mut self, planned: &PlannedAccount) {
+        match &planned.result {
+            Ok(plan) => self.0.retain(|glob| !plan.has(glob)),
+            // An account that could not be read might hold whatever is named.
+            Err(_) => self.0.clear(),
+        }
+    }
+
+    fn refuse(&self) -> Result<(), Error> {
+        match self.0.first() {
+            Some(glob) => Err(Error::Usage(format!(
+                "--target {glob}: nothing has such an address"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads what one account holds live.
+pub(crate) async fn read_one(
+    session: &Session,
+    desired: &DesiredAccount,
+) -> Result<LiveAccount, AccountError> {
+    let reader = session.connection(desired)?.reader();
+    let live = reader.live(&desired.account_id).await;
+    live.map_err(|error| account_error(&error))
+}
+
+/// A file that can't come true as the failure of its account.
+pub(crate) fn plan_error(errors: &PlanErrors) -> AccountError {
+    AccountError {
+        kind: FailureKind::Desired,
+        message: errors.to_string(),
+        help: None,
+    }
+}

@@ -1,0 +1,10 @@
+//! What commands are made of: the way to the API, loading and planning a fleet, applying plans, and how a run ends.
+
+pub(crate) mod application;
+pub(crate) mod ending;
+pub(crate) mod fleet;
+pub(crate) mod saved_plan;
+pub(crate) mod session;
+pub(crate) mod shard;
+pub(crate) mod signals;
+pub(crate) mod users;

@@ -1,0 +1,309 @@
+//! From the command line and the environment to connections: which API, through which transport, in whose name.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::api::{
+    BaseUrl, CaBundle, Conduct, Connection, Counters, Credentials, NetworkSettings, RateSettings,
+    Transport,
+};
+use crate::cli::flags::Global;
+use crate::cli::io::environment::{self, variable};
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::Error;
+use crate::model::account::{AccountId, DesiredAccount};
+use crate::plan::{AccountError, FailureKind};
+use crate::report::visible::Visible;
+use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
+
+/// Where `--sandbox` keeps its data, below the working directory.
+const SANDBOX_FILE: &str = ".riskform/sandbox.json";
+/// What stands for the base URL where there is no network at all; `.invalid` never resolves (RFC 2606).
+const SANDBOX_BASE_URL: &str = "https://sandbox.invalid/client/v4";
+
+/// One run's way to the API. Connections are made once for each set of credentials, since a token has one rate budget.
+pub(crate) struct Session {
+    base_url: BaseUrl,
+    transport: Transport,
+    whose: Whose,
+    connections: Mutex<HashMap<CredentialSource, Connection>>,
+    conduct: Conduct,
+}
+
+/// Where credentials come from.
+enum Whose {
+    /// The simulated API takes its own token.
+    Sandbox,
+    /// The environment.
+    Environment,
+}
+
+/// The variables that one set of credentials was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CredentialSource {
+    Sandbox,
+    Token(String),
+    Key,
+}
+
+impl fmt::Display for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CredentialSource::Sandbox => f.write_str("the sandbox, which has a token of its own"),
+            CredentialSource::Token(name) => f.write_str(name),
+            CredentialSource::Key => {
+                write!(f, "{} and {}", environment::EMAIL, environment::API_KEY)
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Opens the simulated API, or prepares the way to the real one; nothing is sent yet.
+    pub(crate) fn open(global: &Global, output: &Output) -> Result<Self, Error> {
+        if global.sandbox {
+            return Session::sandbox(global, output);
+        }
+        let base_url = match global
+            .base_url
+            .clone()
+            .or_else(|| variable(environment::BASE_URL))
+        {
+            Some(text) => text
+                .parse()
+                .map_err(Error::other(format!("the base URL {text} can't be used")))?,
+            None => BaseUrl::default(),
+        };
+        let conduct = conduct(documented_limits(&base_url), global, output);
+        let ca_bundle = global.ca_bundle.as_deref().map(ca_bundle).transpose()?;
+        let settings = NetworkSettings {
+            connect_timeout: global
+                .timeout
+                .min(NetworkSettings::default().connect_timeout),
+            timeout: global.timeout,
+            ca_bundle,
+        };
+        Ok(Session {
+            base_url,
+            transport: Transport::network(settings),
+            whose: Whose::Environment,
+            connections: Mutex::default(),
+            conduct,
+        })
+    }
+
+    fn sandbox(global: &Global, output: &Output) -> Result<Self, Error> {
+        let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
+            .map_err(Error::other("the simulated API can't be opened"))?;
+        Ok(Session {
+            base_url: SANDBOX_BASE_URL
+                .parse()
+                .map_err(Error::other("the simulated API has no base URL"))?,
+            transport: Transport::in_process(sandbox.router(), global.timeout),
+            whose: Whose::Sandbox,
+            connections: Mutex::default(),
+            conduct: conduct(RateSettings::UNLIMITED, global, output),
+        })
+    }
+
+    /// The same, but one that tells what it is answered at once, and waits for nothing that a server asks it to wait for.
+    pub(crate) fn without_retries(mut self) -> Self {
+        self.conduct.retry.attempts = NonZeroU32::MIN;
+        self.conduct.retry.longest_retry_after = Duration::ZERO;
+        self
+    }
+
+    /// Where the calls go.
+    pub(crate) fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
+    /// The connection in whose name an account is handled.
+    ///
+    /// # Errors
+    ///
+    /// Missing or malformed credentials, with the names of the variables.
+    pub(crate) fn connection(&self, desired: &DesiredAccount) -> Result<Connection, AccountError> {
+        self.connection_to(desired.label(), desired.api_token_env.as_deref())
+    }
+
+    /// The connection in whose name an account is handled that goes by this label. `api_token_env` names the variable of its token,
+    /// where a file does.
+    pub(crate) fn connection_to(
+        &self,
+        label: &str,
+        api_token_env: Option<&str>,
+    ) -> Result<Connection, AccountError> {
+        let (source, credentials) = self.credentials(label, api_token_env)?;
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let connection = connections.entry(source).or_insert_with_key(|source| {
+            tracing::info!(base_url = %self.base_url, credentials = %source, "calling");
+            Connection::with_conduct(
+                self.transport.clone(),
+                self.base_url.clone(),
+                credentials,
+                self.conduct.clone(),
+            )
+        });
+        Ok(connection.clone())
+    }
+
+    /// What all connections' calls came to.
+    pub(crate) fn counters(&self) -> Counters {
+        let connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connections.values().map(Connection::counters).sum()
+    }
+
+    /// Where the credentials come from that [`connection_to`](Self::connection_to) would use.
+    pub(crate) fn source(
+        &self,
+        label: &str,
+        api_token_env: Option<&str>,
+    ) -> Result<CredentialSource, AccountError> {
+        self.credentials(label, api_token_env)
+            .map(|(source, _)| source)
+    }
+
+    fn credentials(
+        &self,
+        label: &str,
+        api_token_env: Option<&str>,
+    ) -> Result<(CredentialSource, Credentials), AccountError> {
+        let secret = |name: &str| variable(name).map(SecretString::from);
+        let (source, credentials) = match (&self.whose, api_token_env) {
+            (Whose::Sandbox, _) => (
+                CredentialSource::Sandbox,
+                Credentials::api_token(sandbox::DEFAULT_TOKEN.into()),
+            ),
+            (Whose::Environment, Some(name)) => match secret(name) {
+                Some(token) => (
+                    CredentialSource::Token(name.to_owned()),
+                    Credentials::api_token(token),
+                ),
+                None => {
+                    return Err(missing(
+                        label,
+                        &format!("set {name}, which api_token_env names"),
+                    ));
+                }
+            },
+            (Whose::Environment, None) => {
+                if let Some(token) = secret(environment::API_TOKEN) {
+                    (
+                        CredentialSource::Token(environment::API_TOKEN.to_owned()),
+                        Credentials::api_token(token),
+                    )
+                } else if let (Some(email), Some(key)) =
+                    (secret(environment::EMAIL), secret(environment::API_KEY))
+                {
+                    (CredentialSource::Key, Credentials::api_key(email, key))
+                } else {
+                    return Err(missing(
+                        label,
+                        "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; --sandbox needs none",
+                    ));
+                }
+            }
+        };
+        match credentials {
+            Ok(credentials) => Ok((source, credentials)),
+            Err(error) => Err(AccountError {
+                kind: FailureKind::Credentials,
+                message: format!("the credentials for {label} can't be used: {error}"),
+                help: None,
+            }),
+        }
+    }
+}
+
+/// The limits until the server says others. Cloudflare's hold for whatever may lead to Cloudflare; plain http leads to this very machine.
+fn documented_limits(base_url: &BaseUrl) -> RateSettings {
+    if base_url.is_https() {
+        RateSettings::default()
+    } else {
+        RateSettings::UNLIMITED
+    }
+}
+
+/// How the run behaves towards the server. Whoever watches is told why it waits.
+fn conduct(rate: RateSettings, global: &Global, output: &Output) -> Conduct {
+    let output = output.clone();
+    Conduct {
+        rate: RateSettings {
+            ceiling: global.max_requests_per_second,
+            ..rate
+        },
+        observer: Arc::new(move |event| output.say(Visible(&event.to_string()))),
+        ..Conduct::default()
+    }
+}
+
+fn missing(label: &str, help: &str) -> AccountError {
+    AccountError {
+        kind: FailureKind::Credentials,
+        message: format!("no credentials for {label}"),
+        help: Some(help.to_owned()),
+    }
+}
+
+fn ca_bundle(path: &Path) -> Result<CaBundle, Error> {
+    let context = || format!("--ca-bundle {}", path.display());
+    let pem = std::fs::read(path).map_err(Error::other(context()))?;
+    CaBundle::from_pem(&pem).map_err(Error::other(context()))
+}
+
+/// One account, and the way to it.
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) connection: Connection,
+}
+
+impl Account {
+    /// Opens the way to the account that the command line or the environment names.
+    pub(crate) fn open(global: &Global, output: &Output) -> Result<Self, Error> {
+        let id = id(global)?;
+        let connection = Session::open(global, output)?
+            .connection_to(id.as_str(), None)
+            .map_err(Error::Account)?;
+        Ok(Account { id, connection })
+    }
+}
+
+/// The account that the command line or the environment names. The simulated API has one to offer where neither does.
+pub(crate) fn id(global: &Global) -> Result<AccountId, Error> {
+    if let Some(id) = &global.account_id {
+        return Ok(id.clone());
+    }
+    match default_id()? {
+        Some(id) => Ok(id),
+        None if global.sandbox => RECORDED_ACCOUNT
+            .parse()
+            .map_err(Error::other("the simulated account has no id")),
+        None => Err(Error::Usage(format!(
+            "which account? pass --account-id ID, or set {}",
+            environment::ACCOUNT_ID
+        ))),
+    }
+}
+
+/// The account that the environment names.
+pub(crate) fn default_id() -> Result<Option<AccountId>, Error> {
+    variable(environment::ACCOUNT_ID)
+        .map(|text| {
+            text.parse()
+                .map_err(Error::other(format!("{}={text}", environment::ACCOUNT_ID)))
+        })
+        .transpose()
+}

@@ -1,0 +1,254 @@
+//! Users as the command line names them: by id, by e-mail address, by level.
+
+use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
+
+use crate::model::behavior::RiskLevel;
+use crate::model::user::{UserId, UserRisk};
+use crate::report::text::count;
+
+/// An id or an e-mail address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UserName {
+    Id(UserId),
+    Email(String),
+}
+
+impl FromStr for UserName {
+    type Err = InvalidUserName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUserName> {
+        if let Ok(id) = text.parse() {
+            Ok(UserName::Id(id))
+        } else if text.contains('@') {
+            Ok(UserName::Email(text.to_owned()))
+        } else {
+            Err(InvalidUserName)
+        }
+    }
+}
+
+/// A text that names no user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a user is named by id (a UUID) or by e-mail address")]
+pub(crate) struct InvalidUserName;
+
+/// Reads a list of users, one a line, where `#` begins a comment. Answers the numbers of the lines that name nobody, for the lines
+/// themselves may be about anybody.
+pub(crate) fn parse_list(text: &str) -> Result<Vec<UserName>, Vec<usize>> {
+    let (mut users, mut wrong) = (Vec::new(), Vec::new());
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let name = line.split('#').next().unwrap_or_default().trim();
+        if name.is_empty() {
+            continue;
+        }
+        match name.parse() {
+            Ok(user) => users.push(user),
+            Err(InvalidUserName) => wrong.push(index + 1),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(users)
+    } else {
+        Err(wrong)
+    }
+}
+
+/// Users, each once, with what the summary tells about them: nothing about those who have no score.
+pub(crate) type Chosen = BTreeMap<UserId, Option<UserRisk>>;
+
+/// Finds everybody who is meant by name or by level, or says of everybody who can't be found for certain why.
+pub(crate) fn choose(
+    names: &[UserName],
+    levels: &[RiskLevel],
+    summary: &[UserRisk],
+) -> Result<Chosen, Vec<NoSuchUser>> {
+    let has_level = |user: &&UserRisk| {
+        let level = user.max_risk_level.known();
+        level.is_some_and(|level| levels.contains(&level))
+    };
+    let mut chosen: Chosen = summary
+        .iter()
+        .filter(has_level)
+        .map(|user| (user.user_id, Some(user.clone())))
+        .collect();
+    let directory = Directory::of(summary);
+    let mut problems = Vec::new();
+    for name in names {
+        match name {
+            UserName::Id(id) => {
+                let user = directory.by_id.get(id);
+                chosen.insert(*id, user.copied().cloned());
+            }
+            UserName::Email(email) => match directory.with_email(email) {
+                Ok(user) => {
+                    chosen.insert(user.user_id, Some(user.clone()));
+                }
+                Err(problem) => problems.push(problem),
+            },
+        }
+    }
+    if problems.is_empty() {
+        Ok(chosen)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Finds the one user of the summary who has an e-mail address.
+pub(crate) fn with_email<'a>(
+    email: &str,
+    summary: &'a [UserRisk],
+) -> Result<&'a UserRisk, NoSuchUser> {
+    Directory::of(summary).with_email(email)
+}
+
+/// The summary, to look users up in.
+struct Directory<'a> {
+    by_id: HashMap<UserId, &'a UserRisk>,
+    /// By address in lower case: the case of an e-mail address tells nobody apart.
+    by_email: HashMap<String, Vec<&'a UserRisk>>,
+}
+
+impl<'a> Directory<'a> {
+    fn of(summary: &'a [UserRisk]) -> Self {
+        let mut by_email: HashMap<String, Vec<&UserRisk>> = HashMap::new();
+        for user in summary {
+            by_email
+                .entry(user.email.to_lowercase())
+                .or_default()
+                .push(user);
+        }
+        Directory {
+            by_id: summary.iter().map(|user| (user.user_id, user)).collect(),
+            by_email,
+        }
+    }
+
+    fn with_email(&self, email: &str) -> Result<&'a UserRisk, NoSuchUser> {
+        let found = self.by_email.get(&email.to_lowercase());
+        match found.map(Vec::as_slice).unwrap_or_default() {
+            [user] => Ok(user),
+            [] => Err(NoSuchUser::Nobody {
+                email: email.to_owned(),
+            }),
+            several => Err(NoSuchUser::Several {
+                email: email.to_owned(),
+                candidates: several.iter().map(|user| candidate(user)).collect(),
+            }),
+        }
+    }
+}
+
+/// Who it might be. An error may end in a log, so nobody is named whom the user did not name.
+fn candidate(user: &UserRisk) -> String {
+    format!(
+        "\n  {}  {}, {}, the last at {}",
+        user.user_id,
+        user.max_risk_level,
+        count(
+            usize::try_from(user.event_count).unwrap_or(usize::MAX),
+            "event"
+        ),
+        user.last_event
+    )
+}
+
+/// Why an e-mail address leads to no user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoSuchUser {
+    /// The summary holds users with a score only.
+    #[error(
+        "nobody who has a score has the e-mail address {email}; check the address, or name the user by id"
+    )]
+    Nobody {
+        /// The address.
+        email: String,
+    },
+    /// It does not say who is meant.
+    #[error("several users have the e-mail address {email}; name the one by id:{}", candidates.concat())]
+    Several {
+        /// The address.
+        email: String,
+        /// A line each.
+        candidates: Vec<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ANN: &str = "6f1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11";
+    const BEN: &str = "7a1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11";
+    const CAY: &str = "8b1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11";
+
+    fn user(id: &str, email: &str) -> UserRisk {
+        let user = json!({ "user_id": id, "name": "Secret Name", "email": email, "event_count": 2,
+            "last_event": "2026-11-01T10:00:00Z", "max_risk_level": "high" });
+        serde_json::from_value(user).unwrap()
+    }
+
+    #[test]
+    fn a_user_is_an_id_or_an_e_mail_address() {
+        assert_eq!(ANN.parse(), Ok(UserName::Id(ANN.parse().unwrap())));
+        assert_eq!("a@b".parse(), Ok(UserName::Email("a@b".to_owned())));
+        for wrong in ["", "ann", "6f1c3d8e"] {
+            assert_eq!(wrong.parse::<UserName>(), Err(InvalidUserName));
+        }
+    }
+
+    #[test]
+    fn an_e_mail_address_leads_to_one_user_or_to_the_candidates_without_their_names() {
+        let users = [
+            user(ANN, "Ann@Example.com"),
+            user(BEN, "shared@example.com"),
+            user(CAY, "SHARED@example.com"),
+        ];
+        assert_eq!(with_email("ann@example.COM", &users), Ok(&users[0]));
+        let nobody = with_email("ben@example.com", &users).unwrap_err();
+        insta::assert_snapshot!(nobody, @"nobody who has a score has the e-mail address ben@example.com; check the address, or name the user by id");
+        let several = with_email("shared@example.com", &users).unwrap_err();
+        insta::assert_snapshot!(several, @r"
+        several users have the e-mail address shared@example.com; name the one by id:
+          7a1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11  high, 2 events, the last at 2026-11-01T10:00:00Z
+          8b1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11  high, 2 events, the last at 2026-11-01T10:00:00Z
+        ");
+    }
+
+    #[test]
+    fn everybody_is_chosen_once_or_all_that_is_unclear_is_told() {
+        let users = [user(ANN, "ann@example.com"), user(BEN, "ben@example.com")];
+        let name = |text: &str| text.parse::<UserName>().unwrap();
+        let ids = |names: &[UserName], levels: &[RiskLevel]| {
+            choose(names, levels, &users).map(|chosen| {
+                chosen
+                    .into_iter()
+                    .map(|(id, user)| (id.to_string(), user.is_some()))
+                    .collect::<Vec<_>>()
+            })
+        };
+        let known = |id: &str| (id.to_owned(), true);
+        assert_eq!(
+            ids(&[name(ANN), name("ANN@example.com")], &[]),
+            Ok(vec![known(ANN)])
+        );
+        assert_eq!(
+            ids(&[name(CAY)], &[RiskLevel::High]),
+            Ok(vec![known(ANN), known(BEN), (CAY.to_owned(), false)])
+        );
+        assert_eq!(ids(&[], &[RiskLevel::Low]), Ok(vec![]));
+        let problems = ids(&[name("x@y"), name(ANN), name("z@y")], &[]).unwrap_err();
+        assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn a_list_has_comments_and_its_wrong_lines_are_numbered() {
+        let list = format!("\u{feff}# all of them\r\n{ANN}\r\n\n  ann@example.com  # why\n");
+        let names = [ANN, "ann@example.com"].map(|name| name.parse().unwrap());
+        assert_eq!(parse_list(&list), Ok(names.to_vec()));
+        assert_eq!(parse_list("ann\na@b\n\nben\n"), Err(vec![1, 4]));
+    }
+}
