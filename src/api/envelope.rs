@@ -6,6 +6,8 @@ use http::{Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
+use crate::model::text::is_unseen;
+
 use super::error::{ApiMessage, ErrorKind};
 use super::operation::{Operation, Permission};
 
@@ -218,14 +220,10 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A text in one line that no terminal takes for a command: control characters and marks that turn the direction of writing
-/// become spaces, runs of space become one, and what is too long ends in an ellipsis.
+/// A text in one line that no terminal takes for a command: what can't be seen
+/// becomes a space, runs of space become one, and what is too long ends in an ellipsis.
 fn one_line(text: &str, longest: usize) -> String {
-    let strange = |c: char| {
-        c.is_whitespace()
-            || c.is_control()
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let strange = |c: char| c.is_whitespace() || is_unseen(c);
     let words: Vec<&str> = text
         .split(strange)
         .filter(|word| !word.is_empty())

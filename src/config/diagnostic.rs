@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::rule::{Rule, Severity};
 use super::source::{Place, Region, SourceId, Sources, Span};
-use super::text::spelled_out;
+use crate::model::text::visible;
 
 /// One mistake, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -324,20 +324,20 @@ impl Found {
             .into_iter()
             .map(|(span, text)| Label {
                 place: self.sources.place(span),
-                text: spelled_out(text),
+                text: visible(text),
             })
             .collect();
         self.list.push(Diagnostic {
             rule,
             severity,
-            message: spelled_out(message),
+            message: visible(message),
             primary: Label {
                 place,
-                text: spelled_out(text),
+                text: visible(text),
             },
             related,
-            help: help.map(spelled_out),
-            note: note.map(spelled_out),
+            help: help.map(visible),
+            note: note.map(visible),
         });
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::text::is_unseen;
 use super::write::{Document, WrittenBehavior, WrittenIntegration};
 use super::yaml::LONGEST_VALUE;
 use crate::model::account::{
@@ -11,6 +10,7 @@ use crate::model::account::{
 use crate::model::address::Name;
 use crate::model::behavior::{Behavior, BehaviorKey};
 use crate::model::integration::{Integration, IntegrationSettings, Lifecycle, TenantUrl};
+use crate::model::text::is_unseen;
 
 /// What declares a live account as it is. What no file can declare is left out, and a comment says so.
 pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -> Document {

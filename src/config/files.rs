@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::diagnostic::{Draft, Found};
 use super::rule::Rule;
-use super::text::spelled_out;
+use crate::model::text::visible;
 
 /// The largest file that is read, in bytes: twice what 100,000 integrations need.
 pub(super) const LARGEST_FILE: u64 = 32 << 20;
@@ -255,7 +255,7 @@ impl Listed {
 
 /// A path as messages name it.
 pub(super) fn shown(path: &Path) -> String {
-    spelled_out(path.display().to_string())
+    visible(path.display().to_string())
 }
 
 fn is_yaml(path: &Path) -> bool {

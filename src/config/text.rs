@@ -1,4 +1,4 @@
-//! Bytes to text: UTF-8 without control characters, or a diagnostic that says where. And which characters can't be seen.
+//! Bytes to text: UTF-8 without control characters, or a diagnostic that says where.
 
 use std::sync::Arc;
 
@@ -54,32 +54,4 @@ fn refuse(
         column: count(before[line_start..].chars().count() + 1),
     };
     found.push(draft(span));
-}
-
-/// Characters that a reader can't see, and that could make a file, a plan or a terminal show something else than what is meant: controls,
-/// soft hyphens, zero-width characters, and the marks that turn the reading direction (Unicode Standard Annex 9).
-///
-/// The URL standard drops some of them from a host silently, so a URL would not even be sent as it is shown.
-pub(super) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{AD}' | '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
-        )
-}
-
-/// A text as a message may repeat it: what can't be seen is spelled out.
-pub(super) fn spelled_out(text: String) -> String {
-    if !text.contains(is_unseen) {
-        return text;
-    }
-    let mut spelled = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if is_unseen(c) {
-            spelled.extend(c.escape_unicode());
-        } else {
-            spelled.push(c);
-        }
-    }
-    spelled
 }

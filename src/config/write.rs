@@ -7,11 +7,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::interpolate::escaped;
 use super::layout::{Lines, aligned};
-use super::text::is_unseen;
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{IgnoreChange, IntegrationId, Lifecycle, ReferenceId};
 use crate::model::open_word::words;
+use crate::model::text::is_unseen;
 
 words! {
     /// The formats of a desired-state file.

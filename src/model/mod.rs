@@ -10,4 +10,5 @@ pub mod integration;
 pub mod location;
 pub mod loopback;
 pub mod open_word;
+pub mod text;
 pub mod user;

@@ -1,7 +1,6 @@
 //! One notification to one target: a client, a signature, and another attempt where it may help.
 
 use std::error::Error;
-use std::fmt::Write;
 
 use hmac::{Hmac, Mac};
 use http::StatusCode;
@@ -9,6 +8,8 @@ use http::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+
+use crate::model::text::hex;
 
 use super::payload::webhook_payload;
 use super::slack::slack_payload;
@@ -152,11 +153,7 @@ fn signature(secret: &SecretString, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
         .expect("HMAC takes a key of any length");
     mac.update(body.as_bytes());
-    let mut signature = "sha256=".to_owned();
-    for byte in mac.finalize().into_bytes() {
-        let _ = write!(signature, "{byte:02x}");
-    }
-    signature
+    format!("sha256={}", hex(mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId,
 };
 use crate::model::open_word::OpenWord;
+use crate::model::text::hex;
 
 /// What a live account's digest covers; the members of all three stand in their canonical order.
 #[derive(Serialize)]
@@ -100,6 +101,5 @@ pub fn sha256(value: &impl Serialize) -> String {
     serde_json::to_writer(&mut hash, value)
         .expect("what is digested has string keys, and hashing does not fail");
     let hash = hash.into_inner().expect("hashing does not fail").finalize();
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", hex(hash))
 }

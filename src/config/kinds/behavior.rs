@@ -10,9 +10,9 @@ use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
 use crate::config::schema::all_optional;
 use crate::config::source::Span;
-use crate::config::text::is_unseen;
 use crate::config::yaml::Entry;
 use crate::model::behavior::{BehaviorKey, DesiredBehavior, RiskLevel};
+use crate::model::text::is_unseen;
 
 /// One risk behavior. A field that is left out stays as it is live; at least one is declared.
 #[derive(Clone, Debug, Default, JsonSchema)]

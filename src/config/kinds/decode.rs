@@ -11,8 +11,8 @@ use crate::config::interpolate::{Piece, Variable, is_secret_variable, names_a_se
 use crate::config::rule::Rule;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::{alternatives, did_you_mean};
-use crate::config::text::is_unseen;
 use crate::config::yaml::{Entry, Node, Scalar, Value};
+use crate::model::text::is_unseen;
 
 /// A field of one file: left out, there but wrong (and reported), or set.
 ///

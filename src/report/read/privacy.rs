@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::model::text::hex;
 use crate::model::user::UserId;
 
 /// Whether people are shown by their names.
@@ -17,9 +18,5 @@ pub enum Privacy {
 /// users apart.
 pub fn pseudonym(id: UserId) -> String {
     let digest = Sha256::digest(id.to_string());
-    let digits: String = digest[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("user-{digits}")
+    format!("user-{}", hex(&digest[..6]))
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::model::account::AccountId;
 use crate::model::address::{Address, Name};
+pub use crate::model::text::count;
 use crate::plan::{AccountError, Note};
 use crate::report::fields::FieldLine;
 use crate::report::style;
@@ -106,10 +107,4 @@ pub(super) fn short(address: &Address) -> String {
         }
         Address::Behavior(_) | Address::Integration(_) => Visible(&address.to_string()).to_string(),
     }
-}
-
-/// A number and its noun: `1 change`, `2 changes`.
-pub fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
 }

@@ -1,0 +1,256 @@
+//! What is safe to show: which characters can't be seen, foreign text on a terminal, in JSON and in a CI log; counts and hex digits.
+//!
+//! Files and the API may hold anything, and terminals, code hosts and readers obey some of it.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use icu_properties::CodePointMapData;
+use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint, GeneralCategory};
+
+/// Whether a reader can't see a character, or takes it for a space: controls, format and private-use characters, what Unicode does not
+/// assign, separators other than the space, and what it says may be ignored (Unicode Standard Annexes 9, 31 and 44). Fillers such as
+/// U+3164 are among the last.
+///
+/// They could make a file, a plan or a terminal show something else than what is meant, and the URL standard drops some of them silently.
+pub fn is_unseen(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    const BRAILLE_BLANK: char = '\u{2800}';
+    let unseen_category = matches!(
+        CodePointMapData::<GeneralCategory>::new().get(c),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Surrogate
+            | GeneralCategory::Unassigned
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::SpaceSeparator
+    );
+    unseen_category || c == BRAILLE_BLANK || DefaultIgnorableCodePoint::for_char(c)
+}
+
+/// Displays a text with everything that can't be seen escaped.
+pub struct Visible<'a>(pub &'a str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unseen(*c)) {
+            write!(f, "{}{}", &rest[..at], c.escape_unicode())?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        f.write_str(rest)
+    }
+}
+
+/// A text with everything that can't be seen escaped.
+pub fn visible(text: String) -> String {
+    if text.contains(is_unseen) {
+        Visible(&text).to_string()
+    } else {
+        text
+    }
+}
+
+/// A text of several lines on one, everything that can't be seen escaped.
+pub fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    Visible(&lines.join(" ")).to_string()
+}
+
+/// Escapes in a JSON text what [`Visible`] escapes in any other, and the `##[` of workflow commands. It stays the same value: JSON holds
+/// none of these outside of strings.
+pub fn visible_json(json: String) -> String {
+    let strange = |c: char| c != '\n' && is_unseen(c);
+    let json = match json.contains("##[") {
+        true => json.replace("##[", "\\u0023#["),
+        false => json,
+    };
+    if !json.contains(strange) {
+        return json;
+    }
+    let mut visible = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if strange(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(visible, "\\u{unit:04x}").expect("a string takes whatever is written");
+            }
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
+/// A text in which GitHub's runner finds no workflow command: `##[` anywhere, and `::` where only space, controls and colors stand before
+/// it on its line, are broken visibly. For whole texts, as they go to the log.
+pub fn without_commands(text: &str) -> Cow<'_, str> {
+    if !text.contains("##[") && !text.contains("::") {
+        return Cow::Borrowed(text);
+    }
+    let mut broken = String::with_capacity(text.len() + 16);
+    for line in text.split_inclusive(['\n', '\r']) {
+        let (start, rest) = line.split_at(before_text(line));
+        broken.push_str(start);
+        match rest.strip_prefix("::") {
+            Some(command) => {
+                broken.push_str(":\\u{3a}");
+                broken.push_str(&command.replace("##[", "#\\u{23}["));
+            }
+            None => broken.push_str(&rest.replace("##[", "#\\u{23}[")),
+        }
+    }
+    Cow::Owned(broken)
+}
+
+/// How many bytes of space, controls and escape sequences a line begins with.
+fn before_text(line: &str) -> usize {
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        let sequence = rest.strip_prefix("\u{1b}[").and_then(|parameters| {
+            let end = parameters.find(|c: char| matches!(c, '@'..='~'))?;
+            Some(2 + end + 1)
+        });
+        match sequence {
+            Some(length) => rest = &rest[length..],
+            None if c.is_whitespace() || is_unseen(c) => rest = &rest[c.len_utf8()..],
+            None => break,
+        }
+    }
+    line.len() - rest.len()
+}
+
+/// A number and its noun: `1 change`, `2 changes`, `2 entries`.
+pub fn count(number: usize, noun: &str) -> String {
+    let stem = noun
+        .strip_suffix('y')
+        .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (number, stem) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        _ if noun.ends_with(['s', 'x', 'h']) => format!("{number} {noun}es"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// Bytes as hex digits.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref();
+    let mut digits = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(digits, "{byte:02x}").expect("a string takes whatever is written");
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_seen_is_one_list() {
+        for c in [
+            '\0',
+            '\t',
+            '\u{7f}',
+            '\u{9b}',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{17b4}',
+            '\u{180e}',
+            '\u{2003}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{e000}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{ffff}',
+            '\u{378}',
+            '\u{1d173}',
+            '\u{e0041}',
+            '\u{10fffd}',
+        ] {
+            assert!(is_unseen(c), "{c:?}");
+            assert!(Visible(&c.to_string()).to_string().is_ascii(), "{c:?}");
+        }
+        for c in " a~é漢сЖ–…→#:\u{1f600}".chars() {
+            assert!(!is_unseen(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let table = [
+            ("Okta – tenant é 漢", "Okta – tenant é 漢"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\nb\r\tc", "a\\u{a}b\\u{d}\\u{9}c"),
+            ("\u{202e}evil\u{2066}", "\\u{202e}evil\\u{2066}"),
+            ("\u{9b}1m", "\\u{9b}1m"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(Visible(text).to_string(), shown);
+            assert_eq!(visible(text.to_owned()), shown);
+        }
+        assert_eq!(one_line(" a\r\n\tb\u{7}\n"), "a b\\u{7}");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let text = "a\u{1b}\u{7f}\u{9b}\n\u{202e}é漢\u{e0041}##[add-mask]e";
+        let json = serde_json::to_string_pretty(&[text]).expect("a list of text is JSON");
+        let visible = visible_json(json);
+        assert_eq!(
+            visible,
+            "[\n  \"a\\u001b\\u007f\\u009b\\n\\u202eé漢\\udb40\\udc41\\u0023#[add-mask]e\"\n]"
+        );
+        let [back]: [String; 1] = serde_json::from_str(&visible).expect("it is still JSON");
+        assert_eq!(back, text);
+    }
+
+    #[test]
+    fn no_line_is_a_workflow_command() {
+        for (text, shown) in [
+            ("plain a::b # c", "plain a::b # c"),
+            ("::error::x", ":\\u{3a}error::x"),
+            ("a\n::error file=a::x\n", "a\n:\\u{3a}error file=a::x\n"),
+            ("a\r::add-mask::e", "a\r:\\u{3a}add-mask::e"),
+            (" \u{0}\u{feff}\t::x::", " \u{0}\u{feff}\t:\\u{3a}x::"),
+            ("\u{1b}[1;31m::x::", "\u{1b}[1;31m:\\u{3a}x::"),
+            (":::x::", ":\\u{3a}:x::"),
+            ("see ##[add-mask]e", "see #\\u{23}[add-mask]e"),
+            ("::##[add-mask]e", ":\\u{3a}#\\u{23}[add-mask]e"),
+            ("###[group]", "##\\u{23}[group]"),
+        ] {
+            assert_eq!(without_commands(text), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn counts_and_digits() {
+        for (number, noun, said) in [
+            (0, "change", "0 changes"),
+            (1, "change", "1 change"),
+            (2, "entry", "2 entries"),
+            (2, "key", "2 keys"),
+            (1, "address", "1 address"),
+            (3, "address", "3 addresses"),
+        ] {
+            assert_eq!(count(number, noun), said);
+        }
+        assert_eq!(hex([0, 0xab, 0x1f]), "00ab1f");
+    }
+}
