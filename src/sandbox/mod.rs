@@ -45,10 +45,10 @@ pub use gate::ReceivedRequest;
 pub use seed::RECORDED_ACCOUNT;
 pub use settings::{
     BehaviorsPut, DEFAULT_TOKEN, Entitlement, Grant, InvalidSetting, Permission, Permissions,
-    RateLimit, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+    RateLimit, References, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
 };
 pub use store::StoreError;
-pub use world::{Account, User};
+pub use world::{Account, Context, User};
 
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::integration::{Integration, IntegrationSettings};
@@ -79,6 +79,9 @@ struct Inner {
     world: RwLock<World>,
     store: Option<Store>,
 }
+
+/// Marks the serial numbers that made-up references are drawn from: a range that neither ids nor answers reach.
+const REFERENCES: u64 = 1 << 62;
 
 /// What taking hold of the world relies on.
 const UNBROKEN: &str = "nobody panics while changing the world";
@@ -213,6 +216,7 @@ impl Sandbox {
         let stamp = Stamp {
             now: self.0.clock.now(),
             id: self.0.ids.nth(serial),
+            reference: self.0.ids.nth(REFERENCES | serial),
         };
         let done = world.change(id, &self.0.seed, |account| change(account, stamp))?;
         Ok((serial, done))

@@ -126,8 +126,8 @@ async fn write_integration(visit: Visit, body: Bytes) -> Result<Response, Failur
     let integration = visit.integration()?;
     let account = visit.account(Permission::Write)?;
     let settings = visit.sandbox.settings();
-    let write = visit.sandbox.write(&account, |account, _| {
-        let written = account.put_integration(integration, &body, settings)?;
+    let write = visit.sandbox.write(&account, |account, stamp| {
+        let written = account.put_integration(integration, &body, stamp, settings)?;
         Ok(success(&show(written, settings)))
     });
     write.await

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::world::{Account, User};
+use super::world::{Account, Context, User};
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::behavior::{Behavior, BehaviorKey};
 use crate::model::integration::Integration;
@@ -23,10 +24,15 @@ impl Seed {
         let behaviors: Envelope<Behaviors> = built_in(include_str!("recordings/behaviors.json"));
         let integrations: Envelope<Vec<Integration>> =
             built_in(include_str!("recordings/integrations.json"));
+        let identity_providers: Envelope<Vec<Value>> =
+            built_in(include_str!("recordings/identity_providers_okta.json"));
         let users: BTreeMap<UserId, User> = built_in(include_str!("seed/users.json"));
         let live = LiveAccount::new(behaviors.result.behaviors, integrations.result);
         Seed(Account {
             users,
+            context: Context {
+                identity_providers: identity_providers.result,
+            },
             ..Account::from(live)
         })
     }

@@ -22,8 +22,10 @@ pub struct Settings {
     pub unique: BTreeSet<UniqueKey>,
     /// In which form a `tenant_url` is kept.
     pub tenant_url: TenantUrlForm,
-    /// How an unset `reference_id` looks in answers.
+    /// What becomes of a `reference_id` that a request leaves out.
     pub unset_reference: UnsetReference,
+    /// Which references are accepted.
+    pub references: References,
     /// What becomes of a request for an account that nobody has written to yet.
     pub unknown_accounts: UnknownAccounts,
     /// How long an answer takes; half of it passes before the work is done, half after.
@@ -50,7 +52,8 @@ impl Default for Settings {
             behaviors_put: BehaviorsPut::Merge,
             unique: BTreeSet::new(),
             tenant_url: TenantUrlForm::Verbatim,
-            unset_reference: UnsetReference::Empty,
+            unset_reference: UnsetReference::Random,
+            references: References::Any,
             unknown_accounts: UnknownAccounts::Seeded,
             latency: Duration::ZERO,
             rate_limit: RateLimit::default(),
@@ -81,7 +84,7 @@ words! {
     UniqueKey {
         /// `reference_id`; unset ones don't clash.
         ReferenceId = "reference_id",
-        /// `tenant_url`, compared normalised.
+        /// `tenant_url`, compared normalized.
         TenantUrl = "tenant_url",
     }
 }
@@ -92,19 +95,31 @@ words! {
         /// As it was sent.
         Verbatim = "verbatim",
         /// Host in lower case, without default port and trailing slash.
-        Normalised = "normalised",
+        Normalized = "normalized",
     }
 }
 
 words! {
-    /// How an unset `reference_id` looks in answers (`contract.md`, Integrations: unknown).
+    /// What becomes of a `reference_id` that a POST or PUT leaves out or sends as `null` or `""` (`contract.md`, Integrations: unknown).
     UnsetReference {
+        /// The server makes one up: another random UUID each time.
+        Random = "random",
         /// `""`
         Empty = "empty",
         /// `null`
         Null = "null",
         /// The field is not there.
         Absent = "absent",
+    }
+}
+
+words! {
+    /// Which references are accepted (`contract.md`, Integrations: unknown).
+    References {
+        /// Any text.
+        Any = "any",
+        /// The id of one of the account's Access identity providers, and what the integration holds already.
+        Providers = "providers",
     }
 }
 

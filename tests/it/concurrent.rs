@@ -16,7 +16,7 @@ use riskform::model::account::{AccountId, LiveAccount};
 use riskform::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
+use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings, UnsetReference};
 use serde_json::json;
 use tokio::sync::Barrier;
 
@@ -44,7 +44,11 @@ fn account() -> AccountId {
 fn processes_that_create_the_same_at_once_leave_one_of_each() {
     let together = Arc::new(AtomicBool::new(true));
     let open = Arc::clone(&together);
-    let server = SandboxServer::behind(Settings::default(), move |_, router| {
+    let settings = Settings {
+        unset_reference: UnsetReference::Empty,
+        ..Settings::default()
+    };
+    let server = SandboxServer::behind(settings, move |_, router| {
         let barrier = Arc::new(Barrier::new(PROCESSES));
         router.layer(from_fn(move |request: Request, next: Next| {
             let barrier = Arc::clone(&barrier);

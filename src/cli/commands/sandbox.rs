@@ -16,7 +16,7 @@ use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::signals;
 use crate::sandbox::{
     BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, FaultScript, Grant, RECORDED_ACCOUNT,
-    RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+    RateLimit, References, Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
 };
 
 /// Flags of `sandbox`.
@@ -37,9 +37,12 @@ pub(crate) struct Arguments {
     /// In which form a tenant_url is kept
     #[arg(long, value_name = "WORD", default_value = "verbatim", value_parser = one_of(TenantUrlForm::ALL, TenantUrlForm::as_str))]
     tenant_url: TenantUrlForm,
-    /// How an unset reference_id looks in answers
-    #[arg(long, value_name = "WORD", default_value = "empty", value_parser = one_of(UnsetReference::ALL, UnsetReference::as_str))]
+    /// What becomes of a reference_id that a request leaves out
+    #[arg(long, value_name = "WORD", default_value = "random", value_parser = one_of(UnsetReference::ALL, UnsetReference::as_str))]
     unset_reference: UnsetReference,
+    /// Which references are accepted
+    #[arg(long, value_name = "WORD", default_value = "any", value_parser = one_of(References::ALL, References::as_str))]
+    references: References,
     /// How long each answer takes
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     latency: Option<Duration>,
@@ -69,6 +72,7 @@ impl Arguments {
             unique: self.unique.iter().copied().collect(),
             tenant_url: self.tenant_url,
             unset_reference: self.unset_reference,
+            references: self.references,
             latency: self.latency.unwrap_or(defaults.latency),
             rate_limit: self.rate_limit.unwrap_or(defaults.rate_limit),
             tokens,

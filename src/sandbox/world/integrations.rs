@@ -12,7 +12,7 @@ use crate::model::integration::{
 use crate::model::open_word::OpenWord;
 use crate::sandbox::body::{self, Mistakes};
 use crate::sandbox::envelope::{Complaint, Failure};
-use crate::sandbox::settings::{Settings, TenantUrlForm, UniqueKey, UnsetReference};
+use crate::sandbox::settings::{References, Settings, TenantUrlForm, UniqueKey, UnsetReference};
 
 /// An integration as the API shows it.
 #[derive(Debug, Serialize)]
@@ -39,7 +39,8 @@ pub(in crate::sandbox) fn show<'a>(integration: &'a Integration, settings: &Sett
         settings: configured,
     } = integration;
     let unset = match settings.unset_reference {
-        UnsetReference::Empty => Some(Some("")),
+        // One that was unset behind the API's back shows as the schema wants it: a string.
+        UnsetReference::Random | UnsetReference::Empty => Some(Some("")),
         UnsetReference::Null => Some(None),
         UnsetReference::Absent => None,
     };
@@ -92,7 +93,7 @@ impl Account {
         let configured = body::read(bytes, |body, mistakes| {
             let body = mistakes.object(body, "")?;
             let integration_type = decode_type(body, mistakes);
-            let keys = decode_keys(body, mistakes, settings.tenant_url);
+            let keys = self.decode_keys(body, mistakes, None, stamp, settings);
             let (tenant_url, reference_id) = keys?;
             Some(IntegrationSettings {
                 integration_type: integration_type?,
@@ -127,15 +128,17 @@ impl Account {
         &mut self,
         id: IntegrationId,
         bytes: &[u8],
+        stamp: Stamp,
         settings: &Settings,
     ) -> Result<&Integration, Failure> {
-        let integration_type = self.integration(id)?.settings.integration_type.clone();
+        let held = &self.integration(id)?.settings;
         let configured = body::read(bytes, |body, mistakes| {
             let body = mistakes.object(body, "")?;
             let active = mistakes.boolean(body, "", "active");
-            let (tenant_url, reference_id) = decode_keys(body, mistakes, settings.tenant_url)?;
+            let keys = self.decode_keys(body, mistakes, Some(held), stamp, settings);
+            let (tenant_url, reference_id) = keys?;
             Some(IntegrationSettings {
-                integration_type,
+                integration_type: held.integration_type.clone(),
                 tenant_url,
                 reference_id,
                 active: active?,
@@ -159,6 +162,43 @@ impl Account {
             .remove(&id)
             .map(drop)
             .ok_or(Failure::NoIntegration)
+    }
+
+    /// Reads the two fields that creating and overwriting share.
+    fn decode_keys(
+        &self,
+        body: &Map<String, Value>,
+        mistakes: &mut Mistakes,
+        held: Option<&IntegrationSettings>,
+        stamp: Stamp,
+        settings: &Settings,
+    ) -> Option<(TenantUrl, Option<ReferenceId>)> {
+        let reference_id = mistakes
+            .optional_text(body, "", "reference_id")
+            .map(|sent| sent.and_then(ReferenceId::new));
+        if let Some(Some(sent)) = &reference_id
+            && settings.references == References::Providers
+            && !self.context.offers_identity_provider(sent.as_str())
+            && held.is_none_or(|held| held.reference_id.as_ref() != Some(sent))
+        {
+            let _: Option<()> =
+                mistakes.add("/reference_id", "must be the id of an identity provider");
+        }
+        let tenant_url = mistakes.text(body, "", "tenant_url")?;
+        // The schema asks for a URI and no more, so that is what the sandbox takes; that it be an https base URL is riskform's own rule.
+        if Uri::parse(tenant_url).is_err() {
+            return mistakes.add("/tenant_url", "must be a URI");
+        }
+        let tenant_url = TenantUrl::from_live(tenant_url);
+        let tenant_url = match settings.tenant_url {
+            TenantUrlForm::Verbatim => tenant_url,
+            TenantUrlForm::Normalized => TenantUrl::from_live(tenant_url.normalized()),
+        };
+        let reference_id = reference_id?.or_else(|| match settings.unset_reference {
+            UnsetReference::Random => ReferenceId::new(stamp.reference.to_string()),
+            UnsetReference::Empty | UnsetReference::Null | UnsetReference::Absent => None,
+        });
+        Some((tenant_url, reference_id))
     }
 
     fn check_keys_are_free(
@@ -211,24 +251,4 @@ fn decode_type(
         known @ OpenWord::Known(_) => Some(known),
         OpenWord::Unknown(_) => mistakes.add("/integration_type", "must be Okta"),
     }
-}
-
-/// Reads the two fields that creating and overwriting share.
-fn decode_keys(
-    body: &Map<String, Value>,
-    mistakes: &mut Mistakes,
-    form: TenantUrlForm,
-) -> Option<(TenantUrl, Option<ReferenceId>)> {
-    let reference_id = mistakes.optional_text(body, "", "reference_id");
-    let tenant_url = mistakes.text(body, "", "tenant_url")?;
-    // The schema asks for a URI and no more, so that is what the sandbox takes; that it be an https base URL is riskform's own rule.
-    if Uri::parse(tenant_url).is_err() {
-        return mistakes.add("/tenant_url", "must be a URI");
-    }
-    let tenant_url = TenantUrl::from_live(tenant_url);
-    let tenant_url = match form {
-        TenantUrlForm::Verbatim => tenant_url,
-        TenantUrlForm::Normalised => TenantUrl::from_live(tenant_url.normalized()),
-    };
-    Some((tenant_url, reference_id?.and_then(ReferenceId::new)))
 }

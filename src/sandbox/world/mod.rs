@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::model::account::{AccountId, LiveAccount};
@@ -92,6 +93,25 @@ pub struct Account {
     pub integrations: BTreeMap<IntegrationId, Integration>,
     /// Every user, those without a score included.
     pub users: BTreeMap<UserId, User>,
+    /// What surrounds risk scoring.
+    #[serde(default)]
+    pub context: Context,
+}
+
+/// What surrounds risk scoring in an account, as the API shows it. Nothing here changes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// The Access identity providers.
+    pub identity_providers: Vec<Value>,
+}
+
+impl Context {
+    /// Whether an Access identity provider has this id.
+    fn offers_identity_provider(&self, id: &str) -> bool {
+        self.identity_providers
+            .iter()
+            .any(|provider| provider["id"] == id)
+    }
 }
 
 impl Account {
@@ -105,7 +125,7 @@ impl Account {
 }
 
 impl From<LiveAccount> for Account {
-    /// An account without users.
+    /// An account without users or surroundings.
     fn from(
         LiveAccount {
             behaviors,
@@ -118,7 +138,7 @@ impl From<LiveAccount> for Account {
                 .into_iter()
                 .map(|integration| (integration.id, integration))
                 .collect(),
-            users: BTreeMap::new(),
+            ..Account::default()
         }
     }
 }
@@ -130,4 +150,6 @@ pub(super) struct Stamp {
     pub(super) now: Timestamp,
     /// An id that nothing has yet.
     pub(super) id: Uuid,
+    /// A reference that nothing has yet, for an integration that is written without one.
+    pub(super) reference: Uuid,
 }

@@ -22,7 +22,7 @@ impl OpenApi {
         let mut document: Value = serde_yaml::from_str(text).unwrap();
         let integration = &mut document["components"]["schemas"]["Integration"];
         match unset {
-            UnsetReference::Empty => {}
+            UnsetReference::Random | UnsetReference::Empty => {}
             UnsetReference::Null => {
                 integration["properties"]["reference_id"]["nullable"] = json!(true)
             }

@@ -1,5 +1,6 @@
 //! What each route does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,11 +12,12 @@ use riskform::model::behavior::BehaviorKey;
 use riskform::model::open_word::OpenWord;
 use riskform::model::user::RiskEvent;
 use riskform::sandbox::{
-    BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Settings, TenantUrlForm, UnsetReference,
+    BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, References, Settings, TenantUrlForm, UnsetReference,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use super::{Client, account, scoring};
 
@@ -109,6 +111,7 @@ async fn an_integration_lives_and_dies() {
     let client = Client::new(Settings {
         clock_start: Some("2026-01-01T00:00:00Z".parse().unwrap()),
         seed: Some(1),
+        unset_reference: UnsetReference::Empty,
         ..Settings::default()
     });
     tokio::time::sleep(Duration::from_secs(61)).await;
@@ -189,11 +192,7 @@ async fn an_unset_reference_looks_as_set() {
                 unset_reference,
                 ..Settings::default()
             });
-            let mut body =
-                json!({ "integration_type": "Okta", "tenant_url": "https://corp.okta.com" });
-            body.as_object_mut()
-                .unwrap()
-                .extend(sent.as_object().unwrap().clone());
+            let body = okta("https://corp.okta.com", sent.clone());
             let answer = client
                 .send(Method::POST, &scoring("integrations"), body)
                 .await;
@@ -206,11 +205,102 @@ async fn an_unset_reference_looks_as_set() {
     }
 }
 
+/// The body of an integration for `tenant`, with these fields besides.
+fn okta(tenant: &str, fields: Value) -> Value {
+    let mut body = json!({ "integration_type": "Okta", "tenant_url": tenant });
+    let fields = fields.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(fields);
+    body
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reference_that_is_left_out_is_made_up_anew_each_time_and_repeats_with_the_seed() {
+    let made_up = async || {
+        let client = Client::new(Settings {
+            seed: Some(7),
+            ..Settings::default()
+        });
+        let mut references = Vec::new();
+        for sent in [
+            json!({}),
+            json!({ "reference_id": null }),
+            json!({ "reference_id": "" }),
+        ] {
+            let body = okta("https://corp.okta.com", sent);
+            let answer = client
+                .send(Method::POST, &scoring("integrations"), body)
+                .await;
+            references.push(answer.result()["reference_id"].clone());
+            let path = scoring(&format!(
+                "integrations/{}",
+                answer.result()["id"].as_str().unwrap()
+            ));
+            let put = json!({ "tenant_url": "https://corp.okta.com", "active": true });
+            let answer = client.send(Method::PUT, &path, put).await;
+            references.push(answer.result()["reference_id"].clone());
+            let read = client.get(&path).await;
+            assert_eq!(&read.result()["reference_id"], references.last().unwrap());
+        }
+        references
+    };
+    let references = made_up().await;
+    let distinct: BTreeSet<_> = references.iter().map(|one| one.as_str().unwrap()).collect();
+    assert_eq!(distinct.len(), references.len(), "{references:?}");
+    for reference in &distinct {
+        let uuid: Uuid = reference.parse().unwrap();
+        assert_eq!(uuid.get_version_num(), 4, "{reference}");
+    }
+    assert_eq!(made_up().await, references);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reference_that_is_no_providers_is_refused_where_that_is_set() {
+    const PROVIDER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
+    const OTHER: &str = "8e2f1c0a-1111-4222-8333-444455556666";
+    let client = Client::new(Settings {
+        references: References::Providers,
+        ..Settings::default()
+    });
+    let create = async |fields| {
+        let body = okta("https://corp.okta.com", fields);
+        client
+            .send(Method::POST, &scoring("integrations"), body)
+            .await
+    };
+    let refused = json!([400, ["/reference_id"]]);
+    assert_eq!(
+        create(json!({ "reference_id": OTHER })).await.failure(),
+        refused
+    );
+    create(json!({ "reference_id": PROVIDER })).await.result();
+    let created = create(json!({})).await;
+    let made_up = created.result()["reference_id"].as_str().unwrap();
+    let path = scoring(&format!(
+        "integrations/{}",
+        created.result()["id"].as_str().unwrap()
+    ));
+    for (sent, taken) in [
+        (OTHER, false),
+        (made_up, true),
+        (PROVIDER, true),
+        (made_up, false),
+    ] {
+        let body =
+            json!({ "tenant_url": "https://corp.okta.com", "reference_id": sent, "active": true });
+        let answer = client.send(Method::PUT, &path, body).await;
+        if taken {
+            assert_eq!(answer.result()["reference_id"], sent);
+        } else {
+            assert_eq!(answer.failure(), refused, "{sent}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tenant_url_is_kept_as_set() {
     let cases = [
         (TenantUrlForm::Verbatim, "https://Corp.Okta.com:443/"),
-        (TenantUrlForm::Normalised, "https://corp.okta.com"),
+        (TenantUrlForm::Normalized, "https://corp.okta.com"),
     ];
     for (tenant_url, expected) in cases {
         let client = Client::new(Settings {
