@@ -2,12 +2,11 @@
 
 use std::error::Error;
 
-use hmac::{Hmac, Mac};
+use aws_lc_rs::hmac;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
 
 use crate::model::text::hex;
 
@@ -150,10 +149,8 @@ fn cause(error: reqwest::Error) -> String {
 }
 
 fn signature(secret: &SecretString, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-        .expect("HMAC takes a key of any length");
-    mac.update(body.as_bytes());
-    format!("sha256={}", hex(mac.finalize().into_bytes()))
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    format!("sha256={}", hex(hmac::sign(&key, body.as_bytes())))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! SHA-256 over canonical JSON: object keys sorted, no white space.
 
 use std::collections::BTreeMap;
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 
+use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::model::account::LiveAccount;
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
@@ -97,9 +97,24 @@ impl<'a> From<&'a Integration> for DigestedIntegration<'a> {
 
 /// Digests the JSON of a value. Equal values give equal digests where members stand sorted, as those of [`serde_json::Value`] always do.
 pub fn sha256(value: &impl Serialize) -> String {
-    let mut hash = BufWriter::new(Sha256::new());
+    let mut hash = BufWriter::new(Hashing(Context::new(&SHA256)));
     serde_json::to_writer(&mut hash, value)
         .expect("what is digested has string keys, and hashing does not fail");
-    let hash = hash.into_inner().expect("hashing does not fail").finalize();
-    format!("sha256:{}", hex(hash))
+    hash.flush().expect("hashing does not fail");
+    let (Hashing(hash), _) = hash.into_parts();
+    format!("sha256:{}", hex(hash.finish()))
+}
+
+/// Digests what is written to it.
+struct Hashing(Context);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -62,7 +62,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
 
 /// Compresses, as Cloudflare does, whatever does not fit into one packet anyway.
 fn compression() -> CompressionLayer<SizeAbove> {
-    const ONE_PACKET: u64 = 1_400;
+    const ONE_PACKET: u16 = 1_400;
     CompressionLayer::new()
         .gzip(true)
         .compress_when(SizeAbove::new(ONE_PACKET))

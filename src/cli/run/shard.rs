@@ -7,7 +7,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::model::account::AccountId;
 
@@ -21,8 +21,9 @@ pub(crate) struct Shard {
 impl Shard {
     /// Says whether an account belongs to it.
     pub(crate) fn holds(self, account: &AccountId) -> bool {
-        let hash = Sha256::digest(account.as_str());
+        let hash = digest(&SHA256, account.as_str().as_bytes());
         let first = hash
+            .as_ref()
             .first_chunk()
             .expect("a SHA-256 is longer than eight bytes");
         u64::from_be_bytes(*first) % self.count == self.index

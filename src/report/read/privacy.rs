@@ -1,6 +1,6 @@
 //! Pseudonyms: a name for a person that tells nothing about the person, and stays the same from run to run.
 
-use sha2::{Digest, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::model::text::hex;
 use crate::model::user::UserId;
@@ -17,6 +17,6 @@ pub enum Privacy {
 /// `user-` and twelve digits of the id's SHA-256. An id is random, so nobody can guess it back; twelve digits keep a hundred thousand
 /// users apart.
 pub fn pseudonym(id: UserId) -> String {
-    let digest = Sha256::digest(id.to_string());
-    format!("user-{}", hex(&digest[..6]))
+    let digest = digest(&SHA256, id.to_string().as_bytes());
+    format!("user-{}", hex(&digest.as_ref()[..6]))
 }
