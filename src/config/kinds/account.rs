@@ -1,391 +1,312 @@
-//! The document: its top-level keys, what is unlisted, the guards, and how an account comes of one or more files.
+//! The document: the tables of its top-level keys, of what is unlisted and of the guards, and how an account comes of one or more files.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use schemars::JsonSchema;
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::behavior::{self, BehaviorLayer};
-use super::decode::{Decoder, Field, Subject, Text, VariableUse};
-use super::entries::{Listing, Section};
+use super::decode::{Decoder, Environment, Subject, Text, VariableUse, listed_twice};
+use super::entries::Section;
 use super::integration::{self, IntegrationLayer, invalid_tenant_url};
+use super::{Field, Fields, Shape, Written, fields, nested, written_words};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::interpolate::is_variable_name;
 use crate::config::rule::Rule;
-use crate::config::schema::{all_optional, only_version_required};
+use crate::config::schema::{text_or_digits, texts};
 use crate::config::source::{Span, Spanned};
-use crate::config::yaml::{Document, Entry, Node, Value};
+use crate::config::yaml::{Document, Entry, Value};
 use crate::model::account::{
-    AccountId, DesiredAccount, Guards, InvalidAccountId, Protected, Unlisted, UnlistedBehaviors,
-    UnlistedIntegrations, WeakeningPolicy,
+    AccountId, DesiredAccount, Guards, InvalidAccountId, PoliciesPolicy, Protected, Unlisted,
+    UnlistedBehaviors, UnlistedIntegrations, WeakeningPolicy,
 };
 use crate::model::address::{InvalidName, Name};
 use crate::model::integration::TenantUrl;
 
-/// The only version of the format.
-const VERSION: &str = "1";
+fields! {
+    /// What should be true of one Cloudflare account's Zero Trust Risk Scoring. One document, one account; a file whose name begins with
+    /// `_` is a fragment for `extends` and declares no account by itself.
+    #[schemars(rename = "DesiredState")]
+    Layer {
+        /// The version of this format.
+        version: Version, required "write `version: 1`";
+        /// The account: 32 hexadecimal digits. Left out, --account-id or CLOUDFLARE_ACCOUNT_ID stands in.
+        #[schemars(
+            example = &"023e105f4ecef8ad9ca31a8372d0c353",
+            example = &"${CLOUDFLARE_ACCOUNT_ID}"
+        )]
+        account_id: AccountId;
+        /// What the account is called in output. Unique in a fleet; left out, the account id stands in.
+        #[schemars(example = &"production")]
+        name: Name;
+        /// Files to merge beneath this one, relative to it; of several the later wins.
+        #[schemars(example = ["_baseline.yaml"])]
+        extends: Extends;
+        /// The NAME of the environment variable that holds the API token. The token itself never stands in a file. No other credential is
+        /// tried where this is given.
+        #[schemars(example = &"CLOUDFLARE_API_TOKEN")]
+        api_token_env: VariableName;
+        /// Risk behaviors by the vendor's key; `"*"` is every other one that the account offers. `null` takes away one that is inherited
+        /// through `extends`; beside a `"*"` it leaves one alone.
+        behaviors: Section<BehaviorLayer>;
+        /// Integrations by a local name that is never sent. `null` takes away one that is inherited through `extends`.
+        integrations: Section<IntegrationLayer>;
+        /// What to do with what is live but in no file.
+        unlisted: UnlistedLayer;
+        /// What a plan for this account may not do.
+        guards: GuardsLayer;
+    }
+}
 
-/// What should be true of one Cloudflare account's Zero Trust Risk Scoring. One document, one account; a file whose name begins with `_`
-/// is a fragment for `extends` and declares no account by itself.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(rename = "DesiredState", deny_unknown_fields, transform = only_version_required)]
-pub(in crate::config) struct Layer {
-    /// The version of this format.
-    version: Field<Version>,
-    /// The account: 32 hexadecimal digits. Left out, --account-id or CLOUDFLARE_ACCOUNT_ID stands in.
-    #[schemars(
-        example = &"023e105f4ecef8ad9ca31a8372d0c353",
-        example = &"${CLOUDFLARE_ACCOUNT_ID}"
-    )]
-    account_id: Field<AccountId>,
-    /// What the account is called in output. Unique in a fleet; left out, the account id stands in.
-    #[schemars(example = &"production")]
-    name: Field<Name>,
-    /// Files to merge beneath this one, relative to it; of several the later wins.
-    #[schemars(with = "Field<Vec<Text>>", example = ["_baseline.yaml"])]
-    pub(in crate::config) extends: Vec<Text>,
-    /// The NAME of the environment variable that holds the API token. The token itself never stands in a file. No other credential is
-    /// tried where this is given.
-    #[schemars(example = &"CLOUDFLARE_API_TOKEN")]
-    pub(in crate::config) api_token_env: Field<VariableName>,
-    /// Risk behaviors by the vendor's key. `null` takes away one that is inherited through `extends`.
-    behaviors: Section<BehaviorLayer>,
-    /// Integrations by a local name that is never sent. `null` takes away one that is inherited through `extends`.
-    integrations: Section<IntegrationLayer>,
-    /// What to do with what is live but in no file.
-    unlisted: UnlistedLayer,
-    /// What a plan for this account may not do.
-    guards: GuardsLayer,
-    /// Where the document begins.
-    #[schemars(skip)]
+fields! {
+    /// What to do with live things that no file lists.
+    #[schemars(rename = "Unlisted")]
+    UnlistedLayer {
+        /// With behaviors: leave them alone, report them as drift, or disable them.
+        #[schemars(extend("default" = "keep"))]
+        behaviors: UnlistedBehaviors;
+        /// With integrations: leave them alone, report them as drift, or delete them.
+        #[schemars(extend("default" = "report"))]
+        integrations: UnlistedIntegrations;
+    }
+}
+
+fields! {
+    /// What a plan may not do.
+    #[schemars(rename = "Guards")]
+    GuardsLayer {
+        /// The most integrations that a plan may delete or replace. --max-deletes overrides it.
+        #[schemars(extend("default" = 1))]
+        max_deletes: u32;
+        /// Whether a plan that weakens protection is refused. --allow-weakening overrides `deny`.
+        #[schemars(extend("default" = "warn"))]
+        weakening: WeakeningPolicy;
+        /// Whether a plan is refused after which a level that an Access policy acts on is given by no enabled behavior. --allow-policies
+        /// overrides `deny`.
+        #[schemars(extend("default" = "warn"))]
+        policies: PoliciesPolicy;
+        /// Integrations that are never deleted, replaced or deactivated, nor changed in tenant_url or reference_id: by a tenant_url, a
+        /// reference_id, an id, an address or a glob of addresses. The lists of all files count together. There is no override.
+        #[schemars(example = ["https://corp.okta.com"])]
+        protected: ProtectedList;
+    }
+}
+
+nested!(UnlistedLayer, GuardsLayer);
+written_words!(
+    UnlistedBehaviors,
+    UnlistedIntegrations,
+    WeakeningPolicy,
+    PoliciesPolicy
+);
+
+/// One document of a file.
+pub(in crate::config) struct Declaration {
+    pub(in crate::config) layer: Layer,
+    /// Where it begins.
     pub(in crate::config) span: Span,
-    /// Every variable that the document names.
-    #[schemars(skip)]
+    /// Every variable that it names.
     pub(in crate::config) variables: Vec<VariableUse>,
-    /// False when a mistake in the syntax cut the document short.
-    #[schemars(skip)]
+    /// False when a mistake cut it short.
     whole: bool,
 }
 
-/// The number 1.
+impl Declaration {
+    /// Reads a document and reports what is wrong with it.
+    pub(in crate::config) fn read(
+        document: &Document,
+        found: &mut Found,
+        environment: Environment<'_>,
+    ) -> Self {
+        let span = document.root.span;
+        let mut decoder = Decoder::new(found, environment, document.whole);
+        let layer = Layer::read_fields(&mut decoder, &document.root, span, Subject::DOCUMENT);
+        Declaration {
+            whole: document.whole && layer.is_some(),
+            layer: layer.unwrap_or_default(),
+            span,
+            variables: decoder.used,
+        }
+    }
+}
+
+/// The only version of the format: the number 1.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct Version;
 
-/// What to do with live things that no file lists.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(rename = "Unlisted", deny_unknown_fields, transform = all_optional)]
-struct UnlistedLayer {
-    /// With behaviors: leave them alone, report them as drift, or disable them.
-    #[schemars(extend("default" = "keep"))]
-    behaviors: Field<UnlistedBehaviors>,
-    /// With integrations: leave them alone, report them as drift, or delete them.
-    #[schemars(extend("default" = "report"))]
-    integrations: Field<UnlistedIntegrations>,
-}
-
-/// What a plan may not do.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(rename = "Guards", deny_unknown_fields, transform = all_optional)]
-struct GuardsLayer {
-    /// The most integrations that a plan may delete or replace. --max-deletes overrides it.
-    #[schemars(extend("default" = 1))]
-    max_deletes: Field<u32>,
-    /// Whether a plan that weakens protection is refused. --allow-weakening overrides `deny`.
-    #[schemars(extend("default" = "warn"))]
-    weakening: Field<WeakeningPolicy>,
-    /// Integrations, by a tenant_url or reference_id, that are never deleted, replaced, deactivated or changed in either. The lists of all
-    /// files count together. There is no override.
-    #[schemars(with = "Field<Vec<Text>>", example = ["https://corp.okta.com"])]
-    protected: Vec<Spanned<String>>,
-}
-
-impl Layer {
-    /// Reads a document and reports what is wrong with it.
-    pub(in crate::config) fn decode(
-        document: &Document,
-        found: &mut Found,
-        variables: &dyn Fn(&str) -> Option<String>,
-    ) -> Layer {
-        let mut decoder = Decoder::new(found, variables, document.whole);
-        let root = &document.root;
-        let mut layer = Layer {
-            span: root.span,
-            version: Field::Absent,
-            account_id: Field::Absent,
-            name: Field::Absent,
-            extends: Vec::new(),
-            api_token_env: Field::Absent,
-            behaviors: Section::default(),
-            integrations: Section::default(),
-            unlisted: UnlistedLayer::default(),
-            guards: GuardsLayer::default(),
-            variables: Vec::new(),
-            whole: document.whole,
-        };
-        layer.read(root, &mut decoder);
-        layer.variables = decoder.used;
-        layer
-    }
-
-    fn read(&mut self, root: &Node, decoder: &mut Decoder<'_>) {
-        const KNOWN: [&str; 9] = [
-            "version",
-            "account_id",
-            "name",
-            "extends",
-            "api_token_env",
-            "behaviors",
-            "integrations",
-            "unlisted",
-            "guards",
-        ];
-        let document = Subject::DOCUMENT;
-        let Some(fields) = decoder.fields(root, root.span, document, &KNOWN) else {
-            self.whole = false;
-            return;
-        };
-        self.version = version(decoder, fields.get("version"), root.span);
-        self.account_id = account_id(decoder, fields.get("account_id"));
-        self.name = name(decoder, fields.get("name"));
-        if let Some(entry) = fields.get("extends") {
-            self.extends = extends(decoder, entry);
-        }
-        self.api_token_env = api_token_env(decoder, fields.get("api_token_env"));
-        self.behaviors = Section::decode(decoder, fields.get("behaviors"));
-        self.integrations = Section::decode(decoder, fields.get("integrations"));
-        if let Some(entry) = fields.get("unlisted") {
-            self.unlisted = UnlistedLayer::decode(decoder, entry);
-        }
-        if let Some(entry) = fields.get("guards") {
-            self.guards = GuardsLayer::decode(decoder, entry);
-        }
-    }
-}
-
-fn version(decoder: &mut Decoder<'_>, entry: Option<&Entry>, document: Span) -> Field<Version> {
-    let help = format!("write `version: {VERSION}`");
-    let Some(entry) = entry else {
-        decoder.lacking(
-            Draft::new(
-                Rule::MissingKey,
-                document,
-                "the document lacks its `version`",
-            )
-            .help(help),
-        );
-        return Field::Absent;
-    };
-    match &entry.value.value {
-        Value::Scalar(scalar) if scalar.plain && &*scalar.text == VERSION => Field::Set(Spanned {
-            value: Version,
-            span: entry.value.span,
-        }),
-        Value::Unread => Field::Wrong,
-        Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
-            let draft = Draft::new(
-                Rule::Version,
-                entry.value_span(),
-                format!("the only version of the format is the number {VERSION}"),
-            );
-            decoder.found.push(draft.help(help));
-            Field::Wrong
-        }
-    }
-}
-
-fn account_id(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<AccountId> {
-    let subject = Subject::named("account_id");
-    decoder.parsed(entry, subject, |error: InvalidAccountId, text| {
-        Draft::new(
-            Rule::AccountId,
-            text.span,
-            format!("`{}` is no account id: {error}", text.written),
-        )
-        .help("the dashboard shows it in the address of every page of the account")
-    })
-}
-
-fn name(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<Name> {
-    let subject = Subject::named("name");
-    decoder.parsed(entry, subject, |error: InvalidName, text| {
-        Draft::new(
-            Rule::Name,
-            text.span,
-            format!("`{}` can't name an account", text.written),
-        )
-        .help(error.to_string())
-    })
-}
-
-fn extends(decoder: &mut Decoder<'_>, entry: &Entry) -> Vec<Text> {
-    let subject = Subject::named("extends");
-    let items = decoder.items(entry, subject).unwrap_or_default();
-    items
-        .iter()
-        .filter_map(|item| decoder.text(item, item.span, subject))
-        .collect()
-}
-
-fn api_token_env(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Field<VariableName> {
-    let subject = Subject::named("api_token_env");
-    decoder.parsed(entry, subject, |(): (), text| {
-        Draft::new(
-            Rule::VariableName,
-            text.span,
-            "api_token_env takes the name of an environment variable",
-        )
-        .help("write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file")
-    })
-}
-
-/// The name of an environment variable.
-#[derive(Clone, Debug)]
-pub(in crate::config) struct VariableName(pub(in crate::config) String);
-
-impl std::str::FromStr for VariableName {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        // Tokens are 40 characters of both cases and digits; nobody names a variable like that.
-        let is_token = text.len() >= 32
-            && text.contains(|c: char| c.is_ascii_lowercase())
-            && text.contains(|c: char| c.is_ascii_digit());
-        if is_variable_name(text) && !is_token {
-            Ok(VariableName(text.to_owned()))
-        } else {
-            Err(())
-        }
-    }
-}
-
-impl UnlistedLayer {
-    fn decode(decoder: &mut Decoder<'_>, entry: &Entry) -> Self {
-        let subject = Subject::named("unlisted");
-        let known = ["behaviors", "integrations"];
-        let fields = decoder.fields(&entry.value, entry.value_span(), subject, &known);
-        let Some(fields) = fields else {
-            return UnlistedLayer::default();
-        };
-        let (behaviors, integrations) = (fields.get("behaviors"), fields.get("integrations"));
-        UnlistedLayer {
-            behaviors: decoder.word(behaviors, subject.at("behaviors"), UnlistedBehaviors::ALL),
-            integrations: decoder.word(
-                integrations,
-                subject.at("integrations"),
-                UnlistedIntegrations::ALL,
-            ),
-        }
-    }
-
-    fn lay(&mut self, upper: &UnlistedLayer) {
-        let UnlistedLayer {
-            behaviors,
-            integrations,
-        } = upper;
-        self.behaviors.lay(behaviors);
-        self.integrations.lay(integrations);
-    }
-
-    fn desired(&self) -> Unlisted {
-        let UnlistedLayer {
-            behaviors,
-            integrations,
-        } = self;
-        Unlisted {
-            behaviors: behaviors.value().copied().unwrap_or_default(),
-            integrations: integrations.value().copied().unwrap_or_default(),
-        }
-    }
-}
-
-impl GuardsLayer {
-    fn decode(decoder: &mut Decoder<'_>, entry: &Entry) -> Self {
-        let subject = Subject::named("guards");
-        let known = ["max_deletes", "weakening", "protected"];
-        let fields = decoder.fields(&entry.value, entry.value_span(), subject, &known);
-        let Some(fields) = fields else {
-            return GuardsLayer::default();
-        };
-        let (max_deletes, weakening) = (fields.get("max_deletes"), fields.get("weakening"));
-        GuardsLayer {
-            max_deletes: decoder.number(max_deletes, subject.at("max_deletes")),
-            weakening: decoder.word(weakening, subject.at("weakening"), WeakeningPolicy::ALL),
-            protected: fields
-                .get("protected")
-                .map(|entry| protected(decoder, entry, subject.at("protected")))
-                .unwrap_or_default(),
-        }
-    }
-
-    /// Lays an extending file's guards over these. `protected` is a union: nobody sheds a protection by extending a file.
-    fn lay(&mut self, upper: &GuardsLayer) {
-        let GuardsLayer {
-            max_deletes,
-            weakening,
-            protected,
-        } = upper;
-        self.max_deletes.lay(max_deletes);
-        self.weakening.lay(weakening);
-        for item in protected {
-            if !self.protected.iter().any(|one| one.value == item.value) {
-                self.protected.push(item.clone());
+impl Written for Version {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, _: Subject<'_>) -> Field<Self> {
+        match &entry.value.value {
+            Value::Scalar(scalar) if scalar.plain && &*scalar.text == "1" => {
+                Field::set(Version, entry.value.span)
+            }
+            Value::Unread => Field::Wrong,
+            Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
+                let message = "the only version of the format is the number 1";
+                let draft = Draft::new(Rule::Version, entry.value_span(), message);
+                decoder.found.push(draft.help("write `version: 1`"));
+                Field::Wrong
             }
         }
     }
 
-    fn desired(&self, found: &Found) -> Guards {
-        let GuardsLayer {
-            max_deletes,
-            weakening,
-            protected,
-        } = self;
-        let default = Guards::default();
-        Guards {
-            max_deletes: max_deletes.value().copied().unwrap_or(default.max_deletes),
-            weakening: weakening.value().copied().unwrap_or(default.weakening),
-            protected: protected
-                .iter()
-                .map(|Spanned { value, span }| Protected {
-                    text: value.clone(),
-                    location: found.sources.location(*span),
-                })
-                .collect(),
-        }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "const": 1 })
     }
 }
 
-fn protected(
-    decoder: &mut Decoder<'_>,
-    entry: &Entry,
-    subject: Subject<'_>,
-) -> Vec<Spanned<String>> {
-    let mut list: Vec<Spanned<String>> = Vec::new();
-    for item in decoder.items(entry, subject).unwrap_or_default() {
-        let Some(text) = decoder.text(item, item.span, subject) else {
-            continue;
-        };
-        if let Some(draft) = unprotecting(&text, subject) {
-            decoder.found.push(draft);
-        }
-        if let Some(earlier) = list.iter().find(|one| one.value == text.value) {
-            decoder.found.push(
-                Draft::new(
-                    Rule::DuplicateItem,
-                    text.span,
-                    format!("{subject} lists `{}` twice", text.written),
-                )
-                .label("again here")
-                .also(earlier.span, "first here")
-                .help("keep one of them"),
-            );
-            continue;
-        }
-        list.push(Spanned {
-            span: text.span,
-            value: text.value,
-        });
+impl Written for AccountId {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        decoder.parsed(entry, subject, |error: InvalidAccountId, text| {
+            Draft::new(
+                Rule::AccountId,
+                text.span,
+                format!("`{}` is not an account id: {error}", text.written),
+            )
+            .help("the dashboard shows it in the address of every page of the account")
+        })
     }
-    list
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        text_or_digits("[0-9a-fA-F]{32}")
+    }
+}
+
+impl Written for Name {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        decoder.parsed(entry, subject, |error: InvalidName, text| {
+            Draft::new(
+                Rule::Name,
+                text.span,
+                format!("`{}` can't name an account", text.written),
+            )
+            .help(error.to_string())
+        })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        text_or_digits("[A-Za-z0-9_-]+")
+    }
+}
+
+/// The files of `extends`, as written.
+#[derive(Clone, Debug, Default)]
+pub(in crate::config) struct Extends(pub(in crate::config) Vec<Text>);
+
+impl Written for Extends {
+    const SHAPE: Shape = Shape::List(&Shape::Value);
+
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        let Some(items) = decoder.items(entry, subject) else {
+            return Field::Wrong;
+        };
+        let files = items
+            .iter()
+            .filter_map(|item| decoder.literal(item, item.span, subject))
+            .collect();
+        Field::set(Extends(files), entry.value_span())
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        texts()
+    }
+}
+
+/// The name of the environment variable that holds a token.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct VariableName(pub(in crate::config) String);
+
+impl Written for VariableName {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        let Some(text) = decoder.literal(&entry.value, entry.value_span(), subject) else {
+            return Field::Wrong;
+        };
+        let (message, help) = if !is_variable_name(&text.value) || may_be_a_token(&text.value) {
+            (
+                "api_token_env takes the name of an environment variable",
+                "write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file",
+            )
+        } else if !decoder.environment.permits.token(&text.value) {
+            (
+                "api_token_env takes a variable whose name begins with `CLOUDFLARE_`, or one that the limits list",
+                "rename the variable, or list it under `token_variables` in the file that --limits names",
+            )
+        } else {
+            return Field::set(VariableName(text.value), text.span);
+        };
+        let draft = Draft::new(Rule::VariableName, text.span, message);
+        decoder.found.push(draft.help(help));
+        Field::Wrong
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" })
+    }
+}
+
+/// Whether a text looks like a token: 40 characters of both cases and digits. Nobody names a variable like that.
+fn may_be_a_token(text: &str) -> bool {
+    text.len() >= 32
+        && text.contains(|c: char| c.is_ascii_lowercase())
+        && text.contains(|c: char| c.is_ascii_digit())
+}
+
+/// The items of `protected`, none twice.
+#[derive(Clone, Debug, Default)]
+pub(in crate::config) struct ProtectedList(Vec<Spanned<String>>);
+
+impl ProtectedList {
+    pub(in crate::config) fn desired(&self, found: &Found) -> Vec<Protected> {
+        let items = self.0.iter().map(|Spanned { value, span }| Protected {
+            text: value.clone(),
+            location: found.sources.location(*span),
+        });
+        items.collect()
+    }
+}
+
+impl Written for ProtectedList {
+    const SHAPE: Shape = Shape::List(&Shape::Value);
+
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        let Some(items) = decoder.items(entry, subject) else {
+            return Field::Wrong;
+        };
+        let mut list: Vec<Spanned<String>> = Vec::new();
+        let mut first: HashMap<String, Span> = HashMap::new();
+        for item in items {
+            let Some(text) = decoder.text(item, item.span, subject) else {
+                continue;
+            };
+            if let Some(draft) = unprotecting(&text, subject) {
+                decoder.found.push(draft);
+            }
+            if let Some(earlier) = first.get(&text.value) {
+                let draft = listed_twice(subject, &text.written, text.span, *earlier);
+                decoder.found.push(draft);
+                continue;
+            }
+            first.insert(text.value.clone(), text.span);
+            list.push(Spanned {
+                span: text.span,
+                value: text.value,
+            });
+        }
+        Field::set(ProtectedList(list), entry.value_span())
+    }
+
+    /// A union: nobody sheds a protection by extending a file.
+    fn lay(&mut self, upper: &Self) {
+        let known: HashSet<&str> = self.0.iter().map(|one| one.value.as_str()).collect();
+        let new = upper.0.iter().filter(|one| !known.contains(one.value.as_str()));
+        let new: Vec<_> = new.cloned().collect();
+        self.0.extend(new);
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        texts()
+    }
 }
 
 /// What is wrong with an item of `protected` that would silently protect nothing.
@@ -397,11 +318,14 @@ fn unprotecting(text: &Text, subject: Subject<'_>) -> Option<Draft> {
             text.span,
             format!("an item of {subject} is empty"),
         );
-        return Some(draft.help("write a tenant_url or a reference_id"));
+        return Some(draft.help("write a tenant_url, a reference_id, an id or an address"));
     }
     if value.contains("://") {
         let error = value.parse::<TenantUrl>().err()?;
         return Some(invalid_tenant_url(error, text, subject));
+    }
+    if Protected::is_address(value) {
+        return None;
     }
     // A reference may be any text, so a host is only suspected.
     let like_a_host =
@@ -417,6 +341,40 @@ fn unprotecting(text: &Text, subject: Subject<'_>) -> Option<Draft> {
             text.written
         ))
     })
+}
+
+impl UnlistedLayer {
+    fn desired(&self) -> Unlisted {
+        let UnlistedLayer {
+            behaviors,
+            integrations,
+        } = self;
+        Unlisted {
+            behaviors: behaviors.value().copied().unwrap_or_default(),
+            integrations: integrations.value().copied().unwrap_or_default(),
+        }
+    }
+}
+
+impl GuardsLayer {
+    fn desired(&self, found: &Found) -> Guards {
+        let GuardsLayer {
+            max_deletes,
+            weakening,
+            policies,
+            protected,
+        } = self;
+        let default = Guards::default();
+        Guards {
+            max_deletes: max_deletes.value().copied().unwrap_or(default.max_deletes),
+            weakening: weakening.value().copied().unwrap_or_default(),
+            policies: policies.value().copied().unwrap_or_default(),
+            protected: protected
+                .value()
+                .map(|list| list.desired(found))
+                .unwrap_or_default(),
+        }
+    }
 }
 
 /// The account ids that stand in for one that a file leaves out.
@@ -441,71 +399,59 @@ pub(in crate::config) struct Declared {
 ///
 /// `None` when no account came of it; why has then been reported.
 pub(in crate::config) fn declare(
-    layers: &[Arc<Layer>],
+    layers: &[Arc<Declaration>],
     ids: &AccountIds,
     today: Date,
     found: &mut Found,
 ) -> Option<Declared> {
     let own = layers.last()?;
     // What a document lacks that was cut short may only be unread.
-    if !layers.iter().all(|layer| layer.whole) {
+    if !layers.iter().all(|declaration| declaration.whole) {
         return None;
     }
-    let (mut account_id, mut name, mut api_token_env) = Default::default();
-    let (mut behaviors, mut integrations) = (Listing::default(), Listing::default());
-    let (mut unlisted, mut guards) = (UnlistedLayer::default(), GuardsLayer::default());
-    for layer in layers {
-        let Layer {
-            span: _,
-            version: _,
-            account_id: upper_id,
-            name: upper_name,
-            extends: _,
-            api_token_env: upper_env,
-            behaviors: upper_behaviors,
-            integrations: upper_integrations,
-            unlisted: upper_unlisted,
-            guards: upper_guards,
-            variables: _,
-            whole: _,
-        } = layer.as_ref();
-        lay(&mut account_id, upper_id);
-        lay(&mut name, upper_name);
-        lay(&mut api_token_env, upper_env);
-        behaviors.lay(upper_behaviors, found);
-        integrations.lay(upper_integrations, found);
-        unlisted.lay(upper_unlisted);
-        guards.lay(upper_guards);
+    let mut merged = Layer::default();
+    for declaration in layers {
+        merged.lay_fields(&declaration.layer);
     }
-    let behaviors = behavior::desired(&behaviors, found);
-    let integrations = integration::desired(&integrations, today, found);
-    let id_span = account_id
-        .get()
-        .map_or(own.span, |id: &Spanned<AccountId>| id.span);
-    let name_span = name.get().map_or(id_span, |name: &Spanned<Name>| name.span);
-    let account = DesiredAccount {
-        account_id: resolve_id(&account_id, ids, own.span, found)?,
-        name: name.value().cloned(),
-        source: Arc::clone(found.sources.name(own.span.source)),
-        api_token_env: api_token_env
-            .value()
-            .map(|VariableName(name): &VariableName| name.clone()),
+    let Layer {
+        version: _,
+        account_id,
+        name,
+        extends: _,
+        api_token_env,
         behaviors,
         every_behavior: None,
         unmanaged: Default::default(),
         integrations,
-        unlisted: unlisted.desired(),
-        guards: guards.desired(found),
+        unlisted,
+        guards,
+    } = merged;
+    let behavior::Desired {
+        behaviors,
+        every,
+        unmanaged,
+    } = behavior::desired(&behaviors.into_value().unwrap_or_default(), found);
+    let integrations = integrations.into_value().unwrap_or_default();
+    let integrations = integration::desired(&integrations, today, found);
+    let id_span = account_id.get().map_or(own.span, |id| id.span);
+    let name_span = name.get().map_or(id_span, |name| name.span);
+    let account = DesiredAccount {
+        account_id: resolve_id(&account_id, ids, own.span, found)?,
+        name: name.into_value(),
+        source: Arc::clone(found.sources.name(own.span.source)),
+        api_token_env: api_token_env.into_value().map(|VariableName(name)| name),
+        behaviors,
+        every_behavior: every,
+        unmanaged,
+        integrations,
+        unlisted: unlisted.into_value().unwrap_or_default().desired(),
+        guards: guards.into_value().unwrap_or_default().desired(found),
     };
     Some(Declared {
         account,
         id_span,
         name_span,
     })
-}
-
-fn lay<T: Clone>(lower: &mut Field<T>, upper: &Field<T>) {
-    lower.lay(upper);
 }
 
 fn resolve_id(

@@ -1,108 +1,110 @@
-//! The `behaviors` of a file: what may be written there, how files lay over each other, and what comes of it.
+//! The `behaviors` of a file: the table of their fields, and what comes of all files laid over each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-
-use super::decode::{Decoder, Field, Subject};
-use super::entries::{Listed, Listing};
+use super::decode::{Decoder, Subject};
+use super::entries::{Listed, Section};
+use super::{fields, written_words};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
-use crate::config::schema::all_optional;
 use crate::config::source::Span;
 use crate::config::yaml::Entry;
 use crate::model::behavior::{BehaviorKey, DesiredBehavior, RiskLevel};
 use crate::model::text::is_unseen;
 
-/// One risk behavior. A field that is left out stays as it is live; at least one is declared.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(rename = "Behavior", deny_unknown_fields, extend("minProperties" = 1), transform = all_optional)]
-pub(in crate::config) struct BehaviorLayer {
-    /// Whether the behavior is detected. Disabling one stops future detection; scores already given stay.
-    #[schemars(example = true)]
-    enabled: Field<bool>,
-    /// The level that it gives a user. Access policies match a level exactly, not as a threshold.
-    #[schemars(example = &"high")]
-    risk_level: Field<RiskLevel>,
+fields! {
+    /// One risk behavior. A field that is left out stays as it is live; at least one is declared.
+    #[schemars(rename = "Behavior", extend("minProperties" = 1))]
+    BehaviorLayer {
+        /// Whether the behavior is detected. Disabling one stops future detection; scores already given stay.
+        #[schemars(example = true)]
+        enabled: bool;
+        /// The level that it gives a user. Access policies match a level exactly, not as a threshold.
+        #[schemars(example = &"high")]
+        risk_level: RiskLevel;
+    }
 }
+
+written_words!(RiskLevel);
+
+/// The key that stands for every behavior that the account offers and the file does not name.
+const EVERY: &str = "*";
 
 impl Listed for BehaviorLayer {
     type Key = BehaviorKey;
 
-    const SECTION: Subject<'static> = Subject::named("behaviors");
     const ENTRY: Subject<'static> = Subject::named("behavior");
+    const DECLARE: &'static str = "declare `enabled` or `risk_level`, or take the entry out";
+    const KEY_PATTERN: &'static str = r"^(\*|(?!.*\$\{)[^\s*]+)$";
+    const KEY_EXAMPLES: &'static [&'static str] = &["imp_travel", "high_dlp", "sentinel_one", "*"];
 
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<BehaviorKey> {
         let key = &*entry.key;
+        let globbed = key.contains('*') && key != EVERY;
         // Nobody knows the vendor's future keys, so only what could not be told apart in output is refused.
         let wrong = key.is_empty() || key.chars().any(|c| c.is_whitespace() || is_unseen(c));
-        if wrong {
-            decoder.found.push(
-                Draft::new(
-                    Rule::Name,
-                    entry.key_span,
-                    "a behavior's key is a word without spaces",
-                )
-                .help("write the key as the vendor does, such as `imp_travel`"),
-            );
-        }
-        (!wrong).then(|| BehaviorKey::new(key))
-    }
-
-    fn decode(
-        decoder: &mut Decoder<'_>,
-        entry: &Entry,
-        subject: Subject<'_>,
-    ) -> Option<BehaviorLayer> {
-        let known = ["enabled", "risk_level"];
-        let fields = decoder.fields(&entry.value, entry.value_span(), subject, &known)?;
-        if fields.is_empty() {
-            decoder.lacking(
-                Draft::new(
-                    Rule::EmptyEntry,
-                    entry.key_span,
-                    format!("{subject} declares nothing"),
-                )
-                .help("declare `enabled` or `risk_level`, or take the entry out"),
-            );
-        }
-        let (enabled, risk_level) = (fields.get("enabled"), fields.get("risk_level"));
-        Some(BehaviorLayer {
-            enabled: decoder.boolean(enabled, subject.at("enabled")),
-            risk_level: decoder.word(risk_level, subject.at("risk_level"), RiskLevel::ALL),
-        })
-    }
-
-    fn lay(&mut self, upper: &BehaviorLayer) {
-        let BehaviorLayer {
-            enabled,
-            risk_level,
-        } = upper;
-        self.enabled.lay(enabled);
-        self.risk_level.lay(risk_level);
+        let (message, help) = if globbed {
+            (
+                "a behavior's key is not a pattern",
+                "write the keys one by one, or `\"*\"` for every behavior that the file does not name",
+            )
+        } else if wrong {
+            (
+                "a behavior's key is a word without spaces",
+                "write the key as the vendor does, such as `imp_travel`",
+            )
+        } else {
+            return Some(BehaviorKey::new(key));
+        };
+        let draft = Draft::new(Rule::Name, entry.key_span, message);
+        decoder.found.push(draft.help(help));
+        None
     }
 }
 
 /// What the account's files declare about behaviors, all of them laid over each other.
-pub(in crate::config) fn desired(
-    listing: &Listing<BehaviorLayer>,
-    found: &Found,
-) -> BTreeMap<BehaviorKey, DesiredBehavior> {
-    listing
-        .iter()
-        .map(
-            |(key, layer, place): (&BehaviorKey, &BehaviorLayer, Span)| {
-                let BehaviorLayer {
-                    enabled,
-                    risk_level,
-                } = layer;
-                let behavior = DesiredBehavior {
-                    enabled: enabled.value().copied(),
-                    risk_level: risk_level.value().copied(),
-                    location: found.sources.location(place),
-                };
-                (key.clone(), behavior)
-            },
-        )
-        .collect()
+pub(super) struct Desired {
+    pub(super) behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
+    /// `"*"`
+    pub(super) every: Option<DesiredBehavior>,
+    /// `null` beside `"*"`.
+    pub(super) unmanaged: BTreeSet<BehaviorKey>,
+}
+
+pub(super) fn desired(section: &Section<BehaviorLayer>, found: &mut Found) -> Desired {
+    let star = section.iter().find(|(key, _, _)| key.as_str() == EVERY);
+    let every = star.map(|(_, layer, place)| one(layer, place, found));
+    let unmanaged = if every.is_some() {
+        section.removed().cloned().collect()
+    } else {
+        section.judge_removed(found);
+        BTreeSet::new()
+    };
+    let named = section.iter().filter(|(key, _, _)| key.as_str() != EVERY);
+    let behaviors = named
+        .map(|(key, layer, place)| {
+            let mut behavior = one(layer, place, found);
+            if let Some(every) = &every {
+                behavior.lay_over(every);
+            }
+            (key.clone(), behavior)
+        })
+        .collect();
+    Desired {
+        behaviors,
+        every,
+        unmanaged,
+    }
+}
+
+fn one(layer: &BehaviorLayer, place: Span, found: &Found) -> DesiredBehavior {
+    let BehaviorLayer {
+        enabled,
+        risk_level,
+    } = layer;
+    DesiredBehavior {
+        enabled: enabled.value().copied(),
+        risk_level: risk_level.value().copied(),
+        location: found.sources.location(place),
+    }
 }

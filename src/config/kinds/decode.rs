@@ -6,65 +6,18 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::json;
+
+use super::{Field, Written};
 use crate::config::diagnostic::{Draft, Found};
-use crate::config::interpolate::{Piece, Variable, is_secret_variable, names_a_secret, pieces};
+use crate::config::interpolate::{Piece, Variable, names_a_secret, pieces};
+use crate::config::schema::or_variable;
 use crate::config::rule::Rule;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::{alternatives, did_you_mean};
 use crate::config::yaml::{Entry, Node, Scalar, Value};
 use crate::model::text::is_unseen;
-
-/// A field of one file: left out, there but wrong (and reported), or set.
-///
-/// The second keeps one mistake from causing others: a `tenant_url` that is no URL is not missing as well.
-#[derive(Clone, Debug, Default)]
-pub(in crate::config) enum Field<T> {
-    #[default]
-    Absent,
-    Wrong,
-    Set(Spanned<T>),
-}
-
-impl<T: Clone> Field<T> {
-    /// Lays a field of an extending file over this one.
-    pub(in crate::config) fn lay(&mut self, upper: &Field<T>) {
-        match upper {
-            Field::Absent => {}
-            Field::Wrong | Field::Set(_) => *self = upper.clone(),
-        }
-    }
-}
-
-impl<T> Field<T> {
-    /// The value and its place, if it is set.
-    pub(in crate::config) fn get(&self) -> Option<&Spanned<T>> {
-        match self {
-            Field::Set(spanned) => Some(spanned),
-            Field::Absent | Field::Wrong => None,
-        }
-    }
-
-    /// The value, if it is set.
-    pub(in crate::config) fn value(&self) -> Option<&T> {
-        self.get().map(|spanned| &spanned.value)
-    }
-
-    /// Changes the value and keeps its place.
-    pub(in crate::config) fn map<U>(self, change: impl FnOnce(T) -> U) -> Field<U> {
-        self.and_then(|Spanned { value, span }| {
-            let value = change(value);
-            Field::Set(Spanned { value, span })
-        })
-    }
-
-    fn and_then<U>(self, then: impl FnOnce(Spanned<T>) -> Field<U>) -> Field<U> {
-        match self {
-            Field::Absent => Field::Absent,
-            Field::Wrong => Field::Wrong,
-            Field::Set(spanned) => then(spanned),
-        }
-    }
-}
 
 /// What a message speaks of: a path of keys, such as `behavior.imp_travel`.
 #[derive(Clone, Copy)]
@@ -181,20 +134,32 @@ impl<'a> Decoder<'a> {
     }
 
     /// The entries of a mapping whose keys are known; others are reported.
-    pub(in crate::config) fn fields<'n>(
+    pub(in crate::config) fn known<'n>(
         &mut self,
         node: &'n Node,
         place: Span,
         subject: Subject<'_>,
         known: &[&str],
-    ) -> Option<Fields<'n>> {
+    ) -> Option<&'n [Entry]> {
         let entries = self.entries(node, place, subject)?;
         for entry in entries {
             if !known.contains(&&*entry.key) {
                 self.unknown_key(entry, subject, known);
             }
         }
-        Some(Fields { entries })
+        Some(entries)
+    }
+
+    /// Reports a key that has to be there, unless it may only be unread.
+    pub(in crate::config) fn missing_key(
+        &mut self,
+        place: Span,
+        subject: Subject<'_>,
+        key: &str,
+        help: &str,
+    ) {
+        let message = format!("{subject} lacks its `{key}`");
+        self.lacking(Draft::new(Rule::MissingKey, place, message).help(help));
     }
 
     /// The items of a list.
@@ -314,50 +279,24 @@ impl<'a> Decoder<'a> {
         Some(text)
     }
 
-    /// A text field that is parsed into a value of its own.
+    /// A text that is parsed into a value of its own.
     pub(in crate::config) fn parsed<T: FromStr>(
         &mut self,
-        entry: Option<&Entry>,
+        entry: &Entry,
         subject: Subject<'_>,
         explain: impl FnOnce(T::Err, &Text) -> Draft,
     ) -> Field<T> {
-        self.text_field(entry, subject)
-            .and_then(|Spanned { value: text, span }| match text.value.parse() {
-                Ok(value) => Field::Set(Spanned { value, span }),
-                Err(error) => {
-                    self.found.push(explain(error, &text));
-                    Field::Wrong
-                }
-            })
-    }
-
-    /// A text field.
-    pub(in crate::config) fn text_field(
-        &mut self,
-        entry: Option<&Entry>,
-        subject: Subject<'_>,
-    ) -> Field<Text> {
-        let Some(entry) = entry else {
-            return Field::Absent;
-        };
-        match self.text(&entry.value, entry.value_span(), subject) {
-            Some(value) => Field::Set(Spanned {
-                span: value.span,
-                value,
-            }),
-            None => Field::Wrong,
-        }
+        Text::read(self, entry, subject).then(|text| match text.value.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.found.push(explain(error, &text));
+                None
+            }
+        })
     }
 
     /// `true` or `false`.
-    pub(in crate::config) fn boolean(
-        &mut self,
-        entry: Option<&Entry>,
-        subject: Subject<'_>,
-    ) -> Field<bool> {
-        let Some(entry) = entry else {
-            return Field::Absent;
-        };
+    fn boolean(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<bool> {
         let (expected, help) = ("true or false", "write `true` or `false`");
         let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
         let Some(text) = text else {
@@ -371,7 +310,7 @@ impl<'a> Decoder<'a> {
         };
         let draft = match meant {
             Some(value) if text.is_bare() && text.value == value.to_string() => {
-                return Field::Set(Spanned { value, span });
+                return Field::set(value, span);
             }
             Some(meant) if text.is_bare() => Draft::new(
                 Rule::YamlBoolean,
@@ -397,14 +336,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A whole number from 0.
-    pub(in crate::config) fn number(
-        &mut self,
-        entry: Option<&Entry>,
-        subject: Subject<'_>,
-    ) -> Field<u32> {
-        let Some(entry) = entry else {
-            return Field::Absent;
-        };
+    fn number(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<u32> {
         let (expected, help) = ("a whole number", "write a number such as `1`");
         let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
         let Some(text) = text else {
@@ -417,8 +349,7 @@ impl<'a> Decoder<'a> {
             && text.is_bare()
             && let Ok(value) = text.value.parse()
         {
-            let span = text.span;
-            return Field::Set(Spanned { value, span });
+            return Field::set(value, text.span);
         }
         let (rule, message) = if text.is_bare() {
             (
@@ -442,22 +373,6 @@ impl<'a> Decoder<'a> {
 
     /// One of a closed set of words.
     pub(in crate::config) fn word<T: FromStr + Copy + fmt::Display>(
-        &mut self,
-        entry: Option<&Entry>,
-        subject: Subject<'_>,
-        all: &[T],
-    ) -> Field<T> {
-        let Some(entry) = entry else {
-            return Field::Absent;
-        };
-        match self.word_at(&entry.value, entry.value_span(), subject, all) {
-            Some(spanned) => Field::Set(spanned),
-            None => Field::Wrong,
-        }
-    }
-
-    /// One of a closed set of words, wherever it stands.
-    pub(in crate::config) fn word_at<T: FromStr + Copy + fmt::Display>(
         &mut self,
         node: &Node,
         place: Span,
@@ -610,19 +525,53 @@ pub(in crate::config) fn secret_variable(name: &str, span: Span) -> Draft {
     .help("use a variable without TOKEN, SECRET, PASSWORD or KEY in its name, and never the one that `api_token_env` names")
 }
 
-/// The entries of a mapping with known keys.
-#[derive(Clone, Copy)]
-pub(in crate::config) struct Fields<'n> {
-    entries: &'n [Entry],
+/// The diagnostic for an item that stands twice in a list.
+pub(in crate::config) fn listed_twice(
+    subject: Subject<'_>,
+    written: &str,
+    span: Span,
+    earlier: Span,
+) -> Draft {
+    let message = format!("{subject} lists `{written}` twice");
+    Draft::new(Rule::DuplicateItem, span, message)
+        .label("again here")
+        .also(earlier, "first here")
+        .help("keep one of them")
 }
 
-impl<'n> Fields<'n> {
-    pub(in crate::config) fn get(self, key: &str) -> Option<&'n Entry> {
-        self.entries.iter().find(|entry| &*entry.key == key)
+impl Written for bool {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        decoder.boolean(entry, subject)
     }
 
-    pub(in crate::config) fn is_empty(self) -> bool {
-        self.entries.is_empty()
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        or_variable(json!({ "type": "boolean" }))
+    }
+}
+
+impl Written for u32 {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        decoder.number(entry, subject)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        or_variable(json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }))
+    }
+}
+
+impl Written for Text {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        match decoder.text(&entry.value, entry.value_span(), subject) {
+            Some(text) => {
+                let span = text.span;
+                Field::set(text, span)
+            }
+            None => Field::Wrong,
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number"] })
     }
 }
 

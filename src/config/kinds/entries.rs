@@ -4,44 +4,55 @@ use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
 use super::decode::{Decoder, Subject};
+use super::{Field, Fields, Shape, Written};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
 use crate::config::source::Span;
 use crate::config::yaml::Entry;
 
 /// A kind of entry.
-pub(in crate::config) trait Listed: Clone {
+pub(in crate::config) trait Listed: Fields + JsonSchema {
     /// What entries are called by.
     type Key: Clone + Ord + fmt::Display;
 
-    /// The section of the file.
-    const SECTION: Subject<'static>;
     /// How one entry is addressed.
     const ENTRY: Subject<'static>;
+    /// What to do about an entry that declares nothing.
+    const DECLARE: &'static str;
+    /// What keys look like, for editors.
+    const KEY_PATTERN: &'static str;
+    const KEY_EXAMPLES: &'static [&'static str];
 
     /// Reads an entry's key; reports one that can't be.
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<Self::Key>;
 
-    /// Reads an entry's value; reports what is wrong with it.
-    fn decode(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Option<Self>;
-
     /// Lays an extending file's entry over this one.
-    fn lay(&mut self, upper: &Self);
+    fn lay(&mut self, upper: &Self) {
+        self.lay_fields(upper);
+    }
+
+    /// Reports what is wrong between the fields of one entry.
+    fn judge(&self, _: &mut Decoder<'_>, _: Subject<'_>) {}
 }
 
-/// One section of one file.
+/// The section of one file, or of all of an account's files laid over each other.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct Section<L: Listed> {
     entries: BTreeMap<L::Key, (Item<L>, Span)>,
 }
 
-/// One entry of one file.
+/// One entry.
 #[derive(Clone, Debug)]
 enum Item<L> {
     Declared(L),
-    /// `null`: takes away what is inherited.
-    Removed,
+    /// `null`.
+    Removed {
+        /// Whether it took away something.
+        inherited: bool,
+    },
     /// Reported already.
     Wrong,
 }
@@ -54,16 +65,16 @@ impl<L: Listed> Default for Section<L> {
     }
 }
 
-impl<L: Listed> Section<L> {
-    /// Reads the section that a file may hold under this entry.
-    pub(in crate::config) fn decode(decoder: &mut Decoder<'_>, entry: Option<&Entry>) -> Self {
-        let mut section = Section::default();
-        let Some(entry) = entry else {
-            return section;
+impl<L: Listed> Written for Section<L> {
+    const SHAPE: Shape = Shape::Entries(&Shape::Fields(L::FIELDS));
+
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        let place = entry.value_span();
+        let Some(entries) = decoder.entries(&entry.value, place, subject) else {
+            return Field::Wrong;
         };
-        let entries = decoder.entries(&entry.value, entry.value_span(), L::SECTION);
-        for entry in entries.unwrap_or_default() {
-            let subject = L::ENTRY.at(&entry.key);
+        let mut section = Section::default();
+        for entry in entries {
             let key = if entry.key.contains("${") {
                 decoder.found.push(
                     Draft::new(
@@ -77,79 +88,101 @@ impl<L: Listed> Section<L> {
             } else {
                 L::key(decoder, entry)
             };
-            let item = if entry.value.is_null() {
-                Item::Removed
-            } else {
-                match L::decode(decoder, entry, subject) {
-                    Some(layer) => Item::Declared(layer),
-                    None => Item::Wrong,
-                }
-            };
+            let item = Item::read(decoder, entry);
             if let Some(key) = key {
                 section.entries.insert(key, (item, entry.key_span));
             }
         }
-        section
+        Field::set(section, place)
     }
-}
 
-/// A section with all of an account's files laid over each other, the extending one last.
-#[derive(Debug)]
-pub(in crate::config) struct Listing<L: Listed> {
-    entries: BTreeMap<L::Key, (L, Span)>,
-    /// Entries that some file got wrong, so that they are neither there nor missing.
-    wrong: BTreeMap<L::Key, Span>,
-}
-
-impl<L: Listed> Default for Listing<L> {
-    fn default() -> Self {
-        Listing {
-            entries: BTreeMap::new(),
-            wrong: BTreeMap::new(),
-        }
-    }
-}
-
-impl<L: Listed> Listing<L> {
-    /// Lays the next file's section over what is there. An entry is located where it was declared last.
-    pub(in crate::config) fn lay(&mut self, upper: &Section<L>, found: &mut Found) {
+    /// An entry is located where it was declared last.
+    fn lay(&mut self, upper: &Self) {
         for (key, (item, span)) in &upper.entries {
-            match item {
-                Item::Declared(layer) => match self.entries.entry(key.clone()) {
-                    btree_map::Entry::Vacant(vacant) => {
-                        vacant.insert((layer.clone(), *span));
-                    }
-                    btree_map::Entry::Occupied(occupied) => {
-                        let (lower, place) = occupied.into_mut();
-                        lower.lay(layer);
-                        *place = *span;
-                    }
-                },
-                Item::Removed => {
-                    let inherited = self.entries.remove(key).is_some();
-                    let was_wrong = self.wrong.remove(key).is_some();
-                    if !inherited && !was_wrong {
-                        found.push(
-                            Draft::new(
-                                Rule::NothingToRemove,
-                                *span,
-                                format!("{} takes away nothing: no extended file lists it", L::ENTRY.at(&key.to_string())),
-                            )
-                            .help("`null` takes away an inherited entry; write its fields, or take the entry out"),
-                        );
-                    }
+            match self.entries.entry(key.clone()) {
+                btree_map::Entry::Vacant(vacant) => {
+                    vacant.insert((item.clone(), *span));
                 }
-                Item::Wrong => {
-                    self.wrong.insert(key.clone(), *span);
+                btree_map::Entry::Occupied(occupied) => {
+                    let (lower, place) = occupied.into_mut();
+                    lower.lay(item);
+                    *place = *span;
                 }
             }
         }
     }
 
-    /// The entries, in the order of their keys.
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let entry = generator.subschema_for::<L>();
+        json_schema!({
+            "type": "object",
+            "propertyNames": { "pattern": L::KEY_PATTERN, "examples": L::KEY_EXAMPLES },
+            "additionalProperties": { "anyOf": [entry, { "type": "null" }] },
+        })
+    }
+}
+
+impl<L: Listed> Item<L> {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry) -> Self {
+        if entry.value.is_null() {
+            return Item::Removed { inherited: false };
+        }
+        let subject = L::ENTRY.at(&entry.key);
+        let Some(layer) = L::read_fields(decoder, &entry.value, entry.value_span(), subject) else {
+            return Item::Wrong;
+        };
+        if entry.value.is_empty() {
+            let message = format!("{subject} declares nothing");
+            let draft = Draft::new(Rule::EmptyEntry, entry.key_span, message);
+            decoder.lacking(draft.help(L::DECLARE));
+        }
+        layer.judge(decoder, subject);
+        Item::Declared(layer)
+    }
+
+    fn lay(&mut self, upper: &Item<L>) {
+        match (&mut *self, upper) {
+            (Item::Declared(lower), Item::Declared(upper)) => lower.lay(upper),
+            (Item::Declared(_) | Item::Wrong, Item::Removed { .. }) => {
+                *self = Item::Removed { inherited: true };
+            }
+            (_, upper) => self.clone_from(upper),
+        }
+    }
+}
+
+impl<L: Listed> Section<L> {
+    /// The declared entries, in the order of their keys.
     pub(in crate::config) fn iter(&self) -> impl Iterator<Item = (&L::Key, &L, Span)> {
         self.entries
             .iter()
-            .map(|(key, (layer, span))| (key, layer, *span))
+            .filter_map(|(key, (item, span))| match item {
+                Item::Declared(layer) => Some((key, layer, *span)),
+                Item::Removed { .. } | Item::Wrong => None,
+            })
+    }
+
+    /// The entries that are `null`.
+    pub(in crate::config) fn removed(&self) -> impl Iterator<Item = &L::Key> {
+        self.entries
+            .iter()
+            .filter(|(_, (item, _))| matches!(item, Item::Removed { .. }))
+            .map(|(key, _)| key)
+    }
+
+    /// Reports every `null` that takes away nothing.
+    pub(in crate::config) fn judge_removed(&self, found: &mut Found) {
+        for (key, (item, span)) in &self.entries {
+            if matches!(item, Item::Removed { inherited: false }) {
+                found.push(
+                    Draft::new(
+                        Rule::NothingToRemove,
+                        *span,
+                        format!("{} takes away nothing: no extended file lists it", L::ENTRY.at(&key.to_string())),
+                    )
+                    .help("`null` takes away an inherited entry; write its fields, or take the entry out"),
+                );
+            }
+        }
     }
 }

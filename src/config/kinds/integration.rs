@@ -1,79 +1,99 @@
-//! The `integrations` of a file: what may be written there, how files lay over each other, and what comes of it.
+//! The `integrations` of a file: the tables of their fields, and what comes of all files laid over each other.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use jiff::civil::Date;
-use schemars::JsonSchema;
+use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decoder, Field, Subject, Text};
-use super::entries::{Listed, Listing};
+use super::decode::{Decoder, Subject, Text, listed_twice};
+use super::entries::{Listed, Section};
+use super::{Field, Fields, Shape, Written, fields, nested, written_words};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
-use crate::config::schema::{all_optional, only_field_required};
+use crate::config::schema::text_like;
 use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
 use crate::model::integration::{
-    DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId, IntegrationType,
-    InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
+    DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId,
+    IntegrationType, InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
 };
 
-/// One integration: a tenant that users' risk scores are sent to.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(rename = "Integration", deny_unknown_fields, extend("minProperties" = 1), transform = all_optional)]
-pub(in crate::config) struct IntegrationLayer {
-    /// What kind it is. Left out it stays as it is, and is Okta on create. Another type means a replacement.
-    #[schemars(example = &"Okta")]
-    integration_type: Field<IntegrationType>,
-    /// The tenant's base URL: https, a host, perhaps a port, nothing else. Required once all files are laid over each other.
-    #[schemars(example = &"https://corp.okta.com")]
-    tenant_url: Field<TenantUrl>,
-    /// The id of the Access identity provider for the tenant. Left out it stays as it is live; `null` clears it.
-    #[schemars(example = &"3701e70b-5de4-4d9d-8972-f5aa994d9057")]
-    reference_id: Field<Option<ReferenceId>>,
-    /// Whether scores are sent.
-    #[schemars(extend("default" = true))]
-    active: Field<bool>,
-    /// Pins this entry to one live integration, by the id that the API gave it. Needed only where two share a URL or a reference.
-    #[schemars(example = &"4cfe8442-664b-4915-acd4-b39cd65c4314")]
-    id: Field<IntegrationId>,
-    /// What must not happen to it.
-    lifecycle: LifecycleLayer,
+fields! {
+    /// One integration: a tenant that users' risk scores are sent to.
+    #[schemars(rename = "Integration", extend("minProperties" = 1))]
+    IntegrationLayer {
+        /// What kind it is. Left out it stays as it is, and is Okta on create. Another type means a replacement.
+        #[schemars(example = &"Okta")]
+        integration_type: IntegrationType;
+        /// The tenant's base URL: https, a host, perhaps a port, nothing else. Required once all files are laid over each other.
+        #[schemars(example = &"https://corp.okta.com")]
+        tenant_url: TenantUrl;
+        /// The id of the Access identity provider for the tenant. Left out it stays as it is live, and is riskform's own on create.
+        #[schemars(example = &"3701e70b-5de4-4d9d-8972-f5aa994d9057")]
+        reference_id: ReferenceId;
+        /// Instead of `reference_id`: the name of the Access identity provider whose id it is.
+        #[schemars(example = &"Okta (corp)")]
+        identity_provider: ProviderName;
+        /// Whether scores are sent.
+        #[schemars(extend("default" = true))]
+        active: bool;
+        /// Pins this entry to one live integration, by the id that the API gave it. Needed only where two share a URL or a reference.
+        #[schemars(example = &"4cfe8442-664b-4915-acd4-b39cd65c4314")]
+        id: IntegrationId;
+        /// What must not happen to it.
+        lifecycle: LifecycleLayer;
+    }
 }
 
-/// What must not happen to an integration.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(rename = "Lifecycle", deny_unknown_fields, transform = all_optional)]
-struct LifecycleLayer {
-    /// Refuse any plan that deletes or replaces it. There is no override.
-    #[schemars(extend("default" = false))]
-    prevent_destroy: Field<bool>,
-    /// Fields that are left as they are live. An extending file replaces the whole list.
-    #[schemars(example = ["active"])]
-    ignore_changes: Field<Vec<IgnoreLayer>>,
+fields! {
+    /// What must not happen to an integration.
+    #[schemars(rename = "Lifecycle")]
+    LifecycleLayer {
+        /// Refuse any plan that deletes or replaces it. There is no override.
+        #[schemars(extend("default" = false))]
+        prevent_destroy: bool;
+        /// Fields that are left as they are live. An extending file replaces the whole list.
+        #[schemars(example = ["active"])]
+        ignore_changes: Ignored;
+    }
 }
 
-/// One field that is left as it is live, for good or until a day.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(rename = "IgnoreChange", deny_unknown_fields, transform = only_field_required)]
-pub(in crate::config) struct IgnoreLayer {
-    /// The field to leave alone.
-    #[schemars(example = &"active")]
-    field: Spanned<IntegrationField>,
-    /// The last day, in UTC, on which it is left alone. Afterwards it counts again.
-    #[schemars(example = &"2026-12-31")]
-    until: Field<Date>,
-    /// Why, for whoever reads the plan.
-    #[schemars(example = &"Okta migration")]
-    reason: Field<Text>,
+fields! {
+    /// One field that is left as it is live, for good or until a day.
+    #[schemars(rename = "IgnoreChange")]
+    IgnoreLayer {
+        /// The field to leave alone.
+        #[schemars(example = &"active")]
+        field: IntegrationField, required "name the field to leave alone, as in `{ field: active, until: 2026-12-31 }`";
+        /// The last day, in UTC, on which it is left alone. Afterwards it counts again.
+        #[schemars(example = &"2026-12-31")]
+        until: Date;
+        /// Why, for whoever reads the plan.
+        #[schemars(example = &"Okta migration")]
+        reason: Text;
+    }
 }
+
+nested!(LifecycleLayer);
+written_words!(IntegrationType, IntegrationField);
+
+/// The name of an Access identity provider.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct ProviderName(String);
+
+/// The fields of `ignore_changes`, none twice.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Ignored(Vec<IgnoreLayer>);
 
 impl Listed for IntegrationLayer {
     type Key = Name;
 
-    const SECTION: Subject<'static> = Subject::named("integrations");
     const ENTRY: Subject<'static> = Subject::named("integration");
+    const DECLARE: &'static str = "declare its `tenant_url`, or take the entry out";
+    const KEY_PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
+    const KEY_EXAMPLES: &'static [&'static str] = &["corporate-okta"];
 
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<Name> {
         let name = entry.key.parse();
@@ -90,98 +110,45 @@ impl Listed for IntegrationLayer {
         name.ok()
     }
 
-    fn decode(
-        decoder: &mut Decoder<'_>,
-        entry: &Entry,
-        subject: Subject<'_>,
-    ) -> Option<IntegrationLayer> {
-        let known = [
-            "integration_type",
-            "tenant_url",
-            "reference_id",
-            "active",
-            "id",
-            "lifecycle",
-        ];
-        let fields = decoder.fields(&entry.value, entry.value_span(), subject, &known)?;
-        if fields.is_empty() {
-            decoder.lacking(
+    fn lay(&mut self, upper: &Self) {
+        // Two ways to say the same: whichever an extending file uses replaces what it inherits.
+        if !matches!(upper.reference_id, Field::Absent) {
+            self.identity_provider = Field::Absent;
+        }
+        if !matches!(upper.identity_provider, Field::Absent) {
+            self.reference_id = Field::Absent;
+        }
+        self.lay_fields(upper);
+    }
+
+    fn judge(&self, decoder: &mut Decoder<'_>, subject: Subject<'_>) {
+        if let (Some(reference), Some(provider)) =
+            (self.reference_id.get(), self.identity_provider.get())
+        {
+            decoder.found.push(
                 Draft::new(
-                    Rule::EmptyEntry,
-                    entry.key_span,
-                    format!("{subject} declares nothing"),
+                    Rule::TwoReferences,
+                    provider.span,
+                    format!("{subject} names its reference twice"),
                 )
-                .help("declare its `tenant_url`, or take the entry out"),
+                .label("by the provider's name")
+                .also(reference.span, "by the id")
+                .help("keep `reference_id` or `identity_provider`"),
             );
         }
-        let (integration_type, active) = (fields.get("integration_type"), fields.get("active"));
-        Some(IntegrationLayer {
-            integration_type: decoder.word(
-                integration_type,
-                subject.at("integration_type"),
-                IntegrationType::ALL,
-            ),
-            tenant_url: tenant_url(decoder, fields.get("tenant_url"), subject.at("tenant_url")),
-            reference_id: reference_id(
-                decoder,
-                fields.get("reference_id"),
-                subject.at("reference_id"),
-            ),
-            active: decoder.boolean(active, subject.at("active")),
-            id: id(decoder, fields.get("id"), subject.at("id")),
-            lifecycle: fields
-                .get("lifecycle")
-                .map(|entry| LifecycleLayer::decode(decoder, entry, subject.at("lifecycle")))
-                .unwrap_or_default(),
+    }
+}
+
+impl Written for TenantUrl {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        decoder.parsed(entry, subject, |error, text| {
+            invalid_tenant_url(error, text, subject)
         })
     }
 
-    fn lay(&mut self, upper: &IntegrationLayer) {
-        let IntegrationLayer {
-            integration_type,
-            tenant_url,
-            reference_id,
-            active,
-            id,
-            lifecycle,
-        } = upper;
-        self.integration_type.lay(integration_type);
-        self.tenant_url.lay(tenant_url);
-        self.reference_id.lay(reference_id);
-        self.active.lay(active);
-        self.id.lay(id);
-        self.lifecycle
-            .prevent_destroy
-            .lay(&lifecycle.prevent_destroy);
-        self.lifecycle.ignore_changes.lay(&lifecycle.ignore_changes);
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        text_like(r"[Hh][Tt][Tt][Pp][Ss]://([^\s/?#@\\:\[\]]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?")
     }
-}
-
-impl LifecycleLayer {
-    fn decode(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> LifecycleLayer {
-        let known = ["prevent_destroy", "ignore_changes"];
-        let Some(fields) = decoder.fields(&entry.value, entry.value_span(), subject, &known) else {
-            return LifecycleLayer::default();
-        };
-        let prevent_destroy = fields.get("prevent_destroy");
-        LifecycleLayer {
-            prevent_destroy: decoder.boolean(prevent_destroy, subject.at("prevent_destroy")),
-            ignore_changes: fields
-                .get("ignore_changes")
-                .map(|entry| ignore_changes(decoder, entry, subject.at("ignore_changes")))
-                .unwrap_or_default(),
-        }
-    }
-}
-
-fn tenant_url(
-    decoder: &mut Decoder<'_>,
-    entry: Option<&Entry>,
-    subject: Subject<'_>,
-) -> Field<TenantUrl> {
-    decoder.parsed(entry, subject, |error, text| {
-        invalid_tenant_url(error, text, subject)
-    })
 }
 
 /// The diagnostic for a text that is no base URL of a tenant.
@@ -209,51 +176,73 @@ pub(in crate::config) fn invalid_tenant_url(
     .help(help)
 }
 
-fn reference_id(
-    decoder: &mut Decoder<'_>,
-    entry: Option<&Entry>,
-    subject: Subject<'_>,
-) -> Field<Option<ReferenceId>> {
-    let Some(entry) = entry else {
-        return Field::Absent;
-    };
-    if entry.value.is_null() {
-        let span = entry.value_span();
-        return Field::Set(Spanned { value: None, span });
-    }
-    let Some(text) = decoder.text(&entry.value, entry.value_span(), subject) else {
-        return Field::Wrong;
-    };
-    let span = text.span;
-    match ReferenceId::new(text.value) {
-        Some(reference) => Field::Set(Spanned {
-            value: Some(reference),
-            span,
-        }),
-        None => {
-            let draft = Draft::new(Rule::ReferenceId, span, format!("{subject} is empty"));
-            decoder
-                .found
-                .push(draft.help("write `null` to clear it, or leave it out to keep what is live"));
-            Field::Wrong
+impl Written for ReferenceId {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        if entry.value.is_null() {
+            decoder.found.push(
+                Draft::new(
+                    Rule::NullReference,
+                    entry.value_span(),
+                    format!("{subject} is read as left out: a server can't be asked for no reference"),
+                )
+                .help("take the key out; the reference stays as it is live"),
+            );
+            return Field::Absent;
         }
+        Text::read(decoder, entry, subject).then(|text| {
+            let reference = ReferenceId::new(text.value.as_str());
+            if reference.is_none() {
+                let message = format!("{subject} is empty");
+                let draft = Draft::new(Rule::ReferenceId, text.span, message);
+                decoder
+                    .found
+                    .push(draft.help("leave it out to keep what is live"));
+            }
+            reference
+        })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "null"], "minLength": 1 })
     }
 }
 
-fn id(
-    decoder: &mut Decoder<'_>,
-    entry: Option<&Entry>,
-    subject: Subject<'_>,
-) -> Field<IntegrationId> {
-    decoder.parsed(entry, subject, |_: InvalidPin, text| {
-        Draft::new(
-            Rule::IntegrationId,
-            text.span,
-            format!("{subject} takes the id of an integration, not `{}`", text.written),
-        )
-        .help("`riskform get integrations` shows ids such as `4cfe8442-664b-4915-acd4-b39cd65c4314`")
-    })
-    .map(|Pin(id)| id)
+impl Written for ProviderName {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        Text::read(decoder, entry, subject).then(|text| {
+            let name = text.value.trim();
+            if name.is_empty() {
+                let draft = Draft::new(Rule::ReferenceId, text.span, format!("{subject} is empty"));
+                decoder
+                    .found
+                    .push(draft.help("write the provider's name as the dashboard shows it"));
+            }
+            (!name.is_empty()).then(|| ProviderName(text.value))
+        })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number"], "pattern": r"\S" })
+    }
+}
+
+impl Written for IntegrationId {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        decoder
+            .parsed(entry, subject, |_: InvalidPin, text| {
+                Draft::new(
+                    Rule::IntegrationId,
+                    text.span,
+                    format!("{subject} takes the id of an integration, not `{}`", text.written),
+                )
+                .help("`riskform get integrations` shows ids such as `4cfe8442-664b-4915-acd4-b39cd65c4314`")
+            })
+            .then(|Pin(id)| Some(id))
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        text_like("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+    }
 }
 
 /// An id as a file writes it: hyphenated, the only form in which the API shows one.
@@ -273,88 +262,76 @@ impl std::str::FromStr for Pin {
     }
 }
 
-fn ignore_changes(
-    decoder: &mut Decoder<'_>,
-    entry: &Entry,
-    subject: Subject<'_>,
-) -> Field<Vec<IgnoreLayer>> {
-    let Some(items) = decoder.items(entry, subject) else {
-        return Field::Wrong;
-    };
-    let mut list: Vec<IgnoreLayer> = Vec::new();
-    for item in items {
-        let Some(ignore) = ignore_change(decoder, item, subject) else {
-            continue;
+impl Written for Ignored {
+    const SHAPE: Shape = Shape::List(&Shape::Fields(IgnoreLayer::FIELDS));
+
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        let Some(items) = decoder.items(entry, subject) else {
+            return Field::Wrong;
         };
-        let field = &ignore.field;
-        match list.iter().find(|one| one.field.value == field.value) {
-            Some(earlier) => decoder.found.push(
-                Draft::new(
-                    Rule::DuplicateItem,
-                    field.span,
-                    format!("{subject} lists `{}` twice", field.value),
-                )
-                .label("again here")
-                .also(earlier.field.span, "first here")
-                .help("keep one of them"),
-            ),
-            None => list.push(ignore),
+        let mut list: Vec<IgnoreLayer> = Vec::new();
+        let mut first = HashMap::new();
+        for item in items {
+            let Some(ignore) = ignore_change(decoder, item, subject) else {
+                continue;
+            };
+            let Some(Spanned { value, span }) = ignore.field.get().cloned() else {
+                continue;
+            };
+            match first.get(value.as_str()) {
+                Some(earlier) => {
+                    let draft = listed_twice(subject, value.as_str(), span, *earlier);
+                    decoder.found.push(draft);
+                }
+                None => {
+                    first.insert(value.as_str(), span);
+                    list.push(ignore);
+                }
+            }
         }
+        Field::set(Ignored(list), entry.key_span)
     }
-    Field::Set(Spanned {
-        value: list,
-        span: entry.key_span,
-    })
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let field = IntegrationField::schema(generator);
+        let with_end = generator.subschema_for::<IgnoreLayer>();
+        json_schema!({ "type": "array", "items": { "anyOf": [field, with_end] } })
+    }
 }
 
+/// Reads an item: a field's name, or a mapping that may say until when and why.
 fn ignore_change(
     decoder: &mut Decoder<'_>,
     item: &Node,
     subject: Subject<'_>,
 ) -> Option<IgnoreLayer> {
-    if !matches!(item.value, Value::Mapping(_)) {
-        let field = decoder.word_at(item, item.span, subject, IntegrationField::ALL)?;
-        return Some(IgnoreLayer {
-            field,
-            until: Field::Absent,
-            reason: Field::Absent,
-        });
+    if matches!(item.value, Value::Mapping(_)) {
+        return IgnoreLayer::read_fields(decoder, item, item.span, subject);
     }
-    let known = ["field", "until", "reason"];
-    let fields = decoder.fields(item, item.span, subject, &known)?;
-    let field = fields.get("field");
-    if field.is_none() {
-        decoder.lacking(
-            Draft::new(
-                Rule::MissingKey,
-                item.span,
-                format!("an item of {subject} lacks its `field`"),
-            )
-            .help("name the field to leave alone, as in `{ field: active, until: 2026-12-31 }`"),
-        );
-    }
-    let until = decoder.parsed(
-        fields.get("until"),
-        subject.at("until"),
-        |_: InvalidDay, text| {
-            Draft::new(
-                Rule::Date,
-                text.span,
-                format!("{subject}.until takes a day, not `{}`", text.written),
-            )
-            .help("write it as year, month and day: `2026-12-31`")
-        },
-    );
-    let reason = decoder.text_field(fields.get("reason"), subject.at("reason"));
-    let field = decoder.word(field, subject.at("field"), IntegrationField::ALL);
-    let Field::Set(field) = field else {
-        return None;
-    };
+    let field = decoder.word(item, item.span, subject, IntegrationField::ALL)?;
     Some(IgnoreLayer {
-        field,
-        until: until.map(|Day(date)| date),
-        reason,
+        field: Field::Set(field, None),
+        ..IgnoreLayer::default()
     })
+}
+
+impl Written for Date {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+        decoder
+            .parsed(entry, subject, |_: InvalidDay, text| {
+                Draft::new(
+                    Rule::Date,
+                    text.span,
+                    format!("{subject} takes a day, not `{}`", text.written),
+                )
+                .help("write it as year, month and day: `2026-12-31`")
+            })
+            .then(|Day(date)| Some(date))
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        text_like("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+    }
 }
 
 /// A day as a file writes it: `2026-12-31`, none of the other forms of ISO 8601.
@@ -374,20 +351,21 @@ impl std::str::FromStr for Day {
 }
 
 /// What the account's files declare about integrations, all of them laid over each other. Reports what only then can be seen.
-pub(in crate::config) fn desired(
-    listing: &Listing<IntegrationLayer>,
+pub(super) fn desired(
+    section: &Section<IntegrationLayer>,
     today: Date,
     found: &mut Found,
 ) -> BTreeMap<Name, DesiredIntegration> {
-    shared(listing, Rule::SharedId, found, |layer| layer.id.get());
-    shared(listing, Rule::SharedTenantUrl, found, |layer| {
+    section.judge_removed(found);
+    shared(section, Rule::SharedId, found, |layer| layer.id.get());
+    shared(section, Rule::SharedTenantUrl, found, |layer| {
         layer.tenant_url.get()
     });
-    shared(listing, Rule::SharedReferenceId, found, |layer| {
-        layer.reference_id.get().filter(|one| one.value.is_some())
+    shared(section, Rule::SharedReferenceId, found, |layer| {
+        layer.reference_id.get()
     });
     let mut integrations = BTreeMap::new();
-    for (name, layer, place) in listing.iter() {
+    for (name, layer, place) in section.iter() {
         if let Some(integration) = one(name, layer, place, today, found) {
             integrations.insert(name.clone(), integration);
         }
@@ -406,14 +384,11 @@ fn one(
         integration_type,
         tenant_url,
         reference_id,
+        identity_provider,
         active,
         id,
         lifecycle,
     } = layer;
-    let LifecycleLayer {
-        prevent_destroy,
-        ignore_changes,
-    } = lifecycle;
     if matches!(tenant_url, Field::Absent) {
         found.push(
             Draft::new(
@@ -424,65 +399,80 @@ fn one(
             .help("declare the tenant's base URL, such as `tenant_url: https://corp.okta.com`"),
         );
     }
-    let ignore_changes = ignore_changes
+    let lifecycle = lifecycle
         .value()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let lifecycle = Lifecycle {
-        prevent_destroy: prevent_destroy.value().copied().unwrap_or(false),
-        ignore_changes: ignore_changes
-            .iter()
-            .map(|ignore| ignored(name, ignore, today, found))
-            .collect(),
-    };
+        .map(|lifecycle| lifecycle.desired(name, today, found));
     Some(DesiredIntegration {
         name: name.clone(),
         integration_type: integration_type.value().copied(),
         tenant_url: tenant_url.value()?.clone(),
-        reference_id: reference_id.value().cloned().flatten(),
-        identity_provider: None,
+        reference_id: reference_id.value().cloned(),
+        identity_provider: identity_provider
+            .value()
+            .map(|ProviderName(name)| name.clone()),
         active: active.value().copied().unwrap_or(true),
         id: id.value().copied(),
-        lifecycle,
+        lifecycle: lifecycle.unwrap_or_default(),
         location: found.sources.location(place),
     })
 }
 
-fn ignored(name: &Name, layer: &IgnoreLayer, today: Date, found: &mut Found) -> IgnoreChange {
-    let IgnoreLayer {
-        field,
-        until,
-        reason,
-    } = layer;
-    if let Some(until) = until.get().filter(|until| until.value < today) {
-        found.push(
-            Draft::new(
-                Rule::Expired,
-                until.span,
-                format!(
-                    "integration.{name} ignored changes of `{}` until {}; they count again",
-                    field.value, until.value
-                ),
-            )
-            .help("take the item out, or move its end"),
-        );
+impl LifecycleLayer {
+    fn desired(&self, name: &Name, today: Date, found: &mut Found) -> Lifecycle {
+        let LifecycleLayer {
+            prevent_destroy,
+            ignore_changes,
+        } = self;
+        let ignored = ignore_changes.value().map(|Ignored(list)| list.as_slice());
+        Lifecycle {
+            prevent_destroy: prevent_destroy.value().copied().unwrap_or(false),
+            ignore_changes: ignored
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|ignore| ignore.desired(name, today, found))
+                .collect(),
+        }
     }
-    IgnoreChange {
-        field: field.value,
-        until: until.value().copied(),
-        reason: reason.value().map(|reason| reason.value.clone()),
-        location: found.sources.location(field.span),
+}
+
+impl IgnoreLayer {
+    fn desired(&self, name: &Name, today: Date, found: &mut Found) -> Option<IgnoreChange> {
+        let IgnoreLayer {
+            field,
+            until,
+            reason,
+        } = self;
+        let field = field.get()?;
+        if let Some(until) = until.get().filter(|until| until.value < today) {
+            found.push(
+                Draft::new(
+                    Rule::Expired,
+                    until.span,
+                    format!(
+                        "integration.{name} ignored changes of `{}` until {}; they count again",
+                        field.value, until.value
+                    ),
+                )
+                .help("take the item out, or move its end"),
+            );
+        }
+        Some(IgnoreChange {
+            field: field.value,
+            until: until.value().copied(),
+            reason: reason.value().map(|reason| reason.value.clone()),
+            location: found.sources.location(field.span),
+        })
     }
 }
 
 /// Reports entries that claim the same live integration. Sharing a URL or a reference is fine between entries that both pin an id.
 fn shared<T: Eq + Hash>(
-    listing: &Listing<IntegrationLayer>,
+    section: &Section<IntegrationLayer>,
     rule: Rule,
     found: &mut Found,
     claim: impl Fn(&IntegrationLayer) -> Option<&Spanned<T>>,
 ) {
-    let mut claims: Vec<_> = listing
+    let mut claims: Vec<_> = section
         .iter()
         .filter_map(|(name, layer, _)| claim(layer).map(|claimed| (name, layer, claimed)))
         .collect();

@@ -1,9 +1,278 @@
-//! What a file may say of each kind of thing: its fields, their order, how they are read and laid over each other, and what comes of them.
+//! What a file may say of each kind of thing: one table of fields each, from which keys, their order, decoding, extending and the JSON
+//! Schema follow, and what comes of all the files laid over each other.
 //!
-//! Knows no file and no YAML text: it is handed nodes.
+//! Knows no file and no YAML text: it is handed nodes. A new field is a line in its kind's table; the compiler then names every place
+//! that has to answer for it, since what comes of a table is taken apart field by field.
 
 pub(super) mod account;
 pub(super) mod behavior;
 pub(super) mod decode;
 pub(super) mod entries;
 pub(super) mod integration;
+
+use schemars::{Schema, SchemaGenerator};
+
+use crate::config::source::{Span, Spanned};
+use crate::config::yaml::{Entry, Node};
+use decode::{Decoder, Subject};
+
+/// A field of one file: left out, there but wrong (and reported), or set.
+///
+/// The second keeps one mistake from causing others: a `tenant_url` that is not a URL is not missing as well.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Field<T> {
+    #[default]
+    Absent,
+    Wrong,
+    Set(Spanned<T>, Variables),
+}
+
+/// The variables that a value was made of. Boxed, since hardly any value has some.
+pub(super) type Variables = Option<Box<Vec<String>>>;
+
+impl<T> Field<T> {
+    pub(super) fn set(value: T, span: Span) -> Self {
+        Field::Set(Spanned { value, span }, None)
+    }
+
+    /// The value and its place, if it is set.
+    pub(super) fn get(&self) -> Option<&Spanned<T>> {
+        match self {
+            Field::Set(spanned, _) => Some(spanned),
+            Field::Absent | Field::Wrong => None,
+        }
+    }
+
+    /// The value, if it is set.
+    pub(super) fn value(&self) -> Option<&T> {
+        self.get().map(|spanned| &spanned.value)
+    }
+
+    pub(super) fn into_value(self) -> Option<T> {
+        match self {
+            Field::Set(spanned, _) => Some(spanned.value),
+            Field::Absent | Field::Wrong => None,
+        }
+    }
+
+    /// The names of the variables that the value was made of.
+    pub(super) fn variables(&self) -> &[String] {
+        match self {
+            Field::Set(_, Some(variables)) => variables,
+            Field::Set(_, None) | Field::Absent | Field::Wrong => &[],
+        }
+    }
+
+    /// Changes the value and keeps its place; `None` makes it wrong.
+    fn then<U>(self, change: impl FnOnce(T) -> Option<U>) -> Field<U> {
+        match self {
+            Field::Absent => Field::Absent,
+            Field::Wrong => Field::Wrong,
+            Field::Set(Spanned { value, span }, variables) => match change(value) {
+                Some(value) => Field::Set(Spanned { value, span }, variables),
+                None => Field::Wrong,
+            },
+        }
+    }
+}
+
+impl<T: Written> Field<T> {
+    fn read(decoder: &mut Decoder<'_>, entry: Option<&Entry>, subject: Subject<'_>) -> Self {
+        let Some(entry) = entry else {
+            return Field::Absent;
+        };
+        let used_before = decoder.used.len();
+        let mut field = T::read(decoder, entry, subject);
+        if let Field::Set(_, variables) = &mut field
+            && decoder.used.len() > used_before
+        {
+            let used = decoder.used[used_before..].iter();
+            *variables = Some(Box::new(used.map(|one| one.name.clone()).collect()));
+        }
+        field
+    }
+
+    /// Lays a field of an extending file over this one.
+    fn lay(&mut self, upper: &Field<T>) {
+        match (self, upper) {
+            (_, Field::Absent) => {}
+            (
+                Field::Set(lower, variables),
+                Field::Set(Spanned { value, span }, upper_variables),
+            ) => {
+                lower.value.lay(value);
+                lower.span = *span;
+                variables.clone_from(upper_variables);
+            }
+            (lower, upper) => lower.clone_from(upper),
+        }
+    }
+}
+
+/// How a value of a type is written in a file, and what files that extend each other make of two.
+pub(super) trait Written: Clone {
+    /// What stands beneath it.
+    const SHAPE: Shape = Shape::Value;
+
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self>;
+
+    /// Lays the value of an extending file over this one. Most values are replaced.
+    fn lay(&mut self, upper: &Self) {
+        self.clone_from(upper);
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+/// What may stand at a place of a file: for whoever lays files out, or judges their keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    Value,
+    /// A mapping with these keys, in their order.
+    Fields(&'static [(&'static str, Shape)]),
+    /// A mapping whose keys are names.
+    Entries(&'static Shape),
+    /// A list.
+    List(&'static Shape),
+}
+
+/// The shape of a document.
+pub(super) const DOCUMENT: Shape = Shape::Fields(account::Layer::FIELDS);
+
+/// A mapping with known keys; written by [`fields!`].
+pub(super) trait Fields: Clone + Sized {
+    const FIELDS: &'static [(&'static str, Shape)];
+
+    fn read_fields(
+        decoder: &mut Decoder<'_>,
+        node: &Node,
+        place: Span,
+        subject: Subject<'_>,
+    ) -> Option<Self>;
+
+    fn lay_fields(&mut self, upper: &Self);
+
+    /// What JSON Schema can't see in a type: which fields have to be there.
+    fn require(schema: &mut Schema);
+}
+
+/// The table of one mapping's fields. What is `required` says how to write it.
+macro_rules! fields {
+    (
+        $(#[$attribute:meta])*
+        $name:ident {
+            $($(#[$field_attribute:meta])* $field:ident: $type:ty $(, required $help:literal)?;)+
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, Default, schemars::JsonSchema)]
+        #[schemars(deny_unknown_fields, transform = <$name as crate::config::kinds::Fields>::require)]
+        pub(in crate::config) struct $name {
+            $($(#[$field_attribute])* pub(in crate::config) $field: crate::config::kinds::Field<$type>,)+
+        }
+
+        impl crate::config::kinds::Fields for $name {
+            const FIELDS: &'static [(&'static str, crate::config::kinds::Shape)] =
+                &[$((stringify!($field), <$type as crate::config::kinds::Written>::SHAPE)),+];
+
+            fn read_fields(
+                decoder: &mut crate::config::kinds::decode::Decoder<'_>,
+                node: &crate::config::yaml::Node,
+                place: crate::config::source::Span,
+                subject: crate::config::kinds::decode::Subject<'_>,
+            ) -> Option<Self> {
+                let known = const { &[$(stringify!($field)),+] };
+                let entries = decoder.known(node, place, subject, known)?;
+                let get = |key: &str| entries.iter().find(|entry| &*entry.key == key);
+                $($(
+                    if get(stringify!($field)).is_none() {
+                        decoder.missing_key(place, subject, stringify!($field), $help);
+                    }
+                )?)+
+                Some($name {
+                    $($field: crate::config::kinds::Field::read(
+                        decoder,
+                        get(stringify!($field)),
+                        subject.at(stringify!($field)),
+                    ),)+
+                })
+            }
+
+            fn lay_fields(&mut self, upper: &Self) {
+                let $name { $($field),+ } = upper;
+                $(self.$field.lay($field);)+
+            }
+
+            fn require(schema: &mut schemars::Schema) {
+                schema.remove("required");
+                let required: &[&str] = &[$($(crate::config::kinds::required!($field $help),)?)+];
+                if !required.is_empty() {
+                    schema.insert("required".to_owned(), serde_json::json!(required));
+                }
+            }
+        }
+    };
+}
+
+/// The name of a field that has a help for when it is missing.
+macro_rules! required {
+    ($field:ident $help:literal) => {
+        stringify!($field)
+    };
+}
+pub(in crate::config) use {fields, required};
+
+/// Makes a table the value of a key in another table: mappings merge key by key.
+macro_rules! nested {
+    ($($name:ident),+) => {
+        $(impl crate::config::kinds::Written for $name {
+            const SHAPE: crate::config::kinds::Shape =
+                crate::config::kinds::Shape::Fields(<$name as crate::config::kinds::Fields>::FIELDS);
+
+            fn read(
+                decoder: &mut crate::config::kinds::decode::Decoder<'_>,
+                entry: &crate::config::yaml::Entry,
+                subject: crate::config::kinds::decode::Subject<'_>,
+            ) -> crate::config::kinds::Field<Self> {
+                let place = entry.value_span();
+                match crate::config::kinds::Fields::read_fields(decoder, &entry.value, place, subject) {
+                    Some(value) => crate::config::kinds::Field::set(value, place),
+                    None => crate::config::kinds::Field::Wrong,
+                }
+            }
+
+            fn lay(&mut self, upper: &Self) {
+                crate::config::kinds::Fields::lay_fields(self, upper);
+            }
+
+            fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                generator.subschema_for::<$name>()
+            }
+        })+
+    };
+}
+pub(in crate::config) use nested;
+
+/// Reads closed sets of words.
+macro_rules! written_words {
+    ($($word:ty),+ $(,)?) => {
+        $(impl crate::config::kinds::Written for $word {
+            fn read(
+                decoder: &mut crate::config::kinds::decode::Decoder<'_>,
+                entry: &crate::config::yaml::Entry,
+                subject: crate::config::kinds::decode::Subject<'_>,
+            ) -> crate::config::kinds::Field<Self> {
+                match decoder.word(&entry.value, entry.value_span(), subject, <$word>::ALL) {
+                    Some(spanned) => crate::config::kinds::Field::Set(spanned, None),
+                    None => crate::config::kinds::Field::Wrong,
+                }
+            }
+
+            fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let words: Vec<&str> = <$word>::ALL.iter().map(|word| word.as_str()).collect();
+                crate::config::schema::or_variable(serde_json::json!({ "type": "string", "enum": words }))
+            }
+        })+
+    };
+}
+pub(in crate::config) use written_words;

@@ -76,6 +76,11 @@ impl Node {
     pub(in crate::config) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
+
+    /// Whether it is a mapping without a key.
+    pub(in crate::config) fn is_empty(&self) -> bool {
+        matches!(&self.value, Value::Mapping(entries) if entries.is_empty())
+    }
 }
 
 /// One document of a file.
