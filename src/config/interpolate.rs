@@ -1,5 +1,7 @@
 //! `${NAME}`, `${NAME:-default}` and `$${` inside the text of a scalar. Takes texts apart and judges names; looks nothing up.
 
+use crate::model::limits::smells_of_a_secret;
+
 /// One piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece<'t> {
@@ -99,18 +101,9 @@ pub(super) fn is_variable_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Whether a name says that what it names is a secret (`design.md` section 2).
-pub(super) fn names_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["TOKEN", "SECRET", "PASSWORD", "KEY"]
-        .iter()
-        .any(|word| name.contains(word))
-}
-
-/// Whether a variable may never be named in a file: one of Cloudflare's credentials, or one whose name says that it is a secret.
-pub(super) fn is_secret_variable(name: &str) -> bool {
-    // The address is one half of the legacy pair; the other halves hold TOKEN or KEY in their names.
-    name == "CLOUDFLARE_EMAIL" || names_a_secret(name)
+/// Whether a key of a file says that its value is a credential.
+pub(super) fn names_a_secret(key: &str) -> bool {
+    smells_of_a_secret(key) || key.to_ascii_uppercase().contains("KEY")
 }
 
 #[cfg(test)]
@@ -158,22 +151,6 @@ mod tests {
     fn an_escaped_text_means_itself() {
         for text in ["plain", "${A}", "$${A}", "$$${", "a$", "${${"] {
             assert_eq!(shown(&escaped(text)), text);
-        }
-    }
-
-    #[test]
-    fn secrets_are_known_by_their_names() {
-        for name in [
-            "CLOUDFLARE_API_TOKEN",
-            "CLOUDFLARE_API_KEY",
-            "CLOUDFLARE_EMAIL",
-            "my_password",
-            "Secret_Thing",
-        ] {
-            assert!(is_secret_variable(name), "{name}");
-        }
-        for name in ["CLOUDFLARE_ACCOUNT_ID", "ENVIRONMENT", "OKTA_TENANT"] {
-            assert!(!is_secret_variable(name), "{name}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Canonical layout: lines with their comments aligned, and the formatter that lays a file out anew without touching what it says.
 
 use super::diagnostic::{Draft, Found};
+use super::kinds::{DOCUMENT, Shape};
 use super::rule::Rule;
 use super::source::SourceId;
 use super::yaml::commented::{self, Above, Collection, Document, Kind, Member, Node, Value};
@@ -129,42 +130,6 @@ fn push_document(lines: &mut Lines, document: Document) {
     }
 }
 
-/// The order of keys, by the key under which a mapping stands and those within it. The entries that a file names keep theirs.
-const ORDERS: [(&str, &[&str]); 6] = [
-    (
-        "",
-        &[
-            "version",
-            "account_id",
-            "name",
-            "extends",
-            "api_token_env",
-            "behaviors",
-            "integrations",
-            "unlisted",
-            "guards",
-        ],
-    ),
-    ("unlisted", &["behaviors", "integrations"]),
-    ("guards", &["max_deletes", "weakening", "protected"]),
-    ("behaviors/", &["enabled", "risk_level"]),
-    (
-        "integrations/",
-        &[
-            "integration_type",
-            "tenant_url",
-            "reference_id",
-            "active",
-            "id",
-            "lifecycle",
-        ],
-    ),
-    (
-        "integrations/lifecycle",
-        &["prevent_destroy", "ignore_changes"],
-    ),
-];
-
 /// Brings known keys into their order. What stands at the very top of the file stays there.
 fn order(root: &mut Collection) {
     let header = root
@@ -172,43 +137,34 @@ fn order(root: &mut Collection) {
         .first_mut()
         .map(|first| std::mem::take(&mut first.above))
         .unwrap_or_default();
-    order_by(root, "");
-    for section in &mut root.members {
-        let key = section.key.clone();
-        let Value::Collection(entries) = &mut section.value.value else {
-            continue;
-        };
-        order_by(entries, &key);
-        if key != "behaviors" && key != "integrations" {
-            continue;
-        }
-        for entry in &mut entries.members {
-            let Value::Collection(fields) = &mut entry.value.value else {
-                continue;
-            };
-            order_by(fields, &format!("{key}/"));
-            for field in &mut fields.members {
-                if let Value::Collection(lifecycle) = &mut field.value.value {
-                    order_by(lifecycle, &format!("{key}/{}", field.key));
-                }
-            }
-        }
-    }
+    order_by(root, DOCUMENT);
     if let Some(first) = root.members.first_mut() {
         first.above.splice(0..0, header);
     }
 }
 
-fn order_by(collection: &mut Collection, under: &str) {
-    let Some((_, order)) = ORDERS.iter().find(|(key, _)| *key == under) else {
-        return;
+/// The entries that a file names keep their order.
+fn order_by(collection: &mut Collection, shape: Shape) {
+    let beneath = |member: &Member| match shape {
+        Shape::Value => Shape::Value,
+        Shape::Fields(fields) => fields
+            .iter()
+            .find(|(key, _)| *key == member.key)
+            .map_or(Shape::Value, |(_, shape)| *shape),
+        Shape::Entries(inner) | Shape::List(inner) => *inner,
     };
-    let rank = |member: &Member| order.iter().position(|key| *key == member.key);
-    // Unknown keys go last; somebody will have to mend them anyway.
-    if collection.kind == Kind::Mapping {
+    if let (Shape::Fields(fields), Kind::Mapping) = (shape, collection.kind) {
+        // Unknown keys go last; somebody will have to fix them anyway.
+        let rank = |member: &Member| fields.iter().position(|(key, _)| *key == member.key);
         collection
             .members
-            .sort_by_key(|member| rank(member).unwrap_or(order.len()));
+            .sort_by_key(|member| rank(member).unwrap_or(fields.len()));
+    }
+    for member in &mut collection.members {
+        let shape = beneath(member);
+        if let Value::Collection(inner) = &mut member.value.value {
+            order_by(inner, shape);
+        }
     }
 }
 

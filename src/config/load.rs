@@ -10,12 +10,13 @@ use jiff::civil::Date;
 
 use super::diagnostic::{Diagnostics, Draft, Found};
 use super::files::{Files, Kind, Refused, beside, shown};
-use super::kinds::account::{AccountIds, Declared, Layer, VariableName, declare};
-use super::kinds::decode::{Text, secret_variable};
+use super::kinds::account::{AccountIds, Declaration, Declared, Extends, VariableName, declare};
+use super::kinds::decode::{Environment, Text, forbidden_variable};
 use super::rule::Rule;
 use super::source::SourceId;
 use super::yaml;
 use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::limits::{Forbidden, Limits};
 
 /// How many files one account may pull in through `extends`, all levels together.
 pub const MOST_EXTENDED: usize = 64;
@@ -28,7 +29,9 @@ pub struct LoadRequest<'a> {
     pub account_id: Option<AccountId>,
     /// The account of the environment: only stands in.
     pub default_account_id: Option<AccountId>,
-    /// The environment, for `${NAME}`. It is never asked for a variable that may hold a credential.
+    /// The operator's limits: which variables files may name.
+    pub limits: &'a Limits,
+    /// The environment, for `${NAME}`. It is never asked for a variable that the limits don't permit.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
     /// The day, in UTC, by which an `until` has passed or not.
     pub today: Date,
@@ -72,7 +75,10 @@ fn read(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Found) {
     let mut loader = Loader {
         files: Files::default(),
         found: Found::default(),
-        variables: request.variables,
+        environment: Environment {
+            limits: request.limits,
+            variable: request.variables,
+        },
         read: HashMap::new(),
         beneath: HashMap::new(),
     };
@@ -83,16 +89,16 @@ fn read(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Found) {
 /// A file that was read.
 struct ReadFile {
     /// Its documents.
-    layers: Vec<Arc<Layer>>,
+    layers: Vec<Arc<Declaration>>,
 }
 
 /// The files laid beneath a document, lowest first; `None` when one of them could not be had, which has been reported.
-type Beneath = Option<Vec<Arc<Layer>>>;
+type Beneath = Option<Vec<Arc<Declaration>>>;
 
 struct Loader<'a> {
     files: Files,
     found: Found,
-    variables: &'a dyn Fn(&str) -> Option<String>,
+    environment: Environment<'a>,
     /// By canonical path, so that a baseline is read once however many files extend it.
     read: HashMap<PathBuf, Arc<ReadFile>>,
     /// By canonical path: what lies beneath a file that is extended, itself included.
@@ -158,7 +164,7 @@ impl Loader<'_> {
             for document in &documents {
                 // Editors and templates leave empty documents behind; they declare nothing and harm nothing.
                 if !document.root.is_null() {
-                    let layer = Layer::decode(document, &mut self.found, self.variables);
+                    let layer = Declaration::read(document, &mut self.found, self.environment);
                     layers.push(Arc::new(layer));
                 }
             }
@@ -184,10 +190,11 @@ impl Loader<'_> {
     }
 
     /// The layers beneath a document. `chain` leads from the file the user named to the one the document stands in.
-    fn extended(&mut self, layer: &Layer, path: &Path, chain: &mut Vec<Link>) -> Beneath {
+    fn extended(&mut self, layer: &Declaration, path: &Path, chain: &mut Vec<Link>) -> Beneath {
         let mut layers = Vec::new();
         let mut complete = true;
-        for item in &layer.extends {
+        let extends = layer.layer.extends.value();
+        for item in extends.map(|Extends(files)| files).into_iter().flatten() {
             match self.fragment(item, path, chain) {
                 Some(beneath) => layers.extend(beneath),
                 None => complete = false,
@@ -296,13 +303,16 @@ impl Loader<'_> {
     fn judge_variables(&mut self) {
         let layers = || self.read.values().flat_map(|file| &file.layers);
         let tokens: HashSet<&str> = layers()
-            .filter_map(|layer| layer.api_token_env.value())
+            .filter_map(|layer| layer.layer.api_token_env.value())
             .map(|VariableName(name)| name.as_str())
             .collect();
         for variable in layers().flat_map(|layer| &layer.variables) {
             if tokens.contains(variable.name.as_str()) {
-                self.found
-                    .push(secret_variable(&variable.name, variable.span));
+                self.found.push(forbidden_variable(
+                    Forbidden::Secret,
+                    &variable.name,
+                    variable.span,
+                ));
             }
         }
     }

@@ -97,11 +97,13 @@ rules! {
         IntegrationId = "integration-id",
         /// Not the base URL of a tenant.
         TenantUrl = "tenant-url",
-        /// An empty reference.
+        /// An empty reference, or an empty name of an identity provider.
         ReferenceId = "reference-id",
+        /// A `reference_id` and an `identity_provider` in one entry.
+        TwoReferences = "two-references",
         /// Not a day of the calendar.
         Date = "date",
-        /// Not the name of an environment variable.
+        /// Not the name of an environment variable, or one that may not hold a token.
         VariableName = "variable-name",
         /// An entry that declares nothing.
         EmptyEntry = "empty-entry",
@@ -131,6 +133,10 @@ rules! {
         Interpolation = "interpolation",
         /// A variable that is not set.
         UnsetVariable = "unset-variable",
+        /// A variable that is set, but empty.
+        EmptyVariable = "empty-variable",
+        /// A variable that files may not read.
+        ForbiddenVariable = "forbidden-variable",
         /// A file that the formatter leaves as it is.
         Layout = "layout",
         /// A variable that holds a credential, or seems to.
@@ -141,6 +147,8 @@ rules! {
     warnings: {
         /// An `until` that has passed.
         Expired = "expired",
+        /// `reference_id: null`: read as left out, since no server can be asked for none.
+        NullReference = "null-reference",
         /// An item of `protected` that looks like a host and is taken for a reference.
         ProtectedHost = "protected-host",
     }

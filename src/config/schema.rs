@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use jiff::civil::Date;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

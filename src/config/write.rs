@@ -284,6 +284,7 @@ fn guards_line(guards: &Guards) -> Line {
     let Guards {
         max_deletes,
         weakening,
+        policies,
         protected,
     } = guards;
     let protected = protected
@@ -293,6 +294,7 @@ fn guards_line(guards: &Guards) -> Line {
     let lines = vec![
         Line::new("max_deletes", Item::Number(*max_deletes)),
         Line::new("weakening", Item::Text(weakening.to_string())),
+        Line::new("policies", Item::Text(policies.to_string())),
         Line::new("protected", Item::List(protected)),
     ];
     Line::new("guards", Item::block(lines))
@@ -311,7 +313,6 @@ enum Item {
     Text(String),
     Number(u32),
     Boolean(bool),
-    Null,
     /// A mapping on one line.
     Flow(Vec<(&'static str, Item)>),
     /// A mapping with a line for each key, and comments at its end.
@@ -337,7 +338,6 @@ impl Item {
             Item::Text(text) => quoted(text),
             Item::Number(number) => number.to_string(),
             Item::Boolean(boolean) => boolean.to_string(),
-            Item::Null => "null".to_owned(),
             Item::Flow(fields) => {
                 let fields: Vec<String> = fields
                     .iter()
@@ -405,12 +405,9 @@ impl Line {
                     );
                 }
             }
-            Item::Text(_)
-            | Item::Number(_)
-            | Item::Boolean(_)
-            | Item::Null
-            | Item::Flow(_)
-            | Item::List(_) => lines.push(format!("{head} {}", value.inline()), beside),
+            Item::Text(_) | Item::Number(_) | Item::Boolean(_) | Item::Flow(_) | Item::List(_) => {
+                lines.push(format!("{head} {}", value.inline()), beside)
+            }
         }
     }
 }
@@ -504,7 +501,6 @@ impl Serialize for Item {
             Item::Text(text) => serializer.serialize_str(text),
             Item::Number(number) => serializer.serialize_u32(*number),
             Item::Boolean(boolean) => serializer.serialize_bool(*boolean),
-            Item::Null => serializer.serialize_unit(),
             Item::Flow(fields) => serializer.collect_map(fields.iter().map(|(k, v)| (k, v))),
             Item::Block { lines, comments: _ } => {
                 let mut map = serializer.serialize_map(Some(lines.len()))?;

@@ -145,6 +145,9 @@ pub struct Guards {
     pub max_deletes: u32,
     /// What to do about weakening changes.
     pub weakening: WeakeningPolicy,
+    /// What to do about levels that no enabled behavior gives any more although a policy acts on them.
+    #[serde(default)]
+    pub policies: PoliciesPolicy,
     /// Integrations that must stay as they are.
     pub protected: Vec<Protected>,
 }
@@ -154,6 +157,7 @@ impl Default for Guards {
         Guards {
             max_deletes: 1,
             weakening: WeakeningPolicy::Warn,
+            policies: PoliciesPolicy::Warn,
             protected: Vec::new(),
         }
     }
@@ -171,6 +175,18 @@ words! {
     }
 }
 
+words! {
+    /// What to do about a change after which a level that an Access policy acts on is given by no enabled behavior.
+    #[derive(Default)]
+    PoliciesPolicy {
+        /// Say so.
+        #[default]
+        Warn = "warn",
+        /// Refuse the plan; also where policies can't be read.
+        Deny = "deny",
+    }
+}
+
 /// One item of `guards.protected`: names live integrations by what they hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Protected {
@@ -181,6 +197,13 @@ pub struct Protected {
 }
 
 impl Protected {
+    /// Says whether a text is an address, or a glob of addresses.
+    pub fn is_address(text: &str) -> bool {
+        text.starts_with("integration.")
+            || text.starts_with("integration[")
+            || text.contains(['*', '?'])
+    }
+
     /// Says whether an integration with these keys is meant.
     pub fn covers(&self, tenant_url: &TenantUrl, reference_id: Option<&ReferenceId>) -> bool {
         TenantUrl::from_live(self.text.as_str()) == *tenant_url

@@ -94,9 +94,33 @@ pub struct DesiredBehavior {
     pub risk_level: Option<RiskLevel>,
     /// Where it is declared.
     pub location: Location,
+    /// By field, the names of the variables that its value was made of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Vec<String>>,
 }
 
 impl DesiredBehavior {
+    /// Lays what is declared here over another declaration.
+    pub fn lay_over(&mut self, lower: &DesiredBehavior) {
+        let DesiredBehavior {
+            enabled,
+            risk_level,
+            location: _,
+            variables,
+        } = lower;
+        for (field, names) in variables {
+            let is_own = match field.as_str() {
+                "enabled" => self.enabled.is_some(),
+                _ => self.risk_level.is_some(),
+            };
+            if !is_own {
+                self.variables.insert(field.clone(), names.clone());
+            }
+        }
+        self.enabled = self.enabled.or(*enabled);
+        self.risk_level = self.risk_level.or(*risk_level);
+    }
+
     /// What it declares, without its place.
     pub fn declared(&self) -> DeclaredBehavior {
         DeclaredBehavior {

@@ -1,6 +1,7 @@
 //! Integrations: where the account sends users' risk scores. One known kind, Okta.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -134,6 +135,13 @@ impl TenantUrl {
     /// The URL as it was written.
     pub fn as_str(&self) -> &str {
         &self.written
+    }
+
+    /// The host as it is compared, without a port; `None` where a live text is not a tenant's URL.
+    pub fn host(&self) -> Option<String> {
+        normalize(&self.written).ok()?;
+        let url = Url::parse(&self.normalized).ok()?;
+        url.host_str().map(str::to_owned)
     }
 
     /// The form that is compared and digested.
@@ -406,6 +414,9 @@ pub struct DesiredIntegration {
     pub lifecycle: Lifecycle,
     /// Where it is declared.
     pub location: Location,
+    /// By field, the names of the variables that its value was made of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Vec<String>>,
 }
 
 impl DesiredIntegration {

@@ -7,6 +7,7 @@ pub mod account;
 pub mod address;
 pub mod behavior;
 pub mod integration;
+pub mod limits;
 pub mod location;
 pub mod loopback;
 pub mod open_word;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use riskform::config::fmt::format;
 use riskform::config::load::{LoadRequest, check};
+use riskform::model::limits::UNLIMITED;
 use riskform::report::{CheckedFiles, FilesFormat, files};
 
 use super::inputs::{TODAY, accounts, fleet, integrations, tenant};
@@ -51,6 +52,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                     paths: &[PathBuf::from(directory.path())],
                     account_id: None,
                     default_account_id: None,
+                    limits: &UNLIMITED,
                     variables: &|_| None,
                     today: TODAY,
                 });

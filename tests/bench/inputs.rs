@@ -13,6 +13,7 @@ use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLev
 use riskform::model::integration::{
     Integration, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
+use riskform::model::limits::UNLIMITED;
 use riskform::plan::{self, Options, Plan, PlannedAccount};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -104,6 +105,7 @@ pub(super) fn accounts(path: &Path) -> Vec<DesiredAccount> {
         paths: &[PathBuf::from(path)],
         account_id: None,
         default_account_id: None,
+        limits: &UNLIMITED,
         variables: &|_| None,
         today: TODAY,
     });

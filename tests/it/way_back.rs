@@ -12,6 +12,7 @@ use riskform::config::export::previous;
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
+use riskform::model::limits::UNLIMITED;
 use riskform::plan::{AccountPlan, Action, Guard, Options};
 use riskform::sandbox::Sandbox;
 
@@ -130,6 +131,7 @@ fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {
         paths: &[path],
         account_id: None,
         default_account_id: None,
+        limits: &UNLIMITED,
         variables: &|_| None,
         today: TODAY,
     });

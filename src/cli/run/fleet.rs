@@ -15,6 +15,7 @@ use crate::cli::run::session::{self, Session};
 use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::limits::UNLIMITED;
 use crate::plan::{
     AccountError, FailureKind, Glob, Options, Plan, PlanErrors, PlannedAccount, Targets, plan,
 };
@@ -30,6 +31,7 @@ pub(crate) fn request<'a>(paths: &'a Paths, global: &Global) -> Result<LoadReque
         paths: &paths.paths,
         account_id: global.account_id.clone(),
         default_account_id: session::default_id()?,
+        limits: &UNLIMITED,
         variables: &variable,
         today: today(),
     })

@@ -227,7 +227,7 @@ impl Written for VariableName {
                 "api_token_env takes the name of an environment variable",
                 "write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file",
             )
-        } else if !decoder.environment.permits.token(&text.value) {
+        } else if !decoder.environment.limits.may_hold_a_token(&text.value) {
             (
                 "api_token_env takes a variable whose name begins with `CLOUDFLARE_`, or one that the limits list",
                 "rename the variable, or list it under `token_variables` in the file that --limits names",
@@ -299,7 +299,10 @@ impl Written for ProtectedList {
     /// A union: nobody sheds a protection by extending a file.
     fn lay(&mut self, upper: &Self) {
         let known: HashSet<&str> = self.0.iter().map(|one| one.value.as_str()).collect();
-        let new = upper.0.iter().filter(|one| !known.contains(one.value.as_str()));
+        let new = upper
+            .0
+            .iter()
+            .filter(|one| !known.contains(one.value.as_str()));
         let new: Vec<_> = new.cloned().collect();
         self.0.extend(new);
     }
@@ -420,8 +423,6 @@ pub(in crate::config) fn declare(
         extends: _,
         api_token_env,
         behaviors,
-        every_behavior: None,
-        unmanaged: Default::default(),
         integrations,
         unlisted,
         guards,
@@ -463,7 +464,7 @@ fn resolve_id(
     let AccountIds { flag, default } = ids;
     match (declared, flag) {
         (Field::Wrong, _) => None,
-        (Field::Set(declared), Some(flag)) if declared.value != *flag => {
+        (Field::Set(declared, _), Some(flag)) if declared.value != *flag => {
             found.push(
                 Draft::new(
                     Rule::AccountIdConflict,
@@ -474,7 +475,7 @@ fn resolve_id(
             );
             None
         }
-        (Field::Set(declared), _) => Some(declared.value.clone()),
+        (Field::Set(declared, _), _) => Some(declared.value.clone()),
         (Field::Absent, Some(flag)) => Some(flag.clone()),
         (Field::Absent, None) => {
             if default.is_none() {

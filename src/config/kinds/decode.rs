@@ -12,11 +12,12 @@ use serde_json::json;
 use super::{Field, Written};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::interpolate::{Piece, Variable, names_a_secret, pieces};
-use crate::config::schema::or_variable;
 use crate::config::rule::Rule;
+use crate::config::schema::or_variable;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::{alternatives, did_you_mean};
 use crate::config::yaml::{Entry, Node, Scalar, Value};
+use crate::model::limits::{Forbidden, Limits};
 use crate::model::text::is_unseen;
 
 /// What a message speaks of: a path of keys, such as `behavior.imp_travel`.
@@ -80,10 +81,18 @@ pub(in crate::config) struct VariableUse {
     pub(in crate::config) span: Span,
 }
 
+/// What files may read of the environment, and the environment.
+#[derive(Clone, Copy)]
+pub(in crate::config) struct Environment<'a> {
+    pub(in crate::config) limits: &'a Limits,
+    /// Never asked for a variable that the limits don't permit.
+    pub(in crate::config) variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
 /// Reads nodes as values, and reports what is wrong with them.
 pub(in crate::config) struct Decoder<'a> {
     pub(in crate::config) found: &'a mut Found,
-    variables: &'a dyn Fn(&str) -> Option<String>,
+    pub(in crate::config) environment: Environment<'a>,
     /// Which variables were named so far.
     pub(in crate::config) used: Vec<VariableUse>,
     /// False while a document is read that was cut short: what it lacks may only be unread.
@@ -93,12 +102,12 @@ pub(in crate::config) struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     pub(in crate::config) fn new(
         found: &'a mut Found,
-        variables: &'a dyn Fn(&str) -> Option<String>,
+        environment: Environment<'a>,
         whole: bool,
     ) -> Self {
         Decoder {
             found,
-            variables,
+            environment,
             used: Vec::new(),
             whole,
         }
@@ -277,6 +286,31 @@ impl<'a> Decoder<'a> {
             return None;
         }
         Some(text)
+    }
+
+    /// A text in which no variable may stand: what it names is chosen before any variable is read.
+    pub(in crate::config) fn literal(
+        &mut self,
+        node: &Node,
+        place: Span,
+        subject: Subject<'_>,
+    ) -> Option<Text> {
+        if let Value::Scalar(scalar) = &node.value
+            && pieces(&scalar.text)
+                .iter()
+                .any(|piece| !matches!(piece, Piece::Literal(_)))
+        {
+            self.found.push(
+                Draft::new(
+                    Rule::Interpolation,
+                    node.span,
+                    format!("{subject} takes no variable"),
+                )
+                .help("write it out; `$${` stands for a literal `${`"),
+            );
+            return None;
+        }
+        self.text(node, place, subject)
     }
 
     /// A text that is parsed into a value of its own.
@@ -470,24 +504,24 @@ impl<'a> Decoder<'a> {
             span: place,
         });
         // Judged before it is looked up: what is never read can't leak.
-        if is_secret_variable(name) {
-            self.found.push(secret_variable(name, place));
+        if let Err(forbidden) = self.environment.limits.may_interpolate(name) {
+            self.found.push(forbidden_variable(forbidden, name, place));
             return None;
         }
-        let value = (self.variables)(name);
-        match (value, default) {
-            (Some(value), Some(default)) if value.is_empty() => Some(default.into()),
-            (Some(value), _) => Some(value.into()),
-            (None, Some(default)) => Some(default.into()),
-            (None, None) => {
-                self.found.push(
-                    Draft::new(
-                        Rule::UnsetVariable,
-                        place,
-                        format!("the variable `{name}` is not set"),
-                    )
-                    .help(format!("set it, or give a default: `${{{name}:-default}}`")),
-                );
+        let value = (self.environment.variable)(name);
+        let is_set = value.is_some();
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => Some(value.into()),
+            None if default.is_some() => default.map(Cow::from),
+            None => {
+                let (rule, state) = if is_set {
+                    (Rule::EmptyVariable, "is set, but empty")
+                } else {
+                    (Rule::UnsetVariable, "is not set")
+                };
+                let draft = Draft::new(rule, place, format!("the variable `{name}` {state}"));
+                let help = format!("set it, or give a default: `${{{name}:-default}}`");
+                self.found.push(draft.help(help));
                 None
             }
         }
@@ -515,14 +549,21 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The refusal of a variable that holds a credential, or may.
-pub(in crate::config) fn secret_variable(name: &str, span: Span) -> Draft {
-    Draft::new(
-        Rule::SecretVariable,
-        span,
-        format!("the variable `{name}` may hold a credential, which must never reach a plan or an account"),
-    )
-    .help("use a variable without TOKEN, SECRET, PASSWORD or KEY in its name, and never the one that `api_token_env` names")
+/// The refusal of a variable that files may not read.
+pub(in crate::config) fn forbidden_variable(forbidden: Forbidden, name: &str, span: Span) -> Draft {
+    let (rule, message, help) = match forbidden {
+        Forbidden::Secret => (
+            Rule::SecretVariable,
+            format!("the variable `{name}` may hold a credential, which must never reach a plan or an account"),
+            "use a variable whose name doesn't say that it is a secret, and never the one that `api_token_env` names".to_owned(),
+        ),
+        Forbidden::Unlisted => (
+            Rule::ForbiddenVariable,
+            format!("files may not read the variable `{name}`"),
+            format!("call it `RISKFORM_VAR_{name}`, or list it in the file that --limits names: `variables: [{name}]`"),
+        ),
+    };
+    Draft::new(rule, span, message).help(help)
 }
 
 /// The diagnostic for an item that stands twice in a list.

@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decoder, Subject, Text, listed_twice};
 use super::entries::{Listed, Section};
-use super::{Field, Fields, Shape, Written, fields, nested, written_words};
+use super::{Field, Fields, Shape, Written, fields, nested, variables, written_words};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
 use crate::config::schema::text_like;
@@ -16,8 +16,8 @@ use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
 use crate::model::integration::{
-    DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId,
-    IntegrationType, InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
+    DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId, IntegrationType,
+    InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
 };
 
 fields! {
@@ -183,7 +183,9 @@ impl Written for ReferenceId {
                 Draft::new(
                     Rule::NullReference,
                     entry.value_span(),
-                    format!("{subject} is read as left out: a server can't be asked for no reference"),
+                    format!(
+                        "{subject} is read as left out: a server can't be asked for no reference"
+                    ),
                 )
                 .help("take the key out; the reference stays as it is live"),
             );
@@ -414,6 +416,7 @@ fn one(
         id: id.value().copied(),
         lifecycle: lifecycle.unwrap_or_default(),
         location: found.sources.location(place),
+        variables: variables!(integration_type, tenant_url, reference_id, active),
     })
 }
 

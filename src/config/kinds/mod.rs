@@ -164,8 +164,8 @@ macro_rules! fields {
             $($(#[$field_attribute:meta])* $field:ident: $type:ty $(, required $help:literal)?;)+
         }
     ) => {
-        $(#[$attribute])*
         #[derive(Clone, Debug, Default, schemars::JsonSchema)]
+        $(#[$attribute])*
         #[schemars(deny_unknown_fields, transform = <$name as crate::config::kinds::Fields>::require)]
         pub(in crate::config) struct $name {
             $($(#[$field_attribute])* pub(in crate::config) $field: crate::config::kinds::Field<$type>,)+
@@ -276,3 +276,15 @@ macro_rules! written_words {
     };
 }
 pub(in crate::config) use written_words;
+
+/// By field, the names of the variables that its value was made of.
+macro_rules! variables {
+    ($($field:ident),+) => {
+        [$((stringify!($field), $field.variables())),+]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(field, names)| (field.to_owned(), names.to_vec()))
+            .collect()
+    };
+}
+pub(in crate::config) use variables;

@@ -83,6 +83,7 @@ fn entry(text: &str) -> DesiredIntegration {
         id: None,
         lifecycle: Default::default(),
         location: location(),
+        variables: Default::default(),
     };
     for word in words {
         match word.split_once('=') {
@@ -157,6 +158,7 @@ fn behavior(enabled: Option<bool>, risk_level: Option<RiskLevel>) -> DesiredBeha
         enabled,
         risk_level,
         location: location(),
+        variables: Default::default(),
     }
 }
 

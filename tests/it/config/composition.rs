@@ -159,18 +159,60 @@ fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
             "",
         ),
         (
-            "a cleared reference and a set one override each other",
+            "a reference and a provider's name replace each other, and null is left out",
             &[
                 (
                     "_base.yaml",
-                    "version: 1\nintegrations:\n  o: { tenant_url: https://o.okta.com, reference_id: r }\n  p: { tenant_url: https://p.okta.com, reference_id: null }\n",
+                    "version: 1\nintegrations:\n  o: { tenant_url: https://o.okta.com, reference_id: r }\n  p: { tenant_url: https://p.okta.com, identity_provider: P }\n  q: { tenant_url: https://q.okta.com, reference_id: r2 }\n",
                 ),
                 (
                     "a.yaml",
-                    "extends: [_base.yaml]\nintegrations: { o: { reference_id: null }, p: { reference_id: r } }\n",
+                    "extends: [_base.yaml]\nintegrations: { o: { identity_provider: O }, p: { reference_id: r }, q: { reference_id: null } }\n",
                 ),
             ],
-            "integrations:\n  o: { tenant_url: https://o.okta.com, reference_id: null }\n  p: { tenant_url: https://p.okta.com, reference_id: r }\n",
+            "integrations:\n  o: { tenant_url: https://o.okta.com, identity_provider: O }\n  p: { tenant_url: https://p.okta.com, reference_id: r }\n  q: { tenant_url: https://q.okta.com, reference_id: r2 }\n",
+        ),
+        (
+            "a named behavior is laid over the star field by field, whichever file says which",
+            &[
+                (
+                    "_base.yaml",
+                    "version: 1\nbehaviors: { \"*\": { enabled: true }, a: { risk_level: low }, b: { enabled: false } }\n",
+                ),
+                (
+                    "a.yaml",
+                    "extends: [_base.yaml]\nbehaviors: { \"*\": { risk_level: high } }\n",
+                ),
+            ],
+            "behaviors: { \"*\": { enabled: true, risk_level: high }, a: { enabled: true, risk_level: low }, b: { enabled: false, risk_level: high } }\n",
+        ),
+        (
+            "beside a star, null is not managed, inherited or not",
+            &[
+                (
+                    "_base.yaml",
+                    "version: 1\nbehaviors: { a: { enabled: true }, b: null }\n",
+                ),
+                (
+                    "a.yaml",
+                    "extends: [_base.yaml]\nbehaviors: { \"*\": { enabled: true }, a: null }\n",
+                ),
+            ],
+            "behaviors: { \"*\": { enabled: true }, a: null, b: null }\n",
+        ),
+        (
+            "null takes the star away, and null beside it then takes its entry away",
+            &[
+                (
+                    "_base.yaml",
+                    "version: 1\nbehaviors: { \"*\": { enabled: true }, a: { risk_level: low }, b: { enabled: true } }\n",
+                ),
+                (
+                    "a.yaml",
+                    "extends: [_base.yaml]\nbehaviors: { \"*\": null, b: null }\n",
+                ),
+            ],
+            "behaviors: { a: { risk_level: low } }\n",
         ),
         (
             "a fragment may stand elsewhere, and extend what stands beside it",
@@ -345,11 +387,29 @@ fn what_goes_wrong_between_files_names_both() {
             "behavior.b takes away nothing",
         ),
         (
+            "a star that takes nothing away",
+            &[(
+                "a.yaml",
+                "version: 1\naccount_id: 0a000000000000000000000000000000\nbehaviors: { \"*\": null }\n",
+            )],
+            &["a.yaml nothing-to-remove 3:14"],
+            "behavior.* takes away nothing",
+        ),
+        (
+            "a reference that is named twice in one file",
+            &[(
+                "a.yaml",
+                "version: 1\naccount_id: 0a000000000000000000000000000000\nintegrations: { o: { tenant_url: https://o.okta.com, reference_id: r, identity_provider: O } }\n",
+            )],
+            &["a.yaml two-references 3:90"],
+            "keep `reference_id` or `identity_provider`",
+        ),
+        (
             "a token's variable is a secret in every file of the fleet",
             &[
                 (
                     "_base.yaml",
-                    "version: 1\nintegrations: { o: { tenant_url: https://o.okta.com, reference_id: \"${DEPLOY_CREDENTIAL}\" } }\n",
+                    "version: 1\nintegrations: { o: { tenant_url: https://o.okta.com, reference_id: \"${CLOUDFLARE_ACME_ACCOUNT_ID}\" } }\n",
                 ),
                 (
                     "a.yaml",
@@ -357,7 +417,7 @@ fn what_goes_wrong_between_files_names_both() {
                 ),
                 (
                     "b.yaml",
-                    "version: 1\naccount_id: 0b000000000000000000000000000000\napi_token_env: DEPLOY_CREDENTIAL\n",
+                    "version: 1\naccount_id: 0b000000000000000000000000000000\napi_token_env: CLOUDFLARE_ACME_ACCOUNT_ID\n",
                 ),
             ],
             &["_base.yaml secret-variable 2:69"],

@@ -95,7 +95,7 @@ fn the_way_back_deletes_what_the_run_will_have_made() {
         vec![integration(1, "Okta", "https://corp.okta.com", "", true)],
     );
     let desired = load(
-        "version: 1\naccount_id: 0a000000000000000000000000000000\nname: back\napi_token_env: BACK_API_CREDENTIAL\n",
+        "version: 1\naccount_id: 0a000000000000000000000000000000\nname: back\napi_token_env: CLOUDFLARE_BACK\n",
     );
     let text = previous(&desired, &live, 2).to_yaml();
     insta::assert_snapshot!(text);

@@ -13,6 +13,7 @@ use jiff::civil::{Date, date};
 use riskform::config::diagnostic::{Color, Diagnostics};
 use riskform::config::load::{LoadRequest, Loaded, load};
 use riskform::model::account::{AccountId, DesiredAccount};
+use riskform::model::limits::UNLIMITED;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,13 +22,18 @@ const TODAY: Date = date(2026, 11, 22);
 /// The environment of the tests.
 fn variable(name: &str) -> Option<String> {
     let value = match name {
-        "ACCOUNT" => "023e105f4ecef8ad9ca31a8372d0c353",
-        "FLAG" => "true",
-        "WORD" => "perhaps",
-        "COUNT" => "3",
-        "TENANT" => "corp",
-        "HTTP_URL" => "http://very-private.example",
-        "DEPLOY_CREDENTIAL" | "CLOUDFLARE_API_TOKEN" => "very-private",
+        "TEST_ACCOUNT_ID" => "023e105f4ecef8ad9ca31a8372d0c353",
+        "RISKFORM_VAR_FLAG" => "true",
+        "RISKFORM_VAR_WORD" => "perhaps",
+        "RISKFORM_VAR_COUNT" => "3",
+        "RISKFORM_VAR_TENANT" => "corp",
+        "RISKFORM_VAR_URL" => "http://very-private.example",
+        "RISKFORM_VAR_EMPTY" => "",
+        "CLOUDFLARE_DEPLOY"
+        | "CLOUDFLARE_ACME_ACCOUNT_ID"
+        | "CLOUDFLARE_API_TOKEN"
+        | "GH_PAT"
+        | "CI_URL" => "very-private",
         _ => return None,
     };
     Some(value.to_owned())
@@ -38,6 +44,7 @@ fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
         paths,
         account_id: None,
         default_account_id: None,
+        limits: &UNLIMITED,
         variables: &variable,
         today: TODAY,
     })
@@ -84,6 +91,7 @@ impl Fleet {
             paths: &paths,
             account_id,
             default_account_id,
+            limits: &UNLIMITED,
             variables: &variable,
             today: TODAY,
         })

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::limits::UNLIMITED;
 use riskform::plan::document::{AccountDocument, Document, Keep, Scope};
 use riskform::plan::{AccountError, FailureKind, Options, Plan, PlannedAccount, plan};
 use serde_json::json;
@@ -31,6 +32,7 @@ fn desired(file: &str) -> DesiredAccount {
         paths: &[format!("tests/fixtures/report/{file}").into()],
         account_id: None,
         default_account_id: None,
+        limits: &UNLIMITED,
         variables: &|_| None,
         today: TODAY,
     });

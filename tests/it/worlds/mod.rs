@@ -357,6 +357,7 @@ fn desired(
             id: pick(entry.pin).map(|live| live.id),
             lifecycle: Lifecycle::default(),
             location: location(index + 1),
+            variables: Default::default(),
         };
         if integrations
             .iter()
@@ -378,6 +379,7 @@ fn desired(
                     enabled,
                     risk_level,
                     location: location(100),
+                    variables: Default::default(),
                 };
                 (BehaviorKey::new(key), declared)
             })

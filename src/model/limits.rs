@@ -1,0 +1,182 @@
+//! What the operator permits, whatever the files say (`--limits`).
+
+use std::sync::Arc;
+
+use wildmatch::WildMatch;
+
+use super::account::{PoliciesPolicy, Protected, WeakeningPolicy};
+use super::integration::TenantUrl;
+use super::open_word::words;
+
+words! {
+    /// What becomes of a plan that leaves none of several live integrations.
+    DeleteAllPolicy {
+        /// It is refused, and --allow-delete-all doesn't help.
+        Deny = "deny",
+    }
+}
+
+/// The limits of one run. The default permits whatever the files and the command line do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The file that sets them, as the user named it.
+    pub source: Option<Arc<str>>,
+    pub max_deletes: Option<u32>,
+    pub delete_all: Option<DeleteAllPolicy>,
+    pub weakening: WeakeningPolicy,
+    pub policies: PoliciesPolicy,
+    pub protected: Vec<Protected>,
+    /// Globs of hosts; `None` permits every one.
+    pub allowed_tenants: Option<Vec<String>>,
+    /// Globs of variables that files may interpolate, beside those that need no permission.
+    pub variables: Vec<String>,
+    /// Globs of variables that `api_token_env` may name, beside `CLOUDFLARE_*`.
+    pub token_variables: Vec<String>,
+}
+
+/// Where no limits are set.
+pub static UNLIMITED: Limits = Limits {
+    source: None,
+    max_deletes: None,
+    delete_all: None,
+    weakening: WeakeningPolicy::Warn,
+    policies: PoliciesPolicy::Warn,
+    protected: Vec::new(),
+    allowed_tenants: None,
+    variables: Vec::new(),
+    token_variables: Vec::new(),
+};
+
+/// Why a variable is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forbidden {
+    /// Its name says that it is a secret. No limits permit that.
+    Secret,
+    /// Nobody permits it.
+    Unlisted,
+}
+
+impl Limits {
+    /// Says whether files may interpolate a variable. The file doesn't choose what it may read: a pull request could print any variable
+    /// of the pipeline, or send it to a host of its choice.
+    pub fn may_interpolate(&self, name: &str) -> Result<(), Forbidden> {
+        if smells_of_a_secret(name) || name.starts_with("RISKFORM_NOTIFY") {
+            return Err(Forbidden::Secret);
+        }
+        let permitted = name.ends_with("_ACCOUNT_ID")
+            || name.starts_with("RISKFORM_VAR_")
+            || any_matches(&self.variables, name);
+        permitted.then_some(()).ok_or(Forbidden::Unlisted)
+    }
+
+    /// Says whether `api_token_env` may name a variable.
+    pub fn may_hold_a_token(&self, name: &str) -> bool {
+        name.starts_with("CLOUDFLARE_") || any_matches(&self.token_variables, name)
+    }
+
+    /// Says whether integrations may lead to a tenant: a glob has to match its host as a whole, port left aside.
+    pub fn allows(&self, tenant: &TenantUrl) -> bool {
+        let Some(allowed) = &self.allowed_tenants else {
+            return true;
+        };
+        tenant.host().is_some_and(|host| {
+            let matches = |glob: &String| WildMatch::new(&glob.to_ascii_lowercase()).matches(&host);
+            allowed.iter().any(matches)
+        })
+    }
+}
+
+fn any_matches(globs: &[String], name: &str) -> bool {
+    globs.iter().any(|glob| WildMatch::new(glob).matches(name))
+}
+
+/// Whether a name says that what it names is a secret.
+pub fn smells_of_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "KEY", "PAT", "PWD", "PASS", "AUTH", "DSN", "JWT", "CRED", "COOKIE",
+    ];
+    const ANYWHERE: [&str; 6] = [
+        "TOKEN",
+        "SECRET",
+        "PASSW",
+        "PASSPHRASE",
+        "CREDENTIAL",
+        "WEBHOOK",
+    ];
+    let name = name.to_ascii_uppercase();
+    name.split('_').any(|word| WORDS.contains(&word))
+        || ANYWHERE.iter().any(|part| name.contains(part))
+        // The address is one half of the legacy pair of credentials.
+        || name == "CLOUDFLARE_EMAIL"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_read_only_what_is_permitted_and_nothing_that_smells_of_a_secret() {
+        let limits = Limits {
+            variables: vec![
+                "CI_ENVIRONMENT_*".to_owned(),
+                "GH_*".to_owned(),
+                "*".to_owned(),
+            ],
+            ..Limits::default()
+        };
+        let (ok, secret, unlisted) = (Ok(()), Err(Forbidden::Secret), Err(Forbidden::Unlisted));
+        for (name, by_default, by_limits) in [
+            ("CLOUDFLARE_ACCOUNT_ID", ok, ok),
+            ("CUSTOMER_010_ACCOUNT_ID", ok, ok),
+            ("RISKFORM_VAR_TENANT", ok, ok),
+            ("RISKFORM_VAR_MONKEY", ok, ok),
+            ("ACCOUNT_ID", unlisted, ok),
+            ("CI_REPOSITORY_URL", unlisted, ok),
+            ("HTTPS_PROXY", unlisted, ok),
+            ("riskform_var_x", unlisted, ok),
+            ("GH_PAT", secret, secret),
+            ("RISKFORM_VAR_KEY", secret, secret),
+            ("RISKFORM_VAR_my_pwd", secret, secret),
+            ("TOKENS_ACCOUNT_ID", secret, secret),
+            ("RISKFORM_VAR_PASSWD", secret, secret),
+            ("DOCKER_AUTH_CONFIG", secret, secret),
+            ("SENTRY_DSN", secret, secret),
+            ("SLACK_WEBHOOK_URL", secret, secret),
+            ("RISKFORM_NOTIFY", secret, secret),
+            ("RISKFORM_NOTIFY_SLACK", secret, secret),
+            ("CLOUDFLARE_API_TOKEN", secret, secret),
+            ("CLOUDFLARE_API_KEY", secret, secret),
+            ("CLOUDFLARE_EMAIL", secret, secret),
+        ] {
+            assert_eq!(
+                Limits::default().may_interpolate(name),
+                by_default,
+                "{name}"
+            );
+            assert_eq!(limits.may_interpolate(name), by_limits, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tenant_is_allowed_by_a_glob_that_matches_its_host_as_a_whole() {
+        let limits = |globs: &[&str]| Limits {
+            allowed_tenants: Some(globs.iter().map(|glob| (*glob).to_owned()).collect()),
+            ..Limits::default()
+        };
+        for (globs, tenant, allowed) in [
+            (&["*.okta.com"][..], "https://corp.okta.com", true),
+            (&["*.okta.com"], "https://CORP.okta.com:8443/", true),
+            (&["*.OKTA.com"], "https://corp.okta.com", true),
+            (&["*.okta.com"], "https://okta.com", false),
+            (&["*.okta.com"], "https://corp.okta.com.evil.example", false),
+            (&["*.okta.com"], "https://evil.example/.okta.com", false),
+            (&["corp.okta.com"], "https://xcorp.okta.com", false),
+            (&["a.okta.com", "b.okta.com"], "https://b.okta.com", true),
+            (&[], "https://corp.okta.com", false),
+        ] {
+            let tenant = TenantUrl::from_live(tenant);
+            assert_eq!(limits(globs).allows(&tenant), allowed, "{globs:?} {tenant}");
+        }
+        assert!(Limits::default().allows(&TenantUrl::from_live("whatever")));
+    }
+}
