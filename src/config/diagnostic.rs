@@ -270,6 +270,8 @@ type Said = (Rule, Option<(u32, u32)>, String);
 pub(super) struct Found {
     /// The texts of the run.
     pub(super) sources: Sources,
+    /// How many values its documents hold so far, aliases written out.
+    pub(super) nodes: usize,
     list: Vec<Diagnostic>,
     omitted: usize,
     errors: usize,
@@ -359,6 +361,7 @@ impl Found {
     pub(super) fn finish(self) -> Diagnostics {
         let Found {
             sources: _,
+            nodes: _,
             mut list,
             omitted,
             errors: _,

@@ -1,11 +1,15 @@
 //! Lays files out canonically: order of keys, spacing, alignment; comments and blank lines are kept. Writes nothing itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::diagnostic::{Diagnostics, Found};
+use super::diagnostic::{Diagnostics, Draft, Found};
 use super::files::{Files, Kind, shown};
-use super::layout;
+use super::kinds::{DOCUMENT, Shape};
+use super::rule::Rule;
+use super::source::SourceId;
 use super::text;
+use super::yaml::{self, Document, Entry, Node, Scalar, Value, emit};
 
 /// A file, as it is and as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +18,7 @@ pub struct Formatted {
     pub path: PathBuf,
     /// The file itself, where a link was named.
     pub target: PathBuf,
-    /// What it holds.
     pub before: String,
-    /// What it should hold.
     pub after: String,
 }
 
@@ -27,29 +29,194 @@ impl Formatted {
     }
 }
 
-/// Formats every file that the paths name, fragments as well. What is no YAML, or better left alone, is in the diagnostics instead.
+/// Formats every file that the paths name, fragments as well. What is not YAML, or better left alone, is in the diagnostics instead.
 pub fn format(paths: &[PathBuf]) -> (Vec<Formatted>, Diagnostics) {
     let mut files = Files::default();
     let mut found = Found::default();
     let mut formatted = Vec::new();
     for (path, target) in files.find(paths, Kind::Any, &mut found) {
-        let bytes = match files.read(&path) {
-            Ok(bytes) => bytes,
-            Err(refused) => {
-                found.push(refused.of_file(&path));
-                continue;
-            }
-        };
-        let before = String::from_utf8_lossy(&bytes).into_owned();
-        let source = text::register(shown(&path).into(), bytes, &mut found);
-        if let Some(after) = source.and_then(|source| layout::format(source, &mut found)) {
-            formatted.push(Formatted {
-                path,
-                target,
-                before,
-                after,
-            });
+        match files.read(&path) {
+            Ok(bytes) => formatted.extend(format_bytes(path, target, bytes, &mut found)),
+            Err(refused) => found.push(refused.of_file(&path)),
         }
     }
+    (formatted, found.finish())
+}
+
+fn format_bytes(
+    path: PathBuf,
+    target: PathBuf,
+    bytes: Vec<u8>,
+    found: &mut Found,
+) -> Option<Formatted> {
+    let before = String::from_utf8_lossy(&bytes).into_owned();
+    let source = text::register(shown(&path).into(), bytes, found)?;
+    let lay_out = match target.extension() == Some("json".as_ref()) {
+        true => lay_out_json,
+        false => lay_out_yaml,
+    };
+    let after = checked(source, lay_out, found)?;
+    Some(Formatted {
+        path,
+        target,
+        before,
+        after,
+    })
+}
+
+/// What a text is laid out as; `None` where it has no canonical layout.
+type LayOut = fn(SourceId, &mut Found) -> Option<(String, Vec<String>)>;
+
+/// Lays a text out anew; `None`, and a diagnostic, when it is not YAML or better left alone.
+///
+/// What comes out is read again and compared, values and comments, and must come out the same a second time.
+fn checked(source: SourceId, lay_out: LayOut, found: &mut Found) -> Option<String> {
+    let errors = found.errors();
+    let before = documents(source, found);
+    if found.errors() > errors {
+        return None;
+    }
+    let attempt = || {
+        let mut scratch = Found::default();
+        let add = |text: &str, scratch: &mut Found| scratch.sources.add("".into(), text.into());
+        let text = Arc::clone(found.sources.text(source));
+        let source = add(&text, &mut scratch);
+        let (formatted, mut comments) = lay_out(source, &mut scratch)?;
+        let source = add(&formatted, &mut scratch);
+        let (again, mut same_comments) = lay_out(source, &mut scratch)?;
+        let after = documents(source, &mut scratch);
+        comments.sort_unstable();
+        same_comments.sort_unstable();
+        let holds = again == formatted
+            && comments == same_comments
+            && scratch.errors() == 0
+            && before.len() == after.len()
+            && before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| same(&before.root, &after.root));
+        holds.then_some(formatted)
+    };
+    let formatted = attempt();
+    if formatted.is_none() {
+        let file = Arc::clone(found.sources.name(source));
+        let message = "the file has no canonical layout, and is left as it is";
+        let help =
+            "write it without directives, comments in unusual places or keys of several lines";
+        found.push(Draft::of_file(Rule::Layout, file, message).help(help));
+    }
+    formatted
+}
+
+fn documents(source: SourceId, found: &mut Found) -> Vec<Document> {
+    let mut documents = Vec::new();
+    yaml::each(source, found, |document, _| documents.push(document));
+    documents
+}
+
+fn lay_out_yaml(source: SourceId, found: &mut Found) -> Option<(String, Vec<String>)> {
+    let (mut documents, comments) = yaml::with_comments(source, found)?;
+    for document in &mut documents {
+        // An alias must stay behind its anchor, so a document with anchors keeps its order.
+        if !document.root.has_anchor() {
+            order(&mut document.root);
+        }
+    }
+    let text = emit::yaml(&documents);
+    let before = found.sources.text(source);
+    let crlf = before
+        .find('\n')
+        .is_some_and(|at| before[..at].ends_with('\r'));
+    Some((
+        if crlf {
+            text.replace('\n', "\r\n")
+        } else {
+            text
+        },
+        comments,
+    ))
+}
+
+fn lay_out_json(source: SourceId, found: &mut Found) -> Option<(String, Vec<String>)> {
+    serde_json::from_str::<serde::de::IgnoredAny>(found.sources.text(source)).ok()?;
+    let mut documents = documents(source, found);
+    let [document] = documents.as_mut_slice() else {
+        return None;
+    };
+    order(&mut document.root);
+    Some((emit::json(&document.root), Vec::new()))
+}
+
+/// Brings known keys into their order. What stands at the very top of the file stays there.
+fn order(root: &mut Node) {
+    let header = root.take_header();
+    order_by(root, DOCUMENT);
+    root.put_header(header);
+}
+
+/// The entries that a file names keep their order.
+fn order_by(node: &mut Node, shape: Shape) {
+    match (&mut node.value, shape) {
+        (Value::Mapping(entries), Shape::Fields(fields)) => {
+            let rank = |entry: &Entry| fields.iter().position(|(key, _)| *key == &*entry.key);
+            // Unknown keys go last; somebody will have to fix them anyway.
+            entries.sort_by_key(|entry| rank(entry).unwrap_or(fields.len()));
+            for entry in entries {
+                if let Some(at) = rank(entry) {
+                    order_by(&mut entry.value, fields[at].1);
+                }
+            }
+        }
+        (Value::Mapping(entries), Shape::Entries(inner)) => {
+            for entry in entries {
+                order_by(&mut entry.value, *inner);
+            }
+        }
+        (Value::Sequence(items), Shape::List(inner)) => {
+            for item in items {
+                order_by(item, *inner);
+            }
+        }
+        (Value::Scalar(_) | Value::Unread | Value::Sequence(_) | Value::Mapping(_), _) => {}
+    }
+}
+
+/// Whether two trees say the same, whatever the order of their keys.
+fn same(before: &Node, after: &Node) -> bool {
+    match (&before.value, &after.value) {
+        (Value::Scalar(before), Value::Scalar(after)) => same_scalar(before, after),
+        (Value::Sequence(before), Value::Sequence(after)) => {
+            before.len() == after.len() && before.iter().zip(after).all(|(a, b)| same(a, b))
+        }
+        (Value::Mapping(before), Value::Mapping(after)) => {
+            let sorted = |entries: &[Entry]| {
+                let mut order: Vec<usize> = (0..entries.len()).collect();
+                order.sort_by(|a, b| entries[*a].key.cmp(&entries[*b].key));
+                order
+            };
+            before.len() == after.len()
+                && sorted(before).into_iter().zip(sorted(after)).all(|(a, b)| {
+                    before[a].key == after[b].key && same(&before[a].value, &after[b].value)
+                })
+        }
+        _ => false,
+    }
+}
+
+fn same_scalar(before: &Scalar, after: &Scalar) -> bool {
+    if before.is_null() || after.is_null() {
+        return before.is_null() == after.is_null();
+    }
+    // What every reader takes for text is the same with quotes and without; so is what holds a space or spans lines.
+    let quotes_mean_nothing =
+        || before.text.contains(char::is_whitespace) || emit::is_bare(&before.text);
+    before.text == after.text && (before.plain == after.plain || quotes_mean_nothing())
+}
+
+/// Formats what was read from standard input, which is YAML.
+pub fn format_input(bytes: Vec<u8>) -> (Option<Formatted>, Diagnostics) {
+    let mut found = Found::default();
+    let path = || Path::new("-").to_owned();
+    let formatted = format_bytes(path(), path(), bytes, &mut found);
     (formatted, found.finish())
 }

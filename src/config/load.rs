@@ -160,14 +160,13 @@ impl Loader<'_> {
         let errors_before = self.found.errors();
         let mut layers = Vec::new();
         if let Some(source) = self.text(path, bytes) {
-            let documents = yaml::parse(source, &mut self.found);
-            for document in &documents {
+            yaml::each(source, &mut self.found, |document, found| {
                 // Editors and templates leave empty documents behind; they declare nothing and harm nothing.
                 if !document.root.is_null() {
-                    let layer = Declaration::read(document, &mut self.found, self.environment);
+                    let layer = Declaration::read(&document, found, self.environment);
                     layers.push(Arc::new(layer));
                 }
-            }
+            });
             if layers.is_empty() && self.found.errors() == errors_before {
                 let draft = Draft::of_file(
                     Rule::EmptyDocument,

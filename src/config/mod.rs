@@ -9,7 +9,7 @@
 //! | [`load`] | the whole way, for a fleet: every file, every mistake, in one go |
 //! | `files` | finds and opens files; only here this room touches the file system |
 //! | `text` | bytes to text, and which characters can't be seen |
-//! | `yaml` | text to a tree whose nodes know their place, and to one that keeps comments; only here is the parser known |
+//! | `yaml` | text to a tree whose nodes know their place, and back; only here are the parser and the canonical layout known |
 //! | `interpolate` | `${NAME}` in scalars, and which names are secret |
 //! | `kinds::decode` | nodes to values: types, words, known keys |
 //! | `kinds` | the rules of one kind: its keys, how files lay over each other, what comes of it |
@@ -23,7 +23,7 @@
 //! | --- | --- |
 //! | [`export`] | a live account as the file that declares it |
 //! | [`write`](mod@write) | a file in its canonical layout |
-//! | [`fmt`], `layout` | files that people wrote, laid out anew |
+//! | [`fmt`] | files that people wrote, laid out anew |
 //!
 //! # What is deliberately absent
 //!
@@ -42,7 +42,6 @@ mod files;
 pub mod fmt;
 mod interpolate;
 mod kinds;
-mod layout;
 pub mod load;
 pub mod rule;
 pub mod schema;

@@ -25,6 +25,15 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// Of what was never read.
+    pub(super) const NOWHERE: Span = Span {
+        source: SourceId(u32::MAX),
+        start: 0,
+        end: 0,
+        line: 0,
+        column: 0,
+    };
+
     /// Whether nothing is written there, as for a key without a value.
     pub(super) fn is_empty(self) -> bool {
         self.start == self.end

@@ -36,7 +36,7 @@ fn a_file_of_absurd_shape_is_refused() {
         (
             "billion laughs",
             format!("{HEAD}a0: &a0 [x]\n{laughs}"),
-            &["too-large 9:9"],
+            &["too-large 9:35"],
         ),
         ("wide aliases", format!("{HEAD}{wide}"), &["too-large 4:7"]),
         (

@@ -1,0 +1,630 @@
+//! YAML text to trees, one document after the other, each mistake with its place. The only place that knows the parser.
+//!
+//! Bounds hold here, for whoever writes files may mean harm: [`MOST_NESTING`] levels, [`MOST_NODES`] values in one document and
+//! [`MOST_NODES_OF_RUN`] in all documents of a run, every alias written out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use granit_parser::{
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StructureStyle, options,
+};
+
+use super::comments::{self, Comment};
+use super::emit::quoted;
+use super::{Document, Entry, Node, Scalar, Value};
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::rule::Rule;
+use crate::config::source::{SourceId, Span};
+
+/// How deep collections may nest. Nothing that a file can declare goes deeper than six.
+const MOST_NESTING: usize = 32;
+/// How many values one document may hold, aliases written out: more than 100,000 integrations need.
+const MOST_NODES: usize = 1_000_000;
+/// How many values all documents of one run may hold, aliases written out.
+const MOST_NODES_OF_RUN: usize = 4_000_000;
+/// How long a value may be, in bytes.
+pub(in crate::config) const LONGEST_VALUE: usize = 8_192;
+
+/// Hands over every document of a text, each before the next is read, so that no more than one is held. Mistakes in the syntax are
+/// reported; whatever could be read is handed over.
+pub(in crate::config) fn each(
+    source: SourceId,
+    found: &mut Found,
+    mut take: impl FnMut(Document, &mut Found),
+) {
+    let options = options! {
+        emit_comments: false,
+        emit_unresolved_aliases: true,
+        flow_nesting_limit: MOST_NESTING,
+        block_nesting_limit: MOST_NESTING,
+    };
+    read(source, options, Reader::Machine, found, &mut take);
+}
+
+/// Every document of a text with its comments, blank lines, quotes and anchors, and aliases as they are written; and all comments, in
+/// their order. `None` when the text holds something that has no canonical layout.
+pub(in crate::config) fn with_comments(
+    source: SourceId,
+    found: &mut Found,
+) -> Option<(Vec<Document>, Vec<String>)> {
+    let options = options! {
+        disallow_directives: true,
+        emit_anchor_events: true,
+        flow_nesting_limit: MOST_NESTING,
+        block_nesting_limit: MOST_NESTING,
+        max_buffered_comment_events: usize::MAX,
+    };
+    let errors = found.errors();
+    let mut documents = Vec::new();
+    let comments = read(
+        source,
+        options,
+        Reader::Person,
+        found,
+        &mut |document, _| {
+            documents.push(document);
+        },
+    )?;
+    if found.errors() > errors {
+        return None;
+    }
+    let text = Arc::clone(found.sources.text(source));
+    let all = comments.iter().map(|one| one.text.to_string()).collect();
+    comments::attach(&text, &mut documents, comments)?;
+    Some((documents, all))
+}
+
+/// Who the tree is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// Aliases are written out, and what means nothing is left out.
+    Machine,
+    /// Everything is kept as it is written.
+    Person,
+}
+
+/// Returns the comments; `None` where something was read that has no canonical layout.
+fn read(
+    source: SourceId,
+    options: Options,
+    reader: Reader,
+    found: &mut Found,
+    take: &mut dyn FnMut(Document, &mut Found),
+) -> Option<Vec<Comment>> {
+    let text = Arc::clone(found.sources.text(source));
+    let mut parser = Parser::new_from_str_with_options(&text, options);
+    let mut builder = Builder::new(source, reader, found);
+    while let Some(next) = parser.next_event() {
+        let after = match next {
+            Ok((event, span)) => {
+                if matches!(event, Event::DocumentStart(..) | Event::StreamEnd) {
+                    builder.hand_over(take);
+                }
+                builder.tag(&event, &span);
+                if reader == Reader::Person && anchor(&event) != 0 {
+                    // The name follows right behind.
+                    if let Some(Ok((Event::Anchor(_, name), _))) = parser.next_event() {
+                        builder.anchor = Some(name.into());
+                    }
+                }
+                builder.take(event, &span, &text)
+            }
+            Err(error) => builder.syntax_error(&error),
+        };
+        let goes_on = match after {
+            After::Next => true,
+            // The next document has a beginning of its own, so its mistakes can be reported in the same go.
+            After::NextDocument => matches!(parser.proceed_next_document(), Ok(true)),
+            After::Nothing => false,
+        };
+        if after != After::Next {
+            builder.cut_short();
+            builder.hand_over(take);
+        }
+        if !goes_on {
+            break;
+        }
+    }
+    builder.hand_over(take);
+    builder.has_layout.then_some(builder.comments)
+}
+
+/// The anchor that an event defines; 0 for none.
+fn anchor(event: &Event<'_>) -> usize {
+    match event {
+        Event::Scalar(_, _, anchor, _)
+        | Event::SequenceStart(_, anchor, _)
+        | Event::MappingStart(_, anchor, _) => *anchor,
+        _ => 0,
+    }
+}
+
+/// What to read after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// The next event.
+    Next,
+    /// What follows the document, which is broken.
+    NextDocument,
+    /// Nothing: whoever exceeds a bound gets no more time.
+    Nothing,
+}
+
+/// Builds trees from events.
+struct Builder<'f> {
+    source: SourceId,
+    reader: Reader,
+    found: &'f mut Found,
+    /// What is read, and handed over when what follows it is known to be another document.
+    document: Option<Document>,
+    is_marked: bool,
+    line: usize,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Anchor>,
+    /// The name of the anchor of the node that is taken next.
+    anchor: Option<Box<str>>,
+    nodes: usize,
+    comments: Vec<Comment>,
+    has_layout: bool,
+}
+
+/// A collection that is not closed yet.
+struct Open {
+    span: Span,
+    anchor: usize,
+    name: Option<Box<str>>,
+    flow: bool,
+    content: Content,
+}
+
+enum Content {
+    Sequence(Vec<Node>),
+    Mapping { entries: Vec<Entry>, key: Key },
+}
+
+/// The state of a mapping between a key and its value.
+enum Key {
+    Awaited,
+    Read(Arc<str>, Span, Option<Box<str>>),
+    /// Reported as unusable; its value is read and dropped.
+    Unusable,
+}
+
+/// A node that aliases may repeat.
+struct Anchor {
+    node: Node,
+    nodes: usize,
+    depth: usize,
+}
+
+impl<'f> Builder<'f> {
+    fn new(source: SourceId, reader: Reader, found: &'f mut Found) -> Self {
+        Builder {
+            source,
+            reader,
+            found,
+            document: None,
+            is_marked: false,
+            line: 1,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            anchor: None,
+            nodes: 0,
+            comments: Vec::new(),
+            has_layout: true,
+        }
+    }
+
+    fn hand_over(&mut self, take: &mut dyn FnMut(Document, &mut Found)) {
+        // Dropped before the next document is read, as everything is that was kept for its aliases.
+        self.anchors = HashMap::new();
+        if let Some(document) = self.document.take() {
+            take(document, self.found);
+        }
+    }
+
+    fn span(&self, span: &granit_parser::Span) -> Span {
+        let offset = |at: usize| u32::try_from(at).expect("the loader refuses files of 4 GiB");
+        let bytes = span.byte_range().unwrap_or_default();
+        Span {
+            source: self.source,
+            start: offset(bytes.start),
+            end: offset(bytes.end),
+            line: offset(span.start.line()),
+            column: offset(span.start.col() + 1),
+        }
+    }
+
+    fn tag(&mut self, event: &Event<'_>, span: &granit_parser::Span) {
+        if event.tag().is_some() {
+            let span = self.span(&span.tag_span().unwrap_or(*span));
+            let draft = Draft::new(Rule::Tag, span, "a YAML tag has no meaning here");
+            self.found.push(draft.help("leave the tag out"));
+        }
+    }
+
+    /// Takes one event.
+    fn take(&mut self, event: Event<'_>, at: &granit_parser::Span, text: &str) -> After {
+        let span = self.span(at);
+        let name = self.anchor.take();
+        match event {
+            Event::DocumentStart(is_marked, _) => {
+                self.nodes = 0;
+                (self.is_marked, self.line) = (is_marked, at.start.line());
+                After::Next
+            }
+            Event::Scalar(decoded, style, anchor, _) => {
+                let written = at.slice(text).unwrap_or_default().trim_end();
+                let node = self.scalar(&decoded, style, span, written);
+                self.complete(node, anchor, name)
+            }
+            Event::SequenceStart(style, anchor, _) => {
+                let content = Content::Sequence(Vec::new());
+                self.open(span, anchor, name, style, content)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                let (entries, key) = (Vec::new(), Key::Awaited);
+                let content = Content::Mapping { entries, key };
+                self.open(span, anchor, name, style, content)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Alias(_) if self.reader == Reader::Person => {
+                let (text, plain) = (Arc::from(""), true);
+                let mut node = Node::new(Value::Scalar(Scalar { text, plain }), span);
+                node.style_mut().spelling = Some(self.found.sources.written(span).into());
+                self.complete(node, 0, None)
+            }
+            Event::Alias(id) => self.alias(id, span),
+            Event::UnresolvedAlias(name) => {
+                let message = format!("no anchor `&{name}` stands before the alias `*{name}`");
+                let draft = Draft::new(Rule::Alias, span, message);
+                self.found.push(
+                    draft.help("put a text that begins with `*` in quotes, or define the anchor"),
+                );
+                self.complete(Node::new(Value::Unread, span), 0, None)
+            }
+            Event::Comment(..) => {
+                self.comments.push(Comment {
+                    line: at.start.line(),
+                    column: at.start.col(),
+                    text: self.found.sources.written(span).trim_end().to_owned(),
+                });
+                After::Next
+            }
+            // The parser's enum may grow; what is no node means nothing to a tree.
+            _ => After::Next,
+        }
+    }
+
+    fn scalar(&mut self, decoded: &str, style: ScalarStyle, span: Span, written: &str) -> Node {
+        if decoded.len() > LONGEST_VALUE {
+            let message = format!(
+                "a value of {} bytes; the most is {LONGEST_VALUE}",
+                decoded.len()
+            );
+            self.found.push(Draft::new(Rule::TooLarge, span, message));
+            return Node::new(Value::Unread, span);
+        }
+        let scalar = Scalar {
+            text: decoded.into(),
+            plain: style == ScalarStyle::Plain,
+        };
+        let mut node = Node::new(Value::Scalar(scalar), span);
+        if self.reader == Reader::Person {
+            let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+            node.style_mut().spelling = Some(if is_block || written.contains(['\n', '\r']) {
+                quoted(decoded).as_ref().into()
+            } else {
+                written.into()
+            });
+        }
+        node
+    }
+
+    fn open(
+        &mut self,
+        span: Span,
+        anchor: usize,
+        name: Option<Box<str>>,
+        style: StructureStyle,
+        content: Content,
+    ) -> After {
+        self.open.push(Open {
+            span,
+            anchor,
+            name,
+            flow: style == StructureStyle::Flow,
+            content,
+        });
+        After::Next
+    }
+
+    fn close(&mut self, end: Span) -> After {
+        let Some(mut open) = self.open.pop() else {
+            return After::Next;
+        };
+        let (anchor, name) = (open.anchor, open.name.take());
+        let node = self.finish(open, end.end);
+        self.complete(node, anchor, name)
+    }
+
+    /// Turns an open collection into a node.
+    fn finish(&mut self, open: Open, end: u32) -> Node {
+        let Open {
+            mut span,
+            anchor: _,
+            name: _,
+            flow,
+            content,
+        } = open;
+        span.end = end.max(span.start);
+        let value = match content {
+            Content::Sequence(items) => Value::Sequence(items),
+            Content::Mapping {
+                mut entries,
+                key: _,
+            } => {
+                self.drop_duplicates(&mut entries);
+                Value::Mapping(entries)
+            }
+        };
+        let node = Node::new(value, span);
+        match self.reader {
+            Reader::Person if flow => node.flow(),
+            Reader::Person | Reader::Machine => node,
+        }
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> After {
+        let Some(Anchor {
+            node: _,
+            nodes,
+            depth,
+        }) = self.anchors.get(&id)
+        else {
+            let message = "the alias stands within what its own anchor names";
+            let draft = Draft::new(Rule::Alias, span, message);
+            self.found.push(draft.help("write the value out"));
+            return self.complete(Node::new(Value::Unread, span), 0, None);
+        };
+        if self.open.len() + depth > MOST_NESTING {
+            self.found.push(too_deep(span));
+            return After::Nothing;
+        }
+        // Counted before it is copied: the copies are what multiplies.
+        let nodes = *nodes;
+        if !self.count(nodes, span) {
+            return After::Nothing;
+        }
+        let node = self.anchors[&id].node.clone();
+        self.attach(node);
+        After::Next
+    }
+
+    /// Puts a finished node where it belongs.
+    fn complete(&mut self, mut node: Node, anchor: usize, name: Option<Box<str>>) -> After {
+        if !self.count(1, node.span) {
+            return After::Nothing;
+        }
+        if self.reader == Reader::Person {
+            if name.is_some() {
+                node.style_mut().anchor = name;
+            }
+        } else if anchor != 0 {
+            let (nodes, depth) = measure(&node);
+            if !self.count(nodes, node.span) {
+                return After::Nothing;
+            }
+            let node = node.clone();
+            self.anchors.insert(anchor, Anchor { node, nodes, depth });
+        }
+        self.attach(node);
+        After::Next
+    }
+
+    /// Counts nodes that are about to be kept; false once there are too many.
+    fn count(&mut self, nodes: usize, span: Span) -> bool {
+        self.nodes += nodes;
+        self.found.nodes += nodes;
+        let (most, of) = if self.nodes > MOST_NODES {
+            (MOST_NODES, "one document")
+        } else if self.found.nodes > MOST_NODES_OF_RUN {
+            (MOST_NODES_OF_RUN, "the files of one run")
+        } else {
+            return true;
+        };
+        let message = format!("more than {most} values in {of}, aliases written out");
+        let draft = Draft::new(Rule::TooLarge, span, message);
+        self.found
+            .push(draft.help("declare less at once, or use fewer aliases"));
+        false
+    }
+
+    fn attach(&mut self, mut node: Node) {
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => {
+                self.document = Some(Document {
+                    root: node,
+                    whole: true,
+                    is_marked: self.is_marked,
+                    line: self.line,
+                });
+            }
+            Some(Content::Sequence(items)) => items.push(node),
+            Some(Content::Mapping { entries, key }) => match std::mem::replace(key, Key::Awaited) {
+                Key::Awaited => {
+                    self.has_layout &= node.style().anchor.is_none();
+                    *key = self.found.key(node);
+                }
+                Key::Read(key, key_span, spelling) => {
+                    if spelling.is_some() {
+                        node.style_mut().key = spelling;
+                    }
+                    entries.push(Entry {
+                        key,
+                        key_span,
+                        value: node,
+                    });
+                }
+                Key::Unusable => {}
+            },
+        }
+    }
+
+    /// Reports keys that stand twice, and keeps the first of each.
+    fn drop_duplicates(&mut self, entries: &mut Vec<Entry>) {
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        order.sort_unstable_by_key(|at| (&*entries[*at].key, *at));
+        let mut twice = Vec::new();
+        for run in order.chunk_by(|a, b| entries[*a].key == entries[*b].key) {
+            if let Some((first, again)) = run.split_first() {
+                twice.extend(again.iter().map(|again| (*again, *first)));
+            }
+        }
+        if twice.is_empty() {
+            return;
+        }
+        twice.sort_unstable();
+        for (again, first) in &twice {
+            let (entry, first) = (&entries[*again], &entries[*first]);
+            self.found.push(
+                Draft::new(
+                    Rule::DuplicateKey,
+                    entry.key_span,
+                    format!("the key `{}` stands twice in one mapping", entry.key),
+                )
+                .label("again here")
+                .also(first.key_span, "first here")
+                .help("keep one of them"),
+            );
+        }
+        let mut twice = twice.iter().map(|(again, _)| *again).peekable();
+        let mut at = 0;
+        entries.retain(|_| {
+            let drop = twice.next_if_eq(&at).is_some();
+            at += 1;
+            !drop
+        });
+    }
+
+    fn syntax_error(&mut self, error: &ScanError) -> After {
+        let mark = error.marker();
+        let end = granit_parser::Span::empty(*mark);
+        let span = self.span(&end);
+        if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+            self.found.push(too_deep(span));
+            return After::Nothing;
+        }
+        let help = match error.kind() {
+            ErrorKind::TabNotAllowed
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabAtBlockScalarStart => Some("indent with spaces, not with tabs"),
+            ErrorKind::InvalidSimpleKey | ErrorKind::SimpleKeyExpected => {
+                Some("a key ends with a colon and a space, as in `key: value`")
+            }
+            ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator
+                if self.follows_dollar(span) =>
+            {
+                Some("within braces or brackets, put a variable in quotes: `\"${NAME}\"`")
+            }
+            ErrorKind::UnexpectedCharacter { .. } => {
+                Some("put the value in quotes if it begins with this character")
+            }
+            _ => Some("fix this place first; what follows it in the document was not read"),
+        };
+        let draft = Draft::new(Rule::Syntax, span, format!("not YAML: {}", error.info()));
+        self.found.push(draft.help_if(help.map(str::to_owned)));
+        After::NextDocument
+    }
+
+    /// Whether a place stands right behind the `$` of a variable.
+    fn follows_dollar(&self, span: Span) -> bool {
+        let text = self.found.sources.text(self.source);
+        text[..span.start as usize].ends_with('$')
+    }
+
+    /// Ends the document that was being read, keeping what is complete of it.
+    fn cut_short(&mut self) {
+        // What was read last may be a stump: `${NAME}` without its quotes ends at the brace.
+        if let Some(open) = self.open.last_mut() {
+            let last = match &mut open.content {
+                Content::Sequence(items) => items.last_mut(),
+                Content::Mapping { entries, key: _ } => {
+                    entries.last_mut().map(|entry| &mut entry.value)
+                }
+            };
+            if let Some(node) = last {
+                node.value = Value::Unread;
+            }
+        }
+        let mut inner: Option<Node> = None;
+        while let Some(mut open) = self.open.pop() {
+            if let Some(node) = inner {
+                match &mut open.content {
+                    Content::Sequence(items) => items.push(node),
+                    Content::Mapping { entries, key } => {
+                        if let Key::Read(key, key_span, _) = std::mem::replace(key, Key::Awaited) {
+                            let value = node;
+                            entries.push(Entry {
+                                key,
+                                key_span,
+                                value,
+                            });
+                        }
+                    }
+                }
+            }
+            let end = open.span.end;
+            inner = Some(self.finish(open, end));
+        }
+        if let Some(root) = inner {
+            self.document = Some(Document::of(root));
+        }
+        // What follows a complete root and can't be read belonged to it.
+        if let Some(document) = &mut self.document {
+            document.whole = false;
+        }
+    }
+}
+
+impl Found {
+    /// Reads a node as the key of a mapping.
+    fn key(&mut self, node: Node) -> Key {
+        match node.value {
+            Value::Scalar(scalar) => {
+                let spelling = node.style.and_then(|style| style.spelling);
+                Key::Read(scalar.text, node.span, spelling)
+            }
+            Value::Unread => Key::Unusable,
+            Value::Sequence(_) | Value::Mapping(_) => {
+                let message = "a list or a mapping can't be a key";
+                let draft = Draft::new(Rule::KeyNotText, node.span, message);
+                self.push(draft.help("put a value that begins with `{` or `[` in quotes"));
+                Key::Unusable
+            }
+        }
+    }
+}
+
+fn too_deep(span: Span) -> Draft {
+    Draft::new(
+        Rule::Nesting,
+        span,
+        format!("nested more than {MOST_NESTING} levels deep"),
+    )
+    .help("nothing that a file declares goes deeper than six")
+}
+
+/// How many nodes a tree has, and how many levels of collections.
+fn measure(node: &Node) -> (usize, usize) {
+    let children: Vec<(usize, usize)> = match &node.value {
+        Value::Scalar(_) | Value::Unread => return (1, 0),
+        Value::Sequence(items) => items.iter().map(measure).collect(),
+        Value::Mapping(entries) => entries.iter().map(|entry| measure(&entry.value)).collect(),
+    };
+    let nodes = children.iter().map(|(nodes, _)| nodes).sum::<usize>();
+    let depth = children.iter().map(|(_, depth)| *depth).max();
+    (1 + nodes, 1 + depth.unwrap_or(0))
+}
