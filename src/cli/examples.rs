@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
-
 use super::Cli;
 
 #[test]
@@ -23,7 +21,7 @@ fn every_command_line_in_the_examples_is_one() {
             Some(_) | None => text,
         };
         for words in command_lines(&code) {
-            if let Err(error) = Cli::try_parse_from(&words) {
+            if let Err(error) = Cli::read(words.iter().map(Into::into).collect()) {
                 panic!("{}: {}\n{error}", path.display(), words.join(" "));
             }
             seen.push(words[1].clone());

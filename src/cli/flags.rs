@@ -1,11 +1,15 @@
-//! The command line as clap reads it.
+//! The flags that several commands share, in groups: a command takes only the groups that it obeys, so that no flag is accepted and ignored.
+//!
+//! A flag may stand before the command's name or behind it; [`behind_the_name`] sees to that.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
 use crate::cli::run::shard::Shard;
 use crate::model::account::AccountId;
@@ -14,35 +18,11 @@ use crate::plan::{Glob, Overrides, Targets};
 /// Flags of every command.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
-pub(crate) struct Global {
-    /// Use the simulated API, in-process, kept in .riskform/sandbox.json; credentials and CLOUDFLARE_BASE_URL are ignored
-    #[arg(long, global = true)]
-    pub(crate) sandbox: bool,
-    /// The API's base URL [default: CLOUDFLARE_BASE_URL, else https://api.cloudflare.com/client/v4]
-    #[arg(long, global = true, value_name = "URL", conflicts_with = "sandbox")]
-    pub(crate) base_url: Option<String>,
-    /// The account, where the file names none [default: CLOUDFLARE_ACCOUNT_ID]
-    #[arg(long, global = true, value_name = "ID")]
-    pub(crate) account_id: Option<AccountId>,
-    /// PEM file of certificate authorities to trust beside the system's
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) ca_bundle: Option<PathBuf>,
-    /// How many accounts to work on at once
-    #[arg(long, global = true, value_name = "N", default_value = "10")]
-    pub(crate) parallelism: NonZeroUsize,
-    /// How many requests to send in a second at most [default: as many as the API's limits permit]
-    #[arg(long, global = true, value_name = "N")]
-    pub(crate) max_requests_per_second: Option<NonZeroU32>,
-    /// Seconds that one request may take
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    pub(crate) timeout: Duration,
-    /// Handle only the accounts of shard I of N, I from 0; every account is in exactly one
-    #[arg(long, global = true, value_name = "I/N")]
-    pub(crate) shard: Option<Shard>,
+pub(crate) struct Common {
     /// Tell the pipeline: GITHUB_STEP_SUMMARY and GITHUB_OUTPUT, or riskform.env on GitLab
     #[arg(long, global = true)]
     pub(crate) ci: bool,
-    /// When to colour [NO_COLOR and CLICOLOR_FORCE are obeyed, too]
+    /// When to color [NO_COLOR and CLICOLOR_FORCE are obeyed, too]
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: Color,
     /// Say more on standard error; twice for every request
@@ -51,6 +31,54 @@ pub(crate) struct Global {
     /// Print results and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+}
+
+/// How the API is reached.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connect {
+    /// Use the simulated API, in-process, kept in .riskform/sandbox.json; credentials and CLOUDFLARE_BASE_URL are ignored
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+    /// The API's base URL [default: CLOUDFLARE_BASE_URL, else https://api.cloudflare.com/client/v4]
+    #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
+    pub(crate) base_url: Option<String>,
+    /// PEM file of certificate authorities to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_bundle: Option<PathBuf>,
+    /// How many requests to send in a second at most [default: as many as the API's limits permit]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_requests_per_second: Option<NonZeroU32>,
+    /// Seconds that one request may take
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+/// Whose account it is about.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Who {
+    /// The account, where the file names none [default: CLOUDFLARE_ACCOUNT_ID]
+    #[arg(long, value_name = "ID")]
+    pub(crate) account_id: Option<AccountId>,
+}
+
+/// How many accounts are worked on at once.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Fleet")]
+pub(crate) struct Parallelism {
+    /// How many accounts to work on at once
+    #[arg(long, value_name = "N", default_value = "10", value_parser = accounts_at_once)]
+    pub(crate) parallelism: NonZeroUsize,
+}
+
+/// How many accounts there must be.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Fleet")]
+pub(crate) struct Expected {
+    /// End with an error where there is another number of accounts, all shards together
+    #[arg(long, value_name = "N")]
+    pub(crate) expect_accounts: Option<usize>,
 }
 
 /// Which files to load.
@@ -64,6 +92,38 @@ pub(crate) struct Paths {
 impl Paths {
     /// The file of whoever names none.
     pub(crate) const USUAL: &str = "riskform.yaml";
+}
+
+/// The desired state, as files declare it.
+#[derive(Args, Debug)]
+pub(crate) struct Desired {
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    #[command(flatten)]
+    pub(crate) who: Who,
+    #[command(flatten)]
+    pub(crate) expected: Expected,
+}
+
+/// A fleet: what files declare, and the way to the accounts.
+#[derive(Args, Debug)]
+pub(crate) struct Fleet {
+    #[command(flatten)]
+    pub(crate) desired: Desired,
+    #[command(flatten)]
+    pub(crate) connect: Connect,
+    #[command(flatten)]
+    pub(crate) parallelism: Parallelism,
+    /// Handle only the accounts of shard I of N, I from 0; every account is in exactly one
+    #[arg(long, value_name = "I/N", help_heading = "Fleet")]
+    pub(crate) shard: Option<Shard>,
+}
+
+impl Fleet {
+    /// How many accounts are worked on at once.
+    pub(crate) fn parallelism(&self) -> usize {
+        self.parallelism.parallelism.get()
+    }
 }
 
 /// Which addresses to look at.
@@ -112,7 +172,7 @@ impl OverrideArguments {
     }
 }
 
-/// When to colour.
+/// When to color.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal.
@@ -140,5 +200,138 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "a number of seconds above 0".to_owned())
+        .ok_or_else(|| "write a number of seconds above 0".to_owned())
+}
+
+fn accounts_at_once(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse()
+        .map_err(|_| "write a number of accounts, 1 or more")
+}
+
+/// Moves the flags that stand before a command's name behind it, where the command takes them or refuses them by its own name.
+///
+/// Whatever is not understood stays where it is, for clap to say so.
+pub(crate) fn behind_the_name(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
+    let flags = values_of_flags(root);
+    let mut names = Vec::new();
+    let mut moved = Vec::new();
+    let mut command = root;
+    let mut rest = words.iter().skip(1);
+    while command.has_subcommands() {
+        let Some(word) = rest.next() else {
+            return words;
+        };
+        let text = word.to_string_lossy();
+        if let Some(inner) = command.find_subcommand(text.as_ref()) {
+            names.push(word.clone());
+            command = inner;
+        } else if text.starts_with('-') && text != "-" && text != "--" {
+            moved.push(word.clone());
+            if takes_the_next_word(&text, &flags) {
+                moved.extend(rest.next().cloned());
+            }
+        } else {
+            return words;
+        }
+    }
+    let program = words.first().cloned();
+    program
+        .into_iter()
+        .chain(names)
+        .chain(moved)
+        .chain(rest.cloned())
+        .collect()
+}
+
+/// Whether a flag is followed by its value, by its name of whichever length.
+fn values_of_flags(command: &Command) -> HashMap<String, bool> {
+    let mut flags = HashMap::new();
+    for argument in command.get_arguments() {
+        let takes_value = argument.get_action().takes_values();
+        let long = argument.get_long().map(|long| format!("--{long}"));
+        let short = argument.get_short().map(|short| format!("-{short}"));
+        flags.extend(
+            long.into_iter()
+                .chain(short)
+                .map(|name| (name, takes_value)),
+        );
+    }
+    for inner in command.get_subcommands() {
+        flags.extend(values_of_flags(inner));
+    }
+    flags
+}
+
+fn takes_the_next_word(word: &str, flags: &HashMap<String, bool>) -> bool {
+    let takes_value = |name: &str| flags.get(name).copied().unwrap_or(false);
+    match word.strip_prefix('-') {
+        Some(shorts) if !shorts.starts_with('-') => {
+            // Of several in one word only the last can have its value in the next, and one before it would have the rest of the word.
+            let mut shorts = shorts.chars();
+            let last = shorts.next_back();
+            shorts.all(|short| !takes_value(&format!("-{short}")))
+                && last.is_some_and(|short| takes_value(&format!("-{short}")))
+        }
+        Some(_) | None => takes_value(word),
+    }
+}
+
+/// The commands that take a flag, written as it is given: `--shard`.
+pub(crate) fn takers(command: &Command, flag: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for inner in command.get_subcommands() {
+        let name = inner.get_name();
+        let mut longs = inner.get_arguments().filter_map(Arg::get_long);
+        if longs.any(|long| flag.strip_prefix("--") == Some(long)) {
+            names.push(name.to_owned());
+        }
+        let below = takers(inner, flag);
+        names.extend(below.into_iter().map(|below| format!("{name} {below}")));
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, ArgAction, Command};
+
+    use super::behind_the_name;
+
+    #[test]
+    fn flags_may_stand_before_the_name() {
+        let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
+        let value = |name: &'static str| Arg::new(name).long(name);
+        let root = Command::new("r")
+            .arg(flag("quiet").short('q'))
+            .subcommand(Command::new("plan").arg(value("format").short('o')))
+            .subcommand(Command::new("get").subcommand(Command::new("users").arg(value("since"))));
+        let table = [
+            ("r plan -q", "r plan -q"),
+            ("r -q plan x", "r plan -q x"),
+            ("r --format json -q plan x", "r plan --format json -q x"),
+            ("r --format=json plan x", "r plan --format=json x"),
+            ("r -o json plan", "r plan -o json"),
+            ("r -ojson plan", "r plan -ojson"),
+            ("r -qo json plan", "r plan -qo json"),
+            ("r -q get --since 7d users x", "r get users -q --since 7d x"),
+            // What stands for a value is none, even if a command has that name.
+            ("r --format plan plan", "r plan --format plan"),
+            // Nothing is made of what can't be understood.
+            ("r", "r"),
+            ("r --version", "r --version"),
+            ("r --help", "r --help"),
+            ("r -q help plan", "r -q help plan"),
+            ("r --nonsense 1 plan", "r --nonsense 1 plan"),
+            ("r -q -- plan", "r -q -- plan"),
+            ("r get -q", "r get -q"),
+        ];
+        for (given, expected) in table {
+            let words = given.split(' ').map(Into::into).collect();
+            let moved: Vec<String> = behind_the_name(&root, words)
+                .into_iter()
+                .map(|word| word.into_string().unwrap())
+                .collect();
+            assert_eq!(moved.join(" "), expected, "{given}");
+        }
+    }
 }

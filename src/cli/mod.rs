@@ -18,13 +18,16 @@ mod flags;
 mod io;
 mod run;
 
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
     apply, completions, doctor, drift, export, fmt, get, man, plan, report, reset, sandbox, schema,
     show, validate,
 };
-use flags::Global;
+use flags::{Common, behind_the_name};
 use io::output::{self, Output};
 use run::ending::Error;
 
@@ -35,7 +38,7 @@ pub use run::ending::Exit;
 #[command(name = "riskform", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) global: Global,
+    pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -77,6 +80,13 @@ pub(crate) enum Command {
     Man(man::Arguments),
 }
 
+impl Cli {
+    /// Reads a command line; flags may stand before the command's name as well.
+    fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        Cli::try_parse_from(behind_the_name(&Cli::command(), words))
+    }
+}
+
 impl Command {
     /// Says whether standard output must be one JSON document, whatever happens.
     pub(crate) fn prints_json(&self) -> bool {
@@ -106,9 +116,10 @@ impl Command {
 
 /// Parses the command line, runs the command, reports its error, and says how it ended.
 pub fn main() -> Exit {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = with_takers(&Cli::command(), error);
             // Help and version come as errors as well, and belong on standard output.
             let _ = error.print();
             return if error.use_stderr() {
@@ -119,10 +130,30 @@ pub fn main() -> Exit {
             };
         }
     };
-    cli.global.color.write_global();
-    output::trace(cli.global.verbose);
-    let output = Output::new(cli.global.quiet, cli.command.prints_json());
+    cli.common.color.write_global();
+    output::trace(cli.common.verbose);
+    let output = Output::new(&cli.common, cli.command.prints_json());
     dispatch(cli, &output).unwrap_or_else(|error| output.error(&error))
+}
+
+/// Adds to clap's complaint about a flag which commands take it.
+fn with_takers(riskform: &clap::Command, mut error: clap::Error) -> clap::Error {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => {
+            flag.clone()
+        }
+        Some(_) | None => return error,
+    };
+    let takers = flags::takers(riskform, &flag);
+    if !takers.is_empty() {
+        let tip = format!("{flag} belongs to {}", takers.join(", "));
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
@@ -130,22 +161,22 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
         .enable_all()
         .build()
         .map_err(Error::other("the asynchronous runtime can't be started"))?;
-    let Cli { global, command } = cli;
+    let Cli { common: _, command } = cli;
     runtime.block_on(async {
         match command {
             Command::Show(args) => show::run(&args, output),
-            Command::Plan(args) => plan::run(args, &global, output).await,
-            Command::Apply(args) => apply::apply(args, &global, output).await,
-            Command::Destroy(args) => apply::destroy(args, &global, output).await,
-            Command::Drift(args) => drift::run(args, &global, output).await,
+            Command::Plan(args) => plan::run(args, output).await,
+            Command::Apply(args) => apply::apply(args, output).await,
+            Command::Destroy(args) => apply::destroy(args, output).await,
+            Command::Drift(args) => drift::run(args, output).await,
             Command::Report(args) => report::run(args, output),
-            Command::Export(args) => export::run(args, &global, output).await,
-            Command::Validate(args) => validate::run(&args, &global, output),
+            Command::Export(args) => export::run(args, output).await,
+            Command::Validate(args) => validate::run(&args, output),
             Command::Fmt(args) => fmt::run(&args, output),
             Command::Schema(args) => schema::run(&args, output),
-            Command::Get(args) => get::run(args, &global, output).await,
-            Command::Doctor(args) => doctor::run(args, &global, output).await,
-            Command::Reset(args) => reset::run(args, &global, output).await,
+            Command::Get(args) => get::run(args, output).await,
+            Command::Doctor(args) => doctor::run(args, output).await,
+            Command::Reset(args) => reset::run(args, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
             Command::Completions(args) => completions::run(args, Cli::command(), output),
             Command::Man(args) => man::run(args, Cli::command(), output),

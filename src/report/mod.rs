@@ -106,6 +106,28 @@ impl DriftFormat {
 }
 
 words! {
+    /// The formats of merged results; which of them there are depends on what is merged.
+    MergeFormat {
+        /// For a terminal.
+        Text = "text",
+        /// For scripts.
+        Json = "json",
+        /// For a comment.
+        Markdown = "markdown",
+        /// Of plans.
+        Diff = "diff",
+        /// Not of applied plans.
+        Html = "html",
+        /// Of drift.
+        Junit = "junit",
+        /// Of drift.
+        Sarif = "sarif",
+        /// Of drift.
+        Prometheus = "prometheus",
+    }
+}
+
+words! {
     /// The formats of what the doctor finds.
     DoctorFormat {
         /// For a terminal.

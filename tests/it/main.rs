@@ -10,6 +10,7 @@
 
 mod api;
 mod api_conduct;
+mod command_line;
 mod concurrent;
 mod config;
 mod convergence;

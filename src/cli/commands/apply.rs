@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::flags::{Global, OverrideArguments, Paths, TargetArguments};
+use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
@@ -19,11 +19,11 @@ use crate::report::ApplyFormat;
 /// Flags of `apply`.
 #[derive(Args, Debug)]
 pub(crate) struct ApplyArguments {
-    /// Carry out this saved plan, exactly; it takes no files, targets or overrides
+    /// Carry out this saved plan, exactly; it takes no files, targets, shard or overrides
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["paths", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
+        conflicts_with_all = ["paths", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
     )]
     plan: Option<PathBuf>,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(crate) struct ApplyArguments {
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    paths: Paths,
+    fleet: Fleet,
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<ApplyFormat>,
     #[command(flatten)]
     targets: TargetArguments,
     #[command(flatten)]
@@ -53,39 +53,30 @@ pub(crate) struct Arguments {
 }
 
 /// Carries out what `plan` shows, or showed when it was saved, once it is approved.
-pub(crate) async fn apply(
-    arguments: ApplyArguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
+pub(crate) async fn apply(arguments: ApplyArguments, output: &Output) -> Result<Exit, Error> {
     match arguments.plan {
         Some(file) => {
             let saved = saved_plan::read(&file)?;
-            carry_out_saved(saved, arguments.common, global, output).await
+            carry_out_saved(saved, arguments.common, output).await
         }
-        None => plan_and_carry_out(Intent::Apply, arguments.common, global, output).await,
+        None => plan_and_carry_out(Intent::Apply, arguments.common, output).await,
     }
 }
 
 /// Deletes the listed integrations and disables the listed behaviors, once that is approved.
-pub(crate) async fn destroy(
-    arguments: Arguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
-    plan_and_carry_out(Intent::Destroy, arguments, global, output).await
+pub(crate) async fn destroy(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    plan_and_carry_out(Intent::Destroy, arguments, output).await
 }
 
 async fn plan_and_carry_out(
     intent: Intent,
     arguments: Arguments,
-    global: &Global,
     output: &Output,
 ) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(ApplyFormat::ALL)?;
-    let accounts = fleet::load(&arguments.paths, global, output)?;
+    let formats = arguments.formats.read(output)?;
+    let accounts = fleet::load(&arguments.fleet, output)?;
     let audit_log = arguments.open_audit_log()?;
-    let session = Session::open(global, output)?;
+    let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
         intent,
         targets: arguments.targets.targets(),
@@ -96,11 +87,11 @@ async fn plan_and_carry_out(
         session: &session,
         today,
         options: &options,
-        parallelism: global.parallelism,
+        parallelism: arguments.fleet.parallelism(),
     };
     let mut application = Application {
         session: &session,
-        global,
+        fleet: &arguments.fleet,
         output,
         options: &options,
         today,
@@ -120,16 +111,15 @@ async fn plan_and_carry_out(
 async fn carry_out_saved(
     saved: SavedPlan,
     arguments: Arguments,
-    global: &Global,
     output: &Output,
 ) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(ApplyFormat::ALL)?;
+    let formats = arguments.formats.read(output)?;
     let audit_log = arguments.open_audit_log()?;
-    let session = Session::open(global, output)?;
-    saved_plan::check(&saved.plan, &session, global)?;
+    let session = Session::open(&arguments.fleet.connect, output)?;
+    saved_plan::check(&saved.plan, &session, &arguments.fleet)?;
     let mut application = Application {
         session: &session,
-        global,
+        fleet: &arguments.fleet,
         output,
         options: &Options::default(),
         today: saved.made_on,

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::flags::{Global, Paths};
+use crate::cli::flags::{Fleet, Paths};
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
@@ -31,23 +31,19 @@ const FORMAT: &str = "riskform.doctor/1";
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    paths: Paths,
+    fleet: Fleet,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<DoctorFormat>,
 }
 
 /// Looks at everything, and shows how it stands.
-pub(crate) async fn run(
-    arguments: Arguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(DoctorFormat::ALL)?;
-    let (files, patients) = patients(&arguments.paths, global, output)?;
-    let session = Session::open(global, output)?.without_retries();
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(output)?;
+    let (files, patients) = patients(&arguments.fleet, output)?;
+    let session = Session::open(&arguments.fleet.connect, output)?.without_retries();
     let accounts = stream::iter(patients)
-        .map(|patient| diagnose(patient, &session, global))
-        .buffered(global.parallelism.get())
+        .map(|patient| diagnose(patient, &session))
+        .buffered(arguments.fleet.parallelism())
         .collect()
         .await;
     let diagnosis = Diagnosis {
@@ -85,27 +81,23 @@ impl From<DesiredAccount> for Patient {
 }
 
 /// How it stands with the files, and the accounts to look at: those that the files declare, else the one of the command line.
-fn patients(
-    paths: &Paths,
-    global: &Global,
-    output: &Output,
-) -> Result<(Files, Vec<Patient>), Error> {
+fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Error> {
     let alone = || {
-        session::id(global).map(|account_id| Patient {
+        session::id(&fleet.desired.who, &fleet.connect).map(|account_id| Patient {
             label: account_id.to_string(),
             account_id,
             api_token_env: None,
             declared: None,
         })
     };
-    if let [path] = paths.paths.as_slice()
+    if let [path] = fleet.desired.paths.paths.as_slice()
         && path == Path::new(Paths::USUAL)
         && !path.exists()
     {
         let path = path.display().to_string();
         return Ok((Files::Absent { path }, vec![alone()?]));
     }
-    match fleet::load(paths, global, output) {
+    match fleet::load(fleet, output) {
         Ok(accounts) => {
             let files = Files::Valid {
                 accounts: accounts.len(),
@@ -118,7 +110,7 @@ fn patients(
     }
 }
 
-async fn diagnose(patient: Patient, session: &Session, global: &Global) -> AccountDiagnosis {
+async fn diagnose(patient: Patient, session: &Session) -> AccountDiagnosis {
     let Patient {
         account_id,
         label,
@@ -132,10 +124,9 @@ async fn diagnose(patient: Patient, session: &Session, global: &Global) -> Accou
     let findings = match connection {
         Ok((source, connection)) => {
             let access = Access {
-                way: if global.sandbox {
-                    Way::InProcess
-                } else {
-                    Way::Network
+                way: match source {
+                    CredentialSource::Sandbox => Way::InProcess,
+                    CredentialSource::Token(_) | CredentialSource::Key => Way::Network,
                 },
                 means: match source {
                     CredentialSource::Sandbox | CredentialSource::Token(_) => Means::Token,

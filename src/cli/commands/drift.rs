@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::flags::{Global, Paths, TargetArguments};
+use crate::cli::flags::{Fleet, TargetArguments};
 use crate::cli::io::ci;
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::notifications::NotifyArguments;
@@ -21,12 +21,12 @@ use crate::report::{self, DriftFormat, RunFigures};
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    paths: Paths,
+    fleet: Fleet,
     /// Leave out the addresses that this glob names, for this run; may be repeated
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<DriftFormat>,
     #[command(flatten)]
     targets: TargetArguments,
     #[command(flatten)]
@@ -34,21 +34,17 @@ pub(crate) struct Arguments {
 }
 
 /// Says how the live accounts differ from their files.
-pub(crate) async fn run(
-    arguments: Arguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(DriftFormat::ALL)?;
-    let notifications = arguments.notifications.read(global)?;
-    let checked = check(&arguments, keep(&formats), global, output)
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(output)?;
+    let notifications = arguments.notifications.read(&arguments.fleet.connect)?;
+    let checked = check(&arguments, keep(&formats), output)
         .await
         .and_then(|checked| checked.show(&formats, output).map(|()| checked));
     let result = checked.as_ref();
     let result = result.map(|checked| (&checked.document, checked.exit()));
     notifications.tell(result, output).await;
     let checked = checked?;
-    ci::tell(global, output, || &checked.document);
+    ci::tell(output, || &checked.document);
     checked.fail_if_alone()?;
     Ok(checked.exit())
 }
@@ -68,15 +64,10 @@ struct Checked {
     figures: RunFigures,
 }
 
-async fn check(
-    arguments: &Arguments,
-    keep: Keep,
-    global: &Global,
-    output: &Output,
-) -> Result<Checked, Error> {
+async fn check(arguments: &Arguments, keep: Keep, output: &Output) -> Result<Checked, Error> {
     let started = Instant::now();
-    let accounts = fleet::load(&arguments.paths, global, output)?;
-    let session = Session::open(global, output)?;
+    let accounts = fleet::load(&arguments.fleet, output)?;
+    let session = Session::open(&arguments.fleet.connect, output)?;
     // Everything is compared and then narrowed: a target that would need another address for being applied is drift all the same.
     let scope = Scope {
         targets: arguments.targets.targets(),
@@ -90,7 +81,7 @@ async fn check(
         session: &session,
         today: fleet::today(),
         options: &Options::default(),
-        parallelism: global.parallelism,
+        parallelism: arguments.fleet.parallelism(),
     };
     let drift = |planned| AccountDocument::of_drift(&planned, &scope, keep);
     let accounts = planning.each(accounts, &scope.targets, drift).await?;
@@ -111,12 +102,11 @@ impl Checked {
         let Checked { document, figures } = self;
         let render = |format| report::drift(document, format, Some(figures));
         formats.write_files(render)?;
-        let silent =
-            output.is_quiet() && formats.stdout == DriftFormat::Text && self.exit() == Exit::Done;
-        if silent {
-            return Ok(());
+        match formats.stdout {
+            None => Ok(()),
+            Some(DriftFormat::Text) if output.is_quiet() && self.exit() == Exit::Done => Ok(()),
+            Some(format) => output.result(render(format)),
         }
-        output.result(render(formats.stdout))
     }
 
     /// Makes the failure of the only account the error of the run; in a fleet it is one finding among others.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 
-use crate::cli::flags::Global;
+use crate::cli::flags::{Connect, Parallelism, Who};
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, account_error, account_exit};
@@ -27,30 +27,39 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "formats")]
     split: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<FileFormat>,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    parallelism: Parallelism,
 }
 
 /// Writes the live accounts as the files that declare them as they are.
-pub(crate) async fn run(
-    arguments: Arguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(FileFormat::ALL)?;
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(output)?;
     let accounts = match arguments.accounts.as_slice() {
-        [] => vec![session::id(global)?],
+        [] => vec![session::id(&arguments.who, &arguments.connect)?],
         accounts => accounts.to_vec(),
     };
-    let session = Session::open(global, output)?;
+    let session = Session::open(&arguments.connect, output)?;
     if let Some(directory) = &arguments.split {
-        return split(directory, &accounts, &session, global, output).await;
+        return split(
+            directory,
+            &accounts,
+            &session,
+            &arguments.parallelism,
+            output,
+        )
+        .await;
     }
     let [account] = accounts.as_slice() else {
         let message = "several accounts are several files: pass --split DIR";
         return Err(Error::Usage(message.to_owned()));
     };
     let document = read(&session, account).await.map_err(Error::Account)?;
-    if formats.stdout == FileFormat::Json {
+    if formats.stdout == Some(FileFormat::Json) {
         // What YAML says in comments.
         for left_out in document.left_out() {
             output.warn(left_out);
@@ -65,7 +74,7 @@ async fn split(
     directory: &Path,
     accounts: &[AccountId],
     session: &Session,
-    global: &Global,
+    parallelism: &Parallelism,
     output: &Output,
 ) -> Result<Exit, Error> {
     std::fs::create_dir_all(directory).map_err(Error::other(format!(
@@ -74,7 +83,7 @@ async fn split(
     )))?;
     let mut read = stream::iter(accounts)
         .map(|account| async move { (account, read(session, account).await) })
-        .buffered(global.parallelism.get());
+        .buffered(parallelism.parallelism.get());
     let mut exits = Vec::new();
     while let Some((account, document)) = read.next().await {
         let path = directory.join(format!("{account}.yaml"));

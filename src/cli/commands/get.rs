@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::api::ApiError;
-use crate::cli::flags::Global;
+use crate::cli::flags::{Connect, Who};
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, account_error};
@@ -29,9 +29,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Resource {
     /// Every behavior that the account offers, and how it is configured
-    Behaviors(BehaviorsArguments),
+    Behaviors(Reading),
     /// Every integration of the account
-    Integrations(IntegrationsArguments),
+    Integrations(Reading),
     /// One integration
     Integration(IntegrationArguments),
     /// The users who have a score, the gravest first, and how many there are of each level
@@ -40,16 +40,15 @@ enum Resource {
     User(UserArguments),
 }
 
+/// The flags of every resource.
 #[derive(Args, Debug)]
-struct BehaviorsArguments {
+struct Reading {
     #[command(flatten)]
-    formats: FormatArguments,
-}
-
-#[derive(Args, Debug)]
-struct IntegrationsArguments {
+    formats: FormatArguments<ReadFormat>,
     #[command(flatten)]
-    formats: FormatArguments,
+    who: Who,
+    #[command(flatten)]
+    connect: Connect,
 }
 
 #[derive(Args, Debug)]
@@ -61,7 +60,7 @@ struct IntegrationArguments {
     #[arg(long, value_name = "REFERENCE", conflicts_with = "id", value_parser = reference)]
     reference_id: Option<ReferenceId>,
     #[command(flatten)]
-    formats: FormatArguments,
+    reading: Reading,
 }
 
 #[derive(Args, Debug)]
@@ -78,7 +77,7 @@ struct UsersArguments {
     #[command(flatten)]
     privacy: PrivacyArguments,
     #[command(flatten)]
-    formats: FormatArguments,
+    reading: Reading,
 }
 
 #[derive(Args, Debug)]
@@ -89,7 +88,7 @@ struct UserArguments {
     #[command(flatten)]
     privacy: PrivacyArguments,
     #[command(flatten)]
-    formats: FormatArguments,
+    reading: Reading,
 }
 
 /// Whether people are shown by their names.
@@ -113,32 +112,28 @@ impl PrivacyArguments {
 impl Arguments {
     /// Says whether standard output must be one JSON document, whatever happens.
     pub(crate) fn prints_json(&self) -> bool {
-        self.resource.formats().prints_json()
+        self.resource.reading().formats.prints_json()
     }
 }
 
 impl Resource {
-    fn formats(&self) -> &FormatArguments {
+    fn reading(&self) -> &Reading {
         match self {
-            Resource::Behaviors(arguments) => &arguments.formats,
-            Resource::Integrations(arguments) => &arguments.formats,
-            Resource::Integration(arguments) => &arguments.formats,
-            Resource::Users(arguments) => &arguments.formats,
-            Resource::User(arguments) => &arguments.formats,
+            Resource::Behaviors(reading) | Resource::Integrations(reading) => reading,
+            Resource::Integration(arguments) => &arguments.reading,
+            Resource::Users(arguments) => &arguments.reading,
+            Resource::User(arguments) => &arguments.reading,
         }
     }
 }
 
 /// Reads what was asked for, and shows it.
-pub(crate) async fn run(
-    arguments: Arguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let Arguments { resource } = arguments;
+    let reading = resource.reading();
     let view = View {
-        formats: resource.formats().read(ReadFormat::ALL)?,
-        account: Account::open(global, output)?,
+        formats: reading.formats.read(output)?,
+        account: Account::open(&reading.who, &reading.connect, output)?,
         output,
     };
     let account = &view.account.id;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::flags::{Global, OverrideArguments, Paths, TargetArguments};
+use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
 use crate::cli::io::ci;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
@@ -21,7 +21,7 @@ use crate::report::{self, PlanFormat};
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    paths: Paths,
+    fleet: Fleet,
     /// Save the plan in this file, for apply --plan
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<PlanFormat>,
     #[command(flatten)]
     targets: TargetArguments,
     #[command(flatten)]
@@ -37,14 +37,10 @@ pub(crate) struct Arguments {
 }
 
 /// Shows what `apply` would do.
-pub(crate) async fn run(
-    arguments: Arguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(PlanFormat::ALL)?;
-    let accounts = fleet::load(&arguments.paths, global, output)?;
-    let session = Session::open(global, output)?;
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(output)?;
+    let accounts = fleet::load(&arguments.fleet, output)?;
+    let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
         intent: Intent::Apply,
         targets: arguments.targets.targets(),
@@ -54,15 +50,13 @@ pub(crate) async fn run(
         session: &session,
         today: fleet::today(),
         options: &options,
-        parallelism: global.parallelism,
+        parallelism: arguments.fleet.parallelism(),
     };
     let plan = planning.plan(accounts).await?;
     formats.write(output, |format| {
         report::plan(&plan, format, Timestamp::now())
     })?;
-    ci::tell(global, output, || {
-        Document::of_plan(&plan, Timestamp::now())
-    });
+    ci::tell(output, || Document::of_plan(&plan, Timestamp::now()));
     fail_if_alone(&plan)?;
     if let Some(file) = &arguments.out {
         saved_plan::write(file, &plan)?;

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use crate::cli::flags::Expected;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::fleet;
 use crate::plan::document::{Document, Format, merge};
-use crate::report::{self, ApplyFormat, DriftFormat, PlanFormat};
+use crate::report::{self, ApplyFormat, DriftFormat, MergeFormat, PlanFormat};
 
 /// What `report` can do.
 #[derive(Args, Debug)]
@@ -31,7 +33,9 @@ pub(crate) struct MergeArguments {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<MergeFormat>,
+    #[command(flatten)]
+    expected: Expected,
 }
 
 /// Joins what the shards of a fleet wrote.
@@ -43,7 +47,8 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> 
         .map(|file| Ok((file.display().to_string(), read(file)?)))
         .collect::<Result<_, Error>>()?;
     let merged = merge(documents).map_err(Error::other("these can't be merged"))?;
-    let formats = &arguments.formats;
+    fleet::expect(&arguments.expected, merged.accounts.len())?;
+    let formats = arguments.formats.read(output)?;
     match merged.format {
         Format::Plan => {
             let now = merged.created_at;
@@ -51,14 +56,14 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> 
                 .into_plan()
                 .map_err(Error::other("the merged plan can't be read"))?;
             formats
-                .read(PlanFormat::ALL)?
+                .of::<PlanFormat>()?
                 .write(output, |format| report::plan(&plan, format, now))?;
         }
         Format::Apply => formats
-            .read(ApplyFormat::ALL)?
+            .of::<ApplyFormat>()?
             .write(output, |format| report::applied_document(&merged, format))?,
         Format::Drift => formats
-            .read(DriftFormat::ALL)?
+            .of::<DriftFormat>()?
             .write(output, |format| report::drift(&merged, format, None))?,
     }
     Ok(Exit::Done)

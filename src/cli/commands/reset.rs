@@ -7,7 +7,7 @@ use clap::Args;
 use crate::api::{ApiError, ErrorKind};
 use crate::apply::Stop;
 use crate::cli::commands::get::PrivacyArguments;
-use crate::cli::flags::Global;
+use crate::cli::flags::{Connect, Who};
 use crate::cli::io::audit_log::{AuditLog, Call};
 use crate::cli::io::output::Output;
 use crate::cli::io::prompt;
@@ -44,19 +44,19 @@ pub(crate) struct Arguments {
     audit_log: Option<PathBuf>,
     #[command(flatten)]
     privacy: PrivacyArguments,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    connect: Connect,
 }
 
 /// Clears the scores of the chosen users, once that is approved.
-pub(crate) async fn run(
-    arguments: Arguments,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let mut names = arguments.users;
     if let Some(file) = &arguments.from {
         names.extend(listed(file)?);
     }
-    let account = Account::open(global, output)?;
+    let account = Account::open(&arguments.who, &arguments.connect, output)?;
     let chosen = find(&names, &arguments.levels, &account).await?;
     if chosen.is_empty() {
         output.say("Nobody to reset.");

@@ -18,12 +18,12 @@ pub(crate) struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<PlanFormat>,
 }
 
 /// Shows a saved plan in any of a plan's formats.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(PlanFormat::ALL)?;
+    let formats = arguments.formats.read(output)?;
     let saved = saved_plan::read(&arguments.file)?;
     formats.write(output, |format| {
         report::plan(&saved.plan, format, Timestamp::now())

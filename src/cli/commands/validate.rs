@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::flags::{Global, Paths};
+use crate::cli::flags::Desired;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
@@ -14,23 +14,24 @@ use crate::report::{self, CheckedFiles, FilesFormat};
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    paths: Paths,
+    desired: Desired,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments,
+    pub(crate) formats: FormatArguments<FilesFormat>,
 }
 
 /// Says everything that is wrong with the files.
-pub(crate) fn run(arguments: &Arguments, global: &Global, output: &Output) -> Result<Exit, Error> {
-    let formats = arguments.formats.read(FilesFormat::ALL)?;
-    let (accounts, diagnostics) = load::check(&fleet::request(&arguments.paths, global)?);
-    let exit = match diagnostics.errors() {
-        0 => Exit::Done,
-        _ => Exit::Error,
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(output)?;
+    let (accounts, diagnostics) = load::check(&fleet::request(&arguments.desired)?);
+    let end = match diagnostics.errors() {
+        // How many accounts there are is only known of files that are right.
+        0 => fleet::expect(&arguments.desired.expected, accounts.len()).map(|()| Exit::Done),
+        _ => Ok(Exit::Error),
     };
     let checked = CheckedFiles {
         accounts,
         diagnostics,
     };
     formats.write(output, |format| report::files(&checked, format))?;
-    Ok(exit)
+    end
 }

@@ -13,7 +13,6 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::cli::flags::Global;
 use crate::cli::io::environment::variable;
 use crate::cli::io::files::{Access, write_atomically};
 use crate::cli::io::output::Output;
@@ -24,12 +23,8 @@ use crate::report::markdown;
 const GITLAB_FILE: &str = "riskform.env";
 
 /// Tells the pipeline, where `--ci` is given. What can't be written is a warning: the run itself is over, and went as its exit code says.
-pub(crate) fn tell<D: Borrow<Document>>(
-    global: &Global,
-    output: &Output,
-    document: impl FnOnce() -> D,
-) {
-    if !global.ci {
+pub(crate) fn tell<D: Borrow<Document>>(output: &Output, document: impl FnOnce() -> D) {
+    if !output.is_ci() {
         return;
     }
     let document = document();

@@ -1,65 +1,150 @@
 //! `--format KIND` to standard output, `--format KIND=FILE` to a file; several at once.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::io::files::{Access, write_atomically};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
+use crate::config::write::FileFormat;
+use crate::report::read::ReadFormat;
+use crate::report::{ApplyFormat, DoctorFormat, DriftFormat, FilesFormat, MergeFormat, PlanFormat};
+
+/// The formats that a command knows; the first is what it prints without a flag.
+pub(crate) trait Kind: Copy + Debug + Eq + Send + Sync + 'static {
+    const ALL: &'static [Self];
+    /// What whoever names a file instead of a kind may have meant.
+    const INSTEAD: &'static str;
+
+    fn as_str(self) -> &'static str;
+}
+
+macro_rules! kinds {
+    ($($name:ident $instead:literal),+ $(,)?) => {
+        $(impl Kind for $name {
+            const ALL: &'static [Self] = $name::ALL;
+            const INSTEAD: &'static str = $instead;
+
+            fn as_str(self) -> &'static str {
+                $name::as_str(self)
+            }
+        })+
+    };
+}
+
+kinds! {
+    ApplyFormat "",
+    DoctorFormat "",
+    DriftFormat "",
+    FileFormat "",
+    FilesFormat "",
+    MergeFormat "",
+    PlanFormat " (plan --out FILE saves a plan)",
+    ReadFormat "",
+}
 
 /// The `--format` flags of a command.
 #[derive(Args, Debug)]
-pub(crate) struct FormatArguments {
-    /// How to show the result; with =FILE it is written there instead, and the flag may be repeated
-    #[arg(long = "format", value_name = "KIND[=FILE]")]
-    formats: Vec<String>,
+pub(crate) struct FormatArguments<K: Kind> {
+    #[arg(
+        long = "format",
+        short = 'o',
+        value_name = "KIND[=FILE]",
+        value_parser = parse::<K>,
+        help = help::<K>()
+    )]
+    formats: Vec<Requested<K>>,
 }
 
-impl FormatArguments {
+/// A format, and the file that it goes to; without one it is printed.
+#[derive(Clone, Debug)]
+struct Requested<K> {
+    kind: K,
+    file: Option<PathBuf>,
+}
+
+fn help<K: Kind>() -> String {
+    format!(
+        "How to show the result: {}; KIND=FILE writes a file, and may be repeated",
+        names::<K>()
+    )
+}
+
+fn names<K: Kind>() -> String {
+    let names: Vec<String> = K::ALL
+        .iter()
+        .enumerate()
+        .map(|(index, kind)| match index {
+            0 => format!("{} (default)", kind.as_str()),
+            _ => kind.as_str().to_owned(),
+        })
+        .collect();
+    names.join(", ")
+}
+
+fn parse<K: Kind>(text: &str) -> Result<Requested<K>, String> {
+    let (name, file) = match text.split_once('=') {
+        Some((_, "")) => return Err("name a file behind the =".to_owned()),
+        Some((name, file)) => (name, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    match K::ALL.iter().find(|kind| kind.as_str() == name) {
+        Some(kind) => Ok(Requested { kind: *kind, file }),
+        None if name.contains(['.', '/']) => {
+            let extension = Path::new(name).extension();
+            let mut kinds = K::ALL.iter().map(|kind| kind.as_str());
+            let kind = kinds.find(|kind| extension.is_some_and(|extension| extension == *kind));
+            Err(format!(
+                "this is a file; write the kind before it: {}={text}{}",
+                kind.unwrap_or(K::ALL[0].as_str()),
+                K::INSTEAD
+            ))
+        }
+        None => {
+            let known: Vec<&str> = K::ALL.iter().map(|kind| kind.as_str()).collect();
+            Err(format!("this command knows {}", known.join(", ")))
+        }
+    }
+}
+
+impl<K: Kind> FormatArguments<K> {
     /// Says whether standard output must be one JSON document, whatever happens.
     pub(crate) fn prints_json(&self) -> bool {
-        self.formats.iter().any(|format| format == "json")
+        self.printed().any(|kind| kind.as_str() == "json")
     }
 
-    /// Reads the flags of a command that knows `kinds`; the first is what is printed without a flag.
+    fn printed(&self) -> impl Iterator<Item = K> {
+        let printed = self.formats.iter().filter(|format| format.file.is_none());
+        printed.map(|format| format.kind)
+    }
+
+    /// Says where the result goes. Whoever wants quiet, and has every format written to a file, is printed nothing.
     ///
     /// # Errors
     ///
-    /// An unknown kind, and more than one for standard output.
-    pub(crate) fn read<K: Copy + FromStr + std::fmt::Display>(
-        &self,
-        kinds: &[K],
-    ) -> Result<Formats<K>, Error> {
-        let mut stdout = None;
-        let mut files = Vec::new();
-        for format in &self.formats {
-            let (kind, file) = match format.split_once('=') {
-                Some((kind, file)) => (kind, Some(PathBuf::from(file))),
-                None => (format.as_str(), None),
-            };
-            let Ok(kind) = kind.parse::<K>() else {
-                let known: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-                return Err(Error::Usage(format!(
-                    "--format {kind}: this command knows {}",
-                    known.join(", ")
-                )));
-            };
-            match file {
-                Some(file) => files.push((kind, file)),
-                None if stdout.is_some() => {
-                    return Err(Error::Usage(
-                        "--format is given twice for standard output; with --format KIND=FILE one of them goes to a file"
-                            .to_owned(),
-                    ));
-                }
-                None => stdout = Some(kind),
+    /// More than one format for standard output.
+    pub(crate) fn read(&self, output: &Output) -> Result<Formats<K>, Error> {
+        let mut printed = self.printed();
+        let stdout = match (printed.next(), printed.next()) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Usage(
+                    "--format is given twice for standard output; with --format KIND=FILE one of them goes to a file"
+                        .to_owned(),
+                ));
             }
-        }
+            (Some(kind), None) => Some(kind),
+            (None, _) if output.is_quiet() && !self.formats.is_empty() => None,
+            (None, _) => Some(K::ALL[0]),
+        };
+        let files = self.formats.iter().filter_map(|format| {
+            let file = format.file.clone()?;
+            Some((format.kind, file))
+        });
         Ok(Formats {
-            stdout: stdout.unwrap_or(kinds[0]),
-            files,
+            stdout,
+            files: files.collect(),
         })
     }
 }
@@ -67,22 +152,23 @@ impl FormatArguments {
 /// Where a result goes, in which formats.
 pub(crate) struct Formats<K> {
     /// What is printed.
-    pub(crate) stdout: K,
+    pub(crate) stdout: Option<K>,
     /// What is written to files.
     pub(crate) files: Vec<(K, PathBuf)>,
 }
 
-impl<K: Copy> Formats<K> {
+impl<K: Kind> Formats<K> {
     /// Every kind that is asked for.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = K> {
         let files = self.files.iter().map(|(kind, _)| *kind);
-        files.chain([self.stdout])
+        files.chain(self.stdout)
     }
 
     /// Prints the result, and writes it to the files.
     pub(crate) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
         self.write_files(&render)?;
-        output.result(render(self.stdout))
+        self.stdout
+            .map_or(Ok(()), |kind| output.result(render(kind)))
     }
 
     /// Writes the result to the files.
@@ -92,5 +178,31 @@ impl<K: Copy> Formats<K> {
             write_atomically(file, &content, Access::Everybody)?;
         }
         Ok(())
+    }
+
+    /// The same as the kinds of what turned out to be shown.
+    ///
+    /// # Errors
+    ///
+    /// A kind that it has not.
+    pub(crate) fn of<L: Kind>(&self) -> Result<Formats<L>, Error> {
+        let narrow = |kind: K| {
+            let same = L::ALL.iter().find(|known| known.as_str() == kind.as_str());
+            same.copied().ok_or_else(|| {
+                Error::Usage(format!(
+                    "--format {}: what these files hold can be shown as {}",
+                    kind.as_str(),
+                    names::<L>()
+                ))
+            })
+        };
+        Ok(Formats {
+            stdout: self.stdout.map(narrow).transpose()?,
+            files: self
+                .files
+                .iter()
+                .map(|(kind, file)| Ok((narrow(*kind)?, file.clone())))
+                .collect::<Result<_, Error>>()?,
+        })
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use reqwest::Certificate;
 
-use crate::cli::flags::Global;
+use crate::cli::flags::Connect;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
@@ -26,7 +26,7 @@ pub(crate) struct NotifyArguments {
 
 impl NotifyArguments {
     /// Reads who is to be told. RISKFORM_NOTIFY_SECRET signs what goes to webhooks.
-    pub(crate) fn read(&self, global: &Global) -> Result<Notifications, Error> {
+    pub(crate) fn read(&self, connect: &Connect) -> Result<Notifications, Error> {
         let targets = if self.urls.is_empty() {
             let urls = variable(environment::NOTIFY).unwrap_or_default();
             targets(environment::NOTIFY, urls.split_whitespace())?
@@ -38,7 +38,7 @@ impl NotifyArguments {
         } else {
             When::Noteworthy
         };
-        let certificates = match &global.ca_bundle {
+        let certificates = match &connect.ca_bundle {
             Some(path) if !targets.is_empty() => certificates(path)?,
             Some(_) | None => Vec::new(),
         };

@@ -18,6 +18,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::cli::flags::Common;
 use crate::cli::run::ending::{Error, Exit};
 use crate::report::json::error_document;
 use crate::report::read::table::USUAL_WIDTH;
@@ -28,6 +29,8 @@ use crate::report::visible::Visible;
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     quiet: bool,
+    /// Whether the pipeline around the run is to be told.
+    ci: bool,
     /// Whether standard output must be one JSON document, whatever happens.
     json: bool,
     /// Whether anything was printed to standard output. Clones share it.
@@ -36,9 +39,10 @@ pub(crate) struct Output {
 
 impl Output {
     /// Prints as the flags say.
-    pub(crate) fn new(quiet: bool, json: bool) -> Self {
+    pub(crate) fn new(common: &Common, json: bool) -> Self {
         Output {
-            quiet,
+            quiet: common.quiet,
+            ci: common.ci,
             json,
             printed: Arc::default(),
         }
@@ -49,16 +53,25 @@ impl Output {
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let separate = arguments
             .windows(2)
-            .any(|pair| pair == ["--format", "json"]);
-        if separate || arguments.iter().any(|argument| argument == "--format=json") {
+            .any(|pair| pair == ["--format", "json"] || pair == ["-o", "json"]);
+        let joined = |argument| argument == "--format=json" || argument == "-ojson";
+        if separate || arguments.iter().any(joined) {
+            // What follows the first paragraph is for a terminal.
             let message = error.to_string();
-            anstream::print!("{}", error_document("usage", message.trim_end(), None));
+            let message = message.split("\n\nUsage:").next().unwrap_or(&message);
+            let message = message.trim_start_matches("error: ").trim_end();
+            anstream::print!("{}", error_document("usage", message, None));
         }
     }
 
     /// Says whether only results and errors are wanted.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Says whether the pipeline around the run is to be told.
+    pub(crate) fn is_ci(&self) -> bool {
+        self.ci
     }
 
     /// How many columns a table may have: as many as the terminal, else the usual ones.

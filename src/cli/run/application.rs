@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::apply::{Applied, Context, Event, Stop, apply};
-use crate::cli::flags::Global;
+use crate::cli::flags::Fleet;
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::ci;
 use crate::cli::io::files::{Access, write_atomically};
@@ -51,7 +51,7 @@ pub(crate) enum Since {
 /// A plan on its way to being carried out.
 pub(crate) struct Application<'a> {
     pub(crate) session: &'a Session,
-    pub(crate) global: &'a Global,
+    pub(crate) fleet: &'a Fleet,
     pub(crate) output: &'a Output,
     pub(crate) options: &'a Options,
     pub(crate) today: Date,
@@ -75,13 +75,13 @@ impl Application<'_> {
     /// Shows the plan. Where standard output is for scripts, it waits for the result, and a person reads the plan on standard error.
     pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), Error> {
         match formats.stdout {
-            ApplyFormat::Text => {
+            Some(ApplyFormat::Text) => {
                 // An empty line parts the plan from what becomes of it.
                 let gap = if self.has_work() { "\n" } else { "" };
                 self.output
                     .result(format_args!("{}{gap}", PlanText(&self.plan)))
             }
-            ApplyFormat::Json | ApplyFormat::Markdown => {
+            Some(ApplyFormat::Json | ApplyFormat::Markdown) | None => {
                 self.output.say(PlanText(&self.plan));
                 Ok(())
             }
@@ -122,7 +122,7 @@ impl Application<'_> {
                 .map(|(index, desired)| async move {
                     (index, fleet::read_one(session, desired).await)
                 })
-                .buffered(self.global.parallelism.get())
+                .buffered(self.fleet.parallelism())
                 .collect()
                 .await
         };
@@ -180,7 +180,7 @@ impl Application<'_> {
                     }
                 }
             })
-            .buffered(self.global.parallelism.get())
+            .buffered(self.fleet.parallelism())
             .collect()
             .await;
         progress.finish();
@@ -236,7 +236,7 @@ impl Application<'_> {
         formats.write(self.output, |format| {
             report::apply(&self.plan, applied, format, Timestamp::now())
         })?;
-        ci::tell(self.global, self.output, || {
+        ci::tell(self.output, || {
             apply_document(&self.plan, applied, Timestamp::now())
         });
         fail_if_alone(&self.plan)?;

@@ -1,13 +1,12 @@
 //! The first stretch of the pipeline, for one account or many: load, read live, plan.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::cli::flags::{Global, Paths};
+use crate::cli::flags::{Desired, Expected, Fleet};
 use crate::cli::io::environment::variable;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, account_error};
@@ -16,6 +15,7 @@ use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::limits::UNLIMITED;
+use crate::model::text::count;
 use crate::plan::{
     AccountError, FailureKind, Glob, Options, Plan, PlanErrors, PlannedAccount, Targets, plan,
 };
@@ -26,10 +26,10 @@ pub(crate) fn today() -> Date {
 }
 
 /// What is to be loaded.
-pub(crate) fn request<'a>(paths: &'a Paths, global: &Global) -> Result<LoadRequest<'a>, Error> {
+pub(crate) fn request(desired: &Desired) -> Result<LoadRequest<'_>, Error> {
     Ok(LoadRequest {
-        paths: &paths.paths,
-        account_id: global.account_id.clone(),
+        paths: &desired.paths.paths,
+        account_id: desired.who.account_id.clone(),
         default_account_id: session::default_id()?,
         limits: &UNLIMITED,
         variables: &variable,
@@ -38,18 +38,15 @@ pub(crate) fn request<'a>(paths: &'a Paths, global: &Global) -> Result<LoadReque
 }
 
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
-pub(crate) fn load(
-    paths: &Paths,
-    global: &Global,
-    output: &Output,
-) -> Result<Vec<DesiredAccount>, Error> {
-    let loaded = load::load(&request(paths, global)?)
+pub(crate) fn load(fleet: &Fleet, output: &Output) -> Result<Vec<DesiredAccount>, Error> {
+    let loaded = load::load(&request(&fleet.desired)?)
         .map_err(|diagnostics| Error::Files(diagnostics.render(Color::Ansi)))?;
     if !loaded.warnings.is_empty() {
         output.say(loaded.warnings.render(Color::Ansi).trim_end());
     }
     let mut accounts = loaded.accounts;
-    if let Some(shard) = global.shard {
+    expect(&fleet.desired.expected, accounts.len())?;
+    if let Some(shard) = fleet.shard {
         accounts.retain(|account| shard.holds(&account.account_id));
         if accounts.is_empty() {
             output.say(format_args!("no account is in shard {shard}"));
@@ -59,13 +56,26 @@ pub(crate) fn load(
     Ok(accounts)
 }
 
+/// Refuses another number of accounts than the command line names.
+///
+/// What was lost on the way to a machine, such as a folder that a mount leaves out, would else go unseen.
+pub(crate) fn expect(expected: &Expected, found: usize) -> Result<(), Error> {
+    match expected.expect_accounts {
+        Some(expected) if expected != found => Err(Error::Other(anyhow::anyhow!(
+            "{} declared, and --expect-accounts names {expected}",
+            count(found, "account")
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// How the accounts of a run are planned.
 pub(crate) struct Planning<'a> {
     pub(crate) session: &'a Session,
     pub(crate) today: Date,
     pub(crate) options: &'a Options,
     /// How many accounts are worked on at once.
-    pub(crate) parallelism: NonZeroUsize,
+    pub(crate) parallelism: usize,
 }
 
 impl Planning<'_> {
@@ -96,7 +106,7 @@ impl Planning<'_> {
         // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
         let mut planned = stream::iter(accounts.into_iter().enumerate())
             .map(|(index, desired)| async move { (index, self.plan_one(desired).await) })
-            .buffer_unordered(self.parallelism.get());
+            .buffer_unordered(self.parallelism);
         while let Some((index, planned)) = planned.next().await {
             unnamed.look_at(&planned);
             kept.push((index, keep(planned)));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::cli::flags::Global;
+use crate::cli::flags::Fleet;
 use crate::cli::io::files::{Access, write_atomically};
 use crate::cli::run::ending::Error;
 use crate::cli::run::session::Session;
@@ -43,7 +43,7 @@ pub(crate) fn read(path: &Path) -> Result<SavedPlan, Error> {
 }
 
 /// Refuses a plan that was made for another API or another account, or that a guard refused.
-pub(crate) fn check(plan: &Plan, session: &Session, global: &Global) -> Result<(), Error> {
+pub(crate) fn check(plan: &Plan, session: &Session, fleet: &Fleet) -> Result<(), Error> {
     let base_url = session.base_url().to_string();
     if plan.base_url != base_url {
         return Err(Error::Other(anyhow::anyhow!(
@@ -52,7 +52,7 @@ pub(crate) fn check(plan: &Plan, session: &Session, global: &Global) -> Result<(
         )));
     }
     for account in &plan.accounts {
-        if let Some(wanted) = &global.account_id
+        if let Some(wanted) = &fleet.desired.who.account_id
             && *wanted != account.account_id
         {
             return Err(Error::Other(anyhow::anyhow!(

@@ -13,7 +13,7 @@ use crate::api::{
     BaseUrl, CaBundle, Conduct, Connection, Counters, Credentials, NetworkSettings, RateSettings,
     Transport,
 };
-use crate::cli::flags::Global;
+use crate::cli::flags::{Connect, Who};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
@@ -66,11 +66,11 @@ impl fmt::Display for CredentialSource {
 
 impl Session {
     /// Opens the simulated API, or prepares the way to the real one; nothing is sent yet.
-    pub(crate) fn open(global: &Global, output: &Output) -> Result<Self, Error> {
-        if global.sandbox {
-            return Session::sandbox(global, output);
+    pub(crate) fn open(connect: &Connect, output: &Output) -> Result<Self, Error> {
+        if connect.sandbox {
+            return Session::sandbox(connect, output);
         }
-        let base_url = match global
+        let base_url = match connect
             .base_url
             .clone()
             .or_else(|| variable(environment::BASE_URL))
@@ -80,13 +80,13 @@ impl Session {
                 .map_err(Error::other(format!("the base URL {text} can't be used")))?,
             None => BaseUrl::default(),
         };
-        let conduct = conduct(documented_limits(&base_url), global, output);
-        let ca_bundle = global.ca_bundle.as_deref().map(ca_bundle).transpose()?;
+        let conduct = conduct(documented_limits(&base_url), connect, output);
+        let ca_bundle = connect.ca_bundle.as_deref().map(ca_bundle).transpose()?;
         let settings = NetworkSettings {
-            connect_timeout: global
+            connect_timeout: connect
                 .timeout
                 .min(NetworkSettings::default().connect_timeout),
-            timeout: global.timeout,
+            timeout: connect.timeout,
             ca_bundle,
         };
         Ok(Session {
@@ -98,17 +98,17 @@ impl Session {
         })
     }
 
-    fn sandbox(global: &Global, output: &Output) -> Result<Self, Error> {
+    fn sandbox(connect: &Connect, output: &Output) -> Result<Self, Error> {
         let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
             .map_err(Error::other("the simulated API can't be opened"))?;
         Ok(Session {
             base_url: SANDBOX_BASE_URL
                 .parse()
                 .map_err(Error::other("the simulated API has no base URL"))?,
-            transport: Transport::in_process(sandbox.router(), global.timeout),
+            transport: Transport::in_process(sandbox.router(), connect.timeout),
             whose: Whose::Sandbox,
             connections: Mutex::default(),
-            conduct: conduct(RateSettings::UNLIMITED, global, output),
+            conduct: conduct(RateSettings::UNLIMITED, connect, output),
         })
     }
 
@@ -238,11 +238,11 @@ fn documented_limits(base_url: &BaseUrl) -> RateSettings {
 }
 
 /// How the run behaves towards the server. Whoever watches is told why it waits.
-fn conduct(rate: RateSettings, global: &Global, output: &Output) -> Conduct {
+fn conduct(rate: RateSettings, connect: &Connect, output: &Output) -> Conduct {
     let output = output.clone();
     Conduct {
         rate: RateSettings {
-            ceiling: global.max_requests_per_second,
+            ceiling: connect.max_requests_per_second,
             ..rate
         },
         observer: Arc::new(move |event| output.say(Visible(&event.to_string()))),
@@ -272,9 +272,9 @@ pub(crate) struct Account {
 
 impl Account {
     /// Opens the way to the account that the command line or the environment names.
-    pub(crate) fn open(global: &Global, output: &Output) -> Result<Self, Error> {
-        let id = id(global)?;
-        let connection = Session::open(global, output)?
+    pub(crate) fn open(who: &Who, connect: &Connect, output: &Output) -> Result<Self, Error> {
+        let id = id(who, connect)?;
+        let connection = Session::open(connect, output)?
             .connection_to(id.as_str(), None)
             .map_err(Error::Account)?;
         Ok(Account { id, connection })
@@ -282,13 +282,13 @@ impl Account {
 }
 
 /// The account that the command line or the environment names. The simulated API has one to offer where neither does.
-pub(crate) fn id(global: &Global) -> Result<AccountId, Error> {
-    if let Some(id) = &global.account_id {
+pub(crate) fn id(who: &Who, connect: &Connect) -> Result<AccountId, Error> {
+    if let Some(id) = &who.account_id {
         return Ok(id.clone());
     }
     match default_id()? {
         Some(id) => Ok(id),
-        None if global.sandbox => RECORDED_ACCOUNT
+        None if connect.sandbox => RECORDED_ACCOUNT
             .parse()
             .map_err(Error::other("the simulated account has no id")),
         None => Err(Error::Usage(format!(
