@@ -61,6 +61,9 @@ pub(crate) struct Who {
     /// The account, where the file names none [default: CLOUDFLARE_ACCOUNT_ID]
     #[arg(long, value_name = "ID")]
     pub(crate) account_id: Option<AccountId>,
+    /// Credentials, and what files may interpolate: lines NAME=value; the environment wins
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
 }
 
 /// How many accounts are worked on at once.
@@ -87,6 +90,9 @@ pub(crate) struct Paths {
     /// Desired-state files, or directories of them
     #[arg(value_name = "PATH", default_value = Paths::USUAL)]
     pub(crate) paths: Vec<PathBuf>,
+    /// The folder that no file may lie outside of [default: the one that holds .git, else PATH's own]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
 }
 
 impl Paths {
@@ -101,6 +107,9 @@ pub(crate) struct Desired {
     pub(crate) paths: Paths,
     #[command(flatten)]
     pub(crate) who: Who,
+    /// What the operator permits, whatever the files say [default: RISKFORM_LIMITS]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) limits: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) expected: Expected,
 }

@@ -23,7 +23,7 @@ pub(crate) struct ApplyArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["paths", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
+        conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
     )]
     plan: Option<PathBuf>,
     #[command(flatten)]
