@@ -1,6 +1,6 @@
 //! One account: what its file declares for it, and what it holds live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::Name;
-use super::behavior::{Behavior, BehaviorKey, DesiredBehavior};
+use super::behavior::{Behavior, BehaviorKey, DeclaredBehavior, DesiredBehavior};
 use super::integration::{DesiredIntegration, Integration, ReferenceId, TenantUrl};
 use super::location::Location;
 use super::open_word::words;
@@ -77,13 +77,12 @@ pub struct DesiredAccount {
     pub api_token_env: Option<String>,
     /// The behaviors that the file names.
     pub behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
-    /// `"*"`: what every behavior should be that the account offers and the file does not name. The named ones hold it already, laid
-    /// beneath them field by field.
+    /// `"*"`: what every behavior should be that the account offers; a named one is laid over it field by field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_behavior: Option<DesiredBehavior>,
     /// `NAME: null` beside a `"*"`: neither that nor `unlisted` touches them.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub unmanaged: BTreeSet<BehaviorKey>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmanaged: BTreeMap<BehaviorKey, Location>,
     /// The listed integrations.
     pub integrations: BTreeMap<Name, DesiredIntegration>,
     /// What to do with what is not listed.
@@ -93,12 +92,55 @@ pub struct DesiredAccount {
 }
 
 impl DesiredAccount {
+    /// What the file says of one behavior.
+    pub fn behavior(&self, key: &BehaviorKey) -> BehaviorSaying<'_> {
+        let every = self.every_behavior.as_ref();
+        match (self.behaviors.get(key), every) {
+            (Some(named), every) => BehaviorSaying::Named {
+                declared: match every {
+                    Some(every) => named.declared().laid_over(every.declared()),
+                    None => named.declared(),
+                },
+                location: &named.location,
+            },
+            (None, _) if self.unmanaged.contains_key(key) => BehaviorSaying::Unmanaged,
+            (None, Some(every)) => BehaviorSaying::Covered {
+                declared: every.declared(),
+                location: &every.location,
+            },
+            (None, None) => BehaviorSaying::Unlisted,
+        }
+    }
+
     /// How the account is called in output: its name, else its id.
     pub fn label(&self) -> &str {
         self.name
             .as_ref()
             .map_or_else(|| self.account_id.as_str(), Name::as_str)
     }
+}
+
+/// What a file says of one behavior.
+#[derive(Clone, Copy, Debug)]
+pub enum BehaviorSaying<'a> {
+    /// It names it.
+    Named {
+        /// What it should be.
+        declared: DeclaredBehavior,
+        /// Where it is named.
+        location: &'a Location,
+    },
+    /// Only `"*"` covers it.
+    Covered {
+        /// What it should be.
+        declared: DeclaredBehavior,
+        /// Where the star stands.
+        location: &'a Location,
+    },
+    /// It says that it is not managed.
+    Unmanaged,
+    /// It does not say anything.
+    Unlisted,
 }
 
 /// What to do with live things that no file lists.

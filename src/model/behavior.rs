@@ -148,6 +148,14 @@ impl DeclaredBehavior {
         risk_level: None,
     };
 
+    /// Lays these fields over others that are declared.
+    pub fn laid_over(self, lower: DeclaredBehavior) -> DeclaredBehavior {
+        DeclaredBehavior {
+            enabled: self.enabled.or(lower.enabled),
+            risk_level: self.risk_level.or(lower.risk_level),
+        }
+    }
+
     /// Lays the declared fields over the live ones.
     pub fn over(&self, live: &BehaviorSettings) -> BehaviorSettings {
         BehaviorSettings {
@@ -204,13 +212,8 @@ pub fn weakening(before: &BehaviorSettings, after: &BehaviorSettings) -> Option<
     }
 }
 
-/// Says whether an enabled behavior's level rises: no weakening, but Access policies match a level exactly, so one that
-/// matched the lower level stops matching (`contract.md`, Behaviors).
-pub fn raises(before: &BehaviorSettings, after: &BehaviorSettings) -> bool {
-    before.enabled
-        && after.enabled
-        && match (before.risk_level.known(), after.risk_level.known()) {
-            (Some(before), Some(after)) => after > before,
-            (None, _) | (_, None) => false,
-        }
+/// Says whether the level that an enabled behavior gives changes. Up or down: Access policies match a level exactly, so those that matched
+/// the one before stop matching (`contract.md`, What a level does).
+pub fn changes_level(before: &BehaviorSettings, after: &BehaviorSettings) -> bool {
+    before.enabled && after.enabled && before.risk_level != after.risk_level
 }

@@ -123,8 +123,9 @@ impl TenantUrl {
         }
     }
 
-    /// A tenant that nobody can have: `.invalid` never resolves (RFC 2606), and the id makes it one integration's own.
-    pub fn nobodys(id: IntegrationId) -> Self {
+    /// The tenant of an integration for the moment that another takes its own: `.invalid` never resolves (RFC 2606), and the id makes it
+    /// one integration's.
+    pub fn parked(id: IntegrationId) -> Self {
         let normalized: Arc<str> = format!("https://{id}.parked.invalid").into();
         TenantUrl {
             written: Arc::clone(&normalized),
@@ -382,7 +383,27 @@ pub struct Integration {
     pub settings: IntegrationSettings,
 }
 
+impl IntegrationSettings {
+    /// Says whether two integrations are the same but for their ids and whether they are active.
+    pub fn is_twin_of(&self, other: &IntegrationSettings) -> bool {
+        let IntegrationSettings {
+            integration_type,
+            tenant_url,
+            reference_id,
+            active: _,
+        } = self;
+        *integration_type == other.integration_type
+            && *tenant_url == other.tenant_url
+            && *reference_id == other.reference_id
+    }
+}
+
 impl Integration {
+    /// Orders integrations by age, then by id, so that every run agrees on the elder of two.
+    pub fn seniority(&self) -> impl Ord + use<> {
+        (self.created(), self.created_at.clone(), self.id)
+    }
+
     /// The moment of its creation, where the server's text is one.
     pub fn created(&self) -> Option<Timestamp> {
         self.created_at.parse().ok()
@@ -507,9 +528,11 @@ words! {
 }
 
 /// Says why going from `before` to `after` weakens protection: the gravest reason, or `None` when it does not. An absent state is `None`.
+/// `is_own` says whether riskform made a reference: giving that up unlinks nothing, no more than giving an unset one a value.
 pub fn weakening(
     before: Option<&IntegrationSettings>,
     after: Option<&IntegrationSettings>,
+    is_own: impl Fn(&ReferenceId) -> bool,
 ) -> Option<IntegrationWeakening> {
     match (before, after) {
         (None, _) => None,
@@ -527,10 +550,12 @@ pub fn weakening(
                 Some(IntegrationWeakening::Deactivated)
             } else if *tenant_url != after.tenant_url {
                 Some(IntegrationWeakening::TenantUrl)
-            } else if *reference_id != after.reference_id {
-                Some(IntegrationWeakening::ReferenceId)
             } else {
-                None
+                let linked = reference_id
+                    .as_ref()
+                    .is_some_and(|reference| !is_own(reference));
+                (linked && *reference_id != after.reference_id)
+                    .then_some(IntegrationWeakening::ReferenceId)
             }
         }
     }

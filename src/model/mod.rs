@@ -11,5 +11,6 @@ pub mod limits;
 pub mod location;
 pub mod loopback;
 pub mod open_word;
+pub mod reference;
 pub mod text;
 pub mod user;

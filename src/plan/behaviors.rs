@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::model::account::{DesiredAccount, LiveAccount, UnlistedBehaviors};
+use crate::model::account::{BehaviorSaying, DesiredAccount, LiveAccount, UnlistedBehaviors};
 use crate::model::address::Address;
 use crate::model::behavior::{
-    Behavior, BehaviorKey, BehaviorSettings, DeclaredBehavior, raises, weakening,
+    Behavior, BehaviorKey, BehaviorSettings, DeclaredBehavior, changes_level, weakening,
 };
 use crate::model::location::Location;
 
@@ -45,29 +45,36 @@ pub(super) fn diff(
         unlisted: Vec::new(),
         declared: BTreeMap::new(),
     };
-    for (key, entry) in &desired.behaviors {
-        let Some(behavior) = live.behaviors.get(key) else {
-            problems.push(not_offered(key, &entry.location, live));
-            continue;
-        };
-        let declared = match intent {
-            Intent::Apply => entry.declared(),
-            Intent::Destroy => DeclaredBehavior::DISABLED,
-        };
-        found.compare(
-            key,
-            &behavior.settings,
-            declared,
-            Some(&entry.location),
-            notes,
-        );
-    }
-    for (key, behavior) in &live.behaviors {
-        if !desired.behaviors.contains_key(key) {
-            found.unlisted(key, behavior, desired.unlisted.behaviors, intent, notes);
+    let listed = desired.behaviors.iter();
+    let named = listed.map(|(key, entry)| (key, &entry.location));
+    for (key, location) in named.chain(&desired.unmanaged) {
+        if !live.behaviors.contains_key(key) {
+            problems.push(not_offered(key, location, live));
         }
     }
-    found.changes.sort_by(|a, b| a.address.cmp(&b.address));
+    for (key, behavior) in &live.behaviors {
+        let settings = &behavior.settings;
+        match (desired.behavior(key), intent) {
+            (BehaviorSaying::Named { declared, location }, Intent::Apply)
+            | (BehaviorSaying::Covered { declared, location }, Intent::Apply) => {
+                found.compare(key, settings, declared, Some(location), notes);
+            }
+            (BehaviorSaying::Named { location, .. }, Intent::Destroy) => {
+                let declared = DeclaredBehavior::DISABLED;
+                found.compare(key, settings, declared, Some(location), notes);
+            }
+            // Nobody wrote its name, so nobody asked for it to be disabled.
+            (BehaviorSaying::Covered { .. }, Intent::Destroy) => {
+                notes.extend(settings.enabled.then(|| Note::LeftEnabled {
+                    address: Address::Behavior(key.clone()),
+                }));
+            }
+            (BehaviorSaying::Unmanaged, _) => {}
+            (BehaviorSaying::Unlisted, intent) => {
+                found.unlisted(key, behavior, desired.unlisted.behaviors, intent, notes);
+            }
+        }
+    }
     found
 }
 
@@ -88,8 +95,8 @@ impl BehaviorDiff {
             self.unchanged.push(address);
             return;
         }
-        if raises(before, &after) {
-            notes.push(Note::LevelRaised {
+        if changes_level(before, &after) {
+            notes.push(Note::LevelChanged {
                 address: address.clone(),
                 from: before.risk_level.clone(),
                 to: after.risk_level.clone(),

@@ -1,10 +1,13 @@
-//! What can't come true: a `reference_id` or `tenant_url` that one integration takes and another holds and keeps.
+//! What can't come true: a `reference_id` or `tenant_url` that two integrations would hold.
 //!
 //! Nobody knows whether the API demands unique values (`contract.md`, Integrations), and two integrations with one key could not be told
-//! apart by the next run unless the file pins both. So sharing needs two entries that declare the key and are pinned; what is shared
-//! already, and not taken anew, is left in peace.
+//! apart by the next run unless the file says how. So no two entries end with one key unless both declare it, both are pinned, and the pins
+//! or the references tell them apart; and no entry takes a key that an unlisted integration holds and keeps. What an entry shares with an
+//! unlisted one already is left in peace.
 
 use std::collections::HashSet;
+
+use smallvec::SmallVec;
 
 use crate::model::address::Address;
 use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId};
@@ -88,27 +91,31 @@ fn difference<'a>(
         .filter(move |key| !without.is_some_and(|settings| is_in(settings, *key)))
 }
 
-/// Finds every key that is taken by one integration and kept by another without both being licensed to share it.
+/// Finds every key that two integrations would hold without being permitted to share it.
 pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
     let courses = &targeted.integrations.courses;
-    let holders = contested(courses);
+    let holders = shared(courses);
     if holders.is_empty() {
         return Vec::new();
     }
     let left_out: HashSet<&Address> = targeted.left_out.iter().collect();
     let mut problems = Vec::new();
-    for course in courses {
-        for key in taken(course) {
-            let others = holders.get(&key).into_iter().flatten();
+    for (index, course) in courses.iter().enumerate() {
+        for key in held_after(course) {
+            let takes = taken(course).any(|taken| taken == key);
+            let others = holders.get(&key).into_iter().flatten().copied();
+            // What nobody takes is told once: of the entry that stands first.
+            let met = |other: &usize| takes || (*other > index && courses[*other].is_listed());
             let holder = others
-                .filter(|other| !std::ptr::eq(**other, course))
+                .filter(|other| *other != index && met(other))
+                .map(|other| &courses[other])
                 .find(|other| !may_share(course, other, key));
-            if let Some(holder) = holder {
+            if let Some(holder) = holder.filter(|_| takes || course.is_listed()) {
                 problems.push(Problem::Held {
                     wants: course.thing.address(),
                     key: format!("{} {}", IntegrationField::from(key.field), key.value),
                     holder: holder.thing.address(),
-                    way_out: way_out(holder, &left_out),
+                    way_out: way_out(course, holder, key, &left_out),
                     location: course.thing.entry().map(|entry| entry.location.clone()),
                 });
             }
@@ -117,35 +124,29 @@ pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
     problems
 }
 
-/// The keys that something takes and more than one integration will hold, and who those are.
-fn contested<'a>(courses: &'a [Course<'a>]) -> FastMap<Key<'a>, Vec<&'a Course<'a>>> {
-    let changed = courses.iter().filter(|course| course.change.is_some());
-    let mut holders: FastMap<Key<'_>, usize> = FastMap::default();
-    holders.reserve(2 * changed.count());
-    holders.extend(courses.iter().flat_map(taken).map(|key| (key, 0)));
-    let mut contested: FastMap<Key<'_>, Vec<&Course<'_>>> = FastMap::default();
-    if holders.is_empty() {
-        return contested;
-    }
+/// The keys that more than one integration will hold, and who those are.
+fn shared<'a>(courses: &'a [Course<'a>]) -> FastMap<Key<'a>, SmallVec<[usize; 2]>> {
+    let mut holders: FastMap<Key<'_>, u32> = FastMap::default();
+    holders.reserve(KeyField::COUNT * courses.len());
     for key in courses.iter().flat_map(held_after) {
-        if let Some(holders) = holders.get_mut(&key) {
-            *holders += 1;
-            if *holders == 2 {
-                contested.insert(key, Vec::new());
-            }
-        }
+        *holders.entry(key).or_default() += 1;
     }
-    if contested.is_empty() {
-        return contested;
+    let mut shared: FastMap<Key<'_>, SmallVec<[usize; 2]>> = holders
+        .into_iter()
+        .filter(|(_, holders)| *holders > 1)
+        .map(|(key, _)| (key, SmallVec::new()))
+        .collect();
+    if shared.is_empty() {
+        return shared;
     }
-    for course in courses {
+    for (index, course) in courses.iter().enumerate() {
         for key in held_after(course) {
-            if let Some(holders) = contested.get_mut(&key) {
-                holders.push(course);
+            if let Some(holders) = shared.get_mut(&key) {
+                holders.push(index);
             }
         }
     }
-    contested
+    shared
 }
 
 /// The keys that this course's integration will hold.
@@ -153,10 +154,19 @@ fn held_after<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
     course.after.iter().flat_map(|after| keys(after))
 }
 
-/// Two may share a key if the file asks for it on both, and the next run can still tell them apart: by a pin that holds. The pin of one
-/// that is made anew points nowhere, so the other's must hold.
+/// Two may share a key if the file asks for it on both, and the next run can still tell them apart: by a pin that holds, or by their
+/// references. The pin of one that is made anew points nowhere.
 fn may_share(a: &Course<'_>, b: &Course<'_>, key: Key<'_>) -> bool {
-    asks_for(a, key) && asks_for(b, key) && (keeps_its_pin(a) || keeps_its_pin(b))
+    let both_ask = asks_for(a, key) && asks_for(b, key);
+    both_ask && (keeps_its_pin(a) || keeps_its_pin(b) || declare_different_references(a, b))
+}
+
+fn declare_different_references(a: &Course<'_>, b: &Course<'_>) -> bool {
+    let declared = |course: &Course<'_>| course.thing.entry()?.reference_id.clone();
+    match (declared(a), declared(b)) {
+        (Some(a), Some(b)) => a != b,
+        (None, _) | (_, None) => false,
+    }
 }
 
 /// Whether the file says which live one the entry is, and that it holds this very key. A key that merely stays as it is live was not
@@ -181,12 +191,18 @@ fn keeps_its_pin(course: &Course<'_>) -> bool {
     pinned.is_some() && pinned == course.before.map(|live| live.id) && !replaced
 }
 
-fn way_out(holder: &Course<'_>, left_out: &HashSet<&Address>) -> WayOut {
+fn way_out(
+    course: &Course<'_>,
+    holder: &Course<'_>,
+    key: Key<'_>,
+    left_out: &HashSet<&Address>,
+) -> WayOut {
     if left_out.contains(&holder.thing.address()) {
         return WayOut::Target;
     }
     match holder.thing {
         Thing::Unlisted(_) => WayOut::ListOrDelete,
+        Thing::Listed(_) if asks_for(course, key) && asks_for(holder, key) => WayOut::TellApart,
         Thing::Listed(_) => WayOut::ChangeEither,
     }
 }

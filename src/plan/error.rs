@@ -105,6 +105,8 @@ pub enum WayOut {
     ListOrDelete,
     /// The holder is another entry.
     ChangeEither,
+    /// Both ask for it and are pinned, but to integrations that are gone.
+    TellApart,
     /// The holder would let go, but was not targeted.
     Target,
 }
@@ -161,6 +163,9 @@ impl Problem {
                         "give {wants} or {holder} another value, or declare it in both and pin each with id:"
                     )
                 }
+                WayOut::TellApart => format!(
+                    "give {wants} and {holder} different values of reference_id: the integrations that they are pinned to are gone, so nothing else would tell them apart"
+                ),
                 WayOut::Target => format!("target {holder} as well"),
             },
         }

@@ -1,18 +1,21 @@
 //! How the declared integrations differ from the live ones, and what becomes of each.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use crate::model::account::{DesiredAccount, UnlistedIntegrations};
+use crate::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
 use crate::model::address::Address;
 use crate::model::integration::{
-    DesiredIntegration, Integration, IntegrationField, IntegrationSettings, weakening,
+    DesiredIntegration, Integration, IntegrationField, IntegrationSettings, ReferenceId, weakening,
 };
+use crate::model::reference::OwnReferences;
 
 use super::Intent;
-use super::matching::Matches;
+use super::fast_map::FastSet;
+use super::matching::{MatchedBy, Matches, own_counts};
 use super::note::Note;
 use super::outcome::{
     Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing, Weakening,
@@ -23,10 +26,19 @@ pub(super) struct Course<'a> {
     pub(super) thing: Thing<'a>,
     /// What is live.
     pub(super) before: Option<&'a Integration>,
+    /// What it was recognized by; `None` for what no file lists, and for what is yet to be made.
+    pub(super) by: Option<MatchedBy>,
     /// What will be; borrowed from what is live where nothing differs, since most of a large account is as declared.
     pub(super) after: Option<Cow<'a, IntegrationSettings>>,
     /// What differs; `None` is nothing.
     pub(super) change: Option<Change>,
+}
+
+impl Course<'_> {
+    /// Says whether it is an entry of the file.
+    pub(super) fn is_listed(&self) -> bool {
+        self.thing.entry().is_some()
+    }
 }
 
 /// What a course is about.
@@ -66,21 +78,27 @@ pub(super) struct IntegrationDiff<'a> {
 /// Compares every integration that the files list, and those that they do not.
 pub(super) fn diff<'a>(
     desired: &'a DesiredAccount,
+    live: &'a LiveAccount,
     matches: &Matches<'a>,
     today: Date,
     intent: Intent,
     notes: &mut Vec<Note>,
 ) -> IntegrationDiff<'a> {
+    let references = References::new(desired, live);
     let mut courses = Vec::with_capacity(desired.integrations.len() + matches.unlisted.len());
     for matched in matches.entries() {
         let entry = matched.declared;
         let before = matched.found.map(|(live, _)| live);
-        let after = match intent {
+        let mut after = match intent {
             Intent::Apply => Some(wanted(entry, before, today, notes)),
             Intent::Destroy => None,
         };
+        if let Some(after) = &mut after {
+            references.complete(entry, before, after);
+        }
         let thing = Thing::Listed(entry);
-        let change = compare(thing, before, after.as_deref());
+        let is_own = |reference: &ReferenceId| references.are_own(entry, reference);
+        let change = compare(thing, before, after.as_deref(), is_own);
         let made = change
             .as_ref()
             .is_some_and(|change| matches!(change.action, Action::Create | Action::Replace));
@@ -92,6 +110,7 @@ pub(super) fn diff<'a>(
         courses.push(Course {
             thing,
             before,
+            by: matched.found.map(|(_, by)| by),
             after,
             change,
         });
@@ -120,10 +139,11 @@ pub(super) fn diff<'a>(
                 settings: UnlistedSettings::Integration(live.settings.clone()),
             });
         }
-        let change = compare(thing, Some(live), after.as_deref());
+        let change = compare(thing, Some(live), after.as_deref(), |_| false);
         courses.push(Course {
             thing,
             before: Some(live),
+            by: None,
             after,
             change,
         });
@@ -132,6 +152,61 @@ pub(super) fn diff<'a>(
         courses,
         unchanged,
         unlisted,
+    }
+}
+
+/// The references of an account, and those that riskform makes for its entries.
+struct References<'a> {
+    account: &'a AccountId,
+    /// How many numbers an entry's own references may have.
+    counts: usize,
+    desired: &'a DesiredAccount,
+    live: &'a LiveAccount,
+    /// Every reference that is live or declared.
+    held: OnceCell<FastSet<&'a ReferenceId>>,
+}
+
+impl<'a> References<'a> {
+    fn new(desired: &'a DesiredAccount, live: &'a LiveAccount) -> Self {
+        References {
+            account: &desired.account_id,
+            counts: own_counts(live.integrations.len()),
+            desired,
+            live,
+            held: OnceCell::new(),
+        }
+    }
+
+    fn are_own(&self, entry: &DesiredIntegration, reference: &ReferenceId) -> bool {
+        OwnReferences::of(self.account, &entry.name).include(reference, self.counts)
+    }
+
+    /// Gives what is written a reference, so that no call lacks one: a server invents a random one where it is left out, and may forget the
+    /// one it has (`contract.md`, Integrations). Where nothing else is written, an unset reference stays.
+    fn complete(
+        &self,
+        entry: &DesiredIntegration,
+        before: Option<&Integration>,
+        after: &mut Cow<'_, IntegrationSettings>,
+    ) {
+        let written = before.is_none_or(|live| live.settings != **after);
+        if !written || after.reference_id.is_some() {
+            return;
+        }
+        // Whoever lacks a reference holds none, so all that are held are others'.
+        let own = OwnReferences::of(self.account, &entry.name);
+        let held = self.held.get_or_init(|| self.held());
+        let reference = own.first_free(|reference| held.contains(reference));
+        after.to_mut().reference_id = Some(reference);
+    }
+
+    fn held(&self) -> FastSet<&'a ReferenceId> {
+        let declared = self.desired.integrations.values();
+        let live = self.live.integrations.iter();
+        declared
+            .filter_map(|entry| entry.reference_id.as_ref())
+            .chain(live.filter_map(|live| live.settings.reference_id.as_ref()))
+            .collect()
     }
 }
 
@@ -217,6 +292,7 @@ fn compare(
     thing: Thing<'_>,
     before: Option<&Integration>,
     after: Option<&IntegrationSettings>,
+    is_own: impl Fn(&ReferenceId) -> bool,
 ) -> Option<Change> {
     let live = before.map(|live| &live.settings);
     let action = match (live, after) {
@@ -244,8 +320,8 @@ fn compare(
     Some(Change {
         address: thing.address(),
         action,
-        weakens: weakening(live, after).map(Weakening::Integration),
-        live_weaker: weakening(after, live).map(Weakening::Integration),
+        weakens: weakening(live, after, &is_own).map(Weakening::Integration),
+        live_weaker: weakening(after, live, &is_own).map(Weakening::Integration),
         location: thing.entry().map(|entry| entry.location.clone()),
         integration_id: before.map(|live| live.id),
         fields,

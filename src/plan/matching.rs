@@ -1,40 +1,36 @@
 //! Which live integration is which entry. There is no state file, so identity is found anew each time.
 //!
-//! Three passes over all entries, each over what the earlier ones left: the pinned `id`; a set and equal `reference_id`; an equal
-//! `tenant_url` and type. An unset reference equals nothing. Two live ones for one entry, or two entries for one live one, within a pass
-//! are an error: a guess could delete or redirect the wrong integration.
+//! Four passes over all entries, each over what the earlier ones left: the pinned `id`; a set and equal `reference_id`; an equal
+//! `tenant_url` and type; a reference that riskform made for the entry, of its type. The tenant comes before our own reference, since the
+//! URL that was pasted into Okta should stay with its tenant. An unset reference equals nothing. Two live ones for one entry, or two
+//! entries for one live one, within a pass are an error: a guess could delete or redirect the wrong integration. The exception are exact
+//! twins that bear the entry's own reference: two runs at once made them, and all runs agree on the elder.
 
-use std::fmt;
 use std::hash::Hash;
 
 use smallvec::SmallVec;
 
-use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::Address;
-use crate::model::integration::{DesiredIntegration, Integration};
+use crate::model::integration::{DesiredIntegration, Integration, ReferenceId};
+use crate::model::open_word::words;
+use crate::model::reference::{OwnReferences, whose};
 
 use super::error::Problem;
 use super::fast_map::FastMap;
 use super::note::Note;
 
-/// What an entry was recognized by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchedBy {
-    /// Its pinned id.
-    Id,
-    /// Its reference.
-    ReferenceId,
-    /// Its tenant and type.
-    TenantUrl,
-}
-
-impl fmt::Display for MatchedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MatchedBy::Id => "id",
-            MatchedBy::ReferenceId => "reference_id",
-            MatchedBy::TenantUrl => "tenant_url",
-        })
+words! {
+    /// What an entry was recognized by.
+    MatchedBy {
+        /// Its pinned id.
+        Id = "id",
+        /// The reference that it declares.
+        ReferenceId = "reference_id",
+        /// Its tenant and type.
+        TenantUrl = "tenant_url",
+        /// The reference that riskform made for it, and nothing else.
+        OwnReference = "our own reference",
     }
 }
 
@@ -45,6 +41,7 @@ pub struct Matches<'a> {
     entries: Vec<Entry<'a>>,
     /// Live integrations that no entry is, by id.
     pub unlisted: Vec<&'a Integration>,
+    notes: Vec<Note>,
 }
 
 /// An entry, and the live integration that it is.
@@ -56,21 +53,28 @@ pub struct Entry<'a> {
     pub found: Option<(&'a Integration, MatchedBy)>,
 }
 
+impl Entry<'_> {
+    pub(super) fn address(&self) -> Address {
+        Address::Integration(self.declared.name.clone())
+    }
+}
+
 impl<'a> Matches<'a> {
     /// Every entry, by name.
     pub fn entries(&self) -> &[Entry<'a>] {
         &self.entries
     }
 
-    /// A note for each entry whose pinned integration is gone.
-    pub(super) fn gone_pins(&self) -> impl Iterator<Item = Note> {
-        self.entries.iter().filter_map(|entry| {
+    /// What is to be said of how the entries were recognized: twins, and pins that are gone.
+    pub(super) fn notes(&self) -> impl Iterator<Item = Note> {
+        let gone_pins = self.entries.iter().filter_map(|entry| {
             let id = entry.declared.id?;
             (!matches!(entry.found, Some((_, MatchedBy::Id)))).then(|| Note::PinGone {
-                address: Address::Integration(entry.declared.name.clone()),
+                address: entry.address(),
                 id,
             })
-        })
+        });
+        self.notes.iter().cloned().chain(gone_pins)
     }
 }
 
@@ -83,7 +87,16 @@ pub fn matches<'a>(
     desired: &'a DesiredAccount,
     live: &'a LiveAccount,
 ) -> Result<Matches<'a>, Vec<Problem>> {
+    match_with(desired, live.integrations.iter().collect())
+}
+
+/// As [`matches`], for some of the live integrations.
+pub(super) fn match_with<'a>(
+    desired: &'a DesiredAccount,
+    live: Vec<&'a Integration>,
+) -> Result<Matches<'a>, Vec<Problem>> {
     let mut passes = Passes {
+        account: &desired.account_id,
         entries: desired
             .integrations
             .values()
@@ -92,7 +105,9 @@ pub fn matches<'a>(
                 found: None,
             })
             .collect(),
-        live: live.integrations.iter().collect(),
+        own_counts: own_counts(live.len()),
+        live,
+        notes: Vec::new(),
         problems: Vec::new(),
     };
     passes.pass(MatchedBy::Id, |entry| entry.id, |live| Some(live.id), any);
@@ -108,19 +123,41 @@ pub fn matches<'a>(
         |live| Some(live.settings.tenant_url.normalized()),
         same_type,
     );
+    let (account, counts) = (passes.account, passes.own_counts);
+    passes.pass(
+        MatchedBy::OwnReference,
+        |entry| Some(OwnReferences::of(account, &entry.name).key()),
+        |live| live.settings.reference_id.as_ref().and_then(whose),
+        |entry, live| {
+            let own = OwnReferences::of(account, &entry.name);
+            let reference = live.settings.reference_id.as_ref();
+            same_type(entry, live)
+                && reference.is_some_and(|reference| own.include(reference, counts))
+        },
+    );
     let Passes {
         entries,
         live,
+        notes,
         problems,
+        account: _,
+        own_counts: _,
     } = passes;
     if problems.is_empty() {
         Ok(Matches {
             entries,
             unlisted: live,
+            notes,
         })
     } else {
         Err(problems)
     }
+}
+
+/// How many references of its own an entry may have been given in an account with so many integrations: each number is passed over only
+/// where another integration holds it.
+pub(super) fn own_counts(live: usize) -> usize {
+    live + 1
 }
 
 fn any(_: &DesiredIntegration, _: &Integration) -> bool {
@@ -128,16 +165,19 @@ fn any(_: &DesiredIntegration, _: &Integration) -> bool {
 }
 
 /// An entry that leaves its type out takes the type that is live, so it fits any.
-fn same_type(entry: &DesiredIntegration, live: &Integration) -> bool {
+pub(super) fn same_type(entry: &DesiredIntegration, live: &Integration) -> bool {
     entry
         .integration_type
         .is_none_or(|declared| live.settings.integration_type == declared.into())
 }
 
 struct Passes<'a> {
+    account: &'a AccountId,
     entries: Vec<Entry<'a>>,
+    own_counts: usize,
     /// Live integrations that no earlier pass matched, by id.
     live: Vec<&'a Integration>,
+    notes: Vec<Note>,
     problems: Vec<Problem>,
 }
 
@@ -170,7 +210,7 @@ impl<'a> Passes<'a> {
         // In the order of the live ones, so that several ambiguities are always told in the same order.
         let mut claims: Vec<Positions> = vec![Positions::new(); self.live.len()];
         for (index, key) in wishes {
-            let entry = &mut self.entries[index];
+            let entry = self.entries[index];
             let candidates: Positions = holders
                 .get(&key)
                 .into_iter()
@@ -178,36 +218,65 @@ impl<'a> Passes<'a> {
                 .copied()
                 .filter(|position| fits(entry.declared, self.live[*position]))
                 .collect();
-            match candidates.as_slice() {
-                [] => {}
-                [position] => {
-                    claims[*position].push(index);
-                    entry.found = Some((self.live[*position], by));
+            let chosen = match candidates.as_slice() {
+                [] => continue,
+                [position] => Some(*position),
+                several => self.elder_twin(&entry, several),
+            };
+            match chosen {
+                Some(position) => {
+                    claims[position].push(index);
+                    self.entries[index].found = Some((self.live[position], by));
                 }
-                several => self.problems.push(Problem::SeveralLive {
-                    entry: Address::Integration(entry.declared.name.clone()),
+                None => self.problems.push(Problem::SeveralLive {
+                    entry: entry.address(),
                     by,
-                    candidates: several.iter().map(|one| self.live[*one].id).collect(),
+                    candidates: candidates.iter().map(|one| self.live[*one].id).collect(),
                     location: entry.declared.location.clone(),
                 }),
             }
         }
         for (live, entries) in self.live.iter().zip(&claims) {
             if let [first, _, ..] = entries.as_slice() {
-                let declared = |index: &usize| self.entries[*index].declared;
                 self.problems.push(Problem::SeveralEntries {
                     entries: entries
                         .iter()
-                        .map(|index| Address::Integration(declared(index).name.clone()))
+                        .map(|index| self.entries[*index].address())
                         .collect(),
                     by,
                     id: live.id,
-                    location: declared(first).location.clone(),
+                    location: self.entries[*first].declared.location.clone(),
                 });
             }
         }
         let mut claims = claims.iter();
         self.live
             .retain(|_| claims.next().is_some_and(|claim| claim.is_empty()));
+    }
+
+    /// The eldest of several exact twins that bear the entry's own reference; `None` where the candidates are anything else.
+    fn elder_twin(&mut self, entry: &Entry<'a>, candidates: &[usize]) -> Option<usize> {
+        let own = OwnReferences::of(self.account, &entry.declared.name);
+        let first = self.live[*candidates.first()?];
+        let reference: &ReferenceId = first.settings.reference_id.as_ref()?;
+        let twins = candidates
+            .iter()
+            .all(|other| self.live[*other].settings.is_twin_of(&first.settings));
+        if !twins || !own.include(reference, self.own_counts) {
+            return None;
+        }
+        let elder = *candidates
+            .iter()
+            .min_by_key(|position| self.live[**position].seniority())?;
+        self.notes.push(Note::Twins {
+            address: entry.address(),
+            id: self.live[elder].id,
+            twins: candidates
+                .iter()
+                .filter(|position| **position != elder)
+                .map(|position| self.live[*position].id)
+                .collect(),
+        });
+        Some(elder)
     }
 }

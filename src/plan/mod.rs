@@ -19,6 +19,7 @@ mod note;
 mod operation;
 mod order;
 mod outcome;
+mod recognition;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -87,8 +88,16 @@ pub fn plan(
             return Err(PlanErrors::new(problems));
         }
     };
-    notes.extend(matches.gone_pins());
-    let integrations = integrations::diff(desired, &matches, today, options.intent, &mut notes);
+    let integrations =
+        integrations::diff(desired, live, &matches, today, options.intent, &mut notes);
+    let live_integrations = &live.integrations;
+    notes.extend(recognition::notes(
+        desired,
+        live_integrations,
+        &matches,
+        &integrations,
+        options.intent,
+    ));
 
     let targeted = target::narrow(desired, behaviors, integrations, &options.targets);
     problems.extend(conflict::find(&targeted));
@@ -96,7 +105,7 @@ pub fn plan(
         return Err(PlanErrors::new(problems));
     }
 
-    let operations = order::operations(live, &targeted);
+    let operations = order::operations(live, &targeted, &mut notes);
     let target::Targeted {
         behaviors,
         integrations,

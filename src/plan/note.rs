@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use crate::model::address::Address;
 use crate::model::behavior::RiskLevel;
-use crate::model::integration::{IntegrationField, IntegrationId};
+use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
 use crate::model::open_word::OpenWord;
+
+use super::matching::MatchedBy;
 
 /// One note; its display is the advice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,14 +54,75 @@ pub enum Note {
         /// The integration.
         address: Address,
     },
-    /// A level rises: no weakening, but Access policies match a level exactly.
-    LevelRaised {
+    /// The level of an enabled behavior changes: Access policies match a level exactly.
+    LevelChanged {
         /// The behavior.
         address: Address,
         /// The level that policies may match today.
         from: OpenWord<RiskLevel>,
         /// The level that they would have to match.
         to: OpenWord<RiskLevel>,
+    },
+    /// Only `"*"` covers a behavior, so that `destroy` leaves it.
+    LeftEnabled {
+        /// The behavior.
+        address: Address,
+    },
+    /// Several live integrations are exactly alike, and bear the entry's own reference.
+    Twins {
+        /// The entry.
+        address: Address,
+        /// The eldest, which is the entry's.
+        id: IntegrationId,
+        /// The others, which are unlisted.
+        twins: Vec<IntegrationId>,
+    },
+    /// A changed integration was recognized by nothing but the reference that riskform once gave it.
+    OwnReference {
+        /// The entry.
+        address: Address,
+        /// The integration.
+        id: IntegrationId,
+        /// Where it sends scores today.
+        tenant_url: TenantUrl,
+    },
+    /// The references and the tenant of an entry lead to two different integrations.
+    TwoIntegrations {
+        /// The entry.
+        address: Address,
+        /// The one that it is taken for, and by what.
+        id: IntegrationId,
+        /// What that was recognized by.
+        by: MatchedBy,
+        /// The other one.
+        other: IntegrationId,
+        /// What leads to that.
+        other_by: MatchedBy,
+    },
+    /// An entry is created although integrations are live that no file lists: one of them may be meant.
+    CreatedBesideUnlisted {
+        /// The entry.
+        address: Address,
+        /// Those that stay.
+        unlisted: Vec<IntegrationId>,
+    },
+    /// Once `destroy` has deleted an entry's integration, the entry fits others.
+    FitsNext {
+        /// The entry.
+        address: Address,
+        /// What it fits then.
+        candidates: Vec<IntegrationId>,
+    },
+    /// Integrations exchange a value, so that one of them holds a value for a moment that nobody can have.
+    Parked {
+        /// The integration.
+        address: Address,
+        /// Its id.
+        id: IntegrationId,
+        /// The field.
+        field: IntegrationField,
+        /// What it holds meanwhile.
+        value: String,
     },
 }
 
@@ -71,7 +134,32 @@ impl Note {
             | Note::Expired { address, .. }
             | Note::PinGone { address, .. }
             | Note::ExportsForAMoment { address }
-            | Note::LevelRaised { address, .. } => address,
+            | Note::LevelChanged { address, .. }
+            | Note::LeftEnabled { address }
+            | Note::Twins { address, .. }
+            | Note::OwnReference { address, .. }
+            | Note::TwoIntegrations { address, .. }
+            | Note::CreatedBesideUnlisted { address, .. }
+            | Note::FitsNext { address, .. }
+            | Note::Parked { address, .. } => address,
+        }
+    }
+
+    /// Says whether it calls for a look at the file or the account, rather than for reading alone.
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Note::Expired { .. }
+            | Note::PinGone { .. }
+            | Note::Twins { .. }
+            | Note::OwnReference { .. }
+            | Note::TwoIntegrations { .. }
+            | Note::FitsNext { .. } => true,
+            Note::Ignored { .. }
+            | Note::ExportsForAMoment { .. }
+            | Note::LevelChanged { .. }
+            | Note::LeftEnabled { .. }
+            | Note::CreatedBesideUnlisted { .. }
+            | Note::Parked { .. } => false,
         }
     }
 }
@@ -115,10 +203,70 @@ impl fmt::Display for Note {
                 f,
                 "{address}: a new integration is always active, so it exports scores for a moment before it is deactivated"
             ),
-            Note::LevelRaised { address, from, to } => write!(
+            Note::LevelChanged { address, from, to } => write!(
                 f,
                 "{address}: Access policies match a level exactly, so those that match {from} no longer match what is now {to}"
             ),
+            Note::LeftEnabled { address } => write!(
+                f,
+                "{address}: only \"*\" covers it, so it stays enabled; name it in the file to disable it"
+            ),
+            Note::Twins { address, id, twins } => write!(
+                f,
+                "{address}: {id} has exact twins, made by two runs at once; it is the eldest and so the entry's, unlisted are {}",
+                a_few(twins)
+            ),
+            Note::OwnReference {
+                address,
+                id,
+                tenant_url,
+            } => write!(
+                f,
+                "{address}: {id} is recognized by our own reference alone, and {tenant_url} will receive no more scores; if another integration is meant, give the entry another name"
+            ),
+            Note::TwoIntegrations {
+                address,
+                id,
+                by,
+                other,
+                other_by,
+            } => write!(
+                f,
+                "{address}: its {by} leads to {id} and its {other_by} to {other}; it is taken for {id}, and the well_known_url of {other} does not move along; pin the one that is meant with id:"
+            ),
+            Note::CreatedBesideUnlisted { address, unlisted } => write!(
+                f,
+                "{address} is created beside unlisted integrations, which go on receiving scores; if one of them is meant, pin it with id: {}",
+                a_few(unlisted)
+            ),
+            Note::FitsNext {
+                address,
+                candidates,
+            } => write!(
+                f,
+                "{address}: once its integration is deleted, it fits unlisted ones, which the next apply would change and the next destroy delete: {}",
+                a_few(candidates)
+            ),
+            Note::Parked {
+                address,
+                id,
+                field,
+                value,
+            } => write!(
+                f,
+                "{address}: its {field} is taken by another integration and the other way round, so {id} holds {value} for a moment"
+            ),
         }
+    }
+}
+
+/// Five ids, and how many more there are.
+fn a_few(ids: &[IntegrationId]) -> String {
+    const FEW: usize = 5;
+    let shown: Vec<String> = ids.iter().take(FEW).map(ToString::to_string).collect();
+    let shown = shown.join(", ");
+    match ids.len().saturating_sub(FEW) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

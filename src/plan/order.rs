@@ -11,18 +11,23 @@ use smallvec::SmallVec;
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::overlay;
-use crate::model::integration::{IntegrationId, IntegrationSettings, TenantUrl};
+use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId, TenantUrl};
 
 use super::behaviors::BehaviorDiff;
-use super::conflict::{Key, KeyField, freed, taken};
+use super::conflict::{Key, KeyField, freed, keys, taken};
 use super::fast_map::FastMap;
 use super::integrations::Course;
+use super::note::Note;
 use super::operation::{Call, Operation, OperationId, Subject, Wave};
 use super::outcome::Action;
 use super::target::Targeted;
 
 /// The calls that carry out what differs.
-pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Operation> {
+pub(super) fn operations(
+    live: &LiveAccount,
+    targeted: &Targeted<'_>,
+    notes: &mut Vec<Note>,
+) -> Vec<Operation> {
     let mut list = OperationList::default();
     write_behaviors(live, &targeted.behaviors, &mut list);
 
@@ -41,6 +46,7 @@ pub(super) fn operations(live: &LiveAccount, targeted: &Targeted<'_>) -> Vec<Ope
         freed_by: &freed_by,
         freed_at: vec![[None; KeyField::COUNT]; steps.len()],
         list,
+        notes,
     };
     for index in 0..steps.len() {
         walk.visit(index);
@@ -214,6 +220,7 @@ struct Walk<'a, 'w> {
     /// The operations by which each step lets go of its keys, by their fields.
     freed_at: Vec<[Option<OperationId>; KeyField::COUNT]>,
     list: OperationList,
+    notes: &'w mut Vec<Note>,
 }
 
 /// What a step waits for: other steps, each for the key that it frees, or for its own sake.
@@ -297,9 +304,16 @@ impl<'a> Walk<'a, '_> {
             None => (before.clone(), Vec::new()),
         };
         match key.field {
-            KeyField::ReferenceId => settings.reference_id = None,
-            KeyField::TenantUrl => settings.tenant_url = TenantUrl::nobodys(id),
+            KeyField::ReferenceId => settings.reference_id = Some(ReferenceId::parked(id)),
+            KeyField::TenantUrl => settings.tenant_url = TenantUrl::parked(id),
         }
+        let parked = keys(&settings).find(|parked| parked.field == key.field);
+        self.notes.push(Note::Parked {
+            address: step.course.thing.address(),
+            id,
+            field: key.field.into(),
+            value: parked.map_or_else(String::new, |parked| parked.value.to_owned()),
+        });
         let call = Call::Update {
             subject: Subject::Live(id),
             settings: settings.clone(),

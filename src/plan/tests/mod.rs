@@ -117,7 +117,7 @@ fn desired(entries: &[&str]) -> DesiredAccount {
         api_token_env: None,
         behaviors: BTreeMap::new(),
         every_behavior: None,
-        unmanaged: Default::default(),
+        unmanaged: BTreeMap::new(),
         integrations: entries
             .iter()
             .map(|text| entry(text))

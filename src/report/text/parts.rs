@@ -88,14 +88,11 @@ pub(super) fn field_lines(
 /// One note.
 pub(super) fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result {
     let text = note.to_string();
-    match note {
-        Note::Expired { .. } | Note::PinGone { .. } => {
-            let yellow = style::WARNING;
-            writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))
-        }
-        Note::Ignored { .. } | Note::ExportsForAMoment { .. } | Note::LevelRaised { .. } => {
-            writeln!(f, "  note: {}", Visible(&text))
-        }
+    if note.is_warning() {
+        let yellow = style::WARNING;
+        writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))
+    } else {
+        writeln!(f, "  note: {}", Visible(&text))
     }
 }
 

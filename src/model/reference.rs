@@ -1,0 +1,154 @@
+//! The references that riskform makes: its own, by which an integration is known again although no file names one, and those that
+//! nobody can have.
+//!
+//! Both are pure functions of what they stand for, so every run of every machine makes the same ones, and no state has to be kept.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use uuid::{Builder, Uuid};
+
+use super::account::AccountId;
+use super::address::Name;
+use super::integration::{IntegrationId, ReferenceId};
+
+/// What riskform's own references are made from. Another value would make every integration a stranger.
+const OWN: u128 = 0x826a_0046_8aa4_48c7_bb87_3e3f_b19b_9baa;
+/// What the references of parked integrations are made from.
+const PARKED: u128 = 0x44d0_253c_24a7_4555_a074_827d_b211_7cdc;
+
+/// The references that are riskform's own for one entry of one account, numbered from 1.
+///
+/// Each is a UUID in the form of version 4. Its first half says whose it is and its second half which one, so that an integration's entry is
+/// found without trying every number.
+#[derive(Clone)]
+pub struct OwnReferences {
+    entry: Context,
+    whose: Half,
+}
+
+/// Half of a UUID.
+type Half = [u8; 8];
+
+impl OwnReferences {
+    /// Those of the entry with this name.
+    pub fn of(account: &AccountId, name: &Name) -> Self {
+        let mut entry = Context::new(&SHA256);
+        entry.update(&OWN.to_be_bytes());
+        entry.update(account.as_str().as_bytes());
+        // No name holds it, so no two entries are hashed alike.
+        entry.update(b"/");
+        entry.update(name.as_str().as_bytes());
+        OwnReferences {
+            whose: half(entry.clone(), "/"),
+            entry,
+        }
+    }
+
+    /// The one with this number.
+    pub fn nth(&self, count: usize) -> ReferenceId {
+        uuid(self.whose, half(self.entry.clone(), &format!("/{count}")))
+    }
+
+    /// The first that is not held by others.
+    pub fn first_free(&self, is_held: impl Fn(&ReferenceId) -> bool) -> ReferenceId {
+        (1..)
+            .map(|count| self.nth(count))
+            .find(|reference| !is_held(reference))
+            .expect("an account holds fewer references than there are numbers")
+    }
+
+    /// Says whether a reference is one of the first `at_most`.
+    pub fn include(&self, reference: &ReferenceId, at_most: usize) -> bool {
+        whose(reference) == Some(self.key())
+            && (1..=at_most).any(|count| self.nth(count) == *reference)
+    }
+
+    /// What [`whose`] says of each of them.
+    pub fn key(&self) -> u64 {
+        builder(self.whose, [0; 8]).into_uuid().as_u64_pair().0
+    }
+}
+
+/// Says which entry a reference was made for, if riskform made it: the [`OwnReferences::key`] of that entry.
+pub fn whose(reference: &ReferenceId) -> Option<u64> {
+    let uuid: Uuid = reference.as_str().parse().ok()?;
+    Some(uuid.as_u64_pair().0)
+}
+
+impl ReferenceId {
+    /// What an integration holds for a moment, while another takes the reference that it had.
+    pub fn parked(id: IntegrationId) -> Self {
+        let mut hash = Context::new(&SHA256);
+        hash.update(&PARKED.to_be_bytes());
+        hash.update(id.to_string().as_bytes());
+        uuid(half(hash.clone(), "/1"), half(hash, "/2"))
+    }
+}
+
+fn half(mut hash: Context, end: &str) -> Half {
+    hash.update(end.as_bytes());
+    *hash
+        .finish()
+        .as_ref()
+        .first_chunk()
+        .expect("a SHA-256 has 32 bytes")
+}
+
+fn builder(first: Half, second: Half) -> Builder {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&first);
+    bytes[8..].copy_from_slice(&second);
+    Builder::from_random_bytes(bytes)
+}
+
+fn uuid(first: Half, second: Half) -> ReferenceId {
+    let uuid = builder(first, second).into_uuid();
+    ReferenceId::new(uuid.to_string()).expect("a UUID is not empty")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(account: &str, name: &str) -> OwnReferences {
+        OwnReferences::of(&account.parse().unwrap(), &name.parse().unwrap())
+    }
+
+    const A: &str = "f037e56e89293a057740de681ac9abbe";
+    const B: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+
+    /// These values are kept by servers: whoever changes them makes every integration a stranger.
+    #[test]
+    fn references_never_change() {
+        let parked = ReferenceId::parked(Uuid::from_u128(1).into());
+        insta::assert_snapshot!(own(A, "corporate-okta").nth(1), @"");
+        insta::assert_snapshot!(own(A, "corporate-okta").nth(2), @"");
+        insta::assert_snapshot!(parked, @"");
+    }
+
+    #[test]
+    fn each_account_name_and_count_has_its_own() {
+        let mut seen = std::collections::BTreeSet::new();
+        for account in [A, B] {
+            for name in ["a", "b", "a-", "ab"] {
+                for count in 1..=20 {
+                    let reference = own(account, name).nth(count);
+                    let uuid: Uuid = reference.as_str().parse().unwrap();
+                    assert_eq!(uuid.get_version_num(), 4);
+                    assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
+                    assert_eq!(uuid.to_string(), reference.as_str());
+                    assert!(seen.insert(reference));
+                }
+            }
+        }
+        let x = own(A, "a");
+        assert!(x.include(&x.nth(3), 3));
+        assert!(!x.include(&x.nth(4), 3));
+        assert!(!x.include(&own(A, "b").nth(1), 3));
+        assert!(!x.include(&own(B, "a").nth(1), 3));
+        let (first, third) = (x.nth(1), x.nth(3));
+        assert_eq!(
+            x.first_free(|held| [&first, &third].contains(&held)),
+            x.nth(2)
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! What a plan says of how its entries were recognized: whenever the file does not say which integration is meant, the reader is told what was
+//! taken for what, and how to say it.
+
+use crate::model::account::{DesiredAccount, UnlistedIntegrations};
+use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
+use crate::model::reference::OwnReferences;
+
+use super::Intent;
+use super::error::Problem;
+use super::integrations::{Course, IntegrationDiff, Thing};
+use super::matching::{MatchedBy, Matches, match_with, own_counts, same_type};
+use super::note::Note;
+use super::outcome::Action;
+
+/// The notes on every entry.
+pub(super) fn notes(
+    desired: &DesiredAccount,
+    live: &[Integration],
+    matches: &Matches<'_>,
+    integrations: &IntegrationDiff<'_>,
+    intent: Intent,
+) -> Vec<Note> {
+    let mut notes: Vec<Note> = matches.notes().collect();
+    let changed = integrations
+        .courses
+        .iter()
+        .filter(|course| course.change.is_some());
+    for course in changed {
+        if let Thing::Listed(entry) = course.thing {
+            notes.extend(by_own_reference_alone(course));
+            notes.extend(two_integrations(desired, live, matches, entry, course));
+            notes.extend(created_beside(desired, matches, course));
+        }
+    }
+    if intent == Intent::Destroy {
+        notes.extend(fits_next(desired, matches, integrations));
+    }
+    notes
+}
+
+fn by_own_reference_alone(course: &Course<'_>) -> Option<Note> {
+    let before = course.before?;
+    let tenant_url = &before.settings.tenant_url;
+    let leaves = course
+        .after
+        .as_ref()
+        .is_none_or(|after| after.tenant_url != *tenant_url);
+    (course.by == Some(MatchedBy::OwnReference) && leaves).then(|| Note::OwnReference {
+        address: course.thing.address(),
+        id: before.id,
+        tenant_url: tenant_url.clone(),
+    })
+}
+
+/// An entry's keys may lead to another integration than the one that it is taken for. A pin leaves no doubt.
+fn two_integrations(
+    desired: &DesiredAccount,
+    live: &[Integration],
+    matches: &Matches<'_>,
+    entry: &DesiredIntegration,
+    course: &Course<'_>,
+) -> Option<Note> {
+    let before = course.before?;
+    let by = course.by?;
+    let has_tenant = |other: &&Integration| {
+        other.settings.tenant_url == entry.tenant_url && same_type(entry, other)
+    };
+    let (other, other_by) = match by {
+        MatchedBy::Id => return None,
+        MatchedBy::ReferenceId | MatchedBy::OwnReference if has_tenant(&before) => return None,
+        MatchedBy::ReferenceId | MatchedBy::OwnReference => {
+            (live.iter().find(has_tenant)?, MatchedBy::TenantUrl)
+        }
+        MatchedBy::TenantUrl => {
+            let own = OwnReferences::of(&desired.account_id, &entry.name);
+            let counts = own_counts(live.len());
+            let is_own = |other: &&Integration| {
+                let reference = other.settings.reference_id.as_ref();
+                !other.settings.is_twin_of(&before.settings)
+                    && reference.is_some_and(|reference| own.include(reference, counts))
+            };
+            let other = matches.unlisted.iter().copied().find(is_own)?;
+            (other, MatchedBy::OwnReference)
+        }
+    };
+    Some(Note::TwoIntegrations {
+        address: course.thing.address(),
+        id: before.id,
+        by,
+        other: other.id,
+        other_by,
+    })
+}
+
+fn created_beside(
+    desired: &DesiredAccount,
+    matches: &Matches<'_>,
+    course: &Course<'_>,
+) -> Option<Note> {
+    let created = course
+        .change
+        .as_ref()
+        .is_some_and(|change| change.action == Action::Create);
+    let stay = desired.unlisted.integrations != UnlistedIntegrations::Delete;
+    (created && stay && !matches.unlisted.is_empty()).then(|| Note::CreatedBesideUnlisted {
+        address: course.thing.address(),
+        unlisted: matches.unlisted.iter().map(|live| live.id).collect(),
+    })
+}
+
+/// The entries go on standing in the file, so the next run matches them anew, with what is left.
+fn fits_next(
+    desired: &DesiredAccount,
+    matches: &Matches<'_>,
+    integrations: &IntegrationDiff<'_>,
+) -> Vec<Note> {
+    let note = |address, candidates: Vec<IntegrationId>| Note::FitsNext {
+        address,
+        candidates,
+    };
+    let gone = |address| {
+        integrations
+            .courses
+            .iter()
+            .any(|course| course.change.is_some() && course.thing.address() == address)
+    };
+    let found = match match_with(desired, matches.unlisted.clone()) {
+        Ok(next) => {
+            let entries = next.entries().iter();
+            entries
+                .filter_map(|entry| Some(note(entry.address(), vec![entry.found?.0.id])))
+                .collect()
+        }
+        Err(problems) => problems
+            .into_iter()
+            .flat_map(|problem| match problem {
+                Problem::SeveralLive {
+                    entry, candidates, ..
+                } => vec![note(entry, candidates)],
+                Problem::SeveralEntries { entries, id, .. } => entries
+                    .into_iter()
+                    .map(|entry| note(entry, vec![id]))
+                    .collect(),
+                Problem::NotOffered { .. } | Problem::Held { .. } => Vec::new(),
+            })
+            .collect::<Vec<Note>>(),
+    };
+    found
+        .into_iter()
+        .filter(|note: &Note| gone(note.address().clone()))
+        .collect()
+}
