@@ -1,11 +1,13 @@
 //! Small worlds, planned. A world is a few lines of text: `name: tenant reference [options]` for entries and live integrations.
 
+mod behaviors;
 mod document;
 mod guards;
 mod matching;
 mod order;
 mod targets;
 mod weakening;
+mod worlds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,11 +25,12 @@ use crate::model::integration::{
 };
 use crate::model::location::Location;
 use crate::model::open_word::OpenWord;
+use crate::model::reference::OwnReferences;
 
 use crate::plan::document::{Document, InvalidDocument};
 use crate::plan::{
-    AccountError, AccountPlan, Call, FailureKind, Glob, Guard, Intent, MatchedBy, Operation,
-    Options, Plan, PlanErrors, PlannedAccount, Problem, Subject, matches,
+    AccountError, AccountPlan, Call, FailureKind, Glob, Guard, Intent, MatchedBy, Note, Operation,
+    OperationId, Options, Plan, PlanErrors, PlannedAccount, Problem, Subject, Wave, matches,
 };
 
 fn location() -> Location {
@@ -41,6 +44,36 @@ fn location() -> Location {
 /// The id of the live integration number `n`.
 fn id(n: u128) -> IntegrationId {
     uuid::Uuid::from_u128(n).into()
+}
+
+const ACCOUNT: &str = "f037e56e89293a057740de681ac9abbe";
+
+/// A reference: `~x2` is the second that riskform makes for the entry `x`, any other word is itself.
+fn reference(word: &str) -> ReferenceId {
+    match word.strip_prefix('~') {
+        Some(own) => {
+            let (name, count) = own.split_at(own.len() - 1);
+            let own = OwnReferences::of(&ACCOUNT.parse().unwrap(), &name.parse().unwrap());
+            own.nth(count.parse().unwrap())
+        }
+        None => ReferenceId::new(word).unwrap(),
+    }
+}
+
+/// A reference as [`reference`] reads it; `parked` is one that nobody can have.
+fn shown(reference: Option<&ReferenceId>, desired: &DesiredAccount) -> String {
+    let Some(reference) = reference else {
+        return "-".to_owned();
+    };
+    let mut words = desired
+        .integrations
+        .keys()
+        .flat_map(|name| (1..=3).map(move |count| format!("~{name}{count}")));
+    match words.find(|word| self::reference(word) == *reference) {
+        Some(own) => own,
+        None if (1..9).any(|n| ReferenceId::parked(id(n)) == *reference) => "parked".to_owned(),
+        None => reference.to_string(),
+    }
 }
 
 /// `tenant [reference] [off] [type=X]`, e.g. `a r1 off`.
@@ -62,7 +95,7 @@ fn live(n: u128, text: &str) -> Integration {
         match word.strip_prefix("type=") {
             Some(kind) => integration.settings.integration_type = OpenWord::read(kind),
             None if word == "off" => integration.settings.active = false,
-            None => integration.settings.reference_id = ReferenceId::new(word),
+            None => integration.settings.reference_id = Some(reference(word)),
         }
     }
     integration
@@ -103,7 +136,7 @@ fn entry(text: &str) -> DesiredIntegration {
             Some(_) => panic!("unknown option {word}"),
             None if word == "off" => entry.active = false,
             None if word == "prevent" => entry.lifecycle.prevent_destroy = true,
-            None => entry.reference_id = ReferenceId::new(word),
+            None => entry.reference_id = Some(reference(word)),
         }
     }
     entry
@@ -111,7 +144,7 @@ fn entry(text: &str) -> DesiredIntegration {
 
 fn desired(entries: &[&str]) -> DesiredAccount {
     DesiredAccount {
-        account_id: "f037e56e89293a057740de681ac9abbe".parse().unwrap(),
+        account_id: ACCOUNT.parse().unwrap(),
         name: None,
         source: "test.yaml".into(),
         api_token_env: None,
@@ -178,16 +211,14 @@ fn planned(desired: &DesiredAccount, live: &LiveAccount) -> AccountPlan {
 
 /// One line an operation: `1 PUT 2 https://b.test r1 [needs 3]`, with the live integration's number.
 fn lines(plan: &AccountPlan) -> Vec<String> {
-    plan.operations.iter().map(line).collect()
+    let operations = plan.operations.iter();
+    operations.map(|one| line(one, &plan.desired)).collect()
 }
 
-fn line(operation: &Operation) -> String {
+fn line(operation: &Operation, desired: &DesiredAccount) -> String {
     let number = |id: &IntegrationId| id.to_string().trim_start_matches(['0', '-']).to_owned();
     let settings = |settings: &IntegrationSettings| {
-        let reference = settings
-            .reference_id
-            .as_ref()
-            .map_or("-", ReferenceId::as_str);
+        let reference = shown(settings.reference_id.as_ref(), desired);
         let active = if settings.active { "" } else { " off" };
         format!("{} {reference}{active}", settings.tenant_url)
     };

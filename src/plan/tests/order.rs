@@ -12,8 +12,8 @@ fn operations_come_in_a_safe_order() {
             &["x: a off"],
             &[],
             &[
-                "1 POST https://a.test -",
-                "2 PUT {result:1} https://a.test - off [needs 1]",
+                "1 POST https://a.test ~x1",
+                "2 PUT {result:1} https://a.test ~x1 off [needs 1]",
             ],
         ),
         (
@@ -27,8 +27,8 @@ fn operations_come_in_a_safe_order() {
             &["u: b off", "c: c"],
             &["a", "b"],
             &[
-                "1 POST https://c.test -",
-                "2 PUT 2 https://b.test - off",
+                "1 POST https://c.test ~c1",
+                "2 PUT 2 https://b.test ~u1 off",
                 "3 DELETE 1",
             ],
         ),
@@ -68,11 +68,11 @@ fn operations_come_in_a_safe_order() {
             ],
         ),
         (
-            "two pinned ones that swap references: one is parked without a reference",
+            "two pinned ones that swap references: one is parked at a reference nobody can have",
             &["x: a r2 id=1", "y: b r1 id=2"],
             &["a r1", "b r2"],
             &[
-                "1 PUT 1 https://a.test -",
+                "1 PUT 1 https://a.test parked",
                 "2 PUT 2 https://b.test r1 [needs 1]",
                 "3 PUT 1 https://a.test r2 [needs 1,2]",
             ],
@@ -92,8 +92,8 @@ fn operations_come_in_a_safe_order() {
             &["x: b r2 id=1", "y: a r1 id=2"],
             &["a r1", "b r2"],
             &[
-                "1 PUT 1 https://a.test -",
-                "2 PUT 1 https://00000000-0000-0000-0000-000000000001.parked.invalid - [needs 1]",
+                "1 PUT 1 https://a.test parked",
+                "2 PUT 1 https://00000000-0000-0000-0000-000000000001.parked.invalid parked [needs 1]",
                 "3 PUT 2 https://a.test r1 [needs 1,2]",
                 "4 PUT 1 https://b.test r2 [needs 2,3]",
             ],

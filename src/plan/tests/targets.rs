@@ -21,16 +21,19 @@ fn targets_narrow_and_count_what_they_leave_out() {
         ),
         (
             "integration.*",
-            &["1 POST https://c.test -", "2 PUT 1 https://a.test - off"],
+            &[
+                "1 POST https://c.test ~new1",
+                "2 PUT 1 https://a.test ~old1 off",
+            ],
             3,
         ),
         ("integration[*2]", &["1 DELETE 2"], 4),
         (
             "f037e56e89293a057740de681ac9abbe/integration.new",
-            &["1 POST https://c.test -"],
+            &["1 POST https://c.test ~new1"],
             4,
         ),
-        ("integration.ne?", &["1 POST https://c.test -"], 4),
+        ("integration.ne?", &["1 POST https://c.test ~new1"], 4),
     ];
     for (glob, expected, left_out) in table {
         let mut options = Options::default();

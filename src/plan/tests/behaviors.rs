@@ -1,0 +1,152 @@
+//! `"*"`, and what the file says is not managed.
+
+use super::*;
+
+/// `KEY enabled level`, `*` for every other and `KEY null` for one that is not managed; `-` leaves a field out.
+fn declare(desired: &mut DesiredAccount, lines: &[&str]) {
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let entry = |enabled: &str, level: &str| behavior(enabled.parse().ok(), level.parse().ok());
+        match *words {
+            [key, "null"] => {
+                desired.unmanaged.insert(BehaviorKey::new(key), location());
+            }
+            ["*", enabled, level] => desired.every_behavior = Some(entry(enabled, level)),
+            [key, enabled, level] => {
+                let entry = entry(enabled, level);
+                desired.behaviors.insert(BehaviorKey::new(key), entry);
+            }
+            _ => panic!("{line}"),
+        }
+    }
+}
+
+#[test]
+fn a_star_covers_what_is_not_named() {
+    // Live: dlp=true/medium, edr=false/medium, imp=true/extreme.
+    let table: &[(&[&str], UnlistedBehaviors, Option<&str>, usize, usize)] = &[
+        (
+            &["* true -"],
+            UnlistedBehaviors::Disable,
+            Some("dlp=true/medium edr=true/medium imp=true/extreme"),
+            2,
+            0,
+        ),
+        (
+            &["* true high", "dlp - low"],
+            UnlistedBehaviors::Report,
+            Some("dlp=true/low edr=true/high imp=true/high"),
+            0,
+            0,
+        ),
+        // What is not managed is neither covered nor unlisted.
+        (
+            &["* false -", "dlp null"],
+            UnlistedBehaviors::Disable,
+            Some("dlp=true/medium edr=false/medium imp=false/extreme"),
+            1,
+            0,
+        ),
+        (
+            &["dlp null", "edr false -"],
+            UnlistedBehaviors::Report,
+            None,
+            1,
+            1,
+        ),
+    ];
+    for (declared, policy, written, unchanged, unlisted) in table {
+        let mut file = desired(&[]);
+        file.unlisted.behaviors = *policy;
+        declare(&mut file, declared);
+        let plan = planned(&file, &account(&[]));
+        let expected: Vec<String> = written
+            .iter()
+            .map(|written| format!("1 PUT behaviors {written}"))
+            .collect();
+        assert_eq!(lines(&plan), expected, "{declared:?}");
+        assert_eq!(plan.unchanged(), *unchanged, "{declared:?}");
+        assert_eq!(plan.unlisted.len(), *unlisted, "{declared:?}");
+    }
+}
+
+#[test]
+fn guards_and_targets_see_what_a_star_covers() {
+    let mut file = desired(&[]);
+    declare(&mut file, &["* false -", "edr true -"]);
+    file.guards.weakening = WeakeningPolicy::Deny;
+    let refused: Vec<Option<String>> = planned(&file, &account(&[]))
+        .refusals
+        .iter()
+        .map(|refusal| refusal.address.as_ref().map(ToString::to_string))
+        .collect();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(refused, [some("behavior.dlp"), some("behavior.imp")]);
+
+    let mut options = Options::default();
+    options.targets.globs.push(Glob::new("behavior.dlp"));
+    let plan = plan(&file, &account(&[]), date(2026, 11, 22), &options).unwrap();
+    assert_eq!(
+        lines(&plan),
+        ["1 PUT behaviors dlp=false/medium edr=false/medium imp=true/extreme"]
+    );
+    assert_eq!(plan.left_out.len(), 2);
+}
+
+#[test]
+fn destroy_leaves_what_only_a_star_covers() {
+    let mut file = desired(&[]);
+    declare(&mut file, &["* true high", "dlp true -", "edr null"]);
+    let options = Options {
+        intent: Intent::Destroy,
+        ..Options::default()
+    };
+    let plan = plan(&file, &account(&[]), date(2026, 11, 22), &options).unwrap();
+    assert_eq!(
+        lines(&plan),
+        ["1 PUT behaviors dlp=false/medium edr=false/medium imp=true/extreme"]
+    );
+    let notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "behavior.imp: only \"*\" covers it, so it stays enabled; name it in the file to disable it"
+        ]
+    );
+    assert!(plan.unlisted.is_empty());
+}
+
+#[test]
+fn what_is_not_managed_must_be_offered_as_well() {
+    let mut file = desired(&[]);
+    declare(&mut file, &["* true -", "ipm null"]);
+    let error = plan(
+        &file,
+        &account(&[]),
+        date(2026, 11, 22),
+        &Options::default(),
+    )
+    .unwrap_err();
+    let help = error.problems()[0].help();
+    assert_eq!(help, "did you mean imp? the account offers dlp, edr, imp");
+}
+
+/// Access policies match a level exactly, whichever way it moves; a behavior that is off before or after gives none.
+#[test]
+fn a_changed_level_is_noted() {
+    for (declared, notes) in [
+        ("dlp - high", 1),
+        ("dlp - low", 1),
+        ("dlp false high", 0),
+        ("edr true high", 0),
+        ("imp - high", 1),
+    ] {
+        let mut file = desired(&[]);
+        declare(&mut file, &[declared]);
+        assert_eq!(
+            planned(&file, &account(&[])).notes.len(),
+            notes,
+            "{declared}"
+        );
+    }
+}
