@@ -122,7 +122,7 @@ mod tests {
         let parked = ReferenceId::parked(Uuid::from_u128(1).into());
         insta::assert_snapshot!(own(A, "corporate-okta").nth(1), @"06e2baf2-4283-423d-af90-ab36c0e75a61");
         insta::assert_snapshot!(own(A, "corporate-okta").nth(2), @"06e2baf2-4283-423d-a5f3-16a1eefb90dd");
-        insta::assert_snapshot!(parked, @"");
+        insta::assert_snapshot!(parked, @"38967514-09e7-405b-9b8f-2662c216658c");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::model::account::{
     DesiredAccount, LiveAccount, Protected, Unlisted, UnlistedBehaviors, UnlistedIntegrations,
     WeakeningPolicy,
 };
+use crate::model::address::Name;
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
 use crate::model::integration::{
     DesiredIntegration, IgnoreChange, Integration, IntegrationId, IntegrationSettings,
@@ -65,9 +66,9 @@ fn shown(reference: Option<&ReferenceId>, desired: &DesiredAccount) -> String {
     let Some(reference) = reference else {
         return "-".to_owned();
     };
-    let mut words = desired
-        .integrations
-        .keys()
+    let names = desired.integrations.keys().map(Name::as_str);
+    let mut words = names
+        .chain(["x"])
         .flat_map(|name| (1..=3).map(move |count| format!("~{name}{count}")));
     match words.find(|word| self::reference(word) == *reference) {
         Some(own) => own,

@@ -276,8 +276,8 @@ fn identity_outlasts_what_happens_to_a_file() {
             &[
                 created,
                 (&["a: a ~x1"], &[], &[]),
-                (&["a: b ~x1"], &["1 PUT 1 https://b.test 06e2"], &[]),
-            ][..2],
+                (&["a: b ~x1"], &["1 PUT 1 https://b.test ~x1"], &[]),
+            ],
         ),
         (
             "created inactive",
