@@ -21,8 +21,8 @@ use crate::worlds::{
     TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
 };
 
-/// Worlds for each of the 72 combinations of what is unknown.
-const WORLDS_EACH: u32 = 8;
+/// Worlds for each of the 96 combinations of what is unknown.
+const WORLDS_EACH: u32 = 6;
 
 #[test]
 fn what_was_saved_leads_back() {

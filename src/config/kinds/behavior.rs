@@ -1,6 +1,6 @@
 //! The `behaviors` of a file: the table of their fields, and what comes of all files laid over each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::decode::{Decoder, Subject};
 use super::entries::{Listed, Section};
@@ -10,6 +10,7 @@ use crate::config::rule::Rule;
 use crate::config::source::Span;
 use crate::config::yaml::Entry;
 use crate::model::behavior::{BehaviorKey, DesiredBehavior, RiskLevel};
+use crate::model::location::Location;
 use crate::model::text::is_unseen;
 
 fields! {
@@ -68,17 +69,20 @@ pub(super) struct Desired {
     /// `"*"`
     pub(super) every: Option<DesiredBehavior>,
     /// `null` beside `"*"`.
-    pub(super) unmanaged: BTreeSet<BehaviorKey>,
+    pub(super) unmanaged: BTreeMap<BehaviorKey, Location>,
 }
 
 pub(super) fn desired(section: &Section<BehaviorLayer>, found: &mut Found) -> Desired {
     let star = section.iter().find(|(key, _, _)| key.as_str() == EVERY);
     let every = star.map(|(_, layer, place)| one(layer, place, found));
     let unmanaged = if every.is_some() {
-        section.removed().cloned().collect()
+        let removed = section.removed();
+        removed
+            .map(|(key, span)| (key.clone(), found.sources.location(span)))
+            .collect()
     } else {
         section.judge_removed(found);
-        BTreeSet::new()
+        BTreeMap::new()
     };
     let named = section.iter().filter(|(key, _, _)| key.as_str() != EVERY);
     let behaviors = named

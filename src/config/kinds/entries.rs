@@ -163,11 +163,11 @@ impl<L: Listed> Section<L> {
     }
 
     /// The entries that are `null`.
-    pub(in crate::config) fn removed(&self) -> impl Iterator<Item = &L::Key> {
+    pub(in crate::config) fn removed(&self) -> impl Iterator<Item = (&L::Key, Span)> {
         self.entries
             .iter()
             .filter(|(_, (item, _))| matches!(item, Item::Removed { .. }))
-            .map(|(key, _)| key)
+            .map(|(key, (_, span))| (key, *span))
     }
 
     /// Reports every `null` that takes away nothing.

@@ -26,7 +26,7 @@ use crate::worlds::{
 use mishaps::{Mishaps, mishaps};
 use passage::{BehaviorsWritten, Passage, pause};
 
-/// Worlds in an ordinary run: 28 for each of the 72 combinations of what is unknown.
+/// Worlds in an ordinary run: 21 for each of the 96 combinations of what is unknown.
 const WORLDS: u32 = 2_016;
 /// How many runs things may go wrong in.
 const TROUBLED_RUNS: u32 = 4;

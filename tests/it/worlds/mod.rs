@@ -86,13 +86,6 @@ pub struct Unknowns {
     pub unset_reference: UnsetReference,
 }
 
-/// The readings that the worlds are planned under.
-const UNSET_REFERENCES: [UnsetReference; 3] = [
-    UnsetReference::Empty,
-    UnsetReference::Null,
-    UnsetReference::Absent,
-];
-
 impl Unknowns {
     /// Every combination there is.
     pub fn all() -> Vec<Unknowns> {
@@ -101,13 +94,13 @@ impl Unknowns {
             for unique_reference in [false, true] {
                 for unique_tenant in [false, true] {
                     for tenant_url in TenantUrlForm::ALL {
-                        for unset_reference in UNSET_REFERENCES {
+                        for unset_reference in UnsetReference::ALL {
                             all.push(Unknowns {
                                 behaviors_put: *behaviors_put,
                                 unique_reference,
                                 unique_tenant,
                                 tenant_url: *tenant_url,
-                                unset_reference,
+                                unset_reference: *unset_reference,
                             });
                         }
                     }
