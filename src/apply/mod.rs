@@ -111,7 +111,7 @@ impl<'a, 'o> Run<'a, 'o> {
     }
 
     fn account(&self) -> &'a AccountId {
-        &self.plan.desired.account_id
+        &self.plan.desired().account_id
     }
 
     fn obstacle(&self, operation: &Operation) -> Option<NotAttempted> {
@@ -238,7 +238,7 @@ impl<'a, 'o> Run<'a, 'o> {
 
     /// The integrations that were there before this run, or that it made: nothing that an ambiguous creation could have made.
     fn known(&self) -> BTreeSet<IntegrationId> {
-        let before = self.plan.live.integrations.iter().map(|live| live.id);
+        let before = self.plan.live().integrations.iter().map(|live| live.id);
         let made = self.made.values().map(|created| created.integration.id);
         before
             .chain(made)

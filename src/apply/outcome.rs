@@ -6,7 +6,7 @@ use crate::api::ApiError;
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::IntegrationId;
-use crate::plan::{AccountPlan, Action, Change, OperationId, PlanErrors};
+use crate::plan::{AccountPlan, Action, Change, FieldChange, OperationId, PlanErrors};
 
 /// What became of one account's plan.
 #[derive(Debug)]
@@ -225,7 +225,7 @@ impl ReadBack {
                 .map(|change| {
                     format!(
                         "{} did not read back as applied: {}",
-                        change.address,
+                        change.address(),
                         what_differs(change)
                     )
                 })
@@ -244,14 +244,14 @@ impl ReadBack {
 
 /// `risk_level is "low", not "high"`; a thing that should not be there, or is not, says so.
 fn what_differs(change: &Change) -> String {
-    match change.action {
+    match change.action() {
         Action::Create => "it is not there".to_owned(),
         Action::Delete => "it is still there".to_owned(),
         Action::Update | Action::Replace => {
             let fields: Vec<String> = change
-                .fields
+                .fields()
                 .iter()
-                .map(|field| format!("{} is {}, not {}", field.field, field.before, field.after))
+                .map(FieldChange::not_read_back)
                 .collect();
             fields.join(", ")
         }

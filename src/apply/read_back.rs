@@ -47,12 +47,12 @@ async fn look(run: &Run<'_, '_>, settled: &BTreeSet<Address>) -> ReadBack {
         Ok(live) => Arc::new(live),
         Err(error) => return ReadBack::Unreadable(error),
     };
-    let desired = &run.plan.desired;
+    let desired = run.plan.desired();
     let mut changes = match plan(desired, &live, run.context.today, run.context.options) {
         Ok(again) => again.changes,
         Err(errors) => return ReadBack::Unplannable(errors),
     };
-    changes.retain(|change| settled.contains(&change.address));
+    changes.retain(|change| settled.contains(change.address()));
     if changes.is_empty() {
         ReadBack::Settled
     } else {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
-use crate::cli::run::shard::Shard;
 use crate::model::account::AccountId;
+use crate::model::shard::Shard;
 use crate::plan::{Glob, Overrides, Targets};
 
 /// Flags of every command.

@@ -17,7 +17,7 @@ use super::open_word::words;
 /// The id of a Cloudflare account: 32 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct AccountId(#[schemars(regex(pattern = "^[0-9a-f]{32}$"))] String);
+pub struct AccountId(#[schemars(regex(pattern = "^[0-9a-f]{32}$"))] Arc<str>);
 
 impl AccountId {
     /// The id as the API spells it.
@@ -42,7 +42,7 @@ impl FromStr for AccountId {
 
     fn from_str(text: &str) -> Result<Self, InvalidAccountId> {
         if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            Ok(AccountId(text.to_ascii_lowercase()))
+            Ok(AccountId(text.to_ascii_lowercase().into()))
         } else {
             Err(InvalidAccountId)
         }

@@ -6,11 +6,13 @@
 pub mod account;
 pub mod address;
 pub mod behavior;
+pub mod failure;
 pub mod integration;
 pub mod limits;
 pub mod location;
 pub mod loopback;
 pub mod open_word;
 pub mod reference;
+pub mod shard;
 pub mod text;
 pub mod user;

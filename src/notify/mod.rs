@@ -22,7 +22,7 @@ use reqwest::Certificate;
 use secrecy::SecretString;
 
 use crate::model::open_word::words;
-use crate::plan::document::Document;
+use crate::plan::Run;
 
 pub use deliver::{NotifyFailure, Reason, SIGNATURE_HEADER};
 pub use payload::NOTIFICATION_FORMAT;
@@ -53,7 +53,7 @@ pub struct Message<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Finding<'a> {
     /// Accounts, each checked or failed.
-    Accounts(&'a Document),
+    Accounts(&'a Run),
     /// Nothing: it failed before it had accounts.
     Nothing {
         /// What kind of error it was.

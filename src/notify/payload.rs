@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use crate::model::account::AccountId;
 use crate::model::address::Name;
-use crate::plan::document::{AccountDocument, ChangeDocument, Document, Status, UnlistedDocument};
-use crate::plan::{AccountError, Summary};
+use crate::plan::{AccountError, AccountPlan, Change, Run, Status, Summary, Unlisted};
 use crate::report::text::count;
 
 use super::{Finding, Message, Outcome};
@@ -48,8 +47,8 @@ struct Account<'a> {
     source: &'a str,
     status: Status,
     error: Option<&'a AccountError>,
-    changes: &'a [ChangeDocument],
-    unlisted: Vec<&'a UnlistedDocument>,
+    changes: &'a [Change],
+    unlisted: Vec<&'a Unlisted>,
 }
 
 /// The message as the JSON that webhooks get. Leaves out what is as it should be, and the accounts' whole configuration.
@@ -83,11 +82,11 @@ pub(super) fn webhook_payload(message: &Message<'_>) -> String {
     serde_json::to_string(&notification).expect("a notification has string keys only")
 }
 
-fn fill<'a>(notification: &mut Notification<'a>, document: &'a Document) {
+fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
     let mut noteworthy = noteworthy(document);
     notification.base_url = Some(&document.base_url);
     notification.created_at = Some(document.created_at);
-    notification.summary = Some(document.summary);
+    notification.summary = Some(document.summary());
     notification.accounts = noteworthy
         .by_ref()
         .take(MOST_ACCOUNTS)
@@ -105,7 +104,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Document) {
 }
 
 /// The accounts that somebody has to look at.
-pub(super) fn noteworthy(document: &Document) -> impl Iterator<Item = &AccountDocument> {
+pub(super) fn noteworthy(document: &Run) -> impl Iterator<Item = &AccountPlan> {
     document
         .accounts
         .iter()
@@ -126,14 +125,16 @@ pub(super) fn headline(message: &Message<'_>) -> String {
     }
 }
 
-fn findings(document: &Document) -> Vec<String> {
+fn findings(document: &Run) -> Vec<String> {
     let accounts = document.accounts.iter();
     let changes = accounts.clone().flat_map(|account| &account.changes);
     let [differing, weaker, unlisted, failed] = [
         changes.clone().count(),
-        changes.filter(|change| change.live_weaker).count(),
-        accounts.flat_map(AccountDocument::reported).count(),
-        document.summary.failed_accounts,
+        changes
+            .filter(|change| change.live_weaker().is_some())
+            .count(),
+        accounts.flat_map(AccountPlan::reported).count(),
+        document.summary().failed_accounts,
     ];
     let mut findings = Vec::new();
     if differing > 0 {
@@ -159,60 +160,52 @@ pub(super) mod tests {
     use super::*;
 
     /// Three accounts: one drifted, one as declared, one that failed.
-    pub(in crate::notify) fn document() -> Document {
+    pub(in crate::notify) fn document() -> Run {
         let account = |id: &str, name: &str| {
             json!({
                 "account_id": id.repeat(32), "name": name, "source": "accounts.yaml", "status": "ok", "error": null,
-                "live_digest": null, "live": null, "desired": null, "changes": [],
-                "unchanged": { "behaviors": 3, "integrations": 1 },
+                "changes": [], "unchanged": { "behaviors": 3, "integrations": 1 },
                 "unlisted": [], "notes": [], "left_out": [], "refusals": [], "operations": []
             })
         };
-        let change = |address: &str, action: &str, weaker: Option<&str>, fields: Value| {
+        let change = |address: &str, before: Value, after: Value| {
             let kind = address.split('.').next();
             json!({
-                "address": address, "kind": kind, "action": action, "weakens": false, "weakening": null,
-                "live_weaker": weaker.is_some(), "live_weakening": weaker, "location": null,
-                "integration_id": null, "fields": fields
+                "address": address, "kind": kind, "action": "update", "weakens": false, "weakening": null,
+                "live_weaker": false, "live_weakening": null, "before": before, "after": after, "fields": []
             })
         };
+        let behavior =
+            |enabled: bool, level: &str| json!({ "enabled": enabled, "risk_level": level });
+        let okta = json!({
+            "integration_type": "Okta", "tenant_url": "https://x.okta.com", "reference_id": null, "active": true
+        });
         let unlisted = |id: &str, policy: &str| {
-            let settings = json!({
-                "integration_type": "Okta", "tenant_url": "https://x.okta.com", "reference_id": null, "active": true
-            });
             let address = format!("integration[4cfe8442-664b-4915-acd4-b39cd65c431{id}]");
-            json!({ "address": address, "policy": policy, "settings": settings })
+            json!({ "address": address, "policy": policy, "settings": okta })
         };
         let mut production = account("0", "production");
-        let field = |field: &str, before: Value, after: Value| json!({ "field": field, "before": before, "after": after });
         production["changes"] = json!([
             change(
                 "behavior.sentinel_one",
-                "update",
-                Some("disabled"),
-                json!([field("enabled", json!(false), json!(true))])
+                behavior(false, "high"),
+                behavior(true, "high")
             ),
             change(
                 "behavior.imp_travel",
-                "update",
-                None,
-                json!([field("risk_level", json!("<!channel>"), json!("high"))])
+                behavior(false, "<!channel>"),
+                behavior(false, "high")
             ),
-            change("integration.corporate-okta", "create", None, json!([])),
+            change("integration.corporate-okta", Value::Null, okta.clone()),
         ]);
         production["unlisted"] = json!([unlisted("4", "report"), unlisted("5", "keep")]);
         let mut staging = account("2", "staging");
         staging["status"] = json!("error");
         staging["error"] = json!({ "kind": "api", "message": "the API answered 500\nfor `<b>`" });
         serde_json::from_value(json!({
-            "format": "riskform.drift/1", "riskform_version": "0.1.0", "base_url": "https://api.example/client/v4",
+            "format": "riskform.drift/2", "riskform_version": "0.1.0", "base_url": "https://api.example/client/v4",
             "created_at": "2026-11-22T10:00:00Z",
-            "accounts": [production, account("1", "development"), staging],
-            "summary": {
-                "create": 1, "update": 2, "replace": 0, "delete": 0, "unchanged": 4, "unlisted": 2, "weakening": 0,
-                "failed_accounts": 1
-            },
-            "digest": "sha256:"
+            "accounts": [production, account("1", "development"), staging]
         }))
         .unwrap()
     }
@@ -226,7 +219,7 @@ pub(super) mod tests {
     #[test]
     fn the_headline_counts_what_was_found() {
         let mut document = document();
-        let headline = |document: &Document| {
+        let headline = |document: &Run| {
             let finding = Finding::Accounts(document);
             let outcome = Outcome::Error;
             super::headline(&Message { outcome, finding })
@@ -237,14 +230,13 @@ pub(super) mod tests {
         );
         document.accounts.truncate(2);
         document.accounts.remove(0);
-        document.summary.failed_accounts = 0;
         assert_eq!(headline(&document), "riskform: no drift in 1 account");
     }
 
     #[test]
     fn a_webhook_gets_what_somebody_has_to_look_at() {
         let mut document = document();
-        let payload = |document: &Document| -> Value {
+        let payload = |document: &Run| -> Value {
             let finding = Finding::Accounts(document);
             let outcome = Outcome::Error;
             serde_json::from_str(&webhook_payload(&Message { outcome, finding })).unwrap()

@@ -2,10 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::plan::document::{AccountDocument, ChangeDocument};
-use crate::plan::{Action, FieldChange};
+use crate::plan::{AccountPlan, Action, Change, FieldChange, FieldValue};
 use crate::report::visible::Visible;
 
 use super::payload::{headline, noteworthy};
@@ -45,7 +44,7 @@ fn lines(finding: &Finding<'_>) -> Vec<String> {
     }
 }
 
-fn account_lines(account: &AccountDocument) -> Vec<String> {
+fn account_lines(account: &AccountPlan) -> Vec<String> {
     let label = account.label();
     let failed = account
         .error
@@ -54,7 +53,7 @@ fn account_lines(account: &AccountDocument) -> Vec<String> {
     let changed = account
         .changes
         .iter()
-        .map(|change| format!("{} {}", code(label, &change.address), sentence(change)));
+        .map(|change| format!("{} {}", code(label, change.address()), sentence(change)));
     let unlisted = account
         .reported()
         .map(|thing| format!("{} is in no file", code(label, &thing.address)));
@@ -67,15 +66,15 @@ fn code(label: &str, address: &impl fmt::Display) -> String {
 }
 
 /// What is the matter, after the name of the thing.
-fn sentence(change: &ChangeDocument) -> String {
-    let fields: Vec<String> = change.fields.iter().map(field).collect();
+fn sentence(change: &Change) -> String {
+    let fields: Vec<String> = change.fields().iter().map(field).collect();
     let fields = fields.join(", ");
-    let what = match change.action {
+    let what = match change.action() {
         Action::Create => "is missing".to_owned(),
         Action::Delete => "should not be there".to_owned(),
         Action::Update | Action::Replace => fields,
     };
-    match &change.live_weakening {
+    match change.live_weaker() {
         Some(reason) => format!("{what} – *weaker than declared* ({})", reason),
         None => what,
     }
@@ -87,14 +86,17 @@ fn field(change: &FieldChange) -> String {
         before: live,
         after: declared,
     } = change;
-    format!("{field} is {}, declared {}", value(live), value(declared))
+    format!(
+        "{field} is {}, declared {}",
+        value(live.as_ref()),
+        value(declared.as_ref())
+    )
 }
 
-fn value(value: &Value) -> String {
+fn value(value: Option<&FieldValue>) -> String {
     match value {
-        Value::Null => "unset".to_owned(),
-        Value::String(text) => format!("`{}`", Plain(text)),
-        other => format!("`{}`", Plain(&other.to_string())),
+        None => "unset".to_owned(),
+        Some(value) => format!("`{}`", Plain(&value.to_string())),
     }
 }
 
@@ -124,6 +126,8 @@ impl fmt::Display for Plain<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::notify::payload::tests::{FILES, document};
 

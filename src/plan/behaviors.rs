@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use crate::model::account::{BehaviorSaying, DesiredAccount, LiveAccount, UnlistedBehaviors};
 use crate::model::address::Address;
 use crate::model::behavior::{
@@ -15,18 +13,16 @@ use crate::model::behavior::{
 use crate::model::location::Location;
 
 use super::Intent;
+use super::change::{Change, Cover, Diff, Policy, Unlisted, UnlistedSettings, Weakening};
 use super::error::Problem;
 use super::note::Note;
-use super::outcome::{
-    Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing, Weakening,
-};
 
 /// What `diff` found about behaviors.
 pub(super) struct BehaviorDiff {
     pub(super) changes: Vec<Change>,
     /// Listed behaviors that are as declared.
     pub(super) unchanged: Vec<Address>,
-    pub(super) unlisted: Vec<UnlistedThing>,
+    pub(super) unlisted: Vec<Unlisted>,
     /// What is laid over the live map, whether or not it differs today.
     pub(super) declared: BTreeMap<BehaviorKey, DeclaredBehavior>,
 }
@@ -55,13 +51,16 @@ pub(super) fn diff(
     for (key, behavior) in &live.behaviors {
         let settings = &behavior.settings;
         match (desired.behavior(key), intent) {
-            (BehaviorSaying::Named { declared, location }, Intent::Apply)
-            | (BehaviorSaying::Covered { declared, location }, Intent::Apply) => {
-                found.compare(key, settings, declared, Some(location), notes);
+            (BehaviorSaying::Named { declared, location }, Intent::Apply) => {
+                found.compare(key, settings, declared, Some(location), None, notes);
+            }
+            (BehaviorSaying::Covered { declared, location }, Intent::Apply) => {
+                let star = Some(Cover::Star);
+                found.compare(key, settings, declared, Some(location), star, notes);
             }
             (BehaviorSaying::Named { location, .. }, Intent::Destroy) => {
                 let declared = DeclaredBehavior::DISABLED;
-                found.compare(key, settings, declared, Some(location), notes);
+                found.compare(key, settings, declared, Some(location), None, notes);
             }
             // Nobody wrote its name, so nobody asked for it to be disabled.
             (BehaviorSaying::Covered { .. }, Intent::Destroy) => {
@@ -85,13 +84,13 @@ impl BehaviorDiff {
         before: &BehaviorSettings,
         declared: DeclaredBehavior,
         location: Option<&Location>,
+        covered_by: Option<Cover>,
         notes: &mut Vec<Note>,
     ) {
         let address = Address::Behavior(key.clone());
         let after = declared.over(before);
         self.declared.insert(key.clone(), declared);
-        let fields = changed_fields(before, &after);
-        if fields.is_empty() {
+        if after == *before {
             self.unchanged.push(address);
             return;
         }
@@ -102,15 +101,16 @@ impl BehaviorDiff {
                 to: after.risk_level.clone(),
             });
         }
-        self.changes.push(Change {
+        self.changes.push(Change::Behavior(Diff {
             address,
-            action: Action::Update,
             weakens: weakening(before, &after).map(Weakening::Behavior),
             live_weaker: weakening(&after, before).map(Weakening::Behavior),
+            before: Some(before.clone()),
+            after: Some(after),
             location: location.cloned(),
-            integration_id: None,
-            fields,
-        });
+            found: None,
+            covered_by,
+        }));
     }
 
     fn unlisted(
@@ -127,10 +127,10 @@ impl BehaviorDiff {
             && behavior.settings.enabled
         {
             let declared = DeclaredBehavior::DISABLED;
-            self.compare(key, &behavior.settings, declared, None, notes);
+            self.compare(key, &behavior.settings, declared, None, None, notes);
             return;
         }
-        self.unlisted.push(UnlistedThing {
+        self.unlisted.push(Unlisted {
             address: Address::Behavior(key.clone()),
             policy: match policy {
                 UnlistedBehaviors::Keep => Policy::Keep,
@@ -140,30 +140,6 @@ impl BehaviorDiff {
             settings: UnlistedSettings::Behavior(behavior.settings.clone()),
         });
     }
-}
-
-/// The fields that differ, in the order that they are shown.
-pub(super) fn changed_fields(
-    before: &BehaviorSettings,
-    after: &BehaviorSettings,
-) -> Vec<FieldChange> {
-    let BehaviorSettings {
-        enabled,
-        risk_level,
-    } = before;
-    let pairs: [(Field, Value, Value); 2] = [
-        (Field::Enabled, json!(enabled), json!(after.enabled)),
-        (Field::RiskLevel, json!(risk_level), json!(after.risk_level)),
-    ];
-    pairs
-        .into_iter()
-        .filter(|(_, before, after)| before != after)
-        .map(|(field, before, after)| FieldChange {
-            field,
-            before,
-            after,
-        })
-        .collect()
 }
 
 fn not_offered(key: &BehaviorKey, location: &Location, live: &LiveAccount) -> Problem {

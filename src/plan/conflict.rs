@@ -12,10 +12,10 @@ use smallvec::SmallVec;
 use crate::model::address::Address;
 use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId};
 
+use super::change::Action;
 use super::error::{Problem, WayOut};
 use super::fast_map::FastMap;
 use super::integrations::{Course, Thing};
-use super::outcome::Action;
 use super::target::Targeted;
 
 /// A value that may have to be unique within an account.
@@ -62,7 +62,7 @@ pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = Key<'
 /// The keys that this course takes: those that it will hold and does not hold today. What is made anew takes all of its keys.
 pub(super) fn taken<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
     course.change.iter().flat_map(|change| {
-        let before = match change.action {
+        let before = match change.action() {
             Action::Create | Action::Replace => None,
             Action::Update | Action::Delete => course.before,
         };
@@ -73,7 +73,7 @@ pub(super) fn taken<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>>
 /// The keys that this course frees: those that it holds today and will not hold, or not without letting go in between.
 pub(super) fn freed<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
     course.change.iter().flat_map(|change| {
-        let after = match change.action {
+        let after = match change.action() {
             Action::Replace | Action::Delete => None,
             Action::Create | Action::Update => course.after.as_deref(),
         };
@@ -187,7 +187,7 @@ fn keeps_its_pin(course: &Course<'_>) -> bool {
     let replaced = course
         .change
         .as_ref()
-        .is_some_and(|change| change.action == Action::Replace);
+        .is_some_and(|change| change.action() == Action::Replace);
     pinned.is_some() && pinned == course.before.map(|live| live.id) && !replaced
 }
 

@@ -10,7 +10,7 @@ use crate::model::address::Address;
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_word::words;
 
-use super::outcome::{Action, Change, Field};
+use super::change::{Action, Change, Diff};
 use super::{Intent, Options};
 
 words! {
@@ -30,7 +30,7 @@ words! {
 }
 
 /// Which guards the user overrides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overrides {
     /// `--max-deletes N`, in place of what the file says.
     pub max_deletes: Option<u32>,
@@ -64,7 +64,7 @@ pub(super) fn refusals(
     let overrides = &options.overrides;
     let gone: Vec<&Change> = changes
         .iter()
-        .filter(|change| matches!(change.action, Action::Delete | Action::Replace))
+        .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
         .collect();
     let mut refusals = Vec::new();
     refusals.extend(max_deletes(desired, gone.len(), overrides));
@@ -106,16 +106,16 @@ fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<R
 }
 
 fn prevent_destroy(desired: &DesiredAccount, change: &Change) -> Option<Refusal> {
-    let Address::Integration(name) = &change.address else {
+    let Address::Integration(name) = change.address() else {
         return None;
     };
     let entry = desired.integrations.get(name)?;
     entry.lifecycle.prevent_destroy.then(|| Refusal {
         guard: Guard::PreventDestroy,
-        address: Some(change.address.clone()),
+        address: Some(change.address().clone()),
         reason: format!(
             "it would be {}d, and lifecycle.prevent_destroy forbids that",
-            change.action
+            change.action()
         ),
         way_past: None,
     })
@@ -133,7 +133,7 @@ fn protected(desired: &DesiredAccount, live: &LiveAccount, changes: &[Change]) -
     changes
         .iter()
         .filter_map(|change| {
-            let settings = &by_id.get(&change.integration_id?)?.settings;
+            let settings = &by_id.get(&change.found()?.id)?.settings;
             let item =
                 desired.guards.protected.iter().find(|item| {
                     item.covers(&settings.tenant_url, settings.reference_id.as_ref())
@@ -141,7 +141,7 @@ fn protected(desired: &DesiredAccount, live: &LiveAccount, changes: &[Change]) -
             let harm = harm(change)?;
             Some(Refusal {
                 guard: Guard::Protected,
-                address: Some(change.address.clone()),
+                address: Some(change.address().clone()),
                 reason: format!("it {harm}, and guards.protected lists {}", item.text),
                 way_past: None,
             })
@@ -151,26 +151,32 @@ fn protected(desired: &DesiredAccount, live: &LiveAccount, changes: &[Change]) -
 
 /// What a change does that a protected integration must not suffer. Renaming it first, so that the list no longer fits, is harm itself.
 fn harm(change: &Change) -> Option<&'static str> {
-    match change.action {
-        Action::Create => None,
-        Action::Delete => Some("would be deleted"),
-        Action::Replace => Some("would be replaced"),
-        Action::Update => change.fields.iter().find_map(|field| match field.field {
-            Field::TenantUrl => Some("would get another tenant_url"),
-            Field::ReferenceId => Some("would get another reference_id"),
-            Field::Active if field.after == serde_json::Value::Bool(false) => {
+    let Change::Integration(Diff { before, after, .. }) = change else {
+        return None;
+    };
+    match (change.action(), before, after) {
+        (Action::Delete, _, _) => Some("would be deleted"),
+        (Action::Replace, _, _) => Some("would be replaced"),
+        (Action::Update, Some(before), Some(after)) => {
+            if before.tenant_url != after.tenant_url {
+                Some("would get another tenant_url")
+            } else if before.reference_id != after.reference_id {
+                Some("would get another reference_id")
+            } else if before.active && !after.active {
                 Some("would be deactivated")
+            } else {
+                None
             }
-            Field::Active | Field::Enabled | Field::RiskLevel | Field::IntegrationType => None,
-        }),
+        }
+        (Action::Create | Action::Update, _, _) => None,
     }
 }
 
 fn weakening(change: &Change) -> Option<Refusal> {
-    let weakening = change.weakens?;
+    let weakening = change.weakens()?;
     Some(Refusal {
         guard: Guard::Weakening,
-        address: Some(change.address.clone()),
+        address: Some(change.address().clone()),
         reason: format!("it weakens protection ({weakening}), and guards.weakening is deny"),
         way_past: Some("--allow-weakening".to_owned()),
     })

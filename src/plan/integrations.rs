@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use jiff::civil::Date;
-use serde_json::{Value, json};
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
 use crate::model::address::Address;
@@ -14,12 +13,12 @@ use crate::model::integration::{
 use crate::model::reference::OwnReferences;
 
 use super::Intent;
+use super::change::{
+    Action, Change, Diff, Found, Policy, Settings, Unlisted, UnlistedSettings, Weakening,
+};
 use super::fast_map::FastSet;
 use super::matching::{MatchedBy, Matches, own_counts};
 use super::note::Note;
-use super::outcome::{
-    Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing, Weakening,
-};
 
 /// One integration on its way from what it is to what it will be: an entry of the file, or a live one that no file lists.
 pub(super) struct Course<'a> {
@@ -72,7 +71,7 @@ pub(super) struct IntegrationDiff<'a> {
     pub(super) courses: Vec<Course<'a>>,
     /// How many listed ones are as declared.
     pub(super) unchanged: usize,
-    pub(super) unlisted: Vec<UnlistedThing>,
+    pub(super) unlisted: Vec<Unlisted>,
 }
 
 /// Compares every integration that the files list, and those that they do not.
@@ -98,10 +97,11 @@ pub(super) fn diff<'a>(
         }
         let thing = Thing::Listed(entry);
         let is_own = |reference: &ReferenceId| references.are_own(entry, reference);
-        let change = compare(thing, before, after.as_deref(), is_own);
+        let found = matched.found.map(|(live, by)| (live, Some(by)));
+        let change = compare(thing, found, after.as_deref(), is_own);
         let made = change
             .as_ref()
-            .is_some_and(|change| matches!(change.action, Action::Create | Action::Replace));
+            .is_some_and(|change| matches!(change.action(), Action::Create | Action::Replace));
         if made && after.as_ref().is_some_and(|after| !after.active) {
             notes.push(Note::ExportsForAMoment {
                 address: thing.address(),
@@ -129,7 +129,7 @@ pub(super) fn diff<'a>(
         let deleted = policy == UnlistedIntegrations::Delete && intent == Intent::Apply;
         let after = (!deleted).then_some(Cow::Borrowed(&live.settings));
         if !deleted {
-            unlisted.push(UnlistedThing {
+            unlisted.push(Unlisted {
                 address: thing.address(),
                 policy: match policy {
                     UnlistedIntegrations::Keep => Policy::Keep,
@@ -139,7 +139,7 @@ pub(super) fn diff<'a>(
                 settings: UnlistedSettings::Integration(live.settings.clone()),
             });
         }
-        let change = compare(thing, Some(live), after.as_deref(), |_| false);
+        let change = compare(thing, Some((live, None)), after.as_deref(), |_| false);
         courses.push(Course {
             thing,
             before: Some(live),
@@ -237,14 +237,12 @@ fn wanted<'a>(
         let Some(live) = before.map(|live| &live.settings) else {
             continue;
         };
-        let declared = value(&after, field);
-        let kept = value(live, field);
-        if !same(live, &after, field) {
+        if !live.same(&after, field.into()) {
             notes.push(Note::Ignored {
                 address: address(),
                 field,
-                live: kept,
-                declared,
+                live: live.value(field.into()),
+                declared: after.value(field.into()),
                 until: ignored.until,
                 reason: ignored.reason.clone(),
             });
@@ -265,76 +263,25 @@ fn keep(after: &mut IntegrationSettings, live: &IntegrationSettings, field: Inte
     }
 }
 
-/// Says whether a field compares equal; a `tenant_url` does in its normalized form.
-pub(super) fn same(
-    a: &IntegrationSettings,
-    b: &IntegrationSettings,
-    field: IntegrationField,
-) -> bool {
-    match field {
-        IntegrationField::IntegrationType => a.integration_type == b.integration_type,
-        IntegrationField::TenantUrl => a.tenant_url == b.tenant_url,
-        IntegrationField::ReferenceId => a.reference_id == b.reference_id,
-        IntegrationField::Active => a.active == b.active,
-    }
-}
-
-pub(super) fn value(settings: &IntegrationSettings, field: IntegrationField) -> Value {
-    match field {
-        IntegrationField::IntegrationType => json!(settings.integration_type),
-        IntegrationField::TenantUrl => json!(settings.tenant_url),
-        IntegrationField::ReferenceId => json!(settings.reference_id),
-        IntegrationField::Active => json!(settings.active),
-    }
-}
-
+/// What differs between what is live and what will be; `by` is what the live one was recognized by.
 fn compare(
     thing: Thing<'_>,
-    before: Option<&Integration>,
+    before: Option<(&Integration, Option<MatchedBy>)>,
     after: Option<&IntegrationSettings>,
     is_own: impl Fn(&ReferenceId) -> bool,
 ) -> Option<Change> {
-    let live = before.map(|live| &live.settings);
-    let action = match (live, after) {
-        (None, None) => return None,
-        (None, Some(_)) => Action::Create,
-        (Some(_), None) => Action::Delete,
-        (Some(live), Some(after)) if live == after => return None,
-        (Some(live), Some(after)) if live.integration_type != after.integration_type => {
-            Action::Replace
-        }
-        (Some(_), Some(_)) => Action::Update,
-    };
-    let fields = IntegrationField::ALL
-        .iter()
-        .filter(|field| match (live, after) {
-            (Some(live), Some(after)) => !same(live, after, **field),
-            (None, _) | (_, None) => true,
-        })
-        .map(|field| FieldChange {
-            field: (*field).into(),
-            before: live.map_or(Value::Null, |live| value(live, *field)),
-            after: after.map_or(Value::Null, |after| value(after, *field)),
-        })
-        .collect();
-    Some(Change {
+    let live = before.map(|(live, _)| &live.settings);
+    if live == after {
+        return None;
+    }
+    Some(Change::Integration(Diff {
         address: thing.address(),
-        action,
+        before: live.cloned(),
+        after: after.cloned(),
         weakens: weakening(live, after, &is_own).map(Weakening::Integration),
         live_weaker: weakening(after, live, &is_own).map(Weakening::Integration),
         location: thing.entry().map(|entry| entry.location.clone()),
-        integration_id: before.map(|live| live.id),
-        fields,
-    })
-}
-
-impl From<IntegrationField> for Field {
-    fn from(field: IntegrationField) -> Self {
-        match field {
-            IntegrationField::IntegrationType => Field::IntegrationType,
-            IntegrationField::TenantUrl => Field::TenantUrl,
-            IntegrationField::ReferenceId => Field::ReferenceId,
-            IntegrationField::Active => Field::Active,
-        }
-    }
+        covered_by: None,
+        found: before.map(|(live, by)| Found { id: live.id, by }),
+    }))
 }

@@ -2,24 +2,26 @@
 //!
 //! Same input, same bytes: nothing here is async, reads a clock or a file, or knows the API's client. The stages, one file each:
 //! [`matching`] finds which live integration is which entry; [`behaviors`] and [`integrations`] say what differs; [`target`] narrows;
-//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guard`] says no. [`document`] is the plan as JSON.
+//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guard`] says no. [`run`] is the result of it all.
 
 mod behaviors;
+mod change;
 mod conflict;
 mod digest;
-pub mod document;
+mod drift;
 mod error;
 mod fast_map;
-mod fleet;
 mod guard;
 mod integrations;
 mod matching;
+mod merge;
 mod moved;
 mod note;
 mod operation;
 mod order;
-mod outcome;
+mod read;
 mod recognition;
+mod run;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -27,42 +29,54 @@ mod tests;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::open_word::words;
 
+pub use crate::model::failure::{AccountError, FailureKind};
+pub use change::{
+    Action, Change, Cover, Diff, Field, FieldChange, FieldValue, Found, Kind, Policy, Unlisted,
+    UnlistedSettings, Weakening,
+};
 pub use digest::{live_digest, sha256};
+pub use drift::{Keep, Scope};
 pub use error::{PlanErrors, Problem};
-pub use fleet::{AccountError, FailureKind, Plan, PlannedAccount, Summary};
 pub use guard::{Guard, Overrides, Refusal};
 pub use matching::{Entry, MatchedBy, Matches, matches};
+pub use merge::{InvalidMerge, merge};
 pub use moved::{Moved, moved};
 pub use note::Note;
-pub use operation::{Call, Method, Operation, OperationId, Subject, Wave};
-pub use outcome::{
-    AccountPlan, Action, Change, Field, FieldChange, Policy, UnlistedSettings, UnlistedThing,
-    Weakening,
+pub use operation::{
+    Call, End, Method, Operation, OperationId, OperationOutcome, OperationResult, Subject, Wave,
 };
+pub use read::{InvalidRun, ReadRun, Sealed};
+pub use run::{AccountPlan, Context, Format, Run, Status, Summary, Unchanged};
 pub use target::{Glob, Targets};
 
-/// What the reader wants, beside the files.
-#[derive(Clone, Debug, Default)]
+/// What the user wants, beside the files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Options {
     /// Whether the listed things should be as declared, or gone.
     pub intent: Intent,
     /// Which addresses to look at.
     pub targets: Targets,
     /// Which guards the user overrides.
+    #[serde(flatten)]
     pub overrides: Overrides,
 }
 
-/// What should become of the listed things.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Intent {
-    /// They become what the files declare.
-    #[default]
-    Apply,
-    /// Listed integrations are deleted and listed behaviors disabled; what is unlisted is never touched.
-    Destroy,
+words! {
+    /// What should become of the listed things.
+    #[derive(Default)]
+    Intent {
+        /// They become what the files declare.
+        #[default]
+        Apply = "apply",
+        /// Listed integrations are deleted and listed behaviors disabled; what is unlisted is never touched.
+        Destroy = "destroy",
+    }
 }
 
 /// Plans how `live` becomes `desired`. `today` is the day, in UTC, that ends `ignore_changes` are measured by.
@@ -105,14 +119,16 @@ pub fn plan(
         return Err(PlanErrors::new(problems));
     }
 
-    let operations = order::operations(live, &targeted, &mut notes);
+    let operations = order::operations(&desired.account_id, live, &targeted, &mut notes);
     let target::Targeted {
         behaviors,
         integrations,
         left_out,
     } = targeted;
-    let unchanged_behaviors = behaviors.unchanged.len();
-    let unchanged_integrations = integrations.unchanged;
+    let unchanged = Unchanged {
+        behaviors: behaviors.unchanged.len(),
+        integrations: integrations.unchanged,
+    };
     let changes: Vec<Change> = behaviors
         .changes
         .into_iter()
@@ -130,16 +146,24 @@ pub fn plan(
     let refusals = guard::refusals(desired, live, &changes, options);
 
     Ok(AccountPlan {
-        live_digest: live_digest(live),
-        live: Arc::clone(live),
-        desired: Arc::clone(desired),
+        account_id: desired.account_id.clone(),
+        name: desired.name.clone(),
+        source: Arc::clone(&desired.source),
+        status: Status::Ok,
+        error: None,
+        today: Some(today),
+        options: Some(options.clone()),
+        live_digest: Some(live_digest(live)),
+        live: Some(Arc::clone(live)),
+        desired: Some(Arc::clone(desired)),
+        context: Some(Context::default()),
         changes,
-        unchanged_behaviors,
-        unchanged_integrations,
+        unchanged,
         unlisted,
         notes,
         left_out,
         refusals,
         operations,
+        problems: None,
     })
 }

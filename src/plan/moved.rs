@@ -3,114 +3,107 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::{Value, json};
-
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorSettings;
-use crate::model::integration::{IntegrationField, IntegrationSettings};
+use crate::model::integration::IntegrationSettings;
 
-use super::behaviors::changed_fields;
-use super::integrations::{same, value};
-use super::outcome::Field;
+use super::change::{Field, FieldChange, FieldValue, Settings, field_changes, quoted};
 
-/// One thing that moved. A thing that came or went has no field, and what it is or was stands in `to` or `from`.
+/// One thing that moved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moved {
-    /// What moved.
     pub address: Address,
-    /// Which of its fields.
-    pub field: Option<Field>,
-    /// What it was; `null` for nothing.
-    pub from: Value,
-    /// What it is; `null` for nothing.
-    pub to: Value,
+    pub how: Move,
+}
+
+/// How a thing can move between two reads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Move {
+    Changed {
+        field: Field,
+        from: Option<FieldValue>,
+        to: Option<FieldValue>,
+    },
+    /// It came, with these fields.
+    Appeared(Vec<FieldChange>),
+    /// It went; it had these fields.
+    Gone(Vec<FieldChange>),
 }
 
 impl fmt::Display for Moved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Moved {
-            address,
-            field,
-            from,
-            to,
-        } = self;
-        match (field, from) {
-            (Some(field), _) => write!(f, "{address}: {field} moved from {from} to {to}"),
-            (None, Value::Null) => write!(f, "{address} appeared: {to}"),
-            (None, _) => write!(f, "{address} is gone; it was {from}"),
+        let address = &self.address;
+        let list = |fields: &[FieldChange]| {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|change| {
+                    let value = change.after.as_ref().or(change.before.as_ref());
+                    format!("{} {}", change.field, quoted(value))
+                })
+                .collect();
+            fields.join(", ")
+        };
+        match &self.how {
+            Move::Changed { field, from, to } => {
+                let (from, to) = (quoted(from.as_ref()), quoted(to.as_ref()));
+                write!(f, "{address}: {field} moved from {from} to {to}")
+            }
+            Move::Appeared(fields) => write!(f, "{address} appeared: {}", list(fields)),
+            Move::Gone(fields) => write!(f, "{address} is gone; it was {}", list(fields)),
         }
     }
 }
 
 /// Compares two reads of one account, in exactly what the live digest covers.
 pub fn moved(before: &LiveAccount, after: &LiveAccount) -> Vec<Moved> {
-    let behaviors = |live: &LiveAccount| -> BTreeMap<Address, BehaviorSettings> {
-        live.behaviors
-            .iter()
-            .map(|(key, behavior)| (Address::Behavior(key.clone()), behavior.settings.clone()))
+    fn behaviors(live: &LiveAccount) -> BTreeMap<Address, &BehaviorSettings> {
+        let behaviors = live.behaviors.iter();
+        behaviors
+            .map(|(key, behavior)| (Address::Behavior(key.clone()), &behavior.settings))
             .collect()
-    };
+    }
+    fn integrations(live: &LiveAccount) -> BTreeMap<Address, &IntegrationSettings> {
+        let integrations = live.integrations.iter();
+        integrations
+            .map(|live| (Address::UnlistedIntegration(live.id), &live.settings))
+            .collect()
+    }
     let mut moved = Vec::new();
-    compare(&behaviors(before), &behaviors(after), &mut moved, |a, b| {
-        changed_fields(a, b)
-            .into_iter()
-            .map(|change| (change.field, change.before, change.after))
-            .collect()
-    });
-
-    let integrations = |live: &LiveAccount| -> BTreeMap<Address, IntegrationSettings> {
-        live.integrations
-            .iter()
-            .map(|live| (Address::UnlistedIntegration(live.id), live.settings.clone()))
-            .collect()
-    };
-    compare(
-        &integrations(before),
-        &integrations(after),
-        &mut moved,
-        |a, b| {
-            let fields = IntegrationField::ALL
-                .iter()
-                .filter(|field| !same(a, b, **field));
-            fields
-                .map(|field| ((*field).into(), value(a, *field), value(b, *field)))
-                .collect()
-        },
-    );
+    compare(&behaviors(before), &behaviors(after), &mut moved);
+    compare(&integrations(before), &integrations(after), &mut moved);
     moved
 }
 
-fn compare<T: serde::Serialize>(
-    before: &BTreeMap<Address, T>,
-    after: &BTreeMap<Address, T>,
+fn compare<T: Settings>(
+    before: &BTreeMap<Address, &T>,
+    after: &BTreeMap<Address, &T>,
     moved: &mut Vec<Moved>,
-    fields: impl Fn(&T, &T) -> Vec<(Field, Value, Value)>,
 ) {
+    let mut push = |address: &Address, how| {
+        moved.push(Moved {
+            address: address.clone(),
+            how,
+        });
+    };
     for (address, was) in before {
         match after.get(address) {
-            Some(is) => moved.extend(fields(was, is).into_iter().map(|(field, from, to)| Moved {
-                address: address.clone(),
-                field: Some(field),
-                from,
-                to,
-            })),
-            None => moved.push(Moved {
-                address: address.clone(),
-                field: None,
-                from: json!(was),
-                to: Value::Null,
-            }),
+            Some(is) => {
+                for change in field_changes(Some(*was), Some(*is)) {
+                    let FieldChange {
+                        field,
+                        before: from,
+                        after: to,
+                    } = change;
+                    push(address, Move::Changed { field, from, to });
+                }
+            }
+            None => push(address, Move::Gone(field_changes(Some(*was), None))),
         }
     }
     for (address, is) in after {
         if !before.contains_key(address) {
-            moved.push(Moved {
-                address: address.clone(),
-                field: None,
-                from: Value::Null,
-                to: json!(is),
-            });
+            push(address, Move::Appeared(field_changes(None, Some(*is))));
         }
     }
 }

@@ -5,13 +5,13 @@ use std::fmt;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::model::address::Address;
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
 use crate::model::open_word::OpenWord;
 
+use super::change::{FieldValue, quoted};
 use super::matching::MatchedBy;
 
 /// One note; its display is the advice.
@@ -25,9 +25,9 @@ pub enum Note {
         /// The field.
         field: IntegrationField,
         /// What it is and stays.
-        live: Value,
+        live: Option<FieldValue>,
         /// What the file says.
-        declared: Value,
+        declared: Option<FieldValue>,
         /// The last day that it stays so.
         until: Option<Date>,
         /// Why, in the file's words.
@@ -175,6 +175,7 @@ impl fmt::Display for Note {
                 until,
                 reason,
             } => {
+                let (live, declared) = (quoted(live.as_ref()), quoted(declared.as_ref()));
                 write!(
                     f,
                     "{address}: {field} stays {live} (declared {declared}), ignored"

@@ -4,21 +4,25 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::account::AccountId;
 use crate::model::address::Address;
 use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavior};
-use crate::model::integration::{self, IntegrationId, IntegrationSettings};
-use crate::model::open_word::words;
+use crate::model::integration::{
+    self, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
+};
+use crate::model::open_word::{OpenWord, words};
 
 /// One call, the changes that it carries, and the calls that must have succeeded before it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(into = "OperationShape", try_from = "OperationShape")]
 pub struct Operation {
     /// Its number in the list, from 1.
     pub id: OperationId,
-    /// The call.
+    pub account_id: AccountId,
     pub call: Call,
     /// The change that it carries; the first of them, for the one write of all behaviors.
     pub address: Address,
@@ -28,6 +32,44 @@ pub struct Operation {
     pub needs: Vec<OperationId>,
     /// When it goes out: a wave starts when the one before has ended.
     pub wave: Wave,
+    /// After an application: what became of it.
+    pub end: Option<End>,
+}
+
+/// What became of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    pub outcome: OperationOutcome,
+    /// The integration that it made.
+    pub result: Option<OperationResult>,
+    /// The `Cf-Auditlog-Id` of its call.
+    pub audit_log_id: Option<String>,
+    /// Why it failed, or was not attempted.
+    pub error: Option<String>,
+    /// The way out of its failure.
+    pub help: Option<String>,
+}
+
+words! {
+    /// How an operation ended.
+    OperationOutcome {
+        /// It was carried out.
+        Done = "done",
+        /// It was tried and refused; nothing happened.
+        Failed = "failed",
+        /// It was sent, and whether it was carried out nobody knows.
+        Unknown = "unknown",
+        /// It was not tried.
+        NotAttempted = "not_attempted",
+    }
+}
+
+/// The integration that an operation made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OperationResult {
+    pub id: IntegrationId,
+    /// What an operator pastes into Okta.
+    pub well_known_url: String,
 }
 
 /// The number of an operation within its account's plan.
@@ -166,5 +208,224 @@ impl Call {
             Call::Update { settings, .. } => Some(settings.update_body()),
             Call::Delete { .. } => None,
         }
+    }
+}
+
+/// An operation as JSON: its request as a reviewer reads it, from which the call is rebuilt when it is read back.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Operation")]
+struct OperationShape {
+    /// Its number, from 1.
+    id: OperationId,
+    method: Method,
+    /// The path of its request; `{result:N}` stands for the id that operation N makes.
+    path: String,
+    /// The body of its request.
+    body: Option<Value>,
+    /// The change that it carries; of several the first.
+    address: Address,
+    /// Every change that it carries.
+    covers: Vec<Address>,
+    /// The operations without which it must not be tried.
+    needs: Vec<OperationId>,
+    /// When it goes out: a wave starts when the one before has ended.
+    wave: Wave,
+    /// On the write of behaviors: what is laid over the map that is read right before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared: Option<BTreeMap<BehaviorKey, DeclaredBehavior>>,
+    /// On the update of an integration: its type, which can't be changed and so is not in the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    integration_type: Option<OpenWord<IntegrationType>>,
+    /// After an application: how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<OperationOutcome>,
+    /// After an application: what it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    result: Option<OperationResult>,
+    /// After an application: the `Cf-Auditlog-Id` of its call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audit_log_id: Option<String>,
+    /// After an application: why it failed, or was not attempted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// After an application: the way out of its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+impl From<Operation> for OperationShape {
+    fn from(operation: Operation) -> Self {
+        let Operation {
+            id,
+            account_id,
+            call,
+            address,
+            covers,
+            needs,
+            wave,
+            end,
+        } = operation;
+        let (method, path, body) = (call.method(), call.path(&account_id), call.body());
+        let (declared, integration_type) = match call {
+            Call::WriteBehaviors { declared, .. } => (Some(declared), None),
+            Call::Update { settings, .. } => (None, Some(settings.integration_type)),
+            Call::Create { .. } | Call::Delete { .. } => (None, None),
+        };
+        let mut shape = OperationShape {
+            id,
+            method,
+            path,
+            body,
+            address,
+            covers,
+            needs,
+            wave,
+            declared,
+            integration_type,
+            outcome: None,
+            result: None,
+            audit_log_id: None,
+            error: None,
+            help: None,
+        };
+        if let Some(end) = end {
+            let End {
+                outcome,
+                result,
+                audit_log_id,
+                error,
+                help,
+            } = end;
+            shape.outcome = Some(outcome);
+            shape.result = result;
+            shape.audit_log_id = audit_log_id;
+            shape.error = error;
+            shape.help = help;
+        }
+        shape
+    }
+}
+
+impl TryFrom<OperationShape> for Operation {
+    type Error = String;
+
+    fn try_from(shape: OperationShape) -> Result<Self, String> {
+        let account_id = account_of(&shape.path).ok_or("an operation's path names no account")?;
+        let call = call(&account_id, &shape)?;
+        // What was rebuilt must be what the reviewer read, to the letter.
+        if call.path(&account_id) != shape.path || call.body() != shape.body {
+            return Err(format!(
+                "operation {} does not fit its own method, path and body",
+                shape.id
+            ));
+        }
+        Ok(Operation {
+            id: shape.id,
+            account_id,
+            call,
+            address: shape.address,
+            covers: shape.covers,
+            needs: shape.needs,
+            wave: shape.wave,
+            end: shape.outcome.map(|outcome| End {
+                outcome,
+                result: shape.result,
+                audit_log_id: shape.audit_log_id,
+                error: shape.error,
+                help: shape.help,
+            }),
+        })
+    }
+}
+
+fn account_of(path: &str) -> Option<AccountId> {
+    let rest = path.strip_prefix("/accounts/")?;
+    rest.split('/').next()?.parse().ok()
+}
+
+fn call(account: &AccountId, shape: &OperationShape) -> Result<Call, String> {
+    #[derive(Deserialize)]
+    struct Behaviors {
+        behaviors: BTreeMap<BehaviorKey, BehaviorSettings>,
+    }
+    #[derive(Deserialize)]
+    struct Create {
+        integration_type: OpenWord<IntegrationType>,
+        tenant_url: TenantUrl,
+        #[serde(default)]
+        reference_id: Option<ReferenceId>,
+    }
+    #[derive(Deserialize)]
+    struct Update {
+        tenant_url: TenantUrl,
+        reference_id: Option<ReferenceId>,
+        active: bool,
+    }
+    match (shape.method, &shape.declared) {
+        (Method::Put, Some(declared)) => {
+            let Behaviors { behaviors } = body(shape)?;
+            Ok(Call::WriteBehaviors {
+                declared: declared.clone(),
+                complete: behaviors,
+            })
+        }
+        (Method::Post, _) => {
+            let Create {
+                integration_type,
+                tenant_url,
+                reference_id,
+            } = body(shape)?;
+            let settings = IntegrationSettings {
+                integration_type,
+                tenant_url,
+                reference_id,
+                active: true,
+            };
+            Ok(Call::Create { settings })
+        }
+        (Method::Put, None) => {
+            let Update {
+                tenant_url,
+                reference_id,
+                active,
+            } = body(shape)?;
+            let settings = IntegrationSettings {
+                integration_type: shape
+                    .integration_type
+                    .clone()
+                    .ok_or("an update does not say what type its integration is")?,
+                tenant_url,
+                reference_id,
+                active,
+            };
+            let subject = subject(account, &shape.path)?;
+            Ok(Call::Update { subject, settings })
+        }
+        (Method::Delete, _) => match subject(account, &shape.path)? {
+            Subject::Live(id) => Ok(Call::Delete { id }),
+            Subject::MadeBy(_) => Err("an operation deletes what the plan itself makes".to_owned()),
+        },
+    }
+}
+
+fn body<T: DeserializeOwned>(shape: &OperationShape) -> Result<T, String> {
+    let body = shape.body.as_ref().unwrap_or(&Value::Null);
+    T::deserialize(body).map_err(|error| error.to_string())
+}
+
+fn subject(account: &AccountId, path: &str) -> Result<Subject, String> {
+    let segment = path
+        .strip_prefix(&integration::path(account, ""))
+        .ok_or("an operation's path is not the account's")?;
+    let made_by = segment
+        .strip_prefix("{result:")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .and_then(|number| number.parse().ok());
+    match made_by {
+        Some(number) => Ok(Subject::MadeBy(OperationId(number))),
+        None => segment
+            .parse()
+            .map(Subject::Live)
+            .map_err(|_| "an operation's path names no integration".to_owned()),
     }
 }

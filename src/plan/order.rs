@@ -8,27 +8,31 @@
 
 use smallvec::SmallVec;
 
-use crate::model::account::LiveAccount;
+use crate::model::account::{AccountId, LiveAccount};
 use crate::model::address::Address;
 use crate::model::behavior::overlay;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId, TenantUrl};
 
 use super::behaviors::BehaviorDiff;
+use super::change::Action;
 use super::conflict::{Key, KeyField, freed, keys, taken};
 use super::fast_map::FastMap;
 use super::integrations::Course;
 use super::note::Note;
 use super::operation::{Call, Operation, OperationId, Subject, Wave};
-use super::outcome::Action;
 use super::target::Targeted;
 
 /// The calls that carry out what differs.
 pub(super) fn operations(
+    account_id: &AccountId,
     live: &LiveAccount,
     targeted: &Targeted<'_>,
     notes: &mut Vec<Note>,
 ) -> Vec<Operation> {
-    let mut list = OperationList::default();
+    let mut list = OperationList {
+        account_id: account_id.clone(),
+        operations: Vec::new(),
+    };
     write_behaviors(live, &targeted.behaviors, &mut list);
 
     let steps: Vec<Step<'_>> = steps(&targeted.integrations.courses);
@@ -56,8 +60,8 @@ pub(super) fn operations(
     operations
 }
 
-#[derive(Default)]
 struct OperationList {
+    account_id: AccountId,
     operations: Vec<Operation>,
 }
 
@@ -79,11 +83,13 @@ impl OperationList {
             .expect("every operation carries a change");
         self.operations.push(Operation {
             id,
+            account_id: self.account_id.clone(),
             call,
             address,
             covers,
             needs,
             wave: Wave::Entries,
+            end: None,
         });
         id
     }
@@ -102,7 +108,7 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
     let covers = behaviors
         .changes
         .iter()
-        .map(|change| change.address.clone())
+        .map(|change| change.address().clone())
         .collect();
     let declared = behaviors.declared.clone();
     list.push(
@@ -143,7 +149,7 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
             continue;
         };
         let before = course.before.map(|live| (live.id, &live.settings));
-        match (change.action, before, &course.after) {
+        match (change.action(), before, &course.after) {
             (Action::Create, _, Some(after)) => {
                 creates.push(Step::new(course, StepKind::Create(after)));
             }

@@ -6,11 +6,11 @@ use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
 use crate::model::reference::OwnReferences;
 
 use super::Intent;
+use super::change::Action;
 use super::error::Problem;
 use super::integrations::{Course, IntegrationDiff, Thing};
 use super::matching::{MatchedBy, Matches, match_with, own_counts, same_type};
 use super::note::Note;
-use super::outcome::Action;
 
 /// The notes on every entry.
 pub(super) fn notes(
@@ -100,7 +100,7 @@ fn created_beside(
     let created = course
         .change
         .as_ref()
-        .is_some_and(|change| change.action == Action::Create);
+        .is_some_and(|change| change.action() == Action::Create);
     let stay = desired.unlisted.integrations != UnlistedIntegrations::Delete;
     (created && stay && !matches.unlisted.is_empty()).then(|| Note::CreatedBesideUnlisted {
         address: course.thing.address(),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
 use crate::model::account::DesiredAccount;
@@ -13,7 +15,8 @@ use super::behaviors::BehaviorDiff;
 use super::integrations::IntegrationDiff;
 
 /// A pattern over addresses; only `*` and `?` are special, so that the brackets of an unlisted one need no escape.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(into = "String", from = "String")]
 pub struct Glob {
     text: String,
     pattern: WildMatch,
@@ -35,6 +38,18 @@ impl Glob {
     }
 }
 
+impl From<String> for Glob {
+    fn from(text: String) -> Self {
+        Glob::new(&text)
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> Self {
+        glob.text
+    }
+}
+
 impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text.fmt(f)
@@ -42,7 +57,8 @@ impl fmt::Display for Glob {
 }
 
 /// The addresses to look at; without a glob, all.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
 pub struct Targets {
     /// The globs; one that fits is enough.
     pub globs: Vec<Glob>,
@@ -78,9 +94,9 @@ pub(super) fn narrow<'a>(
     if !targets.globs.is_empty() {
         let includes = |address: &Address| targets.includes(desired, address);
         behaviors.changes.retain(|change| {
-            let included = includes(&change.address);
+            let included = includes(change.address());
             if !included {
-                left_out.push(change.address.clone());
+                left_out.push(change.address().clone());
             }
             included
         });

@@ -5,13 +5,15 @@ use crate::model::address::Address;
 use crate::model::behavior::BehaviorWeakening;
 use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
-use crate::plan::document::{AccountDocument, ChangeDocument, Document, Format};
-use crate::plan::{Action, Weakening};
+use crate::plan::{AccountPlan, Action, Change, Format, Refusal, Run, Weakening};
 
 use super::fields::{self, FieldLine};
+use super::style;
 
 /// One thing that is worth showing.
 pub(super) struct Block<'a> {
+    /// The change that it shows; `None` for what is unlisted and stays.
+    pub(super) change: Option<&'a Change>,
     pub(super) address: &'a Address,
     pub(super) mark: Mark,
     /// What is the matter with it, such as `update`, `switched off by hand` or `unlisted`.
@@ -52,13 +54,26 @@ impl Mark {
     }
 }
 
+impl Block<'_> {
+    /// The color of its mark; it only repeats what the symbol says.
+    pub(super) fn style(&self) -> anstyle::Style {
+        match self.mark {
+            Mark::Added => style::SUCCESS,
+            Mark::Changed => style::WARNING,
+            Mark::Replaced | Mark::Removed => style::ERROR,
+            Mark::Unlisted => style::DIM,
+        }
+    }
+}
+
 /// The blocks of an account, in the document's order.
-pub(super) fn blocks(format: Format, account: &AccountDocument) -> impl Iterator<Item = Block<'_>> {
+pub(super) fn blocks(format: Format, account: &AccountPlan) -> impl Iterator<Item = Block<'_>> {
     let changes = account.changes.iter().map(move |change| match format {
         Format::Plan | Format::Apply => planned(change),
         Format::Drift => found(change),
     });
     let unlisted = account.reported().map(|thing| Block {
+        change: None,
         address: &thing.address,
         mark: Mark::Unlisted,
         words: "unlisted",
@@ -69,42 +84,44 @@ pub(super) fn blocks(format: Format, account: &AccountDocument) -> impl Iterator
     changes.chain(unlisted)
 }
 
-fn planned(change: &ChangeDocument) -> Block<'_> {
+fn planned(change: &Change) -> Block<'_> {
     Block {
-        address: &change.address,
-        mark: match change.action {
+        change: Some(change),
+        address: change.address(),
+        mark: match change.action() {
             Action::Create => Mark::Added,
             Action::Update => Mark::Changed,
             Action::Replace => Mark::Replaced,
             Action::Delete => Mark::Removed,
         },
-        words: change.action.as_str(),
-        weakening: change.weakening,
-        fields: fields::lines(change.action, &change.fields),
-        location: change.location.as_ref(),
+        words: change.action().as_str(),
+        weakening: change.weakens(),
+        fields: fields::lines(change),
+        location: change.location(),
     }
 }
 
 /// From declared to live: what would be created is missing, and what would be deleted was added.
-fn found(change: &ChangeDocument) -> Block<'_> {
+fn found(change: &Change) -> Block<'_> {
     Block {
-        address: &change.address,
-        mark: match change.action {
+        change: Some(change),
+        address: change.address(),
+        mark: match change.action() {
             Action::Create => Mark::Removed,
             Action::Update => Mark::Changed,
             Action::Replace => Mark::Replaced,
             Action::Delete => Mark::Added,
         },
         words: happened(change),
-        weakening: change.live_weakening,
-        fields: fields::lines(change.action, &change.fields),
-        location: change.location.as_ref(),
+        weakening: change.live_weaker(),
+        fields: fields::lines(change),
+        location: change.location(),
     }
 }
 
 /// What happened to something between its declaration and now.
-pub(super) fn happened(change: &ChangeDocument) -> &'static str {
-    match change.live_weakening {
+pub(super) fn happened(change: &Change) -> &'static str {
+    match change.live_weaker() {
         Some(Weakening::Behavior(reason)) => match reason {
             BehaviorWeakening::Disabled => "switched off by hand",
             BehaviorWeakening::Lowered => "lowered by hand",
@@ -117,7 +134,7 @@ pub(super) fn happened(change: &ChangeDocument) -> &'static str {
             IntegrationWeakening::TenantUrl => "sends to another tenant",
             IntegrationWeakening::ReferenceId => "has another reference",
         },
-        None => match (change.action, &change.location) {
+        None => match (change.action(), change.location()) {
             (Action::Create, _) => "missing",
             (Action::Update, Some(_)) => "differs",
             (Action::Update, None) => "unlisted and switched on",
@@ -128,7 +145,7 @@ pub(super) fn happened(change: &ChangeDocument) -> &'static str {
 }
 
 /// What stands before the addresses of an account where several are shown: nothing for one, `label/` in a fleet.
-pub(super) fn prefix(document: &Document, account: &AccountDocument) -> String {
+pub(super) fn prefix(document: &Run, account: &AccountPlan) -> String {
     match document.accounts.len() {
         1 => String::new(),
         _ => format!("{}/", account.label()),
@@ -147,7 +164,8 @@ pub(super) struct DriftTotals {
 
 impl DriftTotals {
     /// Adds up a whole run.
-    pub(super) fn of(document: &Document) -> Self {
+    pub(super) fn of(document: &Run) -> Self {
+        let summary = document.summary();
         DriftTotals {
             differ: document
                 .accounts
@@ -163,15 +181,33 @@ impl DriftTotals {
                 .accounts
                 .iter()
                 .flat_map(|account| &account.changes)
-                .filter(|change| change.live_weaker)
+                .filter(|change| change.live_weaker().is_some())
                 .count(),
-            failed: document.summary.failed_accounts,
-            as_declared: document.summary.unchanged,
+            failed: summary.failed_accounts,
+            as_declared: summary.unchanged,
         }
     }
 
     /// Says whether everything that could be read is as declared.
     pub(super) fn is_clean(&self) -> bool {
         self.differ == 0 && self.unlisted == 0
+    }
+}
+
+/// A refusal as a sentence: what it is about, why, and what would permit it. `prefix` stands before the address.
+pub(super) fn refusal(prefix: &str, refusal: &Refusal) -> String {
+    let Refusal {
+        guard: _,
+        address,
+        reason,
+        way_past,
+    } = refusal;
+    let about = match address {
+        Some(address) => format!("{prefix}{address}: "),
+        None => prefix.to_owned(),
+    };
+    match way_past {
+        Some(flag) => format!("{about}{reason}; {flag} permits it"),
+        None => format!("{about}{reason}; nothing overrides it"),
     }
 }

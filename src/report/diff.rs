@@ -4,32 +4,29 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use similar::TextDiff;
 
 use crate::config::write::{self, WrittenBehavior, WrittenIntegration};
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorKey, BehaviorSettings};
 use crate::model::integration::{IntegrationSettings, Lifecycle};
-use crate::plan::{AccountPlan, Action, Change, FieldChange, Plan, matches};
+use crate::plan::{AccountPlan, Change, Run, matches};
 
 use super::visible::Visible;
 
 /// A plan as a unified diff. Accounts that could not be planned are comments between the diffs, which readers of diffs pass over.
-pub(super) fn diff(plan: &Plan) -> String {
-    plan.accounts
+pub(super) fn diff(run: &Run) -> String {
+    run.accounts
         .iter()
-        .map(|account| match &account.result {
-            Ok(plan) => account_diff(plan),
-            Err(error) => comment(account.label(), &error.message),
+        .map(|account| match &account.error {
+            None => account_diff(account),
+            Some(error) => comment(account.label(), &error.message),
         })
         .collect()
 }
 
 fn account_diff(plan: &AccountPlan) -> String {
-    let label = plan.desired.label();
+    let label = plan.label();
     let Some(before) = State::live(plan) else {
         return comment(label, "what is live can't be told apart");
     };
@@ -60,7 +57,7 @@ struct State {
 impl State {
     /// What is live; `None` where entries and live things no longer fit together, which only a damaged plan can bring about.
     fn live(plan: &AccountPlan) -> Option<Self> {
-        let AccountPlan { desired, live, .. } = plan;
+        let (desired, live) = (plan.desired(), plan.live());
         let matches = matches(desired, live).ok()?;
         let listed = matches.entries().iter().filter_map(|entry| {
             let (live, _) = entry.found?;
@@ -83,11 +80,19 @@ impl State {
 
     /// Lays one change over it.
     fn apply(&mut self, change: &Change) {
-        match &change.address {
-            Address::Behavior(key) => lay_over(&mut self.behaviors, key, change),
-            address @ (Address::Integration(_) | Address::UnlistedIntegration(_)) => {
-                lay_over(&mut self.integrations, address, change);
+        match change {
+            Change::Behavior(diff) => {
+                if let (Address::Behavior(key), Some(after)) = (&diff.address, &diff.after) {
+                    self.behaviors.insert(key.clone(), after.clone());
+                }
             }
+            Change::Integration(diff) => match &diff.after {
+                Some(after) => {
+                    let address = diff.address.clone();
+                    self.integrations.insert(address, after.clone());
+                }
+                None => drop(self.integrations.remove(&diff.address)),
+            },
         }
     }
 
@@ -98,46 +103,14 @@ impl State {
             integrations,
         } = self;
         write::Document {
-            account_id: Some(plan.desired.account_id.clone()),
-            name: plan.desired.name.as_ref().map(ToString::to_string),
+            account_id: Some(plan.account_id.clone()),
+            name: plan.name.as_ref().map(ToString::to_string),
             behaviors: behaviors.iter().map(written_behavior).collect(),
             integrations: integrations.iter().map(written_integration).collect(),
             ..write::Document::default()
         }
         .to_yaml()
     }
-}
-
-fn lay_over<K: Ord + Clone, S: Serialize + DeserializeOwned>(
-    things: &mut BTreeMap<K, S>,
-    key: &K,
-    change: &Change,
-) {
-    let before = things.remove(key);
-    let after = match change.action {
-        Action::Delete => None,
-        Action::Create | Action::Update | Action::Replace => {
-            with_fields(before.as_ref(), &change.fields)
-        }
-    };
-    things.extend(after.map(|after| (key.clone(), after)));
-}
-
-/// Settings with the fields of a change in place; those that the change does not name stay as they were.
-fn with_fields<S: Serialize + DeserializeOwned>(
-    before: Option<&S>,
-    fields: &[FieldChange],
-) -> Option<S> {
-    let mut settings = match before {
-        Some(before) => serde_json::to_value(before).ok()?,
-        None => Value::Object(serde_json::Map::new()),
-    };
-    for field in fields {
-        settings
-            .as_object_mut()?
-            .insert(field.field.to_string(), field.after.clone());
-    }
-    serde_json::from_value(settings).ok()
 }
 
 fn written_behavior((key, settings): (&BehaviorKey, &BehaviorSettings)) -> WrittenBehavior {

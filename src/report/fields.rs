@@ -1,9 +1,7 @@
 //! Fields that differ, in words: what is worth a line, and how a value looks.
 
-use serde_json::Value;
-
 use crate::model::integration::IntegrationType;
-use crate::plan::{Action, Field, FieldChange, UnlistedSettings};
+use crate::plan::{Action, Change, Field, FieldChange, FieldValue, UnlistedSettings};
 
 use super::visible::Visible;
 
@@ -19,14 +17,16 @@ pub(super) struct FieldLine {
 }
 
 /// The fields of a change that are worth a line each.
-pub(super) fn lines(action: Action, fields: &[FieldChange]) -> Vec<FieldLine> {
-    fields
+pub(super) fn lines(change: &Change) -> Vec<FieldLine> {
+    let action = change.action();
+    change
+        .fields()
         .iter()
         .filter(|change| worth_a_line(action, change))
         .map(|change| FieldLine {
             field: change.field,
-            live: (action != Action::Create).then(|| shown(&change.before)),
-            declared: (action != Action::Delete).then(|| shown(&change.after)),
+            live: (action != Action::Create).then(|| shown(change.before.as_ref())),
+            declared: (action != Action::Delete).then(|| shown(change.after.as_ref())),
         })
         .collect()
 }
@@ -64,16 +64,17 @@ fn worth_a_line(action: Action, change: &FieldChange) -> bool {
     };
     match change.field {
         Field::TenantUrl | Field::Enabled | Field::RiskLevel => true,
-        Field::ReferenceId | Field::Active => action == Action::Create && !present.is_null(),
-        Field::IntegrationType => present != IntegrationType::Okta.as_str(),
+        Field::ReferenceId | Field::Active => action == Action::Create && present.is_some(),
+        Field::IntegrationType => {
+            *present != Some(FieldValue::Text(IntegrationType::Okta.to_string()))
+        }
     }
 }
 
-fn shown(value: &Value) -> String {
+fn shown(value: Option<&FieldValue>) -> String {
     match value {
-        Value::Null => "(unset)".to_owned(),
-        Value::String(text) => Visible(text).to_string(),
-        other => other.to_string(),
+        None => "(unset)".to_owned(),
+        Some(value) => Visible(&value.to_string()).to_string(),
     }
 }
 

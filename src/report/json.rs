@@ -4,58 +4,59 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::{Applied, Done, Executed, Outcome};
-use crate::plan::Plan;
-use crate::plan::document::{
-    AccountDocument, Document, Format, OperationDocument, OperationOutcome, OperationResult,
-};
+use crate::apply::{Applied, Done, Outcome};
+use crate::plan::{End, Format, OperationOutcome, OperationResult, Run};
 
 /// The format of an error.
 pub const ERROR_FORMAT: &str = "riskform.error/1";
 
-/// What became of each account's plan. `applied` stands in the order of the plan's accounts; `None` is an account that was not touched.
-pub fn apply_document(plan: &Plan, applied: &[Option<Applied>], created_at: Timestamp) -> Document {
-    let mut document = Document::of_plan(plan, created_at);
-    document.format = Format::Apply;
-    for (account, applied) in document.accounts.iter_mut().zip(applied) {
+/// A plan with what became of it. `applied` stands in the order of its accounts; `None` is an account that was not touched.
+pub fn applied(plan: &Run, applied: &[Option<Applied>], created_at: Timestamp) -> Run {
+    let mut run = plan.clone();
+    run.format = Format::Apply;
+    run.created_at = created_at;
+    for (account, applied) in run.accounts.iter_mut().zip(applied) {
         if let Some(applied) = applied {
-            add_outcomes(account, applied);
+            for (operation, executed) in account.operations.iter_mut().zip(&applied.executed) {
+                operation.end = Some(end(&executed.outcome));
+            }
+            account.problems = Some(applied.problems());
         }
     }
-    document
+    run
 }
 
-fn add_outcomes(account: &mut AccountDocument, applied: &Applied) {
-    for (operation, executed) in account.operations.iter_mut().zip(&applied.executed) {
-        add_outcome(operation, executed);
-    }
-    account.problems = Some(applied.problems());
-}
-
-fn add_outcome(operation: &mut OperationDocument, executed: &Executed) {
-    match &executed.outcome {
+fn end(outcome: &Outcome) -> End {
+    let mut end = End {
+        outcome: OperationOutcome::Done,
+        result: None,
+        audit_log_id: None,
+        error: None,
+        help: None,
+    };
+    match outcome {
         Outcome::Done(Done { made, audit_log_id }) => {
-            operation.outcome = Some(OperationOutcome::Done);
-            operation.result = made.as_ref().map(|made| OperationResult {
+            end.result = made.as_ref().map(|made| OperationResult {
                 id: made.id,
                 well_known_url: made.well_known_url.clone(),
             });
-            operation.audit_log_id.clone_from(audit_log_id);
+            end.audit_log_id.clone_from(audit_log_id);
         }
         Outcome::Failed(failure) => {
-            operation.outcome = Some(OperationOutcome::Failed);
-            operation.error = Some(failure.to_string());
-            operation.help = failure.help();
-            operation.audit_log_id = failure
+            end.outcome = OperationOutcome::Failed;
+            end.error = Some(failure.to_string());
+            end.help = failure.help();
+            end.audit_log_id = failure
                 .api_error()
                 .and_then(|error| error.audit_log_id())
                 .map(str::to_owned);
         }
         Outcome::NotAttempted(reason) => {
-            operation.outcome = Some(OperationOutcome::NotAttempted);
-            operation.error = Some(reason.to_string());
+            end.outcome = OperationOutcome::NotAttempted;
+            end.error = Some(reason.to_string());
         }
     }
+    end
 }
 
 /// The document of a run that failed before it had accounts.

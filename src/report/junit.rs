@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::model::address::Address;
-use crate::plan::document::{AccountDocument, Document};
+use crate::plan::{AccountPlan, Run};
 
 use super::block::{Block, blocks};
 use super::fields::FieldLine;
 use super::visible::Visible;
 
 /// Drift as JUnit XML.
-pub(super) fn junit(document: &Document) -> String {
+pub(super) fn junit(document: &Run) -> String {
     let mut report = Report::new("riskform drift");
     for account in &document.accounts {
         report.add_test_suite(suite(document, account));
@@ -22,7 +22,7 @@ pub(super) fn junit(document: &Document) -> String {
         .expect("what was added is text, and writing into memory does not fail")
 }
 
-fn suite(document: &Document, account: &AccountDocument) -> TestSuite {
+fn suite(document: &Run, account: &AccountPlan) -> TestSuite {
     let mut suite = TestSuite::new(account.label());
     suite.add_property(("source", Visible(&account.source).to_string().as_str()));
     if let Some(error) = &account.error {
@@ -78,7 +78,7 @@ fn case(address: &Address, status: TestCaseStatus) -> TestCase {
 }
 
 /// Everything that the account's file lists.
-fn listed(account: &AccountDocument) -> impl Iterator<Item = Address> {
+fn listed(account: &AccountPlan) -> impl Iterator<Item = Address> {
     account.desired.iter().flat_map(|desired| {
         let behaviors = desired.behaviors.keys().cloned().map(Address::Behavior);
         let integrations = desired.integrations.keys().cloned();

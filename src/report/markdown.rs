@@ -6,9 +6,9 @@
 
 use std::fmt::Write;
 
-use crate::plan::document::{AccountDocument, Document, Format, OperationOutcome, Status};
+use crate::plan::{AccountPlan, Format, OperationOutcome, Run, Status};
 
-use super::block::{Block, DriftTotals, Mark, blocks};
+use super::block::{Block, DriftTotals, Mark, blocks, refusal};
 use super::text::{Outcomes, WHERE_TO_PASTE, count};
 use super::visible::Visible;
 
@@ -18,7 +18,7 @@ pub(super) const LIMIT: usize = 65_536;
 const RESERVE: usize = 512;
 
 /// A result as Markdown, no longer than [`LIMIT`].
-pub fn markdown(document: &Document) -> String {
+pub fn markdown(document: &Run) -> String {
     let mut text = format!("### {}\n\n", title(document));
     // What failed comes first: it must not fall victim to the cut.
     let (failed, fine): (Vec<_>, Vec<_>) = document
@@ -55,8 +55,8 @@ pub fn markdown(document: &Document) -> String {
 }
 
 /// The line of totals.
-fn title(document: &Document) -> String {
-    let summary = &document.summary;
+fn title(document: &Run) -> String {
+    let summary = document.summary();
     let mut title = match document.format {
         Format::Plan
             if document
@@ -127,7 +127,7 @@ fn title(document: &Document) -> String {
 }
 
 /// Says whether there is anything to show of an account beside that it is as declared.
-fn has_something(account: &AccountDocument) -> bool {
+fn has_something(account: &AccountPlan) -> bool {
     account.status == Status::Error
         || account.has_drift()
         || !account.notes.is_empty()
@@ -149,7 +149,7 @@ struct Fitted {
 }
 
 impl Section {
-    fn of(document: &Document, account: &AccountDocument) -> Self {
+    fn of(document: &Run, account: &AccountPlan) -> Self {
         // Every line inside begins with a word or a symbol of ours, so none of them can close the fence.
         Section {
             opening: format!("{}\n\n```diff\n", summary(document, account)),
@@ -181,7 +181,7 @@ impl Section {
 }
 
 /// The line that stays visible when an account is folded.
-fn summary(document: &Document, account: &AccountDocument) -> String {
+fn summary(document: &Run, account: &AccountPlan) -> String {
     // A reader of one account wants to see it, and of many to choose.
     let open = if document.accounts.len() == 1 {
         " open"
@@ -202,11 +202,17 @@ fn summary(document: &Document, account: &AccountDocument) -> String {
     }
     let (weaker, word) = match document.format {
         Format::Plan | Format::Apply => (
-            account.changes.iter().any(|change| change.weakens),
+            account
+                .changes
+                .iter()
+                .any(|change| change.weakens().is_some()),
             "weakens protection",
         ),
         Format::Drift => (
-            account.changes.iter().any(|change| change.live_weaker),
+            account
+                .changes
+                .iter()
+                .any(|change| change.live_weaker().is_some()),
             "weaker than declared",
         ),
     };
@@ -235,7 +241,7 @@ fn code(text: &str) -> String {
 }
 
 /// What an account has to show. Each part ends with a line break, and is whole for itself.
-fn parts(format: Format, account: &AccountDocument) -> Vec<String> {
+fn parts(format: Format, account: &AccountPlan) -> Vec<String> {
     let mut parts = Vec::new();
     if let Some(error) = &account.error {
         let mut part = format!("- error: {}\n", one_line(&error.message));
@@ -244,29 +250,16 @@ fn parts(format: Format, account: &AccountDocument) -> Vec<String> {
         }
         parts.push(part);
     }
-    for refusal in &account.refusals {
-        let about = refusal
-            .address
-            .as_ref()
-            .map(|address| format!("{address}: "));
-        let way_past = match &refusal.way_past {
-            Some(flag) => format!("{flag} permits it"),
-            None => "nothing overrides it".to_owned(),
-        };
-        let about = about.unwrap_or_default();
-        let reason = format!("{about}{}; {way_past}", refusal.reason);
-        parts.push(format!(
-            "! refused by {}: {}\n",
-            refusal.guard,
-            one_line(&reason)
-        ));
+    for one in &account.refusals {
+        let sentence = one_line(&refusal("", one));
+        parts.push(format!("! refused by {}: {sentence}\n", one.guard));
     }
     parts.extend(blocks(format, account).map(|block| block_part(format, &block)));
     if format == Format::Apply {
         parts.extend(outcomes(account));
     }
     for note in &account.notes {
-        parts.push(format!("# note: {}\n", one_line(&note.message)));
+        parts.push(format!("# note: {}\n", one_line(&note.to_string())));
     }
     if !account.left_out.is_empty() {
         let left_out = count(account.left_out.len(), "change");
@@ -307,32 +300,36 @@ fn block_part(format: Format, block: &Block<'_>) -> String {
 }
 
 /// What became of an account's plan, beside its changes.
-fn outcomes(account: &AccountDocument) -> Vec<String> {
+fn outcomes(account: &AccountPlan) -> Vec<String> {
     let mut parts = Vec::new();
     for operation in &account.operations {
+        let Some(end) = &operation.end else {
+            continue;
+        };
         let address = operation.address.to_string();
         let address = Visible(&address);
-        let error = one_line(operation.error.as_deref().unwrap_or_default());
-        match operation.outcome {
-            None => {}
-            Some(OperationOutcome::Done) => {
-                if let Some(made) = &operation.result {
+        let id = operation.id;
+        let error = one_line(end.error.as_deref().unwrap_or_default());
+        match end.outcome {
+            OperationOutcome::Done => {
+                if let Some(made) = &end.result {
                     let url = one_line(&made.well_known_url);
                     parts.push(format!(
                         "+ {address} is created; into Okta ({WHERE_TO_PASTE}) goes\n      {url}\n"
                     ));
                 }
             }
-            Some(OperationOutcome::Failed) => {
+            OperationOutcome::Failed => {
+                parts.push(format!("- {address}: operation {id} failed: {error}\n"));
+            }
+            OperationOutcome::Unknown => {
                 parts.push(format!(
-                    "- {address}: operation {} failed: {error}\n",
-                    operation.id
+                    "- {address}: operation {id} may or may not have been carried out: {error}\n"
                 ));
             }
-            Some(OperationOutcome::NotAttempted) => {
+            OperationOutcome::NotAttempted => {
                 parts.push(format!(
-                    "! {address}: operation {} not attempted: {error}\n",
-                    operation.id
+                    "! {address}: operation {id} not attempted: {error}\n"
                 ));
             }
         }

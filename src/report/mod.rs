@@ -1,7 +1,7 @@
 //! Plans and results in every format: values that display.
 //!
-//! Never prints. Whatever is for other programs or for the web is rendered from one structured result, the [`Document`]. Text carries its
-//! colours as ANSI sequences that only repeat what symbols and words say; whoever prints it strips them where they do not belong.
+//! Never prints. Whatever is for other programs or for the web is rendered from one structured result, the [`Run`]. Text carries its
+//! colors as ANSI sequences that only repeat what symbols and words say; whoever prints it strips them where they do not belong.
 //!
 //! | file | is for |
 //! | --- | --- |
@@ -30,12 +30,8 @@ pub mod style;
 pub mod text;
 pub mod visible;
 
-use jiff::Timestamp;
-
-use crate::apply::Applied;
 use crate::model::open_word::words;
-use crate::plan::Plan;
-use crate::plan::document::Document;
+use crate::plan::Run;
 
 use text::{ApplyText, DriftText, PlanText};
 
@@ -149,46 +145,35 @@ words! {
     }
 }
 
-/// A plan in a format. `now` is stamped where the format has a place for it.
-pub fn plan(plan: &Plan, format: PlanFormat, now: Timestamp) -> String {
-    let document = || Document::of_plan(plan, now);
+/// A plan in a format.
+pub fn plan(run: &Run, format: PlanFormat) -> String {
     match format {
-        PlanFormat::Text => PlanText(plan).to_string(),
-        PlanFormat::Json => document().to_json(),
-        PlanFormat::Markdown => markdown(&document()),
-        PlanFormat::Diff => diff::diff(plan),
-        PlanFormat::Html => html::page(&document()),
+        PlanFormat::Text => PlanText(run).to_string(),
+        PlanFormat::Json => run.to_json(),
+        PlanFormat::Markdown => markdown(run),
+        PlanFormat::Diff => diff::diff(run),
+        PlanFormat::Html => html::page(run),
     }
 }
 
-/// The result of an application in a format.
-pub fn apply(
-    plan: &Plan,
-    applied: &[Option<Applied>],
-    format: ApplyFormat,
-    now: Timestamp,
-) -> String {
-    applied_document(&json::apply_document(plan, applied, now), format)
-}
-
-/// The document of an application in a format.
-pub fn applied_document(document: &Document, format: ApplyFormat) -> String {
+/// What became of a plan in a format.
+pub fn apply(run: &Run, format: ApplyFormat) -> String {
     match format {
-        ApplyFormat::Text => ApplyText(document).to_string(),
-        ApplyFormat::Json => document.to_json(),
-        ApplyFormat::Markdown => markdown(document),
+        ApplyFormat::Text => ApplyText(run).to_string(),
+        ApplyFormat::Json => run.to_json(),
+        ApplyFormat::Markdown => markdown(run),
     }
 }
 
 /// Drift in a format. The figures of the run are for metrics alone; results that were merged have none.
-pub fn drift(document: &Document, format: DriftFormat, figures: Option<&RunFigures>) -> String {
+pub fn drift(run: &Run, format: DriftFormat, figures: Option<&RunFigures>) -> String {
     match format {
-        DriftFormat::Text => DriftText(document).to_string(),
-        DriftFormat::Json => document.to_json(),
-        DriftFormat::Markdown => markdown(document),
-        DriftFormat::Html => html::page(document),
-        DriftFormat::Junit => junit::junit(document),
-        DriftFormat::Sarif => sarif::drift(document),
-        DriftFormat::Prometheus => prometheus::metrics(document, figures),
+        DriftFormat::Text => DriftText(run).to_string(),
+        DriftFormat::Json => run.to_json(),
+        DriftFormat::Markdown => markdown(run),
+        DriftFormat::Html => html::page(run),
+        DriftFormat::Junit => junit::junit(run),
+        DriftFormat::Sarif => sarif::drift(run),
+        DriftFormat::Prometheus => prometheus::metrics(run, figures),
     }
 }

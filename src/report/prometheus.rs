@@ -13,8 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::plan::document::{AccountDocument, Document, Kind, Status, UnlistedDocument};
-use crate::plan::{Action, Policy};
+use crate::plan::{AccountPlan, Action, Kind, Policy, Run, Status, Unlisted};
 
 /// What a run cost.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +27,7 @@ pub struct RunFigures {
 }
 
 /// Drift as metrics. The figures are left out where there are none.
-pub(super) fn metrics(document: &Document, figures: Option<&RunFigures>) -> String {
+pub(super) fn metrics(document: &Run, figures: Option<&RunFigures>) -> String {
     let mut drift = Gauges::new("drift", "Live things that differ from their files.");
     let mut weaker = Gauges::new(
         "drift_weaker",
@@ -50,19 +49,28 @@ pub(super) fn metrics(document: &Document, figures: Option<&RunFigures>) -> Stri
         }
         success.add(account, [], document.created_at.as_second());
         for kind in Kind::ALL {
-            let changes = || account.changes.iter().filter(|change| change.kind == *kind);
+            let changes = || {
+                account
+                    .changes
+                    .iter()
+                    .filter(|change| change.kind() == *kind)
+            };
             for action in possible(*kind) {
-                let count = changes().filter(|change| change.action == *action).count();
+                let count = changes()
+                    .filter(|change| change.action() == *action)
+                    .count();
                 drift.add(
                     account,
                     [("kind", kind.as_str()), ("action", action.as_str())],
                     count,
                 );
             }
-            let count = changes().filter(|change| change.live_weaker).count();
+            let count = changes()
+                .filter(|change| change.live_weaker().is_some())
+                .count();
             weaker.add(account, [("kind", kind.as_str())], count);
             for policy in [Policy::Keep, Policy::Report] {
-                let same = |thing: &&UnlistedDocument| {
+                let same = |thing: &&Unlisted| {
                     Kind::from(&thing.address) == *kind && thing.policy == policy
                 };
                 let count = account.unlisted.iter().filter(same).count();
@@ -135,7 +143,7 @@ impl Gauges {
 
     fn add<const N: usize>(
         &mut self,
-        account: &AccountDocument,
+        account: &AccountPlan,
         further: [(&'static str, &'static str); N],
         value: impl TryInto<i64>,
     ) {

@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use crate::plan::document::{Format, Sealed};
+use crate::plan::{Format, Sealed};
 
 /// The JSON Schema (draft 2020-12) of a document's format, as text that ends with a line break.
 pub fn schema(format: Format) -> String {

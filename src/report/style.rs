@@ -2,8 +2,6 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::plan::Action;
-
 /// A heading.
 pub const HEADING: Style = Style::new().bold();
 /// What matters less.
@@ -14,12 +12,3 @@ pub const WARNING: Style = AnsiColor::Yellow.on_default();
 pub const ERROR: Style = AnsiColor::Red.on_default();
 /// What went well, or comes into being.
 pub const SUCCESS: Style = AnsiColor::Green.on_default();
-
-/// The colour of an action.
-pub fn of(action: Action) -> Style {
-    match action {
-        Action::Create => SUCCESS,
-        Action::Update => WARNING,
-        Action::Replace | Action::Delete => ERROR,
-    }
-}

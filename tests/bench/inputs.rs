@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
@@ -14,7 +15,7 @@ use riskform::model::integration::{
     Integration, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
 use riskform::model::limits::UNLIMITED;
-use riskform::plan::{self, Options, Plan, PlannedAccount};
+use riskform::plan::{self, Format, Options, Run};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -79,7 +80,7 @@ pub(super) fn account(
 }
 
 /// The plan of a fleet of so many accounts. Each has one behavior and one integration to update, and one integration that no file lists.
-pub(super) fn fleet_plan(count: usize) -> Plan {
+pub(super) fn fleet_plan(count: usize) -> Run {
     let directory = fleet(count);
     let mut live = live_account(2);
     live.integrations[0].settings.reference_id = None;
@@ -90,13 +91,17 @@ pub(super) fn fleet_plan(count: usize) -> Plan {
         live.integrations[0].settings.tenant_url = declared.unwrap().tenant_url.clone();
         live.integrations[0].settings.active = false;
         let (desired, live) = (Arc::new(desired), Arc::new(live));
-        let planned = plan::plan(&desired, &live, TODAY, &Options::default());
-        PlannedAccount::new(&desired, Ok(planned.unwrap()))
+        plan::plan(&desired, &live, TODAY, &Options::default()).unwrap()
     });
-    Plan {
-        base_url: "https://api.cloudflare.com/client/v4".to_owned(),
-        accounts: planned.collect(),
-    }
+    let base_url = "https://api.cloudflare.com/client/v4".to_owned();
+    let accounts = planned.collect();
+    Run::new(
+        Format::Plan,
+        base_url,
+        None,
+        accounts,
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 /// What the files of a folder declare.

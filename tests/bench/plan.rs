@@ -3,9 +3,8 @@
 //! What the program does grows in proportion: `valgrind --tool=callgrind --toggle-collect=riskform::plan::plan` on this benchmark counts
 //! about ten times the instructions for ten times the integrations. Beyond what fits into the processor's caches each of them takes longer.
 
-use criterion::{BenchmarkId, Criterion, Throughput};
-use riskform::plan::document::{AccountDocument, Keep, Scope};
-use riskform::plan::{Options, PlannedAccount, plan};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use riskform::plan::{Keep, Options, Scope, plan};
 
 use super::inputs::{Difference, TODAY, account};
 
@@ -30,11 +29,13 @@ pub(super) fn measure(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, count), |bencher| {
                 let (desired, live) = account(count, difference);
                 let planned = plan(&desired, &live, TODAY, &Options::default());
-                let planned = PlannedAccount::new(&desired, Ok(planned.unwrap()));
+                let planned = planned.unwrap();
                 let scope = Scope::default();
-                bencher.iter_with_large_drop(|| {
-                    AccountDocument::of_drift(&planned, &scope, Keep::Differences)
-                });
+                bencher.iter_batched(
+                    || planned.clone(),
+                    |planned| planned.into_drift(&scope, Keep::Differences),
+                    BatchSize::LargeInput,
+                );
             });
         }
     }

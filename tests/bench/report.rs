@@ -5,7 +5,7 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use jiff::Timestamp;
 use riskform::model::behavior::RiskLevel;
 use riskform::model::user::UserRisk;
-use riskform::plan::document::{AccountDocument, Document, Format, Keep, OperationOutcome, Scope};
+use riskform::plan::{End, Format, Keep, OperationOutcome, Run, Scope};
 use riskform::report::read::{Privacy, ReadFormat, UserFilter, Users, render};
 use riskform::report::{self, ApplyFormat, DriftFormat, PlanFormat};
 use uuid::Uuid;
@@ -20,24 +20,24 @@ pub(super) fn measure(criterion: &mut Criterion) {
     for kind in PlanFormat::ALL {
         measure_one(&mut group, &format!("plan as {kind}"), |accounts| {
             let plan = fleet_plan(accounts);
-            move || report::plan(&plan, *kind, NOW)
+            move || report::plan(&plan, *kind)
         });
     }
     for kind in DriftFormat::ALL {
         measure_one(&mut group, &format!("drift as {kind}"), |accounts| {
-            let plan = fleet_plan(accounts);
-            let accounts = plan
-                .accounts
-                .iter()
-                .map(|planned| AccountDocument::of_drift(planned, &Scope::default(), Keep::States));
-            let document = Document::of_drift(plan.base_url.clone(), accounts.collect(), NOW);
-            move || report::drift(&document, *kind, None)
+            let mut run = fleet_plan(accounts);
+            run.format = Format::Drift;
+            let accounts = run.accounts.into_iter();
+            run.accounts = accounts
+                .map(|account| account.into_drift(&Scope::default(), Keep::States))
+                .collect();
+            move || report::drift(&run, *kind, None)
         });
     }
     for kind in ApplyFormat::ALL {
         measure_one(&mut group, &format!("apply as {kind}"), |accounts| {
-            let document = applied(accounts);
-            move || report::applied_document(&document, *kind)
+            let run = applied(accounts);
+            move || report::apply(&run, *kind)
         });
     }
     for kind in ReadFormat::ALL {
@@ -68,16 +68,22 @@ fn measure_one<R: Fn() -> String>(
     }
 }
 
-fn applied(accounts: usize) -> Document {
-    let mut document = Document::of_plan(&fleet_plan(accounts), NOW);
-    document.format = Format::Apply;
-    for account in &mut document.accounts {
+fn applied(accounts: usize) -> Run {
+    let mut run = fleet_plan(accounts);
+    run.format = Format::Apply;
+    for account in &mut run.accounts {
         account.problems = Some(Vec::new());
         for operation in &mut account.operations {
-            operation.outcome = Some(OperationOutcome::Done);
+            operation.end = Some(End {
+                outcome: OperationOutcome::Done,
+                result: None,
+                audit_log_id: None,
+                error: None,
+                help: None,
+            });
         }
     }
-    document
+    run
 }
 
 fn user(index: usize) -> UserRisk {

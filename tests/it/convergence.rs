@@ -10,8 +10,7 @@ use riskform::apply::{Applied, Context, Event, Stop, apply};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::document::Document;
-use riskform::plan::{AccountPlan, Action, Plan, PlannedAccount, Problem, matches};
+use riskform::plan::{AccountPlan, Action, Format, Problem, Run, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
 
 use crate::worlds::{
@@ -148,7 +147,7 @@ async fn carry_out(
     let before = sandbox.requests().len();
     let mut observe = |event: Event<'_>| {
         if let Event::Finished { .. } = event {
-            states.push(sandbox.live(&planned.desired.account_id));
+            states.push(sandbox.live(&planned.account_id));
         }
         Ok(())
     };
@@ -192,11 +191,8 @@ fn check_refusal(problem: &Problem, world: &World) -> Result<(), TestCaseError> 
 fn same_bytes_ten_times(world: &World, live: &LiveAccount) -> Result<(), TestCaseError> {
     let bytes = |live: &LiveAccount| {
         let planned = self::planned(&world.desired, live, &unguarded()).unwrap();
-        let plan = Plan {
-            base_url: String::new(),
-            accounts: vec![PlannedAccount::new(&world.desired, Ok(planned))],
-        };
-        Document::of_plan(&plan, "2026-11-22T00:00:00Z".parse().unwrap()).to_json()
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        Run::new(Format::Plan, String::new(), None, vec![planned], now).to_json()
     };
     let first = bytes(live);
     for turn in 1..10 {
@@ -220,7 +216,7 @@ fn as_printed(
 ) -> Result<(), TestCaseError> {
     prop_assert_eq!(sent.len(), planned.operations.len());
     for (operation, request) in planned.operations.iter().zip(sent) {
-        let mut path = operation.call.path(&planned.desired.account_id);
+        let mut path = operation.call.path(&planned.account_id);
         for executed in &applied.executed {
             if let riskform::apply::Outcome::Done(done) = &executed.outcome
                 && let Some(made) = &done.made
@@ -241,11 +237,11 @@ fn only_what_is_announced(
     planned: &AccountPlan,
     sent: &[ReceivedRequest],
 ) -> Result<(), TestCaseError> {
-    for live in &planned.live.integrations {
+    for live in &planned.live().integrations {
         let announced = planned
             .changes
             .iter()
-            .any(|change| change.integration_id == Some(live.id));
+            .any(|change| change.found().is_some_and(|found| found.id == live.id));
         let touched = sent
             .iter()
             .any(|request| request.path.ends_with(&live.id.to_string()));
@@ -293,7 +289,7 @@ fn keeps_its_identities(
                 expected.insert(name.clone(), made.id);
             } else if operation.call.method() == riskform::plan::Method::Delete {
                 let replaced = planned.changes.iter().any(|change| {
-                    change.address == operation.address && change.action == Action::Replace
+                    *change.address() == operation.address && change.action() == Action::Replace
                 });
                 prop_assert!(replaced);
                 expected.remove(name);

@@ -67,7 +67,7 @@ async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCa
         Ok(_) | Err(_) => return Ok(Way::NeverLeft),
     };
     let creates = there.count(Action::Create) + there.count(Action::Replace);
-    let document = previous(&there.desired, &there.live, creates as u32);
+    let document = previous(there.desired(), there.live(), creates as u32);
     prop_assert!(carry_out(&there, &connection).await.is_complete());
 
     let yaml = document.to_yaml();

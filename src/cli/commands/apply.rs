@@ -11,9 +11,9 @@ use crate::cli::io::output::Output;
 use crate::cli::run::application::{Application, Origin};
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet::{self, Planning};
-use crate::cli::run::saved_plan::{self, SavedPlan};
+use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::plan::{Intent, Options};
+use crate::plan::{Intent, Options, Run};
 use crate::report::ApplyFormat;
 
 /// Flags of `apply`.
@@ -88,6 +88,7 @@ async fn plan_and_carry_out(
         today,
         options: &options,
         parallelism: arguments.fleet.parallelism(),
+        shard: arguments.fleet.shard,
     };
     let mut application = Application {
         session: &session,
@@ -108,25 +109,23 @@ async fn plan_and_carry_out(
     application.report(&applied, &formats)
 }
 
-async fn carry_out_saved(
-    saved: SavedPlan,
-    arguments: Arguments,
-    output: &Output,
-) -> Result<Exit, Error> {
+async fn carry_out_saved(saved: Run, arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let audit_log = arguments.open_audit_log()?;
     let session = Session::open(&arguments.fleet.connect, output)?;
-    saved_plan::check(&saved.plan, &session, &arguments.fleet)?;
+    saved_plan::check(&saved, &session, &arguments.fleet)?;
+    let planned = saved.handled().next();
+    let today = planned.and_then(|account| account.today);
     let mut application = Application {
         session: &session,
         fleet: &arguments.fleet,
         output,
         options: &Options::default(),
-        today: saved.made_on,
+        today: today.unwrap_or_else(fleet::today),
         origin: Origin::SavedPlan,
         audit_log,
         save_previous: arguments.save_previous,
-        plan: saved.plan,
+        plan: saved,
     };
     application.show(&formats)?;
     if application.has_work() {

@@ -3,18 +3,16 @@
 use std::time::Instant;
 
 use clap::Args;
-use jiff::Timestamp;
 
 use crate::cli::flags::{Fleet, TargetArguments};
 use crate::cli::io::ci;
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::notifications::NotifyArguments;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit, account_exit};
+use crate::cli::run::ending::{Error, Exit, account_exit, fail_if_alone};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::session::Session;
-use crate::plan::document::{AccountDocument, Document, Keep, Scope};
-use crate::plan::{Glob, Options};
+use crate::plan::{AccountPlan, Format, Glob, Keep, Options, Run, Scope};
 use crate::report::{self, DriftFormat, RunFigures};
 
 /// Flags of `drift`.
@@ -41,11 +39,11 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         .await
         .and_then(|checked| checked.show(&formats, output).map(|()| checked));
     let result = checked.as_ref();
-    let result = result.map(|checked| (&checked.document, checked.exit()));
+    let result = result.map(|checked| (&checked.run, checked.exit()));
     notifications.tell(result, output).await;
     let checked = checked?;
-    ci::tell(output, || &checked.document);
-    checked.fail_if_alone()?;
+    ci::tell(output, &checked.run);
+    fail_if_alone(&checked.run)?;
     Ok(checked.exit())
 }
 
@@ -60,7 +58,7 @@ fn keep(formats: &Formats<DriftFormat>) -> Keep {
 
 /// What a check found.
 struct Checked {
-    document: Document,
+    run: Run,
     figures: RunFigures,
 }
 
@@ -82,12 +80,13 @@ async fn check(arguments: &Arguments, keep: Keep, output: &Output) -> Result<Che
         today: fleet::today(),
         options: &Options::default(),
         parallelism: arguments.fleet.parallelism(),
+        shard: arguments.fleet.shard,
     };
-    let drift = |planned| AccountDocument::of_drift(&planned, &scope, keep);
+    let drift = |planned: AccountPlan| planned.into_drift(&scope, keep);
     let accounts = planning.each(accounts, &scope.targets, drift).await?;
     let counters = session.counters();
     Ok(Checked {
-        document: Document::of_drift(session.base_url().to_string(), accounts, Timestamp::now()),
+        run: planning.run(Format::Drift, accounts),
         figures: RunFigures {
             elapsed: started.elapsed(),
             requests: counters.requests,
@@ -99,8 +98,8 @@ async fn check(arguments: &Arguments, keep: Keep, output: &Output) -> Result<Che
 impl Checked {
     /// Shows what was found. With `-q` a text without drift is not printed, since cron mails whatever is.
     fn show(&self, formats: &Formats<DriftFormat>, output: &Output) -> Result<(), Error> {
-        let Checked { document, figures } = self;
-        let render = |format| report::drift(document, format, Some(figures));
+        let Checked { run, figures } = self;
+        let render = |format| report::drift(run, format, Some(figures));
         formats.write_files(render)?;
         match formats.stdout {
             None => Ok(()),
@@ -109,21 +108,9 @@ impl Checked {
         }
     }
 
-    /// Makes the failure of the only account the error of the run; in a fleet it is one finding among others.
-    fn fail_if_alone(&self) -> Result<(), Error> {
-        match self.document.accounts.as_slice() {
-            [
-                AccountDocument {
-                    error: Some(error), ..
-                },
-            ] => Err(Error::Account(error.clone())),
-            _ => Ok(()),
-        }
-    }
-
     fn exit(&self) -> Exit {
         Exit::gravest(
-            self.document
+            self.run
                 .accounts
                 .iter()
                 .map(|account| match &account.error {

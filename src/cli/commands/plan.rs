@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 
 use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
 use crate::cli::io::ci;
@@ -13,7 +12,6 @@ use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::plan::document::Document;
 use crate::plan::{Intent, Options};
 use crate::report::{self, PlanFormat};
 
@@ -51,20 +49,19 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         today: fleet::today(),
         options: &options,
         parallelism: arguments.fleet.parallelism(),
+        shard: arguments.fleet.shard,
     };
-    let plan = planning.plan(accounts).await?;
-    formats.write(output, |format| {
-        report::plan(&plan, format, Timestamp::now())
-    })?;
-    ci::tell(output, || Document::of_plan(&plan, Timestamp::now()));
-    fail_if_alone(&plan)?;
+    let run = planning.plan(accounts).await?;
+    formats.write(output, |format| report::plan(&run, format))?;
+    ci::tell(output, &run);
+    fail_if_alone(&run)?;
     if let Some(file) = &arguments.out {
-        saved_plan::write(file, &plan)?;
+        saved_plan::write(file, &run)?;
     }
     let changes = if arguments.detailed_exitcode {
         Exit::Changes
     } else {
         Exit::Done
     };
-    Ok(of_plan(&plan, changes))
+    Ok(of_plan(&run, changes))
 }

@@ -9,7 +9,7 @@ use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet;
-use crate::plan::document::{Document, Format, merge};
+use crate::plan::{Format, Run, merge};
 use crate::report::{self, ApplyFormat, DriftFormat, MergeFormat, PlanFormat};
 
 /// What `report` can do.
@@ -50,18 +50,12 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> 
     fleet::expect(&arguments.expected, merged.accounts.len())?;
     let formats = arguments.formats.read(output)?;
     match merged.format {
-        Format::Plan => {
-            let now = merged.created_at;
-            let plan = merged
-                .into_plan()
-                .map_err(Error::other("the merged plan can't be read"))?;
-            formats
-                .of::<PlanFormat>()?
-                .write(output, |format| report::plan(&plan, format, now))?;
-        }
+        Format::Plan => formats
+            .of::<PlanFormat>()?
+            .write(output, |format| report::plan(&merged, format))?,
         Format::Apply => formats
             .of::<ApplyFormat>()?
-            .write(output, |format| report::applied_document(&merged, format))?,
+            .write(output, |format| report::apply(&merged, format))?,
         Format::Drift => formats
             .of::<DriftFormat>()?
             .write(output, |format| report::drift(&merged, format, None))?,
@@ -69,8 +63,9 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> 
     Ok(Exit::Done)
 }
 
-fn read(file: &Path) -> Result<Document, Error> {
+fn read(file: &Path) -> Result<Run, Error> {
     let context = || format!("{} can't be read", file.display());
     let text = std::fs::read_to_string(file).map_err(Error::other(context()))?;
-    Document::parse_one_of(Format::ALL, &text).map_err(Error::other(context()))
+    let read = Run::read(&text, Format::ALL).map_err(Error::other(context()))?;
+    Ok(read.run)
 }

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
-use crate::plan::document::Format;
+use crate::plan::Format;
 use crate::report::schema::schema;
 
 /// Flags of `schema`.

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
@@ -25,8 +24,6 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let saved = saved_plan::read(&arguments.file)?;
-    formats.write(output, |format| {
-        report::plan(&saved.plan, format, Timestamp::now())
-    })?;
+    formats.write(output, |format| report::plan(&saved, format))?;
     Ok(Exit::Done)
 }

@@ -8,7 +8,6 @@
 //!
 //! The values are words and numbers of riskform's own, so nothing foreign gets into a pipeline's variables.
 
-use std::borrow::Borrow;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,31 +15,29 @@ use std::path::{Path, PathBuf};
 use crate::cli::io::environment::variable;
 use crate::cli::io::files::{Access, write_atomically};
 use crate::cli::io::output::Output;
-use crate::plan::document::{Document, Format};
+use crate::plan::{Format, Run};
 use crate::report::markdown;
 
 /// Where GitLab finds the variables.
 const GITLAB_FILE: &str = "riskform.env";
 
 /// Tells the pipeline, where `--ci` is given. What can't be written is a warning: the run itself is over, and went as its exit code says.
-pub(crate) fn tell<D: Borrow<Document>>(output: &Output, document: impl FnOnce() -> D) {
+pub(crate) fn tell(output: &Output, run: &Run) {
     if !output.is_ci() {
         return;
     }
-    let document = document();
-    let document = document.borrow();
     if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
-        append(output, Path::new(&file), &markdown(document));
+        append(output, Path::new(&file), &markdown(run));
     }
     if let Some(file) = variable("GITHUB_OUTPUT") {
-        append(output, Path::new(&file), &lines(document, str::to_owned));
+        append(output, Path::new(&file), &lines(run, str::to_owned));
     }
     if variable("GITLAB_CI").is_some() {
         let folder = variable("CI_PROJECT_DIR").map_or_else(PathBuf::new, PathBuf::from);
         let shouted = |name: &str| format!("RISKFORM_{}", name.to_ascii_uppercase());
         let written = write_atomically(
             &folder.join(GITLAB_FILE),
-            &lines(document, shouted),
+            &lines(run, shouted),
             Access::Everybody,
         );
         if let Err(error) = written {
@@ -50,15 +47,12 @@ pub(crate) fn tell<D: Borrow<Document>>(output: &Output, document: impl FnOnce()
 }
 
 /// `name=value`, one a line.
-fn lines(document: &Document, name: impl Fn(&str) -> String) -> String {
-    let summary = document.summary;
-    let has_changes = document
-        .accounts
-        .iter()
-        .any(|account| match document.format {
-            Format::Plan | Format::Apply => !account.changes.is_empty(),
-            Format::Drift => account.has_drift(),
-        });
+fn lines(run: &Run, name: impl Fn(&str) -> String) -> String {
+    let summary = run.summary();
+    let has_changes = run.accounts.iter().any(|account| match run.format {
+        Format::Plan | Format::Apply => !account.changes.is_empty(),
+        Format::Drift => account.has_drift(),
+    });
     let mut text = format!("{}={has_changes}\n", name("has_changes"));
     for (what, count) in [
         ("create", summary.create),

@@ -8,7 +8,7 @@ use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::notify::{Finding, Message, Outcome, Settings, Target, When, notify};
-use crate::plan::document::Document;
+use crate::plan::Run;
 
 /// The flags of a command that notifies.
 #[derive(Args, Debug)]
@@ -77,12 +77,12 @@ pub(crate) struct Notifications {
 
 impl Notifications {
     /// Tells how a check ended. Whoever can't be told is a warning: what the check found stands all the same.
-    pub(crate) async fn tell(&self, result: Result<(&Document, Exit), &Error>, output: &Output) {
+    pub(crate) async fn tell(&self, result: Result<(&Run, Exit), &Error>, output: &Output) {
         let text;
         let message = match result {
-            Ok((document, exit)) => Message {
+            Ok((run, exit)) => Message {
                 outcome: outcome(exit),
-                finding: Finding::Accounts(document),
+                finding: Finding::Accounts(run),
             },
             Err(error) => {
                 text = anstream::adapter::strip_str(&error.to_string()).to_string();

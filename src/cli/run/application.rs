@@ -23,12 +23,11 @@ use crate::cli::run::signals;
 use crate::config::export;
 use crate::model::account::LiveAccount;
 use crate::plan::{
-    AccountError, AccountPlan, Action, Intent, Options, Plan, live_digest, moved, plan,
+    AccountError, AccountPlan, Action, Intent, Options, Run, live_digest, moved, plan,
 };
-use crate::report::json::apply_document;
 use crate::report::text::{PlanText, count};
 use crate::report::visible::Visible;
-use crate::report::{self, ApplyFormat};
+use crate::report::{self, ApplyFormat, json};
 
 /// What a plan that was read from a file must still be true of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +57,13 @@ pub(crate) struct Application<'a> {
     pub(crate) origin: Origin,
     pub(crate) audit_log: Option<AuditLog>,
     pub(crate) save_previous: Option<PathBuf>,
-    pub(crate) plan: Plan,
+    pub(crate) plan: Run,
 }
 
 impl Application<'_> {
     /// The plans that have something to do and may do it.
     fn work(&self) -> impl Iterator<Item = &AccountPlan> {
-        self.plan.planned().filter(|plan| is_work(plan))
+        self.plan.accounts.iter().filter(|plan| plan.is_work())
     }
 
     /// Says whether there is anything to do that may be done.
@@ -114,10 +113,9 @@ impl Application<'_> {
         let session = self.session;
         let reads: Vec<(usize, Result<LiveAccount, AccountError>)> = {
             let work = self.plan.accounts.iter().enumerate();
-            let work = work.filter_map(|(index, account)| {
-                let plan = account.result.as_ref().ok().filter(|plan| is_work(plan))?;
-                Some((index, &plan.desired))
-            });
+            let work = work
+                .filter(|(_, account)| account.is_work())
+                .map(|(index, account)| (index, account.desired()));
             stream::iter(work)
                 .map(|(index, desired)| async move {
                     (index, fleet::read_one(session, desired).await)
@@ -130,20 +128,19 @@ impl Application<'_> {
         let mut moves = Vec::new();
         for (index, read) in reads {
             let account = &mut self.plan.accounts[index];
-            let Ok(before) = &account.result else {
+            let live = Arc::new(read.map_err(Error::Account)?);
+            if Some(live_digest(&live)) == account.live_digest {
+                // What was just read is the way back, not what a file says was there.
+                account.live = Some(live);
                 continue;
-            };
-            let live = match read {
-                Ok(live) if live_digest(&live) == before.live_digest => continue,
-                Ok(live) => Arc::new(live),
-                Err(error) => return Err(Error::Account(error)),
-            };
+            }
             since = Since::Moved;
-            let label = before.desired.label();
-            let moved = moved(&before.live, &live);
+            let label = account.label();
+            let moved = moved(account.live(), &live);
             moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
-            account.result = plan(&before.desired, &live, self.today, self.options)
-                .map_err(|errors| fleet::plan_error(&errors));
+            let desired = Arc::clone(account.desired());
+            *account = plan(&desired, &live, self.today, self.options)
+                .unwrap_or_else(|errors| AccountPlan::failed(&desired, fleet::plan_error(&errors)));
         }
         match self.origin {
             Origin::SavedPlan if since == Since::Moved => Err(Error::Stale(moves)),
@@ -172,11 +169,9 @@ impl Application<'_> {
             .map(|account| {
                 let (progress, stop) = (&progress, &stop);
                 async move {
-                    match &account.result {
-                        Ok(plan) if is_work(plan) => {
-                            Some(self.apply_one(plan, progress, stop).await)
-                        }
-                        Ok(_) | Err(_) => None,
+                    match account.is_work() {
+                        true => Some(self.apply_one(account, progress, stop).await),
+                        false => None,
                     }
                 }
             })
@@ -194,7 +189,7 @@ impl Application<'_> {
             .map(|plan| {
                 let creates = plan.count(Action::Create) + plan.count(Action::Replace);
                 let creates = u32::try_from(creates).unwrap_or(u32::MAX);
-                export::previous(&plan.desired, &plan.live, creates).to_yaml()
+                export::previous(plan.desired(), plan.live(), creates).to_yaml()
             })
             .collect();
         documents.join("---\n")
@@ -203,17 +198,17 @@ impl Application<'_> {
     async fn apply_one(&self, plan: &AccountPlan, progress: &Progress, stop: &Stop) -> Applied {
         let connection = self
             .session
-            .connection(&plan.desired)
+            .connection(plan.desired())
             .expect("the account was read over this very connection");
         let label: Arc<str> = match self.plan.accounts.len() {
             1 => "".into(),
-            _ => format!("{}/", plan.desired.label()).into(),
+            _ => format!("{}/", plan.label()).into(),
         };
         let mut show = progress.observer(label);
         let mut observe = |event: Event<'_>| {
             show(&event);
             match &self.audit_log {
-                Some(audit_log) => audit_log.observe(&plan.desired.account_id, &event),
+                Some(audit_log) => audit_log.observe(&plan.account_id, &event),
                 None => Ok(()),
             }
         };
@@ -233,23 +228,20 @@ impl Application<'_> {
         applied: &[Option<Applied>],
         formats: &Formats<ApplyFormat>,
     ) -> Result<Exit, Error> {
-        formats.write(self.output, |format| {
-            report::apply(&self.plan, applied, format, Timestamp::now())
-        })?;
-        ci::tell(self.output, || {
-            apply_document(&self.plan, applied, Timestamp::now())
-        });
-        fail_if_alone(&self.plan)?;
+        let run = json::applied(&self.plan, applied, Timestamp::now());
+        formats.write(self.output, |format| report::apply(&run, format))?;
+        ci::tell(self.output, &run);
+        fail_if_alone(&run)?;
         let ends = self
             .plan
             .accounts
             .iter()
             .zip(applied)
-            .map(|(account, applied)| match (&account.result, applied) {
-                (Err(error), _) => account_exit(error),
-                (Ok(plan), None) if !plan.refusals.is_empty() => Exit::Refused,
-                (Ok(_), None) => Exit::Done,
-                (Ok(_), Some(applied)) => applied_exit(applied),
+            .map(|(account, applied)| match (&account.error, applied) {
+                (Some(error), _) => account_exit(error),
+                (None, None) if !account.refusals.is_empty() => Exit::Refused,
+                (None, None) => Exit::Done,
+                (None, Some(applied)) => applied_exit(applied),
             });
         let gravest = Exit::gravest(ends);
         // Once anything was written, whatever did not go well leaves the run half done, in whichever account it was.
@@ -260,11 +252,6 @@ impl Application<'_> {
             gravest => gravest,
         })
     }
-}
-
-/// Says whether a plan has something to do and may do it.
-fn is_work(plan: &AccountPlan) -> bool {
-    !plan.is_empty() && plan.refusals.is_empty()
 }
 
 /// How one account's application ends. Where nothing was written, the reason counts; otherwise it is incomplete.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::api::{ApiError, ErrorKind};
-use crate::plan::{AccountError, FailureKind, Plan};
+use crate::plan::{AccountError, FailureKind, Run};
 
 use crate::cli::run::users::NoSuchUser;
 use crate::report::text::count;
@@ -177,23 +177,23 @@ impl fmt::Display for Error {
 }
 
 /// Makes the failure of the only account the error of the run; in a fleet it is one finding among others.
-pub(crate) fn fail_if_alone(plan: &Plan) -> Result<(), Error> {
-    match plan.accounts.as_slice() {
-        [account] => match &account.result {
-            Err(error) => Err(Error::Account(error.clone())),
-            Ok(_) => Ok(()),
+pub(crate) fn fail_if_alone(run: &Run) -> Result<(), Error> {
+    match run.accounts.as_slice() {
+        [account] => match &account.error {
+            Some(error) => Err(Error::Account(error.clone())),
+            None => Ok(()),
         },
         _ => Ok(()),
     }
 }
 
 /// How a run ends that only looked. `changes` is what an account with changes counts as.
-pub(crate) fn of_plan(plan: &Plan, changes: Exit) -> Exit {
-    Exit::gravest(plan.accounts.iter().map(|account| match &account.result {
-        Err(error) => account_exit(error),
-        Ok(planned) if !planned.refusals.is_empty() => Exit::Refused,
-        Ok(planned) if planned.is_empty() => Exit::Done,
-        Ok(_) => changes,
+pub(crate) fn of_plan(run: &Run, changes: Exit) -> Exit {
+    Exit::gravest(run.accounts.iter().map(|account| match &account.error {
+        Some(error) => account_exit(error),
+        None if !account.refusals.is_empty() => Exit::Refused,
+        None if account.is_empty() => Exit::Done,
+        None => changes,
     }))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -15,14 +16,15 @@ use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::limits::UNLIMITED;
+use crate::model::shard::Shard;
 use crate::model::text::count;
 use crate::plan::{
-    AccountError, FailureKind, Glob, Options, Plan, PlanErrors, PlannedAccount, Targets, plan,
+    AccountError, AccountPlan, FailureKind, Format, Glob, Options, PlanErrors, Run, Targets, plan,
 };
 
 /// The day, in UTC, that ends `ignore_changes` are measured by.
 pub(crate) fn today() -> Date {
-    jiff::Timestamp::now().to_zoned(TimeZone::UTC).date()
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 /// What is to be loaded.
@@ -76,18 +78,23 @@ pub(crate) struct Planning<'a> {
     pub(crate) options: &'a Options,
     /// How many accounts are worked on at once.
     pub(crate) parallelism: usize,
+    /// Which part of the fleet it is about.
+    pub(crate) shard: Option<Shard>,
 }
 
 impl Planning<'_> {
     /// Reads every account and plans it; one account's failure does not hide the others'.
-    pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Plan, Error> {
+    pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, Error> {
         let accounts = self
             .each(accounts, &self.options.targets, |planned| planned)
             .await?;
-        Ok(Plan {
-            base_url: self.session.base_url().to_string(),
-            accounts,
-        })
+        Ok(self.run(Format::Plan, accounts))
+    }
+
+    /// What was made of the accounts as the result of this run.
+    pub(crate) fn run(&self, format: Format, accounts: Vec<AccountPlan>) -> Run {
+        let base_url = self.session.base_url().to_string();
+        Run::new(format, base_url, self.shard, accounts, Timestamp::now())
     }
 
     /// The same, but only what `keep` makes of an account outlasts it. The results stand in the order of the accounts.
@@ -99,7 +106,7 @@ impl Planning<'_> {
         &self,
         accounts: Vec<DesiredAccount>,
         targets: &Targets,
-        keep: impl Fn(PlannedAccount) -> T,
+        keep: impl Fn(AccountPlan) -> T,
     ) -> Result<Vec<T>, Error> {
         let mut kept = Vec::with_capacity(accounts.len());
         let mut unnamed = Unnamed::new(targets);
@@ -116,7 +123,7 @@ impl Planning<'_> {
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
     }
 
-    async fn plan_one(&self, desired: DesiredAccount) -> PlannedAccount {
+    async fn plan_one(&self, desired: DesiredAccount) -> AccountPlan {
         let desired = Arc::new(desired);
         let result = read_one(self.session, &desired).await.and_then(|live| {
             plan(&desired, &Arc::new(live), self.today, self.options)
@@ -127,7 +134,7 @@ impl Planning<'_> {
             Ok(plan) => tracing::info!(account, changes = plan.changes.len(), "planned"),
             Err(error) => tracing::info!(account, error = error.kind.as_str(), "not planned"),
         }
-        PlannedAccount::new(&desired, result)
+        result.unwrap_or_else(|error| AccountPlan::failed(&desired, error))
     }
 }
 
@@ -139,11 +146,11 @@ impl<'a> Unnamed<'a> {
         Unnamed(targets.globs.iter().collect())
     }
 
-    fn look_at(&mut self, planned: &PlannedAccount) {
-        match &planned.result {
-            Ok(plan) => self.0.retain(|glob| !plan.has(glob)),
+    fn look_at(&mut self, planned: &AccountPlan) {
+        match &planned.error {
+            None => self.0.retain(|glob| !planned.has(glob)),
             // An account that could not be read might hold whatever is named.
-            Err(_) => self.0.clear(),
+            Some(_) => self.0.clear(),
         }
     }
 

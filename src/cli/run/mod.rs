@@ -5,6 +5,5 @@ pub(crate) mod ending;
 pub(crate) mod fleet;
 pub(crate) mod saved_plan;
 pub(crate) mod session;
-pub(crate) mod shard;
 pub(crate) mod signals;
 pub(crate) mod users;

@@ -1,10 +1,10 @@
 //! Small worlds, planned. A world is a few lines of text: `name: tenant reference [options]` for entries and live integrations.
 
 mod behaviors;
-mod document;
 mod guards;
 mod matching;
 mod order;
+mod run;
 mod targets;
 mod weakening;
 mod worlds;
@@ -28,10 +28,10 @@ use crate::model::location::Location;
 use crate::model::open_word::OpenWord;
 use crate::model::reference::OwnReferences;
 
-use crate::plan::document::{Document, InvalidDocument};
 use crate::plan::{
-    AccountError, AccountPlan, Call, FailureKind, Glob, Guard, Intent, MatchedBy, Note, Operation,
-    OperationId, Options, Plan, PlanErrors, PlannedAccount, Problem, Subject, Wave, matches,
+    AccountError, AccountPlan, Call, FailureKind, Format, Glob, Guard, Intent, InvalidRun,
+    MatchedBy, Note, Operation, OperationId, Options, PlanErrors, Problem, Run, Subject, Wave,
+    matches,
 };
 
 fn location() -> Location {
@@ -213,7 +213,7 @@ fn planned(desired: &DesiredAccount, live: &LiveAccount) -> AccountPlan {
 /// One line an operation: `1 PUT 2 https://b.test r1 [needs 3]`, with the live integration's number.
 fn lines(plan: &AccountPlan) -> Vec<String> {
     let operations = plan.operations.iter();
-    operations.map(|one| line(one, &plan.desired)).collect()
+    operations.map(|one| line(one, plan.desired())).collect()
 }
 
 fn line(operation: &Operation, desired: &DesiredAccount) -> String {

@@ -30,9 +30,9 @@ fn weakening_and_its_mirror_image() {
                 |w: Option<crate::plan::Weakening>| w.map_or("-".to_owned(), |w| w.to_string());
             format!(
                 "{}: {} | {}",
-                change.address,
-                text(change.weakens),
-                text(change.live_weaker)
+                change.address(),
+                text(change.weakens()),
+                text(change.live_weaker())
             )
         })
         .collect();

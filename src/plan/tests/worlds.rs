@@ -2,6 +2,8 @@
 //! that treat references each in their own way.
 
 use super::*;
+use crate::plan::FieldValue;
+use crate::plan::change::quoted;
 
 /// What a server does with the references that it is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -389,15 +391,23 @@ fn our_own_reference_goes_along_with_a_change() {
     let plan = planned(&desired(&["x: a off"]), &account(&["a"]));
     let change = &plan.changes[0];
     let fields: Vec<String> = change
-        .fields
+        .fields()
         .iter()
-        .map(|field| format!("{} {} → {}", field.field, field.before, field.after))
+        .map(|field| {
+            let shown = |value: &Option<FieldValue>| quoted(value.as_ref());
+            format!(
+                "{} {} → {}",
+                field.field,
+                shown(&field.before),
+                shown(&field.after)
+            )
+        })
         .collect();
     let own = reference("~x1");
     assert_eq!(
         fields,
         [
-            format!("reference_id null → \"{own}\""),
+            format!("reference_id (unset) → \"{own}\""),
             "active true → false".to_owned()
         ]
     );

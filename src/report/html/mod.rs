@@ -7,10 +7,9 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
-use crate::plan::Weakening;
-use crate::plan::document::{AccountDocument, Document, Format, Status};
+use crate::plan::{AccountPlan, Format, Run, Status, Weakening};
 
-use super::block::{Block, DriftTotals, Mark, blocks};
+use super::block::{Block, DriftTotals, Mark, blocks, refusal};
 use super::fields::FieldLine;
 use super::text::count;
 use super::visible::Visible;
@@ -79,7 +78,7 @@ struct Field {
 }
 
 /// A plan or drift as a page.
-pub(super) fn page(document: &Document) -> String {
+pub(super) fn page(document: &Run) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -98,7 +97,7 @@ pub(super) fn page(document: &Document) -> String {
         .expect("the template fits what it is given")
 }
 
-fn view(document: &Document) -> Page<'_> {
+fn view(document: &Run) -> Page<'_> {
     let (title, columns, attention) = match document.format {
         Format::Plan | Format::Apply => ("Plan", ["Live", "Planned"], "Weakening"),
         Format::Drift => ("Drift", ["Declared", "Live"], "Weaker"),
@@ -123,8 +122,8 @@ fn view(document: &Document) -> Page<'_> {
     }
 }
 
-fn sentence(document: &Document) -> String {
-    let summary = &document.summary;
+fn sentence(document: &Run) -> String {
+    let summary = document.summary();
     let mut parts = match document.format {
         Format::Plan | Format::Apply => vec![
             format!("{} to create", summary.create),
@@ -151,15 +150,19 @@ fn sentence(document: &Document) -> String {
     parts.join(", ")
 }
 
-fn view_account(format: Format, account: &AccountDocument) -> Account<'_> {
+fn view_account(format: Format, account: &AccountPlan) -> Account<'_> {
     let blocks: Vec<Item> = blocks(format, account)
         .map(|block| view_block(format, block))
         .collect();
-    let refusals: Vec<String> = account.refusals.iter().map(refusal).collect();
+    let refusals: Vec<String> = account
+        .refusals
+        .iter()
+        .map(|one| Visible(&format!("{}: {}", one.guard, refusal("", one))).to_string())
+        .collect();
     let mut notes: Vec<String> = account
         .notes
         .iter()
-        .map(|note| Visible(&note.message).to_string())
+        .map(|note| Visible(&note.to_string()).to_string())
         .collect();
     if !account.left_out.is_empty() {
         notes.push(format!(
@@ -199,7 +202,7 @@ fn view_account(format: Format, account: &AccountDocument) -> Account<'_> {
         changes: account.changes.len(),
         weaker,
         unlisted: account.reported().count(),
-        unchanged: account.unchanged.behaviors + account.unchanged.integrations,
+        unchanged: account.unchanged.total(),
         error: account.error.as_ref().map(|error| Failure {
             message: lines(&error.message),
             help: error.help.as_ref().map(|help| Visible(help).to_string()),
@@ -208,19 +211,6 @@ fn view_account(format: Format, account: &AccountDocument) -> Account<'_> {
         blocks,
         notes,
     }
-}
-
-fn refusal(refusal: &crate::plan::Refusal) -> String {
-    let about = match &refusal.address {
-        Some(address) => format!("{address}: "),
-        None => String::new(),
-    };
-    let way_past = match &refusal.way_past {
-        Some(flag) => format!("{flag} permits it"),
-        None => "nothing overrides it".to_owned(),
-    };
-    let text = format!("{}: {about}{}; {way_past}", refusal.guard, refusal.reason);
-    Visible(&text).to_string()
 }
 
 fn view_block(format: Format, block: Block<'_>) -> Item {

@@ -5,8 +5,8 @@
 
 use serde_json::json;
 
-use crate::plan::document::{AccountDocument, Document, Status};
 use crate::plan::sha256;
+use crate::plan::{AccountPlan, Run, Status};
 use crate::report::block::{Block, Mark, blocks};
 
 use super::{
@@ -73,7 +73,7 @@ impl Rule {
 }
 
 /// Drift as SARIF.
-pub(in crate::report) fn sarif(document: &Document) -> String {
+pub(in crate::report) fn sarif(document: &Run) -> String {
     let failed = document
         .accounts
         .iter()
@@ -104,7 +104,7 @@ fn descriptor(rule: Rule) -> ReportingDescriptor {
     }
 }
 
-fn finding(account: &AccountDocument, block: &Block<'_>) -> Finding {
+fn finding(account: &AccountPlan, block: &Block<'_>) -> Finding {
     let rule = Rule::of(block);
     let fields: Vec<String> = block
         .fields
@@ -134,7 +134,7 @@ fn finding(account: &AccountDocument, block: &Block<'_>) -> Finding {
     }
 }
 
-fn notification(account: &AccountDocument) -> Notification {
+fn notification(account: &AccountPlan) -> Notification {
     let why = account.error.as_ref().map_or("", |error| &error.message);
     Notification {
         level: "error",

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::model::address::Address;
 use crate::plan::Action;
-use crate::plan::document::{AccountDocument, Document, OperationDocument, OperationOutcome};
+use crate::plan::{AccountPlan, Operation, OperationOutcome, Run};
 use crate::report::block::prefix;
 use crate::report::style;
 use crate::report::visible::Visible;
@@ -17,7 +17,7 @@ pub(in crate::report) const WHERE_TO_PASTE: &str =
     "Security > Device Integrations > Receive shared signals > Create stream";
 
 /// What became of each account's plan.
-pub struct ApplyText<'a>(pub &'a Document);
+pub struct ApplyText<'a>(pub &'a Run);
 
 impl fmt::Display for ApplyText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,13 +49,21 @@ impl fmt::Display for ApplyText<'_> {
     }
 }
 
-fn outcome(f: &mut fmt::Formatter<'_>, label: &str, operation: &OperationDocument) -> fmt::Result {
+fn outcome(f: &mut fmt::Formatter<'_>, label: &str, operation: &Operation) -> fmt::Result {
+    let Some(end) = &operation.end else {
+        return Ok(());
+    };
     let address = operation.address.to_string();
-    let error = operation.error.as_deref().unwrap_or_default();
-    match operation.outcome {
-        None => Ok(()),
-        Some(OperationOutcome::Done) => {
-            let Some(made) = &operation.result else {
+    let error = end.error.as_deref().unwrap_or_default();
+    let told = |what: &str| {
+        format!(
+            "{label}{address}: operation {} {what}: {error}",
+            operation.id
+        )
+    };
+    match end.outcome {
+        OperationOutcome::Done => {
+            let Some(made) = &end.result else {
                 return Ok(());
             };
             let bold = style::HEADING;
@@ -67,14 +75,13 @@ fn outcome(f: &mut fmt::Formatter<'_>, label: &str, operation: &OperationDocumen
             writeln!(f, "    {bold}{}{bold:#}", Visible(&made.well_known_url))?;
             writeln!(f, "  into Okta: {WHERE_TO_PASTE}.\n")
         }
-        Some(OperationOutcome::Failed) => {
-            let text = format!(
-                "{label}{address}: operation {} failed: {error}",
-                operation.id
-            );
-            problem(f, &text, operation.help.as_deref())
-        }
-        Some(OperationOutcome::NotAttempted) => {
+        OperationOutcome::Failed => problem(f, &told("failed"), end.help.as_deref()),
+        OperationOutcome::Unknown => problem(
+            f,
+            &told("may or may not have been carried out"),
+            end.help.as_deref(),
+        ),
+        OperationOutcome::NotAttempted => {
             let yellow = style::WARNING;
             writeln!(
                 f,
@@ -104,12 +111,13 @@ pub(in crate::report) struct Outcomes {
     replaced: usize,
     deleted: usize,
     failed: usize,
+    unknown: usize,
     not_attempted: usize,
     pub(in crate::report) incomplete: bool,
 }
 
 impl Outcomes {
-    pub(in crate::report) fn of(document: &Document) -> Self {
+    pub(in crate::report) fn of(document: &Run) -> Self {
         let mut outcomes = Outcomes::default();
         for account in &document.accounts {
             outcomes.add(account);
@@ -117,13 +125,13 @@ impl Outcomes {
         outcomes
     }
 
-    fn add(&mut self, account: &AccountDocument) {
+    fn add(&mut self, account: &AccountPlan) {
         let settled = settled(account);
         for change in &account.changes {
-            if !settled.contains(&change.address) {
+            if !settled.contains(change.address()) {
                 continue;
             }
-            match change.action {
+            match change.action() {
                 Action::Create => self.created += 1,
                 Action::Update => self.updated += 1,
                 Action::Replace => self.replaced += 1,
@@ -131,13 +139,14 @@ impl Outcomes {
             }
         }
         for operation in &account.operations {
-            match operation.outcome {
+            match operation.end.as_ref().map(|end| end.outcome) {
                 None | Some(OperationOutcome::Done) => {}
                 Some(OperationOutcome::Failed) => self.failed += 1,
+                Some(OperationOutcome::Unknown) => self.unknown += 1,
                 Some(OperationOutcome::NotAttempted) => self.not_attempted += 1,
             }
         }
-        self.incomplete |= self.failed + self.not_attempted > 0
+        self.incomplete |= self.failed + self.unknown + self.not_attempted > 0
             || account
                 .problems
                 .as_ref()
@@ -146,15 +155,13 @@ impl Outcomes {
 }
 
 /// The addresses whose every operation was done.
-fn settled(account: &AccountDocument) -> BTreeSet<&Address> {
+fn settled(account: &AccountPlan) -> BTreeSet<&Address> {
     let mut settled = BTreeSet::new();
     let mut unsettled = BTreeSet::new();
     for operation in &account.operations {
-        match operation.outcome {
-            Some(OperationOutcome::Done) => settled.extend(&operation.covers),
-            None | Some(OperationOutcome::Failed | OperationOutcome::NotAttempted) => {
-                unsettled.extend(&operation.covers);
-            }
+        match &operation.end {
+            Some(end) if end.outcome == OperationOutcome::Done => settled.extend(&operation.covers),
+            Some(_) | None => unsettled.extend(&operation.covers),
         }
     }
     &settled - &unsettled
@@ -168,6 +175,7 @@ impl fmt::Display for Outcomes {
             replaced,
             deleted,
             failed,
+            unknown,
             not_attempted,
             incomplete: _,
         } = self;
@@ -175,9 +183,13 @@ impl fmt::Display for Outcomes {
             f,
             "{created} created, {updated} updated, {replaced} replaced, {deleted} deleted."
         )?;
-        if *failed + *not_attempted > 0 {
+        if failed + unknown + not_attempted > 0 {
             let failed = count(*failed, "operation");
-            write!(f, " {failed} failed, {not_attempted} not attempted.")?;
+            write!(f, " {failed} failed, ")?;
+            if *unknown > 0 {
+                write!(f, "{unknown} unknown, ")?;
+            }
+            write!(f, "{not_attempted} not attempted.")?;
         }
         Ok(())
     }

@@ -2,16 +2,18 @@
 
 use std::fmt;
 
-use crate::plan::document::{AccountDocument, Document};
+use crate::plan::{AccountPlan, Run};
 use crate::report::block::{Block, DriftTotals, blocks, happened, prefix};
 use crate::report::fields::FieldLine;
 use crate::report::style;
 use crate::report::visible::Visible;
 
-use super::parts::{account_error, count, field_lines, heading, note_line, short, title};
+use super::parts::{
+    account_error, account_heading, count, field_lines, left_out, note_lines, short, title,
+};
 
 /// How the live accounts differ from their files.
-pub struct DriftText<'a>(pub &'a Document);
+pub struct DriftText<'a>(pub &'a Run);
 
 impl fmt::Display for DriftText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,41 +39,19 @@ impl fmt::Display for DriftText<'_> {
 }
 
 /// Says whether there is anything to show of an account beside that it is as declared.
-fn says_something(account: &AccountDocument) -> bool {
+fn says_something(account: &AccountPlan) -> bool {
     account.has_drift() || !account.notes.is_empty() || !account.left_out.is_empty()
 }
 
-fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountDocument) -> fmt::Result {
-    heading(
-        f,
-        account.name.as_ref(),
-        &account.account_id,
-        &account.source,
-    )
-}
-
-fn account_drift(
-    f: &mut fmt::Formatter<'_>,
-    document: &Document,
-    account: &AccountDocument,
-) -> fmt::Result {
+fn account_drift(f: &mut fmt::Formatter<'_>, document: &Run, account: &AccountPlan) -> fmt::Result {
     for block in blocks(document.format, account) {
         drift_block(f, &block)?;
     }
     if account.has_drift() {
         writeln!(f)?;
     }
-    for note in &account.notes {
-        note_line(f, &note.note)?;
-    }
-    if !account.left_out.is_empty() {
-        let left_out = count(account.left_out.len(), "difference");
-        writeln!(f, "  note: {left_out} left out by --target or --ignore")?;
-    }
-    if !account.notes.is_empty() || !account.left_out.is_empty() {
-        writeln!(f)?;
-    }
-    Ok(())
+    note_lines(f, account)?;
+    left_out(f, account, "difference", "--target or --ignore")
 }
 
 fn drift_block(f: &mut fmt::Formatter<'_>, block: &Block<'_>) -> fmt::Result {
@@ -83,7 +63,7 @@ fn drift_block(f: &mut fmt::Formatter<'_>, block: &Block<'_>) -> fmt::Result {
     field_lines(f, &block.fields, FieldLine::as_found)
 }
 
-fn totals(f: &mut fmt::Formatter<'_>, document: &Document) -> fmt::Result {
+fn totals(f: &mut fmt::Formatter<'_>, document: &Run) -> fmt::Result {
     let totals = DriftTotals::of(document);
     let bold = style::HEADING;
     if !totals.is_clean() {
@@ -118,7 +98,7 @@ fn totals(f: &mut fmt::Formatter<'_>, document: &Document) -> fmt::Result {
     Ok(())
 }
 
-fn weaker(f: &mut fmt::Formatter<'_>, document: &Document, total: usize) -> fmt::Result {
+fn weaker(f: &mut fmt::Formatter<'_>, document: &Run, total: usize) -> fmt::Result {
     if total == 0 {
         return Ok(());
     }
@@ -128,8 +108,12 @@ fn weaker(f: &mut fmt::Formatter<'_>, document: &Document, total: usize) -> fmt:
     let mut separator = "";
     for account in &document.accounts {
         let label = prefix(document, account);
-        for change in account.changes.iter().filter(|change| change.live_weaker) {
-            let address = short(&change.address);
+        for change in account
+            .changes
+            .iter()
+            .filter(|change| change.live_weaker().is_some())
+        {
+            let address = short(change.address());
             let words = happened(change);
             write!(f, "{separator}{}{address} ({words})", Visible(&label))?;
             separator = ", ";

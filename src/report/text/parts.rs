@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use crate::model::account::AccountId;
-use crate::model::address::{Address, Name};
+use crate::model::address::Address;
 pub use crate::model::text::count;
-use crate::plan::{AccountError, Note};
+use crate::plan::{AccountError, AccountPlan, Note};
 use crate::report::fields::FieldLine;
 use crate::report::style;
 use crate::report::visible::Visible;
@@ -16,18 +15,17 @@ const REMARK_COLUMN: usize = 59;
 const FIELD_WIDTH: usize = 14;
 
 /// The line above an account, and an empty one.
-pub(super) fn heading(
-    f: &mut fmt::Formatter<'_>,
-    name: Option<&Name>,
-    account_id: &AccountId,
-    source: &str,
-) -> fmt::Result {
+pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
     let bold = style::HEADING;
-    match name {
-        Some(name) => write!(f, "{bold}{name}{bold:#} ({})", account_id.abbreviated())?,
-        None => write!(f, "{bold}{account_id}{bold:#}")?,
+    match &account.name {
+        Some(name) => write!(
+            f,
+            "{bold}{name}{bold:#} ({})",
+            account.account_id.abbreviated()
+        )?,
+        None => write!(f, "{bold}{}{bold:#}", account.account_id)?,
     }
-    writeln!(f, "  {}\n", Visible(source))
+    writeln!(f, "  {}\n", Visible(&account.source))
 }
 
 /// Why an account could not be handled, and an empty line.
@@ -85,15 +83,35 @@ pub(super) fn field_lines(
     Ok(())
 }
 
-/// One note.
-pub(super) fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result {
-    let text = note.to_string();
-    if note.is_warning() {
-        let yellow = style::WARNING;
-        writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))
-    } else {
-        writeln!(f, "  note: {}", Visible(&text))
+/// The notes of an account.
+pub(super) fn note_lines(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
+    for note in &account.notes {
+        let text = note.to_string();
+        if note.is_warning() {
+            let yellow = style::WARNING;
+            writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))?;
+        } else {
+            writeln!(f, "  note: {}", Visible(&text))?;
+        }
     }
+    Ok(())
+}
+
+/// How much was left out, and an empty line where that or a note was said.
+pub(super) fn left_out(
+    f: &mut fmt::Formatter<'_>,
+    account: &AccountPlan,
+    noun: &str,
+    by: &str,
+) -> fmt::Result {
+    if !account.left_out.is_empty() {
+        let left_out = count(account.left_out.len(), noun);
+        writeln!(f, "  note: {left_out} left out by {by}")?;
+    }
+    if account.notes.is_empty() && account.left_out.is_empty() {
+        return Ok(());
+    }
+    writeln!(f)
 }
 
 /// An address for a sentence: an id is cut to its first eight digits.

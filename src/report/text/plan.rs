@@ -2,121 +2,77 @@
 
 use std::fmt;
 
-use crate::plan::{AccountPlan, Action, Change, Plan, Policy, UnlistedThing};
-use crate::report::fields::{self, FieldLine};
+use crate::plan::{AccountPlan, Format, Run};
+use crate::report::block::{Block, blocks, prefix, refusal};
+use crate::report::fields::FieldLine;
 use crate::report::style;
 use crate::report::visible::Visible;
 
-use super::parts::{account_error, count, field_lines, heading, note_line, short, title};
+use super::parts::{
+    account_error, account_heading, count, field_lines, left_out, note_lines, short, title,
+};
 
 /// A whole plan; ends with a line of totals.
-pub struct PlanText<'a>(pub &'a Plan);
+pub struct PlanText<'a>(pub &'a Run);
 
 impl fmt::Display for PlanText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PlanText(plan) = self;
-        let several = plan.accounts.len() > 1;
-        for account in &plan.accounts {
-            match &account.result {
-                Ok(planned) if several || says_something(planned) => {
-                    heading(
-                        f,
-                        account.name.as_ref(),
-                        &account.account_id,
-                        &account.source,
-                    )?;
-                    account_plan(f, planned)?;
+        let PlanText(run) = self;
+        let several = run.accounts.len() > 1;
+        for account in &run.accounts {
+            match &account.error {
+                None if several || says_something(account) => {
+                    account_heading(f, account)?;
+                    account_plan(f, account)?;
                 }
-                Ok(_) => {}
+                None => {}
                 // The failure of the only account is the error of the run, and is told as one.
-                Err(_) if !several => {}
-                Err(error) => {
-                    heading(
-                        f,
-                        account.name.as_ref(),
-                        &account.account_id,
-                        &account.source,
-                    )?;
+                Some(_) if !several => {}
+                Some(error) => {
+                    account_heading(f, account)?;
                     account_error(f, error)?;
                 }
             }
         }
-        totals(f, plan)
+        totals(f, run)
     }
 }
 
 /// Says whether there is anything to show of an account beside that it matches.
-fn says_something(plan: &AccountPlan) -> bool {
-    !plan.is_empty()
-        || !plan.notes.is_empty()
-        || !plan.left_out.is_empty()
-        || plan.unlisted.iter().any(reported)
+fn says_something(account: &AccountPlan) -> bool {
+    account.has_drift() || !account.notes.is_empty() || !account.left_out.is_empty()
 }
 
-fn reported(thing: &UnlistedThing) -> bool {
-    match thing.policy {
-        Policy::Report => true,
-        Policy::Keep | Policy::Disable | Policy::Delete => false,
+fn account_plan(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
+    for block in blocks(Format::Plan, account) {
+        change_block(f, &block)?;
     }
-}
-
-fn account_plan(f: &mut fmt::Formatter<'_>, plan: &AccountPlan) -> fmt::Result {
-    for change in &plan.changes {
-        change_block(f, change)?;
-    }
-    for thing in plan.unlisted.iter().filter(|thing| reported(thing)) {
-        unlisted_block(f, thing)?;
-    }
-    if plan.is_empty() {
+    if account.is_empty() {
         writeln!(f, "  no changes")?;
     }
     writeln!(f)?;
-    for note in &plan.notes {
-        note_line(f, note)?;
-    }
-    if !plan.left_out.is_empty() {
-        let left_out = count(plan.left_out.len(), "change");
-        writeln!(f, "  note: {left_out} left out by --target")?;
-    }
-    if !plan.notes.is_empty() || !plan.left_out.is_empty() {
-        writeln!(f)?;
-    }
-    Ok(())
+    note_lines(f, account)?;
+    left_out(f, account, "change", "--target")
 }
 
-fn change_block(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
-    let colour = style::of(change.action);
-    let symbol = match change.action {
-        Action::Create => "+",
-        Action::Update => "~",
-        Action::Replace => "±",
-        Action::Delete => "-",
+fn change_block(f: &mut fmt::Formatter<'_>, block: &Block<'_>) -> fmt::Result {
+    let remark = match block.weakening {
+        Some(_) => "weakens",
+        None if block.change.is_none() => block.words,
+        None => "",
     };
-    let remark = if change.weakens.is_some() {
-        "weakens"
-    } else {
-        ""
-    };
-    title(f, colour, symbol, &change.address, remark)?;
-    field_lines(
-        f,
-        &fields::lines(change.action, &change.fields),
-        FieldLine::as_planned,
-    )
+    title(f, block.style(), block.mark.symbol(), block.address, remark)?;
+    field_lines(f, &block.fields, FieldLine::as_planned)
 }
 
-fn unlisted_block(f: &mut fmt::Formatter<'_>, thing: &UnlistedThing) -> fmt::Result {
-    title(f, style::DIM, "?", &thing.address, "unlisted")?;
-    field_lines(f, &fields::unlisted(&thing.settings), FieldLine::as_planned)
-}
-
-fn totals(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
-    let summary = plan.summary();
+fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+    let summary = run.summary();
     let bold = style::HEADING;
-    if plan.planned().all(AccountPlan::is_empty) {
-        if summary.failed_accounts < plan.accounts.len() {
-            let behaviors = plan.planned().map(|plan| plan.unchanged_behaviors).sum();
-            let integrations = plan.planned().map(|plan| plan.unchanged_integrations).sum();
+    let handled = run.handled().count();
+    if run.handled().all(AccountPlan::is_empty) {
+        if handled > 0 {
+            let behaviors = run.handled().map(|plan| plan.unchanged.behaviors).sum();
+            let integrations = run.handled().map(|plan| plan.unchanged.integrations).sum();
             let verb = if behaviors + integrations == 1 {
                 "matches"
             } else {
@@ -128,8 +84,8 @@ fn totals(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
                 count(behaviors, "behavior"),
                 count(integrations, "integration"),
             )?;
-            if plan.accounts.len() > 1 {
-                write!(f, " in {}", count(plan.planned().count(), "account"))?;
+            if run.accounts.len() > 1 {
+                write!(f, " in {}", count(handled, "account"))?;
             }
             writeln!(f, ".")?;
         }
@@ -145,9 +101,9 @@ fn totals(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
             summary.unlisted,
         )?;
     }
-    weakening(f, plan, summary.weakening)?;
-    refusals(f, plan)?;
-    if summary.failed_accounts > 0 && plan.accounts.len() > 1 {
+    weakening(f, run, summary.weakening)?;
+    refusals(f, run)?;
+    if summary.failed_accounts > 0 && run.accounts.len() > 1 {
         let red = style::ERROR;
         let failed = count(summary.failed_accounts, "account");
         writeln!(f, "{red}{failed} failed.{red:#}")?;
@@ -155,7 +111,7 @@ fn totals(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
     Ok(())
 }
 
-fn weakening(f: &mut fmt::Formatter<'_>, plan: &Plan, total: usize) -> fmt::Result {
+fn weakening(f: &mut fmt::Formatter<'_>, run: &Run, total: usize) -> fmt::Result {
     if total == 0 {
         return Ok(());
     }
@@ -167,14 +123,12 @@ fn weakening(f: &mut fmt::Formatter<'_>, plan: &Plan, total: usize) -> fmt::Resu
         count(total, "change")
     )?;
     let mut separator = "";
-    for (account, plan) in planned_accounts(plan) {
-        for change in &plan.changes {
-            if let Some(reason) = change.weakens {
-                write!(
-                    f,
-                    "{separator}{account}{} ({reason})",
-                    short(&change.address)
-                )?;
+    for account in run.handled() {
+        let label = prefix(run, account);
+        for change in &account.changes {
+            if let Some(reason) = change.weakens() {
+                let address = short(change.address());
+                write!(f, "{separator}{label}{address} ({reason})")?;
                 separator = ", ";
             }
         }
@@ -182,33 +136,15 @@ fn weakening(f: &mut fmt::Formatter<'_>, plan: &Plan, total: usize) -> fmt::Resu
     writeln!(f, ".")
 }
 
-fn refusals(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
+fn refusals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     let red = style::ERROR;
-    for (account, plan) in planned_accounts(plan) {
-        for refusal in &plan.refusals {
-            write!(f, "{red}Refused{red:#} by {}: {account}", refusal.guard)?;
-            if let Some(address) = &refusal.address {
-                write!(f, "{}: ", short(address))?;
-            }
-            write!(f, "{}", Visible(&refusal.reason))?;
-            match &refusal.way_past {
-                Some(flag) => writeln!(f, "; {flag} permits it")?,
-                None => writeln!(f, "; nothing overrides it")?,
-            }
+    for account in run.handled() {
+        let label = prefix(run, account);
+        for one in &account.refusals {
+            let sentence = refusal(&label, one);
+            let guard = one.guard;
+            writeln!(f, "{red}Refused{red:#} by {guard}: {}", Visible(&sentence))?;
         }
     }
     Ok(())
-}
-
-/// Each planned account with what stands before an address: nothing for one account, `label/` in a fleet.
-fn planned_accounts(plan: &Plan) -> impl Iterator<Item = (String, &AccountPlan)> {
-    let several = plan.accounts.len() > 1;
-    plan.planned().map(move |plan| {
-        let label = if several {
-            format!("{}/", plan.desired.label())
-        } else {
-            String::new()
-        };
-        (label, plan)
-    })
 }

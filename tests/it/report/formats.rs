@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use riskform::report::{self, DriftFormat, PlanFormat, RunFigures};
 use serde_json::Value;
 
-use super::{drift, fleet, now};
+use super::{drift, fleet};
 
 const FIGURES: RunFigures = RunFigures {
     elapsed: Duration::from_millis(1500),
@@ -20,7 +20,7 @@ fn drift_as(format: DriftFormat) -> String {
 }
 
 fn plan_as(format: PlanFormat) -> String {
-    report::plan(&fleet(), format, now())
+    report::plan(&fleet(), format)
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Names, URLs, levels and reasons that want to be more than text, and results that want to be more than a comment can hold.
 
 use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::plan::Plan;
+use riskform::plan::Run;
 use riskform::report::{self, DriftFormat, PlanFormat, markdown};
 use serde_json::{Value, json};
 
-use super::{desired, drift, fleet, meddled_with, now, planned};
+use super::{desired, drift, fleet, meddled_with, planned};
 
 const EVIL: &str = "</code></pre></details><script>alert(1)</script><img src=x onerror=alert(2)>\n```\n~~~\n# h\n![i](https://evil.example/i) @team {0} ]]> \u{202e}\u{1b}[31m";
 
 /// The production account, with evil wherever foreign text can stand.
-fn evil_plan() -> Plan {
+fn evil_plan() -> Run {
     let mut account: Value = serde_json::to_value(desired("production.yaml")).unwrap();
     account["source"] = json!(format!("{EVIL}.yaml"));
     account["integrations"]["partner-okta"]["lifecycle"]["ignore_changes"][0]["reason"] =
@@ -27,7 +27,7 @@ fn evil_plan() -> Plan {
     let live: LiveAccount = serde_json::from_value(live).unwrap();
     let mut plan = fleet();
     plan.accounts[0] = planned(desired, live);
-    if let Err(error) = &mut plan.accounts[2].result {
+    if let Some(error) = &mut plan.accounts[2].error {
         error.message = EVIL.to_owned();
         error.help = Some(EVIL.to_owned());
     }
@@ -65,7 +65,7 @@ fn outside_of_code(markdown: &str) -> String {
 fn markdown_stays_markdown_of_ours() {
     let plan = evil_plan();
     for text in [
-        report::plan(&plan, PlanFormat::Markdown, now()),
+        report::plan(&plan, PlanFormat::Markdown),
         markdown(&drift(&plan)),
     ] {
         let outside = outside_of_code(&text);
@@ -92,7 +92,7 @@ fn markdown_stays_markdown_of_ours() {
 fn pages_escape_whatever_they_show() {
     let plan = evil_plan();
     for page in [
-        report::plan(&plan, PlanFormat::Html, now()),
+        report::plan(&plan, PlanFormat::Html),
         report::drift(&drift(&plan), DriftFormat::Html, None),
     ] {
         for absent in ["<script", "<img", "<pre", "\u{202e}", "\u{1b}"] {
@@ -124,7 +124,7 @@ fn every_other_format_keeps_its_own_form() {
         let text = anstream::adapter::strip_str(&render(format)).to_string();
         assert!(!text.contains(['\u{202e}', '\u{1b}']), "{format}");
     }
-    let diff = report::plan(&plan, PlanFormat::Diff, now());
+    let diff = report::plan(&plan, PlanFormat::Diff);
     assert!(!diff.contains(['\u{202e}', '\u{1b}']), "{diff}");
     assert_eq!(diff.matches("\n```\n").count(), 0);
 }
@@ -153,7 +153,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
         (3, 30_000, true),
         (1, 70_000, true),
     ] {
-        let text = report::plan(&many(count, length), PlanFormat::Markdown, now());
+        let text = report::plan(&many(count, length), PlanFormat::Markdown);
         assert!(text.len() <= 65_536, "{} bytes", text.len());
         assert_eq!(
             text.contains("Cut to fit a comment"),

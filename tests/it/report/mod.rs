@@ -16,8 +16,9 @@ use jiff::civil::{Date, date};
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::limits::UNLIMITED;
-use riskform::plan::document::{AccountDocument, Document, Keep, Scope};
-use riskform::plan::{AccountError, FailureKind, Options, Plan, PlannedAccount, plan};
+use riskform::plan::{
+    AccountError, AccountPlan, FailureKind, Format, Keep, Options, Run, Scope, plan,
+};
 use serde_json::json;
 
 const TODAY: Date = date(2026, 11, 22);
@@ -80,14 +81,18 @@ fn as_declared() -> LiveAccount {
     LiveAccount::new(serde_json::from_value(behaviors).unwrap(), Vec::new())
 }
 
-fn planned(desired: DesiredAccount, live: LiveAccount) -> PlannedAccount {
+fn planned(desired: DesiredAccount, live: LiveAccount) -> AccountPlan {
     let (desired, live) = (Arc::new(desired), Arc::new(live));
-    let plan = plan(&desired, &live, TODAY, &Options::default()).unwrap();
-    PlannedAccount::new(&desired, Ok(plan))
+    plan(&desired, &live, TODAY, &Options::default()).unwrap()
+}
+
+fn run(format: Format, accounts: Vec<AccountPlan>) -> Run {
+    let base_url = "https://api.cloudflare.com/client/v4".to_owned();
+    Run::new(format, base_url, None, accounts, now())
 }
 
 /// Three accounts: one that differs, one that does not, one that could not be read.
-fn fleet() -> Plan {
+fn fleet() -> Run {
     let mut lost = desired("staging.yaml");
     lost.account_id = "00000000000000000000000000000002".parse().unwrap();
     lost.name = Some("lost".parse().unwrap());
@@ -96,20 +101,18 @@ fn fleet() -> Plan {
         message: "GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden".to_owned(),
         help: Some("give the token the permission Zero Trust Read".to_owned()),
     };
-    Plan {
-        base_url: "https://api.cloudflare.com/client/v4".to_owned(),
-        accounts: vec![
+    run(
+        Format::Plan,
+        vec![
             planned(desired("production.yaml"), meddled_with()),
             planned(desired("staging.yaml"), as_declared()),
-            PlannedAccount::new(&lost, Err(error)),
+            AccountPlan::failed(&lost, error),
         ],
-    }
+    )
 }
 
-fn drift(plan: &Plan) -> Document {
-    let accounts = plan
-        .accounts
-        .iter()
-        .map(|planned| AccountDocument::of_drift(planned, &Scope::default(), Keep::States));
-    Document::of_drift(plan.base_url.clone(), accounts.collect(), now())
+fn drift(plan: &Run) -> Run {
+    let accounts = plan.accounts.iter().cloned();
+    let accounts = accounts.map(|account| account.into_drift(&Scope::default(), Keep::States));
+    run(Format::Drift, accounts.collect())
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use riskform::report::{self, DriftFormat, PlanFormat};
 
-use super::{drift, fleet, now};
+use super::{drift, fleet};
 
 const STYLE: &str = include_str!("../../../src/report/html/style.css");
 
 fn pages() -> [String; 2] {
     [
-        report::plan(&fleet(), PlanFormat::Html, now()),
+        report::plan(&fleet(), PlanFormat::Html),
         report::drift(&drift(&fleet()), DriftFormat::Html, None),
     ]
 }

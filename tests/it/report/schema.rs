@@ -3,7 +3,7 @@
 use std::fs;
 
 use insta::assert_snapshot;
-use riskform::plan::document::Format;
+use riskform::plan::Format;
 use riskform::report::schema::schema;
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};

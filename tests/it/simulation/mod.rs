@@ -339,8 +339,8 @@ impl<'a> Simulation<'a> {
         let announced: BTreeSet<IntegrationId> = planned
             .changes
             .iter()
-            .filter(|change| matches!(change.action, Action::Delete | Action::Replace))
-            .filter_map(|change| change.integration_id)
+            .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
+            .filter_map(|change| Some(change.found()?.id))
             .collect();
         for (deed, id) in &told.deleted {
             if *deed == Deed::TakeBack {

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::account::AccountId;
-use crate::plan::fleet::Summary;
 
-use super::{Document, Format};
+use super::run::{Format, Run};
 
 /// Why documents can't be joined. Each is named by the file that it came from.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +52,7 @@ pub enum InvalidMerge {
 
 /// Joins documents of one format, each with the name of its file: accounts sorted as ever, totals counted anew. It was written
 /// when the youngest of them was.
-pub fn merge(documents: Vec<(String, Document)>) -> Result<Document, InvalidMerge> {
+pub fn merge(documents: Vec<(String, Run)>) -> Result<Run, InvalidMerge> {
     let mut documents = documents.into_iter();
     let (first, mut merged) = documents.next().ok_or(InvalidMerge::Nothing)?;
     let mut holders = BTreeMap::new();
@@ -95,6 +94,5 @@ pub fn merge(documents: Vec<(String, Document)>) -> Result<Document, InvalidMerg
         .accounts
         .sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
     env!("CARGO_PKG_VERSION").clone_into(&mut merged.riskform_version);
-    merged.summary = Summary::of(&merged.accounts);
     Ok(merged)
 }

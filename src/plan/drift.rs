@@ -5,14 +5,10 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
-
 use crate::model::address::Address;
-use crate::plan::fleet::PlannedAccount;
-use crate::plan::outcome::Policy;
-use crate::plan::target::{Glob, Targets};
 
-use super::{AccountDocument, Document, Format, Unchanged, UnlistedDocument, write};
+use super::run::{AccountPlan, Unchanged};
+use super::target::{Glob, Targets};
 
 /// Which addresses count as drift.
 #[derive(Clone, Debug, Default)]
@@ -39,40 +35,19 @@ pub enum Keep {
     Differences,
 }
 
-impl Document {
-    /// The drift of a fleet.
-    pub fn of_drift(
-        base_url: String,
-        accounts: Vec<AccountDocument>,
-        created_at: Timestamp,
-    ) -> Self {
-        Document::new(Format::Drift, base_url, accounts, created_at)
-    }
-}
-
-impl AccountDocument {
+impl AccountPlan {
     /// The drift of an account that was planned in full and without targets. What protects less than declared stands first.
-    pub fn of_drift(planned: &PlannedAccount, scope: &Scope, keep: Keep) -> Self {
-        let mut account = write::account(planned);
-        account.narrow(scope);
+    #[must_use]
+    pub fn into_drift(mut self, scope: &Scope, keep: Keep) -> Self {
+        self.narrow(scope);
         match keep {
             Keep::States => {}
             Keep::Differences => {
-                account.live = None;
-                account.desired = None;
+                self.live = None;
+                self.desired = None;
             }
         }
-        account
-    }
-
-    /// Says whether live differs from desired. What is unlisted counts where the file wants it reported.
-    pub fn has_drift(&self) -> bool {
-        !self.changes.is_empty() || self.reported().next().is_some()
-    }
-
-    /// The unlisted things that the file wants reported.
-    pub fn reported(&self) -> impl Iterator<Item = &UnlistedDocument> {
-        self.unlisted.iter().filter(|thing| thing.is_reported())
+        self
     }
 
     fn narrow(&mut self, scope: &Scope) {
@@ -80,9 +55,9 @@ impl AccountDocument {
         let includes = |address: &Address| scope.includes(&label, address);
         let mut left_out = Vec::new();
         self.changes.retain(|change| {
-            let included = includes(&change.address);
+            let included = includes(change.address());
             if !included {
-                left_out.push(change.address.clone());
+                left_out.push(change.address().clone());
             }
             included
         });
@@ -94,12 +69,13 @@ impl AccountDocument {
             included
         });
         self.left_out = left_out;
-        self.notes.retain(|note| includes(note.note.address()));
+        self.notes.retain(|note| includes(note.address()));
         self.unchanged = self.as_declared(&includes);
         self.operations.clear();
         self.refusals.clear();
         // A stable sort: among equals, the plan's order stays.
-        self.changes.sort_by_key(|change| !change.live_weaker);
+        self.changes
+            .sort_by_key(|change| change.live_weaker().is_none());
     }
 
     /// Counts the listed things in scope that do not differ.
@@ -107,8 +83,11 @@ impl AccountDocument {
         let Some(desired) = &self.desired else {
             return Unchanged::default();
         };
-        let changed: HashSet<&Address> =
-            self.changes.iter().map(|change| &change.address).collect();
+        let changed: HashSet<&Address> = self
+            .changes
+            .iter()
+            .map(super::change::Change::address)
+            .collect();
         let counts = |address: &Address| includes(address) && !changed.contains(address);
         let behaviors = desired.behaviors.keys().cloned().map(Address::Behavior);
         let integrations = desired.integrations.keys().cloned();
@@ -118,24 +97,6 @@ impl AccountDocument {
                 .map(Address::Integration)
                 .filter(counts)
                 .count(),
-        }
-    }
-
-    /// How the account is called in output: its name, else its id.
-    pub fn label(&self) -> &str {
-        match &self.name {
-            Some(name) => name.as_str(),
-            None => self.account_id.as_str(),
-        }
-    }
-}
-
-impl UnlistedDocument {
-    /// Says whether the file wants it reported.
-    pub fn is_reported(&self) -> bool {
-        match self.policy {
-            Policy::Report => true,
-            Policy::Keep | Policy::Disable | Policy::Delete => false,
         }
     }
 }

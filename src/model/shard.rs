@@ -8,31 +8,37 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::model::account::AccountId;
+use super::account::AccountId;
 
 /// One of several shards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard {
-    index: u64,
-    count: NonZeroU64,
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Shard {
+    /// From 0.
+    pub index: u64,
+    /// How many shards there are.
+    pub of: NonZeroU64,
 }
 
 impl Shard {
     /// Says whether an account belongs to it.
-    pub(crate) fn holds(self, account: &AccountId) -> bool {
+    pub fn holds(self, account: &AccountId) -> bool {
         let hash = digest(&SHA256, account.as_str().as_bytes());
         let first = hash
             .as_ref()
             .first_chunk()
             .expect("a SHA-256 is longer than eight bytes");
-        u64::from_be_bytes(*first) % self.count == self.index
+        u64::from_be_bytes(*first) % self.of == self.index
     }
 }
 
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
+        write!(f, "{}/{}", self.index, self.of)
     }
 }
 
@@ -41,12 +47,12 @@ impl FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let read = || -> Option<Shard> {
-            let (index, count) = text.split_once('/')?;
+            let (index, of) = text.split_once('/')?;
             let shard = Shard {
                 index: index.parse().ok()?,
-                count: count.parse().ok()?,
+                of: of.parse().ok()?,
             };
-            (shard.index < shard.count.get()).then_some(shard)
+            (shard.index < shard.of.get()).then_some(shard)
         };
         read().ok_or_else(|| "a shard is I/N, with I from 0 and below N, such as 0/4".to_owned())
     }
@@ -56,8 +62,7 @@ impl FromStr for Shard {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Shard;
-    use crate::model::account::AccountId;
+    use super::{AccountId, Shard};
 
     fn account(number: u128) -> AccountId {
         format!("{number:032x}").parse().unwrap()
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_account_never_moves_to_another_shard() {
-        // Reckoned with `printf %s ID | sha256sum`; a fleet that is running relies on these.
+        // Computed with `printf %s ID | sha256sum`; a fleet that is running relies on these.
         let table = [
             ("023e105f4ecef8ad9ca31a8372d0c353", "1/16"),
             ("00000000000000000000000000000001", "7/16"),
@@ -88,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_are_numbered_from_nought() {
+    fn shards_are_numbered_from_zero() {
         assert_eq!("3/4".parse::<Shard>().unwrap().to_string(), "3/4");
         for wrong in ["", "1", "4/4", "0/0", "-1/4", "1/4/4", "a/b"] {
             assert!(wrong.parse::<Shard>().is_err(), "{wrong}");

@@ -34,7 +34,7 @@ fn the_digest_covers_everything_and_no_more() {
 }
 
 #[test]
-fn a_plan_survives_its_document() {
+fn a_plan_survives_its_file() {
     let mut desired = desired(&[
         "x: b r2 id=1",
         "y: a r1 id=2",
@@ -51,44 +51,46 @@ fn a_plan_survives_its_document() {
         behavior(None, Some(RiskLevel::High)),
     );
     let live = account(&["a r1", "b r2", "k off", "gone1", "gone2", "l off"]);
-    let failed = PlannedAccount::new(
-        &desired,
-        Err(AccountError {
-            kind: FailureKind::Api,
-            message: "no".into(),
-            help: None,
-        }),
-    );
-    let plan = Plan {
-        base_url: "https://api.test".into(),
-        accounts: vec![
-            PlannedAccount::new(&desired, Ok(planned(&desired, &live))),
-            failed,
-        ],
+    let error = AccountError {
+        kind: FailureKind::Api,
+        message: "no".into(),
+        help: None,
     };
-    let document = Document::of_plan(&plan, "2026-11-22T00:00:00Z".parse().unwrap());
-    let text = document.to_json();
-    let read = Document::parse(&text).unwrap().into_plan().unwrap();
-    assert_eq!(read.accounts[0].result, plan.accounts[0].result);
-    assert_eq!(read.accounts[1].result, plan.accounts[1].result);
-    assert_eq!(read.base_url, plan.base_url);
+    let accounts = vec![
+        planned(&desired, &live),
+        AccountPlan::failed(&desired, error),
+    ];
+    let at = |moment: &str| {
+        let base_url = "https://api.test".to_owned();
+        let accounts = accounts.clone();
+        Run::new(
+            Format::Plan,
+            base_url,
+            None,
+            accounts,
+            moment.parse().unwrap(),
+        )
+    };
+    let run = at("2026-11-22T00:00:00Z");
+    let text = run.to_json();
+    assert_eq!(Run::read(&text, Format::ALL).unwrap().run, run);
 
     // The moment of writing is outside the digest; any other change is damage.
-    let later = Document::of_plan(&plan, "2027-01-01T00:00:00Z".parse().unwrap());
-    assert_eq!(later.sealed().digest, document.sealed().digest);
+    let later = at("2027-01-01T00:00:00Z");
+    assert_eq!(later.sealed().digest, run.sealed().digest);
     let damaged = text.replacen("\"method\": \"DELETE\"", "\"method\": \"PUT\"", 1);
     assert!(matches!(
-        Document::parse(&damaged),
-        Err(InvalidDocument::DigestMismatch)
+        Run::read(&damaged, Format::ALL),
+        Err(InvalidRun::DigestMismatch)
     ));
-    let newer = text.replacen("riskform.plan/1", "riskform.plan/2", 1);
+    let newer = text.replacen("riskform.plan/2", "riskform.plan/3", 1);
     assert!(matches!(
-        Document::parse(&newer),
-        Err(InvalidDocument::OtherFormat { .. })
+        Run::read(&newer, Format::ALL),
+        Err(InvalidRun::OtherFormat { .. })
     ));
     let truncated = &text[..text.len() / 2];
     assert!(matches!(
-        Document::parse(truncated),
-        Err(InvalidDocument::Damaged(_))
+        Run::read(truncated, Format::ALL),
+        Err(InvalidRun::Damaged(_))
     ));
 }

@@ -1,0 +1,587 @@
+//! One thing that differs: a kind of resource, before and after. Its action and its fields
+//! follow from the two.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::model::address::Address;
+use crate::model::behavior::{BehaviorSettings, BehaviorWeakening};
+use crate::model::integration::{
+    IntegrationField, IntegrationId, IntegrationSettings, IntegrationWeakening,
+};
+use crate::model::location::Location;
+use crate::model::open_word::{UnknownWord, words};
+
+use super::matching::MatchedBy;
+
+/// One thing that differs, by its kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(into = "ChangeShape", try_from = "ChangeShape")]
+pub enum Change {
+    Behavior(Diff<BehaviorSettings>),
+    Integration(Diff<IntegrationSettings>),
+}
+
+/// A thing on its way from what it is to what it will be. One of the two may be missing, never both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diff<T> {
+    pub address: Address,
+    pub before: Option<T>,
+    pub after: Option<T>,
+    /// Why carrying it out weakens protection, if it does.
+    pub weakens: Option<Weakening>,
+    /// Why what is live protects less than what is declared, if it does.
+    pub live_weaker: Option<Weakening>,
+    /// Where it is declared; an unlisted thing is nowhere.
+    pub location: Option<Location>,
+    /// What declares it, where the file does not name it.
+    pub covered_by: Option<Cover>,
+    /// The live integration that it is about, if there is one.
+    pub found: Option<Found>,
+}
+
+/// A live integration, and what it was recognized by: nothing, where no file lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub id: IntegrationId,
+    pub by: Option<MatchedBy>,
+}
+
+words! {
+    /// What declares things that a file does not name.
+    Cover {
+        /// Every other behavior that the account offers.
+        Star = "*",
+    }
+}
+
+words! {
+    /// What happens to one thing.
+    Action {
+        /// It is made.
+        Create = "create",
+        /// Some of its fields change.
+        Update = "update",
+        /// It is deleted and made anew, since the field that differs can't be changed.
+        Replace = "replace",
+        /// It is deleted.
+        Delete = "delete",
+    }
+}
+
+words! {
+    /// The kinds of resource.
+    Kind {
+        /// A risk behavior.
+        Behavior = "behavior",
+        /// An integration that receives scores.
+        Integration = "integration",
+    }
+}
+
+impl From<&Address> for Kind {
+    fn from(address: &Address) -> Self {
+        match address {
+            Address::Behavior(_) => Kind::Behavior,
+            Address::Integration(_) | Address::UnlistedIntegration(_) => Kind::Integration,
+        }
+    }
+}
+
+impl Change {
+    pub fn address(&self) -> &Address {
+        match self {
+            Change::Behavior(diff) => &diff.address,
+            Change::Integration(diff) => &diff.address,
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self {
+            Change::Behavior(_) => Kind::Behavior,
+            Change::Integration(_) => Kind::Integration,
+        }
+    }
+
+    /// Where it is declared.
+    pub fn location(&self) -> Option<&Location> {
+        match self {
+            Change::Behavior(diff) => diff.location.as_ref(),
+            Change::Integration(diff) => diff.location.as_ref(),
+        }
+    }
+
+    /// The live integration that it is about.
+    pub fn found(&self) -> Option<Found> {
+        match self {
+            Change::Behavior(diff) => diff.found,
+            Change::Integration(diff) => diff.found,
+        }
+    }
+
+    pub fn action(&self) -> Action {
+        match self {
+            Change::Behavior(diff) => diff.action(|_, _| false),
+            Change::Integration(diff) => {
+                diff.action(|before, after| before.integration_type != after.integration_type)
+            }
+        }
+    }
+
+    /// Why carrying it out weakens protection, if it does.
+    pub fn weakens(&self) -> Option<Weakening> {
+        match self {
+            Change::Behavior(diff) => diff.weakens,
+            Change::Integration(diff) => diff.weakens,
+        }
+    }
+
+    /// Why what is live protects less than what is declared, if it does.
+    pub fn live_weaker(&self) -> Option<Weakening> {
+        match self {
+            Change::Behavior(diff) => diff.live_weaker,
+            Change::Integration(diff) => diff.live_weaker,
+        }
+    }
+
+    /// What declares it, where the file does not name it.
+    pub fn covered_by(&self) -> Option<Cover> {
+        match self {
+            Change::Behavior(diff) => diff.covered_by,
+            Change::Integration(diff) => diff.covered_by,
+        }
+    }
+
+    /// The fields that differ, in the order that they are shown; all of them, where the thing comes or goes.
+    pub fn fields(&self) -> Vec<FieldChange> {
+        match self {
+            Change::Behavior(diff) => diff.fields(),
+            Change::Integration(diff) => diff.fields(),
+        }
+    }
+}
+
+impl<T> Diff<T> {
+    fn action(&self, replaces: impl Fn(&T, &T) -> bool) -> Action {
+        match (&self.before, &self.after) {
+            (None, _) => Action::Create,
+            (Some(_), None) => Action::Delete,
+            (Some(before), Some(after)) if replaces(before, after) => Action::Replace,
+            (Some(_), Some(_)) => Action::Update,
+        }
+    }
+}
+
+impl<T: Settings> Diff<T> {
+    fn fields(&self) -> Vec<FieldChange> {
+        field_changes(self.before.as_ref(), self.after.as_ref())
+    }
+}
+
+/// The settings of one kind of resource, as fields.
+pub trait Settings {
+    /// Every field, in the order that they are shown.
+    const FIELDS: &'static [Field];
+
+    /// The value of one of its fields; `None` where it is unset.
+    fn value(&self, field: Field) -> Option<FieldValue>;
+
+    /// Says whether a field compares equal; a `tenant_url` does in its normalized form.
+    fn same(&self, other: &Self, field: Field) -> bool;
+}
+
+/// The fields in which two states of a thing differ.
+pub(super) fn field_changes<T: Settings>(
+    before: Option<&T>,
+    after: Option<&T>,
+) -> Vec<FieldChange> {
+    T::FIELDS
+        .iter()
+        .filter(|field| match (before, after) {
+            (Some(before), Some(after)) => !before.same(after, **field),
+            (None, _) | (_, None) => true,
+        })
+        .map(|field| FieldChange {
+            field: *field,
+            before: before.and_then(|before| before.value(*field)),
+            after: after.and_then(|after| after.value(*field)),
+        })
+        .collect()
+}
+
+impl Settings for BehaviorSettings {
+    const FIELDS: &'static [Field] = &[Field::Enabled, Field::RiskLevel];
+
+    fn value(&self, field: Field) -> Option<FieldValue> {
+        let BehaviorSettings {
+            enabled,
+            risk_level,
+        } = self;
+        match field {
+            Field::Enabled => Some(FieldValue::Switch(*enabled)),
+            Field::RiskLevel => Some(FieldValue::Text(risk_level.to_string())),
+            Field::IntegrationType | Field::TenantUrl | Field::ReferenceId | Field::Active => None,
+        }
+    }
+
+    fn same(&self, other: &Self, field: Field) -> bool {
+        self.value(field) == other.value(field)
+    }
+}
+
+impl Settings for IntegrationSettings {
+    const FIELDS: &'static [Field] = &[
+        Field::IntegrationType,
+        Field::TenantUrl,
+        Field::ReferenceId,
+        Field::Active,
+    ];
+
+    fn value(&self, field: Field) -> Option<FieldValue> {
+        let IntegrationSettings {
+            integration_type,
+            tenant_url,
+            reference_id,
+            active,
+        } = self;
+        match field {
+            Field::IntegrationType => Some(FieldValue::Text(integration_type.to_string())),
+            Field::TenantUrl => Some(FieldValue::Text(tenant_url.to_string())),
+            Field::ReferenceId => reference_id
+                .as_ref()
+                .map(|reference| FieldValue::Text(reference.to_string())),
+            Field::Active => Some(FieldValue::Switch(*active)),
+            Field::Enabled | Field::RiskLevel => None,
+        }
+    }
+
+    fn same(&self, other: &Self, field: Field) -> bool {
+        match field {
+            Field::TenantUrl => self.tenant_url == other.tenant_url,
+            Field::IntegrationType => self.integration_type == other.integration_type,
+            Field::ReferenceId => self.reference_id == other.reference_id,
+            Field::Active => self.active == other.active,
+            Field::Enabled | Field::RiskLevel => true,
+        }
+    }
+}
+
+words! {
+    /// Every field that a change can name, in the order that they are shown.
+    Field {
+        /// A behavior's switch.
+        Enabled = "enabled",
+        /// A behavior's level.
+        RiskLevel = "risk_level",
+        /// An integration's kind.
+        IntegrationType = "integration_type",
+        /// An integration's tenant.
+        TenantUrl = "tenant_url",
+        /// An integration's reference.
+        ReferenceId = "reference_id",
+        /// An integration's switch.
+        Active = "active",
+    }
+}
+
+impl From<IntegrationField> for Field {
+    fn from(field: IntegrationField) -> Self {
+        match field {
+            IntegrationField::IntegrationType => Field::IntegrationType,
+            IntegrationField::TenantUrl => Field::TenantUrl,
+            IntegrationField::ReferenceId => Field::ReferenceId,
+            IntegrationField::Active => Field::Active,
+        }
+    }
+}
+
+/// One field that differs. Where the thing is not there, or the field unset, there is no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldChange {
+    pub field: Field,
+    pub before: Option<FieldValue>,
+    pub after: Option<FieldValue>,
+}
+
+impl FieldChange {
+    /// The field as it reads where it should have been changed: `risk_level is "low", not "high"`.
+    pub fn not_read_back(&self) -> String {
+        let FieldChange {
+            field,
+            before,
+            after,
+        } = self;
+        let (is, not) = (quoted(before.as_ref()), quoted(after.as_ref()));
+        format!("{field} is {is}, not {not}")
+    }
+}
+
+/// The value of one field, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum FieldValue {
+    Switch(bool),
+    Text(String),
+}
+
+impl fmt::Display for FieldValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldValue::Switch(value) => value.fmt(f),
+            FieldValue::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// A value within a sentence: texts in quotes, so that it is plain where they end.
+pub(super) fn quoted(value: Option<&FieldValue>) -> String {
+    match value {
+        None => "(unset)".to_owned(),
+        Some(FieldValue::Switch(value)) => value.to_string(),
+        Some(FieldValue::Text(text)) => format!("{text:?}"),
+    }
+}
+
+/// Why a change weakens protection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Weakening {
+    Behavior(BehaviorWeakening),
+    Integration(IntegrationWeakening),
+}
+
+impl fmt::Display for Weakening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Weakening::Behavior(weakening) => weakening.fmt(f),
+            Weakening::Integration(weakening) => weakening.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Weakening {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        word.parse()
+            .map(Weakening::Behavior)
+            .or_else(|_| word.parse().map(Weakening::Integration))
+    }
+}
+
+impl Serialize for Weakening {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Weakening {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(|_| serde::de::Error::custom("it is not a reason why a change weakens"))
+    }
+}
+
+impl JsonSchema for Weakening {
+    fn schema_name() -> Cow<'static, str> {
+        "Weakening".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let behaviors = BehaviorWeakening::ALL.iter().map(|word| word.as_str());
+        let integrations = IntegrationWeakening::ALL.iter().map(|word| word.as_str());
+        let words: Vec<&str> = behaviors.chain(integrations).collect();
+        json_schema!({ "description": "Why protection weakens.", "type": "string", "enum": words })
+    }
+}
+
+/// Something live that no file lists, and that stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Unlisted {
+    pub address: Address,
+    /// What the file says about such things.
+    pub policy: Policy,
+    pub settings: UnlistedSettings,
+}
+
+impl Unlisted {
+    /// Says whether the file wants it reported.
+    pub fn is_reported(&self) -> bool {
+        match self.policy {
+            Policy::Report => true,
+            Policy::Keep | Policy::Disable | Policy::Delete => false,
+        }
+    }
+}
+
+words! {
+    /// What a file says about things that it does not list. Those that are disabled or deleted are changes, not unlisted things.
+    Policy {
+        /// Leave them alone.
+        Keep = "keep",
+        /// Leave them alone, and say so.
+        Report = "report",
+        /// Disable behaviors; one that is unlisted is disabled already.
+        Disable = "disable",
+        /// Delete integrations; on `destroy` they stay all the same.
+        Delete = "delete",
+    }
+}
+
+/// How an unlisted thing is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum UnlistedSettings {
+    Behavior(BehaviorSettings),
+    Integration(IntegrationSettings),
+}
+
+impl UnlistedSettings {
+    /// Every field with its value.
+    pub fn fields(&self) -> Vec<FieldChange> {
+        match self {
+            UnlistedSettings::Behavior(settings) => field_changes(Some(settings), None),
+            UnlistedSettings::Integration(settings) => field_changes(Some(settings), None),
+        }
+    }
+}
+
+/// A change as JSON: what follows from `before` and `after` is written for whoever reads it, and computed anew when it is read back.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Change")]
+struct ChangeShape {
+    address: Address,
+    kind: Kind,
+    action: Action,
+    /// Whether carrying it out weakens protection.
+    weakens: bool,
+    weakening: Option<Weakening>,
+    /// Whether what is live protects less than what is declared.
+    live_weaker: bool,
+    live_weakening: Option<Weakening>,
+    /// Where it is declared; `null` for an unlisted thing.
+    location: Option<Location>,
+    /// What declares it, where the file does not name it.
+    #[serde(default)]
+    covered_by: Option<Cover>,
+    /// The live integration that it is about.
+    integration_id: Option<IntegrationId>,
+    /// What that integration was recognized by.
+    matched_by: Option<MatchedBy>,
+    /// Everything that it is; `null` where it is not there.
+    before: Option<SettingsShape>,
+    /// Everything that it will be, or is declared to be.
+    after: Option<SettingsShape>,
+    /// The fields that differ; all of them, where it comes or goes.
+    fields: Vec<FieldChange>,
+}
+
+/// The settings of any kind; their members tell them apart.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Settings")]
+enum SettingsShape {
+    Behavior(BehaviorSettings),
+    Integration(IntegrationSettings),
+}
+
+impl From<Change> for ChangeShape {
+    fn from(change: Change) -> Self {
+        let (kind, action, fields) = (change.kind(), change.action(), change.fields());
+        let (weakening, live_weakening) = (change.weakens(), change.live_weaker());
+        let covered_by = change.covered_by();
+        let (address, location, found, before, after) = match change {
+            Change::Behavior(diff) => (
+                diff.address,
+                diff.location,
+                diff.found,
+                diff.before.map(SettingsShape::Behavior),
+                diff.after.map(SettingsShape::Behavior),
+            ),
+            Change::Integration(diff) => (
+                diff.address,
+                diff.location,
+                diff.found,
+                diff.before.map(SettingsShape::Integration),
+                diff.after.map(SettingsShape::Integration),
+            ),
+        };
+        ChangeShape {
+            address,
+            kind,
+            action,
+            weakens: weakening.is_some(),
+            weakening,
+            live_weaker: live_weakening.is_some(),
+            live_weakening,
+            location,
+            covered_by,
+            integration_id: found.map(|found| found.id),
+            matched_by: found.and_then(|found| found.by),
+            before,
+            after,
+            fields,
+        }
+    }
+}
+
+impl TryFrom<ChangeShape> for Change {
+    type Error = &'static str;
+
+    fn try_from(shape: ChangeShape) -> Result<Self, Self::Error> {
+        let ChangeShape {
+            address,
+            weakening: weakens,
+            live_weakening: live_weaker,
+            location,
+            covered_by,
+            before,
+            after,
+            integration_id,
+            matched_by,
+            ..
+        } = shape;
+        let found = integration_id.map(|id| Found { id, by: matched_by });
+        use SettingsShape::{Behavior, Integration};
+        match (Kind::from(&address), before, after) {
+            (Kind::Behavior, Some(Behavior(before)), Some(Behavior(after))) => {
+                Ok(Change::Behavior(Diff {
+                    address,
+                    before: Some(before),
+                    after: Some(after),
+                    weakens,
+                    live_weaker,
+                    location,
+                    covered_by,
+                    found,
+                }))
+            }
+            (Kind::Integration, before, after) => {
+                let settings = |shape| match shape {
+                    None => Ok(None),
+                    Some(Integration(settings)) => Ok(Some(settings)),
+                    Some(Behavior(_)) => Err("a change of an integration holds a behavior"),
+                };
+                let (before, after) = (settings(before)?, settings(after)?);
+                if before.is_none() && after.is_none() {
+                    return Err("a change holds neither before nor after");
+                }
+                Ok(Change::Integration(Diff {
+                    address,
+                    before,
+                    after,
+                    weakens,
+                    live_weaker,
+                    location,
+                    covered_by,
+                    found,
+                }))
+            }
+            (Kind::Behavior, _, _) => Err("a behavior is neither created nor deleted"),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A run's JSON: sealed with a digest when it is written, read back, and brought up to date where an earlier version wrote it.
+
+use schemars::JsonSchema;
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::model::shard::Shard;
+
+use super::digest::sha256;
+use super::run::{AccountPlan, Format, Run, Summary};
+
+/// A run as it is written.
+#[derive(Serialize, JsonSchema)]
+pub struct Sealed<'a> {
+    #[serde(flatten)]
+    pub run: &'a Run,
+    pub summary: Summary,
+    /// SHA-256 over everything else but the moments of writing. Tells accidents; authenticates nobody.
+    pub digest: String,
+}
+
+/// What the digest covers, with members in their canonical order.
+#[derive(Serialize)]
+struct Covered<'a> {
+    #[serde(serialize_with = "each_sorted")]
+    accounts: &'a [AccountPlan],
+    base_url: &'a str,
+    format: Format,
+    riskform_version: &'a str,
+    shard: Option<Shard>,
+    #[serde(serialize_with = "sorted")]
+    summary: Summary,
+}
+
+impl Run {
+    /// It with its totals and its digest.
+    pub fn sealed(&self) -> Sealed<'_> {
+        Sealed {
+            run: self,
+            summary: self.summary(),
+            digest: self.digest(),
+        }
+    }
+
+    /// It as text, sealed, one line an element, with a line break at its end.
+    pub fn to_json(&self) -> String {
+        let mut json =
+            serde_json::to_string_pretty(&self.sealed()).expect("a run has string keys only");
+        json.push('\n');
+        json
+    }
+
+    /// SHA-256 over everything but the moments of writing.
+    pub fn digest(&self) -> String {
+        let Run {
+            format,
+            riskform_version,
+            base_url,
+            created_at: _,
+            oldest: _,
+            shard,
+            accounts,
+        } = self;
+        sha256(&Covered {
+            accounts,
+            base_url,
+            format: *format,
+            riskform_version,
+            shard: *shard,
+            summary: self.summary(),
+        })
+    }
+}
+
+/// Sorts one account at a time, so that a fleet is never in memory twice.
+fn each_sorted<S: Serializer>(accounts: &[AccountPlan], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(accounts.len()))?;
+    for account in accounts {
+        list.serialize_element(&value(account)?)?;
+    }
+    list.end()
+}
+
+fn sorted<S: Serializer>(member: &impl Serialize, serializer: S) -> Result<S::Ok, S::Error> {
+    value::<S::Error>(member)?.serialize(serializer)
+}
+
+/// A JSON value keeps its members sorted.
+fn value<E: serde::ser::Error>(member: &impl Serialize) -> Result<Value, E> {
+    serde_json::to_value(member).map_err(E::custom)
+}
+
+/// Why a text is not a run that this version of riskform can use.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRun {
+    /// No JSON, or JSON of another shape: most likely cut off.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    #[error("it has the format {found}, and this version of riskform reads {known} here")]
+    OtherFormat { found: String, known: String },
+    #[error("it is damaged: its digest does not fit what it holds")]
+    DigestMismatch,
+}
+
+/// A run that was read, and what its file says word for word.
+#[derive(Debug)]
+pub struct ReadRun {
+    pub run: Run,
+    /// The format that the file is in, which may be an earlier one.
+    pub format: String,
+    /// The file's own digest.
+    pub digest: String,
+    pub(super) written: Value,
+}
+
+impl Run {
+    /// Reads a run of one of these formats, also one that the version before wrote: its format is looked at first, then its digest.
+    pub fn read(text: &str, formats: &[Format]) -> Result<ReadRun, InvalidRun> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: String,
+        }
+        let damaged = |error: serde_json::Error| InvalidRun::Damaged(error.to_string());
+        let Header { format } = serde_json::from_str(text).map_err(damaged)?;
+        let known = |format: &Format| [format.as_str().to_owned(), earlier(*format)];
+        if !formats.iter().flat_map(known).any(|known| known == format) {
+            let known: Vec<&str> = formats.iter().map(|format| format.as_str()).collect();
+            return Err(InvalidRun::OtherFormat {
+                found: format,
+                known: known.join(", "),
+            });
+        }
+        let mut written: Value = serde_json::from_str(text).map_err(damaged)?;
+        let digest = take_seal(&mut written)?;
+        if let Some(now) = formats.iter().find(|now| earlier(**now) == format) {
+            bring_up_to_date(&mut written, *now);
+        }
+        let run = Run::deserialize(&written).map_err(damaged)?;
+        Ok(ReadRun {
+            run,
+            format,
+            digest,
+            written,
+        })
+    }
+}
+
+/// Takes the digest out, and sees to it that it fits the rest.
+fn take_seal(written: &mut Value) -> Result<String, InvalidRun> {
+    let lacks = || InvalidRun::Damaged("it has no digest".to_owned());
+    let members = written.as_object_mut().ok_or_else(lacks)?;
+    let Some(Value::String(digest)) = members.remove("digest") else {
+        return Err(lacks());
+    };
+    let moments = ["created_at", "oldest"].map(|name| (name, members.remove(name)));
+    let fits = sha256(&*members) == digest;
+    for (name, moment) in moments {
+        members.extend(moment.map(|moment| (name.to_owned(), moment)));
+    }
+    if fits {
+        Ok(digest)
+    } else {
+        Err(InvalidRun::DigestMismatch)
+    }
+}
+
+/// The name of a format in the version before.
+fn earlier(format: Format) -> String {
+    format.as_str().replace("/2", "/1")
+}
+
+/// Brings a run of the version before to this one's shape: what it did not say of a change stands in what was live.
+fn bring_up_to_date(run: &mut Value, format: Format) {
+    run["format"] = json!(format);
+    run["shard"] = Value::Null;
+    let accounts = run["accounts"].as_array_mut().into_iter().flatten();
+    for account in accounts {
+        let live = account["live"].take();
+        let changes = account["changes"].as_array_mut().into_iter().flatten();
+        for change in changes {
+            complete(change, &live);
+        }
+        let operations = account["operations"].as_array_mut().into_iter().flatten();
+        for operation in operations {
+            let behaviors = operation.get("declared").is_some();
+            operation["wave"] = json!(if behaviors { "behaviors" } else { "entries" });
+            if operation["method"] == "PUT" && !behaviors {
+                // Okta was the only type that an integration could have.
+                operation["integration_type"] = json!("Okta");
+            }
+        }
+        account["live"] = live;
+    }
+}
+
+fn complete(change: &mut Value, live: &Value) {
+    let key = change["address"]
+        .as_str()
+        .and_then(|address| address.strip_prefix("behavior."));
+    let was = match key {
+        Some(key) => &live["behaviors"][key],
+        None => live["integrations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|integration| integration["id"] == change["integration_id"])
+            .unwrap_or(&Value::Null),
+    };
+    let side = |name: &str| {
+        let mut state = if was.is_null() {
+            json!({})
+        } else {
+            was.clone()
+        };
+        for field in change["fields"].as_array().into_iter().flatten() {
+            if let (Some(state), Some(name_of_field)) =
+                (state.as_object_mut(), field["field"].as_str())
+            {
+                state.insert(name_of_field.to_owned(), field[name].clone());
+            }
+        }
+        state
+    };
+    let (before, after) = (side("before"), side("after"));
+    change["before"] = if change["action"] == "create" {
+        Value::Null
+    } else {
+        before
+    };
+    change["after"] = if change["action"] == "delete" {
+        Value::Null
+    } else {
+        after
+    };
+}
