@@ -226,7 +226,7 @@ pub(super) mod tests {
         };
         assert_eq!(
             headline(&document),
-            "riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked"
+            "riskform checked 3 accounts: 3 things differ, 2 weaker than declared, 1 in no file, 1 account could not be checked"
         );
         document.accounts.truncate(2);
         document.accounts.remove(0);
