@@ -44,6 +44,8 @@ pub struct End {
     pub result: Option<OperationResult>,
     /// The `Cf-Auditlog-Id` of its call.
     pub audit_log_id: Option<String>,
+    /// The `Cf-Ray` of its call.
+    pub ray: Option<String>,
     /// Why it failed, or was not attempted.
     pub error: Option<String>,
     /// The way out of its failure.
@@ -245,6 +247,9 @@ struct OperationShape {
     /// After an application: the `Cf-Auditlog-Id` of its call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     audit_log_id: Option<String>,
+    /// After an application: the `Cf-Ray` of its call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ray: Option<String>,
     /// After an application: why it failed, or was not attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -285,6 +290,7 @@ impl From<Operation> for OperationShape {
             outcome: None,
             result: None,
             audit_log_id: None,
+            ray: None,
             error: None,
             help: None,
         };
@@ -293,12 +299,14 @@ impl From<Operation> for OperationShape {
                 outcome,
                 result,
                 audit_log_id,
+                ray,
                 error,
                 help,
             } = end;
             shape.outcome = Some(outcome);
             shape.result = result;
             shape.audit_log_id = audit_log_id;
+            shape.ray = ray;
             shape.error = error;
             shape.help = help;
         }
@@ -331,6 +339,7 @@ impl TryFrom<OperationShape> for Operation {
                 outcome,
                 result: shape.result,
                 audit_log_id: shape.audit_log_id,
+                ray: shape.ray,
                 error: shape.error,
                 help: shape.help,
             }),

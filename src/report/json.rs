@@ -31,6 +31,7 @@ fn end(outcome: &Outcome) -> End {
         outcome: OperationOutcome::Done,
         result: None,
         audit_log_id: None,
+        ray: None,
         error: None,
         help: None,
     };
