@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::address::Address;
 pub use crate::model::text::count;
-use crate::plan::{AccountError, AccountPlan, Note};
+use crate::plan::{AccountError, AccountPlan};
 use crate::report::fields::FieldLine;
 use crate::report::style;
 use crate::report::visible::Visible;
