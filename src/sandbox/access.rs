@@ -1,51 +1,83 @@
 //! Who is calling: a token, or the legacy pair of e-mail address and key (`contract.md`, Transport).
 
-use std::collections::BTreeMap;
-
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::{HeaderMap, header};
+use uuid::Uuid;
 
 use super::envelope::Failure;
-use super::settings::Permissions;
+use super::refusal::Refusal;
+use super::settings::{Permissions, Settings};
 
 /// A caller whose credentials are valid.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     /// The token; with the legacy pair, the key.
     pub(super) token: String,
+    /// The e-mail address of the legacy pair; `None` with a token.
+    pub(super) email: Option<String>,
     /// What it may do.
     pub(super) permissions: Permissions,
 }
 
+impl Caller {
+    /// The public id of the token, from which the token can't be told.
+    pub(super) fn token_id(&self) -> String {
+        let hash = digest(&SHA256, self.token.as_bytes());
+        let first = hash.as_ref()[..16]
+            .try_into()
+            .expect("a SHA-256 has 32 bytes");
+        Uuid::from_bytes(first).simple().to_string()
+    }
+}
+
 /// Reads the credentials of a request. A key is valid if a token of that name is; the e-mail address may be any.
-pub(super) fn authenticate(
-    headers: &HeaderMap,
-    tokens: &BTreeMap<String, Permissions>,
-) -> Result<Caller, Failure> {
+pub(super) fn authenticate(headers: &HeaderMap, settings: &Settings) -> Result<Caller, Refusal> {
     let text = |name: &str| {
         headers
             .get(name)
             .map(|value| value.to_str().unwrap_or_default())
     };
-    let token = match (
+    let (token, email) = match (
         text(header::AUTHORIZATION.as_str()),
         text("x-auth-email"),
         text("x-auth-key"),
     ) {
-        (Some(authorization), _, _) => bearer(authorization),
-        (None, Some(email), Some(key)) if !email.is_empty() => key,
-        (None, _, _) => return Err(Failure::NoCredentials),
+        (Some(authorization), _, _) => (bearer(authorization)?, None),
+        (None, Some(email), Some(key)) => match (email.contains('@'), !key.is_empty()) {
+            (true, true) => (key, Some(email.to_owned())),
+            (true, false) => return Err(Refusal::MalformedKey),
+            (false, _) => return Err(Refusal::MalformedPair),
+        },
+        (None, _, _) => return Err(Refusal::NoCredentials),
     };
-    let permissions = tokens.get(token).ok_or(Failure::InvalidCredentials)?;
+    if settings.elsewhere_tokens.contains(token) {
+        return Err(Refusal::OtherLocation);
+    }
+    let permissions = settings.tokens.get(token).ok_or(match email {
+        Some(_) => Refusal::PairRefused,
+        None => Refusal::DeadToken,
+    })?;
     Ok(Caller {
         token: token.to_owned(),
+        email,
         permissions: permissions.clone(),
     })
 }
 
-/// The token of an `Authorization` header; empty, which no token is, for another scheme.
-fn bearer(authorization: &str) -> &str {
+/// The token of an `Authorization` header.
+fn bearer(authorization: &str) -> Result<&str, Refusal> {
     match authorization.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        Some(_) | None => "",
+        Some((scheme, token))
+            if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() =>
+        {
+            Ok(token.trim())
+        }
+        Some(_) | None => Err(Refusal::MalformedToken),
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Refused(refusal)
     }
 }

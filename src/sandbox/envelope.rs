@@ -1,21 +1,33 @@
 //! Answers in the vendor's envelope (`contract.md`, Transport): `{success, errors, messages, result}`.
 //!
-//! The codes 3314, 7003, 9106, 1000, 9109 and 10000 are the vendor's. Those of the 40000s are made up, since nobody published the
-//! real ones; nothing may depend on them.
+//! What the real service was seen to refuse stands in `refusal`. The codes of the 40000s are made up, since nobody published the real
+//! ones; nothing may depend on them.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
 
+use super::paging::PageInfo;
+use super::refusal::Refusal;
 use super::store::StoreError;
 
 /// Answers 200 with the result.
 pub(super) fn success(result: &impl Serialize) -> Response {
-    success_saying(&[], result)
+    succeed(&[], result, None)
 }
 
 /// Answers 200 with the result and words about it.
 pub(super) fn success_saying(messages: &[Item], result: &impl Serialize) -> Response {
+    succeed(messages, result, None)
+}
+
+/// Answers 200 with what may be one page of several.
+pub(super) fn success_paged(result: &impl Serialize, page: Option<PageInfo>) -> Response {
+    succeed(&[], result, page)
+}
+
+fn succeed(messages: &[Item], result: &impl Serialize, result_info: Option<PageInfo>) -> Response {
     respond(
         StatusCode::OK,
         &Envelope {
@@ -23,6 +35,7 @@ pub(super) fn success_saying(messages: &[Item], result: &impl Serialize) -> Resp
             errors: &[],
             messages,
             result,
+            result_info,
         },
     )
 }
@@ -30,16 +43,8 @@ pub(super) fn success_saying(messages: &[Item], result: &impl Serialize) -> Resp
 /// Why a request was not done.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Neither a token nor the legacy pair was sent.
-    NoCredentials,
-    /// They were sent, and nobody knows them.
-    InvalidCredentials,
-    /// They are valid and may not do this.
-    MissingPermission,
-    /// They don't reach this account.
-    AccountRefused,
-    /// The account has not bought risk scoring.
-    NotEntitled,
+    /// As the real service was seen to refuse.
+    Refused(Refusal),
     /// No route, or an id in it that is no id.
     NoRoute { path: String },
     /// The route is there, for other methods.
@@ -48,12 +53,16 @@ pub(super) enum Failure {
     NoIntegration,
     /// No such user.
     NoUser,
+    /// No such application.
+    NoApplication,
     /// The body is larger than the sandbox reads.
     BodyTooLarge,
     /// The body says something that is not allowed.
     Body(Vec<Complaint>),
-    /// The token is blocked.
-    RateLimited,
+    /// The query says something that is not allowed.
+    Query(String),
+    /// The same of the audit log's, whose envelope differs.
+    AuditQuery(String),
     /// The change was made and could not be kept.
     NotKept(StoreError),
     /// The service has a fault of its own.
@@ -72,31 +81,23 @@ pub(super) struct Complaint {
 impl Failure {
     fn status(&self) -> StatusCode {
         match self {
-            Failure::NoCredentials | Failure::InvalidCredentials => StatusCode::UNAUTHORIZED,
-            Failure::MissingPermission | Failure::AccountRefused | Failure::NotEntitled => {
-                StatusCode::FORBIDDEN
-            }
-            Failure::NoRoute { .. } | Failure::NoIntegration | Failure::NoUser => {
-                StatusCode::NOT_FOUND
-            }
+            Failure::NoRoute { .. }
+            | Failure::NoIntegration
+            | Failure::NoUser
+            | Failure::NoApplication => StatusCode::NOT_FOUND,
             Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Failure::Body(_) => StatusCode::BAD_REQUEST,
-            Failure::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Failure::NotKept(_) | Failure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Failure::Body(_) | Failure::Query(_) | Failure::AuditQuery(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Failure::Refused(_) | Failure::NotKept(_) | Failure::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
     fn items(self) -> Vec<Item> {
         let item = match self {
-            Failure::NoCredentials => Item::new(
-                9106,
-                "Missing X-Auth-Key, X-Auth-Email or Authorization headers",
-            ),
-            Failure::InvalidCredentials => Item::new(1000, "Invalid API Token"),
-            Failure::MissingPermission => Item::new(10000, "Authentication error"),
-            Failure::AccountRefused => Item::new(9109, "Unauthorized to access requested resource"),
-            Failure::NotEntitled => Item::new(3314, "Forbidden"),
             Failure::NoRoute { path } => Item::new(
                 7003,
                 format!("Could not route to {path}, perhaps your object identifier is invalid?"),
@@ -104,13 +105,11 @@ impl Failure {
             Failure::MethodNotAllowed => Item::new(40005, "Method not allowed"),
             Failure::NoIntegration => Item::new(40401, "Integration not found"),
             Failure::NoUser => Item::new(40402, "User not found"),
+            Failure::NoApplication => Item::new(40403, "Application not found"),
             Failure::BodyTooLarge => Item::new(40013, "Request body too large"),
-            Failure::RateLimited => Item::new(
-                40029,
-                "Rate limited. Please wait and consider throttling your request speed",
-            ),
-            Failure::Internal => Item::new(40050, "Internal server error"),
+            Failure::Query(message) | Failure::AuditQuery(message) => Item::new(40002, message),
             Failure::NotKept(error) => Item::new(40050, error.to_string()),
+            Failure::Refused(_) | Failure::Internal => Item::new(40050, "Internal server error"),
             Failure::Body(complaints) => return complaints.into_iter().map(Item::from).collect(),
         };
         vec![item]
@@ -119,16 +118,27 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = self.status();
-        respond(
-            status,
-            &Envelope {
-                success: false,
-                errors: &self.items(),
-                messages: &[],
-                result: &(),
-            },
-        )
+        match self {
+            Failure::Refused(refusal) => refusal.into_response(),
+            // The audit log's own refusals have neither codes nor messages.
+            Failure::AuditQuery(message) => json_response(
+                StatusCode::BAD_REQUEST,
+                &json!({ "success": false, "errors": [{ "message": message }] }),
+            ),
+            failure => {
+                let status = failure.status();
+                respond(
+                    status,
+                    &Envelope {
+                        success: false,
+                        errors: &failure.items(),
+                        messages: &[],
+                        result: &(),
+                        result_info: None,
+                    },
+                )
+            }
+        }
     }
 }
 
@@ -184,10 +194,17 @@ struct Envelope<'a, T> {
     errors: &'a [Item],
     messages: &'a [Item],
     result: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_info: Option<PageInfo>,
 }
 
 fn respond(status: StatusCode, envelope: &Envelope<'_, impl Serialize>) -> Response {
-    let body = serde_json::to_vec(envelope)
+    json_response(status, envelope)
+}
+
+/// Answers with JSON, in no envelope but what it brings.
+pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body)
         .expect("every result is plain data with string keys, which always has a JSON form");
     let json = HeaderValue::from_static("application/json");
     (status, [(header::CONTENT_TYPE, json)], body).into_response()

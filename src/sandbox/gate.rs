@@ -7,15 +7,25 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::access::authenticate;
+use super::access::{Caller, authenticate};
 use super::envelope::Failure;
+use super::refusal::Refusal;
+use super::settings::Settings;
+use super::ssf;
+use super::world::audit_log::Author;
 use super::{BASE_PATH, Sandbox};
+
+/// Says in a request whom the audit log is to name as its author: an e-mail address.
+pub const ACTOR_HEADER: &str = "sandbox-actor";
+
+/// Says in a request by what means the audit log is to say that it came, such as `dash`.
+pub const CONTEXT_HEADER: &str = "sandbox-context";
 
 /// Room for tens of thousands of behaviors; without a limit a client could fill the memory.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -34,8 +44,19 @@ pub struct ReceivedRequest {
     pub path: String,
     /// What it said; `None` for an empty body or one that is not JSON.
     pub body: Option<Value>,
+    /// Whether it brought credentials of any kind.
+    pub credentials: bool,
     /// What was answered; `None` until it is.
     pub status: Option<StatusCode>,
+}
+
+const CREDENTIALS: [&str; 3] = ["authorization", "x-auth-email", "x-auth-key"];
+
+/// What a route must know of a request besides its path: how its answer can be found, and who its author is.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) ray: String,
+    pub(super) author: Author,
 }
 
 /// Takes a request through.
@@ -53,6 +74,9 @@ pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next:
             .as_deref()
             .ok()
             .and_then(|body| serde_json::from_slice(body).ok()),
+        credentials: CREDENTIALS
+            .iter()
+            .any(|name| parts.headers.contains_key(*name)),
         status: None,
     });
     let response = answer(&sandbox, parts, body, next).await;
@@ -68,15 +92,32 @@ async fn answer(
     body: Result<Bytes, axum::Error>,
     next: Next,
 ) -> Response {
-    let caller = authenticate(&parts.headers, &sandbox.settings().tokens);
+    let settings = sandbox.settings();
+    let ids = sandbox.next_answer();
+    // The documents behind `well_known_url` are another service's: no credentials, no limit, no headers of the API.
+    if ssf::is_about(&parts.uri) {
+        return next
+            .run(Request::from_parts(
+                parts,
+                Body::from(body.unwrap_or_default()),
+            ))
+            .await;
+    }
+    let caller = authenticate(&parts.headers, settings);
     let token = caller.as_ref().ok().map(|caller| caller.token.as_str());
     let standing = sandbox.count_request(token);
     let blocked = standing.is_some_and(|standing| standing.blocked);
     let mut response = match (caller, body) {
-        _ if blocked => Failure::RateLimited.into_response(),
-        (Err(failure), _) => failure.into_response(),
+        _ if blocked => Refusal::RateLimited.into_response(),
+        (Err(refusal), _) if parts.uri.path().ends_with("/tokens/verify") => {
+            refusal.of_verifying().into_response()
+        }
+        (Err(refusal), _) => refusal.into_response(),
         (Ok(_), Err(_)) => Failure::BodyTooLarge.into_response(),
         (Ok(caller), Ok(body)) => {
+            let ray = ids.ray.clone();
+            let author = Author::of(&caller, &parts.headers, settings);
+            parts.extensions.insert(Origin { ray, author });
             parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, Body::from(body))).await
         }
@@ -85,12 +126,48 @@ async fn answer(
     if let Some(standing) = standing {
         standing.stamp(headers);
     }
-    let audit_log_id = HeaderValue::try_from(sandbox.next_audit_log_id().to_string());
-    headers.insert(
-        "cf-auditlog-id",
-        audit_log_id.expect("a UUID is a header value"),
-    );
+    stamp_ray(headers, &ids.ray);
+    if settings.audit_log_ids {
+        let id = HeaderValue::try_from(ids.audit_log_id.to_string());
+        headers.insert("cf-auditlog-id", id.expect("a UUID is a header value"));
+    }
     response
+}
+
+/// Names the request as the edge does, on whatever answer.
+pub(super) fn stamp_ray(headers: &mut HeaderMap, ray: &str) {
+    let ray = HeaderValue::try_from(format!("{ray}-SIM"));
+    headers.insert(
+        "cf-ray",
+        ray.expect("hexadecimal digits are a header value"),
+    );
+}
+
+impl Author {
+    fn of(caller: &Caller, headers: &HeaderMap, settings: &Settings) -> Self {
+        let said = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let usual = match caller.email {
+            Some(_) => "api_key",
+            None => "api_token",
+        };
+        let context = said(CONTEXT_HEADER).unwrap_or_else(|| usual.to_owned());
+        let owner = || match &caller.email {
+            Some(email) => Some(email.clone()),
+            None if settings.account_tokens.contains(&caller.token) => None,
+            None => settings.owners.get(&caller.token).cloned(),
+        };
+        let token = (context == "api_token").then(|| {
+            let id = caller.token_id();
+            let name = format!("token {}", &id[..8]);
+            (id, name)
+        });
+        Author {
+            email: said(ACTOR_HEADER).or_else(owner),
+            token,
+            user_agent: said(header::USER_AGENT.as_str()).unwrap_or_default(),
+            context,
+        }
+    }
 }
 
 fn path_below_base(uri: &Uri) -> String {

@@ -8,8 +8,10 @@
 //! | --- | --- |
 //! | `settings` | how it behaves |
 //! | `gate` | what happens to every request: latency, credentials (`access`), `rate_limit`, headers, log |
-//! | `routes` | the routes, and the permission that each needs |
-//! | `body`, `envelope` | how requests are read and answers written |
+//! | `routes` | the routes of risk scoring, and the permission that each needs |
+//! | `surroundings` | the routes of what surrounds it: Access and the audit log |
+//! | `ssf` | the documents behind `well_known_url`, which need no credentials |
+//! | `body`, `paging`, `envelope`, `refusal` | how requests are read and answers written |
 //! | `world` | the state and the rules by which it changes; `seed` is how it starts |
 //! | `store` | the file that it is kept in |
 //! | `clock` | time and ids |
@@ -21,11 +23,15 @@ mod clock;
 mod envelope;
 mod faults;
 mod gate;
+mod paging;
 mod rate_limit;
+mod refusal;
 mod routes;
 mod seed;
 mod settings;
+mod ssf;
 mod store;
+mod surroundings;
 mod world;
 
 use std::path::Path;
@@ -34,6 +40,8 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use axum::Router;
+use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -41,12 +49,15 @@ pub use faults::{
     Broken, Fault, FaultScript, ForeignChange, InvalidScript, Laboratory, MetFault, RequestMethod,
     Rule, Work,
 };
-pub use gate::ReceivedRequest;
+pub use gate::{ACTOR_HEADER, CONTEXT_HEADER, ReceivedRequest};
+pub use refusal::Refusal;
 pub use seed::RECORDED_ACCOUNT;
 pub use settings::{
-    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Grant, InvalidSetting, Permission, Permissions,
-    RateLimit, References, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+    AppPolicies, AuditLogSettings, BehaviorsPut, CursorPlace, DEFAULT_TOKEN, Entitlement, Grant,
+    InvalidSetting, OmittedReference, Paging, Permission, Permissions, RateLimit, References,
+    Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
 };
+pub use ssf::SsfFlaw;
 pub use store::StoreError;
 pub use world::{Account, Context, User};
 
@@ -58,6 +69,7 @@ use gate::Log;
 use rate_limit::{RateLimits, Standing};
 use seed::Seed;
 use store::Store;
+use world::audit_log::LoggedEntry;
 use world::{Stamp, World};
 
 /// The path that every route stands below, as on the real service.
@@ -83,8 +95,20 @@ struct Inner {
 /// Marks the serial numbers that made-up references are drawn from: a range that neither ids nor answers reach.
 const REFERENCES: u64 = 1 << 62;
 
+/// The same for the ids of audit log entries, and for those of requests at the edge.
+const ENTRIES: u64 = 1 << 61;
+const RAYS: u64 = 1 << 60;
+
 /// What taking hold of the world relies on.
 const UNBROKEN: &str = "nobody panics while changing the world";
+
+/// What an answer can be found by.
+#[derive(Clone, Debug)]
+struct AnswerIds {
+    audit_log_id: Uuid,
+    /// The hexadecimal part of its `cf-ray`.
+    ray: String,
+}
 
 impl Sandbox {
     /// A sandbox that is gone when its last handle is.
@@ -175,6 +199,29 @@ impl Sandbox {
         Ok(created)
     }
 
+    /// The audit log of an account, the oldest entry first, as the API would show it without delay and retention.
+    pub fn audit_log(&self, id: &AccountId) -> Vec<Value> {
+        let world = self.world();
+        world
+            .audit_log(id)
+            .map(|entry| entry.shown.clone())
+            .collect()
+    }
+
+    /// Adds an entry of any shape to an account's audit log, as the vendor might.
+    pub fn log_entry(&self, id: &AccountId, time: Timestamp, shown: Value) {
+        let mut world = self.0.world.write().expect(UNBROKEN);
+        let serial = world.next_serial();
+        world.log(
+            id,
+            LoggedEntry {
+                serial,
+                time,
+                shown,
+            },
+        );
+    }
+
     /// Whether the account was written to.
     fn knows(&self, id: &AccountId) -> bool {
         self.world().account(id).is_some()
@@ -188,13 +235,25 @@ impl Sandbox {
         }
     }
 
-    /// Changes an account for a route, and returns once the change is on disk.
+    /// Changes an account for a route, logs it, and returns once the change is on disk.
     async fn write<T>(
         &self,
         id: &AccountId,
         write: impl FnOnce(&mut Account, Stamp) -> Result<T, Failure>,
+        entry: impl FnOnce(&T, Stamp) -> Value,
     ) -> Result<T, Failure> {
-        let (serial, done) = self.change(id, write)?;
+        let (serial, done) = {
+            let mut world = self.0.world.write().expect(UNBROKEN);
+            let (serial, stamp) = self.stamp(&mut world);
+            let done = world.change(id, &self.0.seed, |account| write(account, stamp))?;
+            let logged = LoggedEntry {
+                serial,
+                time: stamp.now,
+                shown: entry(&done, stamp),
+            };
+            world.log(id, logged);
+            (serial, done)
+        };
         if self.0.store.is_some() {
             let sandbox = self.clone();
             tokio::task::spawn_blocking(move || sandbox.keep(serial))
@@ -212,14 +271,21 @@ impl Sandbox {
         change: impl FnOnce(&mut Account, Stamp) -> Result<T, E>,
     ) -> Result<(u64, T), E> {
         let mut world = self.0.world.write().expect(UNBROKEN);
-        let serial = world.next_serial();
-        let stamp = Stamp {
-            now: self.0.clock.now(),
-            id: self.0.ids.nth(serial),
-            reference: self.0.ids.nth(REFERENCES | serial),
-        };
+        let (serial, stamp) = self.stamp(&mut world);
         let done = world.change(id, &self.0.seed, |account| change(account, stamp))?;
         Ok((serial, done))
+    }
+
+    fn stamp(&self, world: &mut World) -> (u64, Stamp) {
+        let serial = world.next_serial();
+        let Inner { ids, clock, .. } = &*self.0;
+        let stamp = Stamp {
+            now: clock.now(),
+            id: ids.nth(serial),
+            reference: ids.nth(REFERENCES | serial),
+            entry: ids.nth(ENTRIES | serial),
+        };
+        (serial, stamp)
     }
 
     fn keep(&self, serial: u64) -> Result<(), StoreError> {
@@ -238,11 +304,18 @@ impl Sandbox {
         limits.count(self.0.settings.rate_limit, token, Instant::now())
     }
 
-    /// Audit ids count apart from the world's serials, in a range of their own, so that an answer never makes a write.
-    fn next_audit_log_id(&self) -> Uuid {
-        self.0
-            .ids
-            .nth(u64::MAX - self.0.answers.fetch_add(1, Ordering::Relaxed))
+    /// Answers count apart from the world's serials, in ranges of their own, so that an answer never makes a write.
+    fn next_answer(&self) -> AnswerIds {
+        let number = self.0.answers.fetch_add(1, Ordering::Relaxed);
+        let (ray, _) = self.0.ids.nth(RAYS | number).as_u64_pair();
+        AnswerIds {
+            audit_log_id: self.0.ids.nth(u64::MAX - number),
+            ray: format!("{ray:016x}"),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     fn elapsed(&self) -> Duration {

@@ -8,23 +8,32 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Path};
 use axum::http::request::Parts;
+use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
+use serde::Serialize;
+use serde_json::{Value, json};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use uuid::Uuid;
 
 use super::access::Caller;
-use super::envelope::{Failure, Item, success, success_saying};
+use super::envelope::{Failure, Item, success, success_paged, success_saying};
+use super::gate::Origin;
+use super::paging::paged;
+use super::refusal::Refusal;
 use super::settings::{Permission, UnknownAccounts};
+use super::world::audit_log::Written;
 use super::world::integrations::show;
-use super::{BASE_PATH, Sandbox, gate};
+use super::world::users::Summary;
+use super::world::{Account, Stamp};
+use super::{BASE_PATH, Sandbox, gate, ssf, surroundings};
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 use crate::model::user::UserId;
 
-/// Every route of `schema/openapi.yaml`, and the two that verify a token.
+/// Every route of `schema/openapi.yaml` but the audit log's history.
 pub(super) fn router(sandbox: Sandbox) -> Router {
     // A literal segment is matched before `{user_id}`, which shares its place.
     let scoring = Router::new()
@@ -46,12 +55,36 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         )
         .route("/{user_id}", get(read_user))
         .route("/{user_id}/reset", post(reset_user));
+    let access = Router::new()
+        .route("/policies", get(surroundings::list_policies))
+        .route("/groups", get(surroundings::list_groups))
+        .route("/apps", get(surroundings::list_apps))
+        .route(
+            "/apps/{app_id}/policies",
+            get(surroundings::list_app_policies),
+        )
+        .route(
+            "/identity_providers",
+            get(surroundings::list_identity_providers),
+        );
     let api = Router::new()
         .route("/user/tokens/verify", get(verify_user_token))
-        .route("/accounts/{account_id}/tokens/verify", get(verify_token))
+        .route(
+            "/accounts/{account_id}/tokens/verify",
+            get(verify_account_token),
+        )
+        .route(
+            "/accounts/{account_id}/logs/audit",
+            get(surroundings::search_audit_log),
+        )
+        .nest("/accounts/{account_id}/access", access)
         .nest("/accounts/{account_id}/zt_risk_scoring", scoring);
+    let documents = Router::new()
+        .route(ssf::CONFIGURATION, get(ssf::configuration))
+        .route(ssf::KEYS, get(ssf::keys));
     Router::new()
-        .nest(BASE_PATH, api)
+        .nest(BASE_PATH, api.merge(documents.clone()))
+        .merge(documents)
         .fallback(no_route)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         .layer(DefaultBodyLimit::disable())
@@ -76,11 +109,10 @@ async fn read_behaviors(visit: Visit) -> Result<Response, Failure> {
 }
 
 async fn write_behaviors(visit: Visit, body: Bytes) -> Result<Response, Failure> {
-    let account = visit.account(Permission::Write)?;
     let rule = visit.sandbox.settings().behaviors_put;
-    let write = visit.sandbox.write(&account, |account, _| {
+    let write = visit.write(&body, |_, account, _| {
         account.put_behaviors(&body, rule)?;
-        Ok(success(&account.behavior_settings()))
+        Ok(shown(&account.behavior_settings()))
     });
     write.await
 }
@@ -88,18 +120,19 @@ async fn write_behaviors(visit: Visit, body: Bytes) -> Result<Response, Failure>
 async fn list_integrations(visit: Visit) -> Result<Response, Failure> {
     let account = visit.account(Permission::Read)?;
     let settings = visit.sandbox.settings();
-    Ok(visit.sandbox.read(&account, |account| {
+    visit.sandbox.read(&account, |account| {
         let all = account.integrations.values();
-        success(&all.map(|one| show(one, settings)).collect::<Vec<_>>())
-    }))
+        let all: Vec<_> = all.map(|one| show(one, settings)).collect();
+        let (page, info) = paged(all, &visit.uri, settings.paging)?;
+        Ok(success_paged(&page, info))
+    })
 }
 
 async fn create_integration(visit: Visit, body: Bytes) -> Result<Response, Failure> {
-    let id = visit.account(Permission::Write)?;
     let settings = visit.sandbox.settings();
-    let write = visit.sandbox.write(&id, |account, stamp| {
-        let created = account.create_integration(&id, &body, stamp, settings)?;
-        Ok(success(&show(created, settings)))
+    let write = visit.write(&body, |id, account, stamp| {
+        let created = account.create_integration(id, &body, stamp, settings)?;
+        Ok(shown(&show(created, settings)))
     });
     write.await
 }
@@ -124,46 +157,49 @@ async fn find_integration(visit: Visit) -> Result<Response, Failure> {
 
 async fn write_integration(visit: Visit, body: Bytes) -> Result<Response, Failure> {
     let integration = visit.integration()?;
-    let account = visit.account(Permission::Write)?;
     let settings = visit.sandbox.settings();
-    let write = visit.sandbox.write(&account, |account, stamp| {
+    let write = visit.write(&body, |_, account, stamp| {
         let written = account.put_integration(integration, &body, stamp, settings)?;
-        Ok(success(&show(written, settings)))
+        Ok(shown(&show(written, settings)))
     });
     write.await
 }
 
 async fn delete_integration(visit: Visit) -> Result<Response, Failure> {
     let integration = visit.integration()?;
-    let account = visit.account(Permission::Write)?;
-    let write = visit.sandbox.write(&account, |account, _| {
+    let write = visit.write(&[], |_, account, _| {
         account.delete_integration(integration)?;
-        Ok(success(&()))
+        Ok(Value::Null)
     });
     write.await
 }
 
 async fn read_summary(visit: Visit) -> Result<Response, Failure> {
     let account = visit.account(Permission::Pii)?;
-    Ok(visit
-        .sandbox
-        .read(&account, |account| success(&account.summary())))
+    visit.sandbox.read(&account, |account| {
+        let paging = visit.sandbox.settings().paging;
+        let (users, info) = paged(account.scored_users(), &visit.uri, paging)?;
+        Ok(success_paged(&Summary { users }, info))
+    })
 }
 
 async fn read_user(visit: Visit) -> Result<Response, Failure> {
     let user = visit.user()?;
     let account = visit.account(Permission::Pii)?;
-    visit
-        .sandbox
-        .read(&account, |account| Ok(success(&account.user(user)?)))
+    visit.sandbox.read(&account, |account| {
+        let mut user = account.user(user)?;
+        let paging = visit.sandbox.settings().paging;
+        let (events, info) = paged(user.events, &visit.uri, paging)?;
+        user.events = events;
+        Ok(success_paged(&user, info))
+    })
 }
 
 async fn reset_user(visit: Visit) -> Result<Response, Failure> {
     let user = visit.user()?;
-    let account = visit.account(Permission::Write)?;
-    let write = visit.sandbox.write(&account, |account, stamp| {
+    let write = visit.write(&[], |_, account, stamp| {
         account.reset_user(user, stamp.now)?;
-        Ok(success(&()))
+        Ok(Value::Null)
     });
     write.await
 }
@@ -171,15 +207,33 @@ async fn reset_user(visit: Visit) -> Result<Response, Failure> {
 async fn verify_user_token(visit: Visit) -> Result<Response, Failure> {
     let account_tokens = &visit.sandbox.settings().account_tokens;
     if account_tokens.contains(&visit.caller.token) {
-        return Err(Failure::InvalidCredentials);
+        return Err(Refusal::InvalidToken.into());
     }
-    Ok(verify_token(visit).await)
+    verify(&visit)
 }
 
-/// Whoever comes this far has shown a valid token.
-async fn verify_token(_: Visit) -> Response {
+async fn verify_account_token(visit: Visit) -> Result<Response, Failure> {
+    visit.account_id()?;
+    verify(&visit)
+}
+
+/// Whoever comes this far has shown a valid token, or the legacy pair, which can't be verified.
+fn verify(visit: &Visit) -> Result<Response, Failure> {
+    if visit.caller.email.is_some() {
+        return Err(Refusal::NoTokenToVerify.into());
+    }
+    let mut state = json!({ "id": visit.caller.token_id(), "status": "active" });
+    if let Some((not_before, expires_on)) = visit.sandbox.settings().token_dates {
+        state["not_before"] = json!(not_before);
+        state["expires_on"] = json!(expires_on);
+    }
     let valid = Item::new(10000, "This API Token is valid and active");
-    success_saying(&[valid], &serde_json::json!({ "status": "active" }))
+    Ok(success_saying(&[valid], &state))
+}
+
+fn shown(result: &impl Serialize) -> Value {
+    serde_json::to_value(result)
+        .expect("every result is plain data with string keys, which always has a JSON form")
 }
 
 async fn no_route(OriginalUri(uri): OriginalUri) -> Failure {
@@ -189,10 +243,13 @@ async fn no_route(OriginalUri(uri): OriginalUri) -> Failure {
 }
 
 /// One request on its way through a route.
-struct Visit {
-    sandbox: Sandbox,
+pub(super) struct Visit {
+    pub(super) sandbox: Sandbox,
+    /// Where the request goes, its query included.
+    pub(super) uri: Uri,
     caller: Caller,
-    path: String,
+    origin: Origin,
+    method: Method,
     segments: HashMap<String, String>,
 }
 
@@ -203,46 +260,94 @@ impl FromRequestParts<Sandbox> for Visit {
         let OriginalUri(uri) = OriginalUri::from_request_parts(parts, sandbox)
             .await
             .unwrap_or_else(|never| match never {});
-        let path = uri.path().to_owned();
         // The gate lets nobody through without leaving word of who it is.
-        let caller = parts
-            .extensions
-            .get()
-            .cloned()
-            .ok_or(Failure::NoCredentials)?;
+        let (Some(caller), Some(origin)) = (parts.extensions.get(), parts.extensions.get()) else {
+            return Err(Refusal::NoCredentials.into());
+        };
+        let (caller, origin) = (Caller::clone(caller), Origin::clone(origin));
         match Path::from_request_parts(parts, sandbox).await {
             Ok(Path(segments)) => Ok(Visit {
                 sandbox: sandbox.clone(),
+                uri,
                 caller,
-                path,
+                origin,
+                method: parts.method.clone(),
                 segments,
             }),
-            Err(_) => Err(Failure::NoRoute { path }),
+            Err(_) => Err(no_route(OriginalUri(uri)).await),
         }
     }
 }
 
 impl Visit {
+    fn account_id(&self) -> Result<AccountId, Failure> {
+        let id = self.segment("account_id")?;
+        id.parse().map_err(|_| self.no_route())
+    }
+
     /// The account, which is only had by naming the permission that the route needs.
-    fn account(&self, permission: Permission) -> Result<AccountId, Failure> {
-        let id: AccountId = self
-            .segment("account_id")?
-            .parse()
-            .map_err(|_| self.no_route())?;
-        if !self.caller.permissions.allow(permission) {
-            return Err(Failure::MissingPermission);
-        }
+    pub(super) fn account_of(&self, permission: Permission) -> Result<AccountId, Failure> {
+        let id = self.account_id()?;
         let settings = self.sandbox.settings();
-        match settings.unknown_accounts {
-            UnknownAccounts::Seeded => {}
-            UnknownAccounts::Refused if self.sandbox.knows(&id) => {}
-            UnknownAccounts::Refused => return Err(Failure::AccountRefused),
+        if !self.caller.permissions.allow(permission) {
+            return Err(match settings.missing_permission {
+                Refusal::Undecided if self.caller.email.is_some() => Refusal::PairRefused,
+                refusal => refusal,
+            }
+            .into());
         }
-        if settings.entitlement.covers(&id) {
+        match settings.unknown_accounts {
+            UnknownAccounts::Seeded => Ok(id),
+            UnknownAccounts::Refused if self.sandbox.knows(&id) => Ok(id),
+            UnknownAccounts::Refused => Err(Refusal::LacksPermission.into()),
+        }
+    }
+
+    /// The same where the account must have bought risk scoring as well.
+    fn account(&self, permission: Permission) -> Result<AccountId, Failure> {
+        let id = self.account_of(permission)?;
+        if self.sandbox.settings().entitlement.covers(&id) {
             Ok(id)
         } else {
-            Err(Failure::NotEntitled)
+            Err(Refusal::NotEntitled.into())
         }
+    }
+
+    /// Changes the account, logs it, and answers with what the change made.
+    async fn write(
+        &self,
+        body: &[u8],
+        change: impl FnOnce(&AccountId, &mut Account, Stamp) -> Result<Value, Failure>,
+    ) -> Result<Response, Failure> {
+        let id = self.account(Permission::Write)?;
+        let settings = self.sandbox.settings().audit_log;
+        let uri = self.uri.path();
+        let entry = |result: &Value, stamp: Stamp| {
+            let sent = serde_json::from_slice(body).unwrap_or_else(|_| json!({}));
+            let written = Written {
+                account: id.as_str(),
+                method: self.method.as_str(),
+                uri: match settings.whole_uri {
+                    true => uri,
+                    false => uri.strip_prefix(BASE_PATH).unwrap_or(uri),
+                },
+                ray: &self.origin.ray,
+                author: &self.origin.author,
+                resource_id: self.resource_id(result),
+                bodies: settings.bodies.then(|| (sent, result.clone())),
+            };
+            written.entry(&stamp.entry.simple().to_string(), stamp.now)
+        };
+        let change = |account: &mut Account, stamp| change(&id, account, stamp);
+        let result = self.sandbox.write(&id, change, entry).await?;
+        Ok(success(&result))
+    }
+
+    /// The id of what was written: what the path names, or the answer.
+    fn resource_id(&self, result: &Value) -> Option<String> {
+        let named = ["integration_id", "user_id"].map(|name| self.segments.get(name));
+        let made = || result.get("id")?.as_str().map(str::to_owned);
+        named.into_iter().flatten().next().cloned().or_else(made)
     }
 
     fn integration(&self) -> Result<IntegrationId, Failure> {
@@ -262,7 +367,7 @@ impl Visit {
             .ok_or_else(|| self.no_route())
     }
 
-    fn segment(&self, name: &str) -> Result<&str, Failure> {
+    pub(super) fn segment(&self, name: &str) -> Result<&str, Failure> {
         self.segments
             .get(name)
             .map(String::as_str)
@@ -271,7 +376,7 @@ impl Visit {
 
     fn no_route(&self) -> Failure {
         Failure::NoRoute {
-            path: self.path.clone(),
+            path: self.uri.path().to_owned(),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::world::{Account, Context, User};
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::behavior::{Behavior, BehaviorKey};
-use crate::model::integration::Integration;
+use crate::model::integration::{Integration, IntegrationId};
 use crate::model::user::UserId;
 
 /// The account that the recordings were made of.
@@ -24,17 +24,24 @@ impl Seed {
         let behaviors: Envelope<Behaviors> = built_in(include_str!("recordings/behaviors.json"));
         let integrations: Envelope<Vec<Integration>> =
             built_in(include_str!("recordings/integrations.json"));
-        let identity_providers: Envelope<Vec<Value>> =
-            built_in(include_str!("recordings/identity_providers_okta.json"));
+        let items = |text| built_in::<Envelope<Vec<Value>>>(text).result;
+        let context = Context {
+            policies: items(include_str!("recordings/access_policies_risk.json")),
+            groups: items(include_str!("recordings/access_groups_risk.json")),
+            apps: items(include_str!("recordings/access_apps_risk.json")),
+            identity_providers: items(include_str!("recordings/identity_providers_okta.json")),
+        };
         let users: BTreeMap<UserId, User> = built_in(include_str!("seed/users.json"));
         let live = LiveAccount::new(behaviors.result.behaviors, integrations.result);
         Seed(Account {
             users,
-            context: Context {
-                identity_providers: identity_providers.result,
-            },
+            context,
             ..Account::from(live)
         })
+    }
+
+    pub(super) fn holds_integration(&self, id: IntegrationId) -> bool {
+        self.0.integrations.contains_key(&id)
     }
 
     /// The starting state as this account's own.

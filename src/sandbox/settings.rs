@@ -1,12 +1,13 @@
 //! How the simulated API behaves: who may do what, its limits, and each of the ways that `contract.md` marks as unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::refusal::Refusal;
 use crate::model::account::AccountId;
 use crate::model::open_word::words;
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub tenant_url: TenantUrlForm,
     /// What becomes of a `reference_id` that a request leaves out.
     pub unset_reference: UnsetReference,
+    /// What a write that leaves it out does to the one that is there.
+    pub omitted_reference: OmittedReference,
     /// Which references are accepted.
     pub references: References,
     /// What becomes of a request for an account that nobody has written to yet.
@@ -32,12 +35,28 @@ pub struct Settings {
     pub latency: Duration,
     /// How many requests a token may make.
     pub rate_limit: RateLimit,
+    /// Which lists come in pages.
+    pub paging: Paging,
     /// The tokens that are valid, and what each may do.
     pub tokens: BTreeMap<String, Permissions>,
     /// The tokens that an account owns itself. They are verified at the account's place, and any other one at both.
     pub account_tokens: BTreeSet<String>,
+    /// The tokens that are bound to other addresses than the caller's.
+    pub elsewhere_tokens: BTreeSet<String>,
+    /// The people behind tokens, by e-mail address, as the audit log names them; without one, the account itself owns the token.
+    pub owners: BTreeMap<String, String>,
+    /// From when until when tokens are valid, as verifying tells it.
+    pub token_dates: Option<(Timestamp, Timestamp)>,
+    /// How a token that lacks the permission is refused.
+    pub missing_permission: Refusal,
     /// Which accounts have bought risk scoring.
     pub entitlement: Entitlement,
+    /// Whether the list of Access applications holds their policies.
+    pub app_policies: AppPolicies,
+    /// How the account's audit log behaves.
+    pub audit_log: AuditLogSettings,
+    /// Whether answers bear a `Cf-Auditlog-Id`.
+    pub audit_log_ids: bool,
     /// Makes ids repeat from run to run; without one they are random.
     pub seed: Option<u64>,
     /// What the sandbox's clock shows when it starts; without one, the machine's time. It goes on with tokio's clock.
@@ -53,13 +72,22 @@ impl Default for Settings {
             unique: BTreeSet::new(),
             tenant_url: TenantUrlForm::Verbatim,
             unset_reference: UnsetReference::Random,
+            omitted_reference: OmittedReference::Lost,
             references: References::Any,
             unknown_accounts: UnknownAccounts::Seeded,
             latency: Duration::ZERO,
             rate_limit: RateLimit::default(),
+            paging: Paging::None,
             tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), Permissions::all())]),
             account_tokens: BTreeSet::new(),
+            elsewhere_tokens: BTreeSet::new(),
+            owners: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), "sandbox@example.com".to_owned())]),
+            token_dates: None,
+            missing_permission: Refusal::Undecided,
             entitlement: Entitlement::Everywhere,
+            app_policies: AppPolicies::Embedded,
+            audit_log: AuditLogSettings::default(),
+            audit_log_ids: true,
             seed: None,
             clock_start: None,
             record_requests: true,
@@ -114,6 +142,16 @@ words! {
 }
 
 words! {
+    /// What a PUT that leaves `reference_id` out does to the one that is there (`contract.md`, Integrations: unknown).
+    OmittedReference {
+        /// It is lost, and the integration is as one that was made without.
+        Lost = "lost",
+        /// It stays.
+        Kept = "kept",
+    }
+}
+
+words! {
     /// Which references are accepted (`contract.md`, Integrations: unknown).
     References {
         /// Any text.
@@ -130,6 +168,65 @@ words! {
         Seeded = "seeded",
         /// It is refused, as for an account that the token does not reach.
         Refused = "refused",
+    }
+}
+
+/// Whether the lists of risk scoring come in pages (`contract.md`, Users: unknown). Those of the surroundings always do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paging {
+    /// All of a list in one answer, which says nothing of pages.
+    None,
+    /// So many a page; `page` asks for another.
+    Followed(NonZeroUsize),
+    /// So many, whatever page is asked for: the rest can't be had.
+    Ignored(NonZeroUsize),
+}
+
+words! {
+    /// Whether the list of Access applications holds their policies (`contract.md`, The lists: unknown).
+    AppPolicies {
+        /// Whole.
+        Embedded = "embedded",
+        /// `policies` is empty; they must be asked for application by application.
+        Absent = "absent",
+    }
+}
+
+/// How an account's audit log behaves where `contract.md` says *unknown*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditLogSettings {
+    /// How long it takes until an entry is shown.
+    pub delay: Duration,
+    /// How long an entry is kept.
+    pub retention: Duration,
+    /// Whether entries hold what was sent and answered.
+    pub bodies: bool,
+    /// Whether `raw.uri` begins with [`BASE_PATH`](super::BASE_PATH).
+    pub whole_uri: bool,
+    /// Where an answer names the next page.
+    pub cursor: CursorPlace,
+}
+
+impl Default for AuditLogSettings {
+    fn default() -> Self {
+        const EIGHTEEN_MONTHS: Duration = Duration::from_hours(24 * 548);
+        AuditLogSettings {
+            delay: Duration::ZERO,
+            retention: EIGHTEEN_MONTHS,
+            bodies: true,
+            whole_uri: false,
+            cursor: CursorPlace::ResultInfo,
+        }
+    }
+}
+
+words! {
+    /// Where an answer names the next page of the audit log.
+    CursorPlace {
+        /// `result_info.cursor`, as documented.
+        ResultInfo = "result_info.cursor",
+        /// `result_info.cursors.after`, where the vendor's generated clients look.
+        Cursors = "result_info.cursors.after",
     }
 }
 
@@ -187,6 +284,12 @@ words! {
         Write = "write",
         /// *Zero Trust: PII Read*: see users.
         Pii = "pii",
+        /// *Access: Apps and Policies Read*.
+        Apps = "apps",
+        /// *Access: Organizations, Identity Providers, and Groups Read*.
+        Groups = "groups",
+        /// *Account Settings Read*: see the audit log.
+        AuditLog = "audit-log",
     }
 }
 
@@ -275,7 +378,7 @@ pub enum InvalidSetting {
     RateLimit,
     /// No permissions.
     #[error(
-        "permissions are read, write and pii between commas, after TOKEN= where another token than the default one is meant"
+        "permissions are read, write, pii, apps, groups and audit-log between commas, after TOKEN= where another token than the default one is meant"
     )]
     Permissions,
 }
@@ -312,7 +415,11 @@ mod tests {
             ("ci=write", "ci", &[Permission::Read, Permission::Write]),
             ("a=b=pii", "a=b", &[Permission::Pii]),
             ("ci=", "ci", &[]),
-            ("read,write,pii", DEFAULT_TOKEN, Permission::ALL),
+            (
+                "read,write,pii,apps,groups,audit-log",
+                DEFAULT_TOKEN,
+                Permission::ALL,
+            ),
         ];
         for (text, token, allowed) in cases {
             let grant: Grant = text.parse().unwrap();

@@ -3,9 +3,10 @@
 //! The file is replaced in one step, so that whoever kills the program finds the old state or the new one. It is not flushed to the
 //! medium each time: that would guard a simulation against loss of power, at the price of every write.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Write};
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock};
 
@@ -14,6 +15,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tempfile::NamedTempFile;
 
 use super::UNBROKEN;
+use super::world::audit_log::{LoggedEntry, MOST_ENTRIES};
 use super::world::{Account, World};
 use crate::model::account::AccountId;
 
@@ -33,6 +35,7 @@ pub(super) struct Store {
 struct Kept {
     serials: u64,
     accounts: BTreeMap<AccountId, Box<RawValue>>,
+    audit_log: BTreeMap<AccountId, VecDeque<Box<RawValue>>>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +47,8 @@ struct Format {
 struct Document {
     serials: u64,
     accounts: BTreeMap<AccountId, Account>,
+    #[serde(default)]
+    audit_log: BTreeMap<AccountId, VecDeque<LoggedEntry>>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +56,7 @@ struct DocumentText<'a> {
     format: &'a str,
     serials: u64,
     accounts: &'a BTreeMap<AccountId, Box<RawValue>>,
+    audit_log: &'a BTreeMap<AccountId, VecDeque<Box<RawValue>>>,
 }
 
 impl Store {
@@ -60,8 +66,12 @@ impl Store {
             path: path.to_owned(),
             source,
         };
+        refuse_linked_folder(path)?;
         fs::create_dir_all(folder(path)).map_err(failed)?;
-        let lock = File::create(lock_path(path)).map_err(failed)?;
+        let mut found_or_made = OpenOptions::new();
+        found_or_made.write(true).create(true).truncate(false);
+        let lock = open_own(&lock_path(path), &mut found_or_made)?;
+        let lock = lock.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -71,10 +81,13 @@ impl Store {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let world = match fs::read(path) {
-            Ok(bytes) => parse(path, &bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => World::default(),
-            Err(error) => return Err(failed(error)),
+        let world = match open_own(path, OpenOptions::new().read(true))? {
+            Some(mut file) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(failed)?;
+                parse(path, &bytes)?
+            }
+            None => World::default(),
         };
         let store = Store {
             path: path.to_owned(),
@@ -82,6 +95,7 @@ impl Store {
             kept: Mutex::new(Kept {
                 serials: world.serials(),
                 accounts: BTreeMap::new(),
+                audit_log: BTreeMap::new(),
             }),
         };
         Ok((store, world))
@@ -97,9 +111,13 @@ impl Store {
         let serials = {
             let mut world = world.write().expect(UNBROKEN);
             for (id, account) in world.take_changed() {
-                let text =
-                    to_raw_value(account).expect("an account is plain data with string keys");
-                kept.accounts.insert(id, text);
+                kept.accounts.insert(id, text(account));
+            }
+            for (id, entries) in world.take_logged() {
+                let log = kept.audit_log.entry(id).or_default();
+                log.extend(entries.map(text));
+                let elder = log.len().saturating_sub(MOST_ENTRIES);
+                log.drain(..elder);
             }
             world.serials()
         };
@@ -107,6 +125,7 @@ impl Store {
             format: FORMAT,
             serials,
             accounts: &kept.accounts,
+            audit_log: &kept.audit_log,
         })
         .map_err(|source| StoreError::Io {
             path: self.path.clone(),
@@ -140,8 +159,49 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<World, StoreError> {
             format,
         });
     }
-    let Document { serials, accounts } = serde_json::from_slice(bytes).map_err(damaged)?;
-    Ok(World::kept(serials, accounts))
+    let Document {
+        serials,
+        accounts,
+        audit_log,
+    } = serde_json::from_slice(bytes).map_err(damaged)?;
+    Ok(World::kept(serials, accounts, audit_log))
+}
+
+fn text(item: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(item).expect("accounts and log entries are plain data with string keys")
+}
+
+/// Opens a file of ours, never what a link points to: a checkout could have brought the link. `None` where there is no file.
+fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, StoreError> {
+    let not_ours = || StoreError::NotAFile {
+        path: path.to_owned(),
+    };
+    // Asked first, for opening a pipe would wait for its other end.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(not_ours());
+    }
+    match options.custom_flags(libc::O_NOFOLLOW).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(not_ours()),
+        Err(source) => Err(StoreError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Refuses a folder that is a link if the path is relative: then a checkout could have brought it.
+fn refuse_linked_folder(path: &Path) -> Result<(), StoreError> {
+    let links = folder(path).ancestors().filter(|folder| {
+        folder.is_relative() && fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink())
+    });
+    match links.last() {
+        Some(link) => Err(StoreError::NotAFile {
+            path: link.to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn folder(path: &Path) -> &Path {
@@ -164,6 +224,12 @@ pub enum StoreError {
     #[error("{} is in use by another sandbox; end that one, or name another file", path.display())]
     InUse {
         /// The file.
+        path: PathBuf,
+    },
+    /// It, its lock or its folder is a link, or something else that is not the sandbox's own.
+    #[error("{} is a link, or not a file: the sandbox keeps its data only in a place of its own; remove it, or name another file with `riskform sandbox --data`", path.display())]
+    NotAFile {
+        /// What is in the way.
         path: PathBuf,
     },
     /// It is no sandbox's file, or half of one.

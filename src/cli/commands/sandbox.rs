@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// How many requests a token may make, N/SECONDS, or off; one too many blocks it for as long [default: 1200/300]
     #[arg(long, value_name = "LIMIT")]
     rate_limit: Option<RateLimit>,
-    /// What a token may do, [TOKEN=]read,write,pii; may be repeated [default: all of it]
+    /// What a token may do, [TOKEN=]WORDS, of read,write,pii,apps,groups,audit-log; may be repeated [default: all of it]
     #[arg(long, value_name = "GRANT")]
     permissions: Vec<Grant>,
     /// Answer as for accounts that have not bought risk scoring

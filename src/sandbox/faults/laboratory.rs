@@ -23,7 +23,8 @@ use super::foreign::ForeignChange;
 use super::script::{Fault, FaultScript, Rule, Work};
 use crate::model::integration::IntegrationId;
 use crate::sandbox::envelope::Failure;
-use crate::sandbox::{BASE_PATH, Sandbox, StoreError};
+use crate::sandbox::gate::stamp_ray;
+use crate::sandbox::{BASE_PATH, Refusal, Sandbox, StoreError};
 
 /// How long half an answer waits for the half that never comes.
 const MOMENT: Duration = Duration::from_millis(5);
@@ -146,7 +147,7 @@ impl Laboratory {
         if self.refusing_until().is_some() {
             return Err(Broken::Refused);
         }
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let path = parts.uri.path();
         let path = path.strip_prefix(BASE_PATH).unwrap_or(path).to_owned();
         let Drawn { changes, fault } = self.play().draw(parts.method.as_str(), &path);
@@ -157,8 +158,18 @@ impl Laboratory {
         if let Err(error) = self.change(&changes, &path, &body) {
             return Ok(Failure::NotKept(error).into_response());
         }
-        self.answer(Request::from_parts(parts, Body::from(body)), fault)
-            .await
+        if let Some(Fault::Ssf(flaw)) = fault {
+            parts.extensions.insert(flaw);
+        }
+        let sandbox = self.sandbox.clone();
+        let mut response = self
+            .answer(Request::from_parts(parts, Body::from(body)), fault)
+            .await?;
+        // Whatever the edge answers in place of the service bears the request's id as well.
+        if !response.headers().contains_key("cf-ray") {
+            stamp_ray(response.headers_mut(), &sandbox.next_answer().ray);
+        }
+        Ok(response)
     }
 
     fn change(&self, changes: &[ForeignChange], path: &str, body: &[u8]) -> Result<(), StoreError> {
@@ -205,6 +216,8 @@ impl Laboratory {
                 Ok(response)
             }
             Some(Fault::RateLimited { retry_after }) => Ok(rate_limited(retry_after)),
+            Some(Fault::Refused(refusal)) => Ok(refusal.into_response()),
+            Some(Fault::Ssf(_)) => Ok(carry_out.await),
             Some(Fault::Garbage { work }) => {
                 if_wanted(work, carry_out).await;
                 Err(Broken::Garbage)
@@ -315,7 +328,7 @@ async fn halve(response: Response<Body>) -> Result<Response<Body>, Broken> {
 }
 
 fn rate_limited(retry_after: Option<u32>) -> Response<Body> {
-    let mut response = Failure::RateLimited.into_response();
+    let mut response = Refusal::RateLimited.into_response();
     if let Some(seconds) = retry_after {
         response
             .headers_mut()

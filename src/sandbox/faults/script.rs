@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
 use super::foreign::ForeignChange;
 use crate::model::open_word::words;
+use crate::sandbox::{Refusal, SsfFlaw};
 
 /// Rules, and the seed of whatever they leave to chance. The default has no rules, so nothing goes wrong.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,7 +31,10 @@ impl FaultScript {
         }
         // By way of JSON's data model, in which a fault without settings is a word and one with settings a map.
         let Written { seed, rules } = serde_yaml::from_str(text)?;
-        let rules = rules.into_iter().enumerate().map(|(index, rule)| {
+        let rules = rules.into_iter().enumerate().map(|(index, mut rule)| {
+            if let Some(fault) = rule.get_mut("fault") {
+                spell_out(fault);
+            }
             serde_json::from_value(rule).map_err(|source| InvalidScript::Rule {
                 number: index + 1,
                 source,
@@ -139,6 +143,10 @@ pub enum Fault {
         #[serde(default)]
         retry_after: Option<u32>,
     },
+    /// A refusal of the real service, and the request is not carried out.
+    Refused(Refusal),
+    /// A rule of the standard that the SSF document, or its keys, break. Other requests pass unharmed.
+    Ssf(SsfFlaw),
     /// 500, in the vendor's envelope.
     ServerError {
         /// Whether the request is carried out.
@@ -172,6 +180,23 @@ words! {
         /// It is not.
         #[default]
         Skipped = "skipped",
+    }
+}
+
+/// A fault whose settings may all be left out may be written as its name alone.
+fn spell_out(fault: &mut Value) {
+    match fault {
+        Value::String(name) => {
+            if !["close_before", "close_after", "half_answer"].contains(&name.as_str()) {
+                *fault = json!({ name.as_str(): {} });
+            }
+        }
+        Value::Object(fault) => {
+            if let Some(Value::Array(choices)) = fault.get_mut("one_of") {
+                choices.iter_mut().for_each(spell_out);
+            }
+        }
+        _ => {}
     }
 }
 

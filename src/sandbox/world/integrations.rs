@@ -12,7 +12,9 @@ use crate::model::integration::{
 use crate::model::open_word::OpenWord;
 use crate::sandbox::body::{self, Mistakes};
 use crate::sandbox::envelope::{Complaint, Failure};
-use crate::sandbox::settings::{References, Settings, TenantUrlForm, UniqueKey, UnsetReference};
+use crate::sandbox::settings::{
+    OmittedReference, References, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+};
 
 /// An integration as the API shows it.
 #[derive(Debug, Serialize)]
@@ -194,10 +196,15 @@ impl Account {
             TenantUrlForm::Verbatim => tenant_url,
             TenantUrlForm::Normalized => TenantUrl::from_live(tenant_url.normalized()),
         };
-        let reference_id = reference_id?.or_else(|| match settings.unset_reference {
+        let kept = match settings.omitted_reference {
+            OmittedReference::Lost => None,
+            OmittedReference::Kept => held.and_then(|held| held.reference_id.clone()),
+        };
+        let made_up = || match settings.unset_reference {
             UnsetReference::Random => ReferenceId::new(stamp.reference.to_string()),
             UnsetReference::Empty | UnsetReference::Null | UnsetReference::Absent => None,
-        });
+        };
+        let reference_id = reference_id?.or(kept).or_else(made_up);
         Some((tenant_url, reference_id))
     }
 

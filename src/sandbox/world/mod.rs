@@ -3,7 +3,7 @@
 //!
 //! What holds for one kind of thing stands in that kind's file. A change that is refused has changed nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use crate::model::behavior::{Behavior, BehaviorKey};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::user::UserId;
 
+pub(super) mod audit_log;
 pub(super) mod behaviors;
 pub(super) mod integrations;
 pub(super) mod users;
@@ -22,6 +23,7 @@ pub(super) mod users;
 pub use users::User;
 
 use super::seed::Seed;
+use audit_log::{LoggedEntry, MOST_ENTRIES};
 
 /// Every account that somebody has written to. Any other one is as the seed has it, and takes no room.
 #[derive(Debug, Default)]
@@ -31,20 +33,56 @@ pub(super) struct World {
     accounts: BTreeMap<AccountId, Account>,
     /// Those that changed since somebody last asked.
     changed: BTreeSet<AccountId>,
+    /// The audit log of each account, the newest entry last.
+    logs: BTreeMap<AccountId, VecDeque<LoggedEntry>>,
+    /// How many entries of each log came since somebody last asked.
+    logged: BTreeMap<AccountId, usize>,
 }
 
 impl World {
     /// A world as it was kept; all of it counts as changed.
-    pub(super) fn kept(serials: u64, accounts: BTreeMap<AccountId, Account>) -> Self {
+    pub(super) fn kept(
+        serials: u64,
+        accounts: BTreeMap<AccountId, Account>,
+        logs: BTreeMap<AccountId, VecDeque<LoggedEntry>>,
+    ) -> Self {
         World {
             serials,
             changed: accounts.keys().cloned().collect(),
             accounts,
+            logged: logs
+                .iter()
+                .map(|(id, log)| (id.clone(), log.len()))
+                .collect(),
+            logs,
         }
+    }
+
+    /// The audit log of an account, the newest entry last.
+    pub(super) fn audit_log(
+        &self,
+        id: &AccountId,
+    ) -> impl DoubleEndedIterator<Item = &LoggedEntry> {
+        self.logs.get(id).into_iter().flatten()
+    }
+
+    /// Adds an entry to an account's audit log.
+    pub(super) fn log(&mut self, id: &AccountId, entry: LoggedEntry) {
+        let log = self.logs.entry(id.clone()).or_default();
+        log.push_back(entry);
+        if log.len() > MOST_ENTRIES {
+            log.pop_front();
+        }
+        *self.logged.entry(id.clone()).or_default() += 1;
     }
 
     pub(super) fn account(&self, id: &AccountId) -> Option<&Account> {
         self.accounts.get(id)
+    }
+
+    pub(super) fn holds_integration(&self, id: IntegrationId) -> bool {
+        let mut accounts = self.accounts.values();
+        accounts.any(|account| account.integrations.contains_key(&id))
     }
 
     /// The last serial number that was given out. Every change takes one, so it says as well how new the world is.
@@ -77,6 +115,18 @@ impl World {
         Ok(done)
     }
 
+    /// The entries that were logged since this was last asked.
+    pub(super) fn take_logged(
+        &mut self,
+    ) -> impl Iterator<Item = (AccountId, impl Iterator<Item = &LoggedEntry>)> {
+        let logged = std::mem::take(&mut self.logged).into_iter();
+        logged.filter_map(|(id, fresh)| {
+            let log = self.logs.get(&id)?;
+            let elder = log.len().saturating_sub(fresh);
+            Some((id, log.range(elder..)))
+        })
+    }
+
     /// The accounts that changed since this was last asked.
     pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (AccountId, &Account)> {
         let changed = std::mem::take(&mut self.changed).into_iter();
@@ -98,9 +148,16 @@ pub struct Account {
     pub context: Context,
 }
 
-/// What surrounds risk scoring in an account, as the API shows it. Nothing here changes it.
+/// What surrounds risk scoring in an account, item by item as the API shows it. No route changes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Context {
+    /// The reusable Access policies.
+    pub policies: Vec<Value>,
+    /// The Access groups.
+    pub groups: Vec<Value>,
+    /// The Access applications, each with its policies.
+    pub apps: Vec<Value>,
     /// The Access identity providers.
     pub identity_providers: Vec<Value>,
 }
@@ -152,4 +209,6 @@ pub(super) struct Stamp {
     pub(super) id: Uuid,
     /// A reference that nothing has yet, for an integration that is written without one.
     pub(super) reference: Uuid,
+    /// The id of the audit log's entry.
+    pub(super) entry: Uuid,
 }

@@ -42,12 +42,12 @@ impl User {
 /// `{users: […]}`
 #[derive(Debug, Serialize)]
 pub(in crate::sandbox) struct Summary<'a> {
-    users: Vec<Scored<'a>>,
+    pub(in crate::sandbox) users: Vec<Scored<'a>>,
 }
 
 /// A user in the summary.
 #[derive(Debug, Serialize)]
-struct Scored<'a> {
+pub(in crate::sandbox) struct Scored<'a> {
     user_id: UserId,
     name: &'a str,
     email: &'a str,
@@ -61,7 +61,7 @@ struct Scored<'a> {
 pub(in crate::sandbox) struct Events<'a> {
     name: &'a str,
     email: &'a str,
-    events: &'a [RiskEvent],
+    pub(in crate::sandbox) events: Vec<&'a RiskEvent>,
     last_reset_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     risk_level: Option<&'a OpenWord<RiskLevel>>,
@@ -69,23 +69,18 @@ pub(in crate::sandbox) struct Events<'a> {
 
 impl Account {
     /// Every user who has a score.
-    pub(in crate::sandbox) fn summary(&self) -> Summary<'_> {
-        Summary {
-            users: self
-                .users
-                .iter()
-                .filter_map(|(user_id, user)| {
-                    Some(Scored {
-                        user_id: *user_id,
-                        name: &user.name,
-                        email: &user.email,
-                        event_count: user.counted().count(),
-                        last_event: user.counted().map(|event| event.timestamp).max()?,
-                        max_risk_level: user.score()?,
-                    })
-                })
-                .collect(),
-        }
+    pub(in crate::sandbox) fn scored_users(&self) -> Vec<Scored<'_>> {
+        let users = self.users.iter().filter_map(|(user_id, user)| {
+            Some(Scored {
+                user_id: *user_id,
+                name: &user.name,
+                email: &user.email,
+                event_count: user.counted().count(),
+                last_event: user.counted().map(|event| event.timestamp).max()?,
+                max_risk_level: user.score()?,
+            })
+        });
+        users.collect()
     }
 
     /// One user, with or without a score.
@@ -94,7 +89,7 @@ impl Account {
         Ok(Events {
             name: &user.name,
             email: &user.email,
-            events: &user.events,
+            events: user.events.iter().collect(),
             last_reset_time: user.last_reset_time,
             risk_level: user.score(),
         })

@@ -100,6 +100,7 @@ fn it_prints_what_to_export_serves_and_ends_at_a_signal() {
             ("ci", "integrations", "200"),
             ("ci", "summary", "403"),
             ("nobody", "summary", "401"),
+            ("riskform-sandbox", "behaviors", "200"),
         ] {
             assert_eq!(
                 served.call("GET", rest, token).0,
@@ -173,7 +174,7 @@ fn a_wrong_command_line_names_what_is_right() {
         (
             vec!["--permissions", "admin"],
             64,
-            "permissions are read, write and pii between commas",
+            "permissions are read, write, pii, apps, groups and audit-log between commas",
         ),
         (vec!["--latency", "soon"], 64, "'--latency"),
         (

@@ -11,8 +11,8 @@ use riskform::api::{Reach, Transport};
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorKey;
 use riskform::sandbox::{
-    BASE_PATH, DEFAULT_TOKEN, Fault, FaultScript, ForeignChange, Laboratory, Rule, Sandbox,
-    Settings, Work,
+    BASE_PATH, DEFAULT_TOKEN, Fault, FaultScript, ForeignChange, Laboratory, Refusal, Rule,
+    Sandbox, Settings, SsfFlaw, Work,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,6 +106,9 @@ fn every_fault() -> Vec<(Fault, Result<u16, ErrorKind>, bool)> {
             true,
         ),
         (Fault::RateLimited { retry_after: None }, Ok(429), false),
+        (Fault::Refused(Refusal::OtherLocation), Ok(403), false),
+        (Fault::Refused(Refusal::RateLimitedElder), Ok(429), false),
+        (Fault::Ssf(SsfFlaw::NoKeys), Ok(200), true),
         (Fault::ServerError { work: done }, Ok(500), true),
         (Fault::ServerError { work: skipped }, Ok(500), false),
         (Fault::BadGateway { work: done }, Ok(502), true),
@@ -454,6 +457,15 @@ fn the_schema_and_the_parser_agree() {
         rule("{ server_error: { work: skipped } }"),
         rule("{ bad_gateway: {} }"),
         rule("{ wrong_json: {} }"),
+        rule("server_error"),
+        rule("refuse"),
+        rule("garbage"),
+        rule("bad_gateway"),
+        rule("wrong_json"),
+        rule("rate_limited"),
+        rule("{ one_of: [server_error, close_after] }"),
+        rule("{ refused: 400-6003-6111 }"),
+        rule("{ ssf: http_issuer }"),
         rule("{ change: create_the_same }"),
         rule("{ change: { set_behavior: { key: imp_travel, enabled: false, risk_level: severe } } }"),
         rule("{ change: { create_integration: { tenant_url: 'https://x.okta.com' } } }"),
@@ -499,7 +511,7 @@ fn the_schema_and_the_parser_agree() {
         ),
         (
             rule("slow"),
-            "rule 1 of the fault script: invalid type: unit variant",
+            "rule 1 of the fault script: missing field `seconds`",
         ),
         (
             rule("{ slow: {} }"),

@@ -6,10 +6,11 @@ mod faults;
 mod openapi;
 mod routes;
 mod store;
+mod surroundings;
 mod tour;
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -26,7 +27,7 @@ use openapi::OpenApi;
 struct Client {
     sandbox: Sandbox,
     router: Router,
-    openapi: OpenApi,
+    openapi: Arc<OpenApi>,
     headers: HeaderMap,
     /// Every operation that answered, with the status.
     seen: Mutex<BTreeSet<(String, u16)>>,
@@ -47,6 +48,7 @@ impl Answer {
     /// The status, the codes and the pointers of a failure.
     fn failure(&self) -> Value {
         let errors = self.body["errors"].as_array().unwrap();
+        // The audit log's own refusals have no codes.
         let codes: Vec<_> = errors.iter().map(|error| &error["code"]).collect();
         let pointers: Vec<_> = errors
             .iter()
@@ -123,7 +125,18 @@ impl Client {
     ) {
         self.openapi.check(method, path, status, body);
         assert_eq!(headers[header::CONTENT_TYPE], "application/json");
-        assert!(headers.contains_key("cf-auditlog-id"), "{method} {path}");
+        assert_eq!(
+            headers.contains_key("cf-auditlog-id"),
+            self.sandbox.settings().audit_log_ids,
+            "{method} {path}"
+        );
+        let ray = headers["cf-ray"].to_str().unwrap();
+        let (hex, place) = ray.split_once('-').unwrap();
+        assert!(
+            hex.len() == 16 && u64::from_str_radix(hex, 16).is_ok(),
+            "{ray}"
+        );
+        assert!(!place.is_empty(), "{ray}");
         let limited = self.sandbox.settings().rate_limit != RateLimit::Off;
         for name in ["ratelimit", "ratelimit-policy"] {
             assert_eq!(

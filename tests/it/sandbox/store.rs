@@ -1,6 +1,7 @@
 //! The file that a sandbox is kept in.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use axum::http::Method;
@@ -8,6 +9,7 @@ use riskform::sandbox::{Sandbox, Settings, StoreError};
 use serde_json::{Value, json};
 
 use super::{Client, account, scoring};
+use crate::riskform::Workplace;
 
 fn open(path: &Path) -> Result<Sandbox, StoreError> {
     Sandbox::open(
@@ -42,6 +44,9 @@ async fn what_was_written_survives_a_restart() {
     assert_eq!(client.sandbox.account(&account()), before);
     let second = create(&client, "https://two.okta.com").await;
     assert_ne!(first, second, "an id is given once, even with a seed");
+    let log = client.sandbox.audit_log(&account());
+    let made: Vec<_> = log.iter().map(|entry| &entry["resource"]["id"]).collect();
+    assert_eq!(made, [&first, &second], "the audit log is kept as well");
 }
 
 #[tokio::test]
@@ -137,6 +142,55 @@ fn a_file_that_is_no_sandbox_is_left_alone() {
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
+}
+
+/// A checkout may bring links; nothing is read through them, and nothing that they point to is touched.
+#[test]
+fn links_are_refused_and_their_targets_left_alone() {
+    const SECRET: &str = "credentials: secret\n";
+    for linked in ["sandbox.json", "sandbox.json.lock"] {
+        for exists in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let target = folder.path().join("target");
+            if exists {
+                fs::write(&target, SECRET).unwrap();
+            }
+            let place = folder.path().join(".riskform");
+            fs::create_dir(&place).unwrap();
+            symlink(&target, place.join(linked)).unwrap();
+            let error = open(&place.join("sandbox.json")).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{} is a link", place.join(linked).display())),
+                "{error}"
+            );
+            assert!(!error.contains("secret"), "{error}");
+            let left = fs::read_to_string(&target).ok();
+            assert_eq!(left.as_deref(), exists.then_some(SECRET), "{linked}");
+        }
+    }
+}
+
+#[test]
+fn a_linked_folder_of_the_checkout_is_refused_by_the_program() {
+    let workplace = Workplace::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(elsewhere.path(), workplace.path(".riskform")).unwrap();
+    workplace.write("riskform.yaml", "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors: { imp_travel: { enabled: false } }\n");
+    let run = workplace.run(&["apply", "--sandbox", "--auto-approve"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains(".riskform is a link"), "{}", run.stderr);
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+/// A lock that is there is taken, not emptied: it may be somebody's file.
+#[test]
+fn the_lock_is_not_emptied() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sandbox.json");
+    let lock = folder.path().join("sandbox.json.lock");
+    fs::write(&lock, "somebody's").unwrap();
+    drop(open(&path).unwrap());
+    assert_eq!(fs::read_to_string(&lock).unwrap(), "somebody's");
 }
 
 #[tokio::test]

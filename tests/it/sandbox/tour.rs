@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 use riskform::sandbox::{
-    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Permissions, RECORDED_ACCOUNT, RateLimit, Settings,
-    TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Permissions, RECORDED_ACCOUNT, RateLimit, Refusal,
+    Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
 };
 use serde_json::{Value, json};
 
@@ -56,8 +56,33 @@ fn good_requests() -> Vec<(Method, String, Value)> {
     let requests = requests
         .into_iter()
         .map(|(method, rest, body)| (method, scoring(&rest), body));
-    requests.collect()
+    let surroundings = SURROUNDINGS.iter().map(|(path, _)| {
+        (
+            Method::GET,
+            path.replace("{account}", RECORDED_ACCOUNT),
+            Value::Null,
+        )
+    });
+    requests.chain(surroundings).collect()
 }
+
+/// What needs no entitlement, with the permission that each needs.
+const SURROUNDINGS: [(&str, &str); 8] = [
+    ("/accounts/{account}/access/policies", "apps"),
+    ("/accounts/{account}/access/apps", "apps"),
+    (
+        "/accounts/{account}/access/apps/c2a7f1d4-5e60-4b83-9f21-3d4c5b6a7e8f/policies",
+        "apps",
+    ),
+    ("/accounts/{account}/access/groups", "groups"),
+    ("/accounts/{account}/access/identity_providers", "groups"),
+    (
+        "/accounts/{account}/logs/audit?since=2020-01-01&before=2100-01-01",
+        "audit-log",
+    ),
+    ("/accounts/{account}/tokens/verify", ""),
+    ("/user/tokens/verify", ""),
+];
 
 /// Sends all of them, and names the statuses.
 async fn statuses(client: &Client) -> BTreeSet<u16> {
@@ -232,55 +257,79 @@ fn wrong_bodies() -> Vec<(Method, String, String, Vec<&'static str>)> {
 
 #[tokio::test(start_paused = true)]
 async fn credentials_decide_before_anything_else() {
-    let cases: [(&[(&str, &str)], u16); 10] = [
-        (&[], 401),
-        (&[("authorization", "Bearer wrong")], 401),
-        (&[("authorization", "Bearer")], 401),
-        (&[("authorization", "Basic riskform-sandbox")], 401),
-        (&[("x-auth-key", DEFAULT_TOKEN)], 401),
-        (&[("x-auth-email", "someone@example.com")], 401),
+    // What the routes answer, and those that verify a token: status and codes.
+    let key = ("x-auth-key", DEFAULT_TOKEN);
+    let email = ("x-auth-email", "someone@example.com");
+    let cases: [(&[(&str, &str)], Value, Value); 12] = [
+        (&[], json!([400, [9106]]), json!([400, [1001]])),
         (
-            &[
-                ("x-auth-email", "someone@example.com"),
-                ("x-auth-key", "wrong"),
-            ],
-            401,
+            &[("authorization", "Bearer wrong")],
+            json!([401, [9109]]),
+            json!([401, [1000]]),
         ),
         (
-            &[
-                ("authorization", "Bearer wrong"),
-                ("x-auth-email", "a@example.com"),
-                ("x-auth-key", DEFAULT_TOKEN),
-            ],
-            401,
+            &[("authorization", "Bearer")],
+            json!([400, [6003]]),
+            json!([400, [6003]]),
         ),
         (
-            &[
-                ("x-auth-email", "someone@example.com"),
-                ("x-auth-key", DEFAULT_TOKEN),
-            ],
-            200,
+            &[("authorization", "Basic riskform-sandbox")],
+            json!([400, [6003]]),
+            json!([400, [6003]]),
         ),
-        (&[("authorization", "bearer riskform-sandbox")], 200),
+        (
+            &[("authorization", "Bearer elsewhere")],
+            json!([403, [9109]]),
+            json!([403, [9109]]),
+        ),
+        (&[key], json!([400, [9106]]), json!([400, [1001]])),
+        (&[email], json!([400, [9106]]), json!([400, [1001]])),
+        (
+            &[email, ("x-auth-key", "")],
+            json!([400, [6003]]),
+            json!([400, [6003]]),
+        ),
+        (
+            &[("x-auth-email", "x"), key],
+            json!([400, [6003]]),
+            json!([400, [6003]]),
+        ),
+        (
+            &[email, ("x-auth-key", "wrong")],
+            json!([400, [10000]]),
+            json!([400, [1001]]),
+        ),
+        (
+            &[("authorization", "Bearer wrong"), email, key],
+            json!([401, [9109]]),
+            json!([401, [1000]]),
+        ),
+        (&[email, key], json!([200, []]), json!([400, [1001]])),
     ];
-    for (headers, status) in cases {
-        let client = Client::new(Settings::default()).with_headers(headers);
-        assert_eq!(
-            statuses(&client).await,
-            BTreeSet::from([status]),
-            "{headers:?}"
-        );
-        assert_eq!(
-            client.get("/user/tokens/verify").await.status,
-            status,
-            "{headers:?}"
-        );
+    for (headers, routes, verifying) in cases {
+        let settings = Settings {
+            elsewhere_tokens: BTreeSet::from(["elsewhere".to_owned()]),
+            ..Settings::default()
+        };
+        let client = Client::new(settings).with_headers(headers);
+        for (method, path, body) in good_requests() {
+            let expected = if path.ends_with("verify") {
+                &verifying
+            } else {
+                &routes
+            };
+            let answer = client.send(method, &path, body).await;
+            assert_eq!(answer.failure(), *expected, "{headers:?} {path}");
+        }
     }
+    let client = Client::new(Settings::default())
+        .with_headers(&[("authorization", "bearer riskform-sandbox")]);
+    assert_eq!(statuses(&client).await, BTreeSet::from([200]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_operation_needs_its_own_permission() {
-    // The order is that of `good_requests`.
+    // What risk scoring answers, in the order of `good_requests`.
     let cases = [
         ("", [403; 11]),
         (
@@ -295,19 +344,98 @@ async fn each_operation_needs_its_own_permission() {
             "pii",
             [403, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403],
         ),
+        ("apps,groups,audit-log", [403; 11]),
         ("read,write,pii", [200; 11]),
     ];
     for (permissions, expected) in cases {
+        let granted = |needed: &str| match permissions.split(',').any(|word| word == needed) {
+            true => 200,
+            false => 403,
+        };
+        let surroundings = SURROUNDINGS.map(|(_, needed)| {
+            if needed.is_empty() {
+                200
+            } else {
+                granted(needed)
+            }
+        });
         let mut settings = Settings::default();
-        let granted: Permissions = permissions.parse().unwrap();
-        settings.tokens.insert(DEFAULT_TOKEN.to_owned(), granted);
+        let permissions: Permissions = permissions.parse().unwrap();
+        settings
+            .tokens
+            .insert(DEFAULT_TOKEN.to_owned(), permissions.clone());
         let client = Client::new(settings);
+        let expected = expected.into_iter().chain(surroundings);
         for ((method, path, body), status) in good_requests().into_iter().zip(expected) {
             let answer = client.send(method.clone(), &path, body).await;
-            assert_eq!(answer.status, status, "{permissions}: {method} {path}");
+            assert_eq!(answer.status, status, "{permissions:?}: {method} {path}");
             if status == 403 {
                 assert_eq!(answer.failure(), json!([403, [10000]]));
             }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_permission_is_refused_as_set() {
+    let pair: &[(&str, &str)] = &[
+        ("x-auth-email", "a@example.com"),
+        ("x-auth-key", DEFAULT_TOKEN),
+    ];
+    let cases = [
+        (Refusal::Undecided, None, json!([403, [10000]]), true),
+        (Refusal::Undecided, Some(pair), json!([400, [10000]]), true),
+        (Refusal::UndecidedShort, None, json!([403, [10000]]), false),
+        (Refusal::LacksPermission, None, json!([403, [9109]]), true),
+    ];
+    for (missing_permission, headers, expected, whole) in cases {
+        let mut client = Client::new(Settings {
+            missing_permission,
+            tokens: [(DEFAULT_TOKEN.to_owned(), "pii".parse().unwrap())].into(),
+            ..Settings::default()
+        });
+        if let Some(headers) = headers {
+            client = client.with_headers(headers);
+        }
+        let answer = client.get(&scoring("behaviors")).await;
+        assert_eq!(answer.failure(), expected, "{missing_permission}");
+        assert_eq!(
+            answer.body.get("result").is_some(),
+            whole,
+            "{missing_permission}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_verified_where_it_belongs() {
+    let dates = ["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"].map(|date| date.parse().unwrap());
+    let account = format!("/accounts/{RECORDED_ACCOUNT}/tokens/verify");
+    for (owned, user_status) in [(false, 200), (true, 401)] {
+        let client = Client::new(Settings {
+            account_tokens: owned
+                .then(|| DEFAULT_TOKEN.to_owned())
+                .into_iter()
+                .collect(),
+            token_dates: Some(dates.into()),
+            audit_log_ids: false,
+            ..Settings::default()
+        });
+        let answer = client.get(&account).await;
+        let state = answer.result();
+        assert_eq!(state["status"], "active");
+        assert_eq!(
+            (&state["not_before"], &state["expires_on"]),
+            (&json!(dates[0]), &json!(dates[1]))
+        );
+        let id = state["id"].as_str().unwrap();
+        assert!(id.len() == 32 && !id.contains(DEFAULT_TOKEN), "{id}");
+        let user = client.get("/user/tokens/verify").await;
+        assert_eq!(user.status, user_status);
+        if user_status == 200 {
+            assert_eq!(user.body, answer.body);
+        } else {
+            assert_eq!(user.failure(), json!([401, [1000]]));
         }
     }
 }
@@ -327,11 +455,12 @@ async fn an_account_without_entitlement_is_forbidden() {
             entitlement: entitlement.clone(),
             ..Settings::default()
         });
-        assert_eq!(
-            statuses(&client).await,
-            BTreeSet::from([status]),
-            "{entitlement:?}"
-        );
+        for (method, path, body) in good_requests() {
+            let needs_it = path.contains("zt_risk_scoring");
+            let expected = if needs_it { status } else { 200 };
+            let answer = client.send(method, &path, body).await;
+            assert_eq!(answer.status, expected, "{entitlement:?} {path}");
+        }
         if status == 403 {
             assert_eq!(
                 client.get(&scoring("behaviors")).await.failure(),
@@ -348,7 +477,11 @@ async fn an_unknown_account_is_refused_where_that_is_set() {
         ..Settings::default()
     };
     let client = Client::new(settings);
-    assert_eq!(statuses(&client).await, BTreeSet::from([403]));
+    assert_eq!(statuses(&client).await, BTreeSet::from([200, 403]));
+    assert_eq!(
+        client.get(&scoring("behaviors")).await.failure(),
+        json!([403, [9109]])
+    );
     let present = client.sandbox.account(&super::account());
     client
         .sandbox
@@ -389,7 +522,10 @@ async fn what_is_not_there_is_not_found() {
             .await;
         assert_eq!(answer.failure(), json!([404, [code]]), "{method} {rest}");
     }
-    for (method, path, body) in good_requests() {
+    let of_an_account = good_requests()
+        .into_iter()
+        .filter(|(_, path, _)| path.contains(RECORDED_ACCOUNT));
+    for (method, path, body) in of_an_account {
         for no_account in [
             "x",
             "f037e56e89293a057740de681ac9abbe0",
@@ -449,6 +585,7 @@ async fn a_blocked_token_hears_when_to_come_back() {
     tokio::time::sleep(std::time::Duration::from_millis(20_500)).await;
     assert_eq!(client.get(&path).await.headers["retry-after"], "60");
     assert_eq!(statuses(&client).await, BTreeSet::from([429]));
+    assert_eq!(client.get(&path).await.failure(), json!([429, [971]]));
     tokio::time::sleep(std::time::Duration::from_secs(59)).await;
     assert_eq!(client.get(&path).await.headers["retry-after"], "1");
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;

@@ -1,0 +1,102 @@
+//! Lists in pages: `page` and `per_page` of a query, and the `result_info` of the answer.
+
+use axum::http::Uri;
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::envelope::Failure;
+use super::settings::Paging;
+
+/// The largest page that may be asked for (`contract.md`, The lists).
+const LARGEST_PAGE: usize = 1_000;
+
+/// Every parameter of a query, in its order.
+pub(super) fn query(uri: &Uri) -> Vec<(String, String)> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .into_owned()
+        .collect()
+}
+
+/// `result_info`: which page this is, of how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct PageInfo {
+    count: usize,
+    page: usize,
+    per_page: usize,
+    total_count: usize,
+    total_pages: usize,
+}
+
+/// The page that a query asks for, counted from 1, and its size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    page: usize,
+    per_page: usize,
+}
+
+impl Wanted {
+    /// Reads a query, of which other parameters are left to others.
+    pub(super) fn read(uri: &Uri, default_size: usize) -> Result<Self, Failure> {
+        let mut wanted = Wanted {
+            page: 1,
+            per_page: default_size,
+        };
+        for (name, value) in query(uri) {
+            let (field, most) = match name.as_str() {
+                "page" => (&mut wanted.page, usize::MAX),
+                "per_page" => (&mut wanted.per_page, LARGEST_PAGE),
+                _ => continue,
+            };
+            let number = value
+                .parse()
+                .ok()
+                .filter(|number| (1..=most).contains(number));
+            *field = number
+                .ok_or_else(|| Failure::Query(format!("{name} is not a number that is allowed")))?;
+        }
+        Ok(wanted)
+    }
+
+    /// Cuts the page out of all.
+    pub(super) fn cut<T>(self, all: Vec<T>) -> (Vec<T>, PageInfo) {
+        let Wanted { page, per_page } = self;
+        let total_count = all.len();
+        let page_of_all: Vec<T> = all
+            .into_iter()
+            .skip((page - 1).saturating_mul(per_page))
+            .take(per_page)
+            .collect();
+        let info = PageInfo {
+            count: page_of_all.len(),
+            page,
+            per_page,
+            total_count,
+            total_pages: total_count.div_ceil(per_page),
+        };
+        (page_of_all, info)
+    }
+}
+
+/// Cuts a list of risk scoring as the setting says.
+pub(super) fn paged<T>(
+    all: Vec<T>,
+    uri: &Uri,
+    paging: Paging,
+) -> Result<(Vec<T>, Option<PageInfo>), Failure> {
+    let wanted = match paging {
+        Paging::None => return Ok((all, None)),
+        Paging::Ignored(size) => Wanted {
+            page: 1,
+            per_page: size.get(),
+        },
+        Paging::Followed(size) => {
+            let asked = Wanted::read(uri, size.get())?;
+            Wanted {
+                per_page: asked.per_page.min(size.get()),
+                ..asked
+            }
+        }
+    };
+    let (page, info) = wanted.cut(all);
+    Ok((page, Some(info)))
+}

@@ -1,0 +1,107 @@
+//! The account's audit log (`contract.md`, Who changed it): one entry for every write that succeeded.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// How many entries of one account are kept; what is elder goes first, so that a server that runs for long keeps its memory.
+pub(in crate::sandbox) const MOST_ENTRIES: usize = 10_000;
+
+/// One entry, and what its place in the log goes by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in crate::sandbox) struct LoggedEntry {
+    /// Grows from entry to entry.
+    pub(in crate::sandbox) serial: u64,
+    /// When it happened.
+    pub(in crate::sandbox) time: Timestamp,
+    /// The entry as the API shows it.
+    pub(in crate::sandbox) shown: Value,
+}
+
+/// Who sent a write, and how.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Author {
+    /// `dash`, `api_token`, `api_key`, or what a test says.
+    pub(in crate::sandbox) context: String,
+    /// The person's address; without one, the account itself acted.
+    pub(in crate::sandbox) email: Option<String>,
+    /// The public id and the name of the token, where one was used.
+    pub(in crate::sandbox) token: Option<(String, String)>,
+    pub(in crate::sandbox) user_agent: String,
+}
+
+/// A write that is to be logged.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Written<'a> {
+    pub(in crate::sandbox) account: &'a str,
+    pub(in crate::sandbox) method: &'a str,
+    pub(in crate::sandbox) uri: &'a str,
+    pub(in crate::sandbox) ray: &'a str,
+    pub(in crate::sandbox) author: &'a Author,
+    /// What was sent and answered, where entries hold that.
+    pub(in crate::sandbox) bodies: Option<(Value, Value)>,
+    /// The id of what was written, where it has one.
+    pub(in crate::sandbox) resource_id: Option<String>,
+}
+
+impl Written<'_> {
+    /// The entry as the API shows it. `product` and `type` are invented, as in the recording.
+    pub(in crate::sandbox) fn entry(self, id: &str, time: Timestamp) -> Value {
+        let Written {
+            account,
+            method,
+            uri,
+            ray,
+            author,
+            bodies,
+            resource_id,
+        } = self;
+        let Author {
+            context,
+            email,
+            token,
+            user_agent,
+        } = author;
+        let action = match method {
+            "POST" => "create",
+            "DELETE" => "delete",
+            _ => "update",
+        };
+        let mut actor = Map::new();
+        let mut say = |name: &str, value: &str| actor.insert(name.to_owned(), json!(value));
+        say("context", context);
+        say("ip_address", "192.0.2.10");
+        match email {
+            Some(email) => {
+                say("type", "user");
+                say("id", email);
+                say("email", email);
+            }
+            None => {
+                say("type", "account");
+                say("id", account);
+            }
+        }
+        if let Some((id, name)) = token {
+            say("token_id", id);
+            say("token_name", name);
+        }
+        let mut resource =
+            json!({ "product": "zt_risk_scoring", "type": "zt_risk_scoring", "scope": "accounts" });
+        if let Some((request, response)) = bodies {
+            resource["request"] = request;
+            resource["response"] = response;
+        }
+        if let Some(id) = resource_id {
+            resource["id"] = json!(id);
+        }
+        json!({
+            "id": id,
+            "account": { "id": account, "name": "Sandbox" },
+            "action": { "description": "", "result": "success", "time": time.to_string(), "type": action },
+            "actor": actor,
+            "raw": { "cf_ray_id": ray, "method": method, "status_code": 200, "uri": uri, "user_agent": user_agent },
+            "resource": resource,
+        })
+    }
+}

@@ -1,0 +1,391 @@
+//! What surrounds risk scoring: the lists of Access in pages, the audit log that writes feed, and the SSF documents.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use http_body_util::BodyExt;
+use riskform::sandbox::{
+    ACTOR_HEADER, AppPolicies, AuditLogSettings, BASE_PATH, CONTEXT_HEADER, CursorPlace,
+    DEFAULT_TOKEN, Fault, FaultScript, Paging, RECORDED_ACCOUNT, Rule, Sandbox, Settings, SsfFlaw,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::{Client, account, scoring};
+
+fn access(rest: &str) -> String {
+    format!("/accounts/{RECORDED_ACCOUNT}/access/{rest}")
+}
+
+fn audit(rest: &str) -> String {
+    format!("/accounts/{RECORDED_ACCOUNT}/logs/audit?since=2026-01-01&before=2026-02-01{rest}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lists_of_access_come_in_pages() {
+    let client = Client::new(Settings::default());
+    let many: Vec<Value> = (0..5)
+        .map(
+            |n| json!({ "id": n.to_string(), "name": n.to_string(), "type": "okta", "config": {} }),
+        )
+        .collect();
+    client
+        .sandbox
+        .edit(&account(), |account| {
+            let context = &mut account.context;
+            for list in [
+                &mut context.policies,
+                &mut context.groups,
+                &mut context.apps,
+                &mut context.identity_providers,
+            ] {
+                list.clone_from(&many);
+            }
+        })
+        .unwrap();
+    for (list, default_size) in [
+        ("policies", 100),
+        ("groups", 1000),
+        ("apps", 1000),
+        ("identity_providers", 200),
+    ] {
+        let cases = [
+            (
+                "",
+                vec!["0", "1", "2", "3", "4"],
+                json!([5, 1, default_size, 5, 1]),
+            ),
+            ("?page=2&per_page=2", vec!["2", "3"], json!([2, 2, 2, 5, 3])),
+            ("?per_page=2&page=3", vec!["4"], json!([1, 3, 2, 5, 3])),
+            ("?per_page=2&page=4", vec![], json!([0, 4, 2, 5, 3])),
+        ];
+        for (query, expected, info) in cases {
+            let answer = client.get(&access(&format!("{list}{query}"))).await;
+            let ids: Vec<_> = answer
+                .result()
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].as_str().unwrap())
+                .collect();
+            assert_eq!(ids, expected, "{list}{query}");
+            let told = &answer.body["result_info"];
+            let told =
+                ["count", "page", "per_page", "total_count", "total_pages"].map(|name| &told[name]);
+            assert_eq!(json!(told), info, "{list}{query}");
+        }
+        for wrong in ["?page=0", "?page=x", "?per_page=0", "?per_page=1001"] {
+            let answer = client.get(&access(&format!("{list}{wrong}"))).await;
+            assert_eq!(answer.failure(), json!([400, [40002]]), "{list}{wrong}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_has_its_policies_where_that_is_set_and_at_its_own_place_always() {
+    for (app_policies, embedded) in [(AppPolicies::Embedded, 2), (AppPolicies::Absent, 0)] {
+        let client = Client::new(Settings {
+            app_policies,
+            ..Settings::default()
+        });
+        let apps = client.get(&access("apps")).await;
+        let app = &apps.result()[0];
+        assert_eq!(app["policies"].as_array().unwrap().len(), embedded);
+        let own = access(&format!("apps/{}/policies", app["id"].as_str().unwrap()));
+        let policies = client.get(&own).await;
+        let names: Vec<_> = policies
+            .result()
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|policy| &policy["name"])
+            .collect();
+        assert_eq!(names, ["Employees, not at high risk", "Contractors"]);
+    }
+    let client = Client::new(Settings::default());
+    let answer = client.get(&access("apps/nobody/policies")).await;
+    assert_eq!(answer.failure(), json!([404, [40403]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lists_of_risk_scoring_come_in_pages_where_that_is_set() {
+    let two = NonZeroUsize::new(2).unwrap();
+    // How many are on each page that is asked for.
+    let cases = [
+        (Paging::None, [3, 3, 3], Value::Null),
+        (Paging::Followed(two), [2, 1, 0], json!(3)),
+        (Paging::Ignored(two), [2, 2, 2], json!(3)),
+    ];
+    for (paging, expected, total) in cases {
+        let client = Client::new(Settings {
+            paging,
+            ..Settings::default()
+        });
+        for tenant in ["https://one.okta.com", "https://two.okta.com"] {
+            let body = json!({ "integration_type": "Okta", "tenant_url": tenant });
+            client
+                .send(Method::POST, &scoring("integrations"), body)
+                .await
+                .result();
+        }
+        for (page, expected) in (1..).zip(expected) {
+            for (list, pointer) in [("summary", "/result/users"), ("integrations", "/result")] {
+                let answer = client.get(&scoring(&format!("{list}?page={page}"))).await;
+                let items = answer.body.pointer(pointer).unwrap().as_array().unwrap();
+                assert_eq!(items.len(), expected, "{paging:?} {list} {page}");
+                let told = answer.body.pointer("/result_info/total_count").cloned();
+                assert_eq!(told.unwrap_or_default(), total, "{paging:?} {list} {page}");
+            }
+        }
+    }
+}
+
+fn logging(audit_log: AuditLogSettings) -> Settings {
+    Settings {
+        audit_log,
+        seed: Some(1),
+        clock_start: Some("2026-01-10T00:00:00Z".parse().unwrap()),
+        ..Settings::default()
+    }
+}
+
+async fn put_levels(client: &Client, level: &str) {
+    let behaviors =
+        json!({ "behaviors": { "imp_travel": { "enabled": true, "risk_level": level } } });
+    client
+        .send(Method::PUT, &scoring("behaviors"), behaviors)
+        .await
+        .result();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_write_is_logged_with_its_author_and_nothing_else_is() {
+    let client = Client::new(logging(AuditLogSettings::default()));
+    put_levels(&client, "low").await;
+    let body = json!({ "integration_type": "Okta", "tenant_url": "https://corp.okta.com" });
+    let by = |headers: &[(&'static str, &str)]| {
+        let all = [&[("authorization", "Bearer riskform-sandbox")], headers].concat();
+        Client::of(client.sandbox.clone()).with_headers(&all)
+    };
+    let dash = by(&[
+        (CONTEXT_HEADER, "dash"),
+        (ACTOR_HEADER, "alice@example.com"),
+        ("user-agent", "Mozilla"),
+    ]);
+    let created = dash
+        .send(Method::POST, &scoring("integrations"), body.clone())
+        .await;
+    let id = created.result()["id"].as_str().unwrap();
+    let ray = created.headers["cf-ray"].to_str().unwrap();
+    let key = Client::of(client.sandbox.clone()).with_headers(&[
+        ("x-auth-email", "bob@example.com"),
+        ("x-auth-key", DEFAULT_TOKEN),
+    ]);
+    key.send(
+        Method::DELETE,
+        &scoring(&format!("integrations/{id}")),
+        Value::Null,
+    )
+    .await
+    .result();
+    // Neither reads nor refusals are logged.
+    client.get(&scoring("behaviors")).await;
+    client
+        .send(Method::PUT, &scoring("behaviors"), json!({}))
+        .await;
+
+    let log = client.get(&audit("")).await;
+    let entries = log.result().as_array().unwrap();
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let text = |pointer| {
+                entry
+                    .pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or("-")
+            };
+            [
+                text("/action/type"),
+                text("/actor/context"),
+                text("/actor/email"),
+                text("/raw/method"),
+            ]
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["delete", "api_key", "bob@example.com", "DELETE"],
+            ["create", "dash", "alice@example.com", "POST"],
+            ["update", "api_token", "sandbox@example.com", "PUT"],
+        ]
+    );
+    let create = &entries[1];
+    assert_eq!(create["resource"]["id"], id);
+    assert_eq!(create["resource"]["request"], body);
+    assert_eq!(create["resource"]["response"], *created.result());
+    assert_eq!(create["raw"]["uri"], scoring("integrations"));
+    assert_eq!(create["raw"]["user_agent"], "Mozilla");
+    assert!(
+        ray.starts_with(create["raw"]["cf_ray_id"].as_str().unwrap()),
+        "{ray}"
+    );
+    assert_eq!(create["action"]["time"], "2026-01-10T00:00:10Z");
+    assert!(
+        !log.body.to_string().contains(DEFAULT_TOKEN),
+        "the log names tokens by their ids"
+    );
+    assert_eq!(create["actor"].get("token_id"), None);
+    assert!(entries[2]["actor"]["token_id"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_audit_log_comes_in_pages_late_and_not_for_ever() {
+    let levels = async |client: &Client, query: &str| -> Vec<String> {
+        let answer = client.get(&audit(query)).await;
+        let entries = answer.result().as_array().unwrap();
+        let level = |entry: &Value| {
+            entry["resource"]["request"]["behaviors"]["imp_travel"]["risk_level"].clone()
+        };
+        entries
+            .iter()
+            .map(|entry| level(entry).as_str().unwrap().to_owned())
+            .collect()
+    };
+    for cursor in CursorPlace::ALL {
+        let client = Client::new(logging(AuditLogSettings {
+            cursor: *cursor,
+            delay: Duration::from_secs(20),
+            retention: Duration::from_secs(1_000),
+            ..AuditLogSettings::default()
+        }));
+        put_levels(&client, "low").await;
+        assert!(levels(&client, "").await.is_empty(), "it is not shown yet");
+        put_levels(&client, "medium").await;
+        put_levels(&client, "high").await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(levels(&client, "").await, ["high", "medium", "low"]);
+        assert_eq!(
+            levels(&client, "&direction=asc").await,
+            ["low", "medium", "high"]
+        );
+        assert_eq!(
+            levels(&client, "&raw_method=POST").await,
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            levels(&client, "&raw_method=POST&raw_method=PUT")
+                .await
+                .len(),
+            3
+        );
+        assert_eq!(levels(&client, "&raw_method.not=PUT").await.len(), 0);
+        let mut next = String::new();
+        let mut read = Vec::new();
+        loop {
+            let query = format!("&limit=2&cursor={next}");
+            read.extend(levels(&client, &query).await);
+            let info = client.get(&audit(&query)).await.body["result_info"].clone();
+            let told = match cursor {
+                CursorPlace::ResultInfo => &info["cursor"],
+                CursorPlace::Cursors => &info["cursors"]["after"],
+            };
+            next = told.as_str().unwrap().to_owned();
+            if next.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(read, ["high", "medium", "low"]);
+        tokio::time::sleep(Duration::from_secs(975)).await;
+        assert_eq!(levels(&client, "").await, ["high"], "the rest is gone");
+    }
+    let client = Client::new(logging(AuditLogSettings::default()));
+    for wrong in [
+        "&limit=0",
+        "&limit=x",
+        "&direction=up",
+        "&cursor=x",
+        "&action_type=login",
+        "&actor_email=x",
+    ] {
+        let answer = client.get(&audit(wrong)).await;
+        assert_eq!(answer.status, 400, "{wrong}");
+        assert_eq!(answer.body["errors"][0].get("code"), None, "{wrong}");
+    }
+    for wrong in ["", "?since=2026-01-01", "?since=yesterday&before=today"] {
+        let path = format!("/accounts/{RECORDED_ACCOUNT}/logs/audit{wrong}");
+        assert_eq!(client.get(&path).await.status, 400, "{wrong}");
+    }
+}
+
+/// Asks for a document as whoever follows a `well_known_url` does: without credentials.
+async fn document(sandbox: &Sandbox, flaw: Option<SsfFlaw>, path: &str) -> (u16, String, String) {
+    let rules = flaw.into_iter().map(|flaw| Rule::always(Fault::Ssf(flaw)));
+    let laboratory = sandbox.laboratory(FaultScript {
+        seed: 0,
+        rules: rules.collect(),
+    });
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let (parts, body) = laboratory.oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    (
+        parts.status.as_u16(),
+        content_type
+            .map_or("", |value| value.to_str().unwrap())
+            .to_owned(),
+        String::from_utf8(body.to_vec()).unwrap(),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_documents_behind_a_well_known_url_are_as_recorded_and_break_any_rule() {
+    const ID: &str = "4cfe8442-664b-4915-acd4-b39cd65c4314";
+    let sandbox = Sandbox::in_memory(Settings::default());
+    let configuration = format!("/.well-known/sse-configuration/{ID}");
+    let keys = format!("/{ID}/jwks.json");
+    let recorded = [
+        (
+            &configuration,
+            include_str!("../../../src/sandbox/recordings/ssf_configuration.json"),
+        ),
+        (
+            &keys,
+            include_str!("../../../src/sandbox/recordings/ssf_jwks.json"),
+        ),
+    ];
+    let mut sound = Vec::new();
+    for (path, expected) in recorded {
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        for base in ["", BASE_PATH] {
+            let answer = document(&sandbox, None, &format!("{base}{path}")).await;
+            assert_eq!(
+                (answer.0, answer.1.as_str()),
+                (200, "application/json"),
+                "{path}"
+            );
+            assert_eq!(serde_json::from_str::<Value>(&answer.2).unwrap(), expected);
+        }
+        sound.push(document(&sandbox, None, path).await);
+        let missing = path.replace(ID, "00000000-0000-4000-8000-000000000000");
+        assert_eq!(document(&sandbox, None, &missing).await.0, 404);
+    }
+    // Each flaw spoils one of the two documents, and no two do it in the same way.
+    let mut spoiled = BTreeSet::new();
+    for flaw in SsfFlaw::ALL {
+        let answers = [
+            document(&sandbox, Some(*flaw), &configuration).await,
+            document(&sandbox, Some(*flaw), &keys).await,
+        ];
+        let changed: Vec<_> = (0..2).filter(|n| answers[*n] != sound[*n]).collect();
+        assert_eq!(changed.len(), 1, "{flaw}");
+        assert!(spoiled.insert(answers), "{flaw} looks like another");
+    }
+    let requests = sandbox.requests();
+    assert!(!requests.is_empty() && requests.iter().all(|request| !request.credentials));
+}
