@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Whole runs over loopback, each beside the plainest way to do the same work: /bin/true, curl, wrk, and the ideal.
 #
-#   tests/bench/wire.sh [start] [plan] [fleet] [apply]      all four without an argument
+#   tests/bench/wire.sh [start] [plan] [fleet] [shards] [apply]      all five without an argument
 #
-# Needs curl, hyperfine, jq, time and wrk, which are Debian packages of these names. Measures the program as `cargo install` builds it;
+# Needs curl, hyperfine, jq, time and wrk, which are Debian packages of these names. Measures the program as a release ships it;
 # RISKFORM names another one, RUNS (5) says how often each command runs. Prints medians and ratios, which one run's noise hits alike, and
 # writes them to target/bench/wire.json for picture.py.
 set -euo pipefail
@@ -18,11 +18,11 @@ trap 'stop_server; rm -rf "$folder"' EXIT
 main() {
     mkdir -p "$results"
     if [[ -z ${RISKFORM:-} ]]; then
-        cargo install --locked --quiet --path . --root "$results" --force
-        RISKFORM=$results/bin/riskform
+        cargo build --locked --quiet --profile dist
+        RISKFORM=target/dist/riskform
     fi
     riskform=$(realpath "$RISKFORM")
-    for group in "${@:-start plan fleet apply}"; do
+    for group in "${@:-start plan fleet shards apply}"; do
         for one in $group; do "measure_$one"; done
     done
     jq --slurp '{ cores: $cores, binary_bytes: $bytes, rows: . }' --argjson cores "$(nproc)" \
@@ -78,6 +78,46 @@ measure_fleet() {
     done
 }
 
+# A fleet in four shards at once, an account a token, one of them revoked: every other account is handled, and the four results make one page.
+measure_shards() {
+    local count=${SHARDED:-1000} latency=50 parallelism=32 grants=() index shard
+    mkdir "$folder/sharded"
+    for ((index = 0; index < count; index++)); do
+        printf 'version: 1\naccount_id: %032x\nname: account-%d\napi_token_env: CLOUDFLARE_TOKEN_%d\nbehaviors:\n  imp_travel: { enabled: true, risk_level: high }\nunlisted: { integrations: keep }\n' \
+            "$index" "$index" "$index" >"$folder/sharded/$index.yaml"
+        export "CLOUDFLARE_TOKEN_$index=token-$index"
+        ((index == 0)) || grants+=(--permissions "token-$index=read")
+    done
+    serve "$latency" "${grants[@]}"
+    cat >"$folder/shards.sh" <<SHARDS
+cd $folder
+for shard in 0 1 2 3; do
+    $riskform drift --quiet --shard \$shard/4 --parallelism $parallelism --format json=shard-\$shard.json sharded &
+done
+wait
+code=0
+$riskform report merge --format html=fleet.html --format json=fleet.json shard-?.json >merged || code=\$?
+echo \$code >code
+SHARDS
+    medians "bash $folder/shards.sh"
+    # The account of the revoked token is told as such, and no other is missing.
+    if [[ $(<"$folder/code") != 6 ]] || ! jq --exit-status --argjson count "$count" \
+        '(.accounts | length) == $count and ([.accounts[] | select(.status == "error") | .name] == ["account-0"])' "$folder/fleet.json" >"$folder/log"; then
+        echo "the shards did not handle every other account: exit $(<"$folder/code")" >&2
+        jq '.summary' "$folder/fleet.json" >&2
+        exit 1
+    fi
+    grep --quiet '<html' "$folder/fleet.html"
+    # The four are not of one size, and all must have ended.
+    local largest=0 accounts
+    for shard in 0 1 2 3; do
+        accounts=$(jq '.accounts | length' "$folder/shard-$shard.json")
+        ((accounts <= largest)) || largest=$accounts
+    done
+    row shards "drift, $count accounts and tokens in 4 shards, merged" 'the ideal' "${median[0]}" \
+        "$(calculate "$largest / $parallelism * $latency / 1000")" "$(memory bash "$folder/shards.sh")"
+}
+
 measure_apply() {
     serve
     local account file
@@ -120,10 +160,10 @@ calculate() { awk "BEGIN { printf \"%.6f\", $1 }"; }
 
 # --- the other side
 
-# serve [MILLISECONDS]: the simulated API without a rate limit, each answer taking that long.
+# serve [MILLISECONDS [FLAG]...]: the simulated API without a rate limit, each answer taking that long.
 serve() {
     stop_server
-    local options=(--rate-limit off)
+    local options=(--rate-limit off "${@:2}")
     if ((${1:-0} > 0)); then options+=(--latency "$(calculate "$1 / 1000")"); fi
     mkfifo "$folder/address"
     "$riskform" sandbox "${options[@]}" >"$folder/address" 2>"$folder/server-log" &
