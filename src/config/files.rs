@@ -1,9 +1,14 @@
-//! Finds and opens desired-state files, within bounds: no device, no FIFO, no loop of links, nothing of absurd size.
+//! Finds and opens desired-state files, within bounds: nothing outside of the folder that the files of a PATH belong to, no device, no
+//! FIFO, no loop of links, nothing of absurd size.
+//!
+//! Files may be changed by people who may not read the machine they are loaded on: a link or an `extends` that leads elsewhere would show
+//! them lines of any file there, and `fmt` would rewrite it.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::diagnostic::{Draft, Found};
 use super::rule::Rule;
@@ -19,6 +24,101 @@ pub(super) const LARGEST_FLEET: u64 = 64 << 20;
 pub(super) struct Files {
     /// How many bytes were read so far.
     total: u64,
+}
+
+/// What decides where the files of a run may stand.
+#[derive(Clone, Debug, Default)]
+pub struct Confinement {
+    /// The folder that holds all of them; without one it is found for each PATH.
+    pub root: Option<PathBuf>,
+    /// The home folder: a `.git` in it makes no root.
+    pub home: Option<PathBuf>,
+}
+
+/// A file that was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FoundFile {
+    /// As the user named it.
+    pub(super) path: PathBuf,
+    /// With every link followed.
+    pub(super) canonical: PathBuf,
+    /// The folder that neither it nor what it extends leads out of.
+    pub(super) root: Arc<Path>,
+}
+
+impl Confinement {
+    /// The folder that the files of a PATH belong to: the nearest checkout, else the PATH's own folder. Git is not asked, since it obeys
+    /// variables and files that somebody else may have written.
+    fn root_of(&self, path: &Path) -> Result<Arc<Path>, Refused> {
+        if let Some(root) = &self.root {
+            return match root.canonicalize() {
+                Ok(root) if root.is_dir() => Ok(root.into()),
+                Ok(_) | Err(_) => Err(Refused::NoRoot(root.clone())),
+            };
+        }
+        let mut at = Path::new(".").canonicalize()?;
+        let mut components = path.components().peekable();
+        while let Some(component) = components.next() {
+            match component {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    at.pop();
+                }
+                Component::Prefix(_) | Component::RootDir => at.push(component),
+                Component::Normal(name) => {
+                    let folder = at.clone();
+                    at.push(name);
+                    if !fs::symlink_metadata(&at)?.is_symlink() {
+                        continue;
+                    }
+                    // Whoever may change a checkout may have put the link there: it must not lead out.
+                    if let Some(root) = self.checkout(&folder) {
+                        return Ok(root.into());
+                    }
+                    if components.peek().is_none() {
+                        return Ok(folder.into());
+                    }
+                    at = at.canonicalize()?;
+                }
+            }
+        }
+        if !at.is_dir() {
+            at.pop();
+        }
+        Ok(self.checkout(&at).unwrap_or(&at).into())
+    }
+
+    /// The nearest folder upwards that holds a `.git`. Home and root folders don't count: everything of a user would be beneath them.
+    fn checkout<'p>(&self, folder: &'p Path) -> Option<&'p Path> {
+        let home = self.home.as_ref().and_then(|home| home.canonicalize().ok());
+        folder.ancestors().find(|folder| {
+            folder.parent().is_some()
+                && home.as_deref() != Some(*folder)
+                && fs::symlink_metadata(folder.join(".git")).is_ok()
+        })
+    }
+}
+
+/// Says whether a file may be read, and written by `fmt`: beneath its root with every link followed, and YAML by its ending.
+fn admit(canonical: &Path, root: &Path) -> Result<(), Refused> {
+    within(canonical, root)?;
+    if has_ending(canonical, &["yaml", "yml", "json"]) {
+        Ok(())
+    } else {
+        Err(Refused::Disguised)
+    }
+}
+
+/// Says whether a file or a folder stands beneath a root, and in no `.git`.
+fn within(canonical: &Path, root: &Path) -> Result<(), Refused> {
+    if !canonical.starts_with(root) {
+        return Err(Refused::Outside(root.to_owned()));
+    }
+    let of_git = |component: Component<'_>| component.as_os_str().eq_ignore_ascii_case(".git");
+    if canonical.components().any(of_git) {
+        return Err(Refused::OfGit);
+    }
+    Ok(())
 }
 
 /// Which files of a directory are meant.
@@ -39,8 +139,14 @@ pub(super) enum Refused {
     Directory,
     #[error("neither a file nor a directory")]
     Special,
-    #[error("a link to something that is no YAML file")]
+    #[error("not a .yaml, .yml or .json file")]
     Disguised,
+    #[error("leads out of {}", shown(.0))]
+    Outside(PathBuf),
+    #[error("belongs to git")]
+    OfGit,
+    #[error("{} is not a folder", shown(.0))]
+    NoRoot(PathBuf),
     #[error("larger than {} MiB", LARGEST_FILE >> 20)]
     TooLarge,
     #[error("the files of this run hold more than {} MiB together", LARGEST_FLEET >> 20)]
@@ -48,6 +154,10 @@ pub(super) enum Refused {
     #[error("can't be read: {0}")]
     Io(io::Error),
 }
+
+/// The way out of a confinement.
+pub(super) const CONFINED: &str =
+    "put the file beneath that folder, or name a wider one with --root; links are followed first";
 
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
@@ -73,7 +183,12 @@ impl Refused {
             Refused::Directory | Refused::Special => {
                 (Rule::NotAFile, "name a YAML file, or a directory of them")
             }
-            Refused::Disguised => (Rule::NotAFile, "remove the link, or name the file itself"),
+            Refused::Disguised => (
+                Rule::NotAFile,
+                "name a YAML file; of a link, what it leads to counts",
+            ),
+            Refused::Outside(_) | Refused::OfGit => (Rule::Confined, CONFINED),
+            Refused::NoRoot(_) => (Rule::Confined, "name a folder with --root"),
             Refused::TooLarge => (Rule::TooLarge, "declare less in one file"),
             Refused::FleetTooLarge => (Rule::TooLarge, "load fewer files at once"),
         };
@@ -83,21 +198,25 @@ impl Refused {
 }
 
 impl Files {
-    /// The files that the user means, each with its canonical path, in the order given; those of a directory sorted by path. None twice.
+    /// The files that the user means, in the order given; those of a directory sorted by path. None twice.
     pub(super) fn find(
         &self,
         paths: &[PathBuf],
         kind: Kind,
+        confinement: &Confinement,
         found: &mut Found,
-    ) -> Vec<(PathBuf, PathBuf)> {
+    ) -> Vec<FoundFile> {
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         for path in paths {
-            match self.expand(path, kind, found) {
+            let expanded = confinement
+                .root_of(path)
+                .and_then(|root| expand(path, &root, kind, found));
+            match expanded {
                 Ok(expanded) => files.extend(
                     expanded
                         .into_iter()
-                        .filter(|(_, canonical)| seen.insert(canonical.clone())),
+                        .filter(|file| seen.insert(file.canonical.clone())),
                 ),
                 Err(refused) => found.push(refused.of_file(path)),
             }
@@ -105,52 +224,9 @@ impl Files {
         files
     }
 
-    fn expand(
-        &self,
-        path: &Path,
-        kind: Kind,
-        found: &mut Found,
-    ) -> Result<Vec<(PathBuf, PathBuf)>, Refused> {
-        let metadata = fs::metadata(path)?;
-        if !metadata.is_dir() {
-            return Ok(vec![(path.to_owned(), path.canonicalize()?)]);
-        }
-        let mut files = Vec::new();
-        let mut entered = HashSet::new();
-        let mut directories = vec![path.to_owned()];
-        while let Some(directory) = directories.pop() {
-            // Links may lead back up: a directory that was entered before is not entered again.
-            let canonical = directory.canonicalize()?;
-            if entered.contains(&canonical) {
-                continue;
-            }
-            match list(&directory, &canonical, kind, found) {
-                Ok(listed) => {
-                    directories.extend(listed.directories);
-                    files.extend(listed.files);
-                }
-                Err(refused) => found.push(refused.of_file(&directory)),
-            }
-            entered.insert(canonical);
-        }
-        files.sort();
-        if files.is_empty() {
-            let directory = shown(path);
-            found.push(
-                Draft::of_file(
-                    Rule::NothingToLoad,
-                    directory.as_str(),
-                    format!("{directory}: no file in it declares an account"),
-                )
-                .help("files end in .yaml or .yml, and don't begin with `_` or `.`"),
-            );
-        }
-        Ok(files)
-    }
-
-    /// Reads a regular file, within the bounds.
-    pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, Refused> {
-        let metadata = fs::metadata(path)?;
+    /// Reads a regular file, within the bounds. It is named with every link followed, so that what was admitted is what is read.
+    pub(super) fn read(&mut self, canonical: &Path) -> Result<Vec<u8>, Refused> {
+        let metadata = fs::metadata(canonical)?;
         if metadata.is_dir() {
             return Err(Refused::Directory);
         }
@@ -165,7 +241,7 @@ impl Files {
         let room = usize::try_from(metadata.len() + 1).unwrap_or_default();
         let mut bytes = Vec::with_capacity(room);
         // The size may have changed since, and some file systems don't tell it.
-        File::open(path)?
+        File::open(canonical)?
             .take(LARGEST_FILE + 1)
             .read_to_end(&mut bytes)?;
         let size = bytes.len() as u64;
@@ -179,18 +255,99 @@ impl Files {
         Ok(bytes)
     }
 
-    /// Follows a path in `extends` to the file itself.
-    pub(super) fn fragment(&self, path: &Path) -> Result<PathBuf, Refused> {
-        if fs::metadata(path)?.is_dir() {
+    /// Follows a path in `extends` to the file itself. `path` is `written` beside the file `from`.
+    pub(super) fn fragment(
+        &self,
+        path: &Path,
+        from: &Path,
+        written: &str,
+        root: &Path,
+    ) -> Result<PathBuf, Refused> {
+        // Judged as it is written first, so that nobody learns what exists elsewhere.
+        let folder = from
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
+        within(&without_dots(&folder.join(written)), root)?;
+        let canonical = path.canonicalize()?;
+        within(&canonical, root)?;
+        if canonical.is_dir() {
             return Err(Refused::Directory);
         }
-        let canonical = path.canonicalize()?;
-        if is_yaml(&canonical) {
-            Ok(canonical)
-        } else {
-            Err(Refused::Disguised)
+        admit(&canonical, root)?;
+        Ok(canonical)
+    }
+}
+
+/// A path with its `.` and `..` taken at their word.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
+                plain.push(component);
+            }
         }
     }
+    plain
+}
+
+fn expand(
+    path: &Path,
+    root: &Arc<Path>,
+    kind: Kind,
+    found: &mut Found,
+) -> Result<Vec<FoundFile>, Refused> {
+    let canonical = path.canonicalize()?;
+    within(&canonical, root)?;
+    let metadata = fs::metadata(&canonical)?;
+    if !metadata.is_dir() {
+        if metadata.is_file() {
+            admit(&canonical, root)?;
+        }
+        let (path, root) = (path.to_owned(), Arc::clone(root));
+        return Ok(vec![FoundFile {
+            path,
+            canonical,
+            root,
+        }]);
+    }
+    let mut files = Vec::new();
+    let mut entered = HashSet::new();
+    let mut directories = vec![path.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let canonical = directory.canonicalize()?;
+        // Links may lead back up: a directory that was entered before is not entered again.
+        if !entered.insert(canonical.clone()) {
+            continue;
+        }
+        let listed =
+            within(&canonical, root).and_then(|()| list(&directory, &canonical, root, kind, found));
+        match listed {
+            Ok(listed) => {
+                directories.extend(listed.directories);
+                files.extend(listed.files);
+            }
+            Err(refused) => found.push(refused.of_file(&directory)),
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        let directory = shown(path);
+        found.push(
+            Draft::of_file(
+                Rule::NothingToLoad,
+                directory.as_str(),
+                format!("{directory}: no file in it declares an account"),
+            )
+            .help("files end in .yaml or .yml, and don't begin with `_` or `.`"),
+        );
+    }
+    Ok(files)
 }
 
 /// What stands in one directory.
@@ -198,13 +355,14 @@ impl Files {
 struct Listed {
     /// What is to be listed next.
     directories: Vec<PathBuf>,
-    /// What is to be loaded, each with its canonical path.
-    files: Vec<(PathBuf, PathBuf)>,
+    /// What is to be loaded.
+    files: Vec<FoundFile>,
 }
 
 fn list(
     directory: &Path,
     canonical_directory: &Path,
+    root: &Arc<Path>,
     kind: Kind,
     found: &mut Found,
 ) -> Result<Listed, Refused> {
@@ -220,12 +378,16 @@ fn list(
         let path = entry.path();
         let file_type = entry.file_type()?;
         if file_type.is_symlink() {
-            listed.follow(path, found)?;
+            listed.follow(path, root, found);
         } else if file_type.is_dir() {
             listed.directories.push(path);
         } else if is_yaml(&path) {
             // Only a link could lead elsewhere, and asking the system for thousands of paths takes longer than reading the files.
-            listed.files.push((path, canonical_directory.join(name)));
+            listed.files.push(FoundFile {
+                path,
+                canonical: canonical_directory.join(name),
+                root: Arc::clone(root),
+            });
         }
     }
     Ok(listed)
@@ -233,23 +395,25 @@ fn list(
 
 impl Listed {
     /// Adds what a link leads to.
-    fn follow(&mut self, link: PathBuf, found: &mut Found) -> Result<(), Refused> {
-        match fs::metadata(&link) {
-            Ok(metadata) if metadata.is_dir() => self.directories.push(link),
-            Ok(_) if is_yaml(&link) => {
-                let canonical = link.canonicalize()?;
-                // A diagnostic shows lines of the file. A link could make that any file of the machine.
-                if is_yaml(&canonical) {
-                    self.files.push((link, canonical));
-                } else {
-                    found.push(Refused::Disguised.of_file(&link));
-                }
+    fn follow(&mut self, link: PathBuf, root: &Arc<Path>, found: &mut Found) {
+        let is_wanted = is_yaml(&link);
+        let canonical = match link.canonicalize() {
+            Ok(canonical) => canonical,
+            Err(error) if is_wanted => return found.push(Refused::from(error).of_file(&link)),
+            Err(_) => return,
+        };
+        if canonical.is_dir() {
+            self.directories.push(link);
+        } else if is_wanted {
+            match admit(&canonical, root) {
+                Ok(()) => self.files.push(FoundFile {
+                    path: link,
+                    canonical,
+                    root: Arc::clone(root),
+                }),
+                Err(refused) => found.push(refused.of_file(&link)),
             }
-            Ok(_) => {}
-            Err(error) if is_yaml(&link) => found.push(Refused::from(error).of_file(&link)),
-            Err(_) => {}
         }
-        Ok(())
     }
 }
 
@@ -258,9 +422,14 @@ pub(super) fn shown(path: &Path) -> String {
     visible(path.display().to_string())
 }
 
+/// Whether a file in a folder is meant to be loaded.
 fn is_yaml(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "yml")
+    has_ending(path, &["yaml", "yml"])
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| endings.contains(&ending))
 }
 
 /// The path that a file means by one in its `extends`.

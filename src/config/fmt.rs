@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostics, Draft, Found};
-use super::files::{Files, Kind, shown};
+use super::files::{Confinement, Files, FoundFile, Kind, shown};
 use super::kinds::{DOCUMENT, Shape};
 use super::rule::Rule;
 use super::source::SourceId;
@@ -30,13 +30,18 @@ impl Formatted {
 }
 
 /// Formats every file that the paths name, fragments as well. What is not YAML, or better left alone, is in the diagnostics instead.
-pub fn format(paths: &[PathBuf]) -> (Vec<Formatted>, Diagnostics) {
+pub fn format(paths: &[PathBuf], confinement: &Confinement) -> (Vec<Formatted>, Diagnostics) {
     let mut files = Files::default();
     let mut found = Found::default();
     let mut formatted = Vec::new();
-    for (path, target) in files.find(paths, Kind::Any, &mut found) {
-        match files.read(&path) {
-            Ok(bytes) => formatted.extend(format_bytes(path, target, bytes, &mut found)),
+    for file in files.find(paths, Kind::Any, confinement, &mut found) {
+        let FoundFile {
+            path,
+            canonical,
+            root: _,
+        } = file;
+        match files.read(&canonical) {
+            Ok(bytes) => formatted.extend(format_bytes(path, canonical, bytes, &mut found)),
             Err(refused) => found.push(refused.of_file(&path)),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::diagnostic::{Diagnostics, Draft, Found};
-use super::files::{Files, Kind, Refused, beside, shown};
+use super::files::{CONFINED, Confinement, Files, FoundFile, Kind, Refused, beside, shown};
 use super::kinds::account::{AccountIds, Declaration, Declared, Extends, VariableName, declare};
 use super::kinds::decode::{Environment, Text, forbidden_variable};
 use super::rule::Rule;
@@ -29,6 +29,8 @@ pub struct LoadRequest<'a> {
     pub account_id: Option<AccountId>,
     /// The account of the environment: only stands in.
     pub default_account_id: Option<AccountId>,
+    /// Where the files may stand.
+    pub confinement: &'a Confinement,
     /// The operator's limits: which variables files may name.
     pub limits: &'a Limits,
     /// The environment, for `${NAME}`. It is never asked for a variable that the limits don't permit.
@@ -77,7 +79,7 @@ fn read(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Found) {
         found: Found::default(),
         environment: Environment {
             limits: request.limits,
-            variable: request.variables,
+            variable: Some(request.variables),
         },
         read: HashMap::new(),
         beneath: HashMap::new(),
@@ -101,8 +103,8 @@ struct Loader<'a> {
     environment: Environment<'a>,
     /// By canonical path, so that a baseline is read once however many files extend it.
     read: HashMap<PathBuf, Arc<ReadFile>>,
-    /// By canonical path: what lies beneath a file that is extended, itself included.
-    beneath: HashMap<PathBuf, Beneath>,
+    /// By root and canonical path: what lies beneath a file that is extended, itself included.
+    beneath: HashMap<(Arc<Path>, PathBuf), Beneath>,
 }
 
 impl Loader<'_> {
@@ -112,15 +114,27 @@ impl Loader<'_> {
             default: request.default_account_id.clone(),
         };
         let mut declared = Vec::new();
-        for (path, canonical) in self
-            .files
-            .find(request.paths, Kind::Accounts, &mut self.found)
-        {
+        let files = self.files.find(
+            request.paths,
+            Kind::Accounts,
+            request.confinement,
+            &mut self.found,
+        );
+        self.judge_limits(request.limits, &files);
+        for found in files {
+            let FoundFile {
+                path,
+                canonical,
+                root,
+            } = found;
             let Some(file) = self.root(&path, &canonical) else {
                 continue;
             };
             for layer in &file.layers {
-                let mut chain = vec![Link::new(&canonical, &path)];
+                let mut chain = Chain {
+                    root: Arc::clone(&root),
+                    links: vec![Link::new(&canonical, &path)],
+                };
                 let Some(mut layers) = self.extended(layer, &path, &mut chain) else {
                     continue;
                 };
@@ -146,7 +160,7 @@ impl Loader<'_> {
         if let Some(file) = self.read.get(canonical) {
             return Some(Arc::clone(file));
         }
-        match self.files.read(path) {
+        match self.files.read(canonical) {
             Ok(bytes) => Some(self.decode(path, canonical, bytes)),
             Err(refused) => {
                 self.found.push(refused.of_file(path));
@@ -189,7 +203,7 @@ impl Loader<'_> {
     }
 
     /// The layers beneath a document. `chain` leads from the file the user named to the one the document stands in.
-    fn extended(&mut self, layer: &Declaration, path: &Path, chain: &mut Vec<Link>) -> Beneath {
+    fn extended(&mut self, layer: &Declaration, path: &Path, chain: &mut Chain) -> Beneath {
         let mut layers = Vec::new();
         let mut complete = true;
         let extends = layer.layer.extends.value();
@@ -207,34 +221,37 @@ impl Loader<'_> {
     }
 
     /// The layers of one item of `extends`, the file itself on top.
-    fn fragment(&mut self, item: &Text, from: &Path, chain: &mut Vec<Link>) -> Beneath {
+    fn fragment(&mut self, item: &Text, from: &Path, chain: &mut Chain) -> Beneath {
         let path = beside(from, &item.value);
-        let canonical = match self.files.fragment(&path) {
+        let canonical = self.files.fragment(&path, from, &item.value, &chain.root);
+        let canonical = match canonical {
             Ok(canonical) => canonical,
             Err(refused) => {
-                self.refuse(item, refused, &path, chain);
+                self.refuse(item, &refused, &path, &chain.links);
                 return None;
             }
         };
-        if let Some(at) = chain.iter().position(|link| link.canonical == canonical) {
-            let cycle = shown_chain(&chain[at..], &path);
+        let links = &chain.links;
+        if let Some(at) = links.iter().position(|link| link.canonical == canonical) {
+            let cycle = shown_chain(&links[at..], &path);
             let message = format!("files that extend each other: {cycle}");
             let draft = Draft::new(Rule::ExtendsCycle, item.span, message);
             self.found
                 .push(draft.help("take one of them out of `extends`"));
             return None;
         }
-        if let Some(beneath) = self.beneath.get(&canonical) {
+        let place = (Arc::clone(&chain.root), canonical);
+        if let Some(beneath) = self.beneath.get(&place) {
             return beneath.clone();
         }
-        if chain.len() > MOST_EXTENDED {
+        if links.len() > MOST_EXTENDED {
             self.found.push(too_many(item));
             return None;
         }
-        chain.push(Link::new(&canonical, &path));
-        let beneath = self.pull_in(item, &path, &canonical, chain);
-        chain.pop();
-        self.beneath.insert(canonical, beneath.clone());
+        chain.links.push(Link::new(&place.1, &path));
+        let beneath = self.pull_in(item, &path, &place.1, chain);
+        chain.links.pop();
+        self.beneath.insert(place, beneath.clone());
         beneath
     }
 
@@ -243,11 +260,11 @@ impl Loader<'_> {
         item: &Text,
         path: &Path,
         canonical: &Path,
-        chain: &mut Vec<Link>,
+        chain: &mut Chain,
     ) -> Beneath {
         let file = match self.read.get(canonical) {
             Some(file) => Arc::clone(file),
-            None => match self.files.read(path) {
+            None => match self.files.read(canonical) {
                 Ok(bytes) => {
                     let puller = self.found.sources.location(item.span);
                     let context = format!("pulled in by {puller}");
@@ -257,7 +274,7 @@ impl Loader<'_> {
                     file
                 }
                 Err(refused) => {
-                    self.refuse(item, refused, path, chain);
+                    self.refuse(item, &refused, path, &chain.links);
                     return None;
                 }
             },
@@ -285,17 +302,42 @@ impl Loader<'_> {
         }
     }
 
-    fn refuse(&mut self, item: &Text, refused: Refused, path: &Path, chain: &[Link]) {
-        let mut draft = Draft::new(
-            Rule::Extends,
-            item.span,
-            format!("{}: {refused}", shown(path)),
-        )
-        .help("a path in `extends` is relative to the file that it stands in");
+    fn refuse(&mut self, item: &Text, refused: &Refused, path: &Path, chain: &[Link]) {
+        let (rule, help) = match refused {
+            Refused::Outside(_) | Refused::OfGit => (Rule::Confined, CONFINED),
+            _ => (
+                Rule::Extends,
+                "a path in `extends` is relative to the file that it stands in",
+            ),
+        };
+        let message = format!("{}: {refused}", shown(path));
+        let mut draft = Draft::new(rule, item.span, message).help(help);
         if chain.len() > 1 {
             draft = draft.note(format!("the chain is {}", shown_chain(chain, path)));
         }
         self.found.push(draft);
+    }
+
+    /// Warns where whoever may change the files may change the limits as well.
+    fn judge_limits(&mut self, limits: &Limits, files: &[FoundFile]) {
+        let Some(source) = &limits.source else {
+            return;
+        };
+        let canonical = source.canonicalize();
+        let beneath = |file: &FoundFile| {
+            canonical
+                .as_ref()
+                .is_ok_and(|one| one.starts_with(&file.root))
+        };
+        if let Some(file) = files.iter().find(|file| beneath(file)) {
+            let (limits, root) = (shown(source), shown(&file.root));
+            let message = format!(
+                "the limits {limits} stand beneath {root}, as the files that they limit do"
+            );
+            let draft = Draft::of_file(Rule::LimitsBeneathRoot, limits, message);
+            self.found
+                .push(draft.help("keep them where whoever may change the files can't change them"));
+        }
     }
 
     /// Refuses the variables that some file of the fleet names as its token's, wherever another file uses them.
@@ -320,6 +362,13 @@ impl Loader<'_> {
 fn too_many(item: &Text) -> Draft {
     let message = format!("extends pulls in more than {MOST_EXTENDED} files");
     Draft::new(Rule::Extends, item.span, message).help("extend fewer files")
+}
+
+/// The way from the file that the user named to the one that is read.
+struct Chain {
+    /// The folder that none of them leads out of.
+    root: Arc<Path>,
+    links: Vec<Link>,
 }
 
 /// One file on the way from the one that the user named.

@@ -6,6 +6,7 @@
 //!
 //! | file | does |
 //! | --- | --- |
+//! | [`limits`], [`env_file`] | what the operator permits; credentials from a file |
 //! | [`load`] | the whole way, for a fleet: every file, every mistake, in one go |
 //! | `files` | finds and opens files; only here this room touches the file system |
 //! | `text` | bytes to text, and which characters can't be seen |
@@ -37,11 +38,13 @@
 //! 100,000 integrations in 12 MiB, so that no run takes more than some 1.3 GiB.
 
 pub mod diagnostic;
+pub mod env_file;
 pub mod export;
-mod files;
+pub mod files;
 pub mod fmt;
 mod interpolate;
 mod kinds;
+pub mod limits;
 pub mod load;
 pub mod rule;
 pub mod schema;

@@ -53,6 +53,8 @@ rules! {
         Unreadable = "unreadable",
         /// A FIFO, a socket or a device where a file should be.
         NotAFile = "not-a-file",
+        /// A file outside of the folder that the files of its PATH belong to, or one of git's own.
+        Confined = "confined",
         /// Nothing to load: no file in a directory, or nothing but fragments.
         NothingToLoad = "nothing-to-load",
         /// A file, a value, or all of it together is larger than any desired state.
@@ -85,6 +87,8 @@ rules! {
         UnknownWord = "unknown-word",
         /// `yes`, `no`, `on`, `off`: booleans of YAML 1.1, plain text since.
         YamlBoolean = "yaml-1.1-boolean",
+        /// A line of `--env-file` that sets nothing, or something that doesn't belong there.
+        EnvFile = "env-file",
         /// Another version of the format than 1.
         Version = "version",
         /// A number that is out of bounds or oddly written.
@@ -147,6 +151,14 @@ rules! {
     warnings: {
         /// An `until` that has passed.
         Expired = "expired",
+        /// Limits that stand beneath the root of the files that they limit.
+        LimitsBeneathRoot = "limits-beneath-root",
+        /// A tenant that is not an Okta organization: no score ever arrives there.
+        NotAnOktaOrganization = "not-an-okta-organization",
+        /// The host of an organization's admin console: no score ever arrives there.
+        AdminHost = "admin-host",
+        /// A reference that is not a UUID, as the id of every Access identity provider is.
+        ReferenceNotUuid = "reference-not-uuid",
         /// `reference_id: null`: read as left out, since no server can be asked for none.
         NullReference = "null-reference",
         /// An item of `protected` that looks like a host and is taken for a reference.

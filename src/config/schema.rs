@@ -16,13 +16,18 @@ use super::kinds::{Field, Written};
 /// A variable somewhere in a text.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}";
 
-/// The JSON Schema of one document, draft 7, since editors know that one best. Ends with a line break.
+/// The JSON Schema of one document.
 pub fn schema() -> String {
+    root_schema::<Layer>("riskform desired state")
+}
+
+/// A JSON Schema of draft 7, since editors know that one best. Ends with a line break.
+pub(super) fn root_schema<T: JsonSchema>(title: &str) -> String {
     let generator = SchemaSettings::draft07()
         .with_transform(RecursiveTransform(unwrap_description))
         .into_generator();
-    let mut schema = generator.into_root_schema_for::<Layer>();
-    schema.insert("title".to_owned(), json!("riskform desired state"));
+    let mut schema = generator.into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), json!(title));
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON already");
     text.push('\n');
     text

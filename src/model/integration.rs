@@ -138,6 +138,24 @@ impl TenantUrl {
         &self.written
     }
 
+    /// Why no score ever arrives at this tenant, where that can be seen in its host.
+    pub fn misdirection(&self) -> Option<Misdirection> {
+        const ORGANIZATIONS: [&str; 5] = [
+            ".okta.com",
+            ".oktapreview.com",
+            ".okta-emea.com",
+            ".okta-gov.com",
+            ".okta.mil",
+        ];
+        let host = self.host()?;
+        let organization = ORGANIZATIONS.iter().find_map(|one| host.strip_suffix(one));
+        match organization {
+            None => Some(Misdirection::NotOkta),
+            Some(organization) if organization.ends_with("-admin") => Some(Misdirection::Admin),
+            Some(_) => None,
+        }
+    }
+
     /// The host as it is compared, without a port; `None` where a live text is not a tenant's URL.
     pub fn host(&self) -> Option<String> {
         normalize(&self.written).ok()?;
@@ -168,6 +186,13 @@ fn normalize(text: &str) -> Result<String, InvalidTenantUrl> {
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => InvalidTenantUrl::Scheme,
         url::ParseError::EmptyHost => InvalidTenantUrl::NoHost,
+        url::ParseError::InvalidPort => InvalidTenantUrl::Port,
+        url::ParseError::InvalidIpv4Address | url::ParseError::InvalidIpv6Address => {
+            InvalidTenantUrl::Address
+        }
+        url::ParseError::IdnaError | url::ParseError::InvalidDomainCharacter => {
+            InvalidTenantUrl::Host
+        }
         _ => InvalidTenantUrl::Malformed,
     })?;
     if url.scheme() != "https" {
@@ -180,7 +205,7 @@ fn normalize(text: &str) -> Result<String, InvalidTenantUrl> {
     }) else {
         return Err(InvalidTenantUrl::Malformed);
     };
-    if rest.starts_with('/') || rest.starts_with('\\') || rest.is_empty() {
+    if rest.starts_with(['/', '\\']) || rest.is_empty() {
         return Err(InvalidTenantUrl::NoHost);
     }
     if !url.username().is_empty() || url.password().is_some() || rest.contains('@') {
@@ -195,11 +220,39 @@ fn normalize(text: &str) -> Result<String, InvalidTenantUrl> {
     if url.path() != "/" || rest.contains('\\') || rest.trim_end_matches('/').contains('/') {
         return Err(InvalidTenantUrl::Path);
     }
-    let host = url.host_str().ok_or(InvalidTenantUrl::NoHost)?;
+    let authority = rest.trim_end_matches('/');
+    if authority.starts_with('[') {
+        return Err(InvalidTenantUrl::Address);
+    }
+    let (written_host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    if port.is_some_and(|port| port.is_empty() || port.parse() == Ok(0_u16)) {
+        return Err(InvalidTenantUrl::Port);
+    }
+    if !is_dns_name(written_host) {
+        return Err(InvalidTenantUrl::Host);
+    }
+    let host = url.domain().ok_or(InvalidTenantUrl::Address)?;
     Ok(match url.port() {
         Some(port) => format!("https://{host}:{port}"),
         None => format!("https://{host}"),
     })
+}
+
+/// Whether a host is an ASCII DNS name (RFC 1123), as it is written. The URL standard maps many other characters to it, so that two hosts
+/// which look alike would differ, or two which differ be the same.
+fn is_dns_name(host: &str) -> bool {
+    host.len() <= 253
+        && host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        })
 }
 
 impl fmt::Display for TenantUrl {
@@ -247,7 +300,16 @@ impl JsonSchema for TenantUrl {
     }
 }
 
-/// Why a text is no base URL of a tenant.
+/// Why no score ever arrives at a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misdirection {
+    /// It is not an Okta organization.
+    NotOkta,
+    /// It is an organization's admin console.
+    Admin,
+}
+
+/// Why a text is not the base URL of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTenantUrl {
     /// Another scheme than https, or none.
@@ -268,6 +330,15 @@ pub enum InvalidTenantUrl {
     /// `#…`
     #[error("a fragment does not belong in it")]
     Fragment,
+    /// A host with other characters than a DNS name has.
+    #[error("its host is not an ASCII DNS name")]
+    Host,
+    /// An IP address.
+    #[error("its host is an address, not a name")]
+    Address,
+    /// `:0`, or a colon without a port.
+    #[error("its port is not a number from 1 to 65535")]
+    Port,
     /// No URL at all: a bad host or port, a space.
     #[error("it is not a URL")]
     Malformed,

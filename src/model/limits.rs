@@ -1,6 +1,6 @@
 //! What the operator permits, whatever the files say (`--limits`).
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use wildmatch::WildMatch;
 
@@ -20,7 +20,7 @@ words! {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// The file that sets them, as the user named it.
-    pub source: Option<Arc<str>>,
+    pub source: Option<PathBuf>,
     pub max_deletes: Option<u32>,
     pub delete_all: Option<DeleteAllPolicy>,
     pub weakening: WeakeningPolicy,
@@ -72,6 +72,13 @@ impl Limits {
     /// Says whether `api_token_env` may name a variable.
     pub fn may_hold_a_token(&self, name: &str) -> bool {
         name.starts_with("CLOUDFLARE_") || any_matches(&self.token_variables, name)
+    }
+
+    /// Says whether `--env-file` may set a variable: a credential, or one that files may interpolate. The base URL is neither: it decides
+    /// who receives the token.
+    pub fn may_stand_in_an_env_file(&self, name: &str) -> bool {
+        let is_credential = self.may_hold_a_token(name) && name != "CLOUDFLARE_BASE_URL";
+        is_credential || self.may_interpolate(name).is_ok()
     }
 
     /// Says whether integrations may lead to a tenant: a glob has to match its host as a whole, port left aside.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
+use riskform::config::files::Confinement;
 use riskform::config::fmt::format;
 use riskform::config::load::{LoadRequest, check};
 use riskform::model::limits::UNLIMITED;
@@ -36,7 +37,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
         group.bench_function(id, |bencher| {
             let directory = integrations(count, tenant);
             let paths = [PathBuf::from(directory.path())];
-            bencher.iter(|| format(&paths));
+            bencher.iter(|| format(&paths, &Confinement::default()));
         });
     }
     group.finish();
@@ -52,6 +53,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                     paths: &[PathBuf::from(directory.path())],
                     account_id: None,
                     default_account_id: None,
+                    confinement: &Confinement::default(),
                     limits: &UNLIMITED,
                     variables: &|_| None,
                     today: TODAY,

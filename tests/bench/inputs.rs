@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
+use riskform::config::files::Confinement;
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
@@ -110,6 +111,7 @@ pub(super) fn accounts(path: &Path) -> Vec<DesiredAccount> {
         paths: &[PathBuf::from(path)],
         account_id: None,
         default_account_id: None,
+        confinement: &Confinement::default(),
         limits: &UNLIMITED,
         variables: &|_| None,
         today: TODAY,

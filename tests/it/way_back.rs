@@ -9,6 +9,7 @@ use proptest::test_runner::TestCaseError;
 use riskform::api::Connection;
 use riskform::apply::{Applied, Context, Stop, apply};
 use riskform::config::export::previous;
+use riskform::config::files::Confinement;
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
@@ -131,6 +132,7 @@ fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {
         paths: &[path],
         account_id: None,
         default_account_id: None,
+        confinement: &Confinement::default(),
         limits: &UNLIMITED,
         variables: &|_| None,
         today: TODAY,

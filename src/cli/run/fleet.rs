@@ -27,12 +27,16 @@ pub(crate) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
+static HERE: std::sync::LazyLock<crate::config::files::Confinement> =
+    std::sync::LazyLock::new(Default::default);
+
 /// What is to be loaded.
 pub(crate) fn request(desired: &Desired) -> Result<LoadRequest<'_>, Error> {
     Ok(LoadRequest {
         paths: &desired.paths.paths,
         account_id: desired.who.account_id.clone(),
         default_account_id: session::default_id()?,
+        confinement: &HERE,
         limits: &UNLIMITED,
         variables: &variable,
         today: today(),

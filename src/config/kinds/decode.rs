@@ -30,6 +30,8 @@ pub(in crate::config) struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// The document itself.
     pub(in crate::config) const DOCUMENT: Subject<'static> = Subject::named("");
+    /// The operator's limits.
+    pub(in crate::config) const LIMITS: Subject<'static> = Subject::named("limits");
 
     pub(in crate::config) const fn named(name: &'a str) -> Self {
         Subject { parent: None, name }
@@ -85,8 +87,8 @@ pub(in crate::config) struct VariableUse {
 #[derive(Clone, Copy)]
 pub(in crate::config) struct Environment<'a> {
     pub(in crate::config) limits: &'a Limits,
-    /// Never asked for a variable that the limits don't permit.
-    pub(in crate::config) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Never asked for a variable that the limits don't permit. `None` where no variable may stand.
+    pub(in crate::config) variable: Option<&'a dyn Fn(&str) -> Option<String>>,
 }
 
 /// Reads nodes as values, and reports what is wrong with them.
@@ -503,12 +505,18 @@ impl<'a> Decoder<'a> {
             name: name.to_owned(),
             span: place,
         });
+        let Some(environment) = self.environment.variable else {
+            let draft = Draft::new(Rule::Interpolation, place, "no variable may stand here");
+            let help = "write it out; `$${` stands for a literal `${`";
+            self.found.push(draft.help(help));
+            return None;
+        };
         // Judged before it is looked up: what is never read can't leak.
         if let Err(forbidden) = self.environment.limits.may_interpolate(name) {
             self.found.push(forbidden_variable(forbidden, name, place));
             return None;
         }
-        let value = (self.environment.variable)(name);
+        let value = environment(name);
         let is_set = value.is_some();
         match value.filter(|value| !value.is_empty()) {
             Some(value) => Some(value.into()),

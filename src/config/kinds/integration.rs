@@ -17,7 +17,7 @@ use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
 use crate::model::integration::{
     DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId, IntegrationType,
-    InvalidTenantUrl, Lifecycle, ReferenceId, TenantUrl,
+    InvalidTenantUrl, Lifecycle, Misdirection, ReferenceId, TenantUrl,
 };
 
 fields! {
@@ -141,17 +141,42 @@ impl Listed for IntegrationLayer {
 
 impl Written for TenantUrl {
     fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
-        decoder.parsed(entry, subject, |error, text| {
+        let field: Field<TenantUrl> = decoder.parsed(entry, subject, |error, text| {
             invalid_tenant_url(error, text, subject)
-        })
+        });
+        if let Some(Spanned { value, span }) = field.get() {
+            let misdirected = value
+                .misdirection()
+                .map(|why| misdirected(why, subject, *span));
+            misdirected
+                .into_iter()
+                .for_each(|draft| decoder.found.push(draft));
+        }
+        field
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        text_like(r"[Hh][Tt][Tt][Pp][Ss]://([^\s/?#@\\:\[\]]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?")
+        text_like(r"[Hh][Tt][Tt][Pp][Ss]://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?")
     }
 }
 
-/// The diagnostic for a text that is no base URL of a tenant.
+fn misdirected(why: Misdirection, subject: Subject<'_>, span: Span) -> Draft {
+    let (rule, message, help) = match why {
+        Misdirection::NotOkta => (
+            Rule::NotAnOktaOrganization,
+            format!("{subject} is not an Okta organization's; no score ever arrives there"),
+            "write the organization's own URL, such as `https://corp.okta.com`, not a custom domain",
+        ),
+        Misdirection::Admin => (
+            Rule::AdminHost,
+            format!("{subject} is an admin console's; no score ever arrives there"),
+            "take `-admin` out of the host",
+        ),
+    };
+    Draft::new(rule, span, message).help(help)
+}
+
+/// The diagnostic for a text that is not the base URL of a tenant.
 pub(in crate::config) fn invalid_tenant_url(
     error: InvalidTenantUrl,
     text: &Text,
@@ -166,12 +191,17 @@ pub(in crate::config) fn invalid_tenant_url(
         InvalidTenantUrl::Path | InvalidTenantUrl::Query | InvalidTenantUrl::Fragment => {
             "end it behind the host or the port"
         }
+        InvalidTenantUrl::Host => {
+            "write letters, digits, dots and hyphens; an internationalized name in its `xn--` form"
+        }
+        InvalidTenantUrl::Address => "write the tenant's name, such as `corp.okta.com`",
+        InvalidTenantUrl::Port => "leave the port out, or write a number from 1 to 65535",
         InvalidTenantUrl::Malformed => "write it as `https://corp.okta.com`",
     };
     Draft::new(
         Rule::TenantUrl,
         text.span,
-        format!("{subject} is no base URL of a tenant: {error}"),
+        format!("{subject} is not the base URL of a tenant: {error}"),
     )
     .help(help)
 }
@@ -199,6 +229,15 @@ impl Written for ReferenceId {
                 decoder
                     .found
                     .push(draft.help("leave it out to keep what is live"));
+            } else if !is_uuid(&text.value) {
+                decoder.found.push(
+                    Draft::new(
+                        Rule::ReferenceNotUuid,
+                        text.span,
+                        format!("{subject} is not a UUID, as the id of every Access identity provider is"),
+                    )
+                    .help("write the provider's id, or name the provider with `identity_provider`"),
+                );
             }
             reference
         })
@@ -207,6 +246,10 @@ impl Written for ReferenceId {
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "number", "null"], "minLength": 1 })
     }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
 impl Written for ProviderName {

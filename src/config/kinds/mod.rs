@@ -64,7 +64,7 @@ impl<T> Field<T> {
     }
 
     /// Changes the value and keeps its place; `None` makes it wrong.
-    fn then<U>(self, change: impl FnOnce(T) -> Option<U>) -> Field<U> {
+    pub(super) fn then<U>(self, change: impl FnOnce(T) -> Option<U>) -> Field<U> {
         match self {
             Field::Absent => Field::Absent,
             Field::Wrong => Field::Wrong,
@@ -77,7 +77,11 @@ impl<T> Field<T> {
 }
 
 impl<T: Written> Field<T> {
-    fn read(decoder: &mut Decoder<'_>, entry: Option<&Entry>, subject: Subject<'_>) -> Self {
+    pub(super) fn read(
+        decoder: &mut Decoder<'_>,
+        entry: Option<&Entry>,
+        subject: Subject<'_>,
+    ) -> Self {
         let Some(entry) = entry else {
             return Field::Absent;
         };
@@ -93,7 +97,7 @@ impl<T: Written> Field<T> {
     }
 
     /// Lays a field of an extending file over this one.
-    fn lay(&mut self, upper: &Field<T>) {
+    pub(super) fn lay(&mut self, upper: &Field<T>) {
         match (self, upper) {
             (_, Field::Absent) => {}
             (

@@ -399,9 +399,9 @@ fn what_goes_wrong_between_files_names_both() {
             "a reference that is named twice in one file",
             &[(
                 "a.yaml",
-                "version: 1\naccount_id: 0a000000000000000000000000000000\nintegrations: { o: { tenant_url: https://o.okta.com, reference_id: r, identity_provider: O } }\n",
+                "version: 1\naccount_id: 0a000000000000000000000000000000\nintegrations: { o: { tenant_url: https://o.okta.com, reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057, identity_provider: O } }\n",
             )],
-            &["a.yaml two-references 3:90"],
+            &["a.yaml two-references 3:125"],
             "keep `reference_id` or `identity_provider`",
         ),
         (

@@ -1,6 +1,7 @@
 //! The formatter: canonical, idempotent, and never at the cost of a value or a comment.
 
 use proptest::prelude::*;
+use riskform::config::files::Confinement;
 use riskform::config::fmt::format;
 
 use super::{Fleet, corpus, declared, examples, found, load_paths};
@@ -8,7 +9,7 @@ use super::{Fleet, corpus, declared, examples, found, load_paths};
 /// What a text is formatted to.
 pub(super) fn formatted(text: &str) -> String {
     let fleet = Fleet::new(&[("a.yaml", text)]);
-    let (mut files, diagnostics) = format(&[fleet.path("a.yaml")]);
+    let (mut files, diagnostics) = format(&[fleet.path("a.yaml")], &Confinement::default());
     assert!(diagnostics.is_empty(), "{diagnostics}\n{text}");
     files.remove(0).after
 }
@@ -98,7 +99,7 @@ fn formatting_changes_nothing_that_a_file_says() {
         let text = std::fs::read(&path).unwrap();
         let fleet = Fleet::new(&[]);
         fleet.write("before.yaml", &text);
-        let (files, diagnostics) = format(&[fleet.path("before.yaml")]);
+        let (files, diagnostics) = format(&[fleet.path("before.yaml")], &Confinement::default());
         let Some(file) = files.first() else {
             assert!(diagnostics.errors() > 0, "{}", path.display());
             continue;
@@ -143,7 +144,7 @@ fn what_can_not_be_laid_out_is_left_alone_with_a_reason() {
         ("syntax.yaml", "a: [1\n"),
         ("_fragment.yaml", "version:   1\n"),
     ]);
-    let (files, diagnostics) = format(&[fleet.path("")]);
+    let (files, diagnostics) = format(&[fleet.path("")], &Confinement::default());
     assert_eq!(
         fleet.found(&diagnostics),
         ["directive.yaml layout", "syntax.yaml syntax 1:4"]
@@ -191,10 +192,10 @@ proptest! {
     #[test]
     fn formatting_is_safe_and_settles(text in disturbed()) {
         let fleet = Fleet::new(&[("a.yaml", &text)]);
-        let (files, diagnostics) = format(&[fleet.path("a.yaml")]);
+        let (files, diagnostics) = format(&[fleet.path("a.yaml")], &Confinement::default());
         if let Some(file) = files.first() {
             fleet.write("b.yaml", file.after.as_bytes());
-            let (again, _) = format(&[fleet.path("b.yaml")]);
+            let (again, _) = format(&[fleet.path("b.yaml")], &Confinement::default());
             prop_assert_eq!(&again[0].after, &file.after);
             let load = |name: &str| load_paths(&[fleet.path(name)]).ok().map(|loaded| loaded.accounts.iter().map(declared).collect::<Vec<_>>());
             prop_assert_eq!(load("a.yaml"), load("b.yaml"));

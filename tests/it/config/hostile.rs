@@ -174,6 +174,7 @@ fn what_is_no_file_is_never_opened() {
             "{path}:\n{diagnostics}"
         );
     }
+    std::fs::create_dir(fleet.path(".git")).unwrap();
     // All of it at once, found by walking, with a way up again that is not followed twice.
     let diagnostics = fleet.load(&["real"]).unwrap_err();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! The desired-state language from outside: a corpus of files that are accepted, and of files that are refused for what they say.
 
 mod composition;
+mod confinement;
 mod examples;
 mod export;
 mod fmt;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::{Date, date};
 use riskform::config::diagnostic::{Color, Diagnostics};
+use riskform::config::files::Confinement;
 use riskform::config::load::{LoadRequest, Loaded, load};
 use riskform::model::account::{AccountId, DesiredAccount};
 use riskform::model::limits::UNLIMITED;
@@ -44,6 +46,7 @@ fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
         paths,
         account_id: None,
         default_account_id: None,
+        confinement: &Confinement::default(),
         limits: &UNLIMITED,
         variables: &variable,
         today: TODAY,
@@ -91,6 +94,7 @@ impl Fleet {
             paths: &paths,
             account_id,
             default_account_id,
+            confinement: &Confinement::default(),
             limits: &UNLIMITED,
             variables: &variable,
             today: TODAY,
@@ -187,29 +191,39 @@ fn every_rule_is_in_the_table() {
     assert_eq!(table.unwrap_or_default(), riskform::config::rule::table());
 }
 
+/// What a fixture says is to be found in it.
+fn expected(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("# expect: "))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
 fn valid_files_are_accepted() {
     for path in corpus("valid") {
         match load_paths(std::slice::from_ref(&path)) {
-            Ok(loaded) => assert_eq!(loaded.warnings.to_string(), "0 errors"),
+            Ok(loaded) => assert_eq!(
+                found(&loaded.warnings),
+                expected(&path),
+                "{}",
+                loaded.warnings
+            ),
             Err(diagnostics) => panic!("{}:\n{diagnostics}", path.display()),
         }
     }
 }
 
-/// An invalid fixture says in comments at its top what is to be found: `# expect: unknown-key 5:3`, in order.
+/// A fixture says in comments at its top what is to be found: `# expect: unknown-key 5:3`, in order.
 #[test]
 fn invalid_files_are_refused_for_everything_that_is_wrong() {
     for path in corpus("invalid") {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let expected: Vec<&str> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("# expect: "))
-            .collect();
         let diagnostics = load_paths(std::slice::from_ref(&path)).unwrap_err();
         assert_eq!(
             found(&diagnostics),
-            expected,
+            expected(&path),
             "{}:\n{diagnostics}",
             path.display()
         );

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
+use riskform::config::files::Confinement;
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::limits::UNLIMITED;
@@ -33,6 +34,7 @@ fn desired(file: &str) -> DesiredAccount {
         paths: &[format!("tests/fixtures/report/{file}").into()],
         account_id: None,
         default_account_id: None,
+        confinement: &Confinement::default(),
         limits: &UNLIMITED,
         variables: &|_| None,
         today: TODAY,
