@@ -12,7 +12,7 @@ use super::kinds::decode::{Decoder, Environment, Subject};
 use super::kinds::{Field, Fields, Shape, Written, fields, nested, written_words};
 use super::rule::Rule;
 use super::schema::{root_schema, texts};
-use super::yaml::{self, Entry};
+use super::yaml::{self, Document, Entry};
 use crate::model::account::{PoliciesPolicy, WeakeningPolicy};
 use crate::model::limits::{DeleteAllPolicy, Limits, UNLIMITED};
 
@@ -144,40 +144,28 @@ fn read(path: &Path, found: &mut Found) -> Option<Limits> {
     };
     let name: Arc<str> = shown(path).into();
     let source = super::text::register(Arc::clone(&name), bytes, found)?;
-    let documents = yaml::parse(source, found);
-    let document = match documents.as_slice() {
-        [document] if !document.root.is_null() => document,
-        [] | [_] if found.errors() > 0 => return None,
-        [] | [_] => {
-            let draft = Draft::of_file(
-                Rule::EmptyDocument,
-                name,
-                "the limits permit nothing and forbid nothing",
-            );
-            found.push(draft.help("begin them with `version: 1`"));
-            return None;
-        }
-        [_, second, ..] => {
+    let (mut layer, mut documents) = (None, 0);
+    yaml::each(source, found, |document, found| {
+        documents += 1;
+        if documents == 1 {
+            layer = decode(&document, found);
+        } else {
             let message = "limits are one document";
-            let draft = Draft::new(Rule::WrongType, second.root.span, message);
+            let draft = Draft::new(Rule::WrongType, document.root.span, message);
             found.push(draft.help("put everything into the first one"));
-            return None;
         }
-    };
-    let environment = Environment {
-        limits: &UNLIMITED,
-        variable: None,
-    };
-    let mut decoder = Decoder::new(found, environment, document.whole);
-    let root = &document.root;
-    let layer = LimitsLayer::read_fields(&mut decoder, root, root.span, Subject::LIMITS)?;
+    });
+    if layer.is_none() && found.errors() == 0 {
+        let draft = Draft::of_file(Rule::EmptyDocument, name, "the limits say nothing");
+        found.push(draft.help("begin them with `version: 1`"));
+    }
     let LimitsLayer {
         version: _,
         guards,
         allowed_tenants,
         variables,
         token_variables,
-    } = layer;
+    } = layer?;
     let LimitGuards {
         max_deletes,
         delete_all,
@@ -200,6 +188,19 @@ fn read(path: &Path, found: &mut Found) -> Option<Limits> {
         variables: names(variables).unwrap_or_default(),
         token_variables: names(token_variables).unwrap_or_default(),
     })
+}
+
+fn decode(document: &Document, found: &mut Found) -> Option<LimitsLayer> {
+    let root = &document.root;
+    if root.is_null() {
+        return None;
+    }
+    let environment = Environment {
+        limits: &UNLIMITED,
+        variable: None,
+    };
+    let mut decoder = Decoder::new(found, environment, document.whole);
+    LimitsLayer::read_fields(&mut decoder, root, root.span, Subject::LIMITS)
 }
 
 /// The JSON Schema of the limits.

@@ -46,6 +46,7 @@ mod interpolate;
 mod kinds;
 pub mod limits;
 pub mod load;
+pub mod recheck;
 pub mod rule;
 pub mod schema;
 pub mod source;

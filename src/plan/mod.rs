@@ -33,6 +33,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::limits::Limits;
 use crate::model::open_word::words;
 
 pub use crate::model::failure::{AccountError, FailureKind};
@@ -65,6 +66,9 @@ pub struct Options {
     /// Which guards the user overrides.
     #[serde(flatten)]
     pub overrides: Overrides,
+    /// What the operator permits. It is the running command's, so no saved plan holds it.
+    #[serde(skip)]
+    pub limits: Arc<Limits>,
 }
 
 words! {

@@ -1,6 +1,7 @@
 //! `riskform apply` and `riskform destroy`: load, read live, plan, show, ask, read again, write, read back, report.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -13,6 +14,7 @@ use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
+use crate::cli::run::surroundings::Surroundings;
 use crate::plan::{Intent, Options, Run};
 use crate::report::ApplyFormat;
 
@@ -74,13 +76,15 @@ async fn plan_and_carry_out(
     output: &Output,
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
-    let accounts = fleet::load(&arguments.fleet, output)?;
+    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let audit_log = arguments.open_audit_log()?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
         intent,
         targets: arguments.targets.targets(),
         overrides: arguments.overrides.overrides(),
+        limits: Arc::clone(&surroundings.limits),
     };
     let today = fleet::today();
     let planning = Planning {

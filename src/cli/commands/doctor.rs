@@ -13,6 +13,7 @@ use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet;
 use crate::cli::run::session::{self, CredentialSource, Session};
+use crate::cli::run::surroundings::Surroundings;
 use crate::doctor::{
     Access, Declared, Files, Finding, Means, Status, Way, account_findings, examine, files_finding,
     no_credentials_finding,
@@ -82,6 +83,7 @@ impl From<DesiredAccount> for Patient {
 
 /// How it stands with the files, and the accounts to look at: those that the files declare, else the one of the command line.
 fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Error> {
+    let surroundings = Surroundings::of(&fleet.desired)?;
     let alone = || {
         session::id(&fleet.desired.who, &fleet.connect).map(|account_id| Patient {
             label: account_id.to_string(),
@@ -97,7 +99,7 @@ fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Err
         let path = path.display().to_string();
         return Ok((Files::Absent { path }, vec![alone()?]));
     }
-    match fleet::load(fleet, output) {
+    match fleet::load(fleet, &surroundings, output) {
         Ok(accounts) => {
             let files = Files::Valid {
                 accounts: accounts.len(),

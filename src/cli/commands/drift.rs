@@ -12,6 +12,7 @@ use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, account_exit, fail_if_alone};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::session::Session;
+use crate::cli::run::surroundings::Surroundings;
 use crate::plan::{AccountPlan, Format, Glob, Keep, Options, Run, Scope};
 use crate::report::{self, DriftFormat, RunFigures};
 
@@ -64,7 +65,8 @@ struct Checked {
 
 async fn check(arguments: &Arguments, keep: Keep, output: &Output) -> Result<Checked, Error> {
     let started = Instant::now();
-    let accounts = fleet::load(&arguments.fleet, output)?;
+    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     // Everything is compared and then narrowed: a target that would need another address for being applied is drift all the same.
     let scope = Scope {

@@ -10,8 +10,8 @@ use similar::TextDiff;
 use crate::cli::flags::Paths;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::surroundings::confinement;
 use crate::config::diagnostic::Color;
-use crate::config::files::Confinement;
 use crate::config::fmt::{Formatted, format};
 
 /// Flags of `fmt`.
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 /// Formats the files, and names those that it changes. A file that can't be formatted is left as it is and does not keep others from it.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let Arguments { paths, check, diff } = arguments;
-    let (files, diagnostics) = format(&paths.paths, &Confinement::default());
+    let (files, diagnostics) = format(&paths.paths, &confinement(paths.root.as_deref()));
     let changed: Vec<&Formatted> = files.iter().filter(|file| file.is_changed()).collect();
     for file in &changed {
         if *diff {

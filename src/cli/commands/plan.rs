@@ -1,6 +1,7 @@
 //! `riskform plan`: load, read live, plan, show.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -12,6 +13,7 @@ use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
+use crate::cli::run::surroundings::Surroundings;
 use crate::plan::{Intent, Options};
 use crate::report::{self, PlanFormat};
 
@@ -37,12 +39,14 @@ pub(crate) struct Arguments {
 /// Shows what `apply` would do.
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
-    let accounts = fleet::load(&arguments.fleet, output)?;
+    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
         intent: Intent::Apply,
         targets: arguments.targets.targets(),
         overrides: arguments.overrides.overrides(),
+        limits: Arc::clone(&surroundings.limits),
     };
     let planning = Planning {
         session: &session,

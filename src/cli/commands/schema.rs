@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
 enum Document {
     /// A desired-state file
     Config,
+    /// The operator's limits
+    Limits,
     /// What plan --format json prints
     Plan,
     /// What drift --format json prints
@@ -32,6 +34,7 @@ enum Document {
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     output.result(match arguments.document {
         Document::Config => crate::config::schema::schema(),
+        Document::Limits => crate::config::limits::schema(),
         Document::Plan => schema(Format::Plan),
         Document::Drift => schema(Format::Drift),
         Document::Apply => schema(Format::Apply),

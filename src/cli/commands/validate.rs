@@ -7,6 +7,7 @@ use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet;
+use crate::cli::run::surroundings::Surroundings;
 use crate::config::load;
 use crate::report::{self, CheckedFiles, FilesFormat};
 
@@ -22,7 +23,8 @@ pub(crate) struct Arguments {
 /// Says everything that is wrong with the files.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
-    let (accounts, diagnostics) = load::check(&fleet::request(&arguments.desired)?);
+    let surroundings = Surroundings::of(&arguments.desired)?;
+    let (accounts, diagnostics) = load::check(&surroundings.request(&arguments.desired)?);
     let end = match diagnostics.errors() {
         // How many accounts there are is only known of files that are right.
         0 => fleet::expect(&arguments.desired.expected, accounts.len()).map(|()| Exit::Done),

@@ -7,15 +7,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::cli::flags::{Desired, Expected, Fleet};
-use crate::cli::io::environment::variable;
+use crate::cli::flags::{Expected, Fleet};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, account_error};
-use crate::cli::run::session::{self, Session};
+use crate::cli::run::session::Session;
+use crate::cli::run::surroundings::Surroundings;
 use crate::config::diagnostic::Color;
-use crate::config::load::{self, LoadRequest};
+use crate::config::load;
 use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::limits::UNLIMITED;
 use crate::model::shard::Shard;
 use crate::model::text::count;
 use crate::plan::{
@@ -27,25 +26,13 @@ pub(crate) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
-static HERE: std::sync::LazyLock<crate::config::files::Confinement> =
-    std::sync::LazyLock::new(Default::default);
-
-/// What is to be loaded.
-pub(crate) fn request(desired: &Desired) -> Result<LoadRequest<'_>, Error> {
-    Ok(LoadRequest {
-        paths: &desired.paths.paths,
-        account_id: desired.who.account_id.clone(),
-        default_account_id: session::default_id()?,
-        confinement: &HERE,
-        limits: &UNLIMITED,
-        variables: &variable,
-        today: today(),
-    })
-}
-
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
-pub(crate) fn load(fleet: &Fleet, output: &Output) -> Result<Vec<DesiredAccount>, Error> {
-    let loaded = load::load(&request(&fleet.desired)?)
+pub(crate) fn load(
+    fleet: &Fleet,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<Vec<DesiredAccount>, Error> {
+    let loaded = load::load(&surroundings.request(&fleet.desired)?)
         .map_err(|diagnostics| Error::Files(diagnostics.render(Color::Ansi)))?;
     if !loaded.warnings.is_empty() {
         output.say(loaded.warnings.render(Color::Ansi).trim_end());

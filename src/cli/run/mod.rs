@@ -6,4 +6,5 @@ pub(crate) mod fleet;
 pub(crate) mod saved_plan;
 pub(crate) mod session;
 pub(crate) mod signals;
+pub(crate) mod surroundings;
 pub(crate) mod users;

@@ -17,7 +17,9 @@ use crate::cli::flags::{Connect, Who};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
+use crate::cli::run::surroundings;
 use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::limits::UNLIMITED;
 use crate::plan::{AccountError, FailureKind};
 use crate::report::visible::Visible;
 use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
@@ -283,6 +285,7 @@ impl Account {
 
 /// The account that the command line or the environment names. The simulated API has one to offer where neither does.
 pub(crate) fn id(who: &Who, connect: &Connect) -> Result<AccountId, Error> {
+    surroundings::read_env_file(who, &UNLIMITED)?;
     if let Some(id) = &who.account_id {
         return Ok(id.clone());
     }

@@ -41,26 +41,29 @@ impl Listed for BehaviorLayer {
 
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<BehaviorKey> {
         let key = &*entry.key;
-        let globbed = key.contains('*') && key != EVERY;
-        // Nobody knows the vendor's future keys, so only what could not be told apart in output is refused.
-        let wrong = key.is_empty() || key.chars().any(|c| c.is_whitespace() || is_unseen(c));
-        let (message, help) = if globbed {
+        let (message, help) = if key == EVERY || is_key(key) {
+            return Some(BehaviorKey::new(key));
+        } else if key.contains('*') {
             (
                 "a behavior's key is not a pattern",
                 "write the keys one by one, or `\"*\"` for every behavior that the file does not name",
             )
-        } else if wrong {
+        } else {
             (
                 "a behavior's key is a word without spaces",
                 "write the key as the vendor does, such as `imp_travel`",
             )
-        } else {
-            return Some(BehaviorKey::new(key));
         };
         let draft = Draft::new(Rule::Name, entry.key_span, message);
         decoder.found.push(draft.help(help));
         None
     }
+}
+
+/// Whether a text can be a behavior's key. Nobody knows the vendor's future keys, so only what could not be told apart in output can't.
+pub(in crate::config) fn is_key(text: &str) -> bool {
+    let strange = |c: char| c == '*' || c.is_whitespace() || is_unseen(c);
+    !text.is_empty() && !text.contains(strange)
 }
 
 /// What the account's files declare about behaviors, all of them laid over each other.

@@ -1,0 +1,72 @@
+//! What surrounds the desired-state files of a run: where they may stand, what they may read, and what the operator permits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::flags::{Desired, Who};
+use crate::cli::io::environment::{self, variable};
+use crate::cli::run::ending::Error;
+use crate::cli::run::{fleet, session};
+use crate::config::diagnostic::{Color, Diagnostics};
+use crate::config::files::Confinement;
+use crate::config::load::LoadRequest;
+use crate::config::{env_file, limits};
+use crate::model::limits::Limits;
+
+pub(crate) struct Surroundings {
+    pub(crate) limits: Arc<Limits>,
+    confinement: Confinement,
+}
+
+impl Surroundings {
+    /// Reads the limits, then what they permit of the file of variables.
+    pub(crate) fn of(desired: &Desired) -> Result<Self, Error> {
+        let limits = limits_of(desired)?;
+        read_env_file(&desired.who, &limits)?;
+        Ok(Surroundings {
+            limits,
+            confinement: confinement(desired.paths.root.as_deref()),
+        })
+    }
+
+    /// What is to be loaded.
+    pub(crate) fn request<'a>(&'a self, desired: &'a Desired) -> Result<LoadRequest<'a>, Error> {
+        Ok(LoadRequest {
+            paths: &desired.paths.paths,
+            account_id: desired.who.account_id.clone(),
+            default_account_id: session::default_id()?,
+            confinement: &self.confinement,
+            limits: &self.limits,
+            variables: &environment::interpolated,
+            today: fleet::today(),
+        })
+    }
+}
+
+/// Where the files of a run may stand.
+pub(crate) fn confinement(root: Option<&Path>) -> Confinement {
+    Confinement {
+        root: root.map(Path::to_owned),
+        home: std::env::home_dir(),
+    }
+}
+
+/// The operator's limits: --limits, else RISKFORM_LIMITS, else none.
+pub(crate) fn limits_of(desired: &Desired) -> Result<Arc<Limits>, Error> {
+    let file = desired.limits.clone();
+    let file = file.or_else(|| variable(environment::LIMITS).map(PathBuf::from));
+    let limits = file.map(|file| limits::load(&file)).transpose();
+    Ok(Arc::new(limits.map_err(refused)?.unwrap_or_default()))
+}
+
+/// Adds the variables of --env-file to those of the environment.
+pub(crate) fn read_env_file(who: &Who, limits: &Limits) -> Result<(), Error> {
+    if let Some(file) = &who.env_file {
+        environment::add(env_file::load(file, limits).map_err(refused)?);
+    }
+    Ok(())
+}
+
+fn refused(diagnostics: Diagnostics) -> Error {
+    Error::Files(diagnostics.render(Color::Ansi))
+}

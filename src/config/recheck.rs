@@ -1,0 +1,78 @@
+//! The language's own rules again, for what was read from a saved plan rather than from files: whoever could write the plan could write
+//! there what no file may say.
+
+use super::interpolate::is_variable_name;
+use super::kinds::behavior;
+use crate::model::account::DesiredAccount;
+use crate::model::integration::TenantUrl;
+use crate::model::limits::Limits;
+use crate::model::text::is_unseen;
+
+/// Everything in a desired account that no file could have declared under these limits.
+pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
+    let DesiredAccount {
+        account_id: _,
+        name: _,
+        source,
+        api_token_env,
+        behaviors,
+        every_behavior: _,
+        unmanaged,
+        integrations,
+        unlisted: _,
+        guards,
+    } = desired;
+    let mut wrong = Vec::new();
+    if let Some(name) = api_token_env
+        && !(is_variable_name(name) && limits.may_hold_a_token(name))
+    {
+        wrong.push("api_token_env names a variable that may not hold a token".to_owned());
+    }
+    for key in behaviors.keys().chain(unmanaged) {
+        if !behavior::is_key(key.as_str()) {
+            wrong.push("a behavior's key is not a word".to_owned());
+        }
+    }
+    for (key, behavior) in behaviors {
+        if behavior.enabled.is_none() && behavior.risk_level.is_none() {
+            wrong.push(format!("behavior.{key} declares nothing"));
+        }
+    }
+    for (name, integration) in integrations {
+        if integration.name != *name {
+            wrong.push(format!("integration.{name} has two names"));
+        }
+        if let Err(error) = integration.tenant_url.as_str().parse::<TenantUrl>() {
+            wrong.push(format!(
+                "integration.{name}.tenant_url is not the base URL of a tenant: {error}"
+            ));
+        }
+        let reasons = integration.lifecycle.ignore_changes.iter();
+        let texts = (integration.reference_id.iter().map(|one| one.as_str()))
+            .chain(integration.identity_provider.as_deref())
+            .chain(reasons.filter_map(|one| one.reason.as_deref()));
+        for text in texts {
+            if text.contains(is_unseen) {
+                wrong.push(format!(
+                    "integration.{name} holds a character that can't be seen"
+                ));
+            }
+        }
+    }
+    let protected = guards.protected.iter().map(|one| one.text.as_str());
+    if protected
+        .chain([&**source])
+        .any(|text| text.is_empty() || text.contains(is_unseen))
+    {
+        wrong.push("a text is empty, or holds a character that can't be seen".to_owned());
+    }
+    let used = behaviors.values().map(|one| &one.variables);
+    let used = used.chain(integrations.values().map(|one| &one.variables));
+    if !used
+        .flat_map(|one| one.values().flatten())
+        .all(|name| is_variable_name(name))
+    {
+        wrong.push("a variable has an impossible name".to_owned());
+    }
+    wrong
+}
