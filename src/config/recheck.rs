@@ -28,7 +28,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
     {
         wrong.push("api_token_env names a variable that may not hold a token".to_owned());
     }
-    for key in behaviors.keys().chain(unmanaged) {
+    for key in behaviors.keys().chain(unmanaged.keys()) {
         if !behavior::is_key(key.as_str()) {
             wrong.push("a behavior's key is not a word".to_owned());
         }

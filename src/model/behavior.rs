@@ -100,27 +100,6 @@ pub struct DesiredBehavior {
 }
 
 impl DesiredBehavior {
-    /// Lays what is declared here over another declaration.
-    pub fn lay_over(&mut self, lower: &DesiredBehavior) {
-        let DesiredBehavior {
-            enabled,
-            risk_level,
-            location: _,
-            variables,
-        } = lower;
-        for (field, names) in variables {
-            let is_own = match field.as_str() {
-                "enabled" => self.enabled.is_some(),
-                _ => self.risk_level.is_some(),
-            };
-            if !is_own {
-                self.variables.insert(field.clone(), names.clone());
-            }
-        }
-        self.enabled = self.enabled.or(*enabled);
-        self.risk_level = self.risk_level.or(*risk_level);
-    }
-
     /// What it declares, without its place.
     pub fn declared(&self) -> DeclaredBehavior {
         DeclaredBehavior {

@@ -89,13 +89,7 @@ pub(super) fn desired(section: &Section<BehaviorLayer>, found: &mut Found) -> De
     };
     let named = section.iter().filter(|(key, _, _)| key.as_str() != EVERY);
     let behaviors = named
-        .map(|(key, layer, place)| {
-            let mut behavior = one(layer, place, found);
-            if let Some(every) = &every {
-                behavior.lay_over(every);
-            }
-            (key.clone(), behavior)
-        })
+        .map(|(key, layer, place)| (key.clone(), one(layer, place, found)))
         .collect();
     Desired {
         behaviors,

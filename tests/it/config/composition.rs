@@ -173,7 +173,7 @@ fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
             "integrations:\n  o: { tenant_url: https://o.okta.com, identity_provider: O }\n  p: { tenant_url: https://p.okta.com, reference_id: r }\n  q: { tenant_url: https://q.okta.com, reference_id: r2 }\n",
         ),
         (
-            "a named behavior is laid over the star field by field, whichever file says which",
+            "the star merges key by key as any other entry",
             &[
                 (
                     "_base.yaml",
@@ -184,7 +184,7 @@ fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
                     "extends: [_base.yaml]\nbehaviors: { \"*\": { risk_level: high } }\n",
                 ),
             ],
-            "behaviors: { \"*\": { enabled: true, risk_level: high }, a: { enabled: true, risk_level: low }, b: { enabled: false, risk_level: high } }\n",
+            "behaviors: { \"*\": { enabled: true, risk_level: high }, a: { risk_level: low }, b: { enabled: false } }\n",
         ),
         (
             "beside a star, null is not managed, inherited or not",
