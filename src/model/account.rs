@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use wildmatch::WildMatch;
 
-use super::address::Name;
+use super::address::{Address, Name};
 use super::behavior::{Behavior, BehaviorKey, DeclaredBehavior, DesiredBehavior};
-use super::integration::{DesiredIntegration, Integration, ReferenceId, TenantUrl};
+use super::integration::{DesiredIntegration, Integration, TenantUrl};
 use super::location::Location;
 use super::open_word::words;
 
@@ -242,10 +243,20 @@ impl Protected {
             || text.contains(['*', '?'])
     }
 
-    /// Says whether an integration with these keys is meant.
-    pub fn covers(&self, tenant_url: &TenantUrl, reference_id: Option<&ReferenceId>) -> bool {
-        TenantUrl::from_live(self.text.as_str()) == *tenant_url
-            || reference_id.is_some_and(|reference| reference.as_str() == self.text)
+    /// Says whether a live integration is meant, which an account of this label has under this address.
+    pub fn covers(&self, label: &str, address: &Address, live: &Integration) -> bool {
+        let Integration { id, settings, .. } = live;
+        let glob = || {
+            let pattern = WildMatch::new(&self.text);
+            let own = Address::UnlistedIntegration(*id).to_string();
+            [address.to_string(), own]
+                .iter()
+                .any(|one| pattern.matches(one) || pattern.matches(&format!("{label}/{one}")))
+        };
+        TenantUrl::from_live(self.text.as_str()) == settings.tenant_url
+            || (settings.reference_id.as_ref()).is_some_and(|one| one.as_str() == self.text)
+            || self.text.parse() == Ok(*id)
+            || (Protected::is_address(&self.text) && glob())
     }
 }
 

@@ -1,13 +1,15 @@
-//! Guards: a plan that one of them refuses is still shown in full, and never applied.
+//! Guards: a plan that one of them refuses is still shown in full, and never applied. Of what the file and the operator's limits say the
+//! stricter holds, and no flag overrides the limits.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::account::{DesiredAccount, LiveAccount, WeakeningPolicy};
+use crate::model::account::{DesiredAccount, LiveAccount, Protected, WeakeningPolicy};
 use crate::model::address::Address;
 use crate::model::integration::{Integration, IntegrationId};
+use crate::model::limits::{DeleteAllPolicy, Limits};
 use crate::model::open_word::words;
 
 use super::change::{Action, Change, Diff};
@@ -24,8 +26,10 @@ words! {
         PreventDestroy = "prevent_destroy",
         /// An integration that must stay as it is would not.
         Protected = "protected",
-        /// Protection would be weakened, and the file denies that.
+        /// Protection would be weakened, and the file or the limits deny that.
         Weakening = "weakening",
+        /// Scores would go to a tenant that the limits don't allow.
+        AllowedTenants = "allowed_tenants",
     }
 }
 
@@ -61,47 +65,66 @@ pub(super) fn refusals(
     changes: &[Change],
     options: &Options,
 ) -> Vec<Refusal> {
-    let overrides = &options.overrides;
     let gone: Vec<&Change> = changes
         .iter()
         .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
         .collect();
     let mut refusals = Vec::new();
-    refusals.extend(max_deletes(desired, gone.len(), overrides));
+    refusals.extend(max_deletes(desired, gone.len(), options));
     refusals.extend(delete_all(live, gone.len(), options));
     refusals.extend(
         gone.iter()
             .filter_map(|change| prevent_destroy(desired, change)),
     );
-    refusals.extend(protected(desired, live, changes));
-    if desired.guards.weakening == WeakeningPolicy::Deny && !overrides.allow_weakening {
-        refusals.extend(changes.iter().filter_map(weakening));
-    }
+    refusals.extend(protected(desired, live, changes, &options.limits));
+    refusals.extend(weakening(desired, changes, options));
+    refusals.extend(
+        changes
+            .iter()
+            .filter_map(|change| foreign_tenant(change, &options.limits)),
+    );
     refusals
 }
 
-fn max_deletes(desired: &DesiredAccount, deletes: usize, overrides: &Overrides) -> Option<Refusal> {
-    let permitted = overrides.max_deletes.unwrap_or(desired.guards.max_deletes);
-    (deletes > permitted as usize).then(|| Refusal {
-        guard: Guard::MaxDeletes,
-        address: None,
-        reason: format!(
-            "it deletes or replaces {deletes} integrations, and no more than {permitted} are permitted"
-        ),
-        way_past: Some(format!("--max-deletes {deletes}")),
+fn max_deletes(desired: &DesiredAccount, deletes: usize, options: &Options) -> Option<Refusal> {
+    let overridden = options.overrides.max_deletes;
+    let permitted = overridden.unwrap_or(desired.guards.max_deletes);
+    let by_limits = options
+        .limits
+        .max_deletes
+        .filter(|most| deletes > *most as usize);
+    let most = by_limits.unwrap_or(permitted);
+    (deletes > most as usize).then(|| {
+        let whose = by_limits.map_or("are permitted", |_| "are within the limits");
+        Refusal {
+            guard: Guard::MaxDeletes,
+            address: None,
+            reason: format!(
+                "it deletes or replaces {deletes} integrations, and no more than {most} {whose}"
+            ),
+            way_past: by_limits
+                .is_none()
+                .then(|| format!("--max-deletes {deletes}")),
+        }
     })
 }
 
 fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<Refusal> {
     let several = live.integrations.len() > 1;
-    let all = several && deletes == live.integrations.len();
-    (all && options.intent == Intent::Apply && !options.overrides.allow_delete_all).then(|| {
-        Refusal {
-            guard: Guard::DeleteAll,
-            address: None,
-            reason: format!("it leaves none of the {deletes} live integrations"),
-            way_past: Some("--allow-delete-all".to_owned()),
-        }
+    let all = several && deletes == live.integrations.len() && options.intent == Intent::Apply;
+    let by_limits = options.limits.delete_all == Some(DeleteAllPolicy::Deny);
+    (all && (by_limits || !options.overrides.allow_delete_all)).then(|| Refusal {
+        guard: Guard::DeleteAll,
+        address: None,
+        reason: format!(
+            "it leaves none of the {deletes} live integrations{}",
+            if by_limits {
+                ", and the limits deny that"
+            } else {
+                ""
+            }
+        ),
+        way_past: (!by_limits).then(|| "--allow-delete-all".to_owned()),
     })
 }
 
@@ -121,8 +144,14 @@ fn prevent_destroy(desired: &DesiredAccount, change: &Change) -> Option<Refusal>
     })
 }
 
-fn protected(desired: &DesiredAccount, live: &LiveAccount, changes: &[Change]) -> Vec<Refusal> {
-    if desired.guards.protected.is_empty() {
+fn protected(
+    desired: &DesiredAccount,
+    live: &LiveAccount,
+    changes: &[Change],
+    limits: &Limits,
+) -> Vec<Refusal> {
+    let (by_file, by_limits) = (&desired.guards.protected, &limits.protected);
+    if by_file.is_empty() && by_limits.is_empty() {
         return Vec::new();
     }
     let by_id: BTreeMap<IntegrationId, &Integration> = live
@@ -130,23 +159,23 @@ fn protected(desired: &DesiredAccount, live: &LiveAccount, changes: &[Change]) -
         .iter()
         .map(|integration| (integration.id, integration))
         .collect();
-    changes
-        .iter()
-        .filter_map(|change| {
-            let settings = &by_id.get(&change.found()?.id)?.settings;
-            let item =
-                desired.guards.protected.iter().find(|item| {
-                    item.covers(&settings.tenant_url, settings.reference_id.as_ref())
-                })?;
-            let harm = harm(change)?;
-            Some(Refusal {
-                guard: Guard::Protected,
-                address: Some(change.address().clone()),
-                reason: format!("it {harm}, and guards.protected lists {}", item.text),
-                way_past: None,
-            })
+    let refusal = |change: &Change| {
+        let harm = harm(change)?;
+        let integration = by_id.get(&change.found()?.id)?;
+        let covers =
+            |item: &&Protected| item.covers(desired.label(), change.address(), integration);
+        let (item, whose) = match by_limits.iter().find(covers) {
+            Some(item) => (item, "the limits protect"),
+            None => (by_file.iter().find(covers)?, "guards.protected lists"),
+        };
+        Some(Refusal {
+            guard: Guard::Protected,
+            address: Some(change.address().clone()),
+            reason: format!("it {harm}, and {whose} {}", item.text),
+            way_past: None,
         })
-        .collect()
+    };
+    changes.iter().filter_map(refusal).collect()
 }
 
 /// What a change does that a protected integration must not suffer. Renaming it first, so that the list no longer fits, is harm itself.
@@ -160,7 +189,7 @@ fn harm(change: &Change) -> Option<&'static str> {
         (Action::Update, Some(before), Some(after)) => {
             if before.tenant_url != after.tenant_url {
                 Some("would get another tenant_url")
-            } else if before.reference_id != after.reference_id {
+            } else if before.reference_id.is_some() && before.reference_id != after.reference_id {
                 Some("would get another reference_id")
             } else if before.active && !after.active {
                 Some("would be deactivated")
@@ -172,12 +201,46 @@ fn harm(change: &Change) -> Option<&'static str> {
     }
 }
 
-fn weakening(change: &Change) -> Option<Refusal> {
-    let weakening = change.weakens()?;
-    Some(Refusal {
-        guard: Guard::Weakening,
+fn weakening(desired: &DesiredAccount, changes: &[Change], options: &Options) -> Vec<Refusal> {
+    let by_limits = options.limits.weakening == WeakeningPolicy::Deny;
+    let by_file = desired.guards.weakening == WeakeningPolicy::Deny;
+    if !by_limits && (!by_file || options.overrides.allow_weakening) {
+        return Vec::new();
+    }
+    let refusal = |change: &Change| {
+        let weakening = change.weakens()?;
+        let whose = if by_limits {
+            "the limits deny that"
+        } else {
+            "guards.weakening is deny"
+        };
+        Some(Refusal {
+            guard: Guard::Weakening,
+            address: Some(change.address().clone()),
+            reason: format!("it weakens protection ({weakening}), and {whose}"),
+            way_past: (!by_limits).then(|| "--allow-weakening".to_owned()),
+        })
+    };
+    changes.iter().filter_map(refusal).collect()
+}
+
+/// Whether a change begins to send scores to a host that the limits don't allow. One that receives them already may go on.
+fn foreign_tenant(change: &Change, limits: &Limits) -> Option<Refusal> {
+    let Change::Integration(Diff { before, after, .. }) = change else {
+        return None;
+    };
+    let after = after.as_ref()?;
+    let goes_on = change.action() == Action::Update
+        && before.as_ref().is_some_and(|before| {
+            before.tenant_url == after.tenant_url && (before.active || !after.active)
+        });
+    (!goes_on && !limits.allows(&after.tenant_url)).then(|| Refusal {
+        guard: Guard::AllowedTenants,
         address: Some(change.address().clone()),
-        reason: format!("it weakens protection ({weakening}), and guards.weakening is deny"),
-        way_past: Some("--allow-weakening".to_owned()),
+        reason: format!(
+            "scores would go to {}, and the limits allow no such tenant",
+            after.tenant_url
+        ),
+        way_past: None,
     })
 }

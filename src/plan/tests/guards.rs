@@ -1,6 +1,7 @@
 //! What a plan may not do.
 
 use super::*;
+use crate::model::limits::{DeleteAllPolicy, Limits};
 
 #[test]
 fn guards_refuse_and_are_overridden() {
@@ -94,6 +95,114 @@ fn guards_refuse_and_are_overridden() {
             &[],
         ),
         (
+            "protected by id",
+            &["x: a", "y: b"],
+            &|d, _| {
+                protect(
+                    d,
+                    &account(&["a", "b", "c r3"]).integrations[2].id.to_string(),
+                )
+            },
+            &[Guard::Protected],
+        ),
+        (
+            "protected by its address, and deactivated",
+            &["x: a", "y: b", "z: c off"],
+            &|d, _| protect(d, "integration.z"),
+            &[Guard::Protected],
+        ),
+        (
+            "protected by a glob of addresses that are in no file",
+            &["x: a", "y: b"],
+            &|d, _| protect(d, "integration[*"),
+            &[Guard::Protected],
+        ),
+        (
+            "protected by a glob that means others",
+            &["x: a", "y: b"],
+            &|d, _| protect(d, "integration.?"),
+            &[],
+        ),
+        (
+            "the limits permit fewer deletes than file and flag",
+            &["x: a", "y: b"],
+            &|_, o| {
+                o.overrides.max_deletes = Some(9);
+                limit(o, |limits| limits.max_deletes = Some(0));
+            },
+            &[Guard::MaxDeletes],
+        ),
+        (
+            "the file permits fewer than the limits",
+            &["x: a", "y: b"],
+            &|d, o| {
+                d.guards.max_deletes = 0;
+                limit(o, |limits| limits.max_deletes = Some(9));
+            },
+            &[Guard::MaxDeletes],
+        ),
+        (
+            "the limits deny deleting all",
+            &[],
+            &|d, o| {
+                d.guards.max_deletes = 9;
+                o.overrides.allow_delete_all = true;
+                limit(o, |limits| limits.delete_all = Some(DeleteAllPolicy::Deny));
+            },
+            &[Guard::DeleteAll],
+        ),
+        (
+            "the limits deny weakening",
+            &["x: a", "y: b"],
+            &|_, o| {
+                o.overrides.allow_weakening = true;
+                limit(o, |limits| limits.weakening = WeakeningPolicy::Deny);
+            },
+            &[Guard::Weakening],
+        ),
+        (
+            "the limits protect",
+            &["x: a", "y: b"],
+            &|_, o| limit(o, |limits| limits.protected = vec![protected("r3")]),
+            &[Guard::Protected],
+        ),
+        (
+            "no tenant is allowed, and nothing new is sent",
+            &["x: a", "y: b", "z: c r3"],
+            &|_, o| limit(o, |limits| limits.allowed_tenants = Some(Vec::new())),
+            &[],
+        ),
+        (
+            "a create for a tenant that is not allowed",
+            &["x: a", "y: b", "z: c r3", "w: d"],
+            &|_, o| {
+                limit(o, |limits| {
+                    limits.allowed_tenants = Some(vec!["c.test".to_owned()])
+                })
+            },
+            &[Guard::AllowedTenants],
+        ),
+        (
+            "a create for one that is",
+            &["x: a", "y: b", "z: c r3", "w: d"],
+            &|_, o| {
+                limit(o, |limits| {
+                    limits.allowed_tenants = Some(vec!["?.test".to_owned()])
+                })
+            },
+            &[],
+        ),
+        (
+            "a move to a tenant that is not allowed",
+            &["x: a", "y: b", "z: d r3"],
+            &|_, o| {
+                limit(o, |limits| {
+                    limits.allowed_tenants = Some(vec!["c.test".to_owned()])
+                })
+            },
+            &[Guard::AllowedTenants],
+        ),
+        (
             "destroyed although it must not be",
             &["x: a prevent"],
             &|_, o| o.intent = Intent::Destroy,
@@ -113,10 +222,39 @@ fn guards_refuse_and_are_overridden() {
 }
 
 fn protect(desired: &mut DesiredAccount, text: &str) {
-    desired.guards.protected.push(Protected {
+    desired.guards.protected.push(protected(text));
+}
+
+fn protected(text: &str) -> Protected {
+    Protected {
         text: text.to_owned(),
         location: location(),
+    }
+}
+
+/// Sets limits, which hold whatever the file and the flags say.
+fn limit(options: &mut Options, change: impl FnOnce(&mut Limits)) {
+    change(Arc::make_mut(&mut options.limits));
+}
+
+#[test]
+fn no_flag_gets_past_the_limits_and_an_activation_is_judged_like_a_create() {
+    let live = account(&["a off"]);
+    let desired = desired(&["x: a"]);
+    let mut options = Options::default();
+    limit(&mut options, |limits| {
+        limits.allowed_tenants = Some(vec!["b.test".to_owned()]);
     });
+    let plan = plan(&desired, &live, date(2026, 11, 22), &options).unwrap();
+    let [refusal] = plan.refusals.as_slice() else {
+        panic!("{:?}", plan.refusals);
+    };
+    assert_eq!(refusal.guard, Guard::AllowedTenants);
+    assert_eq!(refusal.way_past, None);
+    assert_eq!(
+        refusal.reason,
+        "scores would go to https://a.test, and the limits allow no such tenant"
+    );
 }
 
 #[test]
