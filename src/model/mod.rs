@@ -6,6 +6,7 @@
 pub mod account;
 pub mod address;
 pub mod behavior;
+pub mod context;
 pub mod failure;
 pub mod integration;
 pub mod limits;

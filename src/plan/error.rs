@@ -82,6 +82,22 @@ pub enum Problem {
         /// Where the first of them is declared.
         location: Location,
     },
+    /// The identity provider that an entry names can't be told.
+    #[error("{entry}: {}", no_provider(name, *found, other_kind.as_deref()))]
+    IdentityProvider {
+        /// The entry.
+        entry: Address,
+        /// The name.
+        name: String,
+        /// How many Okta providers have it.
+        found: usize,
+        /// What kind the provider of that name is, if there is one.
+        other_kind: Option<String>,
+        /// Those that could be meant, with their ids.
+        candidates: Vec<String>,
+        /// Where the entry is declared.
+        location: Location,
+    },
     /// What an entry wants is held by something that keeps it.
     #[error("{wants} wants {key}, which {holder} holds and keeps")]
     Held {
@@ -117,7 +133,8 @@ impl Problem {
         match self {
             Problem::NotOffered { location, .. }
             | Problem::SeveralLive { location, .. }
-            | Problem::SeveralEntries { location, .. } => Some(location),
+            | Problem::SeveralEntries { location, .. }
+            | Problem::IdentityProvider { location, .. } => Some(location),
             Problem::Held { location, .. } => location.as_ref(),
         }
     }
@@ -149,6 +166,13 @@ impl Problem {
                     "pin the one that means it with id: {id}, and the others to integrations of their own"
                 )
             }
+            Problem::IdentityProvider { candidates, .. } => match candidates.as_slice() {
+                [] => "the account has no Okta identity provider; declare reference_id instead, or leave it out".to_owned(),
+                candidates => format!(
+                    "the account has {}; name one of them, or declare its id as reference_id",
+                    list(candidates)
+                ),
+            },
             Problem::Held {
                 wants,
                 holder,
@@ -169,6 +193,14 @@ impl Problem {
                 WayOut::Target => format!("target {holder} as well"),
             },
         }
+    }
+}
+
+fn no_provider(name: &str, found: usize, other_kind: Option<&str>) -> String {
+    match (found, other_kind) {
+        (0, None) => format!("no identity provider is named {name:?}"),
+        (0, Some(kind)) => format!("the identity provider {name:?} is {kind:?}, not Okta"),
+        (found, _) => format!("{found} identity providers are named {name:?}"),
     }
 }
 

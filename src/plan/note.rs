@@ -106,6 +106,17 @@ pub enum Note {
         /// Those that stay.
         unlisted: Vec<IntegrationId>,
     },
+    /// The identity provider that an entry names belongs to another Okta org than its tenant.
+    OtherOrg {
+        /// The entry.
+        address: Address,
+        /// The provider's name.
+        identity_provider: String,
+        /// The entry's tenant.
+        tenant_url: TenantUrl,
+        /// The provider's org.
+        org: TenantUrl,
+    },
     /// Once `destroy` has deleted an entry's integration, the entry fits others.
     FitsNext {
         /// The entry.
@@ -140,6 +151,7 @@ impl Note {
             | Note::OwnReference { address, .. }
             | Note::TwoIntegrations { address, .. }
             | Note::CreatedBesideUnlisted { address, .. }
+            | Note::OtherOrg { address, .. }
             | Note::FitsNext { address, .. }
             | Note::Parked { address, .. } => address,
         }
@@ -153,6 +165,7 @@ impl Note {
             | Note::Twins { .. }
             | Note::OwnReference { .. }
             | Note::TwoIntegrations { .. }
+            | Note::OtherOrg { .. }
             | Note::FitsNext { .. } => true,
             Note::Ignored { .. }
             | Note::ExportsForAMoment { .. }
@@ -239,6 +252,15 @@ impl fmt::Display for Note {
                 f,
                 "{address} is created beside unlisted integrations, which go on receiving scores; if one of them is meant, pin it with id: {}",
                 a_few(unlisted)
+            ),
+            Note::OtherOrg {
+                address,
+                identity_provider,
+                tenant_url,
+                org,
+            } => write!(
+                f,
+                "{address}: the identity provider {identity_provider:?} belongs to {org}, and the tenant is {tenant_url}"
             ),
             Note::FitsNext {
                 address,

@@ -141,7 +141,9 @@ fn fits_next(
                     .into_iter()
                     .map(|entry| note(entry, vec![id]))
                     .collect(),
-                Problem::NotOffered { .. } | Problem::Held { .. } => Vec::new(),
+                Problem::NotOffered { .. }
+                | Problem::IdentityProvider { .. }
+                | Problem::Held { .. } => Vec::new(),
             })
             .collect::<Vec<Note>>(),
     };

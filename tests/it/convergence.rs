@@ -184,6 +184,7 @@ fn check_refusal(problem: &Problem, world: &World) -> Result<(), TestCaseError> 
             }
         }
         Problem::NotOffered { .. } => prop_assert!(false, "every declared behavior is offered"),
+        Problem::IdentityProvider { .. } => prop_assert!(false, "no entry names a provider"),
     }
     Ok(())
 }

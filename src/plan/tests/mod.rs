@@ -4,6 +4,7 @@ mod behaviors;
 mod guards;
 mod matching;
 mod order;
+mod policies;
 mod run;
 mod targets;
 mod weakening;

@@ -1,0 +1,267 @@
+//! What surrounds risk scoring in an account: the Access policies and groups that look at a user's level, and the identity providers.
+//!
+//! All of it is only read. Nearly every field is optional in the API's schema, and its words are open (`contract.md`, What a level does), so
+//! whatever can't be understood is passed over. Of a rule nothing is kept but levels and groups: the rest may hold secrets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::behavior::RiskLevel;
+use super::integration::{ReferenceId, TenantUrl};
+use super::open_word::{OpenWord, words};
+
+/// What was read of an account's surroundings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Context {
+    /// What acts on users' levels.
+    pub access: Reading<Access>,
+}
+
+/// A part of the context. Each is read only where it is needed, and a run goes on without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading<T> {
+    /// Nobody asked for it.
+    #[default]
+    NotRead,
+    /// It could not be read, and why.
+    Failed(String),
+    /// It was read.
+    Read(T),
+}
+
+/// A level as rules name it: the words of behaviors, and `unscored` for a user without one.
+pub type Level = OpenWord<RiskLevel>;
+
+/// Everything that looks at a user's level.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Access {
+    /// Reusable policies and those of single applications, each once, by id.
+    pub policies: BTreeMap<String, AccessPolicy>,
+    /// Groups, by id.
+    pub groups: BTreeMap<String, AccessGroup>,
+}
+
+/// A policy in front of applications.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessPolicy {
+    /// Its id.
+    pub id: String,
+    /// Its name; somebody else's text.
+    pub name: String,
+    /// What it does to those it matches.
+    pub decision: OpenWord<Decision>,
+    /// Whom it matches.
+    pub rules: Rules,
+    /// How many applications use it, where that is known.
+    pub app_count: Option<u64>,
+}
+
+/// A set of people that policies and other groups refer to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessGroup {
+    /// Its id.
+    pub id: String,
+    /// Its name; somebody else's text.
+    pub name: String,
+    /// Whom it holds.
+    pub rules: Rules,
+}
+
+words! {
+    /// What a policy does to those it matches.
+    Decision {
+        /// Lets them in.
+        Allow = "allow",
+        /// Keeps them out.
+        Deny = "deny",
+        /// Lets services in.
+        NonIdentity = "non_identity",
+        /// Asks nothing.
+        Bypass = "bypass",
+    }
+}
+
+/// Whom something matches: any of `include`, none of `exclude`, all of `require`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rules {
+    /// Any of these.
+    pub include: Vec<Rule>,
+    /// None of these.
+    pub exclude: Vec<Rule>,
+    /// All of these.
+    pub require: Vec<Rule>,
+}
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// The user's level is one of these; it is no threshold.
+    Levels(BTreeSet<Level>),
+    /// The user is in the group with this id.
+    Group(String),
+    /// Anything else, which may be so or not.
+    Other,
+}
+
+/// A way to log in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityProvider {
+    /// Its id: the reference of the integration that belongs to it.
+    pub id: ReferenceId,
+    /// Its name; somebody else's text.
+    pub name: String,
+    /// Its kind, such as `okta`.
+    pub kind: String,
+    /// The base URL of its Okta org. Nothing else of its configuration is kept: that has a place for a secret.
+    pub okta_account: Option<TenantUrl>,
+}
+
+impl IdentityProvider {
+    /// Whether it is an Okta org.
+    pub fn is_okta(&self) -> bool {
+        self.kind == "okta"
+    }
+
+    /// Reads an item of the API's list; `None` where it lacks its id or name.
+    pub fn read(item: &Value) -> Option<Self> {
+        let okta_account = item.pointer("/config/okta_account").and_then(Value::as_str);
+        Some(IdentityProvider {
+            id: ReferenceId::new(text(item, "id")?)?,
+            name: text(item, "name")?,
+            kind: text(item, "type").unwrap_or_default(),
+            okta_account: okta_account.map(TenantUrl::from_live),
+        })
+    }
+}
+
+impl AccessPolicy {
+    /// Reads an item of the API's lists; `None` where it lacks its id or name.
+    pub fn read(item: &Value) -> Option<Self> {
+        Some(AccessPolicy {
+            id: text(item, "id")?,
+            name: text(item, "name")?,
+            decision: OpenWord::read(&text(item, "decision").unwrap_or_default()),
+            rules: Rules::read(item),
+            app_count: item.get("app_count").and_then(Value::as_u64),
+        })
+    }
+}
+
+impl AccessGroup {
+    /// Reads an item of the API's list; `None` where it lacks its id or name.
+    pub fn read(item: &Value) -> Option<Self> {
+        Some(AccessGroup {
+            id: text(item, "id")?,
+            name: text(item, "name")?,
+            rules: Rules::read(item),
+        })
+    }
+}
+
+impl Rules {
+    fn read(item: &Value) -> Self {
+        let list = |key| match item.get(key) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(rules)) => rules.iter().map(Rule::read).collect(),
+            Some(_) => vec![Rule::Other],
+        };
+        Rules {
+            include: list("include"),
+            exclude: list("exclude"),
+            require: list("require"),
+        }
+    }
+
+    /// Every rule.
+    pub fn all(&self) -> impl Iterator<Item = &Rule> {
+        let Rules {
+            include,
+            exclude,
+            require,
+        } = self;
+        include.iter().chain(exclude).chain(require)
+    }
+}
+
+impl Rule {
+    fn read(rule: &Value) -> Self {
+        let levels = rule.pointer("/user_risk_score/user_risk_score");
+        if let Some(levels) = levels.and_then(Value::as_array) {
+            let words = levels.iter().filter_map(Value::as_str);
+            return Rule::Levels(words.map(OpenWord::read).collect());
+        }
+        let group = rule.pointer("/group/id").and_then(Value::as_str);
+        group.map_or(Rule::Other, |id| Rule::Group(id.to_owned()))
+    }
+}
+
+fn text(item: &Value, key: &str) -> Option<String> {
+    let text = item.get(key)?.as_str()?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_understood_is_passed_over() {
+        let policy = AccessPolicy::read(&json!({
+            "id": "p", "name": "P", "decision": "isolate", "app_count": "many", "precedence": null,
+            "include": [
+                { "user_risk_score": { "user_risk_score": ["high", "severe", 7] } },
+                { "group": { "id": "g" } },
+                { "service_token": { "token_id": "secret" } },
+                { "user_risk_score": "high" },
+                "garbage",
+            ],
+            "exclude": null,
+            "require": { "email": {} },
+        }));
+        let policy = policy.unwrap();
+        assert_eq!(policy.decision, OpenWord::Unknown("isolate".into()));
+        assert_eq!(policy.app_count, None);
+        let levels = ["high", "severe"].map(OpenWord::read).into();
+        assert_eq!(
+            policy.rules.include,
+            [
+                Rule::Levels(levels),
+                Rule::Group("g".into()),
+                Rule::Other,
+                Rule::Other,
+                Rule::Other
+            ]
+        );
+        assert_eq!(policy.rules.exclude, []);
+        assert_eq!(policy.rules.require, [Rule::Other]);
+        for item in [
+            json!({ "id": "p" }),
+            json!({ "id": 1, "name": "P" }),
+            json!(null),
+        ] {
+            assert_eq!(AccessPolicy::read(&item), None);
+            assert_eq!(AccessGroup::read(&item), None);
+            assert_eq!(IdentityProvider::read(&item), None);
+        }
+    }
+
+    #[test]
+    fn of_an_identity_provider_no_secret_is_kept() {
+        let provider = IdentityProvider::read(&json!({
+            "id": "3701e70b-5de4-4d9d-8972-f5aa994d9057", "name": "Corporate Okta", "type": "okta",
+            "config": { "client_secret": "hush", "okta_account": "https://corp.okta.com" },
+        }));
+        let provider = provider.unwrap();
+        assert!(provider.is_okta());
+        assert!(!format!("{provider:?}").contains("hush"));
+        let org = TenantUrl::from_live("https://corp.okta.com/");
+        assert_eq!(provider.okta_account, Some(org));
+    }
+}

@@ -1,0 +1,252 @@
+//! Which Access policies act on a level: the other half of the control, since a score does nothing by itself.
+//!
+//! A policy acts on a level if it keeps out a user of that level whom it would treat better at another one, whatever else is true of them: a
+//! deny that matches the one and not the other, or an allow that matches the other and not the one. Levels match exactly. What a rule asks
+//! beside levels and groups may be so or not, each time it is asked. A group that leads back to itself adds nobody there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::account::LiveAccount;
+use crate::model::behavior::{BehaviorKey, BehaviorSettings, RiskLevel};
+use crate::model::context::{Access, AccessPolicy, Decision, Level, Rule, Rules};
+use crate::model::open_word::OpenWord;
+
+/// A level, and the policies that act on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ActedOn {
+    /// The level.
+    pub level: Level,
+    /// The policies, by name.
+    pub policies: Vec<PolicyName>,
+}
+
+/// Which policy is meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyName {
+    /// Its name; somebody else's text.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// Finds the policies that act on a level.
+pub fn acting_on(level: &Level, access: &Access) -> ActedOn {
+    let others = RiskLevel::ALL
+        .iter()
+        .map(|known| OpenWord::Known(*known))
+        .chain([OpenWord::read("unscored")])
+        .filter(|other| other != level);
+    let groups = in_order(access);
+    let circles = groups.iter().copied().collect();
+    let mut policies = BTreeSet::new();
+    for other in others {
+        let compared = Compared::new(level, &other, access, &groups, &circles);
+        for policy in access.policies.values() {
+            if policy.app_count != Some(0) && compared.treats_worse(policy) {
+                policies.insert(PolicyName {
+                    name: policy.name.clone(),
+                    id: policy.id.clone(),
+                });
+            }
+        }
+    }
+    ActedOn {
+        level: level.clone(),
+        policies: policies.into_iter().collect(),
+    }
+}
+
+/// The levels that enabled behaviors give today, none will give any longer, and policies act on.
+pub fn no_longer_given(
+    live: &LiveAccount,
+    after: &BTreeMap<BehaviorKey, BehaviorSettings>,
+    access: &Access,
+) -> Vec<ActedOn> {
+    let given = |settings: &BehaviorSettings| settings.enabled.then(|| settings.risk_level.clone());
+    let before = live.behaviors.values();
+    let before: BTreeSet<Level> = before.filter_map(|live| given(&live.settings)).collect();
+    let after: BTreeSet<Level> = after.values().filter_map(given).collect();
+    before
+        .difference(&after)
+        .map(|level| acting_on(level, access))
+        .filter(|acted_on| !acted_on.policies.is_empty())
+        .collect()
+}
+
+/// The ways in which something may match users of two levels who are alike in everything else: a set of pairs of answers, the first that of
+/// the level in question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ways(u8);
+
+impl Ways {
+    const NOBODY: Ways = Ways::of(false, false);
+    const EVERYBODY: Ways = Ways::of(true, true);
+    /// Either both or none.
+    const MAYBE: Ways = Ways(Ways::NOBODY.0 | Ways::EVERYBODY.0);
+
+    const fn of(level: bool, other: bool) -> Ways {
+        Ways(1 << (level as u8 * 2 + other as u8))
+    }
+
+    fn holds(self, level: bool, other: bool) -> bool {
+        self.0 & Ways::of(level, other).0 != 0
+    }
+
+    /// Each of these with each of those.
+    fn with(self, with: Ways, both: impl Fn(bool, bool) -> bool) -> Ways {
+        let pairs = [(false, false), (false, true), (true, false), (true, true)];
+        let mut ways = 0;
+        for a in pairs.iter().filter(|pair| self.holds(pair.0, pair.1)) {
+            for b in pairs.iter().filter(|pair| with.holds(pair.0, pair.1)) {
+                ways |= Ways::of(both(a.0, b.0), both(a.1, b.1)).0;
+            }
+        }
+        Ways(ways)
+    }
+}
+
+/// Two levels, compared in everything that an account's groups and policies say.
+struct Compared<'a> {
+    level: &'a Level,
+    other: &'a Level,
+    /// Each group's circle.
+    circles: &'a BTreeMap<&'a str, usize>,
+    groups: BTreeMap<&'a str, Ways>,
+}
+
+impl<'a> Compared<'a> {
+    fn new(
+        level: &'a Level,
+        other: &'a Level,
+        access: &'a Access,
+        in_order: &[(&'a str, usize)],
+        circles: &'a BTreeMap<&'a str, usize>,
+    ) -> Self {
+        let mut compared = Compared {
+            level,
+            other,
+            circles,
+            groups: BTreeMap::new(),
+        };
+        for (id, circle) in in_order {
+            let ways = compared.rules(&access.groups[*id].rules, Some(*circle));
+            compared.groups.insert(id, ways);
+        }
+        compared
+    }
+
+    fn treats_worse(&self, policy: &AccessPolicy) -> bool {
+        match policy.decision.known() {
+            Some(Decision::Allow) => self.rules(&policy.rules, None).holds(false, true),
+            Some(Decision::Deny) => self.rules(&policy.rules, None).holds(true, false),
+            // These know no user, and so no level.
+            Some(Decision::NonIdentity | Decision::Bypass) | None => false,
+        }
+    }
+
+    fn rules(&self, rules: &Rules, circle: Option<usize>) -> Ways {
+        let Rules {
+            include,
+            exclude,
+            require,
+        } = rules;
+        let mut ways = Ways::NOBODY;
+        for rule in include {
+            ways = ways.with(self.rule(rule, circle), |any, this| any || this);
+        }
+        for rule in exclude {
+            ways = ways.with(self.rule(rule, circle), |matched, this| matched && !this);
+        }
+        for rule in require {
+            ways = ways.with(self.rule(rule, circle), |matched, this| matched && this);
+        }
+        ways
+    }
+
+    fn rule(&self, rule: &Rule, circle: Option<usize>) -> Ways {
+        match rule {
+            Rule::Levels(levels) => {
+                Ways::of(levels.contains(self.level), levels.contains(self.other))
+            }
+            Rule::Other => Ways::MAYBE,
+            Rule::Group(id) => match self.circles.get(id.as_str()) {
+                None => Ways::MAYBE,
+                Some(its) if Some(*its) == circle => Ways::NOBODY,
+                Some(_) => self.groups[id.as_str()],
+            },
+        }
+    }
+}
+
+/// The groups, each behind those that it leads to, with the number of its circle: groups that lead to each other have the same.
+///
+/// Tarjan's algorithm, with a stack of its own: somebody else wrote the groups, and a chain may be as long as the list.
+fn in_order(access: &Access) -> Vec<(&str, usize)> {
+    struct Visit<'a> {
+        id: &'a str,
+        leads_to: Vec<&'a str>,
+        next: usize,
+    }
+    let leads_to = |id: &str| -> Vec<&str> {
+        let rules = access.groups[id].rules.all();
+        rules
+            .filter_map(|rule| match rule {
+                Rule::Group(id) => access.groups.get_key_value(id.as_str()),
+                Rule::Levels(_) | Rule::Other => None,
+            })
+            .map(|(id, _)| id.as_str())
+            .collect()
+    };
+    let mut done = Vec::with_capacity(access.groups.len());
+    let mut entered: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut lowest: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut open: Vec<&str> = Vec::new();
+    let mut is_open: BTreeSet<&str> = BTreeSet::new();
+    for root in access.groups.keys() {
+        let mut visits: Vec<Visit<'_>> = Vec::new();
+        let mut enter = (!entered.contains_key(root.as_str())).then_some(root.as_str());
+        loop {
+            if let Some(id) = enter.take() {
+                lowest.insert(id, entered.len());
+                entered.insert(id, entered.len());
+                open.push(id);
+                is_open.insert(id);
+                let leads_to = leads_to(id);
+                let next = 0;
+                visits.push(Visit { id, leads_to, next });
+            }
+            let Some(visit) = visits.last_mut() else {
+                break;
+            };
+            let id = visit.id;
+            if let Some(next) = visit.leads_to.get(visit.next).copied() {
+                visit.next += 1;
+                match entered.get(next) {
+                    None => enter = Some(next),
+                    Some(at) if is_open.contains(next) => {
+                        lowest.insert(id, lowest[id].min(*at));
+                    }
+                    Some(_) => {}
+                }
+                continue;
+            }
+            visits.pop();
+            let low = lowest[id];
+            if let Some(Visit { id: parent, .. }) = visits.last() {
+                lowest.insert(parent, lowest[parent].min(low));
+            }
+            if low == entered[id] {
+                let start = open.iter().rposition(|one| *one == id);
+                let start = start.expect("a group is open until its circle is done");
+                for member in open.split_off(start) {
+                    is_open.remove(member);
+                    done.push((member, low));
+                }
+            }
+        }
+    }
+    done
+}
