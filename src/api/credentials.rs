@@ -1,13 +1,17 @@
 //! Who asks: the two ways to authenticate, and the care that neither is ever shown.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 /// What proves to the API who is asking. Prints as `***`.
 #[derive(Clone)]
-pub struct Credentials(Form);
+pub struct Credentials {
+    form: Form,
+    source: Arc<str>,
+}
 
 #[derive(Clone)]
 enum Form {
@@ -20,22 +24,44 @@ enum Form {
 impl Credentials {
     /// Takes an API token.
     pub fn api_token(token: SecretString) -> Result<Self, InvalidCredentials> {
-        Secret::new("API token", token).map(|token| Credentials(Form::ApiToken(token)))
+        let token = Secret::new("API token", token)?;
+        Ok(Credentials::new(Form::ApiToken(token)))
     }
 
     /// Takes an e-mail address and its global API key.
     pub fn api_key(email: SecretString, key: SecretString) -> Result<Self, InvalidCredentials> {
-        Ok(Credentials(Form::ApiKey {
+        Ok(Credentials::new(Form::ApiKey {
             email: Secret::new("e-mail address of the API key", email)?,
             key: Secret::new("API key", key)?,
         }))
+    }
+
+    fn new(form: Form) -> Self {
+        let source = "CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY";
+        Credentials {
+            form,
+            source: source.into(),
+        }
+    }
+
+    /// Says which variables they come from, for whoever has to change them.
+    #[must_use]
+    pub fn from_source(self, source: &str) -> Self {
+        Credentials {
+            source: source.into(),
+            ..self
+        }
+    }
+
+    pub(super) fn source(&self) -> &Arc<str> {
+        &self.source
     }
 
     /// Adds the headers that carry the credentials, marked so that no layer prints or indexes them.
     pub(super) fn authorize(&self, headers: &mut HeaderMap) {
         const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
         const KEY: HeaderName = HeaderName::from_static("x-auth-key");
-        match &self.0 {
+        match &self.form {
             Form::ApiToken(token) => {
                 headers.insert(AUTHORIZATION, token.header_value("Bearer "));
             }
@@ -48,7 +74,7 @@ impl Credentials {
 
     /// Puts `***` in place of the secret wherever a text holds it: a server or a proxy may echo what it was sent.
     pub(super) fn redact(&self, text: &str) -> String {
-        match &self.0 {
+        match &self.form {
             Form::ApiToken(secret)
             | Form::ApiKey {
                 email: _,
@@ -60,7 +86,7 @@ impl Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.form {
             Form::ApiToken(_) => "ApiToken(***)",
             Form::ApiKey { .. } => "ApiKey(***)",
         })

@@ -5,11 +5,14 @@ use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use http::{Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::model::null_is_default;
 
 use crate::model::text::is_unseen;
 
 use super::error::{ApiMessage, ErrorKind};
-use super::operation::{Operation, Permission};
+use super::operation::Operation;
 
 /// How many characters of a strange answer are shown.
 const EXCERPT: usize = 120;
@@ -23,29 +26,74 @@ pub(super) struct Fault {
     pub(super) messages: Vec<ApiMessage>,
 }
 
+/// What an envelope holds as its `result`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Content<T> {
+    Result(T),
+    Null,
+    #[default]
+    Absent,
+}
+
+/// What `result_info` says about the pages of a list, as far as it can be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pages {
+    pub(super) page: Option<u64>,
+    pub(super) per_page: Option<u64>,
+    total_count: Option<u64>,
+    total_pages: Option<u64>,
+}
+
+impl Pages {
+    /// Whether there is more than so many items on so many pages.
+    pub(super) fn say_there_is_more(&self, held: usize, pages: u64) -> bool {
+        self.total_count.is_some_and(|total| total > held as u64)
+            || self.total_pages.is_some_and(|total| total > pages)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Envelope<T> {
     success: bool,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     errors: Vec<ApiMessage>,
-    #[serde(default = "Option::default")]
-    result: Option<T>,
+    #[serde(default = "Content::default", deserialize_with = "content")]
+    result: Content<T>,
+    #[serde(default, deserialize_with = "pages")]
+    result_info: Pages,
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ApiMessage>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+fn content<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Content<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map_or(Content::Null, Content::Result))
 }
 
-/// Opens the envelope of an answer. `None` is a `result` that is null or absent. `redact` takes the credentials out of a text.
+fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pages, D::Error> {
+    let info = Value::deserialize(deserializer)?;
+    let number = |name: &str| match &info[name] {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64(),
+    };
+    Ok(Pages {
+        page: number("page"),
+        per_page: number("per_page"),
+        total_count: number("total_count"),
+        total_pages: number("total_pages"),
+    })
+}
+
+/// Opens the envelope of an answer. `redact` takes the credentials out of a text.
 ///
-/// The status decides first and the code second. A refusal that is no envelope did not come from Cloudflare's API, so it means
-/// nothing: a 404 of some proxy must not pass for an integration that is gone.
+/// The code of a refusal decides, and the status only where no code is known: the real service sends one code with several statuses
+/// (`contract.md`, Refusals). A refusal that is no envelope did not come from Cloudflare's API, so it means nothing: a 404 of some proxy
+/// must not pass for an integration that is gone.
 pub(super) fn open<T: DeserializeOwned>(
     operation: Operation,
     answer: &Response<Bytes>,
     redact: impl Fn(&str) -> String,
-) -> Result<Option<T>, Fault> {
+) -> Result<(Content<T>, Pages), Fault> {
     let text = |text: &str, longest| one_line(&redact(text), longest);
     let body = answer.body();
     let status = answer.status();
@@ -77,7 +125,7 @@ pub(super) fn open<T: DeserializeOwned>(
             let problem = format!("a redirect to {target}, which is never followed");
             unexpected(operation, text(&problem, LONGEST_TEXT), body, &text)
         }
-        Some(messages) => refusal(status, messages),
+        Some(messages) => refusal(operation, status, messages),
         None => {
             let problem = Problem::NoEnvelope.describe(answer.headers());
             unexpected(operation, text(&problem, LONGEST_TEXT), body, &text)
@@ -90,17 +138,24 @@ pub(super) fn open<T: DeserializeOwned>(
 }
 
 /// The kind of a 4xx whose body is an envelope.
-fn refusal(status: StatusCode, messages: &[ApiMessage]) -> ErrorKind {
-    let says = |codes: &[i64]| messages.iter().any(|message| codes.contains(&message.code));
-    match status {
+fn refusal(operation: Operation, status: StatusCode, messages: &[ApiMessage]) -> ErrorKind {
+    let by_code = messages.iter().find_map(|message| match message.code {
+        9106 | 6003 => Some(ErrorKind::Credentials),
+        9109 if message.message.contains("requested resource") => Some(ErrorKind::Permission),
+        9109 => Some(ErrorKind::Credentials),
+        1000 | 1001 if operation == Operation::VerifyToken => Some(ErrorKind::Credentials),
+        10000 => Some(ErrorKind::Access),
+        3314 => Some(ErrorKind::Entitlement),
+        7003 => Some(ErrorKind::NoRoute),
+        971 | 10100 => Some(ErrorKind::RateLimited),
+        _ => None,
+    });
+    by_code.unwrap_or(match status {
         StatusCode::UNAUTHORIZED => ErrorKind::Credentials,
-        // Invalid request headers; invalid format of the Authorization header.
-        StatusCode::BAD_REQUEST if says(&[6003, 6111]) => ErrorKind::Credentials,
-        StatusCode::FORBIDDEN if says(&[3314]) => ErrorKind::Entitlement,
         StatusCode::FORBIDDEN => ErrorKind::Permission,
         StatusCode::NOT_FOUND => ErrorKind::NotFound,
         _ => ErrorKind::Refused,
-    }
+    })
 }
 
 /// What is wrong with an answer that claims success.
@@ -140,9 +195,9 @@ impl Problem {
 fn open_result<T: DeserializeOwned>(
     operation: Operation,
     body: &[u8],
-) -> Result<Option<T>, Problem> {
+) -> Result<(Content<T>, Pages), Problem> {
     match serde_json::from_slice::<Envelope<T>>(body) {
-        Ok(envelope) if envelope.success => Ok(envelope.result),
+        Ok(envelope) if envelope.success => Ok((envelope.result, envelope.result_info)),
         Ok(_) => Err(Problem::Unsuccessful),
         Err(_) => Err(what_is_wrong::<T>(operation, body)),
     }
@@ -161,7 +216,7 @@ fn what_is_wrong<T: DeserializeOwned>(operation: Operation, body: &[u8]) -> Prob
         Ok(envelope) if !envelope.success => Problem::Unsuccessful,
         Ok(_) => Problem::Shape {
             path,
-            mismatch: (!tells_about_people(operation)).then(|| error.to_string()),
+            mismatch: (!operation.tells_about_people()).then(|| error.to_string()),
         },
         Err(whole) if whole.is_eof() && !body.is_empty() => Problem::Half,
         Err(_) => Problem::NoEnvelope,
@@ -176,15 +231,19 @@ fn errors(body: &[u8]) -> Option<Vec<ApiMessage>> {
 }
 
 fn cleaned(messages: Vec<ApiMessage>, text: &impl Fn(&str, usize) -> String) -> Vec<ApiMessage> {
+    let text = |raw: &str| text(raw, LONGEST_TEXT);
     messages
         .into_iter()
         .map(|message| ApiMessage {
             code: message.code,
-            message: text(&message.message, LONGEST_TEXT),
-            documentation_url: message
-                .documentation_url
-                .map(|url| text(&url, LONGEST_TEXT)),
-            pointer: message.pointer.map(|pointer| text(&pointer, LONGEST_TEXT)),
+            message: text(&message.message),
+            chain: message
+                .chain
+                .into_iter()
+                .map(|(code, message)| (code, text(&message)))
+                .collect(),
+            documentation_url: message.documentation_url.map(|url| text(&url)),
+            pointer: message.pointer.map(|pointer| text(&pointer)),
         })
         .collect()
 }
@@ -209,11 +268,7 @@ fn excerpt(
     // Far more than is shown, so that a secret at the cut is still seen whole and taken out.
     let beginning = String::from_utf8_lossy(&body[..body.len().min(64 * EXCERPT)]);
     let line = text(&beginning, EXCERPT);
-    (!line.is_empty() && !tells_about_people(operation)).then_some(line)
-}
-
-fn tells_about_people(operation: Operation) -> bool {
-    operation.permission() == Some(Permission::PiiRead)
+    (!line.is_empty() && !operation.tells_about_people()).then_some(line)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -238,16 +293,15 @@ fn one_line(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
-    fn opened(operation: Operation, status: u16, body: &str) -> Result<Option<Value>, Fault> {
+    fn opened(operation: Operation, status: u16, body: &str) -> Result<Content<Value>, Fault> {
         let answer = Response::builder()
             .status(status)
             .header(CONTENT_TYPE, "text/html")
             .header(LOCATION, "https://elsewhere.example/")
             .body(Bytes::copy_from_slice(body.as_bytes()))
             .unwrap();
-        open(operation, &answer, |text| text.replace("canary", "***"))
+        open(operation, &answer, |text| text.replace("canary", "***")).map(|(content, _)| content)
     }
 
     fn refused(code: i64) -> String {
@@ -257,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_decides_first_and_the_code_second() {
+    fn a_known_code_decides_and_else_the_status() {
         const HTML: &str = "<html><body>\n  Oh no\u{1b}[31m canary\u{202e}</body></html>";
         let html = Some("<html><body> Oh no [31m *** </body></html>".to_owned());
         let strange = |problem: &str, excerpt: &Option<String>| ErrorKind::Unexpected {
@@ -266,15 +320,19 @@ mod tests {
         };
         let no_envelope = "text/html that is no envelope of the API";
         for (status, body, kind) in [
-            (401, refused(10000), ErrorKind::Credentials),
+            (401, refused(1), ErrorKind::Credentials),
+            (401, refused(10000), ErrorKind::Access),
+            (400, refused(10000), ErrorKind::Access),
+            (403, refused(10000), ErrorKind::Access),
             (400, refused(6003), ErrorKind::Credentials),
-            (400, refused(6111), ErrorKind::Credentials),
+            (401, refused(9109), ErrorKind::Credentials),
             (400, refused(1001), ErrorKind::Refused),
-            (403, refused(10000), ErrorKind::Permission),
+            (403, refused(1), ErrorKind::Permission),
             (403, refused(3314), ErrorKind::Entitlement),
-            (404, refused(3314), ErrorKind::NotFound),
+            (404, refused(7003), ErrorKind::NoRoute),
+            (400, refused(971), ErrorKind::RateLimited),
             (404, r#"{"success":false}"#.to_owned(), ErrorKind::NotFound),
-            (409, refused(6003), ErrorKind::Refused),
+            (409, refused(1), ErrorKind::Refused),
             (429, refused(971), ErrorKind::RateLimited),
             (429, HTML.to_owned(), ErrorKind::RateLimited),
             (500, refused(1), ErrorKind::ServerFault { excerpt: None }),
@@ -331,30 +389,31 @@ mod tests {
     }
 
     #[test]
-    fn a_result_may_be_null_or_absent_and_lists_too() {
+    fn a_result_may_be_null_or_absent_and_lists_of_errors_too() {
         for (body, result) in [
             (
                 r#"{"success":true,"errors":[],"messages":[],"result":7}"#,
-                Some(7),
+                Content::Result(7.into()),
             ),
             (
                 r#"{"success":true,"errors":null,"messages":null,"result":7}"#,
-                Some(7),
+                Content::Result(7.into()),
             ),
-            (r#"{"success":true,"result":null}"#, None),
-            (r#"{"success":true}"#, None),
+            (r#"{"success":true,"result":null}"#, Content::Null),
+            (r#"{"success":true}"#, Content::Absent),
         ] {
             let value = opened(Operation::DeleteIntegration, 200, body)
                 .ok()
                 .unwrap();
-            assert_eq!(value, result.map(Value::from), "{body}");
+            assert_eq!(value, result, "{body}");
         }
     }
 
     #[test]
     fn messages_keep_every_part_but_secrets_and_control_characters() {
         let body = r#"{"success":false,"result":null,"messages":[],"errors":[
-            {"code":1001,"message":"bad\u001b[2J \n canary","documentation_url":"https://d.example","source":{"pointer":"/a/b"}},
+            {"code":1001,"message":"bad\u001b[2J \n canary","documentation_url":"https://d.example","source":{"pointer":"/a/b"},
+             "error_chain":[{"code":6102,"message":"one"},{"code":6103,"message":"canary"}]},
             {"message":"bare"}]}"#;
         let messages = opened(Operation::CreateIntegration, 400, body)
             .unwrap_err()
@@ -363,7 +422,7 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "bad [2J *** (code 1001, at /a/b, see https://d.example)",
+                "bad [2J *** (code 1001, at /a/b, see https://d.example): one (code 6102), *** (code 6103)",
                 "bare (code 0)"
             ]
         );

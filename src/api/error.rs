@@ -6,9 +6,14 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
+use crate::model::null_is_default;
+
+use std::sync::Arc;
+
 use super::base_url::BaseUrl;
 use super::operation::{Operation, Permission};
-use super::transport::{Reach, TransportFailure};
+use super::signs::Trace;
+use super::transport_error::{Reach, TransportFailure};
 
 /// A call that did not bring what was asked for. Displays as one line; [`help`](ApiError::help) is the way out.
 #[derive(Clone, Debug)]
@@ -19,30 +24,36 @@ pub(super) struct Details {
     pub(super) operation: Operation,
     pub(super) base_url: BaseUrl,
     pub(super) path: String,
+    /// Where the credentials come from.
+    pub(super) credentials: Arc<str>,
     pub(super) kind: ErrorKind,
     pub(super) status: Option<StatusCode>,
     pub(super) messages: Vec<ApiMessage>,
-    pub(super) audit_log_id: Option<String>,
+    pub(super) trace: Trace,
     pub(super) retry_after: Option<Duration>,
-    /// Whether an earlier attempt of the same call may have been carried out.
-    pub(super) earlier_ambiguous: bool,
 }
 
 /// What went wrong, as far as a caller decides on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The credentials are wrong, expired or malformed: 401, or 400 with code 6003 or 6111.
+    /// The credentials are missing, wrong, expired, malformed or bound to other addresses.
     Credentials,
-    /// The credentials are good but may not do this: 403.
+    /// The credentials are refused or lack the permission; the API doesn't say which (code 10000).
+    Access,
+    /// The credentials are good but may not do this.
     Permission,
-    /// The account does not have Risk Scoring: 403 with code 3314.
+    /// The account does not have Risk Scoring (code 3314).
     Entitlement,
     /// There is no such thing: 404.
     NotFound,
+    /// The account id, or the path, is wrong (code 7003).
+    NoRoute,
     /// Too many requests: 429.
     RateLimited,
     /// Any other 4xx.
     Refused,
+    /// A stop came before it was sent.
+    Stopped,
     /// 5xx.
     ServerFault {
         /// The answer, where it is no envelope.
@@ -74,6 +85,8 @@ pub struct ApiMessage {
     pub code: i64,
     /// What it says.
     pub message: String,
+    /// What is behind it, in its own codes and words.
+    pub chain: Vec<(i64, String)>,
     /// Where the vendor explains it.
     pub documentation_url: Option<String>,
     /// The field of the body that it is about, as a JSON pointer.
@@ -87,10 +100,20 @@ struct WireMessage {
     code: i64,
     #[serde(default)]
     message: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    error_chain: Vec<WireLink>,
     #[serde(default)]
     documentation_url: Option<String>,
     #[serde(default)]
     source: Option<WireSource>,
+}
+
+#[derive(Deserialize)]
+struct WireLink {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +127,11 @@ impl From<WireMessage> for ApiMessage {
         ApiMessage {
             code: wire.code,
             message: wire.message,
+            chain: wire
+                .error_chain
+                .into_iter()
+                .map(|link| (link.code, link.message))
+                .collect(),
             documentation_url: wire.documentation_url,
             pointer: wire.source.and_then(|source| source.pointer),
         }
@@ -115,6 +143,7 @@ impl fmt::Display for ApiMessage {
         let ApiMessage {
             code,
             message,
+            chain,
             documentation_url,
             pointer,
         } = self;
@@ -125,7 +154,12 @@ impl fmt::Display for ApiMessage {
         if let Some(url) = documentation_url {
             write!(f, ", see {url}")?;
         }
-        f.write_str(")")
+        f.write_str(")")?;
+        for (index, (code, message)) in chain.iter().enumerate() {
+            let link = if index == 0 { ": " } else { ", " };
+            write!(f, "{link}{message} (code {code})")?;
+        }
+        Ok(())
     }
 }
 
@@ -169,9 +203,9 @@ impl ApiError {
         &self.0.messages
     }
 
-    /// The answer's `Cf-Auditlog-Id`: how an operator finds the call in the vendor's audit log.
-    pub fn audit_log_id(&self) -> Option<&str> {
-        self.0.audit_log_id.as_deref()
+    /// How an operator finds the call again.
+    pub fn trace(&self) -> &Trace {
+        &self.0.trace
     }
 
     /// How long the answer asks to wait.
@@ -179,91 +213,94 @@ impl ApiError {
         self.0.retry_after
     }
 
-    /// The same error, of a call whose earlier attempt may have been carried out.
-    pub(super) fn after_an_ambiguous_attempt(mut self) -> Self {
-        self.0.earlier_ambiguous = true;
-        self
-    }
-
     /// Whether a write that ended so may have been carried out all the same. Whoever repeats it must look first.
     pub fn is_ambiguous(&self) -> bool {
-        self.0.earlier_ambiguous || self.last_attempt_is_ambiguous()
-    }
-
-    fn last_attempt_is_ambiguous(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Transport { reach, .. } => *reach == Reach::Possible,
             // A gateway that answers 502 or 504 knows as little as we do, and so does whatever answered in no known shape.
             ErrorKind::ServerFault { .. } | ErrorKind::Unexpected { .. } => true,
             ErrorKind::Credentials
+            | ErrorKind::Access
             | ErrorKind::Permission
             | ErrorKind::Entitlement
             | ErrorKind::NotFound
+            | ErrorKind::NoRoute
             | ErrorKind::RateLimited
-            | ErrorKind::Refused => false,
-        }
-    }
-
-    /// Whether the same call may well succeed in a moment, or already has.
-    pub fn may_pass(&self) -> bool {
-        let refused_for_now = match &self.0.kind {
-            ErrorKind::RateLimited => true,
-            ErrorKind::Transport { failure, .. } => match failure {
-                TransportFailure::Connect
-                | TransportFailure::Timeout
-                | TransportFailure::Closed => true,
-                TransportFailure::Setup | TransportFailure::Tls | TransportFailure::TooLarge => {
-                    false
-                }
-            },
-            ErrorKind::Credentials
-            | ErrorKind::Permission
-            | ErrorKind::Entitlement
-            | ErrorKind::NotFound
             | ErrorKind::Refused
-            | ErrorKind::ServerFault { .. }
-            | ErrorKind::Unexpected { .. } => false,
-        };
-        refused_for_now || self.is_ambiguous()
+            | ErrorKind::Stopped => false,
+        }
     }
 
     /// The way out, as one or two sentences; `None` where the error itself says all there is to say.
     pub fn help(&self) -> Option<String> {
         const ENTERPRISE: &str = "Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account";
-        let permission = self.0.operation.permission();
-        match &self.0.kind {
-            ErrorKind::Credentials => Some(
-                "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY, to credentials that are whole, not expired and \
-                 not revoked"
-                    .to_owned(),
-            ),
+        let Details {
+            operation,
+            base_url,
+            credentials,
+            kind,
+            messages,
+            ..
+        } = &*self.0;
+        let permission = operation.permission();
+        match kind {
+            ErrorKind::Credentials => {
+                let elsewhere = |message: &ApiMessage| message.message.contains("from location");
+                Some(if messages.iter().any(elsewhere) {
+                    format!("the token in {credentials} only works from other addresses: allow this one in its settings, or run it there")
+                } else {
+                    format!("set {credentials} to credentials that are whole, not expired and not revoked")
+                })
+            }
+            ErrorKind::Access => {
+                let account = match self.account() {
+                    Some(account) => format!("check the account id {account} first; then "),
+                    None => String::new(),
+                };
+                let lacks = match permission {
+                    Some(permission) => format!("lack the permission \"{permission}\", or may "),
+                    None => String::new(),
+                };
+                Some(format!(
+                    "{account}the credentials in {credentials}: they may {lacks}be expired, revoked or restricted"
+                ))
+            }
             ErrorKind::Permission => permission.map(|permission| {
                 let grant =
                     format!("give the token the permission \"{permission}\" on this account");
+                let said = messages.iter().any(|message| message.code == 9109);
                 match permission {
                     // The list of integrations answers 403 without a code of its own on an account without the feature.
-                    Permission::Read | Permission::Write => {
+                    Permission::Read | Permission::Write if !said => {
                         format!("{grant}; if it has it: {ENTERPRISE}")
                     }
-                    Permission::PiiRead => grant,
+                    Permission::Read | Permission::Write | Permission::PiiRead => grant,
                 }
             }),
             ErrorKind::Entitlement => Some(ENTERPRISE.to_owned()),
             ErrorKind::NotFound => Some("check the account id and the id in the path".to_owned()),
+            ErrorKind::NoRoute => Some(match self.account() {
+                Some(account) => format!("check the account id {account}"),
+                None => format!("check the base URL {base_url}"),
+            }),
             ErrorKind::RateLimited => Some(
                 "something else uses this token as well: wait, or call more slowly with --max-requests-per-second"
                     .to_owned(),
             ),
-            ErrorKind::Refused => None,
+            ErrorKind::Refused | ErrorKind::Stopped => None,
             ErrorKind::ServerFault { .. } => {
                 Some("try again; https://www.cloudflarestatus.com tells about incidents".to_owned())
             }
             ErrorKind::Transport { failure, .. } => transport_help(*failure).map(str::to_owned),
             ErrorKind::Unexpected { .. } => Some(format!(
-                "check the base URL {}: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed",
-                self.0.base_url
+                "check the base URL {base_url}: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed"
             )),
         }
+    }
+
+    /// The account that the path names.
+    fn account(&self) -> Option<&str> {
+        self.0.path.strip_prefix("/accounts/")?.split('/').next()
     }
 }
 
@@ -287,12 +324,12 @@ impl fmt::Display for ApiError {
             operation,
             base_url,
             path,
+            credentials: _,
             kind,
             status,
             messages,
-            audit_log_id: _,
+            trace,
             retry_after,
-            earlier_ambiguous: _,
         } = &*self.0;
         let method = operation.method();
         match kind {
@@ -308,15 +345,23 @@ impl fmt::Display for ApiError {
                 write_excerpt(f, excerpt.as_deref())?;
             }
             ErrorKind::Credentials => write!(f, "{method} {path}: the credentials were refused")?,
+            ErrorKind::Access => write!(
+                f,
+                "{method} {path}: the credentials were refused, or lack the permission"
+            )?,
             ErrorKind::Permission => write!(f, "{method} {path}: permission denied")?,
             ErrorKind::Entitlement => {
                 write!(f, "{method} {path}: the account does not have Risk Scoring")?
             }
             ErrorKind::NotFound => write!(f, "{method} {path}: not found")?,
+            ErrorKind::NoRoute => write!(f, "{method} {path}: the API has no such path")?,
+            ErrorKind::Stopped => return write!(f, "{method} {path}: stopped before it was sent"),
             ErrorKind::RateLimited => {
                 write!(f, "{method} {path}: too many requests")?;
-                if let Some(wait) = retry_after {
-                    write!(f, ", the server asks to wait {} s", wait.as_secs())?;
+                match retry_after {
+                    Some(Duration::MAX) => f.write_str(", the server asks to wait for ever")?,
+                    Some(wait) => write!(f, ", the server asks to wait {} s", wait.as_secs())?,
+                    None => {}
                 }
             }
             ErrorKind::Refused => write!(f, "{method} {path}: refused")?,
@@ -328,9 +373,10 @@ impl fmt::Display for ApiError {
         for message in messages {
             write!(f, ": {message}")?;
         }
-        match status {
-            Some(status) => write!(f, " [status {}]", status.as_u16()),
-            None => Ok(()),
+        match (status, &trace.ray) {
+            (Some(status), Some(ray)) => write!(f, " [status {}, ray {ray}]", status.as_u16()),
+            (Some(status), None) => write!(f, " [status {}]", status.as_u16()),
+            (None, _) => Ok(()),
         }
     }
 }
@@ -357,6 +403,7 @@ mod tests {
         };
         let lines: Vec<String> = [
             (Operation::ReadBehaviors, Some(401), ErrorKind::Credentials),
+            (Operation::ReadBehaviors, Some(403), ErrorKind::Access),
             (Operation::ReadBehaviors, Some(403), ErrorKind::Permission),
             (
                 Operation::CreateIntegration,
@@ -366,6 +413,7 @@ mod tests {
             (Operation::ListUsers, Some(403), ErrorKind::Permission),
             (Operation::WriteBehaviors, Some(403), ErrorKind::Entitlement),
             (Operation::ReadIntegration, None, ErrorKind::NotFound),
+            (Operation::ListIntegrations, Some(404), ErrorKind::NoRoute),
             (Operation::ReadBehaviors, Some(429), ErrorKind::RateLimited),
             (Operation::UpdateIntegration, Some(409), ErrorKind::Refused),
             (
@@ -400,12 +448,12 @@ mod tests {
                 operation,
                 base_url: BaseUrl::default(),
                 path: "/accounts/023e…/x".to_owned(),
+                credentials: "PROD_TOKEN".into(),
                 kind,
                 status: status.map(|status| StatusCode::from_u16(status).unwrap()),
                 messages: Vec::new(),
-                audit_log_id: None,
+                trace: Trace::default(),
                 retry_after: None,
-                earlier_ambiguous: false,
             });
             let ambiguous = if error.is_ambiguous() {
                 " (ambiguous)"

@@ -38,6 +38,8 @@ pub enum Event {
 pub enum WaitReason {
     /// The server answered 429: something else uses the token too.
     RateLimited,
+    /// The server answered 429, and not for how long.
+    RateLimitedUnsaid,
     /// The server's rate limit is used up, or nearly.
     Budget(RatePolicy),
     /// The limit for everything that calls from this address is used up.
@@ -105,6 +107,9 @@ impl fmt::Display for WaitReason {
             WaitReason::RateLimited => {
                 f.write_str("the server answered 429, so something else uses this token as well")
             }
+            WaitReason::RateLimitedUnsaid => f.write_str(
+                "the server answered 429 without saying for how long; after that the run gives up",
+            ),
             WaitReason::Budget(RatePolicy { quota, window }) => {
                 write!(
                     f,

@@ -10,7 +10,7 @@ use http::uri::Scheme;
 use http::{Request, Response};
 use reqwest::{Certificate, Client};
 
-use super::transport::{
+use super::transport_error::{
     LARGEST_ANSWER, Reach, TransportError, TransportFailure, is_io, root_cause,
 };
 
@@ -166,15 +166,7 @@ fn build(settings: &NetworkSettings, route: Route) -> Result<Client, TransportEr
 }
 
 impl TransportError {
-    fn too_large() -> Self {
-        TransportError {
-            failure: TransportFailure::TooLarge,
-            reach: Reach::Possible,
-            detail: format!("more than {LARGEST_ANSWER} bytes"),
-        }
-    }
-
-    fn reqwest(error: reqwest::Error) -> Self {
+    pub(super) fn reqwest(error: reqwest::Error) -> Self {
         // The caller names the URL itself.
         let error = error.without_url();
         let (failure, reach) = if error.is_builder() {

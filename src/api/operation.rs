@@ -67,6 +67,11 @@ impl Operation {
         }
     }
 
+    /// Whether its answers are about persons, so that nothing of them is shown in an error.
+    pub(super) fn tells_about_people(self) -> bool {
+        self.permission() == Some(Permission::PiiRead)
+    }
+
     /// What a good answer holds.
     pub(super) fn answers(self) -> &'static str {
         match self {

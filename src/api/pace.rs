@@ -68,7 +68,9 @@ pub(super) struct Pace {
     fixed: Vec<Window>,
     in_flight: u64,
     answered: bool,
-    paused_until: Option<Instant>,
+    paused: Option<(Instant, WaitReason)>,
+    /// Until when the one pause lasts whose length the server did not say.
+    guessed_until: Option<Instant>,
 }
 
 /// Whether a request may be sent.
@@ -102,17 +104,18 @@ impl Pace {
             fixed: address.into_iter().chain(ceiling).collect(),
             in_flight: 0,
             answered: false,
-            paused_until: None,
+            paused: None,
+            guessed_until: None,
         }
     }
 
     /// Asks to send one request.
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
-        if let Some(until) = self.paused_until {
+        if let Some((until, reason)) = self.paused {
             if now < until {
-                return Admission::NotBefore(until, WaitReason::RateLimited);
+                return Admission::NotBefore(until, reason);
             }
-            self.paused_until = None;
+            self.paused = None;
         }
         if !self.answered && self.in_flight >= FIRST_FLIGHT {
             return Admission::AfterAnAnswer;
@@ -170,8 +173,23 @@ impl Pace {
     }
 
     /// Holds every request back until then.
-    pub(super) fn pause_until(&mut self, until: Instant) {
-        self.paused_until = self.paused_until.max(Some(until));
+    pub(super) fn pause_until(&mut self, until: Instant, reason: WaitReason) {
+        if self.paused.is_none_or(|(known, _)| known < until) {
+            self.paused = Some((until, reason));
+        }
+    }
+
+    /// The same for a refusal, of a request sent at `sent`, that didn't say for how long. That is guessed once in a run; says whether
+    /// the request belongs to those that the guess is for.
+    pub(super) fn pause_once(&mut self, until: Instant, sent: Instant) -> bool {
+        match self.guessed_until {
+            Some(guessed) => sent < guessed,
+            None => {
+                self.guessed_until = Some(until);
+                self.pause_until(until, WaitReason::RateLimitedUnsaid);
+                true
+            }
+        }
     }
 }
 
@@ -440,8 +458,9 @@ mod tests {
     fn a_pause_holds_back_everything_and_never_gets_shorter() {
         let now = Instant::now();
         let mut pace = paced(5, 10);
-        pace.pause_until(now + Duration::from_secs(60));
-        pace.pause_until(now + Duration::from_secs(30));
+        let reason = WaitReason::RateLimited;
+        pace.pause_until(now + Duration::from_secs(60), reason);
+        pace.pause_until(now + Duration::from_secs(30), reason);
         let until = now + Duration::from_secs(60);
         assert_eq!(
             pace.admit(now),

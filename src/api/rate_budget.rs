@@ -75,15 +75,20 @@ impl RateBudget {
     }
 
     /// Holds back every call with this token.
-    pub(super) fn pause(&self, length: Duration) {
-        self.pace().pause_until(Instant::now() + length);
+    pub(super) fn pause(&self, length: Duration, reason: WaitReason) {
+        self.pace().pause_until(Instant::now() + length, reason);
         self.changed.notify_one();
     }
 
+    /// The same for a length that is a guess, which a run makes once. Says whether a request that was sent then is one of those held back.
+    pub(super) fn pause_once(&self, length: Duration, sent: Instant) -> bool {
+        let held_back = self.pace().pause_once(Instant::now() + length, sent);
+        self.changed.notify_one();
+        held_back
+    }
+
     fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace
-            .lock()
-            .expect("nothing panics while it holds the pace")
+        self.pace.lock().expect("pace lock poisoned")
     }
 }
 

@@ -90,8 +90,9 @@ fn whole(item: &Item, parameter: &str) -> Option<u64> {
 /// is wrong here changes nothing.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than any number can hold is longer than anybody waits.
+        return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
     }
     let until = httpdate::parse_http_date(text).ok()?;
     let answered = headers
@@ -169,6 +170,7 @@ mod tests {
             ("Sun, 22 Nov 2026 09:00:00 GMT", Some(0), Some(0)),
             ("-5", None, None),
             ("soon", None, None),
+            ("99999999999999999999", Some(u64::MAX), Some(u64::MAX)),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, text.parse().unwrap());

@@ -1,39 +1,47 @@
 //! What may be read. A reader has no way to write, so code that is given one cannot either.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::behavior::{self, Behavior, BehaviorKey};
 use crate::model::integration::{self, Integration, IntegrationId, ReferenceId};
-use crate::model::user::{self, UserEvents, UserId, UserRisk};
+use crate::model::user::{self, RiskEvent, UserEvents, UserId, UserRisk};
 
-use super::call::{Answer, Call};
-use super::connection::Connection;
+use super::client::{Answer, Call, Client, Opened};
+use super::envelope::Content;
 use super::error::ApiError;
 use super::operation::Operation;
 use super::token::{TokenOwner, VerifiedToken};
 
-/// The reading half of a connection.
+/// No list has more pages; one that goes on has no end.
+const MOST_PAGES: u64 = 1_000;
+
+/// The reading half of a client.
 #[derive(Clone, Debug)]
-pub struct Reader(Connection);
+pub struct Reader(Client);
 
 #[derive(Deserialize)]
-struct Behaviors {
+struct BehaviorMap {
     behaviors: BTreeMap<BehaviorKey, Behavior>,
 }
 
-#[derive(Deserialize)]
-struct Users {
+#[derive(Default, Deserialize)]
+struct Summary {
+    #[serde(deserialize_with = "crate::model::null_is_default")]
     users: Vec<UserRisk>,
 }
 
-impl Reader {
-    pub(super) fn new(connection: Connection) -> Self {
-        Reader(connection)
+impl Client {
+    /// What may only read.
+    pub fn reader(&self) -> Reader {
+        Reader(self.clone())
     }
+}
 
+impl Reader {
     /// Everything that a plan for one account needs: exactly two reads, both in flight together.
     pub async fn live(&self, account: &AccountId) -> Result<LiveAccount, ApiError> {
         // Both to their ends: whichever failed first would be told otherwise, and that differs from run to run.
@@ -48,7 +56,7 @@ impl Reader {
         account: &AccountId,
     ) -> Result<Answer<BTreeMap<BehaviorKey, Behavior>>, ApiError> {
         let call = read(Operation::ReadBehaviors, behavior::path(account));
-        let answer = self.0.ask::<Behaviors>(&call).await?;
+        let answer = self.one::<BehaviorMap>(&call).await?;
         Ok(answer.map(|result| result.behaviors))
     }
 
@@ -58,7 +66,7 @@ impl Reader {
         account: &AccountId,
     ) -> Result<Answer<Vec<Integration>>, ApiError> {
         let path = integration::collection_path(account);
-        self.0.ask(&read(Operation::ListIntegrations, path)).await
+        self.whole(Operation::ListIntegrations, path).await
     }
 
     /// One integration.
@@ -68,12 +76,12 @@ impl Reader {
         id: IntegrationId,
     ) -> Result<Answer<Integration>, ApiError> {
         let call = read(Operation::ReadIntegration, integration::path(account, id));
-        let answer: Answer<Integration> = self.0.ask(&call).await?;
+        let answer: Answer<Integration> = self.one(&call).await?;
         if answer.value.id == id {
             Ok(answer)
         } else {
             let problem = format!("the integration {}", answer.value.id);
-            Err(self.0.unexpected(&call, problem, answer.audit_log_id))
+            Err(self.0.unexpected(&call, problem, answer.trace))
         }
     }
 
@@ -89,7 +97,7 @@ impl Reader {
             return Err(self.0.not_found(&call));
         };
         let call = read(OPERATION, path);
-        let answer: Answer<Integration> = self.0.ask(&call).await?;
+        let answer: Answer<Integration> = self.one(&call).await?;
         // Whatever stands between might have rewritten the path, and a wrong integration adopted is worse than none.
         if answer.value.settings.reference_id.as_ref() == Some(reference) {
             Ok(answer)
@@ -98,14 +106,14 @@ impl Reader {
                 "the integration {}, which holds another reference_id",
                 answer.value.id
             );
-            Err(self.0.unexpected(&call, problem, answer.audit_log_id))
+            Err(self.0.unexpected(&call, problem, answer.trace))
         }
     }
 
     /// Every user who has a score.
     pub async fn users(&self, account: &AccountId) -> Result<Answer<Vec<UserRisk>>, ApiError> {
-        let call = read(Operation::ListUsers, user::summary_path(account));
-        let answer = self.0.ask::<Users>(&call).await?;
+        let path = user::summary_path(account);
+        let answer = self.whole::<Summary>(Operation::ListUsers, path).await?;
         Ok(answer.map(|result| result.users))
     }
 
@@ -115,8 +123,7 @@ impl Reader {
         account: &AccountId,
         id: UserId,
     ) -> Result<Answer<UserEvents>, ApiError> {
-        self.0
-            .ask(&read(Operation::ReadUser, user::path(account, id)))
+        self.whole(Operation::ReadUser, user::path(account, id))
             .await
     }
 
@@ -126,9 +133,124 @@ impl Reader {
         &self,
         owner: TokenOwner<'_>,
     ) -> Result<Answer<VerifiedToken>, ApiError> {
-        self.0
-            .ask(&read(Operation::VerifyToken, owner.verify_path()))
+        self.one(&read(Operation::VerifyToken, owner.verify_path()))
             .await
+    }
+
+    async fn one<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, ApiError> {
+        let opened = self.0.read(call).await?;
+        self.0.result(call, opened)
+    }
+
+    /// Reads a list to its end. One whose answer says that there is more than can be had is an error: what was left out would be taken
+    /// for what is not there.
+    async fn whole<P: Page>(
+        &self,
+        operation: Operation,
+        path: String,
+    ) -> Result<Answer<P>, ApiError> {
+        let call = read(operation, path);
+        let opened = self.0.read::<P>(&call).await?;
+        let (mut pages, trace) = (opened.pages, opened.trace.clone());
+        let Answer { mut value, .. } = match (opened.content, P::EMPTY) {
+            (Content::Null, Some(empty)) => Answer {
+                value: empty(),
+                trace: opened.trace,
+            },
+            (content, _) => self.0.result(&call, Opened { content, ..opened })?,
+        };
+        let incomplete = |held: usize, what: &str| {
+            let problem = format!("{held} of them, and not the rest: {what}");
+            self.0.unexpected(&call, problem, trace.clone())
+        };
+        let mut seen = HashSet::new();
+        for item in value.items() {
+            if !seen.insert(P::key(item)) && P::DISTINCT {
+                let problem = match operation.tells_about_people() {
+                    true => "one of them twice".to_owned(),
+                    false => format!("{} twice", P::key(item)),
+                };
+                return Err(self.0.unexpected(&call, problem, trace));
+            }
+        }
+        let mut number = 1;
+        while pages.say_there_is_more(value.items().len(), number) {
+            number += 1;
+            let held = value.items().len();
+            if number > MOST_PAGES {
+                return Err(incomplete(held, "the pages have no end"));
+            }
+            let mut next = read(operation, format!("{}?page={number}", call.path));
+            if let Some(size) = pages.per_page {
+                next.path.push_str(&format!("&per_page={size}"));
+            }
+            let opened = self.0.read::<P>(&next).await?;
+            pages = opened.pages;
+            let mut page: Answer<P> = self.0.result(&next, opened)?;
+            let new: Vec<P::Item> = std::mem::take(page.value.items());
+            if pages.page.is_some_and(|page| page != number)
+                || new.is_empty()
+                || new.iter().any(|item| !seen.insert(P::key(item)))
+            {
+                return Err(incomplete(held, &format!("page {number} could not be had")));
+            }
+            value.items().extend(new);
+        }
+        Ok(Answer { value, trace })
+    }
+}
+
+/// An answer that may be one page of several.
+trait Page: DeserializeOwned {
+    type Item;
+    /// What `result: null` means, where it can mean an empty list.
+    const EMPTY: Option<fn() -> Self>;
+    /// Whether two items of one key mean that nothing of it can be trusted.
+    const DISTINCT: bool;
+    fn items(&mut self) -> &mut Vec<Self::Item>;
+    /// What tells an item from every other.
+    fn key(item: &Self::Item) -> String;
+}
+
+impl Page for Vec<Integration> {
+    type Item = Integration;
+    const EMPTY: Option<fn() -> Self> = Some(Vec::new);
+    const DISTINCT: bool = true;
+
+    fn items(&mut self) -> &mut Vec<Integration> {
+        self
+    }
+
+    fn key(item: &Integration) -> String {
+        item.id.to_string()
+    }
+}
+
+impl Page for Summary {
+    type Item = UserRisk;
+    const EMPTY: Option<fn() -> Self> = Some(Summary::default);
+    const DISTINCT: bool = true;
+
+    fn items(&mut self) -> &mut Vec<UserRisk> {
+        &mut self.users
+    }
+
+    fn key(item: &UserRisk) -> String {
+        item.user_id.to_string()
+    }
+}
+
+impl Page for UserEvents {
+    type Item = RiskEvent;
+    const EMPTY: Option<fn() -> Self> = None;
+    const DISTINCT: bool = false;
+
+    fn items(&mut self) -> &mut Vec<RiskEvent> {
+        &mut self.events
+    }
+
+    fn key(item: &RiskEvent) -> String {
+        item.id.clone()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::ErrorKind;
 use super::event::Counters;
 use super::operation::Operation;
-use super::transport::{Reach, TransportFailure};
+use super::transport_error::{Reach, TransportFailure};
 
 /// How stubbornly to repeat.
 #[derive(Clone, Debug)]
@@ -56,16 +56,12 @@ impl RetrySettings {
     }
 }
 
-/// Whether a call that ended so may be sent again by the client itself, which can't look first what became of it.
+/// Whether a call that ended so may be sent again.
 ///
 /// Whatever was not carried out may be repeated. Of what may have been carried out, only what does no harm twice: reads, and the
 /// writes that say the same thing however often they are said. Not a create, which would make a second one, and not a reset, which
-/// would clear what happened since. The write of the behaviors is never repeated here, not even where it was refused: it must follow a
-/// fresh read (`design.md` section 3), and the wait before another attempt is long enough for somebody else to change something.
+/// would clear what happened since.
 pub(super) fn is_repeatable(operation: Operation, kind: &ErrorKind) -> bool {
-    if operation == Operation::WriteBehaviors {
-        return false;
-    }
     match kind {
         ErrorKind::RateLimited => true,
         ErrorKind::ServerFault { .. } => is_harmless_twice(operation),
@@ -77,10 +73,13 @@ pub(super) fn is_repeatable(operation: Operation, kind: &ErrorKind) -> bool {
             TransportFailure::Setup | TransportFailure::Tls | TransportFailure::TooLarge => false,
         },
         ErrorKind::Credentials
+        | ErrorKind::Access
         | ErrorKind::Permission
         | ErrorKind::Entitlement
         | ErrorKind::NotFound
+        | ErrorKind::NoRoute
         | ErrorKind::Refused
+        | ErrorKind::Stopped
         | ErrorKind::Unexpected { .. } => false,
     }
 }
@@ -93,10 +92,11 @@ fn is_harmless_twice(operation: Operation) -> bool {
         | Operation::ReadIntegrationByReference
         | Operation::ListUsers
         | Operation::ReadUser
+        | Operation::WriteBehaviors
         | Operation::UpdateIntegration
         | Operation::DeleteIntegration
         | Operation::VerifyToken => true,
-        Operation::WriteBehaviors | Operation::CreateIntegration | Operation::ResetUser => false,
+        Operation::CreateIntegration | Operation::ResetUser => false,
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
             VerifyToken,
         ];
         for operation in everything {
-            let harmless = !matches!(operation, WriteBehaviors | CreateIntegration | ResetUser);
+            let harmless = !matches!(operation, CreateIntegration | ResetUser);
             for (kind, repeatable) in [
                 (&refused, true),
                 (&no_handshake, true),
@@ -219,7 +219,7 @@ mod tests {
             ] {
                 assert_eq!(
                     is_repeatable(operation, kind),
-                    repeatable && operation != WriteBehaviors,
+                    repeatable,
                     "{operation:?} {kind:?}"
                 );
             }

@@ -1,10 +1,43 @@
-//! What an answer tells about the server itself, whatever was asked.
+//! What an answer tells whatever was asked: how to find the call again, and how it stands with the server.
 
 use http::HeaderMap;
 use http::header::DATE;
 use jiff::{SignedDuration, Timestamp};
 
 use super::rate_headers::RateHeaders;
+
+/// How an operator finds a call again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// The answer's `Cf-Auditlog-Id`. Not every answer has one (`contract.md`, Transport).
+    pub audit_log_id: Option<String>,
+    /// The answer's `CF-Ray`, which the vendor's audit log and its error pages name.
+    pub ray: Option<String>,
+}
+
+impl Trace {
+    /// Takes what a later answer tells, and keeps what it doesn't.
+    pub(crate) fn keep(&mut self, later: &Trace) {
+        let Trace { audit_log_id, ray } = later;
+        if audit_log_id.is_some() {
+            self.audit_log_id.clone_from(audit_log_id);
+        }
+        if ray.is_some() {
+            self.ray.clone_from(ray);
+        }
+    }
+
+    pub(super) fn read(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
+        Trace {
+            audit_log_id: text("cf-auditlog-id"),
+            // Printed among words, so nothing that is not one.
+            ray: text("cf-ray").filter(|ray| {
+                ray.len() <= 64 && ray.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            }),
+        }
+    }
+}
 
 /// The signs of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,72 +4,47 @@
 //! whatever it failed of: only a foreign change inside that pair of calls can be overwritten unseen.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use crate::api::{Leave, Writer};
 use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavior};
 use crate::plan::Operation;
 
-use super::Run;
-use super::event::Deed;
-use super::outcome::{Done, Failure};
+use super::attempt::{Deed, Look, Sent};
+use super::outcome::Failure;
+use super::{Run, write};
 
-/// How often a write is repeated, and how long is waited before at least.
-const REPEATS: [Duration; 3] = [
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-];
-/// The longest that a server's `Retry-After` is obeyed.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
-
-pub(super) async fn write(
-    run: &mut Run<'_, '_>,
+pub(super) async fn send(
+    run: &Run<'_, '_>,
     operation: &Operation,
     declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
-) -> Result<Done, Failure> {
-    let mut repeats = REPEATS.iter();
-    let mut audit_log_id = None;
-    loop {
-        let read = run.context.reader.behaviors(run.account()).await?;
+) -> Sent<()> {
+    let account = run.account();
+    let look = async || {
+        let read = run.reader.behaviors(account).await?;
         let live: BTreeMap<BehaviorKey, BehaviorSettings> = read
             .value
             .into_iter()
             .map(|(key, behavior)| (key, behavior.settings))
             .collect();
         let wanted = overlay(declared, &live)?;
-        if wanted == live {
-            // Either the write that ended ambiguously was carried out, or somebody else has done the work.
-            return Ok(Done {
-                made: None,
-                audit_log_id,
-            });
-        }
-        run.before(operation, Deed::WriteBehaviors, None)?;
-        let answer = run
-            .context
-            .writer
-            .write_behaviors(run.account(), &wanted)
-            .await;
-        match run.after(operation, Deed::WriteBehaviors, None, answer) {
-            Ok((_, audit_log_id)) => {
-                return Ok(Done {
-                    made: None,
-                    audit_log_id,
-                });
-            }
-            Err(error) => match repeats.next() {
-                Some(wait) if error.may_pass() => {
-                    let asked = error.retry_after().unwrap_or_default();
-                    if asked > LONGEST_RETRY_AFTER {
-                        return Err(error.into());
-                    }
-                    audit_log_id = error.audit_log_id().map(str::to_owned);
-                    tokio::time::sleep(asked.max(*wait)).await;
-                }
-                Some(_) | None => return Err(error.into()),
+        // Either a write that ended ambiguously was carried out, or somebody else has done the work.
+        Ok(if wanted == live {
+            Look::Settled(())
+        } else {
+            Look::Write(wanted)
+        })
+    };
+    let addresses = run.addresses(operation);
+    run.attempts
+        .look_and_send(
+            write(operation, &addresses, Deed::WriteBehaviors, None),
+            look,
+            async |writer: &Writer, leave: Leave<'_>, wanted: BTreeMap<_, _>| {
+                let answer = writer.write_behaviors(leave, account, &wanted).await?;
+                Ok(answer.map(drop))
             },
-        }
-    }
+        )
+        .await
 }
 
 fn overlay(

@@ -1,57 +1,50 @@
-//! Carries a plan out, in its order, and emits events.
+//! Carries a plan out, in three waves, and emits events.
 //!
-//! Whatever is done here was printable beforehand: [`apply`] walks the plan's operations, skips what needs something that failed, and
-//! finally reads the account back. The only choices are in [`create`], which sees to it that an integration is created exactly once.
-//! What should change is never decided here.
+//! Whatever is done here was printable beforehand: [`apply`] sends the plan's operations as soon as what they need is done, skips what
+//! needs something that failed, and finally reads the account back. Everything that is sent goes through [`attempt`]. The only choices are
+//! in [`create`], which sees to it that an integration is created exactly once. What should change is never decided here.
 
+mod attempt;
 mod behaviors;
 mod create;
 mod event;
 mod outcome;
 mod read_back;
+mod reset;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::civil::Date;
 
-use crate::api::{Answer, ApiError, Reader, Writer};
+use crate::api::{ApiError, Leave, Reader, Writer};
 use crate::model::account::AccountId;
-use crate::model::integration::{Integration, IntegrationId};
-use crate::plan::{AccountPlan, Call, Operation, OperationId, Options, Subject};
+use crate::model::address::Address;
+use crate::model::integration::{Integration, IntegrationId, IntegrationSettings, TenantUrl};
+use crate::plan::{
+    AccountPlan, Action, Call, Note, Operation, OperationId, Options, Subject, Wave,
+};
 
-pub use event::{Deed, Event, Observe};
-pub use outcome::{Applied, Done, Executed, Failure, Made, NotAttempted, Outcome, ReadBack, Twin};
+use attempt::{Attempts, Sent};
+use event::Observer;
 
-/// What an application needs beside the plan.
+pub use attempt::{Deed, Write};
+pub use event::{Event, Observe};
+pub use outcome::{Applied, Executed, Failure, Lost, Made, NotAttempted, Outcome, ReadBack, Twin};
+pub use reset::{ObserveReset, Reset, ResetEvent, reset};
+
+/// How many operations of one account are under way at once, at most.
+const IN_FLIGHT: usize = 10;
+
+/// What an application needs beside the plan. A stop is wished of the writer's client.
 pub struct Context<'a> {
-    /// Reads the account.
     pub reader: &'a Reader,
-    /// Writes to it.
     pub writer: &'a Writer,
     /// The options that the plan was made with, so that it can be made again.
     pub options: &'a Options,
     /// The day that the plan was made with.
     pub today: Date,
-    /// Set when the user wants no further call to be started.
-    pub stop: &'a Stop,
-}
-
-/// A wish to stop: the call in flight is finished, no other is started. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Wishes it.
-    pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Says whether it is wished.
-    pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// Carries out one account's plan. `observe` is told of each call before it is sent; where it fails, nothing more is sent.
@@ -60,194 +53,313 @@ pub async fn apply(
     context: &Context<'_>,
     observe: &mut Observe<'_>,
 ) -> Applied {
-    let mut run = Run::new(plan, context, observe);
-    let mut executed = Vec::with_capacity(plan.operations.len());
-    for operation in &plan.operations {
-        let outcome = match run.obstacle(operation) {
-            Some(obstacle) => Outcome::NotAttempted(obstacle),
-            None => run.execute(operation).await.into(),
-        };
-        run.settle(operation, &outcome);
-        executed.push(Executed {
-            operation: operation.id,
-            outcome,
-        });
-    }
-    let twins = create::settle_twins(&mut run, &mut executed).await;
+    let run = Run {
+        plan,
+        reader: context.reader,
+        attempts: Attempts::new(context.writer, Observer(observe)),
+        known_before: RefCell::new(Ok(BTreeSet::new())),
+        made: RefCell::default(),
+        taken_back: RefCell::default(),
+        notes: RefCell::default(),
+    };
+    let mut ends = Ends::new();
+    tokio::join!(
+        run.wave(Wave::Behaviors, &mut ends),
+        run.remember_what_is_there()
+    );
+    run.wave(Wave::Entries, &mut ends).await;
+    let mut executed: Vec<Executed> = plan
+        .operations
+        .iter()
+        .filter_map(|operation| Some(run.executed(operation.id, ends.remove(&operation.id)?)))
+        .collect();
+    let twins = create::settle_twins(&run, &mut executed).await;
+    let mut ends: Ends = executed
+        .into_iter()
+        .map(|executed| (executed.operation, executed.outcome))
+        .collect();
+    run.wave(Wave::Unlisted, &mut ends).await;
+    let executed = plan.operations.iter().map(|operation| {
+        let outcome = ends
+            .remove(&operation.id)
+            .expect("every operation is of one of the three waves");
+        run.executed(operation.id, outcome)
+    });
     let mut applied = Applied {
-        executed,
+        executed: executed.collect(),
+        notes: run.notes.take(),
         twins,
+        lost: Vec::new(),
         read_back: ReadBack::NothingToRead,
     };
-    applied.read_back = read_back::read_back(&mut run, &applied.settled(plan)).await;
+    applied.lost = lost(plan, &applied);
+    applied.read_back = read_back::read_back(&run, context, &applied.settled(plan)).await;
     applied
 }
 
-/// One application under way.
+/// How the operations ended so far.
+type Ends = BTreeMap<OperationId, Outcome>;
+
+/// One application under way. Its operations share it while they wait, and nobody holds a borrow across an await.
 struct Run<'a, 'o> {
     plan: &'a AccountPlan,
-    context: &'a Context<'a>,
-    observe: &'a mut Observe<'o>,
-    done: BTreeSet<OperationId>,
+    reader: &'a Reader,
+    attempts: Attempts<'a, Observer<'a, 'o>>,
+    /// What was there before the second wave, where it creates: nothing that a lost answer could have made.
+    known_before: RefCell<Result<BTreeSet<IntegrationId>, ApiError>>,
     /// What each creation made, as it was last written.
-    made: BTreeMap<OperationId, create::Created>,
+    made: RefCell<BTreeMap<OperationId, create::Created>>,
     /// What it deleted of its own; a lagging list may still show it.
-    taken_back: BTreeSet<IntegrationId>,
-    /// Set once the observer has failed: what can't be recorded is not done.
-    unrecorded: Option<String>,
+    taken_back: RefCell<BTreeSet<IntegrationId>>,
+    notes: RefCell<Vec<Note>>,
 }
 
-impl<'a, 'o> Run<'a, 'o> {
-    fn new(plan: &'a AccountPlan, context: &'a Context<'a>, observe: &'a mut Observe<'o>) -> Self {
-        Run {
-            plan,
-            context,
-            observe,
-            done: BTreeSet::new(),
-            made: BTreeMap::new(),
-            taken_back: BTreeSet::new(),
-            unrecorded: None,
+impl<'a> Run<'a, '_> {
+    fn account(&self) -> &'a AccountId {
+        &self.plan.account_id
+    }
+
+    /// Carries out the operations of one wave, each as soon as what it needs is done.
+    async fn wave(&self, wave: Wave, ends: &mut Ends) {
+        let mut waiting: VecDeque<&Operation> = self
+            .plan
+            .operations
+            .iter()
+            .filter(|operation| operation.wave == wave)
+            .collect();
+        let mut under_way = FuturesUnordered::new();
+        // Creations of one tenant go one after the other: of two whose answers are lost, nobody could tell which is whose.
+        let mut tenants: Vec<&TenantUrl> = Vec::new();
+        loop {
+            let mut held_back = VecDeque::new();
+            while let Some(operation) = waiting.pop_front() {
+                if under_way.len() == IN_FLIGHT {
+                    held_back.push_back(operation);
+                    break;
+                }
+                let is_ready = operation.needs.iter().all(|need| ends.contains_key(need));
+                let tenant = created_tenant(operation);
+                if !is_ready || tenant.is_some_and(|tenant| tenants.contains(&tenant)) {
+                    held_back.push_back(operation);
+                } else if let Some(obstacle) = self.obstacle(operation, ends) {
+                    let outcome = Outcome::NotAttempted(obstacle);
+                    self.finish(operation, &outcome);
+                    ends.insert(operation.id, outcome);
+                } else {
+                    tenants.extend(tenant);
+                    under_way.push(async move { (operation, self.execute(operation).await) });
+                }
+            }
+            while let Some(operation) = held_back.pop_back() {
+                waiting.push_front(operation);
+            }
+            match under_way.next().await {
+                Some((operation, outcome)) => {
+                    let tenant = created_tenant(operation);
+                    tenants.retain(|other| Some(*other) != tenant);
+                    self.finish(operation, &outcome);
+                    ends.insert(operation.id, outcome);
+                }
+                // What needed what was just skipped is skipped in the next round.
+                None if waiting.is_empty() => return,
+                None => {}
+            }
         }
     }
 
-    fn account(&self) -> &'a AccountId {
-        &self.plan.desired().account_id
-    }
-
-    fn obstacle(&self, operation: &Operation) -> Option<NotAttempted> {
-        if let Some(missing) = operation.needs.iter().find(|id| !self.done.contains(id)) {
+    fn obstacle(&self, operation: &Operation, ends: &Ends) -> Option<NotAttempted> {
+        let is_done = |id: &OperationId| matches!(ends.get(id), Some(Outcome::Done(_)));
+        if let Some(missing) = operation.needs.iter().find(|id| !is_done(id)) {
             return Some(NotAttempted::Needs(*missing));
         }
-        if self.unrecorded.is_some() {
-            return Some(NotAttempted::Unrecorded);
+        if let Some(obstacle) = self.attempts.obstacle() {
+            return Some(obstacle);
         }
-        self.context
-            .stop
-            .is_requested()
-            .then_some(NotAttempted::Stopped)
+        if operation.wave != Wave::Unlisted {
+            return None;
+        }
+        let mut entries = self.plan.operations.iter();
+        entries
+            .find(|other| other.wave == Wave::Entries && !is_done(&other.id))
+            .map(|other| NotAttempted::Entries(other.id))
     }
 
-    async fn execute(&mut self, operation: &Operation) -> Result<Done, Failure> {
-        (self.observe)(Event::Started { operation }).map_err(|error| self.cannot_record(&error))?;
-        match &operation.call {
+    async fn execute(&self, operation: &Operation) -> Outcome {
+        self.attempts
+            .witness(|observer| (observer.0)(Event::Started { operation }));
+        let sent = match &operation.call {
             Call::WriteBehaviors { declared, .. } => {
-                behaviors::write(self, operation, declared).await
+                behaviors::send(self, operation, declared).await
             }
-            Call::Create { settings } => create::create(self, operation, settings).await,
-            Call::Update { subject, settings } => {
-                let id = self.id_of(*subject)?;
-                self.before(operation, Deed::Update, Some(id))?;
-                let answer = self
-                    .context
-                    .writer
-                    .update_integration(self.account(), id, settings)
-                    .await;
-                let audit_log_id = self.after(operation, Deed::Update, Some(id), answer)?.1;
-                if let Subject::MadeBy(creation) = subject
-                    && let Some(created) = self.made.get_mut(creation)
-                {
-                    created.sent = settings.clone();
+            Call::Create { settings } => return create::create(self, operation, settings).await,
+            Call::Update { subject, settings } => self.update(operation, *subject, settings).await,
+            Call::Delete { id } => self.delete(operation, *id).await,
+        };
+        sent.into()
+    }
+
+    async fn update(
+        &self,
+        operation: &Operation,
+        subject: Subject,
+        settings: &IntegrationSettings,
+    ) -> Sent<()> {
+        let mut settings = settings.clone();
+        let id = match subject {
+            Subject::Live(id) => id,
+            Subject::MadeBy(creation) => {
+                let made = self.made.borrow();
+                let Some(created) = made.get(&creation) else {
+                    return Sent::Failed(Failure::NothingMade(creation));
+                };
+                if created.sent.reference_id.is_none() {
+                    // It was created without the reference that the plan wanted, and a PUT without the one it has would lose that.
+                    settings
+                        .reference_id
+                        .clone_from(&created.integration.settings.reference_id);
                 }
-                Ok(Done {
-                    made: None,
-                    audit_log_id,
-                })
+                created.integration.id
             }
-            Call::Delete { id } => {
-                self.before(operation, Deed::Delete, Some(*id))?;
-                let answer = self
-                    .context
-                    .writer
-                    .delete_integration(self.account(), *id)
-                    .await;
-                let audit_log_id = self.after(operation, Deed::Delete, Some(*id), answer)?.1;
-                Ok(Done {
-                    made: None,
-                    audit_log_id,
-                })
-            }
-        }
-    }
-
-    fn id_of(&self, subject: Subject) -> Result<IntegrationId, Failure> {
-        match subject {
-            Subject::Live(id) => Ok(id),
-            Subject::MadeBy(operation) => self
-                .made
-                .get(&operation)
-                .map(|created| created.integration.id)
-                .ok_or(Failure::NothingMade(operation)),
-        }
-    }
-
-    /// Announces a call; without that, it is not sent.
-    fn before(
-        &mut self,
-        operation: &Operation,
-        deed: Deed,
-        id: Option<IntegrationId>,
-    ) -> Result<(), Failure> {
-        let event = Event::Sending {
-            operation,
-            deed,
-            id,
         };
-        (self.observe)(event).map_err(|error| self.cannot_record(&error))
-    }
-
-    /// Tells how a call ended, and takes its answer apart. A call that was made stays made even where its end can't be recorded; that
-    /// stops what would come next.
-    fn after<T>(
-        &mut self,
-        operation: &Operation,
-        deed: Deed,
-        id: Option<IntegrationId>,
-        answer: Result<Answer<T>, ApiError>,
-    ) -> Result<(T, Option<String>), ApiError> {
-        let outcome = match &answer {
-            Ok(answer) => Ok(answer.audit_log_id.as_deref()),
-            Err(error) => Err(error),
-        };
-        let event = Event::Answered {
-            operation,
-            deed,
-            id,
-            outcome,
-        };
-        if let Err(error) = (self.observe)(event) {
-            self.cannot_record(&error);
+        let (account, addresses) = (self.account(), self.addresses(operation));
+        let sent = self
+            .attempts
+            .send(
+                write(operation, &addresses, Deed::Update, Some(id)),
+                async |writer: &Writer, leave: Leave<'_>| {
+                    let answer = writer
+                        .update_integration(leave, account, id, &settings)
+                        .await?;
+                    Ok(answer.map(drop))
+                },
+            )
+            .await;
+        if let (Sent::Done(()), Subject::MadeBy(creation)) = (&sent, subject)
+            && let Some(created) = self.made.borrow_mut().get_mut(&creation)
+        {
+            created.sent.active = settings.active;
         }
-        answer.map(|answer| (answer.value, answer.audit_log_id))
+        sent
     }
 
-    fn cannot_record(&mut self, error: &anyhow::Error) -> Failure {
-        let message = format!("{error:#}");
-        self.unrecorded = Some(message.clone());
-        Failure::Unrecorded(message)
+    async fn delete(&self, operation: &Operation, id: IntegrationId) -> Sent<()> {
+        let (account, addresses) = (self.account(), self.addresses(operation));
+        self.attempts
+            .send(
+                write(operation, &addresses, Deed::Delete, Some(id)),
+                async |writer: &Writer, leave: Leave<'_>| {
+                    writer.delete_integration(leave, account, id).await
+                },
+            )
+            .await
     }
 
-    fn settle(&mut self, operation: &Operation, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Done(_)) {
-            self.done.insert(operation.id);
+    /// Lists what is there before anything is created.
+    async fn remember_what_is_there(&self) {
+        let is_create = |operation: &Operation| matches!(operation.call, Call::Create { .. });
+        if !self.plan.operations.iter().any(is_create) {
+            return;
         }
-        // The operation is over, so a failing observer has nothing left to prevent but what comes next.
-        if let Err(error) = (self.observe)(Event::Finished { operation, outcome }) {
-            self.cannot_record(&error);
-        }
-    }
-
-    /// The integrations that were there before this run, or that it made: nothing that an ambiguous creation could have made.
-    fn known(&self) -> BTreeSet<IntegrationId> {
-        let before = self.plan.live().integrations.iter().map(|live| live.id);
-        let made = self.made.values().map(|created| created.integration.id);
-        before
-            .chain(made)
-            .chain(self.taken_back.iter().copied())
-            .collect()
+        let known = self.list().await.map(|list| {
+            let planned = self.plan.live().integrations.iter().map(|live| live.id);
+            list.iter().map(|live| live.id).chain(planned).collect()
+        });
+        *self.known_before.borrow_mut() = known;
     }
 
     async fn list(&self) -> Result<Vec<Integration>, ApiError> {
-        let answer = self.context.reader.integrations(self.account()).await?;
+        let answer = self.reader.integrations(self.account()).await?;
         Ok(answer.value)
     }
+
+    /// Says whether an entry declares no reference, so that a creation bears our own.
+    fn reference_is_our_own(&self, operation: &Operation) -> bool {
+        match &operation.address {
+            Address::Integration(name) => {
+                let entry = self.plan.desired().integrations.get(name);
+                entry.is_some_and(|entry| {
+                    entry.reference_id.is_none() && entry.identity_provider.is_none()
+                })
+            }
+            Address::Behavior(_) | Address::UnlistedIntegration(_) => false,
+        }
+    }
+
+    fn addresses(&self, operation: &Operation) -> String {
+        let covers: Vec<String> = operation.covers.iter().map(ToString::to_string).collect();
+        covers.join(",")
+    }
+
+    fn finish(&self, operation: &Operation, outcome: &Outcome) {
+        // The operation is over, so a failing observer has nothing left to prevent but what comes next.
+        self.attempts
+            .witness(|observer| (observer.0)(Event::Finished { operation, outcome }));
+    }
+
+    fn executed(&self, operation: OperationId, outcome: Outcome) -> Executed {
+        let record = self.attempts.record(operation);
+        Executed {
+            operation,
+            outcome,
+            attempts: record.sent,
+            wrote: record.wrote,
+            trace: record.trace,
+        }
+    }
+}
+
+fn write<'w>(
+    operation: &Operation,
+    addresses: &'w str,
+    deed: Deed,
+    id: Option<IntegrationId>,
+) -> Write<'w> {
+    Write {
+        operation: operation.id,
+        addresses,
+        deed,
+        id,
+        attempt: 0,
+    }
+}
+
+fn created_tenant(operation: &Operation) -> Option<&TenantUrl> {
+    match &operation.call {
+        Call::Create { settings } => Some(&settings.tenant_url),
+        Call::WriteBehaviors { .. } | Call::Update { .. } | Call::Delete { .. } => None,
+    }
+}
+
+/// What was deleted to be replaced, and stands nowhere now.
+fn lost(plan: &AccountPlan, applied: &Applied) -> Vec<Lost> {
+    let replaced = plan
+        .changes
+        .iter()
+        .filter(|change| change.action() == Action::Replace);
+    replaced
+        .filter_map(|change| {
+            let of_change = |call: fn(&Call) -> bool| {
+                plan.operations
+                    .iter()
+                    .zip(&applied.executed)
+                    .find(|(operation, _)| {
+                        operation.address == *change.address() && call(&operation.call)
+                    })
+                    .map(|(_, executed)| &executed.outcome)
+            };
+            let deleted = of_change(|call| matches!(call, Call::Delete { .. }))?;
+            let created = of_change(|call| matches!(call, Call::Create { .. }))?;
+            let was_deleted = matches!(deleted, Outcome::Done(_) | Outcome::Unknown(_));
+            if !was_deleted || matches!(created, Outcome::Done(_)) {
+                return None;
+            }
+            let id = change.found()?.id;
+            let live = plan.live().integrations.iter().find(|live| live.id == id)?;
+            Some(Lost {
+                address: change.address().clone(),
+                id,
+                settings: live.settings.clone(),
+            })
+        })
+        .collect()
 }

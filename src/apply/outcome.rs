@@ -2,17 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::ApiError;
+use crate::api::{ApiError, Trace};
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
-use crate::model::integration::IntegrationId;
-use crate::plan::{AccountPlan, Action, Change, FieldChange, OperationId, PlanErrors};
+use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
+use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, PlanErrors};
 
 /// What became of one account's plan.
 #[derive(Debug)]
 pub struct Applied {
     /// How each operation ended, in the plan's order.
     pub executed: Vec<Executed>,
+    /// What the reader should know beside that.
+    pub notes: Vec<Note>,
+    /// What was deleted to be replaced, and stands nowhere now.
+    pub lost: Vec<Lost>,
     /// Twins of what was created that this run may not take back.
     pub twins: Vec<Twin>,
     /// What reading back found.
@@ -28,7 +32,9 @@ impl Applied {
             let addresses = operation.covers.iter().cloned();
             match executed.outcome {
                 Outcome::Done(_) => settled.extend(addresses),
-                Outcome::Failed(_) | Outcome::NotAttempted(_) => unsettled.extend(addresses),
+                Outcome::Failed(_) | Outcome::Unknown(_) | Outcome::NotAttempted(_) => {
+                    unsettled.extend(addresses);
+                }
             }
         }
         &settled - &unsettled
@@ -36,8 +42,9 @@ impl Applied {
 
     /// What went wrong beside the operations, each as a sentence.
     pub fn problems(&self) -> Vec<String> {
+        let lost = self.lost.iter().map(ToString::to_string);
         let twins = self.twins.iter().map(ToString::to_string);
-        twins.chain(self.read_back.problems()).collect()
+        lost.chain(twins).chain(self.read_back.problems()).collect()
     }
 
     /// The first operation's failure, if one failed.
@@ -45,78 +52,72 @@ impl Applied {
         self.executed
             .iter()
             .find_map(|executed| match &executed.outcome {
-                Outcome::Failed(failure) => Some(failure),
+                Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure),
                 Outcome::Done(_) | Outcome::NotAttempted(_) => None,
             })
     }
 
     /// Says whether anything was written, or may have been.
     pub fn wrote_anything(&self) -> bool {
-        self.executed
-            .iter()
-            .any(|executed| match &executed.outcome {
-                Outcome::Done(_) => true,
-                Outcome::NotAttempted(_) => false,
-                Outcome::Failed(failure) => failure.api_error().is_some_and(|error| {
-                    error.method() != http::Method::GET && error.is_ambiguous()
-                }),
-            })
+        self.executed.iter().any(|executed| executed.wrote)
+    }
+
+    /// Says whether any write was sent, whatever became of it.
+    pub fn sent_anything(&self) -> bool {
+        self.executed.iter().any(|executed| executed.attempts > 0)
+    }
+
+    /// Says whether every operation is done.
+    pub fn is_carried_out(&self) -> bool {
+        let mut executed = self.executed.iter();
+        executed.all(|executed| matches!(executed.outcome, Outcome::Done(_)))
     }
 
     /// Says whether the account is as the plan wanted it.
     pub fn is_complete(&self) -> bool {
         let Applied {
-            executed,
+            executed: _,
+            notes: _,
+            lost,
             twins,
             read_back,
         } = self;
-        executed
-            .iter()
-            .all(|executed| matches!(executed.outcome, Outcome::Done(_)))
+        self.is_carried_out()
+            && lost.is_empty()
             && twins.is_empty()
             && matches!(read_back, ReadBack::Settled | ReadBack::NothingToRead)
     }
 }
 
-/// How one operation ended.
+/// How one operation ended, and what was sent for it.
 #[derive(Debug)]
 pub struct Executed {
-    /// Which one.
     pub operation: OperationId,
-    /// How it ended.
     pub outcome: Outcome,
+    /// How many writes were sent.
+    pub attempts: u32,
+    /// Whether one of them was carried out, or may have been.
+    pub wrote: bool,
+    /// How to find the last one again that had an answer.
+    pub trace: Trace,
 }
 
 /// How an operation can end.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It was carried out.
-    Done(Done),
-    /// It was tried, and failed.
+    /// It was carried out; a creation made this.
+    Done(Option<Made>),
+    /// It was refused, or did not arrive: nothing happened.
     Failed(Failure),
+    /// It may have been carried out.
+    Unknown(Failure),
     /// It was not tried.
     NotAttempted(NotAttempted),
-}
-
-impl From<Result<Done, Failure>> for Outcome {
-    fn from(result: Result<Done, Failure>) -> Self {
-        result.map_or_else(Outcome::Failed, Outcome::Done)
-    }
-}
-
-/// What an operation brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// The integration that it made.
-    pub made: Option<Made>,
-    /// The `Cf-Auditlog-Id` of the call that did it.
-    pub audit_log_id: Option<String>,
 }
 
 /// An integration that a creation brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// Its id.
     pub id: IntegrationId,
     /// What an operator pastes into Okta.
     pub well_known_url: String,
@@ -128,11 +129,23 @@ pub enum Failure {
     /// The API, or the way to it.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// A creation ended ambiguously, and nothing it may have made was found.
-    #[error("{error}; whether it was carried out could not be found out")]
-    Lost {
-        /// How the call ended.
+    /// A write may have been carried out, and nothing that followed made it known.
+    #[error("{error}; whether it was carried out is unknown{}", and_then(.then.as_deref()))]
+    Unknown {
         error: ApiError,
+        /// What came of trying to find out.
+        then: Option<Box<Failure>>,
+    },
+    /// Beside what was sent stands a new one of the same tenant with another reference.
+    #[error(
+        "a new integration of this tenant, {found}, holds the reference_id {}, and {} was sent; nothing more was sent",
+        reference(.theirs.as_ref()),
+        reference(.sent.as_ref())
+    )]
+    AnotherReference {
+        found: IntegrationId,
+        theirs: Option<ReferenceId>,
+        sent: Option<ReferenceId>,
     },
     /// Declared behaviors are no longer offered.
     #[error("the account no longer offers {}", list(.0))]
@@ -140,9 +153,14 @@ pub enum Failure {
     /// The operation that should have made its integration made none.
     #[error("operation {0} made no integration")]
     NothingMade(OperationId),
-    /// The call could not be recorded, so it was not sent.
-    #[error("not sent, since it could not be recorded: {0}")]
-    Unrecorded(String),
+}
+
+fn and_then(failure: Option<&Failure>) -> String {
+    failure.map_or_else(String::new, |failure| format!("; then {failure}"))
+}
+
+fn reference(reference: Option<&ReferenceId>) -> &str {
+    reference.map_or("(unset)", ReferenceId::as_str)
 }
 
 fn list(keys: &[BehaviorKey]) -> String {
@@ -151,29 +169,43 @@ fn list(keys: &[BehaviorKey]) -> String {
 }
 
 impl Failure {
+    pub(super) fn unknown(error: ApiError, then: Option<Failure>) -> Self {
+        // The same error twice says nothing new.
+        let then = then.filter(|failure| failure.to_string() != error.to_string());
+        Failure::Unknown {
+            error,
+            then: then.map(Box::new),
+        }
+    }
+
     /// The way out, where there is more to say than to run it again.
     pub fn help(&self) -> Option<String> {
         match self {
             Failure::Api(error) => error.help(),
-            Failure::Lost { .. } => {
-                Some("run it again in a minute: what is there by then is recognised".to_owned())
+            Failure::Unknown { .. } => {
+                Some("run it again in a minute: what is there by then is recognized".to_owned())
             }
+            Failure::AnotherReference { found, .. } => Some(format!(
+                "look at {found}; the next plan recognizes it by its tenant_url, and id: pins it"
+            )),
             Failure::NotOffered(_) => Some("plan again".to_owned()),
-            Failure::NothingMade(_) | Failure::Unrecorded(_) => None,
+            Failure::NothingMade(_) => None,
         }
     }
 
     /// The API's error behind it, if that is what it is.
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
-            Failure::Api(error) | Failure::Lost { error } => Some(error),
-            Failure::NotOffered(_) | Failure::NothingMade(_) | Failure::Unrecorded(_) => None,
+            Failure::Api(error) | Failure::Unknown { error, .. } => Some(error),
+            Failure::AnotherReference { .. } | Failure::NotOffered(_) | Failure::NothingMade(_) => {
+                None
+            }
         }
     }
 }
 
 /// Why an operation was not tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAttempted {
     /// An operation that it needs was not carried out.
     #[error("it needs operation {0}")]
@@ -181,9 +213,30 @@ pub enum NotAttempted {
     /// The user stopped the run.
     #[error("stopped")]
     Stopped,
-    /// What came before could not be recorded.
-    #[error("the audit log can't be written")]
-    Unrecorded,
+    /// What no file lists is deleted only once everything that the files list is done.
+    #[error("operation {0} comes before it and was not done")]
+    Entries(OperationId),
+    /// Another reset was refused for a reason that holds for this one.
+    #[error("another was refused for a reason that holds for all")]
+    RefusedForAll,
+    /// It, or what came before it, could not be recorded.
+    #[error("not sent, since it could not be recorded: {0}")]
+    Unrecorded(String),
+}
+
+/// An integration that was deleted to be replaced, when its successor did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{address}: {id} is deleted, or may be, and its successor is not there; it held integration_type {}, tenant_url {}, reference_id {}, active {}",
+    .settings.integration_type,
+    .settings.tenant_url,
+    reference(.settings.reference_id.as_ref()),
+    .settings.active
+)]
+pub struct Lost {
+    pub address: Address,
+    pub id: IntegrationId,
+    pub settings: IntegrationSettings,
 }
 
 /// Two live integrations where one was wanted, and this run may not delete the other.
@@ -209,6 +262,8 @@ pub enum ReadBack {
     Settled,
     /// This much still differs.
     Differs(Vec<Change>),
+    /// A stop came before.
+    Stopped,
     /// The account could not be read.
     Unreadable(ApiError),
     /// What is live now can't be told apart any more.
@@ -230,6 +285,9 @@ impl ReadBack {
                     )
                 })
                 .collect(),
+            ReadBack::Stopped => {
+                vec!["stopped before what was applied could be read back".to_owned()]
+            }
             ReadBack::Unreadable(error) => {
                 vec![format!("what was applied could not be read back: {error}")]
             }

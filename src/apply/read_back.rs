@@ -1,17 +1,20 @@
-//! Reads the account once more: what was applied must now plan empty.
+//! Reads the account once more: what was applied must now plan empty, each entry pinned to the integration that was written for it, so
+//! that none is taken for another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
-
+use crate::api::{ErrorKind, Stopped};
+use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
-use crate::plan::plan;
+use crate::model::integration::IntegrationId;
+use crate::plan::{Action, Call, Change, plan};
 
-use super::Run;
+use super::attempt::pause;
 use super::event::Event;
 use super::outcome::ReadBack;
+use super::{Context, Run};
 
 /// How long is waited before each look: a read right after a write may not show it yet (`contract.md`, Integrations).
 const WAITS: [Duration; 6] = [
@@ -24,38 +27,112 @@ const WAITS: [Duration; 6] = [
 ];
 
 /// Reads back, repeatedly while something of `settled` still differs.
-pub(super) async fn read_back(run: &mut Run<'_, '_>, settled: &BTreeSet<Address>) -> ReadBack {
+pub(super) async fn read_back(
+    run: &Run<'_, '_>,
+    context: &Context<'_>,
+    settled: &BTreeSet<Address>,
+) -> ReadBack {
     if settled.is_empty() {
         return ReadBack::NothingToRead;
     }
     // Reading changes nothing, so it goes on even where it can't be told.
-    let _ = (run.observe)(Event::ReadingBack);
+    run.attempts
+        .witness(|observer| (observer.0)(Event::ReadingBack));
+    let desired = Arc::new(pinned(run, settled));
     let mut found = ReadBack::NothingToRead;
     for wait in WAITS {
-        sleep(wait).await;
-        found = look(run, settled).await;
+        if let Err(Stopped) = pause(run.attempts.stop(), wait).await {
+            return ReadBack::Stopped;
+        }
+        found = look(run, context, &desired, settled).await;
         match found {
             ReadBack::Differs(_) | ReadBack::Unplannable(_) => {}
-            ReadBack::NothingToRead | ReadBack::Settled | ReadBack::Unreadable(_) => break,
+            ReadBack::NothingToRead
+            | ReadBack::Settled
+            | ReadBack::Stopped
+            | ReadBack::Unreadable(_) => break,
         }
     }
     found
 }
 
-async fn look(run: &Run<'_, '_>, settled: &BTreeSet<Address>) -> ReadBack {
-    let live = match run.context.reader.live(run.account()).await {
+/// The desired account, every settled entry pinned to its integration.
+fn pinned(run: &Run<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
+    let mut desired = (**run.plan.desired()).clone();
+    let made = run.made.borrow();
+    for operation in &run.plan.operations {
+        let id = match &operation.call {
+            Call::Create { .. } => made.get(&operation.id).map(|made| made.integration.id),
+            Call::Update { .. } | Call::Delete { .. } | Call::WriteBehaviors { .. } => None,
+        };
+        pin(&mut desired, &operation.address, id);
+    }
+    for change in &run.plan.changes {
+        let id = match change.action() {
+            Action::Update => change.found().map(|found| found.id),
+            Action::Create | Action::Replace | Action::Delete => None,
+        };
+        pin(&mut desired, change.address(), id);
+    }
+    // The others say nothing, and must not contend for what was written.
+    let rest = run.plan.changes.iter();
+    let rest = rest.filter(|change| change.action() != Action::Delete);
+    let rest: BTreeSet<&Address> = rest.map(|change| change.address()).collect();
+    desired.integrations.retain(|name, _| {
+        let address = Address::Integration(name.clone());
+        settled.contains(&address) && rest.contains(&address)
+    });
+    desired
+}
+
+fn pin(desired: &mut DesiredAccount, address: &Address, id: Option<IntegrationId>) {
+    if let (Address::Integration(name), Some(id)) = (address, id)
+        && let Some(entry) = desired.integrations.get_mut(name)
+    {
+        entry.id = Some(id);
+    }
+}
+
+async fn look(
+    run: &Run<'_, '_>,
+    context: &Context<'_>,
+    desired: &Arc<DesiredAccount>,
+    settled: &BTreeSet<Address>,
+) -> ReadBack {
+    let live = match run.reader.live(run.account()).await {
         Ok(live) => Arc::new(live),
+        Err(error) if *error.kind() == ErrorKind::Stopped => return ReadBack::Stopped,
         Err(error) => return ReadBack::Unreadable(error),
     };
-    let desired = run.plan.desired();
-    let mut changes = match plan(desired, &live, run.context.today, run.context.options) {
-        Ok(again) => again.changes,
-        Err(errors) => return ReadBack::Unplannable(errors),
-    };
-    changes.retain(|change| settled.contains(change.address()));
-    if changes.is_empty() {
+    let (deleted, rest): (Vec<&Change>, Vec<&Change>) = run
+        .plan
+        .changes
+        .iter()
+        .filter(|change| settled.contains(change.address()))
+        .partition(|change| change.action() == Action::Delete);
+    let mut differs: Vec<Change> = deleted
+        .into_iter()
+        .filter(|change| {
+            let id = change.found().map(|found| found.id);
+            live.integrations.iter().any(|live| Some(live.id) == id)
+        })
+        .cloned()
+        .collect();
+    if !rest.is_empty() {
+        let settled: BTreeSet<&Address> = rest.iter().map(|change| change.address()).collect();
+        match plan(desired, &live, context.today, context.options) {
+            Ok(again) => differs.extend(
+                again
+                    .changes
+                    .into_iter()
+                    .filter(|change| settled.contains(change.address())),
+            ),
+            Err(errors) => return ReadBack::Unplannable(errors),
+        }
+    }
+    if differs.is_empty() {
         ReadBack::Settled
     } else {
-        ReadBack::Differs(changes)
+        ReadBack::Differs(differs)
     }
 }

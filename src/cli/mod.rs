@@ -30,6 +30,7 @@ use commands::{
 use flags::{Common, behind_the_name};
 use io::output::{self, Output};
 use run::ending::Error;
+use run::signals;
 
 pub use run::ending::Exit;
 
@@ -162,7 +163,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
         .build()
         .map_err(Error::other("the asynchronous runtime can't be started"))?;
     let Cli { common: _, command } = cli;
-    runtime.block_on(async {
+    let run = async {
         match command {
             Command::Show(args) => show::run(&args, output),
             Command::Plan(args) => plan::run(args, output).await,
@@ -180,6 +181,13 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Sandbox(args) => sandbox::run(args, output).await,
             Command::Completions(args) => completions::run(args, Cli::command(), output),
             Command::Man(args) => man::run(args, Cli::command(), output),
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            end = run => end,
+            signal = signals::ended() => Err(Error::Ended(signal)),
         }
     })
 }

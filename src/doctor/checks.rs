@@ -75,10 +75,13 @@ fn api(evidence: &Evidence) -> Finding {
     let troubles = errors(evidence).filter(|error| match error.kind() {
         // Those have checks of their own, and prove that the API answers.
         ErrorKind::Credentials
+        | ErrorKind::Access
         | ErrorKind::Permission
         | ErrorKind::Entitlement
-        | ErrorKind::RateLimited => false,
+        | ErrorKind::RateLimited
+        | ErrorKind::Stopped => false,
         ErrorKind::NotFound
+        | ErrorKind::NoRoute
         | ErrorKind::Refused
         | ErrorKind::ServerFault { .. }
         | ErrorKind::Transport { .. }
@@ -102,7 +105,7 @@ fn token(evidence: &Evidence, now: Timestamp) -> Finding {
     match (&evidence.token, evidence.access.means) {
         (None, Means::Key) => match reads(evidence) {
             Reads::Refused(error) => of_error(check, Status::Fail, error),
-            Reads::Answered => ok(check, "a global API key, which is taken"),
+            Reads::Answered | Reads::Known => ok(check, "a global API key, which is taken"),
             Reads::Unknown => unknown(check),
         },
         (None, Means::Token) => unknown(check),
@@ -136,10 +139,13 @@ fn token(evidence: &Evidence, now: Timestamp) -> Finding {
             }
         }
         (Some(Err(error)), _) => match (error.kind(), reads(evidence)) {
-            // A read that is answered proves more than a verification that is not.
+            // A read that is answered proves more than a verification that is not, and so does one that a permission refuses.
             (_, Reads::Answered) => Finding {
-                status: Status::Warn,
                 message: format!("taken for reading, but not verified: {error}"),
+                ..of_error(check, Status::Warn, error)
+            },
+            (_, Reads::Known) => Finding {
+                message: format!("known to the API, but not verified: {error}"),
                 ..of_error(check, Status::Warn, error)
             },
             (ErrorKind::Credentials, _) => of_error(check, Status::Fail, error),
@@ -155,8 +161,8 @@ fn read(evidence: &Evidence) -> Finding {
         (Some(Ok(_)), Some(Ok(()))) => ok(check, "proven: behaviors and integrations are readable"),
         (Some(Ok(_)), _) => ok(check, "proven: behaviors are readable"),
         (_, Some(Ok(()))) => ok(check, "proven: integrations are readable"),
-        (Some(Err(error)), _) => refused(check, error),
-        (None, _) => unknown(check),
+        (Some(Err(error)), _) if !token_was_refused(evidence) => refused(check, error),
+        (Some(Err(_)) | None, _) => unknown(check),
     }
 }
 
@@ -164,8 +170,8 @@ fn pii_read(evidence: &Evidence) -> Finding {
     let check = Check::PiiRead;
     match &evidence.users {
         Some(Ok(())) => ok(check, "proven: users are readable"),
-        Some(Err(error)) => refused(check, error),
-        None => unknown(check),
+        Some(Err(error)) if !token_was_refused(evidence) => refused(check, error),
+        Some(Err(_)) | None => unknown(check),
     }
 }
 
@@ -177,7 +183,8 @@ fn write(evidence: &Evidence) -> Finding {
             "missing: it includes reading, and reading is refused".to_owned(),
             &grant(Permission::Write),
         ),
-        Some(Err(error)) if *error.kind() == ErrorKind::Credentials => refused(check, error),
+        // Told once already, where reading was tried.
+        Some(Err(error)) if is_refused(error) => unknown(check),
         Some(Ok(_) | Err(_)) => warn(
             check,
             "can't be proven without writing, and nothing is written here".to_owned(),
@@ -284,8 +291,10 @@ fn new_behaviors(evidence: &Evidence) -> Option<Finding> {
 
 /// What the reads prove about the credentials.
 enum Reads<'a> {
-    /// One was answered, or refused for another reason than the credentials.
+    /// One was answered.
     Answered,
+    /// One was refused for another reason than the credentials.
+    Known,
     /// The credentials were refused.
     Refused(&'a ApiError),
     /// Nothing.
@@ -296,9 +305,11 @@ fn reads(evidence: &Evidence) -> Reads<'_> {
     match &evidence.behaviors {
         Some(Ok(_)) => Reads::Answered,
         Some(Err(error)) => match error.kind() {
-            ErrorKind::Permission | ErrorKind::Entitlement => Reads::Answered,
-            ErrorKind::Credentials => Reads::Refused(error),
+            ErrorKind::Permission | ErrorKind::Entitlement => Reads::Known,
+            ErrorKind::Credentials | ErrorKind::Access => Reads::Refused(error),
             ErrorKind::NotFound
+            | ErrorKind::NoRoute
+            | ErrorKind::Stopped
             | ErrorKind::RateLimited
             | ErrorKind::Refused
             | ErrorKind::ServerFault { .. }
@@ -307,6 +318,16 @@ fn reads(evidence: &Evidence) -> Reads<'_> {
         },
         None => Reads::Unknown,
     }
+}
+
+/// Says whether the token's own check tells that it is refused, so that no other has to.
+fn token_was_refused(evidence: &Evidence) -> bool {
+    matches!(&evidence.token, Some(Err(_))) && matches!(reads(evidence), Reads::Refused(_))
+}
+
+/// Says whether the credentials were refused, or may have been.
+fn is_refused(error: &ApiError) -> bool {
+    matches!(error.kind(), ErrorKind::Credentials | ErrorKind::Access)
 }
 
 /// Every error, in the order of the questions.
@@ -331,8 +352,10 @@ fn refused(check: Check, error: &ApiError) -> Finding {
             message: format!("missing: {error}"),
             ..of_error(check, Status::Fail, error)
         },
-        ErrorKind::Credentials => of_error(check, Status::Fail, error),
+        ErrorKind::Credentials | ErrorKind::Access => of_error(check, Status::Fail, error),
         ErrorKind::Entitlement
+        | ErrorKind::NoRoute
+        | ErrorKind::Stopped
         | ErrorKind::NotFound
         | ErrorKind::RateLimited
         | ErrorKind::Refused

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::api::{
-    ApiError, BaseUrl, Connection, ErrorKind, Signs, TokenOwner, TransportFailure, VerifiedToken,
+    ApiError, BaseUrl, Client, ErrorKind, Signs, TokenOwner, TransportFailure, VerifiedToken,
 };
 use crate::model::account::AccountId;
 use crate::model::behavior::BehaviorKey;
@@ -96,7 +96,7 @@ pub enum Files {
 
 /// Asks everything about one account; reads only. Stops where the API can't be reached or asks for peace.
 pub async fn examine(
-    connection: &Connection,
+    connection: &Client,
     account: &AccountId,
     access: Access,
     declared: Option<Declared>,
@@ -131,7 +131,7 @@ pub async fn examine(
 
 /// Verifies a token where a person's is verified, then where an account's own is.
 async fn verify(
-    connection: &Connection,
+    connection: &Client,
     account: &AccountId,
 ) -> Result<(Owner, VerifiedToken), ApiError> {
     let reader = connection.reader();
@@ -153,7 +153,7 @@ fn is_pointless<T>(asked: &Asked<T>) -> bool {
 /// Whether every other question would end the same way, or make things worse.
 fn is_final(error: &ApiError) -> bool {
     match error.kind() {
-        ErrorKind::RateLimited => true,
+        ErrorKind::RateLimited | ErrorKind::Stopped => true,
         ErrorKind::Transport { failure, .. } => match failure {
             TransportFailure::Setup | TransportFailure::Connect | TransportFailure::Tls => true,
             // A slow or broken answer to one question says little about the others.
@@ -162,9 +162,11 @@ fn is_final(error: &ApiError) -> bool {
             }
         },
         ErrorKind::Credentials
+        | ErrorKind::Access
         | ErrorKind::Permission
         | ErrorKind::Entitlement
         | ErrorKind::NotFound
+        | ErrorKind::NoRoute
         | ErrorKind::Refused
         | ErrorKind::ServerFault { .. }
         | ErrorKind::Unexpected { .. } => false,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::account::AccountId;
 use super::location::Location;
+use super::null_is_default;
 use super::open_word::{OpenWord, words};
 
 /// The short name of a behavior, such as `imp_travel`.
@@ -65,8 +66,10 @@ pub struct BehaviorSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Behavior {
     /// The vendor's title.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// The vendor's sentence about what triggers it.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub description: String,
     /// How it is configured.
     #[serde(flatten)]

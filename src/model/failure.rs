@@ -12,6 +12,9 @@ pub struct AccountError {
     /// Decides the exit code.
     pub kind: FailureKind,
     pub message: String,
+    /// The answer's `CF-Ray`, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ray: Option<String>,
     /// The way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -22,6 +25,8 @@ words! {
     FailureKind {
         /// No credentials, or the API does not take them.
         Credentials = "credentials",
+        /// The API does not take the credentials, or they lack a permission; it doesn't say which.
+        Access = "access",
         /// The token lacks a permission.
         Permission = "permission",
         /// The account does not have risk scoring.

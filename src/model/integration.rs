@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::account::AccountId;
 use super::address::Name;
 use super::location::Location;
+use super::null_is_default;
 use super::open_word::{OpenWord, words};
 
 /// The id that the API gave an integration; a UUID.
@@ -444,10 +445,13 @@ pub struct Integration {
     /// The server's id.
     pub id: IntegrationId,
     /// The account that it belongs to, as the server names it.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub account_tag: String,
     /// When it was created, as the server wrote it.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub created_at: String,
     /// What an operator pastes into Okta.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub well_known_url: String,
     /// How it is configured.
     #[serde(flatten)]

@@ -17,3 +17,12 @@ pub mod reference;
 pub mod shard;
 pub mod text;
 pub mod user;
+
+use serde::{Deserialize, Deserializer};
+
+/// Reads a field that is only shown, and that the API may leave null (`contract.md`, Fields that are only shown).
+pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::account::AccountId;
 use super::behavior::RiskLevel;
+use super::null_is_default;
 use super::open_word::OpenWord;
 
 /// The id of a Zero Trust user: always a UUID, which tells it from the literal path segments that share its place.
@@ -58,13 +59,17 @@ pub struct UserRisk {
     /// The user's id.
     pub user_id: UserId,
     /// The user's name.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// The user's e-mail address; several users may share one.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub email: String,
     /// How many events stand against the user.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub event_count: u64,
     /// When the newest of them happened.
-    pub last_event: Timestamp,
+    #[serde(default)]
+    pub last_event: Option<Timestamp>,
     /// The score: the highest level among the behaviors that the user triggered.
     pub max_risk_level: OpenWord<RiskLevel>,
 }
@@ -73,8 +78,10 @@ pub struct UserRisk {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEvents {
     /// The user's name.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// The user's e-mail address.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub email: String,
     /// What the user triggered, in the API's order.
     pub events: Vec<RiskEvent>,

@@ -135,6 +135,13 @@ pub enum Note {
         /// What it holds meanwhile.
         value: String,
     },
+    /// An apply found that the server takes no reference that it doesn't know.
+    CreatedWithoutReference {
+        /// The integration.
+        address: Address,
+        /// What the server said to the first attempt.
+        refusal: String,
+    },
 }
 
 impl Note {
@@ -153,7 +160,8 @@ impl Note {
             | Note::CreatedBesideUnlisted { address, .. }
             | Note::OtherOrg { address, .. }
             | Note::FitsNext { address, .. }
-            | Note::Parked { address, .. } => address,
+            | Note::Parked { address, .. }
+            | Note::CreatedWithoutReference { address, .. } => address,
         }
     }
 
@@ -166,7 +174,8 @@ impl Note {
             | Note::OwnReference { .. }
             | Note::TwoIntegrations { .. }
             | Note::OtherOrg { .. }
-            | Note::FitsNext { .. } => true,
+            | Note::FitsNext { .. }
+            | Note::CreatedWithoutReference { .. } => true,
             Note::Ignored { .. }
             | Note::ExportsForAMoment { .. }
             | Note::LevelChanged { .. }
@@ -216,6 +225,10 @@ impl fmt::Display for Note {
             Note::ExportsForAMoment { address } => write!(
                 f,
                 "{address}: a new integration is always active, so it exports scores for a moment before it is deactivated"
+            ),
+            Note::CreatedWithoutReference { address, refusal } => write!(
+                f,
+                "{address}: the server refused our own reference, so it was created without one and is recognized by its tenant_url: {refusal}"
             ),
             Note::LevelChanged { address, from, to } => write!(
                 f,

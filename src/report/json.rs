@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::{Applied, Done, Outcome};
+use crate::apply::{Applied, Executed, Outcome};
 use crate::plan::{End, Format, OperationOutcome, OperationResult, Run};
 
 /// The format of an error.
@@ -18,39 +18,45 @@ pub fn applied(plan: &Run, applied: &[Option<Applied>], created_at: Timestamp) -
     for (account, applied) in run.accounts.iter_mut().zip(applied) {
         if let Some(applied) = applied {
             for (operation, executed) in account.operations.iter_mut().zip(&applied.executed) {
-                operation.end = Some(end(&executed.outcome));
+                operation.end = Some(end(executed));
             }
+            account.notes.extend(applied.notes.iter().cloned());
             account.problems = Some(applied.problems());
         }
     }
     run
 }
 
-fn end(outcome: &Outcome) -> End {
+fn end(executed: &Executed) -> End {
+    let Executed {
+        operation: _,
+        outcome,
+        attempts: _,
+        wrote: _,
+        trace,
+    } = executed;
     let mut end = End {
         outcome: OperationOutcome::Done,
         result: None,
-        audit_log_id: None,
-        ray: None,
+        audit_log_id: trace.audit_log_id.clone(),
+        ray: trace.ray.clone(),
         error: None,
         help: None,
     };
     match outcome {
-        Outcome::Done(Done { made, audit_log_id }) => {
+        Outcome::Done(made) => {
             end.result = made.as_ref().map(|made| OperationResult {
                 id: made.id,
                 well_known_url: made.well_known_url.clone(),
             });
-            end.audit_log_id.clone_from(audit_log_id);
         }
-        Outcome::Failed(failure) => {
-            end.outcome = OperationOutcome::Failed;
+        Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+            end.outcome = match outcome {
+                Outcome::Unknown(_) => OperationOutcome::Unknown,
+                _ => OperationOutcome::Failed,
+            };
             end.error = Some(failure.to_string());
             end.help = failure.help();
-            end.audit_log_id = failure
-                .api_error()
-                .and_then(|error| error.audit_log_id())
-                .map(str::to_owned);
         }
         Outcome::NotAttempted(reason) => {
             end.outcome = OperationOutcome::NotAttempted;

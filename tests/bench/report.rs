@@ -93,7 +93,7 @@ fn user(index: usize) -> UserRisk {
         name: format!("Person Number {index}"),
         email: format!("person.{index}@example.com"),
         event_count: index as u64 % 7,
-        last_event: NOW,
+        last_event: Some(NOW),
         max_risk_level: RiskLevel::ALL[index % RiskLevel::ALL.len()].into(),
     }
 }

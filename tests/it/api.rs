@@ -13,8 +13,8 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
-    ApiError, BaseUrl, CaBundle, Conduct, Connection, Credentials, ErrorKind, NetworkSettings,
-    Reach, Reader, RetrySettings, TokenOwner, TokenStatus, Transport, TransportFailure,
+    ApiError, BaseUrl, CaBundle, Client, Conduct, Credentials, ErrorKind, NetworkSettings, Reach,
+    Reader, RetrySettings, TokenOwner, TokenStatus, Transport, TransportFailure,
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
@@ -47,12 +47,12 @@ fn settings() -> NetworkSettings {
     }
 }
 
-fn connection(base_url: &str, settings: NetworkSettings) -> Connection {
+fn connection(base_url: &str, settings: NetworkSettings) -> Client {
     connect(Transport::network(settings), base_url.parse().unwrap())
 }
 
 /// A connection that attempts everything once, so that each failure shows itself.
-fn connect(transport: Transport, base_url: BaseUrl) -> Connection {
+fn connect(transport: Transport, base_url: BaseUrl) -> Client {
     let conduct = Conduct {
         retry: RetrySettings {
             attempts: NonZeroU32::MIN,
@@ -60,14 +60,14 @@ fn connect(transport: Transport, base_url: BaseUrl) -> Connection {
         },
         ..Conduct::default()
     };
-    Connection::with_conduct(transport, base_url, credentials(), conduct)
+    Client::with_conduct(transport, base_url, credentials(), conduct)
 }
 
 fn reader(base_url: &str) -> Reader {
     connection(base_url, settings()).reader()
 }
 
-fn within(service: Router) -> Connection {
+fn within(service: Router) -> Client {
     connect(
         Transport::in_process(service, Duration::from_secs(30)),
         BaseUrl::default(),
@@ -193,7 +193,7 @@ async fn all_ten_operations_and_words_nobody_knows() {
     let (integration, user) = (INTEGRATION.parse().unwrap(), USER.parse().unwrap());
 
     let behaviors = reader.behaviors(&account).await.unwrap();
-    assert_eq!(behaviors.audit_log_id.as_deref(), Some("audit-7"));
+    assert_eq!(behaviors.trace.audit_log_id.as_deref(), Some("audit-7"));
     let live = reader
         .integration(&account, integration)
         .await
@@ -229,22 +229,29 @@ async fn all_ten_operations_and_words_nobody_knows() {
         .into_iter()
         .map(|(key, behavior)| (key, behavior.settings))
         .collect();
-    let answer = writer.write_behaviors(&account, &written).await.unwrap();
+    let leave = async || writer.leave().await.unwrap();
+    let answer = writer
+        .write_behaviors(leave().await, &account, &written)
+        .await
+        .unwrap();
     assert_eq!(answer.value, written);
-    assert_eq!(answer.audit_log_id.as_deref(), Some("audit-7"));
+    assert_eq!(answer.trace.audit_log_id.as_deref(), Some("audit-7"));
     writer
-        .create_integration(&account, &live.settings)
+        .create_integration(leave().await, &account, &live.settings)
         .await
         .unwrap();
     writer
-        .update_integration(&account, integration, &live.settings)
+        .update_integration(leave().await, &account, integration, &live.settings)
         .await
         .unwrap();
     writer
-        .delete_integration(&account, integration)
+        .delete_integration(leave().await, &account, integration)
         .await
         .unwrap();
-    writer.reset_user(&account, user).await.unwrap();
+    writer
+        .reset_user(leave().await, &account, user)
+        .await
+        .unwrap();
 
     let asked = asked.lock().unwrap().join("\n");
     let asked = asked.replace(
@@ -276,7 +283,7 @@ async fn the_legacy_pair_is_sent_too() {
     });
     let transport = Transport::in_process(service, Duration::from_secs(30));
     let credentials = Credentials::api_key("ann@example.com".into(), CANARY.into()).unwrap();
-    let connection = Connection::new(transport, BaseUrl::default(), credentials);
+    let connection = Client::new(transport, BaseUrl::default(), credentials);
     assert!(!format!("{connection:?}").contains(CANARY));
     connection.reader().behaviors(&account()).await.unwrap();
 }
@@ -344,8 +351,9 @@ async fn connections_that_break_are_told_from_those_that_never_were() {
     ] {
         let base_url = serve_bytes(answer, then).await;
         let writer = connection(&base_url, settings()).writer();
+        let leave = writer.leave().await.unwrap();
         let error = writer
-            .reset_user(&account(), USER.parse().unwrap())
+            .reset_user(leave, &account(), USER.parse().unwrap())
             .await
             .unwrap_err();
         let case = String::from_utf8_lossy(answer);
@@ -454,7 +462,7 @@ async fn errors_carry_what_the_answer_says() {
         .unwrap_err();
     shown(&error);
     assert_eq!(error.kind(), &ErrorKind::RateLimited);
-    assert_eq!(error.audit_log_id(), Some("audit-9"));
+    assert_eq!(error.trace().audit_log_id.as_deref(), Some("audit-9"));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
     insta::assert_snapshot!(
         error,
@@ -470,7 +478,11 @@ async fn a_delete_of_what_is_gone_succeeds_but_only_the_api_can_say_so() {
         let service = Router::new().fallback(async move || (StatusCode::NOT_FOUND, body));
         let writer = within(service).writer();
         let answer = writer
-            .delete_integration(&account(), INTEGRATION.parse().unwrap())
+            .delete_integration(
+                writer.leave().await.unwrap(),
+                &account(),
+                INTEGRATION.parse().unwrap(),
+            )
             .await;
         assert_eq!(answer.is_ok(), succeeds);
     }
@@ -595,7 +607,7 @@ async fn a_service_within_the_process_can_play_a_broken_network() {
         failure(tower::service_fn(async |_| std::future::pending().await)).await,
         (TransportFailure::Timeout, Reach::Possible)
     );
-    let huge = Bytes::from(vec![0; 257 << 20]);
+    let huge = Bytes::from(vec![0; 33 << 20]);
     assert_eq!(
         failure(tower::service_fn(move |_| {
             let body = Body::from(huge.clone());

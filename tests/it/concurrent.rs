@@ -263,15 +263,16 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
     let report = ["error", "not attempted", "Apply"];
     assert_snapshot!(format!("{}\n{}", told(&run.stderr, &["["]), told(&run.stdout, &report)), @r###"
     [1/6] PUT behavior.imp_travel: done
-    [2/6] POST integration.bystander: done
-    [3/6] PUT integration.holder: failed
-    [4/6] POST integration.taker: not attempted
-    [5/6] PUT integration.taker: not attempted
-    [6/6] DELETE integration[00000000-0000-4000-8000-000000000002]: done
+    [2/6] PUT integration.holder: failed
+    [3/6] POST integration.taker: not attempted
+    [4/6] PUT integration.taker: not attempted
+    [5/6] POST integration.bystander: done
+    [6/6] DELETE integration[00000000-0000-4000-8000-000000000002]: not attempted
     error: integration.holder: operation 3 failed: PUT /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations/00000000-0000-4000-8000-000000000001: refused: not today (code 1000) [status 400]
     not attempted: integration.taker: operation 4: it needs operation 3
     not attempted: integration.taker: operation 5: it needs operation 4
-    Apply incomplete: 1 created, 1 updated, 0 replaced, 1 deleted. 1 operation failed, 2 not attempted.
+    not attempted: integration[00000000-0000-4000-8000-000000000002]: operation 6: operation 3 comes before it and was not done
+    Apply incomplete: 1 created, 1 updated, 0 replaced, 0 deleted. 1 operation failed, 3 not attempted.
     "###);
 
     refuses.store(false, Ordering::Relaxed);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use riskform::api::{BaseUrl, Connection, Credentials, Transport};
-use riskform::apply::{Applied, Context, Event, Stop, apply};
+use riskform::api::{BaseUrl, Client, Credentials, Transport};
+use riskform::apply::{Applied, Context, Event, apply};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
@@ -127,10 +127,10 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
 }
 
 /// A connection to the sandbox within this process.
-pub fn connection(sandbox: &Sandbox) -> Connection {
+pub fn connection(sandbox: &Sandbox) -> Client {
     let transport = Transport::in_process(sandbox.router(), std::time::Duration::from_secs(30));
     let base_url: BaseUrl = "http://localhost/client/v4".parse().unwrap();
-    Connection::new(
+    Client::new(
         transport,
         base_url,
         Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
@@ -140,7 +140,7 @@ pub fn connection(sandbox: &Sandbox) -> Connection {
 /// Applies a plan, and takes down the live state after each operation and the writes that were sent.
 async fn carry_out(
     planned: &AccountPlan,
-    connection: &Connection,
+    connection: &Client,
     sandbox: &Sandbox,
     states: &mut Vec<LiveAccount>,
 ) -> (Applied, Vec<ReceivedRequest>) {
@@ -156,7 +156,6 @@ async fn carry_out(
         writer: &connection.writer(),
         options: &unguarded(),
         today: TODAY,
-        stop: &Stop::default(),
     };
     let applied = apply(planned, &context, &mut observe).await;
     let writes = |request: &ReceivedRequest| request.method != http::Method::GET;
@@ -219,9 +218,7 @@ fn as_printed(
     for (operation, request) in planned.operations.iter().zip(sent) {
         let mut path = operation.call.path(&planned.account_id);
         for executed in &applied.executed {
-            if let riskform::apply::Outcome::Done(done) = &executed.outcome
-                && let Some(made) = &done.made
-            {
+            if let riskform::apply::Outcome::Done(Some(made)) = &executed.outcome {
                 let placeholder = format!("{{result:{}}}", executed.operation);
                 path = path.replace(&placeholder, &made.id.to_string());
             }
@@ -283,10 +280,10 @@ fn keeps_its_identities(
         .zip(&applied.executed)
         .zip(&states[1..]);
     for ((operation, executed), state) in steps {
-        if let (riskform::apply::Outcome::Done(done), Address::Integration(name)) =
+        if let (riskform::apply::Outcome::Done(made), Address::Integration(name)) =
             (&executed.outcome, &operation.address)
         {
-            if let Some(made) = &done.made {
+            if let Some(made) = made {
                 expected.insert(name.clone(), made.id);
             } else if operation.call.method() == riskform::plan::Method::Delete {
                 let replaced = planned.changes.iter().any(|change| {

@@ -145,9 +145,9 @@ fn a_refusal_that_holds_for_all_ends_the_run() {
     LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL           NAME
     high        1  2026-01-01 00:00  ann@example.com  Ann
     high        1  2026-01-01 00:00  ben@example.com  Ben
-    error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: permission denied: Authentication error (code 10000) [status 403]
-      help: give the token the permission "Zero Trust Write" on this account; if it has it: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
-    not attempted: [id]: the one before was refused for a reason that holds for all
+    error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: the credentials were refused, or lack the permission: Authentication error (code 10000) [status 403]
+      help: check the account id f037e56e89293a057740de681ac9abbe first; then the credentials in CLOUDFLARE_API_TOKEN: they may lack the permission "Zero Trust Write", or may be expired, revoked or restricted
+    not attempted: [id]: another was refused for a reason that holds for all
     Reset incomplete: 0 reset, 1 failed, 1 not attempted.
     "###);
     assert_eq!(server.writes(), 1);

@@ -6,8 +6,8 @@ use std::fs;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use riskform::api::Connection;
-use riskform::apply::{Applied, Context, Stop, apply};
+use riskform::api::Client;
+use riskform::apply::{Applied, Context, apply};
 use riskform::config::export::previous;
 use riskform::config::files::Confinement;
 use riskform::config::load::{LoadRequest, load};
@@ -113,13 +113,12 @@ async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCa
     })
 }
 
-async fn carry_out(plan: &AccountPlan, connection: &Connection) -> Applied {
+async fn carry_out(plan: &AccountPlan, connection: &Client) -> Applied {
     let context = Context {
         reader: &connection.reader(),
         writer: &connection.writer(),
         options: &unguarded(),
         today: TODAY,
-        stop: &Stop::default(),
     };
     apply(plan, &context, &mut |_| Ok(())).await
 }

@@ -78,6 +78,7 @@ async fn plan_and_carry_out(
     let formats = arguments.formats.read(output)?;
     let surroundings = Surroundings::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
+    arguments.check_save_previous()?;
     let audit_log = arguments.open_audit_log()?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
@@ -115,6 +116,7 @@ async fn plan_and_carry_out(
 
 async fn carry_out_saved(saved: Run, arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
+    arguments.check_save_previous()?;
     let audit_log = arguments.open_audit_log()?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     saved_plan::check(&saved, &session, &arguments.fleet)?;
@@ -132,18 +134,27 @@ async fn carry_out_saved(saved: Run, arguments: Arguments, output: &Output) -> R
         plan: saved,
     };
     application.show(&formats)?;
-    if application.has_work() {
-        // Nobody should be asked about a plan that can't be carried out any more.
-        application.read_again().await?;
-        if !arguments.auto_approve {
-            application.approve(&formats).await?;
-        }
+    // Nobody should be asked about a plan that can't be carried out any more, or be told that there is nothing to do.
+    application.read_again().await?;
+    if application.has_work() && !arguments.auto_approve {
+        application.approve(&formats).await?;
     }
     let applied = application.carry_out().await?;
     application.report(&applied, &formats)
 }
 
 impl Arguments {
+    /// A second try must not overwrite what the first one saved: the way back to before both.
+    fn check_save_previous(&self) -> Result<(), Error> {
+        match &self.save_previous {
+            Some(file) if file.symlink_metadata().is_ok() => Err(Error::Other(anyhow::anyhow!(
+                "--save-previous {}: the file is there already, and may be the way back from an earlier run; name another one",
+                file.display()
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn open_audit_log(&self) -> Result<Option<AuditLog>, Error> {
         self.audit_log.as_deref().map(AuditLog::open).transpose()
     }

@@ -1,25 +1,24 @@
-//! `riskform reset`: choose users, show them, ask, clear their scores one by one, report.
+//! `riskform reset`: choose users, show them, ask, clear their scores, report.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::{ApiError, ErrorKind};
-use crate::apply::Stop;
+use crate::api::ErrorKind;
+use crate::apply::{Outcome, Reset, ResetEvent, reset};
 use crate::cli::commands::get::PrivacyArguments;
 use crate::cli::flags::{Connect, Who};
-use crate::cli::io::audit_log::{AuditLog, Call};
+use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::output::Output;
 use crate::cli::io::prompt;
-use crate::cli::run::ending::{Error, Exit, account_error, account_exit};
+use crate::cli::run::ending::{Error, Exit, account_error, of_resets};
 use crate::cli::run::session::Account;
 use crate::cli::run::signals;
 use crate::cli::run::users::{Chosen, UserName, choose, parse_list};
 use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
-use crate::plan::AccountError;
 use crate::report::read::{Privacy, users_table};
-use crate::report::text::{ResetEnd, ResetText, count};
+use crate::report::text::{ResetText, count};
 
 /// Flags of `reset`.
 #[derive(Args, Debug)]
@@ -71,25 +70,36 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     let audit_log = audit_log.map(AuditLog::open).transpose()?;
     if !arguments.auto_approve {
         let users = count(chosen.len(), "user");
-        prompt::approve(&format!("Reset the risk score of {users}?"))?;
+        prompt::approve(&format!("Reset the risk score of {users}?")).await?;
     }
-    let mut run = Run {
-        account: &account,
-        output,
-        stop: signals::stop_on_signals(output.clone())?,
-        audit_log,
-        obstacle: None,
-        wrote: false,
+    signals::begin_to_write()?;
+    let users: Vec<UserId> = chosen.into_keys().collect();
+    let mut finished = 0;
+    let mut observe = |event: ResetEvent<'_>| match event {
+        ResetEvent::Sending(write) => {
+            let log = audit_log.as_ref();
+            log.map_or(Ok(()), |log| log.sending(&account.id, write))
+        }
+        ResetEvent::Answered(write, end) => {
+            let log = audit_log.as_ref();
+            log.map_or(Ok(()), |log| log.answered(&account.id, write, end))
+        }
+        ResetEvent::Finished(Reset { user, outcome, .. }) => {
+            finished += 1;
+            let word = match outcome {
+                Outcome::Done(_) => "done",
+                Outcome::Failed(_) => "failed",
+                Outcome::Unknown(_) => "unknown",
+                Outcome::NotAttempted(_) => return Ok(()),
+            };
+            output.say(format_args!("[{finished}/{}] {user}: {word}", users.len()));
+            Ok(())
+        }
     };
-    let total = chosen.len();
-    let mut ends = Vec::with_capacity(total);
-    for (index, user) in chosen.into_keys().enumerate() {
-        let end = run.reset(user).await;
-        run.tell(&format!("[{}/{total}]", index + 1), user, &end);
-        ends.push((user, end));
-    }
+    let writer = account.connection.writer();
+    let ends = reset(&writer, &account.id, &users, &mut observe).await;
     output.result(ResetText(&ends))?;
-    Ok(run.exit(&ends))
+    Ok(of_resets(&ends, signals::received()))
 }
 
 /// Reads the users of a file.
@@ -139,109 +149,4 @@ fn shown(chosen: &Chosen, privacy: Privacy, width: u16) -> String {
         }
     }
     text
-}
-
-/// Resets under way.
-struct Run<'a> {
-    account: &'a Account,
-    output: &'a Output,
-    stop: Stop,
-    audit_log: Option<AuditLog>,
-    /// Why no further reset is attempted.
-    obstacle: Option<String>,
-    /// Whether anything was written, or may have been.
-    wrote: bool,
-}
-
-impl Run<'_> {
-    /// Resets one user. A failure that is about this user does not keep the next from being tried.
-    async fn reset(&mut self, user: UserId) -> ResetEnd {
-        if self.stop.is_requested() {
-            self.obstacle = Some("stopped on request".to_owned());
-        }
-        if let Some(obstacle) = &self.obstacle {
-            return ResetEnd::NotAttempted(obstacle.clone());
-        }
-        let Account {
-            id: account_id,
-            connection,
-        } = self.account;
-        let call = Call {
-            account_id,
-            address: &format!("user[{user}]"),
-            action: "reset",
-            integration_id: None,
-        };
-        if let Some(Err(error)) = self.audit_log.as_ref().map(|log| log.intent(call)) {
-            let obstacle = format!("{error:#}");
-            self.obstacle = Some(obstacle.clone());
-            return ResetEnd::NotAttempted(obstacle);
-        }
-        let answer = connection.writer().reset_user(account_id, user).await;
-        let outcome = match &answer {
-            Ok(answer) => Ok(answer.audit_log_id.as_deref()),
-            Err(error) => Err(error),
-        };
-        if let Some(Err(error)) = self
-            .audit_log
-            .as_ref()
-            .map(|log| log.outcome(call, outcome))
-        {
-            self.obstacle = Some(format!("{error:#}"));
-        }
-        match answer {
-            Ok(_) => {
-                self.wrote = true;
-                ResetEnd::Done
-            }
-            Err(error) => ResetEnd::Failed(self.failed(&error)),
-        }
-    }
-
-    fn failed(&mut self, error: &ApiError) -> AccountError {
-        let mut failure = account_error(error);
-        if error.is_ambiguous() {
-            self.wrote = true;
-            failure
-                .message
-                .push_str("; the score may be cleared all the same");
-        }
-        match error.kind() {
-            // These are about the token and the account, and would be the same for everybody.
-            ErrorKind::Credentials | ErrorKind::Permission | ErrorKind::Entitlement => {
-                self.obstacle =
-                    Some("the one before was refused for a reason that holds for all".to_owned());
-            }
-            ErrorKind::NotFound
-            | ErrorKind::RateLimited
-            | ErrorKind::Refused
-            | ErrorKind::ServerFault { .. }
-            | ErrorKind::Transport { .. }
-            | ErrorKind::Unexpected { .. } => {}
-        }
-        failure
-    }
-
-    fn tell(&self, position: &str, user: UserId, end: &ResetEnd) {
-        let word = match end {
-            ResetEnd::Done => "done",
-            ResetEnd::Failed(_) => "failed",
-            ResetEnd::NotAttempted(_) => return,
-        };
-        self.output.say(format_args!("{position} {user}: {word}"));
-    }
-
-    /// How the run ends: where nothing was written, the reason counts; otherwise it is incomplete.
-    fn exit(&self, ends: &[(UserId, ResetEnd)]) -> Exit {
-        let mut failures = ends.iter().filter_map(|(_, end)| match end {
-            ResetEnd::Done => None,
-            ResetEnd::Failed(error) => Some(account_exit(error)),
-            ResetEnd::NotAttempted(_) => Some(Exit::Error),
-        });
-        match failures.next() {
-            None => Exit::Done,
-            Some(_) if self.wrote => Exit::Incomplete,
-            Some(first) => first,
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! written, the call is not sent. Lines never hold a secret, nor anything about people but who ran riskform.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,11 +14,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::api::ApiError;
-use crate::apply::Event;
+use crate::api::{ApiError, Trace};
+use crate::apply::{Deed, Event, Write};
 use crate::cli::io::environment::variable;
 use crate::cli::run::ending::Error;
 use crate::model::account::AccountId;
+use crate::model::integration::IntegrationId;
+use crate::plan::OperationId;
 
 /// An audit log that is open for appending. Clones share it.
 #[derive(Clone)]
@@ -33,16 +35,17 @@ struct Log {
 
 /// The call that a line is about.
 #[derive(Clone, Copy, Serialize)]
-pub(crate) struct Call<'a> {
-    /// The account that it changes.
-    pub(crate) account_id: &'a AccountId,
-    /// What it changes there.
-    pub(crate) address: &'a str,
-    /// What it does.
-    pub(crate) action: &'a str,
+struct Call<'a> {
+    account_id: &'a AccountId,
+    /// The operation's number in the plan, and which of its writes this is.
+    operation: OperationId,
+    attempt: u32,
+    /// What it changes.
+    address: &'a str,
+    action: Deed,
     /// The integration that it is about, where that has an id already.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) integration_id: Option<&'a str>,
+    integration_id: Option<IntegrationId>,
 }
 
 #[derive(Serialize)]
@@ -69,6 +72,9 @@ struct End<'a> {
     outcome: &'static str,
     /// The answer's `Cf-Auditlog-Id`: where the vendor's own audit log tells of the call.
     request_id: Option<&'a str>,
+    /// The answer's `CF-Ray`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ray: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -93,70 +99,66 @@ impl AuditLog {
         })))
     }
 
-    /// Announces a call; it is on disk when this returns.
-    pub(crate) fn intent(&self, call: Call<'_>) -> anyhow::Result<()> {
-        self.append(Phase::Intent, call, None)
+    /// Announces a write; it is on disk when this returns.
+    pub(crate) fn sending(&self, account_id: &AccountId, write: &Write<'_>) -> anyhow::Result<()> {
+        self.append(Phase::Intent, account_id, write, None)
     }
 
-    /// Tells how a call ended: with the answer's request id, or an error.
-    pub(crate) fn outcome(
+    /// Tells how a write ended.
+    pub(crate) fn answered(
         &self,
-        call: Call<'_>,
-        outcome: Result<Option<&str>, &ApiError>,
+        account_id: &AccountId,
+        write: &Write<'_>,
+        end: Result<&Trace, &ApiError>,
     ) -> anyhow::Result<()> {
-        let end = match outcome {
-            Ok(request_id) => End {
-                outcome: "done",
-                request_id,
-                error: None,
+        let trace = end.unwrap_or_else(ApiError::trace);
+        let end = End {
+            outcome: match end {
+                Ok(_) => "done",
+                Err(error) if error.is_ambiguous() => "unknown",
+                Err(_) => "failed",
             },
-            Err(error) => End {
-                outcome: if error.is_ambiguous() {
-                    "unknown"
-                } else {
-                    "failed"
-                },
-                request_id: error.audit_log_id(),
-                error: Some(error.to_string()),
-            },
+            request_id: trace.audit_log_id.as_deref(),
+            ray: trace.ray.as_deref(),
+            error: end.err().map(ToString::to_string),
         };
-        self.append(Phase::Outcome, call, Some(end))
+        self.append(Phase::Outcome, account_id, write, Some(end))
     }
 
-    /// Writes down an application's events that are calls.
+    /// Writes down an application's events that are writes.
     pub(crate) fn observe(&self, account_id: &AccountId, event: &Event<'_>) -> anyhow::Result<()> {
-        let (operation, deed, id) = match event {
-            Event::Sending {
-                operation,
-                deed,
-                id,
-            }
-            | Event::Answered {
-                operation,
-                deed,
-                id,
-                ..
-            } => (operation, deed, id),
+        match event {
+            Event::Sending(write) => self.sending(account_id, write),
+            Event::Answered(write, end) => self.answered(account_id, write, *end),
             Event::Started { .. }
             | Event::LookingForCreated { .. }
             | Event::Finished { .. }
-            | Event::ReadingBack => return Ok(()),
-        };
-        let covers: Vec<String> = operation.covers.iter().map(ToString::to_string).collect();
-        let id = id.map(|id| id.to_string());
-        let call = Call {
-            account_id,
-            address: &covers.join(","),
-            action: deed.as_str(),
-            integration_id: id.as_deref(),
-        };
-        match event {
-            Event::Answered { outcome, .. } => self.outcome(call, *outcome),
-            _ => self.intent(call),
+            | Event::ReadingBack => Ok(()),
         }
     }
 
-    fn append(&self, phase: Phase, call: Call<'_>, end: Option<End<'_>>) -> anyhow::Result<()> {
+    fn append(
+        &self,
+        phase: Phase,
+        account_id: &AccountId,
+        write: &Write<'_>,
+        end: Option<End<'_>>,
+    ) -> anyhow::Result<()> {
+        let Write {
+            operation,
+            addresses,
+            deed,
+            id,
+            attempt,
+        } = *write;
+        let call = Call {
+            account_id,
+            operation,
+            attempt,
+            address: addresses,
+            action: deed,
+            integration_id: id,
+        };
         let line = Line {
             time: Timestamp::now(),
             run_id: self.0.run,

@@ -111,6 +111,8 @@ fn outcome(exit: Exit) -> Outcome {
         | Exit::Stale
         | Exit::Refused
         | Exit::Access
-        | Exit::Usage => Outcome::Error,
+        | Exit::Usage
+        | Exit::Interrupted
+        | Exit::Terminated => Outcome::Error,
     }
 }

@@ -125,6 +125,7 @@ impl Output {
             | Error::NoSuchUsers(_)
             | Error::NotATerminal
             | Error::Declined
+            | Error::Ended(_)
             | Error::Other(_) => {
                 let red = style::ERROR;
                 let message = error.to_string();

@@ -43,7 +43,7 @@ impl Progress {
     fn observe(&self, label: &str, event: &Event<'_>) {
         match event {
             Event::Started { operation } => self.bar.set_message(what(label, operation)),
-            Event::Sending { .. } | Event::Answered { .. } => {}
+            Event::Sending(_) | Event::Answered(..) => {}
             Event::LookingForCreated { operation } => self.line(&format!(
                 "{}: no answer; looking whether it was created all the same",
                 what(label, operation)
@@ -53,6 +53,7 @@ impl Progress {
                 let outcome = match outcome {
                     Outcome::Done(_) => "done",
                     Outcome::Failed(_) => "failed",
+                    Outcome::Unknown(_) => "unknown",
                     Outcome::NotAttempted(_) => "not attempted",
                 };
                 let position = self.bar.position();

@@ -2,11 +2,13 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use tokio::sync::oneshot;
+
 use crate::cli::run::ending::Error;
 use crate::report::style;
 
 /// Asks a question that only `yes` answers; anything else, the end of input included, is a no.
-pub(crate) fn approve(question: &str) -> Result<(), Error> {
+pub(crate) async fn approve(question: &str) -> Result<(), Error> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return Err(Error::NotATerminal);
@@ -16,11 +18,18 @@ pub(crate) fn approve(question: &str) -> Result<(), Error> {
     write!(stderr, "{bold}{question}{bold:#} Only 'yes' is accepted: ")
         .and_then(|()| stderr.flush())
         .map_err(Error::other("the question can't be shown"))?;
-    let mut answer = String::new();
-    stdin
-        .lock()
-        .read_line(&mut answer)
-        .map_err(Error::other("the answer can't be read"))?;
+    // On a thread of its own, which nobody waits for: a signal must end the run while the question stands.
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = stdin.lock().read_line(&mut answer);
+        // Whoever asked may be gone.
+        let _ = tell.send(read.map(|_| answer));
+    });
+    let answer = match told.await {
+        Ok(answer) => answer.map_err(Error::other("the answer can't be read"))?,
+        Err(_) => return Err(Error::Declined),
+    };
     if answer.trim() == "yes" {
         Ok(())
     } else {

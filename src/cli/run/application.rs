@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::apply::{Applied, Context, Event, Stop, apply};
+use crate::apply::{Applied, Context, Event, apply};
 use crate::cli::flags::Fleet;
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::ci;
@@ -16,7 +16,7 @@ use crate::cli::io::formats::Formats;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
 use crate::cli::io::prompt;
-use crate::cli::run::ending::{Error, Exit, account_error, account_exit, fail_if_alone};
+use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_applied};
 use crate::cli::run::fleet;
 use crate::cli::run::session::Session;
 use crate::cli::run::signals;
@@ -94,10 +94,11 @@ impl Application<'_> {
                 1 => String::new(),
                 _ => format!(" to {}", count(self.work().count(), "account")),
             };
-            prompt::approve(&match self.options.intent {
+            let question = match self.options.intent {
                 Intent::Apply => format!("Apply these changes{accounts}?"),
                 Intent::Destroy => format!("Destroy all of this{accounts}?"),
-            })?;
+            };
+            prompt::approve(&question).await?;
             if self.read_again().await? == Since::Same {
                 return Ok(());
             }
@@ -108,13 +109,17 @@ impl Application<'_> {
         }
     }
 
-    /// Reads the accounts anew that something is to be done to. What moved refuses a saved plan; else it is said, and planned anew.
+    /// Reads the accounts anew that something is to be done to, and every account of a saved plan: that it has nothing to do is true only
+    /// of what it was made from. What moved refuses a saved plan; else it is said, and planned anew.
     pub(crate) async fn read_again(&mut self) -> Result<Since, Error> {
         let session = self.session;
         let reads: Vec<(usize, Result<LiveAccount, AccountError>)> = {
             let work = self.plan.accounts.iter().enumerate();
             let work = work
-                .filter(|(_, account)| account.is_work())
+                .filter(|(_, account)| match self.origin {
+                    Origin::SavedPlan => account.error.is_none(),
+                    Origin::ThisRun => account.is_work(),
+                })
                 .map(|(index, account)| (index, account.desired()));
             stream::iter(work)
                 .map(|(index, desired)| async move {
@@ -162,15 +167,15 @@ impl Application<'_> {
         if let Some(file) = &self.save_previous {
             write_atomically(file, &self.previous(), Access::Owner)?;
         }
-        let stop = signals::stop_on_signals(self.output.clone())?;
+        signals::begin_to_write()?;
         let total = self.work().map(|plan| plan.operations.len()).sum();
         let progress = Progress::new(total, self.output.clone());
         let applied = stream::iter(&self.plan.accounts)
             .map(|account| {
-                let (progress, stop) = (&progress, &stop);
+                let progress = &progress;
                 async move {
                     match account.is_work() {
-                        true => Some(self.apply_one(account, progress, stop).await),
+                        true => Some(self.apply_one(account, progress).await),
                         false => None,
                     }
                 }
@@ -195,7 +200,7 @@ impl Application<'_> {
         documents.join("---\n")
     }
 
-    async fn apply_one(&self, plan: &AccountPlan, progress: &Progress, stop: &Stop) -> Applied {
+    async fn apply_one(&self, plan: &AccountPlan, progress: &Progress) -> Applied {
         let connection = self
             .session
             .connection(plan.desired())
@@ -217,7 +222,6 @@ impl Application<'_> {
             writer: &connection.writer(),
             options: self.options,
             today: self.today,
-            stop,
         };
         apply(plan, &context, &mut observe).await
     }
@@ -232,37 +236,6 @@ impl Application<'_> {
         formats.write(self.output, |format| report::apply(&run, format))?;
         ci::tell(self.output, &run);
         fail_if_alone(&run)?;
-        let ends = self
-            .plan
-            .accounts
-            .iter()
-            .zip(applied)
-            .map(|(account, applied)| match (&account.error, applied) {
-                (Some(error), _) => account_exit(error),
-                (None, None) if !account.refusals.is_empty() => Exit::Refused,
-                (None, None) => Exit::Done,
-                (None, Some(applied)) => applied_exit(applied),
-            });
-        let gravest = Exit::gravest(ends);
-        // Once anything was written, whatever did not go well leaves the run half done, in whichever account it was.
-        let wrote = applied.iter().flatten().any(Applied::wrote_anything);
-        Ok(match gravest {
-            Exit::Done => Exit::Done,
-            _ if wrote => Exit::Incomplete,
-            gravest => gravest,
-        })
-    }
-}
-
-/// How one account's application ends. Where nothing was written, the reason counts; otherwise it is incomplete.
-fn applied_exit(applied: &Applied) -> Exit {
-    if applied.is_complete() {
-        return Exit::Done;
-    }
-    match applied.first_failure() {
-        Some(failure) if !applied.wrote_anything() => failure
-            .api_error()
-            .map_or(Exit::Error, |error| account_exit(&account_error(error))),
-        Some(_) | None => Exit::Incomplete,
+        Ok(of_applied(&self.plan, applied, signals::received()))
     }
 }

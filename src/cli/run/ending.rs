@@ -5,8 +5,10 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::api::{ApiError, ErrorKind};
+use crate::apply::{Applied, Failure, Outcome, Reset};
 use crate::plan::{AccountError, FailureKind, Run};
 
+use crate::cli::run::signals::Signal;
 use crate::cli::run::users::NoSuchUser;
 use crate::report::text::count;
 
@@ -29,6 +31,10 @@ pub enum Exit {
     Access = 6,
     /// The command line is wrong.
     Usage = 64,
+    /// Ended by Ctrl-C before anything was written.
+    Interrupted = 130,
+    /// Ended by SIGTERM before anything was written.
+    Terminated = 143,
 }
 
 impl Exit {
@@ -49,6 +55,7 @@ impl Exit {
             Exit::Access => 5,
             Exit::Incomplete => 6,
             Exit::Usage => 7,
+            Exit::Interrupted | Exit::Terminated => 8,
         }
     }
 }
@@ -78,6 +85,8 @@ pub(crate) enum Error {
     NotATerminal,
     /// The user said no.
     Declined,
+    /// Ctrl-C or SIGTERM, before anything was written.
+    Ended(Signal),
     /// Whoever reads standard output has stopped.
     BrokenPipe,
     /// Anything else.
@@ -99,6 +108,7 @@ impl Error {
             Error::Account(error) => account_exit(error),
             Error::Stale(_) => Exit::Stale,
             Error::RefusedPlan(_) => Exit::Refused,
+            Error::Ended(signal) => signal.exit(),
             Error::Files(_)
             | Error::NoSuchUsers(_)
             | Error::NotATerminal
@@ -120,6 +130,7 @@ impl Error {
             Error::NoSuchUsers(_) => "no_such_user",
             Error::NotATerminal => "not_a_terminal",
             Error::Declined => "declined",
+            Error::Ended(_) => "ended",
             Error::BrokenPipe => "broken_pipe",
             Error::Other(_) => "error",
         }
@@ -140,6 +151,7 @@ impl Error {
             | Error::Files(_)
             | Error::NoSuchUsers(_)
             | Error::Declined
+            | Error::Ended(_)
             | Error::BrokenPipe
             | Error::Other(_) => None,
         }
@@ -170,6 +182,7 @@ impl fmt::Display for Error {
                 f.write_str("there is something to approve, and standard input is not a terminal")
             }
             Error::Declined => f.write_str("declined; nothing was written"),
+            Error::Ended(signal) => write!(f, "ended by {signal}; nothing was written"),
             Error::BrokenPipe => f.write_str("standard output is closed"),
             Error::Other(error) => write!(f, "{error:#}"),
         }
@@ -200,9 +213,10 @@ pub(crate) fn of_plan(run: &Run, changes: Exit) -> Exit {
 /// How the program ends when one account could not be handled.
 pub(crate) fn account_exit(error: &AccountError) -> Exit {
     match error.kind {
-        FailureKind::Credentials | FailureKind::Permission | FailureKind::Entitlement => {
-            Exit::Access
-        }
+        FailureKind::Credentials
+        | FailureKind::Access
+        | FailureKind::Permission
+        | FailureKind::Entitlement => Exit::Access,
         FailureKind::Desired | FailureKind::Api | FailureKind::Transport => Exit::Error,
     }
 }
@@ -211,19 +225,73 @@ pub(crate) fn account_exit(error: &AccountError) -> Exit {
 pub(crate) fn account_error(error: &ApiError) -> AccountError {
     let kind = match error.kind() {
         ErrorKind::Credentials => FailureKind::Credentials,
+        ErrorKind::Access => FailureKind::Access,
         ErrorKind::Permission => FailureKind::Permission,
         ErrorKind::Entitlement => FailureKind::Entitlement,
         ErrorKind::Transport { .. } => FailureKind::Transport,
         ErrorKind::NotFound
+        | ErrorKind::NoRoute
         | ErrorKind::RateLimited
         | ErrorKind::Refused
+        | ErrorKind::Stopped
         | ErrorKind::ServerFault { .. }
         | ErrorKind::Unexpected { .. } => FailureKind::Api,
     };
     AccountError {
         kind,
         message: error.to_string(),
+        ray: error.trace().ray.clone(),
         help: error.help(),
+    }
+}
+
+/// How a run of resets ends: by the same rule as an application.
+pub(crate) fn of_resets(resets: &[Reset], ended: Option<Signal>) -> Exit {
+    let first = resets.iter().find_map(|reset| match &reset.outcome {
+        Outcome::Done(_) => None,
+        Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure_exit(failure)),
+        Outcome::NotAttempted(_) => Some(Exit::Error),
+    });
+    let Some(first) = first else {
+        return Exit::Done;
+    };
+    let any = |what: fn(&Reset) -> bool| resets.iter().any(what);
+    match ended {
+        Some(signal) if !any(|reset| reset.attempts > 0) => signal.exit(),
+        Some(_) => Exit::Incomplete,
+        None if any(|reset| reset.wrote) => Exit::Incomplete,
+        None => first,
+    }
+}
+
+fn failure_exit(failure: &Failure) -> Exit {
+    let error = failure.api_error();
+    error.map_or(Exit::Error, |error| account_exit(&account_error(error)))
+}
+
+/// How a run ends that applied. Where nothing was written, the reason counts; once anything was written, whatever did not go well leaves
+/// the run half done, in whichever account it was.
+pub(crate) fn of_applied(run: &Run, applied: &[Option<Applied>], ended: Option<Signal>) -> Exit {
+    let ends = run.accounts.iter().zip(applied);
+    let gravest = Exit::gravest(
+        ends.map(|(account, applied)| match (&account.error, applied) {
+            (Some(error), _) => account_exit(error),
+            (None, None) if !account.refusals.is_empty() => Exit::Refused,
+            (None, None) => Exit::Done,
+            (None, Some(applied)) if applied.is_complete() => Exit::Done,
+            (None, Some(applied)) if applied.wrote_anything() || applied.is_carried_out() => {
+                Exit::Incomplete
+            }
+            (None, Some(applied)) => applied.first_failure().map_or(Exit::Error, failure_exit),
+        }),
+    );
+    let any = |what: fn(&Applied) -> bool| applied.iter().flatten().any(what);
+    match (gravest, ended) {
+        (Exit::Done, _) => Exit::Done,
+        (_, Some(signal)) if !any(Applied::sent_anything) => signal.exit(),
+        (_, Some(_)) => Exit::Incomplete,
+        (_, None) if any(Applied::wrote_anything) => Exit::Incomplete,
+        (gravest, None) => gravest,
     }
 }
 

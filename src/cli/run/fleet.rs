@@ -170,6 +170,7 @@ pub(crate) fn plan_error(errors: &PlanErrors) -> AccountError {
     AccountError {
         kind: FailureKind::Desired,
         message: errors.to_string(),
+        ray: None,
         help: None,
     }
 }

@@ -10,13 +10,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::api::{
-    BaseUrl, CaBundle, Conduct, Connection, Counters, Credentials, NetworkSettings, RateSettings,
+    BaseUrl, CaBundle, Client, Conduct, Counters, Credentials, NetworkSettings, RateSettings,
     Transport,
 };
 use crate::cli::flags::{Connect, Who};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
+use crate::cli::run::signals;
 use crate::cli::run::surroundings;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::UNLIMITED;
@@ -34,7 +35,7 @@ pub(crate) struct Session {
     base_url: BaseUrl,
     transport: Transport,
     whose: Whose,
-    connections: Mutex<HashMap<CredentialSource, Connection>>,
+    connections: Mutex<HashMap<CredentialSource, Client>>,
     conduct: Conduct,
 }
 
@@ -82,7 +83,7 @@ impl Session {
                 .map_err(Error::other(format!("the base URL {text} can't be used")))?,
             None => BaseUrl::default(),
         };
-        let conduct = conduct(documented_limits(&base_url), connect, output);
+        let conduct = conduct(documented_limits(&base_url), connect, output)?;
         let ca_bundle = connect.ca_bundle.as_deref().map(ca_bundle).transpose()?;
         let settings = NetworkSettings {
             connect_timeout: connect
@@ -110,7 +111,7 @@ impl Session {
             transport: Transport::in_process(sandbox.router(), connect.timeout),
             whose: Whose::Sandbox,
             connections: Mutex::default(),
-            conduct: conduct(RateSettings::UNLIMITED, connect, output),
+            conduct: conduct(RateSettings::UNLIMITED, connect, output)?,
         })
     }
 
@@ -131,7 +132,7 @@ impl Session {
     /// # Errors
     ///
     /// Missing or malformed credentials, with the names of the variables.
-    pub(crate) fn connection(&self, desired: &DesiredAccount) -> Result<Connection, AccountError> {
+    pub(crate) fn connection(&self, desired: &DesiredAccount) -> Result<Client, AccountError> {
         self.connection_to(desired.label(), desired.api_token_env.as_deref())
     }
 
@@ -141,7 +142,7 @@ impl Session {
         &self,
         label: &str,
         api_token_env: Option<&str>,
-    ) -> Result<Connection, AccountError> {
+    ) -> Result<Client, AccountError> {
         let (source, credentials) = self.credentials(label, api_token_env)?;
         let mut connections = self
             .connections
@@ -149,7 +150,7 @@ impl Session {
             .unwrap_or_else(PoisonError::into_inner);
         let connection = connections.entry(source).or_insert_with_key(|source| {
             tracing::info!(base_url = %self.base_url, credentials = %source, "calling");
-            Connection::with_conduct(
+            Client::with_conduct(
                 self.transport.clone(),
                 self.base_url.clone(),
                 credentials,
@@ -165,7 +166,7 @@ impl Session {
             .connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        connections.values().map(Connection::counters).sum()
+        connections.values().map(Client::counters).sum()
     }
 
     /// Where the credentials come from that [`connection_to`](Self::connection_to) would use.
@@ -220,10 +221,14 @@ impl Session {
             }
         };
         match credentials {
-            Ok(credentials) => Ok((source, credentials)),
+            Ok(credentials) => {
+                let credentials = credentials.from_source(&source.to_string());
+                Ok((source, credentials))
+            }
             Err(error) => Err(AccountError {
                 kind: FailureKind::Credentials,
                 message: format!("the credentials for {label} can't be used: {error}"),
+                ray: None,
                 help: None,
             }),
         }
@@ -239,23 +244,26 @@ fn documented_limits(base_url: &BaseUrl) -> RateSettings {
     }
 }
 
-/// How the run behaves towards the server. Whoever watches is told why it waits.
-fn conduct(rate: RateSettings, connect: &Connect, output: &Output) -> Conduct {
+/// How the run behaves towards the server. Whoever watches is told why it waits, and a signal ends every wait.
+fn conduct(rate: RateSettings, connect: &Connect, output: &Output) -> Result<Conduct, Error> {
+    let stop = signals::listen(output)?;
     let output = output.clone();
-    Conduct {
+    Ok(Conduct {
         rate: RateSettings {
             ceiling: connect.max_requests_per_second,
             ..rate
         },
         observer: Arc::new(move |event| output.say(Visible(&event.to_string()))),
+        stop,
         ..Conduct::default()
-    }
+    })
 }
 
 fn missing(label: &str, help: &str) -> AccountError {
     AccountError {
         kind: FailureKind::Credentials,
         message: format!("no credentials for {label}"),
+        ray: None,
         help: Some(help.to_owned()),
     }
 }
@@ -269,7 +277,7 @@ fn ca_bundle(path: &Path) -> Result<CaBundle, Error> {
 /// One account, and the way to it.
 pub(crate) struct Account {
     pub(crate) id: AccountId,
-    pub(crate) connection: Connection,
+    pub(crate) connection: Client,
 }
 
 impl Account {

@@ -1,44 +1,114 @@
-//! Ctrl-C and SIGTERM: what is being written is finished, a server ends.
+//! Ctrl-C and SIGTERM: who only reads ends at once, who writes lets the calls in flight finish, a server closes.
+//!
+//! What a process does about a signal is the whole process's affair, so this is the one place with state of its own.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
-use crate::apply::Stop;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::Notify;
+
+use crate::api::Stop;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::Error;
+use crate::cli::run::ending::{Error, Exit};
 
-/// From now on the first signal wishes a stop (the call in flight is finished, no other started), and a second one ends at once.
-pub(crate) fn stop_on_signals(output: Output) -> Result<Stop, Error> {
-    let (mut interrupt, mut terminate) = listen()?;
-    let stop = Stop::default();
-    let wished = stop.clone();
+/// The two signals that ask a program to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    /// How a program ends because of it: 128 and its number, as a shell would report it.
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            Signal::Interrupt => Exit::Interrupted,
+            Signal::Terminate => Exit::Terminated,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Interrupt => "Ctrl-C",
+            Signal::Terminate => "SIGTERM",
+        })
+    }
+}
+
+#[derive(Default)]
+struct Process {
+    stop: Stop,
+    writes: AtomicBool,
+    received: OnceLock<Signal>,
+    ended: Notify,
+}
+
+static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
+
+/// From now on signals are listened for. While the program only reads, one ends it ([`ended`]); once it [writes](begin_to_write), the
+/// first wishes the stop that this returns, and a second ends it at once.
+pub(crate) fn listen(output: &Output) -> Result<Stop, Error> {
+    let (mut interrupt, mut terminate) = streams()?;
+    let output = output.clone();
     tokio::spawn(async move {
-        first_of(&mut interrupt, &mut terminate).await;
-        wished.request();
-        output.say("stopping after the call in flight; once more to end at once");
-        first_of(&mut interrupt, &mut terminate).await;
-        // 128 + SIGINT, as a shell would report it.
-        std::process::exit(130);
+        let first = first_of(&mut interrupt, &mut terminate).await;
+        let _ = PROCESS.received.set(first);
+        PROCESS.stop.request();
+        if PROCESS.writes.load(Ordering::Relaxed) {
+            output.say("stopping; calls in flight are finished; once more to end at once");
+        } else {
+            PROCESS.ended.notify_one();
+        }
+        let second = first_of(&mut interrupt, &mut terminate).await;
+        std::process::exit(second.exit() as i32);
     });
-    Ok(stop)
+    Ok(PROCESS.stop.clone())
+}
+
+/// Ready once a signal ends a program that only reads.
+pub(crate) async fn ended() -> Signal {
+    loop {
+        PROCESS.ended.notified().await;
+        if let Some(signal) = received() {
+            return signal;
+        }
+    }
+}
+
+/// The signal that came, if one did.
+pub(crate) fn received() -> Option<Signal> {
+    PROCESS.received.get().copied()
+}
+
+/// From now on a signal lets calls in flight finish. Refused where one came already.
+pub(crate) fn begin_to_write() -> Result<(), Error> {
+    PROCESS.writes.store(true, Ordering::Relaxed);
+    received().map_or(Ok(()), |signal| Err(Error::Ended(signal)))
 }
 
 /// Ready with the first signal from now on.
 pub(crate) fn first_signal() -> Result<impl Future<Output = ()>, Error> {
-    let (mut interrupt, mut terminate) = listen()?;
-    Ok(async move { first_of(&mut interrupt, &mut terminate).await })
+    let (mut interrupt, mut terminate) = streams()?;
+    Ok(async move {
+        first_of(&mut interrupt, &mut terminate).await;
+    })
 }
 
-fn listen() -> Result<(Signal, Signal), Error> {
-    let listen = |kind| signal(kind).map_err(Error::other("signals can't be listened for"));
+fn streams() -> Result<(unix::Signal, unix::Signal), Error> {
+    let listen = |kind| unix::signal(kind).map_err(Error::other("signals can't be listened for"));
     Ok((
         listen(SignalKind::interrupt())?,
         listen(SignalKind::terminate())?,
     ))
 }
 
-async fn first_of(interrupt: &mut Signal, terminate: &mut Signal) {
+async fn first_of(interrupt: &mut unix::Signal, terminate: &mut unix::Signal) -> Signal {
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = interrupt.recv() => Signal::Interrupt,
+        _ = terminate.recv() => Signal::Terminate,
     }
 }

@@ -151,6 +151,7 @@ fn candidate(user: &UserRisk) -> String {
             "event"
         ),
         user.last_event
+            .map_or_else(|| "an unknown time".to_owned(), |at| at.to_string())
     )
 }
 

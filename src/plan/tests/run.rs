@@ -54,6 +54,7 @@ fn a_plan_survives_its_file() {
     let error = AccountError {
         kind: FailureKind::Api,
         message: "no".into(),
+        ray: None,
         help: None,
     };
     let accounts = vec![

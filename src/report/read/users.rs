@@ -37,7 +37,7 @@ impl UserFilter {
             search,
         } = self;
         min_level.is_none_or(|level| user.max_risk_level >= OpenWord::Known(level))
-            && since.is_none_or(|since| user.last_event >= since)
+            && since.is_none_or(|since| user.last_event.is_none_or(|at| at >= since))
             && search
                 .as_ref()
                 .is_none_or(|text| mentions(user, &text.to_lowercase()))
@@ -137,7 +137,7 @@ impl Shown for Users {
                 name.clone(),
                 email.clone(),
                 event_count.to_string(),
-                last_event.to_string(),
+                last_event.map_or_else(String::new, |at| at.to_string()),
                 max_risk_level.to_string(),
             ]
         })
@@ -159,7 +159,10 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: u16) -> String {
         let mut row = vec![
             Visible(&user.max_risk_level.to_string()).to_string(),
             user.event_count.to_string(),
-            user.last_event.strftime("%Y-%m-%d %H:%M").to_string(),
+            user.last_event.map_or_else(
+                || "unknown".to_owned(),
+                |at| at.strftime("%Y-%m-%d %H:%M").to_string(),
+            ),
         ];
         match privacy {
             Privacy::Named => row.extend([

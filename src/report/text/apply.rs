@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::address::Address;
-use crate::plan::Action;
-use crate::plan::{AccountPlan, Operation, OperationOutcome, Run};
+use crate::plan::{AccountPlan, Action, Note, Operation, OperationOutcome, Run};
 use crate::report::block::prefix;
 use crate::report::style;
 use crate::report::visible::Visible;
@@ -26,6 +25,12 @@ impl fmt::Display for ApplyText<'_> {
             let label = prefix(document, account);
             for operation in &account.operations {
                 outcome(f, &label, operation)?;
+            }
+            for note in &account.notes {
+                // The others were said with the plan.
+                if let Note::CreatedWithoutReference { .. } = note {
+                    warning(f, &format!("{label}{note}"))?;
+                }
             }
             for text in account.problems.iter().flatten() {
                 problem(f, &format!("{label}{text}"), None)?;
@@ -92,6 +97,11 @@ fn outcome(f: &mut fmt::Formatter<'_>, label: &str, operation: &Operation) -> fm
             )
         }
     }
+}
+
+fn warning(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let yellow = style::WARNING;
+    writeln!(f, "{yellow}warning{yellow:#}: {}", Visible(text))
 }
 
 pub(super) fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::Result {

@@ -11,4 +11,4 @@ pub(super) use apply::{Outcomes, WHERE_TO_PASTE};
 pub use drift::DriftText;
 pub use parts::count;
 pub use plan::PlanText;
-pub use reset::{ResetEnd, ResetText};
+pub use reset::ResetText;

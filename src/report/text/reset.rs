@@ -2,56 +2,53 @@
 
 use std::fmt;
 
-use crate::model::user::UserId;
-use crate::plan::AccountError;
+use crate::apply::{Outcome, Reset};
 use crate::report::style;
 use crate::report::visible::Visible;
 
 use super::apply::problem;
 
-/// What became of each user's reset, in the order of the attempts.
-pub struct ResetText<'a>(pub &'a [(UserId, ResetEnd)]);
-
-/// How one user's reset ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResetEnd {
-    /// The score is cleared.
-    Done,
-    /// It is not, or nobody knows.
-    Failed(AccountError),
-    /// Nothing was sent.
-    NotAttempted(String),
-}
+/// What became of each user's reset, in the order that they were named.
+pub struct ResetText<'a>(pub &'a [Reset]);
 
 impl fmt::Display for ResetText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut done, mut failed, mut not_attempted) = (0_usize, 0_usize, 0_usize);
-        for (user, end) in self.0 {
-            match end {
-                ResetEnd::Done => done += 1,
-                ResetEnd::Failed(error) => {
+        let (mut done, mut failed, mut unknown, mut not_attempted) = (0, 0, 0, 0);
+        for Reset { user, outcome, .. } in self.0 {
+            match outcome {
+                Outcome::Done(_) => done += 1,
+                Outcome::Failed(failure) => {
                     failed += 1;
-                    problem(f, &format!("{user}: {error}"), error.help.as_deref())?;
+                    problem(f, &format!("{user}: {failure}"), failure.help().as_deref())?;
                 }
-                ResetEnd::NotAttempted(reason) => {
+                Outcome::Unknown(failure) => {
+                    unknown += 1;
+                    let help = "see with `riskform get user` whether the score is cleared";
+                    problem(f, &format!("{user}: {failure}"), Some(help))?;
+                }
+                Outcome::NotAttempted(reason) => {
                     not_attempted += 1;
                     let yellow = style::WARNING;
                     writeln!(
                         f,
                         "{yellow}not attempted{yellow:#}: {user}: {}",
-                        Visible(reason)
+                        Visible(&reason.to_string())
                     )?;
                 }
             }
         }
-        if failed + not_attempted == 0 {
+        if failed + unknown + not_attempted == 0 {
             let green = style::SUCCESS;
             return writeln!(f, "{green}Reset complete:{green:#} {done} reset.");
         }
         let red = style::ERROR;
-        writeln!(
+        write!(
             f,
-            "{red}Reset incomplete:{red:#} {done} reset, {failed} failed, {not_attempted} not attempted."
-        )
+            "{red}Reset incomplete:{red:#} {done} reset, {failed} failed, "
+        )?;
+        if unknown > 0 {
+            write!(f, "{unknown} unknown, ")?;
+        }
+        writeln!(f, "{not_attempted} not attempted.")
     }
 }

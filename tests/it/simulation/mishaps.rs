@@ -21,8 +21,17 @@ pub struct Mishaps {
     pub lag: Duration,
     /// The request, counted from 0 over all runs, at which a run is killed.
     pub kill: Option<Kill>,
-    /// After how many writing calls a run is asked to stop.
-    pub stop: Option<u32>,
+    /// When runs are asked to stop.
+    pub stop: Option<StopAt>,
+}
+
+/// When a run is asked to stop.
+#[derive(Clone, Copy, Debug)]
+pub enum StopAt {
+    /// At so many requests into each run, counted from 0.
+    Request(u32, Side),
+    /// So long after its beginning, whatever it waits for then.
+    After(Duration),
 }
 
 /// Where a run is killed.
@@ -60,7 +69,7 @@ pub fn mishaps() -> impl Strategy<Value = Mishaps> {
         // The vendor's times have no fractions, so only a slow service tells who was first.
         seconds(&[0, 100, 3_000, 3_000, 3_000]),
         option::weighted(0.2, kill.prop_map(|(request, side)| Kill { request, side })),
-        option::weighted(0.1, 0..4_u32),
+        option::weighted(0.2, stop()),
     )
         .prop_map(|((rules, lag), seed, latency, kill, stop)| Mishaps {
             script: FaultScript { seed, rules },
@@ -69,6 +78,14 @@ pub fn mishaps() -> impl Strategy<Value = Mishaps> {
             kill,
             stop,
         })
+}
+
+fn stop() -> impl Strategy<Value = StopAt> {
+    let side = prop_oneof![Just(Side::Before), Just(Side::After)];
+    prop_oneof![
+        1 => (0..16_u32, side).prop_map(|(request, side)| StopAt::Request(request, side)),
+        1 => (0..40_000_u64).prop_map(|wait| StopAt::After(Duration::from_millis(wait))),
+    ]
 }
 
 /// A fault for a few of the requests that fit.

@@ -13,18 +13,19 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use riskform::api::{Conduct, Connection, Credentials, RetrySettings, Transport};
-use riskform::apply::{Applied, Context, Deed, Event, Outcome, Stop, apply};
+use riskform::api::{Client, Conduct, Credentials, RetrySettings, Transport};
+use riskform::apply::{Applied, Context, Deed, Event, Executed, Outcome, apply};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Call, matches};
+use riskform::plan::{AccountPlan, Action, Call, Wave, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, Fault, ForeignChange, Sandbox, Settings};
 use serde_json::Value;
 
 use crate::worlds::{
     TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
 };
-use mishaps::{Mishaps, mishaps};
+use mishaps::{Mishaps, StopAt, mishaps};
 use passage::{BehaviorsWritten, Passage, pause};
+use tokio::time::sleep;
 
 /// Worlds in an ordinary run: 21 for each of the 96 combinations of what is unknown.
 const WORLDS: u32 = 2_016;
@@ -66,9 +67,11 @@ enum Counted {
     RefusedFromTheStart,
     Runs,
     RunsKilled,
+    RunsStopped,
     RunsThatFailedToRead,
     RunsIncomplete,
     Operations,
+    Unknown,
     NotAttempted,
     Faults,
     ForeignChanges,
@@ -81,14 +84,16 @@ enum Counted {
 }
 
 impl Counted {
-    const ALL: [Counted; 16] = [
+    const ALL: [Counted; 18] = [
         Counted::Worlds,
         Counted::RefusedFromTheStart,
         Counted::Runs,
         Counted::RunsKilled,
+        Counted::RunsStopped,
         Counted::RunsThatFailedToRead,
         Counted::RunsIncomplete,
         Counted::Operations,
+        Counted::Unknown,
         Counted::NotAttempted,
         Counted::Faults,
         Counted::ForeignChanges,
@@ -143,7 +148,7 @@ struct Simulation<'a> {
     world: &'a World,
     sandbox: Sandbox,
     passage: Passage,
-    stop: Option<u32>,
+    stop: Option<StopAt>,
     /// Whether any run has come to a plan.
     planned: bool,
     /// What was deleted, as a plan announced or in favour of an elder twin, in any run.
@@ -167,7 +172,6 @@ struct Told {
     /// What a good answer to one of its own POSTs named.
     named: BTreeSet<IntegrationId>,
     looked: usize,
-    sent: u32,
 }
 
 impl<'a> Simulation<'a> {
@@ -249,11 +253,42 @@ impl<'a> Simulation<'a> {
         let passage = self.passage.clone();
         let mut told = Told::default();
         let mut planned = None;
+        let connection = self.connection();
+        let stop = connection.writer().stop().clone();
+        passage.begin(stop.clone(), self.stop);
+        let stop_later = async {
+            if let Some(StopAt::After(wait)) = self.stop {
+                sleep(wait).await;
+                stop.request();
+            }
+            std::future::pending().await
+        };
+        let before = self.sandbox.live(&account_id());
+        let changes = self.foreign_changes();
         let end = tokio::select! {
             biased;
             () = passage.killed() => None,
-            end = self.read_plan_apply(&mut told, &mut planned) => Some(end),
+            () = stop_later => unreachable!("it has no end"),
+            end = self.read_plan_apply(&connection, &mut told, &mut planned) => Some(end),
         };
+        let seen = passage.take_run();
+        prop_assert_eq!(
+            &seen.after_the_stop,
+            &Vec::<String>::new(),
+            "sent after a stop"
+        );
+        prop_assert_eq!(
+            &seen.without_reference,
+            &Vec::<String>::new(),
+            "a reference is lost"
+        );
+        let stopped = stop.is_requested();
+        if let (Some(Read::Applied(applied)), Some(planned)) = (&end, &planned) {
+            let alone = changes == self.foreign_changes();
+            let moved = alone && before != self.sandbox.live(&account_id());
+            check_applied(applied, planned, moved)?;
+            self.tally.count(Counted::RunsStopped, usize::from(stopped));
+        }
         if let Some(planned) = &planned {
             self.planned = true;
             self.check_run(planned, &told)?;
@@ -285,8 +320,12 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    async fn read_plan_apply(&self, told: &mut Told, planned: &mut Option<AccountPlan>) -> Read {
-        let connection = self.connection();
+    async fn read_plan_apply(
+        &self,
+        connection: &Client,
+        told: &mut Told,
+        planned: &mut Option<AccountPlan>,
+    ) -> Read {
         let Ok(live) = connection.reader().live(&account_id()).await else {
             return Read::Failed;
         };
@@ -298,12 +337,8 @@ impl<'a> Simulation<'a> {
         if plan.is_empty() {
             return Read::NothingToDo;
         }
-        let stop = Stop::default();
         let mut observe = |event: Event<'_>| {
             told.hear(&event);
-            if self.stop == Some(told.sent) {
-                stop.request();
-            }
             Ok(())
         };
         let context = Context {
@@ -311,12 +346,11 @@ impl<'a> Simulation<'a> {
             writer: &connection.writer(),
             options: &unguarded(),
             today: TODAY,
-            stop: &stop,
         };
         Read::Applied(apply(plan, &context, &mut observe).await)
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self) -> Client {
         let transport = Transport::in_process(self.passage.service(), Duration::from_secs(30));
         let conduct = Conduct {
             retry: RetrySettings {
@@ -326,7 +360,7 @@ impl<'a> Simulation<'a> {
             observer: Arc::new(|_| {}),
             ..Conduct::default()
         };
-        Connection::with_conduct(
+        Client::with_conduct(
             transport,
             "http://localhost/client/v4".parse().unwrap(),
             Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
@@ -457,9 +491,10 @@ impl<'a> Simulation<'a> {
             .count(Counted::TwinsReported, applied.twins.len());
         for executed in &applied.executed {
             match &executed.outcome {
-                Outcome::Done(done) => {
-                    let made = done.made.as_ref();
-                    let adopted = made.is_some_and(|made| !told.named.contains(&made.id));
+                Outcome::Done(made) => {
+                    let adopted = made
+                        .as_ref()
+                        .is_some_and(|made| !told.named.contains(&made.id));
                     // After a take-back it is the elder twin that stands for the entry.
                     let took_back = told.deleted.iter().any(|(deed, _)| *deed == Deed::TakeBack);
                     if adopted && !took_back {
@@ -467,6 +502,7 @@ impl<'a> Simulation<'a> {
                     }
                 }
                 Outcome::Failed(_) => {}
+                Outcome::Unknown(_) => self.tally.count(Counted::Unknown, 1),
                 Outcome::NotAttempted(_) => self.tally.count(Counted::NotAttempted, 1),
             }
         }
@@ -480,6 +516,33 @@ impl<'a> Simulation<'a> {
     }
 }
 
+/// What a run says of itself must be so: an account that moved was written, nothing unknown passes for nothing written, and nothing that no
+/// file lists is deleted unless everything before it was done.
+fn check_applied(
+    applied: &Applied,
+    planned: &AccountPlan,
+    moved: bool,
+) -> Result<(), TestCaseError> {
+    prop_assert!(
+        !moved || applied.wrote_anything(),
+        "it says that it wrote nothing"
+    );
+    let is_done = |executed: &Executed| matches!(executed.outcome, Outcome::Done(_));
+    for executed in &applied.executed {
+        if let Outcome::Unknown(_) = executed.outcome {
+            prop_assert!(executed.wrote && !applied.is_complete());
+        }
+    }
+    let in_wave = |wave| {
+        let operations = planned.operations.iter().zip(&applied.executed);
+        operations.filter(move |(operation, _)| operation.wave == wave)
+    };
+    let entries_done = in_wave(Wave::Entries).all(|(_, executed)| is_done(executed));
+    let deleted = in_wave(Wave::Unlisted).any(|(_, executed)| executed.attempts > 0);
+    prop_assert!(entries_done || !deleted, "something unlisted was deleted");
+    Ok(())
+}
+
 /// How far one start of the program came.
 enum Read {
     Failed,
@@ -491,22 +554,16 @@ enum Read {
 impl Told {
     fn hear(&mut self, event: &Event<'_>) {
         match event {
-            Event::Sending { deed, id, .. } => {
-                self.sent += 1;
-                if let (Deed::Delete | Deed::TakeBack, Some(id)) = (deed, id) {
-                    self.deleted.push((*deed, *id));
+            Event::Sending(write) => {
+                if let (Deed::Delete | Deed::TakeBack, Some(id)) = (write.deed, write.id) {
+                    self.deleted.push((write.deed, id));
                 }
             }
-            Event::Answered {
-                deed: Deed::Create,
-                id: Some(id),
-                outcome: Ok(_),
-                ..
-            } => {
-                self.named.insert(*id);
+            Event::Answered(write, Ok(_)) if write.deed == Deed::Create => {
+                self.named.extend(write.id);
             }
             Event::LookingForCreated { .. } => self.looked += 1,
-            Event::Answered { .. }
+            Event::Answered(..)
             | Event::Started { .. }
             | Event::Finished { .. }
             | Event::ReadingBack => {}

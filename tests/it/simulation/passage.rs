@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use riskform::api::Stop;
 use riskform::model::account::AccountId;
 use riskform::sandbox::{Account, Laboratory, MetFault, Sandbox};
 use serde_json::Value;
@@ -17,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::mishaps::{Kill, Mishaps, Side};
+use super::mishaps::{Kill, Mishaps, Side, StopAt};
 
 /// A write of behaviors, and how they stood when it arrived.
 pub struct BehaviorsWritten {
@@ -47,6 +48,19 @@ struct Seen {
     requests: u32,
     history: Vec<(Instant, Account)>,
     written: Vec<BehaviorsWritten>,
+    run: RunSeen,
+}
+
+/// What is seen of one run.
+#[derive(Default)]
+pub struct RunSeen {
+    stop: Option<Stop>,
+    stop_at: Option<(u32, Side)>,
+    requests: u32,
+    /// Requests that came after the run was asked to stop.
+    pub after_the_stop: Vec<String>,
+    /// Overwrites of an integration that would lose its reference.
+    pub without_reference: Vec<String>,
 }
 
 impl Passage {
@@ -63,6 +77,7 @@ impl Passage {
                 requests: 0,
                 history: Vec::new(),
                 written: Vec::new(),
+                run: RunSeen::default(),
             }),
         }));
         passage.take_down_state();
@@ -71,6 +86,23 @@ impl Passage {
 
     pub fn laboratory(&self) -> &Laboratory {
         &self.0.laboratory
+    }
+
+    /// Begins with another run, which is asked to stop there.
+    pub fn begin(&self, stop: Stop, stop_at: Option<StopAt>) {
+        self.0.seen.lock().unwrap().run = RunSeen {
+            stop: Some(stop),
+            stop_at: match stop_at {
+                Some(StopAt::Request(request, side)) => Some((request, side)),
+                Some(StopAt::After(_)) | None => None,
+            },
+            ..RunSeen::default()
+        };
+    }
+
+    /// What was seen of the run since it began.
+    pub fn take_run(&self) -> RunSeen {
+        std::mem::take(&mut self.0.seen.lock().unwrap().run)
     }
 
     /// Ready when the run is to be killed.
@@ -110,7 +142,10 @@ impl Passage {
     }
 
     async fn exchange(self, request: Request<Full<Bytes>>) -> io::Result<Response<Body>> {
-        let kill = self.count_request();
+        let (kill, stop) = self.count_request(&request);
+        if stop == Some(Side::Before) {
+            self.stop_run();
+        }
         if kill == Some(Side::Before) {
             return self.kill().await;
         }
@@ -119,8 +154,9 @@ impl Passage {
             .collect()
             .await
             .map_or(Bytes::new(), |body| body.to_bytes());
-        let writes_behaviors =
-            parts.method == Method::PUT && parts.uri.path().ends_with("/behaviors");
+        let path = parts.uri.path().to_owned();
+        let writes_behaviors = parts.method == Method::PUT && path.ends_with("/behaviors");
+        let overwrites = parts.method == Method::PUT && !writes_behaviors;
         let before = writes_behaviors.then(|| self.behaviors());
         let met = self.0.laboratory.met().len();
         let again = (parts.method == Method::GET).then(|| {
@@ -137,6 +173,12 @@ impl Passage {
             .oneshot(Request::from_parts(parts, Full::new(body.clone())))
             .await;
         self.take_down_state();
+        if stop == Some(Side::After) {
+            self.stop_run();
+        }
+        if overwrites {
+            self.check_reference(&path, &body);
+        }
         if let Some(before) = before {
             let at_that_moment = self.0.laboratory.met().split_off(met);
             self.0.seen.lock().unwrap().written.push(BehaviorsWritten {
@@ -159,12 +201,35 @@ impl Passage {
         }
     }
 
-    fn count_request(&self) -> Option<Side> {
+    /// Where this request is to kill its run, or to stop it.
+    fn count_request(&self, request: &Request<Full<Bytes>>) -> (Option<Side>, Option<Side>) {
         let mut seen = self.0.seen.lock().unwrap();
         let number = seen.requests;
         seen.requests += 1;
-        let kill = seen.kill.filter(|kill| kill.request == number)?;
-        Some(kill.side)
+        let kill = seen.kill.filter(|kill| kill.request == number);
+        let run = &mut seen.run;
+        if run.stop.as_ref().is_some_and(Stop::is_requested) {
+            let line = format!("{} {}", request.method(), request.uri().path());
+            run.after_the_stop.push(line);
+        }
+        let of_run = run.requests;
+        run.requests += 1;
+        let stop = run.stop_at.filter(|(request, _)| *request == of_run);
+        (kill.map(|kill| kill.side), stop.map(|(_, side)| side))
+    }
+
+    fn stop_run(&self) {
+        let stop = self.0.seen.lock().unwrap().run.stop.clone();
+        stop.expect("a run begins before its first request")
+            .request();
+    }
+
+    fn check_reference(&self, path: &str, body: &Bytes) {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        if body["reference_id"].as_str().is_none_or(str::is_empty) {
+            let mut seen = self.0.seen.lock().unwrap();
+            seen.run.without_reference.push(format!("{path} {body}"));
+        }
     }
 
     async fn kill(&self) -> io::Result<Response<Body>> {

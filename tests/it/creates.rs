@@ -1,0 +1,248 @@
+//! An integration is created exactly once, whatever becomes of the answers, and what was sent is known afterwards. In-process and in paused
+//! time, under the likeliest reading: a server that invents a reference where none is sent.
+
+use std::sync::Arc;
+
+use riskform::api::{Client, Credentials, Transport};
+use riskform::apply::{Applied, Context, Outcome, apply};
+use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::plan::{AccountPlan, Note, plan};
+use riskform::sandbox::{
+    DEFAULT_TOKEN, FaultScript, References, Sandbox, Settings, UnsetReference,
+};
+use serde_json::json;
+
+use crate::worlds::{TODAY, account_id, unguarded};
+
+/// One entry with a declared reference or none, and an unlisted integration to be deleted after it.
+fn desired(reference: Option<&str>) -> DesiredAccount {
+    let location = json!({ "file": "one.yaml", "line": 1, "column": 1 });
+    serde_json::from_value(json!({
+        "account_id": account_id(), "source": "one.yaml", "behaviors": {},
+        "unlisted": { "behaviors": "keep", "integrations": "delete" },
+        "guards": { "max_deletes": 1, "weakening": "warn", "policies": "warn", "protected": [] },
+        "integrations": { "one": {
+            "name": "one", "tenant_url": "https://one.okta.com", "reference_id": reference, "active": true,
+            "lifecycle": { "prevent_destroy": false, "ignore_changes": [] }, "location": location,
+        } },
+    }))
+    .unwrap()
+}
+
+fn old() -> LiveAccount {
+    let behavior = json!({ "name": "", "description": "", "enabled": false, "risk_level": "low" });
+    serde_json::from_value(json!({
+        "behaviors": { "imp_travel": behavior },
+        "integrations": [{
+            "id": "00000000-0000-4000-8000-000000000001", "account_tag": account_id(), "active": true,
+            "created_at": "2025-03-19T19:53:56Z", "integration_type": "Okta", "tenant_url": "https://old.okta.com",
+            "reference_id": "old", "well_known_url": "https://ssf.example",
+        }],
+    }))
+    .unwrap()
+}
+
+struct World {
+    sandbox: Sandbox,
+    desired: Arc<DesiredAccount>,
+    client: Client,
+}
+
+impl World {
+    fn new(reference: Option<&str>, settings: Settings, script: &str) -> Self {
+        let sandbox = Sandbox::in_memory(Settings {
+            rate_limit: riskform::sandbox::RateLimit::Off,
+            seed: Some(1),
+            ..settings
+        });
+        sandbox.put_account(&account_id(), old()).unwrap();
+        let script = FaultScript::parse(script).unwrap();
+        let transport = Transport::in_process(
+            sandbox.laboratory(script),
+            std::time::Duration::from_secs(30),
+        );
+        let client = Client::new(
+            transport,
+            "http://localhost/client/v4".parse().unwrap(),
+            Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
+        );
+        World {
+            sandbox,
+            desired: Arc::new(desired(reference)),
+            client,
+        }
+    }
+
+    fn plan(&self) -> AccountPlan {
+        let live = Arc::new(self.sandbox.live(&account_id()));
+        plan(&self.desired, &live, TODAY, &unguarded()).unwrap()
+    }
+
+    async fn apply(&self) -> Applied {
+        let context = Context {
+            reader: &self.client.reader(),
+            writer: &self.client.writer(),
+            options: &unguarded(),
+            today: TODAY,
+        };
+        apply(&self.plan(), &context, &mut |_| Ok(())).await
+    }
+
+    /// The tenants that are there.
+    fn tenants(&self) -> Vec<String> {
+        let live = self.sandbox.live(&account_id());
+        let mut tenants: Vec<String> = live
+            .integrations
+            .iter()
+            .map(|live| live.settings.tenant_url.as_str().replace("https://", ""))
+            .collect();
+        tenants.sort();
+        tenants
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done(_) => "done",
+        Outcome::Failed(_) => "failed",
+        Outcome::Unknown(_) => "unknown",
+        Outcome::NotAttempted(_) => "not attempted",
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
+    const ONE: &[&str] = &["one.okta.com"];
+    const BOTH: &[&str] = &["old.okta.com", "one.okta.com"];
+    const OLD: &[&str] = &["old.okta.com"];
+    for (script, outcomes, tenants, again) in [
+        // Nothing goes wrong.
+        ("rules: []", ["done", "done"], ONE, 0),
+        // It was carried out, and the answer lost.
+        ("rules: [{ method: POST, times: 1, fault: close_after }]", ["done", "done"], ONE, 0),
+        ("rules: [{ method: POST, times: 1, fault: half_answer }]", ["done", "done"], ONE, 0),
+        ("rules: [{ method: POST, times: 1, fault: { bad_gateway: { work: done } } }]", ["done", "done"], ONE, 0),
+        // It was not carried out, and the answer lost.
+        ("rules: [{ method: POST, times: 1, fault: close_before }]", ["done", "done"], ONE, 0),
+        ("rules: [{ method: POST, times: 1, fault: { bad_gateway: { work: skipped } } }]", ["done", "done"], ONE, 0),
+        // The first was not carried out, and the second's answer lost.
+        (
+            "rules: [{ method: POST, times: 1, fault: close_before }, { method: POST, times: 1, fault: close_after }]",
+            ["done", "done"],
+            ONE,
+            0,
+        ),
+        // Every creation fails: the old one must not go.
+        ("rules: [{ method: POST, fault: { server_error: { work: skipped } } }]", ["unknown", "not attempted"], OLD, 2),
+        ("rules: [{ method: POST, fault: { refuse: { seconds: 1 } } }]", ["failed", "not attempted"], OLD, 2),
+        // The answer lost, and no list that could tell.
+        (
+            "rules: [{ method: POST, times: 1, fault: close_after }, { method: GET, skip: 1, fault: { server_error: { work: skipped } } }]",
+            ["unknown", "not attempted"],
+            BOTH,
+            1,
+        ),
+        // Somebody else made one of the same tenant at that moment: nobody can say whose it is.
+        (
+            "rules: [{ method: POST, fault: close_before },
+                     { method: POST, times: 1, fault: { change: { create_integration: { tenant_url: 'https://one.okta.com', reference_id: theirs } } } }]",
+            ["unknown", "not attempted"],
+            BOTH,
+            1,
+        ),
+    ] {
+        for reference in [Some("r1"), None] {
+            let world = World::new(reference, Settings::default(), script);
+            let applied = world.apply().await;
+            let case = format!("{reference:?} {script}: {applied:?}");
+            let found: Vec<&str> = applied.executed.iter().map(|one| word(&one.outcome)).collect();
+            assert_eq!(found, outcomes, "{case}");
+            assert_eq!(world.tenants(), tenants, "{case}");
+            assert_eq!(applied.is_complete(), outcomes == ["done", "done"], "{case}");
+            let unknown = outcomes.contains(&"unknown");
+            assert_eq!(applied.wrote_anything(), unknown || again == 0, "{case}");
+            assert_eq!(world.plan().operations.len() >= 1, again > 0, "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_the_same_tenant_with_another_reference_is_named_and_nothing_more_is_sent() {
+    let script = "rules: [{ method: POST, fault: close_before },
+        { method: POST, times: 1, fault: { change: { create_integration: { tenant_url: 'https://one.okta.com', reference_id: theirs } } } }]";
+    let world = World::new(Some("r1"), Settings::default(), script);
+    let applied = world.apply().await;
+    let failure = applied.first_failure().unwrap().to_string();
+    let live = world.sandbox.live(&account_id());
+    let theirs = live.integrations.iter().find(|live| {
+        live.settings
+            .reference_id
+            .as_ref()
+            .is_some_and(|reference| reference.as_str() == "theirs")
+    });
+    let expected = format!(
+        "a new integration of this tenant, {}, holds the reference_id theirs, and r1 was sent; nothing more was sent",
+        theirs.unwrap().id
+    );
+    assert_eq!(failure, expected);
+    assert_eq!(applied.executed[0].attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_own() {
+    let settings = Settings {
+        references: References::Providers,
+        unset_reference: UnsetReference::Random,
+        ..Settings::default()
+    };
+    // Our own is left out, and said so; a declared one is never left out.
+    let world = World::new(None, settings.clone(), "rules: []");
+    let applied = world.apply().await;
+    assert!(applied.is_complete(), "{applied:?}");
+    let attempts = applied.executed[0].attempts;
+    assert_eq!(attempts, 2, "refused once, then sent without it");
+    assert!(
+        matches!(applied.notes[..], [Note::CreatedWithoutReference { .. }]),
+        "{:?}",
+        applied.notes
+    );
+    assert!(world.plan().is_empty(), "it is known by its tenant");
+
+    let world = World::new(Some("r1"), settings, "rules: []");
+    let applied = world.apply().await;
+    assert_eq!(word(&applied.executed[0].outcome), "failed");
+    assert_eq!(applied.executed[0].attempts, 1);
+    assert_eq!(world.tenants(), ["old.okta.com"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
+    let mut desired = desired(Some("old"));
+    desired
+        .integrations
+        .get_mut(&"one".parse().unwrap())
+        .unwrap()
+        .tenant_url = "https://old.okta.com".parse().unwrap();
+    let mut live = old();
+    live.integrations[0].settings.integration_type =
+        riskform::model::open_word::OpenWord::read("Entra");
+    desired
+        .integrations
+        .get_mut(&"one".parse().unwrap())
+        .unwrap()
+        .integration_type = Some(riskform::model::integration::IntegrationType::Okta);
+    let mut world = World::new(
+        None,
+        Settings::default(),
+        "rules: [{ method: POST, fault: { server_error: { work: skipped } } }]",
+    );
+    world.sandbox.put_account(&account_id(), live).unwrap();
+    world.desired = Arc::new(desired);
+    let applied = world.apply().await;
+    assert!(!applied.is_complete());
+    assert_eq!(
+        applied.lost[0].to_string(),
+        "integration.one: 00000000-0000-4000-8000-000000000001 is deleted, or may be, and its successor is not there; it held \
+         integration_type Entra, tenant_url https://old.okta.com, reference_id old, active true"
+    );
+}
