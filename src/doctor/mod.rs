@@ -6,7 +6,9 @@
 mod checks;
 mod evidence;
 mod finding;
+mod ssf;
 
 pub use checks::{account_findings, files_finding, no_credentials_finding};
 pub use evidence::{Access, Asked, Declared, Evidence, Files, Means, Owner, Way, examine};
 pub use finding::{Check, Finding, Status};
+pub use ssf::{Destination, SsfFinding, SsfRule, inspect};

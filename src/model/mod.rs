@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod address;
+pub mod audit_log;
 pub mod behavior;
 pub mod context;
 pub mod failure;

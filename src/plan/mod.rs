@@ -4,6 +4,7 @@
 //! [`matching`] finds which live integration is which entry; [`behaviors`] and [`integrations`] say what differs; [`target`] narrows;
 //! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guard`] says no. [`run`] is the result of it all.
 
+pub mod attribution;
 mod behaviors;
 mod change;
 mod conflict;

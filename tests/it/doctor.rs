@@ -9,7 +9,9 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use insta::assert_snapshot;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
-use riskform::doctor::{Access, Check, Finding, Means, Status, Way, account_findings, examine};
+use riskform::doctor::{
+    Access, Check, Finding, Means, SsfRule, Status, Way, account_findings, examine,
+};
 use riskform::sandbox::{
     DEFAULT_TOKEN, Entitlement, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings,
 };
@@ -292,4 +294,38 @@ async fn the_rate_budget_is_told_and_never_broken() {
     let none = examined(limited("off"), |_| {}).await;
     assert_eq!(one(&none, Check::RateBudget), "ok: the API states no limit");
     assert!(none.iter().all(|finding| finding.status != Status::Fail));
+}
+
+/// The document is asked for without the token, and each rule of the standard is a line of its own.
+#[test]
+fn ssf_looks_at_each_integrations_document() {
+    let (server, workplace) = served(Settings::default());
+    let run = workplace.run(&["doctor", "--ssf"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let heading = "SSF document of integration 4cfe8442-664b-4915-acd4-b39cd65c4314 (https://example.oktapreview.com)";
+    assert!(run.stdout.contains(heading), "{}", run.stdout);
+    for rule in SsfRule::ALL {
+        assert!(run.stdout.contains(rule.as_str()), "{rule}: {}", run.stdout);
+    }
+    let documents = server.sandbox.requests();
+    let documents: Vec<_> = documents
+        .iter()
+        .filter(|request| {
+            !request.path.starts_with("/accounts") && !request.path.starts_with("/user")
+        })
+        .collect();
+    assert_eq!(documents.len(), 2, "{documents:?}");
+    assert!(documents.iter().all(|request| !request.credentials));
+
+    let json = workplace.run(&["doctor", "--ssf", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let findings = json["accounts"][0]["ssf"][0]["findings"]
+        .as_array()
+        .unwrap();
+    assert_eq!(findings.len(), SsfRule::ALL.len());
+    assert!(
+        findings.iter().all(|finding| finding["status"] == "ok"),
+        "{findings:#?}"
+    );
+    assert_eq!(findings[0]["rule"], "ssf.url");
 }

@@ -10,6 +10,7 @@
 
 mod api;
 mod api_conduct;
+mod attribution;
 mod command_line;
 mod concurrent;
 mod config;
@@ -29,6 +30,7 @@ mod sandbox;
 mod saved_plans;
 mod shell;
 mod simulation;
+mod ssf;
 mod stops;
 mod way_back;
 mod worlds;

@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::api::Reader;
 use crate::cli::flags::{Fleet, Paths};
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
@@ -15,10 +16,11 @@ use crate::cli::run::fleet;
 use crate::cli::run::session::{self, CredentialSource, Session};
 use crate::cli::run::surroundings::Surroundings;
 use crate::doctor::{
-    Access, Declared, Files, Finding, Means, Status, Way, account_findings, examine, files_finding,
-    no_credentials_finding,
+    Access, Declared, Files, Finding, Means, SsfFinding, Status, Way, account_findings, examine,
+    files_finding, inspect, no_credentials_finding,
 };
 use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::integration::IntegrationId;
 use crate::report::DoctorFormat;
 use crate::report::read::json;
 use crate::report::read::table::{Column, grid};
@@ -28,11 +30,17 @@ use crate::report::visible::Visible;
 /// The format of the findings' document.
 const FORMAT: &str = "riskform.doctor/1";
 
+/// How many SSF documents of one account are asked for side by side.
+const DOCUMENTS_AT_ONCE: usize = 4;
+
 /// Flags of `doctor`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     fleet: Fleet,
+    /// Look as well at the SSF document behind each integration's well_known_url, which Okta reads
+    #[arg(long)]
+    ssf: bool,
     #[command(flatten)]
     pub(crate) formats: FormatArguments<DoctorFormat>,
 }
@@ -43,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     let (files, patients) = patients(&arguments.fleet, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?.without_retries();
     let accounts = stream::iter(patients)
-        .map(|patient| diagnose(patient, &session))
+        .map(|patient| diagnose(patient, &session, arguments.ssf))
         .buffered(arguments.fleet.parallelism())
         .collect()
         .await;
@@ -112,7 +120,7 @@ fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Err
     }
 }
 
-async fn diagnose(patient: Patient, session: &Session) -> AccountDiagnosis {
+async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiagnosis {
     let Patient {
         account_id,
         label,
@@ -123,7 +131,7 @@ async fn diagnose(patient: Patient, session: &Session) -> AccountDiagnosis {
     let connection = session
         .source(&label, api_token_env)
         .and_then(|source| Ok((source, session.connection_to(&label, api_token_env)?)));
-    let findings = match connection {
+    let (findings, documents) = match connection {
         Ok((source, connection)) => {
             let access = Access {
                 way: match source {
@@ -137,15 +145,46 @@ async fn diagnose(patient: Patient, session: &Session) -> AccountDiagnosis {
                 source: source.to_string(),
             };
             let evidence = examine(&connection, &account_id, access, declared).await;
-            account_findings(&evidence, Timestamp::now())
+            let documents = match ssf {
+                true => inspect_documents(&connection.reader(), &account_id, session).await,
+                false => Vec::new(),
+            };
+            (account_findings(&evidence, Timestamp::now()), documents)
         }
-        Err(error) => vec![no_credentials_finding(error.message, error.help)],
+        Err(error) => (
+            vec![no_credentials_finding(error.message, error.help)],
+            Vec::new(),
+        ),
     };
     AccountDiagnosis {
         account_id,
         label,
         findings,
+        ssf: documents,
     }
+}
+
+/// Looks at the document behind each integration of an account. An account that can't be read has a finding that says so already.
+async fn inspect_documents(
+    reader: &Reader,
+    account_id: &AccountId,
+    session: &Session,
+) -> Vec<Document> {
+    let Ok(integrations) = reader.integrations(account_id).await else {
+        return Vec::new();
+    };
+    let (transport, destination) = session.documents();
+    let inspected = stream::iter(integrations.value).map(|integration| {
+        let (transport, destination) = (&transport, &destination);
+        async move {
+            Document {
+                integration_id: integration.id,
+                tenant_url: integration.settings.tenant_url.to_string(),
+                findings: inspect(transport, destination, &integration.well_known_url).await,
+            }
+        }
+    });
+    inspected.buffered(DOCUMENTS_AT_ONCE).collect().await
 }
 
 /// Everything that was found.
@@ -164,6 +203,36 @@ struct AccountDiagnosis {
     #[serde(rename = "name")]
     label: String,
     findings: Vec<Finding>,
+    /// Where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ssf: Vec<Document>,
+}
+
+/// The SSF document of one integration.
+#[derive(Serialize)]
+struct Document {
+    integration_id: IntegrationId,
+    tenant_url: String,
+    findings: Vec<SsfFinding>,
+}
+
+impl Document {
+    fn table(&self, width: u16) -> String {
+        let rows = self.findings.iter().map(|finding| {
+            let SsfFinding {
+                rule,
+                status,
+                message,
+            } = finding;
+            vec![status.to_string(), rule.to_string(), message.clone()]
+        });
+        let heading = format!(
+            "\nSSF document of integration {} ({})\n\n",
+            self.integration_id,
+            Visible(&self.tenant_url)
+        );
+        heading + &grid(width, &columns("RULE"), rows)
+    }
 }
 
 impl Diagnosis {
@@ -176,22 +245,25 @@ impl Diagnosis {
         let mut text = match self.accounts.as_slice() {
             [account] => {
                 let findings = self.findings.iter().chain(&account.findings);
-                format!("{}\n\n{}", account.label, table(findings, width))
+                let mut text = format!("{}\n\n{}", account.label, table(findings, width));
+                text.extend(account.ssf.iter().map(|document| document.table(width)));
+                text
             }
             accounts => {
                 let mut text = table(self.findings.iter(), width);
                 for account in accounts {
                     let findings = table(account.findings.iter(), width);
                     text.push_str(&format!("\n{}\n\n{findings}", account.label));
+                    text.extend(account.ssf.iter().map(|document| document.table(width)));
                 }
                 text
             }
         };
-        let with = |status| {
-            self.all()
-                .filter(|finding| finding.status == status)
-                .count()
-        };
+        let of_documents = self.accounts.iter().flat_map(|account| &account.ssf);
+        let of_documents = of_documents.flat_map(|document| &document.findings);
+        let all = self.all().map(|finding| finding.status);
+        let all: Vec<Status> = all.chain(of_documents.map(|one| one.status)).collect();
+        let with = |status| all.iter().filter(|found| **found == status).count();
         let failures = count(with(Status::Fail), "failure");
         let warnings = count(with(Status::Warn), "warning");
         text.push_str(&format!("\n{failures}, {warnings}.\n"));
@@ -211,12 +283,15 @@ impl Diagnosis {
     }
 }
 
-fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String {
-    let columns = [
+fn columns(second: &str) -> [(&str, Column); 3] {
+    [
         ("", Column::Words),
-        ("CHECK", Column::Words),
+        (second, Column::Words),
         ("FINDING", Column::Words),
-    ];
+    ]
+}
+
+fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String {
     let rows = findings.map(|finding| {
         let Finding {
             check,
@@ -230,5 +305,5 @@ fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String 
         }
         vec![status.to_string(), check.title().to_owned(), text]
     });
-    grid(width, &columns, rows)
+    grid(width, &columns("CHECK"), rows)
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use url::Url;
 
 use crate::api::{
     BaseUrl, CaBundle, Client, Conduct, Counters, Credentials, NetworkSettings, RateSettings,
@@ -19,6 +20,8 @@ use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
 use crate::cli::run::signals;
 use crate::cli::run::surroundings;
+
+use crate::doctor::Destination;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::UNLIMITED;
 use crate::plan::{AccountError, FailureKind};
@@ -120,6 +123,19 @@ impl Session {
         self.conduct.retry.attempts = NonZeroU32::MIN;
         self.conduct.retry.longest_retry_after = Duration::ZERO;
         self
+    }
+
+    /// The way to the documents behind `well_known_url`s: the bare transport, which knows of no credentials. A simulated API stands in
+    /// for their host.
+    pub(crate) fn documents(&self) -> (Transport, Destination) {
+        let base_url = Url::parse(&self.base_url.to_string()).ok();
+        let stand_in = base_url.filter(|base_url| match self.whose {
+            Whose::Sandbox => true,
+            // Only loopback may be called without TLS.
+            Whose::Environment => base_url.scheme() == "http",
+        });
+        let destination = stand_in.map_or(Destination::Named, Destination::StandIn);
+        (self.transport.clone(), destination)
     }
 
     /// Where the calls go.

@@ -1,0 +1,190 @@
+//! Who set what differs, as far as the account's audit log tells. Pure: a log and what is live in, an [`Attribution`] out.
+//!
+//! Every write of behaviors holds the whole map, and every write of an integration all of its fields, so the newest entry is often that
+//! of somebody who repeated a value. The author is that of the **earliest entry of the unbroken run**, backwards from now, of entries
+//! that hold the live value; the run ends at an entry that holds another.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::audit_log::{
+    AuditEntry, AuditLog, Author, BehaviorTrace, IntegrationTrace, Written,
+};
+use crate::model::behavior::{BehaviorKey, BehaviorSettings};
+use crate::model::integration::{
+    IntegrationField, IntegrationId, IntegrationSettings, ReferenceId, TenantUrl,
+};
+
+/// What the log tells of who set a value. No entry proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Attribution {
+    /// This entry set it: the one before held another value, or it is the entry that made the integration.
+    Set { author: Author },
+    /// Every entry that was read holds the value: it was set before this moment, or by the first of them.
+    SinceBefore {
+        #[schemars(with = "String")]
+        since: Timestamp,
+    },
+    /// The log keeps no request of this entry, so it may have set the value or repeated it.
+    LastWritten { author: Author },
+    /// No entry since this moment tells of the value.
+    Untold {
+        #[schemars(with = "String")]
+        since: Timestamp,
+    },
+}
+
+/// A field of a behavior that a change names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BehaviorField {
+    Enabled,
+    RiskLevel,
+}
+
+/// Who set a field of a behavior to what it is live.
+pub fn behavior_field(
+    log: &AuditLog,
+    key: &BehaviorKey,
+    field: BehaviorField,
+    live: &BehaviorSettings,
+) -> Attribution {
+    let same = |trace: &BehaviorTrace| match field {
+        BehaviorField::Enabled => Some(trace.enabled? == live.enabled),
+        BehaviorField::RiskLevel => Some(*trace.risk_level.as_ref()? == live.risk_level),
+    };
+    attribute(log, |entry| match &entry.wrote {
+        Written::Behaviors(None) => Holds::Unknown,
+        Written::Behaviors(Some(traces)) => Holds::of(traces.get(key).and_then(same)),
+        Written::Created(..) | Written::Updated(..) | Written::Deleted(_) => Holds::Nothing,
+    })
+}
+
+/// Who set a field of an integration to what it is live.
+pub fn integration_field(
+    log: &AuditLog,
+    id: IntegrationId,
+    field: IntegrationField,
+    live: &IntegrationSettings,
+) -> Attribution {
+    let same = |trace: &IntegrationTrace| match field {
+        IntegrationField::IntegrationType => {
+            Some(*trace.integration_type.as_ref()? == live.integration_type)
+        }
+        IntegrationField::TenantUrl => Some(*trace.tenant_url.as_ref()? == live.tenant_url),
+        IntegrationField::ReferenceId => Some(*trace.reference_id.as_ref()? == live.reference_id),
+        IntegrationField::Active => Some(trace.active? == live.active),
+    };
+    attribute(log, |entry| match &entry.wrote {
+        Written::Created(Some(created), trace) if *created == id => {
+            match trace.as_ref().map(same) {
+                // Nothing stood there before, so what it holds it has set, and what it doesn't tell nobody else has.
+                Some(Some(true) | None) | None => Holds::Began,
+                Some(Some(false)) => Holds::Another,
+            }
+        }
+        Written::Updated(updated, None) if *updated == id => Holds::Unknown,
+        Written::Updated(updated, Some(trace)) if *updated == id => Holds::of(same(trace)),
+        _ => Holds::Nothing,
+    })
+}
+
+/// Who made an integration.
+pub fn creation(log: &AuditLog, id: IntegrationId) -> Attribution {
+    attribute(log, |entry| match entry.wrote {
+        Written::Created(Some(created), _) if created == id => Holds::Began,
+        _ => Holds::Nothing,
+    })
+}
+
+/// Who deleted the integration that an entry of a file means: the one of this id, or else the one that the log last saw with its
+/// reference or tenant.
+pub fn deletion(
+    log: &AuditLog,
+    pinned: Option<IntegrationId>,
+    reference_id: Option<&ReferenceId>,
+    tenant_url: &TenantUrl,
+) -> Attribution {
+    let is_meant = |trace: &IntegrationTrace| match (&trace.reference_id, reference_id) {
+        (Some(Some(held)), Some(wanted)) => held == wanted,
+        _ => trace.tenant_url.as_ref() == Some(tenant_url),
+    };
+    let was_meant = |id: IntegrationId| match pinned {
+        Some(pinned) => pinned == id,
+        None => {
+            let last = log.entries.iter().find_map(|entry| match &entry.wrote {
+                Written::Created(Some(seen), Some(trace)) if *seen == id => Some(trace),
+                Written::Updated(seen, Some(trace)) if *seen == id => Some(trace),
+                _ => None,
+            });
+            last.is_some_and(is_meant)
+        }
+    };
+    attribute(log, |entry| match entry.wrote {
+        Written::Deleted(deleted) if was_meant(deleted) => Holds::Began,
+        _ => Holds::Nothing,
+    })
+}
+
+/// What an entry tells of the value in question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    /// It is about something else.
+    Nothing,
+    /// It wrote what the value belongs to, and what it wrote is not kept.
+    Unknown,
+    /// The live value.
+    Live,
+    /// The live value, and nothing can have held it before.
+    Began,
+    Another,
+}
+
+impl Holds {
+    fn of(same: Option<bool>) -> Self {
+        match same {
+            Some(true) => Holds::Live,
+            Some(false) => Holds::Another,
+            None => Holds::Nothing,
+        }
+    }
+}
+
+fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> Holds) -> Attribution {
+    let mut newest: Option<&AuditEntry> = None;
+    let mut earliest: Option<&AuditEntry> = None;
+    for entry in &log.entries {
+        let held = holds(entry);
+        if held != Holds::Nothing {
+            newest = newest.or(Some(entry));
+        }
+        match held {
+            Holds::Nothing => {}
+            Holds::Live => earliest = Some(entry),
+            Holds::Began => {
+                return Attribution::Set {
+                    author: entry.author.clone(),
+                };
+            }
+            Holds::Another => {
+                return match earliest {
+                    Some(entry) => Attribution::Set {
+                        author: entry.author.clone(),
+                    },
+                    None => Attribution::Untold { since: log.since },
+                };
+            }
+            Holds::Unknown => {
+                let newest = newest.unwrap_or(entry);
+                return Attribution::LastWritten {
+                    author: newest.author.clone(),
+                };
+            }
+        }
+    }
+    match earliest {
+        Some(_) => Attribution::SinceBefore { since: log.since },
+        None => Attribution::Untold { since: log.since },
+    }
+}

@@ -1,0 +1,476 @@
+//! Who set what: random worlds in which several people write by several means, and the account's own audit log is all that is asked.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use riskform::model::account::{AccountId, LiveAccount};
+use riskform::model::audit_log::{AuditEntry, AuditLog, Reading};
+use riskform::model::integration::{IntegrationField, IntegrationId};
+use riskform::plan::attribution::{
+    Attribution, BehaviorField, behavior_field, creation, deletion, integration_field,
+};
+use riskform::sandbox::{
+    ACTOR_HEADER, AuditLogSettings, BASE_PATH, CONTEXT_HEADER, DEFAULT_TOKEN, RECORDED_ACCOUNT,
+    Sandbox, Settings,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::worlds;
+
+const WORLDS: u64 = 150;
+const WRITES: usize = 14;
+const PEOPLE: [&str; 4] = [
+    "installer@example.com",
+    "alice@example.com",
+    "bob@example.com",
+    "carol@example.com",
+];
+const MEANS: [&str; 3] = ["dash", "api_token", "api_key"];
+const KEYS: [&str; 3] = ["high_dlp", "imp_travel", "sentinel_one"];
+const LEVELS: [&str; 3] = ["low", "medium", "high"];
+const TENANTS: [&str; 3] = [
+    "https://a.okta.com",
+    "https://b.okta.com",
+    "https://c.okta.com",
+];
+
+fn account() -> AccountId {
+    RECORDED_ACCOUNT.parse().unwrap()
+}
+
+/// One account, those who write to it, and who is known to have set each value.
+struct World {
+    sandbox: Sandbox,
+    router: Router,
+    random: fastrand::Rng,
+    /// Whoever last changed a value: a person and a means.
+    setters: BTreeMap<String, (String, String)>,
+    /// Integrations that are gone: id, tenant, who deleted it.
+    deleted: Vec<(IntegrationId, String, (String, String))>,
+}
+
+impl World {
+    fn new(seed: u64, audit_log: AuditLogSettings) -> Self {
+        let sandbox = Sandbox::in_memory(Settings {
+            audit_log,
+            seed: Some(seed),
+            clock_start: Some("2026-11-01T00:00:00Z".parse().unwrap()),
+            ..Settings::default()
+        });
+        World {
+            router: sandbox.router(),
+            sandbox,
+            random: fastrand::Rng::with_seed(seed),
+            setters: BTreeMap::new(),
+            deleted: Vec::new(),
+        }
+    }
+
+    async fn send(&self, who: &(String, String), method: Method, rest: &str, body: Value) -> bool {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!(
+                "{BASE_PATH}/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/{rest}"
+            ))
+            .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
+            .header(ACTOR_HEADER, &who.0)
+            .header(CONTEXT_HEADER, &who.1)
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let done = answer.status().is_success();
+        drop(answer.into_body().collect().await.unwrap());
+        done
+    }
+
+    /// One write by somebody: most hold more than they change, some are refused, some change nothing.
+    async fn write(&mut self) {
+        let who = (
+            PEOPLE[self.random.usize(1..PEOPLE.len())].to_owned(),
+            MEANS[self.random.usize(..MEANS.len())].to_owned(),
+        );
+        let before = self.sandbox.live(&account());
+        let tenant = TENANTS[self.random.usize(..TENANTS.len())];
+        let id = before
+            .integrations
+            .get(self.random.usize(..4))
+            .map(|one| one.id);
+        let (method, rest, body) = match (self.random.u32(..10), id) {
+            (0..=4, _) | (6.., None) => {
+                (Method::PUT, "behaviors".to_owned(), self.behaviors(&before))
+            }
+            (5, _) => {
+                let body = json!({ "integration_type": "Okta", "tenant_url": tenant });
+                (Method::POST, "integrations".to_owned(), body)
+            }
+            (6, Some(id)) => (Method::DELETE, format!("integrations/{id}"), Value::Null),
+            (_, Some(id)) => {
+                let live = before.integrations.iter().find(|one| one.id == id).unwrap();
+                let mut body = json!({
+                    "tenant_url": live.settings.tenant_url,
+                    "reference_id": live.settings.reference_id,
+                    "active": live.settings.active,
+                });
+                match self.random.u32(..5) {
+                    0 => body["tenant_url"] = json!(tenant),
+                    1 => body["reference_id"] = json!(format!("r{}", self.random.u32(..3))),
+                    2 => body["reference_id"] = Value::Null,
+                    3 => body["active"] = json!(self.random.bool()),
+                    _ => body["active"] = json!("refused"),
+                }
+                (Method::PUT, format!("integrations/{id}"), body)
+            }
+        };
+        if self.send(&who, method, &rest, body).await {
+            self.note(&who, &before);
+        }
+    }
+
+    /// The whole map or a part of it, with at most one value changed.
+    fn behaviors(&mut self, live: &LiveAccount) -> Value {
+        let whole = self.random.u32(..4) > 0;
+        let changed = KEYS[self.random.usize(..KEYS.len())];
+        let mut sent = BTreeMap::new();
+        for (key, behavior) in live.behaviors.iter() {
+            if !whole && key.as_str() != changed {
+                continue;
+            }
+            let mut settings = json!(behavior.settings);
+            if key.as_str() == changed {
+                match self.random.u32(..3) {
+                    0 => settings["enabled"] = json!(self.random.bool()),
+                    1 => settings["risk_level"] = json!(LEVELS[self.random.usize(..LEVELS.len())]),
+                    _ => {}
+                }
+            }
+            sent.insert(key.as_str().to_owned(), settings);
+        }
+        json!({ "behaviors": sent })
+    }
+
+    /// Remembers who made each difference, told from the account itself.
+    fn note(&mut self, who: &(String, String), before: &LiveAccount) {
+        let after = self.sandbox.live(&account());
+        let (old, new) = (values(before), values(&after));
+        for (name, value) in &new {
+            if old.get(name) != Some(value) {
+                self.setters.insert(name.clone(), who.clone());
+            }
+        }
+        for gone in &before.integrations {
+            if !after.integrations.iter().any(|one| one.id == gone.id) {
+                let tenant = gone.settings.tenant_url.as_str().to_owned();
+                self.deleted.push((gone.id, tenant, who.clone()));
+            }
+        }
+    }
+
+    fn log(&self) -> AuditLog {
+        let items = self.sandbox.audit_log(&account());
+        let entries = items
+            .iter()
+            .rev()
+            .map(|item| AuditEntry::read(&account(), item));
+        AuditLog {
+            since: since(),
+            entries: entries
+                .map(|reading| match reading {
+                    Reading::Entry(entry) => entry,
+                    other => panic!("{other:?}"),
+                })
+                .collect(),
+            skipped: 0,
+        }
+    }
+}
+
+fn since() -> Timestamp {
+    "2026-10-02T00:00:00Z".parse().unwrap()
+}
+
+/// Every value of an account by a name of its own.
+fn values(live: &LiveAccount) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for (key, behavior) in live.behaviors.iter() {
+        values.insert(
+            format!("{key} enabled"),
+            behavior.settings.enabled.to_string(),
+        );
+        values.insert(
+            format!("{key} risk_level"),
+            behavior.settings.risk_level.to_string(),
+        );
+    }
+    for one in &live.integrations {
+        let settings = &one.settings;
+        values.insert(
+            format!("{} tenant_url", one.id),
+            settings.tenant_url.to_string(),
+        );
+        values.insert(
+            format!("{} reference_id", one.id),
+            format!("{:?}", settings.reference_id),
+        );
+        values.insert(format!("{} active", one.id), settings.active.to_string());
+        values.insert(
+            format!("{} integration_type", one.id),
+            settings.integration_type.to_string(),
+        );
+    }
+    values
+}
+
+/// What the log tells of every value of an account, by the same names.
+fn attributions(log: &AuditLog, live: &LiveAccount) -> BTreeMap<String, Attribution> {
+    let mut told = BTreeMap::new();
+    for (key, behavior) in live.behaviors.iter() {
+        let of = |field| behavior_field(log, key, field, &behavior.settings);
+        told.insert(format!("{key} enabled"), of(BehaviorField::Enabled));
+        told.insert(format!("{key} risk_level"), of(BehaviorField::RiskLevel));
+    }
+    for one in &live.integrations {
+        for field in IntegrationField::ALL {
+            let attribution = integration_field(log, one.id, *field, &one.settings);
+            told.insert(format!("{} {field}", one.id), attribution);
+        }
+    }
+    told
+}
+
+fn author(attribution: &Attribution) -> Option<(String, String)> {
+    match attribution {
+        Attribution::Set { author } => Some((author.actor.clone()?, author.means.clone()?)),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
+    let first = worlds::seed();
+    let mut set = 0;
+    for seed in (0..WORLDS).map(|n| first.wrapping_add(n)) {
+        let mut world = World::new(seed, AuditLogSettings::default());
+        // Somebody has written everything once, so that the log shows what stood there before anybody changed it.
+        let installer = (PEOPLE[0].to_owned(), "api_token".to_owned());
+        let live = world.sandbox.live(&account());
+        let settings: BTreeMap<_, _> = live
+            .behaviors
+            .iter()
+            .map(|(key, one)| (key.as_str(), &one.settings))
+            .collect();
+        assert!(
+            world
+                .send(
+                    &installer,
+                    Method::PUT,
+                    "behaviors",
+                    json!({ "behaviors": settings })
+                )
+                .await
+        );
+        let recorded = &live.integrations[0];
+        let place = format!("integrations/{}", recorded.id);
+        assert!(
+            world
+                .send(&installer, Method::PUT, &place, json!(recorded.settings))
+                .await
+        );
+        for _ in 0..WRITES {
+            world.write().await;
+            let pause = world.random.u64(..3);
+            tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+        }
+        let live = world.sandbox.live(&account());
+        let log = world.log();
+        for (name, attribution) in attributions(&log, &live) {
+            match world.setters.get(&name) {
+                Some(setter) => {
+                    set += 1;
+                    assert_eq!(
+                        author(&attribution).as_ref(),
+                        Some(setter),
+                        "RISKFORM_SEED={seed}: {name}: {attribution:?}"
+                    );
+                }
+                // Nobody has changed it: the recorded integration was never written, or the log begins with its value.
+                None => assert!(
+                    matches!(
+                        attribution,
+                        Attribution::SinceBefore { .. } | Attribution::Untold { .. }
+                    ),
+                    "RISKFORM_SEED={seed}: {name}: {attribution:?}"
+                ),
+            }
+        }
+        for one in &live.integrations {
+            let setter = world.setters.get(&format!("{} integration_type", one.id));
+            assert_eq!(
+                author(&creation(&log, one.id)).as_ref(),
+                setter,
+                "RISKFORM_SEED={seed}: {}",
+                one.id
+            );
+        }
+        for (id, tenant, who) in &world.deleted {
+            let told = deletion(&log, Some(*id), None, &tenant.parse().unwrap());
+            assert_eq!(
+                author(&told).as_ref(),
+                Some(who),
+                "RISKFORM_SEED={seed}: {id} is gone"
+            );
+        }
+    }
+    assert!(set > WORLDS as usize, "hardly anything was set: {set}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_log_keeps_no_requests_nobody_is_said_to_have_set_anything() {
+    let settings = AuditLogSettings {
+        bodies: false,
+        ..AuditLogSettings::default()
+    };
+    let mut world = World::new(worlds::seed(), settings);
+    for _ in 0..WRITES {
+        world.write().await;
+    }
+    let who = (PEOPLE[1].to_owned(), "dash".to_owned());
+    let body = json!({ "behaviors": { "imp_travel": { "enabled": false, "risk_level": "low" } } });
+    assert!(world.send(&who, Method::PUT, "behaviors", body).await);
+    let told = attributions(&world.log(), &world.sandbox.live(&account()));
+    let Attribution::LastWritten { author } = &told["imp_travel enabled"] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(author.actor.as_deref(), Some(PEOPLE[1]));
+    for key in KEYS {
+        let told = &told[&format!("{key} enabled")];
+        assert!(
+            matches!(told, Attribution::LastWritten { .. }),
+            "{key}: {told:?}"
+        );
+    }
+}
+
+/// The recordings, and what the vendor might add to them.
+#[test]
+fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
+    let recorded: Value =
+        serde_json::from_str(include_str!("../fixtures/api/audit_log_risk.json")).unwrap();
+    let told: Vec<String> = recorded["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| match AuditEntry::read(&account(), item) {
+            Reading::Entry(AuditEntry { author, wrote }) => format!(
+                "{} {} {} {wrote:?}",
+                author.actor.unwrap(),
+                author.means.unwrap(),
+                author.through_riskform
+            ),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r###"
+    admin@example.com dash false Behaviors(Some({BehaviorKey("sentinel_one"): BehaviorTrace { enabled: Some(false), risk_level: Some(Known(High)) }}))
+    admin@example.com api_token true Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(IntegrationTrace { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
+    the account itself api_token false Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
+    Elsewhere
+    "###);
+    let entry = &recorded["result"][0];
+    let with = |pointer: &str, value: Value| {
+        let mut entry = entry.clone();
+        *entry.pointer_mut(pointer).unwrap() = value;
+        AuditEntry::read(&account(), &entry)
+    };
+    for (pointer, value) in [
+        ("/action/result", json!("failure")),
+        ("/raw/status_code", json!(403)),
+        (
+            "/raw/uri",
+            json!("/accounts/0123456789abcdef0123456789abcdef/zt_risk_scoring/behaviors"),
+        ),
+        (
+            "/raw/uri",
+            json!(format!(
+                "/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/summary"
+            )),
+        ),
+        ("/raw/method", json!("GET")),
+    ] {
+        assert_eq!(
+            with(pointer, value.clone()),
+            Reading::Elsewhere,
+            "{pointer} {value}"
+        );
+    }
+    for (pointer, value) in [("/action/time", json!(7)), ("/action/time", Value::Null)] {
+        assert_eq!(with(pointer, value), Reading::Unreadable, "{pointer}");
+    }
+    for item in [
+        json!(null),
+        json!([]),
+        json!("x"),
+        json!({ "action": "create", "ip": "192.0.2.1" }),
+    ] {
+        assert_eq!(
+            AuditEntry::read(&account(), &item),
+            Reading::Unreadable,
+            "{item}"
+        );
+    }
+    for (pointer, value) in [
+        ("/actor", Value::Null),
+        ("/resource/response", Value::Null),
+        ("/resource/scope", json!({})),
+        ("/action/result", json!("")),
+        (
+            "/raw/uri",
+            json!(format!(
+                "https://api.cloudflare.com/client/v4/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/behaviors?x=1"
+            )),
+        ),
+    ] {
+        assert!(
+            matches!(with(pointer, value), Reading::Entry(_)),
+            "{pointer}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_in_the_log_is_attributed_to_nobody() {
+    let mut world = World::new(worlds::seed(), AuditLogSettings::default());
+    let live = world.sandbox.live(&account());
+    let empty = world.log();
+    for (name, told) in attributions(&empty, &live) {
+        assert_eq!(told, Attribution::Untold { since: since() }, "{name}");
+    }
+    let who = (PEOPLE[1].to_owned(), "dash".to_owned());
+    let body = json!({ "behaviors": { "imp_travel": { "enabled": false, "risk_level": "low" } } });
+    assert!(world.send(&who, Method::PUT, "behaviors", body).await);
+    // The log begins with this entry: the value may have stood there before.
+    let told = attributions(&world.log(), &world.sandbox.live(&account()));
+    assert_eq!(
+        told["imp_travel enabled"],
+        Attribution::SinceBefore { since: since() }
+    );
+    // A change past the log, as one that is not shown yet: the newest entry holds another value.
+    world
+        .sandbox
+        .edit(&account(), |account| {
+            for behavior in account.behaviors.values_mut() {
+                behavior.settings.enabled = true;
+            }
+        })
+        .unwrap();
+    let told = attributions(&world.log(), &world.sandbox.live(&account()));
+    assert_eq!(
+        told["imp_travel enabled"],
+        Attribution::Untold { since: since() }
+    );
+    world.write().await;
+}

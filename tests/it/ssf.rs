@@ -1,0 +1,181 @@
+//! The SSF document, held against each rule of the standard: the sandbox breaks them one by one.
+
+use std::time::Duration;
+
+use riskform::api::Transport;
+use riskform::doctor::{Destination, SsfRule, Status, inspect};
+use riskform::sandbox::{Fault, FaultScript, Rule, Sandbox, Settings, SsfFlaw};
+
+const URL: &str = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";
+
+/// Every finding, and the number of requests that were made for them.
+async fn inspected(flaw: Option<SsfFlaw>, url: &str) -> (Vec<(SsfRule, Status, String)>, usize) {
+    let sandbox = Sandbox::in_memory(Settings::default());
+    let rules = flaw.into_iter().map(|flaw| Rule::always(Fault::Ssf(flaw)));
+    let laboratory = sandbox.laboratory(FaultScript {
+        seed: 0,
+        rules: rules.collect(),
+    });
+    let transport = Transport::in_process(laboratory, Duration::from_secs(10));
+    let stand_in = Destination::StandIn("http://127.0.0.1:1/".parse().unwrap());
+    let findings = inspect(&transport, &stand_in, url).await;
+    let requests = sandbox.requests();
+    assert!(
+        requests.iter().all(|request| !request.credentials),
+        "{requests:?}"
+    );
+    let findings = findings
+        .into_iter()
+        .map(|finding| (finding.rule, finding.status, finding.message));
+    (findings.collect(), requests.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sound_document_keeps_every_rule() {
+    let (findings, requests) = inspected(None, URL).await;
+    let rules: Vec<_> = findings.iter().map(|(rule, _, _)| *rule).collect();
+    assert_eq!(rules, SsfRule::ALL);
+    assert!(
+        findings.iter().all(|(_, status, _)| *status == Status::Ok),
+        "{findings:#?}"
+    );
+    assert_eq!(requests, 2, "the document and its keys");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_broken_rule_is_a_finding_of_its_own() {
+    use SsfRule::*;
+    // What is broken, the finding, and what it says.
+    let cases: [(SsfFlaw, &[SsfRule], &str); 27] = [
+        (
+            SsfFlaw::Missing,
+            &[Answer],
+            "404 Not Found, where 200 is asked for",
+        ),
+        (
+            SsfFlaw::Redirect,
+            &[Answer],
+            "302 Found, a redirect to https://ssf.example.com/elsewhere, which is never followed",
+        ),
+        (
+            SsfFlaw::ContentType,
+            &[ContentType],
+            "text/html, where application/json is asked for",
+        ),
+        (SsfFlaw::NotJson, &[Object], "not JSON"),
+        (SsfFlaw::NoObject, &[Object], "JSON that is not an object"),
+        (
+            SsfFlaw::TooLarge,
+            &[Object],
+            "bytes, more than the 262144 that are read",
+        ),
+        (
+            SsfFlaw::EmptyArray,
+            &[EmptyArrays],
+            "critical_subject_members must be left out rather than empty",
+        ),
+        (SsfFlaw::NoIssuer, &[Issuer], "issuer is missing"),
+        (
+            SsfFlaw::HttpIssuer,
+            &[Issuer, IssuerMatches],
+            "issuer is http, where https is asked for",
+        ),
+        (
+            SsfFlaw::QueryIssuer,
+            &[IssuerPlain, IssuerMatches],
+            "has a query or a fragment",
+        ),
+        (
+            SsfFlaw::FragmentIssuer,
+            &[IssuerPlain, IssuerMatches],
+            "has a query or a fragment",
+        ),
+        (
+            SsfFlaw::OtherIssuer,
+            &[IssuerMatches],
+            "which the URL was made from",
+        ),
+        (
+            SsfFlaw::NoJwksUri,
+            &[JwksUri],
+            "jwks_uri is missing, and Okta needs it to check signatures",
+        ),
+        (
+            SsfFlaw::HttpJwksUri,
+            &[JwksUri],
+            "jwks_uri is http, where https is asked for",
+        ),
+        (SsfFlaw::NoDeliveryMethods, &[], ""),
+        (
+            SsfFlaw::NoPush,
+            &[Delivery],
+            "delivery_methods_supported lacks push, and Okta takes nothing else",
+        ),
+        (
+            SsfFlaw::HttpEndpoint,
+            &[Endpoints],
+            "status_endpoint is http, where https is asked for",
+        ),
+        (
+            SsfFlaw::KeysMissing,
+            &[KeysAnswer],
+            "404 Not Found, where 200 is asked for",
+        ),
+        (
+            SsfFlaw::KeysRedirect,
+            &[KeysAnswer],
+            "302 Found, a redirect",
+        ),
+        (
+            SsfFlaw::KeysContentType,
+            &[KeysContentType],
+            "text/html, where application/json is asked for",
+        ),
+        (SsfFlaw::KeysNotJson, &[KeysObject], "not JSON"),
+        (SsfFlaw::KeysTooLarge, &[KeysObject], "bytes, more than"),
+        (
+            SsfFlaw::NoKeys,
+            &[KeysSigning],
+            "no RSA key for RS256 signatures, and Okta takes no other",
+        ),
+        (SsfFlaw::NoRsaKey, &[KeysSigning], "no RSA key"),
+        (SsfFlaw::EncryptionKey, &[KeysSigning], "no RSA key"),
+        (SsfFlaw::OtherAlgorithm, &[KeysSigning], "no RSA key"),
+        (SsfFlaw::NoKeyId, &[KeysSigning], "the RSA key has no kid"),
+    ];
+    assert_eq!(cases.map(|(flaw, _, _)| flaw).as_slice(), SsfFlaw::ALL);
+    for (flaw, broken, message) in cases {
+        let (findings, _) = inspected(Some(flaw), URL).await;
+        let found = findings
+            .iter()
+            .filter(|(_, status, _)| *status != Status::Ok);
+        let (rules, messages): (Vec<_>, Vec<_>) =
+            found.map(|(rule, _, message)| (*rule, message)).unzip();
+        assert_eq!(rules, broken, "{flaw}");
+        assert!(
+            messages.iter().any(|text| text.contains(message)) || broken.is_empty(),
+            "{flaw}: {messages:?}"
+        );
+    }
+}
+
+/// Nothing is asked of a URL that is not one, and nobody is asked over plain http.
+#[tokio::test(start_paused = true)]
+async fn a_url_that_no_issuer_can_have_is_not_asked() {
+    for url in [
+        "",
+        "nonsense",
+        "http://ssf.example.com/.well-known/sse-configuration/x",
+        "https://ssf.example.com/sse-configuration/x",
+        "https://ssf.example.com/.well-known/",
+        "https://user:password@ssf.example.com/.well-known/sse-configuration/x",
+        "file:///.well-known/sse-configuration/x",
+    ] {
+        let (findings, requests) = inspected(None, url).await;
+        let [(SsfRule::Url, Status::Warn, message)] = &findings[..] else {
+            panic!("{url}: {findings:?}");
+        };
+        assert!(message.contains("is not an https URL"), "{message}");
+        assert_eq!(requests, 0, "{url}");
+    }
+}
