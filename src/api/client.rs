@@ -389,7 +389,7 @@ impl Client {
         Ok(request)
     }
 
-    fn transport_error(&self, call: &Call, error: TransportError) -> ApiError {
+    pub(super) fn transport_error(&self, call: &Call, error: TransportError) -> ApiError {
         let TransportError {
             failure,
             reach,

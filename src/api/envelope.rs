@@ -36,15 +36,22 @@ pub(super) enum Content<T> {
 }
 
 /// What `result_info` says about the pages of a list, as far as it can be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pages {
     pub(super) page: Option<u64>,
     pub(super) per_page: Option<u64>,
     total_count: Option<u64>,
     total_pages: Option<u64>,
+    /// Where the next page begins, in a log.
+    pub(super) cursor: Option<String>,
 }
 
 impl Pages {
+    /// Whether they say how much there is.
+    pub(super) fn are_told(&self) -> bool {
+        self.total_count.is_some() || self.total_pages.is_some()
+    }
+
     /// Whether there is more than so many items on so many pages.
     pub(super) fn say_there_is_more(&self, held: usize, pages: u64) -> bool {
         self.total_count.is_some_and(|total| total > held as u64)
@@ -81,6 +88,13 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pages, D::Error> 
         per_page: number("per_page"),
         total_count: number("total_count"),
         total_pages: number("total_pages"),
+        // The documentation and the vendor's generated clients look in two places.
+        cursor: [info.get("cursor"), info.pointer("/cursors/after")]
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .find(|cursor| !cursor.is_empty())
+            .map(str::to_owned),
     })
 }
 

@@ -274,7 +274,12 @@ impl ApiError {
                     Permission::Read | Permission::Write if !said => {
                         format!("{grant}; if it has it: {ENTERPRISE}")
                     }
-                    Permission::Read | Permission::Write | Permission::PiiRead => grant,
+                    Permission::Read
+                    | Permission::Write
+                    | Permission::PiiRead
+                    | Permission::AccessPolicies
+                    | Permission::AccessGroups
+                    | Permission::AccountSettings => grant,
                 }
             }),
             ErrorKind::Entitlement => Some(ENTERPRISE.to_owned()),

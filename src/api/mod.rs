@@ -8,6 +8,7 @@
 
 mod base_url;
 mod client;
+mod context;
 mod credentials;
 mod envelope;
 mod error;
@@ -28,6 +29,7 @@ mod writer;
 
 pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use client::{Answer, Client, Conduct, Leave, Observer, Repeat};
+pub use context::Listed;
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::{ApiError, ApiMessage, ErrorKind};
 pub use event::{Counters, Event, WaitReason};

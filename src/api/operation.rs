@@ -31,6 +31,18 @@ pub enum Operation {
     ResetUser,
     /// Whether the token is valid.
     VerifyToken,
+    /// The reusable Access policies.
+    ListAccessPolicies,
+    /// The Access groups.
+    ListAccessGroups,
+    /// The Access applications.
+    ListAccessApps,
+    /// The policies of one Access application.
+    ListAccessAppPolicies,
+    /// The Access identity providers.
+    ListIdentityProviders,
+    /// The account's audit log.
+    SearchAuditLog,
 }
 
 impl Operation {
@@ -43,7 +55,13 @@ impl Operation {
             | Operation::ReadIntegrationByReference
             | Operation::ListUsers
             | Operation::ReadUser
-            | Operation::VerifyToken => Method::GET,
+            | Operation::VerifyToken
+            | Operation::ListAccessPolicies
+            | Operation::ListAccessGroups
+            | Operation::ListAccessApps
+            | Operation::ListAccessAppPolicies
+            | Operation::ListIdentityProviders
+            | Operation::SearchAuditLog => Method::GET,
             Operation::WriteBehaviors | Operation::UpdateIntegration => Method::PUT,
             Operation::CreateIntegration | Operation::ResetUser => Method::POST,
             Operation::DeleteIntegration => Method::DELETE,
@@ -64,12 +82,27 @@ impl Operation {
             | Operation::ResetUser => Some(Permission::Write),
             Operation::ListUsers | Operation::ReadUser => Some(Permission::PiiRead),
             Operation::VerifyToken => None,
+            Operation::ListAccessPolicies
+            | Operation::ListAccessApps
+            | Operation::ListAccessAppPolicies => Some(Permission::AccessPolicies),
+            Operation::ListAccessGroups | Operation::ListIdentityProviders => {
+                Some(Permission::AccessGroups)
+            }
+            Operation::SearchAuditLog => Some(Permission::AccountSettings),
         }
     }
 
-    /// Whether its answers are about persons, so that nothing of them is shown in an error.
+    /// Whether its answers are about persons or may hold secrets, so that nothing of them is shown in an error.
     pub(super) fn tells_about_people(self) -> bool {
-        self.permission() == Some(Permission::PiiRead)
+        match self.permission() {
+            Some(
+                Permission::PiiRead
+                | Permission::AccessPolicies
+                | Permission::AccessGroups
+                | Permission::AccountSettings,
+            ) => true,
+            Some(Permission::Read | Permission::Write) | None => false,
+        }
     }
 
     /// What a good answer holds.
@@ -88,6 +121,12 @@ impl Operation {
             Operation::ReadUser => "the user's events",
             Operation::ResetUser => "a confirmation that the score is cleared",
             Operation::VerifyToken => "the status of the token",
+            Operation::ListAccessPolicies => "the account's Access policies",
+            Operation::ListAccessGroups => "the account's Access groups",
+            Operation::ListAccessApps => "the account's Access applications",
+            Operation::ListAccessAppPolicies => "the policies of the Access application",
+            Operation::ListIdentityProviders => "the account's identity providers",
+            Operation::SearchAuditLog => "the account's audit log",
         }
     }
 }
@@ -101,6 +140,12 @@ pub enum Permission {
     Write,
     /// To read about users.
     PiiRead,
+    /// To read Access policies and applications.
+    AccessPolicies,
+    /// To read Access groups and identity providers.
+    AccessGroups,
+    /// To read the audit log.
+    AccountSettings,
 }
 
 impl Permission {
@@ -110,6 +155,11 @@ impl Permission {
             Permission::Read => "Zero Trust Read",
             Permission::Write => "Zero Trust Write",
             Permission::PiiRead => "Zero Trust: PII Read",
+            Permission::AccessPolicies => "Access: Apps and Policies Read",
+            Permission::AccessGroups => {
+                "Access: Organizations, Identity Providers, and Groups Read"
+            }
+            Permission::AccountSettings => "Account Settings Read",
         }
     }
 }

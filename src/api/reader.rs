@@ -137,6 +137,10 @@ impl Reader {
             .await
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.0
+    }
+
     async fn one<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, ApiError> {
         let opened = self.0.read(call).await?;
         self.0.result(call, opened)
@@ -151,7 +155,7 @@ impl Reader {
     ) -> Result<Answer<P>, ApiError> {
         let call = read(operation, path);
         let opened = self.0.read::<P>(&call).await?;
-        let (mut pages, trace) = (opened.pages, opened.trace.clone());
+        let (mut pages, trace) = (opened.pages.clone(), opened.trace.clone());
         let Answer { mut value, .. } = match (opened.content, P::EMPTY) {
             (Content::Null, Some(empty)) => Answer {
                 value: empty(),
@@ -185,7 +189,7 @@ impl Reader {
                 next.path.push_str(&format!("&per_page={size}"));
             }
             let opened = self.0.read::<P>(&next).await?;
-            pages = opened.pages;
+            pages = opened.pages.clone();
             let mut page: Answer<P> = self.0.result(&next, opened)?;
             let new: Vec<P::Item> = std::mem::take(page.value.items());
             if pages.page.is_some_and(|page| page != number)
@@ -254,7 +258,7 @@ impl Page for UserEvents {
     }
 }
 
-fn read(operation: Operation, path: String) -> Call {
+pub(super) fn read(operation: Operation, path: String) -> Call {
     Call {
         operation,
         path,

@@ -95,7 +95,13 @@ fn is_harmless_twice(operation: Operation) -> bool {
         | Operation::WriteBehaviors
         | Operation::UpdateIntegration
         | Operation::DeleteIntegration
-        | Operation::VerifyToken => true,
+        | Operation::VerifyToken
+        | Operation::ListAccessPolicies
+        | Operation::ListAccessGroups
+        | Operation::ListAccessApps
+        | Operation::ListAccessAppPolicies
+        | Operation::ListIdentityProviders
+        | Operation::SearchAuditLog => true,
         Operation::CreateIntegration | Operation::ResetUser => false,
     }
 }

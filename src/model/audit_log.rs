@@ -107,7 +107,7 @@ impl AuditEntry {
         if failed || status.is_some_and(|status| !(200..300).contains(&status)) {
             return Reading::Elsewhere;
         }
-        let Some(time) = text(item, "/action/time").and_then(|time| time.parse().ok()) else {
+        let Some(time) = time(item) else {
             return Reading::Unreadable;
         };
         let place = place.split(['?', '#']).next().unwrap_or_default();
@@ -119,6 +119,11 @@ impl AuditEntry {
             None => Reading::Elsewhere,
         }
     }
+}
+
+/// When an item of the log happened, if it can be told.
+pub fn time(item: &Value) -> Option<Timestamp> {
+    text(item, "/action/time")?.parse().ok()
 }
 
 impl Author {

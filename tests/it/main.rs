@@ -14,6 +14,7 @@ mod attribution;
 mod command_line;
 mod concurrent;
 mod config;
+mod context;
 mod convergence;
 mod creates;
 mod doctor;
