@@ -5,14 +5,16 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use super::bounds::Spent;
 use super::rule::{Rule, Severity};
 use super::source::{Place, Region, SourceId, Sources, Span};
-use crate::model::text::visible;
+use crate::model::text::{count, visible};
 
 /// One mistake, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -104,7 +106,7 @@ impl Diagnostics {
         }
         if self.omitted > 0 {
             text.push_str(&format!(
-                "{} more are not shown: mend these first\n\n",
+                "{} more are not shown: fix these first\n\n",
                 self.omitted
             ));
         }
@@ -113,19 +115,11 @@ impl Diagnostics {
 
     /// The totals in one line, such as `12 errors, 1 warning`.
     pub fn summary(&self) -> String {
-        let plural = |count: usize, word: &str| match count {
-            1 => format!("1 {word}"),
-            _ => format!("{count} {word}s"),
-        };
         match (self.errors(), self.warnings()) {
-            (errors, 0) => plural(errors, "error"),
-            (0, warnings) => plural(warnings, "warning"),
+            (errors, 0) => count(errors, "error"),
+            (0, warnings) => count(warnings, "warning"),
             (errors, warnings) => {
-                format!(
-                    "{}, {}",
-                    plural(errors, "error"),
-                    plural(warnings, "warning")
-                )
+                format!("{}, {}", count(errors, "error"), count(warnings, "warning"))
             }
         }
     }
@@ -175,6 +169,15 @@ impl Label {
             end_column: _,
             excerpt,
         } = region;
+        // The renderer counts columns in what it is given, so that a line without its beginning needs them told.
+        let origin = || {
+            Origin::path(file)
+                .line(*line as usize)
+                .char_column(*column as usize)
+        };
+        if excerpt.text.is_empty() {
+            return vec![origin().into()];
+        }
         let annotation = kind
             .span(excerpt.range())
             .label((!self.text.is_empty()).then_some(self.text.as_str()));
@@ -184,11 +187,7 @@ impl Label {
         if excerpt.is_from_line_start() {
             return vec![snippet.path(file).into()];
         }
-        // The renderer counts columns in what it is given, so that a line without its beginning needs them told.
-        let origin = Origin::path(file)
-            .line(*line as usize)
-            .char_column(*column as usize);
-        vec![origin.into(), snippet.into()]
+        vec![origin().into(), snippet.into()]
     }
 }
 
@@ -262,21 +261,22 @@ impl Draft {
     }
 }
 
-/// What makes two diagnostics one: rule, place, message.
-type Said = (Rule, Option<(u32, u32)>, String);
+/// How many diagnostics are known again; those behind them are counted each time.
+const MOST_SEEN: usize = 100_000;
+/// How long a message may be, in characters. A value that it quotes may be 8 KiB.
+const LONGEST_MESSAGE: usize = 600;
 
 /// Collects diagnostics while files are loaded, and owns the texts that they point into.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The texts of the run.
     pub(super) sources: Sources,
-    /// How many values its documents hold so far, aliases written out.
-    pub(super) nodes: usize,
+    pub(super) spent: Spent,
     list: Vec<Diagnostic>,
     omitted: usize,
     errors: usize,
-    /// What was found already; a fragment's mistake that many accounts inherit is said once.
-    seen: HashSet<Said>,
+    /// Hashes of what was found already; a fragment's mistake that many accounts inherit is said once.
+    seen: HashSet<u64>,
     context: Option<Context>,
 }
 
@@ -293,8 +293,15 @@ impl Found {
             Spot::Span(span) => Some(span.order()),
             Spot::File(_) => None,
         };
-        if !self.seen.insert((draft.rule, spot, draft.message.clone())) {
+        // Rule, place and message make two diagnostics one.
+        let mut hasher = DefaultHasher::new();
+        (draft.rule, spot, &draft.message).hash(&mut hasher);
+        let said = hasher.finish();
+        if self.seen.contains(&said) {
             return;
+        }
+        if self.seen.len() < MOST_SEEN {
+            self.seen.insert(said);
         }
         let severity = draft.rule.severity();
         match severity {
@@ -326,20 +333,20 @@ impl Found {
             .into_iter()
             .map(|(span, text)| Label {
                 place: self.sources.place(span),
-                text: visible(text),
+                text: shown(text),
             })
             .collect();
         self.list.push(Diagnostic {
             rule,
             severity,
-            message: visible(message),
+            message: shown(message),
             primary: Label {
                 place,
-                text: visible(text),
+                text: shown(text),
             },
             related,
-            help: help.map(visible),
-            note: note.map(visible),
+            help: help.map(shown),
+            note: note.map(shown),
         });
     }
 
@@ -361,7 +368,7 @@ impl Found {
     pub(super) fn finish(self) -> Diagnostics {
         let Found {
             sources: _,
-            nodes: _,
+            spent: _,
             mut list,
             omitted,
             errors: _,
@@ -371,6 +378,22 @@ impl Found {
         list.sort_by(|a, b| a.order().cmp(&b.order()));
         Diagnostics { list, omitted }
     }
+}
+
+/// A text as it may be shown: of a length that somebody reads, the middle left out where it is longer.
+fn shown(text: String) -> String {
+    let text = visible(text);
+    let length = match text.len() > LONGEST_MESSAGE {
+        true => text.chars().count(),
+        false => return text,
+    };
+    if length <= LONGEST_MESSAGE {
+        return text;
+    }
+    let (start, end) = (LONGEST_MESSAGE * 2 / 3, LONGEST_MESSAGE / 3);
+    let start: String = text.chars().take(start).collect();
+    let end: String = text.chars().skip(length - end).collect();
+    format!("{start} … {end}")
 }
 
 impl Diagnostic {

@@ -17,6 +17,7 @@
 //! | `kinds::entries` | what behaviors and integrations have in common |
 //! | [`schema`] | the JSON Schema of it, for editors |
 //! | `rule`, `diagnostic`, `source`, `suggest` | mistakes: their ids, their text, their place, the nearest right word |
+//! | `bounds` | how much the files of one run may hold together |
 //!
 //! And back to a file:
 //!
@@ -33,10 +34,11 @@
 //! # Bounds
 //!
 //! A file may come from a stranger's pull request. One file is at most 32 MiB, all files of one run 64 MiB; one document holds at most
-//! 2,000,000 values with its aliases written out, nested at most 32 deep, each at most 8 KiB; one account extends at most 64 files. What
-//! exceeds a bound is a diagnostic, and nothing behind it is read. Memory was measured at about twenty times what is loaded: 233 MiB for
-//! 100,000 integrations in 12 MiB, so that no run takes more than some 1.3 GiB.
+//! 800,000 values with its aliases written out, nested at most 32 deep, each at most 8 KiB; a list has at most 10,000 items, one account
+//! extends at most 64 files. What all files of a run may hold together stands in `bounds`. What exceeds a bound is a diagnostic, and
+//! nothing behind it is read; everything takes time in proportion to the files.
 
+mod bounds;
 pub mod diagnostic;
 pub mod env_file;
 pub mod export;

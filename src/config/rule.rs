@@ -63,6 +63,8 @@ rules! {
         NotUtf8 = "not-utf-8",
         /// A character that can't be seen, and could disguise what a file says.
         ControlCharacter = "control-character",
+        /// A file whose first key is none of ours: nothing of it is shown.
+        ForeignFile = "foreign-file",
         /// The file declares nothing.
         EmptyDocument = "empty-document",
         /// The text is not YAML.

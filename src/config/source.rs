@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::interpolate::names_a_secret;
+use super::kinds::is_document_key;
 use crate::model::location::Location;
 
 /// Which text of the run.
@@ -62,17 +63,29 @@ pub(super) struct Sources {
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    /// Whether nothing of it is ever shown.
+    is_foreign: bool,
 }
 
 impl Sources {
     pub(super) fn add(&mut self, name: Arc<str>, text: Arc<str>) -> SourceId {
         let id = u32::try_from(self.list.len()).expect("fewer files than u32 can count");
-        self.list.push(Source { name, text });
+        let is_foreign = is_foreign(&text);
+        self.list.push(Source {
+            name,
+            text,
+            is_foreign,
+        });
         SourceId(id)
     }
 
     fn get(&self, id: SourceId) -> &Source {
         &self.list[id.0 as usize]
+    }
+
+    /// Whether the first key of a text is none of ours: somebody named another program's file.
+    pub(super) fn is_foreign(&self, id: SourceId) -> bool {
+        self.get(id).is_foreign
     }
 
     pub(super) fn name(&self, id: SourceId) -> &Arc<str> {
@@ -99,8 +112,15 @@ impl Sources {
     }
 
     pub(super) fn place(&self, span: Span) -> Place {
-        let Source { name, text } = self.get(span.source);
-        let excerpt = Excerpt::cut(text, span.start as usize..span.end as usize);
+        let Source {
+            name,
+            text,
+            is_foreign,
+        } = self.get(span.source);
+        let excerpt = match is_foreign {
+            true => Excerpt::default(),
+            false => Excerpt::cut(text, span.start as usize..span.end as usize),
+        };
         let width = excerpt.text[excerpt.range()].chars().count();
         Place {
             file: Arc::clone(name),
@@ -138,8 +158,8 @@ pub struct Region {
     pub excerpt: Excerpt,
 }
 
-/// The source line of a place, cut to a readable length, with credentials blotted out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The source line of a place, cut to a readable length, with credentials blotted out. Empty where nothing may be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excerpt {
     /// The line, or the part of it around the place.
     pub text: String,
@@ -196,6 +216,27 @@ impl Excerpt {
     }
 }
 
+/// Whether a text begins with a key that no desired-state file has, or with no key at all.
+fn is_foreign(text: &str) -> bool {
+    let mut rest = text.trim_start();
+    // Comments, directives and markers may stand before the first key, and the brace of a JSON file.
+    while let Some(c) = rest.chars().next() {
+        let line = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let length = match c {
+            '#' | '%' => line,
+            '{' => 1,
+            _ if rest.starts_with("---") || rest.starts_with("...") => 3,
+            _ => {
+                let key = rest[..line].split(':').next().unwrap_or_default();
+                let key = key.trim().trim_matches(['"', '\'']);
+                return !is_document_key(key);
+            }
+        };
+        rest = rest[length..].trim_start();
+    }
+    false
+}
+
 /// The nearest character boundary at or before an offset.
 fn floor(text: &str, mut at: usize) -> usize {
     at = at.min(text.len());
@@ -227,8 +268,14 @@ fn blot_credentials(line: &mut String) {
         let rest = &line[at + separator.len()..];
         let value = rest.trim_start();
         let start = line.len() - value.len();
-        let length = value.find([',', '}', '#']).unwrap_or(value.len());
-        let value = &line[start..start + length];
+        // Within braces a bare value ends at a comma; anywhere else a comma is part of it.
+        let in_braces = line[..at].contains(['{', '[']);
+        let end = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => value[1..].rfind(quote).map(|at| at + 2),
+            Some(_) if in_braces => value.find([',', '}']),
+            Some(_) | None => None,
+        };
+        let value = &value[..end.unwrap_or(value.len())];
         // The one key that rightly holds a name may have been given the token itself.
         let secret = if key == "api_token_env" {
             value.len() >= 32 && value.contains(|c: char| c.is_ascii_lowercase())
@@ -236,7 +283,7 @@ fn blot_credentials(line: &mut String) {
             names_a_secret(key) && !value.starts_with(['{', '['])
         };
         if secret {
-            blots.push(start..start + length);
+            blots.push(start..start + value.len());
         }
     }
     // The user information of a URL.
@@ -256,6 +303,32 @@ fn blot_credentials(line: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_known_by_its_first_key() {
+        for text in [
+            "version: 1\n",
+            "# note\n\n--- # so\nname: x\n",
+            "%YAML 1.2\n---\n'behaviors': {}\n",
+            "{\n  \"version\": 1\n}\n",
+            "{extends: [a]}",
+            "",
+            "# nothing\n---\n...\n",
+        ] {
+            assert!(!is_foreign(text), "{text}");
+        }
+        for text in [
+            "[core]\n\turl = https://me:secret@example.com\n",
+            "apiVersion: v1\nversion: 1\n",
+            "-----BEGIN PRIVATE KEY-----\n",
+            "root:x:0:0\n",
+            "- version: 1\n",
+            "{}",
+            "versions: 1\n",
+        ] {
+            assert!(is_foreign(text), "{text}");
+        }
+    }
 
     fn excerpt(text: &str, marked: &str) -> (String, String) {
         let at = text.find(marked).unwrap();
@@ -295,6 +368,11 @@ mod tests {
             ("api_token: abc", "api_token: ***"),
             ("'API-Key' : é1", "'API-Key' : ***"),
             ("{ password: abc, name: x }", "{ password: ***, name: x }"),
+            ("password: a,b#c}d", "password: *********"),
+            (
+                "{ password: 'a,b}', name: x }",
+                "{ password: ******, name: x }",
+            ),
             ("url: ${MY_TOKEN:-abc}", "url: ${MY_TOKEN:****}"),
             (
                 "api_token_env: CLOUDFLARE_API_TOKEN",

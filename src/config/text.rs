@@ -31,7 +31,14 @@ pub(super) fn register(name: Arc<str>, bytes: Vec<u8>, found: &mut Found) -> Opt
         refuse(name, text, at, found, draft);
         return None;
     }
-    Some(found.sources.add(name, text.into()))
+    let source = found.sources.add(Arc::clone(&name), text.into());
+    if found.sources.is_foreign(source) {
+        let message = "not a desired-state file: its first key is none of riskform's, so nothing of it is shown";
+        let draft = Draft::of_file(Rule::ForeignFile, name, message);
+        found.push(draft.help("name a desired-state file, or begin this one with `version: 1`"));
+        return None;
+    }
+    Some(source)
 }
 
 /// Reports one character of a text that is refused for it.

@@ -11,6 +11,7 @@ use super::decode::{Decoder, Environment, Subject, Text, VariableUse, listed_twi
 use super::entries::Section;
 use super::integration::{self, IntegrationLayer, invalid_tenant_url};
 use super::{Field, Fields, Shape, Written, fields, nested, written_words};
+use crate::config::bounds::Resource;
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::interpolate::is_variable_name;
 use crate::config::rule::Rule;
@@ -252,6 +253,19 @@ fn may_be_a_token(text: &str) -> bool {
         && text.contains(|c: char| c.is_ascii_digit())
 }
 
+impl Layer {
+    /// How much an account inherits of it.
+    fn size(&self) -> usize {
+        let protected = self
+            .guards
+            .value()
+            .and_then(|guards| guards.protected.value());
+        self.behaviors.value().map_or(0, Section::len)
+            + self.integrations.value().map_or(0, Section::len)
+            + protected.map_or(0, |ProtectedList(items)| items.len())
+    }
+}
+
 /// The items of `protected`, none twice.
 #[derive(Clone, Debug, Default)]
 pub(in crate::config) struct ProtectedList(Vec<Spanned<String>>);
@@ -414,6 +428,9 @@ pub(in crate::config) fn declare(
     }
     let mut merged = Layer::default();
     for declaration in layers {
+        if !found.spend(Resource::Declared, declaration.layer.size(), own.span) {
+            return None;
+        }
         merged.lay_fields(&declaration.layer);
     }
     let Layer {

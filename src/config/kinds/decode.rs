@@ -10,15 +10,21 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
 use super::{Field, Written};
+use crate::config::bounds::Resource;
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::interpolate::{Piece, Variable, names_a_secret, pieces};
 use crate::config::rule::Rule;
 use crate::config::schema::or_variable;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::{alternatives, did_you_mean};
-use crate::config::yaml::{Entry, Node, Scalar, Value};
+use crate::config::yaml::{Entry, LONGEST_VALUE, Node, Scalar, Value};
 use crate::model::limits::{Forbidden, Limits};
 use crate::model::text::is_unseen;
+
+/// How many items one list may have.
+const MOST_ITEMS: usize = 10_000;
+/// How many variables one value may be made of.
+const MOST_VARIABLES: usize = 64;
 
 /// What a message speaks of: a path of keys, such as `behavior.imp_travel`.
 #[derive(Clone, Copy)]
@@ -180,6 +186,12 @@ impl<'a> Decoder<'a> {
         subject: Subject<'_>,
     ) -> Option<&'n [Node]> {
         match &entry.value.value {
+            Value::Sequence(items) if items.len() > MOST_ITEMS => {
+                let message = format!("{subject} takes at most {MOST_ITEMS} items");
+                let draft = Draft::new(Rule::TooLarge, entry.value_span(), message);
+                self.found.push(draft.help("list fewer"));
+                None
+            }
             Value::Sequence(items) => Some(items),
             Value::Unread => None,
             Value::Scalar(_) | Value::Mapping(_) => {
@@ -460,7 +472,14 @@ impl<'a> Decoder<'a> {
             });
         }
         let (mut value, mut filled, mut sound) = (String::new(), false, true);
-        for piece in pieces(written) {
+        let pieces = pieces(written);
+        if pieces.len() > 2 * MOST_VARIABLES {
+            let message = format!("more than {MOST_VARIABLES} variables in one value");
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.found.push(draft.help("use fewer"));
+            return None;
+        }
+        for piece in pieces {
             match piece {
                 Piece::Literal(text) => value.push_str(text),
                 Piece::Variable(variable) => {
@@ -479,6 +498,15 @@ impl<'a> Decoder<'a> {
                     ));
                 }
             }
+        }
+        if value.len() > LONGEST_VALUE {
+            let message = format!(
+                "with its variables filled in the value is longer than {LONGEST_VALUE} bytes"
+            );
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.found
+                .push(draft.help("set the variables to something shorter"));
+            return None;
         }
         sound.then(|| Text {
             value,
@@ -501,6 +529,9 @@ impl<'a> Decoder<'a> {
             ordinal,
         } = variable;
         let place = self.variable_span(span, written, ordinal, &format!("${{{name}"));
+        if !self.found.spend(Resource::Variables, 1, place) {
+            return None;
+        }
         self.used.push(VariableUse {
             name: name.to_owned(),
             span: place,

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decoder, Subject};
 use super::{Field, Fields, Shape, Written};
+use crate::config::bounds::Resource;
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
 use crate::config::source::Span;
@@ -57,6 +58,12 @@ enum Item<L> {
     Wrong,
 }
 
+impl<L: Listed> Section<L> {
+    pub(in crate::config) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
 impl<L: Listed> Default for Section<L> {
     fn default() -> Self {
         Section {
@@ -75,6 +82,9 @@ impl<L: Listed> Written for Section<L> {
         };
         let mut section = Section::default();
         for entry in entries {
+            if !decoder.found.spend(Resource::Entries, 1, entry.key_span) {
+                break;
+            }
             let key = if entry.key.contains("${") {
                 decoder.found.push(
                     Draft::new(

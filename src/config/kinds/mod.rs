@@ -143,6 +143,13 @@ pub(super) enum Shape {
 /// The shape of a document.
 pub(super) const DOCUMENT: Shape = Shape::Fields(account::Layer::FIELDS);
 
+/// Whether a document may have a key.
+pub(super) fn is_document_key(key: &str) -> bool {
+    account::Layer::FIELDS
+        .iter()
+        .any(|(known, _)| *known == key)
+}
+
 /// A mapping with known keys; written by [`fields!`].
 pub(super) trait Fields: Clone + Sized {
     const FIELDS: &'static [(&'static str, Shape)];

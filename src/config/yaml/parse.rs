@@ -1,7 +1,7 @@
 //! YAML text to trees, one document after the other, each mistake with its place. The only place that knows the parser.
 //!
-//! Bounds hold here, for whoever writes files may mean harm: [`MOST_NESTING`] levels, [`MOST_NODES`] values in one document and
-//! [`MOST_NODES_OF_RUN`] in all documents of a run, every alias written out.
+//! Bounds hold here, for whoever writes files may mean harm: [`MOST_NESTING`] levels, [`MOST_NODES`] values in one document with every
+//! alias written out, and those of the run (`bounds`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,16 +13,15 @@ use granit_parser::{
 use super::comments::{self, Comment};
 use super::emit::quoted;
 use super::{Document, Entry, Node, Scalar, Value};
+use crate::config::bounds::Resource;
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
 use crate::config::source::{SourceId, Span};
 
 /// How deep collections may nest. Nothing that a file can declare goes deeper than six.
 const MOST_NESTING: usize = 32;
-/// How many values one document may hold, aliases written out: more than 100,000 integrations need.
-const MOST_NODES: usize = 1_000_000;
-/// How many values all documents of one run may hold, aliases written out.
-const MOST_NODES_OF_RUN: usize = 4_000_000;
+/// How many values one document may hold, aliases written out: as many as 100,000 integrations with all their fields.
+const MOST_NODES: usize = 800_000;
 /// How long a value may be, in bytes.
 pub(in crate::config) const LONGEST_VALUE: usize = 8_192;
 
@@ -194,8 +193,7 @@ enum Key {
 /// A node that aliases may repeat.
 struct Anchor {
     node: Node,
-    nodes: usize,
-    depth: usize,
+    size: Size,
 }
 
 impl<'f> Builder<'f> {
@@ -251,6 +249,9 @@ impl<'f> Builder<'f> {
         match event {
             Event::DocumentStart(is_marked, _) => {
                 self.nodes = 0;
+                if !self.found.spend(Resource::Documents, 1, span) {
+                    return After::Nothing;
+                }
                 (self.is_marked, self.line) = (is_marked, at.start.line());
                 After::Next
             }
@@ -377,24 +378,23 @@ impl<'f> Builder<'f> {
     }
 
     fn alias(&mut self, id: usize, span: Span) -> After {
-        let Some(Anchor {
-            node: _,
-            nodes,
-            depth,
-        }) = self.anchors.get(&id)
-        else {
+        let Some(Anchor { node: _, size }) = self.anchors.get(&id) else {
             let message = "the alias stands within what its own anchor names";
             let draft = Draft::new(Rule::Alias, span, message);
             self.found.push(draft.help("write the value out"));
             return self.complete(Node::new(Value::Unread, span), 0, None);
         };
+        let Size {
+            nodes,
+            bytes,
+            depth,
+        } = *size;
         if self.open.len() + depth > MOST_NESTING {
             self.found.push(too_deep(span));
             return After::Nothing;
         }
         // Counted before it is copied: the copies are what multiplies.
-        let nodes = *nodes;
-        if !self.count(nodes, span) {
+        if !self.count(nodes, span) || !self.found.spend(Resource::RepeatedBytes, bytes, span) {
             return After::Nothing;
         }
         let node = self.anchors[&id].node.clone();
@@ -412,12 +412,12 @@ impl<'f> Builder<'f> {
                 node.style_mut().anchor = name;
             }
         } else if anchor != 0 {
-            let (nodes, depth) = measure(&node);
-            if !self.count(nodes, node.span) {
+            let size = measure(&node);
+            if !self.count(size.nodes, node.span) {
                 return After::Nothing;
             }
             let node = node.clone();
-            self.anchors.insert(anchor, Anchor { node, nodes, depth });
+            self.anchors.insert(anchor, Anchor { node, size });
         }
         self.attach(node);
         After::Next
@@ -426,19 +426,15 @@ impl<'f> Builder<'f> {
     /// Counts nodes that are about to be kept; false once there are too many.
     fn count(&mut self, nodes: usize, span: Span) -> bool {
         self.nodes += nodes;
-        self.found.nodes += nodes;
-        let (most, of) = if self.nodes > MOST_NODES {
-            (MOST_NODES, "one document")
-        } else if self.found.nodes > MOST_NODES_OF_RUN {
-            (MOST_NODES_OF_RUN, "the files of one run")
-        } else {
-            return true;
-        };
-        let message = format!("more than {most} values in {of}, aliases written out");
-        let draft = Draft::new(Rule::TooLarge, span, message);
-        self.found
-            .push(draft.help("declare less at once, or use fewer aliases"));
-        false
+        if self.nodes > MOST_NODES {
+            let message =
+                format!("more than {MOST_NODES} values in one document, aliases written out");
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.found
+                .push(draft.help("declare less in one document, or use fewer aliases"));
+            return false;
+        }
+        self.found.spend(Resource::Values, nodes, span)
     }
 
     fn attach(&mut self, mut node: Node) {
@@ -617,14 +613,36 @@ fn too_deep(span: Span) -> Draft {
     .help("nothing that a file declares goes deeper than six")
 }
 
-/// How many nodes a tree has, and how many levels of collections.
-fn measure(node: &Node) -> (usize, usize) {
-    let children: Vec<(usize, usize)> = match &node.value {
-        Value::Scalar(_) | Value::Unread => return (1, 0),
-        Value::Sequence(items) => items.iter().map(measure).collect(),
-        Value::Mapping(entries) => entries.iter().map(|entry| measure(&entry.value)).collect(),
+/// How much a tree holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    nodes: usize,
+    /// Of text, keys included.
+    bytes: usize,
+    /// Levels of collections.
+    depth: usize,
+}
+
+fn measure(node: &Node) -> Size {
+    let mut size = Size {
+        nodes: 1,
+        ..Size::default()
     };
-    let nodes = children.iter().map(|(nodes, _)| nodes).sum::<usize>();
-    let depth = children.iter().map(|(_, depth)| *depth).max();
-    (1 + nodes, 1 + depth.unwrap_or(0))
+    let mut add = |key: &str, inner: &Node| {
+        let inner = measure(inner);
+        size.nodes += inner.nodes;
+        size.bytes += inner.bytes + key.len();
+        size.depth = size.depth.max(inner.depth);
+    };
+    match &node.value {
+        Value::Unread => return size,
+        Value::Scalar(scalar) => {
+            size.bytes = scalar.text.len();
+            return size;
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| add("", item)),
+        Value::Mapping(entries) => entries.iter().for_each(|one| add(&one.key, &one.value)),
+    }
+    size.depth += 1;
+    size
 }

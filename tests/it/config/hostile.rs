@@ -3,8 +3,12 @@
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use riskform::config::diagnostic::Color;
+use riskform::config::files::Confinement;
+use riskform::config::fmt::format;
 
 use super::{Fleet, corpus, found, load_paths};
 
@@ -36,7 +40,7 @@ fn a_file_of_absurd_shape_is_refused() {
         (
             "billion laughs",
             format!("{HEAD}a0: &a0 [x]\n{laughs}"),
-            &["too-large 9:35"],
+            &["too-large 9:30"],
         ),
         ("wide aliases", format!("{HEAD}{wide}"), &["too-large 4:7"]),
         (
@@ -105,6 +109,141 @@ fn a_file_of_absurd_shape_is_refused() {
             }
         };
         assert_eq!(found, *expected, "{what}");
+    }
+}
+
+/// What grows without measure is refused for the whole run, each within a second of an optimized build.
+#[test]
+fn many_files_hold_no_more_than_one_may() {
+    let documents = |count: usize, text: &str| {
+        let ids = (0..count).map(|at| format!("version: 1\naccount_id: {at:032}\n{text}"));
+        ids.collect::<Vec<_>>().join("---\n")
+    };
+    let wide = |width: usize| {
+        let list = |item: &str| vec![item; width].join(", ");
+        format!(
+            "name: &a [{}]\nbehaviors: &b [{}]\nintegrations: [{}]\n",
+            list("x"),
+            list("*a"),
+            list("*b")
+        )
+    };
+    let reason = format!(
+        "name: &r \"{}\"\nextends: [{}]\n",
+        "x".repeat(8_000),
+        vec!["*r"; 5_000].join(", ")
+    );
+    let many =
+        |count: usize, line: &dyn Fn(usize) -> String| -> String { (0..count).map(line).collect() };
+    let table = [
+        ("aliases", documents(60, &wide(40)), "too-large"),
+        ("repeated text", format!("{HEAD}{reason}"), "too-large"),
+        (
+            "variables in one value",
+            format!("{HEAD}name: \"{}\"\n", "${A:-}".repeat(1_300)),
+            "too-large",
+        ),
+        (
+            "protected",
+            format!(
+                "{HEAD}guards:\n  protected:\n{}",
+                many(40_000, &|at| format!("    - r{at}\n"))
+            ),
+            "too-large",
+        ),
+        ("documents", documents(20_001, ""), "too-large"),
+        (
+            "entries",
+            format!(
+                "{HEAD}behaviors:\n{}",
+                many(250_001, &|at| format!("  b{at}: {{enabled: true}}\n"))
+            ),
+            "too-large",
+        ),
+        (
+            "unknown keys",
+            format!("{HEAD}{}", many(1_000_000, &|at| format!("k{at}: 1\n"))),
+            "too-large",
+        ),
+        (
+            "equal keys",
+            format!("{HEAD}{}", "name: x\n".repeat(200_000)),
+            "duplicate-key",
+        ),
+        (
+            "inherited entries",
+            format!("{HEAD}extends: [{}]\n", vec!["_b.yaml"; 60].join(", ")),
+            "too-large",
+        ),
+    ];
+    for (what, text, expected) in table {
+        let started = Instant::now();
+        let baseline = many(20_000, &|at| format!("  b{at}: {{enabled: true}}\n"));
+        let fleet = Fleet::new(&[
+            ("a.yaml", &text),
+            ("_b.yaml", &format!("version: 1\nbehaviors:\n{baseline}")),
+        ]);
+        let diagnostics = fleet.load(&["a.yaml"]).unwrap_err();
+        let found = found(&diagnostics);
+        let is_expected = |line: &String| line.starts_with(expected);
+        assert!(found.iter().any(is_expected), "{what}: {:?}", found.first());
+        let rendered = diagnostics.to_string();
+        assert!(rendered.len() < 1 << 20, "{what}: {}", rendered.len());
+        // Twenty times what was measured without optimization; anything quadratic takes minutes.
+        assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+    }
+}
+
+#[test]
+fn a_message_quotes_no_more_than_somebody_reads() {
+    let long = format!(
+        "{HEAD}behaviors: {{ a: {{ risk_level: {} }} }}\n",
+        "é".repeat(4_000)
+    );
+    let fleet = Fleet::new(&[("a.yaml", &long)]);
+    let diagnostics = fleet.load(&["a.yaml"]).unwrap_err();
+    let message = &diagnostics.iter().next().unwrap().message;
+    assert!(
+        message.chars().count() < 610 && message.contains(" … "),
+        "{message}"
+    );
+}
+
+#[test]
+fn nothing_of_another_programs_file_is_shown() {
+    let table: [(&str, &[u8], &str); 6] = [
+        (
+            "git",
+            b"[core]\n\turl = https://me:canary@example.com\n",
+            "foreign-file",
+        ),
+        (
+            "secret",
+            b"apiVersion: v1\nkind: Secret\ndata: {canary: canary}\n",
+            "foreign-file",
+        ),
+        (
+            "key",
+            b"-----BEGIN PRIVATE KEY-----\ncanary\n",
+            "foreign-file",
+        ),
+        ("passwd", b"root:canary:0:0\n", "foreign-file"),
+        ("latin", b"machine canary\xe9\n", "not-utf-8 1:15"),
+        ("control", b"canary\x01canary\n", "control-character 1:7"),
+    ];
+    for (what, bytes, expected) in table {
+        let fleet = Fleet::new(&[("b.yaml", &format!("{HEAD}extends: [a.yaml]\n"))]);
+        fleet.write("a.yaml", bytes);
+        for path in ["a.yaml", "b.yaml"] {
+            let diagnostics = fleet.load(&[path]).unwrap_err();
+            assert_eq!(found(&diagnostics), [expected], "{what}");
+            for color in [Color::Plain, Color::Ansi] {
+                let rendered = diagnostics.render(color);
+                assert!(!rendered.contains("canary"), "{what}: {rendered}");
+            }
+        }
+        let (_, diagnostics) = format(&[fleet.path("a.yaml")], &Confinement::default());
+        assert!(!diagnostics.to_string().contains("canary"), "{what}");
     }
 }
 
@@ -213,7 +352,7 @@ fn a_file_of_nothing_but_mistakes_is_counted_and_cut() {
 
 #[test]
 fn a_name_that_a_terminal_would_obey_is_spelled_out() {
-    let fleet = Fleet::new(&[("a\u{1b}[2J.yaml", "\"k\\e[2J\": 1\n")]);
+    let fleet = Fleet::new(&[("a\u{1b}[2J.yaml", "version: 1\n\"k\\e[2J\": 1\n")]);
     let diagnostics = fleet.load(&[""]).unwrap_err();
     let rendered = diagnostics.to_string();
     assert!(!rendered.contains('\u{1b}'), "{rendered}");

@@ -1,0 +1,56 @@
+//! How much all files of one run may hold together, whoever wrote them: a bound for a document alone is none for a thousand documents.
+
+use super::diagnostic::{Draft, Found};
+use super::rule::Rule;
+use super::source::Span;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resource {
+    Documents,
+    /// Scalars, lists and mappings, aliases written out.
+    Values,
+    /// Bytes of text that aliases repeat.
+    RepeatedBytes,
+    /// Behaviors and integrations as they are written.
+    Entries,
+    /// Behaviors, integrations and `protected` items that accounts end up with, inherited ones included.
+    Declared,
+    /// Uses of variables.
+    Variables,
+}
+
+/// How much was counted so far, by resource.
+#[derive(Debug, Default)]
+pub(super) struct Spent([usize; 6]);
+
+impl Resource {
+    /// The most, and what it is called. 100,000 integrations are 700,000 values, 10,000 accounts with a baseline of 50 behaviors declare
+    /// 500,000.
+    const fn most(self) -> (usize, &'static str) {
+        match self {
+            Resource::Documents => (20_000, "documents"),
+            Resource::Values => (2_000_000, "values, aliases written out,"),
+            Resource::RepeatedBytes => (16 << 20, "bytes that aliases repeat"),
+            Resource::Entries => (250_000, "behaviors and integrations"),
+            Resource::Declared => (1_000_000, "entries, inherited ones included,"),
+            Resource::Variables => (250_000, "uses of variables"),
+        }
+    }
+}
+
+impl Found {
+    /// Counts what is about to be kept; false, and a diagnostic, once there is too much of it.
+    pub(super) fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
+        let spent = &mut self.spent.0[resource as usize];
+        *spent = spent.saturating_add(amount);
+        let (most, what) = resource.most();
+        let fits = *spent <= most;
+        if !fits {
+            let message = format!("more than {most} {what} in the files of one run");
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.push(draft.help("load fewer files at once, or declare less in them"));
+        }
+        fits
+    }
+}
