@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the benchmarks measured, for the README: a picture and a table.
+"""What the benchmarks measured, for README.md beside this file: a picture and a table.
 
     tests/bench/wire.sh && cargo bench --bench speed -- plan/ && tests/bench/picture.py
 
@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 MEASURED = ROOT / "target/bench"
 RESULTS = ROOT / "tests/bench/results.json"
 PICTURE = ROOT / "tests/bench/speed.svg"
-README = ROOT / "README.md"
+README = ROOT / "tests/bench/README.md"
 BEGIN, END = "<!-- speed: written by tests/bench/picture.py -->\n", "<!-- end of speed -->\n"
 
 # What the table shows: enough to see the shape, not every size.
@@ -110,7 +110,7 @@ def main():
     results = json.loads(RESULTS.read_text()) if check else join()
     written = before + BEGIN + table(results) + END + after
     if check:
-        sys.exit(None if written == readme else "README.md does not tell what tests/bench/results.json holds: run tests/bench/picture.py")
+        sys.exit(None if written == readme else "tests/bench/README.md does not tell what tests/bench/results.json holds: run tests/bench/picture.py")
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     README.write_text(written)
     draw(results)

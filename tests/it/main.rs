@@ -22,6 +22,7 @@ mod files;
 mod get;
 mod killed;
 mod notify;
+mod picture;
 mod plan_and_apply;
 mod refusals;
 mod report;
