@@ -66,6 +66,10 @@ pub(crate) enum Command {
     /// Lay files out canonically; comments are kept
     Fmt(fmt::Arguments),
     /// Print a JSON Schema
+    #[command(mut_args(|arg| match arg.get_help_heading() {
+        Some("Connection") => arg.requires("from_live"),
+        _ => arg,
+    }))]
     Schema(schema::Arguments),
     /// Read live things: behaviors, integrations, and the users who have a score
     Get(get::Arguments),
@@ -174,7 +178,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Export(args) => export::run(args, output).await,
             Command::Validate(args) => validate::run(&args, output),
             Command::Fmt(args) => fmt::run(&args, output),
-            Command::Schema(args) => schema::run(&args, output),
+            Command::Schema(args) => schema::run(args, output).await,
             Command::Get(args) => get::run(args, output).await,
             Command::Doctor(args) => doctor::run(args, output).await,
             Command::Reset(args) => reset::run(args, output).await,

@@ -11,7 +11,7 @@ use super::kinds::account::{ProtectedList, Version};
 use super::kinds::decode::{Decoder, Environment, Subject};
 use super::kinds::{Field, Fields, Shape, Written, fields, nested, written_words};
 use super::rule::Rule;
-use super::schema::{root_schema, texts};
+use super::schema::{printed, root_schema, texts};
 use super::yaml::{self, Document, Entry};
 use crate::model::account::{PoliciesPolicy, WeakeningPolicy};
 use crate::model::limits::{DeleteAllPolicy, Limits, UNLIMITED};
@@ -205,5 +205,10 @@ fn decode(document: &Document, found: &mut Found) -> Option<LimitsLayer> {
 
 /// The JSON Schema of the limits.
 pub fn schema() -> String {
-    root_schema::<LimitsLayer>("riskform limits")
+    printed(&root_schema::<LimitsLayer>("riskform limits"))
+}
+
+/// Whether the limits may have a key.
+pub(super) fn is_key(key: &str) -> bool {
+    LimitsLayer::FIELDS.iter().any(|(known, _)| *known == key)
 }

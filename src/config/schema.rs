@@ -12,23 +12,41 @@ use serde_json::{Value, json};
 
 use super::kinds::account::Layer;
 use super::kinds::{Field, Written};
+use crate::model::behavior::BehaviorKey;
 
 /// A variable somewhere in a text.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}";
 
 /// The JSON Schema of one document.
-pub fn schema() -> String {
-    root_schema::<Layer>("riskform desired state")
+///
+/// Editors complete the behaviors that are named: those of an account, else the documented ones.
+pub fn schema<'k>(behaviors: impl IntoIterator<Item = &'k BehaviorKey>) -> String {
+    let mut schema = root_schema::<Layer>("riskform desired state");
+    let behaviors: Vec<&str> = behaviors.into_iter().map(BehaviorKey::as_str).collect();
+    if let Some(section) = schema.pointer_mut("/properties/behaviors")
+        && !behaviors.is_empty()
+    {
+        let entry = section["additionalProperties"].clone();
+        let names = behaviors.iter().chain(&["*"]);
+        let names = names.map(|key| ((*key).to_owned(), entry.clone()));
+        section["properties"] = Value::Object(names.collect());
+    }
+    printed(&schema)
 }
 
-/// A JSON Schema of draft 7, since editors know that one best. Ends with a line break.
-pub(super) fn root_schema<T: JsonSchema>(title: &str) -> String {
+/// A JSON Schema of draft 7, since editors know that one best.
+pub(super) fn root_schema<T: JsonSchema>(title: &str) -> Schema {
     let generator = SchemaSettings::draft07()
         .with_transform(RecursiveTransform(unwrap_description))
         .into_generator();
     let mut schema = generator.into_root_schema_for::<T>();
     schema.insert("title".to_owned(), json!(title));
-    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON already");
+    schema
+}
+
+/// A schema as text. Ends with a line break.
+pub(super) fn printed(schema: &Schema) -> String {
+    let mut text = serde_json::to_string_pretty(schema).expect("a schema is JSON already");
     text.push('\n');
     text
 }
@@ -54,21 +72,29 @@ impl<T: Written> JsonSchema for Field<T> {
     }
 }
 
-/// What is no text by itself may also come out of a variable.
-pub(super) fn or_variable(schema: Value) -> Schema {
-    json_schema!({ "anyOf": [schema, { "type": "string", "pattern": VARIABLE }] })
+/// What is not text by itself may also come out of a variable. Editors show `expected` where something else stands.
+pub(super) fn or_variable(schema: Value, expected: &str) -> Schema {
+    json_schema!({
+        "anyOf": [schema, { "type": "string", "pattern": VARIABLE }],
+        "errorMessage": expected,
+    })
 }
 
 /// A text of a certain shape, or one with a variable in it.
-pub(super) fn text_like(pattern: &str) -> Schema {
-    json_schema!({ "type": "string", "pattern": format!("^({pattern})$|{VARIABLE}") })
+pub(super) fn text_like(pattern: &str, expected: &str) -> Schema {
+    json_schema!({
+        "type": "string",
+        "pattern": format!("^({pattern})$|{VARIABLE}"),
+        "errorMessage": expected,
+    })
 }
 
 /// A text that somebody may leave without quotes although it looks like a number; the loader takes it as it is written.
-pub(super) fn text_or_digits(pattern: &str) -> Schema {
+pub(super) fn text_or_digits(pattern: &str, expected: &str) -> Schema {
     json_schema!({
         "type": ["string", "number"],
         "pattern": format!("^({pattern})$|{VARIABLE}"),
+        "errorMessage": expected,
     })
 }
 

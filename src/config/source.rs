@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::interpolate::names_a_secret;
 use super::kinds::is_document_key;
+use super::limits;
 use crate::model::location::Location;
 
 /// Which text of the run.
@@ -216,7 +217,7 @@ impl Excerpt {
     }
 }
 
-/// Whether a text begins with a key that no desired-state file has, or with no key at all.
+/// Whether a text begins with a key that neither a desired-state file nor the limits have, or with no key at all.
 fn is_foreign(text: &str) -> bool {
     let mut rest = text.trim_start();
     // Comments, directives and markers may stand before the first key, and the brace of a JSON file.
@@ -229,7 +230,7 @@ fn is_foreign(text: &str) -> bool {
             _ => {
                 let key = rest[..line].split(':').next().unwrap_or_default();
                 let key = key.trim().trim_matches(['"', '\'']);
-                return !is_document_key(key);
+                return !is_document_key(key) && !limits::is_key(key);
             }
         };
         rest = rest[length..].trim_start();

@@ -2,8 +2,11 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::flags::{Connect, Who};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::ending::{Error, Exit, account_error};
+use crate::cli::run::session::Account;
+use crate::config;
 use crate::plan::Format;
 use crate::report::schema::schema;
 
@@ -13,10 +16,17 @@ pub(crate) struct Arguments {
     /// What the schema describes
     #[arg(value_enum, value_name = "DOCUMENT")]
     document: Document,
+    /// Name the behaviors that the account offers, so that editors complete them; `config` only
+    #[arg(long)]
+    from_live: bool,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    connect: Connect,
 }
 
 /// What there is a schema of.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Document {
     /// A desired-state file
     Config,
@@ -31,13 +41,26 @@ enum Document {
 }
 
 /// Prints a schema.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
-    output.result(match arguments.document {
-        Document::Config => crate::config::schema::schema(),
-        Document::Limits => crate::config::limits::schema(),
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let text = match arguments.document {
+        Document::Config if arguments.from_live => from_live(&arguments, output).await?,
+        _ if arguments.from_live => {
+            let message = "--from-live goes with `schema config`";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        Document::Config => config::schema::schema([]),
+        Document::Limits => config::limits::schema(),
         Document::Plan => schema(Format::Plan),
         Document::Drift => schema(Format::Drift),
         Document::Apply => schema(Format::Apply),
-    })?;
+    };
+    output.result(text)?;
     Ok(Exit::Done)
+}
+
+async fn from_live(arguments: &Arguments, output: &Output) -> Result<String, Error> {
+    let Account { id, connection } = Account::open(&arguments.who, &arguments.connect, output)?;
+    let behaviors = connection.reader().behaviors(&id).await;
+    let behaviors = behaviors.map_err(|error| Error::Account(account_error(&error)))?;
+    Ok(config::schema::schema(behaviors.value.keys()))
 }

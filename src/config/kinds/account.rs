@@ -170,7 +170,10 @@ impl Written for AccountId {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        text_or_digits("[0-9a-fA-F]{32}")
+        text_or_digits(
+            "[0-9a-fA-F]{32}",
+            "an account id, 32 hexadecimal digits, or ${CLOUDFLARE_ACCOUNT_ID}",
+        )
     }
 }
 
@@ -187,7 +190,7 @@ impl Written for Name {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        text_or_digits("[A-Za-z0-9_-]+")
+        text_or_digits("[A-Za-z0-9_-]+", "a name of letters, digits, _ and -")
     }
 }
 
@@ -242,7 +245,7 @@ impl Written for VariableName {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" })
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "errorMessage": "the name of an environment variable, never the token itself" })
     }
 }
 

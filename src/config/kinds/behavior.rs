@@ -37,6 +37,8 @@ impl Listed for BehaviorLayer {
     const ENTRY: Subject<'static> = Subject::named("behavior");
     const DECLARE: &'static str = "declare `enabled` or `risk_level`, or take the entry out";
     const KEY_PATTERN: &'static str = r"^(\*|(?!.*\$\{)[^\s*]+)$";
+    const KEY_EXPECTED: &'static str =
+        "the vendor's key of a behavior, such as imp_travel, or \"*\" for every other";
     const KEY_EXAMPLES: &'static [&'static str] = &["imp_travel", "high_dlp", "sentinel_one", "*"];
 
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<BehaviorKey> {

@@ -625,7 +625,7 @@ impl Written for bool {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        or_variable(json!({ "type": "boolean" }))
+        or_variable(json!({ "type": "boolean" }), "true or false")
     }
 }
 
@@ -635,7 +635,10 @@ impl Written for u32 {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        or_variable(json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }))
+        or_variable(
+            json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+            "a whole number",
+        )
     }
 }
 

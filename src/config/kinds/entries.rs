@@ -5,6 +5,7 @@ use std::collections::btree_map;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::json;
 
 use super::decode::{Decoder, Subject};
 use super::{Field, Fields, Shape, Written};
@@ -25,6 +26,8 @@ pub(in crate::config) trait Listed: Fields + JsonSchema {
     const DECLARE: &'static str;
     /// What keys look like, for editors.
     const KEY_PATTERN: &'static str;
+    /// What an editor says of a key of another form.
+    const KEY_EXPECTED: &'static str;
     const KEY_EXAMPLES: &'static [&'static str];
 
     /// Reads an entry's key; reports one that can't be.
@@ -124,10 +127,17 @@ impl<L: Listed> Written for Section<L> {
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let entry = generator.subschema_for::<L>();
+        let entry = json!({ "anyOf": [entry, { "type": "null" }] });
+        let examples = L::KEY_EXAMPLES.iter();
+        let examples: serde_json::Map<_, _> = examples
+            .map(|key| ((*key).to_owned(), entry.clone()))
+            .collect();
         json_schema!({
             "type": "object",
-            "propertyNames": { "pattern": L::KEY_PATTERN, "examples": L::KEY_EXAMPLES },
-            "additionalProperties": { "anyOf": [entry, { "type": "null" }] },
+            "propertyNames": { "pattern": L::KEY_PATTERN, "errorMessage": L::KEY_EXPECTED },
+            // What editors complete; any other name is as good.
+            "properties": examples,
+            "additionalProperties": entry,
         })
     }
 }

@@ -93,6 +93,7 @@ impl Listed for IntegrationLayer {
     const ENTRY: Subject<'static> = Subject::named("integration");
     const DECLARE: &'static str = "declare its `tenant_url`, or take the entry out";
     const KEY_PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
+    const KEY_EXPECTED: &'static str = "a name of letters, digits, _ and -";
     const KEY_EXAMPLES: &'static [&'static str] = &["corporate-okta"];
 
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<Name> {
@@ -156,7 +157,10 @@ impl Written for TenantUrl {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        text_like(r"[Hh][Tt][Tt][Pp][Ss]://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?")
+        text_like(
+            r"[Hh][Tt][Tt][Pp][Ss]://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?",
+            "the https address of the tenant without a path, such as https://corp.okta.com",
+        )
     }
 }
 
@@ -267,7 +271,7 @@ impl Written for ProviderName {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number"], "pattern": r"\S" })
+        json_schema!({ "type": ["string", "number"], "pattern": r"\S", "errorMessage": "a text that is not empty" })
     }
 }
 
@@ -286,7 +290,10 @@ impl Written for IntegrationId {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        text_like("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+        text_like(
+            "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+            "the id of a live integration, a UUID (riskform get integrations)",
+        )
     }
 }
 
@@ -375,7 +382,7 @@ impl Written for Date {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        text_like("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+        text_like("[0-9]{4}-[0-9]{2}-[0-9]{2}", "a day such as 2026-12-31")
     }
 }
 

@@ -281,7 +281,11 @@ macro_rules! written_words {
 
             fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let words: Vec<&str> = <$word>::ALL.iter().map(|word| word.as_str()).collect();
-                crate::config::schema::or_variable(serde_json::json!({ "type": "string", "enum": words }))
+                let expected = crate::config::suggest::alternatives(&words).replace('`', "");
+                crate::config::schema::or_variable(
+                    serde_json::json!({ "type": "string", "enum": words }),
+                    &expected,
+                )
             }
         })+
     };

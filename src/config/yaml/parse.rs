@@ -404,7 +404,16 @@ impl<'f> Builder<'f> {
 
     /// Puts a finished node where it belongs.
     fn complete(&mut self, mut node: Node, anchor: usize, name: Option<Box<str>>) -> After {
-        if !self.count(1, node.span) {
+        // A key counts with its value.
+        let innermost = self.open.last().map(|open| &open.content);
+        let is_key = matches!(
+            innermost,
+            Some(Content::Mapping {
+                key: Key::Awaited,
+                ..
+            })
+        );
+        if !is_key && !self.count(1, node.span) {
             return After::Nothing;
         }
         if self.reader == Reader::Person {

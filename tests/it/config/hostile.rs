@@ -162,8 +162,8 @@ fn many_files_hold_no_more_than_one_may() {
         ),
         (
             "unknown keys",
-            format!("{HEAD}{}", many(1_000_000, &|at| format!("k{at}: 1\n"))),
-            "too-large",
+            format!("{HEAD}{}", many(100_000, &|at| format!("k{at}: 1\n"))),
+            "unknown-key",
         ),
         (
             "equal keys",

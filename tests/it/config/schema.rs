@@ -1,12 +1,17 @@
 //! The JSON Schema: up to date, and of one mind with the loader.
 
-use riskform::config::schema::schema;
+use riskform::config::schema;
+use riskform::model::behavior::BehaviorKey;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{corpus, examples};
 
 const FILE: &str = "schema/config.schema.json";
+
+fn schema() -> String {
+    schema::schema([])
+}
 
 #[test]
 fn the_schema_in_the_repository_is_the_one_of_the_types() {
@@ -55,4 +60,33 @@ fn schema_and_loader_refuse_the_same_files() {
             .any(|line| line.starts_with("# schema: accepts, since "));
         assert_eq!(accepts(&text), beyond, "{}", path.display());
     }
+}
+
+/// What an editor shows instead of a raw pattern. The account's own behaviors take the place of the documented ones.
+#[test]
+fn editors_say_what_is_expected_and_complete_what_there_is() {
+    fn check(schema: &Value) {
+        match schema {
+            Value::Object(map) => {
+                if map.contains_key("pattern") && map.contains_key("type") && map.len() > 2 {
+                    assert!(map.contains_key("errorMessage"), "{map:?}");
+                }
+                map.values().for_each(check);
+            }
+            Value::Array(list) => list.iter().for_each(check),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let names = |schema: &Value| -> Vec<String> {
+        let names = schema["properties"]["behaviors"]["properties"].as_object();
+        names.unwrap().keys().cloned().collect()
+    };
+    let documented: Value = serde_json::from_str(&schema()).unwrap();
+    check(&documented);
+    assert_eq!(
+        names(&documented),
+        ["*", "high_dlp", "imp_travel", "sentinel_one"]
+    );
+    let live = schema::schema(&[BehaviorKey::new("novel")]);
+    assert_eq!(names(&serde_json::from_str(&live).unwrap()), ["*", "novel"]);
 }
