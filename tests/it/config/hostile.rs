@@ -42,7 +42,11 @@ fn a_file_of_absurd_shape_is_refused() {
             format!("{HEAD}a0: &a0 [x]\n{laughs}"),
             &["too-large 9:30"],
         ),
-        ("wide aliases", format!("{HEAD}{wide}"), &["too-large 4:3196"]),
+        (
+            "wide aliases",
+            format!("{HEAD}{wide}"),
+            &["too-large 4:3196"],
+        ),
         (
             "anchors in anchors",
             format!("{HEAD}{nested_anchors}"),
