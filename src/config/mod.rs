@@ -15,6 +15,7 @@
 //! | `kinds::decode` | nodes to values: types, words, known keys |
 //! | `kinds` | the rules of one kind: its keys, how files lay over each other, what comes of it |
 //! | `kinds::entries` | what behaviors and integrations have in common |
+//! | [`recheck`] | the rules once more, on an account from a saved plan |
 //! | [`schema`] | the JSON Schema of it, for editors |
 //! | `rule`, `diagnostic`, `source`, `suggest` | mistakes: their ids, their text, their place, the nearest right word |
 //! | `bounds` | how much the files of one run may hold together |

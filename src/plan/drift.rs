@@ -69,7 +69,11 @@ impl AccountPlan {
             included
         });
         self.left_out = left_out;
-        self.notes.retain(|note| includes(note.address()));
+        self.notes
+            .retain(|note| includes(note.address()) && note.concerns_drift());
+        for note in &mut self.notes {
+            note.turn_to_drift();
+        }
         self.unchanged = self.as_declared(&includes);
         self.operations.clear();
         self.refusals.clear();

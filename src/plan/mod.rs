@@ -50,7 +50,7 @@ pub use error::{PlanErrors, Problem};
 pub use guard::{Guard, Overrides, Refusal};
 pub use identity_provider::{needs_identity_providers, resolve_identity_providers};
 pub use matching::{Entry, MatchedBy, Matches, matches};
-pub use merge::{InvalidMerge, merge};
+pub use merge::{InvalidMerge, MergeRules, merge};
 pub use moved::{Moved, moved};
 pub use note::Note;
 pub use operation::{

@@ -63,6 +63,15 @@ pub enum Note {
         /// The level that they would have to match.
         to: OpenWord<RiskLevel>,
     },
+    /// In drift: the live level of an enabled behavior is another than the declared one.
+    LevelDiffers {
+        /// The behavior.
+        address: Address,
+        /// The level that policies match today.
+        live: OpenWord<RiskLevel>,
+        /// The level that they no longer match.
+        declared: OpenWord<RiskLevel>,
+    },
     /// Only `"*"` covers a behavior, so that `destroy` leaves it.
     LeftEnabled {
         /// The behavior.
@@ -153,6 +162,7 @@ impl Note {
             | Note::PinGone { address, .. }
             | Note::ExportsForAMoment { address }
             | Note::LevelChanged { address, .. }
+            | Note::LevelDiffers { address, .. }
             | Note::LeftEnabled { address }
             | Note::Twins { address, .. }
             | Note::OwnReference { address, .. }
@@ -162,6 +172,38 @@ impl Note {
             | Note::FitsNext { address, .. }
             | Note::Parked { address, .. }
             | Note::CreatedWithoutReference { address, .. } => address,
+        }
+    }
+
+    /// Says whether it is about what is, rather than about what a plan would do.
+    pub(super) fn concerns_drift(&self) -> bool {
+        match self {
+            Note::Ignored { .. }
+            | Note::Expired { .. }
+            | Note::PinGone { .. }
+            | Note::LevelChanged { .. }
+            | Note::LevelDiffers { .. }
+            | Note::Twins { .. }
+            | Note::OtherOrg { .. }
+            | Note::TwoIntegrations { .. } => true,
+            Note::ExportsForAMoment { .. }
+            | Note::CreatedWithoutReference { .. }
+            | Note::LeftEnabled { .. }
+            | Note::OwnReference { .. }
+            | Note::CreatedBesideUnlisted { .. }
+            | Note::FitsNext { .. }
+            | Note::Parked { .. } => false,
+        }
+    }
+
+    /// Says of the level that is live what a plan says of the one to come.
+    pub(super) fn turn_to_drift(&mut self) {
+        if let Note::LevelChanged { address, from, to } = self {
+            *self = Note::LevelDiffers {
+                address: address.clone(),
+                live: from.clone(),
+                declared: to.clone(),
+            };
         }
     }
 
@@ -179,6 +221,7 @@ impl Note {
             Note::Ignored { .. }
             | Note::ExportsForAMoment { .. }
             | Note::LevelChanged { .. }
+            | Note::LevelDiffers { .. }
             | Note::LeftEnabled { .. }
             | Note::CreatedBesideUnlisted { .. }
             | Note::Parked { .. } => false,
@@ -233,6 +276,14 @@ impl fmt::Display for Note {
             Note::LevelChanged { address, from, to } => write!(
                 f,
                 "{address}: Access policies match a level exactly, so those that match {from} no longer match what is now {to}"
+            ),
+            Note::LevelDiffers {
+                address,
+                live,
+                declared,
+            } => write!(
+                f,
+                "{address}: Access policies match a level exactly, so those that match {declared} do not match what is live, {live}"
             ),
             Note::LeftEnabled { address } => write!(
                 f,

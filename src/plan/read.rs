@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::model::shard::Shard;
 
 use super::digest::sha256;
+use super::plan;
 use super::run::{AccountPlan, Format, Run, Summary};
 
 /// A run as it is written.
@@ -101,6 +102,9 @@ pub enum InvalidRun {
     OtherFormat { found: String, known: String },
     #[error("it is damaged: its digest does not fit what it holds")]
     DigestMismatch,
+    /// What it says would be done is not what follows from the states that it holds.
+    #[error("it is not what riskform makes of the states that it holds: {0}")]
+    NotItsPlan(String),
 }
 
 /// A run that was read, and what its file says word for word.
@@ -143,6 +147,83 @@ impl Run {
             digest,
             written,
         })
+    }
+}
+
+impl ReadRun {
+    /// Plans every account anew from what the file holds of it: desired, live, day, options and context. Whatever else the file says must
+    /// be what comes of that, places in files left aside, so that nobody approves one thing and carries out another.
+    ///
+    /// Refusals that are not ours may be there: the limits of another run are not in the file, and a refused plan is never applied.
+    pub fn planned_anew(self) -> Result<Run, InvalidRun> {
+        let ReadRun {
+            mut run, written, ..
+        } = self;
+        for account in &mut run.accounts {
+            if account.error.is_none() {
+                *account = plan_anew(account)?;
+            }
+        }
+        let mut made = serde_json::to_value(&run).expect("a run has string keys only");
+        made["summary"] = json!(run.summary());
+        match difference(&written, &made) {
+            None => Ok(run),
+            Some(place) => Err(InvalidRun::NotItsPlan(format!("{place} is another"))),
+        }
+    }
+}
+
+fn plan_anew(account: &AccountPlan) -> Result<AccountPlan, InvalidRun> {
+    let AccountPlan {
+        today: Some(today),
+        options: Some(options),
+        live: Some(live),
+        desired: Some(desired),
+        context,
+        refusals,
+        ..
+    } = account
+    else {
+        let lacks = "an account without error lacks what it was planned from";
+        return Err(InvalidRun::Damaged(lacks.to_owned()));
+    };
+    let mut planned = plan(desired, live, *today, options)
+        .map_err(|errors| InvalidRun::NotItsPlan(errors.to_string()))?;
+    planned.context.clone_from(context);
+    if planned.refusals.iter().all(|one| refusals.contains(one)) {
+        planned.refusals.clone_from(refusals);
+    }
+    Ok(planned)
+}
+
+/// The place of the first difference between what a file says and what it should say.
+fn difference(written: &Value, made: &Value) -> Option<String> {
+    match (written, made) {
+        (Value::Object(written), Value::Object(made)) => {
+            let names = written.keys().chain(made.keys());
+            names.filter(|name| *name != "location").find_map(|name| {
+                let (written, made) = (written.get(name), made.get(name));
+                let below = match (written, made) {
+                    (Some(written), Some(made)) => difference(written, made)?,
+                    (_, _) => String::new(),
+                };
+                Some(format!(
+                    "{name}{}{below}",
+                    if below.is_empty() { "" } else { "." }
+                ))
+            })
+        }
+        (Value::Array(written), Value::Array(made)) if written.len() == made.len() => {
+            let pairs = written.iter().zip(made).enumerate();
+            pairs
+                .filter_map(|(index, (written, made))| {
+                    let below = difference(written, made)?;
+                    let dot = if below.is_empty() { "" } else { "." };
+                    Some(format!("{index}{dot}{below}"))
+                })
+                .next()
+        }
+        (written, made) => (written != made).then(String::new),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::address::Address;
 use crate::model::behavior::BehaviorWeakening;
 use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
-use crate::plan::{AccountPlan, Action, Change, Format, Refusal, Run, Weakening};
+use crate::plan::{AccountPlan, Action, Change, Format, OperationOutcome, Refusal, Run, Weakening};
 
 use super::fields::{self, FieldLine};
 use super::style;
@@ -16,7 +16,7 @@ pub(super) struct Block<'a> {
     pub(super) change: Option<&'a Change>,
     pub(super) address: &'a Address,
     pub(super) mark: Mark,
-    /// What is the matter with it, such as `update`, `switched off by hand` or `unlisted`.
+    /// What is the matter with it, such as `update`, `off, declared on` or `unlisted`.
     pub(super) words: &'static str,
     /// Why it asks for attention: a plan's change that weakens, or something live that protects less than declared.
     pub(super) weakening: Option<Weakening>,
@@ -63,6 +63,43 @@ impl Block<'_> {
             Mark::Replaced | Mark::Removed => style::ERROR,
             Mark::Unlisted => style::DIM,
         }
+    }
+}
+
+/// The accounts in the order that a person must see them: those that failed, were refused or are half done; that are weaker or would be
+/// weakened; that lose an integration; the rest.
+pub(super) fn gravest_first(run: &Run) -> impl Iterator<Item = &AccountPlan> {
+    let mut accounts: Vec<&AccountPlan> = run.accounts.iter().collect();
+    // A stable sort: among equals, the order of the run stays.
+    accounts.sort_by_key(|account| gravity(run.format, account));
+    accounts.into_iter()
+}
+
+/// How soon an account must be seen: the smaller, the sooner.
+fn gravity(format: Format, account: &AccountPlan) -> u8 {
+    let half_done = account
+        .problems
+        .as_ref()
+        .is_some_and(|problems| !problems.is_empty())
+        || account.operations.iter().any(|operation| {
+            let end = operation.end.as_ref();
+            end.is_some_and(|end| end.outcome != OperationOutcome::Done)
+        });
+    let weakens = |change: &Change| match format {
+        Format::Plan | Format::Apply => change.weakens().is_some(),
+        Format::Drift => change.live_weaker().is_some(),
+    };
+    let loses = |change: &Change| matches!(change.action(), Action::Delete | Action::Replace);
+    if account.error.is_some() || !account.refusals.is_empty() || half_done {
+        0
+    } else if account.changes.iter().any(weakens) {
+        1
+    } else if account.changes.iter().any(loses) {
+        2
+    } else if account.has_drift() {
+        3
+    } else {
+        4
     }
 }
 
@@ -119,18 +156,18 @@ fn found(change: &Change) -> Block<'_> {
     }
 }
 
-/// What happened to something between its declaration and now.
+/// How something stands to its declaration: what is, never how it came about.
 pub(super) fn happened(change: &Change) -> &'static str {
     match change.live_weaker() {
         Some(Weakening::Behavior(reason)) => match reason {
-            BehaviorWeakening::Disabled => "switched off by hand",
-            BehaviorWeakening::Lowered => "lowered by hand",
-            BehaviorWeakening::UnknownLevel => "moved to or from an unknown level",
+            BehaviorWeakening::Disabled => "off, declared on",
+            BehaviorWeakening::Lowered => "lower than declared",
+            BehaviorWeakening::UnknownLevel => "an unknown level",
         },
         Some(Weakening::Integration(reason)) => match reason {
             IntegrationWeakening::Deleted => "missing",
             IntegrationWeakening::Replaced => "of another type",
-            IntegrationWeakening::Deactivated => "deactivated by hand",
+            IntegrationWeakening::Deactivated => "inactive, declared active",
             IntegrationWeakening::TenantUrl => "sends to another tenant",
             IntegrationWeakening::ReferenceId => "has another reference",
         },

@@ -1,62 +1,145 @@
-//! Results as Markdown for a comment on a pull request: a line of totals, then each account folded.
+//! Results as Markdown for a comment on a pull request: a line of totals, then each account folded, the gravest first.
 //!
 //! Whatever comes from files or from the API stands inside a fenced block or inside `<code>` with its special characters as references, so
-//! that it can neither open HTML nor start Markdown nor mention anybody. A comment holds 65,536 characters; the limit is kept in bytes,
-//! and what does not fit is cut between two changes or two accounts, and said.
+//! that it can neither open HTML nor start Markdown nor mention anybody. A comment holds 65,536 characters, a job's summary 1 MiB; the limit
+//! is kept in bytes. What weakens, deletes, failed or was refused is never cut, so that nobody can push it out of sight with much that is
+//! harmless: where it does not fit as it is, it is told in a line each.
 
 use std::fmt::Write;
 
-use crate::plan::{AccountPlan, Format, OperationOutcome, Run, Status};
+use crate::plan::{AccountPlan, Action, Format, OperationOutcome, Run, Status};
 
-use super::block::{Block, DriftTotals, Mark, blocks, refusal};
+use super::block::{Block, DriftTotals, Mark, blocks, gravest_first, refusal};
 use super::text::{Outcomes, WHERE_TO_PASTE, count};
 use super::visible::Visible;
 
 /// The most that a comment may hold.
-pub(super) const LIMIT: usize = 65_536;
-/// What is kept free for the sentence that says what was cut.
-const RESERVE: usize = 512;
+pub const COMMENT: usize = 65_536;
+/// The most that a job's summary may hold.
+pub const JOB_SUMMARY: usize = 1024 * 1024;
+/// What is kept free for the sentences that say what was cut.
+const RESERVE: usize = 1024;
 
-/// A result as Markdown, no longer than [`LIMIT`].
-pub fn markdown(document: &Run) -> String {
-    let mut text = format!("### {}\n\n", title(document));
-    // What failed comes first: it must not fall victim to the cut.
-    let (failed, fine): (Vec<_>, Vec<_>) = document
-        .accounts
-        .iter()
-        .filter(|account| has_something(account))
-        .partition(|account| account.status == Status::Error);
-    let sections: Vec<_> = failed.into_iter().chain(fine).collect();
-    let mut budget = LIMIT - RESERVE - text.len();
-    let mut shown = 0;
-    let mut cut_changes = 0;
-    for account in &sections {
-        let Some(section) = Section::of(document, account).fitted(budget) else {
-            break;
-        };
-        budget -= section.text.len();
-        text.push_str(&section.text);
-        shown += 1;
-        cut_changes = section.cut;
-        if cut_changes > 0 {
-            break;
-        }
+/// A result as Markdown, no longer than `limit` bytes.
+pub fn markdown(run: &Run, limit: usize) -> String {
+    let mut text = format!("### {}\n\n", title(run));
+    if let Some(oldest) = run.oldest {
+        let times = [oldest, run.created_at].map(|time| time.strftime("%Y-%m-%d %H:%M UTC"));
+        let _ = writeln!(text, "Written between {} and {}.\n", times[0], times[1]);
     }
-    let cut_accounts = sections.len() - shown;
-    if cut_accounts + cut_changes > 0 {
-        let _ = writeln!(
-            text,
-            "**Cut to fit a comment:** {} of the last account and {} are not shown; the text and JSON formats hold everything.",
-            count(cut_changes, "change"),
-            count(cut_accounts, "more account"),
-        );
+    let sections: Vec<Section> = gravest_first(run)
+        .filter(|account| has_something(account))
+        .map(|account| Section::of(run, account))
+        .collect();
+    let budget = limit.saturating_sub(RESERVE + text.len());
+    let grave: usize = sections.iter().map(Section::grave_size).sum();
+    if grave <= budget {
+        folded(&mut text, sections, budget - grave);
+    } else {
+        in_a_line_each(&mut text, &sections, budget);
     }
     text
+}
+
+/// Every account folded. What is harmless fills the room that is left, from the gravest account on; the first that does not fit ends it.
+fn folded(text: &mut String, sections: Vec<Section>, mut room: usize) {
+    let (mut cut_parts, mut cut_accounts) = (0, 0);
+    for section in sections {
+        let frame = if section.grave_size() == 0 {
+            section.frame_size()
+        } else {
+            0
+        };
+        let mut body = String::new();
+        let mut harmless = 0;
+        for part in &section.parts {
+            if part.brief.is_some() {
+                body.push_str(&part.text);
+                continue;
+            }
+            let needed = part.text.len() + if body.is_empty() { frame } else { 0 };
+            match room.checked_sub(needed) {
+                Some(left) if cut_parts == 0 => {
+                    room = left;
+                    body.push_str(&part.text);
+                }
+                Some(_) | None => {
+                    cut_parts += 1;
+                    harmless += 1;
+                }
+            }
+        }
+        if body.is_empty() && harmless > 0 {
+            cut_accounts += 1;
+        } else {
+            let _ = write!(text, "{}{body}{CLOSING}", section.opening);
+        }
+    }
+    if cut_parts > 0 {
+        let _ = writeln!(
+            text,
+            "**Cut to fit:** {} and notes that weaken, delete and refuse nothing are not shown, {} not at all; the text and JSON formats hold everything.",
+            count(cut_parts, "change"),
+            count(cut_accounts, "account"),
+        );
+    }
+}
+
+/// What weakens, deletes, failed or was refused, in a line each, and nothing else.
+fn in_a_line_each(text: &mut String, sections: &[Section], budget: usize) {
+    let lines: Vec<String> = sections
+        .iter()
+        .flat_map(|section| {
+            let briefs = section.parts.iter().filter_map(|part| part.brief.as_ref());
+            briefs.map(|brief| match brief.split_once(' ') {
+                Some((symbol, rest)) => format!("{symbol} {}: {rest}", section.name),
+                None => format!("{}: {brief}", section.name),
+            })
+        })
+        .collect();
+    let mut room = budget.saturating_sub(FENCE.len() + CLOSING.len());
+    let fitting = lines
+        .iter()
+        .take_while(|line| match room.checked_sub(line.len()) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        })
+        .count();
+    if fitting < lines.len() {
+        let missing = lines.len() - fitting;
+        let _ = writeln!(
+            text,
+            "**{missing} of {} that weaken, delete, failed or were refused do not fit. Read the text or JSON format before you approve.**\n",
+            lines.len()
+        );
+    }
+    let _ = writeln!(
+        text,
+        "**Cut to fit:** only what weakens, deletes, failed or was refused is shown, in a line each; the text and JSON formats hold everything.\n"
+    );
+    text.push_str(FENCE);
+    lines
+        .iter()
+        .take(fitting)
+        .for_each(|line| text.push_str(line));
+    text.push_str("```\n");
 }
 
 /// The line of totals.
 fn title(document: &Run) -> String {
     let summary = document.summary();
+    if summary.failed_accounts == document.accounts.len() && !document.accounts.is_empty() {
+        let kind = match document.format {
+            Format::Plan => "plan",
+            Format::Drift => "drift",
+            Format::Apply => "apply",
+        };
+        let failed = count(summary.failed_accounts, "account");
+        return format!("riskform {kind}: {failed} could not be read");
+    }
     let mut title = match document.format {
         Format::Plan
             if document
@@ -64,7 +147,11 @@ fn title(document: &Run) -> String {
                 .iter()
                 .all(|account| account.changes.is_empty()) =>
         {
-            format!("riskform plan: no changes, {} match", summary.unchanged)
+            let handled = run_or_rest(summary.failed_accounts);
+            format!(
+                "riskform plan: no changes{handled}, {} match",
+                summary.unchanged
+            )
         }
         Format::Plan => {
             let mut title = format!(
@@ -95,7 +182,11 @@ fn title(document: &Run) -> String {
         Format::Drift => {
             let totals = DriftTotals::of(document);
             if totals.is_clean() {
-                format!("riskform drift: none, {} as declared", totals.as_declared)
+                let handled = run_or_rest(totals.failed);
+                format!(
+                    "riskform drift: none{handled}, {} as declared",
+                    totals.as_declared
+                )
             } else {
                 let mut title = format!(
                     "riskform drift: {} differ, {} unlisted",
@@ -119,11 +210,16 @@ fn title(document: &Run) -> String {
     if summary.failed_accounts > 0 {
         let _ = write!(
             title,
-            "; {} failed",
+            "; {} could not be read",
             count(summary.failed_accounts, "account")
         );
     }
     title
+}
+
+/// Nothing is said of accounts that could not be read.
+fn run_or_rest(failed: usize) -> &'static str {
+    if failed > 0 { " in the rest" } else { "" }
 }
 
 /// Says whether there is anything to show of an account beside that it is as declared.
@@ -134,49 +230,66 @@ fn has_something(account: &AccountPlan) -> bool {
         || !account.left_out.is_empty()
 }
 
-/// One account: what stands above and below, and between them the parts at whose borders it can be cut.
+/// What opens and closes the lines of an account.
+const FENCE: &str = "```diff\n";
+const CLOSING: &str = "```\n\n</details>\n\n";
+
+/// One account: what stands above its parts, and the parts, at whose borders it can be cut.
 struct Section {
+    /// How a line of its own names the account.
+    name: String,
     opening: String,
-    parts: Vec<String>,
-    closing: &'static str,
+    parts: Vec<Part>,
 }
 
-/// A section, cut to size.
-struct Fitted {
+/// A thing that is shown; ends with a line break, and is whole for itself.
+struct Part {
     text: String,
-    /// How many of its parts are missing.
-    cut: usize,
+    /// The same in a line, of what must not be cut.
+    brief: Option<String>,
+}
+
+impl Part {
+    fn harmless(text: String) -> Self {
+        Part { text, brief: None }
+    }
+
+    /// Something that must not be cut; its first line tells what it is.
+    fn grave(text: String) -> Self {
+        let brief = text.lines().next().map(|line| {
+            let short: String = line.chars().take(240).collect();
+            format!("{short}\n")
+        });
+        Part { text, brief }
+    }
 }
 
 impl Section {
-    fn of(document: &Run, account: &AccountPlan) -> Self {
+    fn of(run: &Run, account: &AccountPlan) -> Self {
         // Every line inside begins with a word or a symbol of ours, so none of them can close the fence.
+        let mut parts = parts(run.format, account);
+        parts.sort_by_key(|part| part.brief.is_none());
         Section {
-            opening: format!("{}\n\n```diff\n", summary(document, account)),
-            parts: parts(document.format, account),
-            closing: "```\n\n</details>\n\n",
+            name: match &account.name {
+                Some(name) => format!("{name} ({})", account.account_id),
+                None => account.account_id.to_string(),
+            },
+            opening: format!("{}\n\n{FENCE}", summary(run, account)),
+            parts,
         }
     }
 
-    /// As much of the section as fits; `None` where not even its frame does.
-    fn fitted(self, budget: usize) -> Option<Fitted> {
-        let Section {
-            opening: mut text,
-            parts,
-            closing,
-        } = self;
-        let mut room = budget.checked_sub(text.len() + closing.len())?;
-        let mut cut = parts.len();
-        for part in &parts {
-            let Some(less) = room.checked_sub(part.len()) else {
-                break;
-            };
-            room = less;
-            cut -= 1;
-            text.push_str(part);
+    fn frame_size(&self) -> usize {
+        self.opening.len() + CLOSING.len()
+    }
+
+    /// How much of it must not be cut.
+    fn grave_size(&self) -> usize {
+        let grave = self.parts.iter().filter(|part| part.brief.is_some());
+        match grave.map(|part| part.text.len()).sum() {
+            0 => 0,
+            parts => self.frame_size() + parts,
         }
-        text.push_str(closing);
-        Some(Fitted { text, cut })
     }
 }
 
@@ -220,8 +333,12 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
         let _ = write!(remarks, ", <b>{word}</b>");
     }
     format!(
-        "<details{open}><summary><b>{}</b> {}: {what}{remarks}</summary>",
+        "<details{open}><summary><b>{}</b> {}{}: {what}{remarks}</summary>",
         code(account.label()),
+        match &account.name {
+            Some(_) => format!("({}) ", code(account.account_id.as_str())),
+            None => String::new(),
+        },
         code(&account.source),
     )
 }
@@ -240,35 +357,53 @@ fn code(text: &str) -> String {
     html
 }
 
-/// What an account has to show. Each part ends with a line break, and is whole for itself.
-fn parts(format: Format, account: &AccountPlan) -> Vec<String> {
+/// What an account has to show.
+fn parts(format: Format, account: &AccountPlan) -> Vec<Part> {
     let mut parts = Vec::new();
     if let Some(error) = &account.error {
         let mut part = format!("- error: {}\n", one_line(&error.message));
         if let Some(help) = &error.help {
             let _ = writeln!(part, "  help: {}", one_line(help));
         }
-        parts.push(part);
+        parts.push(Part::grave(part));
     }
     for one in &account.refusals {
         let sentence = one_line(&refusal("", one));
-        parts.push(format!("! refused by {}: {sentence}\n", one.guard));
+        parts.push(Part::grave(format!(
+            "! refused by {}: {sentence}\n",
+            one.guard
+        )));
     }
-    parts.extend(blocks(format, account).map(|block| block_part(format, &block)));
+    parts.extend(blocks(format, account).map(|block| {
+        let text = block_part(format, &block);
+        match is_grave(&block) {
+            true => Part::grave(text),
+            false => Part::harmless(text),
+        }
+    }));
     if format == Format::Apply {
         parts.extend(outcomes(account));
     }
     for note in &account.notes {
-        parts.push(format!("# note: {}\n", one_line(&note.to_string())));
+        let note = one_line(&note.to_string());
+        parts.push(Part::harmless(format!("# note: {note}\n")));
     }
     if !account.left_out.is_empty() {
         let left_out = count(account.left_out.len(), "change");
-        parts.push(format!("# note: {left_out} left out by choice\n"));
+        parts.push(Part::harmless(format!(
+            "# note: {left_out} left out by choice\n"
+        )));
     }
     if parts.is_empty() {
-        parts.push("  nothing differs\n".to_owned());
+        parts.push(Part::harmless("  nothing differs\n".to_owned()));
     }
     parts
+}
+
+/// Says whether somebody must see it before they approve.
+fn is_grave(block: &Block<'_>) -> bool {
+    let removes = |action| matches!(action, Action::Delete | Action::Replace);
+    block.weakening.is_some() || block.change.is_some_and(|change| removes(change.action()))
 }
 
 fn block_part(format: Format, block: &Block<'_>) -> String {
@@ -300,7 +435,7 @@ fn block_part(format: Format, block: &Block<'_>) -> String {
 }
 
 /// What became of an account's plan, beside its changes.
-fn outcomes(account: &AccountPlan) -> Vec<String> {
+fn outcomes(account: &AccountPlan) -> Vec<Part> {
     let mut parts = Vec::new();
     for operation in &account.operations {
         let Some(end) = &operation.end else {
@@ -314,28 +449,30 @@ fn outcomes(account: &AccountPlan) -> Vec<String> {
             OperationOutcome::Done => {
                 if let Some(made) = &end.result {
                     let url = one_line(&made.well_known_url);
-                    parts.push(format!(
+                    parts.push(Part::harmless(format!(
                         "+ {address} is created; into Okta ({WHERE_TO_PASTE}) goes\n      {url}\n"
-                    ));
+                    )));
                 }
             }
             OperationOutcome::Failed => {
-                parts.push(format!("- {address}: operation {id} failed: {error}\n"));
+                parts.push(Part::grave(format!(
+                    "- {address}: operation {id} failed: {error}\n"
+                )));
             }
             OperationOutcome::Unknown => {
-                parts.push(format!(
+                parts.push(Part::grave(format!(
                     "- {address}: operation {id} may or may not have been carried out: {error}\n"
-                ));
+                )));
             }
             OperationOutcome::NotAttempted => {
-                parts.push(format!(
+                parts.push(Part::grave(format!(
                     "! {address}: operation {id} not attempted: {error}\n"
-                ));
+                )));
             }
         }
     }
     let problems = account.problems.iter().flatten();
-    parts.extend(problems.map(|problem| format!("- {}\n", one_line(problem))));
+    parts.extend(problems.map(|problem| Part::grave(format!("- {}\n", one_line(problem)))));
     parts
 }
 

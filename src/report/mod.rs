@@ -36,7 +36,7 @@ use crate::plan::Run;
 use text::{ApplyText, DriftText, PlanText};
 
 pub use files::{CheckedFiles, files};
-pub use markdown::markdown;
+pub use markdown::{COMMENT, JOB_SUMMARY, markdown};
 pub use prometheus::RunFigures;
 
 words! {
@@ -150,7 +150,7 @@ pub fn plan(run: &Run, format: PlanFormat) -> String {
     match format {
         PlanFormat::Text => PlanText(run).to_string(),
         PlanFormat::Json => run.to_json(),
-        PlanFormat::Markdown => markdown(run),
+        PlanFormat::Markdown => markdown(run, COMMENT),
         PlanFormat::Diff => diff::diff(run),
         PlanFormat::Html => html::page(run),
     }
@@ -161,7 +161,7 @@ pub fn apply(run: &Run, format: ApplyFormat) -> String {
     match format {
         ApplyFormat::Text => ApplyText(run).to_string(),
         ApplyFormat::Json => run.to_json(),
-        ApplyFormat::Markdown => markdown(run),
+        ApplyFormat::Markdown => markdown(run, COMMENT),
     }
 }
 
@@ -170,7 +170,7 @@ pub fn drift(run: &Run, format: DriftFormat, figures: Option<&RunFigures>) -> St
     match format {
         DriftFormat::Text => DriftText(run).to_string(),
         DriftFormat::Json => run.to_json(),
-        DriftFormat::Markdown => markdown(run),
+        DriftFormat::Markdown => markdown(run, COMMENT),
         DriftFormat::Html => html::page(run),
         DriftFormat::Junit => junit::junit(run),
         DriftFormat::Sarif => sarif::drift(run),

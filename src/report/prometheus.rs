@@ -1,7 +1,8 @@
 //! Drift as metrics in the text exposition format, for node_exporter's textfile collector.
 //!
 //! All are gauges of one run: the file is replaced by the next. Where an account could be compared, every kind and action has a value,
-//! zero included, so that an alert ends when its cause does; where it could not, `riskform_account_failed` is 1 and nothing is claimed.
+//! zero included, so that an alert ends when its cause does; where it could not, `riskform_account_failed` is 1, and the values that the
+//! file held before stay, so that a revoked token resolves no alert.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use prometheus_client::registry::Registry;
 
 use crate::plan::{AccountPlan, Action, Kind, Policy, Run, Status, Unlisted};
 
-/// What a run cost.
-#[derive(Clone, Copy, Debug)]
+/// What a run cost, and what the one before found.
+#[derive(Clone, Debug)]
 pub struct RunFigures {
     /// How long it took.
     pub elapsed: Duration,
@@ -24,6 +25,8 @@ pub struct RunFigures {
     pub requests: u64,
     /// How many of them repeated an earlier one.
     pub retries: u64,
+    /// What the metrics' file holds so far.
+    pub previous: Option<String>,
 }
 
 /// Drift as metrics. The figures are left out where there are none.
@@ -45,6 +48,10 @@ pub(super) fn metrics(document: &Run, figures: Option<&RunFigures>) -> String {
     for account in &document.accounts {
         failed.add(account, [], usize::from(account.status == Status::Error));
         if account.status == Status::Error {
+            let previous = figures.and_then(|figures| figures.previous.as_deref());
+            for gauges in [&mut drift, &mut weaker, &mut unlisted, &mut success] {
+                gauges.keep(account.label(), previous.unwrap_or_default());
+            }
             continue;
         }
         success.add(account, [], document.created_at.as_second());
@@ -107,6 +114,7 @@ fn register_figures(registry: &mut Registry, figures: &RunFigures) {
         elapsed,
         requests,
         retries,
+        previous: _,
     } = figures;
     let seconds = ConstGauge::new(elapsed.as_secs_f64());
     registry.register("run_seconds", "How long the run took", seconds);
@@ -141,6 +149,17 @@ impl Gauges {
         }
     }
 
+    /// Takes over what an earlier run wrote of an account.
+    fn keep(&mut self, account: &str, previous: &str) {
+        let start = format!("riskform_{}{{account=\"{account}\"", self.name);
+        for line in previous.lines() {
+            let sample = line
+                .strip_prefix(&start)
+                .and_then(|rest| sample(account, rest));
+            self.samples.extend(sample);
+        }
+    }
+
     fn add<const N: usize>(
         &mut self,
         account: &AccountPlan,
@@ -152,6 +171,22 @@ impl Gauges {
         self.samples
             .push((labels, value.try_into().unwrap_or(i64::MAX)));
     }
+}
+
+/// Reads the rest of a line that this file wrote: `,kind="behavior",action="update"} 1`. Whatever else stands there is nobody's value.
+fn sample(account: &str, rest: &str) -> Option<(Vec<(&'static str, String)>, i64)> {
+    let (further, value) = rest.split_once("} ")?;
+    let mut labels = vec![("account", account.to_owned())];
+    for label in further.split(',').skip(1) {
+        let (name, value) = label.split_once('=')?;
+        let name = ["kind", "action", "policy"]
+            .into_iter()
+            .find(|known| *known == name)?;
+        let value = value.strip_prefix('"')?.strip_suffix('"')?;
+        let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
+        labels.push((name, value.chars().all(is_word).then(|| value.to_owned())?));
+    }
+    Some((labels, value.trim().parse().ok()?))
 }
 
 impl Collector for Gauges {

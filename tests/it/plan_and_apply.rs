@@ -263,7 +263,7 @@ fn a_guard_refuses_and_its_override_is_named() {
         .collect();
     assert_snapshot!(refused.join("\n"), @r###"
     Refused by max_deletes: it deletes or replaces 1 integrations, and no more than 0 are permitted; --max-deletes 1 permits it
-    Refused by weakening: integration[4cfe8442…]: it weakens protection (deleted), and guards.weakening is deny; --allow-weakening permits it
+    Refused by weakening: integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: it weakens protection (deleted), and guards.weakening is deny; --allow-weakening permits it
     "###);
     assert_eq!(server.writes(), 0);
     let overridden = workplace.run(&[
@@ -283,11 +283,11 @@ fn standard_output_is_one_json_document_whatever_happens() {
     workplace.write("riskform.yaml", QUICKSTART);
     workplace.write("broken.yaml", "version: 2");
     let table: &[(&[&str], &str, i32)] = &[
-        (&["plan", "--format", "json"], "riskform.plan/1", 0),
+        (&["plan", "--format", "json"], "riskform.plan/2", 0),
         (&["apply", "--format", "json"], "riskform.error/1", 1),
         (
             &["apply", "--format", "json", "--auto-approve"],
-            "riskform.apply/1",
+            "riskform.apply/2",
             0,
         ),
         (

@@ -92,7 +92,7 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
             "truncated",
             text[..text.len() / 2].to_owned(),
             &[],
-            "it is damaged: EOF",
+            "is not a usable plan: it is damaged: EOF",
             1,
         ),
         (
@@ -104,9 +104,9 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
         ),
         (
             "a newer format",
-            text.replacen("riskform.plan/1", "riskform.plan/2", 1),
+            text.replacen("riskform.plan/2", "riskform.plan/3", 1),
             &[],
-            "it has the format riskform.plan/2",
+            "it has the format riskform.plan/3",
             1,
         ),
         (
@@ -154,6 +154,151 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
         assert_eq!(run.code, *code, "{name}");
     }
     assert_eq!(server.writes(), 0);
+}
+
+/// The file with something changed in it, and a digest that fits again.
+fn doctored(workplace: &Workplace, change: impl Fn(&mut Value)) {
+    let mut plan: Value = serde_json::from_str(&workplace.read("plan.json")).unwrap();
+    change(&mut plan);
+    let mut covered = plan.clone();
+    for name in ["created_at", "digest"] {
+        covered.as_object_mut().unwrap().remove(name);
+    }
+    plan["digest"] = riskform::plan::sha256(&covered).into();
+    workplace.write("doctored.json", &plan.to_string());
+}
+
+/// Whoever may write the file may recompute its digest, so everything in it is held against what the planner makes of it.
+#[test]
+fn a_doctored_plan_sends_nothing() {
+    let (server, workplace) = with_saved_plan();
+    let table: &[(&str, &dyn Fn(&mut Value), &str, i32)] = &[
+        (
+            "a hidden DELETE",
+            &|plan| {
+                let account = &mut plan["accounts"][0];
+                let id = account["live"]["integrations"][0]["id"].clone();
+                let mut delete = account["operations"]
+                    .as_array()
+                    .unwrap()
+                    .last()
+                    .unwrap()
+                    .clone();
+                delete["id"] = 9.into();
+                let path = format!(
+                    "/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/integrations/{}",
+                    id.as_str().unwrap()
+                );
+                delete["path"] = path.into();
+                account["operations"].as_array_mut().unwrap().push(delete);
+            },
+            "it is not what riskform makes of the states that it holds: accounts.0.operations",
+            1,
+        ),
+        (
+            "a change that is not shown",
+            &|plan| drop(plan["accounts"][0]["changes"].as_array_mut().unwrap().pop()),
+            "it is not what riskform makes of the states that it holds: accounts.0.changes",
+            1,
+        ),
+        (
+            "another way back",
+            &|plan| plan["accounts"][0]["live"]["integrations"][0]["settings"] = Value::Null,
+            "it is not what riskform makes of the states that it holds: accounts.0.live.integrations.0.settings",
+            1,
+        ),
+        (
+            "another token",
+            &|plan| plan["accounts"][0]["desired"]["api_token_env"] = "GITHUB_TOKEN".into(),
+            "api_token_env names a variable that may not hold a token",
+            1,
+        ),
+        (
+            "another version",
+            &|plan| plan["riskform_version"] = "0.0.1".into(),
+            "it was made by riskform 0.0.1",
+            4,
+        ),
+        (
+            "an earlier format",
+            &|plan| plan["format"] = "riskform.plan/1".into(),
+            "it has the format riskform.plan/1, and this version of riskform reads riskform.plan/2 here",
+            1,
+        ),
+    ];
+    for (name, change, message, code) in table {
+        doctored(&workplace, change);
+        let run = workplace.run(&["apply", "--plan", "doctored.json", "--auto-approve"]);
+        assert!(run.stderr.contains(message), "{name}: {}", run.stderr);
+        assert_eq!(run.code, *code, "{name}");
+    }
+    assert_eq!(server.writes(), 0);
+    // Places in files are the one thing that may move.
+    doctored(&workplace, |plan| {
+        plan["accounts"][0]["changes"][0]["location"]["line"] = 99.into();
+    });
+    let run = workplace.run(&["apply", "--plan", "doctored.json", "--auto-approve"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[test]
+fn the_plan_that_was_approved_is_the_one_that_is_applied() {
+    let (server, workplace) = with_saved_plan();
+    let said = workplace.run(&["plan", "--out", "plan.json"]).stderr;
+    let command = said.lines().last().unwrap().trim();
+    let digest = command.rsplit(' ').next().unwrap();
+    assert_eq!(
+        command,
+        format!("riskform apply --plan plan.json --expect-digest {digest}")
+    );
+    let other = format!("sha256:{}", "0".repeat(64));
+    let run = workplace.run(&[
+        "apply",
+        "--plan",
+        "plan.json",
+        "--auto-approve",
+        "--expect-digest",
+        &other,
+    ]);
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("--expect-digest names"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(server.writes(), 0);
+    let run = workplace.run(&[
+        "apply",
+        "--plan",
+        "plan.json",
+        "--auto-approve",
+        "--expect-digest",
+        digest,
+    ]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(
+        workplace.run(&["apply", "--expect-digest", digest]).code,
+        64
+    );
+}
+
+#[test]
+fn accounts_that_failed_at_planning_are_left_out_of_a_saved_plan() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("good.yaml", QUICKSTART);
+    let other = QUICKSTART
+        .replace(RECORDED_ACCOUNT, "00000000000000000000000000000000")
+        .replace("quickstart", "other")
+        .replace("imp_travel", "imp_travle");
+    workplace.write("unplannable.yaml", &other);
+    assert_eq!(workplace.run(&["plan", ".", "--out", "plan.json"]).code, 1);
+    for _ in ["something to do", "nothing to do"] {
+        let run = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
+        assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+        workplace.run(&["plan", ".", "--out", "plan.json"]);
+    }
+    assert_eq!(server.writes(), 3);
 }
 
 #[test]

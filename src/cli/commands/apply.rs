@@ -1,6 +1,6 @@
 //! `riskform apply` and `riskform destroy`: load, read live, plan, show, ask, read again, write, read back, report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,10 +12,10 @@ use crate::cli::io::output::Output;
 use crate::cli::run::application::{Application, Origin};
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet::{self, Planning};
-use crate::cli::run::saved_plan;
+use crate::cli::run::saved_plan::{self, Expected};
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::Surroundings;
-use crate::plan::{Intent, Options, Run};
+use crate::plan::{Intent, Options};
 use crate::report::ApplyFormat;
 
 /// Flags of `apply`.
@@ -28,6 +28,9 @@ pub(crate) struct ApplyArguments {
         conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
     )]
     plan: Option<PathBuf>,
+    /// With --plan: end with 4 unless the file has this digest, which plan --out printed
+    #[arg(long, value_name = "DIGEST", requires = "plan")]
+    expect_digest: Option<String>,
     #[command(flatten)]
     pub(crate) common: Arguments,
 }
@@ -58,8 +61,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn apply(arguments: ApplyArguments, output: &Output) -> Result<Exit, Error> {
     match arguments.plan {
         Some(file) => {
-            let saved = saved_plan::read(&file)?;
-            carry_out_saved(saved, arguments.common, output).await
+            let digest = arguments.expect_digest.as_deref();
+            carry_out_saved(&file, digest, arguments.common, output).await
         }
         None => plan_and_carry_out(Intent::Apply, arguments.common, output).await,
     }
@@ -87,10 +90,9 @@ async fn plan_and_carry_out(
         overrides: arguments.overrides.overrides(),
         limits: Arc::clone(&surroundings.limits),
     };
-    let today = fleet::today();
     let planning = Planning {
         session: &session,
-        today,
+        today: fleet::today(),
         options: &options,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
@@ -99,8 +101,6 @@ async fn plan_and_carry_out(
         session: &session,
         fleet: &arguments.fleet,
         output,
-        options: &options,
-        today,
         origin: Origin::ThisRun,
         audit_log,
         save_previous: arguments.save_previous,
@@ -114,24 +114,34 @@ async fn plan_and_carry_out(
     application.report(&applied, &formats)
 }
 
-async fn carry_out_saved(saved: Run, arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+async fn carry_out_saved(
+    file: &Path,
+    digest: Option<&str>,
+    arguments: Arguments,
+    output: &Output,
+) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     arguments.check_save_previous()?;
     let audit_log = arguments.open_audit_log()?;
     let session = Session::open(&arguments.fleet.connect, output)?;
-    saved_plan::check(&saved, &session, &arguments.fleet)?;
-    let planned = saved.handled().next();
-    let today = planned.and_then(|account| account.today);
+    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let plan = saved_plan::read_to_apply(
+        file,
+        &Expected {
+            digest,
+            base_url: &session.base_url().to_string(),
+            account_id: arguments.fleet.desired.who.account_id.as_ref(),
+            limits: &surroundings.limits,
+        },
+    )?;
     let mut application = Application {
         session: &session,
         fleet: &arguments.fleet,
         output,
-        options: &Options::default(),
-        today: today.unwrap_or_else(fleet::today),
         origin: Origin::SavedPlan,
         audit_log,
         save_previous: arguments.save_previous,
-        plan: saved,
+        plan,
     };
     application.show(&formats)?;
     // Nobody should be asked about a plan that can't be carried out any more, or be told that there is nothing to do.

@@ -9,7 +9,7 @@ use crate::cli::io::ci;
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::notifications::NotifyArguments;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit, account_exit, fail_if_alone};
+use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_drift};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::Surroundings;
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let notifications = arguments.notifications.read(&arguments.fleet.connect)?;
-    let checked = check(&arguments, keep(&formats), output)
+    let checked = check(&arguments, &formats, output)
         .await
         .and_then(|checked| checked.show(&formats, output).map(|()| checked));
     let result = checked.as_ref();
@@ -57,13 +57,26 @@ fn keep(formats: &Formats<DriftFormat>) -> Keep {
     }
 }
 
+/// What the file of metrics holds from the run before.
+fn previous_metrics(formats: &Formats<DriftFormat>) -> Option<String> {
+    let mut files = formats.files.iter();
+    let (_, file) = files.find(|(kind, _)| *kind == DriftFormat::Prometheus)?;
+    // Reading from a pipe would wait for somebody to write.
+    let is_file = std::fs::metadata(file).is_ok_and(|file| file.is_file());
+    is_file.then(|| std::fs::read_to_string(file).ok())?
+}
+
 /// What a check found.
 struct Checked {
     run: Run,
     figures: RunFigures,
 }
 
-async fn check(arguments: &Arguments, keep: Keep, output: &Output) -> Result<Checked, Error> {
+async fn check(
+    arguments: &Arguments,
+    formats: &Formats<DriftFormat>,
+    output: &Output,
+) -> Result<Checked, Error> {
     let started = Instant::now();
     let surroundings = Surroundings::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
@@ -84,7 +97,7 @@ async fn check(arguments: &Arguments, keep: Keep, output: &Output) -> Result<Che
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
     };
-    let drift = |planned: AccountPlan| planned.into_drift(&scope, keep);
+    let drift = |planned: AccountPlan| planned.into_drift(&scope, keep(formats));
     let accounts = planning.each(accounts, &scope.targets, drift).await?;
     let counters = session.counters();
     Ok(Checked {
@@ -93,6 +106,7 @@ async fn check(arguments: &Arguments, keep: Keep, output: &Output) -> Result<Che
             elapsed: started.elapsed(),
             requests: counters.requests,
             retries: counters.retries,
+            previous: previous_metrics(formats),
         },
     })
 }
@@ -111,15 +125,6 @@ impl Checked {
     }
 
     fn exit(&self) -> Exit {
-        Exit::gravest(
-            self.run
-                .accounts
-                .iter()
-                .map(|account| match &account.error {
-                    Some(error) => account_exit(error),
-                    None if account.has_drift() => Exit::Changes,
-                    None => Exit::Done,
-                }),
-        )
+        of_drift(&self.run)
     }
 }

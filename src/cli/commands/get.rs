@@ -212,7 +212,7 @@ fn reference(text: &str) -> Result<ReferenceId, &'static str> {
 }
 
 /// The moment that lies a span before now. Days and months are the calendar's, in UTC.
-fn before_now(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn before_now(text: &str) -> Result<Timestamp, String> {
     before(Timestamp::now(), text)
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     ci::tell(output, &run);
     fail_if_alone(&run)?;
     if let Some(file) = &arguments.out {
-        saved_plan::write(file, &run)?;
+        saved_plan::write(file, &run, output)?;
     }
     let changes = if arguments.detailed_exitcode {
         Exit::Changes

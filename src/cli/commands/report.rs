@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
+use crate::cli::commands::get::before_now;
 use crate::cli::flags::Expected;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::ending::{Error, Exit, of_run};
 use crate::cli::run::fleet;
-use crate::plan::{Format, Run, merge};
+use crate::plan::{Format, MergeRules, Run, merge};
 use crate::report::{self, ApplyFormat, DriftFormat, MergeFormat, PlanFormat};
 
 /// What `report` can do.
@@ -36,9 +38,15 @@ pub(crate) struct MergeArguments {
     pub(crate) formats: FormatArguments<MergeFormat>,
     #[command(flatten)]
     expected: Expected,
+    /// Merge what there is, although shards are missing
+    #[arg(long)]
+    allow_missing: bool,
+    /// Refuse results that were written longer ago than this: 24h, 7d
+    #[arg(long, value_name = "SPAN", value_parser = before_now)]
+    max_age: Option<Timestamp>,
 }
 
-/// Joins what the shards of a fleet wrote.
+/// Joins what the shards of a fleet wrote, and ends as one run for all of them would have.
 pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let Command::Merge(arguments) = arguments.command;
     let documents = arguments
@@ -46,7 +54,11 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> 
         .iter()
         .map(|file| Ok((file.display().to_string(), read(file)?)))
         .collect::<Result<_, Error>>()?;
-    let merged = merge(documents).map_err(Error::other("these can't be merged"))?;
+    let rules = MergeRules {
+        allow_missing: arguments.allow_missing,
+        not_before: arguments.max_age,
+    };
+    let merged = merge(documents, &rules).map_err(Error::Merge)?;
     fleet::expect(&arguments.expected, merged.accounts.len())?;
     let formats = arguments.formats.read(output)?;
     match merged.format {
@@ -60,7 +72,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> 
             .of::<DriftFormat>()?
             .write(output, |format| report::drift(&merged, format, None))?,
     }
-    Ok(Exit::Done)
+    Ok(of_run(&merged))
 }
 
 fn read(file: &Path) -> Result<Run, Error> {

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 /// Shows a saved plan in any of a plan's formats.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
-    let saved = saved_plan::read(&arguments.file)?;
+    let saved = saved_plan::read(&arguments.file, output)?;
     formats.write(output, |format| report::plan(&saved, format))?;
     Ok(Exit::Done)
 }

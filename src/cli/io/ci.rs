@@ -16,7 +16,7 @@ use crate::cli::io::environment::variable;
 use crate::cli::io::files::{Access, write_atomically};
 use crate::cli::io::output::Output;
 use crate::plan::{Format, Run};
-use crate::report::markdown;
+use crate::report::{JOB_SUMMARY, markdown};
 
 /// Where GitLab finds the variables.
 const GITLAB_FILE: &str = "riskform.env";
@@ -27,7 +27,11 @@ pub(crate) fn tell(output: &Output, run: &Run) {
         return;
     }
     if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
-        append(output, Path::new(&file), &markdown(run));
+        let file = Path::new(&file);
+        // What earlier commands of the step wrote counts as well.
+        let there = file.metadata().map_or(0, |there| there.len());
+        let room = JOB_SUMMARY.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
+        append(output, file, &markdown(run, room));
     }
     if let Some(file) = variable("GITHUB_OUTPUT") {
         append(output, Path::new(&file), &lines(run, str::to_owned));

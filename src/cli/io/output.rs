@@ -126,6 +126,8 @@ impl Output {
             | Error::NotATerminal
             | Error::Declined
             | Error::Ended(_)
+            | Error::RefusedByLimits(_)
+            | Error::Merge(_)
             | Error::Other(_) => {
                 let red = style::ERROR;
                 let message = error.to_string();

@@ -52,8 +52,6 @@ pub(crate) struct Application<'a> {
     pub(crate) session: &'a Session,
     pub(crate) fleet: &'a Fleet,
     pub(crate) output: &'a Output,
-    pub(crate) options: &'a Options,
-    pub(crate) today: Date,
     pub(crate) origin: Origin,
     pub(crate) audit_log: Option<AuditLog>,
     pub(crate) save_previous: Option<PathBuf>,
@@ -94,7 +92,10 @@ impl Application<'_> {
                 1 => String::new(),
                 _ => format!(" to {}", count(self.work().count(), "account")),
             };
-            let question = match self.options.intent {
+            let intent = self
+                .work()
+                .find_map(|account| Some(account.options.as_ref()?.intent));
+            let question = match intent.unwrap_or_default() {
                 Intent::Apply => format!("Apply these changes{accounts}?"),
                 Intent::Destroy => format!("Destroy all of this{accounts}?"),
             };
@@ -109,8 +110,8 @@ impl Application<'_> {
         }
     }
 
-    /// Reads the accounts anew that something is to be done to, and every account of a saved plan: that it has nothing to do is true only
-    /// of what it was made from. What moved refuses a saved plan; else it is said, and planned anew.
+    /// Reads the accounts anew that something is to be done to; of a saved plan all, since it was made who knows when. What moved refuses
+    /// a saved plan; else it is said, and planned anew. An account that can't be read any more is left out.
     pub(crate) async fn read_again(&mut self) -> Result<Since, Error> {
         let session = self.session;
         let reads: Vec<(usize, Result<LiveAccount, AccountError>)> = {
@@ -133,7 +134,13 @@ impl Application<'_> {
         let mut moves = Vec::new();
         for (index, read) in reads {
             let account = &mut self.plan.accounts[index];
-            let live = Arc::new(read.map_err(Error::Account)?);
+            let live = match read {
+                Ok(live) => Arc::new(live),
+                Err(error) => {
+                    *account = AccountPlan::failed(account.desired(), error);
+                    continue;
+                }
+            };
             if Some(live_digest(&live)) == account.live_digest {
                 // What was just read is the way back, not what a file says was there.
                 account.live = Some(live);
@@ -144,7 +151,8 @@ impl Application<'_> {
             let moved = moved(account.live(), &live);
             moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
             let desired = Arc::clone(account.desired());
-            *account = plan(&desired, &live, self.today, self.options)
+            let (today, options) = made_with(account);
+            *account = plan(&desired, &live, today, &options.clone())
                 .unwrap_or_else(|errors| AccountPlan::failed(&desired, fleet::plan_error(&errors)));
         }
         match self.origin {
@@ -217,11 +225,12 @@ impl Application<'_> {
                 None => Ok(()),
             }
         };
+        let (today, options) = made_with(plan);
         let context = Context {
             reader: &connection.reader(),
             writer: &connection.writer(),
-            options: self.options,
-            today: self.today,
+            options,
+            today,
         };
         apply(plan, &context, &mut observe).await
     }
@@ -236,6 +245,22 @@ impl Application<'_> {
         formats.write(self.output, |format| report::apply(&run, format))?;
         ci::tell(self.output, &run);
         fail_if_alone(&run)?;
-        Ok(of_applied(&self.plan, applied, signals::received()))
+        let exit = of_applied(&self.plan, applied, signals::received());
+        // Of a saved plan somebody approved the rest, knowing that some accounts had failed: it is carried out, and the run is incomplete.
+        let handled = self.plan.handled().count();
+        let left_out =
+            self.origin == Origin::SavedPlan && handled > 0 && handled < self.plan.accounts.len();
+        Ok(match exit {
+            Exit::Error | Exit::Access | Exit::Refused if left_out => Exit::Incomplete,
+            exit => exit,
+        })
     }
+}
+
+/// The day and the options that an account was planned with.
+fn made_with(account: &AccountPlan) -> (Date, &Options) {
+    let (Some(today), Some(options)) = (account.today, &account.options) else {
+        unreachable!("a planned account keeps the day and the options that it was planned with")
+    };
+    (today, options)
 }

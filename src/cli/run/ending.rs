@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use crate::api::{ApiError, ErrorKind};
 use crate::apply::{Applied, Failure, Outcome, Reset};
-use crate::plan::{AccountError, FailureKind, Run};
+use crate::plan::{
+    AccountError, AccountPlan, FailureKind, Format, InvalidMerge, OperationOutcome, Run,
+};
 
 use crate::cli::run::signals::Signal;
 use crate::cli::run::users::NoSuchUser;
@@ -89,6 +91,10 @@ pub(crate) enum Error {
     Ended(Signal),
     /// Whoever reads standard output has stopped.
     BrokenPipe,
+    /// The limits of this run refuse the saved plan; holds each refusal as a sentence.
+    RefusedByLimits(Vec<String>),
+    /// Results that don't belong together.
+    Merge(InvalidMerge),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -107,12 +113,13 @@ impl Error {
             Error::Usage(_) => Exit::Usage,
             Error::Account(error) => account_exit(error),
             Error::Stale(_) => Exit::Stale,
-            Error::RefusedPlan(_) => Exit::Refused,
+            Error::RefusedPlan(_) | Error::RefusedByLimits(_) => Exit::Refused,
             Error::Ended(signal) => signal.exit(),
             Error::Files(_)
             | Error::NoSuchUsers(_)
             | Error::NotATerminal
             | Error::Declined
+            | Error::Merge(_)
             | Error::Other(_) => Exit::Error,
             // Whoever closed the pipe has seen enough; that is no failure of ours.
             Error::BrokenPipe => Exit::Done,
@@ -126,13 +133,13 @@ impl Error {
             Error::Files(_) => "files",
             Error::Account(error) => error.kind.as_str(),
             Error::Stale(_) => "stale",
-            Error::RefusedPlan(_) => "refused",
+            Error::RefusedPlan(_) | Error::RefusedByLimits(_) => "refused",
             Error::NoSuchUsers(_) => "no_such_user",
             Error::NotATerminal => "not_a_terminal",
             Error::Declined => "declined",
             Error::Ended(_) => "ended",
             Error::BrokenPipe => "broken_pipe",
-            Error::Other(_) => "error",
+            Error::Merge(_) | Error::Other(_) => "error",
         }
     }
 
@@ -140,6 +147,7 @@ impl Error {
     pub(crate) fn help(&self) -> Option<&str> {
         match self {
             Error::Account(error) => error.help.as_deref(),
+            Error::Merge(error) => error.help(),
             Error::Stale(_) => Some("plan again, and have the new plan looked at"),
             Error::RefusedPlan(_) => {
                 Some("an override belongs to plan: give it there, and save the plan again")
@@ -153,6 +161,7 @@ impl Error {
             | Error::Declined
             | Error::Ended(_)
             | Error::BrokenPipe
+            | Error::RefusedByLimits(_)
             | Error::Other(_) => None,
         }
     }
@@ -184,6 +193,11 @@ impl fmt::Display for Error {
             Error::Declined => f.write_str("declined; nothing was written"),
             Error::Ended(signal) => write!(f, "ended by {signal}; nothing was written"),
             Error::BrokenPipe => f.write_str("standard output is closed"),
+            Error::RefusedByLimits(refusals) => {
+                f.write_str("the limits of this run refuse the plan")?;
+                refusals.iter().try_for_each(|one| write!(f, "\n  {one}"))
+            }
+            Error::Merge(error) => write!(f, "these can't be merged: {error}"),
             Error::Other(error) => write!(f, "{error:#}"),
         }
     }
@@ -208,6 +222,59 @@ pub(crate) fn of_plan(run: &Run, changes: Exit) -> Exit {
         None if account.is_empty() => Exit::Done,
         None => changes,
     }))
+}
+
+/// How a check of drift ends.
+pub(crate) fn of_drift(run: &Run) -> Exit {
+    Exit::gravest(run.accounts.iter().map(|account| match &account.error {
+        Some(error) => account_exit(error),
+        None if account.has_drift() => Exit::Changes,
+        None => Exit::Done,
+    }))
+}
+
+/// How an application ended, by what it wrote down.
+pub(crate) fn of_application(run: &Run) -> Exit {
+    let ends = |account: &AccountPlan| -> Vec<OperationOutcome> {
+        let operations = account.operations.iter();
+        operations
+            .filter_map(|operation| Some(operation.end.as_ref()?.outcome))
+            .collect()
+    };
+    let sent = |outcome: &OperationOutcome| match outcome {
+        OperationOutcome::Done | OperationOutcome::Unknown => true,
+        OperationOutcome::Failed | OperationOutcome::NotAttempted => false,
+    };
+    let wrote = run
+        .accounts
+        .iter()
+        .any(|account| ends(account).iter().any(sent));
+    let gravest = Exit::gravest(run.accounts.iter().map(|account| {
+        let done = ends(account)
+            .iter()
+            .all(|end| *end == OperationOutcome::Done);
+        match (&account.error, &account.problems) {
+            (Some(error), _) => account_exit(error),
+            (None, None) if !account.refusals.is_empty() => Exit::Refused,
+            (None, None) => Exit::Done,
+            (None, Some(problems)) if done && problems.is_empty() => Exit::Done,
+            (None, Some(_)) => Exit::Error,
+        }
+    }));
+    match gravest {
+        Exit::Done => Exit::Done,
+        _ if wrote => Exit::Incomplete,
+        gravest => gravest,
+    }
+}
+
+/// How a run ended, by what it wrote down.
+pub(crate) fn of_run(run: &Run) -> Exit {
+    match run.format {
+        Format::Plan => of_plan(run, Exit::Done),
+        Format::Drift => of_drift(run),
+        Format::Apply => of_application(run),
+    }
 }
 
 /// How the program ends when one account could not be handled.

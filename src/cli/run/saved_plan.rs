@@ -1,57 +1,411 @@
 //! Saved plans: `plan --out FILE` writes one, `apply --plan FILE` and `show FILE` read it.
 //!
-//! The file holds everything that a reviewer saw and nothing that is secret. Its digest tells accidents, such as a file that was cut off or
-//! edited; it authenticates nobody, so whoever may write the file may decide what is applied.
+//! The file holds everything that a reviewer saw and nothing that is secret. **What runs is what is shown**: it is planned anew from the
+//! states that the file holds, and whatever else the file says must be what comes of that. Its digest tells accidents, such as a file
+//! that was cut off; it authenticates nobody, so whoever may write the file may decide what is applied, but not hide it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::cli::flags::Fleet;
+use anyhow::anyhow;
+
 use crate::cli::io::files::{Access, write_atomically};
+use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
-use crate::cli::run::session::Session;
-use crate::plan::{Format, Run};
+use crate::cli::run::fleet::plan_error;
+use crate::config::recheck::recheck;
+use crate::model::account::AccountId;
+use crate::model::limits::Limits;
+use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan};
 
-/// Writes a plan to a file that its owner alone may read.
-pub(crate) fn write(path: &Path, plan: &Run) -> Result<(), Error> {
-    write_atomically(path, &plan.to_json(), Access::Owner)
+/// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
+pub(crate) fn write(path: &Path, plan: &Run, output: &Output) -> Result<(), Error> {
+    let sealed = plan.sealed();
+    write_atomically(path, &plan.to_json(), Access::Owner)?;
+    let (path, digest) = (path.display(), &sealed.digest);
+    output.say(format_args!(
+        "The plan is saved in {path}, its digest is {digest}. To apply it:\n  riskform apply --plan {path} --expect-digest {digest}"
+    ));
+    Ok(())
 }
 
-/// Reads a saved plan; whatever is wrong with the file is an error of its own.
-pub(crate) fn read(path: &Path) -> Result<Run, Error> {
-    let name = path.display();
-    let text = fs::read_to_string(path).map_err(Error::other(format!("{name} can't be read")))?;
-    let read = Run::read(&text, &[Format::Plan])
-        .map_err(Error::other(format!("{name} is not a usable plan")))?;
+/// Reads a saved plan in order to show it. One that another version made is shown as it is.
+pub(crate) fn read(path: &Path, output: &Output) -> Result<Run, Error> {
+    let read = parse(path, &text(path)?)?;
+    if is_ours(&read) {
+        return planned_anew(path, read);
+    }
+    output.warn(format_args!(
+        "{} was made by riskform {}, so it is shown as it is, and this version does not apply it",
+        path.display(),
+        read.run.riskform_version
+    ));
     Ok(read.run)
 }
 
-/// Refuses a plan that was made for another API or another account, or that a guard refused.
-pub(crate) fn check(plan: &Run, session: &Session, fleet: &Fleet) -> Result<(), Error> {
-    let base_url = session.base_url().to_string();
-    if plan.base_url != base_url {
-        return Err(Error::Other(anyhow::anyhow!(
-            "the plan was made against {}, and this run is against {base_url}",
-            plan.base_url
+/// What a saved plan is held against before it is carried out.
+pub(crate) struct Expected<'a> {
+    /// The digest that `--expect-digest` names.
+    pub(crate) digest: Option<&'a str>,
+    /// Where this run's calls go.
+    pub(crate) base_url: &'a str,
+    /// The account that `--account-id` names.
+    pub(crate) account_id: Option<&'a AccountId>,
+    /// What this run's operator permits.
+    pub(crate) limits: &'a Arc<Limits>,
+}
+
+/// Reads a saved plan in order to carry it out: whatever is wrong with it ends the run before anything is read or sent.
+pub(crate) fn read_to_apply(path: &Path, expected: &Expected<'_>) -> Result<Run, Error> {
+    accept(path, &text(path)?, expected)
+}
+
+fn accept(path: &Path, text: &str, expected: &Expected<'_>) -> Result<Run, Error> {
+    let read = parse(path, text)?;
+    if let Some(digest) = expected.digest
+        && digest != read.digest
+    {
+        return Err(Error::Stale(vec![format!(
+            "{} has the digest {}, and --expect-digest names {digest}",
+            path.display(),
+            read.digest
+        )]));
+    }
+    if read.format != Format::Plan.as_str() {
+        return Err(unusable(path)(InvalidRun::OtherFormat {
+            found: read.format,
+            known: Format::Plan.to_string(),
+        }));
+    }
+    if !is_ours(&read) {
+        return Err(Error::Stale(vec![format!(
+            "it was made by riskform {}, and this is riskform {}",
+            read.run.riskform_version,
+            env!("CARGO_PKG_VERSION")
+        )]));
+    }
+    if read.run.base_url != expected.base_url {
+        return Err(Error::Other(anyhow!(
+            "the plan was made against {}, and this run is against {}",
+            read.run.base_url,
+            expected.base_url
         )));
     }
-    for account in &plan.accounts {
-        if let Some(wanted) = &fleet.desired.who.account_id
+    let accounts = &read.run.accounts;
+    let refusals: usize = accounts.iter().map(|account| account.refusals.len()).sum();
+    if refusals > 0 {
+        return Err(Error::RefusedPlan(refusals));
+    }
+    let mut run = planned_anew(path, read)?;
+    let mut ids = HashSet::new();
+    for account in &run.accounts {
+        if let Some(wanted) = expected.account_id
             && *wanted != account.account_id
         {
-            return Err(Error::Other(anyhow::anyhow!(
+            return Err(Error::Other(anyhow!(
                 "the plan is for the account {}, and --account-id names {wanted}",
                 account.account_id
             )));
         }
+        if !ids.insert(&account.account_id) {
+            return Err(Error::Other(anyhow!(
+                "the plan holds the account {} twice",
+                account.account_id
+            )));
+        }
     }
-    let refusals: usize = plan
-        .accounts
-        .iter()
-        .map(|account| account.refusals.len())
-        .sum();
-    if refusals > 0 {
-        return Err(Error::RefusedPlan(refusals));
+    for account in run.handled() {
+        let problems = recheck(account.desired(), expected.limits);
+        if !problems.is_empty() {
+            return Err(Error::Other(anyhow!(
+                "{} declares what no file may: {}",
+                path.display(),
+                problems.join("; ")
+            )));
+        }
     }
-    Ok(())
+    judge(&mut run, expected.limits)?;
+    Ok(run)
+}
+
+/// The limits are the running command's, so the plan is judged by them again.
+fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), Error> {
+    let mut refused = Vec::new();
+    for account in &mut run.accounts {
+        let (Some(today), Some(options)) = (account.today, account.options.clone()) else {
+            continue;
+        };
+        let options = Options {
+            limits: Arc::clone(limits),
+            ..options
+        };
+        let judged = plan(account.desired(), account.live(), today, &options)
+            .map_err(|errors| Error::Account(plan_error(&errors)))?;
+        let label = account.label();
+        refused.extend(judged.refusals.iter().map(|one| {
+            let address = one.address.iter().map(|address| format!("{address}: "));
+            let about: String = address.collect();
+            format!("{label}: {about}{}", one.reason)
+        }));
+        *account = judged;
+    }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::RefusedByLimits(refused))
+    }
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(Error::other(format!("{} can't be read", path.display())))
+}
+
+fn parse(path: &Path, text: &str) -> Result<ReadRun, Error> {
+    Run::read(text, &[Format::Plan]).map_err(unusable(path))
+}
+
+fn planned_anew(path: &Path, read: ReadRun) -> Result<Run, Error> {
+    read.planned_anew().map_err(unusable(path))
+}
+
+fn unusable(path: &Path) -> impl FnOnce(InvalidRun) -> Error {
+    Error::other(format!("{} is not a usable plan", path.display()))
+}
+
+/// Says whether this very version made it, and so plans the same.
+fn is_ours(read: &ReadRun) -> bool {
+    read.format == Format::Plan.as_str() && read.run.riskform_version == env!("CARGO_PKG_VERSION")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::account::LiveAccount;
+    use crate::plan::{AccountPlan, FailureKind, sha256};
+
+    const BASE_URL: &str = "https://api.test/client/v4";
+
+    /// A fleet's plan with every kind of call: behaviors, a create that is deactivated at once, an update, a replacement, deletes.
+    fn saved() -> Value {
+        let location = json!({ "file": "a.yaml", "line": 1, "column": 1 });
+        let entry = |name: &str, tenant: &str, reference: Value, active: bool| {
+            json!({
+                "name": name, "integration_type": "Okta", "tenant_url": format!("https://{tenant}.okta.com"),
+                "reference_id": reference, "active": active,
+                "lifecycle": { "prevent_destroy": false, "ignore_changes": [] }, "location": location
+            })
+        };
+        let mut kept = entry("kept", "kept", json!("r-kept"), true);
+        kept["lifecycle"]["ignore_changes"] = json!([
+            { "field": "active", "until": "2027-01-01", "reason": "a move", "location": location }
+        ]);
+        let behavior = |enabled: bool, level: &str| json!({ "enabled": enabled, "risk_level": level, "location": location, "variables": {} });
+        let desired = json!({
+            "account_id": "0".repeat(32), "name": "production", "source": "a.yaml",
+            "api_token_env": "CLOUDFLARE_API_TOKEN",
+            "behaviors": { "imp_travel": behavior(true, "high"), "high_dlp": behavior(true, "low") },
+            "unmanaged": {},
+            "integrations": {
+                "new": entry("new", "new", Value::Null, false),
+                "moved": entry("moved", "moved", json!("r-moved"), true),
+                "kept": kept,
+            },
+            "unlisted": { "behaviors": "report", "integrations": "delete" },
+            "guards": {
+                "max_deletes": 5, "weakening": "warn", "policies": "warn",
+                "protected": [{ "text": "https://precious.okta.com", "location": location }]
+            }
+        });
+        let live_behavior = |enabled: bool, level: &str| json!({ "name": "N", "description": "D", "enabled": enabled, "risk_level": level });
+        let live_integration = |number: u8, tenant: &str, reference: &str, active: bool| {
+            json!({
+                "id": format!("{number:08}-0000-4000-8000-000000000000"), "account_tag": "t",
+                "created_at": "2026-01-01T00:00:00Z", "well_known_url": "https://w.test/1",
+                "integration_type": "Okta", "tenant_url": format!("https://{tenant}.okta.com"),
+                "reference_id": reference, "active": active
+            })
+        };
+        let live = json!({
+            "behaviors": {
+                "high_dlp": live_behavior(true, "medium"), "imp_travel": live_behavior(false, "high"),
+                "other": live_behavior(true, "low")
+            },
+            "integrations": [
+                live_integration(1, "old", "r-moved", true),
+                live_integration(2, "kept", "r-kept", false),
+                live_integration(3, "gone", "r-gone", true),
+            ]
+        });
+        let desired: Arc<_> = Arc::new(serde_json::from_value(desired).unwrap());
+        let live: Arc<LiveAccount> = Arc::new(serde_json::from_value(live).unwrap());
+        let today = "2026-11-22".parse().unwrap();
+        let planned = plan(&desired, &live, today, &Options::default()).unwrap();
+        assert!(planned.operations.len() >= 5 && planned.refusals.is_empty());
+        let mut lost = desired.as_ref().clone();
+        lost.account_id = "1".repeat(32).parse().unwrap();
+        let error = crate::plan::AccountError {
+            kind: FailureKind::Api,
+            message: "no".to_owned(),
+            help: None,
+            ray: None,
+        };
+        let accounts = vec![planned, AccountPlan::failed(&lost, error)];
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let run = Run::new(Format::Plan, BASE_URL.to_owned(), None, accounts, now);
+        serde_json::from_str(&run.to_json()).unwrap()
+    }
+
+    /// A doctored plan with a digest that fits again.
+    fn sealed(plan: &Value) -> String {
+        let mut covered = plan.clone();
+        if let Some(members) = covered.as_object_mut() {
+            for name in ["created_at", "oldest", "digest"] {
+                members.remove(name);
+            }
+        }
+        let mut plan = plan.clone();
+        plan["digest"] = json!(sha256(&covered));
+        plan.to_string()
+    }
+
+    /// The calls that would be sent, or why none is.
+    fn calls(plan: &Value) -> Result<Vec<String>, Error> {
+        let expected = Expected {
+            digest: None,
+            base_url: BASE_URL,
+            account_id: None,
+            limits: &Arc::default(),
+        };
+        let run = accept(Path::new("p.json"), &sealed(plan), &expected)?;
+        let work = run.accounts.iter().filter(|account| account.is_work());
+        Ok(work
+            .flat_map(|account| {
+                account.operations.iter().map(|operation| {
+                    let call = &operation.call;
+                    let path = call.path(&account.account_id);
+                    let body = call.body().unwrap_or_default();
+                    format!("{} {path} {body}", call.method())
+                })
+            })
+            .collect())
+    }
+
+    /// The place of every value, as JSON pointers.
+    fn places(value: &Value, at: &str, places: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    self::places(member, &format!("{at}/{name}"), places);
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self::places(item, &format!("{at}/{index}"), places);
+                }
+            }
+            _ => {}
+        }
+        places.push(at.to_owned());
+    }
+
+    /// What somebody might write in place of a value.
+    fn others(value: &Value) -> Vec<Value> {
+        let mut others = vec![Value::Null, json!([]), json!({})];
+        match value {
+            Value::Bool(value) => others.push(json!(!value)),
+            Value::Number(number) => {
+                let number = number.as_u64().unwrap_or_default();
+                others.extend([json!(number + 1), json!(0), json!(100)]);
+            }
+            Value::String(text) => {
+                others.extend([json!(format!("{text}x")), json!("")]);
+                others.extend(
+                    [
+                        "delete",
+                        "keep",
+                        "destroy",
+                        "DELETE",
+                        "low",
+                        "2030-01-01",
+                        "r-gone",
+                        "https://evil.okta.com",
+                        "00000003-0000-4000-8000-000000000000",
+                        "integration.kept",
+                    ]
+                    .map(Value::from),
+                );
+            }
+            Value::Array(items) => {
+                others.extend(items.get(1..).map(|rest| json!(rest)));
+                others.push(json!([items.as_slice(), items.as_slice()].concat()));
+            }
+            Value::Null => others.extend([json!(9), json!(true), json!("x")]),
+            Value::Object(_) => {}
+        }
+        others.retain(|other| other != value);
+        others
+    }
+
+    #[test]
+    fn whatever_is_changed_in_a_plan_the_same_calls_are_sent_or_none() {
+        let plan = saved();
+        let undoctored = calls(&plan).unwrap();
+        assert!(undoctored.len() >= 5, "{undoctored:?}");
+        let mut all = Vec::new();
+        places(&plan, "", &mut all);
+        let (mut refused, mut harmless) = (0, 0);
+        for place in all.iter().filter(|place| *place != "/digest") {
+            let value = plan.pointer(place).unwrap();
+            for other in others(value) {
+                let mut doctored = plan.clone();
+                *doctored.pointer_mut(place).unwrap() = other.clone();
+                if !doctored.is_object() {
+                    continue;
+                }
+                match calls(&doctored) {
+                    Err(_) => refused += 1,
+                    Ok(calls) => {
+                        assert_eq!(calls, undoctored, "{place} is now {other}");
+                        harmless += 1;
+                    }
+                }
+            }
+        }
+        assert!(
+            refused > 1000 && harmless > 10,
+            "{refused} refused, {harmless} harmless"
+        );
+    }
+
+    #[test]
+    fn a_plan_declares_nothing_that_no_file_may() {
+        let table: [(&str, Value, &str); 3] = [
+            (
+                "/accounts/0/desired/api_token_env",
+                json!("GITHUB_TOKEN"),
+                "api_token_env names a variable that may not hold a token",
+            ),
+            (
+                "/accounts/0/operations",
+                json!([]),
+                "it is not what riskform makes of the states that it holds: accounts.0.operations",
+            ),
+            (
+                "/riskform_version",
+                json!("0.0.1"),
+                "it was made by riskform 0.0.1",
+            ),
+        ];
+        for (place, value, message) in table {
+            let mut doctored = saved();
+            *doctored.pointer_mut(place).unwrap() = value;
+            let error = calls(&doctored).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use insta::assert_snapshot;
 use riskform::model::integration::IntegrationSettings;
-use riskform::sandbox::{Entitlement, Settings};
+use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
 use crate::riskform::{SandboxServer, Workplace};
@@ -65,7 +65,7 @@ fn all_is_well_and_cron_has_nothing_to_mail() {
     );
     let json = workplace.run(&["drift", "-q", "--format", "json"]);
     assert!(
-        json.stdout.contains("riskform.drift/1"),
+        json.stdout.contains("riskform.drift/2"),
         "a document is owed all the same"
     );
 }
@@ -83,13 +83,13 @@ fn what_somebody_did_by_hand_is_found_and_nothing_is_written() {
     --- stdout
     production (f037e56e…abbe)  riskform.yaml
 
-      ~ behavior.imp_travel                                    weaker: switched off by hand
+      ~ behavior.imp_travel                                    weaker: off, declared on
           enabled       declared true, live false
       ? integration[[id]]      unlisted
           tenant_url    https://shadow.okta.com
 
     Drift: 1 differs, 1 unlisted. 2 as declared.
-    1 protects less than declared: behavior.imp_travel (switched off by hand).
+    1 protects less than declared: behavior.imp_travel (off, declared on).
     "###);
     let requests = &server.sandbox.requests()[before..];
     assert_eq!(requests.len(), 2, "a check costs exactly two reads");
@@ -174,7 +174,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
     --- stdout
     production (f037e56e…abbe)  ./a.yaml
 
-      ~ behavior.imp_travel                                    weaker: switched off by hand
+      ~ behavior.imp_travel                                    weaker: off, declared on
           enabled       declared true, live false
       ? integration[[id]]      unlisted
           tenant_url    https://shadow.okta.com
@@ -185,7 +185,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
       help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
 
     Drift: 1 differs, 1 unlisted. 2 as declared.
-    1 protects less than declared: production/behavior.imp_travel (switched off by hand).
+    1 protects less than declared: production/behavior.imp_travel (off, declared on).
     1 account could not be compared.
     "###);
 
@@ -232,5 +232,56 @@ fn standard_output_is_one_document_whatever_happens() {
         assert_eq!(run.code, code, "{command:?}: {}", run.stderr);
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(document["format"], "riskform.error/1", "{command:?}");
+    }
+}
+
+/// A token that is revoked resolves no alert: the account's values stay, and its failure has a series of its own.
+#[test]
+fn an_account_that_fails_keeps_its_last_known_metrics() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", AS_RECORDED);
+    server
+        .sandbox
+        .edit(&RECORDED_ACCOUNT.parse().unwrap(), |account| {
+            account
+                .behaviors
+                .values_mut()
+                .next()
+                .unwrap()
+                .settings
+                .enabled = false;
+        })
+        .unwrap();
+    let metrics = |workplace: &Workplace| {
+        workplace.run(&["drift", "--format", "prometheus=riskform.prom"]);
+        workplace.read("riskform.prom")
+    };
+    let before = metrics(&workplace);
+    let drifted = |text: &str| -> Vec<String> {
+        let kept = [
+            "riskform_drift",
+            "riskform_unlisted",
+            "riskform_last_success",
+        ];
+        let lines = text
+            .lines()
+            .filter(|line| kept.iter().any(|name| line.starts_with(name)));
+        lines.map(str::to_owned).collect()
+    };
+    assert!(
+        drifted(&before).iter().any(|line| line.ends_with(" 1")),
+        "{before}"
+    );
+    workplace.set(
+        "CLOUDFLARE_API_TOKEN",
+        "revoked-revoked-revoked-revoked-revoked",
+    );
+    for _ in 0..2 {
+        let after = metrics(&workplace);
+        assert_eq!(drifted(&after), drifted(&before), "{after}");
+        let failed =
+            |line: &str| line.starts_with("riskform_account_failed{") && line.ends_with(" 1");
+        assert!(after.lines().any(failed), "{after}");
     }
 }

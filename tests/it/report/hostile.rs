@@ -1,11 +1,12 @@
 //! Names, URLs, levels and reasons that want to be more than text, and results that want to be more than a comment can hold.
 
-use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::plan::Run;
-use riskform::report::{self, DriftFormat, PlanFormat, markdown};
+use riskform::model::account::{DesiredAccount, LiveAccount, UnlistedIntegrations};
+use riskform::model::integration::ReferenceId;
+use riskform::plan::{AccountError, AccountPlan, FailureKind, Run};
+use riskform::report::{self, COMMENT, DriftFormat, JOB_SUMMARY, PlanFormat, markdown};
 use serde_json::{Value, json};
 
-use super::{desired, drift, fleet, meddled_with, planned};
+use super::{as_declared, desired, drift, fleet, meddled_with, planned};
 
 const EVIL: &str = "</code></pre></details><script>alert(1)</script><img src=x onerror=alert(2)>\n```\n~~~\n# h\n![i](https://evil.example/i) @team {0} ]]> \u{202e}\u{1b}[31m";
 
@@ -66,7 +67,7 @@ fn markdown_stays_markdown_of_ours() {
     let plan = evil_plan();
     for text in [
         report::plan(&plan, PlanFormat::Markdown),
-        markdown(&drift(&plan)),
+        markdown(&drift(&plan), COMMENT),
     ] {
         let outside = outside_of_code(&text);
         let ours = [
@@ -129,6 +130,87 @@ fn every_other_format_keeps_its_own_form() {
     assert_eq!(diff.matches("\n```\n").count(), 0);
 }
 
+/// 150 creates of 400 bytes beside one detection that is switched off; and 300 accounts, of which the last deletes and the middle weakens.
+#[test]
+fn no_padding_hides_what_weakens_deletes_or_was_refused() {
+    let mut padded = desired("production.yaml");
+    padded.guards.weakening = Default::default();
+    let entry = padded.integrations.values().next().unwrap().clone();
+    for number in 0..150 {
+        let mut entry = entry.clone();
+        entry.name = format!("a{number:03}-{}", "x".repeat(300)).parse().unwrap();
+        entry.tenant_url = format!("https://{}{number}.okta.com", "a".repeat(50))
+            .parse()
+            .unwrap();
+        entry.reference_id = ReferenceId::new(format!("r{number}-{}", "y".repeat(300)));
+        entry.id = None;
+        padded.integrations.insert(entry.name.clone(), entry);
+    }
+    let dlp = padded
+        .behaviors
+        .iter_mut()
+        .find(|(key, _)| key.as_str() == "high_dlp");
+    dlp.unwrap().1.enabled = Some(false);
+    let mut run = fleet();
+    run.accounts = vec![planned(padded.clone(), meddled_with())];
+    let text = markdown(&run, COMMENT);
+    assert!(text.len() <= COMMENT, "{} bytes", text.len());
+    assert!(
+        text.contains("! behavior.high_dlp: update, weakens (disabled)"),
+        "{text}"
+    );
+    assert!(text.contains("**Cut to fit:**"));
+    assert!(text.contains(padded.account_id.as_str()));
+
+    run.accounts = (0..300)
+        .map(|number| {
+            let mut account = desired("staging.yaml");
+            account.account_id = format!("{number:032x}").parse().unwrap();
+            account.name = Some(format!("account-{number}").parse().unwrap());
+            let mut live = as_declared();
+            let imp_travel = live.behaviors.values_mut().next().unwrap();
+            imp_travel.settings.enabled = false;
+            if number == 150 {
+                account.behaviors.values_mut().next().unwrap().enabled = Some(false);
+                imp_travel.settings.enabled = true;
+            }
+            if number == 299 {
+                account.unlisted.integrations = UnlistedIntegrations::Delete;
+                live.integrations = meddled_with().integrations.split_off(1);
+            }
+            planned(account, live)
+        })
+        .collect();
+    for limit in [20_000, COMMENT] {
+        let text = markdown(&run, limit);
+        assert!(text.len() <= limit, "{} bytes", text.len());
+        assert!(text.contains("weakens (disabled)"), "{text}");
+        assert!(
+            text.contains("- integration[22222222-2222-4222-8222-222222222222]: delete"),
+            "{text}"
+        );
+        let grave = text.find("account&#45;299").unwrap();
+        assert!(grave < text.find("account&#45;0<").unwrap_or(usize::MAX));
+    }
+    assert!(!markdown(&run, JOB_SUMMARY).contains("Cut to fit"));
+
+    // Where everything is grave, everything is told, in a line each.
+    for account in &mut run.accounts {
+        let error = AccountError {
+            kind: FailureKind::Api,
+            message: format!("no {}", "z".repeat(100)),
+            help: Some("h".repeat(400)),
+            ray: None,
+        };
+        *account = AccountPlan::failed(account.desired(), error);
+    }
+    let text = markdown(&run, COMMENT);
+    assert!(text.len() <= COMMENT, "{} bytes", text.len());
+    for number in 0..300 {
+        assert!(text.contains(&format!("- account-{number} ({number:032x}): error: no")));
+    }
+}
+
 #[test]
 fn a_comment_is_cut_between_things_and_says_so() {
     let production = desired("production.yaml");
@@ -156,7 +238,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
         let text = report::plan(&many(count, length), PlanFormat::Markdown);
         assert!(text.len() <= 65_536, "{} bytes", text.len());
         assert_eq!(
-            text.contains("Cut to fit a comment"),
+            text.contains("**Cut to fit:**"),
             cut,
             "{count} accounts, {length} long"
         );

@@ -61,8 +61,11 @@ fn shards_part_a_fleet_and_merge_joins_it_again() {
             merged["digest"], whole["digest"],
             "{command}: the merged result is another one"
         );
+        assert_eq!(part_of(&workplace, &format!("{command}-0.json")), "0/3");
         for one in [&mut merged, &mut whole] {
             one["created_at"] = Value::Null;
+            // Three files may have been written within one second, or not.
+            one.as_object_mut().unwrap().remove("oldest");
         }
         assert_eq!(merged, whole);
     }
@@ -74,6 +77,97 @@ fn shards_part_a_fleet_and_merge_joins_it_again() {
         "drift-2.json",
     ]);
     assert_snapshot!(text.stdout.lines().last().unwrap(), @r###"Drift: 12 differ, 12 unlisted. 0 as declared."###);
+}
+
+fn part_of(workplace: &Workplace, file: &str) -> String {
+    let shard = &document(&workplace.read(file))["shard"];
+    format!("{}/{}", shard["index"], shard["of"])
+}
+
+#[test]
+fn a_merge_holds_all_shards_once_and_none_that_is_too_old() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    fleet(&workplace, 12);
+    for shard in ["0/3", "1/3", "2/3", "0/2"] {
+        let file = format!("json={}.json", shard.replace('/', "of"));
+        workplace.run(&["drift", "--shard", shard, "--format", &file]);
+    }
+    workplace.run(&["drift", "--format", "json=whole.json"]);
+    let mut old = document(&workplace.read("2of3.json"));
+    // The moment of writing is outside the digest.
+    old["created_at"] = "2020-01-01T00:00:00Z".into();
+    workplace.write("old.json", &old.to_string());
+    let table: &[(&[&str], i32, &str)] = &[
+        (&["0of3.json", "1of3.json", "2of3.json"], 2, ""),
+        (
+            &["0of3.json", "2of3.json"],
+            1,
+            "1 shard is missing: 1/3\n  help: give all shards' files, or merge what there is with --allow-missing",
+        ),
+        (&["0of3.json", "2of3.json", "--allow-missing"], 2, ""),
+        (
+            &["0of3.json", "1of3.json", "0of3.json"],
+            1,
+            "the shard 0/3 is in 0of3.json and again in 0of3.json",
+        ),
+        (
+            &["0of3.json", "0of2.json"],
+            1,
+            "0of3.json is the shard 0/3 and 0of2.json the shard 0/2",
+        ),
+        (
+            &["0of3.json", "whole.json"],
+            1,
+            "0of3.json is the shard 0/3 and whole.json no shard",
+        ),
+        (&["0of3.json", "1of3.json", "old.json"], 2, ""),
+        (
+            &["0of3.json", "1of3.json", "old.json", "--max-age", "24h"],
+            1,
+            "old.json was written at 2020-01-01T00:00:00Z, which is too long ago",
+        ),
+    ];
+    for (arguments, code, message) in table {
+        let run = workplace.run(&[&["report", "merge"], *arguments].concat());
+        assert!(
+            run.stderr.contains(message),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+        assert_eq!(run.code, *code, "{arguments:?}: {}", run.stderr);
+    }
+    let page = workplace.run(&[
+        "report",
+        "merge",
+        "0of3.json",
+        "1of3.json",
+        "old.json",
+        "--format",
+        "html",
+    ]);
+    assert!(
+        page.stdout.contains("2020-01-01 00:00 UTC"),
+        "the oldest moment"
+    );
+}
+
+#[test]
+fn a_merge_ends_as_one_run_would_have() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write(
+        "riskform.yaml",
+        "version: 1\naccount_id: 00000000000000000000000000000000\nbehaviors: { nonesuch: { enabled: true } }\n---\nversion: 1\naccount_id: 00000000000000000000000000000001\nbehaviors: { imp_travel: { risk_level: low } }\n",
+    );
+    for command in ["plan", "drift"] {
+        let run = workplace.run(&[command, "--format", "json=run.json"]);
+        let merged = workplace.run(&["report", "merge", "run.json"]);
+        assert_eq!((run.code, merged.code), (1, 1), "{command}");
+    }
+    let run = workplace.run(&["apply", "--auto-approve", "--format", "json=run.json"]);
+    let merged = workplace.run(&["report", "merge", "run.json"]);
+    assert_eq!((run.code, merged.code), (3, 3), "{}", run.stderr);
 }
 
 #[test]
@@ -139,11 +233,11 @@ fn what_does_not_belong_together_is_refused() {
         shown.push_str(&run.stderr);
     }
     assert_snapshot!(shown, @r###"
-    error: these can't be merged: plan.json is a riskform.plan/1 and drift.json a riskform.drift/1; only documents of one format can be merged
+    error: these can't be merged: plan.json is a riskform.plan/2 and drift.json a riskform.drift/2; only documents of one format can be merged
     error: these can't be merged: the account 00000000000000000000000000000000 is in drift.json and again in again.json
     error: damaged.json can't be read: it is damaged: its digest does not fit what it holds
-    error: foreign.json can't be read: it has the format terraform, and this version of riskform reads riskform.plan/1, riskform.drift/1, riskform.apply/1 here
-    error: error.json can't be read: it has the format riskform.error/1, and this version of riskform reads riskform.plan/1, riskform.drift/1, riskform.apply/1 here
+    error: foreign.json can't be read: it has the format terraform, and this version of riskform reads riskform.plan/2, riskform.drift/2, riskform.apply/2 here
+    error: error.json can't be read: it has the format riskform.error/1, and this version of riskform reads riskform.plan/2, riskform.drift/2, riskform.apply/2 here
     error: nonesuch.json can't be read: No such file or directory (os error 2)
     "###);
 }

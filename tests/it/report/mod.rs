@@ -42,7 +42,7 @@ fn desired(file: &str) -> DesiredAccount {
     loaded.unwrap().accounts.remove(0)
 }
 
-/// An account in which somebody has been at work by hand.
+/// An account in which somebody has been at work.
 fn meddled_with() -> LiveAccount {
     let behaviors = json!({
         "high_dlp": { "name": "High DLP", "description": "", "enabled": true, "risk_level": "medium" },
