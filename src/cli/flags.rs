@@ -12,6 +12,7 @@ use anstream::ColorChoice;
 use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
 use crate::model::account::AccountId;
+use crate::model::behavior::RiskLevel;
 use crate::model::shard::Shard;
 use crate::plan::{Glob, Overrides, Targets};
 
@@ -20,16 +21,29 @@ use crate::plan::{Glob, Overrides, Targets};
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Common {
     /// Tell the pipeline: GITHUB_STEP_SUMMARY and GITHUB_OUTPUT, or riskform.env on GitLab
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) ci: bool,
     /// When to color [NO_COLOR and CLICOLOR_FORCE are obeyed, too]
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t
+    )]
     pub(crate) color: Color,
     /// Say more on standard error; twice for every request
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, hide_short_help = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Print results and errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        hide_short_help = true,
+        conflicts_with = "verbose"
+    )]
     pub(crate) quiet: bool,
 }
 
@@ -44,13 +58,13 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
     pub(crate) base_url: Option<String>,
     /// PEM file of certificate authorities to trust beside the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub(crate) ca_bundle: Option<PathBuf>,
     /// How many requests to send in a second at most [default: as many as the API's limits permit]
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub(crate) max_requests_per_second: Option<NonZeroU32>,
     /// Seconds that one request may take
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, hide_short_help = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
 
@@ -62,7 +76,7 @@ pub(crate) struct Who {
     #[arg(long, value_name = "ID")]
     pub(crate) account_id: Option<AccountId>,
     /// Credentials, and what files may interpolate: lines NAME=value; the environment wins
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
 }
 
@@ -71,7 +85,7 @@ pub(crate) struct Who {
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct Parallelism {
     /// How many accounts to work on at once
-    #[arg(long, value_name = "N", default_value = "10", value_parser = accounts_at_once)]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value = "10", value_parser = accounts_at_once)]
     pub(crate) parallelism: NonZeroUsize,
 }
 
@@ -80,7 +94,7 @@ pub(crate) struct Parallelism {
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct Expected {
     /// End with an error where there is another number of accounts, all shards together
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub(crate) expect_accounts: Option<usize>,
 }
 
@@ -91,7 +105,7 @@ pub(crate) struct Paths {
     #[arg(value_name = "PATH", default_value = Paths::USUAL)]
     pub(crate) paths: Vec<PathBuf>,
     /// The folder that no file may lie outside of [default: the one that holds .git, else PATH's own]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, hide_short_help = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 }
 
@@ -108,7 +122,7 @@ pub(crate) struct Desired {
     #[command(flatten)]
     pub(crate) who: Who,
     /// What the operator permits, whatever the files say [default: RISKFORM_LIMITS]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub(crate) limits: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) expected: Expected,
@@ -124,7 +138,12 @@ pub(crate) struct Fleet {
     #[command(flatten)]
     pub(crate) parallelism: Parallelism,
     /// Handle only the accounts of shard I of N, I from 0; every account is in exactly one
-    #[arg(long, value_name = "I/N", help_heading = "Fleet")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "I/N",
+        help_heading = "Fleet"
+    )]
     pub(crate) shard: Option<Shard>,
 }
 
@@ -210,6 +229,14 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| "write a number of seconds above 0".to_owned())
+}
+
+/// Reads a risk level.
+pub(crate) fn level(text: &str) -> Result<RiskLevel, String> {
+    text.parse().map_err(|_| {
+        let levels: Vec<&str> = RiskLevel::ALL.iter().map(|level| level.as_str()).collect();
+        format!("a level is {}", levels.join(", "))
+    })
 }
 
 fn accounts_at_once(text: &str) -> Result<NonZeroUsize, &'static str> {

@@ -15,19 +15,21 @@ mod commands;
 #[cfg(test)]
 mod examples;
 mod flags;
+mod help;
 mod io;
 mod run;
 
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    apply, completions, doctor, drift, export, fmt, get, man, plan, report, reset, sandbox, schema,
-    show, validate,
+    apply, completions, doctor, drift, export, fmt, get, init, man, plan, report, reset, sandbox,
+    schema, show, validate, version,
 };
 use flags::{Common, behind_the_name};
+use io::ci;
 use io::output::{self, Output};
 use run::ending::Error;
 use run::signals;
@@ -47,6 +49,8 @@ pub(crate) struct Cli {
 /// What riskform can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write the first desired-state file, from the live account where there is a token
+    Init(init::Arguments),
     /// Show what apply would do
     Plan(plan::Arguments),
     /// Carry out what plan shows, once it is approved
@@ -83,12 +87,22 @@ pub(crate) enum Command {
     Completions(completions::Arguments),
     /// Print the manual page, or write all of them
     Man(man::Arguments),
+    /// Say which riskform this is
+    Version(version::Arguments),
 }
 
 impl Cli {
     /// Reads a command line; flags may stand before the command's name as well.
     fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
-        Cli::try_parse_from(behind_the_name(&Cli::command(), words))
+        let mut riskform = Cli::command_line();
+        let words = behind_the_name(&riskform, words);
+        let matches = riskform.try_get_matches_from_mut(words)?;
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))
+    }
+
+    /// The command line with everything that its help says.
+    fn command_line() -> clap::Command {
+        help::dressed(Cli::command())
     }
 }
 
@@ -109,7 +123,9 @@ impl Command {
             Command::Doctor(arguments) => arguments.formats.prints_json(),
             Command::Export(arguments) => arguments.formats.prints_json(),
             Command::Validate(arguments) => arguments.formats.prints_json(),
-            Command::Fmt(_)
+            Command::Version(arguments) => arguments.formats.prints_json(),
+            Command::Init(_)
+            | Command::Fmt(_)
             | Command::Reset(_)
             | Command::Schema(_)
             | Command::Sandbox(_)
@@ -121,6 +137,9 @@ impl Command {
 
 /// Parses the command line, runs the command, reports its error, and says how it ended.
 pub fn main() -> Exit {
+    if completions::answer(Cli::command) {
+        return Exit::Done;
+    }
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -138,7 +157,13 @@ pub fn main() -> Exit {
     cli.common.color.write_global();
     output::trace(cli.common.verbose);
     let output = Output::new(&cli.common, cli.command.prints_json());
-    dispatch(cli, &output).unwrap_or_else(|error| output.error(&error))
+    let end = dispatch(cli, &output);
+    let exit = match &end {
+        Ok(exit) => *exit,
+        Err(error) => output.error(error),
+    };
+    ci::end(&output, exit, end.as_ref().err());
+    exit
 }
 
 /// Adds to clap's complaint about a flag which commands take it.
@@ -169,6 +194,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
     let Cli { common: _, command } = cli;
     let run = async {
         match command {
+            Command::Init(args) => init::run(args, output).await,
             Command::Show(args) => show::run(&args, output),
             Command::Plan(args) => plan::run(args, output).await,
             Command::Apply(args) => apply::apply(args, output).await,
@@ -183,8 +209,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Doctor(args) => doctor::run(args, output).await,
             Command::Reset(args) => reset::run(args, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
-            Command::Completions(args) => completions::run(args, Cli::command(), output),
-            Command::Man(args) => man::run(args, Cli::command(), output),
+            Command::Completions(args) => completions::run(&args, output),
+            Command::Man(args) => man::run(args, Cli::command_line(), output),
+            Command::Version(args) => version::run(&args, output),
         }
     };
     runtime.block_on(async {

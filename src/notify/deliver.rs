@@ -5,8 +5,10 @@ use std::error::Error;
 use aws_lc_rs::hmac;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 use crate::model::text::hex;
 
@@ -15,7 +17,11 @@ use super::slack::slack_payload;
 use super::target::{Form, Target};
 use super::{Message, Settings};
 
-/// Carries `sha256=` and the HMAC-SHA256 of the body, in hexadecimal, under the secret that both sides know.
+/// Names a message: the same in every attempt to deliver it, so that a receiver can tell one that comes twice.
+pub const ID_HEADER: &str = "X-Riskform-Id";
+/// When the message was made, in seconds since 1970: a receiver refuses what is older than a few minutes, so that nobody can send it anew.
+pub const TIMESTAMP_HEADER: &str = "X-Riskform-Timestamp";
+/// Carries `sha256=` and the HMAC-SHA256 of `ID.TIMESTAMP.BODY`, in hexadecimal, under the secret that both sides know.
 pub const SIGNATURE_HEADER: &str = "X-Riskform-Signature-256";
 
 /// A notification that nobody got.
@@ -67,9 +73,14 @@ pub(super) async fn deliver(
         reason,
     };
     let client = client(target, settings).map_err(|error| failure(Reason::Setup(cause(error))))?;
+    let stamp = Stamp {
+        id: Uuid::new_v4(),
+        at: Timestamp::now().as_second(),
+    };
     let mut pauses = settings.pauses.iter();
     loop {
-        match attempt(request(&client, target, message, settings.secret.as_ref())).await {
+        let request = request(&client, target, message, stamp, settings.secret.as_ref());
+        match attempt(request).await {
             Ok(()) => return Ok(()),
             Err(reason) => match pauses.next().filter(|_| reason.may_pass()) {
                 Some(pause) => tokio::time::sleep(*pause).await,
@@ -92,10 +103,18 @@ fn client(target: &Target, settings: &Settings) -> Result<Client, reqwest::Error
     builder.build()
 }
 
+/// What tells one message from every other.
+#[derive(Clone, Copy)]
+struct Stamp {
+    id: Uuid,
+    at: i64,
+}
+
 fn request(
     client: &Client,
     target: &Target,
     message: &Message<'_>,
+    stamp: Stamp,
     secret: Option<&SecretString>,
 ) -> RequestBuilder {
     let url = target.url().clone();
@@ -110,9 +129,13 @@ fn request(
         Form::Slack => post(slack_payload(message)),
         Form::Webhook => {
             let body = webhook_payload(message);
-            match secret.map(|secret| signature(secret, &body)) {
-                Some(signature) => post(body).header(SIGNATURE_HEADER, signature),
-                None => post(body),
+            let signature = secret.map(|secret| signature(secret, stamp, &body));
+            let request = post(body)
+                .header(ID_HEADER, stamp.id.to_string())
+                .header(TIMESTAMP_HEADER, stamp.at);
+            match signature {
+                Some(signature) => request.header(SIGNATURE_HEADER, signature),
+                None => request,
             }
         }
     }
@@ -148,21 +171,27 @@ fn cause(error: reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn signature(secret: &SecretString, body: &str) -> String {
+fn signature(secret: &SecretString, stamp: Stamp, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-    format!("sha256={}", hex(hmac::sign(&key, body.as_bytes())))
+    let signed = format!("{}.{}.{body}", stamp.id, stamp.at);
+    format!("sha256={}", hex(hmac::sign(&key, signed.as_bytes())))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::signature;
+    use super::{Stamp, signature};
+    use uuid::Uuid;
 
     #[test]
-    fn signs_as_the_standard_says() {
-        // RFC 4231, test case 2.
+    fn a_signature_covers_id_time_and_body() {
+        let stamp = Stamp {
+            id: Uuid::nil(),
+            at: 1_700_000_000,
+        };
+        // As `printf 00000000-0000-0000-0000-000000000000.1700000000.body | openssl dgst -sha256 -hmac Jefe` says.
         assert_eq!(
-            signature(&"Jefe".into(), "what do ya want for nothing?"),
-            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+            signature(&"Jefe".into(), stamp, "body"),
+            "sha256=8a5b8ffa6afcb5e13e09eda4efe5c392bf9892d855aab70d3cb26250bf9b4a8d"
         );
     }
 }

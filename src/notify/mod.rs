@@ -24,7 +24,7 @@ use secrecy::SecretString;
 use crate::model::open_word::words;
 use crate::plan::Run;
 
-pub use deliver::{NotifyFailure, Reason, SIGNATURE_HEADER};
+pub use deliver::{ID_HEADER, NotifyFailure, Reason, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 pub use payload::NOTIFICATION_FORMAT;
 pub use target::{Form, InvalidTarget, Target};
 

@@ -102,6 +102,16 @@ impl DriftFormat {
 }
 
 words! {
+    /// The formats of what riskform says about itself.
+    VersionFormat {
+        /// For people.
+        Text = "text",
+        /// For scripts.
+        Json = "json",
+    }
+}
+
+words! {
     /// The formats of merged results; which of them there are depends on what is merged.
     MergeFormat {
         /// For a terminal.

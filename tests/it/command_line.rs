@@ -138,3 +138,198 @@ fn another_number_of_accounts_than_expected_is_an_error() {
     };
     assert_eq!((merge("1").code, merge("3").code), (0, 1));
 }
+
+#[test]
+fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
+    let table = [
+        (
+            "CLOUDFLARE_BASE_URL",
+            "https://me:canary@api.example.com",
+            "CLOUDFLARE_BASE_URL can't be used: a user name",
+        ),
+        (
+            "CLOUDFLARE_BASE_URL",
+            "https://[canary",
+            "CLOUDFLARE_BASE_URL can't be used: the base URL is not a URL",
+        ),
+        (
+            "HTTPS_PROXY",
+            "http://me:canary@",
+            "the proxy in HTTPS_PROXY can't be used: empty host",
+        ),
+        (
+            "https_proxy",
+            "me:canary@proxy:port",
+            "the proxy in https_proxy can't be used: invalid port",
+        ),
+        (
+            "ALL_PROXY",
+            "socks5://canary",
+            "the proxy in ALL_PROXY can't be used: socks5 is not supported",
+        ),
+    ];
+    for (variable, value, words) in table {
+        let mut workplace = Workplace::new();
+        workplace.write("riskform.yaml", FILE);
+        workplace.set("CLOUDFLARE_API_TOKEN", "token");
+        workplace.set(variable, value);
+        for command in [
+            "plan",
+            "drift",
+            "doctor",
+            "get users --account-id f037e56e89293a057740de681ac9abbe",
+        ] {
+            let run = workplace.run(&command.split(' ').collect::<Vec<_>>());
+            assert_eq!(run.code, 1, "{variable} {command}: {}", run.shown());
+            assert!(
+                run.stderr.contains(words),
+                "{variable} {command}: {}",
+                run.shown()
+            );
+            assert!(
+                !run.shown().contains("canary"),
+                "{variable} {command}: {}",
+                run.shown()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_is_down_is_named() {
+    let mut workplace = Workplace::new();
+    workplace.write("riskform.yaml", FILE);
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    // Nobody listens on the port of discard.
+    workplace.set("HTTPS_PROXY", "http://me:canary@127.0.0.1:9");
+    let run = workplace.run(&["plan"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    assert!(
+        run.stderr.contains("HTTPS_PROXY names a proxy"),
+        "{}",
+        run.shown()
+    );
+    assert!(!run.shown().contains("canary"), "{}", run.shown());
+}
+
+#[test]
+fn errors_point_to_what_was_meant() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let account = "--account-id f037e56e89293a057740de681ac9abbe";
+    let said = |line: &str, code: i32| {
+        let run = workplace.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(run.code, code, "{line}: {}", run.shown());
+        run.stderr
+    };
+    for command in ["plan", "drift", "validate", "apply", "destroy"] {
+        let stderr = said(command, 1);
+        assert!(
+            stderr.contains(
+                "error: there is no riskform.yaml here\n  help: riskform init writes one"
+            ),
+            "{stderr}"
+        );
+    }
+    std::fs::create_dir(workplace.path("accounts")).unwrap();
+    workplace.write("accounts/acme.yaml", FILE);
+    assert!(
+        said("plan", 1)
+            .contains("help: name it: accounts/acme.yaml; or let riskform init write one")
+    );
+
+    workplace.write("riskform.yaml", FILE);
+    said("plan --out p.plan", 0);
+    assert!(said("apply p.plan", 64).contains(
+        "p.plan is a saved plan, not a desired-state file; riskform apply --plan p.plan"
+    ));
+    assert!(said("apply --plan riskform.yaml", 64).contains(
+        "riskform.yaml is a desired-state file, not a saved plan; riskform apply riskform.yaml"
+    ));
+    assert!(said("show riskform.yaml", 64).contains("riskform.yaml is a desired-state file"));
+    let stderr = said(&format!("get integration corporate-okta {account}"), 64);
+    assert!(
+        stderr.contains("riskform get integrations lists them"),
+        "{stderr}"
+    );
+    for line in ["reset --level hi", "get users --min-level hi"] {
+        let stderr = said(&format!("{line} {account}"), 64);
+        assert!(stderr.contains("a level is low, medium, high"), "{stderr}");
+    }
+    assert!(
+        said("plan -o json=missing/plan.json", 1)
+            .contains("missing/plan.json can't be written: there is no folder missing")
+    );
+}
+
+#[test]
+fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let run = workplace.run(&["init", "--account-id", "f037e56e89293a057740de681ac9abbe"]);
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (0, "riskform.yaml\n"),
+        "{}",
+        run.shown()
+    );
+    assert!(
+        run.stderr.contains("riskform.yaml holds what is live"),
+        "{}",
+        run.shown()
+    );
+    assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
+    assert_eq!(workplace.run(&["fmt", "--check"]).code, 0);
+    let again = workplace.run(&["init"]);
+    assert_eq!(again.code, 64);
+    assert!(
+        again.stderr.contains("riskform.yaml is there already"),
+        "{}",
+        again.shown()
+    );
+
+    let mut workplace = Workplace::new();
+    let run = workplace.run(&["init", "new.yaml"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(
+        run.stderr.contains("new.yaml holds an example"),
+        "{}",
+        run.shown()
+    );
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", "f037e56e89293a057740de681ac9abbe");
+    assert_eq!(
+        workplace.run(&["validate", "new.yaml"]).shown(),
+        "exit 0\n--- stdout\n1 account, no mistakes\n"
+    );
+    assert_eq!(workplace.run(&["fmt", "--check", "new.yaml"]).code, 0);
+}
+
+#[test]
+fn fmt_formats_what_is_passed_through_it() {
+    let workplace = Workplace::new();
+    let through = |arguments: &[&str]| {
+        use std::io::Write;
+        let mut child = workplace
+            .command(arguments)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"version:   1\n")
+            .unwrap();
+        crate::riskform::Run::from(child.wait_with_output().unwrap())
+    };
+    assert_eq!(through(&["fmt", "-"]).stdout, "version: 1\n");
+    let check = through(&["fmt", "--check", "-"]);
+    assert_eq!((check.code, check.stdout.as_str()), (1, ""));
+    assert!(
+        through(&["fmt", "--diff", "-"])
+            .stdout
+            .contains("+version: 1\n")
+    );
+}

@@ -10,8 +10,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use riskform::notify::{
-    Finding, Message, NotifyFailure, Outcome, Reason, SIGNATURE_HEADER, Settings, Target, When,
-    notify,
+    Finding, ID_HEADER, Message, NotifyFailure, Outcome, Reason, SIGNATURE_HEADER, Settings,
+    TIMESTAMP_HEADER, Target, When, notify,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -138,7 +138,13 @@ async fn a_webhook_gets_signed_json_and_no_credentials() {
         .map(|at| u8::from_str_radix(&signature[at..at + 2], 16).unwrap())
         .collect();
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"shared");
-    hmac::verify(&key, body.as_bytes(), &signature).unwrap();
+    let stamp = |name| headers[name].to_str().unwrap();
+    let signed = format!("{}.{}.{body}", stamp(ID_HEADER), stamp(TIMESTAMP_HEADER));
+    hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
+    // Neither the body alone nor the same message of another time bears the signature.
+    hmac::verify(&key, body.as_bytes(), &signature).unwrap_err();
+    let age = jiff::Timestamp::now().as_second() - stamp(TIMESTAMP_HEADER).parse::<i64>().unwrap();
+    assert!((0..60).contains(&age), "{age}");
 }
 
 #[tokio::test]

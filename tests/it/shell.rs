@@ -1,5 +1,6 @@
 //! What makes riskform at home in a shell: completions and manual pages.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::riskform::Workplace;
@@ -7,17 +8,78 @@ use crate::riskform::Workplace;
 #[test]
 fn every_shell_gets_completions() {
     let workplace = Workplace::new();
-    for shell in ["bash", "zsh", "fish", "powershell"] {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = workplace.run(&["completions", shell]);
         assert_eq!(run.code, 0, "{shell}");
-        for word in ["doctor", "auto-approve", "min-level"] {
-            assert!(run.stdout.contains(word), "{shell}: {word}");
-        }
+        assert!(run.stdout.contains("RISKFORM_COMPLETE"), "{shell}");
     }
     assert_eq!(workplace.run(&["completions", "cmd"]).code, 64);
     let script = workplace.run(&["completions", "bash"]).stdout;
     let bash = Command::new("bash").args(["-n", "-c", &script]).output();
     assert!(bash.unwrap().status.success());
+}
+
+/// What a shell on a terminal shows once Tab was pressed twice behind what is typed. A shell that is not installed has nobody to press it.
+fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
+    let program = Path::new(env!("CARGO_BIN_EXE_riskform"));
+    let (arguments, setup): (&[&str], &str) = match shell {
+        "bash" => (
+            &["--norc", "--noprofile", "-i"],
+            "bind 'set bell-style none'; source <(riskform completions bash)",
+        ),
+        "zsh" => (
+            &["-f", "-i"],
+            "autoload -Uz compinit && compinit -u; source <(riskform completions zsh)",
+        ),
+        _ => (&["--no-config", "-i"], "riskform completions fish | source"),
+    };
+    let mut command = Command::new(shell);
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", program.parent().unwrap().display()),
+        )
+        .env("HOME", folder)
+        .env("TERM", "xterm");
+    let mut session = rexpect::session::spawn_command(command, Some(20_000)).unwrap();
+    session.send_line(setup).unwrap();
+    session.send_line("echo rea''dy").unwrap();
+    session.exp_string("ready").unwrap();
+    session.send(&format!("riskform {typed}\t\t")).unwrap();
+    session.flush().unwrap();
+    session
+        .exp_string(wanted)
+        .unwrap_or_else(|error| panic!("{shell}: riskform {typed}: {error}"));
+}
+
+#[test]
+fn tab_offers_commands_kinds_levels_and_addresses() {
+    let workplace = Workplace::new();
+    workplace.write(
+        "riskform.yaml",
+        "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors: { imp_travel: { enabled: true } }\nintegrations: { corporate-okta: { tenant_url: https://corp.okta.com } }\n",
+    );
+    let installed = |shell: &&str| Path::new("/usr/bin").join(shell).exists();
+    for shell in ["bash", "zsh", "fish"]
+        .iter()
+        .filter(|shell| installed(shell))
+    {
+        for (typed, wanted) in [
+            ("vali", "validate "),
+            ("plan --format mark", "markdown"),
+            ("get users --min-level hi", "high"),
+            (
+                "plan --target integration.corp",
+                "integration.corporate-okta",
+            ),
+            ("drift --ignore behavior.", "behavior.imp_travel"),
+        ] {
+            tab(shell, &workplace.path(""), typed, wanted);
+        }
+    }
 }
 
 #[test]
@@ -32,11 +94,38 @@ fn every_command_has_a_manual_page() {
         "riskform-get-users",
         "riskform-doctor",
     ] {
+        let text = workplace.read(&format!("pages/man1/{page}.1"));
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+            assert!(
+                text.contains(&format!(".SH \"{section}\"")),
+                "{page}: {section}"
+            );
+        }
         assert!(
-            workplace
-                .read(&format!("pages/man1/{page}.1"))
-                .contains(".SH"),
+            page == "riskform" || text.contains(".SH EXAMPLES"),
             "{page}"
         );
     }
+}
+
+#[test]
+fn the_version_is_told_to_scripts() {
+    let workplace = Workplace::new();
+    let run = workplace.run(&["version", "--format", "json"]);
+    let version: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (run.code, &version["format"]),
+        (0, &"riskform.version/1".into())
+    );
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert!(
+        version["target"].as_str().unwrap().contains('-'),
+        "{version}"
+    );
+    // A build for trying things out is made of no commit.
+    assert_eq!(version["commit"], serde_json::Value::Null);
+    assert_eq!(
+        workplace.run(&["--version"]).stdout,
+        format!("riskform {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }

@@ -14,7 +14,7 @@ use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::saved_plan::{self, Expected};
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::surroundings::{self, Surroundings};
 use crate::plan::{Intent, Options};
 use crate::report::ApplyFormat;
 
@@ -92,7 +92,7 @@ async fn plan_and_carry_out(
     };
     let planning = Planning {
         session: &session,
-        today: fleet::today(),
+        today: surroundings::today(),
         options: &options,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,

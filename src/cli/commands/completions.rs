@@ -1,27 +1,89 @@
-//! `riskform completions`: what makes a shell complete riskform's commands and flags.
+//! `riskform completions`: what makes a shell complete riskform's commands, flags and values.
+//!
+//! The script asks riskform itself each time, so that it offers what there is: the addresses of the files at hand, kinds of formats,
+//! levels. It asks through a variable, see [`answer`].
 
-use clap::{Args, Command};
-use clap_complete::Shell;
+use std::path::PathBuf;
 
+use clap::{Args, Command, ValueEnum};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::{CompleteEnv, EnvCompleter, Shells};
+
+use crate::cli::flags::Paths;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
+use crate::cli::run::fleet;
+use crate::model::behavior::RiskLevel;
+
+/// The variable through which a shell asks.
+const VARIABLE: &str = "RISKFORM_COMPLETE";
 
 /// Flags of `completions`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The shell to write them for
+    #[arg(value_enum)]
     shell: Shell,
 }
 
-/// Prints the completions.
-pub(crate) fn run(
-    arguments: Arguments,
-    mut riskform: Command,
-    output: &Output,
-) -> Result<Exit, Error> {
-    let Arguments { shell } = arguments;
+/// The shells that can be answered.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+/// Prints the script.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+    let name = arguments.shell.to_possible_value();
+    let name = name.as_ref().map_or("", |value| value.get_name());
+    let shells = Shells::builtins();
+    let shell: &dyn EnvCompleter = shells
+        .completer(name)
+        .expect("every shell that can be named is among the built-in ones");
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut riskform, "riskform", &mut script);
+    shell
+        .write_registration(VARIABLE, "riskform", "riskform", "riskform", &mut script)
+        .map_err(Error::other("the completions can't be written"))?;
     output.result(String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
+}
+
+/// Answers a shell that asks for completions, and says whether one did.
+pub(crate) fn answer(riskform: impl Fn() -> Command) -> bool {
+    let folder = std::env::current_dir().ok();
+    CompleteEnv::with_factory(|| with_values(riskform()))
+        .var(VARIABLE)
+        .try_complete(std::env::args_os(), folder.as_deref())
+        .unwrap_or(false)
+}
+
+/// Adds what the values of flags may be.
+fn with_values(command: Command) -> Command {
+    command
+        .mut_args(|argument| match argument.get_long() {
+            Some("target" | "ignore") => argument.add(ArgValueCandidates::new(addresses)),
+            Some("level" | "min-level") => argument.add(ArgValueCandidates::new(levels)),
+            Some(_) | None => argument,
+        })
+        .mut_subcommands(with_values)
+}
+
+/// The addresses that the usual file declares. Whatever is wrong with it, nobody wants to hear it while pressing Tab.
+fn addresses() -> Vec<CompletionCandidate> {
+    let addresses = fleet::addresses(&[PathBuf::from(Paths::USUAL)]);
+    addresses
+        .into_iter()
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+fn levels() -> Vec<CompletionCandidate> {
+    let levels = RiskLevel::ALL.iter();
+    levels
+        .map(|level| CompletionCandidate::new(level.as_str()))
+        .collect()
 }

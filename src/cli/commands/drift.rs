@@ -12,7 +12,7 @@ use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_drift};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::surroundings::{self, Surroundings};
 use crate::plan::{AccountPlan, Format, Glob, Keep, Options, Run, Scope};
 use crate::report::{self, DriftFormat, RunFigures};
 
@@ -92,7 +92,7 @@ async fn check(
     };
     let planning = Planning {
         session: &session,
-        today: fleet::today(),
+        today: surroundings::today(),
         options: &Options::default(),
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
@@ -120,7 +120,7 @@ impl Checked {
         match formats.stdout {
             None => Ok(()),
             Some(DriftFormat::Text) if output.is_quiet() && self.exit() == Exit::Done => Ok(()),
-            Some(format) => output.result(render(format)),
+            Some(format) => output.rendered(format.as_str(), render(format)),
         }
     }
 

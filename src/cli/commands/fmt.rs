@@ -1,18 +1,18 @@
 //! `riskform fmt`: lays files out canonically.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use clap::Args;
 use similar::TextDiff;
 
 use crate::cli::flags::Paths;
+use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::surroundings::confinement;
-use crate::config::diagnostic::Color;
-use crate::config::fmt::{Formatted, format};
+use crate::config::fmt::{Formatted, format, format_input};
+use crate::model::text::count;
 
 /// Flags of `fmt`.
 #[derive(Args, Debug)]
@@ -30,6 +30,11 @@ pub(crate) struct Arguments {
 /// Formats the files, and names those that it changes. A file that can't be formatted is left as it is and does not keep others from it.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let Arguments { paths, check, diff } = arguments;
+    if let [path] = paths.paths.as_slice()
+        && path == Path::new("-")
+    {
+        return input(*check, *diff, output);
+    }
     let (files, diagnostics) = format(&paths.paths, &confinement(paths.root.as_deref()));
     let changed: Vec<&Formatted> = files.iter().filter(|file| file.is_changed()).collect();
     for file in &changed {
@@ -39,16 +44,41 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error>
             output.result(format_args!("{}\n", file.path.display()))?;
         }
         if !check && !diff {
-            write(&file.target, &file.after).map_err(Error::other(format!(
-                "{} can't be written",
-                file.path.display()
-            )))?;
+            files::write(&file.target, &file.after, Access::AsBefore)?;
         }
     }
     if !diagnostics.is_empty() {
-        return Err(Error::Files(diagnostics.render(Color::Ansi)));
+        return Err(Error::Files(diagnostics));
     }
     let refused = *check && !changed.is_empty();
+    if refused {
+        let paths = paths.paths.iter().map(|path| path.to_string_lossy());
+        output.say(format_args!(
+            "{} to format; run riskform fmt {}",
+            count(changed.len(), "file"),
+            paths.collect::<Vec<_>>().join(" ")
+        ));
+    }
+    Ok(if refused { Exit::Error } else { Exit::Done })
+}
+
+/// Formats standard input, and prints it: what editors and hooks pass a file through.
+fn input(check: bool, diff: bool, output: &Output) -> Result<Exit, Error> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(Error::other("standard input can't be read"))?;
+    let (formatted, diagnostics) = format_input(bytes);
+    let Some(file) = formatted else {
+        return Err(Error::Files(diagnostics));
+    };
+    if diff {
+        output.result(unified(&file))?;
+    } else if !check {
+        output.rendered("yaml", file.after.clone())?;
+    }
+    let refused = check && file.is_changed();
     Ok(if refused { Exit::Error } else { Exit::Done })
 }
 
@@ -58,15 +88,4 @@ fn unified(file: &Formatted) -> String {
         .unified_diff()
         .header(&name, &format!("{name} (formatted)"))
         .to_string()
-}
-
-/// Writes a file so that a reader sees either the old content or the whole new one. Its mode stays, and what links to it still does.
-fn write(target: &Path, content: &str) -> io::Result<()> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content.as_bytes())?;
-    file.as_file()
-        .set_permissions(fs::metadata(target)?.permissions())?;
-    file.persist(target)?;
-    Ok(())
 }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::api::ApiError;
-use crate::cli::flags::{Connect, Who};
+use crate::cli::flags::{Connect, Who, level};
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, account_error};
@@ -54,7 +54,7 @@ struct Reading {
 #[derive(Args, Debug)]
 struct IntegrationArguments {
     /// Its id
-    #[arg(value_name = "ID", required_unless_present = "reference_id")]
+    #[arg(value_name = "ID", required_unless_present = "reference_id", value_parser = id)]
     id: Option<IntegrationId>,
     /// Its reference, instead of the id
     #[arg(long, value_name = "REFERENCE", conflicts_with = "id", value_parser = reference)]
@@ -66,7 +66,7 @@ struct IntegrationArguments {
 #[derive(Args, Debug)]
 struct UsersArguments {
     /// Only users of this level or a higher one: low, medium or high
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
     min_level: Option<RiskLevel>,
     /// Only users with an event in this time before now: 7d, 12h, 2w, 1month
     #[arg(long, value_name = "SPAN", value_parser = before_now)]
@@ -205,6 +205,13 @@ impl View<'_> {
 
 fn failed(error: ApiError) -> Error {
     Error::Account(account_error(&error))
+}
+
+fn id(text: &str) -> Result<IntegrationId, &'static str> {
+    // The name of an entry is known to its file alone.
+    text.parse().map_err(|_| {
+        "this is not the id of a live integration; riskform get integrations lists them, and --reference-id finds one by its reference"
+    })
 }
 
 fn reference(text: &str) -> Result<ReferenceId, &'static str> {

@@ -13,7 +13,7 @@ use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::surroundings::{self, Surroundings};
 use crate::plan::{Intent, Options};
 use crate::report::{self, PlanFormat};
 
@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     };
     let planning = Planning {
         session: &session,
-        today: fleet::today(),
+        today: surroundings::today(),
         options: &options,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::api::ErrorKind;
 use crate::apply::{Outcome, Reset, ResetEvent, reset};
 use crate::cli::commands::get::PrivacyArguments;
-use crate::cli::flags::{Connect, Who};
+use crate::cli::flags::{Connect, Who, level};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::output::Output;
 use crate::cli::io::prompt;
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "USER", required_unless_present_any = ["levels", "from"])]
     users: Vec<UserName>,
     /// Every user of exactly this level as well: low, medium or high; may be repeated
-    #[arg(long = "level", value_name = "LEVEL")]
+    #[arg(long = "level", value_name = "LEVEL", value_parser = level)]
     levels: Vec<RiskLevel>,
     /// Every user whom a file names as well: one a line, # begins a comment; - is standard input
     #[arg(long, value_name = "FILE")]

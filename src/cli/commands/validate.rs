@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::cli::flags::Desired;
+use crate::cli::io::ci;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error>
         0 => fleet::expect(&arguments.desired.expected, accounts.len()).map(|()| Exit::Done),
         _ => Ok(Exit::Error),
     };
+    ci::diagnose(output, &diagnostics);
     let checked = CheckedFiles {
         accounts,
         diagnostics,

@@ -3,9 +3,6 @@
 //! A line is on disk before the call it announces is sent, so that no change to an account is ever without a trace; where the line can't be
 //! written, the call is not sent. Lines never hold a secret, nor anything about people but who ran riskform.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +14,7 @@ use uuid::Uuid;
 use crate::api::{ApiError, Trace};
 use crate::apply::{Deed, Event, Write};
 use crate::cli::io::environment::variable;
+use crate::cli::io::files::{self, Appended};
 use crate::cli::run::ending::Error;
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
@@ -27,7 +25,7 @@ use crate::plan::OperationId;
 pub(crate) struct AuditLog(Arc<Log>);
 
 struct Log {
-    file: Mutex<File>,
+    file: Mutex<Appended>,
     path: String,
     run: Uuid,
     actor: Option<String>,
@@ -82,15 +80,7 @@ struct End<'a> {
 impl AuditLog {
     /// Opens a log for appending, and makes it, readable by its owner alone, where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(Error::other(format!(
-                "the audit log {} can't be opened",
-                path.display()
-            )))?;
+        let file = files::append(path)?;
         Ok(AuditLog(Arc::new(Log {
             file: Mutex::new(file),
             path: path.display().to_string(),
@@ -170,9 +160,7 @@ impl AuditLog {
         let mut text = serde_json::to_string(&line)?;
         text.push('\n');
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // One write a line, so that two runs that append to one file never mix theirs.
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_data())
+        file.write(&text)
             .with_context(|| format!("the audit log {} can't be written", self.0.path))
     }
 }

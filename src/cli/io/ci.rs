@@ -1,31 +1,64 @@
-//! `--ci`: what pipelines pick up from a job, written where they look for it.
+//! `--ci`: what pipelines pick up from a job, written where they look for it, however the run ends.
 //!
 //! | where | what |
 //! | --- | --- |
-//! | the file that `GITHUB_STEP_SUMMARY` names | the result as Markdown |
-//! | the file that `GITHUB_OUTPUT` names | `has_changes` and the totals, for later steps |
-//! | `riskform.env` in the project's folder, where `GITLAB_CI` is set | the same as `RISKFORM_…` variables, for `artifacts:reports:dotenv` |
+//! | the file that `GITHUB_STEP_SUMMARY` names | the result as Markdown, or the error |
+//! | the file that `GITHUB_OUTPUT` names | `exit_code`, `has_changes` and the totals, for later steps |
+//! | the log, where `GITHUB_ACTIONS` is set | an annotation for each thing that is wrong with a file, and for the error |
+//! | `riskform.env` in the project's folder, where `GITLAB_CI` is set | the outputs as `RISKFORM_…` variables, for `artifacts:reports:dotenv` |
+//! | `gl-code-quality-report.json` beside it | what is wrong with files, for `artifacts:reports:codequality` |
 //!
-//! The values are words and numbers of riskform's own, so nothing foreign gets into a pipeline's variables.
+//! The values of outputs are words and numbers of riskform's own, so nothing foreign gets into a pipeline's variables.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cli::io::environment::variable;
-use crate::cli::io::files::{Access, write_atomically};
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Value, json};
+
+use crate::cli::io::environment::{self, variable};
+use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit};
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::rule::Severity;
+use crate::model::text::hex;
 use crate::plan::{Format, Run};
+use crate::report::text::Outcomes;
 use crate::report::{JOB_SUMMARY, markdown};
 
 /// Where GitLab finds the variables.
-const GITLAB_FILE: &str = "riskform.env";
+const GITLAB_VARIABLES: &str = "riskform.env";
+/// Where GitLab finds what is wrong with files.
+const GITLAB_QUALITY: &str = "gl-code-quality-report.json";
 
-/// Tells the pipeline, where `--ci` is given. What can't be written is a warning: the run itself is over, and went as its exit code says.
-pub(crate) fn tell(output: &Output, run: &Run) {
-    if !output.is_ci() {
-        return;
+/// What a run has to tell its pipeline in the end. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pipeline(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    outputs: Vec<(&'static str, String)>,
+    diagnostics: Vec<Diagnostic>,
+    /// Whether the summary holds the result already, errors of accounts included.
+    has_summary: bool,
+}
+
+impl Pipeline {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the pipeline a result. What can't be written is a warning: the run itself is over, and went as its exit code says.
+pub(crate) fn tell(output: &Output, run: &Run) {
+    let Some(pipeline) = output.pipeline() else {
+        return;
+    };
     if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
         let file = Path::new(&file);
         // What earlier commands of the step wrote counts as well.
@@ -33,44 +66,240 @@ pub(crate) fn tell(output: &Output, run: &Run) {
         let room = JOB_SUMMARY.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
         append(output, file, &markdown(run, room));
     }
+    let mut told = pipeline.told();
+    told.outputs = totals(run);
+    told.has_summary = true;
+}
+
+/// Tells the pipeline what is wrong with files.
+pub(crate) fn diagnose(output: &Output, diagnostics: &Diagnostics) {
+    let Some(pipeline) = output.pipeline() else {
+        return;
+    };
+    if variable(environment::GITHUB_ACTIONS).is_some() {
+        for diagnostic in diagnostics.iter() {
+            output.annotate(annotation(diagnostic));
+        }
+    }
+    pipeline
+        .told()
+        .diagnostics
+        .extend(diagnostics.iter().cloned());
+}
+
+/// Tells the pipeline how the run ended.
+pub(crate) fn end(output: &Output, exit: Exit, error: Option<&Error>) {
+    let Some(pipeline) = output.pipeline() else {
+        return;
+    };
+    if let Some(Error::Files(diagnostics)) = error {
+        diagnose(output, diagnostics);
+    }
+    let mut told = pipeline.told();
+    told.outputs.push(("exit_code", exit.code().to_string()));
+    if let Some(error) = error
+        && !told.has_summary
+    {
+        summarize(output, &failure(error, exit));
+    }
+    if variable(environment::GITHUB_ACTIONS).is_some()
+        && let Some(error) = error
+        && !matches!(error, Error::Files(_) | Error::BrokenPipe)
+    {
+        let message = anstream::adapter::strip_str(&error.to_string()).to_string();
+        let help = error.help().map(|help| format!("\n{help}"));
+        output.annotate(format!(
+            "::error title=riskform::{}",
+            Data(&format!("{message}{}", help.unwrap_or_default()))
+        ));
+    }
     if let Some(file) = variable("GITHUB_OUTPUT") {
-        append(output, Path::new(&file), &lines(run, str::to_owned));
+        append(
+            output,
+            Path::new(&file),
+            &lines(&told.outputs, str::to_owned),
+        );
     }
     if variable("GITLAB_CI").is_some() {
-        let folder = variable("CI_PROJECT_DIR").map_or_else(PathBuf::new, PathBuf::from);
         let shouted = |name: &str| format!("RISKFORM_{}", name.to_ascii_uppercase());
-        let written = write_atomically(
-            &folder.join(GITLAB_FILE),
-            &lines(run, shouted),
-            Access::Everybody,
-        );
-        if let Err(error) = written {
-            output.warn(error);
+        let quality = json!(quality(&told.diagnostics)).to_string();
+        let folder = variable("CI_PROJECT_DIR").map_or_else(PathBuf::new, PathBuf::from);
+        for (name, text) in [
+            (GITLAB_VARIABLES, lines(&told.outputs, shouted)),
+            (GITLAB_QUALITY, quality),
+        ] {
+            if let Err(error) = files::write(&folder.join(name), text, Access::Everybody) {
+                output.warn(error);
+            }
         }
     }
 }
 
-/// `name=value`, one a line.
-fn lines(run: &Run, name: impl Fn(&str) -> String) -> String {
+/// What later steps decide by. Of an application, what was done counts, not what was planned.
+fn totals(run: &Run) -> Vec<(&'static str, String)> {
     let summary = run.summary();
-    let has_changes = run.accounts.iter().any(|account| match run.format {
+    let accounts = run.accounts.iter();
+    let has_changes = accounts.clone().any(|account| match run.format {
         Format::Plan | Format::Apply => !account.changes.is_empty(),
         Format::Drift => account.has_drift(),
     });
-    let mut text = format!("{}={has_changes}\n", name("has_changes"));
-    for (what, count) in [
-        ("create", summary.create),
-        ("update", summary.update),
-        ("replace", summary.replace),
-        ("delete", summary.delete),
+    let live_weaker = accounts
+        .flat_map(|account| &account.changes)
+        .filter(|change| change.live_weaker().is_some());
+    let done = Outcomes::of(run);
+    let mut counts = match run.format {
+        Format::Plan | Format::Drift => vec![
+            ("create", summary.create),
+            ("update", summary.update),
+            ("replace", summary.replace),
+            ("delete", summary.delete),
+        ],
+        Format::Apply => vec![
+            ("create", done.created),
+            ("update", done.updated),
+            ("replace", done.replaced),
+            ("delete", done.deleted),
+            ("failed", done.failed),
+            ("unknown", done.unknown),
+            ("not_attempted", done.not_attempted),
+        ],
+    };
+    counts.extend([
         ("unchanged", summary.unchanged),
         ("unlisted", summary.unlisted),
         ("weakening", summary.weakening),
+        ("live_weaker", live_weaker.count()),
         ("failed_accounts", summary.failed_accounts),
-    ] {
-        text.push_str(&format!("{}={count}\n", name(what)));
+    ]);
+    let mut outputs = vec![("has_changes", has_changes.to_string())];
+    outputs.extend(
+        counts
+            .into_iter()
+            .map(|(name, count)| (name, count.to_string())),
+    );
+    if run.format == Format::Plan {
+        outputs.push(("digest", run.digest()));
     }
-    text
+    outputs
+}
+
+/// `name=value`, one a line.
+fn lines(outputs: &[(&'static str, String)], name: impl Fn(&str) -> String) -> String {
+    let lines = outputs.iter();
+    lines
+        .map(|(what, value)| format!("{}={value}\n", name(what)))
+        .collect()
+}
+
+/// An error as Markdown. The message may hold anything, so it stands in HTML with its special characters as references.
+fn failure(error: &Error, exit: Exit) -> String {
+    let message = anstream::adapter::strip_str(&error.to_string()).to_string();
+    let help = error.help().map(|help| format!("\n\n{help}"));
+    let text = format!("{}{}", message.trim_end(), help.unwrap_or_default())
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        // A blank line would end the HTML, and Markdown begin.
+        .replace("\n\n", "\n&#8203;\n");
+    format!(
+        "### riskform: nothing was done (exit {})\n\n<pre><code>{text}</code></pre>\n\n",
+        exit.code()
+    )
+}
+
+/// A diagnostic as a command to GitHub's runner, which shows it at its line.
+fn annotation(diagnostic: &Diagnostic) -> String {
+    let command = match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let place = &diagnostic.primary.place;
+    let file = in_repository(&place.file, variable("GITHUB_WORKSPACE"));
+    let mut properties = format!("file={}", Property(&file));
+    if let Some(region) = &place.region {
+        properties.push_str(&format!(
+            ",line={},col={},endColumn={}",
+            region.line, region.column, region.end_column
+        ));
+    }
+    let rule = diagnostic.rule.to_string();
+    format!(
+        "::{command} {properties},title={}::{}",
+        Property(&rule),
+        Data(&words(diagnostic))
+    )
+}
+
+fn words(diagnostic: &Diagnostic) -> String {
+    let further = [&diagnostic.help, &diagnostic.note];
+    std::iter::once(diagnostic.message.as_str())
+        .chain(further.into_iter().flatten().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The name of a file as a repository knows it: relative to its root, where the run is within it.
+fn in_repository(file: &str, root: Option<String>) -> String {
+    let absolute = std::path::absolute(file);
+    let within = absolute.iter().zip(&root).find_map(|(path, root)| {
+        let within = path.strip_prefix(root).ok()?;
+        Some(within.to_string_lossy().into_owned())
+    });
+    within.unwrap_or_else(|| file.trim_start_matches("./").to_owned())
+}
+
+/// Diagnostics as GitLab reads them. A fingerprint stays while lines move.
+fn quality(diagnostics: &[Diagnostic]) -> Vec<Value> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let report = diagnostics.iter().map(|diagnostic| {
+        let place = &diagnostic.primary.place;
+        let path = in_repository(&place.file, variable("CI_PROJECT_DIR"));
+        let rule = diagnostic.rule.to_string();
+        let identity = format!("{rule}\n{path}\n{}", diagnostic.message);
+        let times = seen.entry(identity.clone()).or_default();
+        *times += 1;
+        let fingerprint = digest(&SHA256, format!("{identity}\n{times}").as_bytes());
+        json!({
+            "description": words(diagnostic),
+            "check_name": rule,
+            "fingerprint": hex(fingerprint),
+            "severity": match diagnostic.severity {
+                Severity::Error => "major",
+                Severity::Warning => "minor",
+            },
+            "location": {
+                "path": path,
+                "lines": { "begin": place.region.as_ref().map_or(1, |region| region.line) },
+            },
+        })
+    });
+    report.collect()
+}
+
+/// Displays a text as the message of a workflow command.
+struct Data<'a>(&'a str);
+
+impl fmt::Display for Data<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.replace('%', "%25");
+        f.write_str(&text.replace('\r', "%0D").replace('\n', "%0A"))
+    }
+}
+
+/// Displays a text as a property of a workflow command.
+struct Property<'a>(&'a str);
+
+impl fmt::Display for Property<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Data(self.0).to_string();
+        f.write_str(&text.replace(':', "%3A").replace(',', "%2C"))
+    }
+}
+
+fn summarize(output: &Output, markdown: &str) {
+    if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
+        append(output, Path::new(&file), markdown);
+    }
 }
 
 /// A step's earlier commands may have written there as well.

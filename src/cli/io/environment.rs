@@ -10,6 +10,9 @@ static FROM_FILE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
 pub(crate) fn add(variables: BTreeMap<String, String>) {
     FROM_FILE.get_or_init(|| variables);
 }
+use url::Url;
+
+use crate::cli::run::ending::Error;
 
 /// Reads a variable; one that is empty counts as not set, since that is how shells and CI unset them.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -26,6 +29,88 @@ pub(crate) fn interpolated(name: &str) -> Option<String> {
     }
 }
 
+/// The variables that name a proxy for https, in the order in which they are looked at.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// Refuses a proxy that can't be used: without it, the call would go out directly, which is what a proxy is there to prevent. What the
+/// variable holds is not shown, since it may be a password.
+pub(crate) fn check_proxies() -> Result<(), Error> {
+    for name in PROXIES {
+        if let Some(text) = variable(name)
+            && let Err(why) = check_proxy(&text)
+        {
+            return Err(Error::Other(anyhow::anyhow!(
+                "the proxy in {name} can't be used: {why}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The variable that names the proxy for https, where there is one.
+pub(crate) fn proxy_variable() -> Option<&'static str> {
+    PROXIES.into_iter().find(|name| variable(name).is_some())
+}
+
+fn check_proxy(text: &str) -> Result<(), String> {
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let url = Url::parse(&whole).map_err(|error| format!("{error}; write http://host:port"))?;
+    match url.scheme() {
+        "http" | "https" if url.host().is_some() && url.path() == "/" => Ok(()),
+        "http" | "https" => Err("it is not http://host:port".to_owned()),
+        scheme => Err(format!("{scheme} is not supported; write http://host:port")),
+    }
+}
+
+/// Every variable that is read, and what for.
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
+    (
+        API_TOKEN,
+        "the API token; files may name another one with api_token_env",
+    ),
+    (
+        "CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY",
+        "the legacy credentials, where there is no token",
+    ),
+    (
+        ACCOUNT_ID,
+        "the account, where neither file nor --account-id names one",
+    ),
+    (
+        BASE_URL,
+        "the API's base URL, where --base-url is not given",
+    ),
+    (
+        "*_ACCOUNT_ID, RISKFORM_VAR_*",
+        "what files may interpolate beside CLOUDFLARE_ACCOUNT_ID",
+    ),
+    (
+        "RISKFORM_LIMITS",
+        "what the operator permits, where --limits is not given",
+    ),
+    (
+        NOTIFY,
+        "the URLs that drift notifies, separated by spaces, where --notify is not given",
+    ),
+    (NOTIFY_SECRET, "signs what goes to webhooks"),
+    (
+        "HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+        "the proxy on the way to the API",
+    ),
+    (
+        "NO_COLOR, CLICOLOR_FORCE",
+        "whether to color, where --color is auto",
+    ),
+    (
+        "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITLAB_CI",
+        "the pipeline that --ci tells",
+    ),
+];
+
 /// The account, where neither file nor flag names one.
 pub(crate) const ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
 /// The API's base URL.
@@ -38,7 +123,47 @@ pub(crate) const API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
 pub(crate) const EMAIL: &str = "CLOUDFLARE_EMAIL";
 /// The key of the legacy credentials.
 pub(crate) const API_KEY: &str = "CLOUDFLARE_API_KEY";
+/// Set where GitHub's runner reads along.
+pub(crate) const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 /// The URLs to notify, separated by white space, where no flag names any.
 pub(crate) const NOTIFY: &str = "RISKFORM_NOTIFY";
 /// Signs what goes to webhooks.
 pub(crate) const NOTIFY_SECRET: &str = "RISKFORM_NOTIFY_SECRET";
+
+#[cfg(test)]
+mod tests {
+    use super::check_proxy;
+
+    #[test]
+    fn a_proxy_is_http_or_https_and_a_host() {
+        for fine in [
+            "http://proxy:3128",
+            "https://proxy.example.com",
+            "proxy:3128",
+            "http://u:p@10.0.0.1:3128/",
+        ] {
+            assert_eq!(check_proxy(fine), Ok(()), "{fine}");
+        }
+        let table = [
+            ("http://", "empty host; write http://host:port"),
+            (
+                "http://proxy:port",
+                "invalid port number; write http://host:port",
+            ),
+            (
+                "http://canary canary",
+                "invalid international domain name; write http://host:port",
+            ),
+            (
+                "socks5://canary",
+                "socks5 is not supported; write http://host:port",
+            ),
+            ("http://proxy/canary", "it is not http://host:port"),
+        ];
+        for (text, why) in table {
+            let said = check_proxy(text).unwrap_err();
+            assert!(!said.contains("canary"), "{said}");
+            assert_eq!(said, why, "{text}");
+        }
+    }
+}

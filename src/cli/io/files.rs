@@ -1,8 +1,16 @@
 //! The one way to write a file.
+//!
+//! | what the path names | what is done |
+//! | --- | --- |
+//! | `/dev/stdout`, `/dev/stderr`, `/dev/fd/N` | written to, whatever is behind it |
+//! | a device or a pipe, also behind a link | opened and written to, for a file in its place would break whoever reads from it |
+//! | any other link | refused: whoever may make a link would choose what is overwritten |
+//! | nothing, or a file | written beside and renamed, so that a reader sees either the old content or the whole new one |
 
-use std::fs::Permissions;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::cli::run::ending::Error;
@@ -14,25 +22,340 @@ pub(crate) enum Access {
     Everybody,
     /// Its owner alone.
     Owner,
+    /// Whoever may read the file that is there.
+    AsBefore,
 }
 
-/// Writes a file so that a reader sees either the old content or the whole new one.
-pub(crate) fn write_atomically(path: &Path, content: &str, access: Access) -> Result<(), Error> {
-    let mode = match access {
-        Access::Everybody => 0o666,
-        Access::Owner => 0o600,
+/// Writes a file.
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>, access: Access) -> Result<(), Error> {
+    let content = content.as_ref();
+    place(path)
+        .and_then(|place| match place {
+            Place::Stdout => io::stdout().lock().write_all(content),
+            Place::Stderr => io::stderr().lock().write_all(content),
+            Place::Stream => open_stream(path)?.write_all(content),
+            Place::File => write_beside(path, content, access),
+        })
+        .map_err(|error| cant_write(path, error))
+}
+
+/// Opens a file to append lines to, which its owner alone may read; makes it where there is none.
+///
+/// # Errors
+///
+/// Beside what can't be opened: a link, and a file of somebody else, who could read and change what is written.
+pub(crate) fn append(path: &Path) -> Result<Appended, Error> {
+    let open = || {
+        Ok(match place(path)? {
+            Place::Stdout => Appended::Stream(Box::new(io::stdout())),
+            Place::Stderr => Appended::Stream(Box::new(io::stderr())),
+            Place::Stream => Appended::Stream(Box::new(open_stream(path)?)),
+            Place::File => Appended::File(open_own(path)?),
+        })
     };
-    let write = || -> std::io::Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            Some(_) | None => Path::new("."),
+    open().map_err(|error| cant_write(path, error))
+}
+
+/// Where lines are appended.
+pub(crate) enum Appended {
+    /// A file, whose lines are on disk once they are written.
+    File(File),
+    /// Something that keeps nothing.
+    Stream(Box<dyn Write + Send>),
+}
+
+impl Appended {
+    /// Writes a line at once, so that two runs that append to one file never mix theirs.
+    pub(crate) fn write(&mut self, line: &str) -> io::Result<()> {
+        match self {
+            Appended::File(file) => {
+                file.write_all(line.as_bytes())?;
+                file.sync_data()
+            }
+            Appended::Stream(stream) => {
+                stream.write_all(line.as_bytes())?;
+                stream.flush()
+            }
+        }
+    }
+}
+
+/// What a path names, as far as writing is concerned.
+enum Place {
+    Stdout,
+    Stderr,
+    Stream,
+    File,
+}
+
+fn place(path: &Path) -> io::Result<Place> {
+    if path == Path::new("/dev/stdout") || is_descriptor(path, "1") {
+        return Ok(Place::Stdout);
+    }
+    if path == Path::new("/dev/stderr") || is_descriptor(path, "2") {
+        return Ok(Place::Stderr);
+    }
+    if descriptor(path).is_some() {
+        return Ok(Place::Stream);
+    }
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::File),
+        Err(error) => return Err(error),
+    };
+    let is_link = found.is_symlink();
+    // A link to nothing is a link as well.
+    let target = if is_link {
+        fs::metadata(path).ok().map(|target| target.file_type())
+    } else {
+        Some(found.file_type())
+    };
+    match target {
+        Some(kind) if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() => {
+            Ok(Place::Stream)
+        }
+        _ if is_link => Err(io::Error::other(
+            "it is a link; name the file that it leads to",
+        )),
+        Some(kind) if kind.is_file() => Ok(Place::File),
+        Some(kind) if kind.is_dir() => Err(io::Error::other("it is a folder")),
+        Some(_) | None => Err(io::Error::other("it is not a file")),
+    }
+}
+
+fn is_descriptor(path: &Path, number: &str) -> bool {
+    descriptor(path).is_some_and(|name| name == number)
+}
+
+/// The number of the open file that a path names, as `/dev/fd/N` does.
+fn descriptor(path: &Path) -> Option<&OsStr> {
+    let folders = [Path::new("/dev/fd"), Path::new("/proc/self/fd")];
+    let name = path.file_name()?;
+    let is_number = name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    (is_number && folders.contains(&path.parent()?)).then_some(name)
+}
+
+/// Opens what is there, and cuts nothing off: an open file may hold what others wrote.
+fn open_stream(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).open(path)
+}
+
+/// Opens a file of one's own for appending, without following a link that was put there meanwhile.
+fn open_own(path: &Path) -> io::Result<File> {
+    let follow_nothing = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits())
+        .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(follow_nothing)
+        .open(path)?;
+    if file.metadata()?.uid() == rustix::process::geteuid().as_raw() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it belongs to another user"))
+    }
+}
+
+fn write_beside(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let permissions = match access {
+        Access::Everybody => Permissions::from_mode(0o666),
+        Access::Owner => Permissions::from_mode(0o600),
+        Access::AsBefore => fs::metadata(path)?.permissions(),
+    };
+    if !folder.is_dir() {
+        return Err(io::Error::other(format!(
+            "there is no folder {}",
+            folder.display()
+        )));
+    }
+    // The temporary name is of no use to anybody, so it is left out of what is said.
+    let mut file = tempfile::Builder::new()
+        .permissions(permissions.clone())
+        .tempfile_in(folder)
+        .map_err(without_path)?;
+    file.write_all(content)?;
+    if access == Access::AsBefore {
+        // What the umask took away.
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn without_path(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|error| error.source());
+    match inner.and_then(|error| error.downcast_ref::<io::Error>()) {
+        Some(inner) => inner.raw_os_error().map_or_else(
+            || io::Error::from(inner.kind()),
+            io::Error::from_raw_os_error,
+        ),
+        None => error,
+    }
+}
+
+fn cant_write(path: &Path, error: io::Error) -> Error {
+    Error::other(format!("{} can't be written", path.display()))(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+
+    /// Makes a node in a folder: `p` a pipe, `c 1 3` what /dev/null is. Only root may make devices.
+    fn node(path: &Path, kind: &[&str]) -> bool {
+        let made = Command::new("mknod").arg(path).args(kind).output();
+        made.unwrap().status.success()
+    }
+
+    fn said(result: Result<(), Error>) -> String {
+        result.map_or_else(|error| error.to_string(), |()| "written".to_owned())
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_with_the_mode_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(said(write(&path, "one", Access::Owner)), "written");
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let mut old = File::open(&path).unwrap();
+        assert_eq!(said(write(&path, "two", Access::AsBefore)), "written");
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap().as_str(), mode()),
+            ("two", 0o640)
+        );
+        let mut text = String::new();
+        old.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one");
+        assert_eq!(said(write(&path, "three", Access::Owner)), "written");
+        assert_eq!(mode(), 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_refused_and_what_it_leads_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "kept").unwrap();
+        symlink(&target, &link).unwrap();
+        let expected = format!(
+            "{} can't be written: it is a link; name the file that it leads to",
+            link.display()
+        );
+        assert_eq!(said(write(&link, "x", Access::Everybody)), expected);
+        assert_eq!(said(append(&link).map(drop)), expected);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
+        fs::remove_file(&target).unwrap();
+        assert_eq!(said(write(&link, "x", Access::Everybody)), expected);
+        assert_eq!(said(append(&link).map(drop)), expected);
+        assert!(!target.exists());
+    }
+
+    #[test]
+    fn a_pipe_gets_what_is_written_and_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, link) = (folder.path().join("pipe"), folder.path().join("link"));
+        assert!(node(&pipe, &["p"]));
+        symlink(&pipe, &link).unwrap();
+        for path in [&pipe, &link] {
+            let reader = {
+                let pipe = pipe.clone();
+                thread::spawn(move || fs::read_to_string(pipe).unwrap())
+            };
+            assert_eq!(said(write(path, "through", Access::Owner)), "written");
+            assert_eq!(reader.join().unwrap(), "through");
+            assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        }
+    }
+
+    #[test]
+    fn a_device_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, link) = (folder.path().join("null"), folder.path().join("link"));
+        // Whoever is not root may still be handed a link to the machine's own.
+        let device = if node(&device, &["c", "1", "3"]) {
+            device
+        } else {
+            "/dev/null".into()
         };
-        let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(folder)?;
-        file.write_all(content.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(Error::other(format!("{} can't be written", path.display())))
+        symlink(&device, &link).unwrap();
+        for path in [&device, &link] {
+            assert_eq!(said(write(path, "x", Access::Owner)), "written");
+            append(path).unwrap().write("x\n").unwrap();
+            assert!(fs::metadata(&device).unwrap().file_type().is_char_device());
+        }
+        assert!(link.is_symlink());
+        assert!(said(write(Path::new("/dev/full"), "x", Access::Owner)).contains("No space left"));
+    }
+
+    #[test]
+    fn an_open_file_is_written_to_where_its_number_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("open");
+        fs::write(&path, "before\n").unwrap();
+        let open = OpenOptions::new().append(true).open(&path).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+        for name in [
+            format!("/dev/fd/{number}"),
+            format!("/proc/self/fd/{number}"),
+        ] {
+            assert_eq!(
+                said(write(Path::new(&name), "after\n", Access::Owner)),
+                "written"
+            );
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before\nafter\nafter\n");
+    }
+
+    #[test]
+    fn what_can_not_be_written_is_said_without_a_temporary_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let table = [
+            (
+                missing.join("file"),
+                format!("there is no folder {}", missing.display()),
+            ),
+            (folder.path().to_owned(), "it is a folder".to_owned()),
+            (
+                "/proc/riskform".into(),
+                "No such file or directory (os error 2)".to_owned(),
+            ),
+        ];
+        for (path, why) in table {
+            let expected = format!("{} can't be written: {why}", path.display());
+            assert_eq!(said(write(&path, "x", Access::Everybody)), expected);
+        }
+    }
+
+    #[test]
+    fn lines_go_to_a_file_of_ones_own_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for line in ["one\n", "two\n"] {
+            append(&path).unwrap().write(line).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        // Only root may give a file away; whoever is not has none to test with.
+        if std::os::unix::fs::chown(&path, Some(65532), None).is_ok() {
+            let expected = format!(
+                "{} can't be written: it belongs to another user",
+                path.display()
+            );
+            assert_eq!(said(append(&path).map(drop)), expected);
+        }
+    }
 }

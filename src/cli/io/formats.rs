@@ -4,13 +4,16 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
-use crate::cli::io::files::{Access, write_atomically};
+use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
 use crate::config::write::FileFormat;
 use crate::report::read::ReadFormat;
-use crate::report::{ApplyFormat, DoctorFormat, DriftFormat, FilesFormat, MergeFormat, PlanFormat};
+use crate::report::{
+    ApplyFormat, DoctorFormat, DriftFormat, FilesFormat, MergeFormat, PlanFormat, VersionFormat,
+};
 
 /// The formats that a command knows; the first is what it prints without a flag.
 pub(crate) trait Kind: Copy + Debug + Eq + Send + Sync + 'static {
@@ -43,6 +46,7 @@ kinds! {
     MergeFormat "",
     PlanFormat " (plan --out FILE saves a plan)",
     ReadFormat "",
+    VersionFormat "",
 }
 
 /// The `--format` flags of a command.
@@ -53,7 +57,8 @@ pub(crate) struct FormatArguments<K: Kind> {
         short = 'o',
         value_name = "KIND[=FILE]",
         value_parser = parse::<K>,
-        help = help::<K>()
+        help = help::<K>(),
+        add = ArgValueCandidates::new(candidates::<K>)
     )]
     formats: Vec<Requested<K>>,
 }
@@ -70,6 +75,13 @@ fn help<K: Kind>() -> String {
         "How to show the result: {}; KIND=FILE writes a file, and may be repeated",
         names::<K>()
     )
+}
+
+fn candidates<K: Kind>() -> Vec<CompletionCandidate> {
+    let kinds = K::ALL.iter();
+    kinds
+        .map(|kind| CompletionCandidate::new(kind.as_str()))
+        .collect()
 }
 
 fn names<K: Kind>() -> String {
@@ -168,14 +180,14 @@ impl<K: Kind> Formats<K> {
     pub(crate) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
         self.write_files(&render)?;
         self.stdout
-            .map_or(Ok(()), |kind| output.result(render(kind)))
+            .map_or(Ok(()), |kind| output.rendered(kind.as_str(), render(kind)))
     }
 
     /// Writes the result to the files.
     pub(crate) fn write_files(&self, render: impl Fn(K) -> String) -> Result<(), Error> {
         for (kind, file) in &self.files {
             let content = anstream::adapter::strip_str(&render(*kind)).to_string();
-            write_atomically(file, &content, Access::Everybody)?;
+            files::write(file, content, Access::Everybody)?;
         }
         Ok(())
     }

@@ -78,20 +78,21 @@ pub(crate) struct Notifications {
 impl Notifications {
     /// Tells how a check ended. Whoever can't be told is a warning: what the check found stands all the same.
     pub(crate) async fn tell(&self, result: Result<(&Run, Exit), &Error>, output: &Output) {
-        let text;
+        let (text, help);
         let message = match result {
             Ok((run, exit)) => Message {
                 outcome: outcome(exit),
                 finding: Finding::Accounts(run),
             },
             Err(error) => {
+                help = error.help();
                 text = anstream::adapter::strip_str(&error.to_string()).to_string();
                 Message {
                     outcome: Outcome::Error,
                     finding: Finding::Nothing {
                         kind: error.kind(),
                         message: &text,
-                        help: error.help(),
+                        help: help.as_deref(),
                     },
                 }
             }

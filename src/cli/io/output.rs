@@ -6,9 +6,10 @@
     reason = "this is where riskform prints"
 )]
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +20,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::flags::Common;
+use crate::cli::io::ci::Pipeline;
+use crate::cli::io::environment::{self, variable};
 use crate::cli::run::ending::{Error, Exit};
+use crate::model::text::{visible_json, without_commands};
 use crate::report::json::error_document;
 use crate::report::read::table::USUAL_WIDTH;
 use crate::report::style;
@@ -30,7 +34,9 @@ use crate::report::visible::Visible;
 pub(crate) struct Output {
     quiet: bool,
     /// Whether the pipeline around the run is to be told.
-    ci: bool,
+    pipeline: Option<Pipeline>,
+    /// Whether a runner reads along, which takes some lines for commands.
+    runner: bool,
     /// Whether standard output must be one JSON document, whatever happens.
     json: bool,
     /// Whether anything was printed to standard output. Clones share it.
@@ -42,7 +48,8 @@ impl Output {
     pub(crate) fn new(common: &Common, json: bool) -> Self {
         Output {
             quiet: common.quiet,
-            ci: common.ci,
+            pipeline: common.ci.then(Pipeline::default),
+            runner: variable(environment::GITHUB_ACTIONS).is_some(),
             json,
             printed: Arc::default(),
         }
@@ -69,9 +76,9 @@ impl Output {
         self.quiet
     }
 
-    /// Says whether the pipeline around the run is to be told.
-    pub(crate) fn is_ci(&self) -> bool {
-        self.ci
+    /// The pipeline around the run, where it is to be told.
+    pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
+        self.pipeline.as_ref()
     }
 
     /// How many columns a table may have: as many as the terminal, else the usual ones.
@@ -82,8 +89,33 @@ impl Output {
         }
     }
 
-    /// Prints a result to standard output.
+    /// Prints a result in one of the formats; what of it nobody should obey is escaped as the format can.
+    pub(crate) fn rendered(&self, format: &str, text: String) -> Result<(), Error> {
+        match format {
+            "json" | "sarif" if self.runner || io::stdout().is_terminal() => {
+                self.print(visible_json(text))
+            }
+            // Whoever reads these back must get the same values; what writes them quotes what a runner would obey.
+            "json" | "sarif" | "yaml" | "csv" => self.print(text),
+            _ => self.result(text),
+        }
+    }
+
+    /// Prints a text to standard output.
     pub(crate) fn result(&self, result: impl fmt::Display) -> Result<(), Error> {
+        self.print(self.harmless(&result.to_string()))
+    }
+
+    /// A text in which a runner that reads along finds no command.
+    fn harmless<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.runner {
+            without_commands(text)
+        } else {
+            text.into()
+        }
+    }
+
+    fn print(&self, result: impl fmt::Display) -> Result<(), Error> {
         self.printed.store(true, Ordering::Relaxed);
         let mut stdout = anstream::stdout().lock();
         write!(stdout, "{result}")
@@ -97,14 +129,20 @@ impl Output {
     /// Prints a line about what is going on to standard error, unless the user wants quiet.
     pub(crate) fn say(&self, line: impl fmt::Display) {
         if !self.quiet {
-            anstream::eprintln!("{line}");
+            anstream::eprintln!("{}", self.harmless(&line.to_string()));
         }
+    }
+
+    /// Prints a command to the runner that reads along.
+    pub(crate) fn annotate(&self, command: String) {
+        eprintln!("{command}");
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
         let yellow = style::WARNING;
-        anstream::eprintln!("{yellow}warning{yellow:#}: {warning}");
+        let warning = warning.to_string();
+        anstream::eprintln!("{yellow}warning{yellow:#}: {}", self.harmless(&warning));
     }
 
     /// Prints an error to standard error, and says how the program ends because of it.
@@ -112,13 +150,18 @@ impl Output {
         if self.json && !self.printed.load(Ordering::Relaxed) {
             let message = anstream::adapter::strip_str(&error.to_string()).to_string();
             // There is nobody left to tell if even this can't be written.
-            let _ = self.result(error_document(error.kind(), &message, error.help()));
+            let _ = self.print(error_document(
+                error.kind(),
+                &message,
+                error.help().as_deref(),
+            ));
         }
         match error {
             Error::BrokenPipe => {}
             // Rendered diagnostics say "error" themselves, once for each.
-            Error::Files(diagnostics) => anstream::eprint!("{diagnostics}"),
+            Error::Files(_) => anstream::eprint!("{}", self.harmless(&error.to_string())),
             Error::Usage(_)
+            | Error::NoFile { .. }
             | Error::Account(_)
             | Error::Stale(_)
             | Error::RefusedPlan(_)
@@ -135,9 +178,11 @@ impl Output {
                     .lines()
                     .map(|line| Visible(line).to_string())
                     .collect();
-                anstream::eprintln!("{red}error{red:#}: {}", message.join("\n"));
+                let message = message.join("\n");
+                anstream::eprintln!("{red}error{red:#}: {}", self.harmless(&message));
                 if let Some(help) = error.help() {
-                    anstream::eprintln!("  help: {}", Visible(help));
+                    let help = Visible(&help).to_string();
+                    anstream::eprintln!("  help: {}", self.harmless(&help));
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::apply::{Applied, Context, Event, apply};
 use crate::cli::flags::Fleet;
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::ci;
-use crate::cli::io::files::{Access, write_atomically};
+use crate::cli::io::files::{self, Access};
 use crate::cli::io::formats::Formats;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
@@ -173,7 +173,7 @@ impl Application<'_> {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
         }
         if let Some(file) = &self.save_previous {
-            write_atomically(file, &self.previous(), Access::Owner)?;
+            files::write(file, &self.previous(), Access::Owner)?;
         }
         signals::begin_to_write()?;
         let total = self.work().map(|plan| plan.operations.len()).sum();

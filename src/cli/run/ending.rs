@@ -1,11 +1,14 @@
 //! How a run can end: its exit codes, one table in code and in the README, and what a command can fail with, each with its exit code
 //! and its way out. The one place where an end becomes an exit code.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::api::{ApiError, ErrorKind};
+use crate::api::{ApiError, ErrorKind, TransportFailure};
 use crate::apply::{Applied, Failure, Outcome, Reset};
+use crate::cli::io::environment;
+use crate::config::diagnostic::{Color, Diagnostics};
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Format, InvalidMerge, OperationOutcome, Run,
 };
@@ -40,6 +43,43 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every end, by its number.
+    pub(crate) const ALL: &[Exit] = &[
+        Exit::Done,
+        Exit::Error,
+        Exit::Changes,
+        Exit::Incomplete,
+        Exit::Stale,
+        Exit::Refused,
+        Exit::Access,
+        Exit::Usage,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
+    /// What it means, for whoever reads the help.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Exit::Done => "done; nothing to do",
+            Exit::Error => "error: file, network, API; or declined",
+            Exit::Changes => "there are changes (plan --detailed-exitcode), or drift",
+            Exit::Incomplete => {
+                "incomplete: some operations failed, are unknown, were not attempted, or did not read back"
+            }
+            Exit::Stale => "the plan is stale",
+            Exit::Refused => "a guard refused",
+            Exit::Access => "credentials missing or refused, permission or entitlement missing",
+            Exit::Usage => "wrong command line",
+            Exit::Interrupted => "ended by Ctrl-C before anything was written",
+            Exit::Terminated => "ended by SIGTERM before anything was written",
+        }
+    }
+
+    /// The number that scripts see.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
     /// The gravest of a fleet's ends: what was half written first, then what could not be done, then what was not to be done.
     pub(crate) fn gravest(ends: impl IntoIterator<Item = Exit>) -> Exit {
         ends.into_iter()
@@ -64,7 +104,7 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
+        ExitCode::from(exit.code())
     }
 }
 
@@ -73,8 +113,10 @@ impl From<Exit> for ExitCode {
 pub(crate) enum Error {
     /// The command line makes no sense.
     Usage(String),
-    /// The files are wrong; holds the rendered diagnostics.
-    Files(String),
+    /// The files are wrong.
+    Files(Diagnostics),
+    /// Nobody named a file, and there is none of the usual name; holds what may have been meant.
+    NoFile { nearby: Vec<String> },
     /// An account could not be handled.
     Account(AccountError),
     /// What is live is no longer what the saved plan was made from; holds each move as a sentence.
@@ -116,6 +158,7 @@ impl Error {
             Error::RefusedPlan(_) | Error::RefusedByLimits(_) => Exit::Refused,
             Error::Ended(signal) => signal.exit(),
             Error::Files(_)
+            | Error::NoFile { .. }
             | Error::NoSuchUsers(_)
             | Error::NotATerminal
             | Error::Declined
@@ -130,7 +173,7 @@ impl Error {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Error::Usage(_) => "usage",
-            Error::Files(_) => "files",
+            Error::Files(_) | Error::NoFile { .. } => "files",
             Error::Account(error) => error.kind.as_str(),
             Error::Stale(_) => "stale",
             Error::RefusedPlan(_) | Error::RefusedByLimits(_) => "refused",
@@ -144,16 +187,24 @@ impl Error {
     }
 
     /// The way out.
-    pub(crate) fn help(&self) -> Option<&str> {
-        match self {
-            Error::Account(error) => error.help.as_deref(),
-            Error::Merge(error) => error.help(),
-            Error::Stale(_) => Some("plan again, and have the new plan looked at"),
+    pub(crate) fn help(&self) -> Option<Cow<'_, str>> {
+        let help = match self {
+            Error::NoFile { nearby } if nearby.is_empty() => {
+                "riskform init writes one; else name a file or a folder".into()
+            }
+            Error::NoFile { nearby } => format!(
+                "name it: {}; or let riskform init write one",
+                nearby.join(", ")
+            )
+            .into(),
+            Error::Account(error) => error.help.as_deref()?.into(),
+            Error::Merge(error) => error.help()?.into(),
+            Error::Stale(_) => "plan again, and have the new plan looked at".into(),
             Error::RefusedPlan(_) => {
-                Some("an override belongs to plan: give it there, and save the plan again")
+                "an override belongs to plan: give it there, and save the plan again".into()
             }
             Error::NotATerminal => {
-                Some("look at what would be done, then pass --auto-approve to do it unattended")
+                "look at what would be done, then pass --auto-approve to do it unattended".into()
             }
             Error::Usage(_)
             | Error::Files(_)
@@ -162,15 +213,18 @@ impl Error {
             | Error::Ended(_)
             | Error::BrokenPipe
             | Error::RefusedByLimits(_)
-            | Error::Other(_) => None,
-        }
+            | Error::Other(_) => return None,
+        };
+        Some(help)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Usage(message) | Error::Files(message) => f.write_str(message),
+            Error::Usage(message) => f.write_str(message),
+            Error::Files(diagnostics) => f.write_str(&diagnostics.render(Color::Ansi)),
+            Error::NoFile { .. } => f.write_str("there is no riskform.yaml here"),
             Error::Account(error) => error.fmt(f),
             Error::Stale(moves) => {
                 f.write_str("the plan is stale")?;
@@ -308,7 +362,23 @@ pub(crate) fn account_error(error: &ApiError) -> AccountError {
         kind,
         message: error.to_string(),
         ray: error.trace().ray.clone(),
-        help: error.help(),
+        help: match (error.help(), proxy(error)) {
+            (Some(help), Some(proxy)) => Some(format!("{help}; {proxy}")),
+            (help, proxy) => help.or(proxy),
+        },
+    }
+}
+
+/// Where the API can't be reached, which variable names the proxy on the way.
+fn proxy(error: &ApiError) -> Option<String> {
+    match error.kind() {
+        ErrorKind::Transport {
+            failure: TransportFailure::Connect | TransportFailure::Timeout,
+            ..
+        } if error.base_url().is_https() => environment::proxy_variable().map(|name| {
+            format!("{name} names a proxy: check that it is up, or unset the variable")
+        }),
+        _ => None,
     }
 }
 

@@ -1,30 +1,31 @@
 //! The first stretch of the pipeline, for one account or many: load, read live, plan.
 
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
-use crate::cli::flags::{Expected, Fleet};
+use crate::cli::flags::{Expected, Fleet, Paths};
+use crate::cli::io::ci;
+use crate::cli::io::environment::interpolated;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, account_error};
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::surroundings::{self, Surroundings};
 use crate::config::diagnostic::Color;
-use crate::config::load;
+use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::limits::UNLIMITED;
 use crate::model::shard::Shard;
 use crate::model::text::count;
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Format, Glob, Options, PlanErrors, Run, Targets, plan,
 };
-
-/// The day, in UTC, that ends `ignore_changes` are measured by.
-pub(crate) fn today() -> Date {
-    Timestamp::now().to_zoned(TimeZone::UTC).date()
-}
 
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
 pub(crate) fn load(
@@ -32,10 +33,11 @@ pub(crate) fn load(
     surroundings: &Surroundings,
     output: &Output,
 ) -> Result<Vec<DesiredAccount>, Error> {
-    let loaded = load::load(&surroundings.request(&fleet.desired)?)
-        .map_err(|diagnostics| Error::Files(diagnostics.render(Color::Ansi)))?;
+    look_at_paths(&fleet.desired.paths.paths)?;
+    let loaded = load::load(&surroundings.request(&fleet.desired)?).map_err(Error::Files)?;
     if !loaded.warnings.is_empty() {
         output.say(loaded.warnings.render(Color::Ansi).trim_end());
+        ci::diagnose(output, &loaded.warnings);
     }
     let mut accounts = loaded.accounts;
     expect(&fleet.desired.expected, accounts.len())?;
@@ -47,6 +49,96 @@ pub(crate) fn load(
     }
     tracing::info!(accounts = accounts.len(), "loaded the files");
     Ok(accounts)
+}
+
+/// Refuses what is no mistake in a file, but the wrong file.
+pub(crate) fn look_at_paths(paths: &[PathBuf]) -> Result<(), Error> {
+    for path in paths {
+        if path == Path::new(Paths::USUAL) && fs::symlink_metadata(path).is_err() {
+            return Err(Error::NoFile { nearby: nearby() });
+        }
+        if is_saved_plan(path) {
+            return Err(Error::Usage(format!(
+                "{path} is a saved plan, not a desired-state file; riskform apply --plan {path} carries it out, riskform show {path} shows it",
+                path = path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What looks like a desired-state file, in this folder and in those below.
+fn nearby() -> Vec<String> {
+    const MOST: usize = 5;
+    let files = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| {
+                path.file_name()
+                    .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
+            })
+            .collect();
+        paths.sort();
+        paths
+    };
+    let here = files(Path::new(""));
+    let below = here
+        .iter()
+        .filter(|path| path.is_dir())
+        .flat_map(|folder| files(folder));
+    here.iter()
+        .cloned()
+        .chain(below)
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml" || extension == "yml")
+        })
+        .filter(|path| {
+            reads_as(path, |text| {
+                text.lines().any(|line| line.starts_with("version: 1"))
+            })
+        })
+        .map(|path| path.display().to_string())
+        .take(MOST)
+        .collect()
+}
+
+fn is_saved_plan(path: &Path) -> bool {
+    reads_as(path, |text| {
+        text.trim_start().starts_with('{') && text.contains("\"riskform.plan/")
+    })
+}
+
+/// Whether the beginning of a file is like that.
+fn reads_as(path: &Path, like: impl Fn(&str) -> bool) -> bool {
+    const BEGINNING: u64 = 4096;
+    let mut text = Vec::new();
+    let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+    let mut read = || File::open(path)?.take(BEGINNING).read_to_end(&mut text);
+    is_file && read().is_ok() && like(&String::from_utf8_lossy(&text))
+}
+
+/// The addresses that files declare, as far as they can be loaded.
+pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
+    let request = LoadRequest {
+        paths,
+        account_id: None,
+        default_account_id: surroundings::default_id().ok().flatten(),
+        confinement: &surroundings::confinement(None),
+        limits: &UNLIMITED,
+        variables: &interpolated,
+        today: surroundings::today(),
+    };
+    let (accounts, _) = load::check(&request);
+    let behaviors = accounts.iter().flat_map(|account| account.behaviors.keys());
+    let integrations = accounts
+        .iter()
+        .flat_map(|account| account.integrations.keys());
+    behaviors
+        .map(|key| format!("behavior.{key}"))
+        .chain(integrations.map(|name| format!("integration.{name}")))
+        .collect()
 }
 
 /// Refuses another number of accounts than the command line names.

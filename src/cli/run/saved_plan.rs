@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use crate::cli::io::files::{Access, write_atomically};
+use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
 use crate::cli::run::fleet::plan_error;
@@ -23,7 +23,7 @@ use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan};
 /// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
 pub(crate) fn write(path: &Path, plan: &Run, output: &Output) -> Result<(), Error> {
     let sealed = plan.sealed();
-    write_atomically(path, &plan.to_json(), Access::Owner)?;
+    files::write(path, &plan.to_json(), Access::Owner)?;
     let (path, digest) = (path.display(), &sealed.digest);
     output.say(format_args!(
         "The plan is saved in {path}, its digest is {digest}. To apply it:\n  riskform apply --plan {path} --expect-digest {digest}"
@@ -159,7 +159,14 @@ fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), Error> {
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(Error::other(format!("{} can't be read", path.display())))
+    let name = path.display();
+    let text = fs::read_to_string(path).map_err(Error::other(format!("{name} can't be read")))?;
+    if text.lines().any(|line| line.starts_with("version:")) {
+        return Err(Error::Usage(format!(
+            "{name} is a desired-state file, not a saved plan; riskform apply {name} applies it"
+        )));
+    }
+    Ok(text)
 }
 
 fn parse(path: &Path, text: &str) -> Result<ReadRun, Error> {

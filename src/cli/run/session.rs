@@ -76,16 +76,10 @@ impl Session {
         if connect.sandbox {
             return Session::sandbox(connect, output);
         }
-        let base_url = match connect
-            .base_url
-            .clone()
-            .or_else(|| variable(environment::BASE_URL))
-        {
-            Some(text) => text
-                .parse()
-                .map_err(Error::other(format!("the base URL {text} can't be used")))?,
-            None => BaseUrl::default(),
-        };
+        let base_url = base_url(connect)?;
+        if base_url.is_https() {
+            environment::check_proxies()?;
+        }
         let conduct = conduct(documented_limits(&base_url), connect, output)?;
         let ca_bundle = connect.ca_bundle.as_deref().map(ca_bundle).transpose()?;
         let settings = NetworkSettings {
@@ -251,6 +245,18 @@ impl Session {
     }
 }
 
+/// The base URL that the command line or the environment names, else Cloudflare's own. One that can't be used is not shown: it may hold a
+/// password.
+fn base_url(connect: &Connect) -> Result<BaseUrl, Error> {
+    let (origin, text) = match (&connect.base_url, variable(environment::BASE_URL)) {
+        (Some(text), _) => ("--base-url", text.clone()),
+        (None, Some(text)) => (environment::BASE_URL, text),
+        (None, None) => return Ok(BaseUrl::default()),
+    };
+    text.parse()
+        .map_err(Error::other(format!("{origin} can't be used")))
+}
+
 /// The limits until the server says others. Cloudflare's hold for whatever may lead to Cloudflare; plain http leads to this very machine.
 fn documented_limits(base_url: &BaseUrl) -> RateSettings {
     if base_url.is_https() {
@@ -313,7 +319,7 @@ pub(crate) fn id(who: &Who, connect: &Connect) -> Result<AccountId, Error> {
     if let Some(id) = &who.account_id {
         return Ok(id.clone());
     }
-    match default_id()? {
+    match surroundings::default_id()? {
         Some(id) => Ok(id),
         None if connect.sandbox => RECORDED_ACCOUNT
             .parse()
@@ -323,14 +329,4 @@ pub(crate) fn id(who: &Who, connect: &Connect) -> Result<AccountId, Error> {
             environment::ACCOUNT_ID
         ))),
     }
-}
-
-/// The account that the environment names.
-pub(crate) fn default_id() -> Result<Option<AccountId>, Error> {
-    variable(environment::ACCOUNT_ID)
-        .map(|text| {
-            text.parse()
-                .map_err(Error::other(format!("{}={text}", environment::ACCOUNT_ID)))
-        })
-        .transpose()
 }

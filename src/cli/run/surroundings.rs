@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 use crate::cli::flags::{Desired, Who};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::run::ending::Error;
-use crate::cli::run::{fleet, session};
-use crate::config::diagnostic::{Color, Diagnostics};
+use crate::config::diagnostic::Diagnostics;
 use crate::config::files::Confinement;
 use crate::config::load::LoadRequest;
 use crate::config::{env_file, limits};
+use crate::model::account::AccountId;
 use crate::model::limits::Limits;
 
 pub(crate) struct Surroundings {
@@ -34,11 +38,11 @@ impl Surroundings {
         Ok(LoadRequest {
             paths: &desired.paths.paths,
             account_id: desired.who.account_id.clone(),
-            default_account_id: session::default_id()?,
+            default_account_id: default_id()?,
             confinement: &self.confinement,
             limits: &self.limits,
             variables: &environment::interpolated,
-            today: fleet::today(),
+            today: today(),
         })
     }
 }
@@ -68,5 +72,20 @@ pub(crate) fn read_env_file(who: &Who, limits: &Limits) -> Result<(), Error> {
 }
 
 fn refused(diagnostics: Diagnostics) -> Error {
-    Error::Files(diagnostics.render(Color::Ansi))
+    Error::Files(diagnostics)
+}
+
+/// The day, in UTC, that ends `ignore_changes` are measured by.
+pub(crate) fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+/// The account that the environment names.
+pub(crate) fn default_id() -> Result<Option<AccountId>, Error> {
+    variable(environment::ACCOUNT_ID)
+        .map(|text| {
+            text.parse()
+                .map_err(Error::other(format!("{}={text}", environment::ACCOUNT_ID)))
+        })
+        .transpose()
 }

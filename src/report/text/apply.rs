@@ -115,19 +115,19 @@ pub(super) fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>
 
 /// What was done, in numbers.
 #[derive(Default)]
-pub(in crate::report) struct Outcomes {
-    created: usize,
-    updated: usize,
-    replaced: usize,
-    deleted: usize,
-    failed: usize,
-    unknown: usize,
-    not_attempted: usize,
-    pub(in crate::report) incomplete: bool,
+pub struct Outcomes {
+    pub created: usize,
+    pub updated: usize,
+    pub replaced: usize,
+    pub deleted: usize,
+    pub failed: usize,
+    pub unknown: usize,
+    pub not_attempted: usize,
+    pub incomplete: bool,
 }
 
 impl Outcomes {
-    pub(in crate::report) fn of(document: &Run) -> Self {
+    pub fn of(document: &Run) -> Self {
         let mut outcomes = Outcomes::default();
         for account in &document.accounts {
             outcomes.add(account);

@@ -7,7 +7,8 @@ mod plan;
 mod reset;
 
 pub use apply::ApplyText;
-pub(super) use apply::{Outcomes, WHERE_TO_PASTE};
+pub use apply::Outcomes;
+pub(super) use apply::WHERE_TO_PASTE;
 pub use drift::DriftText;
 pub use parts::count;
 pub use plan::PlanText;

@@ -99,3 +99,90 @@ fn what_a_pipeline_cannot_be_told_is_a_warning() {
     assert_eq!(run.code, 0);
     assert_snapshot!(run.stderr, @r###"warning: no/such/folder can't be written: No such file or directory (os error 2)"###);
 }
+
+const MISTAKES: &str = "version: 1
+account_id: 0a000000000000000000000000000000
+behaviors:
+  imp_travel: { risk_levl: high }
+";
+
+#[test]
+fn a_run_that_ends_with_an_error_tells_its_pipeline_as_well() {
+    let mut workplace = Workplace::new();
+    workplace.write("riskform.yaml", MISTAKES);
+    workplace.set("GITHUB_ACTIONS", "true");
+    workplace.set("GITHUB_STEP_SUMMARY", "summary.md");
+    workplace.set("GITHUB_OUTPUT", "output");
+    let run = workplace.run(&["plan", "--ci"]);
+    assert_eq!(run.code, 1);
+    assert_eq!(workplace.read("output"), "exit_code=1\n");
+    let annotations: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("::"))
+        .collect();
+    assert_snapshot!(annotations.join("\n"), @"");
+    let summary = workplace.read("summary.md");
+    assert!(
+        summary.starts_with(
+            "### riskform: nothing was done (exit 1)\n\n<pre><code>error[unknown-key]"
+        ),
+        "{summary}"
+    );
+
+    workplace.write("riskform.yaml", FILE);
+    workplace.write("output", "");
+    let run = workplace.run(&["plan", "--ci"]);
+    assert_eq!(
+        (run.code, workplace.read("output").as_str()),
+        (6, "exit_code=6\n")
+    );
+    assert!(
+        run.stderr
+            .contains("\n::error title=riskform::no credentials"),
+        "{}",
+        run.stderr
+    );
+    assert!(workplace.read("summary.md").contains("no credentials for"));
+}
+
+#[test]
+fn gitlab_gets_what_is_wrong_with_files_as_code_quality() {
+    let mut workplace = Workplace::new();
+    workplace.write("riskform.yaml", MISTAKES);
+    workplace.set("GITLAB_CI", "true");
+    assert_eq!(workplace.run(&["validate", "--ci"]).code, 1);
+    assert_eq!(workplace.read("riskform.env"), "RISKFORM_EXIT_CODE=1\n");
+    let report: serde_json::Value =
+        serde_json::from_str(&workplace.read("gl-code-quality-report.json")).unwrap();
+    assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @"");
+}
+
+#[test]
+fn a_runner_that_reads_along_is_given_no_command() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = Workplace::with(&server);
+    workplace.set("GITHUB_ACTIONS", "true");
+    let hostile = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nintegrations:\n  okta: { tenant_url: https://corp.okta.com, reference_id: '##[add-mask]e' }\n";
+    workplace.write("riskform.yaml", hostile);
+    workplace.write("a\n::error::x.yaml", MISTAKES);
+    for line in [
+        "plan",
+        "plan -o json",
+        "plan -o markdown",
+        "plan -o diff",
+        "drift",
+        "validate a\n::error::x.yaml",
+        "plan a\n::error::x.yaml",
+        "plan \n::add-mask::x",
+        "apply --auto-approve",
+        "get integrations",
+        "get integrations -o json",
+    ] {
+        let run = workplace.run(&line.split(' ').collect::<Vec<_>>());
+        for text in [&run.stdout, &run.stderr] {
+            let command = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
+            assert!(!text.lines().any(command), "{line}: {}", run.shown());
+        }
+    }
+}

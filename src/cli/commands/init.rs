@@ -1,0 +1,116 @@
+//! `riskform init`: the first desired-state file, from the live account where it can be read, else to be filled in.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::flags::{Connect, Paths, Who};
+use crate::cli::io::environment;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit, account_error};
+use crate::cli::run::session::{self, Session};
+use crate::config::export::export;
+
+/// What stands above the state itself.
+const HEADING: &str = "\
+# yaml-language-server: $schema=riskform.schema.json
+#
+# The desired state of one Cloudflare account's Zero Trust Risk Scoring. A field that is left out stays as it is live.
+# For the line above: riskform schema config > riskform.schema.json
+";
+
+/// What is written where no account can be read.
+const TEMPLATE: &str = "\
+version: 1
+account_id: ${CLOUDFLARE_ACCOUNT_ID}
+
+# Which behaviors are detected, and which level each gives a user. Access policies match a level exactly.
+behaviors:
+  imp_travel: { enabled: true, risk_level: high }
+  high_dlp:   { enabled: true, risk_level: medium }
+
+# Okta tenants that hear of levels. Replace the URL, and remove the comment signs.
+# integrations:
+#   corporate-okta:
+#     tenant_url: https://corp.okta.com
+
+# What to do with live things that are not listed here: keep, report (as drift), or disable and delete.
+unlisted:
+  behaviors: keep
+  integrations: report
+";
+
+/// Flags of `init`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The file to write; one that is there is never overwritten
+    #[arg(value_name = "PATH", default_value = Paths::USUAL)]
+    path: PathBuf,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// Writes the file, and says what to do next.
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let Arguments { path, who, connect } = arguments;
+    let name = path.display();
+    if path.exists() {
+        return Err(exists(&path));
+    }
+    let live = live(&who, &connect, output).await?;
+    let (text, origin) = match live {
+        Some(text) => (text, "what is live"),
+        None => (TEMPLATE.to_owned(), "an example"),
+    };
+    let mut file = File::create_new(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => exists(&path),
+        _ => Error::other(format!("{name} can't be written"))(error),
+    })?;
+    file.write_all(format!("{HEADING}{text}").as_bytes())
+        .map_err(Error::other(format!("{name} can't be written")))?;
+    output.result(format_args!("{name}\n"))?;
+    let named = match path == Path::new(Paths::USUAL) {
+        true => String::new(),
+        false => format!(" {name}"),
+    };
+    output.say(format_args!("{name} holds {origin}. Next:"));
+    if origin == "an example" {
+        output.say(format_args!(
+            "  set {} and {}, and make the file say what you want; to start from what is live instead,\n  remove it and run riskform init again with both set",
+            environment::API_TOKEN,
+            environment::ACCOUNT_ID
+        ));
+    }
+    output.say(format_args!(
+        "  riskform plan{named}     see what apply would do"
+    ));
+    output.say(format_args!(
+        "  riskform apply{named}    do it, once you say yes"
+    ));
+    Ok(Exit::Done)
+}
+
+fn exists(path: &Path) -> Error {
+    Error::Usage(format!(
+        "{} is there already; name another file, or remove it first",
+        path.display()
+    ))
+}
+
+/// The live account as a file, where the command line and the environment say which one and in whose name.
+async fn live(who: &Who, connect: &Connect, output: &Output) -> Result<Option<String>, Error> {
+    let session = Session::open(connect, output)?;
+    let Ok(account) = session::id(who, connect) else {
+        return Ok(None);
+    };
+    let Ok(connection) = session.connection_to(account.as_str(), None) else {
+        return Ok(None);
+    };
+    let live = connection.reader().live(&account).await;
+    let live = live.map_err(|error| Error::Account(account_error(&error)))?;
+    Ok(Some(export(&account, None, &live).to_yaml()))
+}

@@ -1,0 +1,66 @@
+//! `riskform version`: which riskform this is, for bug reports and for whoever checks what was installed.
+
+use std::fmt::Write;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit};
+use crate::report::VersionFormat;
+use crate::report::read::json;
+
+/// Flags of `version`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments<VersionFormat>,
+}
+
+/// What is known about this very program.
+#[derive(Serialize)]
+struct Build {
+    format: &'static str,
+    version: &'static str,
+    /// The commit that a release is made of, and its day; a build for trying things out has none.
+    commit: Option<&'static str>,
+    build_date: Option<&'static str>,
+    target: &'static str,
+    features: [&'static str; 0],
+}
+
+/// Says which riskform this is.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+    let some = |text: &'static str| (!text.is_empty()).then_some(text);
+    let build = Build {
+        format: "riskform.version/1",
+        version: env!("CARGO_PKG_VERSION"),
+        commit: some(env!("RISKFORM_COMMIT")),
+        build_date: some(env!("RISKFORM_COMMIT_DATE")),
+        target: env!("RISKFORM_TARGET"),
+        // There are none to choose from: every riskform can do the same.
+        features: [],
+    };
+    let formats = arguments.formats.read(output)?;
+    formats.write(output, |format| match format {
+        VersionFormat::Text => text(&build),
+        VersionFormat::Json => json(&build),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn text(build: &Build) -> String {
+    let mut text = format!("riskform {}\n", build.version);
+    let rows = [
+        ("commit", build.commit),
+        ("date", build.build_date),
+        ("target", Some(build.target)),
+    ];
+    for (name, value) in rows {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name:<7} {value}");
+        }
+    }
+    text
+}

@@ -1,0 +1,395 @@
+//! What `--help`, `-h` and the manual pages say beside the flags: commands in groups, examples, exit codes, variables and files.
+//!
+//! One table of commands; a test sees to it that each is there, that its examples are command lines, and that -h fits a screen.
+
+use clap::Command;
+
+use crate::cli::io::environment;
+use crate::cli::run::ending::Exit;
+
+/// What is said of one command.
+struct Entry {
+    /// Its name, and its own command's behind a space.
+    name: &'static str,
+    /// What it does, and the command line that does it.
+    examples: &'static [(&'static str, &'static str)],
+    exits: &'static [Exit],
+}
+
+use Exit::{Access, Changes, Done, Error, Incomplete, Refused, Stale, Usage};
+
+/// How a command ends that only reads.
+const READS: &[Exit] = &[Done, Error, Access, Usage];
+/// How a command ends that stays on this machine.
+const LOCAL: &[Exit] = &[Done, Error, Usage];
+const WRITES: &[Exit] = &[Done, Error, Incomplete, Stale, Refused, Access, Usage];
+
+/// The commands, in the groups that the overview shows.
+const GROUPS: &[(&str, &[Entry])] = &[
+    (
+        "Change",
+        &[
+            Entry {
+                name: "plan",
+                examples: &[
+                    ("show what apply would do", "riskform plan"),
+                    (
+                        "save the plan, so that what runs is what was read",
+                        "riskform plan --out plan.json",
+                    ),
+                    (
+                        "for a pull request, and for a script",
+                        "riskform plan -o markdown=plan.md -o json",
+                    ),
+                ],
+                exits: &[Done, Error, Changes, Refused, Access, Usage],
+            },
+            Entry {
+                name: "apply",
+                examples: &[
+                    ("show the plan, ask, carry it out", "riskform apply"),
+                    (
+                        "carry out what was read and saved",
+                        "riskform apply --plan plan.json --auto-approve",
+                    ),
+                    (
+                        "keep a way back and a trace",
+                        "riskform apply --save-previous before.yaml --audit-log audit.jsonl",
+                    ),
+                ],
+                exits: WRITES,
+            },
+            Entry {
+                name: "destroy",
+                examples: &[
+                    (
+                        "delete the listed integrations, disable the listed behaviors",
+                        "riskform destroy",
+                    ),
+                    (
+                        "only one of them",
+                        "riskform destroy --target integration.corporate-okta",
+                    ),
+                ],
+                exits: WRITES,
+            },
+            Entry {
+                name: "reset",
+                examples: &[
+                    ("clear one user's score", "riskform reset alice@example.com"),
+                    (
+                        "see who has the level high, and clear nobody",
+                        "riskform reset --level high --dry-run",
+                    ),
+                ],
+                exits: &[Done, Error, Incomplete, Access, Usage],
+            },
+        ],
+    ),
+    (
+        "Check",
+        &[
+            Entry {
+                name: "drift",
+                examples: &[
+                    (
+                        "say how live accounts differ from their files",
+                        "riskform drift",
+                    ),
+                    (
+                        "from cron: silent without drift, a message with it",
+                        "riskform drift -q --notify https://hooks.slack.com/services/T/B/X",
+                    ),
+                    (
+                        "for a monitoring system",
+                        "riskform drift -o prometheus=riskform.prom",
+                    ),
+                ],
+                exits: &[Done, Error, Changes, Access, Usage],
+            },
+            Entry {
+                name: "doctor",
+                examples: &[
+                    ("why riskform can't get in", "riskform doctor"),
+                    (
+                        "without files",
+                        "riskform doctor --account-id 023e105f4ecef8ad9ca31a8372d0c353",
+                    ),
+                ],
+                exits: READS,
+            },
+        ],
+    ),
+    (
+        "Look",
+        &[
+            Entry {
+                name: "get",
+                examples: &[
+                    (
+                        "the integrations that are live",
+                        "riskform get integrations",
+                    ),
+                    (
+                        "who has a high score",
+                        "riskform get users --min-level high",
+                    ),
+                ],
+                exits: READS,
+            },
+            Entry {
+                name: "show",
+                examples: &[
+                    ("read a saved plan", "riskform show plan.json"),
+                    ("as a page", "riskform show plan.json -o html=plan.html"),
+                ],
+                exits: LOCAL,
+            },
+            Entry {
+                name: "report",
+                examples: &[(
+                    "join the shards of a fleet",
+                    "riskform report merge drift-0.json drift-1.json -o html=drift.html",
+                )],
+                exits: &[
+                    Done, Error, Changes, Incomplete, Stale, Refused, Access, Usage,
+                ],
+            },
+        ],
+    ),
+    (
+        "Files",
+        &[
+            Entry {
+                name: "validate",
+                examples: &[
+                    ("check files without the network", "riskform validate"),
+                    (
+                        "a folder, for a code host",
+                        "riskform validate accounts -o sarif=riskform.sarif",
+                    ),
+                ],
+                exits: LOCAL,
+            },
+            Entry {
+                name: "fmt",
+                examples: &[
+                    ("lay files out canonically", "riskform fmt ."),
+                    (
+                        "show what would change, and end with 1 if anything would",
+                        "riskform fmt --check --diff .",
+                    ),
+                ],
+                exits: LOCAL,
+            },
+            Entry {
+                name: "export",
+                examples: &[
+                    (
+                        "the live account as a file",
+                        "riskform export -o yaml=riskform.yaml",
+                    ),
+                    (
+                        "a file for each account",
+                        "riskform export --split accounts 023e105f4ecef8ad9ca31a8372d0c353",
+                    ),
+                ],
+                exits: READS,
+            },
+            Entry {
+                name: "schema",
+                examples: &[("for an editor", "riskform schema config")],
+                exits: LOCAL,
+            },
+        ],
+    ),
+    (
+        "Set up",
+        &[
+            Entry {
+                name: "init",
+                examples: &[
+                    (
+                        "write riskform.yaml, from the live account where there is a token",
+                        "riskform init",
+                    ),
+                    ("try it with the simulated API", "riskform init --sandbox"),
+                ],
+                exits: READS,
+            },
+            Entry {
+                name: "sandbox",
+                examples: &[
+                    (
+                        "try things out without an account",
+                        "riskform sandbox --port 8787",
+                    ),
+                    (
+                        "see what a wrong answer does",
+                        "riskform sandbox --faults faults.yaml",
+                    ),
+                ],
+                exits: LOCAL,
+            },
+            Entry {
+                name: "completions",
+                examples: &[(
+                    "for bash, in ~/.bashrc",
+                    "eval \"$(riskform completions bash)\"",
+                )],
+                exits: LOCAL,
+            },
+            Entry {
+                name: "man",
+                examples: &[(
+                    "write the manual pages",
+                    "riskform man --out ~/.local/share/man/man1",
+                )],
+                exits: LOCAL,
+            },
+            Entry {
+                name: "version",
+                examples: &[("for a bug report", "riskform version --format json")],
+                exits: LOCAL,
+            },
+        ],
+    ),
+];
+
+/// What riskform reads and writes beside what is named on the command line.
+pub(crate) const FILES: &[(&str, &str)] = &[
+    ("riskform.yaml", "the desired state, where no PATH is given"),
+    (".riskform/sandbox.json", "the accounts of --sandbox"),
+    (
+        "riskform.env, gl-code-quality-report.json",
+        "what --ci writes for GitLab",
+    ),
+];
+
+/// A command line with everything that is said beside the flags.
+pub(crate) fn dressed(riskform: Command) -> Command {
+    let mut overview = String::new();
+    for (group, entries) in GROUPS {
+        overview.push_str(&format!("{group}\n"));
+        for entry in *entries {
+            let about = riskform
+                .find_subcommand(entry.name)
+                .and_then(Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            overview.push_str(&format!("  {:<12} {about}\n", entry.name));
+        }
+    }
+    let variables = table(environment::VARIABLES);
+    let mut riskform = riskform
+        .help_template(format!(
+            "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}\n{{options}}{{after-help}}"
+        ))
+        .after_help("riskform COMMAND -h says more of one command; --help everything.")
+        .after_long_help(format!(
+            "Environment\n{variables}\n\nExit codes\n{}",
+            exit_codes(Exit::ALL)
+        ));
+    for entry in GROUPS.iter().flat_map(|(_, entries)| *entries) {
+        riskform = riskform.mut_subcommand(entry.name, |command| {
+            command
+                .after_help(format!(
+                    "Examples\n{}\n\nExit codes: {}",
+                    examples(entry),
+                    codes(entry)
+                ))
+                .after_long_help(format!(
+                    "Examples\n{}\n\nExit codes\n{}",
+                    examples(entry),
+                    exit_codes(entry.exits)
+                ))
+        });
+    }
+    riskform
+}
+
+/// The examples of a command, and the ways in which it ends; none for what is not in the table.
+pub(crate) fn of(name: &str) -> Option<(&'static [(&'static str, &'static str)], &'static [Exit])> {
+    let mut entries = GROUPS.iter().flat_map(|(_, entries)| *entries);
+    let entry = entries.find(|entry| entry.name == name)?;
+    Some((entry.examples, entry.exits))
+}
+
+fn examples(entry: &Entry) -> String {
+    let lines = entry.examples.iter();
+    let lines: Vec<String> = lines
+        .map(|(what, line)| format!("  # {what}\n  {line}"))
+        .collect();
+    lines.join("\n")
+}
+
+fn codes(entry: &Entry) -> String {
+    let codes: Vec<String> = entry
+        .exits
+        .iter()
+        .map(|exit| exit.code().to_string())
+        .collect();
+    format!("{} (--help says which is which)", codes.join(", "))
+}
+
+fn exit_codes(exits: &[Exit]) -> String {
+    let lines: Vec<String> = exits
+        .iter()
+        .map(|exit| format!("  {:<4} {}", exit.code(), exit.meaning()))
+        .collect();
+    lines.join("\n")
+}
+
+fn table(rows: &[(&str, &str)]) -> String {
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(name, what)| format!("  {name}\n      {what}"))
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn every_command_has_its_place_and_its_examples_are_command_lines() {
+        let told: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, entries)| *entries)
+            .map(|entry| entry.name)
+            .collect();
+        let riskform = Cli::command_line();
+        let mut known: Vec<&str> = riskform.get_subcommands().map(Command::get_name).collect();
+        let mut sorted = told.clone();
+        sorted.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(sorted, known);
+        for entry in GROUPS.iter().flat_map(|(_, entries)| *entries) {
+            for (_, line) in entry.examples {
+                let line = line.trim_start_matches("eval \"$(").trim_end_matches(")\"");
+                let words = shlex::split(line).unwrap();
+                assert_eq!(words[1], entry.name);
+                Cli::read(words.iter().map(Into::into).collect()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn short_help_fits_a_screen() {
+        let mut riskform = Cli::command_line().term_width(100);
+        riskform.build();
+        let mut commands = vec![&mut riskform];
+        while let Some(command) = commands.pop() {
+            let help = command.clone().render_help().to_string();
+            let lines = help.lines().count();
+            assert!(
+                lines <= 40,
+                "{} has {lines} lines:\n{help}",
+                command.get_name()
+            );
+            let inner = command.get_subcommands_mut();
+            commands.extend(inner.filter(|inner| inner.get_name() != "help"));
+        }
+    }
+}
