@@ -81,7 +81,11 @@ fn command_line(line: &str) -> Option<Vec<String>> {
         Some((_, words)) if words.starts_with("riskform,") => {
             words.trim_end_matches(']').replace(',', " ")
         }
-        Some(_) | None => line.to_owned(),
+        // As YAML writes a map on one line.
+        Some(_) | None => match line.split_once("entry: ") {
+            Some((_, entry)) => entry.split(", ").next().unwrap_or(entry).to_owned(),
+            None => line.to_owned(),
+        },
     };
     let mut words = shlex::split(&line.replace("$JOB_COMPLETION_INDEX", "0"))?
         .into_iter()

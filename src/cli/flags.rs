@@ -100,9 +100,10 @@ pub(crate) struct Expected {
 
 /// Which files to load.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Files")]
 pub(crate) struct Paths {
     /// Desired-state files, or directories of them
-    #[arg(value_name = "PATH", default_value = Paths::USUAL)]
+    #[arg(value_name = "PATH", default_value = Paths::USUAL, help_heading = "Arguments")]
     pub(crate) paths: Vec<PathBuf>,
     /// The folder that no file may lie outside of [default: the one that holds .git, else PATH's own]
     #[arg(long, hide_short_help = true, value_name = "DIR")]
@@ -122,7 +123,12 @@ pub(crate) struct Desired {
     #[command(flatten)]
     pub(crate) who: Who,
     /// What the operator permits, whatever the files say [default: RISKFORM_LIMITS]
-    #[arg(long, hide_short_help = true, value_name = "FILE")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FILE",
+        help_heading = "Files"
+    )]
     pub(crate) limits: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) expected: Expected,

@@ -294,7 +294,7 @@ pub(crate) fn dressed(riskform: Command) -> Command {
             command
                 .after_help(format!(
                     "Examples\n{}\n\nExit codes: {}",
-                    examples(entry),
+                    lines(entry),
                     codes(entry)
                 ))
                 .after_long_help(format!(
@@ -312,6 +312,16 @@ pub(crate) fn of(name: &str) -> Option<(&'static [(&'static str, &'static str)],
     let mut entries = GROUPS.iter().flat_map(|(_, entries)| *entries);
     let entry = entries.find(|entry| entry.name == name)?;
     Some((entry.examples, entry.exits))
+}
+
+/// The command lines alone, for a help that fits a screen.
+fn lines(entry: &Entry) -> String {
+    let lines: Vec<String> = entry
+        .examples
+        .iter()
+        .map(|(_, line)| format!("  {line}"))
+        .collect();
+    lines.join("\n")
 }
 
 fn examples(entry: &Entry) -> String {

@@ -38,8 +38,6 @@ pub(crate) struct ApplyArguments {
 /// Flags of `apply` and `destroy`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    fleet: Fleet,
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
@@ -55,6 +53,8 @@ pub(crate) struct Arguments {
     targets: TargetArguments,
     #[command(flatten)]
     overrides: OverrideArguments,
+    #[command(flatten)]
+    fleet: Fleet,
 }
 
 /// Carries out what `plan` shows, or showed when it was saved, once it is approved.

@@ -19,8 +19,6 @@ use crate::report::{self, DriftFormat, RunFigures};
 /// Flags of `drift`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    fleet: Fleet,
     /// Leave out the addresses that this glob names, for this run; may be repeated
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
@@ -30,6 +28,8 @@ pub(crate) struct Arguments {
     targets: TargetArguments,
     #[command(flatten)]
     notifications: NotifyArguments,
+    #[command(flatten)]
+    fleet: Fleet,
 }
 
 /// Says how the live accounts differ from their files.

@@ -20,8 +20,6 @@ use crate::report::{self, PlanFormat};
 /// Flags of `plan`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    fleet: Fleet,
     /// Save the plan in this file, for apply --plan
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -34,6 +32,8 @@ pub(crate) struct Arguments {
     targets: TargetArguments,
     #[command(flatten)]
     overrides: OverrideArguments,
+    #[command(flatten)]
+    fleet: Fleet,
 }
 
 /// Shows what `apply` would do.

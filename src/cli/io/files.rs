@@ -189,12 +189,9 @@ fn write_beside(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
 }
 
 fn without_path(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|error| error.source());
-    match inner.and_then(|error| error.downcast_ref::<io::Error>()) {
-        Some(inner) => inner.raw_os_error().map_or_else(
-            || io::Error::from(inner.kind()),
-            io::Error::from_raw_os_error,
-        ),
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((what, _)) => io::Error::new(error.kind(), what.to_owned()),
         None => error,
     }
 }
