@@ -200,7 +200,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     let (code, found) = doctor(&workplace);
     assert_eq!(code, 6);
     assert!(
-        found.starts_with("token fail, zero_trust_read fail"),
+        found.starts_with("token fail, zero_trust_read warn"),
         "{found}"
     );
     workplace.set("CLOUDFLARE_API_TOKEN", "");

@@ -106,8 +106,21 @@ impl Run {
                 shown.push_str(&format!("--- {name}\n{text}"));
             }
         }
-        replace_ids(&shown)
+        replace_ids(&without_rays(shown))
     }
+}
+
+/// Takes out the ids that the sandbox's edge gave to requests.
+fn without_rays(mut shown: String) -> String {
+    const RAY: &str = ", ray ";
+    const END: &str = "-SIM";
+    while let Some(start) = shown.find(RAY) {
+        let Some(length) = shown[start..].find(END) else {
+            break;
+        };
+        shown.replace_range(start..start + length + END.len(), "");
+    }
+    shown
 }
 
 /// Replaces ids that a sandbox gave, and the port that it serves on.
