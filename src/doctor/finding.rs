@@ -16,7 +16,7 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub help: Option<String>,
 }
 
 words! {
@@ -98,23 +98,23 @@ pub(super) fn ok(check: Check, message: impl Into<String>) -> Finding {
         check,
         status: Status::Ok,
         message: message.into(),
-        mend: None,
+        help: None,
     }
 }
 
-pub(super) fn warn(check: Check, message: String, mend: &str) -> Finding {
+pub(super) fn warn(check: Check, message: String, help: &str) -> Finding {
     Finding {
         check,
         status: Status::Warn,
         message,
-        mend: Some(mend.to_owned()),
+        help: Some(help.to_owned()),
     }
 }
 
-pub(super) fn fail(check: Check, message: String, mend: &str) -> Finding {
+pub(super) fn fail(check: Check, message: String, help: &str) -> Finding {
     Finding {
         status: Status::Fail,
-        ..warn(check, message, mend)
+        ..warn(check, message, help)
     }
 }
 
@@ -123,7 +123,7 @@ pub(super) fn of_error(check: Check, status: Status, error: &ApiError) -> Findin
         check,
         status,
         message: error.to_string(),
-        mend: error.help(),
+        help: error.help(),
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn unknown(check: Check) -> Finding {
     Finding {
         check,
         status: Status::Warn,
-        message: "can't be told before the rest is mended".to_owned(),
-        mend: None,
+        message: "can't be told before the rest is fixed".to_owned(),
+        help: None,
     }
 }

@@ -81,7 +81,7 @@ fn a_healthy_account_and_one_without_anything() {
     ok    Zero Trust: PII Read  proven: users are readable
     warn  Zero Trust Write      can't be proven without writing, and nothing is
                                 written here
-                                mend: see that the token has it, unless it is for
+                                help: see that the token has it, unless it is for
                                 plan, drift and get alone
     ok    entitlement           risk scoring answers for this account
     ok    rate budget           the API states no limit
@@ -98,7 +98,7 @@ fn a_healthy_account_and_one_without_anything() {
 
           CHECK                 FINDING
     warn  files                 there is no riskform.yaml
-                                mend: write one (riskform export makes it from the
+                                help: write one (riskform export makes it from the
                                 live account), or name the files to look at
     ok    credentials           from CLOUDFLARE_API_TOKEN
     ok    API                   http://127.0.0.1:[port]/client/v4 answers, on this
@@ -108,7 +108,7 @@ fn a_healthy_account_and_one_without_anything() {
                                 sk_scoring/behaviors: the credentials were refused,
                                 or lack the permission: Authentication error (code
                                 10000) [status 403]
-                                mend: check the account id
+                                help: check the account id
                                 f037e56e89293a057740de681ac9abbe first; then the
                                 credentials in CLOUDFLARE_API_TOKEN: they may lack
                                 the permission "Zero Trust Read", or may be expired,
@@ -117,13 +117,13 @@ fn a_healthy_account_and_one_without_anything() {
                                 sk_scoring/summary: the credentials were refused, or
                                 lack the permission: Authentication error (code
                                 10000) [status 403]
-                                mend: check the account id
+                                help: check the account id
                                 f037e56e89293a057740de681ac9abbe first; then the
                                 credentials in CLOUDFLARE_API_TOKEN: they may lack
                                 the permission "Zero Trust: PII Read", or may be
                                 expired, revoked or restricted
-    warn  Zero Trust Write      can't be told before the rest is mended
-    warn  entitlement           can't be told before the rest is mended
+    warn  Zero Trust Write      can't be told before the rest is fixed
+    warn  entitlement           can't be told before the rest is fixed
     ok    rate budget           the API states no limit
     ok    clock                 agrees with the API's
 

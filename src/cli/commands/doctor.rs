@@ -1,4 +1,4 @@
-//! `riskform doctor`: look at files, credentials and the API, and say what to mend.
+//! `riskform doctor`: look at files, credentials and the API, and say what to fix.
 
 use std::path::Path;
 
@@ -297,11 +297,11 @@ fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String 
             check,
             status,
             message,
-            mend,
+            help,
         } = finding;
         let mut text = Visible(message).to_string();
-        if let Some(mend) = mend {
-            text.push_str(&format!("\nmend: {}", Visible(mend)));
+        if let Some(help) = help {
+            text.push_str(&format!("\nmend: {}", Visible(help)));
         }
         vec![status.to_string(), check.title().to_owned(), text]
     });

@@ -24,6 +24,7 @@ pub(crate) struct Arguments {
 /// Says everything that is wrong with the files.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
+    fleet::look_at_paths(&arguments.desired.paths.paths)?;
     let surroundings = Surroundings::of(&arguments.desired)?;
     let (accounts, diagnostics) = load::check(&surroundings.request(&arguments.desired)?);
     let end = match diagnostics.errors() {
