@@ -78,7 +78,7 @@ pub struct DesiredAccount {
     pub api_token_env: Option<String>,
     /// The behaviors that the file names.
     pub behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
-    /// `"*"`: what every behavior should be that the account offers. The named ones hold it already, beneath what they declare themselves.
+    /// `"*"`: what every behavior should be that the account offers. What a named one leaves out, it takes from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_behavior: Option<DesiredBehavior>,
     /// `NAME: null` beside a `"*"`: neither that nor `unlisted` touches them.
@@ -95,9 +95,13 @@ pub struct DesiredAccount {
 impl DesiredAccount {
     /// What the file says of one behavior.
     pub fn behavior(&self, key: &BehaviorKey) -> BehaviorSaying<'_> {
-        match (self.behaviors.get(key), &self.every_behavior) {
-            (Some(named), _) => BehaviorSaying::Named {
-                declared: named.declared(),
+        let every = self.every_behavior.as_ref();
+        match (self.behaviors.get(key), every) {
+            (Some(named), every) => BehaviorSaying::Named {
+                declared: match every {
+                    Some(every) => named.declared().laid_over(every.declared()),
+                    None => named.declared(),
+                },
                 location: &named.location,
             },
             (None, _) if self.unmanaged.contains_key(key) => BehaviorSaying::Unmanaged,

@@ -130,6 +130,14 @@ impl DeclaredBehavior {
         risk_level: None,
     };
 
+    /// Lays these fields over others that are declared.
+    pub fn laid_over(self, lower: DeclaredBehavior) -> DeclaredBehavior {
+        DeclaredBehavior {
+            enabled: self.enabled.or(lower.enabled),
+            risk_level: self.risk_level.or(lower.risk_level),
+        }
+    }
+
     /// Lays the declared fields over the live ones.
     pub fn over(&self, live: &BehaviorSettings) -> BehaviorSettings {
         BehaviorSettings {

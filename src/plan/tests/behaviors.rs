@@ -39,6 +39,14 @@ fn a_star_covers_what_is_not_named() {
             0,
             0,
         ),
+        // A named one takes from the star what it leaves out.
+        (
+            &["* true high", "dlp - low", "edr - medium"],
+            UnlistedBehaviors::Report,
+            Some("dlp=true/low edr=true/medium imp=true/high"),
+            0,
+            0,
+        ),
         // What is not managed is neither covered nor unlisted.
         (
             &["* false -", "dlp null"],
