@@ -34,5 +34,6 @@ mod shell;
 mod simulation;
 mod ssf;
 mod stops;
+mod untrusted;
 mod way_back;
 mod worlds;

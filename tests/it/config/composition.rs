@@ -409,7 +409,7 @@ fn what_goes_wrong_between_files_names_both() {
             &[
                 (
                     "_base.yaml",
-                    "version: 1\nintegrations: { o: { tenant_url: https://o.okta.com, reference_id: \"${CLOUDFLARE_ACME_ACCOUNT_ID}\" } }\n",
+                    "version: 1\nintegrations: { o: { tenant_url: \"https://${CLOUDFLARE_ACME_ACCOUNT_ID}.okta.com\" } }\n",
                 ),
                 (
                     "a.yaml",
@@ -420,7 +420,7 @@ fn what_goes_wrong_between_files_names_both() {
                     "version: 1\naccount_id: 0b000000000000000000000000000000\napi_token_env: CLOUDFLARE_ACME_ACCOUNT_ID\n",
                 ),
             ],
-            &["_base.yaml secret-variable 2:69"],
+            &["_base.yaml secret-variable 2:43"],
             "may hold a credential",
         ),
         (

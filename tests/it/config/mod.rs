@@ -167,7 +167,12 @@ fn found(diagnostics: &Diagnostics) -> Vec<String> {
 fn declared(account: &DesiredAccount) -> Value {
     let mut value = serde_json::to_value(account).unwrap();
     forget_locations(&mut value);
-    value.as_object_mut().unwrap().remove("source");
+    let account = value.as_object_mut().unwrap();
+    account.remove("source");
+    if let Some(Value::Object(unmanaged)) = account.get_mut("unmanaged") {
+        // Of these there is nothing but the place.
+        unmanaged.values_mut().for_each(|place| *place = Value::Null);
+    }
     value
 }
 
