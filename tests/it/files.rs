@@ -136,7 +136,7 @@ fn validate_speaks_to_scripts_and_to_code_hosts() {
         "text": "behavior.imp_travel.enabled takes true or false\nwrite `true`, not `yes`"
       },
       "ruleId": "yaml-1.1-boolean",
-      "ruleIndex": 17
+      "ruleIndex": 18
     }
     "##);
 }
@@ -251,6 +251,7 @@ fn export_writes_what_plans_empty() {
     guards:
       max_deletes: 1
       weakening: warn
+      policies: warn
       protected: []
     ");
     workplace.write("riskform.yaml", &run.stdout);

@@ -25,7 +25,7 @@ fn attacked(server: &SandboxServer, files: &[(&str, &str)], links: &[(&str, &str
     ] {
         workplace.set(name, "very-private");
     }
-    workplace.set("RISKFORM_NOTIFY", "https://very-private.example/hook");
+    workplace.set("RISKFORM_NOTIFY_SECRET", "very-private");
     workplace.set("HTTPS_PROXY", "http://very-private.example:3128");
     let foreign = "version: 1\nname: very-private\n";
     for (path, text) in [
@@ -88,13 +88,13 @@ fn a_file_reads_no_variable_and_no_file_of_its_choice() {
             "forbidden-variable",
         ),
         (
-            "where notifications go",
-            okta("reference_id: \"${RISKFORM_NOTIFY}\""),
+            "what signs notifications",
+            okta("reference_id: \"${RISKFORM_NOTIFY_SECRET}\""),
             &[],
             "secret-variable",
         ),
         (
-            "the same, silent where it is not set",
+            "where notifications go, silent where it is not set",
             okta("reference_id: \"${RISKFORM_NOTIFY:-r1}\""),
             &[],
             "secret-variable",

@@ -171,7 +171,9 @@ fn declared(account: &DesiredAccount) -> Value {
     account.remove("source");
     if let Some(Value::Object(unmanaged)) = account.get_mut("unmanaged") {
         // Of these there is nothing but the place.
-        unmanaged.values_mut().for_each(|place| *place = Value::Null);
+        unmanaged
+            .values_mut()
+            .for_each(|place| *place = Value::Null);
     }
     value
 }
