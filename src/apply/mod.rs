@@ -300,9 +300,9 @@ impl<'a> Run<'a, '_> {
         let record = self.attempts.record(operation);
         Executed {
             operation,
-            outcome,
             attempts: record.sent,
-            wrote: record.wrote,
+            wrote: record.wrote || matches!(outcome, Outcome::Unknown(_)),
+            outcome,
             trace: record.trace,
         }
     }

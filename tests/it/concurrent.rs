@@ -16,7 +16,7 @@ use riskform::model::account::{AccountId, LiveAccount};
 use riskform::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings, UnsetReference};
+use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::json;
 use tokio::sync::Barrier;
 
@@ -38,18 +38,14 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-/// Every POST waits until one of each process has come, so that all of them create at the same time: nobody's list shows what another
-/// is about to make.
+/// No POST goes on before all of all processes have come, so that they create at the same time: nobody's list shows what another is about
+/// to make.
 #[test]
 fn processes_that_create_the_same_at_once_leave_one_of_each() {
     let together = Arc::new(AtomicBool::new(true));
     let open = Arc::clone(&together);
-    let settings = Settings {
-        unset_reference: UnsetReference::Empty,
-        ..Settings::default()
-    };
-    let server = SandboxServer::behind(settings, move |_, router| {
-        let barrier = Arc::new(Barrier::new(PROCESSES));
+    let server = SandboxServer::behind(Settings::default(), move |_, router| {
+        let barrier = Arc::new(Barrier::new(3 * PROCESSES));
         router.layer(from_fn(move |request: Request, next: Next| {
             let barrier = Arc::clone(&barrier);
             let waits = request.method() == Method::POST && together.load(Ordering::Relaxed);

@@ -2,15 +2,21 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::{Next, from_fn};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
-use riskform::apply::{Applied, Context, Event, apply};
+use riskform::apply::{Applied, Context, Outcome, apply};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Format, Problem, Run, matches};
+use riskform::plan::{AccountPlan, Action, Format, Operation, Problem, Run, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
 
 use crate::worlds::{
@@ -99,12 +105,12 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
     };
     same_bytes_ten_times(world, &live)?;
 
-    let mut states = vec![live];
-    let (applied, sent) = carry_out(&planned, &connection, &sandbox, &mut states).await;
+    let (applied, sent, states) = carry_out(&planned, &sandbox).await;
     prop_assert!(applied.is_complete(), "{:?}", applied);
-    as_printed(&planned, &applied, &sent)?;
+    let order = as_printed(&planned, &applied, &sent)?;
     only_what_is_announced(&planned, &sent)?;
-    keeps_its_identities(world, &planned, &applied, &states)?;
+    let steps = order.into_iter().zip(&states);
+    keeps_its_identities(world, &planned, &live, steps)?;
 
     let live = connection.reader().live(&account).await.unwrap();
     let again = self::planned(&world.desired, &live, &unguarded()).unwrap();
@@ -128,7 +134,11 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
 
 /// A connection to the sandbox within this process.
 pub fn connection(sandbox: &Sandbox) -> Client {
-    let transport = Transport::in_process(sandbox.router(), std::time::Duration::from_secs(30));
+    within(sandbox.router())
+}
+
+fn within(router: Router) -> Client {
+    let transport = Transport::in_process(router, std::time::Duration::from_secs(30));
     let base_url: BaseUrl = "http://localhost/client/v4".parse().unwrap();
     Client::new(
         transport,
@@ -137,35 +147,39 @@ pub fn connection(sandbox: &Sandbox) -> Client {
     )
 }
 
-/// Applies a plan, and takes down the live state after each operation and the writes that were sent.
+/// Applies a plan; takes down the writes that were sent, and the live state after each.
 async fn carry_out(
     planned: &AccountPlan,
-    connection: &Client,
     sandbox: &Sandbox,
-    states: &mut Vec<LiveAccount>,
-) -> (Applied, Vec<ReceivedRequest>) {
+) -> (Applied, Vec<ReceivedRequest>, Vec<LiveAccount>) {
     let before = sandbox.requests().len();
-    let mut observe = |event: Event<'_>| {
-        if let Event::Finished { .. } = event {
-            states.push(sandbox.live(&planned.account_id));
-        }
-        Ok(())
-    };
+    let states: Arc<Mutex<Vec<LiveAccount>>> = Arc::default();
+    let (seen, watched) = (Arc::clone(&states), sandbox.clone());
+    let router = sandbox
+        .router()
+        .layer(from_fn(move |request: Request, next: Next| {
+            let (seen, watched) = (Arc::clone(&seen), watched.clone());
+            async move {
+                let writes = request.method() != Method::GET;
+                let answer = next.run(request).await;
+                if writes {
+                    seen.lock().unwrap().push(watched.live(&account_id()));
+                }
+                answer
+            }
+        }));
+    let client = within(router);
     let context = Context {
-        reader: &connection.reader(),
-        writer: &connection.writer(),
+        reader: &client.reader(),
+        writer: &client.writer(),
         options: &unguarded(),
         today: TODAY,
     };
-    let applied = apply(planned, &context, &mut observe).await;
-    let writes = |request: &ReceivedRequest| request.method != http::Method::GET;
-    let sent = sandbox
-        .requests()
-        .into_iter()
-        .skip(before)
-        .filter(writes)
-        .collect();
-    (applied, sent)
+    let applied = apply(planned, &context, &mut |_| Ok(())).await;
+    let writes = |request: &ReceivedRequest| request.method != Method::GET;
+    let requests = sandbox.requests().into_iter().skip(before);
+    let states = std::mem::take(&mut *states.lock().unwrap());
+    (applied, requests.filter(writes).collect(), states)
 }
 
 /// A refusal names things that really stand in each other's way.
@@ -208,27 +222,57 @@ fn same_bytes_ten_times(world: &World, live: &LiveAccount) -> Result<(), TestCas
     Ok(())
 }
 
-/// What is sent is what the plan printed, call by call.
-fn as_printed(
-    planned: &AccountPlan,
-    applied: &Applied,
+/// What is sent is what the plan printed, call by call, and nothing goes out before what it needs. Says in which order the operations
+/// went out, and what each made.
+fn as_printed<'p>(
+    planned: &'p AccountPlan,
+    applied: &'p Applied,
     sent: &[ReceivedRequest],
-) -> Result<(), TestCaseError> {
+) -> Result<Vec<Step<'p>>, TestCaseError> {
     prop_assert_eq!(sent.len(), planned.operations.len());
-    for (operation, request) in planned.operations.iter().zip(sent) {
-        let mut path = operation.call.path(&planned.account_id);
-        for executed in &applied.executed {
-            if let riskform::apply::Outcome::Done(Some(made)) = &executed.outcome {
-                let placeholder = format!("{{result:{}}}", executed.operation);
-                path = path.replace(&placeholder, &made.id.to_string());
+    let mut left: Vec<Step<'p>> = planned
+        .operations
+        .iter()
+        .zip(&applied.executed)
+        .map(|(operation, executed)| match &executed.outcome {
+            Outcome::Done(made) => (operation, made.as_ref().map(|made| made.id)),
+            Outcome::Failed(_) | Outcome::Unknown(_) | Outcome::NotAttempted(_) => {
+                (operation, None)
             }
+        })
+        .collect();
+    let made = left.clone();
+    let mut order: Vec<Step<'p>> = Vec::new();
+    for request in sent {
+        let is_it = |(operation, _): &Step<'p>| {
+            let mut path = operation.call.path(&planned.account_id);
+            for (operation, made) in &made {
+                if let Some(id) = made {
+                    let placeholder = format!("{{result:{}}}", operation.id);
+                    path = path.replace(&placeholder, &id.to_string());
+                }
+            }
+            request.method.as_str() == operation.call.method().as_str()
+                && request.path == path
+                && request.body == operation.call.body()
+        };
+        let found = left.iter().position(is_it);
+        prop_assert!(found.is_some(), "{:?} was printed nowhere", request);
+        let step = left.remove(found.unwrap());
+        for need in &step.0.needs {
+            prop_assert!(
+                order.iter().any(|(before, _)| before.id == *need),
+                "{:?}",
+                step.0
+            );
         }
-        prop_assert_eq!(request.method.as_str(), operation.call.method().as_str());
-        prop_assert_eq!(&request.path, &path);
-        prop_assert_eq!(&request.body, &operation.call.body());
+        order.push(step);
     }
-    Ok(())
+    Ok(order)
 }
+
+/// An operation, and what it made.
+type Step<'p> = (&'p Operation, Option<IntegrationId>);
 
 /// No call is about an integration that no change is about.
 fn only_what_is_announced(
@@ -259,11 +303,11 @@ fn only_what_is_announced(
 
 /// After every single operation each entry is still matched to the integration that it was, so that a run that is killed there loses
 /// nothing. An entry whose integration is yet to be made is matched to none, and one that is replaced loses its old one first.
-fn keeps_its_identities(
+fn keeps_its_identities<'p>(
     world: &World,
     planned: &AccountPlan,
-    applied: &Applied,
-    states: &[LiveAccount],
+    before: &LiveAccount,
+    steps: impl Iterator<Item = (Step<'p>, &'p LiveAccount)>,
 ) -> Result<(), TestCaseError> {
     let identities = |live: &LiveAccount| -> Result<BTreeMap<Name, IntegrationId>, TestCaseError> {
         let found = matches(&world.desired, live)
@@ -273,18 +317,11 @@ fn keeps_its_identities(
             .filter_map(|entry| Some((entry.declared.name.clone(), entry.found?.0.id)))
             .collect())
     };
-    let mut expected = identities(&states[0])?;
-    let steps = planned
-        .operations
-        .iter()
-        .zip(&applied.executed)
-        .zip(&states[1..]);
-    for ((operation, executed), state) in steps {
-        if let (riskform::apply::Outcome::Done(made), Address::Integration(name)) =
-            (&executed.outcome, &operation.address)
-        {
+    let mut expected = identities(before)?;
+    for ((operation, made), state) in steps {
+        if let Address::Integration(name) = &operation.address {
             if let Some(made) = made {
-                expected.insert(name.clone(), made.id);
+                expected.insert(name.clone(), made);
             } else if operation.call.method() == riskform::plan::Method::Delete {
                 let replaced = planned.changes.iter().any(|change| {
                     *change.address() == operation.address && change.action() == Action::Replace

@@ -11,7 +11,7 @@ use axum::middleware::{Next, from_fn};
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorSettings;
 use riskform::model::integration::{Integration, IntegrationId, IntegrationSettings};
-use riskform::sandbox::{BehaviorsPut, Sandbox, Settings, UnsetReference};
+use riskform::sandbox::{BehaviorsPut, Sandbox, Settings};
 use serde_json::{Value, json};
 
 use crate::riskform::{Run, SandboxServer, Workplace};
@@ -87,7 +87,6 @@ fn prepare(until: Option<(usize, Side)>) -> (Workplace, SandboxServer, Receiver<
     let settings = Settings {
         behaviors_put: BehaviorsPut::Replace,
         unique: riskform::sandbox::UniqueKey::ALL.iter().copied().collect(),
-        unset_reference: UnsetReference::Empty,
         seed: Some(1),
         ..Settings::default()
     };
