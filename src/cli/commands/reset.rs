@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::ErrorKind;
+use crate::api::{ApiError, ErrorKind};
 use crate::apply::{Outcome, Reset, ResetEvent, reset};
 use crate::cli::commands::get::PrivacyArguments;
 use crate::cli::flags::{Connect, Who, level};
@@ -130,10 +130,15 @@ async fn find(
     let summary = match account.connection.reader().users(&account.id).await {
         Ok(answer) => answer.value,
         // Whoever may not read about people can still reset those whose ids are known.
-        Err(error) if by_id_alone && *error.kind() == ErrorKind::Permission => Vec::new(),
+        Err(error) if by_id_alone && may_not_read(&error) => Vec::new(),
         Err(error) => return Err(Error::Account(account_error(&error))),
     };
     choose(names, levels, &summary).map_err(Error::NoSuchUsers)
+}
+
+/// Whether reading was refused, and not for what it asked. Where the credentials themselves are bad, writing says so.
+fn may_not_read(error: &ApiError) -> bool {
+    matches!(error.kind(), ErrorKind::Permission | ErrorKind::Access)
 }
 
 /// Who would be reset: a table of those who have a score, and the ids of the others.
