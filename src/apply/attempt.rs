@@ -77,7 +77,7 @@ pub(super) enum Sent<T> {
     /// It may have been carried out.
     Unknown(Failure),
     /// It never left.
-    NotSent(NotAttempted),
+    Withheld(NotAttempted),
 }
 
 impl From<Sent<()>> for Outcome {
@@ -86,7 +86,7 @@ impl From<Sent<()>> for Outcome {
             Sent::Done(()) => Outcome::Done(None),
             Sent::Failed(failure) => Outcome::Failed(failure),
             Sent::Unknown(failure) => Outcome::Unknown(failure),
-            Sent::NotSent(why) => Outcome::NotAttempted(why),
+            Sent::Withheld(why) => Outcome::NotAttempted(why),
         }
     }
 }
@@ -197,7 +197,7 @@ impl<'a, W: Witness> Attempts<'a, W> {
                 Err(Once::NotSent(why)) => {
                     return match unknown {
                         Some(error) => Sent::Unknown(Failure::unknown(error, None)),
-                        None => Sent::NotSent(why),
+                        None => Sent::Withheld(why),
                     };
                 }
                 Err(Once::Failed(error)) => error,
@@ -211,7 +211,7 @@ impl<'a, W: Witness> Attempts<'a, W> {
                 Repeat::Stopped => {
                     return match unknown {
                         Some(error) => Sent::Unknown(Failure::unknown(error, None)),
-                        None => Sent::NotSent(NotAttempted::Stopped),
+                        None => Sent::Withheld(NotAttempted::Stopped),
                     };
                 }
             }
@@ -278,7 +278,7 @@ fn end<T>(unknown: Option<ApiError>, failure: Failure) -> Sent<T> {
     let stopped = matches!(failure.api_error(), Some(error) if *error.kind() == ErrorKind::Stopped);
     match unknown {
         Some(error) => Sent::Unknown(Failure::unknown(error, (!stopped).then_some(failure))),
-        None if stopped => Sent::NotSent(NotAttempted::Stopped),
+        None if stopped => Sent::Withheld(NotAttempted::Stopped),
         None => Sent::Failed(failure),
     }
 }

@@ -102,7 +102,7 @@ enum End {
 async fn post(run: &Run<'_, '_>, operation: &Operation, settings: &IntegrationSettings) -> End {
     let unknown = match send(run, operation, settings).await {
         Sent::Done(integration) => return made_by_answer(integration, settings),
-        Sent::NotSent(why) => return End::NotSent(why),
+        Sent::Withheld(why) => return End::NotSent(why),
         Sent::Failed(Failure::Api(error)) if is_about_the_body(&error) => {
             return match look(run, settings).await {
                 Ok(Found::Ours(found)) => adopted(*found, settings),
@@ -123,7 +123,7 @@ async fn post(run: &Run<'_, '_>, operation: &Operation, settings: &IntegrationSe
     }
     let found = match send(run, operation, settings).await {
         Sent::Done(integration) => return made_by_answer(integration, settings),
-        Sent::NotSent(_) => None,
+        Sent::Withheld(_) => None,
         // Refused may mean that the key is taken: by what the first call made, and no read had shown.
         Sent::Failed(_) => look(run, settings).await.ok(),
         Sent::Unknown(_) => look_for(run, operation, settings).await,

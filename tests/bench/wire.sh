@@ -118,18 +118,26 @@ SHARDS
         "$(calculate "$largest / $parallelism * $latency / 1000")" "$(memory bash "$folder/shards.sh")"
 }
 
+# The ideal: both reads, then the behaviors beside the list of what is there, ten creations at a time, the list and the reads after them.
 measure_apply() {
-    serve
-    local account file
+    local account file latency ideal
     account=$(printf '%032x' 100)
     file=$folder/apply.yaml
     integrations "$account" 100 >"$file"
-    curl_creates "$account" 100 >"$folder/curl"
-    local undo="$riskform destroy $file --auto-approve --quiet --max-deletes 100 --allow-delete-all"
-    prepare=$undo medians "$riskform apply $file --auto-approve --quiet" "curl --config $folder/curl"
-    $undo >"$folder/destroyed"
-    row apply 'apply, 100 creates' 'curl, 100 POSTs on one connection' "${median[0]}" "${median[1]}" \
-        "$(memory "$riskform" apply "$file" --auto-approve --quiet)"
+    for latency in 0 50; do
+        serve "$latency"
+        curl_creates "$account" 100 >"$folder/curl"
+        local undo="$riskform destroy $file --auto-approve --quiet --max-deletes 100 --allow-delete-all" kib
+        prepare=$undo medians "$riskform apply $file --auto-approve --quiet" "curl --config $folder/curl"
+        $undo >"$folder/destroyed"
+        kib=$(memory "$riskform" apply "$file" --auto-approve --quiet)
+        $undo >"$folder/destroyed"
+        row apply "apply, 100 creates, $latency ms" 'curl, 100 POSTs on one connection' "${median[0]}" "${median[1]}" "$kib"
+        if ((latency > 0)); then
+            ideal=$(calculate "(1 + 2 + 100 / 10 + 1 + 1) * $latency / 1000")
+            row apply "apply, 100 creates, $latency ms" 'the ideal' "${median[0]}" "$ideal" "$kib"
+        fi
+    done
 }
 
 # --- how it is measured

@@ -173,7 +173,7 @@ impl Application<'_> {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
         }
         if let Some(file) = &self.save_previous {
-            files::write(file, &self.previous(), Access::Owner)?;
+            files::write(file, self.previous(), Access::Owner)?;
         }
         signals::begin_to_write()?;
         let total = self.work().map(|plan| plan.operations.len()).sum();
