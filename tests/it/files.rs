@@ -136,7 +136,7 @@ fn validate_speaks_to_scripts_and_to_code_hosts() {
         "text": "behavior.imp_travel.enabled takes true or false\nwrite `true`, not `yes`"
       },
       "ruleId": "yaml-1.1-boolean",
-      "ruleIndex": 18
+      "ruleIndex": 19
     }
     "##);
 }
@@ -203,7 +203,7 @@ fn fmt_keeps_the_mode_and_the_link() {
 #[test]
 fn fmt_leaves_alone_what_it_can_not_read_and_says_so() {
     let workplace = Workplace::new();
-    workplace.write("a.yaml", "a: [1\n");
+    workplace.write("a.yaml", "version: [1\n");
     workplace.write("b.yaml", "version:   1\n");
     let run = workplace.run(&["fmt", "."]);
     assert_eq!((run.code, run.stdout.as_str()), (1, "./b.yaml\n"));

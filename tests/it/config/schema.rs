@@ -22,6 +22,16 @@ fn the_schema_in_the_repository_is_the_one_of_the_types() {
     );
 }
 
+#[test]
+fn the_schema_of_the_limits_in_the_repository_is_the_one_of_the_types() {
+    const FILE: &str = "schema/limits.schema.json";
+    let committed = std::fs::read_to_string(FILE).unwrap_or_default();
+    assert!(
+        committed == riskform::config::limits::schema(),
+        "write it anew: cargo run -- schema limits > {FILE}"
+    );
+}
+
 /// Whether every document of a YAML text is valid; a text that a common reader of YAML refuses is not.
 fn accepts(text: &str) -> bool {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
