@@ -210,7 +210,7 @@ fn fmt_leaves_alone_what_it_can_not_read_and_says_so() {
     assert!(run.stderr.contains("error[syntax]"), "{}", run.stderr);
     assert_eq!(
         fs::read_to_string(workplace.path("a.yaml")).unwrap(),
-        "a: [1\n"
+        "version: [1\n"
     );
 }
 
