@@ -308,7 +308,7 @@ impl Found {
             Severity::Error => self.errors += 1,
             Severity::Warning => {}
         }
-        if self.list.len() >= MOST_DIAGNOSTICS {
+        if self.is_full() {
             self.omitted += 1;
             return;
         }
@@ -348,6 +348,17 @@ impl Found {
             help: help.map(shown),
             note: note.map(shown),
         });
+    }
+
+    /// Whether further diagnostics are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MOST_DIAGNOSTICS
+    }
+
+    /// Counts an error that nobody will see.
+    pub(super) fn omit(&mut self) {
+        self.errors += 1;
+        self.omitted += 1;
     }
 
     /// How many errors were found so far.

@@ -203,6 +203,11 @@ impl<'a> Decoder<'a> {
     }
 
     fn unknown_key(&mut self, entry: &Entry, subject: Subject<'_>, known: &[&str]) {
+        // Looking for the nearest word takes its time, and a file may hold a million of them.
+        if self.found.is_full() {
+            self.found.omit();
+            return;
+        }
         let key = &*entry.key;
         let draft = if key == "<<" {
             Draft::new(

@@ -11,6 +11,7 @@ use riskform::config::files::Confinement;
 use riskform::config::fmt::format;
 
 use super::{Fleet, corpus, found, load_paths};
+use crate::riskform::Workplace;
 
 const HEAD: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
 
@@ -116,7 +117,7 @@ fn a_file_of_absurd_shape_is_refused() {
     }
 }
 
-/// What grows without measure is refused for the whole run, each within a second of an optimized build.
+/// What grows without measure is refused for the whole run.
 #[test]
 fn many_files_hold_no_more_than_one_may() {
     let documents = |count: usize, text: &str| {
@@ -160,7 +161,7 @@ fn many_files_hold_no_more_than_one_may() {
             "entries",
             format!(
                 "{HEAD}behaviors:\n{}",
-                many(250_001, &|at| format!("  b{at}: {{enabled: true}}\n"))
+                many(105_001, &|at| format!("  b{at}: {{enabled: true}}\n"))
             ),
             "too-large",
         ),
@@ -361,6 +362,103 @@ fn a_name_that_a_terminal_would_obey_is_spelled_out() {
     let rendered = diagnostics.to_string();
     assert!(!rendered.contains('\u{1b}'), "{rendered}");
     assert!(rendered.contains("k\\u{1b}[2J"), "{rendered}");
+}
+
+/// Random files that mean harm, by the hundred in one run, which may take 256 MB of memory and must end. On demand
+/// `RISKFORM_HOSTILE=100000 cargo test --profile release --test it random_harm`, where each hundred may take two seconds.
+#[test]
+fn random_harm_ends_soon_and_in_bounded_memory() {
+    const FILES: usize = 100;
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let count: usize = number("RISKFORM_HOSTILE").unwrap_or(1_000);
+    let seed: u64 =
+        number("RISKFORM_SEED").map_or_else(|| fastrand::u64(..), |seed: usize| seed as u64);
+    println!("RISKFORM_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let limit = Duration::from_secs(if cfg!(debug_assertions) { 300 } else { 2 });
+    for _ in 0..count.div_ceil(FILES) {
+        let workplace = Workplace::new();
+        for at in 0..FILES {
+            workplace.write(&format!("fleet/{at}.yaml"), &harm(&mut random));
+        }
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_riskform");
+        let started = Instant::now();
+        // The data segment holds everything that is allocated.
+        let run = command
+            .args([
+                "-c",
+                "ulimit -d 262144 && exec \"$0\" validate fleet",
+                program,
+            ])
+            .current_dir(workplace.path(""))
+            .env_clear()
+            .output()
+            .unwrap();
+        assert_eq!(
+            run.status.code(),
+            Some(1),
+            "{}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+        assert!(started.elapsed() < limit, "{:?}", started.elapsed());
+    }
+}
+
+/// A file of one of the shapes that were ever slow or large, of a random size, sometimes damaged.
+fn harm(random: &mut fastrand::Rng) -> String {
+    let size = 1 << random.u32(0..12);
+    let many = |line: &dyn Fn(usize) -> String| -> String { (0..size).map(line).collect() };
+    let list = |item: &str| vec![item; size.min(400)].join(", ");
+    let mut text = match random.u8(0..12) {
+        0 => format!(
+            "{HEAD}name: &a [{}]\nextends: &b [{}]\nguards: [{}]\n",
+            list("x"),
+            list("*a"),
+            list("*b")
+        ),
+        1 => format!("{HEAD}name: {}", "[".repeat(size)),
+        2 => format!(
+            "{HEAD}name:\n{}",
+            many(&|at| format!("{}a:\n", " ".repeat(at.min(200))))
+        ),
+        3 => format!("{HEAD}name: \"{}\"\n", "${A:-}".repeat(size)),
+        4 => format!(
+            "{HEAD}guards:\n  protected:\n{}",
+            many(&|at| format!("    - r{at}\n"))
+        ),
+        5 => format!("{HEAD}{}", many(&|at| format!("k{at}: 1\n"))),
+        6 => format!("{HEAD}{}", "name: x\n".repeat(size)),
+        7 => format!(
+            "{HEAD}behaviors:\n{}",
+            many(&|at| format!("  b{at}: {{}}  # {at}\n"))
+        ),
+        8 => format!(
+            "{HEAD}name: &r \"{}\"\nextends: [{}]\n",
+            "x".repeat(size),
+            list("*r")
+        ),
+        9 => many(&|at| format!("---\nversion: 1\naccount_id: {at:032}\nname: 'no\n")),
+        10 => format!(
+            "{HEAD}name: |\n{}",
+            many(&|at| format!("  {}\t{at}\n", "é".repeat(at % 80)))
+        ),
+        _ => format!(
+            "{HEAD}extends: [{}]\nkey: 1\n",
+            many(&|at| format!("{at}.yaml, "))
+        ),
+    };
+    for _ in 0..random.usize(0..4) {
+        let mut at = random.usize(0..=text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let scraps = [
+            "\t", "- ", "{", "]", "*a", "&a ", "'", "\"", "\n---\n", "${", "\u{feff}", "? ", "|\n",
+        ];
+        text.insert_str(at, scraps[random.usize(0..scraps.len())]);
+    }
+    text
 }
 
 /// Whatever a file holds, loading it ends without a panic, and so does showing what is wrong.
