@@ -378,6 +378,7 @@ fn random_harm_ends_soon_and_in_bounded_memory() {
     let limit = Duration::from_secs(if cfg!(debug_assertions) { 300 } else { 2 });
     for _ in 0..count.div_ceil(FILES) {
         let workplace = Workplace::new();
+        std::fs::create_dir_all(workplace.path("fleet")).unwrap();
         for at in 0..FILES {
             workplace.write(&format!("fleet/{at}.yaml"), &harm(&mut random));
         }
