@@ -168,11 +168,11 @@ pub(super) mod tests {
                 "unlisted": [], "notes": [], "left_out": [], "refusals": [], "operations": []
             })
         };
-        let change = |address: &str, before: Value, after: Value| {
+        let change = |address: &str, weaker: Option<&str>, before: Value, after: Value| {
             let kind = address.split('.').next();
             json!({
                 "address": address, "kind": kind, "action": "update", "weakens": false, "weakening": null,
-                "live_weaker": false, "live_weakening": null, "before": before, "after": after, "fields": []
+                "live_weaker": weaker.is_some(), "live_weakening": weaker, "before": before, "after": after, "fields": []
             })
         };
         let behavior =
@@ -188,15 +188,22 @@ pub(super) mod tests {
         production["changes"] = json!([
             change(
                 "behavior.sentinel_one",
+                Some("disabled"),
                 behavior(false, "high"),
                 behavior(true, "high")
             ),
             change(
                 "behavior.imp_travel",
+                None,
                 behavior(false, "<!channel>"),
                 behavior(false, "high")
             ),
-            change("integration.corporate-okta", Value::Null, okta.clone()),
+            change(
+                "integration.corporate-okta",
+                None,
+                Value::Null,
+                okta.clone()
+            ),
         ]);
         production["unlisted"] = json!([unlisted("4", "report"), unlisted("5", "keep")]);
         let mut staging = account("2", "staging");
@@ -226,7 +233,7 @@ pub(super) mod tests {
         };
         assert_eq!(
             headline(&document),
-            "riskform checked 3 accounts: 3 things differ, 2 weaker than declared, 1 in no file, 1 account could not be checked"
+            "riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked"
         );
         document.accounts.truncate(2);
         document.accounts.remove(0);

@@ -141,7 +141,7 @@ mod tests {
     fn a_channel_reads_what_differs_and_nothing_in_it_is_obeyed() {
         let document = document();
         insta::assert_snapshot!(text(Outcome::Error, Finding::Accounts(&document)), @r"
-        :x: *riskform checked 3 accounts: 3 things differ, 2 weaker than declared, 1 in no file, 1 account could not be checked*
+        :x: *riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked*
         • `production/behavior.sentinel_one` enabled is `false`, declared `true` – *weaker than declared* (disabled)
         • `production/behavior.imp_travel` risk_level is `&lt;!channel&gt;`, declared `high`
         • `production/integration.corporate-okta` is missing

@@ -2,6 +2,7 @@
 //!
 //! `page.html` holds the markup and `style.css` the looks; here stands what they show. The template escapes whatever it is given.
 
+use jiff::Timestamp;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
@@ -25,6 +26,8 @@ struct Page<'a> {
     /// The heading of the column that counts what asks for attention.
     attention: &'static str,
     base_url: &'a str,
+    /// When the oldest of several merged results was written.
+    oldest: Option<String>,
     created_at: String,
     version: &'a str,
     accounts: Vec<Account<'a>>,
@@ -109,10 +112,8 @@ fn view(document: &Run) -> Page<'_> {
         columns,
         attention,
         base_url: &document.base_url,
-        created_at: document
-            .created_at
-            .strftime("%Y-%m-%d %H:%M UTC")
-            .to_string(),
+        oldest: document.oldest.map(moment),
+        created_at: moment(document.created_at),
         version: &document.riskform_version,
         accounts: document
             .accounts
@@ -120,6 +121,10 @@ fn view(document: &Run) -> Page<'_> {
             .map(|account| view_account(document.format, account))
             .collect(),
     }
+}
+
+fn moment(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn sentence(document: &Run) -> String {

@@ -101,7 +101,7 @@ fn a_fleet_of_200_of_which_three_fail_reports_all_200() {
         })
         .collect();
     let expected = [
-        ("account-17", "credentials"),
+        ("account-17", "access"),
         ("account-199", "transport"),
         ("account-42", "api"),
     ];
