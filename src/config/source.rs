@@ -369,7 +369,7 @@ mod tests {
             ("api_token: abc", "api_token: ***"),
             ("'API-Key' : é1", "'API-Key' : ***"),
             ("{ password: abc, name: x }", "{ password: ***, name: x }"),
-            ("password: a,b#c}d", "password: *********"),
+            ("password: a,b#c}d", "password: *******"),
             (
                 "{ password: 'a,b}', name: x }",
                 "{ password: ******, name: x }",
