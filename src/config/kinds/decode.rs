@@ -89,12 +89,15 @@ pub(in crate::config) struct VariableUse {
     pub(in crate::config) span: Span,
 }
 
+/// Looks a variable up.
+pub(in crate::config) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// What files may read of the environment, and the environment.
 #[derive(Clone, Copy)]
 pub(in crate::config) struct Environment<'a> {
     pub(in crate::config) limits: &'a Limits,
     /// Never asked for a variable that the limits don't permit. `None` where no variable may stand.
-    pub(in crate::config) variable: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub(in crate::config) variable: Option<&'a Lookup<'a>>,
 }
 
 /// Reads nodes as values, and reports what is wrong with them.

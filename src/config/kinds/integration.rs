@@ -266,7 +266,8 @@ impl Written for ProviderName {
                     .found
                     .push(draft.help("write the provider's name as the dashboard shows it"));
             }
-            (!name.is_empty()).then(|| ProviderName(text.value))
+            let is_named = !name.is_empty();
+            is_named.then_some(ProviderName(text.value))
         })
     }
 
