@@ -297,7 +297,7 @@ impl<'a> Walk<'a, '_> {
             return;
         }
         let step = &self.steps[index];
-        let StepKind::Update { id, before, .. } = step.kind else {
+        let StepKind::Update { id, before, after } = step.kind else {
             unreachable!(
                 "creates free nothing and deletes wait for nothing, so only updates wait in a circle"
             )
@@ -309,6 +309,16 @@ impl<'a> Walk<'a, '_> {
             Some(parked) => (parked.settings.clone(), vec![parked.operation]),
             None => (before.clone(), Vec::new()),
         };
+        if settings.reference_id.is_none() {
+            // No PUT goes without a reference: with the one that comes anyway, unless somebody else still holds it.
+            let held = keys(after)
+                .filter(|key| key.field == KeyField::ReferenceId)
+                .any(|key| self.freed_by.contains_key(&key));
+            settings.reference_id = match held {
+                true => Some(ReferenceId::parked(id)),
+                false => after.reference_id.clone(),
+            };
+        }
         match key.field {
             KeyField::ReferenceId => settings.reference_id = Some(ReferenceId::parked(id)),
             KeyField::TenantUrl => settings.tenant_url = TenantUrl::parked(id),
