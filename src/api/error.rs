@@ -471,9 +471,11 @@ mod tests {
                 .to_owned()
         })
         .collect();
-        insta::assert_snapshot!(lines.join("\n"), @r#"
+        insta::assert_snapshot!(lines.join("\n"), @r###"
         GET /accounts/023e…/x: the credentials were refused [status 401]
-          set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY, to credentials that are whole, not expired and not revoked
+          set PROD_TOKEN to credentials that are whole, not expired and not revoked
+        GET /accounts/023e…/x: the credentials were refused, or lack the permission [status 403]
+          check the account id 023e… first; then the credentials in PROD_TOKEN: they may lack the permission "Zero Trust Read", or may be expired, revoked or restricted
         GET /accounts/023e…/x: permission denied [status 403]
           give the token the permission "Zero Trust Read" on this account; if it has it: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
         POST /accounts/023e…/x: permission denied [status 403]
@@ -484,6 +486,8 @@ mod tests {
           Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
         GET /accounts/023e…/x: not found
           check the account id and the id in the path
+        GET /accounts/023e…/x: the API has no such path [status 404]
+          check the account id 023e…
         GET /accounts/023e…/x: too many requests [status 429]
           something else uses this token as well: wait, or call more slowly with --max-requests-per-second
         PUT /accounts/023e…/x: refused [status 409]
@@ -495,6 +499,6 @@ mod tests {
           try again, or allow more time with --timeout SECONDS
         POST https://api.cloudflare.com/client/v4/accounts/023e…/x: expected the new integration, but got text/html that is no envelope of the API ("<html>") [status 200] (ambiguous)
           check the base URL https://api.cloudflare.com/client/v4: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed
-        "#);
+        "###);
     }
 }

@@ -21,14 +21,14 @@ use crate::report::ApplyFormat;
 /// Flags of `apply`.
 #[derive(Args, Debug)]
 pub(crate) struct ApplyArguments {
-    /// Carry out this saved plan, exactly; it takes no files, targets, shard or overrides
+    /// Carry out this saved plan; it takes no files, targets, shard or overrides
     #[arg(
         long,
         value_name = "FILE",
         conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
     )]
     plan: Option<PathBuf>,
-    /// With --plan: end with 4 unless the file has this digest, which plan --out printed
+    /// End with 4 unless the saved plan has this digest
     #[arg(long, value_name = "DIGEST", requires = "plan")]
     expect_digest: Option<String>,
     #[command(flatten)]

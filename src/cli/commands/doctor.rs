@@ -301,7 +301,7 @@ fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String 
         } = finding;
         let mut text = Visible(message).to_string();
         if let Some(help) = help {
-            text.push_str(&format!("\nmend: {}", Visible(help)));
+            text.push_str(&format!("\nhelp: {}", Visible(help)));
         }
         vec![status.to_string(), check.title().to_owned(), text]
     });

@@ -72,8 +72,9 @@ fn nearby() -> Vec<String> {
     const MOST: usize = 5;
     let files = |folder: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let named = |path: PathBuf| path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
         let mut paths: Vec<PathBuf> = entries
-            .map(|entry| entry.path())
+            .map(|entry| named(entry.path()))
             .filter(|path| {
                 path.file_name()
                     .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
@@ -82,7 +83,7 @@ fn nearby() -> Vec<String> {
         paths.sort();
         paths
     };
-    let here = files(Path::new(""));
+    let here = files(Path::new("."));
     let below = here
         .iter()
         .filter(|path| path.is_dir())
