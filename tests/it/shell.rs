@@ -48,6 +48,8 @@ fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
     session.send_line(setup).unwrap();
     session.send_line("echo rea''dy").unwrap();
     session.exp_string("ready").unwrap();
+    // What is typed before the shell asks for a line is no line to complete.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     session.send(&format!("riskform {typed}\t\t")).unwrap();
     session.flush().unwrap();
     session

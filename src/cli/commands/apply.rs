@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
-    /// Before the first write, save what is there as a desired-state file: applying that is the way back
+    /// Before the first write, save what is there as a desired-state file, the way back
     #[arg(long, value_name = "FILE")]
     save_previous: Option<PathBuf>,
     /// Append a JSON line to this file before each call that writes, and one after it
