@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// Before the first write, save what is there as a desired-state file, the way back
     #[arg(long, value_name = "FILE")]
     save_previous: Option<PathBuf>,
-    /// Append a JSON line to this file before each call that writes, and one after it
+    /// Append a JSON line to this file before and after each call that writes
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
