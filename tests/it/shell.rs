@@ -25,7 +25,8 @@ fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
     let (arguments, setup): (&[&str], &str) = match shell {
         "bash" => (
             &["--norc", "--noprofile", "-i"],
-            "bind 'set bell-style none'; source <(riskform completions bash)",
+            // The session begins without an echo, and what is completed is shown by it.
+            "stty echo; bind 'set bell-style none'; source <(riskform completions bash)",
         ),
         "zsh" => (
             &["-f", "-i"],
@@ -55,6 +56,8 @@ fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
     session
         .exp_string(wanted)
         .unwrap_or_else(|error| panic!("{shell}: riskform {typed}: {error}"));
+    // A shell that has ended need not be waited for.
+    let _ = session.send("\u{15}exit\n").and_then(|_| session.flush());
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::report::ApplyFormat;
 /// Flags of `apply`.
 #[derive(Args, Debug)]
 pub(crate) struct ApplyArguments {
-    /// Carry out this saved plan; it takes no files, targets, shard or overrides
+    /// Carry out this saved plan; it takes no files, targets or overrides
     #[arg(
         long,
         value_name = "FILE",
@@ -41,10 +41,10 @@ pub(crate) struct Arguments {
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
-    /// Before the first write, save what is there as a desired-state file, the way back
+    /// Before the first write, save what is there: the way back
     #[arg(long, value_name = "FILE")]
     save_previous: Option<PathBuf>,
-    /// Append a JSON line to this file before and after each call that writes
+    /// Append a JSON line before and after each call that writes
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
