@@ -189,6 +189,9 @@ pub(crate) struct OverrideArguments {
     /// Permit what weakens protection where the file denies it
     #[arg(long)]
     allow_weakening: bool,
+    /// Permit that Access policies wait for a level that no enabled behavior gives, where the file denies it
+    #[arg(long)]
+    allow_policies: bool,
 }
 
 impl OverrideArguments {
@@ -197,11 +200,13 @@ impl OverrideArguments {
             max_deletes,
             allow_delete_all,
             allow_weakening,
+            allow_policies,
         } = *self;
         Overrides {
             max_deletes,
             allow_delete_all,
             allow_weakening,
+            allow_policies,
         }
     }
 }

@@ -247,6 +247,17 @@ impl Protected {
             || text.contains(['*', '?'])
     }
 
+    /// Says whether an entry of the file is meant, live or yet to be made.
+    pub fn covers_entry(&self, label: &str, entry: &DesiredIntegration) -> bool {
+        let address = Address::Integration(entry.name.clone()).to_string();
+        let pattern = WildMatch::new(&self.text);
+        TenantUrl::from_live(self.text.as_str()) == entry.tenant_url
+            || (entry.reference_id.as_ref()).is_some_and(|one| one.as_str() == self.text)
+            || (entry.id).is_some_and(|id| self.text.parse() == Ok(id))
+            || pattern.matches(&address)
+            || pattern.matches(&format!("{label}/{address}"))
+    }
+
     /// Says whether a live integration is meant, which an account of this label has under this address.
     pub fn covers(&self, label: &str, address: &Address, live: &Integration) -> bool {
         let Integration { id, settings, .. } = live;

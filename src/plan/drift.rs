@@ -5,7 +5,11 @@
 
 use std::collections::HashSet;
 
+use crate::model::account::BehaviorSaying;
 use crate::model::address::Address;
+use crate::model::behavior::BehaviorKey;
+
+use super::note::Note;
 
 use super::run::{AccountPlan, Unchanged};
 use super::target::{Glob, Targets};
@@ -70,7 +74,7 @@ impl AccountPlan {
         });
         self.left_out = left_out;
         self.notes
-            .retain(|note| includes(note.address()) && note.concerns_drift());
+            .retain(|note| note.address().is_none_or(&includes) && note.concerns_drift());
         for note in &mut self.notes {
             note.turn_to_drift();
         }
@@ -93,7 +97,12 @@ impl AccountPlan {
             .map(super::change::Change::address)
             .collect();
         let counts = |address: &Address| includes(address) && !changed.contains(address);
-        let behaviors = desired.behaviors.keys().cloned().map(Address::Behavior);
+        let offered = self.live.iter().flat_map(|live| live.behaviors.keys());
+        let listed = |key: &&BehaviorKey| match desired.behavior(key) {
+            BehaviorSaying::Named { .. } | BehaviorSaying::Covered { .. } => true,
+            BehaviorSaying::Unmanaged | BehaviorSaying::Unlisted => false,
+        };
+        let behaviors = offered.filter(listed).cloned().map(Address::Behavior);
         let integrations = desired.integrations.keys().cloned();
         Unchanged {
             behaviors: behaviors.filter(counts).count(),

@@ -6,13 +6,19 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::account::{DesiredAccount, LiveAccount, Protected, WeakeningPolicy};
+use crate::model::account::{
+    DesiredAccount, LiveAccount, PoliciesPolicy, Protected, WeakeningPolicy,
+};
 use crate::model::address::Address;
+use crate::model::context::{Context, Reading};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::limits::{DeleteAllPolicy, Limits};
 use crate::model::open_word::words;
 
 use super::change::{Action, Change, Diff};
+use super::matching::Matches;
+use super::note::Note;
+use super::policies::{acting_on, no_longer_given};
 use super::{Intent, Options};
 
 words! {
@@ -28,6 +34,8 @@ words! {
         Protected = "protected",
         /// Protection would be weakened, and the file or the limits deny that.
         Weakening = "weakening",
+        /// Access policies would wait for a level that no enabled behavior gives.
+        Policies = "policies",
         /// Scores would go to a tenant that the limits don't allow.
         AllowedTenants = "allowed_tenants",
     }
@@ -42,6 +50,9 @@ pub struct Overrides {
     pub allow_delete_all: bool,
     /// `--allow-weakening`
     pub allow_weakening: bool,
+    /// `--allow-policies`
+    #[serde(default)]
+    pub allow_policies: bool,
 }
 
 /// A guard's no.
@@ -62,6 +73,7 @@ pub struct Refusal {
 pub(super) fn refusals(
     desired: &DesiredAccount,
     live: &LiveAccount,
+    context: &Context,
     changes: &[Change],
     options: &Options,
 ) -> Vec<Refusal> {
@@ -78,6 +90,7 @@ pub(super) fn refusals(
     );
     refusals.extend(protected(desired, live, changes, &options.limits));
     refusals.extend(weakening(desired, changes, options));
+    refusals.extend(policies(desired, live, context, changes, options));
     refusals.extend(
         changes
             .iter()
@@ -178,6 +191,31 @@ fn protected(
     changes.iter().filter_map(refusal).collect()
 }
 
+/// A warning for each item of the file that matches nothing: most likely a slip, and then it protects nothing. The limits' items are for all
+/// accounts, so that each may match in another.
+pub(super) fn protects_nothing(desired: &DesiredAccount, matches: &Matches<'_>) -> Vec<Note> {
+    let label = desired.label();
+    let covers = |item: &Protected| {
+        let live = matches.entries().iter().any(|entry| {
+            let (address, found) = (entry.address(), entry.found);
+            found.is_some_and(|(live, _)| item.covers(label, &address, live))
+                || item.covers_entry(label, entry.declared)
+        });
+        live || matches.unlisted.iter().any(|live| {
+            let address = Address::UnlistedIntegration(live.id);
+            item.covers(label, &address, live)
+        })
+    };
+    let items = desired.guards.protected.iter();
+    items
+        .filter(|item| !covers(item))
+        .map(|item| Note::ProtectsNothing {
+            item: item.text.clone(),
+            location: item.location.clone(),
+        })
+        .collect()
+}
+
 /// What a change does that a protected integration must not suffer. Renaming it first, so that the list no longer fits, is harm itself.
 fn harm(change: &Change) -> Option<&'static str> {
     let Change::Integration(Diff { before, after, .. }) = change else {
@@ -222,6 +260,57 @@ fn weakening(desired: &DesiredAccount, changes: &[Change], options: &Options) ->
         })
     };
     changes.iter().filter_map(refusal).collect()
+}
+
+/// Levels that enabled behaviors no longer give although policies act on them. Where nobody knows what acts on a level, each may be one.
+fn policies(
+    desired: &DesiredAccount,
+    live: &LiveAccount,
+    context: &Context,
+    changes: &[Change],
+    options: &Options,
+) -> Vec<Refusal> {
+    let by_limits = options.limits.policies == PoliciesPolicy::Deny;
+    let by_file = desired.guards.policies == PoliciesPolicy::Deny;
+    if !by_limits && (!by_file || options.overrides.allow_policies) {
+        return Vec::new();
+    }
+    let whose = if by_limits {
+        "the limits deny that"
+    } else {
+        "guards.policies is deny"
+    };
+    let refusal = |reason: String| Refusal {
+        guard: Guard::Policies,
+        address: None,
+        reason: format!("{reason}, and {whose}"),
+        way_past: (!by_limits).then(|| "--allow-policies".to_owned()),
+    };
+    let lost = no_longer_given(live, changes);
+    let Reading::Read(access) = &context.access else {
+        let reason = |level| {
+            let why = match &context.access {
+                Reading::Failed(why) => format!(" ({why})"),
+                Reading::NotRead | Reading::Read(_) => String::new(),
+            };
+            format!(
+                "no enabled behavior gives {level} any longer, and what acts on it is not known{why}"
+            )
+        };
+        return lost.into_iter().map(reason).map(refusal).collect();
+    };
+    lost.iter()
+        .map(|level| acting_on(level, access))
+        .filter(|acted_on| !acted_on.policies.is_empty())
+        .map(|acted_on| {
+            refusal(format!(
+                "no enabled behavior gives {} any longer, on which {} ({})",
+                acted_on.level,
+                acted_on.count(),
+                acted_on.names()
+            ))
+        })
+        .collect()
 }
 
 /// Whether a change begins to send scores to a host that the limits don't allow. One that receives them already may go on.

@@ -36,6 +36,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::context::{Context, Reading};
 use crate::model::limits::Limits;
 use crate::model::open_word::words;
 
@@ -58,7 +59,7 @@ pub use operation::{
 };
 pub use policies::{ActedOn, PolicyName, acting_on, no_longer_given};
 pub use read::{InvalidRun, ReadRun, Sealed};
-pub use run::{AccountPlan, Context, Format, Run, Status, Summary, Unchanged};
+pub use run::{AccountPlan, Format, Named, Run, Status, Summary, Unchanged};
 pub use target::{Glob, Targets};
 
 /// What the user wants, beside the files.
@@ -100,6 +101,21 @@ pub fn plan(
     today: Date,
     options: &Options,
 ) -> Result<AccountPlan, PlanErrors> {
+    plan_within(desired, live, &Context::default(), today, options)
+}
+
+/// As [`plan`], knowing what surrounds risk scoring in the account.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn plan_within(
+    desired: &Arc<DesiredAccount>,
+    live: &Arc<LiveAccount>,
+    context: &Context,
+    today: Date,
+    options: &Options,
+) -> Result<AccountPlan, PlanErrors> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
 
@@ -113,10 +129,10 @@ pub fn plan(
     };
     let integrations =
         integrations::diff(desired, live, &matches, today, options.intent, &mut notes);
-    let live_integrations = &live.integrations;
+    notes.extend(guard::protects_nothing(desired, &matches));
     notes.extend(recognition::notes(
         desired,
-        live_integrations,
+        &live.integrations,
         &matches,
         &integrations,
         options.intent,
@@ -150,9 +166,13 @@ pub fn plan(
         .collect();
     let mut unlisted = behaviors.unlisted;
     unlisted.extend(integrations.unlisted);
-    notes.retain(|note| options.targets.includes(desired, note.address()));
-    notes.sort_by(|a, b| a.address().cmp(b.address()));
-    let refusals = guard::refusals(desired, live, &changes, options);
+    if let Reading::Read(access) = &context.access {
+        notes.extend(policies::notes(access, &changes));
+    }
+    let targeted = |address| options.targets.includes(desired, address);
+    notes.retain(|note| note.address().is_none_or(targeted));
+    notes.sort_by(|a, b| a.address().cmp(&b.address()));
+    let refusals = guard::refusals(desired, live, context, &changes, options);
 
     Ok(AccountPlan {
         account_id: desired.account_id.clone(),
@@ -165,7 +185,7 @@ pub fn plan(
         live_digest: Some(live_digest(live)),
         live: Some(Arc::clone(live)),
         desired: Some(Arc::clone(desired)),
-        context: Some(Context::default()),
+        context: Some(context.clone()),
         changes,
         unchanged,
         unlisted,

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::address::Address;
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
+use crate::model::location::Location;
 use crate::model::open_word::OpenWord;
 
 use super::change::{FieldValue, quoted};
 use super::matching::MatchedBy;
+use super::policies::ActedOn;
 
 /// One note; its display is the advice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +73,22 @@ pub enum Note {
         live: OpenWord<RiskLevel>,
         /// The level that they no longer match.
         declared: OpenWord<RiskLevel>,
+    },
+    /// Which Access policies act on the level that a behavior gives today, and on the one that it will give.
+    ActedOn {
+        /// The behavior.
+        address: Address,
+        /// Today; `None` while it is off.
+        before: Option<ActedOn>,
+        /// Afterwards; `None` where it is off then.
+        after: Option<ActedOn>,
+    },
+    /// An item of `guards.protected` matches nothing.
+    ProtectsNothing {
+        /// The item.
+        item: String,
+        /// Where it is declared.
+        location: Location,
     },
     /// Only `"*"` covers a behavior, so that `destroy` leaves it.
     LeftEnabled {
@@ -154,15 +172,17 @@ pub enum Note {
 }
 
 impl Note {
-    /// What it is about.
-    pub fn address(&self) -> &Address {
+    /// What it is about; `None` for the account as a whole.
+    pub fn address(&self) -> Option<&Address> {
         match self {
+            Note::ProtectsNothing { .. } => None,
             Note::Ignored { address, .. }
             | Note::Expired { address, .. }
             | Note::PinGone { address, .. }
             | Note::ExportsForAMoment { address }
             | Note::LevelChanged { address, .. }
             | Note::LevelDiffers { address, .. }
+            | Note::ActedOn { address, .. }
             | Note::LeftEnabled { address }
             | Note::Twins { address, .. }
             | Note::OwnReference { address, .. }
@@ -171,7 +191,7 @@ impl Note {
             | Note::OtherOrg { address, .. }
             | Note::FitsNext { address, .. }
             | Note::Parked { address, .. }
-            | Note::CreatedWithoutReference { address, .. } => address,
+            | Note::CreatedWithoutReference { address, .. } => Some(address),
         }
     }
 
@@ -185,6 +205,8 @@ impl Note {
             | Note::LevelDiffers { .. }
             | Note::Twins { .. }
             | Note::OtherOrg { .. }
+            | Note::ActedOn { .. }
+            | Note::ProtectsNothing { .. }
             | Note::TwoIntegrations { .. } => true,
             Note::ExportsForAMoment { .. }
             | Note::CreatedWithoutReference { .. }
@@ -211,6 +233,7 @@ impl Note {
     pub fn is_warning(&self) -> bool {
         match self {
             Note::Expired { .. }
+            | Note::ProtectsNothing { .. }
             | Note::PinGone { .. }
             | Note::Twins { .. }
             | Note::OwnReference { .. }
@@ -222,6 +245,7 @@ impl Note {
             | Note::ExportsForAMoment { .. }
             | Note::LevelChanged { .. }
             | Note::LevelDiffers { .. }
+            | Note::ActedOn { .. }
             | Note::LeftEnabled { .. }
             | Note::CreatedBesideUnlisted { .. }
             | Note::Parked { .. } => false,
@@ -284,6 +308,30 @@ impl fmt::Display for Note {
             } => write!(
                 f,
                 "{address}: Access policies match a level exactly, so those that match {declared} do not match what is live, {live}"
+            ),
+            Note::ActedOn {
+                address,
+                before,
+                after,
+            } => {
+                let said: Vec<String> = before
+                    .iter()
+                    .chain(after.iter().filter(|after| Some(*after) != before.as_ref()))
+                    .map(|acted_on| match acted_on.policies.len() {
+                        0 => format!("no policy acts on {}", acted_on.level),
+                        _ => format!(
+                            "{} on {} ({})",
+                            acted_on.count(),
+                            acted_on.level,
+                            acted_on.names()
+                        ),
+                    })
+                    .collect();
+                write!(f, "{address}: {}", said.join("; "))
+            }
+            Note::ProtectsNothing { item, location } => write!(
+                f,
+                "{location}: guards.protected lists {item:?}, which matches no integration, live or declared"
             ),
             Note::LeftEnabled { address } => write!(
                 f,

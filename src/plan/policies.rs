@@ -10,9 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::LiveAccount;
-use crate::model::behavior::{BehaviorKey, BehaviorSettings, RiskLevel};
+use crate::model::address::Address;
+use crate::model::behavior::{BehaviorSettings, RiskLevel};
 use crate::model::context::{Access, AccessPolicy, Decision, Level, Rule, Rules};
 use crate::model::open_word::OpenWord;
+
+use super::change::Change;
+use super::note::Note;
 
 /// A level, and the policies that act on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,20 +63,70 @@ pub fn acting_on(level: &Level, access: &Access) -> ActedOn {
     }
 }
 
-/// The levels that enabled behaviors give today, none will give any longer, and policies act on.
-pub fn no_longer_given(
-    live: &LiveAccount,
-    after: &BTreeMap<BehaviorKey, BehaviorSettings>,
-    access: &Access,
-) -> Vec<ActedOn> {
+impl ActedOn {
+    /// `no policy acts`, `1 policy acts`, `3 policies act`.
+    pub fn count(&self) -> String {
+        match self.policies.len() {
+            0 => "no policy acts".to_owned(),
+            1 => "1 policy acts".to_owned(),
+            many => format!("{many} policies act"),
+        }
+    }
+
+    /// Five of the policies, and how many more.
+    pub fn names(&self) -> String {
+        const FEW: usize = 5;
+        let names = self.policies.iter().take(FEW);
+        let names: Vec<&str> = names.map(|policy| policy.name.as_str()).collect();
+        let names = names.join(", ");
+        match self.policies.len().saturating_sub(FEW) {
+            0 => names,
+            more => format!("{names} and {more} more"),
+        }
+    }
+}
+
+/// The levels that enabled behaviors give today, and none gives any longer once these changes are carried out.
+pub fn no_longer_given(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
     let given = |settings: &BehaviorSettings| settings.enabled.then(|| settings.risk_level.clone());
-    let before = live.behaviors.values();
-    let before: BTreeSet<Level> = before.filter_map(|live| given(&live.settings)).collect();
-    let after: BTreeSet<Level> = after.values().filter_map(given).collect();
-    before
-        .difference(&after)
-        .map(|level| acting_on(level, access))
-        .filter(|acted_on| !acted_on.policies.is_empty())
+    let before = live.behaviors.values().map(|live| &live.settings);
+    let changed: BTreeMap<&Address, &BehaviorSettings> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Behavior(diff) => Some((&diff.address, diff.after.as_ref()?)),
+            Change::Integration(_) => None,
+        })
+        .collect();
+    let after = live.behaviors.iter().map(|(key, live)| {
+        let address = Address::Behavior(key.clone());
+        changed.get(&address).copied().unwrap_or(&live.settings)
+    });
+    let after: BTreeSet<Level> = after.filter_map(given).collect();
+    let before: BTreeSet<Level> = before.filter_map(given).collect();
+    before.difference(&after).cloned().collect()
+}
+
+/// What a change of behaviors means to Access policies: who acts on the levels that it is about. Empty where nothing is known.
+pub(super) fn notes(access: &Access, changes: &[Change]) -> Vec<Note> {
+    let behaviors = changes.iter().filter_map(|change| match change {
+        Change::Behavior(diff) => Some(diff),
+        Change::Integration(_) => None,
+    });
+    let mut known: BTreeMap<Level, ActedOn> = BTreeMap::new();
+    behaviors
+        .filter_map(|diff| {
+            let mut acted_on = |settings: &Option<BehaviorSettings>| {
+                let settings = settings.as_ref().filter(|settings| settings.enabled)?;
+                let level = &settings.risk_level;
+                let known = known.entry(level.clone());
+                Some(known.or_insert_with(|| acting_on(level, access)).clone())
+            };
+            Some(Note::ActedOn {
+                address: diff.address.clone(),
+                before: acted_on(&diff.before),
+                after: acted_on(&diff.after),
+            })
+        })
         .collect()
 }
 

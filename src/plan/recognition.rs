@@ -149,6 +149,6 @@ fn fits_next(
     };
     found
         .into_iter()
-        .filter(|note: &Note| gone(note.address().clone()))
+        .filter(|note: &Note| note.address().is_some_and(|address| gone(address.clone())))
         .collect()
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::{Address, Name};
+use crate::model::context::Context;
 use crate::model::failure::AccountError;
 use crate::model::open_word::words;
 use crate::model::shard::Shard;
@@ -17,6 +18,7 @@ use crate::model::shard::Shard;
 use super::Options;
 use super::change::{Action, Change, Unlisted};
 use super::guard::Refusal;
+use super::matching::matches;
 use super::note::Note;
 use super::operation::Operation;
 use super::target::Glob;
@@ -119,9 +121,15 @@ impl Unchanged {
     }
 }
 
-/// What surrounds risk scoring in an account; so far nothing that a plan rests on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Context {}
+/// What a glob names in an account.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Named {
+    /// Something that is listed or live, different or not.
+    Something,
+    /// Nothing but the id of an integration that is listed under this address.
+    ById(Address),
+    Nothing,
+}
 
 /// The totals of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -267,20 +275,38 @@ impl AccountPlan {
             .count()
     }
 
-    /// Says whether a glob names anything in the account, listed or live, different or not.
-    pub fn has(&self, glob: &Glob) -> bool {
+    /// Says what a glob names in the account. A listed integration has one address, and its id is none.
+    pub fn named_by(&self, glob: &Glob) -> Named {
+        let names = |address: &Address| glob.matches(self.label(), address);
+        if self.addresses().iter().any(names) {
+            return Named::Something;
+        }
+        let (Some(desired), Some(live)) = (&self.desired, &self.live) else {
+            return Named::Nothing;
+        };
+        let Ok(found) = matches(desired, live) else {
+            return Named::Nothing;
+        };
+        let by_id = found.entries().iter().find(|entry| {
+            let id = entry.found.map(|(live, _)| live.id);
+            id.is_some_and(|id| names(&Address::UnlistedIntegration(id)))
+        });
+        by_id.map_or(Named::Nothing, |entry| Named::ById(entry.address()))
+    }
+
+    /// Everything in the account that has an address: behaviors that are offered, entries, and what is unlisted.
+    pub fn addresses(&self) -> Vec<Address> {
         let desired = self.desired.iter();
         let live = self.live.iter();
-        let listed = desired.clone().flat_map(|desired| desired.behaviors.keys());
         let offered = live.clone().flat_map(|live| live.behaviors.keys());
-        let entries = desired.flat_map(|desired| desired.integrations.keys().cloned());
-        let ids = live.flat_map(|live| live.integrations.iter().map(|live| live.id));
-        listed
-            .chain(offered)
+        let entries = desired.flat_map(|desired| desired.integrations.keys());
+        let changed = self.changes.iter().map(Change::address);
+        let unlisted = self.unlisted.iter().map(|thing| &thing.address);
+        offered
             .map(|key| Address::Behavior(key.clone()))
-            .chain(entries.map(Address::Integration))
-            .chain(ids.map(Address::UnlistedIntegration))
-            .any(|address| glob.matches(self.label(), &address))
+            .chain(entries.map(|name| Address::Integration(name.clone())))
+            .chain(changed.chain(unlisted).chain(&self.left_out).cloned())
+            .collect()
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct ApplyArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening"]
+        conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies"]
     )]
     plan: Option<PathBuf>,
     /// End with 4 unless the saved plan has this digest

@@ -20,11 +20,13 @@ use crate::cli::run::surroundings::{self, Surroundings};
 use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::address::Address;
 use crate::model::limits::UNLIMITED;
 use crate::model::shard::Shard;
 use crate::model::text::count;
 use crate::plan::{
-    AccountError, AccountPlan, FailureKind, Format, Glob, Options, PlanErrors, Run, Targets, plan,
+    AccountError, AccountPlan, FailureKind, Format, Glob, Named, Options, PlanErrors, Run, Targets,
+    plan,
 };
 
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
@@ -223,27 +225,57 @@ impl Planning<'_> {
 }
 
 /// The globs that have named nothing yet.
-struct Unnamed<'a>(Vec<&'a Glob>);
+struct Unnamed<'a> {
+    globs: Vec<&'a Glob>,
+    /// What they could have named: the addresses of everything, or of the integration whose id one is.
+    meant: BTreeSet<String>,
+    by_id: Option<Address>,
+}
 
 impl<'a> Unnamed<'a> {
     fn new(targets: &'a Targets) -> Self {
-        Unnamed(targets.globs.iter().collect())
+        Unnamed {
+            globs: targets.globs.iter().collect(),
+            meant: BTreeSet::new(),
+            by_id: None,
+        }
     }
 
     fn look_at(&mut self, planned: &AccountPlan) {
-        match &planned.error {
-            None => self.0.retain(|glob| !planned.has(glob)),
-            // An account that could not be read might hold whatever is named.
-            Some(_) => self.0.clear(),
+        // An account that could not be read might hold whatever is named.
+        if planned.error.is_some() {
+            self.globs.clear();
+        }
+        self.globs.retain(|glob| match planned.named_by(glob) {
+            Named::Something => false,
+            Named::Nothing => true,
+            Named::ById(address) => {
+                self.by_id.get_or_insert(address);
+                true
+            }
+        });
+        if !self.globs.is_empty() {
+            let addresses = planned.addresses();
+            self.meant.extend(addresses.iter().map(ToString::to_string));
         }
     }
 
     fn refuse(&self) -> Result<(), Error> {
-        match self.0.first() {
-            Some(glob) => Err(Error::Usage(format!(
-                "--target {glob}: nothing has such an address"
-            ))),
-            None => Ok(()),
+        let Some(glob) = self.globs.first() else {
+            return Ok(());
+        };
+        let refused = |help: &str| {
+            Err(Error::Usage(format!(
+                "--target {glob} matches no address{help}"
+            )))
+        };
+        if let Some(address) = &self.by_id {
+            return refused(&format!("; that integration is listed as {address}"));
+        }
+        let meant: Vec<&str> = self.meant.iter().map(String::as_str).collect();
+        match similar::get_close_matches(&glob.to_string(), &meant, 1, 0.6).first() {
+            Some(meant) => refused(&format!("; did you mean {meant}?")),
+            None => refused(""),
         }
     }
 }

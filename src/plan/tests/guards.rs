@@ -273,3 +273,32 @@ fn replacing_is_refused_like_deleting() {
         assert_eq!(plan.refusals[0].way_past, None);
     }
 }
+
+/// A slip in `protected` protects nothing, and is told.
+#[test]
+fn a_protected_item_that_matches_nothing_is_a_warning() {
+    let live = account(&["a r1", "b"]);
+    let table = [
+        ("https://A.test/", true),
+        ("r1", true),
+        ("00000000-0000-0000-0000-000000000002", true),
+        ("integration[*2]", true),
+        ("integration.x", true),
+        ("https://c.test", true),
+        ("integration.n*", true),
+        ("https://z.test", false),
+        ("r9", false),
+        ("integration.z", false),
+        ("00000000-0000-0000-0000-000000000009", false),
+    ];
+    for (item, matches) in table {
+        let mut file = desired(&["x: a", "new: c"]);
+        protect(&mut file, item);
+        let plan = planned(&file, &live);
+        let warned = plan
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::ProtectsNothing { .. }) && note.is_warning());
+        assert_eq!(warned, !matches, "{item}");
+    }
+}

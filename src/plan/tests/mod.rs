@@ -19,7 +19,7 @@ use crate::model::account::{
     DesiredAccount, LiveAccount, Protected, Unlisted, UnlistedBehaviors, UnlistedIntegrations,
     WeakeningPolicy,
 };
-use crate::model::address::Name;
+use crate::model::address::{Address, Name};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
 use crate::model::integration::{
     DesiredIntegration, IgnoreChange, Integration, IntegrationId, IntegrationSettings,
@@ -31,8 +31,8 @@ use crate::model::reference::OwnReferences;
 
 use crate::plan::{
     AccountError, AccountPlan, Call, FailureKind, Format, Glob, Guard, Intent, InvalidRun,
-    MatchedBy, Note, Operation, OperationId, Options, PlanErrors, Problem, Run, Subject, Wave,
-    matches,
+    MatchedBy, Named, Note, Operation, OperationId, Options, PlanErrors, Problem, Run, Subject,
+    Wave, matches,
 };
 
 fn location() -> Location {

@@ -4,10 +4,12 @@ use fastrand::Rng;
 use serde_json::json;
 
 use super::*;
+use crate::model::account::PoliciesPolicy;
 use crate::model::context::{
-    Access, AccessGroup, AccessPolicy, IdentityProvider, Level, Rule, Rules,
+    Access, AccessGroup, AccessPolicy, Context, IdentityProvider, Level, Reading, Rule, Rules,
 };
-use crate::plan::{acting_on, no_longer_given, resolve_identity_providers};
+use crate::model::limits::Limits;
+use crate::plan::{Keep, Scope, acting_on, plan_within, resolve_identity_providers};
 
 fn level(word: &str) -> Level {
     OpenWord::read(word)
@@ -271,21 +273,122 @@ fn long_chains_and_large_circles_are_followed() {
 }
 
 #[test]
-fn a_level_that_no_enabled_behavior_gives_any_longer_is_named() {
+fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
     // Live: dlp=true/medium, edr=false/medium, imp=true/extreme.
-    let live = account(&[]);
-    let mut after: BTreeMap<BehaviorKey, BehaviorSettings> = live
-        .behaviors
-        .iter()
-        .map(|(key, behavior)| (key.clone(), behavior.settings.clone()))
-        .collect();
-    let access = access(&[("p", "deny medium+high")], &[]);
-    assert!(no_longer_given(&live, &after, &access).is_empty());
-    after.get_mut(&BehaviorKey::new("dlp")).unwrap().risk_level = level("high");
-    after.get_mut(&BehaviorKey::new("imp")).unwrap().enabled = false;
-    let lost = no_longer_given(&live, &after, &access);
-    assert_eq!(lost.len(), 1);
-    assert_eq!(lost[0].level, level("medium"));
+    let read = |access: Access| Context {
+        access: Reading::Read(access),
+    };
+    let acted_on = read(access(&[("Finance", "deny medium+high")], &[]));
+    let idle = read(access(&[("Finance", "deny high")], &[]));
+    let failed = Context {
+        access: Reading::Failed("HTTP 403".into()),
+    };
+    let gone = "no enabled behavior gives medium any longer, ";
+    let unknown = "and what acts on it is not known";
+    let table: &[(
+        &Context,
+        &[(&str, Option<bool>, Option<RiskLevel>)],
+        Option<String>,
+    )] = &[
+        (
+            &acted_on,
+            &[("dlp", None, Some(RiskLevel::High))],
+            Some(format!(
+                "{gone}on which 1 policy acts (Finance), and guards.policies is deny"
+            )),
+        ),
+        (
+            &acted_on,
+            &[("dlp", Some(false), None)],
+            Some(format!("{gone}on which 1 policy acts")),
+        ),
+        // Another behavior gives the level from now on; nothing is lost that was not given; nobody acts on it.
+        (
+            &acted_on,
+            &[("dlp", Some(false), None), ("edr", Some(true), None)],
+            None,
+        ),
+        (&acted_on, &[("imp", Some(false), None)], None),
+        (&idle, &[("dlp", Some(false), None)], None),
+        // Fail closed, but only where a level is lost.
+        (
+            &failed,
+            &[("dlp", Some(false), None)],
+            Some(format!("{gone}{unknown} (HTTP 403)")),
+        ),
+        (
+            &Context::default(),
+            &[("dlp", Some(false), None)],
+            Some(format!("{gone}{unknown}, ")),
+        ),
+        (&failed, &[("edr", Some(true), None)], None),
+    ];
+    for (context, declared, expected) in table {
+        let mut file = desired(&[]);
+        for (key, enabled, level) in *declared {
+            file.behaviors
+                .insert(BehaviorKey::new(*key), behavior(*enabled, *level));
+        }
+        let refused = |file: &DesiredAccount, options: &Options| {
+            let (file, live) = (Arc::new(file.clone()), Arc::new(account(&[])));
+            let plan = plan_within(&file, &live, context, date(2026, 11, 22), options).unwrap();
+            let mut refusals = plan.refusals.into_iter();
+            refusals.find(|refusal| refusal.guard == Guard::Policies)
+        };
+        assert_eq!(refused(&file, &Options::default()), None, "{declared:?}");
+        file.guards.policies = PoliciesPolicy::Deny;
+        let refusal = refused(&file, &Options::default());
+        match expected {
+            None => assert_eq!(refusal, None, "{declared:?}"),
+            Some(words) => {
+                let refusal = refusal.unwrap();
+                assert!(refusal.reason.contains(words), "{}", refusal.reason);
+                assert_eq!(refusal.way_past.as_deref(), Some("--allow-policies"));
+            }
+        }
+        let mut options = Options::default();
+        options.overrides.allow_policies = true;
+        assert_eq!(refused(&file, &options), None, "{declared:?}");
+        options.limits = Arc::new(Limits {
+            policies: PoliciesPolicy::Deny,
+            ..Limits::default()
+        });
+        let by_limits = refused(&file, &options).map(|refusal| refusal.way_past);
+        assert_eq!(by_limits, expected.as_ref().map(|_| None), "{declared:?}");
+    }
+}
+
+#[test]
+fn a_plan_says_what_acts_on_a_level_before_and_after() {
+    let context = Context {
+        access: Reading::Read(access(
+            &[("Finance", "deny medium"), ("Payroll", "allow ? | medium")],
+            &[],
+        )),
+    };
+    let mut file = desired(&[]);
+    for (key, enabled, level) in [
+        ("dlp", None, Some(RiskLevel::High)),
+        ("edr", Some(true), None),
+    ] {
+        file.behaviors
+            .insert(BehaviorKey::new(key), behavior(enabled, level));
+    }
+    let (file, live) = (Arc::new(file), Arc::new(account(&[])));
+    let today = date(2026, 11, 22);
+    let plan = plan_within(&file, &live, &context, today, &Options::default()).unwrap();
+    let notes = plan.notes.iter().map(ToString::to_string);
+    let said: Vec<String> = notes.filter(|note| note.contains("act")).collect();
+    assert_eq!(
+        said[1..],
+        [
+            "behavior.dlp: 2 policies act on medium (Finance, Payroll); no policy acts on high",
+            "behavior.edr: 2 policies act on medium (Finance, Payroll)",
+        ]
+    );
+    // In drift, nobody asked for the change.
+    let drift = plan.into_drift(&Scope::default(), Keep::States);
+    insta::assert_snapshot!(drift.notes[0], @"behavior.dlp: Access policies match a level exactly, so those that match high do not match what is live, medium");
 }
 
 #[test]

@@ -146,6 +146,7 @@ pub fn unguarded() -> Options {
             max_deletes: Some(u32::MAX),
             allow_delete_all: true,
             allow_weakening: true,
+            allow_policies: true,
         },
         ..Options::default()
     }
