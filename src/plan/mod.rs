@@ -36,6 +36,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::address::Address;
 use crate::model::context::{Context, Reading};
 use crate::model::limits::Limits;
 use crate::model::open_word::words;
@@ -169,7 +170,7 @@ pub fn plan_within(
     if let Reading::Read(access) = &context.access {
         notes.extend(policies::notes(access, &changes));
     }
-    let targeted = |address| options.targets.includes(desired, address);
+    let targeted = |address: &Address| options.targets.includes(desired, address);
     notes.retain(|note| note.address().is_none_or(targeted));
     notes.sort_by(|a, b| a.address().cmp(&b.address()));
     let refusals = guard::refusals(desired, live, context, &changes, options);
