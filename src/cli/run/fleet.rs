@@ -273,7 +273,7 @@ impl<'a> Unnamed<'a> {
             return refused(&format!("; that integration is listed as {address}"));
         }
         let meant: Vec<&str> = self.meant.iter().map(String::as_str).collect();
-        match similar::get_close_matches(&glob.to_string(), &meant, 1, 0.6).first() {
+        match similar::get_close_matches(glob.to_string().as_str(), &meant, 1, 0.6).first() {
             Some(meant) => refused(&format!("; did you mean {meant}?")),
             None => refused(""),
         }
