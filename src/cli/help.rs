@@ -307,8 +307,11 @@ pub(crate) fn dressed(riskform: Command) -> Command {
     riskform
 }
 
+/// A command line and what it is for.
+pub(crate) type Example = (&'static str, &'static str);
+
 /// The examples of a command, and the ways in which it ends; none for what is not in the table.
-pub(crate) fn of(name: &str) -> Option<(&'static [(&'static str, &'static str)], &'static [Exit])> {
+pub(crate) fn of(name: &str) -> Option<(&'static [Example], &'static [Exit])> {
     let mut entries = GROUPS.iter().flat_map(|(_, entries)| *entries);
     let entry = entries.find(|entry| entry.name == name)?;
     Some((entry.examples, entry.exits))

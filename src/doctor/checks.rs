@@ -55,7 +55,7 @@ pub fn no_credentials_finding(message: String, help: Option<String>) -> Finding 
         check: Check::Credentials,
         status: Status::Fail,
         message,
-        help: help,
+        help,
     }
 }
 

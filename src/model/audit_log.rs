@@ -80,6 +80,10 @@ pub struct IntegrationTrace {
 }
 
 /// What an item of the log turned out to be.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a reading lives for a moment; entries are what is kept"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
     Entry(AuditEntry),

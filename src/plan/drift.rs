@@ -9,7 +9,6 @@ use crate::model::account::BehaviorSaying;
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
 
-
 use super::run::{AccountPlan, Unchanged};
 use super::target::{Glob, Targets};
 

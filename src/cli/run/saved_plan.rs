@@ -23,7 +23,7 @@ use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan};
 /// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
 pub(crate) fn write(path: &Path, plan: &Run, output: &Output) -> Result<(), Error> {
     let sealed = plan.sealed();
-    files::write(path, &plan.to_json(), Access::Owner)?;
+    files::write(path, plan.to_json(), Access::Owner)?;
     let (path, digest) = (path.display(), &sealed.digest);
     output.say(format_args!(
         "The plan is saved in {path}, its digest is {digest}. To apply it:\n  riskform apply --plan {path} --expect-digest {digest}"

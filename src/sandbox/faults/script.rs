@@ -186,10 +186,10 @@ words! {
 /// A fault whose settings may all be left out may be written as its name alone.
 fn spell_out(fault: &mut Value) {
     match fault {
-        Value::String(name) => {
-            if !["close_before", "close_after", "half_answer"].contains(&name.as_str()) {
-                *fault = json!({ name.as_str(): {} });
-            }
+        Value::String(name)
+            if !["close_before", "close_after", "half_answer"].contains(&name.as_str()) =>
+        {
+            *fault = json!({ name.as_str(): {} });
         }
         Value::Object(fault) => {
             if let Some(Value::Array(choices)) = fault.get_mut("one_of") {
