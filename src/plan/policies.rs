@@ -114,18 +114,18 @@ pub(super) fn notes(access: &Access, changes: &[Change]) -> Vec<Note> {
     });
     let mut known: BTreeMap<Level, ActedOn> = BTreeMap::new();
     behaviors
-        .filter_map(|diff| {
+        .map(|diff| {
             let mut acted_on = |settings: &Option<BehaviorSettings>| {
                 let settings = settings.as_ref().filter(|settings| settings.enabled)?;
                 let level = &settings.risk_level;
                 let known = known.entry(level.clone());
                 Some(known.or_insert_with(|| acting_on(level, access)).clone())
             };
-            Some(Note::ActedOn {
+            Note::ActedOn {
                 address: diff.address.clone(),
                 before: acted_on(&diff.before),
                 after: acted_on(&diff.after),
-            })
+            }
         })
         .collect()
 }
