@@ -2,8 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
 use riskform::model::account::AccountId;
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
@@ -347,6 +353,74 @@ fn a_fleet_that_is_half_written_says_so_whatever_the_other_half_is() {
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     // Nothing was left to write, so the error alone counts.
     assert_eq!(workplace.run(&["apply", ".", "--auto-approve"]).code, 1);
+}
+
+#[test]
+fn a_saved_plan_without_changes_reads_the_account_all_the_same() {
+    let (server, workplace) = with_saved_plan();
+    assert_eq!(workplace.run(&["apply", "--auto-approve"]).code, 0);
+    let saved = workplace.run(&["plan", "--out", "nothing.json"]);
+    assert!(saved.stdout.starts_with("No changes."), "{}", saved.stdout);
+    let apply = ["apply", "--plan", "nothing.json", "--auto-approve"];
+    assert_eq!(workplace.run(&apply).code, 0);
+    let writes = server.writes();
+    server
+        .sandbox
+        .edit(&account(), |account| {
+            let behavior = account.behaviors.values_mut().next().unwrap();
+            behavior.settings.enabled = !behavior.settings.enabled;
+        })
+        .unwrap();
+    let stale = workplace.run(&apply);
+    assert_eq!(stale.code, 4, "{}{}", stale.stdout, stale.stderr);
+    assert_eq!(server.writes(), writes);
+}
+
+#[test]
+fn an_earlier_way_back_is_never_written_over() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    workplace.write("before.yaml", "the way back of an earlier run");
+    let run = workplace.run(&["apply", "--auto-approve", "--save-previous", "before.yaml"]);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("before.yaml"), "{}", run.stderr);
+    assert_eq!(
+        workplace.read("before.yaml"),
+        "the way back of an earlier run"
+    );
+    assert!(server.sandbox.requests().is_empty());
+}
+
+#[test]
+fn a_write_that_was_carried_out_behind_a_502_is_unknown_and_keeps_its_audit_id() {
+    let server = SandboxServer::behind(Settings::default(), |_, router| {
+        let written = Arc::new(AtomicBool::new(false));
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let written = Arc::clone(&written);
+            async move {
+                let put = request.method() == Method::PUT;
+                if !put && written.load(Ordering::SeqCst) {
+                    return StatusCode::BAD_GATEWAY.into_response();
+                }
+                let mut answer = next.run(request).await;
+                if put {
+                    written.store(true, Ordering::SeqCst);
+                    *answer.status_mut() = StatusCode::BAD_GATEWAY;
+                }
+                answer
+            }
+        }))
+    });
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    let run = workplace.run(&["apply", "--auto-approve", "--format", "json"]);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let put = &document["accounts"][0]["operations"][0];
+    assert_eq!(put["method"], "PUT");
+    assert_eq!(put["outcome"], "unknown", "{put}");
+    assert!(put["audit_log_id"].is_string(), "{put}");
 }
 
 #[test]
