@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use rexpect::session::spawn_command;
-use riskform::sandbox::{Entitlement, Settings};
+use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
 
 use crate::riskform::{SandboxServer, Workplace};
 
@@ -390,4 +390,33 @@ fn on_a_terminal(workplace: &Workplace, arguments: &[&str]) -> std::process::Com
     // The terminal brings its own.
     command.stdin(std::process::Stdio::inherit());
     command
+}
+
+#[test]
+fn an_identity_provider_is_found_by_its_name_and_a_wrong_name_writes_nothing() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let file = |name: &str| {
+        format!(
+            "version: 1\naccount_id: {RECORDED_ACCOUNT}\nintegrations:\n  corp: {{ tenant_url: https://corp.okta.com, identity_provider: {name} }}\n"
+        )
+    };
+    workplace.write("riskform.yaml", &file("Nobody"));
+    let run = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("Nobody"), "{}", run.stderr);
+    assert_eq!(server.writes(), 0);
+
+    workplace.write("riskform.yaml", &file("Corporate Okta"));
+    let run = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let account = RECORDED_ACCOUNT.parse().unwrap();
+    let live = server.sandbox.live(&account);
+    let mut integrations = live.integrations.iter();
+    let corp = integrations.find(|one| one.settings.tenant_url.as_str() == "https://corp.okta.com");
+    let reference = corp.and_then(|one| one.settings.reference_id.as_ref());
+    assert_eq!(
+        reference.map(|reference| reference.as_str()),
+        Some("3701e70b-5de4-4d9d-8972-f5aa994d9057")
+    );
 }

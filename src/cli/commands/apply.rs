@@ -96,6 +96,7 @@ async fn plan_and_carry_out(
         options: &options,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
+        output,
     };
     let mut application = Application {
         session: &session,

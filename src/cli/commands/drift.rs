@@ -96,6 +96,7 @@ async fn check(
         options: &Options::default(),
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
+        output,
     };
     let drift = |planned: AccountPlan| planned.into_drift(&scope, keep(formats));
     let accounts = planning.each(accounts, &scope.targets, drift).await?;

@@ -54,6 +54,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         options: &options,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
+        output,
     };
     let run = planning.plan(accounts).await?;
     formats.write(output, |format| report::plan(&run, format))?;

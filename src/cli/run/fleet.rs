@@ -23,10 +23,10 @@ use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::limits::UNLIMITED;
 use crate::model::shard::Shard;
-use crate::model::text::count;
+use crate::model::text::{Visible, count};
 use crate::plan::{
-    AccountError, AccountPlan, FailureKind, Format, Glob, Named, Options, PlanErrors, Run, Targets,
-    plan,
+    AccountError, AccountPlan, FailureKind, Format, Glob, Intent, Named, Options, PlanErrors, Run,
+    Targets, needs_identity_providers, plan, resolve_identity_providers,
 };
 
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
@@ -166,6 +166,7 @@ pub(crate) struct Planning<'a> {
     pub(crate) parallelism: usize,
     /// Which part of the fleet it is about.
     pub(crate) shard: Option<Shard>,
+    pub(crate) output: &'a Output,
 }
 
 impl Planning<'_> {
@@ -209,9 +210,14 @@ impl Planning<'_> {
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
     }
 
-    async fn plan_one(&self, desired: DesiredAccount) -> AccountPlan {
+    async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
+        let named = self.name_identity_providers(&mut desired).await;
         let desired = Arc::new(desired);
-        let result = read_one(self.session, &desired).await.and_then(|live| {
+        let live = match named {
+            Ok(()) => read_one(self.session, &desired).await,
+            Err(error) => Err(error),
+        };
+        let result = live.and_then(|live| {
             plan(&desired, &Arc::new(live), self.today, self.options)
                 .map_err(|errors| plan_error(&errors))
         });
@@ -221,6 +227,30 @@ impl Planning<'_> {
             Err(error) => tracing::info!(account, error = error.kind.as_str(), "not planned"),
         }
         result.unwrap_or_else(|error| AccountPlan::failed(&desired, error))
+    }
+}
+
+impl Planning<'_> {
+    /// Gives each entry that names an identity provider that one's id as its reference. What goes away needs none.
+    async fn name_identity_providers(
+        &self,
+        desired: &mut DesiredAccount,
+    ) -> Result<(), AccountError> {
+        if self.options.intent == Intent::Destroy || !needs_identity_providers(desired) {
+            return Ok(());
+        }
+        let reader = self.session.connection(desired)?.reader();
+        let providers = reader.identity_providers(&desired.account_id).await;
+        let providers = providers.map_err(|error| account_error(&error))?.value;
+        let notes = resolve_identity_providers(desired, &providers)
+            .map_err(|errors| plan_error(&errors))?;
+        for note in notes {
+            let note = note.to_string();
+            let label = desired.label();
+            self.output
+                .warn(format_args!("{label}: {}", Visible(&note)));
+        }
+        Ok(())
     }
 }
 
