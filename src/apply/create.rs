@@ -243,7 +243,7 @@ async fn look(run: &Run<'_, '_>, settings: &IntegrationSettings) -> Result<Found
             })
             .collect()
     };
-    candidates.sort_by_key(seniority);
+    candidates.sort_by_key(Integration::seniority);
     let fits = |live: &Integration| match (&settings.reference_id, &live.settings.reference_id) {
         (Some(sent), Some(live)) => sent == live,
         // The server keeps none, or invents what was not sent.
@@ -279,7 +279,7 @@ pub(super) async fn settle_twins(run: &Run<'_, '_>, executed: &mut [Executed]) -
         let mut twins = Vec::new();
         for (operation, twin) in twins_in(run, &list) {
             let ours = run.made.borrow()[&operation].clone();
-            let elder = seniority(&twin) < seniority(&ours.integration);
+            let elder = twin.seniority() < ours.integration.seniority();
             if !elder || !take_back(run, operation, &ours, &twin, executed).await {
                 twins.push(Twin {
                     address: planned(run, operation).address.clone(),
@@ -297,15 +297,6 @@ pub(super) async fn settle_twins(run: &Run<'_, '_>, executed: &mut [Executed]) -
     }
 }
 
-/// Orders integrations by age, then by id, so that every run agrees on the elder of two.
-fn seniority(integration: &Integration) -> (Option<jiff::Timestamp>, String, IntegrationId) {
-    (
-        integration.created(),
-        integration.created_at.clone(),
-        integration.id,
-    )
-}
-
 /// The twins of what this run made; the eldest of each.
 fn twins_in(run: &Run<'_, '_>, list: &[Integration]) -> Vec<(OperationId, Integration)> {
     // What the plan knew belongs to other entries, which the file pins beside this one.
@@ -321,7 +312,7 @@ fn twins_in(run: &Run<'_, '_>, list: &[Integration]) -> Vec<(OperationId, Integr
                 .iter()
                 .filter(|other| !known.contains(&other.id))
                 .filter(|other| is_twin(&other.settings, created))
-                .min_by_key(|other| seniority(other))?;
+                .min_by_key(|other| other.seniority())?;
             Some((*operation, twin.clone()))
         })
         .collect()

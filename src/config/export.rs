@@ -22,7 +22,7 @@ pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -
 enum Pins {
     /// Those that could not be told apart otherwise; a file without ids is easier to read, and outlives what it declares.
     WhereKeysAreShared,
-    /// All of them: the run may be about to change the very keys that they would be recognised by.
+    /// All of them: the run may be about to change the very keys that they would be recognized by.
     Everywhere,
 }
 

@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for AccountId {
     }
 }
 
-/// A text that is no account id.
+/// A text that is not an account id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an account id is 32 hexadecimal digits")]
 pub struct InvalidAccountId;

@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use serde_json::json;
 
+use crate::model::text::Visible;
 use crate::plan::{AccountPlan, Action, Change, FieldChange, FieldValue};
-use crate::report::visible::Visible;
 
 use super::payload::{headline, noteworthy};
 use super::{Finding, Message, Outcome};

@@ -12,7 +12,7 @@ use crate::model::behavior::{BehaviorKey, BehaviorSettings};
 use crate::model::integration::{IntegrationSettings, Lifecycle};
 use crate::plan::{AccountPlan, Change, Run, matches};
 
-use super::visible::Visible;
+use crate::model::text::Visible;
 
 /// A plan as a unified diff. Accounts that could not be planned are comments between the diffs, which readers of diffs pass over.
 pub(super) fn diff(run: &Run) -> String {

@@ -3,7 +3,7 @@
 use crate::model::integration::IntegrationType;
 use crate::plan::{Action, Change, Field, FieldChange, FieldValue, UnlistedSettings};
 
-use super::visible::Visible;
+use crate::model::text::Visible;
 
 /// One field of a thing: its two values, each where there is one to show.
 #[derive(Clone, Debug, PartialEq, Eq)]

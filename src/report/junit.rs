@@ -9,7 +9,7 @@ use crate::plan::{AccountPlan, Run};
 
 use super::block::{Block, blocks};
 use super::fields::FieldLine;
-use super::visible::Visible;
+use crate::model::text::Visible;
 
 /// Drift as JUnit XML.
 pub(super) fn junit(document: &Run) -> String {

@@ -11,7 +11,7 @@ use crate::plan::{AccountPlan, Action, Format, OperationOutcome, Run, Status};
 
 use super::block::{Block, DriftTotals, Mark, blocks, gravest_first, refusal};
 use super::text::{Outcomes, WHERE_TO_PASTE, count};
-use super::visible::Visible;
+use crate::model::text::Visible;
 
 /// The most that a comment may hold.
 pub const COMMENT: usize = 65_536;

@@ -28,7 +28,6 @@ mod sarif;
 pub mod schema;
 pub mod style;
 pub mod text;
-pub mod visible;
 
 use crate::model::open_word::words;
 use crate::plan::Run;

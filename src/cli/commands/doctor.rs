@@ -21,11 +21,11 @@ use crate::doctor::{
 };
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::integration::IntegrationId;
+use crate::model::text::Visible;
 use crate::report::DoctorFormat;
 use crate::report::read::json;
 use crate::report::read::table::{Column, grid};
 use crate::report::text::count;
-use crate::report::visible::Visible;
 
 /// The format of the findings' document.
 const FORMAT: &str = "riskform.doctor/1";

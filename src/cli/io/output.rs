@@ -23,11 +23,11 @@ use crate::cli::flags::Common;
 use crate::cli::io::ci::Pipeline;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::run::ending::{Error, Exit};
+use crate::model::text::Visible;
 use crate::model::text::{visible_json, without_commands};
 use crate::report::json::error_document;
 use crate::report::read::table::USUAL_WIDTH;
 use crate::report::style;
-use crate::report::visible::Visible;
 
 /// Where a command's words go. Colours are stripped where the stream is no terminal.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::apply::{Event, Outcome};
 use crate::cli::io::output::Output;
 use crate::model::address::Address;
+use crate::model::text::Visible;
 use crate::plan::Operation;
-use crate::report::visible::Visible;
 
 /// Progress over all accounts of a run. Clones share it.
 #[derive(Clone)]

@@ -22,11 +22,11 @@ use crate::cli::run::session::Session;
 use crate::cli::run::signals;
 use crate::config::export;
 use crate::model::account::LiveAccount;
+use crate::model::text::Visible;
 use crate::plan::{
     AccountError, AccountPlan, Action, Intent, Options, Run, live_digest, moved, plan,
 };
 use crate::report::text::{PlanText, count};
-use crate::report::visible::Visible;
 use crate::report::{self, ApplyFormat, json};
 
 /// What a plan that was read from a file must still be true of.

@@ -121,7 +121,7 @@ pub(crate) enum Error {
     Account(AccountError),
     /// What is live is no longer what the saved plan was made from; holds each move as a sentence.
     Stale(Vec<String>),
-    /// The saved plan holds this many guards' noes.
+    /// The saved plan holds this many refusals.
     RefusedPlan(usize),
     /// Users are named who can't be found, or not for certain.
     NoSuchUsers(Vec<NoSuchUser>),

@@ -24,8 +24,8 @@ use crate::cli::run::surroundings;
 use crate::doctor::Destination;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::UNLIMITED;
+use crate::model::text::Visible;
 use crate::plan::{AccountError, FailureKind};
-use crate::report::visible::Visible;
 use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
 
 /// Where `--sandbox` keeps its data, below the working directory.

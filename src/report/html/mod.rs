@@ -13,7 +13,7 @@ use crate::plan::{AccountPlan, Format, Run, Status, Weakening};
 use super::block::{Block, DriftTotals, Mark, blocks, refusal};
 use super::fields::FieldLine;
 use super::text::count;
-use super::visible::Visible;
+use crate::model::text::Visible;
 
 #[derive(Serialize)]
 struct Page<'a> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Shown;
 use super::table::{Column, grid};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
-use crate::report::visible::Visible;
+use crate::model::text::Visible;
 
 /// Every behavior that an account offers.
 #[derive(Debug, Serialize)]

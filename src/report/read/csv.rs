@@ -1,6 +1,6 @@
 //! CSV that a spreadsheet opens without running any of it.
 
-use crate::report::visible::Visible;
+use crate::model::text::Visible;
 
 /// The header and the rows, with the line ends of RFC 4180.
 pub(super) fn text(columns: &[&str], records: impl Iterator<Item = Vec<String>>) -> String {

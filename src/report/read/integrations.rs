@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Shown;
 use super::table::fields;
 use crate::model::integration::{Integration, IntegrationSettings, ReferenceId};
-use crate::report::visible::Visible;
+use crate::model::text::Visible;
 
 const COLUMNS: &[&str] = &[
     "id",

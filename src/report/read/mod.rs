@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::model::account::AccountId;
 use crate::model::open_word::words;
-use crate::report::visible::visible_json;
+use crate::model::text::visible_json;
 
 pub use behaviors::Behaviors;
 pub use integrations::{Integrations, OneIntegration};

@@ -8,8 +8,8 @@ use super::privacy::{Privacy, pseudonym};
 use super::table::{Column, fields, grid};
 use crate::model::behavior::RiskLevel;
 use crate::model::open_word::OpenWord;
+use crate::model::text::Visible;
 use crate::model::user::{RiskEvent, UserEvents, UserId};
-use crate::report::visible::Visible;
 
 /// One user's events and score.
 #[derive(Debug, Serialize)]

@@ -11,9 +11,9 @@ use super::privacy::{Privacy, pseudonym};
 use super::table::{Column, grid};
 use crate::model::behavior::RiskLevel;
 use crate::model::open_word::OpenWord;
+use crate::model::text::Visible;
 use crate::model::user::UserRisk;
 use crate::report::text::count;
-use crate::report::visible::Visible;
 
 /// How long the longest bar is.
 const LONGEST_BAR: usize = 40;

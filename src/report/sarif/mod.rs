@@ -6,7 +6,7 @@ mod files;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::visible::Visible;
+use crate::model::text::Visible;
 
 pub(super) use drift::sarif as drift;
 pub(super) use files::sarif as files;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::address::Address;
+use crate::model::text::Visible;
 use crate::plan::{AccountPlan, Action, Note, Operation, OperationOutcome, Run};
 use crate::report::block::prefix;
 use crate::report::style;
-use crate::report::visible::Visible;
 
 use super::count;
 

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use crate::model::address::Address;
+use crate::model::text::Visible;
 pub use crate::model::text::count;
 use crate::plan::{AccountError, AccountPlan};
 use crate::report::fields::FieldLine;
 use crate::report::style;
-use crate::report::visible::Visible;
 
 /// Where a word such as `weakens` stands, in columns from the left.
 const REMARK_COLUMN: usize = 59;

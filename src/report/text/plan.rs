@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use crate::model::text::Visible;
 use crate::plan::{AccountPlan, Format, Run};
 use crate::report::block::{Block, blocks, prefix, refusal};
 use crate::report::fields::FieldLine;
 use crate::report::style;
-use crate::report::visible::Visible;
 
 use super::parts::{
     account_error, account_heading, count, field_lines, left_out, note_lines, short, title,

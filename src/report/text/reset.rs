@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::apply::{Outcome, Reset};
+use crate::model::text::Visible;
 use crate::report::style;
-use crate::report::visible::Visible;
 
 use super::apply::problem;
 
