@@ -29,6 +29,13 @@ use super::open_word::{OpenWord, words};
 #[serde(transparent)]
 pub struct IntegrationId(Uuid);
 
+impl IntegrationId {
+    /// Enough of it to know it again: its first eight digits.
+    pub fn abbreviated(self) -> String {
+        format!("{}…", &self.0.to_string()[..8])
+    }
+}
+
 impl From<Uuid> for IntegrationId {
     fn from(id: Uuid) -> Self {
         IntegrationId(id)

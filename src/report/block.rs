@@ -15,6 +15,8 @@ pub(super) struct Block<'a> {
     /// The change that it shows; `None` for what is unlisted and stays.
     pub(super) change: Option<&'a Change>,
     pub(super) address: &'a Address,
+    /// What declares it, or which live integration it is and by what that was recognized, such as `4cfe8442…, by reference_id`.
+    pub(super) origin: Option<String>,
     pub(super) mark: Mark,
     /// What is the matter with it, such as `update`, `off, declared on` or `unlisted`.
     pub(super) words: &'static str,
@@ -112,6 +114,7 @@ pub(super) fn blocks(format: Format, account: &AccountPlan) -> impl Iterator<Ite
     let unlisted = account.reported().map(|thing| Block {
         change: None,
         address: &thing.address,
+        origin: None,
         mark: Mark::Unlisted,
         words: "unlisted",
         weakening: None,
@@ -125,6 +128,7 @@ fn planned(change: &Change) -> Block<'_> {
     Block {
         change: Some(change),
         address: change.address(),
+        origin: origin(change),
         mark: match change.action() {
             Action::Create => Mark::Added,
             Action::Update => Mark::Changed,
@@ -143,6 +147,7 @@ fn found(change: &Change) -> Block<'_> {
     Block {
         change: Some(change),
         address: change.address(),
+        origin: origin(change),
         mark: match change.action() {
             Action::Create => Mark::Removed,
             Action::Update => Mark::Changed,
@@ -154,6 +159,16 @@ fn found(change: &Change) -> Block<'_> {
         fields: fields::lines(change),
         location: change.location(),
     }
+}
+
+/// What the address does not tell. That of what no file lists holds the whole id.
+fn origin(change: &Change) -> Option<String> {
+    if let Some(cover) = change.covered_by() {
+        return Some(format!("by {:?}", cover.as_str()));
+    }
+    let found = change.found()?;
+    let id = found.id.abbreviated();
+    found.by.map(|by| format!("{id}, by {by}"))
 }
 
 /// How something stands to its declaration: what is, never how it came about.

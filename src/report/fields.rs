@@ -31,43 +31,37 @@ pub(super) fn lines(change: &Change) -> Vec<FieldLine> {
         .collect()
 }
 
-/// What tells a person which unlisted thing is meant.
-pub(super) fn unlisted(settings: &UnlistedSettings) -> Vec<FieldLine> {
-    let line = |field, live: String| FieldLine {
-        field,
-        live: Some(live),
-        declared: None,
-    };
-    match settings {
-        UnlistedSettings::Behavior(behavior) => {
-            let state = if behavior.enabled { "on" } else { "off" };
-            let level = behavior.risk_level.to_string();
-            vec![line(
-                Field::RiskLevel,
-                format!("{}, {state}", Visible(&level)),
-            )]
-        }
-        UnlistedSettings::Integration(integration) => {
-            let tenant_url = Visible(integration.tenant_url.as_str()).to_string();
-            vec![line(Field::TenantUrl, tenant_url)]
-        }
-    }
+/// How wide the names of fields stand: as in every format, with room for two spaces.
+pub(super) fn width(lines: &[FieldLine]) -> usize {
+    const USUAL: usize = 14;
+    lines
+        .iter()
+        .map(|line| line.field.as_str().len() + 2)
+        .fold(USUAL, usize::max)
 }
 
-/// Leaves out what goes without saying: unset references and the only known type of what comes or goes, and all of what goes but the
-/// tenant that tells a person which one it is.
+/// Every field of what no file lists and stays: only they tell a person what it is.
+pub(super) fn unlisted(settings: &UnlistedSettings) -> Vec<FieldLine> {
+    settings
+        .fields()
+        .into_iter()
+        .map(|change| FieldLine {
+            field: change.field,
+            live: Some(shown(change.before.as_ref())),
+            declared: None,
+        })
+        .collect()
+}
+
+/// Leaves out what goes without saying of what is created: an unset reference, and the only known type. What goes is shown whole, since
+/// nothing shows it afterwards.
 fn worth_a_line(action: Action, change: &FieldChange) -> bool {
-    let present = match action {
-        Action::Update | Action::Replace => return true,
-        Action::Create => &change.after,
-        Action::Delete => &change.before,
-    };
-    match change.field {
-        Field::TenantUrl | Field::Enabled | Field::RiskLevel => true,
-        Field::ReferenceId | Field::Active => action == Action::Create && present.is_some(),
-        Field::IntegrationType => {
-            *present != Some(FieldValue::Text(IntegrationType::Okta.to_string()))
+    match (action, change.field) {
+        (Action::Create, Field::ReferenceId) => change.after.is_some(),
+        (Action::Create, Field::IntegrationType) => {
+            change.after != Some(FieldValue::Text(IntegrationType::Okta.to_string()))
         }
+        _ => true,
     }
 }
 

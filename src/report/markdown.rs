@@ -10,6 +10,7 @@ use std::fmt::Write;
 use crate::plan::{AccountPlan, Action, Format, OperationOutcome, Run, Status};
 
 use super::block::{Block, DriftTotals, Mark, blocks, gravest_first, refusal};
+use super::fields;
 use super::text::{Outcomes, WHERE_TO_PASTE, count};
 use crate::model::text::Visible;
 
@@ -415,7 +416,11 @@ fn block_part(format: Format, block: &Block<'_>) -> String {
         Mark::Unlisted => "#",
     };
     let address = block.address.to_string();
-    let mut part = format!("{symbol} {}: {}", Visible(&address), block.words);
+    let mut part = format!("{symbol} {}", Visible(&address));
+    if let Some(origin) = &block.origin {
+        let _ = write!(part, " ({origin})");
+    }
+    let _ = write!(part, ": {}", block.words);
     match (format, block.weakening) {
         (Format::Plan | Format::Apply, Some(reason)) => {
             let _ = write!(part, ", weakens ({reason})");
@@ -424,12 +429,13 @@ fn block_part(format: Format, block: &Block<'_>) -> String {
         (_, None) => {}
     }
     part.push('\n');
+    let width = fields::width(&block.fields);
     for line in &block.fields {
         let text = match format {
             Format::Plan | Format::Apply => line.as_planned(),
             Format::Drift => line.as_found(),
         };
-        let _ = writeln!(part, "      {:16}{text}", line.field);
+        let _ = writeln!(part, "      {:width$}{text}", line.field);
     }
     part
 }

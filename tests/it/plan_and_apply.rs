@@ -26,7 +26,10 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
           reference_id  9a1c0f6e-2d4b-4f7a-8c35-6b0e1d2f3a4c
           active        true
       - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]      weakens
-          tenant_url    https://example.oktapreview.com
+          integration_type  Okta
+          tenant_url        https://example.oktapreview.com
+          reference_id      [id]
+          active            true
 
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
@@ -59,7 +62,10 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           reference_id  9a1c0f6e-2d4b-4f7a-8c35-6b0e1d2f3a4c
           active        true
       - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]      weakens
-          tenant_url    https://example.oktapreview.com
+          integration_type  Okta
+          tenant_url        https://example.oktapreview.com
+          reference_id      [id]
+          active            true
 
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
@@ -90,8 +96,11 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           enabled       true → false
       ~ behavior.sentinel_one                                  weakens
           enabled       true → false
-      - integration.corporate-okta                             weakens
-          tenant_url    https://corp.okta.com
+      - integration.corporate-okta  (22f0cdb3…, by reference_id)  weakens
+          integration_type  Okta
+          tenant_url        https://corp.okta.com
+          reference_id      [id]
+          active            true
 
     Plan: 0 to create, 2 to update, 0 to replace, 1 to delete. 0 unchanged, 1 unlisted.
     3 changes weaken protection: behavior.imp_travel (disabled), behavior.sentinel_one (disabled), integration.corporate-okta (deleted).

@@ -66,6 +66,8 @@ struct Item {
     symbol: &'static str,
     class: &'static str,
     address: String,
+    /// What declares it, or which live integration it is.
+    origin: Option<String>,
     words: &'static str,
     /// Why it asks for attention.
     weakening: Option<String>,
@@ -228,6 +230,7 @@ fn view_block(format: Format, block: Block<'_>) -> Item {
             Mark::Unlisted => "unlisted",
         },
         address: Visible(&block.address.to_string()).to_string(),
+        origin: block.origin,
         words: block.words,
         weakening: block.weakening.map(|reason| badge(format, reason)),
         location: block

@@ -59,7 +59,7 @@ fn drift_block(f: &mut fmt::Formatter<'_>, block: &Block<'_>) -> fmt::Result {
         Some(_) => (style::ERROR, format!("weaker: {}", block.words)),
         None => (style::WARNING, block.words.to_owned()),
     };
-    title(f, colour, block.mark.symbol(), block.address, &remark)?;
+    title(f, colour, block, &remark)?;
     field_lines(f, &block.fields, FieldLine::as_found)
 }
 

@@ -6,13 +6,12 @@ use crate::model::address::Address;
 use crate::model::text::Visible;
 pub use crate::model::text::count;
 use crate::plan::{AccountError, AccountPlan};
-use crate::report::fields::FieldLine;
+use crate::report::block::Block;
+use crate::report::fields::{self, FieldLine};
 use crate::report::style;
 
 /// Where a word such as `weakens` stands, in columns from the left.
 const REMARK_COLUMN: usize = 59;
-/// How wide the names of fields are at least.
-const FIELD_WIDTH: usize = 14;
 
 /// The line above an account, and an empty one.
 pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
@@ -50,19 +49,21 @@ pub(super) fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) ->
 pub(super) fn title(
     f: &mut fmt::Formatter<'_>,
     colour: anstyle::Style,
-    symbol: &str,
-    address: &Address,
+    block: &Block<'_>,
     remark: &str,
 ) -> fmt::Result {
-    let address = address.to_string();
-    let address = Visible(&address).to_string();
-    write!(f, "  {colour}{symbol}{colour:#} {address}")?;
+    let address = block.address.to_string();
+    let mut name = Visible(&address).to_string();
+    if let Some(origin) = &block.origin {
+        name.push_str(&format!("  ({origin})"));
+    }
+    write!(f, "  {colour}{}{colour:#} {name}", block.mark.symbol())?;
     if remark.is_empty() {
         return writeln!(f);
     }
     let yellow = style::WARNING;
     let gap = REMARK_COLUMN
-        .saturating_sub(4 + address.chars().count())
+        .saturating_sub(4 + name.chars().count())
         .max(2);
     writeln!(f, "{:gap$}{yellow}{remark}{yellow:#}", "")
 }
@@ -73,10 +74,7 @@ pub(super) fn field_lines(
     lines: &[FieldLine],
     say: impl Fn(&FieldLine) -> String,
 ) -> fmt::Result {
-    let width = lines
-        .iter()
-        .map(|line| line.field.as_str().len() + 2)
-        .fold(FIELD_WIDTH, usize::max);
+    let width = fields::width(lines);
     for line in lines {
         writeln!(f, "      {:width$}{}", line.field, say(line))?;
     }
@@ -118,7 +116,7 @@ pub(super) fn left_out(
 pub(super) fn short(address: &Address) -> String {
     match address {
         Address::UnlistedIntegration(id) => {
-            format!("integration[{}…]", &id.to_string()[..8])
+            format!("integration[{}]", id.abbreviated())
         }
         Address::Behavior(_) | Address::Integration(_) => Visible(&address.to_string()).to_string(),
     }

@@ -61,7 +61,7 @@ fn change_block(f: &mut fmt::Formatter<'_>, block: &Block<'_>) -> fmt::Result {
         None if block.change.is_none() => block.words,
         None => "",
     };
-    title(f, block.style(), block.mark.symbol(), block.address, remark)?;
+    title(f, block.style(), block, remark)?;
     field_lines(f, &block.fields, FieldLine::as_planned)
 }
 

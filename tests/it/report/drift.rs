@@ -86,7 +86,10 @@ fn what_somebody_did_by_hand_is_found_and_nothing_is_written() {
       ~ behavior.imp_travel                                    weaker: off, declared on
           enabled       declared true, live false
       ? integration[[id]]      unlisted
-          tenant_url    https://shadow.okta.com
+          integration_type  Okta
+          tenant_url        https://shadow.okta.com
+          reference_id      (unset)
+          active            true
 
     Drift: 1 differs, 1 unlisted. 2 as declared.
     1 protects less than declared: behavior.imp_travel (off, declared on).
@@ -177,7 +180,10 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
       ~ behavior.imp_travel                                    weaker: off, declared on
           enabled       declared true, live false
       ? integration[[id]]      unlisted
-          tenant_url    https://shadow.okta.com
+          integration_type  Okta
+          tenant_url        https://shadow.okta.com
+          reference_id      (unset)
+          active            true
 
     lost (00000000…0002)  ./b.yaml
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use riskform::plan::Format;
 use riskform::report::{self, DriftFormat, PlanFormat, RunFigures};
 use serde_json::Value;
 
-use super::{drift, fleet};
+use super::{desired, drift, fleet, meddled_with, planned, run};
 
 const FIGURES: RunFigures = RunFigures {
     elapsed: Duration::from_millis(1500),
@@ -48,7 +49,10 @@ fn drift_as_text_says_what_is() {
       ~ behavior.high_dlp                                      differs
           risk_level    declared low, live medium
       ? integration[22222222-2222-4222-8222-222222222222]      unlisted
-          tenant_url    https://old.okta.com
+          integration_type  Okta
+          tenant_url        https://old.okta.com
+          reference_id      (unset)
+          active            true
 
       note: behavior.high_dlp: Access policies match a level exactly, so those that match low do not match what is live, medium
       note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
@@ -82,15 +86,18 @@ fn drift_as_markdown() {
 
     ```diff
     ! behavior.imp_travel: off, declared on, weaker than declared
-          enabled         declared true, live false
+          enabled       declared true, live false
     - integration.corporate-okta: missing, weaker than declared
-          tenant_url      https://corp.okta.com
-          reference_id    3701e70b-5de4-4d9d-8972-f5aa994d9057
-          active          true
+          tenant_url    https://corp.okta.com
+          reference_id  3701e70b-5de4-4d9d-8972-f5aa994d9057
+          active        true
     ! behavior.high_dlp: differs
-          risk_level      declared low, live medium
+          risk_level    declared low, live medium
     # integration[22222222-2222-4222-8222-222222222222]: unlisted
-          tenant_url      https://old.okta.com
+          integration_type  Okta
+          tenant_url        https://old.okta.com
+          reference_id      (unset)
+          active            true
     # note: behavior.high_dlp: Access policies match a level exactly, so those that match low do not match what is live, medium
     # note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
     ```
@@ -109,15 +116,18 @@ fn a_plan_as_markdown() {
     ```diff
     ! refused by weakening: behavior.high_dlp: it weakens protection (lowered), and guards.weakening is deny; --allow-weakening permits it
     ! behavior.high_dlp: update, weakens (lowered)
-          risk_level      medium → low
+          risk_level    medium → low
     ! behavior.imp_travel: update
-          enabled         false → true
+          enabled       false → true
     + integration.corporate-okta: create
-          tenant_url      https://corp.okta.com
-          reference_id    3701e70b-5de4-4d9d-8972-f5aa994d9057
-          active          true
+          tenant_url    https://corp.okta.com
+          reference_id  3701e70b-5de4-4d9d-8972-f5aa994d9057
+          active        true
     # integration[22222222-2222-4222-8222-222222222222]: unlisted
-          tenant_url      https://old.okta.com
+          integration_type  Okta
+          tenant_url        https://old.okta.com
+          reference_id      (unset)
+          active            true
     # note: behavior.high_dlp: Access policies match a level exactly, so those that match medium no longer match what is now low
     # note: integration.corporate-okta is created beside unlisted integrations, which go on receiving scores; if one of them is meant, pin it with id: 22222222-2222-4222-8222-222222222222
     # note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
@@ -134,6 +144,43 @@ fn a_plan_as_markdown() {
 
     </details>
     "###);
+}
+
+/// What the file does not name, and which live integration an entry is.
+#[test]
+fn titles_say_what_declares_it_and_which_integration_it_is() {
+    let plan = planned(desired("star.yaml"), meddled_with());
+    let plan = run(Format::Plan, vec![plan]);
+    let titles = |text: &str, symbols: &[char]| {
+        let is_title = |line: &&str| line.trim_start().starts_with(symbols) && line.contains("  (");
+        let text = anstream::adapter::strip_str(text).to_string();
+        let lines: Vec<String> = text.lines().filter(is_title).map(str::to_owned).collect();
+        lines.join("\n")
+    };
+    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text), &['~']), @r###"
+    ~ behavior.imp_travel  (by "*")
+    ~ integration.old-okta  (22222222…, by tenant_url)       weakens
+    ~ integration.partner-okta  (11111111…, by id)
+    "###);
+    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, None), &['~']), @r###"
+    ~ behavior.imp_travel  (by "*")                          weaker: off, declared on
+    ~ integration.partner-okta  (11111111…, by id)           weaker: inactive, declared active
+    ~ integration.old-okta  (22222222…, by tenant_url)       differs
+    "###);
+    let markdown = report::plan(&plan, PlanFormat::Markdown).replace(" (", "  (");
+    assert_snapshot!(titles(&markdown, &['!', '+']), @r###"
+    ! integration.old-okta  (22222222…, by tenant_url): update, weakens  (deactivated)
+    ! behavior.imp_travel  (by "*"): update
+    ! integration.partner-okta  (11111111…, by id): update
+    "###);
+    let page = report::plan(&plan, PlanFormat::Html);
+    for origin in [
+        "(by &quot;*&quot;)",
+        "(11111111…, by id)",
+        "(22222222…, by tenant_url)",
+    ] {
+        assert!(page.contains(origin), "{origin}");
+    }
 }
 
 #[test]
@@ -188,7 +235,10 @@ fn drift_as_junit() {
     declared at tests/fixtures/report/production.yaml:6:3</failure>
             </testcase>
             <testcase name="integration[22222222-2222-4222-8222-222222222222]">
-                <failure message="unlisted" type="drift">tenant_url: https://old.okta.com</failure>
+                <failure message="unlisted" type="drift">integration_type: Okta
+    tenant_url: https://old.okta.com
+    reference_id: (unset)
+    active: true</failure>
             </testcase>
             <testcase name="behavior.sentinel_one"/>
             <testcase name="integration.partner-okta"/>
@@ -290,7 +340,7 @@ fn drift_as_sarif_points_to_the_lines_that_declare_it() {
     error tests/fixtures/report/production.yaml:5 production/behavior.imp_travel: off, declared on (enabled declared true, live false)
     error tests/fixtures/report/production.yaml:9 production/integration.corporate-okta: missing (tenant_url https://corp.okta.com; reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057; active true)
     warning tests/fixtures/report/production.yaml:6 production/behavior.high_dlp: differs (risk_level declared low, live medium)
-    note tests/fixtures/report/production.yaml:null production/integration[22222222-2222-4222-8222-222222222222]: unlisted (tenant_url https://old.okta.com)
+    note tests/fixtures/report/production.yaml:null production/integration[22222222-2222-4222-8222-222222222222]: unlisted (integration_type Okta; tenant_url https://old.okta.com; reference_id (unset); active true)
     "###);
     let invocation = &run["invocations"][0];
     assert_eq!(invocation["executionSuccessful"], false);
