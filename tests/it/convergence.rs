@@ -16,15 +16,15 @@ use riskform::apply::{Applied, Context, Outcome, apply};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Format, Operation, Problem, Run, matches};
+use riskform::plan::{AccountPlan, Action, Format, Note, Operation, Problem, Run, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
 
 use crate::worlds::{
     TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
 };
 
-/// Worlds for each of the 96 combinations of what is unknown: 1,440 in all.
-const WORLDS_EACH: u32 = 15;
+/// Worlds for each of the 192 combinations of what is unknown: 1,536 in all.
+const WORLDS_EACH: u32 = 8;
 
 #[test]
 fn plan_apply_plan_again_is_empty() {
@@ -38,9 +38,12 @@ fn plan_apply_plan_again_is_empty() {
         refused,
         operations,
         parked,
+        unsendable,
     } = tally.into_inner();
-    println!("{planned} planned, {refused} refused, {operations} operations, {parked} parked");
-    assert!(planned > refused && operations > planned && parked > 0);
+    println!(
+        "{planned} planned, {refused} refused, {unsendable} unsendable, {operations} operations, {parked} parked"
+    );
+    assert!(planned > refused + unsendable && operations > planned && parked > 0 && unsendable > 0);
 }
 
 #[derive(Default)]
@@ -49,6 +52,8 @@ struct Tally {
     refused: usize,
     operations: usize,
     parked: usize,
+    /// Planned, with a reference that the server refuses.
+    unsendable: usize,
 }
 
 impl Tally {
@@ -57,6 +62,7 @@ impl Tally {
         self.refused += other.refused;
         self.operations += other.operations;
         self.parked += other.parked;
+        self.unsendable += other.unsendable;
     }
 }
 
@@ -71,18 +77,7 @@ fn tally_of(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseError> {
 
 async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseError> {
     let account = account_id();
-    let sandbox = Sandbox::in_memory(unknowns.settings());
-    sandbox
-        .edit(&account, |present| {
-            present.behaviors = world.live.behaviors.clone();
-            present.integrations = world
-                .live
-                .integrations
-                .iter()
-                .map(|live| (live.id, live.clone()))
-                .collect();
-        })
-        .unwrap();
+    let sandbox = unknowns.sandbox(&world.live, unknowns.settings());
     let connection = connection(&sandbox);
     let live = connection.reader().live(&account).await.unwrap();
     prop_assert_eq!(
@@ -106,11 +101,22 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
     same_bytes_ten_times(world, &live)?;
 
     let (applied, sent, states) = carry_out(&planned, &sandbox).await;
+    if unknowns.refuses(&planned) {
+        prop_assert!(applied.first_failure().is_some(), "{:?}", applied);
+        return Ok(Tally {
+            unsendable: 1,
+            ..Tally::default()
+        });
+    }
     prop_assert!(applied.is_complete(), "{:?}", applied);
-    let order = as_printed(&planned, &applied, &sent)?;
     only_what_is_announced(&planned, &sent)?;
-    let steps = order.into_iter().zip(&states);
-    keeps_its_identities(world, &planned, &live, steps)?;
+    // A create that the server refused for our own reference went out once more without it, which no plan can print.
+    let sent_once_more = |note: &Note| matches!(note, Note::CreatedWithoutReference { .. });
+    if !applied.notes.iter().any(sent_once_more) {
+        let order = as_printed(&planned, &applied, &sent)?;
+        let steps = order.into_iter().zip(&states);
+        keeps_its_identities(world, &planned, &live, steps)?;
+    }
 
     let live = connection.reader().live(&account).await.unwrap();
     let again = self::planned(&world.desired, &live, &unguarded()).unwrap();
@@ -129,6 +135,7 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
                     .is_some_and(|body| body.to_string().contains(".parked.invalid"))
             })
             .count(),
+        unsendable: 0,
     })
 }
 

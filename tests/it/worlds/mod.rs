@@ -24,9 +24,10 @@ use riskform::model::integration::{
 };
 use riskform::model::location::Location;
 use riskform::model::open_word::OpenWord;
-use riskform::plan::{AccountPlan, Options, Overrides, PlanErrors, plan};
+use riskform::plan::{AccountPlan, Call, Options, Overrides, PlanErrors, Subject, plan};
 use riskform::sandbox::{
-    BehaviorsPut, RateLimit, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+    BehaviorsPut, RateLimit, References, Sandbox, Settings, TenantUrlForm, UniqueKey,
+    UnsetReference,
 };
 
 /// The day on which every random world is planned.
@@ -84,6 +85,7 @@ pub struct Unknowns {
     pub unique_tenant: bool,
     pub tenant_url: TenantUrlForm,
     pub unset_reference: UnsetReference,
+    pub references: References,
 }
 
 impl Unknowns {
@@ -95,13 +97,16 @@ impl Unknowns {
                 for unique_tenant in [false, true] {
                     for tenant_url in TenantUrlForm::ALL {
                         for unset_reference in UnsetReference::ALL {
-                            all.push(Unknowns {
-                                behaviors_put: *behaviors_put,
-                                unique_reference,
-                                unique_tenant,
-                                tenant_url: *tenant_url,
-                                unset_reference: *unset_reference,
-                            });
+                            for references in References::ALL {
+                                all.push(Unknowns {
+                                    behaviors_put: *behaviors_put,
+                                    unique_reference,
+                                    unique_tenant,
+                                    tenant_url: *tenant_url,
+                                    unset_reference: *unset_reference,
+                                    references: *references,
+                                });
+                            }
                         }
                     }
                 }
@@ -110,7 +115,49 @@ impl Unknowns {
         all
     }
 
-    /// A sandbox that behaves so.
+    /// A sandbox that behaves so, with what is live. The references of the pool are those of its identity providers.
+    pub fn sandbox(self, live: &LiveAccount, settings: Settings) -> Sandbox {
+        let sandbox = Sandbox::in_memory(settings);
+        sandbox.put_account(&account_id(), live.clone()).unwrap();
+        sandbox
+            .edit(&account_id(), |account| {
+                let provider =
+                    |id: &&str| serde_json::json!({ "id": id, "name": id, "type": "okta" });
+                account.context.identity_providers = REFERENCES.iter().map(provider).collect();
+            })
+            .unwrap();
+        sandbox
+    }
+
+    /// Whether a plan sends a reference that this server refuses, and that nobody can do without: a parked one, or our own beside an
+    /// integration that has none. Such a plan fails, says so, and changes nothing else.
+    pub fn refuses(self, planned: &AccountPlan) -> bool {
+        let held = |id: IntegrationId| {
+            let mut live = planned.live().integrations.iter();
+            live.find(|live| live.id == id)?
+                .settings
+                .reference_id
+                .as_ref()
+        };
+        self.references == References::Providers
+            && planned
+                .operations
+                .iter()
+                .any(|operation| match &operation.call {
+                    Call::Update {
+                        subject: Subject::Live(id),
+                        settings,
+                    } => settings.reference_id.as_ref().is_some_and(|sent| {
+                        !REFERENCES.contains(&sent.as_str()) && held(*id) != Some(sent)
+                    }),
+                    Call::Update { .. }
+                    | Call::Create { .. }
+                    | Call::Delete { .. }
+                    | Call::WriteBehaviors { .. } => false,
+                })
+    }
+
+    /// The sandbox's settings.
     pub fn settings(self) -> Settings {
         let mut unique = BTreeSet::new();
         if self.unique_reference {
@@ -124,6 +171,7 @@ impl Unknowns {
             unique,
             tenant_url: self.tenant_url,
             unset_reference: self.unset_reference,
+            references: self.references,
             rate_limit: RateLimit::Off,
             seed: Some(1),
             clock_start: Some("2026-11-22T00:00:00Z".parse().unwrap()),
