@@ -214,8 +214,7 @@ impl Client {
             return Repeat::No;
         };
         if *error.kind() == ErrorKind::RateLimited {
-            // Everyone waits, so that the wait is told and counted once, where leave is asked for.
-            self.0.budget.pause(wait, WaitReason::RateLimited);
+            // Its answer has held everyone back already. The wait is told and counted once, where leave is asked for.
             return Repeat::Now;
         }
         (self.0.observer)(&Event::Retrying {

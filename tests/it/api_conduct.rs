@@ -240,6 +240,44 @@ async fn retry_after_is_obeyed_in_seconds_and_as_a_date_and_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_long_a_429_lasts_is_guessed_once_in_a_run() {
+    const UNSAID: Act = Act::Answer(429, "x-nothing", "to say");
+    const GARBLED: Act = Act::Answer(429, "retry-after", "soon");
+    const BY_WINDOW: Act = Act::Answer(429, "ratelimit", r#""default";r=0;t=45"#);
+    const HUGE: Act = Act::Answer(429, "retry-after", "99999999999999999999999999");
+    // What the server does to two calls, when the requests go out, and which of the calls succeed.
+    for (script, seconds, succeeds) in [
+        (&[UNSAID][..], &[0, 30, 30][..], [true, true]),
+        (&[GARBLED], &[0, 30, 30], [true, true]),
+        (&[BY_WINDOW], &[0, 46, 46], [true, true]),
+        (&[UNSAID, OK, UNSAID], &[0, 30, 30], [true, false]),
+        (&[UNSAID, UNSAID], &[0, 30, 30], [false, true]),
+        (&[HUGE], &[0, 0], [false, true]),
+    ] {
+        let server = scripted(script);
+        for succeeds in succeeds {
+            let outcome = ask(&server.connection, Ask::Read).await;
+            assert_eq!(outcome.is_ok(), succeeds, "{script:?}: {outcome:?}");
+        }
+        let sent_at = server.sent_at.lock().unwrap();
+        let sent_at: Vec<u64> = sent_at.iter().map(Duration::as_secs).collect();
+        assert_eq!(sent_at, seconds, "{script:?}");
+        let told = server.events.lock().unwrap();
+        let waits = told.iter().filter_map(|event| match event {
+            Event::Waiting { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        let waits: Vec<WaitReason> = waits.collect();
+        let expected = if seconds.len() == 3 {
+            &[WaitReason::RateLimitedUnsaid][..]
+        } else {
+            &[]
+        };
+        assert_eq!(waits, expected, "{script:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_429_holds_back_the_whole_run_and_is_told_once() {
     let server = scripted(&[OK, OK, OK, Act::Answer(429, "retry-after", "60"), OK]);
     let mut calls = JoinSet::new();

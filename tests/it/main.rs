@@ -18,6 +18,7 @@ mod context;
 mod convergence;
 mod creates;
 mod doctor;
+mod every_behavior;
 mod files;
 mod get;
 mod killed;
