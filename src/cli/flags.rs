@@ -11,6 +11,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
+use crate::cli::run::next::Words;
 use crate::model::account::AccountId;
 use crate::model::behavior::RiskLevel;
 use crate::model::shard::Shard;
@@ -169,6 +170,11 @@ pub(crate) struct TargetArguments {
 }
 
 impl TargetArguments {
+    /// The globs as they were written.
+    pub(crate) fn as_given(&self) -> &[String] {
+        &self.targets
+    }
+
     pub(crate) fn targets(&self) -> Targets {
         Targets {
             globs: self.targets.iter().map(|glob| Glob::new(glob)).collect(),
@@ -195,6 +201,22 @@ pub(crate) struct OverrideArguments {
 }
 
 impl OverrideArguments {
+    /// The flags as they were written.
+    pub(crate) fn as_given(&self) -> Words {
+        let OverrideArguments {
+            max_deletes,
+            allow_delete_all,
+            allow_weakening,
+            allow_policies,
+        } = *self;
+        let mut words = Words::default();
+        words.flag("--max-deletes", max_deletes);
+        words.switch("--allow-delete-all", allow_delete_all);
+        words.switch("--allow-weakening", allow_weakening);
+        words.switch("--allow-policies", allow_policies);
+        words
+    }
+
     pub(crate) fn overrides(&self) -> Overrides {
         let OverrideArguments {
             max_deletes,

@@ -9,28 +9,18 @@ use crate::model::account::{
 };
 use crate::model::address::Name;
 use crate::model::behavior::{Behavior, BehaviorKey};
-use crate::model::integration::{Integration, IntegrationSettings, Lifecycle, TenantUrl};
+use crate::model::context::IdentityProvider;
+use crate::model::integration::{
+    Integration, IntegrationSettings, Lifecycle, ReferenceId, TenantUrl,
+};
 use crate::model::text::is_unseen;
 
 /// What declares a live account as it is. What no file can declare is left out, and a comment says so.
-pub fn export(account_id: &AccountId, name: Option<&Name>, live: &LiveAccount) -> Document {
-    document(account_id, name, live, Pins::WhereKeysAreShared)
-}
-
-/// Which integrations are pinned to their ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pins {
-    /// Those that could not be told apart otherwise; a file without ids is easier to read, and outlives what it declares.
-    WhereKeysAreShared,
-    /// All of them: the run may be about to change the very keys that they would be recognized by.
-    Everywhere,
-}
-
-fn document(
+pub fn export(
     account_id: &AccountId,
     name: Option<&Name>,
     live: &LiveAccount,
-    pins: Pins,
+    detail: Detail<'_>,
 ) -> Document {
     let mut document = Document {
         account_id: Some(account_id.clone()),
@@ -46,7 +36,7 @@ fn document(
         }
     }
     for (name, integration) in named(&live.integrations) {
-        match written_integration(name, integration, &live.integrations, pins) {
+        match written_integration(name, integration, &live.integrations, detail) {
             Ok(written) => document.integrations.push(written),
             Err(comment) => document.integration_comments.push(comment),
         }
@@ -54,14 +44,41 @@ fn document(
     document
 }
 
+/// How integrations are declared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Detail<'a> {
+    pub pins: Pins,
+    /// Whose names stand in place of their ids; none where ids are wanted.
+    pub providers: &'a [IdentityProvider],
+}
+
+/// Which integrations are pinned to their ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pins {
+    /// Those that could not be told apart otherwise; a file without ids is easier to read, and outlives what it declares.
+    #[default]
+    WhereKeysAreShared,
+    /// All of them: whatever is about to change may be the very keys that they would be recognized by.
+    Everywhere,
+}
+
+impl Detail<'_> {
+    /// The name of the identity provider whose id a reference is, where a file that says it would find that one alone.
+    fn provider_of(&self, reference: &ReferenceId) -> Option<&str> {
+        let okta = || self.providers.iter().filter(|one| one.is_okta());
+        let name = okta().find(|one| one.id == *reference)?.name.as_str();
+        let is_only = okta().filter(|one| one.name == name).count() == 1;
+        (is_only && !name.is_empty() && is_declarable(name)).then_some(name)
+    }
+}
+
 /// What leads back to a live account from whatever a run that makes `creates` integrations leaves behind.
 pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> Document {
-    let mut document = document(
-        &desired.account_id,
-        desired.name.as_ref(),
-        live,
-        Pins::Everywhere,
-    );
+    let detail = Detail {
+        pins: Pins::Everywhere,
+        providers: &[],
+    };
+    let mut document = export(&desired.account_id, desired.name.as_ref(), live, detail);
     document.header = vec![
         "What was there before a run of riskform. Applying this file leads back to it.".to_owned(),
     ];
@@ -82,7 +99,7 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> D
     } else if creates > 0 {
         // Deleting what is unlisted would take what was left out along with what the run made.
         document.unlisted_comment = Some(format!(
-            "The run creates {creates}, which are to be deleted by hand: some of what was there can't be listed above."
+            "The run creates {creates}, which somebody has to delete: some of what was there can't be listed above."
         ));
     }
     document
@@ -114,7 +131,7 @@ fn written_integration(
     name: String,
     integration: &Integration,
     all: &[Integration],
-    pins: Pins,
+    detail: Detail<'_>,
 ) -> Result<WrittenIntegration, String> {
     let Integration { id, settings, .. } = integration;
     let IntegrationSettings {
@@ -145,13 +162,18 @@ fn written_integration(
             && (other.settings.tenant_url == *tenant_url
                 || (reference_id.is_some() && other.settings.reference_id == *reference_id))
     };
+    let provider = reference_id
+        .as_ref()
+        .and_then(|one| detail.provider_of(one));
     Ok(WrittenIntegration {
         name,
         integration_type: Some(integration_type.to_string()),
         tenant_url: tenant_url.as_str().to_owned(),
-        reference_id: reference_id.clone(),
+        reference_id: reference_id.clone().filter(|_| provider.is_none()),
+        identity_provider: provider.map(str::to_owned),
         active: *active,
-        id: (pins == Pins::Everywhere || all.iter().any(|other| shares(&other))).then_some(*id),
+        id: (detail.pins == Pins::Everywhere || all.iter().any(|other| shares(&other)))
+            .then_some(*id),
         lifecycle: Lifecycle::default(),
     })
 }

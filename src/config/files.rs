@@ -15,9 +15,12 @@ use super::rule::Rule;
 use crate::model::text::visible;
 
 /// The largest file that is read, in bytes: twice what 100,000 integrations need.
-pub(super) const LARGEST_FILE: u64 = 32 << 20;
+pub const LARGEST_FILE: u64 = 32 << 20;
 /// The most that all files of one run may hold together, in bytes.
 pub(super) const LARGEST_FLEET: u64 = 64 << 20;
+
+/// What stands for standard input among paths.
+pub(super) const INPUT: &str = "-";
 
 /// The files of one run.
 #[derive(Debug, Default)]
@@ -86,6 +89,16 @@ impl Confinement {
             at.pop();
         }
         Ok(self.checkout(&at).unwrap_or(&at).into())
+    }
+
+    /// Standard input, as a file of the working folder.
+    pub(super) fn input(&self) -> Result<FoundFile, Refused> {
+        let folder = Path::new(".");
+        Ok(FoundFile {
+            path: INPUT.into(),
+            canonical: folder.canonicalize()?.join(INPUT),
+            root: self.root_of(folder)?,
+        })
     }
 
     /// The nearest folder upwards that holds a `.git`. Home and root folders don't count: everything of a user would be beneath them.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::diagnostic::{Diagnostics, Draft, Found};
-use super::files::{CONFINED, Confinement, Files, FoundFile, Kind, Refused, beside, shown};
+use super::files::{CONFINED, Confinement, Files, FoundFile, INPUT, Kind, Refused, beside, shown};
 use super::kinds::account::{AccountIds, Declaration, Declared, Extends, VariableName, declare};
 use super::kinds::decode::{Environment, Text, forbidden_variable};
 use super::rule::Rule;
@@ -50,7 +50,7 @@ pub struct Loaded {
 
 /// Loads every file, or says everything that is wrong with them.
 pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, Diagnostics> {
-    let (accounts, mut found) = read(request);
+    let (accounts, mut found) = read(request, None);
     if accounts.is_empty() && found.errors() == 0 {
         let first = request.paths.first().map(|path| shown(path));
         let message = "nothing but fragments: a file whose name begins with `_` declares no account by itself";
@@ -69,11 +69,20 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, Diagnostics> {
 /// Checks every file, fragments by themselves as well, and says everything there is to say. The accounts are those that came of the files
 /// in spite of it.
 pub fn check(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Diagnostics) {
-    let (accounts, found) = read(request);
+    let (accounts, found) = read(request, None);
     (accounts, found.finish())
 }
 
-fn read(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Found) {
+/// Checks what was read from standard input in place of files. It stands in the working folder, as far as `extends` is concerned.
+pub fn check_input(
+    request: &LoadRequest<'_>,
+    input: Vec<u8>,
+) -> (Vec<DesiredAccount>, Diagnostics) {
+    let (accounts, found) = read(request, Some(input));
+    (accounts, found.finish())
+}
+
+fn read(request: &LoadRequest<'_>, input: Option<Vec<u8>>) -> (Vec<DesiredAccount>, Found) {
     let mut loader = Loader {
         files: Files::default(),
         found: Found::default(),
@@ -84,7 +93,16 @@ fn read(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Found) {
         read: HashMap::new(),
         beneath: HashMap::new(),
     };
-    let accounts = loader.accounts(request);
+    let files = match input {
+        Some(input) => loader.input(request, input),
+        None => loader.files.find(
+            request.paths,
+            Kind::Accounts,
+            request.confinement,
+            &mut loader.found,
+        ),
+    };
+    let accounts = loader.accounts(request, files);
     (accounts, loader.found)
 }
 
@@ -108,18 +126,16 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn accounts(&mut self, request: &LoadRequest<'_>) -> Vec<DesiredAccount> {
+    fn accounts(
+        &mut self,
+        request: &LoadRequest<'_>,
+        files: Vec<FoundFile>,
+    ) -> Vec<DesiredAccount> {
         let ids = AccountIds {
             flag: request.account_id.clone(),
             default: request.default_account_id.clone(),
         };
         let mut declared = Vec::new();
-        let files = self.files.find(
-            request.paths,
-            Kind::Accounts,
-            request.confinement,
-            &mut self.found,
-        );
         self.judge_limits(request.limits, &files);
         for found in files {
             let FoundFile {
@@ -153,6 +169,20 @@ impl Loader<'_> {
         let mut accounts: Vec<_> = declared.into_iter().map(|one| one.account).collect();
         accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
         accounts
+    }
+
+    /// Takes standard input for a file.
+    fn input(&mut self, request: &LoadRequest<'_>, input: Vec<u8>) -> Vec<FoundFile> {
+        match request.confinement.input() {
+            Ok(file) => {
+                self.decode(&file.path, &file.canonical, input);
+                vec![file]
+            }
+            Err(refused) => {
+                self.found.push(refused.of_file(Path::new(INPUT)));
+                Vec::new()
+            }
+        }
     }
 
     /// Reads a file that the user named, or that was found in a directory.

@@ -71,6 +71,8 @@ pub struct WrittenIntegration {
     pub tenant_url: String,
     /// `reference_id`
     pub reference_id: Option<ReferenceId>,
+    /// `identity_provider`, in place of `reference_id`
+    pub identity_provider: Option<String>,
     /// `active`
     pub active: bool,
     /// `id`
@@ -180,16 +182,19 @@ impl WrittenIntegration {
             integration_type,
             tenant_url,
             reference_id,
+            identity_provider,
             active,
             id,
             lifecycle,
         } = self;
+        let provider = identity_provider.as_deref().map(escaped);
         let reference = reference_id.as_ref().map(|one| escaped(one.as_str()));
         let id = id.map(|id| id.to_string());
         let mut fields = Vec::new();
         fields.extend(text("integration_type", integration_type.as_deref()));
         fields.extend(text("tenant_url", Some(&escaped(tenant_url))));
         fields.extend(text("reference_id", reference.as_deref()));
+        fields.extend(text("identity_provider", provider.as_deref()));
         fields.push(Entry::new("active", Node::bare(*active)));
         fields.extend(text("id", id.as_deref()));
         fields.extend(lifecycle_entry(lifecycle));

@@ -4,16 +4,18 @@
 //!
 //! | URL | what is sent | when |
 //! | --- | --- | --- |
-//! | `https://…` | a JSON document by POST, signed if there is a secret | on drift and error |
-//! | `https://hooks.slack.com/…`, `slack+https://…` | a Slack message by POST | on drift and error |
+//! | `https://…` | a JSON document by POST, signed if there is a secret | on drift and error, and once they are gone |
+//! | `https://hooks.slack.com/…`, `slack+https://…` | a Slack message by POST | on drift and error, and once they are gone |
 //! | `ping+https://…` | nothing, by GET: a dead-man's switch alarms when it stops coming | when all is well |
 //!
-//! Never decides what drift is, never follows a redirect, and never shows more of a URL than its host: the rest is its password.
+//! Never decides what drift is, never follows a redirect, and never shows more of a URL than its host: the rest is its password. What was
+//! told already is for the caller to keep ([`Told`]).
 
 mod deliver;
 mod payload;
 mod slack;
 mod target;
+mod told;
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use crate::plan::Run;
 pub use deliver::{ID_HEADER, NotifyFailure, Reason, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 pub use payload::NOTIFICATION_FORMAT;
 pub use target::{Form, InvalidTarget, Target};
+pub use told::Told;
 
 words! {
     /// How a check ended.
@@ -37,6 +40,8 @@ words! {
         Drift = "drift",
         /// Something could not be checked; what could be may have drifted all the same.
         Error = "error",
+        /// Live is as declared, and the last message said otherwise.
+        Resolved = "resolved",
     }
 }
 
@@ -47,6 +52,10 @@ pub struct Message<'a> {
     pub outcome: Outcome,
     /// What it found.
     pub finding: Finding<'a>,
+    /// Where the pipeline around the run shows it.
+    pub run_url: Option<&'a str>,
+    /// The command that goes on from here.
+    pub next: Option<&'a str>,
 }
 
 /// What a check found.
@@ -123,8 +132,9 @@ pub async fn notify(
 /// Says whether a target is told of such an outcome. A ping on drift would keep a dead-man's switch quiet that should ring.
 fn wants(form: Form, outcome: Outcome, when: When) -> bool {
     match (form, outcome) {
-        (Form::Ping, outcome) => outcome == Outcome::Ok,
-        (Form::Webhook | Form::Slack, Outcome::Drift | Outcome::Error) => true,
+        (Form::Ping, Outcome::Ok | Outcome::Resolved) => true,
+        (Form::Ping, Outcome::Drift | Outcome::Error) => false,
+        (Form::Webhook | Form::Slack, Outcome::Drift | Outcome::Error | Outcome::Resolved) => true,
         (Form::Webhook | Form::Slack, Outcome::Ok) => when == When::Always,
     }
 }
@@ -142,7 +152,10 @@ mod tests {
             (Form::Slack, Outcome::Ok, false, true),
             (Form::Slack, Outcome::Drift, true, true),
             (Form::Slack, Outcome::Error, true, true),
+            (Form::Webhook, Outcome::Resolved, true, true),
+            (Form::Slack, Outcome::Resolved, true, true),
             (Form::Ping, Outcome::Ok, true, true),
+            (Form::Ping, Outcome::Resolved, true, true),
             (Form::Ping, Outcome::Drift, false, false),
             (Form::Ping, Outcome::Error, false, false),
         ];

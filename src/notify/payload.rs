@@ -22,6 +22,8 @@ struct Notification<'a> {
     format: &'static str,
     outcome: Outcome,
     text: String,
+    run_url: Option<&'a str>,
+    next: Option<&'a str>,
     riskform_version: &'static str,
     base_url: Option<&'a str>,
     created_at: Option<Timestamp>,
@@ -57,6 +59,8 @@ pub(super) fn webhook_payload(message: &Message<'_>) -> String {
         format: NOTIFICATION_FORMAT,
         outcome: message.outcome,
         text: headline(message),
+        run_url: message.run_url,
+        next: message.next,
         riskform_version: env!("CARGO_PKG_VERSION"),
         base_url: None,
         created_at: None,
@@ -83,7 +87,7 @@ pub(super) fn webhook_payload(message: &Message<'_>) -> String {
 }
 
 fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
-    let mut noteworthy = noteworthy(document);
+    let mut noteworthy = noteworthy(document).into_iter();
     notification.base_url = Some(&document.base_url);
     notification.created_at = Some(document.created_at);
     notification.summary = Some(document.summary());
@@ -103,12 +107,41 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
     notification.accounts_left_out = noteworthy.count();
 }
 
-/// The accounts that somebody has to look at.
-pub(super) fn noteworthy(document: &Run) -> impl Iterator<Item = &AccountPlan> {
-    document
-        .accounts
-        .iter()
+/// The accounts that somebody has to look at, the gravest first.
+pub(super) fn noteworthy(document: &Run) -> Vec<&AccountPlan> {
+    let accounts = document.accounts.iter();
+    let mut noteworthy: Vec<&AccountPlan> = accounts
         .filter(|account| account.status == Status::Error || account.has_drift())
+        .collect();
+    noteworthy.sort_by_key(|account| {
+        let changes = account.changes.iter();
+        let gravest = changes.map(Gravity::of_change).min();
+        match account.status {
+            Status::Error => Gravity::Failed,
+            Status::Ok => gravest.unwrap_or(Gravity::Unlisted),
+        }
+    });
+    noteworthy
+}
+
+/// How much of a hurry something is, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Gravity {
+    /// Nobody knows how the account is.
+    Failed,
+    /// Protection is weaker than declared.
+    Weaker,
+    Different,
+    Unlisted,
+}
+
+impl Gravity {
+    pub(super) fn of_change(change: &Change) -> Self {
+        match change.live_weaker() {
+            Some(_) => Gravity::Weaker,
+            None => Gravity::Different,
+        }
+    }
 }
 
 /// The message in one line.
@@ -118,6 +151,9 @@ pub(super) fn headline(message: &Message<'_>) -> String {
         Finding::Accounts(document) => {
             let accounts = count(document.accounts.len(), "account");
             match findings(document) {
+                _ if message.outcome == Outcome::Resolved => {
+                    format!("riskform: resolved; no drift in {accounts} any more")
+                }
                 findings if findings.is_empty() => format!("riskform: no drift in {accounts}"),
                 findings => format!("riskform checked {accounts}: {}", findings.join(", ")),
             }
@@ -223,36 +259,53 @@ pub(super) mod tests {
         help: Some("write one"),
     };
 
+    /// A message from a pipeline that says where it shows the run.
+    pub(in crate::notify) fn message(outcome: Outcome, finding: Finding<'_>) -> Message<'_> {
+        Message {
+            outcome,
+            finding,
+            run_url: Some("https://ci.example/run/1"),
+            next: Some("riskform plan accounts"),
+        }
+    }
+
     #[test]
     fn the_headline_counts_what_was_found() {
         let mut document = document();
-        let headline = |document: &Run| {
-            let finding = Finding::Accounts(document);
-            let outcome = Outcome::Error;
-            super::headline(&Message { outcome, finding })
+        let headline = |outcome, document: &Run| {
+            super::headline(&message(outcome, Finding::Accounts(document)))
         };
         assert_eq!(
-            headline(&document),
+            headline(Outcome::Error, &document),
             "riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked"
         );
         document.accounts.truncate(2);
         document.accounts.remove(0);
-        assert_eq!(headline(&document), "riskform: no drift in 1 account");
+        assert_eq!(
+            headline(Outcome::Ok, &document),
+            "riskform: no drift in 1 account"
+        );
+        assert_eq!(
+            headline(Outcome::Resolved, &document),
+            "riskform: resolved; no drift in 1 account any more"
+        );
     }
 
     #[test]
     fn a_webhook_gets_what_somebody_has_to_look_at() {
         let mut document = document();
         let payload = |document: &Run| -> Value {
-            let finding = Finding::Accounts(document);
-            let outcome = Outcome::Error;
-            serde_json::from_str(&webhook_payload(&Message { outcome, finding })).unwrap()
+            let message = message(Outcome::Error, Finding::Accounts(document));
+            serde_json::from_str(&webhook_payload(&message)).unwrap()
         };
         let notification = payload(&document);
         assert_eq!(notification["format"], NOTIFICATION_FORMAT);
         assert_eq!(notification["outcome"], "error");
         assert_eq!(notification["summary"]["update"], 2);
-        let [production, staging] = notification["accounts"].as_array().unwrap().as_slice() else {
+        assert_eq!(notification["run_url"], "https://ci.example/run/1");
+        assert_eq!(notification["next"], "riskform plan accounts");
+        // The gravest first: of the account that failed nobody knows how it is.
+        let [staging, production] = notification["accounts"].as_array().unwrap().as_slice() else {
             panic!("{notification}");
         };
         assert_eq!(production["changes"][0]["address"], "behavior.sentinel_one");
@@ -272,10 +325,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_run_without_accounts_says_why() {
-        let message = Message {
-            outcome: Outcome::Error,
-            finding: FILES,
-        };
+        let message = message(Outcome::Error, FILES);
         let notification: Value = serde_json::from_str(&webhook_payload(&message)).unwrap();
         assert_eq!(notification["text"], "riskform could not check for drift");
         assert_eq!(

@@ -1,24 +1,32 @@
-//! What a Slack channel gets: a headline, and a line for each thing that differs, the worst first.
+//! What a Slack channel gets: a headline, a line for each thing that is the matter, the gravest first, and what to do next.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 
 use serde_json::json;
 
-use crate::model::text::Visible;
-use crate::plan::{AccountPlan, Action, Change, FieldChange, FieldValue};
+use crate::model::address::Address;
+use crate::model::text::{Visible, count};
+use crate::plan::{
+    AccountPlan, Action, Change, Field, FieldChange, FieldValue, Run, UnlistedSettings,
+};
 
-use super::payload::{headline, noteworthy};
+use super::payload::{Gravity, headline, noteworthy};
 use super::{Finding, Message, Outcome};
 
 /// How many lines a message lists; a channel is no place for a whole report.
 const MOST_LINES: usize = 20;
 /// How many characters of a line are shown.
 const LONGEST_LINE: usize = 400;
+/// The same thing in so many accounts is one line.
+const SAME: usize = 3;
+/// How many accounts such a line names.
+const MOST_NAMES: usize = 5;
 
 /// The message as the JSON that Slack's incoming webhooks take.
 pub(super) fn slack_payload(message: &Message<'_>) -> String {
     let symbol = match message.outcome {
-        Outcome::Ok => ":white_check_mark:",
+        Outcome::Ok | Outcome::Resolved => ":white_check_mark:",
         Outcome::Drift => ":warning:",
         Outcome::Error => ":x:",
     };
@@ -31,12 +39,20 @@ pub(super) fn slack_payload(message: &Message<'_>) -> String {
     if lines.len() > MOST_LINES {
         let _ = write!(text, "\n… and {} more", lines.len() - MOST_LINES);
     }
+    if let Some(next) = message.next {
+        let _ = write!(text, "\nNext: `{}`", Plain(next));
+    }
+    if let Some(url) = message.run_url {
+        // A bar would end the URL, and a label of the writer's choice begin.
+        let url = Plain(url).to_string().replace('|', "%7C");
+        let _ = write!(text, "\n<{url}|The run>");
+    }
     json!({ "text": text, "unfurl_links": false, "unfurl_media": false }).to_string()
 }
 
 fn lines(finding: &Finding<'_>) -> Vec<String> {
     match finding {
-        Finding::Accounts(document) => noteworthy(document).flat_map(account_lines).collect(),
+        Finding::Accounts(document) => together(document).iter().map(Line::text).collect(),
         Finding::Nothing { message, help, .. } => std::iter::once(message)
             .chain(help)
             .map(|text| Plain(text).to_string())
@@ -44,25 +60,123 @@ fn lines(finding: &Finding<'_>) -> Vec<String> {
     }
 }
 
-fn account_lines(account: &AccountPlan) -> Vec<String> {
-    let label = account.label();
-    let failed = account
-        .error
-        .iter()
-        .map(|error| format!("`{label}` could not be checked: {}", Plain(&error.message)));
-    let changed = account
-        .changes
-        .iter()
-        .map(|change| format!("{} {}", code(label, change.address()), sentence(change)));
-    let unlisted = account
-        .reported()
-        .map(|thing| format!("{} is in no file", code(label, &thing.address)));
+/// One thing that is the matter, and the accounts in which it is.
+struct Line<'a> {
+    gravity: Gravity,
+    /// Its address; none where it is the account itself.
+    address: Option<&'a Address>,
+    what: String,
+    accounts: Vec<&'a str>,
+}
+
+/// Everything that is the matter, the gravest first, the same in several accounts once.
+fn together(document: &Run) -> Vec<Line<'_>> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    for line in noteworthy(document).into_iter().flat_map(account_lines) {
+        let at = *places
+            .entry((line.address, line.what.clone()))
+            .or_insert(lines.len());
+        match lines.get_mut(at) {
+            Some(same) => same.accounts.extend(line.accounts),
+            None => lines.push(line),
+        }
+    }
+    // Two accounts read better as two lines, which begin with what somebody looks for.
+    let mut lines: Vec<Line<'_>> = lines
+        .into_iter()
+        .flat_map(|line| match line.accounts.len() < SAME {
+            true => line.apart(),
+            false => vec![line],
+        })
+        .collect();
+    lines.sort_by_key(|line| line.gravity);
+    lines
+}
+
+fn account_lines(account: &AccountPlan) -> Vec<Line<'_>> {
+    let line = |gravity, address, what| Line {
+        gravity,
+        address,
+        what,
+        accounts: vec![account.label()],
+    };
+    let failed = account.error.iter().map(|error| {
+        let help = error.help.iter().map(|help| format!("; {}", Plain(help)));
+        let what = format!(
+            "could not be checked: {}{}",
+            Plain(&error.message),
+            help.collect::<String>()
+        );
+        line(Gravity::Failed, None, what)
+    });
+    let changed = account.changes.iter().map(|change| {
+        let gravity = Gravity::of_change(change);
+        line(gravity, Some(change.address()), sentence(change))
+    });
+    let unlisted = account.reported().map(|thing| {
+        let what = match &thing.settings {
+            UnlistedSettings::Behavior(_) => "is in no file".to_owned(),
+            UnlistedSettings::Integration(settings) => format!(
+                "is in no file: tenant `{}`, {}",
+                Plain(settings.tenant_url.as_str()),
+                match settings.active {
+                    true => "active",
+                    false => "not active",
+                }
+            ),
+        };
+        line(Gravity::Unlisted, Some(&thing.address), what)
+    });
     failed.chain(changed).chain(unlisted).collect()
 }
 
-/// An address, with its account, as code.
-fn code(label: &str, address: &impl fmt::Display) -> String {
-    format!("`{label}/{}`", Plain(&address.to_string()))
+impl<'a> Line<'a> {
+    /// The same, account by account.
+    fn apart(self) -> Vec<Line<'a>> {
+        let Line {
+            gravity,
+            address,
+            what,
+            accounts,
+        } = self;
+        let one = |account| Line {
+            gravity,
+            address,
+            what: what.clone(),
+            accounts: vec![account],
+        };
+        accounts.into_iter().map(one).collect()
+    }
+
+    fn text(&self) -> String {
+        let Line {
+            gravity: _,
+            address,
+            what,
+            accounts,
+        } = self;
+        let address = address.map(|address| Plain(&address.to_string()).to_string());
+        match (accounts.as_slice(), address) {
+            ([account], Some(address)) => format!("`{account}/{address}` {what}"),
+            ([account], None) => format!("`{account}` {what}"),
+            (accounts, Some(address)) => {
+                format!("`{address}` {what} – in {}", named(accounts))
+            }
+            (accounts, None) => format!("{} {what}", named(accounts)),
+        }
+    }
+}
+
+/// `50 accounts (a, b, c, d, e and 45 more)`
+fn named(accounts: &[&str]) -> String {
+    let names = accounts.iter().take(MOST_NAMES).copied();
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = match accounts.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{} ({names}{more})", count(accounts.len(), "account"))
 }
 
 /// What is the matter, after the name of the thing.
@@ -71,7 +185,13 @@ fn sentence(change: &Change) -> String {
     let fields = fields.join(", ");
     let what = match change.action() {
         Action::Create => "is missing".to_owned(),
-        Action::Delete => "should not be there".to_owned(),
+        Action::Delete => {
+            let changed = change.fields();
+            let tenant = changed.iter().find(|one| one.field == Field::TenantUrl);
+            let tenant = tenant.and_then(|one| one.before.as_ref());
+            let tenant = tenant.map(|tenant| format!(": tenant {}", value(Some(tenant))));
+            format!("should not be there{}", tenant.unwrap_or_default())
+        }
         Action::Update | Action::Replace => fields,
     };
     match change.live_weaker() {
@@ -129,10 +249,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::notify::payload::tests::{FILES, document};
+    use crate::notify::payload::tests::{FILES, document, message};
 
     fn text(outcome: Outcome, finding: Finding<'_>) -> String {
-        let payload = slack_payload(&Message { outcome, finding });
+        let payload = slack_payload(&message(outcome, finding));
         let payload: Value = serde_json::from_str(&payload).unwrap();
         payload["text"].as_str().unwrap().to_owned()
     }
@@ -142,16 +262,44 @@ mod tests {
         let document = document();
         insta::assert_snapshot!(text(Outcome::Error, Finding::Accounts(&document)), @r"
         :x: *riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked*
+        • `staging` could not be checked: the API answered 500 for '&lt;b&gt;'
         • `production/behavior.sentinel_one` enabled is `false`, declared `true` – *weaker than declared* (disabled)
         • `production/behavior.imp_travel` risk_level is `&lt;!channel&gt;`, declared `high`
         • `production/integration.corporate-okta` is missing
-        • `production/integration[4cfe8442-664b-4915-acd4-b39cd65c4314]` is in no file
-        • `staging` could not be checked: the API answered 500 for '&lt;b&gt;'
+        • `production/integration[4cfe8442-664b-4915-acd4-b39cd65c4314]` is in no file: tenant `https://x.okta.com`, active
+        Next: `riskform plan accounts`
+        <https://ci.example/run/1|The run>
         ");
         insta::assert_snapshot!(text(Outcome::Error, FILES), @r"
         :x: *riskform could not check for drift*
         • riskform.yaml: no such file
         • write one
+        Next: `riskform plan accounts`
+        <https://ci.example/run/1|The run>
+        ");
+    }
+
+    #[test]
+    fn what_is_the_same_in_many_accounts_is_told_once() {
+        let mut document = document();
+        let failed = document.accounts.pop().unwrap();
+        let drifted = document.accounts.remove(0);
+        for index in 0..50 {
+            for account in [&failed, &drifted] {
+                let mut account = account.clone();
+                account.name = format!("{}-{index}", account.label()).parse().ok();
+                document.accounts.push(account);
+            }
+        }
+        insta::assert_snapshot!(text(Outcome::Error, Finding::Accounts(&document)), @r"
+        :x: *riskform checked 101 accounts: 150 things differ, 50 weaker than declared, 50 in no file, 50 accounts could not be checked*
+        • 50 accounts (staging-0, staging-1, staging-2, staging-3, staging-4 and 45 more) could not be checked: the API answered 500 for '&lt;b&gt;'
+        • `behavior.sentinel_one` enabled is `false`, declared `true` – *weaker than declared* (disabled) – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
+        • `behavior.imp_travel` risk_level is `&lt;!channel&gt;`, declared `high` – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
+        • `integration.corporate-okta` is missing – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
+        • `integration[4cfe8442-664b-4915-acd4-b39cd65c4314]` is in no file: tenant `https://x.okta.com`, active – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
+        Next: `riskform plan accounts`
+        <https://ci.example/run/1|The run>
         ");
     }
 
@@ -160,8 +308,11 @@ mod tests {
         let mut document = document();
         let failed = document.accounts.pop().unwrap();
         document.accounts = vec![failed; MOST_LINES + 7];
+        for (index, account) in document.accounts.iter_mut().enumerate() {
+            let error = account.error.as_mut().unwrap();
+            error.message = format!("the API answered {}", 500 + index);
+        }
         let text = text(Outcome::Error, Finding::Accounts(&document));
-        assert_eq!(text.lines().count(), MOST_LINES + 2);
-        assert!(text.ends_with("… and 7 more"), "{text}");
+        assert!(text.contains("\n… and 7 more\nNext: "), "{text}");
     }
 }

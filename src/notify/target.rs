@@ -39,6 +39,11 @@ impl Target {
         &self.url
     }
 
+    /// The whole URL, to be digested and never shown.
+    pub fn secret(&self) -> &str {
+        self.url.as_str()
+    }
+
     /// Says whether it is plain http, which only ever goes to this very machine.
     pub(super) fn is_local(&self) -> bool {
         self.url.scheme() == "http"

@@ -141,6 +141,7 @@ fn written_integration(
         Address::Behavior(key) => (key.to_string(), None),
     };
     WrittenIntegration {
+        identity_provider: None,
         name,
         integration_type: Some(integration_type.to_string()),
         tenant_url: tenant_url.as_str().to_owned(),

@@ -1,6 +1,9 @@
 //! The command line as scripts rely on it: which flags a command takes, where they stand, and what becomes of the ones that it would not obey.
 
-use crate::riskform::{SandboxServer, Workplace};
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::riskform::{Run, SandboxServer, Workplace};
 use riskform::sandbox::Settings;
 
 const FILE: &str = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors:\n  imp_travel: { enabled: true }\nunlisted: { integrations: keep }\n";
@@ -275,9 +278,15 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
         run.shown()
     );
     assert!(
-        run.stderr.contains("riskform.yaml holds what is live"),
+        run.stderr
+            .contains("riskform.yaml holds what is live, each integration pinned to its id."),
         "{}",
         run.shown()
+    );
+    let file = workplace.read("riskform.yaml");
+    assert!(
+        file.contains("\n    id: 4cfe8442-664b-4915-acd4-b39cd65c4314\n"),
+        "{file}"
     );
     assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
     assert_eq!(workplace.run(&["fmt", "--check"]).code, 0);
@@ -305,32 +314,146 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
     assert_eq!(workplace.run(&["fmt", "--check", "new.yaml"]).code, 0);
 }
 
+/// Runs a command with this on its standard input.
+fn through(workplace: &Workplace, arguments: &[&str], input: &str) -> Run {
+    let mut child = workplace
+        .command(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    Run::from(child.wait_with_output().unwrap())
+}
+
 #[test]
 fn fmt_formats_what_is_passed_through_it() {
     let workplace = Workplace::new();
-    let through = |arguments: &[&str]| {
-        use std::io::Write;
-        let mut child = workplace
-            .command(arguments)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(b"version:   1\n")
-            .unwrap();
-        crate::riskform::Run::from(child.wait_with_output().unwrap())
-    };
+    let through = |arguments: &[&str]| through(&workplace, arguments, "version:   1\n");
     assert_eq!(through(&["fmt", "-"]).stdout, "version: 1\n");
     let check = through(&["fmt", "--check", "-"]);
     assert_eq!((check.code, check.stdout.as_str()), (1, ""));
+    let diff = through(&["fmt", "--diff", "-"]).stdout;
+    assert!(diff.contains("+version: 1\n"), "{diff}");
+    let both = through(&["fmt", "-", "riskform.yaml"]);
+    assert_eq!(both.code, 64, "{}", both.shown());
     assert!(
-        through(&["fmt", "--diff", "-"])
-            .stdout
-            .contains("+version: 1\n")
+        both.stderr
+            .contains("- is standard input, and can't be checked together with files"),
+        "{}",
+        both.shown()
     );
+}
+
+#[test]
+fn validate_checks_what_is_passed_through_it() {
+    let workplace = Workplace::new();
+    workplace.write(
+        "_baseline.yaml",
+        "version: 1\nbehaviors: { imp_travel: { enabled: true } }\n",
+    );
+    let extending = format!("extends: [_baseline.yaml]\n{FILE}");
+    for input in [FILE, &extending] {
+        let run = through(&workplace, &["validate", "-"], input);
+        assert_eq!(run.shown(), "exit 0\n--- stdout\n1 account, no mistakes\n");
+    }
+    let wrong = FILE.replace("true", "yes");
+    insta::assert_snapshot!(through(&workplace, &["validate", "-"], &wrong).shown(), @r"
+    exit 1
+    --- stdout
+    error[yaml-1.1-boolean]: behavior.imp_travel.enabled takes true or false
+     --> -:4:26
+      |
+    4 |   imp_travel: { enabled: yes }
+      |                          ^^^
+      |
+      = help: write `true`, not `yes`
+
+    1 account, 1 error
+    ");
+    // Another program's file is not shown, and nothing outside of the folder is read.
+    let foreign = through(&workplace, &["validate", "-"], "machine: canary\n");
+    assert_eq!(foreign.code, 1);
+    assert!(!foreign.shown().contains("canary"), "{}", foreign.shown());
+    let outside = through(
+        &workplace,
+        &["validate", "-"],
+        &format!("extends: [../x.yaml]\n{FILE}"),
+    );
+    assert!(
+        outside.stdout.contains("error[confined]"),
+        "{}",
+        outside.shown()
+    );
+}
+
+#[test]
+fn what_to_do_next_is_said_to_a_person() {
+    let mut workplace = Workplace::new();
+    workplace.set("CI", "");
+    workplace.write("riskform.yaml", FILE);
+    std::fs::create_dir(workplace.path("a b")).unwrap();
+    let off = FILE.replace("true", "false");
+    workplace.write("a b/off.yaml", &off);
+    let run = |line: &str| workplace.run(&shlex::split(line).unwrap());
+    let table = [
+        ("validate", "riskform plan  # "),
+        ("validate 'a b'", "riskform plan 'a b'  # "),
+        (
+            "plan --sandbox --target 'behavior.*' --allow-weakening 'a b/off.yaml'",
+            "riskform apply --target 'behavior.*' --allow-weakening --sandbox 'a b/off.yaml'",
+        ),
+        (
+            "drift --sandbox 'a b/off.yaml'",
+            "riskform plan --sandbox 'a b/off.yaml'  # ",
+        ),
+        (
+            "export --sandbox -o yaml=x.yaml",
+            "riskform plan --sandbox x.yaml  # ",
+        ),
+        (
+            "export --sandbox",
+            "riskform plan --sandbox  # once that is saved as riskform.yaml",
+        ),
+        (
+            "export --sandbox --split fleet",
+            "riskform plan --sandbox fleet  # ",
+        ),
+        (
+            "init --sandbox new.yaml",
+            "riskform apply --sandbox new.yaml  # ",
+        ),
+        (
+            "plan --sandbox 'a b/off.yaml' --out p.json",
+            "riskform apply --plan p.json --expect-digest sha256:",
+        ),
+    ];
+    for (line, next) in table {
+        let said = run(line);
+        assert!(matches!(said.code, 0 | 2), "{line}: {}", said.shown());
+        assert!(
+            said.stderr.contains(&format!("\n  {next}")),
+            "{line}: {}",
+            said.shown()
+        );
+    }
+    // Nothing goes on from what is as it should be, and nobody who wants quiet or data is told.
+    for line in [
+        "plan --sandbox",
+        "drift --sandbox",
+        "plan --sandbox -q 'a b/off.yaml'",
+        "plan --sandbox -o json 'a b/off.yaml'",
+        "plan --sandbox --ci 'a b/off.yaml'",
+        "validate -o json",
+        "validate -q",
+    ] {
+        let said = run(line);
+        assert!(!said.stderr.contains("Next:"), "{line}: {}", said.shown());
+    }
+    workplace.set("CI", "true");
+    let said = workplace.run(&["plan", "--sandbox", "a b/off.yaml"]);
+    assert!(!said.stderr.contains("Next:"), "{}", said.shown());
 }

@@ -265,6 +265,47 @@ fn export_writes_what_plans_empty() {
 }
 
 #[test]
+fn export_pins_and_names_where_that_is_wanted() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let account = "f037e56e89293a057740de681ac9abbe";
+    let export = |flags: &[&str]| {
+        let run = workplace.run(&[&["export", account], flags].concat());
+        assert_eq!(run.code, 0, "{}", run.shown());
+        workplace.write("riskform.yaml", &run.stdout);
+        let plan = workplace.run(&["plan", "--detailed-exitcode"]);
+        assert_eq!(plan.code, 0, "{}", plan.shown());
+        run.stdout
+    };
+    let integration = |text: &str| {
+        let (_, rest) = text.split_once("integrations:\n").unwrap();
+        rest.split_once("\n\n").unwrap().0.to_owned()
+    };
+    assert_snapshot!(integration(&export(&["--with-ids", "--with-names"])), @r#"
+    example-oktapreview-com:
+      integration_type: Okta
+      tenant_url: https://example.oktapreview.com
+      identity_provider: "Corporate Okta"
+      active: true
+      id: 4cfe8442-664b-4915-acd4-b39cd65c4314
+    "#);
+    let json: Value =
+        serde_json::from_str(&export(&["--with-ids", "--with-names", "-o", "json"])).unwrap();
+    let entry = &json["integrations"]["example-oktapreview-com"];
+    assert_eq!(entry["id"], "4cfe8442-664b-4915-acd4-b39cd65c4314");
+    assert!(entry["identity_provider"].is_string(), "{entry}");
+    assert_eq!(entry.get("reference_id"), None);
+    let plain: Value = serde_json::from_str(&export(&["-o", "json"])).unwrap();
+    let entry = &plain["integrations"]["example-oktapreview-com"];
+    assert_eq!(
+        (entry.get("id"), entry.get("identity_provider")),
+        (None, None)
+    );
+    assert!(entry["reference_id"].is_string(), "{entry}");
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
 fn export_splits_into_a_fleet_and_overwrites_nothing() {
     let server = SandboxServer::start(Settings::default());
     let workplace = Workplace::with(&server);

@@ -1,6 +1,7 @@
 //! Notifications over real loopback sockets, by the room itself and by the real program, to servers that write down what they are sent.
 
 use std::collections::VecDeque;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const MESSAGE: Message<'_> = Message {
         message: "riskform.yaml: no such file",
         help: None,
     },
+    run_url: None,
+    next: None,
 };
 
 /// What a request held.
@@ -239,6 +242,10 @@ async fn drift(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     for (name, value) in variables {
         workplace.set(name, value);
     }
+    drift_in(&workplace, arguments).await
+}
+
+async fn drift_in(workplace: &Workplace, arguments: &[&str]) -> Run {
     let mut command = vec!["drift", "--sandbox"];
     command.extend(arguments);
     let mut command = workplace.command(&command);
@@ -310,4 +317,185 @@ async fn who_can_not_be_told_is_a_warning_and_no_url_is_ever_shown() {
             assert!(!run.shown().contains("canary"), "{}", run.shown());
         }
     }
+}
+
+impl Server {
+    /// The outcomes of all messages, as a webhook is told them.
+    fn outcomes(&self) -> Vec<String> {
+        let received = self.received.lock().unwrap();
+        received
+            .iter()
+            .map(|one| serde_json::from_str::<Value>(&one.body).unwrap()["outcome"].to_string())
+            .collect()
+    }
+}
+
+/// A folder with the quickstart, and one for what is kept.
+fn at_home(state: &str) -> Workplace {
+    let mut workplace = Workplace::new();
+    workplace.write("riskform.yaml", QUICKSTART);
+    let state = workplace.path(state);
+    workplace.set("XDG_STATE_HOME", state.to_str().unwrap());
+    workplace
+}
+
+#[tokio::test]
+async fn the_same_drift_is_told_once_and_its_end_once() {
+    let server = Server::answering(&[200]).await;
+    let url = format!("http://{}/canary", server.address);
+    let workplace = at_home("state");
+    let drift = async |arguments: &[&str]| {
+        let run = drift_in(&workplace, &[&["--notify", &url], arguments].concat()).await;
+        assert!(!run.stderr.contains("warning"), "{}", run.shown());
+        run.code
+    };
+    assert_eq!((drift(&[]).await, drift(&[]).await), (2, 2));
+    assert_eq!(server.outcomes(), ["\"drift\""]);
+
+    // What is kept is its owner's alone, and shows neither URL nor drift.
+    let folder = workplace.path("state/riskform");
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600);
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            !kept.contains("canary") && !kept.contains("imp_travel"),
+            "{kept}"
+        );
+    }
+
+    // Another drift is told, and so is each where that is wanted.
+    let lax = QUICKSTART.replace("high", "low");
+    assert_ne!(lax, QUICKSTART);
+    workplace.write("riskform.yaml", &lax);
+    drift(&[]).await;
+    drift(&[]).await;
+    drift(&["--notify-again", "0"]).await;
+    drift(&["--notify-always"]).await;
+    assert_eq!(server.outcomes().len(), 4);
+
+    assert_eq!(
+        workplace
+            .run(&["apply", "--sandbox", "--auto-approve"])
+            .code,
+        0
+    );
+    assert_eq!((drift(&[]).await, drift(&[]).await), (0, 0));
+    assert_eq!(server.outcomes()[4..], ["\"resolved\""]);
+    assert_eq!(drift(&["--notify-always"]).await, 0);
+    assert_eq!(server.outcomes()[5..], ["\"ok\""]);
+
+    // Of what failed before it had accounts, the end is told as well.
+    workplace.write("riskform.yaml", "nonesuch: 1\n");
+    assert_eq!((drift(&[]).await, drift(&[]).await), (1, 1));
+    workplace.write("riskform.yaml", &lax);
+    drift(&[]).await;
+    assert_eq!(server.outcomes()[6..], ["\"error\"", "\"resolved\""]);
+}
+
+#[tokio::test]
+async fn what_nobody_heard_is_told_by_the_next_run() {
+    let server = Server::answering(&[404, 200]).await;
+    let url = format!("http://{}/canary", server.address);
+    let workplace = at_home("state");
+    for _ in 0..3 {
+        drift_in(&workplace, &["--notify", &url]).await;
+    }
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_kept_every_run_tells_and_says_why() {
+    let server = Server::answering(&[200]).await;
+    let url = format!("http://{}/canary", server.address);
+    let link = |workplace: &Workplace| {
+        std::fs::create_dir_all(workplace.path("elsewhere")).unwrap();
+        std::fs::create_dir_all(workplace.path("state")).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", workplace.path("state/riskform")).unwrap();
+    };
+    let file = |workplace: &Workplace| {
+        workplace.write("state", "");
+    };
+    let nothing = |_: &Workplace| {};
+    type Prepare<'a> = &'a dyn Fn(&Workplace);
+    let table: [(&str, Prepare<'_>, &str); 3] = [
+        ("state", &link, "state/riskform is not a folder"),
+        ("state", &file, "Not a directory"),
+        (
+            "",
+            &nothing,
+            "neither XDG_STATE_HOME nor HOME names a folder",
+        ),
+    ];
+    for (index, (state, prepare, why)) in table.into_iter().enumerate() {
+        let mut workplace = at_home(state);
+        if state.is_empty() {
+            workplace.set("XDG_STATE_HOME", "not/absolute");
+        }
+        prepare(&workplace);
+        for run in 1..=2 {
+            let told = drift_in(&workplace, &["--notify", &url]).await;
+            assert_eq!(told.code, 2);
+            assert!(
+                told.stderr
+                    .contains("warning: what was notified can't be kept: "),
+                "{}",
+                told.shown()
+            );
+            assert!(told.stderr.contains(why), "{}", told.shown());
+            assert_eq!(server.requests(), 3 * index + run);
+        }
+        // Whoever wants that hears nothing of it.
+        let meant = drift_in(&workplace, &["--notify", &url, "--notify-again", "0"]).await;
+        assert!(!meant.stderr.contains("warning"), "{}", meant.shown());
+    }
+}
+
+#[tokio::test]
+async fn a_message_links_to_the_run_and_names_what_to_do_next() {
+    let server = Server::answering(&[200]).await;
+    let slack = format!("slack+http://{}/canary", server.address);
+    let github = [
+        ("GITHUB_SERVER_URL", "https://github.example"),
+        ("GITHUB_REPOSITORY", "acme/risk"),
+        ("GITHUB_RUN_ID", "7"),
+        ("RISKFORM_NOTIFY", &slack),
+    ];
+    drift(&github, &["--notify-again", "0"]).await;
+    let gitlab = [
+        ("CI_JOB_URL", "https://gitlab.example/jobs/7"),
+        ("RISKFORM_NOTIFY", &slack),
+    ];
+    drift(&gitlab, &["--notify-again", "0"]).await;
+    let wrong = [
+        ("CI_JOB_URL", "javascript:canary"),
+        ("RISKFORM_NOTIFY", &slack),
+    ];
+    drift(&wrong, &["--notify-again", "0"]).await;
+    let received = server.received.lock().unwrap();
+    let [github, gitlab, wrong] = received.as_slice() else {
+        panic!("{} requests", received.len());
+    };
+    let text = |one: &Received| {
+        let body: Value = serde_json::from_str(&one.body).unwrap();
+        body["text"].as_str().unwrap().to_owned()
+    };
+    let next = "\nNext: `riskform plan --sandbox`";
+    let link = "<https://github.example/acme/risk/actions/runs/7|The run>";
+    assert!(
+        text(github).ends_with(&format!("{next}\n{link}")),
+        "{}",
+        text(github)
+    );
+    assert!(text(gitlab).ends_with("<https://gitlab.example/jobs/7|The run>"));
+    assert!(text(wrong).ends_with(next), "{}", text(wrong));
+    // The tenant of what is in no file.
+    assert!(
+        text(github).contains("https://example.oktapreview.com"),
+        "{}",
+        text(github)
+    );
 }

@@ -66,6 +66,8 @@ impl Workplace {
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
+            // Nobody reads along, so nothing is said about what to do next.
+            .env("CI", "true")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command

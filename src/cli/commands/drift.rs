@@ -11,6 +11,7 @@ use crate::cli::io::notifications::NotifyArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_drift};
 use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::{self, Surroundings};
 use crate::plan::{AccountPlan, Format, Glob, Keep, Options, Run, Scope};
@@ -35,16 +36,25 @@ pub(crate) struct Arguments {
 /// Says how the live accounts differ from their files.
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
-    let notifications = arguments.notifications.read(&arguments.fleet.connect)?;
+    let narrowed = [arguments.targets.as_given(), &arguments.ignored];
+    let notifications = arguments.notifications.read(&arguments.fleet, &narrowed)?;
     let checked = check(&arguments, &formats, output)
         .await
         .and_then(|checked| checked.show(&formats, output).map(|()| checked));
     let result = checked.as_ref();
     let result = result.map(|checked| (&checked.run, checked.exit()));
-    notifications.tell(result, output).await;
+    notifications.tell(result, &arguments.fleet, output).await;
     let checked = checked?;
     ci::tell(output, &checked.run);
     fail_if_alone(&checked.run)?;
+    if checked.run.accounts.iter().any(AccountPlan::has_drift) {
+        let words = Words::of_fleet(&arguments.fleet);
+        let step = Step {
+            line: next::line("plan", &words),
+            what: "see what apply would do about it; or change the file to what is live",
+        };
+        next::say(output, &[step]);
+    }
     Ok(checked.exit())
 }
 

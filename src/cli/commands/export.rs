@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 
-use crate::cli::flags::{Connect, Parallelism, Who};
+use crate::cli::flags::{Connect, Parallelism, Paths, Who};
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, account_error, account_exit};
+use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::session::{self, Session};
-use crate::config::export::export;
+use crate::config::export::{Detail, Pins, export};
 use crate::config::write::{Document, FileFormat};
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
@@ -26,6 +27,12 @@ pub(crate) struct Arguments {
     /// Write a file for each account into this directory, named by its id; none is overwritten
     #[arg(long, value_name = "DIR", conflicts_with = "formats")]
     split: Option<PathBuf>,
+    /// Pin each integration to its id, so that it stays the same whatever changes
+    #[arg(long)]
+    with_ids: bool,
+    /// Name the Access identity provider that a reference belongs to, in place of its id
+    #[arg(long)]
+    with_names: bool,
     #[command(flatten)]
     pub(crate) formats: FormatArguments<FileFormat>,
     #[command(flatten)]
@@ -43,22 +50,27 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         [] => vec![session::id(&arguments.who, &arguments.connect)?],
         accounts => accounts.to_vec(),
     };
-    let session = Session::open(&arguments.connect, output)?;
+    let export = Export {
+        session: &Session::open(&arguments.connect, output)?,
+        pins: match arguments.with_ids {
+            true => Pins::Everywhere,
+            false => Pins::WhereKeysAreShared,
+        },
+        with_names: arguments.with_names,
+    };
     if let Some(directory) = &arguments.split {
-        return split(
-            directory,
-            &accounts,
-            &session,
-            &arguments.parallelism,
-            output,
-        )
-        .await;
+        let at_once = arguments.parallelism.parallelism.get();
+        let exit = export.split(directory, &accounts, at_once, output).await?;
+        if exit == Exit::Done {
+            arguments.say_next(output, directory, "see that it is as it was written");
+        }
+        return Ok(exit);
     }
     let [account] = accounts.as_slice() else {
         let message = "several accounts are several files: pass --split DIR";
         return Err(Error::Usage(message.to_owned()));
     };
-    let document = read(&session, account).await.map_err(Error::Account)?;
+    let document = export.read(account).await.map_err(Error::Account)?;
     if formats.stdout == Some(FileFormat::Json) {
         // What YAML says in comments.
         for left_out in document.left_out() {
@@ -66,53 +78,91 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         }
     }
     formats.write(output, |format| document.written(format))?;
+    match formats.files.first() {
+        Some((_, file)) => arguments.say_next(output, file, "no changes: it is as it was written"),
+        None => arguments.say_next(
+            output,
+            Path::new(Paths::USUAL),
+            "once that is saved as riskform.yaml: no changes",
+        ),
+    }
     Ok(Exit::Done)
 }
 
-/// Writes a fleet. One account's failure does not keep the others from being written.
-async fn split(
-    directory: &Path,
-    accounts: &[AccountId],
-    session: &Session,
-    parallelism: &Parallelism,
-    output: &Output,
-) -> Result<Exit, Error> {
-    std::fs::create_dir_all(directory).map_err(Error::other(format!(
-        "{} can't be made",
-        directory.display()
-    )))?;
-    let mut read = stream::iter(accounts)
-        .map(|account| async move { (account, read(session, account).await) })
-        .buffered(parallelism.parallelism.get());
-    let mut exits = Vec::new();
-    while let Some((account, document)) = read.next().await {
-        let path = directory.join(format!("{account}.yaml"));
-        exits.push(match document {
-            Ok(document) => match create(&path, &document.to_yaml()) {
-                Ok(()) => {
-                    output.result(format_args!("{}\n", path.display()))?;
-                    Exit::Done
-                }
-                Err(error) => {
-                    let context = format!("{} can't be written", path.display());
-                    output.error(&Error::other(context)(error))
-                }
-            },
-            Err(error) => {
-                let exit = account_exit(&error);
-                output.error(&Error::Account(error));
-                exit
-            }
-        });
+impl Arguments {
+    /// What goes on from a file that was written.
+    fn say_next(&self, output: &Output, file: &Path, what: &'static str) {
+        let mut words = Words::of_connect(&self.connect);
+        words.path(file);
+        let line = next::line("plan", &words);
+        next::say(output, &[Step { line, what }]);
     }
-    Ok(Exit::gravest(exits))
 }
 
-async fn read(session: &Session, account: &AccountId) -> Result<Document, AccountError> {
-    let reader = session.connection_to(account.as_str(), None)?.reader();
-    let live = reader.live(account).await;
-    let live = live.map_err(|error| account_error(&error))?;
-    Ok(export(account, None, &live))
+/// How accounts are read and written.
+struct Export<'a> {
+    session: &'a Session,
+    pins: Pins,
+    with_names: bool,
+}
+
+impl Export<'_> {
+    /// Writes a fleet. One account's failure does not keep the others from being written.
+    async fn split(
+        &self,
+        directory: &Path,
+        accounts: &[AccountId],
+        at_once: usize,
+        output: &Output,
+    ) -> Result<Exit, Error> {
+        std::fs::create_dir_all(directory).map_err(Error::other(format!(
+            "{} can't be made",
+            directory.display()
+        )))?;
+        let mut read = stream::iter(accounts)
+            .map(|account| async move { (account, self.read(account).await) })
+            .buffered(at_once);
+        let mut exits = Vec::new();
+        while let Some((account, document)) = read.next().await {
+            let path = directory.join(format!("{account}.yaml"));
+            exits.push(match document {
+                Ok(document) => match create(&path, &document.to_yaml()) {
+                    Ok(()) => {
+                        output.result(format_args!("{}\n", path.display()))?;
+                        Exit::Done
+                    }
+                    Err(error) => {
+                        let context = format!("{} can't be written", path.display());
+                        output.error(&Error::other(context)(error))
+                    }
+                },
+                Err(error) => {
+                    let exit = account_exit(&error);
+                    output.error(&Error::Account(error));
+                    exit
+                }
+            });
+        }
+        Ok(Exit::gravest(exits))
+    }
+
+    async fn read(&self, account: &AccountId) -> Result<Document, AccountError> {
+        let reader = self.session.connection_to(account.as_str(), None)?.reader();
+        let providers = async {
+            match self.with_names {
+                true => Ok(reader.identity_providers(account).await?.value),
+                false => Ok(Vec::new()),
+            }
+        };
+        let (live, providers) = tokio::join!(reader.live(account), providers);
+        let live = live.map_err(|error| account_error(&error))?;
+        let providers = providers.map_err(|error| account_error(&error))?;
+        let detail = Detail {
+            pins: self.pins,
+            providers: &providers,
+        };
+        Ok(export(account, None, &live, detail))
+    }
 }
 
 /// Writes a file that is not there yet: one that is may say more than the account can tell.

@@ -1,13 +1,11 @@
 //! `riskform fmt`: lays files out canonically.
 
-use std::io::{self, Read};
-use std::path::Path;
-
 use clap::Args;
 use similar::TextDiff;
 
 use crate::cli::flags::Paths;
 use crate::cli::io::files::{self, Access};
+use crate::cli::io::input;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::surroundings::confinement;
@@ -30,10 +28,8 @@ pub(crate) struct Arguments {
 /// Formats the files, and names those that it changes. A file that can't be formatted is left as it is and does not keep others from it.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let Arguments { paths, check, diff } = arguments;
-    if let [path] = paths.paths.as_slice()
-        && path == Path::new("-")
-    {
-        return input(*check, *diff, output);
+    if let Some(input) = input::named_by(&paths.paths)? {
+        return format_one(input, *check, *diff, output);
     }
     let (files, diagnostics) = format(&paths.paths, &confinement(paths.root.as_deref()));
     let changed: Vec<&Formatted> = files.iter().filter(|file| file.is_changed()).collect();
@@ -63,13 +59,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error>
 }
 
 /// Formats standard input, and prints it: what editors and hooks pass a file through.
-fn input(check: bool, diff: bool, output: &Output) -> Result<Exit, Error> {
-    let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(Error::other("standard input can't be read"))?;
-    let (formatted, diagnostics) = format_input(bytes);
+fn format_one(input: Vec<u8>, check: bool, diff: bool, output: &Output) -> Result<Exit, Error> {
+    let (formatted, diagnostics) = format_input(input);
     let Some(file) = formatted else {
         return Err(Error::Files(diagnostics));
     };

@@ -10,8 +10,9 @@ use crate::cli::flags::{Connect, Paths, Who};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, account_error};
+use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::session::{self, Session};
-use crate::config::export::export;
+use crate::config::export::{Detail, Pins, export};
 
 /// What stands above the state itself.
 const HEADING: &str = "\
@@ -62,8 +63,9 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         return Err(exists(&path));
     }
     let live = live(&who, &connect, output).await?;
+    let is_example = live.is_none();
     let (text, origin) = match live {
-        Some(text) => (text, "what is live"),
+        Some(text) => (text, "what is live, each integration pinned to its id"),
         None => (TEMPLATE.to_owned(), "an example"),
     };
     let mut file = File::create_new(&path).map_err(|error| match error.kind() {
@@ -73,24 +75,25 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     file.write_all(format!("{HEADING}{text}").as_bytes())
         .map_err(Error::other(format!("{name} can't be written")))?;
     output.result(format_args!("{name}\n"))?;
-    let named = match path == Path::new(Paths::USUAL) {
-        true => String::new(),
-        false => format!(" {name}"),
-    };
-    output.say(format_args!("{name} holds {origin}. Next:"));
-    if origin == "an example" {
+    output.say(format_args!("{name} holds {origin}."));
+    if is_example {
         output.say(format_args!(
-            "  set {} and {}, and make the file say what you want; to start from what is live instead,\n  remove it and run riskform init again with both set",
+            "Set {} and {}, and make the file say what you want. To start from what is live instead, remove it and run riskform init again with both set.",
             environment::API_TOKEN,
             environment::ACCOUNT_ID
         ));
     }
-    output.say(format_args!(
-        "  riskform plan{named}     see what apply would do"
-    ));
-    output.say(format_args!(
-        "  riskform apply{named}    do it, once you say yes"
-    ));
+    let mut words = Words::of_connect(&connect).and(Words::of_who(&who));
+    words.path(&path);
+    let step = |command, what| Step {
+        line: next::line(command, &words),
+        what,
+    };
+    let steps = [
+        step("plan", "see what apply would do"),
+        step("apply", "do it, once you say yes"),
+    ];
+    next::say(output, &steps);
     Ok(Exit::Done)
 }
 
@@ -112,5 +115,9 @@ async fn live(who: &Who, connect: &Connect, output: &Output) -> Result<Option<St
     };
     let live = connection.reader().live(&account).await;
     let live = live.map_err(|error| Error::Account(account_error(&error)))?;
-    Ok(Some(export(&account, None, &live).to_yaml()))
+    let detail = Detail {
+        pins: Pins::Everywhere,
+        providers: &[],
+    };
+    Ok(Some(export(&account, None, &live, detail).to_yaml()))
 }

@@ -11,10 +11,11 @@ use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
 use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::{self, Surroundings};
-use crate::plan::{Intent, Options};
+use crate::plan::{AccountPlan, Intent, Options};
 use crate::report::{self, PlanFormat};
 
 /// Flags of `plan`.
@@ -61,7 +62,14 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     ci::tell(output, &run);
     fail_if_alone(&run)?;
     if let Some(file) = &arguments.out {
-        saved_plan::write(file, &run, output)?;
+        saved_plan::write(
+            file,
+            &run,
+            &Words::of_connect(&arguments.fleet.connect),
+            output,
+        )?;
+    } else if run.accounts.iter().any(AccountPlan::is_work) {
+        next::say(output, &arguments.next());
     }
     let changes = if arguments.detailed_exitcode {
         Exit::Changes
@@ -69,4 +77,27 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         Exit::Done
     };
     Ok(of_plan(&run, changes))
+}
+
+impl Arguments {
+    /// What goes on from a plan that has something to do.
+    fn next(&self) -> [Step; 2] {
+        let mut words = Words::default();
+        for target in self.targets.as_given() {
+            words.flag("--target", Some(target));
+        }
+        let words = words
+            .and(self.overrides.as_given())
+            .and(Words::of_fleet(&self.fleet));
+        [
+            Step {
+                line: next::line("apply", &words),
+                what: "read again, ask, and carry it out",
+            },
+            Step {
+                line: next::line("plan --out plan.json", &words),
+                what: "save it, so that just this is carried out",
+            },
+        ]
+    }
 }

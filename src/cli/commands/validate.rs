@@ -5,9 +5,11 @@ use clap::Args;
 use crate::cli::flags::Desired;
 use crate::cli::io::ci;
 use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::input;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet;
+use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::surroundings::Surroundings;
 use crate::config::load;
 use crate::report::{self, CheckedFiles, FilesFormat};
@@ -24,9 +26,16 @@ pub(crate) struct Arguments {
 /// Says everything that is wrong with the files.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
-    fleet::look_at_paths(&arguments.desired.paths.paths)?;
+    let paths = &arguments.desired.paths.paths;
+    fleet::look_at_paths(paths)?;
     let surroundings = Surroundings::of(&arguments.desired)?;
-    let (accounts, diagnostics) = load::check(&surroundings.request(&arguments.desired)?);
+    let request = surroundings.request(&arguments.desired)?;
+    let input = input::named_by(paths)?;
+    let is_file = input.is_none();
+    let (accounts, diagnostics) = match input {
+        Some(input) => load::check_input(&request, input),
+        None => load::check(&request),
+    };
     let end = match diagnostics.errors() {
         // How many accounts there are is only known of files that are right.
         0 => fleet::expect(&arguments.desired.expected, accounts.len()).map(|()| Exit::Done),
@@ -38,5 +47,12 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error>
         diagnostics,
     };
     formats.write(output, |format| report::files(&checked, format))?;
+    if is_file && matches!(end, Ok(Exit::Done)) && !checked.accounts.is_empty() {
+        let step = Step {
+            line: next::line("plan", &Words::of_desired(&arguments.desired)),
+            what: "compare with what is live",
+        };
+        next::say(output, &[step]);
+    }
     end
 }

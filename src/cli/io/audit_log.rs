@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::api::{ApiError, Trace};
 use crate::apply::{Deed, Event, Write};
-use crate::cli::io::environment::variable;
+use crate::cli::io::environment;
 use crate::cli::io::files::{self, Appended};
 use crate::cli::run::ending::Error;
 use crate::model::account::AccountId;
@@ -85,7 +85,7 @@ impl AuditLog {
             file: Mutex::new(file),
             path: path.display().to_string(),
             run: Uuid::new_v4(),
-            actor: actor(),
+            actor: environment::actor(),
         })))
     }
 
@@ -163,20 +163,4 @@ impl AuditLog {
         file.write(&text)
             .with_context(|| format!("the audit log {} can't be written", self.0.path))
     }
-}
-
-/// Who runs this: what a CI says about it, else the user of the machine.
-fn actor() -> Option<String> {
-    const VARIABLES: [(&str, &str); 7] = [
-        ("GITHUB_ACTOR", "github"),
-        ("GITLAB_USER_LOGIN", "gitlab"),
-        ("BUILDKITE_BUILD_CREATOR", "buildkite"),
-        ("CIRCLE_USERNAME", "circleci"),
-        ("BUILD_USER_ID", "jenkins"),
-        ("USER", "user"),
-        ("LOGNAME", "user"),
-    ];
-    VARIABLES
-        .iter()
-        .find_map(|(name, origin)| Some(format!("{origin}:{}", variable(name)?)))
 }

@@ -66,6 +66,41 @@ fn check_proxy(text: &str) -> Result<(), String> {
     }
 }
 
+/// Who runs this: what a CI says about it, else the user of the machine.
+pub(crate) fn actor() -> Option<String> {
+    const VARIABLES: [(&str, &str); 7] = [
+        ("GITHUB_ACTOR", "github"),
+        ("GITLAB_USER_LOGIN", "gitlab"),
+        ("BUILDKITE_BUILD_CREATOR", "buildkite"),
+        ("CIRCLE_USERNAME", "circleci"),
+        ("BUILD_USER_ID", "jenkins"),
+        ("USER", "user"),
+        ("LOGNAME", "user"),
+    ];
+    VARIABLES
+        .iter()
+        .find_map(|(name, origin)| Some(format!("{origin}:{}", variable(name)?)))
+}
+
+/// Where the pipeline around the run shows it, as its CI says.
+pub(crate) fn run_url() -> Option<Url> {
+    const VARIABLES: [&str; 4] = [
+        "CI_JOB_URL",
+        "BUILDKITE_BUILD_URL",
+        "CIRCLE_BUILD_URL",
+        "BUILD_URL",
+    ];
+    let github = || {
+        let server = variable("GITHUB_SERVER_URL")?;
+        let repository = variable("GITHUB_REPOSITORY")?;
+        let run = variable("GITHUB_RUN_ID")?;
+        Some(format!("{server}/{repository}/actions/runs/{run}"))
+    };
+    let text = github().or_else(|| VARIABLES.into_iter().find_map(variable))?;
+    let url = Url::parse(&text).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
 /// Every variable that is read, and what for.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
@@ -109,6 +144,18 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITLAB_CI",
         "the pipeline that --ci tells",
     ),
+    (
+        "CI",
+        "set by pipelines; then nothing is said about what to do next",
+    ),
+    (
+        "GITHUB_ACTOR, GITHUB_RUN_ID, GITLAB_USER_LOGIN, CI_JOB_URL, BUILDKITE_*, CIRCLE_*, BUILD_*, USER",
+        "who runs this, for --audit-log, and where the run is shown, for notifications",
+    ),
+    (
+        "XDG_STATE_HOME, HOME",
+        "where what was notified is kept, in riskform below the first or .local/state/riskform below the second",
+    ),
 ];
 
 /// The account, where neither file nor flag names one.
@@ -125,6 +172,8 @@ pub(crate) const EMAIL: &str = "CLOUDFLARE_EMAIL";
 pub(crate) const API_KEY: &str = "CLOUDFLARE_API_KEY";
 /// Set where GitHub's runner reads along.
 pub(crate) const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// Set by nearly every pipeline.
+pub(crate) const CI: &str = "CI";
 /// The URLs to notify, separated by white space, where no flag names any.
 pub(crate) const NOTIFY: &str = "RISKFORM_NOTIFY";
 /// Signs what goes to webhooks.

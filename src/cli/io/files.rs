@@ -9,7 +9,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -140,17 +140,33 @@ fn open_stream(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).open(path)
 }
 
-/// Opens a file of one's own for appending, without following a link that was put there meanwhile.
+/// Reads a small file of one's own, and follows no link to it.
+pub(crate) fn read_own(path: &Path) -> io::Result<String> {
+    const MOST: u64 = 1 << 20;
+    let file = own(path, OpenOptions::new().read(true))?;
+    let mut text = String::new();
+    file.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Opens a file of one's own for appending.
 fn open_own(path: &Path) -> io::Result<File> {
-    let follow_nothing = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits())
-        .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(follow_nothing)
-        .open(path)?;
-    if file.metadata()?.uid() == rustix::process::geteuid().as_raw() {
+    own(
+        path,
+        OpenOptions::new().append(true).create(true).mode(0o600),
+    )
+}
+
+/// Opens a file of one's own, without following a link that was put there meanwhile, or waiting for whoever writes to a pipe.
+fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags =
+        i32::try_from(flags.bits()).map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+    let file = options.custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        Err(io::Error::other("it is not a file"))
+    } else if found.uid() == rustix::process::geteuid().as_raw() {
         Ok(file)
     } else {
         Err(io::Error::other("it belongs to another user"))

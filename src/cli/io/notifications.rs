@@ -1,14 +1,20 @@
-//! `--notify`: who hears how a check ended.
+//! `--notify`: who hears how a check ended, and what each was told already.
+
+use std::path::PathBuf;
 
 use clap::Args;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Certificate;
 
-use crate::cli::flags::Connect;
+use crate::cli::flags::Fleet;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
+use crate::cli::io::state::State;
 use crate::cli::run::ending::{Error, Exit};
-use crate::notify::{Finding, Message, Outcome, Settings, Target, When, notify};
-use crate::plan::Run;
+use crate::cli::run::next;
+use crate::notify::{Finding, Form, Message, Outcome, Settings, Target, Told, When, notify};
+use crate::plan::{Run, sha256};
 
 /// The flags of a command that notifies.
 #[derive(Args, Debug)]
@@ -20,13 +26,27 @@ pub(crate) struct NotifyArguments {
     #[arg(long = "notify", value_name = "URL")]
     urls: Vec<String>,
     /// Tell of every check, not only of drift and errors
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     notify_always: bool,
+    /// Tell the same drift again after so many hours; 0 is every run
+    #[arg(long, hide_short_help = true, value_name = "HOURS", default_value = "24", value_parser = hours)]
+    notify_again: SignedDuration,
+}
+
+fn hours(text: &str) -> Result<SignedDuration, &'static str> {
+    let hours = text.parse::<u32>();
+    hours
+        .map(|hours| SignedDuration::from_hours(hours.into()))
+        .map_err(|_| "write a number of hours, 0 or more")
 }
 
 impl NotifyArguments {
-    /// Reads who is to be told. RISKFORM_NOTIFY_SECRET signs what goes to webhooks.
-    pub(crate) fn read(&self, connect: &Connect) -> Result<Notifications, Error> {
+    /// Reads who is to be told. RISKFORM_NOTIFY_SECRET signs what goes to webhooks. `narrowed` is what the check is narrowed by.
+    pub(crate) fn read(
+        &self,
+        fleet: &Fleet,
+        narrowed: &[&[String]],
+    ) -> Result<Notifications, Error> {
         let targets = if self.urls.is_empty() {
             let urls = variable(environment::NOTIFY).unwrap_or_default();
             targets(environment::NOTIFY, urls.split_whitespace())?
@@ -38,12 +58,17 @@ impl NotifyArguments {
         } else {
             When::Noteworthy
         };
-        let certificates = match &connect.ca_bundle {
+        let certificates = match &fleet.connect.ca_bundle {
             Some(path) if !targets.is_empty() => certificates(path)?,
             Some(_) | None => Vec::new(),
         };
         Ok(Notifications {
             targets,
+            again: match when {
+                When::Always => SignedDuration::ZERO,
+                When::Noteworthy => self.notify_again,
+            },
+            about: about(fleet, narrowed),
             settings: Settings {
                 when,
                 secret: variable(environment::NOTIFY_SECRET).map(Into::into),
@@ -52,6 +77,27 @@ impl NotifyArguments {
             },
         })
     }
+}
+
+/// Names what is checked: the files and what else decides which accounts they declare. Where a check fails before it knows its accounts,
+/// that is all there is to know it by.
+fn about(fleet: &Fleet, narrowed: &[&[String]]) -> String {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let paths = fleet.desired.paths.paths.iter();
+    let paths: Vec<PathBuf> = paths.map(absolute).collect();
+    let account = &fleet.desired.who.account_id;
+    let base_url = &fleet.connect.base_url;
+    sha256(&(
+        paths,
+        account
+            .clone()
+            .map(|id| id.to_string())
+            .or_else(|| variable(environment::ACCOUNT_ID)),
+        fleet.connect.sandbox,
+        base_url.clone().or_else(|| variable(environment::BASE_URL)),
+        fleet.shard.map(|shard| shard.to_string()),
+        narrowed,
+    ))
 }
 
 fn targets<'a>(given_as: &str, urls: impl Iterator<Item = &'a str>) -> Result<Vec<Target>, Error> {
@@ -72,34 +118,95 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
 /// Who is to be told, and how.
 pub(crate) struct Notifications {
     targets: Vec<Target>,
+    /// After how long the same is told again.
+    again: SignedDuration,
+    /// Names what is checked.
+    about: String,
     settings: Settings,
 }
 
 impl Notifications {
     /// Tells how a check ended. Whoever can't be told is a warning: what the check found stands all the same.
-    pub(crate) async fn tell(&self, result: Result<(&Run, Exit), &Error>, output: &Output) {
+    pub(crate) async fn tell(
+        &self,
+        result: Result<(&Run, Exit), &Error>,
+        fleet: &Fleet,
+        output: &Output,
+    ) {
+        if self.targets.is_empty() {
+            return;
+        }
         let (text, help);
-        let message = match result {
-            Ok((run, exit)) => Message {
-                outcome: outcome(exit),
-                finding: Finding::Accounts(run),
-            },
+        let (outcome, finding) = match result {
+            Ok((run, exit)) => (outcome(exit), Finding::Accounts(run)),
             Err(error) => {
                 help = error.help();
                 text = anstream::adapter::strip_str(&error.to_string()).to_string();
-                Message {
-                    outcome: Outcome::Error,
-                    finding: Finding::Nothing {
-                        kind: error.kind(),
-                        message: &text,
-                        help: help.as_deref(),
-                    },
-                }
+                let finding = Finding::Nothing {
+                    kind: error.kind(),
+                    message: &text,
+                    help: help.as_deref(),
+                };
+                (Outcome::Error, finding)
             }
         };
-        for failure in notify(&self.targets, &message, &self.settings).await {
-            output.warn(failure);
+        let (run_url, next) = (environment::run_url(), next::after_drift(result, fleet));
+        let message = Message {
+            outcome,
+            finding,
+            run_url: run_url.as_ref().map(|url| url.as_str()),
+            next: next.as_deref(),
+        };
+        let state = State::open();
+        let told = self.targets.iter();
+        let told = told.map(|target| self.tell_one(target, message, &state));
+        let mut warnings: Vec<String> = join_all(told).await.into_iter().flatten().collect();
+        // Where nothing can be kept, it is so for every target.
+        warnings.dedup();
+        for warning in warnings {
+            output.warn(warning);
         }
+    }
+
+    /// Tells one target, unless it was told the same already, and keeps what it was told. Says what went wrong.
+    async fn tell_one(
+        &self,
+        target: &Target,
+        message: Message<'_>,
+        state: &State,
+    ) -> Option<String> {
+        // A dead-man's switch is told each time, or it rings.
+        if target.form() == Form::Ping {
+            return self.deliver(target, &message).await;
+        }
+        let name = format!(
+            "told-{}.json",
+            &sha256(&(&self.about, target.secret()))[7..39]
+        );
+        let now = Timestamp::now();
+        let kept = state.read::<Told>(&name);
+        let told = kept.as_ref().ok().and_then(Option::as_ref);
+        let outcome = message.outcome_since(told, now, self.again)?;
+        let message = Message { outcome, ..message };
+        let failure = self.deliver(target, &message).await;
+        if failure.is_some() {
+            // Nobody heard of it, so the next run tells it.
+            return failure;
+        }
+        let end = match Told::of(&message, now) {
+            Some(now_told) => kept.and_then(|_| state.write(&name, &now_told)),
+            None if told.is_some() => state.remove(&name),
+            None => Ok(()),
+        };
+        let why = end.err().filter(|_| !self.again.is_zero())?;
+        Some(format!(
+            "what was notified can't be kept: {why}; so every run tells it, as --notify-again 0 would without this warning"
+        ))
+    }
+
+    async fn deliver(&self, target: &Target, message: &Message<'_>) -> Option<String> {
+        let failures = notify(std::slice::from_ref(target), message, &self.settings).await;
+        failures.first().map(ToString::to_string)
     }
 }
 

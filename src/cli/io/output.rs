@@ -76,6 +76,15 @@ impl Output {
         self.quiet
     }
 
+    /// Says whether a person reads along, and not only a script, a pipeline or somebody who wants quiet.
+    pub(crate) fn is_for_a_person(&self) -> bool {
+        !self.quiet
+            && !self.json
+            && self.pipeline.is_none()
+            && !self.runner
+            && variable(environment::CI).is_none()
+    }
+
     /// The pipeline around the run, where it is to be told.
     pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
         self.pipeline.as_ref()

@@ -3,6 +3,7 @@
 pub(crate) mod application;
 pub(crate) mod ending;
 pub(crate) mod fleet;
+pub(crate) mod next;
 pub(crate) mod saved_plan;
 pub(crate) mod session;
 pub(crate) mod signals;

@@ -15,18 +15,24 @@ use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::Error;
 use crate::cli::run::fleet::plan_error;
+use crate::cli::run::next::{self, Words};
 use crate::config::recheck::recheck;
 use crate::model::account::AccountId;
 use crate::model::limits::Limits;
 use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan};
 
 /// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
-pub(crate) fn write(path: &Path, plan: &Run, output: &Output) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, plan: &Run, words: &Words, output: &Output) -> Result<(), Error> {
     let sealed = plan.sealed();
     files::write(path, plan.to_json(), Access::Owner)?;
-    let (path, digest) = (path.display(), &sealed.digest);
+    let digest = &sealed.digest;
+    let mut apply = Words::default();
+    apply.flag("--plan", Some(path.display()));
+    apply.flag("--expect-digest", Some(digest));
     output.say(format_args!(
-        "The plan is saved in {path}, its digest is {digest}. To apply it:\n  riskform apply --plan {path} --expect-digest {digest}"
+        "The plan is saved in {}, its digest is {digest}. To apply it:\n  {}",
+        path.display(),
+        next::line("apply", &apply.and(words.clone()))
     ));
     Ok(())
 }

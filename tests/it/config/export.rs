@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use riskform::config::export::{export, previous};
+use riskform::config::export::{Detail, Pins, export, previous};
 use riskform::config::write::Document;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
+use riskform::model::context::IdentityProvider;
 use riskform::model::integration::{Integration, IntegrationSettings, ReferenceId, TenantUrl};
 use riskform::model::open_word::OpenWord;
 use riskform::plan::Options;
@@ -85,7 +86,61 @@ fn an_export_reads_like_a_file_that_somebody_wrote() {
         ],
     );
     let name = "production".parse().unwrap();
-    insta::assert_snapshot!(export(&account_id(), Some(&name), &live).to_yaml());
+    insta::assert_snapshot!(export(&account_id(), Some(&name), &live, Detail::default()).to_yaml());
+}
+
+#[test]
+fn a_reference_is_named_by_its_provider_where_that_name_leads_to_it_alone() {
+    let reference = |n: u128| Uuid::from_u128(n).to_string();
+    let provider = |n: u128, name: &str, kind: &str| IdentityProvider {
+        id: ReferenceId::new(reference(n)).unwrap(),
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        okta_account: None,
+    };
+    let providers = [
+        provider(1, "Okta (corp) ${x}", "okta"),
+        provider(2, "Okta", "okta"),
+        provider(3, "Okta", "okta"),
+        provider(4, "Okta (corp) ${x}", "saml"),
+        provider(5, "unseen\u{202e}", "okta"),
+    ];
+    let integrations = (1..=6).map(|n| {
+        let url = format!("https://t{n}.okta.com");
+        integration(n, "Okta", &url, &reference(n), true)
+    });
+    let live = LiveAccount::new(BTreeMap::new(), integrations.collect());
+    let detail = Detail {
+        pins: Pins::Everywhere,
+        providers: &providers,
+    };
+    let document = export(&account_id(), None, &live, detail);
+    let declared: Vec<(Option<&str>, bool)> = document
+        .integrations
+        .iter()
+        .map(|one| (one.identity_provider.as_deref(), one.reference_id.is_some()))
+        .collect();
+    let by_id = (None, true);
+    assert_eq!(
+        declared,
+        [
+            (Some("Okta (corp) ${x}"), false),
+            by_id,
+            by_id,
+            by_id,
+            by_id,
+            by_id
+        ]
+    );
+    let desired = load(&document.to_yaml());
+    let entry = desired.integrations.values().next().unwrap();
+    assert_eq!(entry.identity_provider.as_deref(), Some("Okta (corp) ${x}"));
+    assert!(
+        desired
+            .integrations
+            .values()
+            .all(|entry| entry.id.is_some())
+    );
 }
 
 #[test]
@@ -173,7 +228,7 @@ proptest! {
     /// Planning what was exported finds nothing to change, and nothing unlisted but what the comments name.
     #[test]
     fn an_export_plans_empty(live in live_accounts()) {
-        let document: Document = export(&account_id(), None, &live);
+        let document: Document = export(&account_id(), None, &live, Detail::default());
         let yaml = document.to_yaml();
         prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);
         let plan = planned(&load(&yaml), &live, &Options::default());

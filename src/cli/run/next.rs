@@ -1,0 +1,168 @@
+//! What to do next: the command that goes on from what was shown, with the flags that this one was given. Said on standard error, to a person.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use crate::cli::flags::{Connect, Desired, Fleet, Paths, Who};
+use crate::cli::io::output::Output;
+use crate::cli::run::ending::{Error, Exit};
+use crate::plan::Run;
+
+/// A command line to go on with, and what it is for.
+pub(crate) struct Step {
+    pub(crate) line: String,
+    pub(crate) what: &'static str,
+}
+
+/// Names what to do next, unless a script or a pipeline runs this, or quiet is wanted.
+pub(crate) fn say(output: &Output, steps: &[Step]) {
+    if steps.is_empty() || !output.is_for_a_person() {
+        return;
+    }
+    let longest = steps.iter().map(|step| step.line.chars().count()).max();
+    let width = longest.unwrap_or_default();
+    output.say("\nNext:");
+    for Step { line, what } in steps {
+        output.say(format_args!("  {line:width$}  # {what}"));
+    }
+}
+
+/// A command with flags and paths, to be pasted into a shell.
+pub(crate) fn line(command: &str, words: &Words) -> String {
+    let words = words.0.iter().map(|word| format!(" {}", quoted(word)));
+    format!("riskform {command}{}", words.collect::<String>())
+}
+
+/// The flags and paths of this run that another command needs as well.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words(Vec<String>);
+
+impl Words {
+    /// The way to the API.
+    pub(crate) fn of_connect(connect: &Connect) -> Self {
+        let Connect {
+            sandbox,
+            base_url,
+            ca_bundle,
+            max_requests_per_second: _,
+            timeout: _,
+        } = connect;
+        let mut words = Words::default();
+        if *sandbox {
+            words.0.push("--sandbox".to_owned());
+        }
+        words.flag("--base-url", base_url.as_ref());
+        words.flag("--ca-bundle", ca_bundle.as_ref().map(|path| path.display()));
+        words
+    }
+
+    /// Whose account it is about.
+    pub(crate) fn of_who(who: &Who) -> Self {
+        let Who {
+            account_id,
+            env_file,
+        } = who;
+        let mut words = Words::default();
+        words.flag("--account-id", account_id.as_ref());
+        words.flag("--env-file", env_file.as_ref().map(|path| path.display()));
+        words
+    }
+
+    /// The files, and what they may read.
+    pub(crate) fn of_desired(desired: &Desired) -> Self {
+        let Desired {
+            paths,
+            who,
+            limits,
+            expected: _,
+        } = desired;
+        let mut words = Words::of_who(who);
+        words.flag("--limits", limits.as_ref().map(|path| path.display()));
+        words.flag("--root", paths.root.as_ref().map(|path| path.display()));
+        match paths.paths.as_slice() {
+            [path] => words.path(path),
+            several => several.iter().for_each(|path| words.word(path)),
+        }
+        words
+    }
+
+    /// All of it.
+    pub(crate) fn of_fleet(fleet: &Fleet) -> Self {
+        let mut words = Words::of_connect(&fleet.connect);
+        words.flag("--shard", fleet.shard);
+        words.and(Words::of_desired(&fleet.desired))
+    }
+
+    pub(crate) fn and(mut self, more: Words) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// The only path, which need not be named if it is the usual one.
+    pub(crate) fn path(&mut self, path: &Path) {
+        if path != Path::new(Paths::USUAL) {
+            self.word(path);
+        }
+    }
+
+    fn word(&mut self, path: &Path) {
+        self.0.push(path.display().to_string());
+    }
+
+    pub(crate) fn flag(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.0.extend([name.to_owned(), value.to_string()]);
+        }
+    }
+
+    pub(crate) fn switch(&mut self, name: &str, is_given: bool) {
+        self.0.extend(is_given.then(|| name.to_owned()));
+    }
+}
+
+/// The command that goes on from a check for drift, for whoever is told of it.
+pub(crate) fn after_drift(result: Result<(&Run, Exit), &Error>, fleet: &Fleet) -> Option<String> {
+    let words = || Words::of_fleet(fleet);
+    match result {
+        Ok((run, _)) if run.accounts.iter().any(|account| account.has_drift()) => {
+            Some(line("plan", &words()))
+        }
+        Ok((_, Exit::Done)) => None,
+        Ok(_) => Some(line("doctor", &words())),
+        Err(Error::Files(_)) => Some(line("validate", &Words::of_desired(&fleet.desired))),
+        Err(_) => None,
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_can_be_pasted() {
+        let mut words = Words::default();
+        words.switch("--sandbox", true);
+        words.switch("--allow-weakening", false);
+        words.flag("--target", Some("behavior.*"));
+        words.flag("--root", None::<&str>);
+        words.flag("--limits", Some("/etc/o'clock/limits.yaml"));
+        let line = line("plan", &words);
+        assert_eq!(
+            line,
+            r"riskform plan --sandbox --target 'behavior.*' --limits '/etc/o'\''clock/limits.yaml'"
+        );
+        let read = shlex::split(&line).unwrap();
+        assert_eq!(read[4], "behavior.*");
+        assert_eq!(read[6], "/etc/o'clock/limits.yaml");
+    }
+}

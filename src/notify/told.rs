@@ -1,0 +1,151 @@
+//! What a target was told last, so that the same drift is not told every hour, and its end is told once.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::account::AccountId;
+use crate::model::address::Address;
+use crate::model::failure::FailureKind;
+use crate::plan::{Action, FieldChange, UnlistedSettings, sha256};
+
+use super::payload::noteworthy;
+use super::{Finding, Message, Outcome};
+
+/// The last message of drift or an error. Holds nothing of what was found but its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What was found.
+    digest: String,
+    /// When it was told.
+    at: Timestamp,
+}
+
+impl Told {
+    /// What to remember of a message once it is delivered: nothing, where all is well.
+    pub fn of(message: &Message<'_>, at: Timestamp) -> Option<Self> {
+        match message.outcome {
+            Outcome::Ok | Outcome::Resolved => None,
+            Outcome::Drift | Outcome::Error => Some(Told {
+                digest: digest(&message.finding),
+                at,
+            }),
+        }
+    }
+}
+
+impl Message<'_> {
+    /// How the check ended for whoever was told this last; `None` where it is the same, and told less than `again` ago.
+    pub fn outcome_since(
+        &self,
+        told: Option<&Told>,
+        now: Timestamp,
+        again: SignedDuration,
+    ) -> Option<Outcome> {
+        match (self.outcome, told) {
+            (Outcome::Ok, Some(_)) => Some(Outcome::Resolved),
+            (Outcome::Drift | Outcome::Error, Some(told)) => {
+                // A clock that was set back must not keep anybody from hearing.
+                let ago = now.duration_since(told.at);
+                let is_recent = !ago.is_negative() && ago < again;
+                (!is_recent || told.digest != digest(&self.finding)).then_some(self.outcome)
+            }
+            (outcome, _) => Some(outcome),
+        }
+    }
+}
+
+/// What makes two findings the same. Rays, times and who did it differ from check to check, and make none.
+#[derive(Serialize)]
+struct Digested<'a> {
+    account_id: &'a AccountId,
+    error: Option<FailureKind>,
+    changes: Vec<(&'a Address, Action, Vec<FieldChange>)>,
+    unlisted: Vec<(&'a Address, &'a UnlistedSettings)>,
+}
+
+fn digest(finding: &Finding<'_>) -> String {
+    match finding {
+        Finding::Nothing { kind, message, .. } => sha256(&(kind, message)),
+        Finding::Accounts(run) => {
+            let accounts = noteworthy(run).into_iter().map(|account| Digested {
+                account_id: &account.account_id,
+                error: account.error.as_ref().map(|error| error.kind),
+                changes: account
+                    .changes
+                    .iter()
+                    .map(|change| (change.address(), change.action(), change.fields()))
+                    .collect(),
+                unlisted: account
+                    .reported()
+                    .map(|thing| (&thing.address, &thing.settings))
+                    .collect(),
+            });
+            sha256(&accounts.collect::<Vec<_>>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::payload::tests::{FILES, document};
+    use crate::plan::Run;
+
+    fn message(outcome: Outcome, run: &Run) -> Message<'_> {
+        Message {
+            outcome,
+            finding: Finding::Accounts(run),
+            run_url: None,
+            next: None,
+        }
+    }
+
+    #[test]
+    fn the_same_is_told_again_once_it_is_time_and_its_end_once() {
+        let run = document();
+        let mut less = run.clone();
+        less.accounts.remove(0);
+        let then = run.created_at;
+        let told = Told::of(&message(Outcome::Drift, &run), then);
+        let hours = SignedDuration::from_hours;
+        let day = hours(24);
+        let table = [
+            (Outcome::Drift, &run, hours(1), day, None),
+            (Outcome::Drift, &run, hours(23), day, None),
+            (Outcome::Drift, &run, hours(24), day, Some(Outcome::Drift)),
+            (
+                Outcome::Drift,
+                &run,
+                hours(1),
+                hours(0),
+                Some(Outcome::Drift),
+            ),
+            (Outcome::Drift, &run, hours(-1), day, Some(Outcome::Drift)),
+            (Outcome::Drift, &less, hours(1), day, Some(Outcome::Drift)),
+            (Outcome::Error, &less, hours(1), day, Some(Outcome::Error)),
+            (Outcome::Ok, &less, hours(1), day, Some(Outcome::Resolved)),
+        ];
+        for (outcome, run, later, again, expected) in table {
+            let message = message(outcome, run);
+            let due = message.outcome_since(told.as_ref(), then + later, again);
+            assert_eq!(due, expected, "{outcome} {later}");
+            assert_eq!(message.outcome_since(None, then, again), Some(outcome));
+        }
+        assert_eq!(Told::of(&message(Outcome::Resolved, &run), then), None);
+    }
+
+    #[test]
+    fn what_differs_from_check_to_check_makes_no_other_finding() {
+        let run = document();
+        let mut later = run.clone();
+        later.created_at += SignedDuration::from_hours(1);
+        let error = later.accounts[2].error.as_mut().unwrap();
+        error.message = "the API answered 500 after 31 s".to_owned();
+        error.ray = Some("8f00ba4".to_owned());
+        assert_eq!(
+            digest(&Finding::Accounts(&run)),
+            digest(&Finding::Accounts(&later))
+        );
+        assert_ne!(digest(&Finding::Accounts(&run)), digest(&FILES));
+    }
+}
