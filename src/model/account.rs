@@ -113,6 +113,27 @@ impl DesiredAccount {
         }
     }
 
+    /// By field, the names of the variables that a behavior's declared values were made of.
+    pub fn behavior_variables(&self, key: &BehaviorKey) -> BTreeMap<String, Vec<String>> {
+        let every = self.every_behavior.as_ref();
+        let Some(named) = self.behaviors.get(key) else {
+            return every
+                .map(|every| every.variables.clone())
+                .unwrap_or_default();
+        };
+        let beneath = every.into_iter().flat_map(|every| &every.variables);
+        let shows = |field: &str| match field {
+            "enabled" => named.enabled.is_none(),
+            _ => named.risk_level.is_none(),
+        };
+        let beneath = beneath.filter(|(field, _)| shows(field));
+        let mut variables: BTreeMap<String, Vec<String>> = beneath
+            .map(|(field, names)| (field.clone(), names.clone()))
+            .collect();
+        variables.extend(named.variables.clone());
+        variables
+    }
+
     /// How the account is called in output: its name, else its id.
     pub fn label(&self) -> &str {
         self.name

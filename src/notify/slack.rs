@@ -205,6 +205,7 @@ fn field(change: &FieldChange) -> String {
         field,
         before: live,
         after: declared,
+        ..
     } = change;
     format!(
         "{field} is {}, declared {}",

@@ -13,7 +13,7 @@ use crate::model::behavior::{
 use crate::model::location::Location;
 
 use super::Intent;
-use super::change::{Change, Cover, Diff, Policy, Unlisted, UnlistedSettings, Weakening};
+use super::change::{Change, Cover, Diff, Policy, Sources, Unlisted, UnlistedSettings, Weakening};
 use super::error::Problem;
 use super::note::Note;
 
@@ -53,10 +53,12 @@ pub(super) fn diff(
         match (desired.behavior(key), intent) {
             (BehaviorSaying::Named { declared, location }, Intent::Apply) => {
                 found.compare(key, settings, declared, Some(location), None, notes);
+                found.name_variables(desired, key);
             }
             (BehaviorSaying::Covered { declared, location }, Intent::Apply) => {
                 let star = Some(Cover::Star);
                 found.compare(key, settings, declared, Some(location), star, notes);
+                found.name_variables(desired, key);
             }
             (BehaviorSaying::Named { location, .. }, Intent::Destroy) => {
                 let declared = DeclaredBehavior::DISABLED;
@@ -110,7 +112,17 @@ impl BehaviorDiff {
             location: location.cloned(),
             found: None,
             covered_by,
+            sources: Sources::default(),
         }));
+    }
+
+    /// Notes down which variables the values of a change were made of.
+    fn name_variables(&mut self, desired: &DesiredAccount, key: &BehaviorKey) {
+        if let Some(Change::Behavior(change)) = self.changes.last_mut()
+            && matches!(&change.address, Address::Behavior(changed) if changed == key)
+        {
+            change.sources.variables = desired.behavior_variables(key);
+        }
     }
 
     fn unlisted(

@@ -2,6 +2,7 @@
 //! follow from the two.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -42,6 +43,17 @@ pub struct Diff<T> {
     pub covered_by: Option<Cover>,
     /// The live integration that it is about, if there is one.
     pub found: Option<Found>,
+    /// Where the file has its values from, if not from itself.
+    pub sources: Sources,
+}
+
+/// What declared values were made of, beside what the file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sources {
+    /// By field, the names of the variables in its value.
+    pub variables: BTreeMap<String, Vec<String>>,
+    /// The identity provider whose id the `reference_id` is.
+    pub identity_provider: Option<String>,
 }
 
 /// A live integration, and what it was recognized by: nothing, where no file lists it.
@@ -178,7 +190,19 @@ impl<T> Diff<T> {
 
 impl<T: Settings> Diff<T> {
     fn fields(&self) -> Vec<FieldChange> {
-        field_changes(self.before.as_ref(), self.after.as_ref())
+        let mut fields = field_changes(self.before.as_ref(), self.after.as_ref());
+        for field in &mut fields {
+            let Sources {
+                variables,
+                identity_provider,
+            } = &self.sources;
+            let variables = variables.get(field.field.as_str());
+            field.variables = variables.cloned().unwrap_or_default();
+            if field.field == Field::ReferenceId {
+                field.identity_provider.clone_from(identity_provider);
+            }
+        }
+        fields
     }
 }
 
@@ -209,6 +233,8 @@ pub(super) fn field_changes<T: Settings>(
             field: *field,
             before: before.and_then(|before| before.value(*field)),
             after: after.and_then(|after| after.value(*field)),
+            variables: Vec::new(),
+            identity_provider: None,
         })
         .collect()
 }
@@ -305,6 +331,12 @@ pub struct FieldChange {
     pub field: Field,
     pub before: Option<FieldValue>,
     pub after: Option<FieldValue>,
+    /// The names of the variables that the declared value was made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<String>,
+    /// The Access identity provider whose id is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<String>,
 }
 
 impl FieldChange {
@@ -314,6 +346,8 @@ impl FieldChange {
             field,
             before,
             after,
+            variables: _,
+            identity_provider: _,
         } = self;
         let (is, not) = (quoted(before.as_ref()), quoted(after.as_ref()));
         format!("{field} is {is}, not {not}")
@@ -529,6 +563,20 @@ impl From<Change> for ChangeShape {
     }
 }
 
+impl Sources {
+    fn of(fields: Vec<FieldChange>) -> Self {
+        let mut sources = Sources::default();
+        for field in fields {
+            sources.identity_provider = sources.identity_provider.or(field.identity_provider);
+            if !field.variables.is_empty() {
+                let name = field.field.as_str().to_owned();
+                sources.variables.insert(name, field.variables);
+            }
+        }
+        sources
+    }
+}
+
 impl TryFrom<ChangeShape> for Change {
     type Error = &'static str;
 
@@ -543,8 +591,10 @@ impl TryFrom<ChangeShape> for Change {
             after,
             integration_id,
             matched_by,
+            fields,
             ..
         } = shape;
+        let sources = Sources::of(fields);
         let found = integration_id.map(|id| Found { id, by: matched_by });
         use SettingsShape::{Behavior, Integration};
         match (Kind::from(&address), before, after) {
@@ -558,6 +608,7 @@ impl TryFrom<ChangeShape> for Change {
                     location,
                     covered_by,
                     found,
+                    sources,
                 }))
             }
             (Kind::Integration, before, after) => {
@@ -579,6 +630,7 @@ impl TryFrom<ChangeShape> for Change {
                     location,
                     covered_by,
                     found,
+                    sources,
                 }))
             }
             (Kind::Behavior, _, _) => Err("a behavior is neither created nor deleted"),

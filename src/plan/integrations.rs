@@ -14,7 +14,7 @@ use crate::model::reference::OwnReferences;
 
 use super::Intent;
 use super::change::{
-    Action, Change, Diff, Found, Policy, Settings, Unlisted, UnlistedSettings, Weakening,
+    Action, Change, Diff, Found, Policy, Settings, Sources, Unlisted, UnlistedSettings, Weakening,
 };
 use super::fast_map::FastSet;
 use super::matching::{MatchedBy, Matches, own_counts};
@@ -283,5 +283,11 @@ fn compare(
         location: thing.entry().map(|entry| entry.location.clone()),
         covered_by: None,
         found: before.map(|(live, by)| Found { id: live.id, by }),
+        sources: after
+            .and(thing.entry())
+            .map_or_else(Sources::default, |entry| Sources {
+                variables: entry.variables.clone(),
+                identity_provider: entry.identity_provider.clone(),
+            }),
     }))
 }

@@ -43,8 +43,8 @@ use crate::model::open_word::words;
 
 pub use crate::model::failure::{AccountError, FailureKind};
 pub use change::{
-    Action, Change, Cover, Diff, Field, FieldChange, FieldValue, Found, Kind, Policy, Unlisted,
-    UnlistedSettings, Weakening,
+    Action, Change, Cover, Diff, Field, FieldChange, FieldValue, Found, Kind, Policy, Sources,
+    Unlisted, UnlistedSettings, Weakening,
 };
 pub use digest::{live_digest, sha256};
 pub use drift::{Keep, Scope};

@@ -94,6 +94,7 @@ fn compare<T: Settings>(
                         field,
                         before: from,
                         after: to,
+                        ..
                     } = change;
                     push(address, Move::Changed { field, from, to });
                 }

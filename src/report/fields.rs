@@ -26,9 +26,25 @@ pub(super) fn lines(change: &Change) -> Vec<FieldLine> {
         .map(|change| FieldLine {
             field: change.field,
             live: (action != Action::Create).then(|| shown(change.before.as_ref())),
-            declared: (action != Action::Delete).then(|| shown(change.after.as_ref())),
+            declared: (action != Action::Delete).then(|| declared(change)),
         })
         .collect()
+}
+
+/// The declared value, and beside it the names of what it was made of.
+fn declared(change: &FieldChange) -> String {
+    let variables = change.variables.iter().map(|name| format!("${{{name}}}"));
+    let sources: Vec<String> = change
+        .identity_provider
+        .iter()
+        .cloned()
+        .chain(variables)
+        .collect();
+    let value = shown(change.after.as_ref());
+    if sources.is_empty() {
+        return value;
+    }
+    format!("{value}  ({})", Visible(&sources.join(", ")))
 }
 
 /// How wide the names of fields stand: as in every format, with room for two spaces.

@@ -429,3 +429,69 @@ fn an_identity_provider_is_found_by_its_name_and_a_wrong_name_writes_nothing() {
         Some("3701e70b-5de4-4d9d-8972-f5aa994d9057")
     );
 }
+
+#[test]
+fn a_plan_names_the_variables_and_the_provider_beside_the_values_they_gave() {
+    let server = SandboxServer::start(Settings::default());
+    let nothing_there = |account: &mut riskform::sandbox::Account| account.integrations.clear();
+    server
+        .sandbox
+        .edit(&RECORDED_ACCOUNT.parse().unwrap(), nothing_there)
+        .unwrap();
+    let mut workplace = Workplace::with(&server);
+    workplace.set("RISKFORM_VAR_TENANT", "corp");
+    workplace.set("RISKFORM_VAR_LEVEL", "low");
+    workplace.set("RISKFORM_VAR_ON", "true");
+    workplace.write(
+        "riskform.yaml",
+        &format!(
+            "version: 1\naccount_id: {RECORDED_ACCOUNT}\nbehaviors:\n  high_dlp: {{ risk_level: \"${{RISKFORM_VAR_LEVEL}}\" }}\n  \
+             \"*\": {{ enabled: \"${{RISKFORM_VAR_ON}}\" }}\nintegrations:\n  \
+             corp: {{ tenant_url: \"https://${{RISKFORM_VAR_TENANT}}.okta.com\", identity_provider: Corporate Okta }}\n"
+        ),
+    );
+    for (format, parts) in [
+        (
+            "text",
+            &[
+                "medium → low  (${RISKFORM_VAR_LEVEL})",
+                "false → true  (${RISKFORM_VAR_ON})",
+                "https://corp.okta.com  (${RISKFORM_VAR_TENANT})",
+                "3701e70b-5de4-4d9d-8972-f5aa994d9057  (Corporate Okta)",
+            ][..],
+        ),
+        ("markdown", &["RISKFORM_VAR_TENANT", "Corporate Okta"]),
+        ("html", &["${RISKFORM_VAR_TENANT}", "(Corporate Okta)"]),
+    ] {
+        let run = workplace.run(&["plan", "--format", format]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        for part in parts {
+            assert!(
+                run.stdout.contains(part),
+                "{format}: {part}\n{}",
+                run.stdout
+            );
+        }
+    }
+    let run = workplace.run(&["plan", "--out", "saved.plan", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let changes = json["accounts"][0]["changes"].as_array().unwrap();
+    let fields = changes
+        .iter()
+        .flat_map(|change| change["fields"].as_array().unwrap());
+    let sources = fields.filter_map(|field| {
+        let source = field.get("variables").or(field.get("identity_provider"))?;
+        Some(format!("{} {source}", field["field"].as_str().unwrap()))
+    });
+    assert_eq!(
+        sources.collect::<Vec<_>>(),
+        [
+            r#"risk_level ["RISKFORM_VAR_LEVEL"]"#,
+            r#"enabled ["RISKFORM_VAR_ON"]"#,
+            r#"tenant_url ["RISKFORM_VAR_TENANT"]"#,
+            r#"reference_id "Corporate Okta""#,
+        ]
+    );
+    let applied = workplace.run(&["apply", "--plan", "saved.plan", "--auto-approve"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
+}
