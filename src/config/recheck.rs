@@ -16,7 +16,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
         source,
         api_token_env,
         behaviors,
-        every_behavior: _,
+        every_behavior,
         unmanaged,
         integrations,
         unlisted: _,
@@ -66,7 +66,10 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
     {
         wrong.push("a text is empty, or holds a character that can't be seen".to_owned());
     }
-    let used = behaviors.values().map(|one| &one.variables);
+    let used = behaviors
+        .values()
+        .chain(every_behavior)
+        .map(|one| &one.variables);
     let used = used.chain(integrations.values().map(|one| &one.variables));
     if !used
         .flat_map(|one| one.values().flatten())
@@ -75,4 +78,92 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
         wrong.push("a variable has an impossible name".to_owned());
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::limits::UNLIMITED;
+
+    /// An account as a saved plan holds it.
+    fn sound() -> Value {
+        let place = json!({ "file": "a.yaml", "line": 1, "column": 1 });
+        json!({
+            "account_id": "023e105f4ecef8ad9ca31a8372d0c353",
+            "source": "a.yaml",
+            "api_token_env": "CLOUDFLARE_API_TOKEN",
+            "behaviors": { "imp_travel": { "enabled": true, "location": place } },
+            "every_behavior": { "enabled": true, "location": place, "variables": { "enabled": ["RISKFORM_VAR_ON"] } },
+            "unmanaged": {},
+            "integrations": { "corp": {
+                "name": "corp",
+                "tenant_url": "https://corp.okta.com",
+                "reference_id": "r1",
+                "active": true,
+                "lifecycle": { "prevent_destroy": false, "ignore_changes": [{ "field": "active", "reason": "why", "location": place }] },
+                "location": place,
+            } },
+            "unlisted": { "behaviors": "keep", "integrations": "report" },
+            "guards": { "max_deletes": 1, "weakening": "warn", "policies": "warn", "protected": [{ "text": "a", "location": place }] },
+        })
+    }
+
+    #[test]
+    fn what_no_file_may_say_no_saved_plan_may_say_either() {
+        let place = json!({ "file": "a.yaml", "line": 1, "column": 1 });
+        let table = [
+            (
+                "/api_token_env",
+                json!("GITHUB_TOKEN"),
+                "may not hold a token",
+            ),
+            (
+                "/behaviors",
+                json!({ "a*": { "enabled": true, "location": place } }),
+                "not a word",
+            ),
+            (
+                "/behaviors/imp_travel/enabled",
+                Value::Null,
+                "declares nothing",
+            ),
+            ("/integrations/corp/name", json!("other"), "has two names"),
+            (
+                "/integrations/corp/tenant_url",
+                json!("http://127.0.0.1"),
+                "not the base URL of a tenant",
+            ),
+            (
+                "/integrations/corp/reference_id",
+                json!("a\u{3164}b"),
+                "can't be seen",
+            ),
+            (
+                "/integrations/corp/lifecycle/ignore_changes/0/reason",
+                json!("a\u{202e}b"),
+                "can't be seen",
+            ),
+            ("/guards/protected/0/text", json!(""), "a text is empty"),
+            ("/source", json!("a\u{200b}.yaml"), "can't be seen"),
+            (
+                "/every_behavior/variables/enabled/0",
+                json!("a b"),
+                "impossible name",
+            ),
+        ];
+        let rechecked =
+            |account: Value| recheck(&serde_json::from_value(account).unwrap(), &UNLIMITED);
+        assert_eq!(rechecked(sound()), Vec::<String>::new());
+        for (place, value, said) in table {
+            let mut account = sound();
+            *account.pointer_mut(place).unwrap() = value;
+            let wrong = rechecked(account);
+            assert!(
+                matches!(&wrong[..], [one] if one.contains(said)),
+                "{place}: {wrong:?}"
+            );
+        }
+    }
 }

@@ -326,6 +326,27 @@ fn no_file_and_no_flag_gets_past_the_limits() {
             "{text}\n{}{}",
             planned.stdout, planned.stderr
         );
+
+        // A plan that was saved where there were no limits is judged by those of whoever applies it.
+        let elsewhere = Workplace::with(&server);
+        elsewhere.write("riskform.yaml", file);
+        let saved = elsewhere.run(&[&["plan", "--out", "saved.plan"][..], &flags].concat());
+        assert_eq!(saved.code, 0, "{text}\n{}{}", saved.stdout, saved.stderr);
+        let applied = elsewhere.run(&[
+            "apply",
+            "--plan",
+            "saved.plan",
+            "--auto-approve",
+            "--limits",
+            &path,
+        ]);
+        assert_eq!(
+            applied.code, 5,
+            "{text}\n{}{}",
+            applied.stdout, applied.stderr
+        );
+        let shown = applied.stdout + &applied.stderr;
+        assert!(shown.contains(said), "{said}\n{shown}");
     }
     assert_eq!(server.writes(), 0);
 }
