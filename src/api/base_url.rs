@@ -17,6 +17,12 @@ impl BaseUrl {
         &self.0
     }
 
+    /// What was probably meant, where it lacks the path of Cloudflare's own.
+    pub(super) fn with_usual_path(&self) -> Option<String> {
+        const USUAL: &str = "/client/v4";
+        (!self.0.ends_with(USUAL)).then(|| format!("{}{USUAL}", self.0))
+    }
+
     /// Whether everything on the way is encrypted; without, it leads to this very machine.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")

@@ -233,6 +233,17 @@ impl ApiError {
 
     /// The way out, as one or two sentences; `None` where the error itself says all there is to say.
     pub fn help(&self) -> Option<String> {
+        // Whatever else there is to say would blame the account or the server.
+        if matches!(
+            self.kind(),
+            ErrorKind::NoRoute | ErrorKind::Unexpected { .. }
+        ) && let Some(meant) = self.base_url().with_usual_path()
+        {
+            return Some(format!(
+                "the base URL {} does not end in /client/v4, as Cloudflare's does; did you mean {meant}?",
+                self.base_url()
+            ));
+        }
         const ENTERPRISE: &str = "Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account";
         let Details {
             operation,

@@ -52,11 +52,16 @@ pub(crate) struct Common {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connect {
-    /// Use the simulated API, in-process, kept in .riskform/sandbox.json; credentials and CLOUDFLARE_BASE_URL are ignored
+    /// Use the simulated API: in-process, kept in .riskform/sandbox.json; credentials and CLOUDFLARE_BASE_URL are ignored
     #[arg(long)]
     pub(crate) sandbox: bool,
     /// The API's base URL [default: CLOUDFLARE_BASE_URL, else https://api.cloudflare.com/client/v4]
-    #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "URL",
+        conflicts_with = "sandbox"
+    )]
     pub(crate) base_url: Option<String>,
     /// PEM file of certificate authorities to trust beside the system's
     #[arg(long, hide_short_help = true, value_name = "FILE")]
@@ -104,7 +109,7 @@ pub(crate) struct Expected {
 #[command(next_help_heading = "Files")]
 pub(crate) struct Paths {
     /// Desired-state files, or directories of them
-    #[arg(value_name = "PATH", default_value = Paths::USUAL, help_heading = "Arguments")]
+    #[arg(value_name = "PATH", default_value = Paths::USUAL, hide_short_help = true, help_heading = "Arguments")]
     pub(crate) paths: Vec<PathBuf>,
     /// The folder that no file may lie outside of [default: the one that holds .git, else PATH's own]
     #[arg(long, hide_short_help = true, value_name = "DIR")]
@@ -164,7 +169,7 @@ impl Fleet {
 /// Which addresses to look at.
 #[derive(Args, Debug)]
 pub(crate) struct TargetArguments {
-    /// Narrow to the addresses that this glob names, e.g. 'behavior.*' (only * and ? are special); may be repeated
+    /// Narrow to these addresses, e.g. 'behavior.*' (of a glob only * and ? are special); may be repeated
     #[arg(long = "target", value_name = "GLOB")]
     targets: Vec<String>,
 }
@@ -187,16 +192,16 @@ impl TargetArguments {
 #[command(next_help_heading = "Overrides of guards")]
 pub(crate) struct OverrideArguments {
     /// The most integrations that may be deleted or replaced, in each account, whatever the file says
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     max_deletes: Option<u32>,
     /// Permit a plan that leaves none of several live integrations
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     allow_delete_all: bool,
     /// Permit what weakens protection where the file denies it
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     allow_weakening: bool,
     /// Permit that Access policies wait for a level that no enabled behavior gives, where the file denies it
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     allow_policies: bool,
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Cli {
 /// What riskform can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write the first desired-state file, from the live account where there is a token
+    /// Write the first desired-state file; from the live account where there is a token
     Init(init::Arguments),
     /// Show what apply would do
     Plan(plan::Arguments),
@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Apply(apply::ApplyArguments),
     /// Show a saved plan
     Show(show::Arguments),
-    /// Delete the listed integrations and disable the listed behaviors; nothing unlisted is touched
+    /// Delete listed integrations and disable listed behaviors; nothing unlisted is touched
     Destroy(apply::Arguments),
     /// Say how live accounts differ from their files; nothing is written
     Drift(drift::Arguments),
@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Reset(reset::Arguments),
     /// Find out why riskform can't get in: credentials, permissions, entitlement, rate limit, clock, files; writes nothing
     Doctor(doctor::Arguments),
-    /// Serve the simulated API on a loopback port, and print the variables that point to it
+    /// Serve the simulated API on a loopback port; prints the variables that point to it
     Sandbox(sandbox::Arguments),
     /// Print a shell's completions
     Completions(completions::Arguments),
@@ -144,13 +144,11 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             let error = with_takers(&Cli::command(), error);
-            // Help and version come as errors as well, and belong on standard output.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Output::usage_error(&error);
-                Exit::Usage
-            } else {
-                Exit::Done
+            Output::command_line(&error);
+            // Help and version come as errors as well.
+            return match error.use_stderr() {
+                true => Exit::Usage,
+                false => Exit::Done,
             };
         }
     };

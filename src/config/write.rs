@@ -20,6 +20,29 @@ words! {
     }
 }
 
+/// Any value as YAML that reads back the same, quoted and escaped as a desired-state file is.
+pub fn value_to_yaml(value: &serde_yaml::Value) -> String {
+    emit::yaml(&[yaml::Document::of(node(value))])
+}
+
+fn node(value: &serde_yaml::Value) -> Node {
+    match value {
+        serde_yaml::Value::Null => Node::bare("null"),
+        serde_yaml::Value::Bool(value) => Node::bare(value),
+        serde_yaml::Value::Number(number) => Node::bare(number),
+        serde_yaml::Value::String(text) => Node::text(text),
+        serde_yaml::Value::Sequence(items) => Node::list(items.iter().map(node).collect()),
+        serde_yaml::Value::Mapping(entries) => {
+            let entries = entries.iter().filter_map(|(key, value)| {
+                let key = key.as_str()?;
+                Some(Entry::new(key, node(value)))
+            });
+            Node::mapping(entries.collect())
+        }
+        serde_yaml::Value::Tagged(tagged) => node(&tagged.value),
+    }
+}
+
 /// A desired-state file to be written. What is `None` or empty is left out, except for `behaviors` and `integrations`, which say `{}`.
 #[derive(Clone, Debug, Default)]
 pub struct Document {

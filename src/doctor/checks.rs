@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::evidence::{Access, Asked, Evidence, Files, Means, Owner, Way};
 use super::finding::{Check, Finding, Status, fail, of_error, ok, unknown, warn};
-use crate::api::{ApiError, ErrorKind, Permission, TokenStatus};
+use crate::api::{ApiError, ErrorKind, Permission, TokenStatus, TransportFailure};
 use crate::model::open_word::OpenWord;
 
 /// A token that ends within so many hours is worth a warning.
@@ -28,6 +28,10 @@ pub fn account_findings(evidence: &Evidence, now: Timestamp) -> Vec<Finding> {
         clock(evidence),
     ];
     findings.extend(new_behaviors(evidence));
+    let behind_api = 2;
+    if let Some(proxy) = proxy(evidence) {
+        findings.insert(behind_api, proxy);
+    }
     findings
 }
 
@@ -98,6 +102,29 @@ fn api(evidence: &Evidence) -> Finding {
         Way::Network => format!("{base_url} answers, on this machine and without TLS"),
     };
     ok(Check::Api, message)
+}
+
+/// Only where there is one.
+fn proxy(evidence: &Evidence) -> Option<Finding> {
+    let name = evidence.access.proxy?;
+    let is_on_the_way = |error: &ApiError| {
+        matches!(
+            error.kind(),
+            ErrorKind::Transport {
+                failure: TransportFailure::Connect | TransportFailure::Timeout,
+                ..
+            }
+        )
+    };
+    Some(if errors(evidence).any(is_on_the_way) {
+        fail(
+            Check::Proxy,
+            format!("{name} names one, and the API can't be reached through it"),
+            &format!("check that it is up and lets calls to the API pass, or unset {name}"),
+        )
+    } else {
+        ok(Check::Proxy, format!("{name} names one"))
+    })
 }
 
 fn token(evidence: &Evidence, now: Timestamp) -> Finding {

@@ -41,6 +41,8 @@ pub struct Access {
     pub means: Means,
     /// Where they came from, for people.
     pub source: String,
+    /// The variable that names the proxy on the way.
+    pub proxy: Option<&'static str>,
 }
 
 /// The way to the API.

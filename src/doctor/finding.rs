@@ -40,6 +40,8 @@ words! {
         Credentials = "credentials",
         /// The API answers.
         Api = "api",
+        /// The proxy that the environment names.
+        Proxy = "proxy",
         /// The token is valid.
         Token = "token",
         /// *Zero Trust Read*.
@@ -66,6 +68,7 @@ impl Check {
             Check::Files => "files",
             Check::Credentials => "credentials",
             Check::Api => "API",
+            Check::Proxy => "proxy",
             Check::Token => "token",
             Check::Read => "Zero Trust Read",
             Check::PiiRead => "Zero Trust: PII Read",
@@ -86,9 +89,12 @@ impl Check {
             | Check::PiiRead
             | Check::Write
             | Check::Entitlement => true,
-            Check::Files | Check::Api | Check::RateBudget | Check::Clock | Check::NewBehaviors => {
-                false
-            }
+            Check::Files
+            | Check::Api
+            | Check::Proxy
+            | Check::RateBudget
+            | Check::Clock
+            | Check::NewBehaviors => false,
         }
     }
 }

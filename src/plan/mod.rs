@@ -10,6 +10,7 @@ mod change;
 mod conflict;
 mod digest;
 mod drift;
+mod effect;
 mod error;
 mod fast_map;
 mod guard;
@@ -48,6 +49,7 @@ pub use change::{
 };
 pub use digest::{live_digest, sha256};
 pub use drift::{Keep, Scope};
+pub use effect::{Effect, effects};
 pub use error::{PlanErrors, Problem};
 pub use guard::{Guard, Overrides, Refusal};
 pub use identity_provider::{needs_identity_providers, resolve_identity_providers};

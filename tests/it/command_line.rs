@@ -214,6 +214,47 @@ fn a_proxy_that_is_down_is_named() {
         run.shown()
     );
     assert!(!run.shown().contains("canary"), "{}", run.shown());
+
+    let run = workplace.run(&["doctor", "-o", "json"]);
+    let findings = &document(&run.stdout)["accounts"][0]["findings"];
+    let mut findings = findings.as_array().unwrap().iter();
+    let proxy = findings
+        .find(|finding| finding["check"] == "proxy")
+        .unwrap();
+    assert_eq!((run.code, &proxy["status"]), (1, &"fail".into()));
+    assert_eq!(
+        proxy["message"],
+        "HTTPS_PROXY names one, and the API can't be reached through it"
+    );
+    assert_eq!(
+        proxy["help"],
+        "check that it is up and lets calls to the API pass, or unset HTTPS_PROXY"
+    );
+    assert!(!run.shown().contains("canary"), "{}", run.shown());
+}
+
+#[test]
+fn a_base_url_without_the_usual_path_is_told() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", FILE);
+    let short = server.base_url().replace("/client/v4", "");
+    let help = format!(
+        "the base URL {short} does not end in /client/v4, as Cloudflare's does; did you mean {}?",
+        server.base_url()
+    );
+    for command in ["plan", "drift", "get behaviors", "apply"] {
+        let mut words: Vec<&str> = command.split(' ').collect();
+        words.extend(["--base-url", &short]);
+        if command.starts_with("get") {
+            words.extend(["--account-id", "f037e56e89293a057740de681ac9abbe"]);
+        }
+        let run = workplace.run(&words);
+        assert_eq!(run.code, 1, "{}", run.shown());
+        assert!(run.stderr.contains(&help), "{}", run.stderr);
+    }
+    let doctor = workplace.run(&["doctor", "-o", "json", "--base-url", &short]);
+    assert!(doctor.stdout.contains(&help), "{}", doctor.stdout);
 }
 
 #[test]
@@ -250,6 +291,20 @@ fn errors_point_to_what_was_meant() {
     assert!(said("apply --plan riskform.yaml", 64).contains(
         "riskform.yaml is a desired-state file, not a saved plan; riskform apply riskform.yaml"
     ));
+    let warned = said("drift --sandbox --ignore behavior.imp_trvel", 0);
+    assert!(
+        warned.contains(
+            "warning: --ignore behavior.imp_trvel matches no address; did you mean behavior.imp_travel?"
+        ),
+        "{warned}"
+    );
+    let refused = said("plan --sandbox --target behavior.imp_trvel", 64);
+    assert!(
+        refused.contains(
+            "error: --target behavior.imp_trvel matches no address; did you mean behavior.imp_travel?"
+        ),
+        "{refused}"
+    );
     assert!(said("show riskform.yaml", 64).contains("riskform.yaml is a desired-state file"));
     let stderr = said(&format!("get integration corporate-okta {account}"), 64);
     assert!(

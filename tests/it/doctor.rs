@@ -241,6 +241,7 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding>
         way: Way::Network,
         means: Means::Token,
         source: "CLOUDFLARE_API_TOKEN".to_owned(),
+        proxy: None,
     };
     let account = RECORDED_ACCOUNT.parse().unwrap();
     let evidence = examine(&connection, &account, access, None).await;

@@ -29,6 +29,7 @@ mod refusals;
 mod report;
 mod reset;
 mod riskform;
+mod runner_commands;
 mod sandbox;
 mod saved_plans;
 mod shell;

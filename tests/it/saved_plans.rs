@@ -485,6 +485,34 @@ fn every_writing_call_is_announced_and_its_end_told() {
     intent delete integration[4cfe8442-664b-4915-acd4-b39cd65c4314]
     outcome delete integration[4cfe8442-664b-4915-acd4-b39cd65c4314]
     ");
+    let changed: Vec<String> = lines
+        .iter()
+        .filter(|line| line["phase"] == "intent")
+        .flat_map(|line| line["changes"].as_array().unwrap())
+        .flat_map(|change| {
+            let fields = change["fields"].as_array().unwrap();
+            let address = &change["address"];
+            fields.iter().map(move |field| {
+                format!(
+                    "{address} {} {} -> {}",
+                    field["field"], field["before"], field["after"]
+                )
+                .replace('"', "")
+            })
+        })
+        .collect();
+    insta::assert_snapshot!(changed.join("\n"), @r"
+    behavior.sentinel_one enabled false -> true
+    behavior.sentinel_one risk_level medium -> high
+    integration.corporate-okta integration_type null -> Okta
+    integration.corporate-okta tenant_url null -> https://corp.okta.com
+    integration.corporate-okta reference_id null -> 9a1c0f6e-2d4b-4f7a-8c35-6b0e1d2f3a4c
+    integration.corporate-okta active null -> true
+    integration[4cfe8442-664b-4915-acd4-b39cd65c4314] integration_type Okta -> null
+    integration[4cfe8442-664b-4915-acd4-b39cd65c4314] tenant_url https://example.oktapreview.com -> null
+    integration[4cfe8442-664b-4915-acd4-b39cd65c4314] reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 -> null
+    integration[4cfe8442-664b-4915-acd4-b39cd65c4314] active true -> null
+    ");
     for line in &lines {
         assert_eq!(line["actor"], "github:octocat");
         assert_eq!(line["account_id"], RECORDED_ACCOUNT);

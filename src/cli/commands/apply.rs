@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// Before the first write, save what is there: the way back
     #[arg(long, value_name = "FILE")]
     save_previous: Option<PathBuf>,
-    /// Append a JSON line before and after each call that writes
+    /// Append a JSON line before and after each write: what it changes, by whom, and how it ended
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]

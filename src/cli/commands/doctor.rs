@@ -143,6 +143,7 @@ async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiag
                     CredentialSource::Key => Means::Key,
                 },
                 source: source.to_string(),
+                proxy: session.proxy(),
             };
             let evidence = examine(&connection, &account_id, access, declared).await;
             let documents = match ssf {

@@ -20,7 +20,7 @@ use crate::report::{self, DriftFormat, RunFigures};
 /// Flags of `drift`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Leave out the addresses that this glob names, for this run; may be repeated
+    /// Leave these addresses out (as of --target); may be repeated
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
     #[command(flatten)]
@@ -109,7 +109,7 @@ async fn check(
         output,
     };
     let drift = |planned: AccountPlan| planned.into_drift(&scope, keep(formats));
-    let accounts = planning.each(accounts, &scope.targets, drift).await?;
+    let accounts = planning.each(accounts, &scope, drift).await?;
     let counters = session.counters();
     Ok(Checked {
         run: planning.run(Format::Drift, accounts),
@@ -127,7 +127,7 @@ impl Checked {
     fn show(&self, formats: &Formats<DriftFormat>, output: &Output) -> Result<(), Error> {
         let Checked { run, figures } = self;
         let render = |format| report::drift(run, format, Some(figures));
-        formats.write_files(render)?;
+        formats.write_files(output, render)?;
         match formats.stdout {
             None => Ok(()),
             Some(DriftFormat::Text) if output.is_quiet() && self.exit() == Exit::Done => Ok(()),

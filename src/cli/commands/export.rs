@@ -24,13 +24,13 @@ pub(crate) struct Arguments {
     /// The accounts, where it is not the one of --account-id; several need --split
     #[arg(value_name = "ACCOUNT_ID")]
     accounts: Vec<AccountId>,
-    /// Write a file for each account into this directory, named by its id; none is overwritten
+    /// Write a file for each account into this folder; named by its id, none is overwritten
     #[arg(long, value_name = "DIR", conflicts_with = "formats")]
     split: Option<PathBuf>,
-    /// Pin each integration to its id, so that it stays the same whatever changes
+    /// Pin each integration to its id; it stays the same whatever changes
     #[arg(long)]
     with_ids: bool,
-    /// Name the Access identity provider that a reference belongs to, in place of its id
+    /// Name identity providers in place of their ids; those of Access that a reference_id belongs to
     #[arg(long)]
     with_names: bool,
     #[command(flatten)]

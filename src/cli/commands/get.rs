@@ -71,7 +71,7 @@ struct UsersArguments {
     /// Only users with an event in this time before now: 7d, 12h, 2w, 1month
     #[arg(long, value_name = "SPAN", value_parser = before_now)]
     since: Option<Timestamp>,
-    /// Only users with this text in their name, e-mail address, id or pseudonym
+    /// Only users with this text: in their name, e-mail address, id or pseudonym
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     #[command(flatten)]
@@ -94,7 +94,7 @@ struct UserArguments {
 /// Whether people are shown by their names.
 #[derive(Args, Debug)]
 pub(crate) struct PrivacyArguments {
-    /// Show people by stable pseudonyms, without e-mail addresses, names and details of events
+    /// Show people by stable pseudonyms; without e-mail addresses, names and details of events
     #[arg(long)]
     redact: bool,
 }

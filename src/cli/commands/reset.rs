@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Only show who would be reset
     #[arg(long)]
     dry_run: bool,
-    /// Append what is about to be written and how it went to this file, a JSON object a line
+    /// Append a JSON line before and after each write: whose score is cleared, by whom, and how it ended
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
@@ -78,11 +78,11 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     let mut observe = |event: ResetEvent<'_>| match event {
         ResetEvent::Sending(write) => {
             let log = audit_log.as_ref();
-            log.map_or(Ok(()), |log| log.sending(&account.id, write))
+            log.map_or(Ok(()), |log| log.sending(&account.id, write, &[]))
         }
         ResetEvent::Answered(write, end) => {
             let log = audit_log.as_ref();
-            log.map_or(Ok(()), |log| log.answered(&account.id, write, end))
+            log.map_or(Ok(()), |log| log.answered(&account.id, write, &[], end))
         }
         ResetEvent::Finished(Reset { user, outcome, .. }) => {
             finished += 1;

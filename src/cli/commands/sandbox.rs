@@ -29,30 +29,30 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// What a write of behaviors does to the ones that it leaves out
-    #[arg(long, value_name = "WORD", default_value = "merge", value_parser = one_of(BehaviorsPut::ALL, BehaviorsPut::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "merge", value_parser = one_of(BehaviorsPut::ALL, BehaviorsPut::as_str))]
     behaviors_put: BehaviorsPut,
     /// Fields that no two integrations of an account may share
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = one_of(UniqueKey::ALL, UniqueKey::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "FIELDS", value_delimiter = ',', value_parser = one_of(UniqueKey::ALL, UniqueKey::as_str))]
     unique: Vec<UniqueKey>,
     /// In which form a tenant_url is kept
-    #[arg(long, value_name = "WORD", default_value = "verbatim", value_parser = one_of(TenantUrlForm::ALL, TenantUrlForm::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "verbatim", value_parser = one_of(TenantUrlForm::ALL, TenantUrlForm::as_str))]
     tenant_url: TenantUrlForm,
     /// What becomes of a reference_id that a request leaves out
-    #[arg(long, value_name = "WORD", default_value = "random", value_parser = one_of(UnsetReference::ALL, UnsetReference::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "random", value_parser = one_of(UnsetReference::ALL, UnsetReference::as_str))]
     unset_reference: UnsetReference,
     /// Which references are accepted
-    #[arg(long, value_name = "WORD", default_value = "any", value_parser = one_of(References::ALL, References::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "any", value_parser = one_of(References::ALL, References::as_str))]
     references: References,
     /// How long each answer takes
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     latency: Option<Duration>,
-    /// How many requests a token may make, N/SECONDS, or off; one too many blocks it for as long [default: 1200/300]
+    /// How many requests a token may make: N/SECONDS, or off; one too many blocks it for as long [default: 1200/300]
     #[arg(long, value_name = "LIMIT")]
     rate_limit: Option<RateLimit>,
-    /// What a token may do, [TOKEN=]WORDS, of read,write,pii,apps,groups,audit-log; may be repeated [default: all of it]
+    /// What a token may do: [TOKEN=]WORDS, of read,write,pii,apps,groups,audit-log; may be repeated [default: all of it]
     #[arg(long, value_name = "GRANT")]
     permissions: Vec<Grant>,
-    /// Answer as for accounts that have not bought risk scoring
+    /// Answer as where risk scoring is not bought
     #[arg(long)]
     no_entitlement: bool,
     /// Let things go wrong as this script says (schema/faults.schema.json)

@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         Document::Drift => schema(Format::Drift),
         Document::Apply => schema(Format::Apply),
     };
-    output.result(text)?;
+    output.rendered("json", text)?;
     Ok(Exit::Done)
 }
 

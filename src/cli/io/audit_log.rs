@@ -1,8 +1,10 @@
 //! `--audit-log FILE`: a JSON line of intent before each writing call, and one of outcome after it.
 //!
 //! A line is on disk before the call it announces is sent, so that no change to an account is ever without a trace; where the line can't be
-//! written, the call is not sent. Lines never hold a secret, nor anything about people but who ran riskform.
+//! written, the call is not sent. Lines say what is changed, from what to what, and by whom. They never hold a secret, nor anything about
+//! people but who ran riskform.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +20,8 @@ use crate::cli::io::files::{self, Appended};
 use crate::cli::run::ending::Error;
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
-use crate::plan::OperationId;
+use crate::model::text::visible_json;
+use crate::plan::{Effect, OperationId};
 
 /// An audit log that is open for appending. Clones share it.
 #[derive(Clone)]
@@ -28,7 +31,7 @@ struct Log {
     file: Mutex<Appended>,
     path: String,
     run: Uuid,
-    actor: Option<String>,
+    actor: String,
 }
 
 /// The call that a line is about.
@@ -44,13 +47,16 @@ struct Call<'a> {
     /// The integration that it is about, where that has an id already.
     #[serde(skip_serializing_if = "Option::is_none")]
     integration_id: Option<IntegrationId>,
+    /// The fields that it changes, from what to what. What is cleared with a score nobody knows.
+    #[serde(skip_serializing_if = "<[Effect]>::is_empty")]
+    changes: &'a [Effect],
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
     time: Timestamp,
     run_id: Uuid,
-    actor: Option<&'a str>,
+    actor: &'a str,
     phase: Phase,
     #[serde(flatten)]
     call: Call<'a>,
@@ -90,8 +96,13 @@ impl AuditLog {
     }
 
     /// Announces a write; it is on disk when this returns.
-    pub(crate) fn sending(&self, account_id: &AccountId, write: &Write<'_>) -> anyhow::Result<()> {
-        self.append(Phase::Intent, account_id, write, None)
+    pub(crate) fn sending(
+        &self,
+        account_id: &AccountId,
+        write: &Write<'_>,
+        changes: &[Effect],
+    ) -> anyhow::Result<()> {
+        self.append(Phase::Intent, account_id, write, changes, None)
     }
 
     /// Tells how a write ended.
@@ -99,6 +110,7 @@ impl AuditLog {
         &self,
         account_id: &AccountId,
         write: &Write<'_>,
+        changes: &[Effect],
         end: Result<&Trace, &ApiError>,
     ) -> anyhow::Result<()> {
         let trace = end.unwrap_or_else(ApiError::trace);
@@ -112,14 +124,21 @@ impl AuditLog {
             ray: trace.ray.as_deref(),
             error: end.err().map(ToString::to_string),
         };
-        self.append(Phase::Outcome, account_id, write, Some(end))
+        self.append(Phase::Outcome, account_id, write, changes, Some(end))
     }
 
-    /// Writes down an application's events that are writes.
-    pub(crate) fn observe(&self, account_id: &AccountId, event: &Event<'_>) -> anyhow::Result<()> {
+    /// Writes down an application's events that are writes. `effects` is what each of its operations changes.
+    pub(crate) fn observe(
+        &self,
+        account_id: &AccountId,
+        effects: &BTreeMap<OperationId, Vec<Effect>>,
+        event: &Event<'_>,
+    ) -> anyhow::Result<()> {
+        let changes =
+            |write: &Write<'_>| effects.get(&write.operation).map_or(&[][..], Vec::as_slice);
         match event {
-            Event::Sending(write) => self.sending(account_id, write),
-            Event::Answered(write, end) => self.answered(account_id, write, *end),
+            Event::Sending(write) => self.sending(account_id, write, changes(write)),
+            Event::Answered(write, end) => self.answered(account_id, write, changes(write), *end),
             Event::Started { .. }
             | Event::LookingForCreated { .. }
             | Event::Finished { .. }
@@ -132,6 +151,7 @@ impl AuditLog {
         phase: Phase,
         account_id: &AccountId,
         write: &Write<'_>,
+        changes: &[Effect],
         end: Option<End<'_>>,
     ) -> anyhow::Result<()> {
         let Write {
@@ -148,16 +168,18 @@ impl AuditLog {
             address: addresses,
             action: deed,
             integration_id: id,
+            changes,
         };
         let line = Line {
             time: Timestamp::now(),
             run_id: self.0.run,
-            actor: self.0.actor.as_deref(),
+            actor: &self.0.actor,
             phase,
             call,
             end,
         };
-        let mut text = serde_json::to_string(&line)?;
+        // It may be a stream that somebody reads along.
+        let mut text = visible_json(serde_json::to_string(&line)?);
         text.push('\n');
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write(&text)

@@ -281,7 +281,8 @@ struct Data<'a>(&'a str);
 
 impl fmt::Display for Data<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.replace('%', "%25");
+        // The older form of commands is one anywhere in a line.
+        let text = self.0.replace("##[", "#\\u{23}[").replace('%', "%25");
         f.write_str(&text.replace('\r', "%0D").replace('\n', "%0A"))
     }
 }

@@ -66,8 +66,8 @@ fn check_proxy(text: &str) -> Result<(), String> {
     }
 }
 
-/// Who runs this: what a CI says about it, else the user of the machine.
-pub(crate) fn actor() -> Option<String> {
+/// Who runs this: what a CI says about it, else the user of the machine, if only by number.
+pub(crate) fn actor() -> String {
     const VARIABLES: [(&str, &str); 7] = [
         ("GITHUB_ACTOR", "github"),
         ("GITLAB_USER_LOGIN", "gitlab"),
@@ -77,9 +77,10 @@ pub(crate) fn actor() -> Option<String> {
         ("USER", "user"),
         ("LOGNAME", "user"),
     ];
-    VARIABLES
+    let named = VARIABLES
         .iter()
-        .find_map(|(name, origin)| Some(format!("{origin}:{}", variable(name)?)))
+        .find_map(|(name, origin)| Some(format!("{origin}:{}", variable(name)?)));
+    named.unwrap_or_else(|| format!("uid:{}", rustix::process::getuid().as_raw()))
 }
 
 /// Where the pipeline around the run shows it, as its CI says.

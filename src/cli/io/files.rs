@@ -39,6 +39,14 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>, access: Access) -> R
         .map_err(|error| cant_write(path, error))
 }
 
+/// Whether a path names something that keeps nothing, and that may be read along, such as a job's log.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    matches!(
+        place(path),
+        Ok(Place::Stdout | Place::Stderr | Place::Stream)
+    )
+}
+
 /// Opens a file to append lines to, which its owner alone may read; makes it where there is none.
 ///
 /// # Errors

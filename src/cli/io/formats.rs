@@ -58,6 +58,7 @@ pub(crate) struct FormatArguments<K: Kind> {
         value_name = "KIND[=FILE]",
         value_parser = parse::<K>,
         help = help::<K>(),
+        long_help = long_help::<K>(),
         add = ArgValueCandidates::new(candidates::<K>)
     )]
     formats: Vec<Requested<K>>,
@@ -71,6 +72,10 @@ struct Requested<K> {
 }
 
 fn help<K: Kind>() -> String {
+    format!("Show it as {}", names::<K>())
+}
+
+fn long_help<K: Kind>() -> String {
     format!(
         "How to show the result: {}; KIND=FILE writes a file, and may be repeated",
         names::<K>()
@@ -178,15 +183,23 @@ impl<K: Kind> Formats<K> {
 
     /// Prints the result, and writes it to the files.
     pub(crate) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
-        self.write_files(&render)?;
+        self.write_files(output, &render)?;
         self.stdout
             .map_or(Ok(()), |kind| output.rendered(kind.as_str(), render(kind)))
     }
 
     /// Writes the result to the files.
-    pub(crate) fn write_files(&self, render: impl Fn(K) -> String) -> Result<(), Error> {
+    pub(crate) fn write_files(
+        &self,
+        output: &Output,
+        render: impl Fn(K) -> String,
+    ) -> Result<(), Error> {
         for (kind, file) in &self.files {
             let content = anstream::adapter::strip_str(&render(*kind)).to_string();
+            let content = match files::is_stream(file) {
+                true => output.escaped(kind.as_str(), content),
+                false => content,
+            };
             files::write(file, content, Access::Everybody)?;
         }
         Ok(())

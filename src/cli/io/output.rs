@@ -49,14 +49,25 @@ impl Output {
         Output {
             quiet: common.quiet,
             pipeline: common.ci.then(Pipeline::default),
-            runner: variable(environment::GITHUB_ACTIONS).is_some(),
+            runner: is_read_by_a_runner(),
             json,
             printed: Arc::default(),
         }
     }
 
-    /// Puts clap's error into a document as well, where the command line asked for one but could not be understood.
-    pub(crate) fn usage_error(error: &clap::Error) {
+    /// Prints what clap has to say of a command line, which is help as well. Its error goes into a document, too, where one is asked for.
+    pub(crate) fn command_line(error: &clap::Error) {
+        let said = error.render().ansi().to_string();
+        let said = match is_read_by_a_runner() {
+            true => without_commands(&said),
+            false => said.into(),
+        };
+        if !error.use_stderr() {
+            // Whoever closed the pipe has read enough of the help.
+            let _ = write!(anstream::stdout(), "{said}");
+            return;
+        }
+        anstream::eprint!("{said}");
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let separate = arguments
             .windows(2)
@@ -67,7 +78,7 @@ impl Output {
             let message = error.to_string();
             let message = message.split("\n\nUsage:").next().unwrap_or(&message);
             let message = message.trim_start_matches("error: ").trim_end();
-            anstream::print!("{}", error_document("usage", message, None));
+            anstream::print!("{}", visible_json(error_document("usage", message, None)));
         }
     }
 
@@ -98,15 +109,18 @@ impl Output {
         }
     }
 
-    /// Prints a result in one of the formats; what of it nobody should obey is escaped as the format can.
+    /// Prints a result in one of the formats.
     pub(crate) fn rendered(&self, format: &str, text: String) -> Result<(), Error> {
+        self.print(self.escaped(format, text))
+    }
+
+    /// A result in one of the formats; what of it nobody should obey is escaped as the format can.
+    pub(crate) fn escaped(&self, format: &str, text: String) -> String {
         match format {
-            "json" | "sarif" if self.runner || io::stdout().is_terminal() => {
-                self.print(visible_json(text))
-            }
+            "json" | "sarif" if self.runner || io::stdout().is_terminal() => visible_json(text),
             // Whoever reads these back must get the same values; what writes them quotes what a runner would obey.
-            "json" | "sarif" | "yaml" | "csv" => self.print(text),
-            _ => self.result(text),
+            "json" | "sarif" | "yaml" => text,
+            _ => self.harmless(&text).into_owned(),
         }
     }
 
@@ -117,10 +131,9 @@ impl Output {
 
     /// A text in which a runner that reads along finds no command.
     fn harmless<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.runner {
-            without_commands(text)
-        } else {
-            text.into()
+        match self.runner {
+            true => without_commands(text),
+            false => text.into(),
         }
     }
 
@@ -159,11 +172,8 @@ impl Output {
         if self.json && !self.printed.load(Ordering::Relaxed) {
             let message = anstream::adapter::strip_str(&error.to_string()).to_string();
             // There is nobody left to tell if even this can't be written.
-            let _ = self.print(error_document(
-                error.kind(),
-                &message,
-                error.help().as_deref(),
-            ));
+            let document = error_document(error.kind(), &message, error.help().as_deref());
+            let _ = self.rendered("json", document);
         }
         match error {
             Error::BrokenPipe => {}
@@ -199,6 +209,30 @@ impl Output {
     }
 }
 
+/// Whether GitHub's runner reads what is printed, and takes some lines for commands.
+fn is_read_by_a_runner() -> bool {
+    variable(environment::GITHUB_ACTIONS).is_some()
+}
+
+/// Standard error, for events: each comes in one piece.
+struct Events;
+
+impl Write for Events {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let text = match is_read_by_a_runner() {
+            true => without_commands(&text),
+            false => text,
+        };
+        io::stderr().lock().write_all(text.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Shows the program's own events from now on: once the stages of the pipeline, twice every request. The libraries' events stay out, since
 /// nobody knows what they tell.
 pub(crate) fn trace(verbose: u8) {
@@ -208,7 +242,7 @@ pub(crate) fn trace(verbose: u8) {
         _ => LevelFilter::DEBUG,
     };
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Events)
         .with_max_level(level)
         .with_ansi(false)
         .with_target(false)

@@ -1,5 +1,6 @@
 //! The second stretch of the pipeline: a plan that is shown, approved, carried out, read back and reported.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::config::export;
 use crate::model::account::LiveAccount;
 use crate::model::text::Visible;
 use crate::plan::{
-    AccountError, AccountPlan, Action, Intent, Options, Run, live_digest, moved, plan,
+    AccountError, AccountPlan, Action, Intent, Options, Run, effects, live_digest, moved, plan,
 };
 use crate::report::text::{PlanText, count};
 use crate::report::{self, ApplyFormat, json};
@@ -218,10 +219,14 @@ impl Application<'_> {
             _ => format!("{}/", plan.label()).into(),
         };
         let mut show = progress.observer(label);
+        let effects = match self.audit_log {
+            Some(_) => effects(plan),
+            None => BTreeMap::new(),
+        };
         let mut observe = |event: Event<'_>| {
             show(&event);
             match &self.audit_log {
-                Some(audit_log) => audit_log.observe(&plan.account_id, &event),
+                Some(audit_log) => audit_log.observe(&plan.account_id, &effects, &event),
                 None => Ok(()),
             }
         };

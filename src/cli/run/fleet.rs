@@ -26,7 +26,7 @@ use crate::model::shard::Shard;
 use crate::model::text::{Visible, count};
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Format, Glob, Intent, Named, Options, PlanErrors, Run,
-    Targets, needs_identity_providers, plan, resolve_identity_providers,
+    Scope, needs_identity_providers, plan, resolve_identity_providers,
 };
 
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
@@ -172,9 +172,11 @@ pub(crate) struct Planning<'a> {
 impl Planning<'_> {
     /// Reads every account and plans it; one account's failure does not hide the others'.
     pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, Error> {
-        let accounts = self
-            .each(accounts, &self.options.targets, |planned| planned)
-            .await?;
+        let scope = Scope {
+            targets: self.options.targets.clone(),
+            ignored: Vec::new(),
+        };
+        let accounts = self.each(accounts, &scope, |planned| planned).await?;
         Ok(self.run(Format::Plan, accounts))
     }
 
@@ -188,24 +190,32 @@ impl Planning<'_> {
     ///
     /// # Errors
     ///
-    /// A glob among `targets` that names nothing.
+    /// A target that names nothing. What is ignored and names nothing is a warning.
     pub(crate) async fn each<T>(
         &self,
         accounts: Vec<DesiredAccount>,
-        targets: &Targets,
+        Scope { targets, ignored }: &Scope,
         keep: impl Fn(AccountPlan) -> T,
     ) -> Result<Vec<T>, Error> {
         let mut kept = Vec::with_capacity(accounts.len());
-        let mut unnamed = Unnamed::new(targets);
+        let mut unnamed = Unnamed::new(&targets.globs);
+        let mut unignored = Unnamed::new(ignored);
         // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
         let mut planned = stream::iter(accounts.into_iter().enumerate())
             .map(|(index, desired)| async move { (index, self.plan_one(desired).await) })
             .buffer_unordered(self.parallelism);
         while let Some((index, planned)) = planned.next().await {
             unnamed.look_at(&planned);
+            unignored.look_at(&planned);
             kept.push((index, keep(planned)));
         }
-        unnamed.refuse()?;
+        if let Some(why) = unnamed.first() {
+            return Err(Error::Usage(format!("--target {why}")));
+        }
+        // What was to be ignored may be gone by now, which is no reason not to check the rest.
+        if let Some(why) = unignored.first() {
+            self.output.warn(format_args!("--ignore {why}"));
+        }
         kept.sort_unstable_by_key(|(index, _)| *index);
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
     }
@@ -263,9 +273,9 @@ struct Unnamed<'a> {
 }
 
 impl<'a> Unnamed<'a> {
-    fn new(targets: &'a Targets) -> Self {
+    fn new(globs: &'a [Glob]) -> Self {
         Unnamed {
-            globs: targets.globs.iter().collect(),
+            globs: globs.iter().collect(),
             meant: BTreeSet::new(),
             by_id: None,
         }
@@ -290,23 +300,17 @@ impl<'a> Unnamed<'a> {
         }
     }
 
-    fn refuse(&self) -> Result<(), Error> {
-        let Some(glob) = self.globs.first() else {
-            return Ok(());
-        };
-        let refused = |help: &str| {
-            Err(Error::Usage(format!(
-                "--target {glob} matches no address{help}"
-            )))
-        };
-        if let Some(address) = &self.by_id {
-            return refused(&format!("; that integration is listed as {address}"));
-        }
+    /// The first of them, and what may have been meant.
+    fn first(&self) -> Option<String> {
+        let glob = self.globs.first()?.to_string();
         let meant: Vec<&str> = self.meant.iter().map(String::as_str).collect();
-        match similar::get_close_matches(glob.to_string().as_str(), &meant, 1, 0.6).first() {
-            Some(meant) => refused(&format!("; did you mean {meant}?")),
-            None => refused(""),
-        }
+        let close = similar::get_close_matches(glob.as_str(), &meant, 1, 0.6);
+        let help = match (&self.by_id, close.first()) {
+            (Some(address), _) => format!("; that integration is listed as {address}"),
+            (None, Some(meant)) => format!("; did you mean {meant}?"),
+            (None, None) => String::new(),
+        };
+        Some(format!("{glob} matches no address{help}"))
     }
 }
 

@@ -19,12 +19,13 @@ use crate::cli::run::next::{self, Words};
 use crate::config::recheck::recheck;
 use crate::model::account::AccountId;
 use crate::model::limits::Limits;
+use crate::model::text::visible_json;
 use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan};
 
 /// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
 pub(crate) fn write(path: &Path, plan: &Run, words: &Words, output: &Output) -> Result<(), Error> {
     let sealed = plan.sealed();
-    files::write(path, plan.to_json(), Access::Owner)?;
+    files::write(path, visible_json(plan.to_json()), Access::Owner)?;
     let digest = &sealed.digest;
     let mut apply = Words::default();
     apply.flag("--plan", Some(path.display()));

@@ -132,6 +132,14 @@ impl Session {
         (self.transport.clone(), destination)
     }
 
+    /// The variable that names the proxy on the way, where there is one.
+    pub(crate) fn proxy(&self) -> Option<&'static str> {
+        match self.whose {
+            Whose::Environment if self.base_url.is_https() => environment::proxy_variable(),
+            Whose::Environment | Whose::Sandbox => None,
+        }
+    }
+
     /// Where the calls go.
     pub(crate) fn base_url(&self) -> &BaseUrl {
         &self.base_url

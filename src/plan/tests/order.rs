@@ -1,6 +1,7 @@
 //! What is to be done, as calls in their order.
 
 use super::*;
+use crate::plan::{Effect, FieldValue, effects};
 
 #[test]
 fn operations_come_in_a_safe_order() {
@@ -195,4 +196,36 @@ fn destroy_touches_only_what_is_listed() {
             "2 DELETE 1"
         ]
     );
+}
+
+#[test]
+fn each_operation_says_what_it_changes_from_where_the_one_before_ended() {
+    let mut desired = desired(&["x: b r1", "y: a r2", "z: c off"]);
+    desired
+        .behaviors
+        .insert(BehaviorKey::new("edr"), behavior(Some(true), None));
+    let plan = planned(&desired, &account(&["a r1", "b r2 off"]));
+    let value = |value: &Option<FieldValue>| match value {
+        Some(value) => value.to_string(),
+        None => "-".to_owned(),
+    };
+    let told: Vec<String> = effects(&plan)
+        .iter()
+        .flat_map(|(id, effects)| effects.iter().map(move |effect| (id, effect)))
+        .map(|(id, Effect { address, fields })| {
+            let fields = fields.iter().map(|change| {
+                let (before, after) = (value(&change.before), value(&change.after));
+                format!(" {} {before} > {after}", change.field)
+            });
+            format!("{id} {address}{}", fields.collect::<String>())
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    1 behavior.edr enabled false > true
+    2 integration.z integration_type - > Okta tenant_url - > https://c.test reference_id - > d2ecae42-c671-4dd6-99c5-7f2f349079ed active - > true
+    3 integration.z active true > false
+    4 integration.x tenant_url https://a.test > https://00000000-0000-0000-0000-000000000001.parked.invalid
+    5 integration.y tenant_url https://b.test > https://a.test active false > true
+    6 integration.x tenant_url https://00000000-0000-0000-0000-000000000001.parked.invalid > https://b.test
+    ");
 }

@@ -6,13 +6,25 @@ use crate::model::text::Visible;
 pub(super) fn text(columns: &[&str], records: impl Iterator<Item = Vec<String>>) -> String {
     const IN_MEMORY: &str =
         "writing to memory does not fail, and every row has as many cells as the header";
+    let records: Vec<Vec<String>> = records
+        .map(|record| record.iter().map(|text| harmless(text)).collect())
+        .collect();
+    // A CI runner takes a line that begins so for a command; in quotes it begins otherwise, and is the same value.
+    let is_command = |record: &Vec<String>| {
+        let first = record.first().map(|text| text.trim_start());
+        first.is_some_and(|text| text.starts_with("::"))
+    };
+    let quotes = match records.iter().any(is_command) {
+        true => csv::QuoteStyle::Always,
+        false => csv::QuoteStyle::Necessary,
+    };
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
+        .quote_style(quotes)
         .from_writer(Vec::new());
     writer.write_record(columns).expect(IN_MEMORY);
     for record in records {
-        let cells = record.iter().map(|text| harmless(text));
-        writer.write_record(cells).expect(IN_MEMORY);
+        writer.write_record(record).expect(IN_MEMORY);
     }
     let bytes = writer.into_inner().expect(IN_MEMORY);
     String::from_utf8(bytes).expect("nothing but strings was written")
@@ -32,6 +44,15 @@ fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::text;
+
+    #[test]
+    fn a_line_that_begins_like_a_command_is_quoted() {
+        let record = vec!["::error::x".to_owned(), "y".to_owned()];
+        assert_eq!(
+            text(&["a", "b"], [record].into_iter()),
+            "\"a\",\"b\"\r\n\"::error::x\",\"y\"\r\n"
+        );
+    }
 
     #[test]
     fn formulas_and_escape_sequences_are_only_text() {

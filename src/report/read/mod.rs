@@ -13,6 +13,7 @@ mod users;
 
 use serde::Serialize;
 
+use crate::config::write::value_to_yaml;
 use crate::model::account::AccountId;
 use crate::model::open_word::words;
 use crate::model::text::visible_json;
@@ -62,9 +63,9 @@ pub fn render<S: Shown>(account: &AccountId, shown: &S, format: ReadFormat, widt
         ReadFormat::Table => shown.table(width),
         ReadFormat::Json => json(&document),
         ReadFormat::Csv => csv::text(S::COLUMNS, shown.records()),
-        ReadFormat::Yaml => {
-            serde_yaml::to_string(&document).expect("strings, numbers and maps of them are YAML")
-        }
+        ReadFormat::Yaml => value_to_yaml(
+            &serde_yaml::to_value(&document).expect("strings, numbers and maps of them are YAML"),
+        ),
     }
 }
 
