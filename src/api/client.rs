@@ -21,6 +21,7 @@ use super::error::{ApiError, Details, ErrorKind};
 use super::event::{Counters, Event, WaitReason};
 use super::operation::Operation;
 use super::pace::RateSettings;
+use super::patience::{Exhausted, Patience};
 use super::rate_budget::{Permit, RateBudget};
 use super::rate_headers::RateHeaders;
 use super::retry::{self, RetrySettings};
@@ -182,18 +183,28 @@ impl Client {
         &self,
         call: &Call,
     ) -> Result<Opened<T>, ApiError> {
+        self.read_within(call, &mut Patience::endless()).await
+    }
+
+    /// The same, for as long as there is patience with the server.
+    pub(super) async fn read_within<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        patience: &mut Patience,
+    ) -> Result<Opened<T>, ApiError> {
         let mut attempt = 1;
         loop {
             let Ok(leave) = self.leave().await else {
                 return Err(ApiError::new(self.details(call, ErrorKind::Stopped)));
             };
-            let error = match self.send(leave, call).await {
-                Ok(opened) => return Ok(opened),
-                Err(error) => error,
+            let error = match patience.wait(self.send(leave, call)).await {
+                Ok(Ok(opened)) => return Ok(opened),
+                Ok(Err(error)) => error,
+                Err(Exhausted) => return Err(self.too_slow(call)),
             };
-            match self.wait_to_repeat(attempt, &error).await {
-                Repeat::Now => attempt += 1,
-                Repeat::No | Repeat::Stopped => return Err(error),
+            match patience.wait(self.wait_to_repeat(attempt, &error)).await {
+                Ok(Repeat::Now) => attempt += 1,
+                Ok(Repeat::No | Repeat::Stopped) | Err(Exhausted) => return Err(error),
             }
         }
     }
@@ -400,6 +411,15 @@ impl Client {
             detail: self.0.credentials.redact(&detail),
         };
         ApiError::new(self.details(call, kind))
+    }
+
+    fn too_slow(&self, call: &Call) -> ApiError {
+        let error = TransportError {
+            failure: TransportFailure::Timeout,
+            reach: Reach::Possible,
+            detail: "the answers took too long".to_owned(),
+        };
+        self.transport_error(call, error)
     }
 
     fn details(&self, call: &Call, kind: ErrorKind) -> Details {

@@ -1,12 +1,13 @@
 //! Reads what surrounds risk scoring: Access policies and groups, identity providers, and the account's audit log.
 //!
 //! All of it is lenient (`contract.md`, The lists): an item that can't be understood is skipped and counted, never an error. Nothing of
-//! these answers is shown in an error, since rules and providers may hold secrets.
+//! these answers is shown in an error, since rules and providers may hold secrets. Lists are read one after the other, so that a missing
+//! permission costs one request.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::{self, TryStreamExt};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -19,10 +20,11 @@ use crate::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider}
 
 use super::client::{Call, Opened};
 use super::envelope::Content;
-use super::error::ApiError;
+use super::error::{ApiError, ErrorKind};
 use super::operation::Operation;
+use super::patience::Patience;
 use super::reader::{Reader, read};
-use super::transport_error::{Reach, TransportError, TransportFailure};
+use super::transport_error::TransportFailure;
 
 /// The largest page that Access gives out (`contract.md`, The lists), and the audit log's.
 const PAGE: usize = 1_000;
@@ -33,90 +35,121 @@ const MOST_PAGES: usize = 50;
 /// How much of an audit log is read: the author of what is live stands among the newest entries, and a busy account writes many.
 const MOST_LOG_PAGES: usize = 20;
 
-/// Where the list of applications holds no policies, each must be asked for its own; of more than so many, nobody waits for the answers.
+/// Where the list of applications does not hold their policies, each must be asked for its own; of more than so many, nobody waits for the
+/// answers.
 const MOST_APPLICATIONS: usize = 200;
 
 const APPLICATIONS_AT_ONCE: usize = 10;
 
-/// What could be understood of a list.
+/// The identity providers that could be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed<T> {
-    pub value: T,
-    /// How many items could not, or were left unread.
+pub struct Providers {
+    pub providers: Vec<IdentityProvider>,
+    /// How many could not, or were left unread.
     pub skipped: usize,
 }
 
-impl Reader {
-    /// Everything that looks at users' levels: reusable policies, groups, and the policies of single applications.
-    pub async fn access(&self, account: &AccountId) -> Result<Listed<Access>, ApiError> {
-        let (policies, groups, apps) = tokio::join!(
-            self.items(Operation::ListAccessPolicies, account, "policies"),
-            self.items(Operation::ListAccessGroups, account, "groups"),
-            self.items(Operation::ListAccessApps, account, "apps"),
-        );
-        let (policies, groups, apps) = (policies?, groups?, apps?);
-        let mut access = Access::default();
-        let mut skipped = 0;
-        for item in &groups {
-            match AccessGroup::read(item) {
-                Some(group) => drop(access.groups.insert(group.id.clone(), group)),
-                None => skipped += 1,
-            }
-        }
-        let (own, unread) = self.policies_of_apps(account, &apps).await?;
-        skipped += unread;
-        // A reusable policy stands in both lists; its own says how many applications use it.
-        for item in own.iter().chain(&policies) {
-            match AccessPolicy::read(item) {
-                Some(policy) => drop(access.policies.insert(policy.id.clone(), policy)),
-                None => skipped += 1,
-            }
-        }
-        Ok(Listed {
-            value: access,
-            skipped,
-        })
-    }
+/// The items of a list.
+struct Items {
+    items: Vec<Value>,
+    /// How many were left unread.
+    unread: usize,
+}
 
-    /// The policies of applications. Whether the list of applications embeds them is unknown: where no application shows any, each is asked
-    /// for its own.
-    async fn policies_of_apps(
+impl Reader {
+    /// Everything that looks at users' levels: reusable policies, the policies of single applications, and the groups that they lead to,
+    /// which are not asked for where no policy leads to one. Takes no more of the server's time than `patience`.
+    pub async fn access(
         &self,
         account: &AccountId,
-        apps: &[Value],
-    ) -> Result<(Vec<Value>, usize), ApiError> {
-        let embedded = |app: &Value| app["policies"].as_array().cloned().unwrap_or_default();
-        let own: Vec<Value> = apps.iter().flat_map(embedded).collect();
-        if !own.is_empty() {
-            return Ok((own, 0));
-        }
-        let ids: Vec<&str> = apps.iter().filter_map(|app| app["id"].as_str()).collect();
-        let asked = stream::iter(ids.iter().take(MOST_APPLICATIONS)).map(|id| {
-            let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
-            let list = format!("apps/{id}/policies");
-            async move {
-                self.items(Operation::ListAccessAppPolicies, account, &list)
-                    .await
+        patience: Duration,
+    ) -> Result<Access, ApiError> {
+        let patience = &mut Patience::of(patience);
+        let reusable = Operation::ListAccessPolicies;
+        let reusable = self.items(reusable, account, "policies", patience).await?;
+        let apps = Operation::ListAccessApps;
+        let apps = self.items(apps, account, "apps", patience).await?;
+        let known = reusable.items.iter().filter_map(id).collect();
+        let own = OwnPolicies::of(&apps.items, &known);
+        let asked = self.app_policies(account, &own.to_ask, patience).await?;
+
+        let mut access = Access {
+            skipped: reusable.unread + apps.unread + asked.unread,
+            ..Access::default()
+        };
+        // A reusable policy stands in several lists; its own says how many applications use it.
+        let embedded = own.embedded.into_iter();
+        for item in embedded.chain(&asked.items).chain(&reusable.items) {
+            match AccessPolicy::read(item) {
+                Some(policy) => drop(access.policies.insert(policy.id.clone(), policy)),
+                None => access.skipped += 1,
             }
-        });
-        let own: Vec<Vec<Value>> = asked.buffered(APPLICATIONS_AT_ONCE).try_collect().await?;
-        let unread = ids.len().saturating_sub(MOST_APPLICATIONS);
-        Ok((own.into_iter().flatten().collect(), unread))
+        }
+        if access.leads_to_groups() {
+            let groups = Operation::ListAccessGroups;
+            let groups = self.items(groups, account, "groups", patience).await?;
+            access.skipped += groups.unread;
+            for item in &groups.items {
+                match AccessGroup::read(item) {
+                    Some(group) => drop(access.groups.insert(group.id.clone(), group)),
+                    None => access.skipped += 1,
+                }
+            }
+        }
+        Ok(access.about_levels())
+    }
+
+    /// Asks applications for their policies, the first of them where there are many.
+    async fn app_policies(
+        &self,
+        account: &AccountId,
+        ids: &[&str],
+        patience: &mut Patience,
+    ) -> Result<Items, ApiError> {
+        let mut policies = Items {
+            items: Vec::new(),
+            unread: ids.len().saturating_sub(MOST_APPLICATIONS),
+        };
+        let ids = &ids[..ids.len().min(MOST_APPLICATIONS)];
+        for ids in ids.chunks(APPLICATIONS_AT_ONCE) {
+            let asked = ids.iter().map(|id| {
+                let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
+                let list = format!("apps/{id}/policies");
+                let mut patience = patience.clone();
+                async move {
+                    let operation = Operation::ListAccessAppPolicies;
+                    let answer = self.items(operation, account, &list, &mut patience).await;
+                    (answer, patience)
+                }
+            });
+            for (answer, left) in join_all(asked).await {
+                *patience = patience.clone().least(left);
+                match answer {
+                    Ok(answer) => {
+                        policies.items.extend(answer.items);
+                        policies.unread += answer.unread;
+                    }
+                    // It was deleted since it was listed.
+                    Err(error) if *error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(policies)
     }
 
     /// Every identity provider of the account.
-    pub async fn identity_providers(
-        &self,
-        account: &AccountId,
-    ) -> Result<Listed<Vec<IdentityProvider>>, ApiError> {
-        let list = "identity_providers";
-        let items = self.items(Operation::ListIdentityProviders, account, list);
-        let items = items.await?;
-        let value: Vec<IdentityProvider> =
+    pub async fn identity_providers(&self, account: &AccountId) -> Result<Providers, ApiError> {
+        let operation = Operation::ListIdentityProviders;
+        let patience = &mut Patience::endless();
+        let Items { items, unread } = self
+            .items(operation, account, "identity_providers", patience)
+            .await?;
+        let providers: Vec<IdentityProvider> =
             items.iter().filter_map(IdentityProvider::read).collect();
-        Ok(Listed {
-            skipped: items.len() - value.len(),
-            value,
+        Ok(Providers {
+            skipped: items.len() - providers.len() + unread,
+            providers,
         })
     }
 
@@ -127,24 +160,34 @@ impl Reader {
         operation: Operation,
         account: &AccountId,
         list: &str,
-    ) -> Result<Vec<Value>, ApiError> {
+        patience: &mut Patience,
+    ) -> Result<Items, ApiError> {
         let mut items = Vec::new();
         for page in 1..=MOST_PAGES {
             let path = format!("/accounts/{account}/access/{list}?page={page}&per_page={PAGE}");
             let call = read(operation, path);
-            let Opened { content, pages, .. } = self.client().read(&call).await?;
+            let Opened { content, pages, .. } = self.client().read_within(&call, patience).await?;
             let held = items.len();
-            items.extend(list_of(content));
+            let Items { items: read, unread } = list_of(content);
+            if unread > 0 {
+                return Ok(Items { items, unread });
+            }
+            // A server that knows no pages says the same on every one.
+            if !read.is_empty() && items.ends_with(&read) {
+                return Ok(Items { items, unread: 0 });
+            }
+            items.extend(read);
             let more = pages.say_there_is_more(items.len(), page as u64);
             if items.len() == held || (pages.are_told() && !more) {
-                return Ok(items);
+                return Ok(Items { items, unread: 0 });
             }
         }
-        Ok(items)
+        // How many more there are is not known.
+        Ok(Items { items, unread: 1 })
     }
 
     /// The writes of risk scoring that the account's audit log shows from the day `since` on, up to and without the day `before`. Takes no
-    /// longer than `patience`; what was read by then counts, from the moment on that it reaches back to.
+    /// more of the server's time than `patience`; what was read by then counts, from the moment on that it reaches back to.
     pub async fn audit_log(
         &self,
         account: &AccountId,
@@ -164,19 +207,12 @@ impl Reader {
             "/accounts/{account}/logs/audit?since={since}&before={before}&direction=desc&limit={PAGE}"
         );
         let first = read(Operation::SearchAuditLog, path);
-        let reading = self.audit_pages(&first, account, &mut log, &mut reached);
-        let ended = match tokio::time::timeout(patience, reading).await {
-            Ok(ended) => ended?,
+        let mut patience = Patience::of(patience);
+        let reading = self.audit_pages(&first, account, &mut patience, &mut log, &mut reached);
+        let ended = match reading.await {
             // Half a log tells as much as it tells, and none is an error.
-            Err(_) if reached.is_some() => false,
-            Err(_) => {
-                let error = TransportError {
-                    failure: TransportFailure::Timeout,
-                    reach: Reach::Possible,
-                    detail: format!("no answer within {patience:?}"),
-                };
-                return Err(self.client().transport_error(&first, error));
-            }
+            Err(error) if is_timeout(&error) && reached.is_some() => false,
+            ended => ended?,
         };
         if let (false, Some(reached)) = (ended, reached) {
             log.since = reached;
@@ -189,6 +225,7 @@ impl Reader {
         &self,
         first: &Call,
         account: &AccountId,
+        patience: &mut Patience,
         log: &mut AuditLog,
         reached: &mut Option<Timestamp>,
     ) -> Result<bool, ApiError> {
@@ -199,8 +236,9 @@ impl Reader {
                 let cursor = utf8_percent_encode(cursor, NON_ALPHANUMERIC);
                 call.path.push_str(&format!("&cursor={cursor}"));
             }
-            let Opened { content, pages, .. } = self.client().read(&call).await?;
-            let items = list_of(content);
+            let Opened { content, pages, .. } = self.client().read_within(&call, patience).await?;
+            let Items { items, unread } = list_of(content);
+            log.skipped += unread;
             for item in &items {
                 if let Some(time) = audit_log::time(item) {
                     *reached = Some(time);
@@ -223,10 +261,60 @@ impl Reader {
     }
 }
 
-fn list_of(content: Content<Value>) -> Vec<Value> {
-    match content {
-        Content::Result(Value::Array(items)) => items,
-        // What is no list has no item that could be understood.
-        Content::Result(_) | Content::Null | Content::Absent => Vec::new(),
+fn list_of(content: Content<Value>) -> Items {
+    let (items, unread) = match content {
+        Content::Result(Value::Array(items)) => (items, 0),
+        Content::Null => (Vec::new(), 0),
+        // Whatever is in there could not be understood.
+        Content::Result(_) | Content::Absent => (Vec::new(), 1),
+    };
+    Items { items, unread }
+}
+
+fn is_timeout(error: &ApiError) -> bool {
+    let timeout = TransportFailure::Timeout;
+    matches!(error.kind(), ErrorKind::Transport { failure, .. } if *failure == timeout)
+}
+
+/// What the list of applications tells of their policies. Whether it embeds them, and whole, is not known (`contract.md`, The lists).
+struct OwnPolicies<'a> {
+    /// Those that it holds with their rules.
+    embedded: Vec<&'a Value>,
+    /// The applications that have to be asked, since they may have others.
+    to_ask: Vec<&'a str>,
+}
+
+impl<'a> OwnPolicies<'a> {
+    /// `reusable` are the ids of the policies whose rules are known already.
+    fn of(apps: &'a [Value], reusable: &HashSet<&str>) -> Self {
+        let policies = |app: &'a Value| app["policies"].as_array();
+        // A list that shows no policy at all may be one that never does.
+        let embeds = apps.iter().filter_map(policies).any(|own| !own.is_empty());
+        let mut found = OwnPolicies {
+            embedded: Vec::new(),
+            to_ask: Vec::new(),
+        };
+        for app in apps {
+            let own = policies(app).filter(|_| embeds);
+            let (whole, bare): (Vec<&Value>, Vec<&Value>) =
+                own.into_iter().flatten().partition(|one| has_rules(one));
+            found.embedded.extend(whole);
+            let is_known = |one: &&Value| id(one).is_some_and(|id| reusable.contains(id));
+            if own.is_none() || !bare.iter().all(is_known) {
+                found.to_ask.extend(id(app));
+            }
+        }
+        found
     }
+}
+
+/// The id of an item, or of a mere reference to one.
+fn id(item: &Value) -> Option<&str> {
+    item.as_str().or_else(|| item["id"].as_str())
+}
+
+fn has_rules(policy: &Value) -> bool {
+    ["include", "exclude", "require"]
+        .iter()
+        .any(|list| policy.get(list).is_some_and(Value::is_array))
 }

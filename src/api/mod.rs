@@ -16,6 +16,7 @@ mod event;
 mod network;
 mod operation;
 mod pace;
+mod patience;
 mod rate_budget;
 mod rate_headers;
 mod reader;
@@ -29,7 +30,7 @@ mod writer;
 
 pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use client::{Answer, Client, Conduct, Leave, Observer, Repeat};
-pub use context::Listed;
+pub use context::Providers;
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::{ApiError, ApiMessage, ErrorKind};
 pub use event::{Counters, Event, WaitReason};

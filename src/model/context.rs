@@ -4,7 +4,9 @@
 //! whatever can't be understood is passed over. Of a rule nothing is kept but levels and groups: the rest may hold secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +20,9 @@ use super::open_word::{OpenWord, words};
 pub struct Context {
     /// What acts on users' levels.
     pub access: Reading<Access>,
+    /// How much of the audit log was read; what it tells stands in each change.
+    #[serde(default)]
+    pub audit_log: Reading<LogWindow>,
 }
 
 /// A part of the context. Each is read only where it is needed, and a run goes on without it.
@@ -27,10 +32,38 @@ pub enum Reading<T> {
     /// Nobody asked for it.
     #[default]
     NotRead,
-    /// It could not be read, and why.
-    Failed(String),
+    /// It could not be read.
+    Failed(Unread),
     /// It was read.
     Read(T),
+}
+
+/// Why a part of the context could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unread {
+    /// What happened.
+    pub reason: String,
+    /// The permission that it takes, where it is missing.
+    pub permission: Option<String>,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.permission {
+            Some(permission) => write!(f, "the token lacks the permission {permission:?}"),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+/// The stretch of the audit log that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogWindow {
+    /// From when on everything that it shows was read.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// How many entries could not be read.
+    pub skipped: usize,
 }
 
 /// A level as rules name it: the words of behaviors, and `unscored` for a user without one.
@@ -43,6 +76,9 @@ pub struct Access {
     pub policies: BTreeMap<String, AccessPolicy>,
     /// Groups, by id.
     pub groups: BTreeMap<String, AccessGroup>,
+    /// How many policies, groups and applications could not be understood, or were left unread.
+    #[serde(default)]
+    pub skipped: usize,
 }
 
 /// A policy in front of applications.
@@ -139,6 +175,61 @@ impl IdentityProvider {
     }
 }
 
+impl Access {
+    /// Says whether any policy refers to a group.
+    pub fn leads_to_groups(&self) -> bool {
+        let mut rules = self.policies.values().flat_map(|policy| policy.rules.all());
+        rules.any(|rule| matches!(rule, Rule::Group(_)))
+    }
+
+    /// Keeps the policies that look at a level, themselves or through groups, and every group that those lead to: nothing else can act on
+    /// a level. An account may have thousands of others.
+    #[must_use]
+    pub fn about_levels(mut self) -> Self {
+        let looks = self.groups_that_look_at_levels();
+        self.policies.retain(|_, policy| {
+            policy.rules.all().any(|rule| match rule {
+                Rule::Levels(_) => true,
+                Rule::Group(id) => looks.contains(id),
+                Rule::Other => false,
+            })
+        });
+        let mut kept: BTreeSet<String> = BTreeSet::new();
+        let kept_policies = self.policies.values();
+        let mut ahead: Vec<&str> = kept_policies.flat_map(|policy| policy.rules.groups()).collect();
+        while let Some(id) = ahead.pop() {
+            if let Some(group) = self.groups.get(id)
+                && kept.insert(id.to_owned())
+            {
+                ahead.extend(group.rules.groups());
+            }
+        }
+        self.groups.retain(|id, _| kept.contains(id));
+        self
+    }
+
+    /// The ids of the groups that look at a level, themselves or through others.
+    fn groups_that_look_at_levels(&self) -> BTreeSet<String> {
+        let mut led_to_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut ahead: Vec<&str> = Vec::new();
+        for (id, group) in &self.groups {
+            for led_to in group.rules.groups() {
+                led_to_by.entry(led_to).or_default().push(id);
+            }
+            if group.rules.all().any(|rule| matches!(rule, Rule::Levels(_))) {
+                ahead.push(id);
+            }
+        }
+        let mut looks = BTreeSet::new();
+        while let Some(id) = ahead.pop() {
+            if looks.insert(id.to_owned()) {
+                ahead.extend(led_to_by.get(id).into_iter().flatten());
+            }
+        }
+        looks
+    }
+}
+
 impl AccessPolicy {
     /// Reads an item of the API's lists; `None` where it lacks its id or name.
     pub fn read(item: &Value) -> Option<Self> {
@@ -185,6 +276,14 @@ impl Rules {
             require,
         } = self;
         include.iter().chain(exclude).chain(require)
+    }
+
+    /// The ids of the groups that they refer to.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.all().filter_map(|rule| match rule {
+            Rule::Group(id) => Some(id.as_str()),
+            Rule::Levels(_) | Rule::Other => None,
+        })
     }
 }
 

@@ -508,6 +508,9 @@ pub struct DesiredIntegration {
     /// The name of the Access identity provider that `reference_id` is the id of, once it is resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
+    /// The Okta org that this provider belongs to, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider_org: Option<TenantUrl>,
     /// Whether scores should be sent.
     pub active: bool,
     /// Pins the entry to one live integration.

@@ -8,13 +8,20 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::account::DesiredAccount;
+use crate::model::address::Address;
 use crate::model::audit_log::{
     AuditEntry, AuditLog, Author, BehaviorTrace, IntegrationTrace, Written,
 };
 use crate::model::behavior::{BehaviorKey, BehaviorSettings};
+use crate::model::context::{LogWindow, Reading};
 use crate::model::integration::{
-    IntegrationField, IntegrationId, IntegrationSettings, ReferenceId, TenantUrl,
+    DesiredIntegration, IntegrationField, IntegrationId, IntegrationSettings, ReferenceId, TenantUrl,
 };
+use crate::model::open_word::words;
+
+use super::change::{Change, Diff, Field, FieldChange, UnlistedSettings};
+use super::run::AccountPlan;
 
 /// What the log tells of who set a value. No entry proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +41,150 @@ pub enum Attribution {
         #[schemars(with = "String")]
         since: Timestamp,
     },
+}
+
+/// Who did something about a thing, as far as the log tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attributed {
+    pub deed: Deed,
+    /// Which of its fields it is about; none, where the thing itself was made or deleted.
+    pub fields: Vec<Field>,
+    #[serde(flatten)]
+    pub attribution: Attribution,
+}
+
+words! {
+    /// What somebody did.
+    Deed {
+        /// Gave fields their live values.
+        Set = "set",
+        /// Made what is there and should not be.
+        Created = "created",
+        /// Deleted what should be there.
+        Deleted = "deleted",
+    }
+}
+
+impl AccountPlan {
+    /// Says of each difference who made it, as far as the log tells.
+    ///
+    /// Needs what was declared, so states must still be there.
+    pub fn attribute(&mut self, log: &AuditLog) {
+        let desired = self.desired.clone();
+        for change in &mut self.changes {
+            let attribution = match change {
+                Change::Behavior(diff) => behavior(log, &diff.address, diff.before.as_ref(), &diff.fields()),
+                Change::Integration(diff) => {
+                    let pinned = entry(desired.as_deref(), &diff.address).and_then(|entry| entry.id);
+                    integration(log, diff, pinned)
+                }
+            };
+            change.attribute(attribution);
+        }
+        for thing in &mut self.unlisted {
+            thing.attribution = match (&thing.address, &thing.settings) {
+                (address, UnlistedSettings::Behavior(live)) => {
+                    behavior(log, address, Some(live), &thing.settings.fields())
+                }
+                (Address::UnlistedIntegration(id), UnlistedSettings::Integration(_)) => {
+                    vec![whole(Deed::Created, creation(log, *id))]
+                }
+                (Address::Behavior(_) | Address::Integration(_), UnlistedSettings::Integration(_)) => {
+                    Vec::new()
+                }
+            };
+        }
+        let context = self.context.get_or_insert_default();
+        context.audit_log = Reading::Read(LogWindow {
+            since: log.since,
+            skipped: log.skipped,
+        });
+    }
+}
+
+fn entry<'a>(
+    desired: Option<&'a DesiredAccount>,
+    address: &Address,
+) -> Option<&'a DesiredIntegration> {
+    match address {
+        Address::Integration(name) => desired?.integrations.get(name),
+        Address::Behavior(_) | Address::UnlistedIntegration(_) => None,
+    }
+}
+
+fn behavior(
+    log: &AuditLog,
+    address: &Address,
+    live: Option<&BehaviorSettings>,
+    fields: &[FieldChange],
+) -> Vec<Attributed> {
+    let (Address::Behavior(key), Some(live)) = (address, live) else {
+        return Vec::new();
+    };
+    let fields = fields.iter().filter_map(|change| {
+        let field = match change.field {
+            Field::Enabled => BehaviorField::Enabled,
+            Field::RiskLevel => BehaviorField::RiskLevel,
+            Field::IntegrationType | Field::TenantUrl | Field::ReferenceId | Field::Active => {
+                return None;
+            }
+        };
+        Some((change.field, behavior_field(log, key, field, live)))
+    });
+    together(fields)
+}
+
+fn integration(
+    log: &AuditLog,
+    diff: &Diff<IntegrationSettings>,
+    pinned: Option<IntegrationId>,
+) -> Vec<Attributed> {
+    match (&diff.before, diff.found, &diff.after) {
+        (Some(_), Some(found), None) => vec![whole(Deed::Created, creation(log, found.id))],
+        (Some(live), Some(found), Some(_)) => {
+            let fields = diff.fields().into_iter().filter_map(|change| {
+                let field = match change.field {
+                    Field::IntegrationType => IntegrationField::IntegrationType,
+                    Field::TenantUrl => IntegrationField::TenantUrl,
+                    Field::ReferenceId => IntegrationField::ReferenceId,
+                    Field::Active => IntegrationField::Active,
+                    Field::Enabled | Field::RiskLevel => return None,
+                };
+                Some((change.field, integration_field(log, found.id, field, live)))
+            });
+            together(fields)
+        }
+        (_, _, Some(declared)) => {
+            let reference = declared.reference_id.as_ref();
+            let deletion = deletion(log, pinned, reference, &declared.tenant_url);
+            vec![whole(Deed::Deleted, deletion)]
+        }
+        (_, _, None) => Vec::new(),
+    }
+}
+
+fn whole(deed: Deed, attribution: Attribution) -> Attributed {
+    Attributed {
+        deed,
+        fields: Vec::new(),
+        attribution,
+    }
+}
+
+/// What is said of several fields alike is said once.
+fn together(fields: impl Iterator<Item = (Field, Attribution)>) -> Vec<Attributed> {
+    let mut told: Vec<Attributed> = Vec::new();
+    for (field, attribution) in fields {
+        match told.iter_mut().find(|told| told.attribution == attribution) {
+            Some(told) => told.fields.push(field),
+            None => told.push(Attributed {
+                deed: Deed::Set,
+                fields: vec![field],
+                attribution,
+            }),
+        }
+    }
+    told
 }
 
 /// A field of a behavior that a change names.

@@ -113,6 +113,7 @@ impl BehaviorDiff {
             found: None,
             covered_by,
             sources: Sources::default(),
+            attribution: Vec::new(),
         }));
     }
 
@@ -150,6 +151,7 @@ impl BehaviorDiff {
                 UnlistedBehaviors::Disable => Policy::Disable,
             },
             settings: UnlistedSettings::Behavior(behavior.settings.clone()),
+            attribution: Vec::new(),
         });
     }
 }

@@ -17,6 +17,7 @@ use crate::model::integration::{
 use crate::model::location::Location;
 use crate::model::open_word::{UnknownWord, words};
 
+use super::attribution::Attributed;
 use super::matching::MatchedBy;
 
 /// One thing that differs, by its kind.
@@ -54,6 +55,8 @@ pub struct Sources {
     pub variables: BTreeMap<String, Vec<String>>,
     /// The identity provider whose id the `reference_id` is.
     pub identity_provider: Option<String>,
+    /// In drift: who made it differ.
+    pub attribution: Vec<Attributed>,
 }
 
 /// A live integration, and what it was recognized by: nothing, where no file lists it.
@@ -168,6 +171,21 @@ impl Change {
         }
     }
 
+    /// In drift: who made it differ, as far as the audit log was asked.
+    pub fn attribution(&self) -> &[Attributed] {
+        match self {
+            Change::Behavior(diff) => &diff.attribution,
+            Change::Integration(diff) => &diff.attribution,
+        }
+    }
+
+    pub(super) fn attribute(&mut self, attribution: Vec<Attributed>) {
+        match self {
+            Change::Behavior(diff) => diff.attribution = attribution,
+            Change::Integration(diff) => diff.attribution = attribution,
+        }
+    }
+
     /// The fields that differ, in the order that they are shown; all of them, where the thing comes or goes.
     pub fn fields(&self) -> Vec<FieldChange> {
         match self {
@@ -189,7 +207,7 @@ impl<T> Diff<T> {
 }
 
 impl<T: Settings> Diff<T> {
-    fn fields(&self) -> Vec<FieldChange> {
+    pub(super) fn fields(&self) -> Vec<FieldChange> {
         let mut fields = field_changes(self.before.as_ref(), self.after.as_ref());
         for field in &mut fields {
             let Sources {
@@ -440,6 +458,9 @@ pub struct Unlisted {
     /// What the file says about such things.
     pub policy: Policy,
     pub settings: UnlistedSettings,
+    /// In drift: who made it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attribution: Vec<Attributed>,
 }
 
 impl Unlisted {
@@ -512,6 +533,9 @@ struct ChangeShape {
     after: Option<SettingsShape>,
     /// The fields that differ; all of them, where it comes or goes.
     fields: Vec<FieldChange>,
+    /// In drift: who made it differ, as far as the audit log was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attribution: Vec<Attributed>,
 }
 
 /// The settings of any kind; their members tell them apart.
@@ -528,6 +552,7 @@ impl From<Change> for ChangeShape {
         let (kind, action, fields) = (change.kind(), change.action(), change.fields());
         let (weakening, live_weakening) = (change.weakens(), change.live_weaker());
         let covered_by = change.covered_by();
+        let attribution = change.attribution().to_vec();
         let (address, location, found, before, after) = match change {
             Change::Behavior(diff) => (
                 diff.address,
@@ -559,6 +584,7 @@ impl From<Change> for ChangeShape {
             before,
             after,
             fields,
+            attribution,
         }
     }
 }
@@ -592,6 +618,7 @@ impl TryFrom<ChangeShape> for Change {
             integration_id,
             matched_by,
             fields,
+            attribution,
             ..
         } = shape;
         let sources = Sources::of(fields);
@@ -609,6 +636,7 @@ impl TryFrom<ChangeShape> for Change {
                     covered_by,
                     found,
                     sources,
+                    attribution,
                 }))
             }
             (Kind::Integration, before, after) => {
@@ -631,6 +659,7 @@ impl TryFrom<ChangeShape> for Change {
                     covered_by,
                     found,
                     sources,
+                    attribution,
                 }))
             }
             (Kind::Behavior, _, _) => Err("a behavior is neither created nor deleted"),

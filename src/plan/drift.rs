@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use crate::model::account::BehaviorSaying;
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
+use crate::model::context::Reading;
 
 use super::run::{AccountPlan, Unchanged};
 use super::target::{Glob, Targets};
@@ -40,13 +41,22 @@ pub enum Keep {
 impl AccountPlan {
     /// The drift of an account that was planned in full and without targets. What protects less than declared stands first.
     #[must_use]
-    pub fn into_drift(mut self, scope: &Scope, keep: Keep) -> Self {
+    pub fn into_drift(mut self, scope: &Scope) -> Self {
         self.narrow(scope);
+        self
+    }
+
+    /// Lets go of what is not to outlast the comparison.
+    #[must_use]
+    pub fn keeping(mut self, keep: Keep) -> Self {
         match keep {
             Keep::States => {}
             Keep::Differences => {
                 self.live = None;
                 self.desired = None;
+                if let Some(context) = &mut self.context {
+                    context.access = Reading::NotRead;
+                }
             }
         }
         self

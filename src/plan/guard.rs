@@ -10,7 +10,7 @@ use crate::model::account::{
     DesiredAccount, LiveAccount, PoliciesPolicy, Protected, WeakeningPolicy,
 };
 use crate::model::address::Address;
-use crate::model::context::{Context, Reading};
+use crate::model::context::{Access, Context, Level, Reading};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::limits::{DeleteAllPolicy, Limits};
 use crate::model::open_word::words;
@@ -18,7 +18,7 @@ use crate::model::open_word::words;
 use super::change::{Action, Change, Diff};
 use super::matching::Matches;
 use super::note::Note;
-use super::policies::{acting_on, no_longer_given};
+use super::policies::{self, acting_on, no_longer_given};
 use super::{Intent, Options};
 
 words! {
@@ -90,7 +90,7 @@ pub(super) fn refusals(
     );
     refusals.extend(protected(desired, live, changes, &options.limits));
     refusals.extend(weakening(desired, changes, options));
-    refusals.extend(policies(desired, live, context, changes, options));
+    refusals.extend(lost_levels(desired, live, context, changes, options));
     refusals.extend(
         changes
             .iter()
@@ -263,7 +263,7 @@ fn weakening(desired: &DesiredAccount, changes: &[Change], options: &Options) ->
 }
 
 /// Levels that enabled behaviors no longer give although policies act on them. Where nobody knows what acts on a level, each may be one.
-fn policies(
+fn lost_levels(
     desired: &DesiredAccount,
     live: &LiveAccount,
     context: &Context,
@@ -286,31 +286,31 @@ fn policies(
         reason: format!("{reason}, and {whose}"),
         way_past: (!by_limits).then(|| "--allow-policies".to_owned()),
     };
-    let lost = no_longer_given(live, changes);
-    let Reading::Read(access) = &context.access else {
-        let reason = |level| {
-            let why = match &context.access {
-                Reading::Failed(why) => format!(" ({why})"),
-                Reading::NotRead | Reading::Read(_) => String::new(),
-            };
-            format!(
-                "no enabled behavior gives {level} any longer, and what acts on it is not known{why}"
-            )
-        };
-        return lost.into_iter().map(reason).map(refusal).collect();
-    };
-    lost.iter()
-        .map(|level| acting_on(level, access))
-        .filter(|acted_on| !acted_on.policies.is_empty())
-        .map(|acted_on| {
-            refusal(format!(
-                "no enabled behavior gives {} any longer, on which {} ({})",
-                acted_on.level,
-                acted_on.count(),
-                acted_on.names()
-            ))
-        })
+    no_longer_given(live, changes)
+        .into_iter()
+        .filter_map(|level| lost_level(level, &context.access))
+        .map(refusal)
         .collect()
+}
+
+/// Why a level must not be lost that no enabled behavior gives any longer; `None` where nothing acts on it for certain.
+fn lost_level(level: Level, access: &Reading<Access>) -> Option<String> {
+    let lost = format!("no enabled behavior gives {level} any longer");
+    let unknown = match access {
+        Reading::Read(access) => {
+            let acted_on = acting_on(&level, access);
+            if !acted_on.policies.is_empty() {
+                return Some(format!("{lost}, on which {}", acted_on.count_and_names()));
+            }
+            if access.skipped == 0 {
+                return None;
+            }
+            format!(" ({})", policies::not_understood(access.skipped))
+        }
+        Reading::Failed(unread) => format!(" ({unread})"),
+        Reading::NotRead => String::new(),
+    };
+    Some(format!("{lost}, and what acts on it is not known{unknown}"))
 }
 
 /// Whether a change begins to send scores to a host that the limits don't allow. One that receives them already may go on.

@@ -3,7 +3,9 @@
 use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
 use crate::model::context::IdentityProvider;
+use crate::model::integration::ReferenceId;
 
+use super::Intent;
 use super::error::{PlanErrors, Problem};
 use super::note::Note;
 
@@ -13,8 +15,7 @@ pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {
     entries.any(|entry| entry.identity_provider.is_some())
 }
 
-/// Gives each entry that names an identity provider that one's id as its reference, with a warning where the provider belongs to another
-/// Okta org than the entry's tenant.
+/// Gives each entry that names an identity provider that one's id as its reference, and the org that it belongs to.
 ///
 /// # Errors
 ///
@@ -22,8 +23,7 @@ pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {
 pub fn resolve_identity_providers(
     desired: &mut DesiredAccount,
     providers: &[IdentityProvider],
-) -> Result<Vec<Note>, PlanErrors> {
-    let mut notes = Vec::new();
+) -> Result<(), PlanErrors> {
     let mut problems = Vec::new();
     for entry in desired.integrations.values_mut() {
         let Some(name) = &entry.identity_provider else {
@@ -58,20 +58,55 @@ pub fn resolve_identity_providers(
             continue;
         };
         entry.reference_id = Some(provider.id.clone());
-        if let Some(org) = &provider.okta_account
-            && *org != entry.tenant_url
-        {
-            notes.push(Note::OtherOrg {
-                address,
-                identity_provider: name.clone(),
-                tenant_url: entry.tenant_url.clone(),
-                org: org.clone(),
-            });
-        }
+        entry.identity_provider_org = provider.okta_account.clone();
     }
     if problems.is_empty() {
-        Ok(notes)
+        Ok(())
     } else {
         Err(PlanErrors::new(problems))
     }
+}
+
+/// What moved since a saved plan resolved its names: each entry whose provider has another id today, from what, to what.
+pub fn resolved_otherwise(desired: &DesiredAccount, providers: &[IdentityProvider]) -> Vec<String> {
+    let entries = desired.integrations.values();
+    entries
+        .filter_map(|entry| {
+            let name = entry.identity_provider.as_ref()?;
+            let named = providers.iter().filter(|one| one.name == *name);
+            let mut ids: Vec<&ReferenceId> =
+                named.filter(|one| one.is_okta()).map(|one| &one.id).collect();
+            ids.sort();
+            if ids.len() == 1 && ids.first().copied() == entry.reference_id.as_ref() {
+                return None;
+            }
+            let now: Vec<String> = ids.iter().map(|id| format!("{:?}", id.as_str())).collect();
+            let now = match now.as_slice() {
+                [] => "nobody's".to_owned(),
+                ids => ids.join(" or "),
+            };
+            let address = Address::Integration(entry.name.clone());
+            let was = entry.reference_id.as_ref().map_or("", ReferenceId::as_str);
+            Some(format!(
+                "{address}: identity_provider {name:?} moved from {was:?} to {now}"
+            ))
+        })
+        .collect()
+}
+
+/// Warns where a provider belongs to another Okta org than the tenant of its entry.
+pub(super) fn notes(desired: &DesiredAccount, intent: Intent) -> Vec<Note> {
+    let entries = desired.integrations.values();
+    let entries = entries.filter(|_| intent == Intent::Apply);
+    entries
+        .filter_map(|entry| {
+            let org = entry.identity_provider_org.as_ref()?;
+            (*org != entry.tenant_url).then(|| Note::OtherOrg {
+                address: Address::Integration(entry.name.clone()),
+                identity_provider: entry.identity_provider.clone().unwrap_or_default(),
+                tenant_url: entry.tenant_url.clone(),
+                org: org.clone(),
+            })
+        })
+        .collect()
 }

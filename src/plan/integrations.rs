@@ -137,6 +137,7 @@ pub(super) fn diff<'a>(
                     UnlistedIntegrations::Delete => Policy::Delete,
                 },
                 settings: UnlistedSettings::Integration(live.settings.clone()),
+                attribution: Vec::new(),
             });
         }
         let change = compare(thing, Some((live, None)), after.as_deref(), |_| false);
@@ -289,5 +290,6 @@ fn compare(
                 variables: entry.variables.clone(),
                 identity_provider: entry.identity_provider.clone(),
             }),
+        attribution: Vec::new(),
     }))
 }

@@ -38,11 +38,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
-use crate::model::context::{Context, Reading};
+use crate::model::context::Context;
 use crate::model::limits::Limits;
 use crate::model::open_word::words;
 
 pub use crate::model::failure::{AccountError, FailureKind};
+pub use attribution::{Attributed, Attribution, Deed};
 pub use change::{
     Action, Change, Cover, Diff, Field, FieldChange, FieldValue, Found, Kind, Policy, Sources,
     Unlisted, UnlistedSettings, Weakening,
@@ -52,7 +53,9 @@ pub use drift::{Keep, Scope};
 pub use effect::{Effect, effects};
 pub use error::{PlanErrors, Problem};
 pub use guard::{Guard, Overrides, Refusal};
-pub use identity_provider::{needs_identity_providers, resolve_identity_providers};
+pub use identity_provider::{
+    needs_identity_providers, resolve_identity_providers, resolved_otherwise,
+};
 pub use matching::{Entry, MatchedBy, Matches, matches};
 pub use merge::{InvalidMerge, MergeRules, merge};
 pub use moved::{Moved, moved};
@@ -60,7 +63,7 @@ pub use note::Note;
 pub use operation::{
     Call, End, Method, Operation, OperationId, OperationOutcome, OperationResult, Subject, Wave,
 };
-pub use policies::{ActedOn, PolicyName, acting_on, no_longer_given};
+pub use policies::{ActedOn, PolicyName, acting_on, no_longer_given, touch_levels};
 pub use read::{InvalidRun, ReadRun, Sealed};
 pub use run::{AccountPlan, Format, Named, Run, Status, Summary, Unchanged};
 pub use target::{Glob, Targets};
@@ -169,9 +172,15 @@ pub fn plan_within(
         .collect();
     let mut unlisted = behaviors.unlisted;
     unlisted.extend(integrations.unlisted);
-    if let Reading::Read(access) = &context.access {
-        notes.extend(policies::notes(access, &changes));
-    }
+    let acted_on = policies::notes(&context.access, &changes);
+    let is_known = |address: &Address| acted_on.iter().any(|note| note.address() == Some(address));
+    // Who acts on a level says more than that policies match it exactly.
+    notes.retain(|note| match note {
+        Note::LevelChanged { address, .. } => !is_known(address),
+        _ => true,
+    });
+    notes.extend(acted_on);
+    notes.extend(identity_provider::notes(desired, options.intent));
     let targeted = |address: &Address| options.targets.includes(desired, address);
     notes.retain(|note| note.address().is_none_or(targeted));
     notes.sort_by(|a, b| a.address().cmp(&b.address()));

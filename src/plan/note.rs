@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
 use crate::model::behavior::RiskLevel;
+use crate::model::context::Unread;
 use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
 use crate::model::location::Location;
 use crate::model::open_word::OpenWord;
 
 use super::change::{FieldValue, quoted};
 use super::matching::MatchedBy;
-use super::policies::ActedOn;
+use super::policies::{ActedOn, change_in_words, drift_in_words, not_understood};
 
 /// One note; its display is the advice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +83,30 @@ pub enum Note {
         before: Option<ActedOn>,
         /// Afterwards; `None` where it is off then.
         after: Option<ActedOn>,
+    },
+    /// In drift: which Access policies act on the level that a behavior gives, and on the one that it is declared to give.
+    ActedOnInDrift {
+        /// The behavior.
+        address: Address,
+        /// What is live; `None` while it is off.
+        live: Option<ActedOn>,
+        /// What is declared; `None` where it is declared off.
+        declared: Option<ActedOn>,
+    },
+    /// Levels change, and which Access policies act on them could not be read.
+    PoliciesUnknown {
+        /// Why.
+        unread: Unread,
+    },
+    /// Levels change, and some of what may act on them could not be understood.
+    PoliciesNotUnderstood {
+        /// How many policies, groups and applications.
+        skipped: usize,
+    },
+    /// Something differs, and who changed it could not be read.
+    HistoryUnknown {
+        /// Why.
+        unread: Unread,
     },
     /// An item of `guards.protected` matches nothing.
     ProtectsNothing {
@@ -175,7 +200,10 @@ impl Note {
     /// What it is about; `None` for the account as a whole.
     pub fn address(&self) -> Option<&Address> {
         match self {
-            Note::ProtectsNothing { .. } => None,
+            Note::ProtectsNothing { .. }
+            | Note::PoliciesUnknown { .. }
+            | Note::PoliciesNotUnderstood { .. }
+            | Note::HistoryUnknown { .. } => None,
             Note::Ignored { address, .. }
             | Note::Expired { address, .. }
             | Note::PinGone { address, .. }
@@ -183,6 +211,7 @@ impl Note {
             | Note::LevelChanged { address, .. }
             | Note::LevelDiffers { address, .. }
             | Note::ActedOn { address, .. }
+            | Note::ActedOnInDrift { address, .. }
             | Note::LeftEnabled { address }
             | Note::Twins { address, .. }
             | Note::OwnReference { address, .. }
@@ -206,6 +235,10 @@ impl Note {
             | Note::Twins { .. }
             | Note::OtherOrg { .. }
             | Note::ActedOn { .. }
+            | Note::ActedOnInDrift { .. }
+            | Note::PoliciesUnknown { .. }
+            | Note::PoliciesNotUnderstood { .. }
+            | Note::HistoryUnknown { .. }
             | Note::ProtectsNothing { .. }
             | Note::TwoIntegrations { .. } => true,
             Note::ExportsForAMoment { .. }
@@ -220,12 +253,39 @@ impl Note {
 
     /// Says of the level that is live what a plan says of the one to come.
     pub(super) fn turn_to_drift(&mut self) {
-        if let Note::LevelChanged { address, from, to } = self {
-            *self = Note::LevelDiffers {
-                address: address.clone(),
-                live: from.clone(),
-                declared: to.clone(),
-            };
+        match self {
+            Note::LevelChanged { address, from, to } => {
+                *self = Note::LevelDiffers {
+                    address: address.clone(),
+                    live: from.clone(),
+                    declared: to.clone(),
+                };
+            }
+            Note::ActedOn {
+                address,
+                before,
+                after,
+            } => {
+                *self = Note::ActedOnInDrift {
+                    address: address.clone(),
+                    live: before.take(),
+                    declared: after.take(),
+                };
+            }
+            _ => {}
+        }
+    }
+
+    /// Who acts on the levels of a behavior, without its address.
+    pub fn acted_on(&self) -> Option<String> {
+        match self {
+            Note::ActedOn { before, after, .. } => {
+                Some(change_in_words(before.as_ref(), after.as_ref()))
+            }
+            Note::ActedOnInDrift { live, declared, .. } => {
+                Some(drift_in_words(live.as_ref(), declared.as_ref()))
+            }
+            _ => None,
         }
     }
 
@@ -239,6 +299,8 @@ impl Note {
             | Note::OwnReference { .. }
             | Note::TwoIntegrations { .. }
             | Note::OtherOrg { .. }
+            | Note::PoliciesUnknown { .. }
+            | Note::PoliciesNotUnderstood { .. }
             | Note::FitsNext { .. }
             | Note::CreatedWithoutReference { .. } => true,
             Note::Ignored { .. }
@@ -246,6 +308,8 @@ impl Note {
             | Note::LevelChanged { .. }
             | Note::LevelDiffers { .. }
             | Note::ActedOn { .. }
+            | Note::ActedOnInDrift { .. }
+            | Note::HistoryUnknown { .. }
             | Note::LeftEnabled { .. }
             | Note::CreatedBesideUnlisted { .. }
             | Note::Parked { .. } => false,
@@ -309,25 +373,21 @@ impl fmt::Display for Note {
                 f,
                 "{address}: Access policies match a level exactly, so those that match {declared} do not match what is live, {live}"
             ),
-            Note::ActedOn {
-                address,
-                before,
-                after,
-            } => {
-                let said: Vec<String> = before
-                    .iter()
-                    .chain(after.iter().filter(|after| Some(*after) != before.as_ref()))
-                    .map(|acted_on| match acted_on.policies.len() {
-                        0 => format!("no policy acts on {}", acted_on.level),
-                        _ => format!(
-                            "{} on {} ({})",
-                            acted_on.count(),
-                            acted_on.level,
-                            acted_on.names()
-                        ),
-                    })
-                    .collect();
-                write!(f, "{address}: {}", said.join("; "))
+            Note::ActedOn { address, .. } | Note::ActedOnInDrift { address, .. } => {
+                let said = self.acted_on().expect("a note about policies says who acts");
+                write!(f, "{address}: {said}")
+            }
+            Note::PoliciesUnknown { unread } => write!(
+                f,
+                "which Access policies act on these levels is not known: {unread}"
+            ),
+            Note::PoliciesNotUnderstood { skipped } => write!(
+                f,
+                "{}, so others may act on these levels as well",
+                not_understood(*skipped)
+            ),
+            Note::HistoryUnknown { unread } => {
+                write!(f, "who changed it is not known: {unread}")
             }
             Note::ProtectsNothing { item, location } => write!(
                 f,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorSettings, RiskLevel};
-use crate::model::context::{Access, AccessPolicy, Decision, Level, Rule, Rules};
+use crate::model::context::{Access, AccessPolicy, Decision, Level, Reading, Rule, Rules};
 use crate::model::open_word::OpenWord;
 
 use super::change::Change;
@@ -65,7 +65,7 @@ pub fn acting_on(level: &Level, access: &Access) -> ActedOn {
 
 impl ActedOn {
     /// `no policy acts`, `1 policy acts`, `3 policies act`.
-    pub fn count(&self) -> String {
+    fn count(&self) -> String {
         match self.policies.len() {
             0 => "no policy acts".to_owned(),
             1 => "1 policy acts".to_owned(),
@@ -74,16 +74,98 @@ impl ActedOn {
     }
 
     /// Five of the policies, and how many more.
-    pub fn names(&self) -> String {
+    fn names(&self) -> String {
         const FEW: usize = 5;
         let names = self.policies.iter().take(FEW);
-        let names: Vec<&str> = names.map(|policy| policy.name.as_str()).collect();
+        let names: Vec<String> = names.map(PolicyName::shown).collect();
         let names = names.join(", ");
         match self.policies.len().saturating_sub(FEW) {
             0 => names,
             more => format!("{names} and {more} more"),
         }
     }
+
+    /// `2 policies act (Finance, Payroll)`.
+    pub(super) fn count_and_names(&self) -> String {
+        format!("{} ({})", self.count(), self.names())
+    }
+
+    /// `2 policies act on high (Finance, Payroll)`, with something between level and names.
+    fn on(&self, said: &str) -> String {
+        let (count, level) = (self.count(), &self.level);
+        match self.policies.len() {
+            0 => format!("{count} on {level}{said}"),
+            _ => format!("{count} on {level}{said} ({})", self.names()),
+        }
+    }
+}
+
+impl PolicyName {
+    /// The name within a list, cut where it is long. One that could be taken for more than a name stands in quotes.
+    fn shown(&self) -> String {
+        const LONGEST: usize = 60;
+        let mut name: String = self.name.chars().take(LONGEST).collect();
+        if name.len() < self.name.len() {
+            name.push('…');
+        }
+        match name.contains([',', ';', '(', ')', '"']) {
+            true => format!("{name:?}"),
+            false => name,
+        }
+    }
+}
+
+/// Which policies act on the level that a behavior gives, before and after: `2 policies act on high (Finance, Payroll); none acts on low`.
+pub(super) fn change_in_words(before: Option<&ActedOn>, after: Option<&ActedOn>) -> String {
+    in_words([(before, ""), (after, "")])
+}
+
+/// The same of drift, where the declared level comes first.
+pub(super) fn drift_in_words(live: Option<&ActedOn>, declared: Option<&ActedOn>) -> String {
+    match (live, declared) {
+        (Some(live), Some(declared)) if live != declared => in_words([
+            (Some(declared), ", as declared"),
+            (Some(live), ", which is live"),
+        ]),
+        (live, declared) => in_words([(declared, ""), (live, "")]),
+    }
+}
+
+fn in_words(said: [(Option<&ActedOn>, &str); 2]) -> String {
+    match said {
+        [(Some(first), words), (Some(second), more)] if first != second => {
+            let second = match second.policies.is_empty() {
+                true => format!("none acts on {}{more}", second.level),
+                false => second.on(more),
+            };
+            format!("{}; {second}", first.on(words))
+        }
+        [(Some(one), words), _] | [_, (Some(one), words)] => one.on(words),
+        [(None, _), (None, _)] => String::new(),
+    }
+}
+
+/// How much of what could act on levels is not known.
+pub(super) fn not_understood(skipped: usize) -> String {
+    let things = match skipped {
+        1 => "1 Access policy, group or application",
+        _ => "Access policies, groups or applications",
+    };
+    match skipped {
+        1 => format!("{things} could not be understood"),
+        _ => format!("{skipped} {things} could not be understood"),
+    }
+}
+
+/// Says whether changes touch a level that a behavior gives, so that it matters which policies act on it.
+pub fn touch_levels(changes: &[Change]) -> bool {
+    let enabled = |settings: &BehaviorSettings| settings.enabled;
+    changes.iter().any(|change| match change {
+        Change::Behavior(diff) => {
+            diff.before.as_ref().is_some_and(enabled) || diff.after.as_ref().is_some_and(enabled)
+        }
+        Change::Integration(_) => false,
+    })
 }
 
 /// The levels that enabled behaviors give today, and none gives any longer once these changes are carried out.
@@ -106,28 +188,43 @@ pub fn no_longer_given(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
     before.difference(&after).cloned().collect()
 }
 
-/// What a change of behaviors means to Access policies: who acts on the levels that it is about. Empty where nothing is known.
-pub(super) fn notes(access: &Access, changes: &[Change]) -> Vec<Note> {
+/// What changes of behaviors mean to Access policies: who acts on the levels that they are about, as far as that is known.
+pub(super) fn notes(access: &Reading<Access>, changes: &[Change]) -> Vec<Note> {
+    if !touch_levels(changes) {
+        return Vec::new();
+    }
+    let access = match access {
+        Reading::NotRead => return Vec::new(),
+        Reading::Failed(unread) => {
+            let unread = unread.clone();
+            return vec![Note::PoliciesUnknown { unread }];
+        }
+        Reading::Read(access) => access,
+    };
     let behaviors = changes.iter().filter_map(|change| match change {
         Change::Behavior(diff) => Some(diff),
         Change::Integration(_) => None,
     });
     let mut known: BTreeMap<Level, ActedOn> = BTreeMap::new();
-    behaviors
-        .map(|diff| {
-            let mut acted_on = |settings: &Option<BehaviorSettings>| {
-                let settings = settings.as_ref().filter(|settings| settings.enabled)?;
-                let level = &settings.risk_level;
-                let known = known.entry(level.clone());
-                Some(known.or_insert_with(|| acting_on(level, access)).clone())
-            };
-            Note::ActedOn {
-                address: diff.address.clone(),
-                before: acted_on(&diff.before),
-                after: acted_on(&diff.after),
-            }
+    let mut acted_on = |settings: &Option<BehaviorSettings>| {
+        let settings = settings.as_ref().filter(|settings| settings.enabled)?;
+        let level = &settings.risk_level;
+        let known = known.entry(level.clone());
+        Some(known.or_insert_with(|| acting_on(level, access)).clone())
+    };
+    let mut notes: Vec<Note> = behaviors
+        .map(|diff| Note::ActedOn {
+            address: diff.address.clone(),
+            before: acted_on(&diff.before),
+            after: acted_on(&diff.after),
         })
-        .collect()
+        .filter(|note| !matches!(note, Note::ActedOn { before: None, after: None, .. }))
+        .collect();
+    if access.skipped > 0 {
+        let skipped = access.skipped;
+        notes.push(Note::PoliciesNotUnderstood { skipped });
+    }
+    notes
 }
 
 /// The ways in which something may match users of two levels who are alike in everything else: a set of pairs of answers, the first that of
@@ -245,12 +342,9 @@ fn in_order(access: &Access) -> Vec<(&str, usize)> {
         next: usize,
     }
     let leads_to = |id: &str| -> Vec<&str> {
-        let rules = access.groups[id].rules.all();
-        rules
-            .filter_map(|rule| match rule {
-                Rule::Group(id) => access.groups.get_key_value(id.as_str()),
-                Rule::Levels(_) | Rule::Other => None,
-            })
+        let groups = access.groups[id].rules.groups();
+        groups
+            .filter_map(|id| access.groups.get_key_value(id))
             .map(|(id, _)| id.as_str())
             .collect()
     };

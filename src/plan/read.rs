@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::model::shard::Shard;
 
 use super::digest::sha256;
-use super::plan;
+use super::plan_within;
 use super::run::{AccountPlan, Format, Run, Summary};
 
 /// A run as it is written.
@@ -187,9 +187,9 @@ fn plan_anew(account: &AccountPlan) -> Result<AccountPlan, InvalidRun> {
         let lacks = "an account without error lacks what it was planned from";
         return Err(InvalidRun::Damaged(lacks.to_owned()));
     };
-    let mut planned = plan(desired, live, *today, options)
+    let context = context.clone().unwrap_or_default();
+    let mut planned = plan_within(desired, live, &context, *today, options)
         .map_err(|errors| InvalidRun::NotItsPlan(errors.to_string()))?;
-    planned.context.clone_from(context);
     if planned.refusals.iter().all(|one| refusals.contains(one)) {
         planned.refusals.clone_from(refusals);
     }

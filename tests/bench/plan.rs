@@ -33,7 +33,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                 let scope = Scope::default();
                 bencher.iter_batched(
                     || planned.clone(),
-                    |planned| planned.into_drift(&scope, Keep::Differences),
+                    |planned| planned.into_drift(&scope).keeping(Keep::Differences),
                     BatchSize::LargeInput,
                 );
             });

@@ -5,7 +5,7 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use jiff::Timestamp;
 use riskform::model::behavior::RiskLevel;
 use riskform::model::user::UserRisk;
-use riskform::plan::{End, Format, Keep, OperationOutcome, Run, Scope};
+use riskform::plan::{End, Format, OperationOutcome, Run, Scope};
 use riskform::report::read::{Privacy, ReadFormat, UserFilter, Users, render};
 use riskform::report::{self, ApplyFormat, DriftFormat, PlanFormat};
 use uuid::Uuid;
@@ -29,7 +29,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
             run.format = Format::Drift;
             let accounts = run.accounts.into_iter();
             run.accounts = accounts
-                .map(|account| account.into_drift(&Scope::default(), Keep::States))
+                .map(|account| account.into_drift(&Scope::default()))
                 .collect();
             move || report::drift(&run, *kind, None)
         });

@@ -3,14 +3,18 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use axum::routing::get;
+use axum::{Json, Router};
+use http::Uri;
 use jiff::civil::date;
 use riskform::api::{
     ApiError, BaseUrl, Client, Conduct, Credentials, ErrorKind, RetrySettings, Transport,
 };
 use riskform::model::account::AccountId;
 use riskform::model::audit_log::{AuditEntry, AuditLog, Reading, Written};
+use riskform::model::context::Access;
 use riskform::sandbox::{
-    AppPolicies, AuditLogSettings, CursorPlace, DEFAULT_TOKEN, Fault, FaultScript, Laboratory,
+    AppPolicies, AuditLogSettings, CursorPlace, DEFAULT_TOKEN, Fault, FaultScript,
     RECORDED_ACCOUNT, Rule, Sandbox, Settings, Work,
 };
 use serde_json::{Value, json};
@@ -21,7 +25,7 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-fn client(laboratory: Laboratory) -> Client {
+fn client(transport: Transport) -> Client {
     let conduct = Conduct {
         retry: RetrySettings {
             attempts: NonZeroU32::MIN,
@@ -30,7 +34,6 @@ fn client(laboratory: Laboratory) -> Client {
         ..Conduct::default()
     };
     let base_url: BaseUrl = "https://sandbox.invalid/client/v4".parse().unwrap();
-    let transport = Transport::in_process(laboratory, Duration::from_secs(60));
     Client::with_conduct(
         transport,
         base_url,
@@ -46,7 +49,8 @@ fn world(settings: Settings, rules: Vec<Rule>) -> (Sandbox, Client) {
         ..settings
     });
     let laboratory = sandbox.laboratory(FaultScript { seed: 0, rules });
-    (sandbox.clone(), client(laboratory))
+    let transport = Transport::in_process(laboratory, Duration::from_secs(60));
+    (sandbox.clone(), client(transport))
 }
 
 fn at(path: &str, skip: u32, fault: Fault) -> Rule {
@@ -64,9 +68,28 @@ async fn audit_log(client: &Client) -> Result<AuditLog, ApiError> {
         .await
 }
 
+async fn access(client: &Client) -> Result<Access, ApiError> {
+    client.reader().access(&account(), PATIENCE).await
+}
+
+/// The lists that were asked for, in their order, without where they stand.
+fn asked(sandbox: &Sandbox) -> Vec<String> {
+    let requests = sandbox.requests().into_iter();
+    requests
+        .filter_map(|request| {
+            let (_, list) = request.path.split_once("/access/")?;
+            Some(list.split('?').next()?.to_owned())
+        })
+        .collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_their_policies() {
-    for (app_policies, requests) in [(AppPolicies::Embedded, 3), (AppPolicies::Absent, 4)] {
+    let app = "apps/c2a7f1d4%2D5e60%2D4b83%2D9f21%2D3d4c5b6a7e8f/policies";
+    for (app_policies, lists) in [
+        (AppPolicies::Embedded, vec!["policies", "apps", "groups"]),
+        (AppPolicies::Absent, vec!["policies", "apps", app, "groups"]),
+    ] {
         let (sandbox, client) = world(
             Settings {
                 app_policies,
@@ -74,9 +97,8 @@ async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_th
             },
             Vec::new(),
         );
-        let access = client.reader().access(&account()).await.unwrap();
+        let access = access(&client).await.unwrap();
         let names: Vec<_> = access
-            .value
             .policies
             .values()
             .map(|policy| (policy.name.as_str(), policy.app_count))
@@ -90,17 +112,14 @@ async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_th
                 ("Contractors", None),
             ]
         );
-        assert_eq!((access.value.groups.len(), access.skipped), (1, 0));
-        assert_eq!(sandbox.requests().len(), requests, "{app_policies}");
+        assert_eq!((access.groups.len(), access.skipped), (1, 0));
+        assert_eq!(asked(&sandbox), lists, "{app_policies}");
     }
     let (_, client) = world(Settings::default(), Vec::new());
-    let providers = client
-        .reader()
-        .identity_providers(&account())
-        .await
-        .unwrap();
+    let providers = client.reader().identity_providers(&account()).await;
+    let providers = providers.unwrap();
     let okta: Vec<_> = providers
-        .value
+        .providers
         .iter()
         .filter(|one| one.is_okta())
         .map(|one| one.name.as_str())
@@ -114,6 +133,9 @@ async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
     let policy = |n: usize| match n % 1_000 {
         7 => json!({ "id": n.to_string() }),
         8 => json!("garbage"),
+        9 => {
+            json!({ "id": n.to_string(), "name": "P", "decision": "deny", "include": [{ "user_risk_score": { "user_risk_score": ["high"] } }] })
+        }
         _ => {
             json!({ "id": n.to_string(), "name": "P", "decision": "isolate", "include": [{ "mystery": {} }, null] })
         }
@@ -126,41 +148,101 @@ async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
                 vec![json!({ "config": { "client_secret": "hush" } })];
         })
         .unwrap();
-    let access = client.reader().access(&account()).await.unwrap();
-    assert_eq!((access.value.policies.len(), access.skipped), (4_990, 10));
+    let access = access(&client).await.unwrap();
+    assert_eq!((access.policies.len(), access.skipped), (5, 10));
     assert_eq!(
         sandbox.requests().len(),
-        5 + 2,
-        "pages of policies, groups, applications"
+        5 + 1,
+        "pages of policies, applications; no policy leads to a group"
     );
-    let providers = client
-        .reader()
-        .identity_providers(&account())
-        .await
-        .unwrap();
-    assert_eq!((providers.value.len(), providers.skipped), (0, 1));
+    let providers = client.reader().identity_providers(&account()).await;
+    let providers = providers.unwrap();
+    assert_eq!((providers.providers.len(), providers.skipped), (0, 1));
+}
+
+/// Whatever the list of applications leaves out is asked for, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn applications_are_asked_only_where_they_may_have_policies_that_nobody_told() {
+    let whole = json!({ "id": "own", "name": "Own", "decision": "deny", "include": [] });
+    let reusable = json!({ "id": "0f6d9a52-3c1e-4b7a-9d40-5e8f7a6b1c2d", "precedence": 1 });
+    let table = [
+        (vec![json!({ "id": "a", "policies": [whole] })], vec![]),
+        (vec![json!({ "id": "a", "policies": [reusable] })], vec![]),
+        (
+            vec![
+                json!({ "id": "a", "policies": [whole, { "id": "bare" }] }),
+                json!({ "id": "b", "policies": [] }),
+                json!({ "id": "c", "policies": ["bare"] }),
+                json!({ "id": "d", "policies": null }),
+                json!({ "policies": null }),
+            ],
+            vec!["a", "c", "d"],
+        ),
+        (
+            vec![json!({ "id": "a", "policies": [] }), json!({ "id": "b" })],
+            vec!["a", "b"],
+        ),
+        (vec![], vec![]),
+    ];
+    for (apps, expected) in table {
+        let (sandbox, client) = world(Settings::default(), Vec::new());
+        sandbox
+            .edit(&account(), |account| account.context.apps = apps.clone())
+            .unwrap();
+        access(&client).await.unwrap();
+        let asked = asked(&sandbox);
+        let asked: Vec<&str> = asked
+            .iter()
+            .filter_map(|list| list.strip_prefix("apps/")?.strip_suffix("/policies"))
+            .collect();
+        assert_eq!(asked, expected, "{apps:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_permission_is_named_and_nothing_of_an_answer_is_shown() {
+async fn lists_that_are_no_lists_are_counted_as_not_understood() {
+    for (strange, skipped) in [("policies", 1), ("apps", 1), ("groups", 1), ("x", 0)] {
+        for result in [json!({}), json!("garbage"), json!(7)] {
+            let answer = move |uri: Uri| async move {
+                let policy = json!({ "id": "p", "name": "P", "include": [{ "group": { "id": "g" } }] });
+                let result = match uri.path().rsplit('/').next() {
+                    Some(list) if list == strange => result,
+                        // The same on every page, as of a server that knows no pages.
+                    Some("policies") => json!([policy]),
+                    _ => Value::Null,
+                };
+                Json(json!({ "success": true, "errors": [], "messages": [], "result": result }))
+            };
+            let router = Router::new().fallback(get(answer));
+            let client = client(Transport::in_process(router, PATIENCE));
+            let read = access(&client).await.unwrap();
+            assert_eq!(read.skipped, skipped, "{strange}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_permission_costs_one_request_and_is_named() {
     let cases = [
-        ("read,groups,audit-log", "Access: Apps and Policies Read"),
+        ("read,groups,audit-log", "Access: Apps and Policies Read", 1),
         (
             "read,apps,audit-log",
             "Access: Organizations, Identity Providers, and Groups Read",
+            3,
         ),
     ];
-    for (permissions, named) in cases {
+    for (permissions, named, requests) in cases {
         let tokens = [(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())];
-        let (_, client) = world(
+        let (sandbox, client) = world(
             Settings {
                 tokens: tokens.into(),
                 ..Settings::default()
             },
             Vec::new(),
         );
-        let error = client.reader().access(&account()).await.unwrap_err();
+        let error = access(&client).await.unwrap_err();
         assert!(error.help().unwrap().contains(named), "{:?}", error.help());
+        assert_eq!(sandbox.requests().len(), requests, "{named}");
     }
     let tokens = [(
         DEFAULT_TOKEN.to_owned(),
@@ -179,6 +261,10 @@ async fn a_missing_permission_is_named_and_nothing_of_an_answer_is_shown() {
         "{:?}",
         error.help()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_strange_answer_is_shown() {
     let (_, strange) = world(
         Settings::default(),
         vec![Rule::always(Fault::WrongJson {
@@ -187,13 +273,38 @@ async fn a_missing_permission_is_named_and_nothing_of_an_answer_is_shown() {
     );
     for error in [
         audit_log(&strange).await.unwrap_err(),
-        strange.reader().access(&account()).await.unwrap_err(),
+        access(&strange).await.unwrap_err(),
     ] {
         assert!(
             matches!(error.kind(), ErrorKind::Unexpected { excerpt: None, .. }),
             "{error:?}"
         );
     }
+}
+
+/// What a run waits for its own rate budget is not the server's fault.
+#[tokio::test(start_paused = true)]
+async fn slow_lists_of_access_are_given_up_and_a_slow_pace_is_not() {
+    let slow = || Fault::Slow {
+        seconds: Duration::from_secs(8),
+    };
+    let (sandbox, client) = world(Settings::default(), vec![at("*/access/*", 0, slow())]);
+    let begun = tokio::time::Instant::now();
+    let error = access(&client).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Transport { .. }),
+        "{error}"
+    );
+    assert_eq!(begun.elapsed(), PATIENCE);
+    assert_eq!(sandbox.requests().len(), 3, "8 s each");
+    let paced = Settings {
+        rate_limit: "1/15".parse().unwrap(),
+        ..Settings::default()
+    };
+    let (_, client) = world(paced, Vec::new());
+    let begun = tokio::time::Instant::now();
+    access(&client).await.unwrap();
+    assert!(begun.elapsed() > PATIENCE, "{:?}", begun.elapsed());
 }
 
 /// As many writes as fill several pages, each a second after the other.

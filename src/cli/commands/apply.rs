@@ -10,6 +10,7 @@ use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::application::{Application, Origin};
+use crate::cli::run::context::ContextArguments;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::saved_plan::{self, Expected};
@@ -25,7 +26,7 @@ pub(crate) struct ApplyArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies"]
+        conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies", "no_context"]
     )]
     plan: Option<PathBuf>,
     /// End with 4 unless the saved plan has this digest
@@ -53,6 +54,8 @@ pub(crate) struct Arguments {
     targets: TargetArguments,
     #[command(flatten)]
     overrides: OverrideArguments,
+    #[command(flatten)]
+    context: ContextArguments,
     #[command(flatten)]
     fleet: Fleet,
 }
@@ -90,10 +93,12 @@ async fn plan_and_carry_out(
         overrides: arguments.overrides.overrides(),
         limits: Arc::clone(&surroundings.limits),
     };
+    arguments.context.check(&accounts, &options)?;
     let planning = Planning {
         session: &session,
         today: surroundings::today(),
         options: &options,
+        context: arguments.context,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
         output,
@@ -101,6 +106,7 @@ async fn plan_and_carry_out(
     let mut application = Application {
         session: &session,
         fleet: &arguments.fleet,
+        context: arguments.context,
         output,
         origin: Origin::ThisRun,
         audit_log,
@@ -138,6 +144,7 @@ async fn carry_out_saved(
     let mut application = Application {
         session: &session,
         fleet: &arguments.fleet,
+        context: arguments.context,
         output,
         origin: Origin::SavedPlan,
         audit_log,

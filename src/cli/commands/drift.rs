@@ -9,6 +9,7 @@ use crate::cli::io::ci;
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::notifications::NotifyArguments;
 use crate::cli::io::output::Output;
+use crate::cli::run::context::{self, ContextArguments, HistoryArguments};
 use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_drift};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::next::{self, Step, Words};
@@ -29,6 +30,10 @@ pub(crate) struct Arguments {
     targets: TargetArguments,
     #[command(flatten)]
     notifications: NotifyArguments,
+    #[command(flatten)]
+    history: HistoryArguments,
+    #[command(flatten)]
+    context: ContextArguments,
     #[command(flatten)]
     fleet: Fleet,
 }
@@ -104,11 +109,20 @@ async fn check(
         session: &session,
         today: surroundings::today(),
         options: &Options::default(),
+        context: arguments.context,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
         output,
     };
-    let drift = |planned: AccountPlan| planned.into_drift(&scope, keep(formats));
+    let drift = async |planned: AccountPlan| {
+        let drift = planned.into_drift(&scope);
+        let drift = match planning.look_around(&drift).await {
+            Some(planned) => planned.into_drift(&scope),
+            None => drift,
+        };
+        let attributed = context::attributed(&session, arguments.context, arguments.history, drift);
+        attributed.await.keeping(keep(formats))
+    };
     let accounts = planning.each(accounts, &scope, drift).await?;
     let counters = session.counters();
     Ok(Checked {

@@ -9,6 +9,7 @@ use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
 use crate::cli::io::ci;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
+use crate::cli::run::context::ContextArguments;
 use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::next::{self, Step, Words};
@@ -34,6 +35,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     overrides: OverrideArguments,
     #[command(flatten)]
+    context: ContextArguments,
+    #[command(flatten)]
     fleet: Fleet,
 }
 
@@ -49,10 +52,12 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         overrides: arguments.overrides.overrides(),
         limits: Arc::clone(&surroundings.limits),
     };
+    arguments.context.check(&accounts, &options)?;
     let planning = Planning {
         session: &session,
         today: surroundings::today(),
         options: &options,
+        context: arguments.context,
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
         output,

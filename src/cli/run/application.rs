@@ -17,15 +17,17 @@ use crate::cli::io::formats::Formats;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
 use crate::cli::io::prompt;
+use crate::cli::run::context::{self, ContextArguments};
 use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_applied};
 use crate::cli::run::fleet;
 use crate::cli::run::session::Session;
 use crate::cli::run::signals;
 use crate::config::export;
-use crate::model::account::LiveAccount;
+use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::text::Visible;
 use crate::plan::{
-    AccountError, AccountPlan, Action, Intent, Options, Run, effects, live_digest, moved, plan,
+    AccountError, AccountPlan, Action, Intent, Options, Run, effects, live_digest, moved,
+    needs_identity_providers, plan_within, resolved_otherwise,
 };
 use crate::report::text::{PlanText, count};
 use crate::report::{self, ApplyFormat, json};
@@ -52,6 +54,8 @@ pub(crate) enum Since {
 pub(crate) struct Application<'a> {
     pub(crate) session: &'a Session,
     pub(crate) fleet: &'a Fleet,
+    /// Whether to look around when the plan is made anew.
+    pub(crate) context: ContextArguments,
     pub(crate) output: &'a Output,
     pub(crate) origin: Origin,
     pub(crate) audit_log: Option<AuditLog>,
@@ -114,8 +118,8 @@ impl Application<'_> {
     /// Reads the accounts anew that something is to be done to; of a saved plan all, since it was made who knows when. What moved refuses
     /// a saved plan; else it is said, and planned anew. An account that can't be read any more is left out.
     pub(crate) async fn read_again(&mut self) -> Result<Since, Error> {
-        let session = self.session;
-        let reads: Vec<(usize, Result<LiveAccount, AccountError>)> = {
+        let (session, origin) = (self.session, self.origin);
+        let reads: Vec<(usize, Result<ReadAgain, AccountError>)> = {
             let work = self.plan.accounts.iter().enumerate();
             let work = work
                 .filter(|(_, account)| match self.origin {
@@ -125,7 +129,7 @@ impl Application<'_> {
                 .map(|(index, account)| (index, account.desired()));
             stream::iter(work)
                 .map(|(index, desired)| async move {
-                    (index, fleet::read_one(session, desired).await)
+                    (index, ReadAgain::read(session, origin, desired).await)
                 })
                 .buffered(self.fleet.parallelism())
                 .collect()
@@ -135,26 +139,38 @@ impl Application<'_> {
         let mut moves = Vec::new();
         for (index, read) in reads {
             let account = &mut self.plan.accounts[index];
-            let live = match read {
-                Ok(live) => Arc::new(live),
+            let ReadAgain { live, renamed } = match read {
+                Ok(read) => read,
                 Err(error) => {
                     *account = AccountPlan::failed(account.desired(), error);
                     continue;
                 }
             };
+            let label = account.label();
+            if !renamed.is_empty() {
+                since = Since::Moved;
+                moves.extend(renamed.iter().map(|moved| format!("{label}: {moved}")));
+            }
+            let live = Arc::new(live);
             if Some(live_digest(&live)) == account.live_digest {
                 // What was just read is the way back, not what a file says was there.
                 account.live = Some(live);
                 continue;
             }
             since = Since::Moved;
-            let label = account.label();
             let moved = moved(account.live(), &live);
             moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
-            let desired = Arc::clone(account.desired());
-            let (today, options) = made_with(account);
-            *account = plan(&desired, &live, today, &options.clone())
-                .unwrap_or_else(|errors| AccountPlan::failed(&desired, fleet::plan_error(&errors)));
+            if origin == Origin::ThisRun {
+                let (today, options) = made_with(account);
+                let known = account.context.clone().unwrap_or_default();
+                let desired = account.desired();
+                let planned = plan_within(desired, &live, &known, today, options);
+                let planned = planned.unwrap_or_else(|errors| {
+                    AccountPlan::failed(desired, fleet::plan_error(&errors))
+                });
+                let again = context::look_around(session, self.context, &planned).await;
+                *account = again.unwrap_or(planned);
+            }
         }
         match self.origin {
             Origin::SavedPlan if since == Since::Moved => Err(Error::Stale(moves)),
@@ -259,6 +275,31 @@ impl Application<'_> {
             Exit::Error | Exit::Access | Exit::Refused if left_out => Exit::Incomplete,
             exit => exit,
         })
+    }
+}
+
+/// What was read of an account before it is written to.
+struct ReadAgain {
+    live: LiveAccount,
+    /// Identity providers that a saved plan found by name, and that are others today.
+    renamed: Vec<String>,
+}
+
+impl ReadAgain {
+    async fn read(
+        session: &Session,
+        origin: Origin,
+        desired: &DesiredAccount,
+    ) -> Result<Self, AccountError> {
+        let renamed = match origin {
+            Origin::SavedPlan if needs_identity_providers(desired) => {
+                let providers = fleet::identity_providers(session, desired).await?;
+                resolved_otherwise(desired, &providers)
+            }
+            Origin::SavedPlan | Origin::ThisRun => Vec::new(),
+        };
+        let live = fleet::read_one(session, desired).await?;
+        Ok(ReadAgain { live, renamed })
     }
 }
 

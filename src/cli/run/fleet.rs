@@ -1,5 +1,6 @@
 //! The first stretch of the pipeline, for one account or many: load, read live, plan.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,6 +15,7 @@ use crate::cli::flags::{Expected, Fleet, Paths};
 use crate::cli::io::ci;
 use crate::cli::io::environment::interpolated;
 use crate::cli::io::output::Output;
+use crate::cli::run::context::{self, ContextArguments};
 use crate::cli::run::ending::{Error, account_error};
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::{self, Surroundings};
@@ -21,9 +23,10 @@ use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
+use crate::model::context::IdentityProvider;
 use crate::model::limits::UNLIMITED;
 use crate::model::shard::Shard;
-use crate::model::text::{Visible, count};
+use crate::model::text::count;
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Format, Glob, Intent, Named, Options, PlanErrors, Run,
     Scope, needs_identity_providers, plan, resolve_identity_providers,
@@ -162,6 +165,8 @@ pub(crate) struct Planning<'a> {
     pub(crate) session: &'a Session,
     pub(crate) today: Date,
     pub(crate) options: &'a Options,
+    /// Whether to look around.
+    pub(crate) context: ContextArguments,
     /// How many accounts are worked on at once.
     pub(crate) parallelism: usize,
     /// Which part of the fleet it is about.
@@ -176,8 +181,14 @@ impl Planning<'_> {
             targets: self.options.targets.clone(),
             ignored: Vec::new(),
         };
-        let accounts = self.each(accounts, &scope, |planned| planned).await?;
+        let look_around = async |planned| self.look_around(&planned).await.unwrap_or(planned);
+        let accounts = self.each(accounts, &scope, look_around).await?;
         Ok(self.run(Format::Plan, accounts))
+    }
+
+    /// The same plan, knowing what acts on the levels that change; `None` where it has nothing to know.
+    pub(crate) async fn look_around(&self, planned: &AccountPlan) -> Option<AccountPlan> {
+        context::look_around(self.session, self.context, planned).await
     }
 
     /// What was made of the accounts as the result of this run.
@@ -195,25 +206,30 @@ impl Planning<'_> {
         &self,
         accounts: Vec<DesiredAccount>,
         Scope { targets, ignored }: &Scope,
-        keep: impl Fn(AccountPlan) -> T,
+        keep: impl AsyncFn(AccountPlan) -> T,
     ) -> Result<Vec<T>, Error> {
-        let mut kept = Vec::with_capacity(accounts.len());
-        let mut unnamed = Unnamed::new(&targets.globs);
-        let mut unignored = Unnamed::new(ignored);
+        let unnamed = RefCell::new(Unnamed::new(&targets.globs));
+        let unignored = RefCell::new(Unnamed::new(ignored));
+        let look_at = |planned: &AccountPlan| {
+            unnamed.borrow_mut().look_at(planned);
+            unignored.borrow_mut().look_at(planned);
+        };
+        let (keep, look_at) = (&keep, &look_at);
         // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
-        let mut planned = stream::iter(accounts.into_iter().enumerate())
-            .map(|(index, desired)| async move { (index, self.plan_one(desired).await) })
-            .buffer_unordered(self.parallelism);
-        while let Some((index, planned)) = planned.next().await {
-            unnamed.look_at(&planned);
-            unignored.look_at(&planned);
-            kept.push((index, keep(planned)));
-        }
-        if let Some(why) = unnamed.first() {
+        let mut kept: Vec<(usize, T)> = stream::iter(accounts.into_iter().enumerate())
+            .map(|(index, desired)| async move {
+                let planned = self.plan_one(desired).await;
+                look_at(&planned);
+                (index, keep(planned).await)
+            })
+            .buffer_unordered(self.parallelism)
+            .collect()
+            .await;
+        if let Some(why) = unnamed.borrow().first() {
             return Err(Error::Usage(format!("--target {why}")));
         }
         // What was to be ignored may be gone by now, which is no reason not to check the rest.
-        if let Some(why) = unignored.first() {
+        if let Some(why) = unignored.borrow().first() {
             self.output.warn(format_args!("--ignore {why}"));
         }
         kept.sort_unstable_by_key(|(index, _)| *index);
@@ -249,19 +265,20 @@ impl Planning<'_> {
         if self.options.intent == Intent::Destroy || !needs_identity_providers(desired) {
             return Ok(());
         }
-        let reader = self.session.connection(desired)?.reader();
-        let providers = reader.identity_providers(&desired.account_id).await;
-        let providers = providers.map_err(|error| account_error(&error))?.value;
-        let notes = resolve_identity_providers(desired, &providers)
-            .map_err(|errors| plan_error(&errors))?;
-        for note in notes {
-            let note = note.to_string();
-            let label = desired.label();
-            self.output
-                .warn(format_args!("{label}: {}", Visible(&note)));
-        }
-        Ok(())
+        let providers = identity_providers(self.session, desired).await?;
+        resolve_identity_providers(desired, &providers).map_err(|errors| plan_error(&errors))
     }
+}
+
+/// The identity providers that an account's files may name.
+pub(crate) async fn identity_providers(
+    session: &Session,
+    desired: &DesiredAccount,
+) -> Result<Vec<IdentityProvider>, AccountError> {
+    let reader = session.connection(desired)?.reader();
+    let read = reader.identity_providers(&desired.account_id).await;
+    let read = read.map_err(|error| account_error(&error))?;
+    Ok(read.providers)
 }
 
 /// The globs that have named nothing yet.

@@ -20,7 +20,7 @@ use crate::config::recheck::recheck;
 use crate::model::account::AccountId;
 use crate::model::limits::Limits;
 use crate::model::text::visible_json;
-use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan};
+use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan_within};
 
 /// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
 pub(crate) fn write(path: &Path, plan: &Run, words: &Words, output: &Output) -> Result<(), Error> {
@@ -148,7 +148,8 @@ fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), Error> {
             limits: Arc::clone(limits),
             ..options
         };
-        let judged = plan(account.desired(), account.live(), today, &options)
+        let context = account.context.clone().unwrap_or_default();
+        let judged = plan_within(account.desired(), account.live(), &context, today, &options)
             .map_err(|errors| Error::Account(plan_error(&errors)))?;
         let label = account.label();
         refused.extend(judged.refusals.iter().map(|one| {
@@ -257,7 +258,7 @@ mod tests {
         let desired: Arc<_> = Arc::new(serde_json::from_value(desired).unwrap());
         let live: Arc<LiveAccount> = Arc::new(serde_json::from_value(live).unwrap());
         let today = "2026-11-22".parse().unwrap();
-        let planned = plan(&desired, &live, today, &Options::default()).unwrap();
+        let planned = crate::plan::plan(&desired, &live, today, &Options::default()).unwrap();
         assert!(planned.operations.len() >= 5 && planned.refusals.is_empty());
         let mut lost = desired.as_ref().clone();
         lost.account_id = "1".repeat(32).parse().unwrap();

@@ -463,6 +463,7 @@ fn one(
         identity_provider: identity_provider
             .value()
             .map(|ProviderName(name)| name.clone()),
+        identity_provider_org: None,
         active: active.value().copied().unwrap_or(true),
         id: id.value().copied(),
         lifecycle: lifecycle.unwrap_or_default(),

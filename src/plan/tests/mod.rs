@@ -114,6 +114,7 @@ fn entry(text: &str) -> DesiredIntegration {
         tenant_url: format!("https://{tenant}.test").parse().unwrap(),
         reference_id: None,
         identity_provider: None,
+        identity_provider_org: None,
         active: true,
         id: None,
         lifecycle: Default::default(),

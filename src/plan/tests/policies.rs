@@ -6,10 +6,12 @@ use serde_json::json;
 use super::*;
 use crate::model::account::PoliciesPolicy;
 use crate::model::context::{
-    Access, AccessGroup, AccessPolicy, Context, IdentityProvider, Level, Reading, Rule, Rules,
+    Access, AccessGroup, AccessPolicy, Context, IdentityProvider, Level, Reading, Rule, Rules, Unread,
 };
 use crate::model::limits::Limits;
-use crate::plan::{Keep, Scope, acting_on, plan_within, resolve_identity_providers};
+use crate::plan::{
+    Scope, acting_on, plan_within, resolve_identity_providers, resolved_otherwise,
+};
 
 fn level(word: &str) -> Level {
     OpenWord::read(word)
@@ -48,6 +50,7 @@ fn rules(text: &str) -> Rules {
 
 fn access(policies: &[(&str, &str)], groups: &[(&str, &str)]) -> Access {
     Access {
+        skipped: 0,
         policies: policies
             .iter()
             .map(|(id, text)| ((*id).to_owned(), policy(id, text)))
@@ -276,12 +279,17 @@ fn long_chains_and_large_circles_are_followed() {
 fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
     // Live: dlp=true/medium, edr=false/medium, imp=true/extreme.
     let read = |access: Access| Context {
+        audit_log: Reading::NotRead,
         access: Reading::Read(access),
     };
     let acted_on = read(access(&[("Finance", "deny medium+high")], &[]));
     let idle = read(access(&[("Finance", "deny high")], &[]));
     let failed = Context {
-        access: Reading::Failed("HTTP 403".into()),
+        audit_log: Reading::NotRead,
+        access: Reading::Failed(Unread {
+            reason: "HTTP 403".to_owned(),
+            permission: None,
+        }),
     };
     let gone = "no enabled behavior gives medium any longer, ";
     let unknown = "and what acts on it is not known";
@@ -361,6 +369,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
 #[test]
 fn a_plan_says_what_acts_on_a_level_before_and_after() {
     let context = Context {
+        audit_log: Reading::NotRead,
         access: Reading::Read(access(
             &[("Finance", "deny medium"), ("Payroll", "allow ? | medium")],
             &[],
@@ -380,15 +389,15 @@ fn a_plan_says_what_acts_on_a_level_before_and_after() {
     let notes = plan.notes.iter().map(ToString::to_string);
     let said: Vec<String> = notes.filter(|note| note.contains("act")).collect();
     assert_eq!(
-        said[1..],
+        said,
         [
-            "behavior.dlp: 2 policies act on medium (Finance, Payroll); no policy acts on high",
+            "behavior.dlp: 2 policies act on medium (Finance, Payroll); none acts on high",
             "behavior.edr: 2 policies act on medium (Finance, Payroll)",
         ]
     );
     // In drift, nobody asked for the change.
-    let drift = plan.into_drift(&Scope::default(), Keep::States);
-    insta::assert_snapshot!(drift.notes[0], @"behavior.dlp: Access policies match a level exactly, so those that match high do not match what is live, medium");
+    let drift = plan.into_drift(&Scope::default());
+    insta::assert_snapshot!(drift.notes[0], @"behavior.dlp: no policy acts on high, as declared; 2 policies act on medium, which is live (Finance, Payroll)");
 }
 
 #[test]
@@ -410,18 +419,40 @@ fn identity_providers_are_found_by_name() {
             .next()
             .unwrap()
             .identity_provider = Some(name.to_owned());
-        let notes = resolve_identity_providers(&mut file, &providers);
-        (
-            notes,
-            file.integrations.into_values().next().unwrap().reference_id,
-        )
+        resolve_identity_providers(&mut file, &providers).map(|()| file)
     };
-    let (notes, reference) = resolved("Okta (corp)", "A");
-    assert_eq!(notes.unwrap(), []);
-    assert_eq!(reference, ReferenceId::new("i1"));
-    let (notes, _) = resolved("Okta (corp)", "b");
-    insta::assert_snapshot!(notes.unwrap()[0], @r#"integration.x: the identity provider "Okta (corp)" belongs to https://a.test, and the tenant is https://b.test"#);
-    let told = |name: &str| resolved(name, "a").0.unwrap_err().to_string();
+    let warnings = |file: &DesiredAccount| -> Vec<String> {
+        let notes = planned(file, &account(&[])).notes.into_iter();
+        let other_org = notes.filter(|note| matches!(note, Note::OtherOrg { .. }));
+        other_org.map(|note| note.to_string()).collect()
+    };
+    let file = resolved("Okta (corp)", "A").unwrap();
+    let entry = file.integrations.values().next().unwrap();
+    assert_eq!(entry.reference_id, ReferenceId::new("i1"));
+    assert_eq!(warnings(&file), [""; 0]);
+    // Resolved anew, a saved plan's name may lead elsewhere.
+    assert_eq!(resolved_otherwise(&file, &providers), [""; 0]);
+    for (today, moved) in [
+        (vec![provider("Okta (corp)", "okta", "i9")], r#""i9""#),
+        (
+            vec![
+                provider("Okta (corp)", "okta", "i8"),
+                provider("Okta (corp)", "okta", "i1"),
+            ],
+            r#""i1" or "i8""#,
+        ),
+        (vec![provider("Okta (corp)", "onetimepin", "i1")], "nobody's"),
+    ] {
+        assert_eq!(
+            resolved_otherwise(&file, &today),
+            [format!(
+                r#"integration.x: identity_provider "Okta (corp)" moved from "i1" to {moved}"#
+            )]
+        );
+    }
+    let file = resolved("Okta (corp)", "b").unwrap();
+    insta::assert_snapshot!(warnings(&file).join("\n"), @r#"integration.x: the identity provider "Okta (corp)" belongs to https://a.test, and the tenant is https://b.test"#);
+    let told = |name: &str| resolved(name, "a").unwrap_err().to_string();
     insta::assert_snapshot!(told("Corp"), @r#"
     test.yaml:1:1: integration.x: no identity provider is named "Corp"
       help: the account has Okta (corp) (i1), Twice (i2), Twice (i3); name one of them, or declare its id as reference_id

@@ -18,7 +18,7 @@ use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::limits::UNLIMITED;
 use riskform::plan::{
-    AccountError, AccountPlan, FailureKind, Format, Keep, Options, Run, Scope, plan,
+    AccountError, AccountPlan, FailureKind, Format, Options, Run, Scope, plan,
 };
 use serde_json::json;
 
@@ -116,6 +116,6 @@ fn fleet() -> Run {
 
 fn drift(plan: &Run) -> Run {
     let accounts = plan.accounts.iter().cloned();
-    let accounts = accounts.map(|account| account.into_drift(&Scope::default(), Keep::States));
+    let accounts = accounts.map(|account| account.into_drift(&Scope::default()));
     run(Format::Drift, accounts.collect())
 }

@@ -395,6 +395,7 @@ fn desired(
                 None => entry.reference_id,
             },
             identity_provider: None,
+            identity_provider_org: None,
             active: entry.active,
             id: pick(entry.pin).map(|live| live.id),
             lifecycle: Lifecycle::default(),

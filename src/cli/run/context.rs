@@ -1,0 +1,169 @@
+//! What surrounds risk scoring in an account, read where a run needs it: who acts on the levels that change, and who made what differs.
+//!
+//! A part that can't be read is told, and the run goes on without it.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::ToSpan;
+
+use crate::api::{ApiError, ErrorKind, Reader};
+use crate::cli::run::ending::Error;
+use crate::cli::run::fleet::plan_error;
+use crate::cli::run::session::Session;
+use crate::cli::run::surroundings;
+use crate::model::account::{DesiredAccount, PoliciesPolicy};
+use crate::model::audit_log::AuditLog;
+use crate::model::context::{Access, Context, Reading, Unread};
+use crate::plan::{AccountError, AccountPlan, Note, Options, plan_within, touch_levels};
+
+/// How much of the server's time the lists of Access may take, all of them together.
+const ACCESS_PATIENCE: Duration = Duration::from_secs(60);
+/// How much of it the pages of the audit log may take.
+const LOG_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether to look around at all.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ContextArguments {
+    /// Read nothing beside risk scoring: no Access policies, no audit log
+    #[arg(long, hide_short_help = true, help_heading = "Connection")]
+    pub(crate) no_context: bool,
+}
+
+/// How far back the audit log is read.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct HistoryArguments {
+    /// How many days of the audit log to search for who made a difference
+    #[arg(
+        long,
+        value_name = "DAYS",
+        default_value = "30",
+        value_parser = clap::value_parser!(u16).range(1..=3_650),
+        conflicts_with = "no_context"
+    )]
+    pub(crate) history: u16,
+}
+
+impl ContextArguments {
+    /// Refuses to look away where a guard has to look.
+    ///
+    /// # Errors
+    ///
+    /// The file or the limits deny to lose levels that policies act on.
+    pub(crate) fn check(self, accounts: &[DesiredAccount], options: &Options) -> Result<(), Error> {
+        if !self.no_context {
+            return Ok(());
+        }
+        let deny = |policies: PoliciesPolicy| policies == PoliciesPolicy::Deny;
+        let by_file = || {
+            let mut accounts = accounts.iter();
+            let denies = accounts.find(|account| deny(account.guards.policies))?;
+            let source = &denies.source;
+            Some(format!("{source} says `guards.policies: deny`"))
+        };
+        let denied = match (deny(options.limits.policies), options.overrides.allow_policies) {
+            (true, _) => Some("the limits say `guards.policies: deny`".to_owned()),
+            (false, true) => None,
+            (false, false) => by_file(),
+        };
+        match denied {
+            Some(denied) => Err(Error::Usage(format!(
+                "{denied}, and that guard needs the Access policies, which --no-context leaves unread"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Plans an account again that was planned without looking around, where its changes touch a level that policies may act on; `None`
+/// where they touch none, or it is known already what acts on it. What was read once is not read twice.
+pub(crate) async fn look_around(
+    session: &Session,
+    arguments: ContextArguments,
+    planned: &AccountPlan,
+) -> Option<AccountPlan> {
+    let (Some(today), Some(options)) = (planned.today, &planned.options) else {
+        return None;
+    };
+    let known = planned.context.as_ref().map(|context| &context.access);
+    let is_known = !matches!(known, None | Some(Reading::NotRead));
+    if arguments.no_context || is_known || !touch_levels(&planned.changes) {
+        return None;
+    }
+    let desired = planned.desired();
+    let access = access(session, desired).await;
+    let context = Context {
+        access,
+        ..Context::default()
+    };
+    let planned = plan_within(desired, planned.live(), &context, today, options);
+    Some(planned.unwrap_or_else(|errors| AccountPlan::failed(desired, plan_error(&errors))))
+}
+
+/// What acts on users' levels in an account.
+pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Reading<Access> {
+    let access = match reader(session, desired) {
+        Ok(reader) => reader.access(&desired.account_id, ACCESS_PATIENCE).await,
+        Err(unread) => return Reading::Failed(unread),
+    };
+    match access {
+        Ok(access) => Reading::Read(access),
+        Err(error) => Reading::Failed(unread(&error)),
+    }
+}
+
+/// Says of everything that drifted who made it so, as far as the audit log of the last days tells. Without drift, nobody is asked.
+pub(crate) async fn attributed(
+    session: &Session,
+    arguments: ContextArguments,
+    history: HistoryArguments,
+    mut drift: AccountPlan,
+) -> AccountPlan {
+    if arguments.no_context || !drift.has_drift() {
+        return drift;
+    }
+    match audit_log(session, drift.desired(), history).await {
+        Ok(log) => drift.attribute(&log),
+        Err(unread) => {
+            let context = drift.context.get_or_insert_default();
+            context.audit_log = Reading::Failed(unread.clone());
+            drift.notes.insert(0, Note::HistoryUnknown { unread });
+        }
+    }
+    drift
+}
+
+async fn audit_log(
+    session: &Session,
+    desired: &DesiredAccount,
+    history: HistoryArguments,
+) -> Result<AuditLog, Unread> {
+    let today = surroundings::today();
+    let since = today.saturating_sub(i32::from(history.history).days());
+    let before = today.saturating_add(1.day());
+    let reader = reader(session, desired)?;
+    let log = reader.audit_log(&desired.account_id, since, before, LOG_PATIENCE);
+    log.await.map_err(|error| unread(&error))
+}
+
+fn reader(session: &Session, desired: &DesiredAccount) -> Result<Reader, Unread> {
+    let connection = session.connection(desired);
+    let connection = connection.map_err(|AccountError { message, .. }| Unread {
+        reason: message,
+        permission: None,
+    });
+    Ok(connection?.reader())
+}
+
+/// Why a part could not be read, without what differs from account to account where that tells nothing.
+fn unread(error: &ApiError) -> Unread {
+    let operation = error.operation();
+    let permission = match error.kind() {
+        ErrorKind::Permission | ErrorKind::Access => operation.permission(),
+        _ => None,
+    };
+    Unread {
+        reason: error.to_string(),
+        permission: permission.map(|permission| permission.as_str().to_owned()),
+    }
+}
