@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use crate::model::account::AccountId;
 use crate::model::address::Name;
-use crate::plan::{AccountError, AccountPlan, Change, Run, Status, Summary, Unlisted};
+use crate::plan::{
+    AccountError, AccountPlan, Change, Note, NoteWithMessage, Run, Status, Summary, Unlisted,
+};
 use crate::report::text::count;
 
 use super::{Finding, Message, Outcome};
@@ -51,6 +53,7 @@ struct Account<'a> {
     error: Option<&'a AccountError>,
     changes: &'a [Change],
     unlisted: Vec<&'a Unlisted>,
+    notes: Vec<NoteWithMessage<'a>>,
 }
 
 /// The message as the JSON that webhooks get. Leaves out what is as it should be, and the accounts' whole configuration.
@@ -102,6 +105,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
             error: account.error.as_ref(),
             changes: &account.changes,
             unlisted: account.reported().collect(),
+            notes: account.notes.iter().map(Note::with_message).collect(),
         })
         .collect();
     notification.accounts_left_out = noteworthy.count();
@@ -133,6 +137,8 @@ pub(super) enum Gravity {
     Weaker,
     Different,
     Unlisted,
+    /// What could not be told of the rest.
+    Untold,
 }
 
 impl Gravity {

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write};
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::model::address::Address;
 use crate::model::text::{Visible, count};
 use crate::plan::{
-    AccountPlan, Action, Change, Field, FieldChange, FieldValue, Run, UnlistedSettings,
+    AccountPlan, Action, Attributed, Change, Field, FieldChange, FieldValue, Note, Run,
+    UnlistedSettings,
 };
+use crate::report::context::who;
 
 use super::payload::{Gravity, headline, noteworthy};
 use super::{Finding, Message, Outcome};
@@ -66,26 +69,33 @@ struct Line<'a> {
     /// Its address; none where it is the account itself.
     address: Option<&'a Address>,
     what: String,
-    accounts: Vec<&'a str>,
+    places: Vec<Place<'a>>,
+}
+
+/// An account in which something is the matter.
+struct Place<'a> {
+    account: &'a str,
+    /// Who made it so there, and which policies act on it.
+    context: String,
 }
 
 /// Everything that is the matter, the gravest first, the same in several accounts once.
 fn together(document: &Run) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for line in noteworthy(document).into_iter().flat_map(account_lines) {
+    for line in noteworthy(document).into_iter().flat_map(|account| account_lines(account, document.created_at)) {
         let at = *places
             .entry((line.address, line.what.clone()))
             .or_insert(lines.len());
         match lines.get_mut(at) {
-            Some(same) => same.accounts.extend(line.accounts),
+            Some(same) => same.places.extend(line.places),
             None => lines.push(line),
         }
     }
     // Two accounts read better as two lines, which begin with what somebody looks for.
     let mut lines: Vec<Line<'_>> = lines
         .into_iter()
-        .flat_map(|line| match line.accounts.len() < SAME {
+        .flat_map(|line| match line.places.len() < SAME {
             true => line.apart(),
             false => vec![line],
         })
@@ -94,12 +104,15 @@ fn together(document: &Run) -> Vec<Line<'_>> {
     lines
 }
 
-fn account_lines(account: &AccountPlan) -> Vec<Line<'_>> {
-    let line = |gravity, address, what| Line {
+fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
+    let line = |gravity, address, what, context| Line {
         gravity,
         address,
         what,
-        accounts: vec![account.label()],
+        places: vec![Place {
+            account: account.label(),
+            context,
+        }],
     };
     let failed = account.error.iter().map(|error| {
         let help = error.help.iter().map(|help| format!("; {}", Plain(help)));
@@ -108,11 +121,12 @@ fn account_lines(account: &AccountPlan) -> Vec<Line<'_>> {
             Plain(&error.message),
             help.collect::<String>()
         );
-        line(Gravity::Failed, None, what)
+        line(Gravity::Failed, None, what, String::new())
     });
     let changed = account.changes.iter().map(|change| {
-        let gravity = Gravity::of_change(change);
-        line(gravity, Some(change.address()), sentence(change))
+        let (gravity, address) = (Gravity::of_change(change), change.address());
+        let context = context(account, address, change.attribution(), now);
+        line(gravity, Some(address), sentence(change), context)
     });
     let unlisted = account.reported().map(|thing| {
         let what = match &thing.settings {
@@ -126,9 +140,38 @@ fn account_lines(account: &AccountPlan) -> Vec<Line<'_>> {
                 }
             ),
         };
-        line(Gravity::Unlisted, Some(&thing.address), what)
+        let context = context(account, &thing.address, &thing.attribution, now);
+        line(Gravity::Unlisted, Some(&thing.address), what, context)
     });
-    failed.chain(changed).chain(unlisted).collect()
+    // Of the notes those that say what could not be told here.
+    let untold = account.notes.iter().filter(|note| note.is_about_context());
+    let untold = untold.map(|note| {
+        let what = format!("– {}", Plain(&note.to_string()));
+        line(Gravity::Untold, None, what, String::new())
+    });
+    failed
+        .chain(changed)
+        .chain(unlisted)
+        .chain(untold)
+        .collect()
+}
+
+/// Who made something so, and which policies act on it.
+fn context(
+    account: &AccountPlan,
+    address: &Address,
+    attributed: &[Attributed],
+    now: Timestamp,
+) -> String {
+    let notes = account.notes.iter();
+    let acted_on = notes
+        .filter(|note| note.address() == Some(address))
+        .filter_map(Note::acted_on);
+    who(attributed, now)
+        .into_iter()
+        .chain(acted_on)
+        .map(|sentence| format!("; {}", Plain(&sentence)))
+        .collect()
 }
 
 impl<'a> Line<'a> {
@@ -138,15 +181,15 @@ impl<'a> Line<'a> {
             gravity,
             address,
             what,
-            accounts,
+            places,
         } = self;
-        let one = |account| Line {
+        let one = |place| Line {
             gravity,
             address,
             what: what.clone(),
-            accounts: vec![account],
+            places: vec![place],
         };
-        accounts.into_iter().map(one).collect()
+        places.into_iter().map(one).collect()
     }
 
     fn text(&self) -> String {
@@ -154,14 +197,22 @@ impl<'a> Line<'a> {
             gravity: _,
             address,
             what,
-            accounts,
+            places,
         } = self;
+        // What not all of them share has no room in one line.
+        let context = match places.split_first() {
+            Some((first, rest)) if rest.iter().all(|one| one.context == first.context) => {
+                first.context.as_str()
+            }
+            Some(_) | None => "",
+        };
+        let accounts: Vec<&str> = places.iter().map(|place| place.account).collect();
         let address = address.map(|address| Plain(&address.to_string()).to_string());
         match (accounts.as_slice(), address) {
-            ([account], Some(address)) => format!("`{account}/{address}` {what}"),
+            ([account], Some(address)) => format!("`{account}/{address}` {what}{context}"),
             ([account], None) => format!("`{account}` {what}"),
             (accounts, Some(address)) => {
-                format!("`{address}` {what} – in {}", named(accounts))
+                format!("`{address}` {what}{context} – in {}", named(accounts))
             }
             (accounts, None) => format!("{} {what}", named(accounts)),
         }

@@ -65,7 +65,7 @@ pub use operation::{
 };
 pub use policies::{ActedOn, PolicyName, acting_on, no_longer_given, touch_levels};
 pub use read::{InvalidRun, ReadRun, Sealed};
-pub use run::{AccountPlan, Format, Named, Run, Status, Summary, Unchanged};
+pub use run::{AccountPlan, Format, Named, NoteWithMessage, Run, Status, Summary, Unchanged};
 pub use target::{Glob, Targets};
 
 /// What the user wants, beside the files.

@@ -251,6 +251,16 @@ impl Note {
         }
     }
 
+    /// Says whether it is about surroundings that could not be read.
+    pub fn is_about_context(&self) -> bool {
+        matches!(
+            self,
+            Note::PoliciesUnknown { .. }
+                | Note::PoliciesNotUnderstood { .. }
+                | Note::HistoryUnknown { .. }
+        )
+    }
+
     /// Says of the level that is live what a plan says of the one to come.
     pub(super) fn turn_to_drift(&mut self) {
         match self {

@@ -85,7 +85,7 @@ pub struct AccountPlan {
     pub unlisted: Vec<Unlisted>,
     /// What the reader should know that is no change.
     #[serde(serialize_with = "with_messages")]
-    #[schemars(with = "Vec<NoteShape<'static>>")]
+    #[schemars(with = "Vec<NoteWithMessage<'static>>")]
     pub notes: Vec<Note>,
     /// Changes that `--target` or `--ignore` left out.
     pub left_out: Vec<Address>,
@@ -312,17 +312,22 @@ impl AccountPlan {
 
 /// A note with its sentence.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "NoteWithMessage")]
-struct NoteShape<'a> {
+pub struct NoteWithMessage<'a> {
     #[serde(flatten)]
     note: &'a Note,
     /// The same as a sentence.
     message: String,
 }
 
+impl Note {
+    pub fn with_message(&self) -> NoteWithMessage<'_> {
+        NoteWithMessage {
+            note: self,
+            message: self.to_string(),
+        }
+    }
+}
+
 fn with_messages<S: Serializer>(notes: &[Note], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(notes.iter().map(|note| NoteShape {
-        note,
-        message: note.to_string(),
-    }))
+    serializer.collect_seq(notes.iter().map(Note::with_message))
 }

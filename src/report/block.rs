@@ -1,12 +1,15 @@
 //! What an account has to show, block by block, before it is known in which format: changes first, then what is unlisted and to be
 //! reported.
 
+use jiff::Timestamp;
+
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorWeakening;
 use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
 use crate::plan::{AccountPlan, Action, Change, Format, OperationOutcome, Refusal, Run, Weakening};
 
+use super::context;
 use super::fields::{self, FieldLine};
 use super::style;
 
@@ -24,6 +27,8 @@ pub(super) struct Block<'a> {
     pub(super) weakening: Option<Weakening>,
     /// Its fields, each with what is said about it.
     pub(super) fields: Vec<FieldLine>,
+    /// Who made it so, a sentence each, as far as somebody asked.
+    pub(super) who: Vec<String>,
     /// Where it is declared.
     pub(super) location: Option<&'a Location>,
 }
@@ -106,12 +111,16 @@ fn gravity(format: Format, account: &AccountPlan) -> u8 {
 }
 
 /// The blocks of an account, in the document's order.
-pub(super) fn blocks(format: Format, account: &AccountPlan) -> impl Iterator<Item = Block<'_>> {
+pub(super) fn blocks<'a>(
+    run: &Run,
+    account: &'a AccountPlan,
+) -> impl Iterator<Item = Block<'a>> + use<'a> {
+    let (format, now) = (run.format, run.created_at);
     let changes = account.changes.iter().map(move |change| match format {
         Format::Plan | Format::Apply => planned(change),
-        Format::Drift => found(change),
+        Format::Drift => found(change, now),
     });
-    let unlisted = account.reported().map(|thing| Block {
+    let unlisted = account.reported().map(move |thing| Block {
         change: None,
         address: &thing.address,
         origin: None,
@@ -119,6 +128,7 @@ pub(super) fn blocks(format: Format, account: &AccountPlan) -> impl Iterator<Ite
         words: "unlisted",
         weakening: None,
         fields: fields::unlisted(&thing.settings),
+        who: context::who(&thing.attribution, now),
         location: None,
     });
     changes.chain(unlisted)
@@ -138,12 +148,13 @@ fn planned(change: &Change) -> Block<'_> {
         words: change.action().as_str(),
         weakening: change.weakens(),
         fields: fields::lines(change),
+        who: Vec::new(),
         location: change.location(),
     }
 }
 
 /// From declared to live: what would be created is missing, and what would be deleted was added.
-fn found(change: &Change) -> Block<'_> {
+fn found(change: &Change, now: Timestamp) -> Block<'_> {
     Block {
         change: Some(change),
         address: change.address(),
@@ -157,6 +168,7 @@ fn found(change: &Change) -> Block<'_> {
         words: happened(change),
         weakening: change.live_weaker(),
         fields: fields::lines(change),
+        who: context::who(change.attribution(), now),
         location: change.location(),
     }
 }

@@ -36,7 +36,7 @@ fn suite(document: &Run, account: &AccountPlan) -> TestSuite {
         return suite;
     }
     let mut failed = BTreeSet::new();
-    for block in blocks(document.format, account) {
+    for block in blocks(document, account) {
         failed.insert(block.address);
         suite.add_test_case(failure(&block));
     }

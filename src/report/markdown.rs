@@ -268,7 +268,7 @@ impl Part {
 impl Section {
     fn of(run: &Run, account: &AccountPlan) -> Self {
         // Every line inside begins with a word or a symbol of ours, so none of them can close the fence.
-        let mut parts = parts(run.format, account);
+        let mut parts = parts(run, account);
         parts.sort_by_key(|part| part.brief.is_none());
         Section {
             name: match &account.name {
@@ -359,7 +359,8 @@ fn code(text: &str) -> String {
 }
 
 /// What an account has to show.
-fn parts(format: Format, account: &AccountPlan) -> Vec<Part> {
+fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
+    let format = run.format;
     let mut parts = Vec::new();
     if let Some(error) = &account.error {
         let mut part = format!("- error: {}\n", one_line(&error.message));
@@ -375,7 +376,7 @@ fn parts(format: Format, account: &AccountPlan) -> Vec<Part> {
             one.guard
         )));
     }
-    parts.extend(blocks(format, account).map(|block| {
+    parts.extend(blocks(run, account).map(|block| {
         let text = block_part(format, &block);
         match is_grave(&block) {
             true => Part::grave(text),
@@ -436,6 +437,9 @@ fn block_part(format: Format, block: &Block<'_>) -> String {
             Format::Drift => line.as_found(),
         };
         let _ = writeln!(part, "      {:width$}{text}", line.field);
+    }
+    for sentence in &block.who {
+        let _ = writeln!(part, "      {sentence}");
     }
     part
 }

@@ -12,9 +12,11 @@
 //! | `diff` | reviewers, as files before and after |
 //! | `files` | whoever checks files without an account |
 //! | `junit`, `sarif`, `prometheus` | dashboards of tests, of findings and of metrics |
+//! | `context` | who made something differ, in words |
 //! | `block`, `fields` | what there is to show, before it is known in which format |
 
 mod block;
+pub mod context;
 mod diff;
 mod fields;
 mod files;

@@ -31,13 +31,15 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
           reference_id      [id]
           active            true
 
+      note: behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
+
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
     "###);
     assert_eq!(
         server.sandbox.requests().len(),
-        2,
-        "a plan costs exactly two reads"
+        2 + 3,
+        "two reads; a level changes, so policies, applications and groups as well"
     );
     assert_eq!(server.writes(), 0);
 
@@ -66,6 +68,8 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           tenant_url        https://example.oktapreview.com
           reference_id      [id]
           active            true
+
+      note: behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
 
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
@@ -96,11 +100,14 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           enabled       true → false
       ~ behavior.sentinel_one                                  weakens
           enabled       true → false
-      - integration.corporate-okta  (22f0cdb3…, by reference_id)  weakens
+      - integration.corporate-okta  ([id]…, by reference_id)  weakens
           integration_type  Okta
           tenant_url        https://corp.okta.com
           reference_id      [id]
           active            true
+
+      note: behavior.imp_travel: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
+      note: behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
 
     Plan: 0 to create, 2 to update, 0 to replace, 1 to delete. 0 unchanged, 1 unlisted.
     3 changes weaken protection: behavior.imp_travel (disabled), behavior.sentinel_one (disabled), integration.corporate-okta (deleted).

@@ -108,7 +108,7 @@ impl Run {
                 shown.push_str(&format!("--- {name}\n{text}"));
             }
         }
-        replace_ids(&without_rays(shown))
+        replace_ids(&without_short_ids(without_days(without_rays(shown))))
     }
 }
 
@@ -121,6 +121,34 @@ fn without_rays(mut shown: String) -> String {
             break;
         };
         shown.replace_range(start..start + length + END.len(), "");
+    }
+    shown
+}
+
+/// Takes out the day from which on the audit log was read.
+fn without_days(mut shown: String) -> String {
+    const SINCE: &str = "audit log since 20";
+    const DAY: usize = "26-11-25".len();
+    while let Some(start) = shown.find(SINCE) {
+        let start = start + SINCE.len() - 2;
+        shown.replace_range(start..start + 2 + DAY, "[day]");
+    }
+    shown
+}
+
+/// Replaces the abbreviated ids that a sandbox gave.
+fn without_short_ids(mut shown: String) -> String {
+    const END: &str = "…, by ";
+    const RECORDED: &str = "4cfe8442";
+    let mut from = 0;
+    while let Some(end) = shown[from..].find(END).map(|end| from + end) {
+        let start = end.saturating_sub(RECORDED.len());
+        let made = shown.get(start..end).filter(|id| *id != RECORDED);
+        from = end + END.len();
+        if made.is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            shown.replace_range(start..end, "[id]");
+            from = start + END.len();
+        }
     }
     shown
 }

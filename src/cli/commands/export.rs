@@ -150,7 +150,7 @@ impl Export<'_> {
         let reader = self.session.connection_to(account.as_str(), None)?.reader();
         let providers = async {
             match self.with_names {
-                true => Ok(reader.identity_providers(account).await?.value),
+                true => Ok(reader.identity_providers(account).await?.providers),
                 false => Ok(Vec::new()),
             }
         };

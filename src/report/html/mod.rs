@@ -73,6 +73,8 @@ struct Item {
     weakening: Option<String>,
     location: Option<String>,
     fields: Vec<Field>,
+    /// Who made it so.
+    who: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -120,7 +122,7 @@ fn view(document: &Run) -> Page<'_> {
         accounts: document
             .accounts
             .iter()
-            .map(|account| view_account(document.format, account))
+            .map(|account| view_account(document, account))
             .collect(),
     }
 }
@@ -157,8 +159,9 @@ fn sentence(document: &Run) -> String {
     parts.join(", ")
 }
 
-fn view_account(format: Format, account: &AccountPlan) -> Account<'_> {
-    let blocks: Vec<Item> = blocks(format, account)
+fn view_account<'a>(document: &Run, account: &'a AccountPlan) -> Account<'a> {
+    let format = document.format;
+    let blocks: Vec<Item> = blocks(document, account)
         .map(|block| view_block(format, block))
         .collect();
     let refusals: Vec<String> = account
@@ -236,6 +239,7 @@ fn view_block(format: Format, block: Block<'_>) -> Item {
         location: block
             .location
             .map(|location| Visible(&location.to_string()).to_string()),
+        who: block.who,
         fields: block
             .fields
             .into_iter()

@@ -82,7 +82,7 @@ pub(in crate::report) fn sarif(document: &Run) -> String {
         .accounts
         .iter()
         .flat_map(|account| {
-            blocks(document.format, account).map(move |block| finding(account, &block))
+            blocks(document, account).map(move |block| finding(account, &block))
         })
         .collect();
     log(

@@ -44,7 +44,7 @@ fn says_something(account: &AccountPlan) -> bool {
 }
 
 fn account_drift(f: &mut fmt::Formatter<'_>, document: &Run, account: &AccountPlan) -> fmt::Result {
-    for block in blocks(document.format, account) {
+    for block in blocks(document, account) {
         drift_block(f, &block)?;
     }
     if account.has_drift() {
@@ -60,7 +60,11 @@ fn drift_block(f: &mut fmt::Formatter<'_>, block: &Block<'_>) -> fmt::Result {
         None => (style::WARNING, block.words.to_owned()),
     };
     title(f, colour, block, &remark)?;
-    field_lines(f, &block.fields, FieldLine::as_found)
+    field_lines(f, &block.fields, FieldLine::as_found)?;
+    for sentence in &block.who {
+        writeln!(f, "      {sentence}")?;
+    }
+    Ok(())
 }
 
 fn totals(f: &mut fmt::Formatter<'_>, document: &Run) -> fmt::Result {

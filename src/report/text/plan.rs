@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::text::Visible;
-use crate::plan::{AccountPlan, Format, Run};
+use crate::plan::{AccountPlan, Run};
 use crate::report::block::{Block, blocks, prefix, refusal};
 use crate::report::fields::FieldLine;
 use crate::report::style;
@@ -23,7 +23,7 @@ impl fmt::Display for PlanText<'_> {
             match &account.error {
                 None if several || says_something(account) => {
                     account_heading(f, account)?;
-                    account_plan(f, account)?;
+                    account_plan(f, run, account)?;
                 }
                 None => {}
                 // The failure of the only account is the error of the run, and is told as one.
@@ -43,8 +43,8 @@ fn says_something(account: &AccountPlan) -> bool {
     account.has_drift() || !account.notes.is_empty() || !account.left_out.is_empty()
 }
 
-fn account_plan(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
-    for block in blocks(Format::Plan, account) {
+fn account_plan(f: &mut fmt::Formatter<'_>, run: &Run, account: &AccountPlan) -> fmt::Result {
+    for block in blocks(run, account) {
         change_block(f, &block)?;
     }
     if account.is_empty() {

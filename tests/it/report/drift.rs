@@ -85,17 +85,25 @@ fn what_somebody_did_by_hand_is_found_and_nothing_is_written() {
 
       ~ behavior.imp_travel                                    weaker: off, declared on
           enabled       declared true, live false
+          no entry of the audit log since [day] says who, which proves nothing
       ? integration[[id]]      unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      (unset)
           active            true
+          no entry of the audit log since [day] says who, which proves nothing
+
+      note: behavior.imp_travel: no policy acts on high
 
     Drift: 1 differs, 1 unlisted. 2 as declared.
     1 protects less than declared: behavior.imp_travel (off, declared on).
     "###);
     let requests = &server.sandbox.requests()[before..];
-    assert_eq!(requests.len(), 2, "a check costs exactly two reads");
+    assert_eq!(
+        requests.len(),
+        2 + 2 + 1,
+        "two reads, policies and applications, and the audit log"
+    );
     assert!(requests.iter().all(|request| request.method == Method::GET));
 }
 
@@ -179,11 +187,15 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
 
       ~ behavior.imp_travel                                    weaker: off, declared on
           enabled       declared true, live false
+          no entry of the audit log since [day] says who, which proves nothing
       ? integration[[id]]      unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      (unset)
           active            true
+          no entry of the audit log since [day] says who, which proves nothing
+
+      note: behavior.imp_travel: no policy acts on high
 
     lost (00000000…0002)  ./b.yaml
 

@@ -1,0 +1,205 @@
+//! Who made something differ, when and by what means, in words. Who acts on a level is a note of the plan.
+//!
+//! Names, addresses and rays are somebody else's text: what can't be seen is escaped here, the rest by each format.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::audit_log::Author;
+use crate::model::text::Visible;
+use crate::plan::{Attributed, Attribution, Deed, Field};
+
+/// A sentence for each author of a difference, as told at this moment: `set by alice@example.com in the dashboard, 3 h ago (ray 8f…,
+/// 2026-11-25 01:12 UTC)`.
+pub fn who(attributed: &[Attributed], now: Timestamp) -> Vec<String> {
+    let several = attributed.len() > 1;
+    let sentences = attributed.iter().map(|one| {
+        let sentence = sentence(one.deed, &one.attribution, now);
+        match several {
+            true => format!("{} {sentence}", fields(&one.fields)),
+            false => sentence,
+        }
+    });
+    sentences.collect()
+}
+
+fn fields(fields: &[Field]) -> String {
+    let fields: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
+    fields.join(" and ")
+}
+
+fn sentence(deed: Deed, attribution: &Attribution, now: Timestamp) -> String {
+    match attribution {
+        Attribution::Set { author } => format!("{deed} by {}", by(author, now)),
+        Attribution::SinceBefore { since } => format!("so since before {}", moment(*since)),
+        Attribution::LastWritten { author } => format!(
+            "last written by {}; the audit log does not say what was written",
+            by(author, now)
+        ),
+        Attribution::Untold { since } => format!(
+            "no entry of the audit log since {} says who, which proves nothing",
+            moment(*since)
+        ),
+    }
+}
+
+fn by(author: &Author, now: Timestamp) -> String {
+    let Author {
+        actor,
+        means,
+        token_name,
+        through_riskform,
+        time,
+        entry_id,
+        ray,
+    } = author;
+    let actor = actor.as_deref().map_or("somebody unnamed".to_owned(), shown);
+    let through = if *through_riskform {
+        " through riskform"
+    } else {
+        ""
+    };
+    let token = token_name.as_deref().map(shown);
+    let means = match (means.as_deref(), token) {
+        (Some("dash"), _) => " in the dashboard".to_owned(),
+        (_, Some(token)) => format!(" with the API token {token}"),
+        (Some("api_token"), None) => " with an API token".to_owned(),
+        (Some("api_key"), None) => " with an API key".to_owned(),
+        (Some("oauth"), None) => " through OAuth".to_owned(),
+        (Some("api"), None) => " through the API".to_owned(),
+        (Some(other), None) => format!(" by {}", shown(other)),
+        (None, None) => String::new(),
+    };
+    let id = match (ray, entry_id) {
+        (Some(ray), _) => format!("ray {}, ", shown(ray)),
+        (None, Some(id)) => format!("entry {}, ", shown(id)),
+        (None, None) => String::new(),
+    };
+    let when = time.strftime("%Y-%m-%d %H:%M UTC");
+    let ago = ago(now.duration_since(*time));
+    format!("{actor}{through}{means}, {ago} ({id}{when})")
+}
+
+/// A foreign text, visible and not endless.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let cut: String = text.chars().take(LONGEST).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", Visible(&cut))
+}
+
+/// `3 h ago`; what a clock that is ahead puts into the future happened just now.
+fn ago(since: SignedDuration) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    match since.as_secs() {
+        ..MINUTE => "just now".to_owned(),
+        seconds @ MINUTE..HOUR => format!("{} min ago", seconds / MINUTE),
+        seconds if seconds < 2 * DAY => format!("{} h ago", seconds / HOUR),
+        seconds => format!("{} d ago", seconds / DAY),
+    }
+}
+
+/// A day, with its hour where it is not a whole one.
+fn moment(moment: Timestamp) -> String {
+    let whole = moment.strftime("%H:%M:%S").to_string() == "00:00:00";
+    let form = if whole {
+        "%Y-%m-%d"
+    } else {
+        "%Y-%m-%d %H:%M UTC"
+    };
+    moment.strftime(form).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn author() -> Author {
+        Author {
+            actor: Some("alice@example.com".to_owned()),
+            means: Some("dash".to_owned()),
+            token_name: None,
+            through_riskform: false,
+            time: at("2026-11-25T01:12:30Z"),
+            entry_id: Some("e1".to_owned()),
+            ray: Some("8f00ba4c1d2e3f40".to_owned()),
+        }
+    }
+
+    #[test]
+    fn authors_in_words() {
+        let text = |text: &str| Some(text.to_owned());
+        let table: [(Author, &str); 7] = [
+            (author(), "alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)"),
+            (
+                Author { means: text("api_token"), token_name: text("ci\u{202e}"), through_riskform: true, ray: None, ..author() },
+                "alice@example.com through riskform with the API token ci\\u{202e}, 3 h ago (entry e1, 2026-11-25 01:12 UTC)",
+            ),
+            (
+                Author { actor: None, means: text("api_key"), ray: None, entry_id: None, ..author() },
+                "somebody unnamed with an API key, 3 h ago (2026-11-25 01:12 UTC)",
+            ),
+            (
+                Author { means: text("carrier pigeon"), ..author() },
+                "alice@example.com by carrier pigeon, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)",
+            ),
+            (
+                Author { means: None, time: at("2026-11-25T04:12:00Z"), ..author() },
+                "alice@example.com, just now (ray 8f00ba4c1d2e3f40, 2026-11-25 04:12 UTC)",
+            ),
+            (
+                Author { means: text("oauth"), time: at("2026-11-25T03:42:00Z"), ..author() },
+                "alice@example.com through OAuth, 30 min ago (ray 8f00ba4c1d2e3f40, 2026-11-25 03:42 UTC)",
+            ),
+            (
+                Author { means: text("api"), time: at("2026-11-12T03:42:00Z"), ..author() },
+                "alice@example.com through the API, 13 d ago (ray 8f00ba4c1d2e3f40, 2026-11-12 03:42 UTC)",
+            ),
+        ];
+        for (author, said) in table {
+            assert_eq!(by(&author, at("2026-11-25T04:12:30Z")), said);
+        }
+        let endless = Author {
+            actor: Some("x".repeat(10_000)),
+            ..author()
+        };
+        assert!(by(&endless, at("2026-11-25T04:12:30Z")).len() < 250);
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let since = at("2026-10-24T00:00:00Z");
+        let told = |deed, fields: &[Field], attribution| Attributed {
+            deed,
+            fields: fields.to_vec(),
+            attribution,
+        };
+        let said = |attributed: &[Attributed]| who(attributed, at("2026-11-25T04:12:30Z")).join("\n");
+        let both = [
+            told(
+                Deed::Set,
+                &[Field::Enabled],
+                Attribution::SinceBefore { since },
+            ),
+            told(
+                Deed::Set,
+                &[Field::RiskLevel],
+                Attribution::LastWritten { author: author() },
+            ),
+        ];
+        insta::assert_snapshot!(said(&both), @"
+        enabled so since before 2026-10-24
+        risk_level last written by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC); the audit log does not say what was written
+        ");
+        let since = at("2026-11-24T22:01:00Z");
+        let untold = [told(Deed::Deleted, &[], Attribution::Untold { since })];
+        insta::assert_snapshot!(said(&untold), @"no entry of the audit log since 2026-11-24 22:01 UTC says who, which proves nothing");
+        let made = [told(Deed::Created, &[], Attribution::Set { author: author() })];
+        assert!(said(&made).starts_with("created by alice@example.com in the dashboard, 3 h ago"));
+    }
+}
