@@ -46,6 +46,8 @@ pub struct Diff<T> {
     pub found: Option<Found>,
     /// Where the file has its values from, if not from itself.
     pub sources: Sources,
+    /// In drift: who made it differ.
+    pub attribution: Vec<Attributed>,
 }
 
 /// What declared values were made of, beside what the file says.
@@ -55,8 +57,6 @@ pub struct Sources {
     pub variables: BTreeMap<String, Vec<String>>,
     /// The identity provider whose id the `reference_id` is.
     pub identity_provider: Option<String>,
-    /// In drift: who made it differ.
-    pub attribution: Vec<Attributed>,
 }
 
 /// A live integration, and what it was recognized by: nothing, where no file lists it.
