@@ -168,7 +168,10 @@ impl Reader {
             let call = read(operation, path);
             let Opened { content, pages, .. } = self.client().read_within(&call, patience).await?;
             let held = items.len();
-            let Items { items: read, unread } = list_of(content);
+            let Items {
+                items: read,
+                unread,
+            } = list_of(content);
             if unread > 0 {
                 return Ok(Items { items, unread });
             }

@@ -25,7 +25,10 @@ impl Patience {
     }
 
     /// Waits for the server, no longer than is left.
-    pub(super) async fn wait<T>(&mut self, server: impl Future<Output = T>) -> Result<T, Exhausted> {
+    pub(super) async fn wait<T>(
+        &mut self,
+        server: impl Future<Output = T>,
+    ) -> Result<T, Exhausted> {
         let begun = Instant::now();
         let waited = timeout(self.0, server).await;
         self.0 = self.0.saturating_sub(begun.elapsed());

@@ -196,7 +196,9 @@ impl Access {
         });
         let mut kept: BTreeSet<String> = BTreeSet::new();
         let kept_policies = self.policies.values();
-        let mut ahead: Vec<&str> = kept_policies.flat_map(|policy| policy.rules.groups()).collect();
+        let mut ahead: Vec<&str> = kept_policies
+            .flat_map(|policy| policy.rules.groups())
+            .collect();
         while let Some(id) = ahead.pop() {
             if let Some(group) = self.groups.get(id)
                 && kept.insert(id.to_owned())
@@ -216,7 +218,11 @@ impl Access {
             for led_to in group.rules.groups() {
                 led_to_by.entry(led_to).or_default().push(id);
             }
-            if group.rules.all().any(|rule| matches!(rule, Rule::Levels(_))) {
+            if group
+                .rules
+                .all()
+                .any(|rule| matches!(rule, Rule::Levels(_)))
+            {
                 ahead.push(id);
             }
         }

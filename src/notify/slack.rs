@@ -83,7 +83,10 @@ struct Place<'a> {
 fn together(document: &Run) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for line in noteworthy(document).into_iter().flat_map(|account| account_lines(account, document.created_at)) {
+    for line in noteworthy(document)
+        .into_iter()
+        .flat_map(|account| account_lines(account, document.created_at))
+    {
         let at = *places
             .entry((line.address, line.what.clone()))
             .or_insert(lines.len());

@@ -16,7 +16,8 @@ use crate::model::audit_log::{
 use crate::model::behavior::{BehaviorKey, BehaviorSettings};
 use crate::model::context::{LogWindow, Reading};
 use crate::model::integration::{
-    DesiredIntegration, IntegrationField, IntegrationId, IntegrationSettings, ReferenceId, TenantUrl,
+    DesiredIntegration, IntegrationField, IntegrationId, IntegrationSettings, ReferenceId,
+    TenantUrl,
 };
 use crate::model::open_word::words;
 
@@ -73,9 +74,12 @@ impl AccountPlan {
         let desired = self.desired.clone();
         for change in &mut self.changes {
             let attribution = match change {
-                Change::Behavior(diff) => behavior(log, &diff.address, diff.before.as_ref(), &diff.fields()),
+                Change::Behavior(diff) => {
+                    behavior(log, &diff.address, diff.before.as_ref(), &diff.fields())
+                }
                 Change::Integration(diff) => {
-                    let pinned = entry(desired.as_deref(), &diff.address).and_then(|entry| entry.id);
+                    let pinned =
+                        entry(desired.as_deref(), &diff.address).and_then(|entry| entry.id);
                     integration(log, diff, pinned)
                 }
             };
@@ -89,9 +93,10 @@ impl AccountPlan {
                 (Address::UnlistedIntegration(id), UnlistedSettings::Integration(_)) => {
                     vec![whole(Deed::Created, creation(log, *id))]
                 }
-                (Address::Behavior(_) | Address::Integration(_), UnlistedSettings::Integration(_)) => {
-                    Vec::new()
-                }
+                (
+                    Address::Behavior(_) | Address::Integration(_),
+                    UnlistedSettings::Integration(_),
+                ) => Vec::new(),
             };
         }
         let context = self.context.get_or_insert_default();

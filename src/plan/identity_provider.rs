@@ -74,8 +74,10 @@ pub fn resolved_otherwise(desired: &DesiredAccount, providers: &[IdentityProvide
         .filter_map(|entry| {
             let name = entry.identity_provider.as_ref()?;
             let named = providers.iter().filter(|one| one.name == *name);
-            let mut ids: Vec<&ReferenceId> =
-                named.filter(|one| one.is_okta()).map(|one| &one.id).collect();
+            let mut ids: Vec<&ReferenceId> = named
+                .filter(|one| one.is_okta())
+                .map(|one| &one.id)
+                .collect();
             ids.sort();
             if ids.len() == 1 && ids.first().copied() == entry.reference_id.as_ref() {
                 return None;

@@ -384,7 +384,9 @@ impl fmt::Display for Note {
                 "{address}: Access policies match a level exactly, so those that match {declared} do not match what is live, {live}"
             ),
             Note::ActedOn { address, .. } | Note::ActedOnInDrift { address, .. } => {
-                let said = self.acted_on().expect("a note about policies says who acts");
+                let said = self
+                    .acted_on()
+                    .expect("a note about policies says who acts");
                 write!(f, "{address}: {said}")
             }
             Note::PoliciesUnknown { unread } => write!(

@@ -218,7 +218,16 @@ pub(super) fn notes(access: &Reading<Access>, changes: &[Change]) -> Vec<Note> {
             before: acted_on(&diff.before),
             after: acted_on(&diff.after),
         })
-        .filter(|note| !matches!(note, Note::ActedOn { before: None, after: None, .. }))
+        .filter(|note| {
+            !matches!(
+                note,
+                Note::ActedOn {
+                    before: None,
+                    after: None,
+                    ..
+                }
+            )
+        })
         .collect();
     if access.skipped > 0 {
         let skipped = access.skipped;

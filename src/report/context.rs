@@ -52,7 +52,9 @@ fn by(author: &Author, now: Timestamp) -> String {
         entry_id,
         ray,
     } = author;
-    let actor = actor.as_deref().map_or("somebody unnamed".to_owned(), shown);
+    let actor = actor
+        .as_deref()
+        .map_or("somebody unnamed".to_owned(), shown);
     let through = if *through_riskform {
         " through riskform"
     } else {
@@ -135,29 +137,59 @@ mod tests {
     fn authors_in_words() {
         let text = |text: &str| Some(text.to_owned());
         let table: [(Author, &str); 7] = [
-            (author(), "alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)"),
             (
-                Author { means: text("api_token"), token_name: text("ci\u{202e}"), through_riskform: true, ray: None, ..author() },
+                author(),
+                "alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)",
+            ),
+            (
+                Author {
+                    means: text("api_token"),
+                    token_name: text("ci\u{202e}"),
+                    through_riskform: true,
+                    ray: None,
+                    ..author()
+                },
                 "alice@example.com through riskform with the API token ci\\u{202e}, 3 h ago (entry e1, 2026-11-25 01:12 UTC)",
             ),
             (
-                Author { actor: None, means: text("api_key"), ray: None, entry_id: None, ..author() },
+                Author {
+                    actor: None,
+                    means: text("api_key"),
+                    ray: None,
+                    entry_id: None,
+                    ..author()
+                },
                 "somebody unnamed with an API key, 3 h ago (2026-11-25 01:12 UTC)",
             ),
             (
-                Author { means: text("carrier pigeon"), ..author() },
+                Author {
+                    means: text("carrier pigeon"),
+                    ..author()
+                },
                 "alice@example.com by carrier pigeon, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)",
             ),
             (
-                Author { means: None, time: at("2026-11-25T04:12:00Z"), ..author() },
+                Author {
+                    means: None,
+                    time: at("2026-11-25T04:12:00Z"),
+                    ..author()
+                },
                 "alice@example.com, just now (ray 8f00ba4c1d2e3f40, 2026-11-25 04:12 UTC)",
             ),
             (
-                Author { means: text("oauth"), time: at("2026-11-25T03:42:00Z"), ..author() },
+                Author {
+                    means: text("oauth"),
+                    time: at("2026-11-25T03:42:00Z"),
+                    ..author()
+                },
                 "alice@example.com through OAuth, 30 min ago (ray 8f00ba4c1d2e3f40, 2026-11-25 03:42 UTC)",
             ),
             (
-                Author { means: text("api"), time: at("2026-11-12T03:42:00Z"), ..author() },
+                Author {
+                    means: text("api"),
+                    time: at("2026-11-12T03:42:00Z"),
+                    ..author()
+                },
                 "alice@example.com through the API, 13 d ago (ray 8f00ba4c1d2e3f40, 2026-11-12 03:42 UTC)",
             ),
         ];
@@ -179,7 +211,8 @@ mod tests {
             fields: fields.to_vec(),
             attribution,
         };
-        let said = |attributed: &[Attributed]| who(attributed, at("2026-11-25T04:12:30Z")).join("\n");
+        let said =
+            |attributed: &[Attributed]| who(attributed, at("2026-11-25T04:12:30Z")).join("\n");
         let both = [
             told(
                 Deed::Set,
@@ -199,7 +232,11 @@ mod tests {
         let since = at("2026-11-24T22:01:00Z");
         let untold = [told(Deed::Deleted, &[], Attribution::Untold { since })];
         insta::assert_snapshot!(said(&untold), @"no entry of the audit log since 2026-11-24 22:01 UTC says who, which proves nothing");
-        let made = [told(Deed::Created, &[], Attribution::Set { author: author() })];
+        let made = [told(
+            Deed::Created,
+            &[],
+            Attribution::Set { author: author() },
+        )];
         assert!(said(&made).starts_with("created by alice@example.com in the dashboard, 3 h ago"));
     }
 }

@@ -204,10 +204,11 @@ async fn lists_that_are_no_lists_are_counted_as_not_understood() {
     for (strange, skipped) in [("policies", 1), ("apps", 1), ("groups", 1), ("x", 0)] {
         for result in [json!({}), json!("garbage"), json!(7)] {
             let answer = move |uri: Uri| async move {
-                let policy = json!({ "id": "p", "name": "P", "include": [{ "group": { "id": "g" } }] });
+                let policy =
+                    json!({ "id": "p", "name": "P", "include": [{ "group": { "id": "g" } }] });
                 let result = match uri.path().rsplit('/').next() {
                     Some(list) if list == strange => result,
-                        // The same on every page, as of a server that knows no pages.
+                    // The same on every page, as of a server that knows no pages.
                     Some("policies") => json!([policy]),
                     _ => Value::Null,
                 };

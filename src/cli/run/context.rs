@@ -61,7 +61,10 @@ impl ContextArguments {
             let source = &denies.source;
             Some(format!("{source} says `guards.policies: deny`"))
         };
-        let denied = match (deny(options.limits.policies), options.overrides.allow_policies) {
+        let denied = match (
+            deny(options.limits.policies),
+            options.overrides.allow_policies,
+        ) {
             (true, _) => Some("the limits say `guards.policies: deny`".to_owned()),
             (false, true) => None,
             (false, false) => by_file(),

@@ -6,12 +6,11 @@ use serde_json::json;
 use super::*;
 use crate::model::account::PoliciesPolicy;
 use crate::model::context::{
-    Access, AccessGroup, AccessPolicy, Context, IdentityProvider, Level, Reading, Rule, Rules, Unread,
+    Access, AccessGroup, AccessPolicy, Context, IdentityProvider, Level, Reading, Rule, Rules,
+    Unread,
 };
 use crate::model::limits::Limits;
-use crate::plan::{
-    Scope, acting_on, plan_within, resolve_identity_providers, resolved_otherwise,
-};
+use crate::plan::{Scope, acting_on, plan_within, resolve_identity_providers, resolved_otherwise};
 
 fn level(word: &str) -> Level {
     OpenWord::read(word)
@@ -441,7 +440,10 @@ fn identity_providers_are_found_by_name() {
             ],
             r#""i1" or "i8""#,
         ),
-        (vec![provider("Okta (corp)", "onetimepin", "i1")], "nobody's"),
+        (
+            vec![provider("Okta (corp)", "onetimepin", "i1")],
+            "nobody's",
+        ),
     ] {
         assert_eq!(
             resolved_otherwise(&file, &today),

@@ -81,9 +81,7 @@ pub(in crate::report) fn sarif(document: &Run) -> String {
     let results = document
         .accounts
         .iter()
-        .flat_map(|account| {
-            blocks(document, account).map(move |block| finding(account, &block))
-        })
+        .flat_map(|account| blocks(document, account).map(move |block| finding(account, &block)))
         .collect();
     log(
         &document.riskform_version,

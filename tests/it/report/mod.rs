@@ -17,9 +17,7 @@ use riskform::config::files::Confinement;
 use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::limits::UNLIMITED;
-use riskform::plan::{
-    AccountError, AccountPlan, FailureKind, Format, Options, Run, Scope, plan,
-};
+use riskform::plan::{AccountError, AccountPlan, FailureKind, Format, Options, Run, Scope, plan};
 use serde_json::json;
 
 const TODAY: Date = date(2026, 11, 22);
