@@ -56,7 +56,47 @@ struct Items {
     unread: usize,
 }
 
+/// What can be asked whether it may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surroundings {
+    /// Reusable Access policies.
+    Policies,
+    /// Access groups.
+    Groups,
+    /// The account's audit log.
+    AuditLog {
+        /// A day that the log reaches to.
+        today: Date,
+    },
+}
+
+
 impl Reader {
+    /// Asks for the smallest page of a list, to see whether it may be read.
+    pub async fn may_read(
+        &self,
+        surroundings: Surroundings,
+        account: &AccountId,
+    ) -> Result<(), ApiError> {
+        let (operation, list) = match surroundings {
+            Surroundings::Policies => {
+                let list = "access/policies?page=1&per_page=1".to_owned();
+                (Operation::ListAccessPolicies, list)
+            }
+            Surroundings::Groups => {
+                let list = "access/groups?page=1&per_page=1".to_owned();
+                (Operation::ListAccessGroups, list)
+            }
+            Surroundings::AuditLog { today } => {
+                let yesterday = today.yesterday().unwrap_or(today);
+                let list = format!("logs/audit?since={yesterday}&before={today}&limit=1");
+                (Operation::SearchAuditLog, list)
+            }
+        };
+        let call = read(operation, format!("/accounts/{account}/{list}"));
+        self.client().read::<Value>(&call).await.map(|_| ())
+    }
+
     /// Everything that looks at users' levels: reusable policies, the policies of single applications, and the groups that they lead to,
     /// which are not asked for where no policy leads to one. Takes no more of the server's time than `patience`.
     pub async fn access(

@@ -30,7 +30,7 @@ mod writer;
 
 pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use client::{Answer, Client, Conduct, Leave, Observer, Repeat};
-pub use context::Providers;
+pub use context::{Providers, Surroundings};
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::{ApiError, ApiMessage, ErrorKind};
 pub use event::{Counters, Event, WaitReason};

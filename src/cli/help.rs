@@ -108,6 +108,20 @@ const GROUPS: &[(&str, &[Entry])] = &[
                 exits: &[Done, Error, Changes, Access, Usage],
             },
             Entry {
+                name: "audit",
+                examples: &[
+                    (
+                        "do policies act on the scores, and does Okta hear of them",
+                        "riskform audit",
+                    ),
+                    (
+                        "a fleet, without the SSF documents",
+                        "riskform audit accounts --ignore ssf -o html=audit.html",
+                    ),
+                ],
+                exits: &[Done, Error, Changes, Access, Usage],
+            },
+            Entry {
                 name: "doctor",
                 examples: &[
                     ("why riskform can't get in", "riskform doctor"),

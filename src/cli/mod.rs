@@ -25,8 +25,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    apply, completions, doctor, drift, export, fmt, get, init, man, plan, report, reset, sandbox,
-    schema, show, validate, version,
+    apply, audit, completions, doctor, drift, export, fmt, get, init, man, plan, report, reset,
+    sandbox, schema, show, validate, version,
 };
 use flags::{Common, behind_the_name};
 use io::ci;
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Destroy(apply::Arguments),
     /// Say how live accounts differ from their files; nothing is written
     Drift(drift::Arguments),
+    /// Say whether both halves of the control stand: scores, the policies that act on them, Okta; nothing is written
+    Audit(audit::Arguments),
     /// Work with what runs wrote as JSON
     Report(report::Arguments),
     /// Write the live account as a desired-state file
@@ -115,6 +117,7 @@ impl Command {
             Command::Destroy(arguments) => arguments.formats.prints_json(),
             Command::Show(arguments) => arguments.formats.prints_json(),
             Command::Drift(arguments) => arguments.formats.prints_json(),
+            Command::Audit(arguments) => arguments.formats.prints_json(),
             Command::Report(arguments) => {
                 let report::Command::Merge(arguments) = &arguments.command;
                 arguments.formats.prints_json()
@@ -198,6 +201,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
             Command::Apply(args) => apply::apply(args, output).await,
             Command::Destroy(args) => apply::destroy(args, output).await,
             Command::Drift(args) => drift::run(args, output).await,
+            Command::Audit(args) => audit::run(args, output).await,
             Command::Report(args) => report::run(args, output),
             Command::Export(args) => export::run(args, output).await,
             Command::Validate(args) => validate::run(&args, output),

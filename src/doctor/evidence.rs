@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+
 use crate::api::{
-    ApiError, BaseUrl, Client, ErrorKind, Signs, TokenOwner, TransportFailure, VerifiedToken,
+    ApiError, BaseUrl, Client, ErrorKind, Signs, Surroundings, TokenOwner, TransportFailure,
+    VerifiedToken,
 };
 use crate::model::account::AccountId;
 use crate::model::behavior::BehaviorKey;
@@ -23,6 +26,12 @@ pub struct Evidence {
     pub integrations: Asked<()>,
     /// Whether the users can be read; who they are is forgotten at once.
     pub users: Asked<()>,
+    /// Whether Access policies can be read.
+    pub access_policies: Asked<()>,
+    /// Whether Access groups can be read.
+    pub access_groups: Asked<()>,
+    /// Whether the account's audit log can be read.
+    pub audit_log: Asked<()>,
     /// What the last answer told about the server; `None` where there was none.
     pub signs: Option<Signs>,
     /// What the files list, where there are any.
@@ -41,8 +50,17 @@ pub struct Access {
     pub means: Means,
     /// Where they came from, for people.
     pub source: String,
-    /// The variable that names the proxy on the way.
-    pub proxy: Option<&'static str>,
+    /// The proxy between here and there.
+    pub proxy: Option<ProxyOnTheWay>,
+}
+
+/// A proxy that the environment names. Never its user or password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyOnTheWay {
+    /// The variable.
+    pub variable: String,
+    /// Host and port.
+    pub address: String,
 }
 
 /// The way to the API.
@@ -75,8 +93,10 @@ pub enum Owner {
 /// What the files list for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
-    /// The behaviors.
+    /// The behaviors that they name, the unmanaged ones included.
     pub behaviors: BTreeSet<BehaviorKey>,
+    /// Whether `"*"` covers every other.
+    pub covers_every_other: bool,
 }
 
 /// How it stands with the files.
@@ -88,7 +108,10 @@ pub enum Files {
         path: String,
     },
     /// They can't be loaded.
-    Invalid,
+    Invalid {
+        /// The keys that this version of riskform doesn't know, each with its place.
+        unknown_keys: Vec<String>,
+    },
     /// They declare so many accounts.
     Valid {
         /// How many.
@@ -102,6 +125,7 @@ pub async fn examine(
     account: &AccountId,
     access: Access,
     declared: Option<Declared>,
+    today: Date,
 ) -> Evidence {
     let reader = connection.reader();
     let mut evidence = Evidence {
@@ -111,6 +135,9 @@ pub async fn examine(
         behaviors: None,
         integrations: None,
         users: None,
+        access_policies: None,
+        access_groups: None,
+        audit_log: None,
         signs: None,
         declared,
     };
@@ -126,6 +153,16 @@ pub async fn examine(
     }
     if evidence.integrations.is_some() && !is_pointless(&evidence.integrations) {
         evidence.users = Some(reader.users(account).await.map(|_| ()));
+    }
+    if evidence.users.is_some() && !is_pointless(&evidence.users) {
+        let (policies, groups, log) = tokio::join!(
+            reader.may_read(Surroundings::Policies, account),
+            reader.may_read(Surroundings::Groups, account),
+            reader.may_read(Surroundings::AuditLog { today }, account),
+        );
+        evidence.access_policies = Some(policies);
+        evidence.access_groups = Some(groups);
+        evidence.audit_log = Some(log);
     }
     evidence.signs = connection.signs();
     evidence

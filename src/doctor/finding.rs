@@ -1,144 +1,162 @@
-//! What a check says: how one thing stands, and what to do about it.
+//! What a check says: how one thing stands, and what to do about it. One shape for everything that is looked at.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::ApiError;
+use crate::api::{ApiError, ErrorKind};
+use crate::model::location::Location;
 use crate::model::open_word::words;
 
 /// What one check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Finding<C> {
     /// The check.
-    pub check: Check,
+    pub check: C,
     /// How it stands.
-    pub status: Status,
+    pub status: Standing,
     /// What was found.
     pub message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// The permission that would tell, where the want of it is why nothing can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
+    /// What the message sums up, one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
+}
+
+/// One of the things that a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct Detail {
+    /// How it stands.
+    pub status: Standing,
+    /// Its address, or the level that it is about.
+    pub about: String,
+    /// What is to be said of it.
+    pub message: String,
+    /// Where it is declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
 }
 
 words! {
-    /// How a check stands.
-    Status {
+    /// How a check stands, in rising gravity.
+    Standing {
         /// As it should be.
-        Ok = "ok",
+        Pass = "pass",
+        /// Nothing is wrong, and it is good to know.
+        Info = "info",
         /// Worth a look.
         Warn = "warn",
-        /// Something will not work.
+        /// It can't be told.
+        Unknown = "unknown",
+        /// Something is not as it should be, or will not work.
         Fail = "fail",
     }
 }
 
-words! {
-    /// The checks, in the order in which one thing needs the other.
-    Check {
-        /// The desired-state files are there and valid.
-        Files = "files",
-        /// There is something to show the API.
-        Credentials = "credentials",
-        /// The API answers.
-        Api = "api",
-        /// The proxy that the environment names.
-        Proxy = "proxy",
-        /// The token is valid.
-        Token = "token",
-        /// *Zero Trust Read*.
-        Read = "zero_trust_read",
-        /// *Zero Trust: PII Read*.
-        PiiRead = "zero_trust_pii_read",
-        /// *Zero Trust Write*.
-        Write = "zero_trust_write",
-        /// The account has bought risk scoring.
-        Entitlement = "entitlement",
-        /// How many requests are left.
-        RateBudget = "rate_budget",
-        /// This machine's clock.
-        Clock = "clock",
-        /// Behaviors that the vendor offers and no file lists.
-        NewBehaviors = "new_behaviors",
-    }
-}
-
-impl Check {
-    /// What the check is called in a table; permissions by the names that the dashboard shows.
-    pub fn title(self) -> &'static str {
-        match self {
-            Check::Files => "files",
-            Check::Credentials => "credentials",
-            Check::Api => "API",
-            Check::Proxy => "proxy",
-            Check::Token => "token",
-            Check::Read => "Zero Trust Read",
-            Check::PiiRead => "Zero Trust: PII Read",
-            Check::Write => "Zero Trust Write",
-            Check::Entitlement => "entitlement",
-            Check::RateBudget => "rate budget",
-            Check::Clock => "clock",
-            Check::NewBehaviors => "new behaviors",
+impl<C> Finding<C> {
+    pub fn new(check: C, status: Standing, message: impl Into<String>) -> Self {
+        Finding {
+            check,
+            status,
+            message: message.into(),
+            help: None,
+            permission: None,
+            details: Vec::new(),
         }
     }
 
-    /// Whether it is about being let in, rather than about anything else.
-    pub fn is_about_access(self) -> bool {
-        match self {
-            Check::Credentials
-            | Check::Token
-            | Check::Read
-            | Check::PiiRead
-            | Check::Write
-            | Check::Entitlement => true,
-            Check::Files
-            | Check::Api
-            | Check::Proxy
-            | Check::RateBudget
-            | Check::Clock
-            | Check::NewBehaviors => false,
+    pub(super) fn pass(check: C, message: impl Into<String>) -> Self {
+        Finding::new(check, Standing::Pass, message)
+    }
+
+    pub(super) fn warn(check: C, message: impl Into<String>) -> Self {
+        Finding::new(check, Standing::Warn, message)
+    }
+
+    pub(super) fn fail(check: C, message: impl Into<String>) -> Self {
+        Finding::new(check, Standing::Fail, message)
+    }
+
+    /// Another check says why it can't be told.
+    pub(super) fn untold(check: C) -> Self {
+        let message = "can't be told before the rest is fixed";
+        Finding::new(check, Standing::Unknown, message)
+    }
+
+    pub(super) fn of_error(check: C, status: Standing, error: &ApiError) -> Self {
+        Finding {
+            help: error.help(),
+            ..Finding::new(check, status, error.to_string())
         }
     }
-}
 
-pub(super) fn ok(check: Check, message: impl Into<String>) -> Finding {
-    Finding {
-        check,
-        status: Status::Ok,
-        message: message.into(),
-        help: None,
+    /// What can't be told since something could not be read.
+    pub(super) fn unread(check: C, unread: &Unread) -> Self {
+        let Unread {
+            message,
+            help,
+            permission,
+        } = unread;
+        Finding {
+            help: help.clone(),
+            permission: permission.clone(),
+            ..Finding::new(
+                check,
+                Standing::Unknown,
+                format!("can't be told: {message}"),
+            )
+        }
+    }
+
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Finding {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+
+    pub(super) fn details(self, details: Vec<Detail>) -> Self {
+        Finding { details, ..self }
     }
 }
 
-pub(super) fn warn(check: Check, message: String, help: &str) -> Finding {
-    Finding {
-        check,
-        status: Status::Warn,
-        message,
-        help: Some(help.to_owned()),
-    }
+/// Why something could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// What happened.
+    pub message: String,
+    /// The way out.
+    pub help: Option<String>,
+    /// The permission whose lack it is, or may be.
+    pub permission: Option<String>,
 }
 
-pub(super) fn fail(check: Check, message: String, help: &str) -> Finding {
-    Finding {
-        status: Status::Fail,
-        ..warn(check, message, help)
-    }
-}
-
-pub(super) fn of_error(check: Check, status: Status, error: &ApiError) -> Finding {
-    Finding {
-        check,
-        status,
-        message: error.to_string(),
-        help: error.help(),
-    }
-}
-
-/// Another check says why it can't be told.
-pub(super) fn unknown(check: Check) -> Finding {
-    Finding {
-        check,
-        status: Status::Warn,
-        message: "can't be told before the rest is fixed".to_owned(),
-        help: None,
+impl From<&ApiError> for Unread {
+    fn from(error: &ApiError) -> Self {
+        let permission = error.operation().permission();
+        match (error.kind(), permission) {
+            // Said in the same words for every account, so that a fleet's table can say it once.
+            (
+                ErrorKind::Credentials | ErrorKind::Access | ErrorKind::Permission,
+                Some(permission),
+            ) => Unread {
+                message: format!("the permission \"{permission}\" is missing"),
+                help: Some(format!(
+                    "give the token the permission \"{permission}\" on this account"
+                )),
+                permission: Some(permission.to_string()),
+            },
+            (kind, permission) => Unread {
+                message: error.to_string(),
+                help: error.help(),
+                permission: permission
+                    .filter(|_| *kind == ErrorKind::Entitlement)
+                    .map(|permission| permission.to_string()),
+            },
+        }
     }
 }

@@ -7,7 +7,6 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{Request, Response};
-use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -15,7 +14,7 @@ use crate::api::Transport;
 use crate::model::open_word::words;
 use crate::model::text::one_line;
 
-use super::finding::Status;
+use super::finding::Finding;
 
 /// Real documents are a few hundred bytes, real key sets a few thousand.
 const LARGEST: usize = 256 * 1024;
@@ -66,12 +65,7 @@ words! {
 }
 
 /// How one rule stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SsfFinding {
-    pub rule: SsfRule,
-    pub status: Status,
-    pub message: String,
-}
+pub type SsfFinding = Finding<SsfRule>;
 
 /// Where requests go.
 #[derive(Clone, Debug)]
@@ -117,14 +111,9 @@ struct Findings(Vec<SsfFinding>);
 
 impl Findings {
     fn judge(&mut self, rule: SsfRule, verdict: Result<String, String>) {
-        let (status, message) = match verdict {
-            Ok(message) => (Status::Ok, message),
-            Err(message) => (Status::Warn, message),
-        };
-        self.0.push(SsfFinding {
-            rule,
-            status,
-            message,
+        self.0.push(match verdict {
+            Ok(message) => Finding::pass(rule, message),
+            Err(message) => Finding::warn(rule, message),
         });
     }
 }

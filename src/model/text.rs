@@ -136,6 +136,17 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// The first five of several names, and how many more: no list becomes one endless line.
+pub fn few(names: &[impl AsRef<str>]) -> String {
+    const FEW: usize = 5;
+    let first: Vec<&str> = names.iter().take(FEW).map(AsRef::as_ref).collect();
+    let first = first.join(", ");
+    match names.len().saturating_sub(FEW) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Bytes as hex digits.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     let bytes = bytes.as_ref();
@@ -252,5 +263,7 @@ mod tests {
             assert_eq!(count(number, noun), said);
         }
         assert_eq!(hex([0, 0xab, 0x1f]), "00ab1f");
+        assert_eq!(few(&["a", "b"]), "a, b");
+        assert_eq!(few(&["a"; 7]), "a, a, a, a, a and 2 more");
     }
 }

@@ -14,6 +14,7 @@ use crate::model::address::Address;
 use crate::model::behavior::{BehaviorSettings, RiskLevel};
 use crate::model::context::{Access, AccessPolicy, Decision, Level, Reading, Rule, Rules};
 use crate::model::open_word::OpenWord;
+use crate::model::text::few;
 
 use super::change::Change;
 use super::note::Note;
@@ -65,7 +66,7 @@ pub fn acting_on(level: &Level, access: &Access) -> ActedOn {
 
 impl ActedOn {
     /// `no policy acts`, `1 policy acts`, `3 policies act`.
-    fn count(&self) -> String {
+    pub fn count(&self) -> String {
         match self.policies.len() {
             0 => "no policy acts".to_owned(),
             1 => "1 policy acts".to_owned(),
@@ -74,15 +75,9 @@ impl ActedOn {
     }
 
     /// Five of the policies, and how many more.
-    fn names(&self) -> String {
-        const FEW: usize = 5;
-        let names = self.policies.iter().take(FEW);
-        let names: Vec<String> = names.map(PolicyName::shown).collect();
-        let names = names.join(", ");
-        match self.policies.len().saturating_sub(FEW) {
-            0 => names,
-            more => format!("{names} and {more} more"),
-        }
+    pub fn names(&self) -> String {
+        let names: Vec<String> = self.policies.iter().map(PolicyName::shown).collect();
+        few(&names)
     }
 
     /// `2 policies act (Finance, Payroll)`.
@@ -102,7 +97,7 @@ impl ActedOn {
 
 impl PolicyName {
     /// The name within a list, cut where it is long. One that could be taken for more than a name stands in quotes.
-    fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         const LONGEST: usize = 60;
         let mut name: String = self.name.chars().take(LONGEST).collect();
         if name.len() < self.name.len() {

@@ -1,10 +1,11 @@
-//! Results as JSON: the plan's document, with what became of each operation after an application; and the error of a run that has no
+//! Results as JSON: the plan's document, with what became of each operation after an application; an audit's; and the error of a run that has no
 //! accounts to show.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::apply::{Applied, Executed, Outcome};
+use crate::doctor::Audit;
 use crate::plan::{End, Format, OperationOutcome, OperationResult, Run};
 
 /// The format of an error.
@@ -64,6 +65,13 @@ fn end(executed: &Executed) -> End {
         }
     }
     end
+}
+
+/// An audit's document.
+pub fn document(audit: &Audit) -> String {
+    let mut json = serde_json::to_string_pretty(audit).expect("an audit has string keys only");
+    json.push('\n');
+    json
 }
 
 /// The document of a run that failed before it had accounts.

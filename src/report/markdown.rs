@@ -345,7 +345,7 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
 }
 
 /// A foreign text in the midst of Markdown.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let mut html = String::from("<code>");
     for c in Visible(text).to_string().chars() {
         if c.is_ascii_punctuation() {

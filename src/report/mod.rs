@@ -11,13 +11,16 @@
 //! | `html` | people, as a page |
 //! | `diff` | reviewers, as files before and after |
 //! | `files` | whoever checks files without an account |
+//! | `audit`, `doctor` | findings, which the other formats of an audit stand beside |
 //! | `junit`, `sarif`, `prometheus` | dashboards of tests, of findings and of metrics |
 //! | `context` | who made something differ, in words |
 //! | `block`, `fields` | what there is to show, before it is known in which format |
 
+mod audit;
 mod block;
 pub mod context;
 mod diff;
+mod doctor;
 mod fields;
 mod files;
 mod html;
@@ -36,6 +39,8 @@ use crate::plan::Run;
 
 use text::{ApplyText, DriftText, PlanText};
 
+pub use audit::{audit, audit_markdown};
+pub use doctor::doctor;
 pub use files::{CheckedFiles, files};
 pub use markdown::{COMMENT, JOB_SUMMARY, markdown};
 pub use prometheus::RunFigures;
@@ -131,6 +136,24 @@ words! {
         Sarif = "sarif",
         /// Of drift.
         Prometheus = "prometheus",
+    }
+}
+
+words! {
+    /// The formats of an audit.
+    AuditFormat {
+        /// For a terminal, and for cron's mail.
+        Text = "text",
+        /// For scripts.
+        Json = "json",
+        /// For an issue or a job's summary.
+        Markdown = "markdown",
+        /// For a browser.
+        Html = "html",
+        /// For whatever shows results of tests: a case for each check.
+        Junit = "junit",
+        /// For whatever shows findings in code.
+        Sarif = "sarif",
     }
 }
 

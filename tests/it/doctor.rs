@@ -8,9 +8,10 @@ use axum::http::header::{DATE, HeaderValue};
 use axum::middleware::map_response;
 use axum::response::Response;
 use insta::assert_snapshot;
+use jiff::civil::date;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
 use riskform::doctor::{
-    Access, Check, Finding, Means, SsfRule, Status, Way, account_findings, examine,
+    Access, Check, DoctorFinding, Means, SsfRule, Standing, Way, account_findings, examine,
 };
 use riskform::sandbox::{
     DEFAULT_TOKEN, Entitlement, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings,
@@ -42,7 +43,7 @@ fn allowed(permissions: &str) -> Settings {
     }
 }
 
-/// `check status`, for every finding that is not ok.
+/// `check status`, for every finding that is not a pass.
 fn findings(run: &Run) -> String {
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let accounts = document["accounts"].as_array().unwrap();
@@ -50,7 +51,7 @@ fn findings(run: &Run) -> String {
     let found: Vec<String> = std::iter::once(&document["findings"])
         .chain(all)
         .flat_map(|findings| findings.as_array().unwrap())
-        .filter(|finding| finding["status"] != "ok")
+        .filter(|finding| finding["status"] != "pass")
         .map(|finding| {
             format!(
                 "{} {}",
@@ -72,63 +73,43 @@ fn a_healthy_account_and_one_without_anything() {
     f037e56e89293a057740de681ac9abbe
 
           CHECK                 FINDING
-    ok    files                 valid, for 1 account
-    ok    credentials           from CLOUDFLARE_API_TOKEN
-    ok    API                   http://127.0.0.1:[port]/client/v4 answers, on this
+    pass  files                 valid, for 1 account
+    pass  credentials           from CLOUDFLARE_API_TOKEN
+    pass  API                   http://127.0.0.1:[port]/client/v4 answers, on this
                                 machine and without TLS
-    ok    token                 a user's token, active, which never expires
-    ok    Zero Trust Read       proven: behaviors and integrations are readable
-    ok    Zero Trust: PII Read  proven: users are readable
+    pass  token                 a user's token, active, which never expires
+    pass  Zero Trust Read       proven: behaviors and integrations are readable
+    pass  Zero Trust: PII Read  proven: users are readable
     warn  Zero Trust Write      can't be proven without writing, and nothing is
                                 written here
                                 help: see that the token has it, unless it is for
                                 plan, drift and get alone
-    ok    entitlement           risk scoring answers for this account
-    ok    rate budget           the API states no limit
-    ok    clock                 agrees with the API's
-    ok    new behaviors         none: the files list all that the account offers
+    pass  entitlement           risk scoring answers for this account
+    pass  Access policies       proven: Access policies and applications are
+                                readable
+    pass  Access groups         proven: Access groups and identity providers are
+                                readable
+    pass  audit log             proven: entries of the account's audit log are
+                                readable
+    pass  rate budget           the API states no limit
+    pass  clock                 agrees with the API's
+    pass  new behaviors         none: the files list all that the account offers
 
     0 failures, 1 warning.
     "###);
     let (refused, workplace) = served(allowed(""));
-    assert_snapshot!(workplace.run(&["doctor"]).shown(), @r###"
-    exit 6
-    --- stdout
-    f037e56e89293a057740de681ac9abbe
-
-          CHECK                 FINDING
-    warn  files                 there is no riskform.yaml
-                                help: write one (riskform export makes it from the
-                                live account), or name the files to look at
-    ok    credentials           from CLOUDFLARE_API_TOKEN
-    ok    API                   http://127.0.0.1:[port]/client/v4 answers, on this
-                                machine and without TLS
-    ok    token                 a user's token, active, which never expires
-    fail  Zero Trust Read       GET /accounts/f037e56e89293a057740de681ac9abbe/zt_ri
-                                sk_scoring/behaviors: the credentials were refused,
-                                or lack the permission: Authentication error (code
-                                10000) [status 403]
-                                help: check the account id
-                                f037e56e89293a057740de681ac9abbe first; then the
-                                credentials in CLOUDFLARE_API_TOKEN: they may lack
-                                the permission "Zero Trust Read", or may be expired,
-                                revoked or restricted
-    fail  Zero Trust: PII Read  GET /accounts/f037e56e89293a057740de681ac9abbe/zt_ri
-                                sk_scoring/summary: the credentials were refused, or
-                                lack the permission: Authentication error (code
-                                10000) [status 403]
-                                help: check the account id
-                                f037e56e89293a057740de681ac9abbe first; then the
-                                credentials in CLOUDFLARE_API_TOKEN: they may lack
-                                the permission "Zero Trust: PII Read", or may be
-                                expired, revoked or restricted
-    warn  Zero Trust Write      can't be told before the rest is fixed
-    warn  entitlement           can't be told before the rest is fixed
-    ok    rate budget           the API states no limit
-    ok    clock                 agrees with the API's
-
-    2 failures, 3 warnings.
-    "###);
+    let run = workplace.run(&["doctor"]);
+    assert_eq!(run.code, 6);
+    let table = one_line(&run.stdout);
+    for told in [
+        "warn files there is no riskform.yaml help: write one (riskform init makes it from the live account)",
+        "lack the permission: Authentication error (code 10000)",
+        "help: check the account id f037e56e89293a057740de681ac9abbe first; then the credentials in CLOUDFLARE_API_TOKEN",
+        "unknown Zero Trust: PII Read can't be told before the rest is fixed",
+        "1 failure, 1 warning, 6 unknown.",
+    ] {
+        assert!(table.contains(told), "{told}: {table}");
+    }
     assert_eq!((server.writes(), refused.writes()), (0, 0));
     assert!(!server.sandbox.requests().is_empty());
 }
@@ -144,24 +125,31 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
         account_tokens: BTreeSet::from([DEFAULT_TOKEN.to_owned()]),
         ..Settings::default()
     };
+    const NO_CONTEXT: &str = "access_policies info, access_groups info, audit_log info";
+    const UNTOLD_CONTEXT: &str =
+        "access_policies unknown, access_groups unknown, audit_log unknown";
     for (settings, code, found) in [
-        (Settings::default(), 0, "zero_trust_write warn"),
-        (account_owned(), 0, "zero_trust_write warn"),
-        (allowed("write,pii"), 0, "zero_trust_write warn"),
+        (Settings::default(), 0, "zero_trust_write warn".to_owned()),
+        (account_owned(), 0, "zero_trust_write warn".to_owned()),
+        (
+            allowed("write,pii,apps,audit-log"),
+            0,
+            "zero_trust_write warn, access_groups info".to_owned(),
+        ),
         (
             allowed("read"),
-            6,
-            "zero_trust_pii_read fail, zero_trust_write warn",
+            0,
+            format!("zero_trust_pii_read info, zero_trust_write warn, {NO_CONTEXT}"),
         ),
         (
             allowed("pii"),
             6,
-            "zero_trust_read fail, zero_trust_write warn, entitlement warn",
+            format!("zero_trust_read fail, zero_trust_write unknown, entitlement unknown, {UNTOLD_CONTEXT}"),
         ),
         (
             not_entitled(),
             6,
-            "zero_trust_read warn, zero_trust_pii_read warn, zero_trust_write warn, entitlement fail",
+            "zero_trust_read unknown, zero_trust_pii_read unknown, zero_trust_write warn, entitlement fail".to_owned(),
         ),
     ] {
         let (server, workplace) = served(settings);
@@ -195,12 +183,27 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
         (code, found.as_str()),
         (0, "zero_trust_write warn, new_behaviors warn")
     );
+    // "*" covers what no name does, and what is not managed is known.
+    for rest in [
+        "\"*\": { enabled: true }",
+        "\"*\": { enabled: true }, high_dlp: null",
+    ] {
+        let file = format!(
+            "version: 1\naccount_id: {RECORDED_ACCOUNT}\nbehaviors: {{ imp_travel: {{ enabled: true }}, {rest} }}\n"
+        );
+        workplace.write("riskform.yaml", &file);
+        assert_eq!(doctor(&workplace).1, "zero_trust_write warn", "{rest}");
+    }
+    workplace.write(
+        "riskform.yaml",
+        FILE.split("  sentinel_one").next().unwrap(),
+    );
 
     workplace.set("CLOUDFLARE_API_TOKEN", "another");
     let (code, found) = doctor(&workplace);
     assert_eq!(code, 6);
     assert!(
-        found.starts_with("token fail, zero_trust_read warn"),
+        found.starts_with("token fail, zero_trust_read unknown"),
         "{found}"
     );
     workplace.set("CLOUDFLARE_API_TOKEN", "");
@@ -225,8 +228,72 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     assert_eq!(alone.run(&["doctor"]).code, 64);
 }
 
+/// Whoever wrote a file for a newer riskform is told so.
+#[test]
+fn keys_that_this_version_does_not_know_are_named() {
+    let workplace = Workplace::new();
+    workplace.write(
+        "riskform.yaml",
+        &format!("{FILE}wobble: 1\nintegrations:\n  okta: {{ tenant_url: https://corp.okta.com, wabble: 2 }}\n"),
+    );
+    let run = workplace.run(&["doctor", "--sandbox", "--format", "json"]);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(run.code, 1);
+    let message = document["findings"][0]["message"].as_str().unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        message,
+        format!(
+            "not valid: riskform {version} does not know 2 keys: the document has no key `wobble` (riskform.yaml:8), integration.okta has no key `wabble` (riskform.yaml:10)"
+        )
+    );
+    workplace.write("riskform.yaml", "version: 2\n");
+    let run = workplace.run(&["doctor", "--sandbox"]);
+    assert!(!run.stdout.contains("does not know"), "{}", run.stdout);
+}
+
+/// Whichever variable names the proxy is told, and of what it holds only host and port.
+#[test]
+fn the_proxy_on_the_way_is_named_by_its_variable() {
+    let doctor = |variables: &[(&str, &str)]| {
+        let mut workplace = Workplace::new();
+        workplace.set("CLOUDFLARE_API_TOKEN", "token");
+        workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
+        for (name, value) in variables {
+            workplace.set(name, value);
+        }
+        let run = workplace.run(&["doctor", "--timeout", "5"]);
+        assert!(!run.shown().contains("canary"), "{}", run.shown());
+        run
+    };
+    // Nobody listens at this port.
+    let dead = doctor(&[("https_proxy", "http://user:canary@127.0.0.1:9")]);
+    assert_eq!(dead.code, 1);
+    for told in [
+        "https_proxy names 127.0.0.1:9, and the API can't be reached through it",
+        "or unset https_proxy",
+    ] {
+        assert!(one_line(&dead.stdout).contains(told), "{}", dead.stdout);
+    }
+    let wrong = doctor(&[("ALL_PROXY", "socks5://canary:9")]);
+    assert_eq!(wrong.code, 1);
+    let told = "the proxy in ALL_PROXY can't be used: socks5 is not supported";
+    assert!(one_line(&wrong.stdout).contains(told), "{}", wrong.stdout);
+    // What goes to this machine passes no proxy, and a broken one is no matter.
+    let (_server, mut workplace) = served(Settings::default());
+    workplace.set("HTTPS_PROXY", "socks5://canary:9");
+    let direct = workplace.run(&["doctor"]);
+    assert_eq!(direct.code, 0);
+    assert!(!direct.stdout.contains("proxy"), "{}", direct.stdout);
+}
+
+/// A table's text without its columns' breaks.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Examines an account of a sandbox, every answer of which passes through `change` first.
-async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding> {
+async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<DoctorFinding> {
     let router: Router = Sandbox::in_memory(settings).router();
     let router = router.layer(map_response(move |mut response: Response| {
         change(&mut response);
@@ -244,11 +311,11 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding>
         proxy: None,
     };
     let account = RECORDED_ACCOUNT.parse().unwrap();
-    let evidence = examine(&connection, &account, access, None).await;
+    let evidence = examine(&connection, &account, access, None, date(2026, 11, 22)).await;
     account_findings(&evidence, "2026-11-22T00:00:00Z".parse().unwrap())
 }
 
-fn one(findings: &[Finding], check: Check) -> String {
+fn one(findings: &[DoctorFinding], check: Check) -> String {
     let finding = findings
         .iter()
         .find(|finding| finding.check == check)
@@ -261,7 +328,7 @@ async fn the_clock_is_held_against_the_answers() {
     let agrees = examined(Settings::default(), |_| {}).await;
     assert_eq!(
         one(&agrees, Check::Clock),
-        "ok: the API does not tell the time"
+        "pass: the API does not tell the time"
     );
     let past = examined(Settings::default(), |response| {
         let past = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
@@ -281,7 +348,7 @@ async fn the_rate_budget_is_told_and_never_broken() {
     let much = examined(limited("1200/300"), |_| {}).await;
     assert_eq!(
         one(&much, Check::RateBudget),
-        "ok: 1196 of 1200 requests left, for 300 s"
+        "pass: 1193 of 1200 requests left, for 300 s"
     );
     let little = examined(limited("40/300"), |response| {
         let little = HeaderValue::from_static("\"default\";r=3;t=7");
@@ -293,8 +360,11 @@ async fn the_rate_budget_is_told_and_never_broken() {
         "warn: 3 of 40 requests left, for 7 s"
     );
     let none = examined(limited("off"), |_| {}).await;
-    assert_eq!(one(&none, Check::RateBudget), "ok: the API states no limit");
-    assert!(none.iter().all(|finding| finding.status != Status::Fail));
+    assert_eq!(
+        one(&none, Check::RateBudget),
+        "pass: the API states no limit"
+    );
+    assert!(none.iter().all(|finding| finding.status != Standing::Fail));
 }
 
 /// The document is asked for without the token, and each rule of the standard is a line of its own.
@@ -325,8 +395,8 @@ fn ssf_looks_at_each_integrations_document() {
         .unwrap();
     assert_eq!(findings.len(), SsfRule::ALL.len());
     assert!(
-        findings.iter().all(|finding| finding["status"] == "ok"),
+        findings.iter().all(|finding| finding["status"] == "pass"),
         "{findings:#?}"
     );
-    assert_eq!(findings[0]["rule"], "ssf.url");
+    assert_eq!(findings[0]["check"], "ssf.url");
 }

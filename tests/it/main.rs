@@ -11,6 +11,7 @@
 mod api;
 mod api_conduct;
 mod attribution;
+mod audit;
 mod command_line;
 mod concurrent;
 mod config;

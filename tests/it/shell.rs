@@ -81,6 +81,7 @@ fn tab_offers_commands_kinds_levels_and_addresses() {
                 "integration.corporate-okta",
             ),
             ("drift --ignore behavior.", "behavior.imp_travel"),
+            ("audit --ignore prov", "providers"),
         ] {
             tab(shell, &workplace.path(""), typed, wanted);
         }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use riskform::api::Transport;
-use riskform::doctor::{Destination, SsfRule, Status, inspect};
+use riskform::doctor::{Destination, SsfRule, Standing, inspect};
 use riskform::sandbox::{Fault, FaultScript, Rule, Sandbox, Settings, SsfFlaw};
 
 const URL: &str = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";
 
 /// Every finding, and the number of requests that were made for them.
-async fn inspected(flaw: Option<SsfFlaw>, url: &str) -> (Vec<(SsfRule, Status, String)>, usize) {
+async fn inspected(flaw: Option<SsfFlaw>, url: &str) -> (Vec<(SsfRule, Standing, String)>, usize) {
     let sandbox = Sandbox::in_memory(Settings::default());
     let rules = flaw.into_iter().map(|flaw| Rule::always(Fault::Ssf(flaw)));
     let laboratory = sandbox.laboratory(FaultScript {
@@ -26,7 +26,7 @@ async fn inspected(flaw: Option<SsfFlaw>, url: &str) -> (Vec<(SsfRule, Status, S
     );
     let findings = findings
         .into_iter()
-        .map(|finding| (finding.rule, finding.status, finding.message));
+        .map(|finding| (finding.check, finding.status, finding.message));
     (findings.collect(), requests.len())
 }
 
@@ -36,7 +36,9 @@ async fn a_sound_document_keeps_every_rule() {
     let rules: Vec<_> = findings.iter().map(|(rule, _, _)| *rule).collect();
     assert_eq!(rules, SsfRule::ALL);
     assert!(
-        findings.iter().all(|(_, status, _)| *status == Status::Ok),
+        findings
+            .iter()
+            .all(|(_, status, _)| *status == Standing::Pass),
         "{findings:#?}"
     );
     assert_eq!(requests, 2, "the document and its keys");
@@ -148,7 +150,7 @@ async fn each_broken_rule_is_a_finding_of_its_own() {
         let (findings, _) = inspected(Some(flaw), URL).await;
         let found = findings
             .iter()
-            .filter(|(_, status, _)| *status != Status::Ok);
+            .filter(|(_, status, _)| *status != Standing::Pass);
         let (rules, messages): (Vec<_>, Vec<_>) =
             found.map(|(rule, _, message)| (*rule, message)).unzip();
         assert_eq!(rules, broken, "{flaw}");
@@ -172,7 +174,7 @@ async fn a_url_that_no_issuer_can_have_is_not_asked() {
         "file:///.well-known/sse-configuration/x",
     ] {
         let (findings, requests) = inspected(None, url).await;
-        let [(SsfRule::Url, Status::Warn, message)] = &findings[..] else {
+        let [(SsfRule::Url, Standing::Warn, message)] = &findings[..] else {
             panic!("{url}: {findings:?}");
         };
         assert!(message.contains("is not an https URL"), "{message}");

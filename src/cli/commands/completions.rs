@@ -65,6 +65,8 @@ pub(crate) fn answer(riskform: impl Fn() -> Command) -> bool {
 fn with_values(command: Command) -> Command {
     command
         .mut_args(|argument| match argument.get_long() {
+            // What is one of a few words offers them itself.
+            Some(_) if !argument.get_possible_values().is_empty() => argument,
             Some("target" | "ignore") => argument.add(ArgValueCandidates::new(addresses)),
             Some("level" | "min-level") => argument.add(ArgValueCandidates::new(levels)),
             Some(_) | None => argument,

@@ -5,33 +5,24 @@ use std::path::Path;
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::api::Reader;
+use crate::api::BaseUrl;
 use crate::cli::flags::{Fleet, Paths};
+use crate::cli::io::environment::check_proxies;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
-use crate::cli::run::fleet;
 use crate::cli::run::session::{self, CredentialSource, Session};
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::surroundings::{self, Surroundings};
+use crate::cli::run::{documents, fleet};
+use crate::config::diagnostic::Diagnostics;
+use crate::config::rule::Rule;
 use crate::doctor::{
-    Access, Declared, Files, Finding, Means, SsfFinding, Status, Way, account_findings, examine,
-    files_finding, inspect, no_credentials_finding,
+    Access, AccountDiagnosis, Declared, Diagnosis, Files, Means, Standing, Way,
+    account_findings, examine, files_finding, no_credentials_finding, wrong_proxy_finding,
 };
 use crate::model::account::{AccountId, DesiredAccount};
-use crate::model::integration::IntegrationId;
-use crate::model::text::Visible;
-use crate::report::DoctorFormat;
-use crate::report::read::json;
-use crate::report::read::table::{Column, grid};
-use crate::report::text::count;
-
-/// The format of the findings' document.
-const FORMAT: &str = "riskform.doctor/1";
-
-/// How many SSF documents of one account are asked for side by side.
-const DOCUMENTS_AT_ONCE: usize = 4;
+use crate::report::{self, DoctorFormat};
 
 /// Flags of `doctor`.
 #[derive(Args, Debug)]
@@ -49,23 +40,34 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let (files, patients) = patients(&arguments.fleet, output)?;
-    let session = Session::open(&arguments.fleet.connect, output)?.without_retries();
-    let accounts = stream::iter(patients)
-        .map(|patient| diagnose(patient, &session, arguments.ssf))
-        .buffered(arguments.fleet.parallelism())
-        .collect()
-        .await;
-    let diagnosis = Diagnosis {
-        format: FORMAT,
-        base_url: session.base_url().to_string(),
-        findings: vec![files_finding(&files)],
-        accounts,
+    let connect = &arguments.fleet.connect;
+    let base_url = match connect.sandbox {
+        true => None,
+        false => Some(session::base_url(connect)?).filter(BaseUrl::is_https),
     };
-    formats.write(output, |format| match format {
-        DoctorFormat::Table => diagnosis.table(output.width()),
-        DoctorFormat::Json => json(&diagnosis),
+    let files = files_finding(&files);
+    let diagnosis = match base_url
+        .as_ref()
+        .map(|base_url| (base_url, check_proxies()))
+    {
+        Some((base_url, Err(wrong))) => {
+            let findings = vec![files, wrong_proxy_finding(wrong.to_string())];
+            Diagnosis::new(base_url.to_string(), findings, Vec::new())
+        }
+        Some((_, Ok(()))) | None => {
+            let session = Session::open(connect, output)?.without_retries();
+            let accounts = stream::iter(patients)
+                .map(|patient| diagnose(patient, &session, arguments.ssf))
+                .buffered(arguments.fleet.parallelism())
+                .collect()
+                .await;
+            Diagnosis::new(session.base_url().to_string(), vec![files], accounts)
+        }
+    };
+    formats.write(output, |format| {
+        report::doctor(&diagnosis, format, output.width())
     })?;
-    Ok(diagnosis.exit())
+    Ok(exit(&diagnosis))
 }
 
 /// One account to look at.
@@ -83,7 +85,10 @@ impl From<DesiredAccount> for Patient {
             account_id: desired.account_id,
             api_token_env: desired.api_token_env,
             declared: Some(Declared {
-                behaviors: desired.behaviors.into_keys().collect(),
+                covers_every_other: desired.every_behavior.is_some(),
+                behaviors: (desired.behaviors.into_keys())
+                    .chain(desired.unmanaged.into_keys())
+                    .collect(),
             }),
         }
     }
@@ -115,12 +120,36 @@ fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Err
             Ok((files, accounts.into_iter().map(Patient::from).collect()))
         }
         // Files that are wrong are a finding among others, and whoever names an account has it looked at all the same.
-        Err(Error::Files(_)) => Ok((Files::Invalid, alone().into_iter().collect())),
+        Err(Error::Files(diagnostics)) => {
+            let files = Files::Invalid {
+                unknown_keys: unknown_keys(&diagnostics),
+            };
+            Ok((files, alone().into_iter().collect()))
+        }
         Err(error) => Err(error),
     }
 }
 
-async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiagnosis {
+/// The keys that this version of riskform doesn't know, each with its place.
+fn unknown_keys(diagnostics: &Diagnostics) -> Vec<String> {
+    let unknown = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.rule == Rule::UnknownKey);
+    unknown
+        .map(|diagnostic| {
+            let place = &diagnostic.primary.place;
+            let line = place.region.as_ref();
+            let line = line.map_or_else(String::new, |region| format!(":{}", region.line));
+            format!("{} ({}{line})", diagnostic.message, place.file)
+        })
+        .collect()
+}
+
+async fn diagnose(
+    patient: Patient,
+    session: &Session,
+    ssf: bool,
+) -> AccountDiagnosis {
     let Patient {
         account_id,
         label,
@@ -131,7 +160,7 @@ async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiag
     let connection = session
         .source(&label, api_token_env)
         .and_then(|source| Ok((source, session.connection_to(&label, api_token_env)?)));
-    let (findings, documents) = match connection {
+    let (findings, ssf) = match connection {
         Ok((source, connection)) => {
             let access = Access {
                 way: match source {
@@ -145,9 +174,14 @@ async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiag
                 source: source.to_string(),
                 proxy: session.proxy(),
             };
-            let evidence = examine(&connection, &account_id, access, declared).await;
+            let today = surroundings::today();
+            let evidence = examine(&connection, &account_id, access, declared, today).await;
+            // An account that can't be read has a finding that says so already.
             let documents = match ssf {
-                true => inspect_documents(&connection.reader(), &account_id, session).await,
+                true => match connection.reader().integrations(&account_id).await {
+                    Ok(integrations) => documents::look(session, &integrations.value).await,
+                    Err(_) => Vec::new(),
+                },
                 false => Vec::new(),
             };
             (account_findings(&evidence, Timestamp::now()), documents)
@@ -161,150 +195,19 @@ async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiag
         account_id,
         label,
         findings,
-        ssf: documents,
+        ssf,
     }
 }
 
-/// Looks at the document behind each integration of an account. An account that can't be read has a finding that says so already.
-async fn inspect_documents(
-    reader: &Reader,
-    account_id: &AccountId,
-    session: &Session,
-) -> Vec<Document> {
-    let Ok(integrations) = reader.integrations(account_id).await else {
-        return Vec::new();
-    };
-    let (transport, destination) = session.documents();
-    let inspected = stream::iter(integrations.value).map(|integration| {
-        let (transport, destination) = (&transport, &destination);
-        async move {
-            Document {
-                integration_id: integration.id,
-                tenant_url: integration.settings.tenant_url.to_string(),
-                findings: inspect(transport, destination, &integration.well_known_url).await,
-            }
+/// What keeps somebody out is told apart from everything else.
+fn exit(diagnosis: &Diagnosis) -> Exit {
+    let findings = diagnosis.all();
+    let failures = findings.filter(|finding| finding.status == Standing::Fail);
+    Exit::gravest(failures.map(|finding| {
+        if finding.check.is_about_access() {
+            Exit::Access
+        } else {
+            Exit::Error
         }
-    });
-    inspected.buffered(DOCUMENTS_AT_ONCE).collect().await
-}
-
-/// Everything that was found.
-#[derive(Serialize)]
-struct Diagnosis {
-    format: &'static str,
-    base_url: String,
-    /// What is about no single account.
-    findings: Vec<Finding>,
-    accounts: Vec<AccountDiagnosis>,
-}
-
-#[derive(Serialize)]
-struct AccountDiagnosis {
-    account_id: AccountId,
-    #[serde(rename = "name")]
-    label: String,
-    findings: Vec<Finding>,
-    /// Where they were asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ssf: Vec<Document>,
-}
-
-/// The SSF document of one integration.
-#[derive(Serialize)]
-struct Document {
-    integration_id: IntegrationId,
-    tenant_url: String,
-    findings: Vec<SsfFinding>,
-}
-
-impl Document {
-    fn table(&self, width: u16) -> String {
-        let rows = self.findings.iter().map(|finding| {
-            let SsfFinding {
-                rule,
-                status,
-                message,
-            } = finding;
-            vec![status.to_string(), rule.to_string(), message.clone()]
-        });
-        let heading = format!(
-            "\nSSF document of integration {} ({})\n\n",
-            self.integration_id,
-            Visible(&self.tenant_url)
-        );
-        heading + &grid(width, &columns("RULE"), rows)
-    }
-}
-
-impl Diagnosis {
-    fn all(&self) -> impl Iterator<Item = &Finding> {
-        let of_accounts = self.accounts.iter().flat_map(|account| &account.findings);
-        self.findings.iter().chain(of_accounts)
-    }
-
-    fn table(&self, width: u16) -> String {
-        let mut text = match self.accounts.as_slice() {
-            [account] => {
-                let findings = self.findings.iter().chain(&account.findings);
-                let mut text = format!("{}\n\n{}", account.label, table(findings, width));
-                text.extend(account.ssf.iter().map(|document| document.table(width)));
-                text
-            }
-            accounts => {
-                let mut text = table(self.findings.iter(), width);
-                for account in accounts {
-                    let findings = table(account.findings.iter(), width);
-                    text.push_str(&format!("\n{}\n\n{findings}", account.label));
-                    text.extend(account.ssf.iter().map(|document| document.table(width)));
-                }
-                text
-            }
-        };
-        let of_documents = self.accounts.iter().flat_map(|account| &account.ssf);
-        let of_documents = of_documents.flat_map(|document| &document.findings);
-        let all = self.all().map(|finding| finding.status);
-        let all: Vec<Status> = all.chain(of_documents.map(|one| one.status)).collect();
-        let with = |status| all.iter().filter(|found| **found == status).count();
-        let failures = count(with(Status::Fail), "failure");
-        let warnings = count(with(Status::Warn), "warning");
-        text.push_str(&format!("\n{failures}, {warnings}.\n"));
-        text
-    }
-
-    /// What keeps somebody out is told apart from everything else.
-    fn exit(&self) -> Exit {
-        let failures = self.all().filter(|finding| finding.status == Status::Fail);
-        Exit::gravest(failures.map(|finding| {
-            if finding.check.is_about_access() {
-                Exit::Access
-            } else {
-                Exit::Error
-            }
-        }))
-    }
-}
-
-fn columns(second: &str) -> [(&str, Column); 3] {
-    [
-        ("", Column::Words),
-        (second, Column::Words),
-        ("FINDING", Column::Words),
-    ]
-}
-
-fn table<'a>(findings: impl Iterator<Item = &'a Finding>, width: u16) -> String {
-    let rows = findings.map(|finding| {
-        let Finding {
-            check,
-            status,
-            message,
-            help,
-        } = finding;
-        let mut text = Visible(message).to_string();
-        if let Some(help) = help {
-            text.push_str(&format!("\nhelp: {}", Visible(help)));
-        }
-        vec![status.to_string(), check.title().to_owned(), text]
-    });
-    grid(width, &columns("CHECK"), rows)
+    }))
 }

@@ -1,6 +1,7 @@
 //! One file per command: its flags, and the stretch of the pipeline that it is.
 
 pub(crate) mod apply;
+pub(crate) mod audit;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod drift;

@@ -8,7 +8,7 @@ use crate::cli::run::ending::{Error, Exit, account_error};
 use crate::cli::run::session::Account;
 use crate::config;
 use crate::plan::Format;
-use crate::report::schema::schema;
+use crate::report::schema::{audit_schema, schema};
 
 /// Flags of `schema`.
 #[derive(Args, Debug)]
@@ -38,6 +38,8 @@ enum Document {
     Drift,
     /// What apply --format json prints
     Apply,
+    /// What audit --format json prints
+    Audit,
 }
 
 /// Prints a schema.
@@ -53,6 +55,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         Document::Plan => schema(Format::Plan),
         Document::Drift => schema(Format::Drift),
         Document::Apply => schema(Format::Apply),
+        Document::Audit => audit_schema(),
     };
     output.rendered("json", text)?;
     Ok(Exit::Done)

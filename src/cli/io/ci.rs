@@ -26,10 +26,11 @@ use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::rule::Severity;
+use crate::doctor::{Audit, Totals};
 use crate::model::text::hex;
 use crate::plan::{Format, Run};
 use crate::report::text::Outcomes;
-use crate::report::{JOB_SUMMARY, markdown};
+use crate::report::{JOB_SUMMARY, audit_markdown, markdown};
 
 /// Where GitLab finds the variables.
 const GITLAB_VARIABLES: &str = "riskform.env";
@@ -56,6 +57,37 @@ impl Pipeline {
 
 /// Tells the pipeline a result. What can't be written is a warning: the run itself is over, and went as its exit code says.
 pub(crate) fn tell(output: &Output, run: &Run) {
+    tell_as(output, |room| markdown(run, room), || totals(run));
+}
+
+/// Tells the pipeline an audit.
+pub(crate) fn tell_audit(output: &Output, audit: &Audit) {
+    let totals = || {
+        let Totals {
+            pass,
+            warn,
+            fail,
+            unknown,
+            failed_accounts,
+        } = audit.summary;
+        let counts = [
+            ("pass", pass),
+            ("warn", warn),
+            ("fail", fail),
+            ("unknown", unknown),
+            ("failed_accounts", failed_accounts),
+        ];
+        counts.map(|(name, count)| (name, count.to_string())).into()
+    };
+    tell_as(output, |room| audit_markdown(audit, room), totals);
+}
+
+/// Tells a result as Markdown, no longer than the room that is left, and by its totals.
+fn tell_as(
+    output: &Output,
+    markdown: impl FnOnce(usize) -> String,
+    totals: impl FnOnce() -> Vec<(&'static str, String)>,
+) {
     let Some(pipeline) = output.pipeline() else {
         return;
     };
@@ -64,10 +96,10 @@ pub(crate) fn tell(output: &Output, run: &Run) {
         // What earlier commands of the step wrote counts as well.
         let there = file.metadata().map_or(0, |there| there.len());
         let room = JOB_SUMMARY.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
-        append(output, file, &markdown(run, room));
+        append(output, file, &markdown(room));
     }
     let mut told = pipeline.told();
-    told.outputs = totals(run);
+    told.outputs = totals();
     told.has_summary = true;
 }
 

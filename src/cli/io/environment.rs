@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use url::Url;
+
+use crate::doctor::ProxyOnTheWay;
+
 /// What `--env-file` adds.
 static FROM_FILE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
 
@@ -10,9 +14,6 @@ static FROM_FILE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
 pub(crate) fn add(variables: BTreeMap<String, String>) {
     FROM_FILE.get_or_init(|| variables);
 }
-use url::Url;
-
-use crate::cli::run::ending::Error;
 
 /// Reads a variable; one that is empty counts as not set, since that is how shells and CI unset them.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -32,16 +33,19 @@ pub(crate) fn interpolated(name: &str) -> Option<String> {
 /// The variables that name a proxy for https, in the order in which they are looked at.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// Refuses a proxy that can't be used: without it, the call would go out directly, which is what a proxy is there to prevent. What the
-/// variable holds is not shown, since it may be a password.
-pub(crate) fn check_proxies() -> Result<(), Error> {
-    for name in PROXIES {
-        if let Some(text) = variable(name)
-            && let Err(why) = check_proxy(&text)
-        {
-            return Err(Error::Other(anyhow::anyhow!(
-                "the proxy in {name} can't be used: {why}"
-            )));
+/// A variable that names a proxy which can't be used. What it holds is not shown, since it may be a password.
+#[derive(Debug, thiserror::Error)]
+#[error("the proxy in {variable} can't be used: {why}")]
+pub(crate) struct WrongProxy {
+    variable: &'static str,
+    why: String,
+}
+
+/// Refuses a proxy that can't be used: without it, the call would go out directly, which is what a proxy is there to prevent.
+pub(crate) fn check_proxies() -> Result<(), WrongProxy> {
+    for variable in PROXIES {
+        if let Some(text) = self::variable(variable) {
+            check_proxy(&text).map_err(|why| WrongProxy { variable, why })?;
         }
     }
     Ok(())
@@ -52,13 +56,47 @@ pub(crate) fn proxy_variable() -> Option<&'static str> {
     PROXIES.into_iter().find(|name| variable(name).is_some())
 }
 
-fn check_proxy(text: &str) -> Result<(), String> {
-    let whole = if text.contains("://") {
+/// The variable that names the proxy on the way to a host, and the proxy's own host and port: never its user or password.
+pub(crate) fn proxy_to(host: &str) -> Option<ProxyOnTheWay> {
+    let exempt = variable("NO_PROXY").or_else(|| variable("no_proxy"));
+    if exempt.is_some_and(|names| is_exempt(host, &names)) {
+        return None;
+    }
+    let variable = proxy_variable()?;
+    let url = Url::parse(&whole(&self::variable(variable)?)).ok()?;
+    let port = url.port_or_known_default().map(|port| format!(":{port}"));
+    Some(ProxyOnTheWay {
+        variable: variable.to_owned(),
+        address: format!("{}{}", url.host_str()?, port.unwrap_or_default()),
+    })
+}
+
+/// Whether a list such as `NO_PROXY` names a host, or a domain that it is in.
+fn is_exempt(host: &str, names: &str) -> bool {
+    let mut names = names
+        .split(',')
+        .map(|name| name.trim().trim_start_matches('.'));
+    names.any(|name| {
+        let within = || {
+            host.strip_suffix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        name == "*" || (!name.is_empty() && within())
+    })
+}
+
+/// A proxy with its scheme.
+fn whole(text: &str) -> String {
+    if text.contains("://") {
         text.to_owned()
     } else {
         format!("http://{text}")
-    };
-    let url = Url::parse(&whole).map_err(|error| format!("{error}; write http://host:port"))?;
+    }
+}
+
+fn check_proxy(text: &str) -> Result<(), String> {
+    let url =
+        Url::parse(&whole(text)).map_err(|error| format!("{error}; write http://host:port"))?;
     match url.scheme() {
         "http" | "https" if url.host().is_some() && url.path() == "/" => Ok(()),
         "http" | "https" => Err("it is not http://host:port".to_owned()),
@@ -182,7 +220,23 @@ pub(crate) const NOTIFY_SECRET: &str = "RISKFORM_NOTIFY_SECRET";
 
 #[cfg(test)]
 mod tests {
-    use super::check_proxy;
+    use super::{check_proxy, is_exempt};
+
+    #[test]
+    fn a_host_is_exempt_by_its_name_and_by_its_domains() {
+        let host = "api.cloudflare.com";
+        for names in [
+            "*",
+            "api.cloudflare.com",
+            "localhost, .cloudflare.com",
+            "cloudflare.com",
+        ] {
+            assert!(is_exempt(host, names), "{names}");
+        }
+        for names in ["", ",", "flare.com", "a.api.cloudflare.com", "example.com"] {
+            assert!(!is_exempt(host, names), "{names}");
+        }
+    }
 
     #[test]
     fn a_proxy_is_http_or_https_and_a_host() {

@@ -12,7 +12,8 @@ use crate::cli::run::ending::Error;
 use crate::config::write::FileFormat;
 use crate::report::read::ReadFormat;
 use crate::report::{
-    ApplyFormat, DoctorFormat, DriftFormat, FilesFormat, MergeFormat, PlanFormat, VersionFormat,
+    ApplyFormat, AuditFormat, DoctorFormat, DriftFormat, FilesFormat, MergeFormat, PlanFormat,
+    VersionFormat,
 };
 
 /// The formats that a command knows; the first is what it prints without a flag.
@@ -39,6 +40,7 @@ macro_rules! kinds {
 
 kinds! {
     ApplyFormat "",
+    AuditFormat "",
     DoctorFormat "",
     DriftFormat "",
     FileFormat "",

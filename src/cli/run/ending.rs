@@ -9,6 +9,7 @@ use crate::api::{ApiError, ErrorKind, TransportFailure};
 use crate::apply::{Applied, Failure, Outcome, Reset};
 use crate::cli::io::environment;
 use crate::config::diagnostic::{Color, Diagnostics};
+use crate::doctor::{Audit, Standing};
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Format, InvalidMerge, OperationOutcome, Run,
 };
@@ -62,7 +63,9 @@ impl Exit {
         match self {
             Exit::Done => "done; nothing to do",
             Exit::Error => "error: file, network, API; or declined",
-            Exit::Changes => "there are changes (plan --detailed-exitcode), or drift",
+            Exit::Changes => {
+                "there are changes (plan --detailed-exitcode), drift, or failed checks (audit)"
+            }
             Exit::Incomplete => {
                 "incomplete: some operations failed, are unknown, were not attempted, or did not read back"
             }
@@ -283,6 +286,16 @@ pub(crate) fn of_drift(run: &Run) -> Exit {
     Exit::gravest(run.accounts.iter().map(|account| match &account.error {
         Some(error) => account_exit(error),
         None if account.has_drift() => Exit::Changes,
+        None => Exit::Done,
+    }))
+}
+
+/// How an audit ends: with its failures, else with what it lacks a permission to tell.
+pub(crate) fn of_audit(audit: &Audit) -> Exit {
+    Exit::gravest(audit.accounts.iter().map(|account| match &account.error {
+        Some(error) => account_exit(error),
+        None if account.gravest() == Some(Standing::Fail) => Exit::Changes,
+        None if account.lacks_permission() => Exit::Access,
         None => Exit::Done,
     }))
 }

@@ -236,7 +236,8 @@ impl Planning<'_> {
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
     }
 
-    async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
+    /// Reads one account and plans it.
+    pub(crate) async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
         let named = self.name_identity_providers(&mut desired).await;
         let desired = Arc::new(desired);
         let live = match named {

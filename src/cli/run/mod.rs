@@ -1,7 +1,9 @@
 //! What commands are made of: the way to the API, loading and planning a fleet, applying plans, and how a run ends.
 
 pub(crate) mod application;
+pub(crate) mod audit;
 pub(crate) mod context;
+pub(crate) mod documents;
 pub(crate) mod ending;
 pub(crate) mod fleet;
 pub(crate) mod next;

@@ -21,7 +21,7 @@ use crate::cli::run::ending::Error;
 use crate::cli::run::signals;
 use crate::cli::run::surroundings;
 
-use crate::doctor::Destination;
+use crate::doctor::{Destination, ProxyOnTheWay};
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::UNLIMITED;
 use crate::model::text::Visible;
@@ -37,6 +37,8 @@ const SANDBOX_BASE_URL: &str = "https://sandbox.invalid/client/v4";
 pub(crate) struct Session {
     base_url: BaseUrl,
     transport: Transport,
+    /// How the network is called; `None` where it is not.
+    network: Option<NetworkSettings>,
     whose: Whose,
     connections: Mutex<HashMap<CredentialSource, Client>>,
     conduct: Conduct,
@@ -78,7 +80,7 @@ impl Session {
         }
         let base_url = base_url(connect)?;
         if base_url.is_https() {
-            environment::check_proxies()?;
+            environment::check_proxies().map_err(|wrong| Error::Other(anyhow::anyhow!(wrong)))?;
         }
         let conduct = conduct(documented_limits(&base_url), connect, output)?;
         let ca_bundle = connect.ca_bundle.as_deref().map(ca_bundle).transpose()?;
@@ -91,7 +93,8 @@ impl Session {
         };
         Ok(Session {
             base_url,
-            transport: Transport::network(settings),
+            transport: Transport::network(settings.clone()),
+            network: Some(settings),
             whose: Whose::Environment,
             connections: Mutex::default(),
             conduct,
@@ -106,6 +109,7 @@ impl Session {
                 .parse()
                 .map_err(Error::other("the simulated API has no base URL"))?,
             transport: Transport::in_process(sandbox.router(), connect.timeout),
+            network: None,
             whose: Whose::Sandbox,
             connections: Mutex::default(),
             conduct: conduct(RateSettings::UNLIMITED, connect, output)?,
@@ -119,8 +123,8 @@ impl Session {
         self
     }
 
-    /// The way to the documents behind `well_known_url`s: the bare transport, which knows of no credentials. A simulated API stands in
-    /// for their host.
+    /// The way to the documents behind `well_known_url`s: a transport of its own, without credentials. A simulated API stands in for
+    /// their host.
     pub(crate) fn documents(&self) -> (Transport, Destination) {
         let base_url = Url::parse(&self.base_url.to_string()).ok();
         let stand_in = base_url.filter(|base_url| match self.whose {
@@ -129,13 +133,20 @@ impl Session {
             Whose::Environment => base_url.scheme() == "http",
         });
         let destination = stand_in.map_or(Destination::Named, Destination::StandIn);
-        (self.transport.clone(), destination)
+        let transport = match &self.network {
+            Some(settings) => Transport::network(settings.clone()),
+            None => self.transport.clone(),
+        };
+        (transport, destination)
     }
 
-    /// The variable that names the proxy on the way, where there is one.
-    pub(crate) fn proxy(&self) -> Option<&'static str> {
+    /// The proxy on the way to the API, where there is one.
+    pub(crate) fn proxy(&self) -> Option<ProxyOnTheWay> {
         match self.whose {
-            Whose::Environment if self.base_url.is_https() => environment::proxy_variable(),
+            Whose::Environment if self.base_url.is_https() => {
+                let url = Url::parse(&self.base_url.to_string()).ok()?;
+                environment::proxy_to(url.host_str()?)
+            }
             Whose::Environment | Whose::Sandbox => None,
         }
     }
@@ -255,7 +266,7 @@ impl Session {
 
 /// The base URL that the command line or the environment names, else Cloudflare's own. One that can't be used is not shown: it may hold a
 /// password.
-fn base_url(connect: &Connect) -> Result<BaseUrl, Error> {
+pub(crate) fn base_url(connect: &Connect) -> Result<BaseUrl, Error> {
     let (origin, text) = match (&connect.base_url, variable(environment::BASE_URL)) {
         (Some(text), _) => ("--base-url", text.clone()),
         (None, Some(text)) => (environment::BASE_URL, text),

@@ -86,6 +86,14 @@ struct Field {
 
 /// A plan or drift as a page.
 pub(super) fn page(document: &Run) -> String {
+    render(include_str!("page.html"), view(document))
+}
+
+/// The looks that all pages share.
+pub(super) const STYLE: &str = include_str!("style.css");
+
+/// A template, filled with what it shows. Whatever that holds is escaped.
+pub(super) fn render(template: &str, shown: impl Serialize) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -97,10 +105,7 @@ pub(super) fn page(document: &Run) -> String {
             .expect("the usual delimiters do not clash"),
     );
     environment
-        .render_str(
-            include_str!("page.html"),
-            Value::from(Serde(view(document))),
-        )
+        .render_str(template, Value::from(Serde(shown)))
         .expect("the template fits what it is given")
 }
 
@@ -110,7 +115,7 @@ fn view(document: &Run) -> Page<'_> {
         Format::Drift => ("Drift", ["Declared", "Live"], "Weaker"),
     };
     Page {
-        style: include_str!("style.css"),
+        style: STYLE,
         title,
         sentence: sentence(document),
         columns,
@@ -127,7 +132,7 @@ fn view(document: &Run) -> Page<'_> {
     }
 }
 
-fn moment(moment: Timestamp) -> String {
+pub(super) fn moment(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 

@@ -1,5 +1,6 @@
 //! SARIF 2.1.0, for whatever shows findings in code: the log and its parts, as far as they are needed here.
 
+mod audit;
 mod drift;
 mod files;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use crate::model::text::Visible;
 
+pub(super) use audit::sarif as audit;
 pub(super) use drift::sarif as drift;
 pub(super) use files::sarif as files;
 

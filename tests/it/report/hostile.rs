@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{as_declared, desired, drift, fleet, meddled_with, planned};
 
-const EVIL: &str = "</code></pre></details><script>alert(1)</script><img src=x onerror=alert(2)>\n```\n~~~\n# h\n![i](https://evil.example/i) @team {0} ]]> \u{202e}\u{1b}[31m";
+pub(crate) const EVIL: &str = "</code></pre></details><script>alert(1)</script><img src=x onerror=alert(2)>\n```\n~~~\n# h\n![i](https://evil.example/i) @team {0} ]]> \u{202e}\u{1b}[31m";
 
 /// The production account, with evil wherever foreign text can stand.
 fn evil_plan() -> Run {
@@ -36,7 +36,7 @@ fn evil_plan() -> Run {
 }
 
 /// What stands outside of fenced blocks and of `<code>`.
-fn outside_of_code(markdown: &str) -> String {
+pub(crate) fn outside_of_code(markdown: &str) -> String {
     let mut outside = String::new();
     let mut fenced = false;
     for line in markdown.lines() {

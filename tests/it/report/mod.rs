@@ -4,7 +4,7 @@ mod ci;
 mod drift;
 mod fleet;
 mod formats;
-mod hostile;
+pub(crate) mod hostile;
 mod merge;
 mod page;
 mod schema;

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use riskform::report::{self, DriftFormat, PlanFormat};
+use riskform::report::{self, AuditFormat, DriftFormat, PlanFormat};
 
 use super::{drift, fleet};
 
 const STYLE: &str = include_str!("../../../src/report/html/style.css");
 
-fn pages() -> [String; 2] {
+fn pages() -> [String; 3] {
     [
         report::plan(&fleet(), PlanFormat::Html),
         report::drift(&drift(&fleet()), DriftFormat::Html, None),
+        report::audit(&crate::audit::formats::fleet(), AuditFormat::Html),
     ]
 }
 

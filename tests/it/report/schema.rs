@@ -4,7 +4,7 @@ use std::fs;
 
 use insta::assert_snapshot;
 use riskform::plan::Format;
-use riskform::report::schema::schema;
+use riskform::report::schema::{audit_schema, schema};
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
@@ -30,6 +30,13 @@ fn the_files_are_what_the_types_say() {
         );
         assert_eq!(Workplace::new().run(&["schema", kind]).stdout, generated);
     }
+    let present = fs::read_to_string("schema/audit.schema.json").unwrap();
+    assert!(
+        present == audit_schema(),
+        "schema/audit.schema.json is out of date; write it anew: cargo run -- schema audit > schema/audit.schema.json"
+    );
+    let printed = Workplace::new().run(&["schema", "audit"]).stdout;
+    assert_eq!(printed, present);
 }
 
 #[test]

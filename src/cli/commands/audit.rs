@@ -1,0 +1,90 @@
+//! `riskform audit`: load, read live and its surroundings, judge, show. Nothing is ever written to an account.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+
+use crate::cli::flags::Fleet;
+use crate::cli::io::ci;
+use crate::cli::io::formats::{FormatArguments, Formats};
+use crate::cli::io::output::Output;
+use crate::cli::run::audit::look;
+use crate::cli::run::ending::{Error, Exit, of_audit};
+use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::session::Session;
+use crate::cli::run::surroundings::{self, Surroundings};
+use crate::doctor::{Audit, AuditCheck, AuditedAccount};
+use crate::plan::Options;
+use crate::report::{self, AuditFormat};
+
+/// Flags of `audit`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Leave out a check; may be repeated
+    #[arg(long = "ignore", value_name = "CHECK", value_parser = checks())]
+    ignored: Vec<AuditCheck>,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments<AuditFormat>,
+    #[command(flatten)]
+    fleet: Fleet,
+}
+
+fn checks() -> impl TypedValueParser<Value = AuditCheck> {
+    let checks = AuditCheck::ALL.iter().map(|check| check.as_str());
+    PossibleValuesParser::new(checks).try_map(|check| check.parse::<AuditCheck>())
+}
+
+/// Says whether both halves of the control stand.
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+    let formats = arguments.formats.read(output)?;
+    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
+    let session = Session::open(&arguments.fleet.connect, output)?;
+    let planning = Planning {
+        session: &session,
+        today: surroundings::today(),
+        options: &Options::default(),
+        parallelism: arguments.fleet.parallelism(),
+        shard: arguments.fleet.shard,
+        output,
+    };
+    let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
+    let accounts: Vec<AuditedAccount> = stream::iter(accounts)
+        .map(|desired| look(&planning, desired, &ignored))
+        .buffered(planning.parallelism)
+        .collect()
+        .await;
+    let base_url = session.base_url().to_string();
+    let audit = Audit::new(
+        base_url,
+        planning.shard,
+        ignored,
+        accounts,
+        Timestamp::now(),
+    );
+    show(&audit, &formats, output)?;
+    ci::tell_audit(output, &audit);
+    if let [
+        AuditedAccount {
+            error: Some(error), ..
+        },
+    ] = audit.accounts.as_slice()
+    {
+        return Err(Error::Account(error.clone()));
+    }
+    Ok(of_audit(&audit))
+}
+
+/// Shows what was found. With `-q` a text of nothing but passes is not printed, since cron mails whatever is.
+fn show(audit: &Audit, formats: &Formats<AuditFormat>, output: &Output) -> Result<(), Error> {
+    let render = |format| report::audit(audit, format);
+    formats.write_files(render)?;
+    match formats.stdout {
+        None => Ok(()),
+        Some(AuditFormat::Text) if output.is_quiet() && audit.is_clean() => Ok(()),
+        Some(format) => output.rendered(format.as_str(), render(format)),
+    }
+}

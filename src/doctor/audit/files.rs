@@ -1,0 +1,151 @@
+//! What the files say: behaviors declared on are on, nothing unlisted is live, nothing else differs.
+
+use crate::model::account::{BehaviorSaying, DesiredAccount};
+use crate::model::address::Address;
+use crate::model::behavior::BehaviorKey;
+use crate::model::text::count;
+use crate::plan::{AccountPlan, Action, Change, FieldValue};
+
+use super::super::finding::{Detail, Finding, Standing};
+use super::{AuditCheck, AuditFinding, of_details};
+
+pub(super) fn behaviors(plan: &AccountPlan) -> AuditFinding {
+    const CHECK: AuditCheck = AuditCheck::Behaviors;
+    let (live, desired) = (plan.live(), plan.desired());
+    let declared_on = live
+        .behaviors
+        .keys()
+        .filter(|key| is_declared_on(desired, key));
+    let declared_on = declared_on.count();
+    let off: Vec<Detail> = plan.changes.iter().filter_map(off).collect();
+    match (declared_on, off.len()) {
+        (0, _) => Finding::pass(CHECK, "no behavior is declared on"),
+        (1, 0) => Finding::pass(CHECK, "the behavior declared on is on"),
+        (_, 0) => Finding::pass(
+            CHECK,
+            format!("all {declared_on} behaviors declared on are on"),
+        ),
+        (1, 1) => of_details(CHECK, "the behavior declared on is off".to_owned(), off)
+            .help("riskform apply switches it on"),
+        (_, off_now) => {
+            let verb = if off_now == 1 { "is" } else { "are" };
+            let behaviors = count(declared_on, "behavior");
+            let message = format!("{off_now} of {behaviors} declared on {verb} off");
+            of_details(CHECK, message, off).help("riskform apply switches on what is declared on")
+        }
+    }
+}
+
+fn is_declared_on(desired: &DesiredAccount, key: &BehaviorKey) -> bool {
+    match desired.behavior(key) {
+        BehaviorSaying::Named { declared, .. } | BehaviorSaying::Covered { declared, .. } => {
+            declared.enabled == Some(true)
+        }
+        BehaviorSaying::Unmanaged | BehaviorSaying::Unlisted => false,
+    }
+}
+
+/// A behavior that is off although it is declared on.
+fn off(change: &Change) -> Option<Detail> {
+    let Change::Behavior(diff) = change else {
+        return None;
+    };
+    let (before, after) = (diff.before.as_ref()?, diff.after.as_ref()?);
+    let is_off = !before.enabled && after.enabled && diff.location.is_some();
+    is_off.then(|| Detail {
+        status: Standing::Fail,
+        about: diff.address.to_string(),
+        message: format!("off, declared on (level {})", after.risk_level),
+        location: diff.location.clone(),
+    })
+}
+
+pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
+    const CHECK: AuditCheck = AuditCheck::Unlisted;
+    let fail = |address: &Address, message: &str| Detail {
+        status: Standing::Fail,
+        about: address.to_string(),
+        message: message.to_owned(),
+        location: None,
+    };
+    let reported = plan
+        .reported()
+        .map(|thing| fail(&thing.address, "live, and in no file"));
+    let to_change = plan
+        .changes
+        .iter()
+        .filter(|change| change.location().is_none());
+    let to_change = to_change.map(|change| {
+        let message = match change.action() {
+            Action::Delete => "live, in no file, and to be deleted",
+            Action::Create | Action::Update | Action::Replace => {
+                "on, in no file, and to be disabled"
+            }
+        };
+        fail(change.address(), message)
+    });
+    let details: Vec<Detail> = reported.chain(to_change).collect();
+    let kept = plan
+        .unlisted
+        .iter()
+        .filter(|thing| !thing.is_reported())
+        .count();
+    match (details.len(), kept) {
+        (0, 0) => Finding::pass(CHECK, "nothing is live that no file lists"),
+        (0, 1) => Finding::pass(
+            CHECK,
+            "1 thing is live and in no file, and the file keeps it",
+        ),
+        (0, kept) => {
+            let message = format!("{kept} things are live and in no file, and the file keeps them");
+            Finding::pass(CHECK, message)
+        }
+        (found, _) => {
+            let verb = if found == 1 { "is" } else { "are" };
+            let message = format!("{} {verb} live and in no file", count(found, "thing"));
+            of_details(CHECK, message, details)
+                .help("declare it, delete it, or say under unlisted in the file that it is kept")
+        }
+    }
+}
+
+pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
+    const CHECK: AuditCheck = AuditCheck::Drift;
+    let others = plan.changes.iter();
+    let others = others.filter(|change| change.location().is_some() && off(change).is_none());
+    let details: Vec<Detail> = others
+        .map(|change| Detail {
+            status: Standing::Fail,
+            about: change.address().to_string(),
+            message: differs(change),
+            location: change.location().cloned(),
+        })
+        .collect();
+    match details.len() {
+        0 => Finding::pass(CHECK, "nothing else differs from the files"),
+        found => {
+            let verb = if found == 1 { "differs" } else { "differ" };
+            let message = format!("{} {verb} from the files", count(found, "thing"));
+            of_details(CHECK, message, details)
+                .help("riskform drift shows it, and riskform apply brings back what is declared")
+        }
+    }
+}
+
+/// What is live against what is declared.
+fn differs(change: &Change) -> String {
+    match change.action() {
+        Action::Create => "declared, and not there".to_owned(),
+        Action::Delete => "live, and not declared".to_owned(),
+        Action::Update | Action::Replace => {
+            let shown = |value: Option<FieldValue>| {
+                value.map_or_else(|| "(unset)".to_owned(), |value| value.to_string())
+            };
+            let fields = change.fields().into_iter().map(|field| {
+                let (live, declared) = (shown(field.before), shown(field.after));
+                format!("{} {live}, declared {declared}", field.field)
+            });
+            fields.collect::<Vec<_>>().join("; ")
+        }
+    }
+}

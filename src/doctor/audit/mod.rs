@@ -1,0 +1,126 @@
+//! Whether both halves of the control stand: scores are given as declared, Access policies act on them, and Okta hears of them.
+//!
+//! Each check is a function from what was read of an account to a finding, and one line in [`audit_findings`]. What could not be read makes
+//! a check unknown, never the run fail.
+
+mod access;
+mod files;
+mod integrations;
+
+use std::collections::BTreeSet;
+
+use crate::api::Listed;
+use crate::model::context::{Access, IdentityProvider};
+use crate::model::open_word::words;
+use crate::plan::AccountPlan;
+
+use super::diagnosis::Document;
+use super::finding::{Detail, Finding, Standing, Unread};
+
+use access::{levels, policies};
+use files::{behaviors, drift, unlisted};
+use integrations::{providers, ssf};
+
+/// What the audit's checks find.
+pub type AuditFinding = Finding<AuditCheck>;
+
+words! {
+    /// The checks of an audit, by their stable ids.
+    AuditCheck {
+        /// Every behavior declared on is on.
+        Behaviors = "behaviors",
+        /// A policy acts on each level that an enabled behavior gives.
+        Policies = "policies",
+        /// No policy waits for a level that no enabled behavior gives.
+        Levels = "levels",
+        /// Each active integration bears the id of an Okta identity provider, and has its tenant.
+        Providers = "providers",
+        /// Nothing is live that no file lists, as far as files want to hear of it.
+        Unlisted = "unlisted",
+        /// Nothing else differs from the files.
+        Drift = "drift",
+        /// The SSF document of each active integration is sound.
+        Ssf = "ssf",
+    }
+}
+
+impl AuditCheck {
+    /// What is looked at, as a sentence that holds where the check passes.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            AuditCheck::Behaviors => "Every behavior declared on is on.",
+            AuditCheck::Policies => {
+                "An Access policy acts on each level that an enabled behavior gives."
+            }
+            AuditCheck::Levels => {
+                "No Access policy waits for a level that no enabled behavior gives."
+            }
+            AuditCheck::Providers => {
+                "Each active integration bears the id of an Access identity provider for Okta, and its tenant is that provider's."
+            }
+            AuditCheck::Unlisted => {
+                "Nothing unlisted is live that the files want reported, disabled or deleted."
+            }
+            AuditCheck::Drift => "Nothing else differs from the files.",
+            AuditCheck::Ssf => "The SSF document of each active integration is sound.",
+        }
+    }
+}
+
+/// What was read of an account. `None` is what nobody asked for.
+#[derive(Debug)]
+pub struct AuditEvidence<'a> {
+    /// How the account differs from its file.
+    pub plan: &'a AccountPlan,
+    /// Its Access policies and groups.
+    pub access: Option<Result<Listed<Access>, Unread>>,
+    /// Its identity providers.
+    pub identity_providers: Option<Result<Listed<Vec<IdentityProvider>>, Unread>>,
+    /// The SSF documents of its active integrations.
+    pub documents: Option<Vec<Document>>,
+}
+
+/// Judges an account that could be read by every check that is not ignored.
+pub fn audit_findings(
+    evidence: &AuditEvidence<'_>,
+    ignored: &BTreeSet<AuditCheck>,
+) -> Vec<AuditFinding> {
+    let AuditEvidence { plan, .. } = evidence;
+    let wanted = AuditCheck::ALL
+        .iter()
+        .filter(|check| !ignored.contains(check));
+    wanted
+        .map(|check| match check {
+            AuditCheck::Behaviors => behaviors(plan),
+            AuditCheck::Policies => {
+                known(*check, &evidence.access, |access| policies(plan, access))
+            }
+            AuditCheck::Levels => known(*check, &evidence.access, |access| levels(plan, access)),
+            AuditCheck::Providers => known(*check, &evidence.identity_providers, |known| {
+                providers(plan, known)
+            }),
+            AuditCheck::Unlisted => unlisted(plan),
+            AuditCheck::Drift => drift(plan),
+            AuditCheck::Ssf => ssf(plan, evidence.documents.as_deref()),
+        })
+        .collect()
+}
+
+/// Judges what could be read.
+fn known<T>(
+    check: AuditCheck,
+    read: &Option<Result<T, Unread>>,
+    judge: impl FnOnce(&T) -> AuditFinding,
+) -> AuditFinding {
+    match read {
+        Some(Ok(value)) => judge(value),
+        Some(Err(unread)) => Finding::unread(check, unread),
+        None => Finding::new(check, Standing::Unknown, "nobody asked"),
+    }
+}
+
+/// A finding that is as grave as the gravest of its details.
+fn of_details(check: AuditCheck, message: String, details: Vec<Detail>) -> AuditFinding {
+    let gravest = details.iter().map(|detail| detail.status).max();
+    Finding::new(check, gravest.unwrap_or(Standing::Pass), message).details(details)
+}

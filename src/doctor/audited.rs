@@ -1,0 +1,156 @@
+//! An audit's result: one document that every format shows, in the shape that `schema/audit.schema.json` publishes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::account::AccountId;
+use crate::model::address::Name;
+use crate::model::failure::AccountError;
+use crate::model::shard::Shard;
+use crate::plan::{self, AccountPlan};
+
+use super::audit::{AuditCheck, AuditFinding};
+use super::finding::Standing;
+
+/// A whole audit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Audit {
+    pub format: &'static str,
+    /// The version of riskform that wrote it.
+    pub riskform_version: &'static str,
+    /// The API that was asked.
+    pub base_url: String,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// Which part of the fleet it is about; `null` for all of it.
+    pub shard: Option<Shard>,
+    /// The checks that were left out.
+    pub ignored: BTreeSet<AuditCheck>,
+    /// Sorted by source, then by id.
+    pub accounts: Vec<AuditedAccount>,
+    pub summary: Totals,
+}
+
+/// One account of an audit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditedAccount {
+    pub account_id: AccountId,
+    /// Its label.
+    pub name: Option<Name>,
+    /// The file that declares it.
+    pub source: Arc<str>,
+    pub status: plan::Status,
+    /// Why it could not be looked at. Then there are no findings.
+    pub error: Option<AccountError>,
+    /// One for each check that was not left out.
+    pub findings: Vec<AuditFinding>,
+}
+
+/// How many findings stand how, in all accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Totals {
+    pub pass: usize,
+    pub warn: usize,
+    pub fail: usize,
+    pub unknown: usize,
+    /// Accounts that could not be looked at.
+    pub failed_accounts: usize,
+}
+
+impl Audit {
+    /// The name of the document's format.
+    pub const FORMAT: &'static str = "riskform.audit/1";
+
+    pub fn new(
+        base_url: String,
+        shard: Option<Shard>,
+        ignored: BTreeSet<AuditCheck>,
+        accounts: Vec<AuditedAccount>,
+        created_at: Timestamp,
+    ) -> Self {
+        Audit {
+            format: Audit::FORMAT,
+            riskform_version: env!("CARGO_PKG_VERSION"),
+            base_url,
+            created_at,
+            shard,
+            ignored,
+            summary: Totals::of(&accounts),
+            accounts,
+        }
+    }
+
+    /// The checks that were made.
+    pub fn checks(&self) -> impl Iterator<Item = AuditCheck> {
+        let checks = AuditCheck::ALL.iter().copied();
+        checks.filter(|check| !self.ignored.contains(check))
+    }
+
+    /// Says whether every check of every account passes.
+    pub fn is_clean(&self) -> bool {
+        self.accounts.iter().all(AuditedAccount::is_clean)
+    }
+}
+
+impl AuditedAccount {
+    /// An account with what the checks found; none where it could not be looked at.
+    pub fn new(plan: &AccountPlan, findings: Vec<AuditFinding>) -> Self {
+        AuditedAccount {
+            account_id: plan.account_id.clone(),
+            name: plan.name.clone(),
+            source: Arc::clone(&plan.source),
+            status: plan.status,
+            error: plan.error.clone(),
+            findings,
+        }
+    }
+
+    /// How the account is called in output: its name, else its id.
+    pub fn label(&self) -> &str {
+        match &self.name {
+            Some(name) => name.as_str(),
+            None => self.account_id.as_str(),
+        }
+    }
+
+    /// How it stands as a whole; `None` where it could not be looked at.
+    pub fn gravest(&self) -> Option<Standing> {
+        let statuses = self.findings.iter().map(|finding| finding.status);
+        let gravest = statuses.max().unwrap_or(Standing::Pass);
+        self.error.is_none().then_some(gravest)
+    }
+
+    /// Says whether every check passes.
+    pub fn is_clean(&self) -> bool {
+        self.gravest() == Some(Standing::Pass)
+    }
+
+    /// Says whether something can't be told for want of a permission.
+    pub fn lacks_permission(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.permission.is_some())
+    }
+}
+
+impl Totals {
+    fn of(accounts: &[AuditedAccount]) -> Self {
+        let mut totals = Totals::default();
+        for account in accounts {
+            totals.failed_accounts += usize::from(account.error.is_some());
+            for finding in &account.findings {
+                match finding.status {
+                    // No check of an audit is information alone.
+                    Standing::Pass | Standing::Info => totals.pass += 1,
+                    Standing::Warn => totals.warn += 1,
+                    Standing::Fail => totals.fail += 1,
+                    Standing::Unknown => totals.unknown += 1,
+                }
+            }
+        }
+        totals
+    }
+}

@@ -1,0 +1,213 @@
+//! An audit as one self-contained page, in the looks of the others.
+
+use serde::Serialize;
+
+use crate::doctor::{Audit, AuditFinding, AuditedAccount, Standing};
+use crate::model::text::Visible;
+use crate::report::html::{STYLE, moment, render};
+
+use super::{Group, groups, not_clean, standing, totals};
+
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    /// The totals as a sentence.
+    sentence: String,
+    base_url: &'a str,
+    created_at: String,
+    version: &'a str,
+    checks: Vec<Check>,
+    /// Those of which there is something to tell, or the only one.
+    accounts: Vec<Account<'a>>,
+    /// How many are not in the table since they pass every check.
+    clean: usize,
+    failures: Vec<Failure>,
+    sections: Vec<Section>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    id: &'static str,
+    /// The anchor of its section; `None` where it has nothing to show.
+    anchor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Account<'a> {
+    label: &'a str,
+    account_id: &'a str,
+    source: String,
+    /// How it stands to each check; `None` where it could not be looked at.
+    standings: Option<Vec<Word>>,
+}
+
+/// A word and its class.
+#[derive(Serialize)]
+struct Word {
+    word: &'static str,
+    class: &'static str,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    label: String,
+    lines: Vec<String>,
+    help: Option<String>,
+}
+
+/// What does not pass a check; of an only account, also what does.
+#[derive(Serialize)]
+struct Section {
+    anchor: String,
+    check: &'static str,
+    sentence: &'static str,
+    articles: Vec<Article>,
+}
+
+#[derive(Serialize)]
+struct Article {
+    class: &'static str,
+    status: Word,
+    /// The accounts, where there are several.
+    whose: Option<String>,
+    message: String,
+    details: Vec<Detail>,
+    help: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Detail {
+    status: Word,
+    about: String,
+    message: String,
+    location: Option<String>,
+}
+
+/// An audit as a page.
+pub(super) fn page(audit: &Audit) -> String {
+    render(include_str!("page.html"), view(audit))
+}
+
+fn view(audit: &Audit) -> Page<'_> {
+    let alone = audit.accounts.len() == 1;
+    let rows = if alone {
+        audit.accounts.iter().collect()
+    } else {
+        not_clean(audit)
+    };
+    let sections: Vec<Section> = audit
+        .checks()
+        .filter_map(|check| {
+            let articles: Vec<Article> = match audit.accounts.as_slice() {
+                [account] => account
+                    .findings
+                    .iter()
+                    .filter(|finding| finding.check == check)
+                    .map(|finding| {
+                        article(
+                            &Group {
+                                accounts: vec![account],
+                                finding,
+                            },
+                            None,
+                        )
+                    })
+                    .collect(),
+                _ => groups(audit, check)
+                    .iter()
+                    .map(|group| article(group, Some(group.names())))
+                    .collect(),
+            };
+            (!articles.is_empty()).then(|| Section {
+                anchor: format!("check-{check}"),
+                check: check.as_str(),
+                sentence: check.sentence(),
+                articles,
+            })
+        })
+        .collect();
+    let has_section = |check: &str| sections.iter().any(|section| section.check == check);
+    let checks = audit.checks().map(|check| Check {
+        id: check.as_str(),
+        anchor: has_section(check.as_str()).then(|| format!("check-{check}")),
+    });
+    Page {
+        style: STYLE,
+        sentence: totals(audit),
+        base_url: &audit.base_url,
+        created_at: moment(audit.created_at),
+        version: audit.riskform_version,
+        checks: checks.collect(),
+        clean: audit.accounts.len() - rows.len(),
+        accounts: rows.iter().map(|account| row(audit, account)).collect(),
+        failures: rows.iter().filter_map(|account| failure(account)).collect(),
+        sections,
+    }
+}
+
+fn row<'a>(audit: &Audit, account: &'a AuditedAccount) -> Account<'a> {
+    let standings = audit
+        .checks()
+        .map(|check| word(standing(account, check).unwrap_or(Standing::Pass)));
+    Account {
+        label: account.label(),
+        account_id: account.account_id.as_str(),
+        source: shown(&account.source),
+        standings: account.error.is_none().then(|| standings.collect()),
+    }
+}
+
+fn failure(account: &AuditedAccount) -> Option<Failure> {
+    let error = account.error.as_ref()?;
+    Some(Failure {
+        label: account.label().to_owned(),
+        lines: error.message.lines().map(shown).collect(),
+        help: error.help.as_deref().map(shown),
+    })
+}
+
+fn article(group: &Group<'_>, whose: Option<String>) -> Article {
+    let AuditFinding {
+        status,
+        message,
+        help,
+        ..
+    } = group.finding;
+    Article {
+        class: match status {
+            Standing::Pass => "added",
+            Standing::Info | Standing::Unknown => "unlisted",
+            Standing::Warn => "changed",
+            Standing::Fail => "removed",
+        },
+        status: word(*status),
+        whose,
+        message: shown(message),
+        details: group
+            .details()
+            .map(|(detail, location)| Detail {
+                status: word(detail.status),
+                about: shown(&detail.about),
+                message: shown(&detail.message),
+                location: location.as_deref().map(shown),
+            })
+            .collect(),
+        help: help.as_deref().map(shown),
+    }
+}
+
+fn word(status: Standing) -> Word {
+    Word {
+        word: status.as_str(),
+        class: match status {
+            Standing::Pass => "ok",
+            Standing::Info => "",
+            Standing::Warn | Standing::Unknown => "changed",
+            Standing::Fail => "failed",
+        },
+    }
+}
+
+fn shown(text: &str) -> String {
+    Visible(text).to_string()
+}

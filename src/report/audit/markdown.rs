@@ -1,0 +1,157 @@
+//! An audit as Markdown: a line of totals, the table, and what does not pass, check by check.
+//!
+//! Whatever is somebody else's stands inside a fenced block, where every line begins with a word of ours, or inside `<code>`. What doesn't
+//! fit is cut from the end, where the least grave stands, and said.
+
+use std::fmt::Write;
+
+use crate::doctor::{Audit, Standing};
+use crate::model::text::{count, one_line};
+use crate::report::markdown::code;
+
+use super::{Group, groups, not_clean, standing, totals};
+
+/// What is kept free for the sentence that says what was cut.
+const RESERVE: usize = 512;
+
+/// An audit as Markdown, no longer than `limit` bytes.
+pub fn markdown(audit: &Audit, limit: usize) -> String {
+    let mut text = format!("### riskform audit: {}\n\n", totals(audit));
+    let room = limit.saturating_sub(RESERVE);
+    let cut_rows = table(&mut text, audit, room);
+    let mut cut = 0;
+    for status in [Standing::Fail, Standing::Unknown, Standing::Warn] {
+        for section in sections(audit, status) {
+            if cut == 0 && text.len() + section.len() <= room {
+                text.push_str(&section);
+            } else {
+                cut += 1;
+            }
+        }
+    }
+    if cut_rows + cut > 0 {
+        let _ = writeln!(
+            text,
+            "**Cut to fit:** {} of the table and {} are not shown, the least grave; the text and JSON formats hold everything.",
+            count(cut_rows, "row"),
+            count(cut, "section")
+        );
+    }
+    text
+}
+
+/// The accounts of which there is something to tell; says how many rows did not fit.
+fn table(text: &mut String, audit: &Audit, room: usize) -> usize {
+    let rows = not_clean(audit);
+    let clean = audit.accounts.len() - rows.len();
+    if clean > 0 {
+        let verb = if clean == 1 { "passes" } else { "pass" };
+        let _ = writeln!(text, "{} {verb} every check.\n", count(clean, "account"));
+    }
+    if rows.is_empty() {
+        return 0;
+    }
+    let checks: Vec<&str> = audit.checks().map(|check| check.as_str()).collect();
+    let _ = writeln!(text, "| account | {} |", checks.join(" | "));
+    let _ = writeln!(text, "| --- |{}", " --- |".repeat(checks.len()));
+    let mut cut = 0;
+    for account in rows {
+        let mut row = format!("| {}", code(account.label()));
+        if account.name.is_some() {
+            let _ = write!(row, " ({})", code(account.account_id.as_str()));
+        }
+        match &account.error {
+            Some(_) => {
+                let empty = " |".repeat(checks.len().saturating_sub(1));
+                let _ = writeln!(row, " | **could not be looked at** |{empty}");
+            }
+            None => {
+                for check in audit.checks() {
+                    let _ = match standing(account, check) {
+                        Some(Standing::Fail) => write!(row, " | **fail**"),
+                        Some(status) => write!(row, " | {status}"),
+                        None => write!(row, " |"),
+                    };
+                }
+                row.push_str(" |\n");
+            }
+        }
+        if cut == 0 && text.len() + row.len() <= room {
+            text.push_str(&row);
+        } else {
+            cut += 1;
+        }
+    }
+    text.push('\n');
+    cut
+}
+
+/// What stands so, one section for each check. With the failures stand the accounts that could not be looked at.
+fn sections(audit: &Audit, status: Standing) -> Vec<String> {
+    let mut sections = Vec::new();
+    if status == Standing::Fail {
+        let failed = audit.accounts.iter().filter_map(|account| {
+            let error = account.error.as_ref()?;
+            let mut lines = format!(
+                "- {}: error: {}\n",
+                account.label(),
+                one_line(&error.message)
+            );
+            if let Some(help) = &error.help {
+                let _ = writeln!(lines, "      help: {}", one_line(help));
+            }
+            Some(lines)
+        });
+        let failed: String = failed.collect();
+        if !failed.is_empty() {
+            sections.push(fenced("Accounts that could not be looked at", &failed));
+        }
+    }
+    for check in audit.checks() {
+        let groups = groups(audit, check);
+        let groups: Vec<&Group<'_>> = groups
+            .iter()
+            .filter(|group| group.finding.status == status)
+            .collect();
+        if !groups.is_empty() {
+            let lines: String = groups.iter().map(|group| lines(audit, group)).collect();
+            let title = format!("<b>{check}</b>: {}", check.sentence());
+            sections.push(fenced(&title, &lines));
+        }
+    }
+    sections
+}
+
+fn fenced(title: &str, lines: &str) -> String {
+    format!("<details open><summary>{title}</summary>\n\n```diff\n{lines}```\n\n</details>\n\n")
+}
+
+fn lines(audit: &Audit, group: &Group<'_>) -> String {
+    // Symbols that readers of diffs color; the words beside them say the same.
+    let symbol = match group.finding.status {
+        Standing::Fail => "-",
+        Standing::Unknown | Standing::Warn => "!",
+        Standing::Info | Standing::Pass => "#",
+    };
+    let whose = match audit.accounts.as_slice() {
+        [_] => String::new(),
+        _ => format!("{}: ", group.names()),
+    };
+    let status = group.finding.status;
+    let mut lines = format!(
+        "{symbol} {status}: {whose}{}\n",
+        one_line(&group.finding.message)
+    );
+    for (detail, location) in group.details() {
+        let (about, message) = (one_line(&detail.about), one_line(&detail.message));
+        let _ = write!(lines, "      {} {about}: {message}", detail.status);
+        if let Some(location) = location {
+            let _ = write!(lines, " ({})", one_line(&location));
+        }
+        lines.push('\n');
+    }
+    if let Some(help) = &group.finding.help {
+        let _ = writeln!(lines, "      help: {}", one_line(help));
+    }
+    lines
+}

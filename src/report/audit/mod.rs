@@ -1,0 +1,146 @@
+//! An audit in every format: a list of checks for one account; for a fleet a table of accounts and checks, then what does not pass.
+//!
+//! | file | is for |
+//! | --- | --- |
+//! | `text` | terminals |
+//! | `markdown` | comments and job summaries |
+//! | `html` | people, as a page |
+//! | `junit` | dashboards of tests; SARIF stands beside the others in `sarif` |
+
+mod html;
+mod junit;
+mod markdown;
+mod text;
+
+use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing};
+use crate::model::text::{count, few};
+
+use super::{AuditFormat, json, sarif};
+
+pub use markdown::markdown as audit_markdown;
+
+/// An audit in a format.
+pub fn audit(audit: &Audit, format: AuditFormat) -> String {
+    match format {
+        AuditFormat::Text => text::text(audit),
+        AuditFormat::Json => json::document(audit),
+        AuditFormat::Markdown => markdown::markdown(audit, super::COMMENT),
+        AuditFormat::Html => html::page(audit),
+        AuditFormat::Junit => junit::junit(audit),
+        AuditFormat::Sarif => sarif::audit(audit),
+    }
+}
+
+/// What does not pass, told once for all accounts in which it is the same.
+struct Group<'a> {
+    accounts: Vec<&'a AuditedAccount>,
+    finding: &'a AuditFinding,
+}
+
+/// In so many accounts, the same finding is told once.
+const ALIKE: usize = 3;
+
+/// What does not pass a check, the gravest first.
+fn groups(audit: &Audit, check: AuditCheck) -> Vec<Group<'_>> {
+    let mut alike: Vec<Group<'_>> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for account in &audit.accounts {
+        let findings = account.findings.iter();
+        let findings = findings.filter(|one| one.check == check && one.status != Standing::Pass);
+        for finding in findings {
+            let details = finding.details.iter();
+            let details: Vec<_> = details
+                .map(|one| (one.status, &one.about, &one.message))
+                .collect();
+            let key = (finding.status, &finding.message, details);
+            let place = *places.entry(key).or_insert(alike.len());
+            match alike.get_mut(place) {
+                Some(group) => group.accounts.push(account),
+                None => alike.push(Group {
+                    accounts: vec![account],
+                    finding,
+                }),
+            }
+        }
+    }
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for group in alike {
+        if group.accounts.len() >= ALIKE {
+            groups.push(group);
+            continue;
+        }
+        groups.extend(group.accounts.into_iter().filter_map(|account| {
+            let finding = account.findings.iter().find(|one| one.check == check)?;
+            let accounts = vec![account];
+            Some(Group { accounts, finding })
+        }));
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.finding.status));
+    groups
+}
+
+impl Group<'_> {
+    /// The accounts by their names: five, and how many more.
+    fn names(&self) -> String {
+        let names: Vec<&str> = self
+            .accounts
+            .iter()
+            .map(|account| account.label())
+            .collect();
+        few(&names)
+    }
+
+    /// What is to be said one by one; where it stands in a file differs from account to account.
+    fn details(&self) -> impl Iterator<Item = (&Detail, Option<String>)> {
+        let alone = self.accounts.len() == 1;
+        not_passing(self.finding).map(move |detail| {
+            let location = detail.location.as_ref().filter(|_| alone);
+            (detail, location.map(ToString::to_string))
+        })
+    }
+}
+
+/// What of a finding has to be told one by one.
+fn not_passing(finding: &AuditFinding) -> impl Iterator<Item = &Detail> {
+    let details = finding.details.iter();
+    details.filter(|detail| detail.status != Standing::Pass)
+}
+
+/// The accounts of which there is something to tell: those that could not be looked at, then by their gravest finding.
+fn not_clean(audit: &Audit) -> Vec<&AuditedAccount> {
+    let accounts = audit.accounts.iter();
+    let mut accounts: Vec<&AuditedAccount> = accounts.filter(|one| !one.is_clean()).collect();
+    // A stable sort: among equals, the order of the audit stays.
+    accounts.sort_by_key(|account| match account.gravest() {
+        None => (0, None),
+        Some(status) => (1, Some(std::cmp::Reverse(status))),
+    });
+    accounts
+}
+
+/// How an account stands to a check, in a word.
+fn standing(account: &AuditedAccount, check: AuditCheck) -> Option<Standing> {
+    let mut findings = account.findings.iter();
+    Some(findings.find(|finding| finding.check == check)?.status)
+}
+
+/// The totals, the gravest first.
+fn totals(audit: &Audit) -> String {
+    let totals = audit.summary;
+    let mut text = format!(
+        "{} failed, {} unknown, {}, {} passed",
+        totals.fail,
+        totals.unknown,
+        count(totals.warn, "warning"),
+        totals.pass
+    );
+    if totals.failed_accounts > 0 {
+        let failed = count(totals.failed_accounts, "account");
+        text.push_str(&format!("; {failed} could not be looked at"));
+    }
+    if !audit.ignored.is_empty() {
+        let ignored: Vec<&str> = audit.ignored.iter().map(|check| check.as_str()).collect();
+        text.push_str(&format!("; ignored: {}", ignored.join(", ")));
+    }
+    text
+}

@@ -1,0 +1,192 @@
+//! An audit as text: what is gravest first, totals last; legible without color and at any width.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+
+use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing};
+use crate::model::text::{Visible, count};
+use crate::report::style;
+
+use super::{groups, not_clean, not_passing, standing, totals};
+
+/// How many details of one finding are shown; the other formats hold all.
+const MOST_DETAILS: usize = 10;
+
+/// An audit as text.
+pub(super) fn text(audit: &Audit) -> String {
+    let mut text = String::new();
+    let bold = style::HEADING;
+    match audit.accounts.as_slice() {
+        // The failure of the only account is the error of the run, and is told as one.
+        [account] if account.error.is_some() => return text,
+        [account] => {
+            heading(&mut text, account);
+            account
+                .findings
+                .iter()
+                .for_each(|one| of_one(&mut text, one));
+        }
+        _ => of_fleet(&mut text, audit),
+    }
+    let _ = writeln!(text, "\n{bold}Audit:{bold:#} {}.", totals(audit));
+    text
+}
+
+fn heading(text: &mut String, account: &AuditedAccount) {
+    let bold = style::HEADING;
+    let _ = match &account.name {
+        Some(name) => write!(
+            text,
+            "{bold}{name}{bold:#} ({})",
+            account.account_id.abbreviated()
+        ),
+        None => write!(text, "{bold}{}{bold:#}", account.account_id),
+    };
+    let _ = writeln!(text, "  {}\n", Visible(&account.source));
+}
+
+/// A check of the only account.
+fn of_one(text: &mut String, finding: &AuditFinding) {
+    let message = Visible(&finding.message);
+    let _ = writeln!(
+        text,
+        "  {}  {}: {message}",
+        word(finding.status),
+        finding.check
+    );
+    let details = not_passing(finding).map(|detail| {
+        let location = detail.location.as_ref().map(ToString::to_string);
+        (detail, location)
+    });
+    below(text, details, finding.help.as_deref());
+}
+
+fn of_fleet(text: &mut String, audit: &Audit) {
+    let bold = style::HEADING;
+    let rows = not_clean(audit);
+    if !rows.is_empty() {
+        table(text, audit, &rows);
+    }
+    let clean = audit.accounts.len() - rows.len();
+    if clean > 0 {
+        let verb = if clean == 1 { "passes" } else { "pass" };
+        let _ = writeln!(text, "{} {verb} every check.", count(clean, "account"));
+    }
+    for account in rows {
+        let Some(error) = &account.error else {
+            continue;
+        };
+        text.push('\n');
+        heading(text, account);
+        let red = style::ERROR;
+        let lines: Vec<String> = error
+            .message
+            .lines()
+            .map(|line| Visible(line).to_string())
+            .collect();
+        let _ = writeln!(text, "  {red}error{red:#}: {}", lines.join("\n    "));
+        if let Some(help) = &error.help {
+            let _ = writeln!(text, "  help: {}", Visible(help));
+        }
+    }
+    for check in audit.checks() {
+        let groups = groups(audit, check);
+        if groups.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n{bold}{check}{bold:#}: {}\n", check.sentence());
+        for group in groups {
+            let message = Visible(&group.finding.message);
+            let status = word(group.finding.status);
+            let _ = writeln!(text, "  {status}  {}: {message}", group.names());
+            below(text, group.details(), group.finding.help.as_deref());
+        }
+    }
+}
+
+/// A row for each account of which there is something to tell, a column for each check.
+fn table(text: &mut String, audit: &Audit, rows: &[&AuditedAccount]) {
+    let label = |account: &AuditedAccount| match &account.name {
+        Some(name) => name.to_string(),
+        None => account.account_id.abbreviated(),
+    };
+    let width = rows.iter().map(|account| label(account).chars().count());
+    let width = width.chain(["ACCOUNT".len()]).max().unwrap_or_default();
+    // What fills a column up is written before the next one, so that no line ends with spaces.
+    let mut gap = width - "ACCOUNT".len() + GAP;
+    text.push_str("ACCOUNT");
+    for check in audit.checks() {
+        let title = check.as_str().to_uppercase();
+        let _ = write!(text, "{:gap$}{title}", "");
+        gap = column(check) - title.len() + GAP;
+    }
+    text.push('\n');
+    for account in rows {
+        let label = label(account);
+        let mut gap = width - label.chars().count() + GAP;
+        text.push_str(&label);
+        if account.error.is_some() {
+            let red = style::ERROR;
+            let _ = write!(text, "{:gap$}{red}could not be looked at{red:#}", "");
+        } else {
+            for check in audit.checks() {
+                let status = standing(account, check).unwrap_or(Standing::Pass);
+                let color = color(status);
+                let _ = write!(text, "{:gap$}{color}{status}{color:#}", "");
+                gap = column(check) - status.as_str().len() + GAP;
+            }
+        }
+        text.push('\n');
+    }
+}
+
+/// What stands between two columns.
+const GAP: usize = 2;
+
+/// How wide a check's column is: as wide as its title, and as any word beneath it.
+fn column(check: AuditCheck) -> usize {
+    check.as_str().len().max(Standing::Unknown.as_str().len())
+}
+
+/// How something stands, in a column of its own.
+fn word(status: Standing) -> String {
+    let color = color(status);
+    format!("{color}{status:7}{color:#}")
+}
+
+fn color(status: Standing) -> Style {
+    match status {
+        Standing::Pass => style::SUCCESS,
+        Standing::Info => style::DIM,
+        Standing::Warn | Standing::Unknown => style::WARNING,
+        Standing::Fail => style::ERROR,
+    }
+}
+
+/// What stands beneath a finding.
+fn below<'a>(
+    text: &mut String,
+    details: impl Iterator<Item = (&'a Detail, Option<String>)>,
+    help: Option<&str>,
+) {
+    let details: Vec<_> = details.collect();
+    for (detail, location) in details.iter().take(MOST_DETAILS) {
+        let (about, message) = (Visible(&detail.about), Visible(&detail.message));
+        let _ = write!(text, "           {about}: {message}");
+        if let Some(location) = location {
+            let _ = write!(text, "  {}", Visible(location));
+        }
+        text.push('\n');
+    }
+    let more = details.len().saturating_sub(MOST_DETAILS);
+    if more > 0 {
+        let _ = writeln!(
+            text,
+            "           and {more} more, which --format json holds"
+        );
+    }
+    if let Some(help) = help {
+        let _ = writeln!(text, "           help: {}", Visible(help));
+    }
+}

@@ -1,0 +1,86 @@
+//! What the doctor found, as a table and as JSON.
+
+use crate::doctor::{Diagnosis, Document, Finding, Standing};
+use crate::model::text::{Visible, count};
+
+use super::DoctorFormat;
+use super::read::json;
+use super::read::table::{Column, grid};
+
+/// What the doctor found in a format. `width` is how wide a table may be.
+pub fn doctor(diagnosis: &Diagnosis, format: DoctorFormat, width: u16) -> String {
+    match format {
+        DoctorFormat::Table => table(diagnosis, width),
+        DoctorFormat::Json => json(diagnosis),
+    }
+}
+
+fn table(diagnosis: &Diagnosis, width: u16) -> String {
+    let general = || {
+        diagnosis
+            .findings
+            .iter()
+            .map(|one| row(one.check.title(), one))
+    };
+    let mut text = match diagnosis.accounts.as_slice() {
+        [_] => String::new(),
+        _ => rows("CHECK", width, general()),
+    };
+    for account in &diagnosis.accounts {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        text.push_str(&format!("{separator}{}\n\n", account.label));
+        let own = account
+            .findings
+            .iter()
+            .map(|one| row(one.check.title(), one));
+        text.push_str(&match diagnosis.accounts.as_slice() {
+            [_] => rows("CHECK", width, general().chain(own)),
+            _ => rows("CHECK", width, own),
+        });
+        for one in &account.ssf {
+            text.push_str(&document(one, width));
+        }
+    }
+    let counted = |status, noun| count(diagnosis.count(status), noun);
+    let (failures, warnings) = (
+        counted(Standing::Fail, "failure"),
+        counted(Standing::Warn, "warning"),
+    );
+    let unknown = match diagnosis.count(Standing::Unknown) {
+        0 => String::new(),
+        unknown => format!(", {unknown} unknown"),
+    };
+    text.push_str(&format!("\n{failures}, {warnings}{unknown}.\n"));
+    text
+}
+
+fn document(document: &Document, width: u16) -> String {
+    let Document {
+        integration_id,
+        tenant_url,
+        findings,
+    } = document;
+    let findings = findings.iter().map(|one| row(one.check.as_str(), one));
+    format!(
+        "\nSSF document of integration {integration_id} ({})\n\n{}",
+        Visible(tenant_url),
+        rows("RULE", width, findings)
+    )
+}
+
+fn rows(what: &str, width: u16, rows: impl Iterator<Item = Vec<String>>) -> String {
+    let columns = [
+        ("", Column::Words),
+        (what, Column::Words),
+        ("FINDING", Column::Words),
+    ];
+    grid(width, &columns, rows)
+}
+
+fn row<C>(title: &str, finding: &Finding<C>) -> Vec<String> {
+    let mut text = Visible(&finding.message).to_string();
+    if let Some(help) = &finding.help {
+        text.push_str(&format!("\nhelp: {}", Visible(help)));
+    }
+    vec![finding.status.to_string(), title.to_owned(), text]
+}

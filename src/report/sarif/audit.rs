@@ -1,0 +1,128 @@
+//! An audit as SARIF: a rule for each check, each finding at the line that declares what it is about, else at the file as a whole.
+//!
+//! What can't be told is no finding but a notification of the run (section 3.58 of the standard), as is an account that could not be
+//! looked at.
+
+use serde_json::json;
+
+use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing};
+use crate::plan::sha256;
+
+use super::{
+    Configuration, Finding, Notification, Region, ReportingDescriptor, location, log, message,
+};
+
+/// An audit as SARIF.
+pub(in crate::report) fn sarif(audit: &Audit) -> String {
+    let findings = || {
+        let accounts = audit.accounts.iter();
+        accounts.flat_map(|account| account.findings.iter().map(move |one| (account, one)))
+    };
+    let failed = audit.accounts.iter().filter_map(|account| {
+        let error = account.error.as_ref()?;
+        let text = format!(
+            "{} could not be looked at: {}",
+            account.label(),
+            error.message
+        );
+        Some(notification(account, "error", &text))
+    });
+    let unknown = findings().filter(|(_, finding)| finding.status == Standing::Unknown);
+    let unknown = unknown.map(|(account, finding)| {
+        let text = format!(
+            "{}: {}: {}",
+            account.label(),
+            finding.check,
+            finding.message
+        );
+        notification(account, "warning", &text)
+    });
+    log(
+        audit.riskform_version,
+        AuditCheck::ALL.iter().copied().map(descriptor).collect(),
+        findings()
+            .flat_map(|(account, finding)| results(account, finding))
+            .collect(),
+        failed.chain(unknown).collect(),
+    )
+}
+
+fn descriptor(check: AuditCheck) -> ReportingDescriptor {
+    ReportingDescriptor {
+        id: check.as_str(),
+        short_description: message(check.sentence()),
+        help: None,
+        default_configuration: Configuration {
+            level: match check {
+                AuditCheck::Ssf => "warning",
+                AuditCheck::Behaviors
+                | AuditCheck::Policies
+                | AuditCheck::Levels
+                | AuditCheck::Providers
+                | AuditCheck::Unlisted
+                | AuditCheck::Drift => "error",
+            },
+        },
+    }
+}
+
+/// One result for each thing that a finding is about, else one for the finding.
+fn results(account: &AuditedAccount, finding: &AuditFinding) -> Vec<Finding> {
+    let details = finding.details.iter();
+    let results: Vec<Finding> = details
+        .filter_map(|detail| result(account, finding, detail.status, Some(detail)))
+        .collect();
+    if results.is_empty() {
+        result(account, finding, finding.status, None)
+            .into_iter()
+            .collect()
+    } else {
+        results
+    }
+}
+
+fn result(
+    account: &AuditedAccount,
+    finding: &AuditFinding,
+    status: Standing,
+    detail: Option<&Detail>,
+) -> Option<Finding> {
+    let level = match status {
+        Standing::Fail => "error",
+        Standing::Warn => "warning",
+        Standing::Pass | Standing::Info | Standing::Unknown => return None,
+    };
+    let about = detail.map_or("", |detail| &detail.about);
+    let text = match detail {
+        Some(detail) => format!("{}/{about}: {}", account.label(), detail.message),
+        None => format!("{}: {}", account.label(), finding.message),
+    };
+    let place = detail.and_then(|detail| detail.location.as_ref());
+    let region = place.map(|place| Region {
+        start_line: place.line,
+        start_column: place.column,
+        end_column: None,
+    });
+    let file = place.map_or(&account.source, |place| &place.file);
+    // What stays the same from run to run, wherever in the file it moves to. A document breaks several rules.
+    let rule = detail.filter(|_| finding.check == AuditCheck::Ssf);
+    let rule = rule.and_then(|detail| detail.message.split(": ").next());
+    let identity = json!([account.account_id, finding.check, about, rule]);
+    Some(Finding {
+        rule_id: finding.check.as_str(),
+        rule_index: finding.check as usize,
+        level,
+        message: message(&text),
+        locations: [location(file, region)],
+        related_locations: Vec::new(),
+        partial_fingerprints: Some(json!({ "riskform/v1": sha256(&identity) })),
+    })
+}
+
+fn notification(account: &AuditedAccount, level: &'static str, text: &str) -> Notification {
+    Notification {
+        level,
+        message: message(text),
+        locations: [location(&account.source, None)],
+    }
+}

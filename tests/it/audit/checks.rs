@@ -1,0 +1,453 @@
+//! Each check: what passes, warns, fails, and what can't be told.
+
+use riskform::doctor::{AuditCheck, AuditFinding, Finding, SsfRule, Standing};
+use serde_json::json;
+
+use super::{OKTA, PROVIDER, World, forbidden, levels, policy, sound};
+
+/// A finding as lines: its status and message, then whatever of it does not pass.
+fn lines(finding: &AuditFinding) -> String {
+    let mut text = format!("{}: {}", finding.status, finding.message);
+    if let Some(permission) = &finding.permission {
+        text.push_str(&format!(" [{permission}]"));
+    }
+    for detail in finding
+        .details
+        .iter()
+        .filter(|one| one.status != Standing::Pass)
+    {
+        text.push_str(&format!(
+            "\n{} {}: {}",
+            detail.status, detail.about, detail.message
+        ));
+        if let Some(location) = &detail.location {
+            text.push_str(&format!(" ({location})"));
+        }
+    }
+    text
+}
+
+#[test]
+fn a_sound_account_passes_every_check_and_each_passing_message_is_true() {
+    let world = sound();
+    let findings = world.findings(&world.planned());
+    let checks: Vec<AuditCheck> = findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(checks, AuditCheck::ALL);
+    let said: Vec<String> = findings.iter().map(lines).collect();
+    assert_eq!(
+        said,
+        [
+            "pass: all 2 behaviors declared on are on",
+            "pass: policies act on medium, high",
+            "pass: no policy waits for a level that none gives",
+            "pass: the active integration belongs to an Okta identity provider of the same tenant",
+            "pass: 1 thing is live and in no file, and the file keeps it",
+            "pass: nothing else differs from the files",
+            "pass: the SSF document keeps every rule",
+        ]
+    );
+    assert!(findings.iter().all(|finding| finding.help.is_none()));
+}
+
+/// What is changed in a sound account, the check that says so, and what it says. Every other check stays as it is, unless it is named.
+type Case = (AuditCheck, fn(&mut World), &'static str);
+
+fn with_file(world: &mut World, from: &str, to: &str) {
+    assert!(world.file.contains(from), "{from}");
+    world.file = world.file.replace(from, to);
+}
+
+fn only(world: &mut World, policy: serde_json::Value) {
+    world.policies = json!([policy]);
+}
+
+const CASES: &[Case] = &[
+    // behaviors
+    (
+        AuditCheck::Behaviors,
+        |world| world.behaviors["imp_travel"]["enabled"] = json!(false),
+        "fail: 1 of 2 behaviors declared on is off\n\
+         fail behavior.imp_travel: off, declared on (level high) (riskform.yaml:5:3)",
+    ),
+    (
+        AuditCheck::Behaviors,
+        |world| {
+            with_file(
+                world,
+                "behaviors:\n",
+                "behaviors:\n  \"*\": { enabled: true }\n",
+            );
+            world.behaviors["imp_travel"]["enabled"] = json!(false);
+        },
+        "fail: 2 of 3 behaviors declared on are off\n\
+         fail behavior.imp_travel: off, declared on (level high) (riskform.yaml:6:3)\n\
+         fail behavior.sentinel_one: off, declared on (level low) (riskform.yaml:5:3)",
+    ),
+    (
+        AuditCheck::Behaviors,
+        |world| {
+            with_file(world, "imp_travel: { enabled: true,", "imp_travel: {");
+            with_file(world, "high_dlp: { enabled: true,", "high_dlp: {");
+        },
+        "pass: no behavior is declared on",
+    ),
+    (
+        AuditCheck::Behaviors,
+        |world| with_file(world, "imp_travel: { enabled: true,", "imp_travel: {"),
+        "pass: the behavior declared on is on",
+    ),
+    (
+        AuditCheck::Behaviors,
+        |world| {
+            with_file(world, "imp_travel: { enabled: true,", "imp_travel: {");
+            world.behaviors["high_dlp"]["enabled"] = json!(false);
+        },
+        "fail: the behavior declared on is off\n\
+         fail behavior.high_dlp: off, declared on (level medium) (riskform.yaml:6:3)",
+    ),
+    // policies
+    (
+        AuditCheck::Policies,
+        |world| only(world, policy("P", "allow", "exclude", levels(&["high"]))),
+        "fail: no policy acts on medium, which enabled behaviors give\n\
+         fail medium: no policy acts on it, and it is given by high_dlp",
+    ),
+    (
+        AuditCheck::Policies,
+        |world| {
+            only(world, policy("P", "allow", "exclude", levels(&["high"])));
+            world.skipped.0 = 2;
+        },
+        "unknown: no policy acts on medium, as far as can be told: 2 items of Access could not be read\n\
+         unknown medium: no policy acts on it, and it is given by high_dlp",
+    ),
+    (
+        AuditCheck::Policies,
+        // An allow that requires other levels acts on all that it leaves out.
+        |world| only(world, policy("P", "allow", "require", levels(&["low"]))),
+        "pass: policies act on medium, high",
+    ),
+    (
+        AuditCheck::Policies,
+        // No application uses it, so it acts on nobody.
+        |world| {
+            world
+                .policies
+                .as_array_mut()
+                .unwrap()
+                .iter_mut()
+                .for_each(|policy| policy["app_count"] = json!(0))
+        },
+        "fail: no policy acts on medium, high, which enabled behaviors give\n\
+         fail medium: no policy acts on it, and it is given by high_dlp\n\
+         fail high: no policy acts on it, and it is given by imp_travel",
+    ),
+    (
+        AuditCheck::Policies,
+        |world| {
+            for key in ["imp_travel", "high_dlp"] {
+                world.behaviors[key]["enabled"] = json!(false);
+            }
+        },
+        "warn: no behavior is on, so that nobody is given a level",
+    ),
+    (
+        AuditCheck::Policies,
+        |world| world.behaviors["high_dlp"]["risk_level"] = json!("severe"),
+        "fail: no policy acts on severe, which enabled behaviors give\n\
+         fail severe: no policy acts on it, and it is given by high_dlp",
+    ),
+    (
+        AuditCheck::Policies,
+        |world| world.access_unread = Some(forbidden("Access: Apps and Policies Read")),
+        "unknown: can't be told: the permission \"Access: Apps and Policies Read\" is missing [Access: Apps and Policies Read]",
+    ),
+    // levels
+    (
+        AuditCheck::Levels,
+        |world| world.behaviors["imp_travel"]["enabled"] = json!(false),
+        "fail: policies wait for high, which no enabled behavior gives\n\
+         fail high: no enabled behavior gives it; waiting for it: Finance",
+    ),
+    (
+        AuditCheck::Levels,
+        // It does its work on high, and names medium beside it.
+        |world| world.behaviors["high_dlp"]["enabled"] = json!(false),
+        "warn: no enabled behavior gives medium; the policies that act on it act on given levels, too\n\
+         warn medium: no enabled behavior gives it; acting on it and on levels that are given: Risky users",
+    ),
+    (
+        AuditCheck::Levels,
+        |world| {
+            let unknown = policy("Severe", "deny", "include", levels(&["severe", "unscored"]));
+            world.policies.as_array_mut().unwrap().push(unknown);
+        },
+        "fail: policies wait for severe, which no enabled behavior gives\n\
+         fail severe: no enabled behavior gives it; waiting for it: Severe",
+    ),
+    (
+        AuditCheck::Levels,
+        // Users without a score have that level all the same.
+        |world| {
+            let unscored = policy("Unscored", "deny", "include", levels(&["unscored"]));
+            world.policies.as_array_mut().unwrap().push(unscored);
+        },
+        "pass: no policy waits for a level that none gives",
+    ),
+    (
+        AuditCheck::Levels,
+        |world| {
+            for key in ["imp_travel", "high_dlp"] {
+                world.behaviors[key]["enabled"] = json!(false);
+            }
+            for number in 0..7 {
+                let name = format!("P{number}");
+                let waiting = policy(&name, "deny", "include", levels(&["low"]));
+                world.policies.as_array_mut().unwrap().push(waiting);
+            }
+        },
+        "fail: policies wait for low, medium, high, which no enabled behavior gives\n\
+         fail low: no enabled behavior gives it; waiting for it: P0, P1, P2, P3, P4 and 2 more\n\
+         fail medium: no enabled behavior gives it; waiting for it: Risky users\n\
+         fail high: no enabled behavior gives it; waiting for it: Finance, Risky users",
+    ),
+    (
+        AuditCheck::Levels,
+        |world| {
+            let mut unread = forbidden("");
+            unread.permission = None;
+            unread.message = "GET …: 500".to_owned();
+            world.access_unread = Some(unread);
+        },
+        "unknown: can't be told: GET …: 500",
+    ),
+    // providers
+    (
+        AuditCheck::Providers,
+        |world| {
+            with_file(
+                world,
+                ", reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057",
+                "",
+            );
+            world.integrations[0]["reference_id"] = json!(null);
+        },
+        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+         fail integration.corporate-okta: it has no reference_id, so the dashboard does not show it (riskform.yaml:8:3)",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| world.providers = json!([]),
+        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+         fail integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is no identity provider's id (riskform.yaml:8:3)",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| {
+            world.providers = json!([]);
+            world.skipped.1 = 1;
+        },
+        "unknown: the active integration may not belong to an Okta identity provider of the same tenant\n\
+         unknown integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is no identity provider's id, as far as can be told: 1 provider could not be read (riskform.yaml:8:3)",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| world.providers[0]["type"] = json!("saml"),
+        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+         fail integration.corporate-okta: its reference_id is the id of Corporate Okta, which is of the type saml, not okta (riskform.yaml:8:3)",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| world.providers[0]["config"] = json!({ "okta_account": "https://other.okta.com" }),
+        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+         fail integration.corporate-okta: its tenant is https://corp.okta.com, and Corporate Okta is for https://other.okta.com (riskform.yaml:8:3)",
+    ),
+    (
+        AuditCheck::Providers,
+        // Compared as URLs, not as text.
+        |world| {
+            world.providers[0]["config"] = json!({ "okta_account": "https://CORP.okta.com:443/" })
+        },
+        "pass: the active integration belongs to an Okta identity provider of the same tenant",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| world.providers[0]["config"] = json!({}),
+        "warn: the active integration may not belong to an Okta identity provider of the same tenant\n\
+         warn integration.corporate-okta: Corporate Okta does not say which Okta org it is for, so its tenant can not be compared (riskform.yaml:8:3)",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| {
+            let active = |id: &str| {
+                json!({
+                    "id": id, "integration_type": "Okta", "tenant_url": "https://corp.okta.com",
+                    "reference_id": PROVIDER, "active": true,
+                })
+            };
+            let integrations = world.integrations.as_array_mut().unwrap();
+            integrations.push(active("33333333-3333-4333-8333-333333333333"));
+            integrations[1]["tenant_url"] = json!("https://b.okta.com");
+            integrations[1]["reference_id"] = json!("made-up");
+        },
+        "fail: 1 of 2 active integrations does not belong to an Okta identity provider of the same tenant\n\
+         fail integration[33333333-3333-4333-8333-333333333333]: its reference_id made-up is no identity provider's id",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| {
+            world.integrations[0]["active"] = json!(false);
+            world.providers = json!([]);
+        },
+        "pass: no integration is active",
+    ),
+    (
+        AuditCheck::Providers,
+        |world| world.providers_unread = Some(forbidden("Groups Read")),
+        "unknown: can't be told: the permission \"Groups Read\" is missing [Groups Read]",
+    ),
+    // unlisted
+    (
+        AuditCheck::Unlisted,
+        |world| {
+            with_file(
+                world,
+                "behaviors:\n",
+                "unlisted: { behaviors: report }\nbehaviors:\n",
+            )
+        },
+        "fail: 1 thing is live and in no file\n\
+         fail behavior.sentinel_one: live, and in no file",
+    ),
+    (
+        AuditCheck::Unlisted,
+        |world| {
+            with_file(
+                world,
+                "behaviors:\n",
+                "unlisted: { behaviors: disable, integrations: delete }\nbehaviors:\n",
+            );
+            world.behaviors["sentinel_one"]["enabled"] = json!(true);
+            world.integrations.as_array_mut().unwrap().push(json!({
+                "id": "22222222-2222-4222-8222-222222222222", "integration_type": "Okta",
+                "tenant_url": "https://old.okta.com", "reference_id": "r", "active": false,
+            }));
+        },
+        "fail: 2 things are live and in no file\n\
+         fail behavior.sentinel_one: on, in no file, and to be disabled\n\
+         fail integration[22222222-2222-4222-8222-222222222222]: live, in no file, and to be deleted",
+    ),
+    (
+        AuditCheck::Unlisted,
+        |world| {
+            with_file(
+                world,
+                "behaviors:\n",
+                "unlisted: { integrations: keep }\nbehaviors:\n",
+            );
+            world.integrations.as_array_mut().unwrap().push(json!({
+                "id": "22222222-2222-4222-8222-222222222222", "integration_type": "Okta",
+                "tenant_url": "https://old.okta.com", "reference_id": "r", "active": false,
+            }));
+        },
+        "pass: 2 things are live and in no file, and the file keeps them",
+    ),
+    // drift
+    (
+        AuditCheck::Drift,
+        |world| {
+            world.behaviors["high_dlp"]["risk_level"] = json!("low");
+            // What is off although it is declared on is told by another check.
+            world.behaviors["imp_travel"] = json!({ "enabled": false, "risk_level": "low" });
+            world.integrations[0]["active"] = json!(false);
+            world.integrations[0]["tenant_url"] = json!("https://x.okta.com");
+        },
+        "fail: 2 things differ from the files\n\
+         fail behavior.high_dlp: risk_level low, declared medium (riskform.yaml:6:3)\n\
+         fail integration.corporate-okta: tenant_url https://x.okta.com, declared https://corp.okta.com; active false, declared true (riskform.yaml:8:3)",
+    ),
+    (
+        AuditCheck::Drift,
+        |world| world.integrations = json!([]),
+        "fail: 1 thing differs from the files\n\
+         fail integration.corporate-okta: declared, and not there (riskform.yaml:8:3)",
+    ),
+    // ssf
+    (
+        AuditCheck::Ssf,
+        |world| {
+            let broken = |rule, message| Finding::new(rule, Standing::Warn, message);
+            world.documents[0].findings = vec![
+                Finding::new(SsfRule::Url, Standing::Pass, "fine"),
+                broken(SsfRule::Answer, "404 Not Found, where 200 is asked for"),
+                broken(SsfRule::Issuer, "issuer is missing"),
+            ];
+        },
+        "warn: 2 rules of the standard are not kept\n\
+         warn integration.corporate-okta: ssf.answer: 404 Not Found, where 200 is asked for\n\
+         warn integration.corporate-okta: ssf.issuer: issuer is missing",
+    ),
+    (
+        AuditCheck::Ssf,
+        |world| world.documents.clear(),
+        "pass: no integration is active",
+    ),
+];
+
+#[test]
+fn each_check_says_what_it_finds() {
+    for (check, change, expected) in CASES {
+        let mut world = sound();
+        change(&mut world);
+        let findings = world.findings(&world.planned());
+        let finding = findings.iter().find(|one| one.check == *check).unwrap();
+        assert_eq!(lines(finding), *expected, "{check}");
+        let is_to_be_helped = matches!(finding.status, Standing::Fail);
+        assert!(
+            !is_to_be_helped || finding.help.is_some(),
+            "{check}: {expected}"
+        );
+    }
+    for check in AuditCheck::ALL {
+        assert!(CASES.iter().any(|case| case.0 == *check), "{check}");
+    }
+}
+
+/// Many words that nobody knows, many policies, groups in a circle: bounded, and still told.
+#[test]
+fn huge_lists_are_judged_in_time() {
+    let mut world = sound();
+    let policies = (0..5_000).map(|number| {
+        let mut policy = policy(
+            &format!("P{number}"),
+            "deny",
+            "include",
+            levels(&[&format!("w{number}")]),
+        );
+        policy["include"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({ "group": { "id": format!("g{}", number % 1_000) } }));
+        policy
+    });
+    world.policies = policies.collect();
+    let groups = (0..1_000).map(|number| {
+        json!({
+            "id": format!("g{number}"), "name": "G",
+            "include": [{ "group": { "id": format!("g{}", (number + 1) % 1_000) } }, { "mystery": {} }, 7],
+        })
+    });
+    world.groups = groups.collect();
+    let plan = world.planned();
+    let started = std::time::Instant::now();
+    let findings = world.findings(&plan);
+    let elapsed = started.elapsed();
+    assert!(elapsed.as_secs() < 20, "{elapsed:?}");
+    let levels = findings
+        .iter()
+        .find(|one| one.check == AuditCheck::Levels)
+        .unwrap();
+    assert_eq!(levels.details.len(), 10, "{:#?}", levels.details);
+    assert!(findings.iter().all(|finding| finding.message.len() < 500));
+    assert_eq!(OKTA.len(), 36);
+}

@@ -1,0 +1,372 @@
+//! `riskform audit` over a served sandbox: what it reads, how it ends, and that it never writes.
+
+use std::collections::BTreeMap;
+
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use insta::assert_snapshot;
+use riskform::report::schema::audit_schema;
+use riskform::sandbox::{DEFAULT_TOKEN, Settings};
+use serde_json::{Value, json};
+
+use crate::riskform::{Run, SandboxServer, Workplace};
+
+/// The recorded account as it is.
+const FILE: &str = "\
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+name: production
+behaviors:
+  imp_travel: { enabled: true, risk_level: high }
+  high_dlp: { enabled: true, risk_level: medium }
+  sentinel_one: { enabled: false }
+integrations:
+  corporate-okta: { tenant_url: https://example.oktapreview.com }
+";
+
+fn allowed(permissions: &str) -> Settings {
+    Settings {
+        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())]),
+        ..Settings::default()
+    }
+}
+
+fn audited(settings: Settings, file: &str, arguments: &[&str]) -> (SandboxServer, Workplace, Run) {
+    let server = SandboxServer::start(settings);
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", file);
+    let run = workplace.run(&[&["audit"], arguments].concat());
+    assert_eq!(server.writes(), 0);
+    (server, workplace, run)
+}
+
+/// Checks and their status, of every account.
+fn standings(run: &Run) -> String {
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let accounts = document["accounts"].as_array().unwrap().iter();
+    let findings = accounts.flat_map(|account| account["findings"].as_array().unwrap());
+    let findings = findings.filter(|finding| finding["status"] != "pass");
+    let findings = findings.map(|finding| {
+        let text = |name: &str| finding[name].as_str().unwrap_or("-");
+        format!(
+            "{} {} {}",
+            text("check"),
+            text("status"),
+            text("permission")
+        )
+    });
+    findings.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn an_account_as_it_should_be_passes_with_reads_alone() {
+    let (server, workplace, run) = audited(Settings::default(), FILE, &[]);
+    assert_snapshot!(run.shown(), @r###"
+    exit 0
+    --- stdout
+    production (f037e56e…abbe)  riskform.yaml
+
+      pass     behaviors: all 2 behaviors declared on are on
+      pass     policies: policies act on medium, high
+      pass     levels: no policy waits for a level that none gives
+      pass     providers: the active integration belongs to an Okta identity provider of the same tenant
+      pass     unlisted: nothing is live that no file lists
+      pass     drift: nothing else differs from the files
+      pass     ssf: the SSF document keeps every rule
+
+    Audit: 0 failed, 0 unknown, 0 warnings, 7 passed.
+    "###);
+    let requests = server.sandbox.requests();
+    // Two of risk scoring, three of Access, one of its providers; and two without credentials.
+    let with_credentials = requests.iter().filter(|request| request.credentials);
+    assert_eq!(
+        (requests.len(), with_credentials.count()),
+        (8, 6),
+        "{requests:#?}"
+    );
+    for request in requests.iter().filter(|request| !request.credentials) {
+        assert!(!request.path.contains("/accounts/"), "{request:?}");
+    }
+    // Cron mails whatever is printed.
+    let quiet = workplace.run(&["audit", "-q"]);
+    assert_eq!(
+        (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
+        (0, "", "")
+    );
+}
+
+#[test]
+fn what_is_ignored_is_neither_judged_nor_read() {
+    let cases: [(&[&str], usize); 4] = [
+        (&[], 8),
+        (&["--ignore", "ssf"], 6),
+        (&["--ignore", "ssf", "--ignore", "policies"], 6),
+        (
+            &[
+                "--ignore",
+                "ssf",
+                "--ignore",
+                "policies",
+                "--ignore",
+                "levels",
+                "--ignore",
+                "providers",
+            ],
+            2,
+        ),
+    ];
+    for (arguments, requests) in cases {
+        let arguments = [arguments, &["-o", "json"]].concat();
+        let (server, _, run) = audited(allowed("read"), FILE, &arguments);
+        assert_eq!(
+            server.sandbox.requests().len(),
+            requests.min(8),
+            "{arguments:?}"
+        );
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let ignored = document["ignored"].as_array().unwrap();
+        for check in ignored {
+            assert!(
+                !standings(&run).contains(check.as_str().unwrap()),
+                "{arguments:?}"
+            );
+        }
+        assert_eq!(ignored.len() * 2 + 2, arguments.len());
+        assert_eq!(run.code, if requests == 2 { 0 } else { 6 }, "{arguments:?}");
+    }
+}
+
+#[test]
+fn how_it_ends() {
+    let off = FILE.replace(
+        "sentinel_one: { enabled: false }",
+        "sentinel_one: { enabled: true }",
+    );
+    let cases = [
+        (Settings::default(), FILE, 0, ""),
+        (Settings::default(), &off, 2, "behaviors fail -"),
+        (
+            allowed("read,groups"),
+            FILE,
+            6,
+            "policies unknown Access: Apps and Policies Read; levels unknown Access: Apps and Policies Read",
+        ),
+        (
+            allowed("read,apps"),
+            FILE,
+            6,
+            "policies unknown Access: Organizations, Identity Providers, and Groups Read; levels unknown Access: Organizations, Identity Providers, and Groups Read; providers unknown Access: Organizations, Identity Providers, and Groups Read",
+        ),
+        // A failure is a failure, whatever else can't be told.
+        (
+            allowed("read"),
+            &off,
+            2,
+            "behaviors fail -; policies unknown Access: Apps and Policies Read; levels unknown Access: Apps and Policies Read; providers unknown Access: Organizations, Identity Providers, and Groups Read",
+        ),
+    ];
+    for (settings, file, code, expected) in cases {
+        let (_, _, run) = audited(settings, file, &["-o", "json"]);
+        assert_eq!(
+            (run.code, standings(&run).as_str()),
+            (code, expected),
+            "{}",
+            run.stdout
+        );
+    }
+    // An account that can't be read at all is the error of the run.
+    let (_, _, run) = audited(allowed(""), FILE, &[]);
+    assert_eq!(run.code, 6);
+    assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
+    let unknown = FILE.replace("sentinel_one", "nonesuch");
+    let (_, _, run) = audited(Settings::default(), &unknown, &[]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    for wrong in [
+        &["--no-context"][..],
+        &["--ignore", "nonesuch"],
+        &["--format", "prometheus"],
+        &["--target", "behavior.*"],
+    ] {
+        let (server, _, run) = audited(Settings::default(), FILE, wrong);
+        assert_eq!(run.code, 64, "{wrong:?}");
+        assert_eq!(server.sandbox.requests().len(), 0);
+    }
+}
+
+/// In a fleet each account ends as it would alone, and the gravest end wins.
+#[test]
+fn a_fleet_ends_with_the_gravest() {
+    let second = "version: 1\naccount_id: 00000000000000000000000000000002\nname: second\napi_token_env: CLOUDFLARE_SECOND\nintegrations: { okta: { tenant_url: https://example.oktapreview.com } }\n";
+    let third = second.replace("02", "03").replace("second", "third");
+    let third = third.replace(
+        "integrations:",
+        "behaviors: { sentinel_one: { enabled: true } }\nintegrations:",
+    );
+    let server = SandboxServer::start(Settings {
+        tokens: BTreeMap::from([
+            (
+                DEFAULT_TOKEN.to_owned(),
+                "read,apps,groups".parse().unwrap(),
+            ),
+            ("blind".to_owned(), "read".parse().unwrap()),
+        ]),
+        ..Settings::default()
+    });
+    let mut workplace = Workplace::with(&server);
+    for (token, code) in [(DEFAULT_TOKEN, 2), ("blind", 6), ("unknown", 6)] {
+        workplace.set("CLOUDFLARE_SECOND", token);
+        workplace.write("a.yaml", FILE);
+        workplace.write("b.yaml", second);
+        workplace.write(
+            "c.yaml",
+            &third.replace("api_token_env: CLOUDFLARE_SECOND\n", ""),
+        );
+        let run = workplace.run(&["audit", ".", "--expect-accounts", "3"]);
+        assert_eq!(run.code, code, "{token}: {}", run.stdout);
+        assert!(run.stdout.contains("third   "), "{}", run.stdout);
+        assert!(
+            run.stdout
+                .contains("third: the behavior declared on is off"),
+            "{}",
+            run.stdout
+        );
+    }
+    // Of a shard, only its accounts count.
+    let shards = ["0/2", "1/2"].map(|shard| {
+        let run = workplace.run(&["audit", ".", "--shard", shard, "-o", "json"]);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        document["accounts"].as_array().unwrap().len()
+    });
+    assert_eq!(shards.iter().sum::<usize>(), 3, "{shards:?}");
+    assert_eq!(server.writes(), 0);
+}
+
+/// Whatever one route answers, the run goes on, the checks that need it say so, and nothing of the answer is shown.
+#[test]
+fn no_route_of_the_surroundings_fails_the_run() {
+    let forbidden = || {
+        let error = json!({ "code": 9109, "message": "Unauthorized to access requested resource" });
+        let body = json!({ "success": false, "errors": [error], "messages": [], "result": null });
+        (http::StatusCode::FORBIDDEN, body.to_string()).into_response()
+    };
+    let answers: [fn() -> Response; 4] = [
+        forbidden,
+        || (http::StatusCode::NOT_FOUND, "canary").into_response(),
+        || {
+            let garbage = json!({ "id": "canary" });
+            let list = json!({ "success": true, "errors": [], "messages": [], "result": [garbage, 7, "canary"] });
+            list.to_string().into_response()
+        },
+        || "canary".into_response(),
+    ];
+    let routes = [
+        ("/access/policies", "policies"),
+        ("/access/groups", "policies"),
+        ("/access/apps", "policies"),
+        ("/identity_providers", "providers"),
+        ("/.well-known/", "ssf"),
+        ("jwks.json", "ssf"),
+    ];
+    std::thread::scope(|scope| {
+        for (route, check) in routes {
+            scope.spawn(move || {
+                for (number, answer) in answers.into_iter().enumerate() {
+                    let run = audited_where(route, answer);
+                    let case = format!("{route} {number}: {}{}", run.stdout, run.stderr);
+                    assert!(!case.contains("canary"), "{case}");
+                    let standings = standings(&run);
+                    let (code, expected) = match (check, number) {
+                        ("ssf", _) => (0, "ssf warn".to_owned()),
+                        (_, 0) => (6, format!("{check} unknown Access: ")),
+                        // What is left of a list may be enough: the application names two of the policies as well.
+                        ("policies", 2) => (0, String::new()),
+                        (_, _) => (0, format!("{check} unknown -")),
+                    };
+                    assert_eq!(run.code, code, "{case}");
+                    assert!(standings.contains(&expected), "{standings}: {case}");
+                }
+            });
+        }
+    });
+}
+
+/// An audit in which every request that holds this in its path is answered so.
+fn audited_where(route: &'static str, answer: fn() -> Response) -> Run {
+    let server = SandboxServer::behind(Settings::default(), move |_, router| {
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let answer = request.uri().path().contains(route).then(answer);
+            async move {
+                match answer {
+                    Some(answer) => answer,
+                    None => next.run(request).await,
+                }
+            }
+        }))
+    });
+    let workplace = Workplace::with(&server);
+    workplace.write("riskform.yaml", FILE);
+    workplace.run(&["audit", "-o", "json"])
+}
+
+#[test]
+fn json_is_what_its_schema_says_and_every_format_can_be_written() {
+    let files =
+        ["text", "markdown", "html", "junit", "sarif"].map(|kind| format!("{kind}=out.{kind}"));
+    let mut arguments: Vec<&str> = vec!["-o", "json"];
+    arguments.extend(files.iter().flat_map(|file| ["-o", file]));
+    let off = FILE.replace(
+        "sentinel_one: { enabled: false }",
+        "sentinel_one: { enabled: true }",
+    );
+    let (_, workplace, run) = audited(allowed("read,apps"), &off, &arguments);
+    assert_eq!(run.code, 2);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let schema: Value = serde_json::from_str(&audit_schema()).unwrap();
+    let validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
+    let problems: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(problems.is_empty(), "{problems:#?}");
+    let mut damaged = document.clone();
+    damaged["accounts"][0]["findings"][0]["status"] = json!("fine");
+    assert!(!validator.is_valid(&damaged), "the schema accepts anything");
+    assert_eq!(
+        document["summary"],
+        json!({ "pass": 3, "warn": 0, "fail": 1, "unknown": 3, "failed_accounts": 0 })
+    );
+    for kind in ["text", "markdown", "html", "junit", "sarif"] {
+        let text = workplace.read(&format!("out.{kind}"));
+        assert!(text.contains("sentinel"), "{kind}: {text}");
+    }
+}
+
+#[test]
+fn the_pipeline_is_told() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = Workplace::with(&server);
+    workplace.write(
+        "riskform.yaml",
+        &FILE.replace(
+            "sentinel_one: { enabled: false }",
+            "sentinel_one: { enabled: true }",
+        ),
+    );
+    workplace.set("GITHUB_STEP_SUMMARY", "summary.md");
+    workplace.set("GITHUB_OUTPUT", "output");
+    let run = workplace.run(&["audit", "--ci"]);
+    assert_eq!(run.code, 2);
+    assert_eq!(
+        workplace.read("output"),
+        "pass=6\nwarn=0\nfail=1\nunknown=0\nfailed_accounts=0\nexit_code=2\n"
+    );
+    let summary = workplace.read("summary.md");
+    assert!(
+        summary.starts_with("### riskform audit: 1 failed, 0 unknown, 0 warnings, 6 passed"),
+        "{summary}"
+    );
+}

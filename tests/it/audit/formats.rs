@@ -1,0 +1,390 @@
+//! An audit in every format: one account, a fleet, and texts that want to be more than text.
+
+use insta::assert_snapshot;
+use riskform::doctor::{Audit, AuditCheck, SsfRule, Standing};
+use riskform::report::{self, AuditFormat, audit_markdown};
+use serde_json::{Value, json};
+
+use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
+use crate::report::hostile::{EVIL, outside_of_code};
+
+/// Five accounts: two sound, one with something of everything, one that could not be looked at, and one that lacks a permission.
+pub(crate) fn fleet() -> Audit {
+    let mut blind = sound();
+    blind.access_unread = Some(forbidden("Access: Apps and Policies Read"));
+    audit(vec![
+        renamed(sound().audited(), 1, "eu"),
+        renamed(unsound().audited(), 2, "us"),
+        lost(),
+        renamed(blind.audited(), 3, "asia"),
+        renamed(sound().audited(), 4, "africa"),
+    ])
+}
+
+fn plain(audit: &Audit, format: AuditFormat) -> String {
+    anstream::adapter::strip_str(&report::audit(audit, format)).to_string()
+}
+
+#[test]
+fn one_account_is_a_list() {
+    assert_snapshot!(plain(&audit(vec![unsound().audited()]), AuditFormat::Text), @r###"
+    production (f037e56e…abbe)  riskform.yaml
+
+      fail     behaviors: 1 of 2 behaviors declared on is off
+               behavior.imp_travel: off, declared on (level high)  riskform.yaml:5:3
+               help: riskform apply switches on what is declared on
+      fail     policies: no policy acts on low, which enabled behaviors give
+               low: no policy acts on it, and it is given by high_dlp
+               help: let an Access policy act on the level, or give those behaviors another: policies match levels exactly
+      fail     levels: policies wait for medium, high, which no enabled behavior gives
+               medium: no enabled behavior gives it; waiting for it: Risky users
+               high: no enabled behavior gives it; waiting for it: Finance, Risky users
+               help: give the level to a behavior, or let the policies act on one that is given: they match levels exactly
+      fail     providers: the active integration does not belong to an Okta identity provider of the same tenant
+               integration.corporate-okta: it has no reference_id, so the dashboard does not show it  riskform.yaml:8:3
+               help: identity_provider in the file finds a provider's id by its name; the dashboard shows no integration without one
+      fail     unlisted: 1 thing is live and in no file
+               integration[22222222-2222-4222-8222-222222222222]: live, and in no file
+               help: declare it, delete it, or say under unlisted in the file that it is kept
+      fail     drift: 2 things differ from the files
+               behavior.high_dlp: risk_level low, declared medium  riskform.yaml:6:3
+               integration.corporate-okta: reference_id (unset), declared 3701e70b-5de4-4d9d-8972-f5aa994d9057  riskform.yaml:8:3
+               help: riskform drift shows it, and riskform apply brings back what is declared
+      warn     ssf: 1 rule of the standard is not kept
+               integration.corporate-okta: ssf.issuer: issuer is missing
+               help: riskform doctor --ssf shows every rule; what Okta says of the stream counts more
+
+    Audit: 6 failed, 0 unknown, 1 warning, 0 passed.
+    "###);
+}
+
+#[test]
+fn a_fleet_is_a_table_and_what_does_not_pass() {
+    assert_snapshot!(plain(&fleet(), AuditFormat::Text), @r###"
+    ACCOUNT  BEHAVIORS  POLICIES  LEVELS   PROVIDERS  UNLISTED  DRIFT    SSF
+    lost     could not be looked at
+    us       fail       fail      fail     fail       fail      fail     warn
+    asia     pass       unknown   unknown  pass       pass      pass     pass
+    2 accounts pass every check.
+
+    lost (00000000…0009)  riskform.yaml
+
+      error: GET /accounts/00000000000000000000000000000009/zt_risk_scoring/behaviors: 403 Forbidden
+      help: give the token the permission Zero Trust Read
+
+    behaviors: Every behavior declared on is on.
+
+      fail     us: 1 of 2 behaviors declared on is off
+               behavior.imp_travel: off, declared on (level high)  riskform.yaml:5:3
+               help: riskform apply switches on what is declared on
+
+    policies: An Access policy acts on each level that an enabled behavior gives.
+
+      fail     us: no policy acts on low, which enabled behaviors give
+               low: no policy acts on it, and it is given by high_dlp
+               help: let an Access policy act on the level, or give those behaviors another: policies match levels exactly
+      unknown  asia: can't be told: the permission "Access: Apps and Policies Read" is missing
+               help: give the token the permission "Access: Apps and Policies Read"
+
+    levels: No Access policy waits for a level that no enabled behavior gives.
+
+      fail     us: policies wait for medium, high, which no enabled behavior gives
+               medium: no enabled behavior gives it; waiting for it: Risky users
+               high: no enabled behavior gives it; waiting for it: Finance, Risky users
+               help: give the level to a behavior, or let the policies act on one that is given: they match levels exactly
+      unknown  asia: can't be told: the permission "Access: Apps and Policies Read" is missing
+               help: give the token the permission "Access: Apps and Policies Read"
+
+    providers: Each active integration bears the id of an Access identity provider for Okta, and its tenant is that provider's.
+
+      fail     us: the active integration does not belong to an Okta identity provider of the same tenant
+               integration.corporate-okta: it has no reference_id, so the dashboard does not show it  riskform.yaml:8:3
+               help: identity_provider in the file finds a provider's id by its name; the dashboard shows no integration without one
+
+    unlisted: Nothing unlisted is live that the files want reported, disabled or deleted.
+
+      fail     us: 1 thing is live and in no file
+               integration[22222222-2222-4222-8222-222222222222]: live, and in no file
+               help: declare it, delete it, or say under unlisted in the file that it is kept
+
+    drift: Nothing else differs from the files.
+
+      fail     us: 2 things differ from the files
+               behavior.high_dlp: risk_level low, declared medium  riskform.yaml:6:3
+               integration.corporate-okta: reference_id (unset), declared 3701e70b-5de4-4d9d-8972-f5aa994d9057  riskform.yaml:8:3
+               help: riskform drift shows it, and riskform apply brings back what is declared
+
+    ssf: The SSF document of each active integration is sound.
+
+      warn     us: 1 rule of the standard is not kept
+               integration.corporate-okta: ssf.issuer: issuer is missing
+               help: riskform doctor --ssf shows every rule; what Okta says of the stream counts more
+
+    Audit: 6 failed, 2 unknown, 1 warning, 19 passed; 1 account could not be looked at.
+    "###);
+}
+
+/// The same in three accounts is told once, five names and how many more.
+#[test]
+fn what_is_alike_is_told_once() {
+    let many = |count: usize| {
+        let accounts = (0..count)
+            .map(|number| renamed(unsound().audited(), number, &format!("account-{number}")));
+        audit(accounts.collect())
+    };
+    for (count, told) in [(2, 2), (3, 1), (8, 1)] {
+        for format in [AuditFormat::Text, AuditFormat::Markdown, AuditFormat::Html] {
+            let text = plain(&many(count), format);
+            assert_eq!(
+                text.matches("it has no reference_id").count(),
+                told,
+                "{count} {format}"
+            );
+        }
+    }
+    let text = plain(&many(8), AuditFormat::Text);
+    assert!(text.contains("account-0, account-1, account-2, account-3, account-4 and 3 more: "));
+    // Each account has a place of its own in the others.
+    let junit = report::audit(&many(8), AuditFormat::Junit);
+    assert_eq!(junit.matches("it has no reference_id").count(), 8);
+}
+
+#[test]
+fn many_details_are_cut_in_text_alone() {
+    let mut world = sound();
+    for number in 0..25 {
+        world.behaviors[format!("b{number:02}")] = json!({ "enabled": false, "risk_level": "low" });
+    }
+    world.file = world
+        .file
+        .replace("behaviors:\n", "behaviors:\n  \"*\": { enabled: true }\n");
+    let audit = audit(vec![world.audited()]);
+    let text = plain(&audit, AuditFormat::Text);
+    assert!(
+        text.contains("behavior.b09: off") && !text.contains("behavior.b10"),
+        "{text}"
+    );
+    assert!(
+        text.contains("and 16 more, which --format json holds"),
+        "{text}"
+    );
+    for format in [
+        AuditFormat::Json,
+        AuditFormat::Html,
+        AuditFormat::Junit,
+        AuditFormat::Sarif,
+    ] {
+        assert!(
+            report::audit(&audit, format).contains("behavior.b24"),
+            "{format}"
+        );
+    }
+}
+
+#[test]
+fn junit_tells_failures_what_can_not_be_told_and_warnings_apart() {
+    let text = report::audit(&fleet(), AuditFormat::Junit);
+    assert_eq!(
+        text,
+        report::audit(&fleet(), AuditFormat::Junit),
+        "same input, same bytes"
+    );
+    let report = quick_junit::Report::deserialize_from_str(&text).unwrap();
+    let counts: Vec<(&str, usize, usize, usize)> = report
+        .test_suites
+        .iter()
+        .map(|suite| {
+            (
+                suite.name.as_str(),
+                suite.tests,
+                suite.failures,
+                suite.errors,
+            )
+        })
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            ("eu", 7, 0, 0),
+            ("us", 7, 6, 0),
+            ("lost", 1, 0, 1),
+            ("asia", 7, 0, 2),
+            ("africa", 7, 0, 0)
+        ]
+    );
+    assert!(
+        text.contains("warn: 1 rule of the standard is not kept"),
+        "{text}"
+    );
+}
+
+#[test]
+fn sarif_points_to_the_lines_that_declare_what_fails() {
+    let log: Value = serde_json::from_str(&report::audit(&fleet(), AuditFormat::Sarif)).unwrap();
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().unwrap().iter().map(|result| {
+        let rules = &run["tool"]["driver"]["rules"];
+        let rule = &rules[result["ruleIndex"].as_u64().unwrap() as usize];
+        assert_eq!(rule["id"], result["ruleId"]);
+        let place = &result["locations"][0]["physicalLocation"];
+        format!(
+            "{} {} {}:{} {}",
+            result["level"].as_str().unwrap(),
+            result["ruleId"].as_str().unwrap(),
+            place["artifactLocation"]["uri"].as_str().unwrap(),
+            place["region"]["startLine"],
+            result["message"]["text"].as_str().unwrap()
+        )
+    });
+    let results: Vec<String> = results.collect();
+    assert_snapshot!(results.join("\n"), @r###"
+    error behaviors riskform.yaml:5 us/behavior.imp_travel: off, declared on (level high)
+    error policies riskform.yaml:null us/low: no policy acts on it, and it is given by high_dlp
+    error levels riskform.yaml:null us/medium: no enabled behavior gives it; waiting for it: Risky users
+    error levels riskform.yaml:null us/high: no enabled behavior gives it; waiting for it: Finance, Risky users
+    error providers riskform.yaml:8 us/integration.corporate-okta: it has no reference_id, so the dashboard does not show it
+    error unlisted riskform.yaml:null us/integration[22222222-2222-4222-8222-222222222222]: live, and in no file
+    error drift riskform.yaml:6 us/behavior.high_dlp: risk_level low, declared medium
+    error drift riskform.yaml:8 us/integration.corporate-okta: reference_id (unset), declared 3701e70b-5de4-4d9d-8972-f5aa994d9057
+    warning ssf riskform.yaml:null us/integration.corporate-okta: ssf.issuer: issuer is missing
+    "###);
+    let fingerprints = run["results"].as_array().unwrap().iter();
+    let fingerprints: std::collections::BTreeSet<String> = fingerprints
+        .map(|result| result["partialFingerprints"].to_string())
+        .collect();
+    assert_eq!(
+        fingerprints.len(),
+        results.len(),
+        "each result is one of its own"
+    );
+    let invocation = &run["invocations"][0];
+    assert_eq!(invocation["executionSuccessful"], false);
+    let notes = invocation["toolExecutionNotifications"].as_array().unwrap();
+    let notes: Vec<&str> = notes
+        .iter()
+        .map(|note| note["message"]["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(notes.len(), 3, "{notes:#?}");
+    assert!(
+        notes[0].starts_with("lost could not be looked at: GET "),
+        "{notes:#?}"
+    );
+    assert!(
+        notes[1].contains("asia: policies: can't be told: the permission"),
+        "{notes:#?}"
+    );
+}
+
+#[test]
+fn markdown_is_cut_from_the_least_grave_end_and_says_so() {
+    let accounts = (0..2_000).map(|number| {
+        let mut account = renamed(unsound().audited(), number, &format!("account-{number}"));
+        for finding in &mut account.findings {
+            finding.message.push_str(&format!(" {number}"));
+        }
+        account
+    });
+    let audit = audit(accounts.collect());
+    for limit in [5_000, 65_536] {
+        let text = audit_markdown(&audit, limit);
+        assert!(text.len() <= limit, "{}", text.len());
+        assert!(text.contains("**Cut to fit:**"), "{text}");
+        outside_of_code(&text);
+    }
+    let whole = audit_markdown(&fleet(), 65_536);
+    assert!(!whole.contains("Cut to fit"), "{whole}");
+    assert_snapshot!(whole.lines().take(9).collect::<Vec<_>>().join("\n"), @r###"
+    ### riskform audit: 6 failed, 2 unknown, 1 warning, 19 passed; 1 account could not be looked at
+
+    2 accounts pass every check.
+
+    | account | behaviors | policies | levels | providers | unlisted | drift | ssf |
+    | --- | --- | --- | --- | --- | --- | --- | --- |
+    | <code>lost</code> (<code>00000000000000000000000000000009</code>) | **could not be looked at** | | | | | | |
+    | <code>us</code> (<code>00000000000000000000000000000002</code>) | **fail** | **fail** | **fail** | **fail** | **fail** | **fail** | warn |
+    | <code>asia</code> (<code>00000000000000000000000000000003</code>) | pass | unknown | unknown | pass | pass | pass | pass |
+    "###);
+}
+
+/// Evil wherever somebody else's text can stand.
+fn evil() -> Audit {
+    let mut world = sound();
+    world.policies = json!([
+        policy(EVIL, "deny", "include", levels(&[EVIL])),
+        policy("P", "allow", "exclude", levels(&["high"])),
+    ]);
+    world.behaviors[EVIL] = json!({ "enabled": true, "risk_level": EVIL });
+    world.behaviors["z"] = json!({ "enabled": true, "risk_level": format!("{EVIL}2") });
+    world.providers[0]["name"] = json!(EVIL);
+    world.providers[0]["type"] = json!(EVIL);
+    world.file = world.file.replace(
+        "behaviors:\n",
+        "unlisted: { behaviors: report }\nbehaviors:\n",
+    );
+    world.documents[0].findings = vec![riskform::doctor::Finding::new(
+        SsfRule::Issuer,
+        Standing::Warn,
+        EVIL,
+    )];
+    let mut account = world.audited();
+    account.source = EVIL.into();
+    for detail in account
+        .findings
+        .iter_mut()
+        .flat_map(|finding| &mut finding.details)
+    {
+        if let Some(location) = &mut detail.location {
+            location.file = EVIL.into();
+        }
+    }
+    let mut blind = sound();
+    let mut unread = forbidden(EVIL);
+    unread.message = EVIL.to_owned();
+    unread.help = Some(EVIL.to_owned());
+    blind.access_unread = Some(unread);
+    let mut lost = lost();
+    if let Some(error) = &mut lost.error {
+        error.message = EVIL.to_owned();
+        error.help = Some(EVIL.to_owned());
+    }
+    audit(vec![account, renamed(blind.audited(), 3, "blind"), lost])
+}
+
+#[test]
+fn foreign_text_stays_text_in_every_format() {
+    let mut alone = evil();
+    alone.accounts.truncate(1);
+    for audit in [evil(), alone] {
+        let markdown = report::audit(&audit, AuditFormat::Markdown);
+        let outside = outside_of_code(&markdown);
+        for absent in ["<script", "<img", "@", "![", "](", "{0}"] {
+            assert!(!outside.contains(absent), "{absent:?} in {outside}");
+        }
+        let page = report::audit(&audit, AuditFormat::Html);
+        for absent in ["<script", "<img", "<pre"] {
+            assert!(!page.contains(absent), "{absent}");
+        }
+        assert!(page.contains("&lt;script&gt;"));
+        let junit = report::audit(&audit, AuditFormat::Junit);
+        quick_junit::Report::deserialize_from_str(&junit).unwrap();
+        let sarif: Value =
+            serde_json::from_str(&report::audit(&audit, AuditFormat::Sarif)).unwrap();
+        for result in sarif["runs"][0]["results"].as_array().unwrap() {
+            let text = result["message"]["text"].as_str().unwrap();
+            assert!(!text.contains("](") && !text.contains(" {0}"), "{text}");
+        }
+        for format in [
+            AuditFormat::Text,
+            AuditFormat::Markdown,
+            AuditFormat::Html,
+            AuditFormat::Junit,
+            AuditFormat::Sarif,
+        ] {
+            let text = plain(&audit, format);
+            assert!(!text.contains(['\u{202e}', '\u{1b}']), "{format}");
+        }
+        let json: Value = serde_json::from_str(&report::audit(&audit, AuditFormat::Json)).unwrap();
+        assert!(json.to_string().contains("onerror"));
+    }
+    assert_eq!(AuditCheck::ALL.len(), 7);
+}

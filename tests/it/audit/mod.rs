@@ -1,0 +1,213 @@
+//! The audit: each check as a table, every format, and the command over a served sandbox.
+
+mod checks;
+mod command;
+pub(crate) mod formats;
+
+use std::sync::Arc;
+
+use jiff::civil::{Date, date};
+use riskform::api::Listed;
+use riskform::config::files::Confinement;
+use riskform::config::load::{LoadRequest, load};
+use riskform::doctor::{
+    Audit, AuditEvidence, AuditFinding, AuditedAccount, Document, Unread, audit_findings,
+};
+use riskform::model::account::LiveAccount;
+use riskform::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider};
+use riskform::model::limits::UNLIMITED;
+use riskform::plan::{AccountError, AccountPlan, FailureKind, Options, plan};
+use serde_json::{Value, json};
+
+const TODAY: Date = date(2026, 11, 22);
+
+/// Everything that an audit looks at, as files and the API say it.
+pub(crate) struct World {
+    pub file: String,
+    pub behaviors: Value,
+    pub integrations: Value,
+    pub policies: Value,
+    pub groups: Value,
+    pub providers: Value,
+    /// How many items of Access, and how many providers, could not be understood.
+    pub skipped: (usize, usize),
+    pub access_unread: Option<Unread>,
+    pub providers_unread: Option<Unread>,
+    pub documents: Vec<Document>,
+}
+
+const OKTA: &str = "11111111-1111-4111-8111-111111111111";
+const PROVIDER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
+
+/// A policy with one rule in one of its lists.
+pub(crate) fn policy(name: &str, decision: &str, list: &str, rule: Value) -> Value {
+    let mut policy = json!({ "id": name, "name": name, "decision": decision, "app_count": 1 });
+    policy["include"] = json!([{ "everyone": {} }]);
+    policy[list] = json!([rule]);
+    policy
+}
+
+pub(crate) fn levels(levels: &[&str]) -> Value {
+    json!({ "user_risk_score": { "user_risk_score": levels } })
+}
+
+/// An account in which everything is as it should be.
+pub(crate) fn sound() -> World {
+    World {
+        file: "\
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+name: production
+behaviors:
+  imp_travel: { enabled: true, risk_level: high }
+  high_dlp: { enabled: true, risk_level: medium }
+integrations:
+  corporate-okta: { tenant_url: https://corp.okta.com, reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057 }
+"
+        .to_owned(),
+        behaviors: json!({
+            "high_dlp": { "enabled": true, "risk_level": "medium" },
+            "imp_travel": { "enabled": true, "risk_level": "high" },
+            "sentinel_one": { "enabled": false, "risk_level": "low" },
+        }),
+        integrations: json!([{
+            "id": OKTA, "integration_type": "Okta", "tenant_url": "https://corp.okta.com",
+            "reference_id": PROVIDER, "active": true,
+        }]),
+        policies: json!([
+            policy("Finance", "allow", "exclude", levels(&["high"])),
+            policy("Risky users", "deny", "include", json!({ "group": { "id": "g" } })),
+        ]),
+        groups: json!([{ "id": "g", "name": "Risky", "include": [levels(&["medium", "high"])] }]),
+        providers: json!([{
+            "id": PROVIDER, "name": "Corporate Okta", "type": "okta",
+            "config": { "okta_account": "https://corp.okta.com" },
+        }]),
+        skipped: (0, 0),
+        access_unread: None,
+        providers_unread: None,
+        documents: vec![Document {
+            integration_id: OKTA.parse().unwrap(),
+            tenant_url: "https://corp.okta.com".to_owned(),
+            findings: Vec::new(),
+        }],
+    }
+}
+
+impl World {
+    pub fn planned(&self) -> AccountPlan {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("riskform.yaml");
+        std::fs::write(&path, &self.file).unwrap();
+        let loaded = load(&LoadRequest {
+            paths: &[path],
+            account_id: None,
+            default_account_id: None,
+            confinement: &Confinement::default(),
+            limits: &UNLIMITED,
+            variables: &|_| None,
+            today: TODAY,
+        });
+        let desired = loaded.unwrap().accounts.remove(0);
+        // The folder is another one each time.
+        let desired = serde_json::to_string(&desired).unwrap();
+        let folder = folder.path().display().to_string();
+        let desired = desired.replace(&format!("{folder}/"), "");
+        let live = LiveAccount::new(
+            serde_json::from_value(self.behaviors.clone()).unwrap(),
+            serde_json::from_value(self.integrations.clone()).unwrap(),
+        );
+        let desired = Arc::new(serde_json::from_str(&desired).unwrap());
+        plan(&desired, &Arc::new(live), TODAY, &Options::default()).unwrap()
+    }
+
+    pub fn findings(&self, plan: &AccountPlan) -> Vec<AuditFinding> {
+        let items = |list: &Value| list.as_array().unwrap().clone();
+        let mut access = Access::default();
+        for policy in items(&self.policies).iter().filter_map(AccessPolicy::read) {
+            access.policies.insert(policy.id.clone(), policy);
+        }
+        for group in items(&self.groups).iter().filter_map(AccessGroup::read) {
+            access.groups.insert(group.id.clone(), group);
+        }
+        let providers = items(&self.providers);
+        let listed = |unread: &Option<Unread>| unread.clone().map_or(Ok(()), Err);
+        let evidence = AuditEvidence {
+            plan,
+            access: Some(listed(&self.access_unread).map(|()| Listed {
+                value: access,
+                skipped: self.skipped.0,
+            })),
+            identity_providers: Some(listed(&self.providers_unread).map(|()| {
+                Listed {
+                    value: providers
+                        .iter()
+                        .filter_map(IdentityProvider::read)
+                        .collect(),
+                    skipped: self.skipped.1,
+                }
+            })),
+            documents: Some(self.documents.clone()),
+        };
+        audit_findings(&evidence, &Default::default())
+    }
+
+    pub fn audited(&self) -> AuditedAccount {
+        let plan = self.planned();
+        let findings = self.findings(&plan);
+        AuditedAccount::new(&plan, findings)
+    }
+}
+
+/// What could not be read for want of a permission.
+pub(crate) fn forbidden(permission: &str) -> Unread {
+    Unread {
+        message: format!("the permission \"{permission}\" is missing"),
+        help: Some(format!("give the token the permission \"{permission}\"")),
+        permission: Some(permission.to_owned()),
+    }
+}
+
+/// The same account under another name.
+pub(crate) fn renamed(mut account: AuditedAccount, number: usize, name: &str) -> AuditedAccount {
+    account.account_id = format!("{number:032x}").parse().unwrap();
+    account.name = Some(name.parse().unwrap());
+    account
+}
+
+/// An account that could not be looked at.
+pub(crate) fn lost() -> AuditedAccount {
+    let plan = sound().planned();
+    let error = AccountError {
+        kind: FailureKind::Permission,
+        ray: None,
+        message: "GET /accounts/00000000000000000000000000000009/zt_risk_scoring/behaviors: 403 Forbidden".to_owned(),
+        help: Some("give the token the permission Zero Trust Read".to_owned()),
+    };
+    let failed = AccountPlan::failed(plan.desired(), error);
+    renamed(AuditedAccount::new(&failed, Vec::new()), 9, "lost")
+}
+
+pub(crate) fn audit(accounts: Vec<AuditedAccount>) -> Audit {
+    let now = "2026-11-22T10:00:00Z".parse().unwrap();
+    let base_url = "https://api.cloudflare.com/client/v4".to_owned();
+    Audit::new(base_url, None, Default::default(), accounts, now)
+}
+
+/// An account with something of everything: each status, and each kind of detail.
+pub(crate) fn unsound() -> World {
+    let mut world = sound();
+    world.behaviors["imp_travel"]["enabled"] = json!(false);
+    world.behaviors["high_dlp"]["risk_level"] = json!("low");
+    world.integrations[0]["reference_id"] = json!(null);
+    world.integrations.as_array_mut().unwrap().push(json!({
+        "id": "22222222-2222-4222-8222-222222222222", "integration_type": "Okta",
+        "tenant_url": "https://old.okta.com", "reference_id": "r", "active": false,
+    }));
+    world.documents[0].findings = vec![riskform::doctor::Finding::new(
+        riskform::doctor::SsfRule::Issuer,
+        riskform::doctor::Standing::Warn,
+        "issuer is missing",
+    )];
+    world
+}
