@@ -227,7 +227,7 @@ fn a_proxy_that_is_down_is_named() {
     assert_eq!((run.code, &proxy["status"]), (1, &"fail".into()));
     assert_eq!(
         proxy["message"],
-        "HTTPS_PROXY names one, and the API can't be reached through it"
+        "HTTPS_PROXY names 127.0.0.1:9, and the API can't be reached through it"
     );
     assert_eq!(
         proxy["help"],

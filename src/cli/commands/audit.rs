@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
 /// Shows what was found. With `-q` a text of nothing but passes is not printed, since cron mails whatever is.
 fn show(audit: &Audit, formats: &Formats<AuditFormat>, output: &Output) -> Result<(), Error> {
     let render = |format| report::audit(audit, format);
-    formats.write_files(render)?;
+    formats.write_files(output, render)?;
     match formats.stdout {
         None => Ok(()),
         Some(AuditFormat::Text) if output.is_quiet() && audit.is_clean() => Ok(()),

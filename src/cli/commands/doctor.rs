@@ -18,8 +18,8 @@ use crate::cli::run::{documents, fleet};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::rule::Rule;
 use crate::doctor::{
-    Access, AccountDiagnosis, Declared, Diagnosis, Files, Means, Standing, Way,
-    account_findings, examine, files_finding, no_credentials_finding, wrong_proxy_finding,
+    Access, AccountDiagnosis, Declared, Diagnosis, Files, Means, Standing, Way, account_findings,
+    examine, files_finding, no_credentials_finding, wrong_proxy_finding,
 };
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::report::{self, DoctorFormat};
@@ -145,11 +145,7 @@ fn unknown_keys(diagnostics: &Diagnostics) -> Vec<String> {
         .collect()
 }
 
-async fn diagnose(
-    patient: Patient,
-    session: &Session,
-    ssf: bool,
-) -> AccountDiagnosis {
+async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiagnosis {
     let Patient {
         account_id,
         label,
