@@ -70,7 +70,6 @@ pub enum Surroundings {
     },
 }
 
-
 impl Reader {
     /// Asks for the smallest page of a list, to see whether it may be read.
     pub async fn may_read(

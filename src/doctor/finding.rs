@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::{ApiError, ErrorKind};
+use crate::api::ApiError;
+use crate::model::context::Unread;
 use crate::model::location::Location;
 use crate::model::open_word::words;
 
@@ -96,19 +97,11 @@ impl<C> Finding<C> {
 
     /// What can't be told since something could not be read.
     pub(super) fn unread(check: C, unread: &Unread) -> Self {
-        let Unread {
-            message,
-            help,
-            permission,
-        } = unread;
+        let help = |permission| format!("give it the permission {permission:?} on this account");
         Finding {
-            help: help.clone(),
-            permission: permission.clone(),
-            ..Finding::new(
-                check,
-                Standing::Unknown,
-                format!("can't be told: {message}"),
-            )
+            help: unread.permission.as_ref().map(help),
+            permission: unread.permission.clone(),
+            ..Finding::new(check, Standing::Unknown, format!("can't be told: {unread}"))
         }
     }
 
@@ -121,42 +114,5 @@ impl<C> Finding<C> {
 
     pub(super) fn details(self, details: Vec<Detail>) -> Self {
         Finding { details, ..self }
-    }
-}
-
-/// Why something could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
-    /// What happened.
-    pub message: String,
-    /// The way out.
-    pub help: Option<String>,
-    /// The permission whose lack it is, or may be.
-    pub permission: Option<String>,
-}
-
-impl From<&ApiError> for Unread {
-    fn from(error: &ApiError) -> Self {
-        let permission = error.operation().permission();
-        match (error.kind(), permission) {
-            // Said in the same words for every account, so that a fleet's table can say it once.
-            (
-                ErrorKind::Credentials | ErrorKind::Access | ErrorKind::Permission,
-                Some(permission),
-            ) => Unread {
-                message: format!("the permission \"{permission}\" is missing"),
-                help: Some(format!(
-                    "give the token the permission \"{permission}\" on this account"
-                )),
-                permission: Some(permission.to_string()),
-            },
-            (kind, permission) => Unread {
-                message: error.to_string(),
-                help: error.help(),
-                permission: permission
-                    .filter(|_| *kind == ErrorKind::Entitlement)
-                    .map(|permission| permission.to_string()),
-            },
-        }
     }
 }

@@ -24,5 +24,5 @@ pub use diagnosis::{AccountDiagnosis, Diagnosis, Document};
 pub use evidence::{
     Access, Asked, Declared, Evidence, Files, Means, Owner, ProxyOnTheWay, Way, examine,
 };
-pub use finding::{Detail, Finding, Standing, Unread};
+pub use finding::{Detail, Finding, Standing};
 pub use ssf::{Destination, SsfFinding, SsfRule, inspect};

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use crate::cli::flags::Fleet;
@@ -12,12 +11,13 @@ use crate::cli::io::ci;
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::audit::look;
+use crate::cli::run::context::ContextArguments;
 use crate::cli::run::ending::{Error, Exit, of_audit};
 use crate::cli::run::fleet::{self, Planning};
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::{self, Surroundings};
 use crate::doctor::{Audit, AuditCheck, AuditedAccount};
-use crate::plan::Options;
+use crate::plan::{Options, Scope};
 use crate::report::{self, AuditFormat};
 
 /// Flags of `audit`.
@@ -47,16 +47,15 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         session: &session,
         today: surroundings::today(),
         options: &Options::default(),
+        // An audit looks around by itself, in whatever differs or not.
+        context: ContextArguments { no_context: true },
         parallelism: arguments.fleet.parallelism(),
         shard: arguments.fleet.shard,
         output,
     };
     let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
-    let accounts: Vec<AuditedAccount> = stream::iter(accounts)
-        .map(|desired| look(&planning, desired, &ignored))
-        .buffered(planning.parallelism)
-        .collect()
-        .await;
+    let audited = async |planned| look(&session, &planned, &ignored).await;
+    let accounts = planning.each(accounts, &Scope::default(), audited).await?;
     let base_url = session.base_url().to_string();
     let audit = Audit::new(
         base_url,

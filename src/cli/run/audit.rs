@@ -1,61 +1,48 @@
-//! Reads what an audit looks at: an account's plan, its surroundings, and the SSF documents of its integrations.
+//! Reads what an audit looks at: an account's surroundings, and the SSF documents of its integrations.
 
 use std::collections::BTreeSet;
 
-use crate::api::ApiError;
-use crate::cli::run::documents;
-use crate::cli::run::fleet::Planning;
-use crate::doctor::{AuditCheck, AuditEvidence, AuditedAccount, Unread, audit_findings};
-use crate::model::account::DesiredAccount;
+use crate::cli::run::session::Session;
+use crate::cli::run::{context, documents};
+use crate::doctor::{AuditCheck, AuditEvidence, AuditedAccount, audit_findings};
+use crate::model::context::Reading;
 use crate::plan::AccountPlan;
 
-/// Looks at one account. Of its surroundings only what the checks need is read, and what can't be read makes a check unknown.
+/// Looks at an account that was planned. Of its surroundings only what the checks need is read, and what can't be read makes a check
+/// unknown.
 pub(crate) async fn look(
-    planning: &Planning<'_>,
-    desired: DesiredAccount,
+    session: &Session,
+    plan: &AccountPlan,
     ignored: &BTreeSet<AuditCheck>,
 ) -> AuditedAccount {
-    let plan = planning.plan_one(desired).await;
-    let session = planning.session;
     if plan.error.is_some() {
-        return AuditedAccount::new(&plan, Vec::new());
+        return AuditedAccount::new(plan, Vec::new());
     }
-    let reader = match session.connection(plan.desired()) {
-        Ok(connection) => connection.reader(),
-        Err(error) => {
-            let failed = AccountPlan::failed(plan.desired(), error);
-            return AuditedAccount::new(&failed, Vec::new());
-        }
-    };
     let wanted = |checks: &[AuditCheck]| checks.iter().any(|check| !ignored.contains(check));
-    let account = &plan.account_id;
+    let desired = plan.desired();
     let active = plan.live().integrations.iter();
     let active = active.filter(|integration| integration.settings.active);
     let (access, identity_providers, documents) = tokio::join!(
         only(
             wanted(&[AuditCheck::Policies, AuditCheck::Levels]),
-            reader.access(account)
+            context::access(session, desired)
         ),
         only(
             wanted(&[AuditCheck::Providers]),
-            reader.identity_providers(account)
+            context::identity_providers(session, desired)
         ),
         only(wanted(&[AuditCheck::Ssf]), documents::look(session, active)),
     );
     let evidence = AuditEvidence {
-        plan: &plan,
-        access: access.map(unread),
-        identity_providers: identity_providers.map(unread),
+        plan,
+        access: access.unwrap_or(Reading::NotRead),
+        identity_providers: identity_providers.unwrap_or(Reading::NotRead),
         documents,
     };
-    AuditedAccount::new(&plan, audit_findings(&evidence, ignored))
+    AuditedAccount::new(plan, audit_findings(&evidence, ignored))
 }
 
 /// Reads what is wanted, and nothing else.
 async fn only<T>(wanted: bool, reading: impl Future<Output = T>) -> Option<T> {
     if wanted { Some(reading.await) } else { None }
-}
-
-fn unread<T>(read: Result<T, ApiError>) -> Result<T, Unread> {
-    read.map_err(|error| Unread::from(&error))
 }

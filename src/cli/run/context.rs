@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::ToSpan;
 
-use crate::api::{ApiError, ErrorKind, Reader};
+use crate::api::{ApiError, ErrorKind, Providers, Reader};
 use crate::cli::run::ending::Error;
 use crate::cli::run::fleet::plan_error;
 use crate::cli::run::session::Session;
@@ -111,6 +111,21 @@ pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Readi
     };
     match access {
         Ok(access) => Reading::Read(access),
+        Err(error) => Reading::Failed(unread(&error)),
+    }
+}
+
+/// The identity providers of an account.
+pub(crate) async fn identity_providers(
+    session: &Session,
+    desired: &DesiredAccount,
+) -> Reading<Providers> {
+    let providers = match reader(session, desired) {
+        Ok(reader) => reader.identity_providers(&desired.account_id).await,
+        Err(unread) => return Reading::Failed(unread),
+    };
+    match providers {
+        Ok(providers) => Reading::Read(providers),
         Err(error) => Reading::Failed(unread(&error)),
     }
 }

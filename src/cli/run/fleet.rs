@@ -236,8 +236,7 @@ impl Planning<'_> {
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
     }
 
-    /// Reads one account and plans it.
-    pub(crate) async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
+    async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
         let named = self.name_identity_providers(&mut desired).await;
         let desired = Arc::new(desired);
         let live = match named {

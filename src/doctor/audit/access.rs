@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::Listed;
 use crate::model::account::LiveAccount;
 use crate::model::behavior::RiskLevel;
 use crate::model::context::{Access, Level, Rule};
@@ -25,7 +24,7 @@ fn given(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
     given
 }
 
-pub(super) fn policies(plan: &AccountPlan, access: &Listed<Access>) -> AuditFinding {
+pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Policies;
     let given = given(plan.live());
     if given.is_empty() {
@@ -37,7 +36,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Listed<Access>) -> AuditFind
         _ => Standing::Unknown,
     };
     let details = given.iter().map(|(level, behaviors)| {
-        let acted_on = acting_on(level, &access.value);
+        let acted_on = acting_on(level, access);
         let (status, message) = match acted_on.policies.is_empty() {
             false => (Standing::Pass, acts(&acted_on)),
             true => (
@@ -83,18 +82,18 @@ fn acts(acted_on: &ActedOn) -> String {
     format!("{} on it: {}", acted_on.count(), acted_on.names())
 }
 
-pub(super) fn levels(plan: &AccountPlan, access: &Listed<Access>) -> AuditFinding {
+pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Levels;
     let given: BTreeSet<&Level> = given(plan.live()).into_keys().collect();
     // A policy that acts on a level that is given does its work, even if it names others as well.
     let busy = given
         .iter()
-        .flat_map(|level| acting_on(level, &access.value).policies);
+        .flat_map(|level| acting_on(level, access).policies);
     let busy: BTreeSet<PolicyName> = busy.collect();
-    let details: Vec<Detail> = levels_to_wait_for(&access.value)
+    let details: Vec<Detail> = levels_to_wait_for(access)
         .iter()
         .filter(|level| !given.contains(level))
-        .filter_map(|level| waited_for(acting_on(level, &access.value), &busy))
+        .filter_map(|level| waited_for(acting_on(level, access), &busy))
         .collect();
     let in_vain = |status| {
         let levels = details.iter().filter(|detail| detail.status == status);

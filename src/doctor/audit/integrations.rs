@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::Listed;
+use crate::api::Providers;
 use crate::model::address::Address;
-use crate::model::context::IdentityProvider;
 use crate::model::integration::{Integration, IntegrationId, IntegrationType};
 use crate::model::location::Location;
 use crate::model::open_word::OpenWord;
@@ -45,7 +44,7 @@ fn location(plan: &AccountPlan, address: &Address) -> Option<Location> {
     }
 }
 
-pub(super) fn providers(plan: &AccountPlan, known: &Listed<Vec<IdentityProvider>>) -> AuditFinding {
+pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Providers;
     let okta = |one: &&(Address, &Integration)| {
         one.1.settings.integration_type == OpenWord::Known(IntegrationType::Okta)
@@ -95,17 +94,14 @@ pub(super) fn providers(plan: &AccountPlan, known: &Listed<Vec<IdentityProvider>
 }
 
 /// How an integration stands to the identity provider whose id it should bear.
-fn provider(
-    integration: &Integration,
-    known: &Listed<Vec<IdentityProvider>>,
-) -> (Standing, String) {
+fn provider(integration: &Integration, known: &Providers) -> (Standing, String) {
     let settings = &integration.settings;
     let Some(reference) = &settings.reference_id else {
         let message = "it has no reference_id, so the dashboard does not show it";
         return (Standing::Fail, message.to_owned());
     };
     let Some(provider) = known
-        .value
+        .providers
         .iter()
         .find(|provider| provider.id == *reference)
     else {

@@ -9,13 +9,13 @@ mod integrations;
 
 use std::collections::BTreeSet;
 
-use crate::api::Listed;
-use crate::model::context::{Access, IdentityProvider};
+use crate::api::Providers;
+use crate::model::context::{Access, Reading};
 use crate::model::open_word::words;
 use crate::plan::AccountPlan;
 
 use super::diagnosis::Document;
-use super::finding::{Detail, Finding, Standing, Unread};
+use super::finding::{Detail, Finding, Standing};
 
 use access::{levels, policies};
 use files::{behaviors, drift, unlisted};
@@ -67,16 +67,16 @@ impl AuditCheck {
     }
 }
 
-/// What was read of an account. `None` is what nobody asked for.
+/// What was read of an account.
 #[derive(Debug)]
 pub struct AuditEvidence<'a> {
     /// How the account differs from its file.
     pub plan: &'a AccountPlan,
     /// Its Access policies and groups.
-    pub access: Option<Result<Listed<Access>, Unread>>,
+    pub access: Reading<Access>,
     /// Its identity providers.
-    pub identity_providers: Option<Result<Listed<Vec<IdentityProvider>>, Unread>>,
-    /// The SSF documents of its active integrations.
+    pub identity_providers: Reading<Providers>,
+    /// The SSF documents of its active integrations; `None` where nobody asked for them.
     pub documents: Option<Vec<Document>>,
 }
 
@@ -109,13 +109,13 @@ pub fn audit_findings(
 /// Judges what could be read.
 fn known<T>(
     check: AuditCheck,
-    read: &Option<Result<T, Unread>>,
+    reading: &Reading<T>,
     judge: impl FnOnce(&T) -> AuditFinding,
 ) -> AuditFinding {
-    match read {
-        Some(Ok(value)) => judge(value),
-        Some(Err(unread)) => Finding::unread(check, unread),
-        None => Finding::new(check, Standing::Unknown, "nobody asked"),
+    match reading {
+        Reading::Read(value) => judge(value),
+        Reading::Failed(unread) => Finding::unread(check, unread),
+        Reading::NotRead => Finding::new(check, Standing::Unknown, "nobody asked"),
     }
 }
 

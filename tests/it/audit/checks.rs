@@ -160,7 +160,7 @@ const CASES: &[Case] = &[
     (
         AuditCheck::Policies,
         |world| world.access_unread = Some(forbidden("Access: Apps and Policies Read")),
-        "unknown: can't be told: the permission \"Access: Apps and Policies Read\" is missing [Access: Apps and Policies Read]",
+        "unknown: can't be told: the token lacks the permission \"Access: Apps and Policies Read\" [Access: Apps and Policies Read]",
     ),
     // levels
     (
@@ -216,7 +216,7 @@ const CASES: &[Case] = &[
         |world| {
             let mut unread = forbidden("");
             unread.permission = None;
-            unread.message = "GET …: 500".to_owned();
+            unread.reason = "GET …: 500".to_owned();
             world.access_unread = Some(unread);
         },
         "unknown: can't be told: GET …: 500",
@@ -304,7 +304,7 @@ const CASES: &[Case] = &[
     (
         AuditCheck::Providers,
         |world| world.providers_unread = Some(forbidden("Groups Read")),
-        "unknown: can't be told: the permission \"Groups Read\" is missing [Groups Read]",
+        "unknown: can't be told: the token lacks the permission \"Groups Read\" [Groups Read]",
     ),
     // unlisted
     (

@@ -83,8 +83,8 @@ fn a_fleet_is_a_table_and_what_does_not_pass() {
       fail     us: no policy acts on low, which enabled behaviors give
                low: no policy acts on it, and it is given by high_dlp
                help: let an Access policy act on the level, or give those behaviors another: policies match levels exactly
-      unknown  asia: can't be told: the permission "Access: Apps and Policies Read" is missing
-               help: give the token the permission "Access: Apps and Policies Read"
+      unknown  asia: can't be told: the token lacks the permission "Access: Apps and Policies Read"
+               help: give it the permission "Access: Apps and Policies Read" on this account
 
     levels: No Access policy waits for a level that no enabled behavior gives.
 
@@ -92,8 +92,8 @@ fn a_fleet_is_a_table_and_what_does_not_pass() {
                medium: no enabled behavior gives it; waiting for it: Risky users
                high: no enabled behavior gives it; waiting for it: Finance, Risky users
                help: give the level to a behavior, or let the policies act on one that is given: they match levels exactly
-      unknown  asia: can't be told: the permission "Access: Apps and Policies Read" is missing
-               help: give the token the permission "Access: Apps and Policies Read"
+      unknown  asia: can't be told: the token lacks the permission "Access: Apps and Policies Read"
+               help: give it the permission "Access: Apps and Policies Read" on this account
 
     providers: Each active integration bears the id of an Access identity provider for Okta, and its tenant is that provider's.
 
@@ -270,7 +270,7 @@ fn sarif_points_to_the_lines_that_declare_what_fails() {
         "{notes:#?}"
     );
     assert!(
-        notes[1].contains("asia: policies: can't be told: the permission"),
+        notes[1].contains("asia: policies: can't be told: the token lacks the permission"),
         "{notes:#?}"
     );
 }
@@ -339,8 +339,7 @@ fn evil() -> Audit {
     }
     let mut blind = sound();
     let mut unread = forbidden(EVIL);
-    unread.message = EVIL.to_owned();
-    unread.help = Some(EVIL.to_owned());
+    unread.reason = EVIL.to_owned();
     blind.access_unread = Some(unread);
     let mut lost = lost();
     if let Some(error) = &mut lost.error {

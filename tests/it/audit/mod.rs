@@ -7,14 +7,16 @@ pub(crate) mod formats;
 use std::sync::Arc;
 
 use jiff::civil::{Date, date};
-use riskform::api::Listed;
+use riskform::api::Providers;
 use riskform::config::files::Confinement;
 use riskform::config::load::{LoadRequest, load};
 use riskform::doctor::{
-    Audit, AuditEvidence, AuditFinding, AuditedAccount, Document, Unread, audit_findings,
+    Audit, AuditEvidence, AuditFinding, AuditedAccount, Document, audit_findings,
 };
 use riskform::model::account::LiveAccount;
-use riskform::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider};
+use riskform::model::context::{
+    Access, AccessGroup, AccessPolicy, IdentityProvider, Reading, Unread,
+};
 use riskform::model::limits::UNLIMITED;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Options, plan};
 use serde_json::{Value, json};
@@ -131,22 +133,24 @@ impl World {
             access.groups.insert(group.id.clone(), group);
         }
         let providers = items(&self.providers);
-        let listed = |unread: &Option<Unread>| unread.clone().map_or(Ok(()), Err);
+        access.skipped = self.skipped.0;
+        let providers = Providers {
+            providers: providers
+                .iter()
+                .filter_map(IdentityProvider::read)
+                .collect(),
+            skipped: self.skipped.1,
+        };
         let evidence = AuditEvidence {
             plan,
-            access: Some(listed(&self.access_unread).map(|()| Listed {
-                value: access,
-                skipped: self.skipped.0,
-            })),
-            identity_providers: Some(listed(&self.providers_unread).map(|()| {
-                Listed {
-                    value: providers
-                        .iter()
-                        .filter_map(IdentityProvider::read)
-                        .collect(),
-                    skipped: self.skipped.1,
-                }
-            })),
+            access: match &self.access_unread {
+                Some(unread) => Reading::Failed(unread.clone()),
+                None => Reading::Read(access),
+            },
+            identity_providers: match &self.providers_unread {
+                Some(unread) => Reading::Failed(unread.clone()),
+                None => Reading::Read(providers),
+            },
             documents: Some(self.documents.clone()),
         };
         audit_findings(&evidence, &Default::default())
@@ -162,8 +166,7 @@ impl World {
 /// What could not be read for want of a permission.
 pub(crate) fn forbidden(permission: &str) -> Unread {
     Unread {
-        message: format!("the permission \"{permission}\" is missing"),
-        help: Some(format!("give the token the permission \"{permission}\"")),
+        reason: "403 Forbidden".to_owned(),
         permission: Some(permission.to_owned()),
     }
 }
