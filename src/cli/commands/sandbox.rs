@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tokio::net::TcpListener;
 
 use crate::cli::flags::seconds;
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, hide_short_help = true, value_name = "FIELDS", value_delimiter = ',', value_parser = one_of(UniqueKey::ALL, UniqueKey::as_str))]
     unique: Vec<UniqueKey>,
     /// In which form a tenant_url is kept
-    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "verbatim", value_parser = one_of(TenantUrlForm::ALL, TenantUrlForm::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "verbatim", value_parser = tenant_url_form())]
     tenant_url: TenantUrlForm,
     /// What becomes of a reference_id that a request leaves out
     #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "random", value_parser = one_of(UnsetReference::ALL, UnsetReference::as_str))]
@@ -125,6 +125,21 @@ fn read_script(path: &Path) -> Result<FaultScript, Error> {
     let context = || format!("--faults {}", path.display());
     let text = fs::read_to_string(path).map_err(Error::other(context()))?;
     FaultScript::parse(&text).map_err(Error::other(context()))
+}
+
+/// As it was spelled in version 0.1, the second word is still understood.
+fn tenant_url_form() -> impl TypedValueParser<Value = TenantUrlForm> {
+    let forms = TenantUrlForm::ALL.iter().map(|form| {
+        let word = PossibleValue::new(form.as_str());
+        match form {
+            TenantUrlForm::Verbatim => word,
+            TenantUrlForm::Normalized => word.alias("normalised"),
+        }
+    });
+    PossibleValuesParser::new(forms).map(|text| match &*text {
+        "verbatim" => TenantUrlForm::Verbatim,
+        _ => TenantUrlForm::Normalized,
+    })
 }
 
 /// Takes one of these words, and names them all in the help and to whoever writes another.
