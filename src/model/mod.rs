@@ -16,6 +16,7 @@ pub mod loopback;
 pub mod open_word;
 pub mod reference;
 pub mod shard;
+mod tenant_url;
 pub mod text;
 pub mod user;
 

@@ -7,9 +7,10 @@ use jiff::civil::Date;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::behavior::{self, BehaviorLayer};
-use super::decode::{Decoder, Environment, Subject, Text, VariableUse, listed_twice};
+use super::decode::{Decoder, Environment, Subject, Text, listed_twice};
 use super::entries::Section;
 use super::integration::{self, IntegrationLayer, invalid_tenant_url};
+use super::variables::VariableUse;
 use super::{Field, Fields, Shape, Written, fields, nested, written_words};
 use crate::config::bounds::Resource;
 use crate::config::diagnostic::{Draft, Found};

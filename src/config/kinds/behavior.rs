@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decode::{Decoder, Subject};
 use super::entries::{Listed, Section};
-use super::{fields, variables, written_words};
+use super::{fields, variables_by_field, written_words};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
 use crate::config::source::Span;
@@ -109,6 +109,6 @@ fn one(layer: &BehaviorLayer, place: Span, found: &Found) -> DesiredBehavior {
         enabled: enabled.value().copied(),
         risk_level: risk_level.value().copied(),
         location: found.sources.location(place),
-        variables: variables!(enabled, risk_level),
+        variables: variables_by_field!(enabled, risk_level),
     }
 }

@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decoder, Subject, Text, listed_twice};
 use super::entries::{Listed, Section};
-use super::{Field, Fields, Shape, Written, fields, nested, variables, written_words};
+use super::{Field, Fields, Shape, Written, fields, nested, variables_by_field, written_words};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;
 use crate::config::schema::text_like;
@@ -468,7 +468,7 @@ fn one(
         id: id.value().copied(),
         lifecycle: lifecycle.unwrap_or_default(),
         location: found.sources.location(place),
-        variables: variables!(integration_type, tenant_url, reference_id, active),
+        variables: variables_by_field!(integration_type, tenant_url, reference_id, active),
     })
 }
 

@@ -9,6 +9,7 @@ pub(super) mod behavior;
 pub(super) mod decode;
 pub(super) mod entries;
 pub(super) mod integration;
+pub(super) mod variables;
 
 use schemars::{Schema, SchemaGenerator};
 
@@ -293,7 +294,7 @@ macro_rules! written_words {
 pub(in crate::config) use written_words;
 
 /// By field, the names of the variables that its value was made of.
-macro_rules! variables {
+macro_rules! variables_by_field {
     ($($field:ident),+) => {
         [$((stringify!($field), $field.variables())),+]
             .into_iter()
@@ -302,4 +303,4 @@ macro_rules! variables {
             .collect()
     };
 }
-pub(in crate::config) use variables;
+pub(in crate::config) use variables_by_field;

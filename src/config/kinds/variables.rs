@@ -1,0 +1,169 @@
+//! Variables in values: which may be read, what they hold, and where a wrong one stands.
+
+use std::borrow::Cow;
+
+use super::decode::{Decoder, Text};
+use crate::config::bounds::Resource;
+use crate::config::diagnostic::Draft;
+use crate::config::interpolate::{Piece, Variable, pieces};
+use crate::config::rule::Rule;
+use crate::config::source::Span;
+use crate::config::yaml::{LONGEST_VALUE, Scalar};
+use crate::model::limits::Forbidden;
+
+/// How many variables one value may be made of.
+const MOST_VARIABLES: usize = 64;
+
+/// A variable that a file names, and where.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct VariableUse {
+    pub(in crate::config) name: String,
+    pub(in crate::config) span: Span,
+}
+
+impl Decoder<'_> {
+    /// Replaces the variables in a scalar. None when one of them can't be replaced, which has then been reported.
+    pub(super) fn fill(&mut self, scalar: &Scalar, span: Span) -> Option<Text> {
+        let written = &*scalar.text;
+        if !written.contains("${") {
+            return Some(Text {
+                value: written.to_owned(),
+                written: written.to_owned(),
+                span,
+                plain: scalar.plain,
+                filled: false,
+            });
+        }
+        let (mut value, mut filled, mut sound) = (String::new(), false, true);
+        let pieces = pieces(written);
+        if pieces.len() > 2 * MOST_VARIABLES {
+            let message = format!("more than {MOST_VARIABLES} variables in one value");
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.found.push(draft.help("use fewer"));
+            return None;
+        }
+        for piece in pieces {
+            match piece {
+                Piece::Literal(text) => value.push_str(text),
+                Piece::Variable(variable) => {
+                    filled = true;
+                    match self.look_up(variable, written, span) {
+                        Some(text) => value.push_str(&text),
+                        None => sound = false,
+                    }
+                }
+                Piece::Malformed { ordinal, why } => {
+                    sound = false;
+                    let place = self.variable_span(span, written, ordinal, "${");
+                    let draft = Draft::new(Rule::Interpolation, place, why.to_string());
+                    self.found.push(draft.help(
+                        "write `${NAME}` or `${NAME:-default}`, and `$${` for a literal `${`",
+                    ));
+                }
+            }
+        }
+        if value.len() > LONGEST_VALUE {
+            let message = format!(
+                "with its variables filled in the value is longer than {LONGEST_VALUE} bytes"
+            );
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.found
+                .push(draft.help("set the variables to something shorter"));
+            return None;
+        }
+        sound.then(|| Text {
+            value,
+            written: written.to_owned(),
+            span,
+            plain: scalar.plain,
+            filled,
+        })
+    }
+
+    fn look_up<'t>(
+        &mut self,
+        variable: Variable<'t>,
+        written: &str,
+        span: Span,
+    ) -> Option<Cow<'t, str>> {
+        let Variable {
+            name,
+            default,
+            ordinal,
+        } = variable;
+        let place = self.variable_span(span, written, ordinal, &format!("${{{name}"));
+        if !self.found.spend(Resource::Variables, 1, place) {
+            return None;
+        }
+        self.used.push(VariableUse {
+            name: name.to_owned(),
+            span: place,
+        });
+        let Some(environment) = self.environment.variable else {
+            let draft = Draft::new(Rule::Interpolation, place, "no variable may stand here");
+            let help = "write it out; `$${` stands for a literal `${`";
+            self.found.push(draft.help(help));
+            return None;
+        };
+        // Judged before it is looked up: what is never read can't leak.
+        if let Err(forbidden) = self.environment.limits.may_interpolate(name) {
+            self.found.push(forbidden_variable(forbidden, name, place));
+            return None;
+        }
+        let value = environment(name);
+        let is_set = value.is_some();
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => Some(value.into()),
+            None if default.is_some() => default.map(Cow::from),
+            None => {
+                let (rule, state) = if is_set {
+                    (Rule::EmptyVariable, "is set, but empty")
+                } else {
+                    (Rule::UnsetVariable, "is not set")
+                };
+                let draft = Draft::new(rule, place, format!("the variable `{name}` {state}"));
+                let help = format!("set it, or give a default: `${{{name}:-default}}`");
+                self.found.push(draft.help(help));
+                None
+            }
+        }
+    }
+
+    /// Where the `ordinal`th `${` of a scalar stands; the whole scalar where escapes or folded lines hide it.
+    fn variable_span(&self, span: Span, written: &str, ordinal: usize, opening: &str) -> Span {
+        let raw = self.found.sources.written(span);
+        let openings = |text: &str| text.matches("${").count();
+        let at = raw.match_indices("${").nth(ordinal).map(|(at, _)| at);
+        match at {
+            Some(at) if openings(raw) == openings(written) && !raw[..at].contains(['\n', '\r']) => {
+                let offset = |count: usize| u32::try_from(count).unwrap_or_default();
+                let rest = &raw[at..];
+                let length = rest.find('}').map_or(opening.len(), |end| end + 1);
+                Span {
+                    start: span.start + offset(at),
+                    end: span.start + offset(at + length.min(rest.len())),
+                    column: span.column + offset(raw[..at].chars().count()),
+                    ..span
+                }
+            }
+            Some(_) | None => span,
+        }
+    }
+}
+
+/// The refusal of a variable that files may not read.
+pub(in crate::config) fn forbidden_variable(forbidden: Forbidden, name: &str, span: Span) -> Draft {
+    let (rule, message, help) = match forbidden {
+        Forbidden::Secret => (
+            Rule::SecretVariable,
+            format!("the variable `{name}` may hold a credential, which must never reach a plan or an account"),
+            "use a variable whose name doesn't say that it is a secret, and never the one that `api_token_env` names".to_owned(),
+        ),
+        Forbidden::Unlisted => (
+            Rule::ForbiddenVariable,
+            format!("files may not read the variable `{name}`"),
+            format!("call it `RISKFORM_VAR_{name}`, or list it in the file that --limits names: `variables: [{name}]`"),
+        ),
+    };
+    Draft::new(rule, span, message).help(help)
+}
