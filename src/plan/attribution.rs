@@ -34,6 +34,7 @@ pub enum Attribution {
     SinceBefore {
         #[schemars(with = "String")]
         since: Timestamp,
+        first: Author,
     },
     /// The log keeps no request of this entry, so it may have set the value or repeated it.
     LastWritten { author: Author },
@@ -340,7 +341,10 @@ fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> Holds) -> Attributio
         }
     }
     match earliest {
-        Some(_) => Attribution::SinceBefore { since: log.since },
+        Some(first) => Attribution::SinceBefore {
+            since: log.since,
+            first: first.author.clone(),
+        },
         None => Attribution::Untold { since: log.since },
     }
 }

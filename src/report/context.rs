@@ -30,7 +30,11 @@ fn fields(fields: &[Field]) -> String {
 fn sentence(deed: Deed, attribution: &Attribution, now: Timestamp) -> String {
     match attribution {
         Attribution::Set { author } => format!("{deed} by {}", by(author, now)),
-        Attribution::SinceBefore { since } => format!("so since before {}", moment(*since)),
+        Attribution::SinceBefore { since, first } => format!(
+            "so since before {}, or {deed} by {}",
+            moment(*since),
+            by(first, now)
+        ),
         Attribution::LastWritten { author } => format!(
             "last written by {}; the audit log does not say what was written",
             by(author, now)
@@ -217,7 +221,10 @@ mod tests {
             told(
                 Deed::Set,
                 &[Field::Enabled],
-                Attribution::SinceBefore { since },
+                Attribution::SinceBefore {
+                    since,
+                    first: author(),
+                },
             ),
             told(
                 Deed::Set,
@@ -226,7 +233,7 @@ mod tests {
             ),
         ];
         insta::assert_snapshot!(said(&both), @"
-        enabled so since before 2026-10-24
+        enabled so since before 2026-10-24, or set by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)
         risk_level last written by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC); the audit log does not say what was written
         ");
         let since = at("2026-11-24T22:01:00Z");

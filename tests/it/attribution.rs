@@ -1,18 +1,22 @@
 //! Who set what: random worlds in which several people write by several means, and the account's own audit log is all that is asked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use riskform::model::account::{AccountId, LiveAccount};
+use jiff::civil::date;
+use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
+use riskform::model::address::Address;
 use riskform::model::audit_log::{AuditEntry, AuditLog, Reading};
 use riskform::model::integration::{IntegrationField, IntegrationId};
 use riskform::plan::attribution::{
     Attribution, BehaviorField, behavior_field, creation, deletion, integration_field,
 };
+use riskform::plan::{Action, Deed, Options, Scope, plan};
 use riskform::sandbox::{
     ACTOR_HEADER, AuditLogSettings, BASE_PATH, CONTEXT_HEADER, DEFAULT_TOKEN, RECORDED_ACCOUNT,
     Sandbox, Settings,
@@ -170,6 +174,70 @@ impl World {
         }
     }
 
+    /// Holds what drift says of a file that declares the account as it was against who is known to have changed it; says how much.
+    fn check_drift(&self, declared: &LiveAccount, log: &AuditLog, seed: u64) -> usize {
+        let file = Arc::new(file(declared));
+        let live = Arc::new(self.sandbox.live(&account()));
+        let today = date(2026, 11, 1);
+        // Somebody may have made two that fit one entry.
+        let Ok(planned) = plan(&file, &live, today, &Options::default()) else {
+            return 0;
+        };
+        let mut drift = planned.into_drift(&Scope::default());
+        drift.attribute(log);
+        let mut seen = 0;
+        let mut check = |about: String, told: &Attribution, setter: Option<&(String, String)>| {
+            seen += 1;
+            assert_eq!(
+                author(told).as_ref(),
+                setter,
+                "RISKFORM_SEED={seed}: {about}: {told:?}"
+            );
+        };
+        for change in &drift.changes {
+            let address = change.address();
+            let id = change.found().map(|found| found.id);
+            for one in change.attribution() {
+                if one.deed == Deed::Deleted {
+                    let pinned = declared.integrations[0].id;
+                    let (_, _, who) = self.deleted.iter().find(|gone| gone.0 == pinned).unwrap();
+                    check(format!("{address} is gone"), &one.attribution, Some(who));
+                }
+                for field in &one.fields {
+                    let name = match (address, id) {
+                        (Address::Behavior(key), _) => format!("{key} {field}"),
+                        (_, Some(id)) => format!("{id} {field}"),
+                        (_, None) => panic!("{change:?}"),
+                    };
+                    check(name.clone(), &one.attribution, self.setters.get(&name));
+                }
+            }
+            let fields = change.attribution().iter().map(|one| one.fields.len());
+            let deleted = usize::from(change.action() == Action::Create);
+            assert_eq!(
+                fields.sum::<usize>() + deleted,
+                if deleted == 1 {
+                    1
+                } else {
+                    change.fields().len()
+                },
+                "RISKFORM_SEED={seed}: {change:?}"
+            );
+        }
+        for thing in drift.reported() {
+            let Address::UnlistedIntegration(id) = &thing.address else {
+                continue;
+            };
+            let setter = self.setters.get(&format!("{id} integration_type"));
+            check(
+                format!("{id} is unlisted"),
+                &thing.attribution[0].attribution,
+                setter,
+            );
+        }
+        seen
+    }
+
     fn log(&self) -> AuditLog {
         let items = self.sandbox.audit_log(&account());
         let entries = items
@@ -187,6 +255,32 @@ impl World {
             skipped: 0,
         }
     }
+}
+
+/// A file that declares an account as it is, its integration pinned.
+fn file(live: &LiveAccount) -> DesiredAccount {
+    let location = json!({ "file": "a.yaml", "line": 1, "column": 1 });
+    let behaviors: BTreeMap<&str, Value> = live
+        .behaviors
+        .iter()
+        .map(|(key, one)| {
+            let mut declared = json!(one.settings);
+            declared["location"] = location.clone();
+            (key.as_str(), declared)
+        })
+        .collect();
+    let recorded = &live.integrations[0];
+    let settings = &recorded.settings;
+    serde_json::from_value(json!({
+        "account_id": RECORDED_ACCOUNT, "source": "a.yaml", "behaviors": behaviors,
+        "integrations": { "okta": {
+            "name": "okta", "tenant_url": settings.tenant_url, "reference_id": settings.reference_id, "active": settings.active,
+            "id": recorded.id, "lifecycle": { "prevent_destroy": false, "ignore_changes": [] }, "location": location
+        } },
+        "unlisted": { "behaviors": "keep", "integrations": "report" },
+        "guards": { "max_deletes": 1, "weakening": "warn", "protected": [] }
+    }))
+    .unwrap()
 }
 
 fn since() -> Timestamp {
@@ -252,7 +346,7 @@ fn author(attribution: &Attribution) -> Option<(String, String)> {
 #[tokio::test(start_paused = true)]
 async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
     let first = worlds::seed();
-    let mut set = 0;
+    let (mut set, mut attributed) = (0, 0);
     for seed in (0..WORLDS).map(|n| first.wrapping_add(n)) {
         let mut world = World::new(seed, AuditLogSettings::default());
         // Somebody has written everything once, so that the log shows what stood there before anybody changed it.
@@ -273,6 +367,7 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
                 )
                 .await
         );
+        let declared = live.clone();
         let recorded = &live.integrations[0];
         let place = format!("integrations/{}", recorded.id);
         assert!(
@@ -307,6 +402,7 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
                 ),
             }
         }
+        attributed += world.check_drift(&declared, &log, seed);
         for one in &live.integrations {
             let setter = world.setters.get(&format!("{} integration_type", one.id));
             assert_eq!(
@@ -326,6 +422,7 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
         }
     }
     assert!(set > WORLDS as usize, "hardly anything was set: {set}");
+    assert!(attributed > WORLDS as usize, "hardly anything drifted");
 }
 
 #[tokio::test(start_paused = true)]
@@ -454,10 +551,11 @@ async fn what_is_not_in_the_log_is_attributed_to_nobody() {
     assert!(world.send(&who, Method::PUT, "behaviors", body).await);
     // The log begins with this entry: the value may have stood there before.
     let told = attributions(&world.log(), &world.sandbox.live(&account()));
-    assert_eq!(
-        told["imp_travel enabled"],
-        Attribution::SinceBefore { since: since() }
-    );
+    let Attribution::SinceBefore { since: edge, first } = &told["imp_travel enabled"] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(*edge, since());
+    assert_eq!(first.actor.as_deref(), Some(PEOPLE[1]));
     // A change past the log, as one that is not shown yet: the newest entry holds another value.
     world
         .sandbox

@@ -24,18 +24,21 @@ const LOG_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether to look around at all.
 #[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Context")]
 pub(crate) struct ContextArguments {
     /// Read nothing beside risk scoring: no Access policies, no audit log
-    #[arg(long, hide_short_help = true, help_heading = "Connection")]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_context: bool,
 }
 
 /// How far back the audit log is read.
 #[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Context")]
 pub(crate) struct HistoryArguments {
     /// How many days of the audit log to search for who made a difference
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "DAYS",
         default_value = "30",
         value_parser = clap::value_parser!(u16).range(1..=3_650),

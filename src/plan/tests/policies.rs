@@ -206,6 +206,13 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
         let access = access(&[("p", &text)], &groups);
         for word in words {
             let found = !names(word, &access).is_empty();
+            // What is kept of a large account decides all the same.
+            let kept = access.clone().about_levels();
+            assert_eq!(
+                !names(word, &kept).is_empty(),
+                found,
+                "RISKFORM_SEED={seed}"
+            );
             let expected = ["low", "medium", "high", "unscored"].iter().any(|other| {
                 let mut asked = 0;
                 let mut count = || {

@@ -1,0 +1,350 @@
+//! Who made what drifted, with the real program: in each format and in messages, as far as the audit log tells, and what is said where it
+//! doesn't.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use insta::assert_snapshot;
+use jiff::{SignedDuration, Timestamp};
+use riskform::model::account::AccountId;
+use riskform::sandbox::{AuditLogSettings, RECORDED_ACCOUNT, Settings};
+use serde_json::{Value, json};
+
+use crate::riskform::{Run, SandboxServer, Workplace};
+
+const FILE: &str = "\
+version: 1
+account_id: f037e56e89293a057740de681ac9abbe
+name: production
+behaviors:
+  high_dlp: { enabled: true, risk_level: medium }
+  imp_travel: { enabled: true, risk_level: high }
+";
+
+fn account() -> AccountId {
+    RECORDED_ACCOUNT.parse().unwrap()
+}
+
+/// An entry about a write of behaviors, so many hours ago.
+fn entry(hours: i64, actor: Value, behaviors: Value) -> (Timestamp, Value) {
+    let time = Timestamp::now() - SignedDuration::from_hours(hours);
+    let shown = json!({
+        "id": format!("entry-{hours}"), "action": { "time": time.to_string(), "result": "success", "type": "update" },
+        "actor": actor,
+        "raw": {
+            "uri": format!("/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/behaviors"), "method": "PUT", "status_code": 200,
+            "cf_ray_id": format!("8f00ba4c1d2e{hours:04}"), "user_agent": "Mozilla/5.0",
+        },
+        "resource": { "request": { "behaviors": behaviors } },
+    });
+    (time, shown)
+}
+
+fn behaviors(dlp: bool, travel: bool, level: &str) -> Value {
+    json!({
+        "high_dlp": { "enabled": dlp, "risk_level": "medium" },
+        "imp_travel": { "enabled": travel, "risk_level": level },
+    })
+}
+
+/// Carol set everything up, Alice switched a detection off in the dashboard, Bob lowered another by a token, and Carol repeated all of it.
+fn tampered() -> SandboxServer {
+    let server = SandboxServer::start(Settings::default());
+    let carol = json!({ "email": "carol@example.com", "context": "api_key" });
+    let alice = json!({ "email": "alice@example.com", "context": "dash" });
+    let bob = json!({ "email": "bob@example.com", "context": "api_token", "token_name": "ci" });
+    for (time, shown) in [
+        entry(200, carol.clone(), behaviors(true, true, "high")),
+        entry(100, alice, behaviors(false, true, "high")),
+        entry(3, bob, behaviors(false, true, "low")),
+        entry(1, carol, behaviors(false, true, "low")),
+    ] {
+        server.sandbox.log_entry(&account(), time, shown);
+    }
+    become_as(&server, behaviors(false, true, "low"));
+    server
+}
+
+fn become_as(server: &SandboxServer, behaviors: Value) {
+    let edited = server.sandbox.edit(&account(), |account| {
+        for (key, behavior) in &mut account.behaviors {
+            if let Some(settings) = behaviors.get(key.as_str()) {
+                behavior.settings = serde_json::from_value(settings.clone()).unwrap();
+            }
+        }
+        account.integrations.clear();
+    });
+    edited.unwrap();
+}
+
+fn drift(server: &SandboxServer, arguments: &[&str]) -> Run {
+    let workplace = Workplace::with(server);
+    workplace.write("riskform.yaml", FILE);
+    workplace.run(&[&["drift"], arguments].concat())
+}
+
+/// Without the moments, which are another one in every run.
+fn without_moments(text: &str) -> String {
+    let mut shown = String::new();
+    for piece in text.split_inclusive(" UTC") {
+        let moment = "2026-11-25 01:12 UTC".len();
+        match piece.len().checked_sub(moment) {
+            Some(start) if piece.ends_with(" UTC") => {
+                shown.push_str(&piece[..start]);
+                shown.push_str("[moment]");
+            }
+            Some(_) | None => shown.push_str(piece),
+        }
+    }
+    shown
+}
+
+#[test]
+fn each_difference_is_attributed_to_whoever_made_it() {
+    let server = tampered();
+    let text = drift(&server, &["--no-context"]);
+    assert!(!text.stdout.contains("alice"), "{}", text.stdout);
+    let text = drift(&server, &[]);
+    assert_snapshot!(without_moments(&text.stdout), @r#"
+    production (f037e56e…abbe)  riskform.yaml
+
+      ~ behavior.high_dlp                                      weaker: off, declared on
+          enabled       declared true, live false
+          set by alice@example.com in the dashboard, 4 d ago (ray 8f00ba4c1d2e0100, [moment])
+      ~ behavior.imp_travel                                    weaker: lower than declared
+          risk_level    declared high, live low
+          set by bob@example.com with the API token ci, 3 h ago (ray 8f00ba4c1d2e0003, [moment])
+
+      note: behavior.high_dlp: 2 policies act on medium (Block risky users, Contractors)
+      note: behavior.imp_travel: 3 policies act on high, as declared (Block risky users, Contractors, "Employees, not at high risk"); none acts on low, which is live
+
+    Drift: 2 differ, 0 unlisted. 0 as declared.
+    2 protect less than declared: behavior.high_dlp (off, declared on), behavior.imp_travel (lower than declared).
+    "#);
+    for format in ["markdown", "html"] {
+        let shown = drift(&server, &["--format", format]).stdout;
+        let alice = "set by alice@example.com in the dashboard, 4 d ago (ray 8f00ba4c1d2e0100, ";
+        assert!(shown.contains(alice), "{format}: {shown}");
+    }
+    let json: Value = serde_json::from_str(&drift(&server, &["--format", "json"]).stdout).unwrap();
+    let account = &json["accounts"][0];
+    let [dlp, travel] = account["changes"].as_array().unwrap().as_slice() else {
+        panic!("{account}");
+    };
+    let who = &dlp["attribution"][0];
+    assert_eq!(who["fields"], json!(["enabled"]));
+    assert_eq!((&who["deed"], &who["kind"]), (&json!("set"), &json!("set")));
+    assert_eq!(who["author"]["actor"], "alice@example.com");
+    assert_eq!(who["author"]["ray"], "8f00ba4c1d2e0100");
+    assert_eq!(travel["attribution"][0]["author"]["token_name"], "ci");
+    assert!(account["context"]["audit_log"]["read"]["since"].is_string());
+
+    // Where nobody is seen to have written another value before, it may have been so for longer.
+    let short = drift(&server, &["--history", "2"]).stdout;
+    assert_eq!(short.matches("so since before 20").count(), 2, "{short}");
+    let longer = drift(&server, &["--history", "6"]).stdout;
+    assert!(longer.contains("set by bob@example.com"), "{longer}");
+    assert!(longer.contains(", or set by alice@example.com"), "{longer}");
+}
+
+#[test]
+fn messages_say_who_did_it_and_what_acts_on_it() {
+    let server = tampered();
+    let receiver = Receiver::start();
+    let run = drift(
+        &server,
+        &[
+            "--notify",
+            &format!("slack+{}", receiver.url),
+            "--notify",
+            &receiver.url,
+        ],
+    );
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    let mut bodies = receiver.bodies();
+    bodies.sort_by_key(|body| body.get("format").is_some());
+    let [slack, webhook] = bodies.as_slice() else {
+        panic!("{bodies:?} {}", run.stderr);
+    };
+    let text = without_moments(slack["text"].as_str().unwrap());
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("behavior."))
+        .collect();
+    assert_snapshot!(lines.join("\n"), @r#"
+    • `production/behavior.high_dlp` enabled is `false`, declared `true` – *weaker than declared* (disabled); set by alice@example.com in the dashboard, 4 d ago (ray 8f00ba4c1d2e0100, [moment]); 2 policies act on medium (Block risky users, Contractors)
+    • `production/behavior.imp_travel` risk_level is `low`, declared `high` – *weaker than declared* (lowered); set by bob@example.com with the API token ci, 3 h ago (ray 8f00ba4c1d2e0003, [moment]); 3 policies act on high, as declared (Block risky users, Contractors, "Employees, not at high risk"); none acts on low, which is live
+    "#);
+    let account = &webhook["accounts"][0];
+    let who = &account["changes"][0]["attribution"][0]["author"]["actor"];
+    assert_eq!(who, "alice@example.com");
+    assert_eq!(account["notes"][0]["kind"], "acted_on_in_drift");
+    assert!(account["notes"][0]["message"].is_string());
+}
+
+/// A log that comes late, keeps little, is refused or stalls: it is said, and nothing else changes.
+#[test]
+fn what_the_log_does_not_tell_is_said_and_changes_nothing_else() {
+    let whole = drift(&tampered(), &["--no-context", "--format", "json"]);
+    let changes = |run: &Run| {
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let mut changes = document["accounts"][0]["changes"].clone();
+        for change in changes.as_array_mut().unwrap() {
+            change.as_object_mut().unwrap().remove("attribution");
+        }
+        changes
+    };
+    let expected = changes(&whole);
+    let untold = "no entry of the audit log since ";
+    let settings = |audit_log: AuditLogSettings| Settings {
+        audit_log,
+        ..Settings::default()
+    };
+    let ages = Duration::from_secs(100 * 365 * 86_400);
+    let late = settings(AuditLogSettings {
+        delay: ages,
+        ..AuditLogSettings::default()
+    });
+    let forgetful = settings(AuditLogSettings {
+        retention: Duration::from_secs(1),
+        ..AuditLogSettings::default()
+    });
+    let without = Settings {
+        tokens: [(
+            riskform::sandbox::DEFAULT_TOKEN.to_owned(),
+            "read,apps,groups".parse().unwrap(),
+        )]
+        .into(),
+        ..Settings::default()
+    };
+    let slow = SandboxServer::behind(Settings::default(), |_, router: Router| {
+        router.layer(from_fn(|request: Request, next: Next| async move {
+            if request.uri().path().ends_with("/logs/audit") {
+                tokio::time::sleep(Duration::from_secs(3_600)).await;
+            }
+            next.run(request).await
+        }))
+    });
+    let lacks = r#"note: who changed it is not known: the token lacks the permission "Account Settings Read""#;
+    let table = [
+        (SandboxServer::start(late), untold),
+        (SandboxServer::start(forgetful), untold),
+        (SandboxServer::start(without), lacks),
+        (slow, "note: who changed it is not known: "),
+    ];
+    for (server, said) in table {
+        let alice = json!({ "email": "alice@example.com", "context": "dash" });
+        let (time, shown) = entry(3, alice, behaviors(false, true, "low"));
+        server.sandbox.log_entry(&account(), time, shown);
+        become_as(&server, behaviors(false, true, "low"));
+        let run = drift(&server, &["--timeout", "0.5"]);
+        assert_eq!(run.code, 2, "{said}: {}", run.stderr);
+        assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
+        assert!(!run.stdout.contains("alice"), "{said}: {}", run.stdout);
+        let json = drift(&server, &["--timeout", "0.5", "--format", "json"]);
+        assert_eq!(changes(&json), expected, "{said}");
+    }
+}
+
+#[test]
+fn integrations_are_attributed_to_whoever_made_or_deleted_them() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let file = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nintegrations:\n  corp: { tenant_url: https://corp.okta.com, reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057 }\n";
+    become_as(&server, json!({}));
+    workplace.write("riskform.yaml", file);
+    let applied = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(applied.code, 0, "{}", applied.stderr);
+    workplace.write("none.yaml", "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nunlisted: { integrations: delete }\n");
+    let made = workplace.run(&["drift", "none.yaml"]).stdout;
+    assert!(made.contains("created by "), "{made}");
+    assert!(
+        made.contains(" through riskform with the API token "),
+        "{made}"
+    );
+    workplace.write(
+        "reported.yaml",
+        "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\n",
+    );
+    let reported = workplace.run(&["drift", "reported.yaml"]).stdout;
+    assert!(reported.contains("created by "), "{reported}");
+    let gone = workplace.run(&["apply", "none.yaml", "--auto-approve", "--allow-delete-all"]);
+    assert_eq!(gone.code, 0, "{}", gone.stderr);
+    let missing = workplace.run(&["drift"]).stdout;
+    assert!(missing.contains("deleted by "), "{missing}");
+}
+
+#[test]
+fn whoever_is_named_in_the_log_is_somebody_elses_text() {
+    let server = SandboxServer::start(Settings::default());
+    let name = "<script>alert(1)</script>\u{202e}\n```\n::error::`x` <!channel>";
+    let actor = json!({ "email": name, "context": name, "token_name": name });
+    for (hours, level) in [(5, "high"), (3, "low")] {
+        let (time, mut shown) = entry(hours, actor.clone(), behaviors(true, true, level));
+        shown["raw"]["cf_ray_id"] = json!(name);
+        server.sandbox.log_entry(&account(), time, shown);
+    }
+    become_as(&server, behaviors(true, true, "low"));
+    for format in ["text", "markdown", "html", "json"] {
+        let shown = drift(&server, &["--format", format]).stdout;
+        assert!(shown.contains("alert(1)"), "{format}: {shown}");
+        // Whoever reads JSON gets the same value back.
+        assert_eq!(shown.contains('\u{202e}'), format == "json", "{format}");
+        let breaks = |line: &str| {
+            let line = line.trim_start();
+            line.starts_with("::error")
+                || (line.starts_with("```") && line.contains('`') && line.len() > 7)
+        };
+        assert!(!shown.lines().any(breaks), "{format}: {shown}");
+        if format == "html" {
+            assert!(!shown.contains("<script>alert"), "{shown}");
+        }
+    }
+    let receiver = Receiver::start();
+    drift(&server, &["--notify", &format!("slack+{}", receiver.url)]);
+    let text = receiver.bodies()[0]["text"].as_str().unwrap().to_owned();
+    assert!(
+        text.contains("&lt;script&gt;") && !text.contains("<!channel>"),
+        "{text}"
+    );
+}
+
+/// Writes down what it is sent.
+struct Receiver {
+    url: String,
+    bodies: std::sync::Arc<std::sync::Mutex<Vec<Value>>>,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let bodies: std::sync::Arc<std::sync::Mutex<Vec<Value>>> = Default::default();
+        let (send, receive) = std::sync::mpsc::channel();
+        let kept = std::sync::Arc::clone(&bodies);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                send.send(listener.local_addr().unwrap()).unwrap();
+                let router = Router::new().fallback(move |body: axum::Json<Value>| {
+                    kept.lock().unwrap().push(body.0);
+                    async { "ok" }
+                });
+                axum::serve(listener, router).await.unwrap();
+            });
+        });
+        let address = receive.recv().unwrap();
+        Receiver {
+            url: format!("http://{address}/hook"),
+            bodies,
+        }
+    }
+
+    fn bodies(&self) -> Vec<Value> {
+        self.bodies.lock().unwrap().clone()
+    }
+}
