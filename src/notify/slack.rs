@@ -168,7 +168,7 @@ fn context(
 ) -> String {
     let notes = account.notes.iter();
     let acted_on = notes
-        .filter(|note| note.address() == Some(address))
+        .filter(|note| note.concerns(address))
         .filter_map(Note::acted_on);
     who(attributed, now)
         .into_iter()

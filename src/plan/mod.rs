@@ -173,7 +173,7 @@ pub fn plan_within(
     let mut unlisted = behaviors.unlisted;
     unlisted.extend(integrations.unlisted);
     let acted_on = policies::notes(&context.access, &changes);
-    let is_known = |address: &Address| acted_on.iter().any(|note| note.address() == Some(address));
+    let is_known = |address: &Address| acted_on.iter().any(|note| note.concerns(address));
     // Who acts on a level says more than that policies match it exactly.
     notes.retain(|note| match note {
         Note::LevelChanged { address, .. } => !is_known(address),
@@ -182,7 +182,7 @@ pub fn plan_within(
     notes.extend(acted_on);
     notes.extend(identity_provider::notes(desired, options.intent));
     let targeted = |address: &Address| options.targets.includes(desired, address);
-    notes.retain(|note| note.address().is_none_or(targeted));
+    notes.retain_mut(|note| note.narrow(targeted));
     notes.sort_by(|a, b| a.address().cmp(&b.address()));
     let refusals = guard::refusals(desired, live, context, &changes, options);
 

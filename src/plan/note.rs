@@ -75,19 +75,19 @@ pub enum Note {
         /// The level that they no longer match.
         declared: OpenWord<RiskLevel>,
     },
-    /// Which Access policies act on the level that a behavior gives today, and on the one that it will give.
+    /// Which Access policies act on the level that behaviors give today, and on the one that they will give.
     ActedOn {
-        /// The behavior.
-        address: Address,
+        /// The behaviors, at least one.
+        addresses: Vec<Address>,
         /// Today; `None` while it is off.
         before: Option<ActedOn>,
         /// Afterwards; `None` where it is off then.
         after: Option<ActedOn>,
     },
-    /// In drift: which Access policies act on the level that a behavior gives, and on the one that it is declared to give.
+    /// In drift: which Access policies act on the level that behaviors give, and on the one that they are declared to give.
     ActedOnInDrift {
-        /// The behavior.
-        address: Address,
+        /// The behaviors, at least one.
+        addresses: Vec<Address>,
         /// What is live; `None` while it is off.
         live: Option<ActedOn>,
         /// What is declared; `None` where it is declared off.
@@ -197,9 +197,12 @@ pub enum Note {
 }
 
 impl Note {
-    /// What it is about; `None` for the account as a whole.
+    /// What it is about, of several the first; `None` for the account as a whole.
     pub fn address(&self) -> Option<&Address> {
         match self {
+            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
+                addresses.first()
+            }
             Note::ProtectsNothing { .. }
             | Note::PoliciesUnknown { .. }
             | Note::PoliciesNotUnderstood { .. }
@@ -210,8 +213,6 @@ impl Note {
             | Note::ExportsForAMoment { address }
             | Note::LevelChanged { address, .. }
             | Note::LevelDiffers { address, .. }
-            | Note::ActedOn { address, .. }
-            | Note::ActedOnInDrift { address, .. }
             | Note::LeftEnabled { address }
             | Note::Twins { address, .. }
             | Note::OwnReference { address, .. }
@@ -251,6 +252,27 @@ impl Note {
         }
     }
 
+    /// Says whether it is about this.
+    pub fn concerns(&self, address: &Address) -> bool {
+        match self {
+            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
+                addresses.contains(address)
+            }
+            other => other.address() == Some(address),
+        }
+    }
+
+    /// Leaves out what it says of other addresses than these; says whether anything is left.
+    pub(super) fn narrow(&mut self, includes: impl Fn(&Address) -> bool) -> bool {
+        match self {
+            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
+                addresses.retain(includes);
+                !addresses.is_empty()
+            }
+            other => other.address().is_none_or(includes),
+        }
+    }
+
     /// Says whether it is about surroundings that could not be read.
     pub fn is_about_context(&self) -> bool {
         matches!(
@@ -272,12 +294,12 @@ impl Note {
                 };
             }
             Note::ActedOn {
-                address,
+                addresses,
                 before,
                 after,
             } => {
                 *self = Note::ActedOnInDrift {
-                    address: address.clone(),
+                    addresses: std::mem::take(addresses),
                     live: before.take(),
                     declared: after.take(),
                 };
@@ -286,7 +308,7 @@ impl Note {
         }
     }
 
-    /// Who acts on the levels of a behavior, without its address.
+    /// Who acts on the levels of behaviors, without their addresses.
     pub fn acted_on(&self) -> Option<String> {
         match self {
             Note::ActedOn { before, after, .. } => {
@@ -383,11 +405,11 @@ impl fmt::Display for Note {
                 f,
                 "{address}: Access policies match a level exactly, so those that match {declared} do not match what is live, {live}"
             ),
-            Note::ActedOn { address, .. } | Note::ActedOnInDrift { address, .. } => {
+            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
                 let said = self
                     .acted_on()
                     .expect("a note about policies says who acts");
-                write!(f, "{address}: {said}")
+                write!(f, "{}: {said}", a_few(addresses))
             }
             Note::PoliciesUnknown { unread } => write!(
                 f,
@@ -467,8 +489,8 @@ impl fmt::Display for Note {
     }
 }
 
-/// Five ids, and how many more there are.
-fn a_few(ids: &[IntegrationId]) -> String {
+/// Five of several, and how many more there are.
+fn a_few(ids: &[impl fmt::Display]) -> String {
     const FEW: usize = 5;
     let shown: Vec<String> = ids.iter().take(FEW).map(ToString::to_string).collect();
     let shown = shown.join(", ");

@@ -207,21 +207,27 @@ pub(super) fn notes(access: &Reading<Access>, changes: &[Change]) -> Vec<Note> {
         let known = known.entry(level.clone());
         Some(known.or_insert_with(|| acting_on(level, access)).clone())
     };
-    let mut notes: Vec<Note> = behaviors
-        .map(|diff| Note::ActedOn {
-            address: diff.address.clone(),
-            before: acted_on(&diff.before),
-            after: acted_on(&diff.after),
-        })
-        .filter(|note| {
-            !matches!(
-                note,
-                Note::ActedOn {
-                    before: None,
-                    after: None,
-                    ..
-                }
-            )
+    // What is true of several behaviors is said once.
+    let mut said: Vec<(Option<ActedOn>, Option<ActedOn>, Vec<Address>)> = Vec::new();
+    for diff in behaviors {
+        let (before, after) = (acted_on(&diff.before), acted_on(&diff.after));
+        if before.is_none() && after.is_none() {
+            continue;
+        }
+        match said
+            .iter_mut()
+            .find(|said| said.0 == before && said.1 == after)
+        {
+            Some((_, _, addresses)) => addresses.push(diff.address.clone()),
+            None => said.push((before, after, vec![diff.address.clone()])),
+        }
+    }
+    let mut notes: Vec<Note> = said
+        .into_iter()
+        .map(|(before, after, addresses)| Note::ActedOn {
+            addresses,
+            before,
+            after,
         })
         .collect();
     if access.skipped > 0 {

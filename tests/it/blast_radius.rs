@@ -10,6 +10,7 @@ use axum::http::{Response, StatusCode};
 use axum::middleware::{Next, from_fn};
 use insta::assert_snapshot;
 use riskform::model::account::AccountId;
+use riskform::model::behavior::BehaviorKey;
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::{Value, json};
 
@@ -139,6 +140,37 @@ fn what_surrounds_an_account_is_asked_for_only_where_it_matters() {
         assert_eq!(asked, expected, "{command} with\n{file}");
         assert_eq!(requests, 2 + expected.len(), "{command} with\n{file}");
     }
+}
+
+#[test]
+fn what_is_true_of_several_behaviors_is_said_once() {
+    let server = SandboxServer::start(Settings::default());
+    let edited = server.sandbox.edit(&account(), |account| {
+        let one = account.behaviors.values().next().cloned().unwrap();
+        account.behaviors.clear();
+        for n in 0..8 {
+            let mut one = one.clone();
+            one.settings.enabled = false;
+            account
+                .behaviors
+                .insert(BehaviorKey::new(format!("b{n}").as_str()), one);
+        }
+    });
+    edited.unwrap();
+    let file = FILE.split("  high_dlp").next().unwrap();
+    let file = format!("{file}  \"*\": {{ enabled: true }}\nunlisted: {{ integrations: keep }}\n");
+    let workplace = workplace(&server, &file);
+    let notes = |arguments: &[&str]| {
+        let run = workplace.run(arguments);
+        let notes = run
+            .stdout
+            .lines()
+            .filter(|line| line.contains("note: behavior"));
+        notes.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(notes(&["plan"]), @"  note: behavior.b0, behavior.b1, behavior.b2, behavior.b3, behavior.b4 and 3 more: 2 policies act on medium (Block risky users, Contractors)");
+    assert_snapshot!(notes(&["drift", "--ignore", "behavior.b0"]), @"  note: behavior.b1, behavior.b2, behavior.b3, behavior.b4, behavior.b5 and 2 more: 2 policies act on medium (Block risky users, Contractors)");
+    assert_snapshot!(notes(&["plan", "--target", "behavior.b7"]), @"  note: behavior.b7: 2 policies act on medium (Block risky users, Contractors)");
 }
 
 #[test]

@@ -106,8 +106,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           reference_id      [id]
           active            true
 
-      note: behavior.imp_travel: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
-      note: behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
+      note: behavior.imp_travel, behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
 
     Plan: 0 to create, 2 to update, 0 to replace, 1 to delete. 0 unchanged, 1 unlisted.
     3 changes weaken protection: behavior.imp_travel (disabled), behavior.sentinel_one (disabled), integration.corporate-okta (deleted).
