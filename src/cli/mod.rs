@@ -140,7 +140,7 @@ impl Command {
 
 /// Parses the command line, runs the command, reports its error, and says how it ended.
 pub fn main() -> Exit {
-    if completions::answer(Cli::command) {
+    if completions::answer(Cli::command_line) {
         return Exit::Done;
     }
     let cli = match Cli::read(std::env::args_os().collect()) {

@@ -39,6 +39,7 @@
 //! extends at most 64 files. What all files of a run may hold together stands in `bounds`. What exceeds a bound is a diagnostic, and
 //! nothing behind it is read; everything takes time in proportion to the files.
 
+mod blot;
 mod bounds;
 pub mod diagnostic;
 pub mod env_file;

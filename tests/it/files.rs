@@ -157,6 +157,52 @@ fn no_output_repeats_a_credential() {
 }
 
 #[test]
+fn no_diagnostic_shows_a_later_line_of_a_credential() {
+    let workplace = Workplace::new();
+    for (what, text) in [
+        (
+            "a block scalar",
+            "version: 1\napi_token: |\n  first\n  very-private \u{7}\n",
+        ),
+        (
+            "a folded one",
+            "version: 1\nintegrations:\n  okta:\n    password: >-\n      very\n      very-private \u{1b}\n",
+        ),
+        (
+            "quotes",
+            "version: 1\napi_token: \"first\n  very-private \u{7}\"\n",
+        ),
+        (
+            "no quotes",
+            "version: 1\napi_token: first\n  very-private \u{7}\n",
+        ),
+        (
+            "the line below",
+            "version: 1\napi_token:\n  very-private \u{7}\n",
+        ),
+        (
+            "braces",
+            "{ version: 1, api_token:\n  very-private \u{7} }\n",
+        ),
+        (
+            "a mistake behind it",
+            "version: 1\napi_token: |\n  very-private\n\tvery-private\n",
+        ),
+    ] {
+        workplace.write("riskform.yaml", text);
+        for command in ["validate", "plan", "fmt"] {
+            let run = workplace.run(&[command]);
+            assert_eq!(run.code, 1, "{what}: {}", run.shown());
+            assert!(
+                !run.shown().contains("very-private"),
+                "{what}: {}",
+                run.shown()
+            );
+        }
+    }
+}
+
+#[test]
 fn fmt_names_what_it_changes_and_is_done_after_once() {
     let workplace = Workplace::new();
     workplace.write("a.yaml", "account_id:   x # the account\nversion:   1\n");

@@ -74,9 +74,23 @@ fn with_values(command: Command) -> Command {
         .mut_subcommands(with_values)
 }
 
-/// The addresses that the usual file declares. Whatever is wrong with it, nobody wants to hear it while pressing Tab.
+/// The addresses that the files at hand declare: those that stand on the line already, else the usual one, else what is in the folder.
+/// Whatever is wrong with them, nobody wants to hear it while pressing Tab.
 fn addresses() -> Vec<CompletionCandidate> {
-    let addresses = fleet::addresses(&[PathBuf::from(Paths::USUAL)]);
+    let is_file = |path: &PathBuf| {
+        let is_yaml = path
+            .extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "yml");
+        path.is_dir() || (is_yaml && path.is_file())
+    };
+    // The shell's own line stands behind `--`, the program's name first.
+    let words = std::env::args_os().skip_while(|word| word != "--").skip(2);
+    let mut paths: Vec<PathBuf> = words.map(PathBuf::from).filter(is_file).collect();
+    if paths.is_empty() {
+        let usual = PathBuf::from(Paths::USUAL);
+        paths.push(if usual.is_file() { usual } else { ".".into() });
+    }
+    let addresses = fleet::addresses(&paths);
     addresses
         .into_iter()
         .map(CompletionCandidate::new)

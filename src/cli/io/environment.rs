@@ -188,8 +188,12 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "set by pipelines; then nothing is said about what to do next",
     ),
     (
-        "GITHUB_ACTOR, GITHUB_RUN_ID, GITLAB_USER_LOGIN, CI_JOB_URL, BUILDKITE_*, CIRCLE_*, BUILD_*, USER",
-        "who runs this, for --audit-log, and where the run is shown, for notifications",
+        "GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILDKITE_BUILD_CREATOR, CIRCLE_USERNAME, BUILD_USER_ID, USER, LOGNAME",
+        "who runs this, for --audit-log",
+    ),
+    (
+        "GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID, CI_JOB_URL, BUILDKITE_BUILD_URL, CIRCLE_BUILD_URL, BUILD_URL",
+        "where the run is shown, for notifications",
     ),
     (
         "XDG_STATE_HOME, HOME",
@@ -220,7 +224,7 @@ pub(crate) const NOTIFY_SECRET: &str = "RISKFORM_NOTIFY_SECRET";
 
 #[cfg(test)]
 mod tests {
-    use super::{check_proxy, is_exempt};
+    use super::{VARIABLES, check_proxy, is_exempt};
 
     #[test]
     fn a_host_is_exempt_by_its_name_and_by_its_domains() {
@@ -235,6 +239,16 @@ mod tests {
         }
         for names in ["", ",", "flare.com", "a.api.cloudflare.com", "example.com"] {
             assert!(!is_exempt(host, names), "{names}");
+        }
+    }
+
+    #[test]
+    fn the_readme_names_every_variable() {
+        let readme = include_str!("../../../README.md");
+        let table = readme.split("## Environment variables").nth(1).unwrap();
+        let table = table.split("\n## ").next().unwrap();
+        for name in VARIABLES.iter().flat_map(|(names, _)| names.split(", ")) {
+            assert!(table.contains(&format!("`{name}`")), "{name}");
         }
     }
 
