@@ -300,7 +300,7 @@ impl ApiError {
                 None => format!("check the base URL {base_url}"),
             }),
             ErrorKind::RateLimited => Some(
-                "something else uses this token as well: wait, or call more slowly with --max-requests-per-second"
+                "wait, or call more slowly with --max-requests-per-second; whatever else uses the token counts as well"
                     .to_owned(),
             ),
             ErrorKind::Refused | ErrorKind::Stopped => None,
@@ -500,7 +500,7 @@ mod tests {
         GET /accounts/023e…/x: the API has no such path [status 404]
           check the account id 023e…
         GET /accounts/023e…/x: too many requests [status 429]
-          something else uses this token as well: wait, or call more slowly with --max-requests-per-second
+          wait, or call more slowly with --max-requests-per-second; whatever else uses the token counts as well
         PUT /accounts/023e…/x: refused [status 409]
         DELETE /accounts/023e…/x: the server failed ("<html>") [status 502] (ambiguous)
           try again; https://www.cloudflarestatus.com tells about incidents

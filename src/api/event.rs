@@ -36,7 +36,7 @@ pub enum Event {
 /// Why calls wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// The server answered 429: something else uses the token too.
+    /// The server answered 429, and said for how long.
     RateLimited,
     /// The server answered 429, and not for how long.
     RateLimitedUnsaid,
@@ -104,9 +104,7 @@ impl fmt::Display for Event {
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WaitReason::RateLimited => {
-                f.write_str("the server answered 429, so something else uses this token as well")
-            }
+            WaitReason::RateLimited => f.write_str("the server answered 429 and asks for it"),
             WaitReason::RateLimitedUnsaid => f.write_str(
                 "the server answered 429 without saying for how long; after that the run gives up",
             ),

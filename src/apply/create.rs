@@ -114,7 +114,7 @@ async fn post(run: &Run<'_, '_>, operation: &Operation, settings: &IntegrationSe
         Sent::Failed(failure) => return End::Failed(failure),
         Sent::Unknown(failure) => failure,
     };
-    match look_for(run, operation, settings).await {
+    match look_for(run, operation, &unknown, settings).await {
         Some(Found::Ours(found)) => return adopted(*found, settings),
         Some(Found::Another(failure)) => return End::Unknown(failure),
         // It was looked for long enough to know that the first call made nothing: the one repetition is safe.
@@ -126,7 +126,7 @@ async fn post(run: &Run<'_, '_>, operation: &Operation, settings: &IntegrationSe
         Sent::Withheld(_) => None,
         // Refused may mean that the key is taken: by what the first call made, and no read had shown.
         Sent::Failed(_) => look(run, settings).await.ok(),
-        Sent::Unknown(_) => look_for(run, operation, settings).await,
+        Sent::Unknown(again) => look_for(run, operation, &again, settings).await,
     };
     match found {
         Some(Found::Ours(found)) => adopted(*found, settings),
@@ -206,11 +206,12 @@ enum Found {
 async fn look_for(
     run: &Run<'_, '_>,
     operation: &Operation,
+    failure: &Failure,
     settings: &IntegrationSettings,
 ) -> Option<Found> {
     // Looking changes nothing, so it goes on even where it can't be told.
     run.attempts
-        .witness(|observer| (observer.0)(Event::LookingForCreated { operation }));
+        .witness(|observer| (observer.0)(Event::LookingForCreated { operation, failure }));
     let started = Instant::now();
     loop {
         let late_enough = started.elapsed() >= LOOK_FOR;

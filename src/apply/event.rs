@@ -4,7 +4,7 @@ use crate::api::{ApiError, Trace};
 use crate::plan::Operation;
 
 use super::attempt::{Call, Witness, Write};
-use super::outcome::Outcome;
+use super::outcome::{Failure, Outcome};
 
 /// Is told of every event. Where it fails on [`Event::Sending`], the call is not sent, and no other is.
 pub type Observe<'o> = dyn FnMut(Event<'_>) -> anyhow::Result<()> + Send + 'o;
@@ -18,8 +18,11 @@ pub enum Event<'a> {
     Sending(&'a Write<'a>),
     /// A writing call ended.
     Answered(&'a Write<'a>, Result<&'a Trace, &'a ApiError>),
-    /// A creation ended ambiguously, and what it may have made is looked for.
-    LookingForCreated { operation: &'a Operation },
+    /// A creation ended ambiguously, with this failure, and what it may have made is looked for.
+    LookingForCreated {
+        operation: &'a Operation,
+        failure: &'a Failure,
+    },
     /// An operation is over.
     Finished {
         operation: &'a Operation,

@@ -99,7 +99,7 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> D
     } else if creates > 0 {
         // Deleting what is unlisted would take what was left out along with what the run made.
         document.unlisted_comment = Some(format!(
-            "The run creates {creates}, which somebody has to delete: some of what was there can't be listed above."
+            "The run creates {creates}, which applying this does not delete: some of what was there can't be listed above."
         ));
     }
     document

@@ -136,14 +136,19 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// The first five of several names, and how many more: no list becomes one endless line.
-pub fn few(names: &[impl AsRef<str>]) -> String {
+/// Five of a list, and how many more there are.
+pub fn few<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     const FEW: usize = 5;
-    let first: Vec<&str> = names.iter().take(FEW).map(AsRef::as_ref).collect();
-    let first = first.join(", ");
-    match names.len().saturating_sub(FEW) {
-        0 => first,
-        more => format!("{first} and {more} more"),
+    let mut items = items.into_iter();
+    let shown: Vec<String> = items
+        .by_ref()
+        .take(FEW)
+        .map(|item| item.to_string())
+        .collect();
+    let shown = shown.join(", ");
+    match items.count() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -262,8 +267,10 @@ mod tests {
         ] {
             assert_eq!(count(number, noun), said);
         }
+        assert_eq!(few(["a", "b"]), "a, b");
+        assert_eq!(few(1..=5), "1, 2, 3, 4, 5");
+        assert_eq!(few(1..=7), "1, 2, 3, 4, 5 and 2 more");
+        assert_eq!(few([""; 0]), "");
         assert_eq!(hex([0, 0xab, 0x1f]), "00ab1f");
-        assert_eq!(few(&["a", "b"]), "a, b");
-        assert_eq!(few(&["a"; 7]), "a, a, a, a, a and 2 more");
     }
 }

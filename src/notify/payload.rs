@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::model::account::AccountId;
 use crate::model::address::Name;
 use crate::plan::{
-    AccountError, AccountPlan, Change, Note, NoteWithMessage, Run, Status, Summary, Unlisted,
+    AccountError, AccountPlan, Change, Note, NoteWithMessage, Run, Status, Totals, Unlisted,
 };
 use crate::report::text::count;
 
@@ -30,7 +30,7 @@ struct Notification<'a> {
     base_url: Option<&'a str>,
     created_at: Option<Timestamp>,
     error: Option<RunError<'a>>,
-    summary: Option<Summary>,
+    summary: Option<Totals>,
     accounts: Vec<Account<'a>>,
     accounts_left_out: usize,
 }
@@ -93,7 +93,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
     let mut noteworthy = noteworthy(document).into_iter();
     notification.base_url = Some(&document.base_url);
     notification.created_at = Some(document.created_at);
-    notification.summary = Some(document.summary());
+    notification.summary = Some(document.totals());
     notification.accounts = noteworthy
         .by_ref()
         .take(MOST_ACCOUNTS)
@@ -176,7 +176,7 @@ fn findings(document: &Run) -> Vec<String> {
             .filter(|change| change.live_weaker().is_some())
             .count(),
         accounts.flat_map(AccountPlan::reported).count(),
-        document.summary().failed_accounts,
+        document.totals().failed_accounts,
     ];
     let mut findings = Vec::new();
     if differing > 0 {

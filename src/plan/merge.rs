@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::account::AccountId;
 use crate::model::shard::Shard;
-use crate::model::text::count;
+use crate::model::text::{count, few};
 
 use super::run::{Format, Run};
 
@@ -60,7 +60,7 @@ pub enum InvalidMerge {
         first: String,
         other: String,
     },
-    #[error("{} missing: {}", are(missing.len()), list(missing))]
+    #[error("{} missing: {}", are(missing.len()), few(missing))]
     Missing { missing: Vec<Shard> },
     #[error("the account {account_id} is in {first} and again in {other}")]
     AccountTwice {
@@ -100,16 +100,6 @@ fn part(shard: &Option<Shard>) -> String {
 fn are(shards: usize) -> String {
     let verb = if shards == 1 { "is" } else { "are" };
     format!("{} {verb}", count(shards, "shard"))
-}
-
-/// Five shards, and how many more there are.
-fn list(shards: &[Shard]) -> String {
-    const FEW: usize = 5;
-    let shown: Vec<String> = shards.iter().take(FEW).map(ToString::to_string).collect();
-    match shards.len().saturating_sub(FEW) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 /// Joins runs of one format, each with the name of its file: accounts sorted as ever. It was written when the newest of them was.

@@ -29,6 +29,7 @@ mod run;
 mod target;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::sync::Arc;
 
@@ -65,8 +66,9 @@ pub use operation::{
 };
 pub use policies::{ActedOn, PolicyName, acting_on, no_longer_given, touch_levels};
 pub use read::{InvalidRun, ReadRun, Sealed};
-pub use run::{AccountPlan, Format, Named, NoteWithMessage, Run, Status, Summary, Unchanged};
+pub use run::{AccountPlan, Format, Named, NoteWithMessage, Run, Status, Unchanged};
 pub use target::{Glob, Targets};
+pub use totals::{Done, Totals};
 
 /// What the user wants, beside the files.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -12,6 +12,7 @@ use crate::model::context::Unread;
 use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
 use crate::model::location::Location;
 use crate::model::open_word::OpenWord;
+use crate::model::text::few;
 
 use super::change::{FieldValue, quoted};
 use super::matching::MatchedBy;
@@ -409,7 +410,7 @@ impl fmt::Display for Note {
                 let said = self
                     .acted_on()
                     .expect("a note about policies says who acts");
-                write!(f, "{}: {said}", a_few(addresses))
+                write!(f, "{}: {said}", few(addresses))
             }
             Note::PoliciesUnknown { unread } => write!(
                 f,
@@ -434,7 +435,7 @@ impl fmt::Display for Note {
             Note::Twins { address, id, twins } => write!(
                 f,
                 "{address}: {id} has exact twins, made by two runs at once; it is the eldest and so the entry's, unlisted are {}",
-                a_few(twins)
+                few(twins)
             ),
             Note::OwnReference {
                 address,
@@ -457,7 +458,7 @@ impl fmt::Display for Note {
             Note::CreatedBesideUnlisted { address, unlisted } => write!(
                 f,
                 "{address} is created beside unlisted integrations, which go on receiving scores; if one of them is meant, pin it with id: {}",
-                a_few(unlisted)
+                few(unlisted)
             ),
             Note::OtherOrg {
                 address,
@@ -474,7 +475,7 @@ impl fmt::Display for Note {
             } => write!(
                 f,
                 "{address}: once its integration is deleted, it fits unlisted ones, which the next apply would change and the next destroy delete: {}",
-                a_few(candidates)
+                few(candidates)
             ),
             Note::Parked {
                 address,
@@ -486,16 +487,5 @@ impl fmt::Display for Note {
                 "{address}: its {field} is taken by another integration and the other way round, so {id} holds {value} for a moment"
             ),
         }
-    }
-}
-
-/// Five of several, and how many more there are.
-fn a_few(ids: &[impl fmt::Display]) -> String {
-    const FEW: usize = 5;
-    let shown: Vec<String> = ids.iter().take(FEW).map(ToString::to_string).collect();
-    let shown = shown.join(", ");
-    match ids.len().saturating_sub(FEW) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }

@@ -9,14 +9,15 @@ use crate::model::shard::Shard;
 
 use super::digest::sha256;
 use super::plan_within;
-use super::run::{AccountPlan, Format, Run, Summary};
+use super::run::{AccountPlan, Format, Run};
+use super::totals::Totals;
 
 /// A run as it is written.
 #[derive(Serialize, JsonSchema)]
 pub struct Sealed<'a> {
     #[serde(flatten)]
     pub run: &'a Run,
-    pub summary: Summary,
+    pub summary: Totals,
     /// SHA-256 over everything else but the moments of writing. Tells accidents; authenticates nobody.
     pub digest: String,
 }
@@ -31,7 +32,7 @@ struct Covered<'a> {
     riskform_version: &'a str,
     shard: Option<Shard>,
     #[serde(serialize_with = "sorted")]
-    summary: Summary,
+    summary: Totals,
 }
 
 impl Run {
@@ -39,7 +40,7 @@ impl Run {
     pub fn sealed(&self) -> Sealed<'_> {
         Sealed {
             run: self,
-            summary: self.summary(),
+            summary: self.totals(),
             digest: self.digest(),
         }
     }
@@ -69,7 +70,7 @@ impl Run {
             format: *format,
             riskform_version,
             shard: *shard,
-            summary: self.summary(),
+            summary: self.totals(),
         })
     }
 }
@@ -165,7 +166,7 @@ impl ReadRun {
             }
         }
         let mut made = serde_json::to_value(&run).expect("a run has string keys only");
-        made["summary"] = json!(run.summary());
+        made["summary"] = json!(run.totals());
         match difference(&written, &made) {
             None => Ok(run),
             Some(place) => Err(InvalidRun::NotItsPlan(format!("{place} is another"))),

@@ -131,27 +131,6 @@ pub enum Named {
     Nothing,
 }
 
-/// The totals of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
-    /// Things to create.
-    pub create: usize,
-    /// Things to update.
-    pub update: usize,
-    /// Things to replace.
-    pub replace: usize,
-    /// Things to delete.
-    pub delete: usize,
-    /// Listed things that are as declared.
-    pub unchanged: usize,
-    /// Live things that no file lists, and that stay.
-    pub unlisted: usize,
-    /// Changes that weaken protection.
-    pub weakening: usize,
-    /// Accounts that could not be handled.
-    pub failed_accounts: usize,
-}
-
 impl Run {
     pub fn new(
         format: Format,
@@ -176,26 +155,6 @@ impl Run {
         self.accounts
             .iter()
             .filter(|account| account.error.is_none())
-    }
-
-    /// Adds everything up.
-    pub fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
-        for account in &self.accounts {
-            summary.failed_accounts += usize::from(account.error.is_some());
-            for change in &account.changes {
-                match change.action() {
-                    Action::Create => summary.create += 1,
-                    Action::Update => summary.update += 1,
-                    Action::Replace => summary.replace += 1,
-                    Action::Delete => summary.delete += 1,
-                }
-                summary.weakening += usize::from(change.weakens().is_some());
-            }
-            summary.unchanged += account.unchanged.total();
-            summary.unlisted += account.unlisted.len();
-        }
-        summary
     }
 }
 

@@ -7,11 +7,14 @@ use crate::model::address::Address;
 use crate::model::behavior::BehaviorWeakening;
 use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
-use crate::plan::{AccountPlan, Action, Change, Format, OperationOutcome, Refusal, Run, Weakening};
+use crate::plan::{AccountPlan, Action, Change, Format, Refusal, Run, Weakening};
 
 use super::context;
 use super::fields::{self, FieldLine};
 use super::style;
+
+/// In how many accounts the same must be, so that it is told once.
+pub(super) const SEVERAL: usize = 3;
 
 /// One thing that is worth showing.
 pub(super) struct Block<'a> {
@@ -62,6 +65,14 @@ impl Mark {
 }
 
 impl Block<'_> {
+    pub(super) fn gravity(&self) -> Gravity {
+        match self.change.map(Change::action) {
+            _ if self.weakening.is_some() => Gravity::Weaker,
+            Some(Action::Delete | Action::Replace) => Gravity::Removes,
+            Some(Action::Create | Action::Update) | None => Gravity::Differs,
+        }
+    }
+
     /// The color of its mark; it only repeats what the symbol says.
     pub(super) fn style(&self) -> anstyle::Style {
         match self.mark {
@@ -73,41 +84,58 @@ impl Block<'_> {
     }
 }
 
-/// The accounts in the order that a person must see them: those that failed, were refused or are half done; that are weaker or would be
-/// weakened; that lose an integration; the rest.
-pub(super) fn gravest_first(run: &Run) -> impl Iterator<Item = &AccountPlan> {
-    let mut accounts: Vec<&AccountPlan> = run.accounts.iter().collect();
-    // A stable sort: among equals, the order of the run stays.
-    accounts.sort_by_key(|account| gravity(run.format, account));
-    accounts.into_iter()
+/// How soon something must be seen: the smaller, the sooner. An account is as grave as the gravest thing in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Gravity {
+    /// It failed, or was left half done.
+    Failed,
+    /// A guard refused it.
+    Refused,
+    /// It protects less than declared, or would protect less than it does.
+    Weaker,
+    /// It deletes or replaces.
+    Removes,
+    /// It differs.
+    Differs,
+    /// There is something to know about it.
+    Said,
+    /// All is as declared.
+    Nothing,
 }
 
-/// How soon an account must be seen: the smaller, the sooner.
-fn gravity(format: Format, account: &AccountPlan) -> u8 {
-    let half_done = account
-        .problems
-        .as_ref()
-        .is_some_and(|problems| !problems.is_empty())
-        || account.operations.iter().any(|operation| {
-            let end = operation.end.as_ref();
-            end.is_some_and(|end| end.outcome != OperationOutcome::Done)
-        });
-    let weakens = |change: &Change| match format {
-        Format::Plan | Format::Apply => change.weakens().is_some(),
-        Format::Drift => change.live_weaker().is_some(),
-    };
-    let loses = |change: &Change| matches!(change.action(), Action::Delete | Action::Replace);
-    if account.error.is_some() || !account.refusals.is_empty() || half_done {
-        0
-    } else if account.changes.iter().any(weakens) {
-        1
-    } else if account.changes.iter().any(loses) {
-        2
-    } else if account.has_drift() {
-        3
-    } else {
-        4
+impl Gravity {
+    pub(super) fn of(run: &Run, account: &AccountPlan) -> Self {
+        let gravest = blocks(run, account).map(|block| block.gravity()).min();
+        let is_silent = account.notes.is_empty() && account.left_out.is_empty();
+        if account.error.is_some() || account.is_half_done() {
+            Gravity::Failed
+        } else if !account.refusals.is_empty() {
+            Gravity::Refused
+        } else {
+            match gravest {
+                Some(gravest) => gravest,
+                None if is_silent => Gravity::Nothing,
+                None => Gravity::Said,
+            }
+        }
     }
+
+    /// Whether nobody may approve, or go to sleep, without having seen it.
+    pub(super) fn is_grave(self) -> bool {
+        self <= Gravity::Removes
+    }
+}
+
+/// The accounts in the order that a person must see them: those that failed or were refused, that are weaker or would be weakened, that
+/// lose an integration, and the rest.
+pub(super) fn gravest_first(run: &Run) -> Vec<(Gravity, &AccountPlan)> {
+    let accounts = run.accounts.iter();
+    let mut accounts: Vec<(Gravity, &AccountPlan)> = accounts
+        .map(|account| (Gravity::of(run, account), account))
+        .collect();
+    // A stable sort: among equals, the order of the run stays. A refusal is a kind of failure, and no graver.
+    accounts.sort_by_key(|(gravity, _)| (*gravity).max(Gravity::Refused));
+    accounts
 }
 
 /// The blocks of an account, in the document's order.
@@ -184,7 +212,7 @@ fn origin(change: &Change) -> Option<String> {
 }
 
 /// How something stands to its declaration: what is, never how it came about.
-pub(super) fn happened(change: &Change) -> &'static str {
+fn happened(change: &Change) -> &'static str {
     match change.live_weaker() {
         Some(Weakening::Behavior(reason)) => match reason {
             BehaviorWeakening::Disabled => "off, declared on",
@@ -216,45 +244,11 @@ pub(super) fn prefix(document: &Run, account: &AccountPlan) -> String {
     }
 }
 
-/// The live things that differ, by what it would take: all that a sentence of totals needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct DriftTotals {
-    pub(super) differ: usize,
-    pub(super) unlisted: usize,
-    pub(super) weaker: usize,
-    pub(super) failed: usize,
-    pub(super) as_declared: usize,
-}
-
-impl DriftTotals {
-    /// Adds up a whole run.
-    pub(super) fn of(document: &Run) -> Self {
-        let summary = document.summary();
-        DriftTotals {
-            differ: document
-                .accounts
-                .iter()
-                .map(|account| account.changes.len())
-                .sum(),
-            unlisted: document
-                .accounts
-                .iter()
-                .map(|account| account.reported().count())
-                .sum(),
-            weaker: document
-                .accounts
-                .iter()
-                .flat_map(|account| &account.changes)
-                .filter(|change| change.live_weaker().is_some())
-                .count(),
-            failed: summary.failed_accounts,
-            as_declared: summary.unchanged,
-        }
-    }
-
-    /// Says whether everything that could be read is as declared.
-    pub(super) fn is_clean(&self) -> bool {
-        self.differ == 0 && self.unlisted == 0
+/// An address for a sentence: an id is cut to its first eight digits.
+pub(super) fn short(address: &Address) -> String {
+    match address {
+        Address::UnlistedIntegration(id) => format!("integration[{}]", id.abbreviated()),
+        Address::Behavior(_) | Address::Integration(_) => address.to_string(),
     }
 }
 

@@ -5,17 +5,17 @@ use crate::model::text::{Visible, count};
 
 use super::DoctorFormat;
 use super::read::json;
-use super::read::table::{Column, grid};
+use super::read::table::{Column, Width, grid};
 
 /// What the doctor found in a format. `width` is how wide a table may be.
-pub fn doctor(diagnosis: &Diagnosis, format: DoctorFormat, width: u16) -> String {
+pub fn doctor(diagnosis: &Diagnosis, format: DoctorFormat, width: Width) -> String {
     match format {
         DoctorFormat::Table => table(diagnosis, width),
         DoctorFormat::Json => json(diagnosis),
     }
 }
 
-fn table(diagnosis: &Diagnosis, width: u16) -> String {
+fn table(diagnosis: &Diagnosis, width: Width) -> String {
     let general = || {
         diagnosis
             .findings
@@ -54,7 +54,7 @@ fn table(diagnosis: &Diagnosis, width: u16) -> String {
     text
 }
 
-fn document(document: &Document, width: u16) -> String {
+fn document(document: &Document, width: Width) -> String {
     let Document {
         integration_id,
         tenant_url,
@@ -68,7 +68,7 @@ fn document(document: &Document, width: u16) -> String {
     )
 }
 
-fn rows(what: &str, width: u16, rows: impl Iterator<Item = Vec<String>>) -> String {
+fn rows(what: &str, width: Width, rows: impl Iterator<Item = Vec<String>>) -> String {
     let columns = [
         ("", Column::Words),
         (what, Column::Words),

@@ -7,12 +7,13 @@
 
 use std::fmt::Write;
 
-use crate::plan::{AccountPlan, Action, Format, OperationOutcome, Run, Status};
+use crate::plan::{AccountPlan, Format, OperationOutcome, Run, Status};
 
-use super::block::{Block, DriftTotals, Mark, blocks, gravest_first, refusal};
+use super::block::{Block, Gravity, Mark, blocks, gravest_first, refusal};
 use super::fields;
-use super::text::{Outcomes, WHERE_TO_PASTE, count};
-use crate::model::text::Visible;
+use super::text::WHERE_TO_PASTE;
+use super::totals::Sentences;
+use crate::model::text::{Visible, count};
 
 /// The most that a comment may hold.
 pub const COMMENT: usize = 65_536;
@@ -23,14 +24,27 @@ const RESERVE: usize = 1024;
 
 /// A result as Markdown, no longer than `limit` bytes.
 pub fn markdown(run: &Run, limit: usize) -> String {
-    let mut text = format!("### {}\n\n", title(run));
+    let mut text = format!("### {}\n\n", Sentences::of(run).title());
     if let Some(oldest) = run.oldest {
         let times = [oldest, run.created_at].map(|time| time.strftime("%Y-%m-%d %H:%M UTC"));
         let _ = writeln!(text, "Written between {} and {}.\n", times[0], times[1]);
     }
+    let mut operations = run.accounts.iter().flat_map(|account| &account.operations);
+    if operations.any(|operation| {
+        operation
+            .end
+            .as_ref()
+            .is_some_and(|end| end.result.is_some())
+    }) {
+        let _ = writeln!(
+            text,
+            "Paste each `well_known_url` into Okta: {WHERE_TO_PASTE}.\n"
+        );
+    }
     let sections: Vec<Section> = gravest_first(run)
-        .filter(|account| has_something(account))
-        .map(|account| Section::of(run, account))
+        .into_iter()
+        .filter(|(gravity, _)| *gravity != Gravity::Nothing)
+        .map(|(_, account)| Section::of(run, account))
         .collect();
     let budget = limit.saturating_sub(RESERVE + text.len());
     let grave: usize = sections.iter().map(Section::grave_size).sum();
@@ -127,108 +141,6 @@ fn in_a_line_each(text: &mut String, sections: &[Section], budget: usize) {
         .take(fitting)
         .for_each(|line| text.push_str(line));
     text.push_str("```\n");
-}
-
-/// The line of totals.
-fn title(document: &Run) -> String {
-    let summary = document.summary();
-    if summary.failed_accounts == document.accounts.len() && !document.accounts.is_empty() {
-        let kind = match document.format {
-            Format::Plan => "plan",
-            Format::Drift => "drift",
-            Format::Apply => "apply",
-        };
-        let failed = count(summary.failed_accounts, "account");
-        return format!("riskform {kind}: {failed} could not be read");
-    }
-    let mut title = match document.format {
-        Format::Plan
-            if document
-                .accounts
-                .iter()
-                .all(|account| account.changes.is_empty()) =>
-        {
-            let handled = run_or_rest(summary.failed_accounts);
-            format!(
-                "riskform plan: no changes{handled}, {} match",
-                summary.unchanged
-            )
-        }
-        Format::Plan => {
-            let mut title = format!(
-                "riskform plan: {} to create, {} to update, {} to replace, {} to delete",
-                summary.create, summary.update, summary.replace, summary.delete
-            );
-            if summary.weakening > 0 {
-                let _ = write!(
-                    title,
-                    "; {} weakening protection",
-                    count(summary.weakening, "change")
-                );
-            }
-            title
-        }
-        Format::Apply => {
-            let outcomes = Outcomes::of(document);
-            let heading = if outcomes.incomplete {
-                "incomplete"
-            } else {
-                "complete"
-            };
-            format!(
-                "riskform apply {heading}: {}",
-                outcomes.to_string().trim_end_matches('.')
-            )
-        }
-        Format::Drift => {
-            let totals = DriftTotals::of(document);
-            if totals.is_clean() {
-                let handled = run_or_rest(totals.failed);
-                format!(
-                    "riskform drift: none{handled}, {} as declared",
-                    totals.as_declared
-                )
-            } else {
-                let mut title = format!(
-                    "riskform drift: {} differ, {} unlisted",
-                    totals.differ, totals.unlisted
-                );
-                if totals.weaker > 0 {
-                    let _ = write!(title, "; {} weaker than declared", totals.weaker);
-                }
-                title
-            }
-        }
-    };
-    let refused = document
-        .accounts
-        .iter()
-        .filter(|account| !account.refusals.is_empty());
-    let refused = refused.count();
-    if refused > 0 {
-        let _ = write!(title, "; {} refused by guards", count(refused, "account"));
-    }
-    if summary.failed_accounts > 0 {
-        let _ = write!(
-            title,
-            "; {} could not be read",
-            count(summary.failed_accounts, "account")
-        );
-    }
-    title
-}
-
-/// Nothing is said of accounts that could not be read.
-fn run_or_rest(failed: usize) -> &'static str {
-    if failed > 0 { " in the rest" } else { "" }
-}
-
-/// Says whether there is anything to show of an account beside that it is as declared.
-fn has_something(account: &AccountPlan) -> bool {
-    account.status == Status::Error
-        || account.has_drift()
-        || !account.notes.is_empty()
-        || !account.left_out.is_empty()
 }
 
 /// What opens and closes the lines of an account.
@@ -378,7 +290,7 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
     }
     parts.extend(blocks(run, account).map(|block| {
         let text = block_part(format, &block);
-        match is_grave(&block) {
+        match block.gravity().is_grave() {
             true => Part::grave(text),
             false => Part::harmless(text),
         }
@@ -391,7 +303,11 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
         parts.push(Part::harmless(format!("# note: {note}\n")));
     }
     if !account.left_out.is_empty() {
-        let left_out = count(account.left_out.len(), "change");
+        let noun = match format {
+            Format::Plan | Format::Apply => "change",
+            Format::Drift => "difference",
+        };
+        let left_out = count(account.left_out.len(), noun);
         parts.push(Part::harmless(format!(
             "# note: {left_out} left out by choice\n"
         )));
@@ -400,12 +316,6 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
         parts.push(Part::harmless("  nothing differs\n".to_owned()));
     }
     parts
-}
-
-/// Says whether somebody must see it before they approve.
-fn is_grave(block: &Block<'_>) -> bool {
-    let removes = |action| matches!(action, Action::Delete | Action::Replace);
-    block.weakening.is_some() || block.change.is_some_and(|change| removes(change.action()))
 }
 
 fn block_part(format: Format, block: &Block<'_>) -> String {
@@ -460,7 +370,7 @@ fn outcomes(account: &AccountPlan) -> Vec<Part> {
                 if let Some(made) = &end.result {
                     let url = one_line(&made.well_known_url);
                     parts.push(Part::harmless(format!(
-                        "+ {address} is created; into Okta ({WHERE_TO_PASTE}) goes\n      {url}\n"
+                        "+ {address}: created\n      well_known_url  {url}\n"
                     )));
                 }
             }

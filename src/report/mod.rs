@@ -14,7 +14,7 @@
 //! | `audit`, `doctor` | findings, which the other formats of an audit stand beside |
 //! | `junit`, `sarif`, `prometheus` | dashboards of tests, of findings and of metrics |
 //! | `context` | who made something differ, in words |
-//! | `block`, `fields` | what there is to show, before it is known in which format |
+//! | `block`, `fields`, `totals` | what there is to show, before it is known in which format |
 
 mod audit;
 mod block;
@@ -33,17 +33,30 @@ mod sarif;
 pub mod schema;
 pub mod style;
 pub mod text;
+mod totals;
 
 use crate::model::open_word::words;
 use crate::plan::Run;
 
-use text::{ApplyText, DriftText, PlanText};
+use text::{ApplyText, RunText};
 
 pub use audit::{audit, audit_markdown};
 pub use doctor::doctor;
 pub use files::{CheckedFiles, files};
 pub use markdown::{COMMENT, JOB_SUMMARY, markdown};
 pub use prometheus::RunFigures;
+
+words! {
+    /// How much a text tells of a fleet.
+    Detail {
+        /// The same change, unlisted thing, note or error of several accounts once.
+        Grouped = "grouped",
+        /// Everything, account by account.
+        Expanded = "expanded",
+        /// A line an account.
+        Summary = "summary",
+    }
+}
 
 words! {
     /// The formats of a plan.
@@ -179,10 +192,10 @@ words! {
     }
 }
 
-/// A plan in a format.
-pub fn plan(run: &Run, format: PlanFormat) -> String {
+/// A plan in a format. The detail is for text alone.
+pub fn plan(run: &Run, format: PlanFormat, detail: Detail) -> String {
     match format {
-        PlanFormat::Text => PlanText(run).to_string(),
+        PlanFormat::Text => RunText(run, detail).to_string(),
         PlanFormat::Json => run.to_json(),
         PlanFormat::Markdown => markdown(run, COMMENT),
         PlanFormat::Diff => diff::diff(run),
@@ -199,10 +212,15 @@ pub fn apply(run: &Run, format: ApplyFormat) -> String {
     }
 }
 
-/// Drift in a format. The figures of the run are for metrics alone; results that were merged have none.
-pub fn drift(run: &Run, format: DriftFormat, figures: Option<&RunFigures>) -> String {
+/// Drift in a format. The detail is for text alone, and the figures of the run for metrics; results that were merged have none.
+pub fn drift(
+    run: &Run,
+    format: DriftFormat,
+    detail: Detail,
+    figures: Option<&RunFigures>,
+) -> String {
     match format {
-        DriftFormat::Text => DriftText(run).to_string(),
+        DriftFormat::Text => RunText(run, detail).to_string(),
         DriftFormat::Json => run.to_json(),
         DriftFormat::Markdown => markdown(run, COMMENT),
         DriftFormat::Html => html::page(run),

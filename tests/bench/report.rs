@@ -7,7 +7,7 @@ use riskform::model::behavior::RiskLevel;
 use riskform::model::user::UserRisk;
 use riskform::plan::{End, Format, OperationOutcome, Run, Scope};
 use riskform::report::read::{Privacy, ReadFormat, UserFilter, Users, render};
-use riskform::report::{self, ApplyFormat, DriftFormat, PlanFormat};
+use riskform::report::{self, ApplyFormat, Detail, DriftFormat, PlanFormat};
 use uuid::Uuid;
 
 use super::inputs::fleet_plan;
@@ -20,7 +20,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
     for kind in PlanFormat::ALL {
         measure_one(&mut group, &format!("plan as {kind}"), |accounts| {
             let plan = fleet_plan(accounts);
-            move || report::plan(&plan, *kind)
+            move || report::plan(&plan, *kind, Detail::Grouped)
         });
     }
     for kind in DriftFormat::ALL {
@@ -31,7 +31,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
             run.accounts = accounts
                 .map(|account| account.into_drift(&Scope::default()))
                 .collect();
-            move || report::drift(&run, *kind, None)
+            move || report::drift(&run, *kind, Detail::Grouped, None)
         });
     }
     for kind in ApplyFormat::ALL {
@@ -48,7 +48,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                 Privacy::Named,
             );
             let account = "f037e56e89293a057740de681ac9abbe".parse().unwrap();
-            move || render(&account, &users, *kind, 120)
+            move || render(&account, &users, *kind, Some(120))
         });
     }
     group.finish();

@@ -75,22 +75,16 @@ fn a_healthy_account_and_one_without_anything() {
           CHECK                 FINDING
     pass  files                 valid, for 1 account
     pass  credentials           from CLOUDFLARE_API_TOKEN
-    pass  API                   http://127.0.0.1:[port]/client/v4 answers, on this
-                                machine and without TLS
+    pass  API                   http://127.0.0.1:[port]/client/v4 answers, on this machine and without TLS
     pass  token                 a user's token, active, which never expires
     pass  Zero Trust Read       proven: behaviors and integrations are readable
     pass  Zero Trust: PII Read  proven: users are readable
-    warn  Zero Trust Write      can't be proven without writing, and nothing is
-                                written here
-                                help: see that the token has it, unless it is for
-                                plan, drift and get alone
+    warn  Zero Trust Write      can't be proven without writing, and nothing is written here
+                                help: see that the token has it, unless it is for plan, drift and get alone
     pass  entitlement           risk scoring answers for this account
-    pass  Access policies       proven: Access policies and applications are
-                                readable
-    pass  Access groups         proven: Access groups and identity providers are
-                                readable
-    pass  audit log             proven: entries of the account's audit log are
-                                readable
+    pass  Access policies       proven: Access policies and applications are readable
+    pass  Access groups         proven: Access groups and identity providers are readable
+    pass  audit log             proven: entries of the account's audit log are readable
     pass  rate budget           the API states no limit
     pass  clock                 agrees with the API's
     pass  new behaviors         none: the files list all that the account offers

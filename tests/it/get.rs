@@ -7,7 +7,6 @@ use riskform::model::user::{RiskEvent, UserId};
 use riskform::report::read::pseudonym;
 use riskform::sandbox::{Account, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings, User};
 use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
 
 use crate::riskform::{SandboxServer, Workplace};
 
@@ -104,23 +103,10 @@ fn behaviors_and_integrations_are_shown_with_every_field() {
     assert_snapshot!(workplace.run(&["get", "behaviors"]).shown(), @r###"
     exit 0
     --- stdout
-    KEY           ENABLED  LEVEL   NAME                      DESCRIPTION
-    high_dlp      true     medium  High Number of DLP        User has triggered an
-                                   Policies Triggered        active DLP profile in a
-                                                             Gateway policy fifteen
-                                                             times or more within
-                                                             one minute.
-    imp_travel    true     high    Impossible Travel         A user had a successful
-                                                             Access application log
-                                                             in from two locations
-                                                             that they could not
-                                                             have traveled to in
-                                                             that period of time.
-    sentinel_one  false    medium  SentinelOne Infection     User is signed in on a
-                                   Detected                  device where Sentinel
-                                                             One EDR detects an
-                                                             active threat or
-                                                             infection.
+    KEY           ENABLED  LEVEL   NAME                                   DESCRIPTION
+    high_dlp      true     medium  High Number of DLP Policies Triggered  User has triggered an active DLP profile in a Gateway policy fifteen times or more within one minute.
+    imp_travel    true     high    Impossible Travel                      A user had a successful Access application log in from two locations that they could not have traveled to in that period of time.
+    sentinel_one  false    medium  SentinelOne Infection Detected         User is signed in on a device where Sentinel One EDR detects an active threat or infection.
     "###);
     let by_id = workplace.run(&["get", "integration", "4cfe8442-664b-4915-acd4-b39cd65c4314"]);
     assert_snapshot!(by_id.shown(), @r###"
@@ -133,8 +119,7 @@ fn behaviors_and_integrations_are_shown_with_every_field() {
     active            true
     created_at        2025-03-19T19:53:56Z
     account_tag       f037e56e89293a057740de681ac9abbe
-    well_known_url    https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-co
-                      nfiguration/4cfe8442-664b-4915-acd4-b39cd65c4314
+    well_known_url    https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314
     "###);
     let by_reference = [
         "get",
@@ -143,7 +128,12 @@ fn behaviors_and_integrations_are_shown_with_every_field() {
         "3701e70b-5de4-4d9d-8972-f5aa994d9057",
     ];
     assert_eq!(workplace.run(&by_reference).stdout, by_id.stdout);
-    assert_eq!(workplace.run(&["get", "integrations"]).stdout, by_id.stdout);
+    assert_snapshot!(workplace.run(&["get", "integrations"]).shown(), @r###"
+    exit 0
+    --- stdout
+    ID                                    TENANT_URL                       ACTIVE  TYPE  REFERENCE_ID                          WELL_KNOWN_URL
+    4cfe8442-664b-4915-acd4-b39cd65c4314  https://example.oktapreview.com  true    Okta  [id]  https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314
+    "###);
     assert_snapshot!(workplace.run(&["get", "integrations", "--format", "csv"]).shown(), @r###"
     exit 0
     --- stdout
@@ -237,11 +227,7 @@ fn what_the_api_answers_commands_neither_terminal_nor_spreadsheet() {
             let commands = |c: char| c.is_control() && c != '\n' && !(format == "csv" && c == '\r');
             assert!(!run.stdout.contains(commands), "{format}: {:?}", run.stdout);
             match format {
-                "table" => {
-                    for line in run.stdout.lines() {
-                        assert!(line.width() <= 80, "{} columns: {line}", line.width());
-                    }
-                }
+                "table" => assert!(run.stdout.contains("a name as long as a sentence")),
                 "csv" => {
                     assert!(run.stdout.contains("'=cmd|") && run.stdout.contains(",'@SUM(A1)"))
                 }

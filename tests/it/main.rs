@@ -38,6 +38,7 @@ mod shell;
 mod simulation;
 mod ssf;
 mod stops;
+mod terminal;
 mod untrusted;
 mod way_back;
 mod who;

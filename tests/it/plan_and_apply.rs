@@ -74,9 +74,9 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
 
-    integration.corporate-okta is created. Paste its well_known_url
-        https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/[id]
-      into Okta: Security > Device Integrations > Receive shared signals > Create stream.
+    Paste the well_known_url into Okta: Security > Device Integrations > Receive shared signals > Create stream.
+
+      integration.corporate-okta  https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/[id]
 
     Apply complete: 1 created, 1 updated, 0 replaced, 1 deleted.
     --- stderr
@@ -108,10 +108,10 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
 
       note: behavior.imp_travel, behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
 
-    Plan: 0 to create, 2 to update, 0 to replace, 1 to delete. 0 unchanged, 1 unlisted.
+    Destroy: 2 to disable, 1 to delete. 0 unchanged, 1 unlisted.
     3 changes weaken protection: behavior.imp_travel (disabled), behavior.sentinel_one (disabled), integration.corporate-okta (deleted).
 
-    Apply complete: 0 created, 2 updated, 0 replaced, 1 deleted.
+    Destroy complete: 2 disabled, 1 deleted.
     --- stderr
     [1/2] PUT behavior.imp_travel and 1 more: done
     [2/2] DELETE integration.corporate-okta: done

@@ -165,7 +165,9 @@ fn replace_ids(text: &str) -> String {
                 .is_ok_and(|id| id.get_version_num() == 4)
             && !RECORDED.contains(&word)
             && !text.contains(&format!("reference_id  {word}"));
-        if made {
+        // The id of an integration in a title.
+        let abbreviated = word.len() == 8 && piece.ends_with('…') && shown.ends_with("  (");
+        if made || abbreviated && !RECORDED.iter().any(|id| id.starts_with(word)) {
             shown.push_str(&piece.replace(word, "[id]"));
         } else {
             shown.push_str(piece);
@@ -202,6 +204,18 @@ impl SandboxServer {
             rate_limit: RateLimit::Off,
             ..settings
         };
+        SandboxServer::serve(settings, gate)
+    }
+
+    /// One whose rate limit is as the settings say.
+    pub fn limited(settings: Settings) -> Self {
+        SandboxServer::serve(settings, |_, router| router)
+    }
+
+    fn serve(
+        settings: Settings,
+        gate: impl FnOnce(&Sandbox, Router) -> Router + Send + 'static,
+    ) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::flags::{Fleet, TargetArguments};
 use crate::cli::io::ci;
-use crate::cli::io::formats::{FormatArguments, Formats};
+use crate::cli::io::formats::{DetailArguments, FormatArguments, Formats};
 use crate::cli::io::notifications::NotifyArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::context::{self, ContextArguments, HistoryArguments};
@@ -16,7 +16,7 @@ use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::{self, Surroundings};
 use crate::plan::{AccountPlan, Format, Glob, Keep, Options, Run, Scope};
-use crate::report::{self, DriftFormat, RunFigures};
+use crate::report::{self, Detail, DriftFormat, RunFigures};
 
 /// Flags of `drift`.
 #[derive(Args, Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
     ignored: Vec<String>,
     #[command(flatten)]
     pub(crate) formats: FormatArguments<DriftFormat>,
+    #[command(flatten)]
+    detail: DetailArguments,
     #[command(flatten)]
     targets: TargetArguments,
     #[command(flatten)]
@@ -41,11 +43,12 @@ pub(crate) struct Arguments {
 /// Says how the live accounts differ from their files.
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
+    let detail = arguments.detail.read(&formats)?;
     let narrowed = [arguments.targets.as_given(), &arguments.ignored];
     let notifications = arguments.notifications.read(&arguments.fleet, &narrowed)?;
     let checked = check(&arguments, &formats, output)
         .await
-        .and_then(|checked| checked.show(&formats, output).map(|()| checked));
+        .and_then(|checked| checked.show(&formats, detail, output).map(|()| checked));
     let result = checked.as_ref();
     let result = result.map(|checked| (&checked.run, checked.exit()));
     notifications.tell(result, &arguments.fleet, output).await;
@@ -138,9 +141,14 @@ async fn check(
 
 impl Checked {
     /// Shows what was found. With `-q` a text without drift is not printed, since cron mails whatever is.
-    fn show(&self, formats: &Formats<DriftFormat>, output: &Output) -> Result<(), Error> {
+    fn show(
+        &self,
+        formats: &Formats<DriftFormat>,
+        detail: Detail,
+        output: &Output,
+    ) -> Result<(), Error> {
         let Checked { run, figures } = self;
-        let render = |format| report::drift(run, format, Some(figures));
+        let render = |format| report::drift(run, format, detail, Some(figures));
         formats.write_files(output, render)?;
         match formats.stdout {
             None => Ok(()),

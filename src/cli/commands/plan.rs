@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
 use crate::cli::io::ci;
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::formats::{DetailArguments, FormatArguments};
 use crate::cli::io::output::Output;
 use crate::cli::run::context::ContextArguments;
 use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
@@ -31,6 +31,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) formats: FormatArguments<PlanFormat>,
     #[command(flatten)]
+    detail: DetailArguments,
+    #[command(flatten)]
     targets: TargetArguments,
     #[command(flatten)]
     overrides: OverrideArguments,
@@ -43,6 +45,7 @@ pub(crate) struct Arguments {
 /// Shows what `apply` would do.
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
+    let detail = arguments.detail.read(&formats)?;
     let surroundings = Surroundings::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
@@ -63,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         output,
     };
     let run = planning.plan(accounts).await?;
-    formats.write(output, |format| report::plan(&run, format))?;
+    formats.write(output, |format| report::plan(&run, format, detail))?;
     ci::tell(output, &run);
     fail_if_alone(&run)?;
     if let Some(file) = &arguments.out {

@@ -12,7 +12,7 @@ use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit, of_run};
 use crate::cli::run::fleet;
 use crate::plan::{Format, MergeRules, Run, merge};
-use crate::report::{self, ApplyFormat, DriftFormat, MergeFormat, PlanFormat};
+use crate::report::{self, ApplyFormat, Detail, DriftFormat, MergeFormat, PlanFormat};
 
 /// What `report` can do.
 #[derive(Args, Debug)]
@@ -62,15 +62,15 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> 
     fleet::expect(&arguments.expected, merged.accounts.len())?;
     let formats = arguments.formats.read(output)?;
     match merged.format {
-        Format::Plan => formats
-            .of::<PlanFormat>()?
-            .write(output, |format| report::plan(&merged, format))?,
+        Format::Plan => formats.of::<PlanFormat>()?.write(output, |format| {
+            report::plan(&merged, format, Detail::Grouped)
+        })?,
         Format::Apply => formats
             .of::<ApplyFormat>()?
             .write(output, |format| report::apply(&merged, format))?,
-        Format::Drift => formats
-            .of::<DriftFormat>()?
-            .write(output, |format| report::drift(&merged, format, None))?,
+        Format::Drift => formats.of::<DriftFormat>()?.write(output, |format| {
+            report::drift(&merged, format, Detail::Grouped, None)
+        })?,
     }
     Ok(of_run(&merged))
 }

@@ -17,6 +17,7 @@ use crate::cli::run::signals;
 use crate::cli::run::users::{Chosen, UserName, choose, parse_list};
 use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
+use crate::report::read::table::Width;
 use crate::report::read::{Privacy, users_table};
 use crate::report::text::{ResetText, count};
 
@@ -142,7 +143,7 @@ fn may_not_read(error: &ApiError) -> bool {
 }
 
 /// Who would be reset: a table of those who have a score, and the ids of the others.
-fn shown(chosen: &Chosen, privacy: Privacy, width: u16) -> String {
+fn shown(chosen: &Chosen, privacy: Privacy, width: Width) -> String {
     let mut text = String::new();
     let known: Vec<UserRisk> = chosen.values().flatten().cloned().collect();
     if !known.is_empty() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::formats::{DetailArguments, FormatArguments};
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::saved_plan;
@@ -18,12 +18,15 @@ pub(crate) struct Arguments {
     file: PathBuf,
     #[command(flatten)]
     pub(crate) formats: FormatArguments<PlanFormat>,
+    #[command(flatten)]
+    detail: DetailArguments,
 }
 
 /// Shows a saved plan in any of a plan's formats.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
+    let detail = arguments.detail.read(&formats)?;
     let saved = saved_plan::read(&arguments.file, output)?;
-    formats.write(output, |format| report::plan(&saved, format))?;
+    formats.write(output, |format| report::plan(&saved, format, detail))?;
     Ok(Exit::Done)
 }

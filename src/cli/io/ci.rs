@@ -29,7 +29,6 @@ use crate::config::rule::Severity;
 use crate::doctor::{Audit, Totals};
 use crate::model::text::hex;
 use crate::plan::{Format, Run};
-use crate::report::text::Outcomes;
 use crate::report::{JOB_SUMMARY, audit_markdown, markdown};
 
 /// Where GitLab finds the variables.
@@ -43,7 +42,7 @@ pub(crate) struct Pipeline(Arc<Mutex<Told>>);
 
 #[derive(Debug, Default)]
 struct Told {
-    outputs: Vec<(&'static str, String)>,
+    outputs: Vec<(String, String)>,
     diagnostics: Vec<Diagnostic>,
     /// Whether the summary holds the result already, errors of accounts included.
     has_summary: bool,
@@ -77,7 +76,9 @@ pub(crate) fn tell_audit(output: &Output, audit: &Audit) {
             ("unknown", unknown),
             ("failed_accounts", failed_accounts),
         ];
-        counts.map(|(name, count)| (name, count.to_string())).into()
+        counts
+            .map(|(name, count)| (name.to_owned(), count.to_string()))
+            .into()
     };
     tell_as(output, |room| audit_markdown(audit, room), totals);
 }
@@ -86,7 +87,7 @@ pub(crate) fn tell_audit(output: &Output, audit: &Audit) {
 fn tell_as(
     output: &Output,
     markdown: impl FnOnce(usize) -> String,
-    totals: impl FnOnce() -> Vec<(&'static str, String)>,
+    totals: impl FnOnce() -> Vec<(String, String)>,
 ) {
     let Some(pipeline) = output.pipeline() else {
         return;
@@ -128,7 +129,8 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&Error>) {
         diagnose(output, diagnostics);
     }
     let mut told = pipeline.told();
-    told.outputs.push(("exit_code", exit.code().to_string()));
+    told.outputs
+        .push(("exit_code".to_owned(), exit.code().to_string()));
     if let Some(error) = error
         && !told.has_summary
     {
@@ -167,56 +169,23 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&Error>) {
     }
 }
 
-/// What later steps decide by. Of an application, what was done counts, not what was planned.
-fn totals(run: &Run) -> Vec<(&'static str, String)> {
-    let summary = run.summary();
-    let accounts = run.accounts.iter();
-    let has_changes = accounts.clone().any(|account| match run.format {
-        Format::Plan | Format::Apply => !account.changes.is_empty(),
-        Format::Drift => account.has_drift(),
-    });
-    let live_weaker = accounts
-        .flat_map(|account| &account.changes)
-        .filter(|change| change.live_weaker().is_some());
-    let done = Outcomes::of(run);
-    let mut counts = match run.format {
-        Format::Plan | Format::Drift => vec![
-            ("create", summary.create),
-            ("update", summary.update),
-            ("replace", summary.replace),
-            ("delete", summary.delete),
-        ],
-        Format::Apply => vec![
-            ("create", done.created),
-            ("update", done.updated),
-            ("replace", done.replaced),
-            ("delete", done.deleted),
-            ("failed", done.failed),
-            ("unknown", done.unknown),
-            ("not_attempted", done.not_attempted),
-        ],
-    };
-    counts.extend([
-        ("unchanged", summary.unchanged),
-        ("unlisted", summary.unlisted),
-        ("weakening", summary.weakening),
-        ("live_weaker", live_weaker.count()),
-        ("failed_accounts", summary.failed_accounts),
-    ]);
-    let mut outputs = vec![("has_changes", has_changes.to_string())];
-    outputs.extend(
-        counts
-            .into_iter()
-            .map(|(name, count)| (name, count.to_string())),
-    );
+/// What later steps decide by: the members of the JSON's `summary`, and whether anything differs.
+fn totals(run: &Run) -> Vec<(String, String)> {
+    let totals = run.totals();
+    let has_changes = totals.changed_accounts > 0;
+    let mut outputs = vec![("has_changes".to_owned(), has_changes.to_string())];
+    if let Ok(Value::Object(members)) = serde_json::to_value(totals) {
+        let members = members.into_iter();
+        outputs.extend(members.map(|(name, number)| (name, number.to_string())));
+    }
     if run.format == Format::Plan {
-        outputs.push(("digest", run.digest()));
+        outputs.push(("digest".to_owned(), run.digest()));
     }
     outputs
 }
 
 /// `name=value`, one a line.
-fn lines(outputs: &[(&'static str, String)], name: impl Fn(&str) -> String) -> String {
+fn lines(outputs: &[(String, String)], name: impl Fn(&str) -> String) -> String {
     let lines = outputs.iter();
     lines
         .map(|(what, value)| format!("{}={value}\n", name(what)))

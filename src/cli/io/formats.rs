@@ -12,8 +12,8 @@ use crate::cli::run::ending::Error;
 use crate::config::write::FileFormat;
 use crate::report::read::ReadFormat;
 use crate::report::{
-    ApplyFormat, AuditFormat, DoctorFormat, DriftFormat, FilesFormat, MergeFormat, PlanFormat,
-    VersionFormat,
+    ApplyFormat, AuditFormat, Detail, DoctorFormat, DriftFormat, FilesFormat, MergeFormat,
+    PlanFormat, VersionFormat,
 };
 
 /// The formats that a command knows; the first is what it prints without a flag.
@@ -64,6 +64,38 @@ pub(crate) struct FormatArguments<K: Kind> {
         add = ArgValueCandidates::new(candidates::<K>)
     )]
     formats: Vec<Requested<K>>,
+}
+
+/// How much the text tells of a fleet.
+#[derive(Args, Debug)]
+pub(crate) struct DetailArguments {
+    /// Tell a fleet account by account, also what is the same in several
+    #[arg(long, conflicts_with = "summary")]
+    expand: bool,
+    /// Tell a fleet in a line an account
+    #[arg(long)]
+    summary: bool,
+}
+
+impl DetailArguments {
+    /// Says how much of it to tell.
+    ///
+    /// # Errors
+    ///
+    /// A flag where no text is written that could obey it.
+    pub(crate) fn read<K: Kind>(&self, formats: &Formats<K>) -> Result<Detail, Error> {
+        let (detail, flag) = match (self.expand, self.summary) {
+            (true, _) => (Detail::Expanded, "--expand"),
+            (_, true) => (Detail::Summary, "--summary"),
+            (false, false) => return Ok(Detail::Grouped),
+        };
+        if formats.kinds().any(|kind| kind.as_str() == "text") {
+            return Ok(detail);
+        }
+        Err(Error::Usage(format!(
+            "{flag} is about the format text, and no text is written; leave --format out, or add --format text=FILE"
+        )))
+    }
 }
 
 /// A format, and the file that it goes to; without one it is printed.

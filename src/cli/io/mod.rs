@@ -6,6 +6,7 @@ pub(crate) mod environment;
 pub(crate) mod files;
 pub(crate) mod formats;
 pub(crate) mod input;
+pub(crate) mod links;
 pub(crate) mod notifications;
 pub(crate) mod output;
 pub(crate) mod progress;

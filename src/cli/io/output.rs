@@ -10,9 +10,10 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use indicatif::ProgressBar;
 use terminal_size::Width;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -22,11 +23,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::cli::flags::Common;
 use crate::cli::io::ci::Pipeline;
 use crate::cli::io::environment::{self, variable};
+use crate::cli::io::links;
 use crate::cli::run::ending::{Error, Exit};
 use crate::model::text::Visible;
 use crate::model::text::{visible_json, without_commands};
 use crate::report::json::error_document;
-use crate::report::read::table::USUAL_WIDTH;
 use crate::report::style;
 
 /// Where a command's words go. Colours are stripped where the stream is no terminal.
@@ -41,6 +42,8 @@ pub(crate) struct Output {
     json: bool,
     /// Whether anything was printed to standard output. Clones share it.
     printed: Arc<AtomicBool>,
+    /// The bar that lines must not run into. Clones share it.
+    bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
 impl Output {
@@ -52,6 +55,7 @@ impl Output {
             runner: is_read_by_a_runner(),
             json,
             printed: Arc::default(),
+            bar: Arc::default(),
         }
     }
 
@@ -101,17 +105,36 @@ impl Output {
         self.pipeline.as_ref()
     }
 
-    /// How many columns a table may have: as many as the terminal, else the usual ones.
-    pub(crate) fn width(&self) -> u16 {
+    /// Prints beside this bar from now on, or beside none.
+    pub(crate) fn beside(&self, bar: Option<ProgressBar>) {
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+    }
+
+    /// The bar that stands on the terminal.
+    pub(crate) fn bar(&self) -> Option<ProgressBar> {
+        let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        bar.clone()
+    }
+
+    /// Prints without running into the bar.
+    fn apart<T>(&self, print: impl FnOnce() -> T) -> T {
+        match self.bar() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// How many columns a table may have: as many as the terminal.
+    pub(crate) fn width(&self) -> Option<u16> {
         match terminal_size::terminal_size_of(io::stdout()) {
-            Some((Width(columns), _)) if columns > 0 => columns,
-            Some(_) | None => USUAL_WIDTH,
+            Some((Width(columns), _)) if columns > 0 => Some(columns),
+            Some(_) | None => None,
         }
     }
 
     /// Prints a result in one of the formats.
     pub(crate) fn rendered(&self, format: &str, text: String) -> Result<(), Error> {
-        self.print(self.escaped(format, text))
+        self.print(&self.escaped(format, text))
     }
 
     /// A result in one of the formats; what of it nobody should obey is escaped as the format can.
@@ -126,7 +149,7 @@ impl Output {
 
     /// Prints a text to standard output.
     pub(crate) fn result(&self, result: impl fmt::Display) -> Result<(), Error> {
-        self.print(self.harmless(&result.to_string()))
+        self.print(&self.harmless(&result.to_string()))
     }
 
     /// A text in which a runner that reads along finds no command.
@@ -137,34 +160,42 @@ impl Output {
         }
     }
 
-    fn print(&self, result: impl fmt::Display) -> Result<(), Error> {
+    fn print(&self, text: &str) -> Result<(), Error> {
+        let text = match links::are_followed() {
+            true => text.into(),
+            false => links::removed(text),
+        };
         self.printed.store(true, Ordering::Relaxed);
-        let mut stdout = anstream::stdout().lock();
-        write!(stdout, "{result}")
-            .and_then(|()| stdout.flush())
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe => Error::BrokenPipe,
-                _ => Error::other("standard output can't be written")(error),
-            })
+        let print = || {
+            let mut stdout = anstream::stdout().lock();
+            write!(stdout, "{text}").and_then(|()| stdout.flush())
+        };
+        self.apart(print).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::BrokenPipe,
+            _ => Error::other("standard output can't be written")(error),
+        })
     }
 
     /// Prints a line about what is going on to standard error, unless the user wants quiet.
     pub(crate) fn say(&self, line: impl fmt::Display) {
         if !self.quiet {
-            anstream::eprintln!("{}", self.harmless(&line.to_string()));
+            self.line(&line.to_string());
         }
+    }
+
+    fn line(&self, line: &str) {
+        self.apart(|| anstream::eprintln!("{}", self.harmless(line)));
     }
 
     /// Prints a command to the runner that reads along.
     pub(crate) fn annotate(&self, command: String) {
-        eprintln!("{command}");
+        self.apart(|| eprintln!("{command}"));
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
         let yellow = style::WARNING;
-        let warning = warning.to_string();
-        anstream::eprintln!("{yellow}warning{yellow:#}: {}", self.harmless(&warning));
+        self.line(&format!("{yellow}warning{yellow:#}: {warning}"));
     }
 
     /// Prints an error to standard error, and says how the program ends because of it.
@@ -198,10 +229,9 @@ impl Output {
                     .map(|line| Visible(line).to_string())
                     .collect();
                 let message = message.join("\n");
-                anstream::eprintln!("{red}error{red:#}: {}", self.harmless(&message));
+                self.line(&format!("{red}error{red:#}: {message}"));
                 if let Some(help) = error.help() {
-                    let help = Visible(&help).to_string();
-                    anstream::eprintln!("  help: {}", self.harmless(&help));
+                    self.line(&format!("  help: {}", Visible(&help)));
                 }
             }
         }

@@ -1,9 +1,12 @@
-//! How far an application has come: a bar on a terminal, a line an operation elsewhere.
+//! How far a run has come: a bar on a terminal while accounts are read and while plans are carried out; elsewhere a line an operation. This is
+//! also where a person is told why calls wait, so that no line ever runs into a bar.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::api;
 use crate::apply::{Event, Outcome};
 use crate::cli::io::output::Output;
 use crate::model::address::Address;
@@ -16,22 +19,51 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     output: Output,
     total: u64,
+    failed: Arc<AtomicUsize>,
 }
 
 impl Progress {
+    /// Starts at nothing of `total` accounts that are read. One account is read before anybody could look.
+    pub(crate) fn reading(total: usize, output: &Output) -> Self {
+        const TEMPLATE: &str = "reading {pos}/{len} accounts{prefix} {msg} [{wide_bar}]";
+        Progress::new(TEMPLATE, total, output, total < 2)
+    }
+
     /// Starts at nothing of `total` operations.
-    pub(crate) fn new(total: usize, output: Output) -> Self {
+    pub(crate) fn applying(total: usize, output: &Output) -> Self {
+        const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {wide_msg}";
+        Progress::new(TEMPLATE, total, output, false)
+    }
+
+    fn new(template: &str, total: usize, output: &Output, is_hidden: bool) -> Self {
         let total = total as u64;
-        let target = if output.is_quiet() {
+        let target = if output.is_quiet() || is_hidden {
             ProgressDrawTarget::hidden()
         } else {
             ProgressDrawTarget::stderr()
         };
-        let style = ProgressStyle::with_template("[{bar:30}] {pos}/{len} {wide_msg}")
+        let style = ProgressStyle::with_template(template)
             .expect("the template is well-formed")
             .progress_chars("=> ");
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style);
-        Progress { bar, output, total }
+        output.beside(Some(bar.clone()));
+        bar.tick();
+        Progress {
+            bar,
+            output: output.clone(),
+            total,
+            failed: Arc::default(),
+        }
+    }
+
+    /// An account was read, or could not be.
+    pub(crate) fn read<T, E>(&self, account: &Result<T, E>) {
+        if account.is_err() {
+            let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+            self.bar.set_prefix(format!(", {failed} failed"));
+        }
+        self.bar.set_message("");
+        self.bar.inc(1);
     }
 
     /// What one account's events are told to. `label` stands before each address, and is empty for a single account.
@@ -44,10 +76,15 @@ impl Progress {
         match event {
             Event::Started { operation } => self.bar.set_message(what(label, operation)),
             Event::Sending(_) | Event::Answered(..) => {}
-            Event::LookingForCreated { operation } => self.line(&format!(
-                "{}: no answer; looking whether it was created all the same",
-                what(label, operation)
-            )),
+            Event::LookingForCreated { operation, failure } => {
+                let answer = match failure.api_error() {
+                    Some(error) => error.to_string(),
+                    None => failure.to_string(),
+                };
+                let what = what(label, operation);
+                let line = format!("{what}: {answer}; looking whether it was created all the same");
+                self.output.say(Visible(&line));
+            }
             Event::Finished { operation, outcome } => {
                 self.bar.inc(1);
                 let outcome = match outcome {
@@ -58,25 +95,28 @@ impl Progress {
                 };
                 let position = self.bar.position();
                 if self.bar.is_hidden() {
-                    self.line(&format!(
-                        "[{position}/{}] {}: {outcome}",
-                        self.total,
-                        what(label, operation)
-                    ));
+                    let what = what(label, operation);
+                    let total = self.total;
+                    self.output
+                        .say(format_args!("[{position}/{total}] {what}: {outcome}"));
                 }
             }
             Event::ReadingBack => self.bar.set_message(format!("{label}reading back")),
         }
     }
 
-    /// Prints a line without disturbing the bar.
-    fn line(&self, line: &str) {
-        self.bar.suspend(|| self.output.say(line));
-    }
-
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
+        self.output.beside(None);
+    }
+}
+
+/// Tells why calls wait: a line, and a word in the bar until something is done again.
+pub(crate) fn wait(output: &Output, event: &api::Event) {
+    output.say(Visible(&event.to_string()));
+    if let (api::Event::Waiting { .. }, Some(bar)) = (event, output.bar()) {
+        bar.set_message("(waiting for the rate limit)");
     }
 }
 

@@ -24,13 +24,13 @@ use crate::cli::run::session::Session;
 use crate::cli::run::signals;
 use crate::config::export;
 use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::text::Visible;
+use crate::model::text::{Visible, count};
 use crate::plan::{
     AccountError, AccountPlan, Action, Intent, Options, Run, effects, live_digest, moved,
     needs_identity_providers, plan_within, resolved_otherwise,
 };
-use crate::report::text::{PlanText, count};
-use crate::report::{self, ApplyFormat, json};
+use crate::report::text::RunText;
+use crate::report::{self, ApplyFormat, Detail, json};
 
 /// What a plan that was read from a file must still be true of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +80,13 @@ impl Application<'_> {
             Some(ApplyFormat::Text) => {
                 // An empty line parts the plan from what becomes of it.
                 let gap = if self.has_work() { "\n" } else { "" };
-                self.output
-                    .result(format_args!("{}{gap}", PlanText(&self.plan)))
+                self.output.result(format_args!(
+                    "{}{gap}",
+                    RunText(&self.plan, Detail::Grouped)
+                ))
             }
             Some(ApplyFormat::Json | ApplyFormat::Markdown) | None => {
-                self.output.say(PlanText(&self.plan));
+                self.output.say(RunText(&self.plan, Detail::Grouped));
                 Ok(())
             }
         }
@@ -127,13 +129,19 @@ impl Application<'_> {
                     Origin::ThisRun => account.is_work(),
                 })
                 .map(|(index, account)| (index, account.desired()));
-            stream::iter(work)
+            let work: Vec<_> = work.collect();
+            let progress = &Progress::reading(work.len(), self.output);
+            let reads = stream::iter(work)
                 .map(|(index, desired)| async move {
-                    (index, ReadAgain::read(session, origin, desired).await)
+                    let read = ReadAgain::read(session, origin, desired).await;
+                    progress.read(&read);
+                    (index, read)
                 })
                 .buffered(self.fleet.parallelism())
                 .collect()
-                .await
+                .await;
+            progress.finish();
+            reads
         };
         let mut since = Since::Same;
         let mut moves = Vec::new();
@@ -194,7 +202,7 @@ impl Application<'_> {
         }
         signals::begin_to_write()?;
         let total = self.work().map(|plan| plan.operations.len()).sum();
-        let progress = Progress::new(total, self.output.clone());
+        let progress = Progress::applying(total, self.output);
         let applied = stream::iter(&self.plan.accounts)
             .map(|account| {
                 let progress = &progress;

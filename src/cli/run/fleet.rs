@@ -15,6 +15,7 @@ use crate::cli::flags::{Expected, Fleet, Paths};
 use crate::cli::io::ci;
 use crate::cli::io::environment::interpolated;
 use crate::cli::io::output::Output;
+use crate::cli::io::progress::Progress;
 use crate::cli::run::context::{self, ContextArguments};
 use crate::cli::run::ending::{Error, account_error};
 use crate::cli::run::session::Session;
@@ -216,15 +217,19 @@ impl Planning<'_> {
         };
         let (keep, look_at) = (&keep, &look_at);
         // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
+        let progress = Progress::reading(accounts.len(), self.output);
+        let progress = &progress;
         let mut kept: Vec<(usize, T)> = stream::iter(accounts.into_iter().enumerate())
             .map(|(index, desired)| async move {
                 let planned = self.plan_one(desired).await;
                 look_at(&planned);
+                progress.read(&planned.error.as_ref().map_or(Ok(()), Err));
                 (index, keep(planned).await)
             })
             .buffer_unordered(self.parallelism)
             .collect()
             .await;
+        progress.finish();
         if let Some(why) = unnamed.borrow().first() {
             return Err(Error::Usage(format!("--target {why}")));
         }

@@ -17,6 +17,7 @@ use crate::api::{
 use crate::cli::flags::{Connect, Who};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
+use crate::cli::io::progress;
 use crate::cli::run::ending::Error;
 use crate::cli::run::signals;
 use crate::cli::run::surroundings;
@@ -24,7 +25,6 @@ use crate::cli::run::surroundings;
 use crate::doctor::{Destination, ProxyOnTheWay};
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::UNLIMITED;
-use crate::model::text::Visible;
 use crate::plan::{AccountError, FailureKind};
 use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
 
@@ -294,7 +294,7 @@ fn conduct(rate: RateSettings, connect: &Connect, output: &Output) -> Result<Con
             ceiling: connect.max_requests_per_second,
             ..rate
         },
-        observer: Arc::new(move |event| output.say(Visible(&event.to_string()))),
+        observer: Arc::new(move |event| progress::wait(&output, event)),
         stop,
         ..Conduct::default()
     })

@@ -1,6 +1,8 @@
-//! Plans and drift as one self-contained page: no network, no script, light and dark, and nothing said by colour alone.
+//! Plans and drift as one self-contained page: no network, no script, light and dark, and nothing said by color alone. A fleet reads from the
+//! top, as everywhere: the gravest account first, each folded, and accounts as declared as one list of names.
 //!
-//! `page.html` holds the markup and `style.css` the looks; here stands what they show. The template escapes whatever it is given.
+//! `page.html` holds the markup and `style.css` the looks, with the filters by status; here stands what they show. The template escapes
+//! whatever it is given.
 
 use jiff::Timestamp;
 use minijinja::syntax::SyntaxConfig;
@@ -8,47 +10,59 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
-use crate::plan::{AccountPlan, Format, Run, Status, Weakening};
+use crate::plan::{AccountPlan, Format, Run, Weakening};
 
-use super::block::{Block, DriftTotals, Mark, blocks, refusal};
+use super::block::{Block, Gravity, Mark, blocks, gravest_first, refusal};
 use super::fields::FieldLine;
-use super::text::count;
-use crate::model::text::Visible;
+use super::totals::{Sentences, counts};
+use crate::model::text::{Visible, count};
+
+/// As many accounts are read at a glance; more are folded.
+const A_FEW: usize = 3;
 
 #[derive(Serialize)]
 struct Page<'a> {
     style: &'static str,
-    title: &'static str,
+    title: String,
+    heading: &'static str,
     /// The totals as a sentence.
-    sentence: String,
-    /// The headings of the columns of values: of what is left behind, and of what is arrived at.
-    columns: [&'static str; 2],
-    /// The heading of the column that counts what asks for attention.
-    attention: &'static str,
+    found: Option<String>,
+    /// What weakens, was refused or failed, in numbers.
+    concerns: Vec<String>,
     base_url: &'a str,
     /// When the oldest of several merged results was written.
     oldest: Option<String>,
     created_at: String,
     version: &'a str,
+    total: usize,
+    filters: Vec<Filter>,
+    /// Whether the accounts are unfolded.
+    open: bool,
+    /// Those that have something to show, the gravest first.
     accounts: Vec<Account<'a>>,
+    /// Those that have not, by their labels.
+    idle: Vec<&'a str>,
+    idle_heading: String,
+    idle_status: &'static str,
+}
+
+/// A way to see only the accounts of one status.
+#[derive(Serialize)]
+struct Filter {
+    class: &'static str,
+    status: &'static str,
+    accounts: usize,
 }
 
 #[derive(Serialize)]
 struct Account<'a> {
-    /// The anchor of its section; `None` where it has nothing to show.
-    anchor: Option<String>,
     label: &'a str,
     account_id: &'a str,
     source: String,
-    /// A word and a class: `ok`, `changed`, `weak` or `failed`.
     status: &'static str,
     class: &'static str,
-    /// Whether it could be read, so that its numbers mean something.
-    read: bool,
-    changes: usize,
-    weaker: usize,
-    unlisted: usize,
-    unchanged: usize,
+    /// In a line, what it has to show.
+    counts: String,
     error: Option<Failure>,
     refusals: Vec<String>,
     blocks: Vec<Item>,
@@ -80,8 +94,7 @@ struct Item {
 #[derive(Serialize)]
 struct Field {
     name: &'static str,
-    from: Option<String>,
-    to: Option<String>,
+    value: String,
 }
 
 /// A plan or drift as a page.
@@ -110,25 +123,74 @@ pub(super) fn render(template: &str, shown: impl Serialize) -> String {
 }
 
 fn view(document: &Run) -> Page<'_> {
-    let (title, columns, attention) = match document.format {
-        Format::Plan | Format::Apply => ("Plan", ["Live", "Planned"], "Weakening"),
-        Format::Drift => ("Drift", ["Declared", "Live"], "Weaker"),
-    };
+    let sentences = Sentences::of(document);
+    let sorted = gravest_first(document);
+    let (idle, noteworthy): (Vec<_>, Vec<_>) = sorted
+        .iter()
+        .partition(|(gravity, _)| *gravity == Gravity::Nothing);
+    let (idle_status, _) = status(document.format, Gravity::Nothing);
+    let concerns = [sentences.weaker(), sentences.refused(), sentences.failed()];
     Page {
         style: STYLE,
-        title,
-        sentence: sentence(document),
-        columns,
-        attention,
+        title: sentences.title(),
+        heading: sentences.kind(),
+        found: sentences
+            .found()
+            .map(|(heading, found)| match sentences.totals.changed_accounts {
+                0 => format!("{heading}. {found}"),
+                _ => found,
+            }),
+        concerns: concerns.into_iter().flatten().collect(),
         base_url: &document.base_url,
         oldest: document.oldest.map(moment),
         created_at: moment(document.created_at),
         version: &document.riskform_version,
-        accounts: document
-            .accounts
-            .iter()
-            .map(|account| view_account(document, account))
+        total: document.accounts.len(),
+        filters: filters(document.format, &sorted),
+        open: noteworthy.len() <= A_FEW,
+        accounts: noteworthy
+            .into_iter()
+            .map(|(gravity, account)| view_account(document, gravity, account))
             .collect(),
+        idle_heading: count(idle.len(), "account"),
+        idle_status,
+        idle: idle
+            .into_iter()
+            .map(|(_, account)| account.label())
+            .collect(),
+    }
+}
+
+/// The statuses that there are, the gravest first.
+fn filters(format: Format, sorted: &[(Gravity, &AccountPlan)]) -> Vec<Filter> {
+    let mut filters: Vec<Filter> = Vec::new();
+    for (gravity, _) in sorted {
+        let (status, class) = status(format, *gravity);
+        match filters.iter_mut().find(|filter| filter.class == class) {
+            Some(filter) => filter.accounts += 1,
+            None => filters.push(Filter {
+                class,
+                status,
+                accounts: 1,
+            }),
+        }
+    }
+    filters
+}
+
+/// How an account stands, and the class of it.
+fn status(format: Format, gravity: Gravity) -> (&'static str, &'static str) {
+    let is_drift = format == Format::Drift;
+    match gravity {
+        Gravity::Failed => ("failed", "failed"),
+        Gravity::Refused => ("refused", "refused"),
+        Gravity::Weaker if is_drift => ("weaker than declared", "weak"),
+        Gravity::Weaker => ("weakens protection", "weak"),
+        Gravity::Removes | Gravity::Differs if is_drift => ("differs", "changed"),
+        Gravity::Removes | Gravity::Differs => ("changes", "changed"),
+        Gravity::Said => ("notes", "noted"),
+        Gravity::Nothing if is_drift => ("as declared", "ok"),
+        Gravity::Nothing => ("no changes", "ok"),
     }
 }
 
@@ -136,44 +198,8 @@ pub(super) fn moment(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn sentence(document: &Run) -> String {
-    let summary = document.summary();
-    let mut parts = match document.format {
-        Format::Plan | Format::Apply => vec![
-            format!("{} to create", summary.create),
-            format!("{} to update", summary.update),
-            format!("{} to replace", summary.replace),
-            format!("{} to delete", summary.delete),
-            format!("{} unchanged", summary.unchanged),
-        ],
-        Format::Drift => {
-            let totals = DriftTotals::of(document);
-            vec![
-                format!("{} different", totals.differ),
-                format!("{} unlisted", totals.unlisted),
-                format!("{} as declared", totals.as_declared),
-            ]
-        }
-    };
-    if summary.failed_accounts > 0 {
-        parts.push(format!(
-            "{} failed",
-            count(summary.failed_accounts, "account")
-        ));
-    }
-    parts.join(", ")
-}
-
-fn view_account<'a>(document: &Run, account: &'a AccountPlan) -> Account<'a> {
-    let format = document.format;
-    let blocks: Vec<Item> = blocks(document, account)
-        .map(|block| view_block(format, block))
-        .collect();
-    let refusals: Vec<String> = account
-        .refusals
-        .iter()
-        .map(|one| Visible(&format!("{}: {}", one.guard, refusal("", one))).to_string())
-        .collect();
+fn view_account<'a>(run: &Run, gravity: Gravity, account: &'a AccountPlan) -> Account<'a> {
+    let format = run.format;
     let mut notes: Vec<String> = account
         .notes
         .iter()
@@ -182,53 +208,41 @@ fn view_account<'a>(document: &Run, account: &'a AccountPlan) -> Account<'a> {
     if !account.left_out.is_empty() {
         notes.push(format!(
             "{} left out by choice",
-            count(account.left_out.len(), "change")
+            count(account.left_out.len(), "address")
         ));
     }
-    let weaker = blocks
-        .iter()
-        .filter(|block| block.weakening.is_some())
-        .count();
-    let idle = match format {
-        Format::Plan | Format::Apply => account.changes.is_empty(),
-        Format::Drift => !account.has_drift(),
-    };
-    let (status, class) = match (account.status, idle, format) {
-        (Status::Error, _, _) => ("could not be compared", "failed"),
-        (Status::Ok, true, Format::Plan | Format::Apply) => ("no changes", "ok"),
-        (Status::Ok, true, Format::Drift) => ("as declared", "ok"),
-        (Status::Ok, false, _) if !refusals.is_empty() => ("refused by a guard", "failed"),
-        (Status::Ok, false, Format::Drift) if weaker > 0 => ("protects less than declared", "weak"),
-        (Status::Ok, false, Format::Plan | Format::Apply) if weaker > 0 => {
-            ("weakens protection", "weak")
-        }
-        (Status::Ok, false, Format::Drift) => ("differs", "changed"),
-        (Status::Ok, false, Format::Plan | Format::Apply) => ("changes", "changed"),
-    };
-    let has_section = account.error.is_some() || !blocks.is_empty() || !notes.is_empty();
+    let (status, class) = status(format, gravity);
     Account {
-        anchor: has_section.then(|| format!("account-{}", account.account_id)),
         label: account.label(),
         account_id: account.account_id.as_str(),
         source: Visible(&account.source).to_string(),
         status,
         class,
-        read: account.error.is_none(),
-        changes: account.changes.len(),
-        weaker,
-        unlisted: account.reported().count(),
-        unchanged: account.unchanged.total(),
+        counts: match &account.error {
+            Some(error) => Visible(error.message.lines().next().unwrap_or_default()).to_string(),
+            None => counts(format, account),
+        },
         error: account.error.as_ref().map(|error| Failure {
             message: lines(&error.message),
             help: error.help.as_ref().map(|help| Visible(help).to_string()),
         }),
-        refusals,
-        blocks,
+        refusals: account
+            .refusals
+            .iter()
+            .map(|one| Visible(&format!("{}: {}", one.guard, refusal("", one))).to_string())
+            .collect(),
+        blocks: blocks(run, account)
+            .map(|block| view_block(format, block))
+            .collect(),
         notes,
     }
 }
 
 fn view_block(format: Format, block: Block<'_>) -> Item {
+    let value = match format {
+        Format::Plan | Format::Apply => FieldLine::as_planned,
+        Format::Drift => FieldLine::as_found,
+    };
     Item {
         symbol: block.mark.symbol(),
         class: match block.mark {
@@ -247,8 +261,11 @@ fn view_block(format: Format, block: Block<'_>) -> Item {
         who: block.who,
         fields: block
             .fields
-            .into_iter()
-            .map(|line| view_field(format, line))
+            .iter()
+            .map(|line| Field {
+                name: line.field.as_str(),
+                value: value(line),
+            })
             .collect(),
     }
 }
@@ -257,23 +274,6 @@ fn badge(format: Format, reason: Weakening) -> String {
     match format {
         Format::Plan | Format::Apply => format!("weakens: {reason}"),
         Format::Drift => "weaker than declared".to_owned(),
-    }
-}
-
-fn view_field(format: Format, line: FieldLine) -> Field {
-    let FieldLine {
-        field,
-        live,
-        declared,
-    } = line;
-    let (from, to) = match format {
-        Format::Plan | Format::Apply => (live, declared),
-        Format::Drift => (declared, live),
-    };
-    Field {
-        name: field.as_str(),
-        from,
-        to,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Shown;
-use super::table::{Column, grid};
+use super::table::{Column, Width, grid};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
 use crate::model::text::Visible;
 
@@ -21,7 +21,7 @@ impl Shown for Behaviors {
     const COLUMNS: &'static [&'static str] =
         &["key", "name", "description", "enabled", "risk_level"];
 
-    fn table(&self, width: u16) -> String {
+    fn table(&self, width: Width) -> String {
         let columns = [
             ("KEY", Column::Words),
             ("ENABLED", Column::Words),

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::Shown;
-use super::table::fields;
+use super::table::{Column, Width, fields, grid};
 use crate::model::integration::{Integration, IntegrationSettings, ReferenceId};
 use crate::model::text::Visible;
+use crate::report::style::link;
 
 const COLUMNS: &[&str] = &[
     "id",
@@ -29,16 +30,47 @@ impl Shown for Integrations {
     const FORMAT: &'static str = "riskform.integrations/1";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
-    fn table(&self, width: u16) -> String {
+    /// A line each. What does not fit a terminal is left out from the right, and said: an id is enough to see the rest.
+    fn table(&self, width: Width) -> String {
+        const HEADINGS: &[&str] = &[
+            "ID",
+            "TENANT_URL",
+            "ACTIVE",
+            "TYPE",
+            "REFERENCE_ID",
+            "WELL_KNOWN_URL",
+        ];
+        const LEAST: usize = 2;
         if self.integrations.is_empty() {
             return "No integrations.\n".to_owned();
         }
-        let blocks: Vec<String> = self
-            .integrations
+        let columns: Vec<(&str, Column)> = HEADINGS
             .iter()
-            .map(|integration| block(integration, width))
+            .map(|heading| (*heading, Column::Words))
             .collect();
-        blocks.join("\n")
+        let rows: Vec<Vec<String>> = self.integrations.iter().map(row).collect();
+        let table = |shown: usize| {
+            let rows = rows.iter().map(|row| row[..shown].to_vec());
+            grid(None, &columns[..shown], rows)
+        };
+        let fits = |table: &str| {
+            let table = anstream::adapter::strip_str(table).to_string();
+            let longest = table.lines().map(|line| line.chars().count()).max();
+            width.is_none_or(|width| longest <= Some(usize::from(width)))
+        };
+        let shown = (LEAST..=HEADINGS.len())
+            .rev()
+            .find(|shown| fits(&table(*shown)))
+            .unwrap_or(LEAST);
+        let mut text = table(shown);
+        if shown < HEADINGS.len() {
+            let rest = HEADINGS[shown..].join(", ");
+            text.push_str(&format!(
+                "\nriskform get integration ID shows {}\n",
+                rest.to_lowercase()
+            ));
+        }
+        text
     }
 
     fn records(&self) -> impl Iterator<Item = Vec<String>> {
@@ -57,8 +89,15 @@ impl Shown for OneIntegration {
     const FORMAT: &'static str = "riskform.integration/1";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
-    fn table(&self, width: u16) -> String {
-        block(&self.integration, width)
+    /// A line a field, none of them broken.
+    fn table(&self, _: Width) -> String {
+        let lines: Vec<(&str, String)> = COLUMNS
+            .iter()
+            .copied()
+            .zip(record(&self.integration))
+            .map(|(name, value)| (name, shown(name, &value)))
+            .collect();
+        fields(None, &lines)
     }
 
     fn records(&self) -> impl Iterator<Item = Vec<String>> {
@@ -66,18 +105,27 @@ impl Shown for OneIntegration {
     }
 }
 
-/// A line a field: side by side they would not fit any terminal.
-fn block(integration: &Integration, width: u16) -> String {
-    let lines: Vec<(&str, String)> = COLUMNS
-        .iter()
-        .copied()
-        .zip(record(integration))
-        .map(|(name, value)| match value.as_str() {
-            "" => (name, "(unset)".to_owned()),
-            value => (name, Visible(value).to_string()),
-        })
-        .collect();
-    fields(width, &lines)
+/// What a table says of it in a line.
+fn row(integration: &Integration) -> Vec<String> {
+    let settings = &integration.settings;
+    let reference = settings.reference_id.as_ref();
+    let well_known_url = &integration.well_known_url;
+    vec![
+        integration.id.to_string(),
+        shown("tenant_url", settings.tenant_url.as_str()),
+        settings.active.to_string(),
+        shown("type", &settings.integration_type.to_string()),
+        shown("reference_id", reference.map_or("", ReferenceId::as_str)),
+        shown("well_known_url", well_known_url),
+    ]
+}
+
+fn shown(name: &str, value: &str) -> String {
+    match (name, value) {
+        (_, "") => "(unset)".to_owned(),
+        ("well_known_url", url) => link(url),
+        (_, value) => Visible(value).to_string(),
+    }
 }
 
 /// The fields in the order of [`COLUMNS`].

@@ -1,7 +1,7 @@
 //! What was read, for people and for scripts: a table, JSON, CSV or YAML.
 //!
 //! Each kind of thing says in its own file how it looks; what the formats have in common stands here. A table fits the width it is
-//! given, and needs no colour. The other formats carry every field as the API spelt it.
+//! given, is never broken where it is piped, and needs no color. The other formats carry every field as the API spelt it.
 
 mod behaviors;
 mod csv;
@@ -17,6 +17,8 @@ use crate::config::write::value_to_yaml;
 use crate::model::account::AccountId;
 use crate::model::open_word::words;
 use crate::model::text::visible_json;
+
+use table::Width;
 
 pub use behaviors::Behaviors;
 pub use integrations::{Integrations, OneIntegration};
@@ -45,15 +47,20 @@ pub trait Shown: Serialize {
     /// The columns of its CSV.
     const COLUMNS: &'static [&'static str];
 
-    /// The table, no wider than so many columns.
-    fn table(&self, width: u16) -> String;
+    /// The table, as wide as it may be.
+    fn table(&self, width: Width) -> String;
 
     /// The rows of its CSV.
     fn records(&self) -> impl Iterator<Item = Vec<String>>;
 }
 
 /// What was read of an account, in a format. `width` is how wide a table may be.
-pub fn render<S: Shown>(account: &AccountId, shown: &S, format: ReadFormat, width: u16) -> String {
+pub fn render<S: Shown>(
+    account: &AccountId,
+    shown: &S,
+    format: ReadFormat,
+    width: Width,
+) -> String {
     let document = Document {
         format: S::FORMAT,
         account_id: account,

@@ -1,10 +1,10 @@
 //! Tables: columns side by side for many things, a line a field for one.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width as Columns};
 
-/// How wide a table is where nobody says otherwise.
-pub const USUAL_WIDTH: u16 = 80;
+/// How many columns a table may have; `None` where it is no terminal that shows it, and nothing is broken.
+pub type Width = Option<u16>;
 
 /// How the texts of a column stand.
 #[derive(Clone, Copy, Debug)]
@@ -17,16 +17,21 @@ pub enum Column {
     Lines,
 }
 
-/// Rows below a header. A text that does not fit its column goes on in the next line, and no line is wider than `width`.
+/// Rows below a header. A text that does not fit its column goes on in the next line, and no line is wider than `width`, but for a URL, which
+/// is of no use in pieces.
 ///
 /// The texts may hold line breaks; whatever else a terminal would obey has to be made visible before.
 pub fn grid(
-    width: u16,
+    width: Width,
     columns: &[(&str, Column)],
     rows: impl IntoIterator<Item = Vec<String>>,
 ) -> String {
     let mut table = plain(width);
     table.set_header(columns.iter().map(|(title, _)| *title));
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let urls: Vec<u16> = (0..columns.len())
+        .map(|index| longest_url(rows.iter().filter_map(|row| row.get(index))))
+        .collect();
     table.add_rows(rows);
     let last = columns.len().saturating_sub(1);
     for (index, (_, kind)) in columns.iter().enumerate() {
@@ -34,6 +39,10 @@ pub fn grid(
             continue;
         };
         column.set_padding((0, if index == last { 0 } else { 2 }));
+        if width.is_some() && urls[index] > 0 {
+            let whole = Columns::Fixed(urls[index].saturating_add(2));
+            column.set_constraint(ColumnConstraint::LowerBoundary(whole));
+        }
         match kind {
             Column::Words => {}
             Column::Number => column.set_cell_alignment(CellAlignment::Right),
@@ -47,7 +56,7 @@ pub fn grid(
 }
 
 /// One thing, a line for each field.
-pub fn fields(width: u16, fields: &[(&str, String)]) -> String {
+pub fn fields(width: Width, fields: &[(&str, String)]) -> String {
     let mut table = plain(width);
     for (name, value) in fields {
         table.add_row([*name, value]);
@@ -60,12 +69,22 @@ pub fn fields(width: u16, fields: &[(&str, String)]) -> String {
     finish(&table)
 }
 
-fn plain(width: u16) -> Table {
+fn longest_url<'a>(texts: impl Iterator<Item = &'a String>) -> u16 {
+    let words = texts.flat_map(|text| text.split_whitespace());
+    let urls = words.filter(|word| word.contains("://"));
+    let longest = urls.map(|url| url.chars().count()).max();
+    u16::try_from(longest.unwrap_or_default()).unwrap_or(u16::MAX)
+}
+
+fn plain(width: Width) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width);
+    table.load_style(NOTHING);
+    match width {
+        Some(width) => table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
     table
 }
 
@@ -76,4 +95,54 @@ fn finish(table: &Table) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use unicode_width::UnicodeWidthStr;
+
+    use super::{Column, grid};
+
+    const COLUMNS: &[(&str, Column)] = &[("NAME", Column::Words), ("WHAT", Column::Words)];
+
+    fn rows(what: &str) -> [Vec<String>; 1] {
+        [vec!["first".to_owned(), what.to_owned()]]
+    }
+
+    #[test]
+    fn a_piped_table_never_breaks() {
+        let what = "word ".repeat(60);
+        let table = grid(None, COLUMNS, rows(&what));
+        assert_eq!(table.lines().count(), 2);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let what =
+            "漢字仮名交じり文 👩\u{200d}👩\u{200d}👧 and a name as long as a sentence, or longer";
+        for width in [20, 40, 80] {
+            let table = grid(Some(width), COLUMNS, rows(what));
+            let longest = table.lines().map(UnicodeWidthStr::width).max();
+            assert!(longest <= Some(width.into()), "{width}: {table}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_whole_on_any_terminal() {
+        let url = "https://ssf.example/.well-known/sse-configuration/4cfe8442";
+        for width in [20, 40, 80] {
+            let table = grid(
+                Some(width),
+                COLUMNS,
+                rows(&format!("paste {url} into Okta")),
+            );
+            assert!(table.contains(url), "{width}: {table}");
+        }
+        assert_snapshot!(grid(Some(30), COLUMNS, rows("words are broken between words")), @r###"
+        NAME   WHAT
+        first  words are broken
+               between words
+        "###);
+    }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Shown;
 use super::privacy::{Privacy, pseudonym};
-use super::table::{Column, fields, grid};
+use super::table::{Column, Width, fields, grid};
 use crate::model::behavior::RiskLevel;
 use crate::model::open_word::OpenWord;
 use crate::model::text::Visible;
@@ -76,7 +76,7 @@ impl Shown for User {
         "event_details",
     ];
 
-    fn table(&self, width: u16) -> String {
+    fn table(&self, width: Width) -> String {
         let mut text = fields(width, &self.head());
         text.push('\n');
         if self.user.events.is_empty() {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Shown;
 use super::privacy::{Privacy, pseudonym};
-use super::table::{Column, grid};
+use super::table::{Column, Width, grid};
 use crate::model::behavior::RiskLevel;
 use crate::model::open_word::OpenWord;
 use crate::model::text::Visible;
@@ -107,7 +107,7 @@ impl Shown for Users {
         "max_risk_level",
     ];
 
-    fn table(&self, width: u16) -> String {
+    fn table(&self, width: Width) -> String {
         let mut text = String::new();
         if !self.users.is_empty() {
             text.push_str(&users_table(&self.users, self.privacy, width));
@@ -145,7 +145,7 @@ impl Shown for Users {
 }
 
 /// A line a user. The id is left to the other formats, where there is room for it.
-pub fn users_table(users: &[UserRisk], privacy: Privacy, width: u16) -> String {
+pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String {
     let common = [
         ("LEVEL", Column::Words),
         ("EVENTS", Column::Number),
@@ -177,7 +177,7 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: u16) -> String {
 }
 
 /// How many users each level has, the gravest first, with a bar each.
-fn chart(totals: &BTreeMap<OpenWord<RiskLevel>, usize>, width: u16) -> String {
+fn chart(totals: &BTreeMap<OpenWord<RiskLevel>, usize>, width: Width) -> String {
     let most = totals.values().copied().max().unwrap_or_default().max(1);
     let columns = [
         ("LEVEL", Column::Words),

@@ -1,15 +1,15 @@
 //! What became of a plan, as text: what failed and was not attempted by name, what to do with what was created, totals last.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::model::address::Address;
 use crate::model::text::Visible;
-use crate::plan::{AccountPlan, Action, Note, Operation, OperationOutcome, Run};
-use crate::report::block::prefix;
-use crate::report::style;
+use crate::plan::{AccountPlan, Note, Operation, OperationOutcome, Run};
+use crate::report::block::{Gravity, prefix};
+use crate::report::style::{self, link};
+use crate::report::totals::Sentences;
 
-use super::count;
+use super::grouped::grouped;
+use super::items::{Item, Line, write_items};
 
 /// Where the `well_known_url` goes, in the words of Okta's console (`contract.md`, Integrations).
 pub(in crate::report) const WHERE_TO_PASTE: &str =
@@ -20,187 +20,107 @@ pub struct ApplyText<'a>(pub &'a Run);
 
 impl fmt::Display for ApplyText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ApplyText(document) = self;
-        for account in &document.accounts {
-            let label = prefix(document, account);
-            for operation in &account.operations {
-                outcome(f, &label, operation)?;
-            }
-            for note in &account.notes {
-                // The others were said with the plan.
-                if let Note::CreatedWithoutReference { .. } = note {
-                    warning(f, &format!("{label}{note}"))?;
+        let ApplyText(run) = self;
+        match run.accounts.as_slice() {
+            [account] => {
+                let items = items(account);
+                if !items.is_empty() {
+                    write_items(f, items.iter().map(Line::from), &mut |_| true)?;
                 }
             }
-            for text in account.problems.iter().flatten() {
-                problem(f, &format!("{label}{text}"), None)?;
-            }
+            _ => grouped(f, run, items)?,
         }
+        created(f, run)?;
         // Where nothing was to be done, the plan has said so.
-        if document
-            .accounts
-            .iter()
-            .all(|account| account.problems.is_none())
-        {
+        let mut accounts = run.accounts.iter();
+        if accounts.all(|account| account.problems.is_none()) {
             return Ok(());
         }
-        let outcomes = Outcomes::of(document);
-        let (colour, heading) = if outcomes.incomplete {
-            (style::ERROR, "Apply incomplete:")
-        } else {
-            (style::SUCCESS, "Apply complete:")
+        let (heading, is_complete, done) = Sentences::of(run).became();
+        let style = match is_complete {
+            true => style::SUCCESS,
+            false => style::ERROR,
         };
-        writeln!(f, "{colour}{heading}{colour:#} {outcomes}")
+        writeln!(f, "{style}{heading}:{style:#} {done}.")
     }
 }
 
-fn outcome(f: &mut fmt::Formatter<'_>, label: &str, operation: &Operation) -> fmt::Result {
-    let Some(end) = &operation.end else {
-        return Ok(());
-    };
-    let address = operation.address.to_string();
-    let error = end.error.as_deref().unwrap_or_default();
-    let told = |what: &str| {
-        format!(
-            "{label}{address}: operation {} {what}: {error}",
-            operation.id
-        )
-    };
-    match end.outcome {
-        OperationOutcome::Done => {
-            let Some(made) = &end.result else {
-                return Ok(());
-            };
-            let bold = style::HEADING;
-            writeln!(
-                f,
-                "{label}{} is created. Paste its well_known_url",
-                Visible(&address)
-            )?;
-            writeln!(f, "    {bold}{}{bold:#}", Visible(&made.well_known_url))?;
-            writeln!(f, "  into Okta: {WHERE_TO_PASTE}.\n")
+/// What did not go well in an account.
+fn items(account: &AccountPlan) -> Vec<Item> {
+    let mut items: Vec<Item> = account.operations.iter().filter_map(outcome).collect();
+    let yellow = style::WARNING;
+    for note in &account.notes {
+        // The others were said with the plan.
+        if let Note::CreatedWithoutReference { .. } = note {
+            let note = note.to_string();
+            items.push(Item::new(Gravity::Differs, |f| {
+                writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&note))
+            }));
         }
-        OperationOutcome::Failed => problem(f, &told("failed"), end.help.as_deref()),
-        OperationOutcome::Unknown => problem(
-            f,
-            &told("may or may not have been carried out"),
-            end.help.as_deref(),
-        ),
+    }
+    let problems = account.problems.iter().flatten();
+    items.extend(problems.map(|text| problem(text, None)));
+    items
+}
+
+fn outcome(operation: &Operation) -> Option<Item> {
+    let end = operation.end.as_ref()?;
+    let Operation { id, address, .. } = operation;
+    let error = end.error.as_deref().unwrap_or_default();
+    let help = end.help.clone();
+    let told = |what: &str| format!("{address}: operation {id} {what}: {error}");
+    match end.outcome {
+        OperationOutcome::Done => None,
+        OperationOutcome::Failed => Some(problem(&told("failed"), help)),
+        OperationOutcome::Unknown => {
+            Some(problem(&told("may or may not have been carried out"), help))
+        }
         OperationOutcome::NotAttempted => {
             let yellow = style::WARNING;
-            writeln!(
-                f,
-                "{yellow}not attempted{yellow:#}: {label}{}: operation {}: {}",
-                Visible(&address),
-                operation.id,
-                Visible(error)
-            )
+            let text = format!("{address}: operation {id}: {error}");
+            Some(Item::new(Gravity::Failed, |f| {
+                writeln!(f, "  {yellow}not attempted{yellow:#}: {}", Visible(&text))
+            }))
         }
     }
 }
 
-fn warning(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let yellow = style::WARNING;
-    writeln!(f, "{yellow}warning{yellow:#}: {}", Visible(text))
-}
-
-pub(super) fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::Result {
+fn problem(text: &str, help: Option<String>) -> Item {
     let red = style::ERROR;
-    writeln!(f, "{red}error{red:#}: {}", Visible(text))?;
-    match help {
-        Some(help) => writeln!(f, "  help: {}", Visible(help)),
-        None => Ok(()),
+    Item {
+        help,
+        ..Item::new(Gravity::Failed, |f| {
+            writeln!(f, "  {red}error{red:#}: {}", Visible(text))
+        })
     }
 }
 
-/// What was done, in numbers.
-#[derive(Default)]
-pub struct Outcomes {
-    pub created: usize,
-    pub updated: usize,
-    pub replaced: usize,
-    pub deleted: usize,
-    pub failed: usize,
-    pub unknown: usize,
-    pub not_attempted: usize,
-    pub incomplete: bool,
-}
-
-impl Outcomes {
-    pub fn of(document: &Run) -> Self {
-        let mut outcomes = Outcomes::default();
-        for account in &document.accounts {
-            outcomes.add(account);
-        }
-        outcomes
-    }
-
-    fn add(&mut self, account: &AccountPlan) {
-        let settled = settled(account);
-        for change in &account.changes {
-            if !settled.contains(change.address()) {
-                continue;
-            }
-            match change.action() {
-                Action::Create => self.created += 1,
-                Action::Update => self.updated += 1,
-                Action::Replace => self.replaced += 1,
-                Action::Delete => self.deleted += 1,
-            }
-        }
+/// What to do with what was created: told once, with a line for each.
+fn created(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+    let mut made: Vec<(String, &str)> = Vec::new();
+    for account in &run.accounts {
+        let label = prefix(run, account);
         for operation in &account.operations {
-            match operation.end.as_ref().map(|end| end.outcome) {
-                None | Some(OperationOutcome::Done) => {}
-                Some(OperationOutcome::Failed) => self.failed += 1,
-                Some(OperationOutcome::Unknown) => self.unknown += 1,
-                Some(OperationOutcome::NotAttempted) => self.not_attempted += 1,
-            }
-        }
-        self.incomplete |= self.failed + self.unknown + self.not_attempted > 0
-            || account
-                .problems
-                .as_ref()
-                .is_some_and(|problems| !problems.is_empty());
-    }
-}
-
-/// The addresses whose every operation was done.
-fn settled(account: &AccountPlan) -> BTreeSet<&Address> {
-    let mut settled = BTreeSet::new();
-    let mut unsettled = BTreeSet::new();
-    for operation in &account.operations {
-        match &operation.end {
-            Some(end) if end.outcome == OperationOutcome::Done => settled.extend(&operation.covers),
-            Some(_) | None => unsettled.extend(&operation.covers),
+            let result = operation.end.as_ref().and_then(|end| end.result.as_ref());
+            let name = format!("{label}{}", operation.address);
+            made.extend(result.map(|result| (name, result.well_known_url.as_str())));
         }
     }
-    &settled - &unsettled
-}
-
-impl fmt::Display for Outcomes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Outcomes {
-            created,
-            updated,
-            replaced,
-            deleted,
-            failed,
-            unknown,
-            not_attempted,
-            incomplete: _,
-        } = self;
-        write!(
-            f,
-            "{created} created, {updated} updated, {replaced} replaced, {deleted} deleted."
-        )?;
-        if failed + unknown + not_attempted > 0 {
-            let failed = count(*failed, "operation");
-            write!(f, " {failed} failed, ")?;
-            if *unknown > 0 {
-                write!(f, "{unknown} unknown, ")?;
-            }
-            write!(f, "{not_attempted} not attempted.")?;
-        }
-        Ok(())
+    let which = match made.len() {
+        0 => return Ok(()),
+        1 => "the",
+        _ => "each",
+    };
+    let names = made.iter().map(|(name, _)| name.chars().count());
+    let width = names.max().unwrap_or_default();
+    let bold = style::HEADING;
+    writeln!(
+        f,
+        "Paste {which} well_known_url into Okta: {WHERE_TO_PASTE}.\n"
+    )?;
+    for (name, url) in made {
+        let (name, url) = (Visible(&name).to_string(), link(url));
+        writeln!(f, "  {name:width$}  {bold}{url}{bold:#}")?;
     }
+    writeln!(f)
 }

@@ -1,15 +1,15 @@
-//! Text for a terminal; legible without colour and at any width.
+//! Text for a terminal; legible without color and at any width.
 
 mod apply;
-mod drift;
+mod grouped;
+mod items;
+mod own_ids;
 mod parts;
-mod plan;
 mod reset;
+mod run;
 
+pub use crate::model::text::count;
 pub use apply::ApplyText;
-pub use apply::Outcomes;
 pub(super) use apply::WHERE_TO_PASTE;
-pub use drift::DriftText;
-pub use parts::count;
-pub use plan::PlanText;
 pub use reset::ResetText;
+pub use run::RunText;

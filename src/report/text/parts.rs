@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use crate::model::address::Address;
 use crate::model::text::Visible;
-pub use crate::model::text::count;
-use crate::plan::{AccountError, AccountPlan};
+use crate::plan::{AccountError, AccountPlan, Note};
 use crate::report::block::Block;
 use crate::report::fields::{self, FieldLine};
 use crate::report::style;
@@ -27,7 +25,7 @@ pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan)
     writeln!(f, "  {}\n", Visible(&account.source))
 }
 
-/// Why an account could not be handled, and an empty line.
+/// Why an account could not be handled.
 pub(super) fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) -> fmt::Result {
     let red = style::ERROR;
     let mut lines = error.message.lines();
@@ -36,19 +34,26 @@ pub(super) fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) ->
         "  {red}error{red:#}: {}",
         Visible(lines.next().unwrap_or_default())
     )?;
-    for line in lines {
-        writeln!(f, "    {}", Visible(line))?;
-    }
-    if let Some(help) = &error.help {
-        writeln!(f, "  help: {}", Visible(help))?;
-    }
-    writeln!(f)
+    lines.try_for_each(|line| writeln!(f, "    {}", Visible(line)))
 }
 
-/// The line above a change.
-pub(super) fn title(
+/// A block: its title and its fields.
+pub(super) fn block_lines(
     f: &mut fmt::Formatter<'_>,
-    colour: anstyle::Style,
+    block: &Block<'_>,
+    style: anstyle::Style,
+    remark: &str,
+    say: impl Fn(&FieldLine) -> String,
+) -> fmt::Result {
+    title(f, style, block, remark)?;
+    let width = fields::width(&block.fields);
+    let mut lines = block.fields.iter();
+    lines.try_for_each(|line| writeln!(f, "      {:width$}{}", line.field, say(line)))
+}
+
+fn title(
+    f: &mut fmt::Formatter<'_>,
+    style: anstyle::Style,
     block: &Block<'_>,
     remark: &str,
 ) -> fmt::Result {
@@ -57,7 +62,7 @@ pub(super) fn title(
     if let Some(origin) = &block.origin {
         name.push_str(&format!("  ({origin})"));
     }
-    write!(f, "  {colour}{}{colour:#} {name}", block.mark.symbol())?;
+    write!(f, "  {style}{}{style:#} {name}", block.mark.symbol())?;
     if remark.is_empty() {
         return writeln!(f);
     }
@@ -68,56 +73,13 @@ pub(super) fn title(
     writeln!(f, "{:gap$}{yellow}{remark}{yellow:#}", "")
 }
 
-/// One line a field, the values in a column.
-pub(super) fn field_lines(
-    f: &mut fmt::Formatter<'_>,
-    lines: &[FieldLine],
-    say: impl Fn(&FieldLine) -> String,
-) -> fmt::Result {
-    let width = fields::width(lines);
-    for line in lines {
-        writeln!(f, "      {:width$}{}", line.field, say(line))?;
-    }
-    Ok(())
-}
-
-/// The notes of an account.
-pub(super) fn note_lines(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
-    for note in &account.notes {
-        let text = note.to_string();
-        if note.is_warning() {
-            let yellow = style::WARNING;
-            writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))?;
-        } else {
-            writeln!(f, "  note: {}", Visible(&text))?;
-        }
-    }
-    Ok(())
-}
-
-/// How much was left out, and an empty line where that or a note was said.
-pub(super) fn left_out(
-    f: &mut fmt::Formatter<'_>,
-    account: &AccountPlan,
-    noun: &str,
-    by: &str,
-) -> fmt::Result {
-    if !account.left_out.is_empty() {
-        let left_out = count(account.left_out.len(), noun);
-        writeln!(f, "  note: {left_out} left out by {by}")?;
-    }
-    if account.notes.is_empty() && account.left_out.is_empty() {
-        return Ok(());
-    }
-    writeln!(f)
-}
-
-/// An address for a sentence: an id is cut to its first eight digits.
-pub(super) fn short(address: &Address) -> String {
-    match address {
-        Address::UnlistedIntegration(id) => {
-            format!("integration[{}]", id.abbreviated())
-        }
-        Address::Behavior(_) | Address::Integration(_) => Visible(&address.to_string()).to_string(),
+/// A note.
+pub(super) fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result {
+    let text = note.to_string();
+    if note.is_warning() {
+        let yellow = style::WARNING;
+        writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))
+    } else {
+        writeln!(f, "  note: {}", Visible(&text))
     }
 }

@@ -6,8 +6,6 @@ use crate::apply::{Outcome, Reset};
 use crate::model::text::Visible;
 use crate::report::style;
 
-use super::apply::problem;
-
 /// What became of each user's reset, in the order that they were named.
 pub struct ResetText<'a>(pub &'a [Reset]);
 
@@ -50,5 +48,14 @@ impl fmt::Display for ResetText<'_> {
             write!(f, "{unknown} unknown, ")?;
         }
         writeln!(f, "{not_attempted} not attempted.")
+    }
+}
+
+fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::Result {
+    let red = style::ERROR;
+    writeln!(f, "{red}error{red:#}: {}", Visible(text))?;
+    match help {
+        Some(help) => writeln!(f, "  help: {}", Visible(help)),
+        None => Ok(()),
     }
 }

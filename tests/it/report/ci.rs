@@ -69,7 +69,7 @@ fn github_gets_a_summary_and_outputs_that_are_appended() {
     assert_snapshot!(titles.join("\n"), @r###"
     ### riskform plan: 1 to create, 1 to update, 0 to replace, 0 to delete
     ### riskform apply complete: 1 created, 1 updated, 0 replaced, 0 deleted
-    ### riskform drift: 0 differ, 1 unlisted
+    ### riskform drift: 0 differ, 3 unlisted, 1 of them reported
     "###);
     let outputs = workplace.read("output");
     assert_eq!(

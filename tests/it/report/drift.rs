@@ -71,7 +71,7 @@ fn all_is_well_and_cron_has_nothing_to_mail() {
 }
 
 #[test]
-fn what_somebody_did_by_hand_is_found_and_nothing_is_written() {
+fn what_somebody_did_is_found_and_nothing_is_written() {
     let server = SandboxServer::start(Settings::default());
     meddle(&server);
     let workplace = Workplace::with(&server);
@@ -95,7 +95,7 @@ fn what_somebody_did_by_hand_is_found_and_nothing_is_written() {
 
       note: behavior.imp_travel: no policy acts on high
 
-    Drift: 1 differs, 1 unlisted. 2 as declared.
+    Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared.
     1 protects less than declared: behavior.imp_travel (off, declared on).
     "###);
     let requests = &server.sandbox.requests()[before..];
@@ -183,6 +183,11 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
     assert_snapshot!(workplace.run(&["drift", "."]).shown(), @r###"
     exit 6
     --- stdout
+    lost (00000000…0002)  ./b.yaml
+
+      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
+      help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+
     production (f037e56e…abbe)  ./a.yaml
 
       ~ behavior.imp_travel                                    weaker: off, declared on
@@ -197,14 +202,9 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
 
       note: behavior.imp_travel: no policy acts on high
 
-    lost (00000000…0002)  ./b.yaml
-
-      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
-      help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
-
-    Drift: 1 differs, 1 unlisted. 2 as declared.
+    Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared. In 1 of 2 accounts.
     1 protects less than declared: production/behavior.imp_travel (off, declared on).
-    1 account could not be compared.
+    1 of 2 accounts failed.
     "###);
 
     let alone = workplace.run(&["drift", "b.yaml", "--format", "json"]);

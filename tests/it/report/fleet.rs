@@ -113,7 +113,7 @@ fn a_fleet_of_200_of_which_three_fail_reports_all_200() {
         text.contains("No drift. 197 as declared in 197 accounts."),
         "{text}"
     );
-    assert!(text.contains("3 accounts could not be compared."), "{text}");
+    assert!(text.contains("3 of 200 accounts failed."), "{text}");
     let metrics = workplace.read("metrics");
     assert_eq!(metrics.matches("riskform_account_failed{").count(), 200);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use riskform::plan::Format;
-use riskform::report::{self, DriftFormat, PlanFormat, RunFigures};
+use riskform::report::{self, Detail, DriftFormat, PlanFormat, RunFigures};
 use serde_json::Value;
 
 use super::{desired, drift, fleet, meddled_with, planned, run};
@@ -17,12 +17,12 @@ const FIGURES: RunFigures = RunFigures {
 };
 
 fn drift_as(format: DriftFormat) -> String {
-    let text = report::drift(&drift(&fleet()), format, Some(&FIGURES));
+    let text = report::drift(&drift(&fleet()), format, Detail::Grouped, Some(&FIGURES));
     anstream::adapter::strip_str(&text).to_string()
 }
 
 fn plan_as(format: PlanFormat) -> String {
-    report::plan(&fleet(), format)
+    report::plan(&fleet(), format, Detail::Grouped)
 }
 
 #[test]
@@ -38,6 +38,11 @@ fn equal_results_give_equal_bytes() {
 #[test]
 fn drift_as_text_says_what_is() {
     assert_snapshot!(drift_as(DriftFormat::Text), @r###"
+    lost (00000000…0002)  tests/fixtures/report/staging.yaml
+
+      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
+      help: give the token the permission Zero Trust Read
+
     production (023e105f…c353)  tests/fixtures/report/production.yaml
 
       ~ behavior.imp_travel                                    weaker: off, declared on
@@ -57,21 +62,16 @@ fn drift_as_text_says_what_is() {
       note: behavior.high_dlp: Access policies match a level exactly, so those that match low do not match what is live, medium
       note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
 
-    lost (00000000…0002)  tests/fixtures/report/staging.yaml
-
-      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
-      help: give the token the permission Zero Trust Read
-
-    Drift: 3 differ, 1 unlisted. 3 as declared.
+    Drift: 3 differ, 1 unlisted. 3 as declared. In 1 of 3 accounts; 1 account is as declared.
     2 protect less than declared: production/behavior.imp_travel (off, declared on), production/integration.corporate-okta (missing).
-    1 account could not be compared.
+    1 of 3 accounts failed.
     "###);
 }
 
 #[test]
 fn drift_as_markdown() {
     assert_snapshot!(drift_as(DriftFormat::Markdown), @r###"
-    ### riskform drift: 3 differ, 1 unlisted; 2 weaker than declared; 1 account could not be read
+    ### riskform drift: 3 differ, 1 unlisted; 2 protect less than declared; 1 of 3 accounts failed
 
     <details><summary><b><code>lost</code></b> (<code>00000000000000000000000000000002</code>) <code>tests&#47;fixtures&#47;report&#47;staging&#46;yaml</code>: failed</summary>
 
@@ -109,7 +109,7 @@ fn drift_as_markdown() {
 #[test]
 fn a_plan_as_markdown() {
     assert_snapshot!(plan_as(PlanFormat::Markdown), @r###"
-    ### riskform plan: 1 to create, 2 to update, 0 to replace, 0 to delete; 1 change weakening protection; 1 account refused by guards; 1 account could not be read
+    ### riskform plan: 1 to create, 2 to update, 0 to replace, 0 to delete; 1 change weakens protection; 1 of 3 accounts is refused; 1 of 3 accounts failed
 
     <details><summary><b><code>production</code></b> (<code>023e105f4ecef8ad9ca31a8372d0c353</code>) <code>tests&#47;fixtures&#47;report&#47;production&#46;yaml</code>: 3 changes, <b>refused</b>, <b>weakens protection</b></summary>
 
@@ -157,23 +157,23 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
         let lines: Vec<String> = text.lines().filter(is_title).map(str::to_owned).collect();
         lines.join("\n")
     };
-    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text), &['~']), @r###"
+    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text, Detail::Grouped), &['~']), @r###"
     ~ behavior.imp_travel  (by "*")
     ~ integration.old-okta  (22222222…, by tenant_url)       weakens
     ~ integration.partner-okta  (11111111…, by id)
     "###);
-    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, None), &['~']), @r###"
+    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, Detail::Grouped, None), &['~']), @r###"
     ~ behavior.imp_travel  (by "*")                          weaker: off, declared on
     ~ integration.partner-okta  (11111111…, by id)           weaker: inactive, declared active
     ~ integration.old-okta  (22222222…, by tenant_url)       differs
     "###);
-    let markdown = report::plan(&plan, PlanFormat::Markdown).replace(" (", "  (");
+    let markdown = report::plan(&plan, PlanFormat::Markdown, Detail::Grouped).replace(" (", "  (");
     assert_snapshot!(titles(&markdown, &['!', '+']), @r###"
     ! integration.old-okta  (22222222…, by tenant_url): update, weakens  (deactivated)
     ! behavior.imp_travel  (by "*"): update
     ! integration.partner-okta  (11111111…, by id): update
     "###);
-    let page = report::plan(&plan, PlanFormat::Html);
+    let page = report::plan(&plan, PlanFormat::Html, Detail::Grouped);
     for origin in [
         "(by &quot;*&quot;)",
         "(11111111…, by id)",
@@ -366,8 +366,7 @@ fn a_page_holds_all_it_needs_and_runs_nothing() {
             "default-src 'none'",
             "prefers-color-scheme: dark",
             "<main>",
-            "scope=\"col\"",
-            "scope=\"row\"",
+            "<details class=\"account ",
         ] {
             assert!(page.contains(present), "{present}");
         }

@@ -3,7 +3,7 @@
 use riskform::model::account::{DesiredAccount, LiveAccount, UnlistedIntegrations};
 use riskform::model::integration::ReferenceId;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Run};
-use riskform::report::{self, COMMENT, DriftFormat, JOB_SUMMARY, PlanFormat, markdown};
+use riskform::report::{self, COMMENT, Detail, DriftFormat, JOB_SUMMARY, PlanFormat, markdown};
 use serde_json::{Value, json};
 
 use super::{as_declared, desired, drift, fleet, meddled_with, planned};
@@ -66,7 +66,7 @@ pub(crate) fn outside_of_code(markdown: &str) -> String {
 fn markdown_stays_markdown_of_ours() {
     let plan = evil_plan();
     for text in [
-        report::plan(&plan, PlanFormat::Markdown),
+        report::plan(&plan, PlanFormat::Markdown, Detail::Grouped),
         markdown(&drift(&plan), COMMENT),
     ] {
         let outside = outside_of_code(&text);
@@ -93,8 +93,8 @@ fn markdown_stays_markdown_of_ours() {
 fn pages_escape_whatever_they_show() {
     let plan = evil_plan();
     for page in [
-        report::plan(&plan, PlanFormat::Html),
-        report::drift(&drift(&plan), DriftFormat::Html, None),
+        report::plan(&plan, PlanFormat::Html, Detail::Grouped),
+        report::drift(&drift(&plan), DriftFormat::Html, Detail::Grouped, None),
     ] {
         for absent in ["<script", "<img", "<pre", "\u{202e}", "\u{1b}"] {
             assert!(!page.contains(absent), "{absent:?}");
@@ -107,7 +107,7 @@ fn pages_escape_whatever_they_show() {
 fn every_other_format_keeps_its_own_form() {
     let plan = evil_plan();
     let drift = drift(&plan);
-    let render = |format| report::drift(&drift, format, None);
+    let render = |format| report::drift(&drift, format, Detail::Grouped, None);
 
     let junit = quick_junit::Report::deserialize_from_str(&render(DriftFormat::Junit)).unwrap();
     assert_eq!(junit.test_suites.len(), 3);
@@ -125,7 +125,7 @@ fn every_other_format_keeps_its_own_form() {
         let text = anstream::adapter::strip_str(&render(format)).to_string();
         assert!(!text.contains(['\u{202e}', '\u{1b}']), "{format}");
     }
-    let diff = report::plan(&plan, PlanFormat::Diff);
+    let diff = report::plan(&plan, PlanFormat::Diff, Detail::Grouped);
     assert!(!diff.contains(['\u{202e}', '\u{1b}']), "{diff}");
     assert_eq!(diff.matches("\n```\n").count(), 0);
 }
@@ -235,7 +235,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
         (3, 30_000, true),
         (1, 70_000, true),
     ] {
-        let text = report::plan(&many(count, length), PlanFormat::Markdown);
+        let text = report::plan(&many(count, length), PlanFormat::Markdown, Detail::Grouped);
         assert!(text.len() <= 65_536, "{} bytes", text.len());
         assert_eq!(
             text.contains("**Cut to fit:**"),

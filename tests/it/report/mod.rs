@@ -4,6 +4,7 @@ mod ci;
 mod drift;
 mod fleet;
 mod formats;
+mod grouping;
 pub(crate) mod hostile;
 mod merge;
 mod page;

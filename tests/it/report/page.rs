@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use riskform::report::{self, AuditFormat, DriftFormat, PlanFormat};
+use riskform::report::{self, AuditFormat, Detail, DriftFormat, PlanFormat};
 
 use super::{drift, fleet};
 
@@ -10,8 +10,8 @@ const STYLE: &str = include_str!("../../../src/report/html/style.css");
 
 fn pages() -> [String; 3] {
     [
-        report::plan(&fleet(), PlanFormat::Html),
-        report::drift(&drift(&fleet()), DriftFormat::Html, None),
+        report::plan(&fleet(), PlanFormat::Html, Detail::Grouped),
+        report::drift(&drift(&fleet()), DriftFormat::Html, Detail::Grouped, None),
         report::audit(&crate::audit::formats::fleet(), AuditFormat::Html),
     ]
 }
@@ -106,12 +106,53 @@ fn labels_lead_somewhere_and_headings_stand_in_order() {
         }
         for tag in [
             "<html lang=\"en\">",
-            "<title>riskform: ",
+            "<title>riskform",
             "<header>",
             "<main>",
             "<footer>",
         ] {
             assert_eq!(page.matches(tag).count(), 1, "{tag}");
         }
+    }
+}
+
+/// What is unlisted and stays has one value, not a way from somewhere to nowhere.
+#[test]
+fn nothing_that_stays_is_shown_as_going_away() {
+    for page in pages().iter().take(2) {
+        let block = page.split("<article class=\"unlisted\">").nth(1).unwrap();
+        let block = block.split("</article>").next().unwrap();
+        assert!(block.contains("old.okta.com</code></dd>"), "{block}");
+        for going in ["→", "not there", "delete", "-</span>"] {
+            assert!(!block.contains(going), "{going}: {block}");
+        }
+    }
+}
+
+/// A filter for each status that there is, and the gravest account first; accounts as declared are one line.
+#[test]
+fn a_fleet_is_filtered_by_status() {
+    for (page, statuses) in pages()
+        .iter()
+        .zip([["refused", "failed", "ok"], ["failed", "weak", "ok"]])
+    {
+        let shown = attributes(page, "id");
+        let filters: Vec<&str> = shown
+            .iter()
+            .filter_map(|id| id.strip_prefix("show-"))
+            .collect();
+        assert_eq!(filters, [&["all"], &statuses[..]].concat());
+        for status in statuses {
+            let rule = format!("#show-{status}:checked) .account:not(.{status})");
+            assert!(STYLE.contains(&rule), "{rule}");
+            assert!(page.contains(&format!("<details class=\"account {status}\"")));
+        }
+        let title = page.split("<title>").nth(1).unwrap();
+        assert!(title.contains("1 of 3 accounts failed</title>"), "{title}");
+        let first = page.find("<summary>").unwrap();
+        assert!(
+            page[first..].starts_with("<summary><h2>production")
+                || page[first..].starts_with("<summary><h2>lost")
+        );
     }
 }

@@ -1,0 +1,163 @@
+//! What a run adds up to. This is the one place that counts, so that a text, a page, the JSON's `summary` and the outputs of a pipeline say the
+//! same numbers by the same names.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::address::Address;
+
+use super::change::Action;
+use super::operation::OperationOutcome;
+use super::run::{AccountPlan, Format, Run};
+
+/// The totals of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Summary")]
+pub struct Totals {
+    /// Things to create.
+    pub create: usize,
+    /// Things to update.
+    pub update: usize,
+    /// Things to replace.
+    pub replace: usize,
+    /// Things to delete.
+    pub delete: usize,
+    /// Listed things that are as declared.
+    pub unchanged: usize,
+    /// Live things that no file lists, and that stay.
+    pub unlisted: usize,
+    /// Unlisted things that their file wants reported.
+    pub reported: usize,
+    /// Changes that weaken protection.
+    pub weakening: usize,
+    /// Live things that protect less than declared.
+    pub live_weaker: usize,
+    /// Accounts.
+    pub accounts: usize,
+    /// Accounts in which something differs; in drift, also those in which something unlisted is reported.
+    pub changed_accounts: usize,
+    /// Accounts whose plan a guard refused.
+    pub refused_accounts: usize,
+    /// Accounts that could not be handled.
+    pub failed_accounts: usize,
+    /// What became of the plan; only where it was applied.
+    #[serde(flatten)]
+    pub done: Option<Done>,
+}
+
+/// What became of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Done {
+    /// Things that were created.
+    pub created: usize,
+    /// Things that were updated.
+    pub updated: usize,
+    /// Things that were replaced.
+    pub replaced: usize,
+    /// Things that were deleted.
+    pub deleted: usize,
+    /// Operations that failed.
+    pub failed: usize,
+    /// Operations that may or may not have been carried out.
+    pub unknown: usize,
+    /// Operations that were not attempted.
+    pub not_attempted: usize,
+}
+
+impl Run {
+    /// Adds everything up.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            accounts: self.accounts.len(),
+            done: (self.format == Format::Apply).then(Done::default),
+            ..Totals::default()
+        };
+        for account in &self.accounts {
+            totals.add(self.format, account);
+        }
+        totals
+    }
+}
+
+impl Totals {
+    /// How many changes there are.
+    pub fn changes(&self) -> usize {
+        self.create + self.update + self.replace + self.delete
+    }
+
+    fn add(&mut self, format: Format, account: &AccountPlan) {
+        for change in &account.changes {
+            match change.action() {
+                Action::Create => self.create += 1,
+                Action::Update => self.update += 1,
+                Action::Replace => self.replace += 1,
+                Action::Delete => self.delete += 1,
+            }
+            self.weakening += usize::from(change.weakens().is_some());
+            self.live_weaker += usize::from(change.live_weaker().is_some());
+        }
+        self.unchanged += account.unchanged.total();
+        self.unlisted += account.unlisted.len();
+        self.reported += account.reported().count();
+        self.changed_accounts += usize::from(match format {
+            Format::Plan | Format::Apply => !account.is_empty(),
+            Format::Drift => account.has_drift(),
+        });
+        self.refused_accounts += usize::from(!account.refusals.is_empty());
+        self.failed_accounts += usize::from(account.error.is_some());
+        if let Some(done) = &mut self.done {
+            done.add(account);
+        }
+    }
+}
+
+impl Done {
+    fn add(&mut self, account: &AccountPlan) {
+        let settled = settled(account);
+        let settled = |address: &Address| settled.contains(address);
+        for change in account.changes.iter().filter(|one| settled(one.address())) {
+            match change.action() {
+                Action::Create => self.created += 1,
+                Action::Update => self.updated += 1,
+                Action::Replace => self.replaced += 1,
+                Action::Delete => self.deleted += 1,
+            }
+        }
+        for operation in &account.operations {
+            match operation.end.as_ref().map(|end| end.outcome) {
+                None | Some(OperationOutcome::Done) => {}
+                Some(OperationOutcome::Failed) => self.failed += 1,
+                Some(OperationOutcome::Unknown) => self.unknown += 1,
+                Some(OperationOutcome::NotAttempted) => self.not_attempted += 1,
+            }
+        }
+    }
+}
+
+impl AccountPlan {
+    /// Says whether applying its plan left something undone or unknown.
+    pub fn is_half_done(&self) -> bool {
+        let problems = self.problems.as_ref();
+        let mut ends = self
+            .operations
+            .iter()
+            .filter_map(|operation| operation.end.as_ref());
+        problems.is_some_and(|problems| !problems.is_empty())
+            || ends.any(|end| end.outcome != OperationOutcome::Done)
+    }
+}
+
+/// The addresses whose every operation was done.
+fn settled(account: &AccountPlan) -> BTreeSet<&Address> {
+    let mut settled = BTreeSet::new();
+    let mut unsettled = BTreeSet::new();
+    for operation in &account.operations {
+        match &operation.end {
+            Some(end) if end.outcome == OperationOutcome::Done => settled.extend(&operation.covers),
+            Some(_) | None => unsettled.extend(&operation.covers),
+        }
+    }
+    &settled - &unsettled
+}

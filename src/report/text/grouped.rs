@@ -1,0 +1,135 @@
+//! What several accounts have to show, told once where it is the same in three or more: the same text, or the same but for the ids that each
+//! account's things have of their own.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use crate::model::text::{count, few};
+use crate::plan::{AccountPlan, Run};
+use crate::report::block::{SEVERAL, gravest_first};
+use crate::report::style;
+
+use super::items::{Item, Line, write_items};
+use super::own_ids::OwnIds;
+use super::parts::account_heading;
+
+/// Writes what `items` says of the accounts, the gravest first: what several share once, with their names.
+pub(super) fn grouped(
+    f: &mut fmt::Formatter<'_>,
+    run: &Run,
+    items: impl Fn(&AccountPlan) -> Vec<Item>,
+) -> fmt::Result {
+    let told = told(run, items);
+    let mut holders: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut makers: HashMap<&str, BTreeSet<&[String]>> = HashMap::new();
+    for (index, one) in told.iter().enumerate() {
+        for (item, text) in one.items.iter().zip(&one.texts) {
+            makers.entry(text).or_default().insert(&item.who);
+            let holders = holders.entry(text).or_default();
+            if holders.last() != Some(&index) {
+                holders.push(index);
+            }
+        }
+    }
+    // What the same accounts share stands in one section, beside one for what each has alone.
+    let mut sections: BTreeMap<Vec<usize>, Vec<Line<'_>>> = BTreeMap::new();
+    for (index, one) in told.iter().enumerate() {
+        for (item, text) in one.items.iter().zip(&one.texts) {
+            let holders = &holders[text.as_str()];
+            if holders.len() < SEVERAL {
+                let section = sections.entry(vec![index]).or_default();
+                section.push(item.into());
+            } else if holders[0] == index {
+                let who = who(item, one.account, makers[text.as_str()].len());
+                let section = sections.entry(holders.clone()).or_default();
+                section.push(Line { item, text, who });
+            }
+        }
+    }
+    let mut sections: Vec<Section<'_>> = sections
+        .into_iter()
+        .map(|(holders, lines)| Section { holders, lines })
+        .collect();
+    sections.sort_by_key(|section| {
+        let gravest = section.lines.iter().map(|line| line.item.gravity).min();
+        (gravest, section.holders[0])
+    });
+    let mut said = BTreeSet::new();
+    let mut is_new = |help: &str| said.insert(help.to_owned());
+    for Section { holders, lines } in &sections {
+        match holders.as_slice() {
+            [alone] => account_heading(f, told[*alone].account)?,
+            several => {
+                let bold = style::HEADING;
+                let names = several.iter().map(|index| told[*index].account.label());
+                let accounts = count(several.len(), "account");
+                writeln!(f, "{bold}in {accounts}{bold:#}: {}\n", few(names))?;
+            }
+        }
+        write_items(f, lines.iter().cloned(), &mut is_new)?;
+    }
+    Ok(())
+}
+
+/// Who made what several accounts share: as many sentences as for one account, also where they differ.
+fn who<'a>(item: &'a Item, account: &AccountPlan, different: usize) -> Cow<'a, [String]> {
+    if different < 2 {
+        return Cow::Borrowed(&item.who);
+    }
+    let label = account.label();
+    let sentences = item.who.iter();
+    let example = |sentence| format!("in {label}: {sentence}");
+    let last = "--expand says who in each".to_owned();
+    sentences
+        .map(example)
+        .chain([last])
+        .collect::<Vec<_>>()
+        .into()
+}
+
+/// What one account, or several, have to show and no other.
+struct Section<'a> {
+    /// In the order of the accounts, the gravest first.
+    holders: Vec<usize>,
+    lines: Vec<Line<'a>>,
+}
+
+/// Things of several accounts, each with the text that they share.
+struct Told<'a> {
+    account: &'a AccountPlan,
+    items: Vec<Item>,
+    /// The texts by which the items are told from others: as they are, or with the account's own ids masked.
+    texts: Vec<String>,
+}
+
+/// What every account has to show, the gravest first. An item's own text is kept where several accounts share it to the letter.
+fn told(run: &Run, items: impl Fn(&AccountPlan) -> Vec<Item>) -> Vec<Told<'_>> {
+    let mut told: Vec<Told<'_>> = gravest_first(run)
+        .into_iter()
+        .map(|(_, account)| Told {
+            account,
+            items: items(account),
+            texts: Vec::new(),
+        })
+        .collect();
+    let mut shared: HashMap<&str, usize> = HashMap::new();
+    for item in told.iter().flat_map(|one| &one.items) {
+        *shared.entry(&item.text).or_default() += 1;
+    }
+    let texts: Vec<Vec<String>> = told
+        .iter()
+        .map(|one| {
+            let own = OwnIds::of(one.account);
+            let text = |item: &Item| match shared[item.text.as_str()] {
+                several if several >= SEVERAL => item.text.clone(),
+                _ => own.masked(&item.text),
+            };
+            one.items.iter().map(text).collect()
+        })
+        .collect();
+    for (one, texts) in told.iter_mut().zip(texts) {
+        one.texts = texts;
+    }
+    told
+}

@@ -1,0 +1,139 @@
+//! What an account has to show, thing by thing and written out, so that equal ones of several accounts can be told once.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::model::text::{Visible, count};
+use crate::plan::{AccountPlan, Format, Run};
+use crate::report::block::{Block, Gravity, blocks, refusal};
+use crate::report::fields::FieldLine;
+use crate::report::style;
+
+use super::parts::{account_error, block_lines, note_line};
+
+/// One thing that an account has to show.
+pub(super) struct Item {
+    pub(super) gravity: Gravity,
+    pub(super) text: String,
+    /// Who made it so, a sentence each.
+    pub(super) who: Vec<String>,
+    /// The way out of an error, which many errors share.
+    pub(super) help: Option<String>,
+}
+
+impl Item {
+    pub(super) fn new(
+        gravity: Gravity,
+        write: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result,
+    ) -> Self {
+        Item {
+            gravity,
+            text: fmt::from_fn(write).to_string(),
+            who: Vec::new(),
+            help: None,
+        }
+    }
+}
+
+/// What an account has to show, in the order in which it is shown.
+pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
+    let mut items = Vec::new();
+    // The failure of the only account is the error of the run, and its refusals stand at the end, where a person looks for them.
+    if run.accounts.len() > 1 {
+        items.extend(account.error.as_ref().map(|error| Item {
+            help: error.help.clone(),
+            ..Item::new(Gravity::Failed, |f| account_error(f, error))
+        }));
+        let red = style::ERROR;
+        items.extend(account.refusals.iter().map(|one| {
+            let sentence = refusal("", one);
+            let guard = one.guard;
+            Item::new(Gravity::Refused, |f| {
+                writeln!(
+                    f,
+                    "  {red}refused{red:#} by {guard}: {}",
+                    Visible(&sentence)
+                )
+            })
+        }));
+    }
+    items.extend(blocks(run, account).map(|mut block| Item {
+        who: std::mem::take(&mut block.who),
+        ..Item::new(block.gravity(), |f| write_block(f, run.format, &block))
+    }));
+    let notes = account.notes.iter();
+    items.extend(notes.map(|note| Item::new(Gravity::Said, |f| note_line(f, note))));
+    if !account.left_out.is_empty() {
+        let (noun, by) = match run.format {
+            Format::Plan | Format::Apply => ("change", "--target"),
+            Format::Drift => ("difference", "--target or --ignore"),
+        };
+        let left_out = count(account.left_out.len(), noun);
+        items.push(Item::new(Gravity::Said, |f| {
+            writeln!(f, "  note: {left_out} left out by {by}")
+        }));
+    }
+    items
+}
+
+fn write_block(f: &mut fmt::Formatter<'_>, format: Format, block: &Block<'_>) -> fmt::Result {
+    match format {
+        Format::Plan | Format::Apply => {
+            let remark = match block.weakening {
+                Some(_) => "weakens",
+                None if block.change.is_none() => block.words,
+                None => "",
+            };
+            block_lines(f, block, block.style(), remark, FieldLine::as_planned)
+        }
+        Format::Drift => {
+            let (style, remark) = match block.weakening {
+                Some(_) => (style::ERROR, format!("weaker: {}", block.words)),
+                None => (style::WARNING, block.words.to_owned()),
+            };
+            block_lines(f, block, style, &remark, FieldLine::as_found)
+        }
+    }
+}
+
+/// An item as it is told.
+#[derive(Clone)]
+pub(super) struct Line<'a> {
+    pub(super) item: &'a Item,
+    pub(super) text: &'a str,
+    pub(super) who: Cow<'a, [String]>,
+}
+
+impl<'a> From<&'a Item> for Line<'a> {
+    fn from(item: &'a Item) -> Self {
+        Line {
+            item,
+            text: &item.text,
+            who: Cow::Borrowed(&item.who),
+        }
+    }
+}
+
+/// Items one below the other, each as this text: what is the matter, an empty line, what there is to know beside it, an empty line. The help
+/// of an error is told where `is_new` says so.
+pub(super) fn write_items<'a>(
+    f: &mut fmt::Formatter<'_>,
+    items: impl IntoIterator<Item = Line<'a>>,
+    is_new: &mut impl FnMut(&str) -> bool,
+) -> fmt::Result {
+    let mut parted = true;
+    for Line { item, text, who } in items {
+        if item.gravity == Gravity::Said && !parted {
+            writeln!(f)?;
+        }
+        parted = item.gravity == Gravity::Said;
+        f.write_str(text)?;
+        for sentence in who.iter() {
+            writeln!(f, "      {sentence}")?;
+        }
+        if let Some(help) = item.help.as_deref().filter(|help| is_new(help)) {
+            writeln!(f, "  help: {}", Visible(help))?;
+        }
+    }
+    writeln!(f)
+}

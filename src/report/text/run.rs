@@ -1,0 +1,119 @@
+//! A plan, or drift, as text: one scannable line a field, the totals last. A fleet reads from the top: what a person must see stands first,
+//! what is the same in several accounts is told once, and accounts as declared are only counted.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::model::text::{Visible, few};
+use crate::plan::{AccountPlan, Format, Run};
+use crate::report::Detail;
+use crate::report::block::{Gravity, gravest_first, refusal};
+use crate::report::style;
+use crate::report::totals::{Sentences, counts};
+
+use super::grouped::grouped;
+use super::items::{Line, items, write_items};
+use super::parts::account_heading;
+
+/// A plan, or drift.
+pub struct RunText<'a>(pub &'a Run, pub Detail);
+
+impl fmt::Display for RunText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RunText(run, detail) = self;
+        match (run.accounts.as_slice(), detail) {
+            (_, Detail::Summary) => a_line_each(f, run)?,
+            ([account], Detail::Grouped | Detail::Expanded) => alone(f, run, account)?,
+            (_, Detail::Expanded) => one_by_one(f, run)?,
+            (_, Detail::Grouped) => grouped(f, run, |account| items(run, account))?,
+        }
+        totals(f, run)
+    }
+}
+
+fn alone(f: &mut fmt::Formatter<'_>, run: &Run, account: &AccountPlan) -> fmt::Result {
+    let items = items(run, account);
+    if items.is_empty() {
+        return Ok(());
+    }
+    account_heading(f, account)?;
+    write_items(f, items.iter().map(Line::from), &mut |_| true)
+}
+
+fn one_by_one(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+    let accounts = gravest_first(run).into_iter();
+    accounts
+        .map(|(_, account)| account)
+        .try_for_each(|account| alone(f, run, account))
+}
+
+/// A line for each account in which there is anything to see.
+fn a_line_each(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+    let accounts: Vec<(Gravity, &AccountPlan)> = gravest_first(run)
+        .into_iter()
+        .filter(|(gravity, _)| *gravity != Gravity::Nothing)
+        .collect();
+    let labels = accounts.iter().map(|(_, account)| account.label().len());
+    let width = labels.max().unwrap_or_default();
+    for (_, account) in &accounts {
+        let label = account.label();
+        writeln!(f, "{label:width$}  {}", in_a_line(run.format, account))?;
+    }
+    match accounts.len() {
+        0 => Ok(()),
+        _ => writeln!(f),
+    }
+}
+
+fn in_a_line(format: Format, account: &AccountPlan) -> String {
+    if let Some(error) = &account.error {
+        let message = error.message.lines().next().unwrap_or_default();
+        return format!("failed: {}", Visible(message));
+    }
+    let counts = counts(format, account);
+    if account.refusals.is_empty() {
+        return counts;
+    }
+    let refusals = account.refusals.iter();
+    let guards: BTreeSet<&str> = refusals.map(|refusal| refusal.guard.as_str()).collect();
+    format!("refused by {}; {counts}", few(guards))
+}
+
+fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+    let sentences = Sentences::of(run);
+    let (bold, red) = (style::HEADING, style::ERROR);
+    match sentences.found() {
+        Some((heading, found)) if sentences.totals.changed_accounts > 0 => {
+            writeln!(f, "{bold}{heading}:{bold:#} {found}.")?;
+        }
+        Some((heading, found)) if found.is_empty() => writeln!(f, "{bold}{heading}.{bold:#}")?,
+        Some((heading, found)) => writeln!(f, "{bold}{heading}.{bold:#} {found}.")?,
+        None => {}
+    }
+    if let Some(weaker) = sentences.weaker() {
+        let style = match run.format {
+            Format::Plan | Format::Apply => style::WARNING,
+            Format::Drift => red,
+        };
+        let names = sentences.weaker_names();
+        writeln!(f, "{style}{weaker}:{style:#} {names}.")?;
+    }
+    if let [account] = run.accounts.as_slice() {
+        return refusals(f, account);
+    }
+    for concern in [sentences.refused(), sentences.failed()]
+        .into_iter()
+        .flatten()
+    {
+        writeln!(f, "{red}{concern}.{red:#}")?;
+    }
+    Ok(())
+}
+
+fn refusals(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
+    let red = style::ERROR;
+    account.refusals.iter().try_for_each(|one| {
+        let (guard, sentence) = (one.guard, refusal("", one));
+        writeln!(f, "{red}Refused{red:#} by {guard}: {}", Visible(&sentence))
+    })
+}

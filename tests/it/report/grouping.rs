@@ -1,0 +1,370 @@
+//! A fleet of 300 accounts, read from the top: the gravest first, what is the same in several told once, and nothing cut off or endless.
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+use riskform::model::account::{LiveAccount, WeakeningPolicy};
+use riskform::model::behavior::RiskLevel;
+use riskform::model::open_word::OpenWord;
+use riskform::plan::{
+    AccountError, AccountPlan, Attributed, Attribution, Change, Deed, End, FailureKind, Format,
+    OperationOutcome, OperationResult, Run,
+};
+use riskform::report::{self, ApplyFormat, Detail, DriftFormat, PlanFormat, markdown};
+use serde_json::{Value, json};
+
+use super::{as_declared, desired, drift, planned, run};
+
+const ACCOUNTS: usize = 300;
+
+fn text(run: &Run, detail: Detail) -> String {
+    let text = match run.format {
+        Format::Drift => report::drift(run, DriftFormat::Text, detail, None),
+        Format::Plan | Format::Apply => report::plan(run, PlanFormat::Text, detail),
+    };
+    anstream::adapter::strip_str(&text).to_string()
+}
+
+/// An integration that nobody listed: the same tenant everywhere, with the id and the reference that the server made up.
+fn shadow(number: usize) -> Value {
+    json!({
+        "id": format!("{number:08x}-0000-4000-8000-000000000000"),
+        "account_tag": "", "created_at": "2026-01-01T00:00:00Z", "well_known_url": "https://ssf.example/1",
+        "integration_type": "Okta", "tenant_url": "https://shadow.okta.com",
+        "reference_id": format!("{number:08x}-0000-4000-9000-000000000000"), "active": true,
+    })
+}
+
+/// The 50 in the middle drift alike, the last 20 are refused: by the API in drift, by a guard in a plan.
+fn large(format: Format) -> Run {
+    let base = desired("staging.yaml");
+    let accounts = (0..ACCOUNTS).map(|number| {
+        let mut account = base.clone();
+        account.account_id = format!("{number:032x}").parse().unwrap();
+        account.name = Some(format!("account-{number:03}").parse().unwrap());
+        let mut live = as_declared();
+        if (100..150).contains(&number) {
+            live.behaviors.values_mut().next().unwrap().settings.enabled = false;
+            live = LiveAccount::new(
+                live.behaviors,
+                vec![serde_json::from_value(shadow(number)).unwrap()],
+            );
+        }
+        if number >= 280 && format == Format::Plan {
+            let level = &mut live.behaviors.values_mut().next().unwrap().settings;
+            level.risk_level = OpenWord::Known(RiskLevel::High);
+            account.behaviors.values_mut().next().unwrap().risk_level = Some(RiskLevel::Low);
+            account.guards.weakening = WeakeningPolicy::Deny;
+        }
+        if number >= 280 && format == Format::Drift {
+            let id = &account.account_id;
+            let error = AccountError {
+                kind: FailureKind::Permission,
+                message: format!("GET /accounts/{id}/zt_risk_scoring/behaviors: permission denied [status 403, ray 8f0{number}abc-FRA]"),
+                help: Some("give the token the permission \"Zero Trust Read\" on this account".to_owned()),
+                ray: Some(format!("8f0{number}abc-FRA")),
+            };
+            return AccountPlan::failed(&account, error);
+        }
+        planned(account, live)
+    });
+    let run = run(Format::Plan, accounts.collect());
+    match format {
+        Format::Drift => drift(&run),
+        Format::Plan | Format::Apply => run,
+    }
+}
+
+#[test]
+fn a_fleet_of_300_is_told_in_a_screen() {
+    let told = text(&large(Format::Drift), Detail::Grouped);
+    assert!(told.lines().count() < 60);
+    assert_snapshot!(told, @r###"
+    in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
+
+      error: GET /accounts/…/zt_risk_scoring/behaviors: permission denied [status 403, ray …]
+      help: give the token the permission "Zero Trust Read" on this account
+
+    in 50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
+
+      ~ behavior.imp_travel                                    weaker: off, declared on
+          enabled       declared true, live false
+      ? integration[…]      unlisted
+          integration_type  Okta
+          tenant_url        https://shadow.okta.com
+          reference_id      …
+          active            true
+
+    Drift: 50 differ, 50 unlisted. 230 as declared. In 50 of 300 accounts; 230 accounts are as declared.
+    50 protect less than declared: behavior.imp_travel (off, declared on) in 50 accounts.
+    20 of 300 accounts failed.
+    "###);
+    let told = text(&large(Format::Plan), Detail::Grouped);
+    assert!(told.lines().count() < 60);
+    assert_snapshot!(told, @r###"
+    in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
+
+      refused by weakening: behavior.imp_travel: it weakens protection (lowered), and guards.weakening is deny; --allow-weakening permits it
+      ~ behavior.imp_travel                                    weakens
+          risk_level    high → low
+
+      note: behavior.imp_travel: Access policies match a level exactly, so those that match high no longer match what is now low
+
+    in 50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
+
+      ~ behavior.imp_travel
+          enabled       false → true
+      ? integration[…]      unlisted
+          integration_type  Okta
+          tenant_url        https://shadow.okta.com
+          reference_id      …
+          active            true
+
+    Plan: 0 to create, 70 to update, 0 to replace, 0 to delete. 230 unchanged, 50 unlisted. In 70 of 300 accounts; 230 accounts have no changes.
+    20 changes weaken protection: behavior.imp_travel (lowered) in 20 accounts.
+    20 of 300 accounts are refused.
+    "###);
+}
+
+#[test]
+fn expanded_it_is_told_account_by_account() {
+    let run = large(Format::Drift);
+    let told = text(&run, Detail::Expanded);
+    for number in (100..150).chain(280..300) {
+        let heading = format!("account-{number:03} (00000000…");
+        assert!(told.contains(&heading), "{number}");
+    }
+    assert_eq!(told.matches("help: give").count(), 20);
+    for number in 100..150 {
+        let id = format!("{number:08x}-0000-4000-8000-000000000000");
+        assert!(told.contains(&format!("integration[{id}]")), "{number}");
+    }
+    assert!(!told.contains("account-000"), "as declared is only counted");
+    assert!(told.find("account-299") < told.find("account-100"));
+}
+
+#[test]
+fn in_summary_it_is_a_line_an_account() {
+    let told = text(&large(Format::Plan), Detail::Summary);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 20 + 50 + 1 + 3);
+    let few = [&lines[..2], &lines[19..22], &lines[69..]].concat();
+    assert_snapshot!(few.join("\n"), @r###"
+    account-280  refused by weakening; 1 change, 1 weakens, 1 note
+    account-281  refused by weakening; 1 change, 1 weakens, 1 note
+    account-299  refused by weakening; 1 change, 1 weakens, 1 note
+    account-100  1 change, 1 unlisted
+    account-101  1 change, 1 unlisted
+    account-149  1 change, 1 unlisted
+
+    Plan: 0 to create, 70 to update, 0 to replace, 0 to delete. 230 unchanged, 50 unlisted. In 70 of 300 accounts; 230 accounts have no changes.
+    20 changes weaken protection: behavior.imp_travel (lowered) in 20 accounts.
+    20 of 300 accounts are refused.
+    "###);
+    let told = text(&large(Format::Drift), Detail::Summary);
+    let lines: Vec<&str> = told.lines().collect();
+    let few = [&lines[..1], &lines[20..21], &lines[70..]].concat();
+    assert_snapshot!(few.join("\n"), @r###"
+    account-280  failed: GET /accounts/00000000000000000000000000000118/zt_risk_scoring/behaviors: permission denied [status 403, ray 8f0280abc-FRA]
+    account-100  1 difference, 1 is weaker, 1 unlisted
+
+    Drift: 50 differ, 50 unlisted. 230 as declared. In 50 of 300 accounts; 230 accounts are as declared.
+    50 protect less than declared: behavior.imp_travel (off, declared on) in 50 accounts.
+    20 of 300 accounts failed.
+    "###);
+}
+
+/// What two accounts share stands in both; what differs between accounts stands by itself.
+#[test]
+fn only_the_same_is_told_together() {
+    let mut run = large(Format::Plan);
+    run.accounts.retain(|account| {
+        ["account-100", "account-101", "account-280", "account-281"].contains(&account.label())
+    });
+    assert_eq!(text(&run, Detail::Grouped), text(&run, Detail::Expanded));
+    let mut run = large(Format::Plan);
+    run.accounts.drain(..100);
+    run.accounts.truncate(4);
+    let mut other = run.accounts[0].clone();
+    other.unlisted[0].settings = serde_json::from_value(json!({
+        "integration_type": "Okta", "tenant_url": "https://other.okta.com", "active": true,
+    }))
+    .unwrap();
+    run.accounts[0] = other;
+    assert_snapshot!(text(&run, Detail::Grouped), @r###"
+    account-100 (00000000…0064)  tests/fixtures/report/staging.yaml
+
+      ? integration[00000064-0000-4000-8000-000000000000]      unlisted
+          integration_type  Okta
+          tenant_url        https://other.okta.com
+          reference_id      (unset)
+          active            true
+
+    in 4 accounts: account-100, account-101, account-102, account-103
+
+      ~ behavior.imp_travel
+          enabled       false → true
+
+    in 3 accounts: account-101, account-102, account-103
+
+      ? integration[…]      unlisted
+          integration_type  Okta
+          tenant_url        https://shadow.okta.com
+          reference_id      …
+          active            true
+
+    Plan: 0 to create, 4 to update, 0 to replace, 0 to delete. 0 unchanged, 4 unlisted. In 4 of 4 accounts.
+    "###);
+}
+
+/// A page and a comment keep the order; a comment names every account that weakens, deletes, failed or was refused.
+#[test]
+fn every_format_keeps_the_order() {
+    for format in [Format::Plan, Format::Drift] {
+        let run = large(format);
+        let page = match format {
+            Format::Drift => report::drift(&run, DriftFormat::Html, Detail::Grouped, None),
+            Format::Plan | Format::Apply => report::plan(&run, PlanFormat::Html, Detail::Grouped),
+        };
+        let place = |text: &str, name: &str| text.find(&format!(">{name}<"));
+        assert!(place(&page, "account-299") < place(&page, "account-100"));
+        assert!(place(&page, "account-149") < place(&page, "account-000"));
+        let comment = markdown(&run, 1024 * 1024);
+        let place = |number: &str| comment.find(&format!("account&#45;{number}<"));
+        assert!(place("299") < place("100"));
+        assert!(place("299").is_some() && place("000").is_none());
+    }
+}
+
+/// The names of a section, as many as there are, are five and a number.
+#[test]
+fn no_line_is_endless() {
+    for format in [Format::Plan, Format::Drift] {
+        let run = large(format);
+        for detail in Detail::ALL {
+            let told = text(&run, *detail);
+            let longest = told.lines().map(|line| line.chars().count()).max();
+            assert!(longest.unwrap() < 320, "{detail}: {longest:?}");
+            let names: BTreeSet<usize> = told
+                .lines()
+                .map(|line| line.matches("account-").count())
+                .collect();
+            assert!(names.last() <= Some(&5), "{detail}: {names:?}");
+        }
+    }
+}
+
+/// The same mistake in a document of each account: its places differ, and its help is the same.
+#[test]
+fn the_same_error_is_told_once_with_its_help() {
+    let mut run = large(Format::Plan);
+    run.accounts.truncate(5);
+    for (number, account) in run.accounts.iter_mut().enumerate() {
+        let error = AccountError {
+            kind: FailureKind::Desired,
+            message: format!(
+                "{}:{}:3: the account does not offer a behavior named nonesuch",
+                account.source,
+                number + 4
+            ),
+            help: Some("the account offers imp_travel".to_owned()),
+            ray: None,
+        };
+        *account = AccountPlan::failed(account.desired(), error);
+    }
+    run.accounts[4].error.as_mut().unwrap().message = "something else".to_owned();
+    assert_snapshot!(text(&run, Detail::Grouped), @r###"
+    in 4 accounts: account-000, account-001, account-002, account-003
+
+      error: …: the account does not offer a behavior named nonesuch
+      help: the account offers imp_travel
+
+    account-004 (00000000…0004)  tests/fixtures/report/staging.yaml
+
+      error: something else
+
+    5 of 5 accounts failed.
+    "###);
+}
+
+/// What became of an application is told once as well, and where to paste the URLs.
+#[test]
+fn what_became_of_it_is_told_once() {
+    let mut run = large(Format::Plan);
+    run.format = Format::Apply;
+    run.accounts.drain(..97);
+    run.accounts.truncate(9);
+    for (number, account) in run.accounts.iter_mut().enumerate() {
+        account.problems = (number >= 3).then(Vec::new);
+        for operation in &mut account.operations {
+            let result = OperationResult {
+                id: uuid::Uuid::from_u128(number as u128).into(),
+                well_known_url: format!("https://ssf.example/{number}"),
+            };
+            operation.end = Some(End {
+                outcome: match number {
+                    8 => OperationOutcome::Done,
+                    _ => OperationOutcome::Failed,
+                },
+                result: (number == 8).then_some(result),
+                audit_log_id: None,
+                ray: None,
+                error: Some(format!(
+                    "PUT /accounts/{}/zt_risk_scoring/behaviors: permission denied [status 403]",
+                    account.account_id
+                )),
+                help: Some(
+                    "give the token the permission \"Zero Trust Write\" on this account".to_owned(),
+                ),
+            });
+        }
+    }
+    let told = report::apply(&run, ApplyFormat::Text);
+    let told = anstream::adapter::strip_str(&told).to_string();
+    assert_snapshot!(told, @r###"
+    in 5 accounts: account-100, account-101, account-102, account-103, account-104
+
+      error: behavior.imp_travel: operation 1 failed: PUT /accounts/…/zt_risk_scoring/behaviors: permission denied [status 403]
+      help: give the token the permission "Zero Trust Write" on this account
+
+    Paste the well_known_url into Okta: Security > Device Integrations > Receive shared signals > Create stream.
+
+      account-105/behavior.imp_travel  https://ssf.example/8
+
+    Apply incomplete: 0 created, 1 updated, 0 replaced, 0 deleted. 5 operations failed, 0 not attempted.
+    "###);
+}
+
+/// Who did it may be somebody else in each account: one is told, and how to see the others.
+#[test]
+fn who_did_it_is_told_of_one() {
+    let mut run = large(Format::Drift);
+    run.accounts.drain(..100);
+    run.accounts.truncate(3);
+    let mut attribute = |day: [&str; 3]| {
+        for (account, day) in run.accounts.iter_mut().zip(day) {
+            let Change::Behavior(diff) = &mut account.changes[0] else {
+                panic!("a behavior differs");
+            };
+            let since = format!("{day}T00:00:00Z").parse().unwrap();
+            diff.attribution = vec![Attributed {
+                deed: Deed::Set,
+                fields: Vec::new(),
+                attribution: Attribution::Untold { since },
+            }];
+        }
+        let told = text(&run, Detail::Grouped);
+        let lines = told.lines().skip(3).take(3);
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(attribute(["2026-11-01"; 3]), @r###"
+        enabled       declared true, live false
+        no entry of the audit log since 2026-11-01 says who, which proves nothing
+    ? integration[…]      unlisted
+    "###);
+    assert_snapshot!(attribute(["2026-11-01", "2026-11-02", "2026-11-03"]), @r###"
+    enabled       declared true, live false
+    in account-100: no entry of the audit log since 2026-11-01 says who, which proves nothing
+    --expand says who in each
+    "###);
+}

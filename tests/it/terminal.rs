@@ -1,0 +1,75 @@
+//! What a person sees on a terminal and no file gets: how far reading has come, why it waits, and links.
+
+use std::num::NonZeroU32;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rexpect::session::spawn_command;
+use riskform::sandbox::{RateLimit, Settings};
+
+use crate::riskform::{SandboxServer, Workplace};
+
+/// All that a run writes to a terminal of this name.
+fn on_a_terminal(workplace: &Workplace, arguments: &[&str], name: &str) -> String {
+    let mut command = workplace.command(arguments);
+    command.env("TERM", name).stdin(Stdio::inherit());
+    let mut terminal = spawn_command(command, Some(60_000)).unwrap();
+    terminal.exp_eof().unwrap()
+}
+
+/// 24 accounts, of which one can't be planned, behind a limit that they use up.
+#[test]
+fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
+    let server = SandboxServer::limited(Settings {
+        rate_limit: RateLimit::Limited {
+            requests: NonZeroU32::new(30).unwrap(),
+            window: Duration::from_secs(6),
+        },
+        ..Settings::default()
+    });
+    let workplace = Workplace::with(&server);
+    let documents: Vec<String> = (0..24)
+        .map(|number| {
+            let key = if number == 3 { "nonesuch" } else { "imp_travel" };
+            format!("version: 1\naccount_id: \"{number:032x}\"\nname: account-{number}\nbehaviors: {{ {key}: {{ enabled: true }} }}\n")
+        })
+        .collect();
+    workplace.write("riskform.yaml", &documents.join("---\n"));
+    let shown = on_a_terminal(
+        &workplace,
+        &["drift", "--parallelism", "24"],
+        "xterm-256color",
+    );
+    for part in [
+        "reading 0/24 accounts",
+        "/24 accounts, 1 failed",
+        "(waiting for the rate limit) [",
+        "every call waits ",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    // The bar is taken away before a line is printed, so that none runs into it.
+    for (at, _) in shown.match_indices("every call waits ") {
+        let before = &shown[..at];
+        assert!(before.ends_with(['\n', 'K', '\r']), "{before:?}");
+    }
+    let piped = workplace.run(&["drift"]);
+    assert!(!piped.stderr.contains("reading"), "{}", piped.stderr);
+}
+
+#[test]
+fn a_url_is_a_link_where_the_terminal_follows_links() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = Workplace::with(&server);
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", "f037e56e89293a057740de681ac9abbe");
+    let get = ["get", "integration", "4cfe8442-664b-4915-acd4-b39cd65c4314"];
+    let url = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";
+    let link = format!("\u{1b}]8;;{url}\u{1b}\\{url}\u{1b}]8;;\u{1b}\\");
+    assert!(on_a_terminal(&workplace, &get, "xterm-kitty").contains(&link));
+    for text in [
+        on_a_terminal(&workplace, &get, "xterm-256color"),
+        workplace.run(&get).stdout,
+    ] {
+        assert!(text.contains(url) && !text.contains("]8;;"), "{text:?}");
+    }
+}
