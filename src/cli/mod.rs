@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Destroy(apply::Arguments),
     /// Say how live accounts differ from their files; nothing is written
     Drift(drift::Arguments),
-    /// Say whether both halves of the control stand: scores, the policies that act on them, Okta; nothing is written
+    /// Say whether the control stands as a whole: scores are given, policies act on them, Okta hears; nothing is written
     Audit(audit::Arguments),
     /// Work with what runs wrote as JSON
     Report(report::Arguments),

@@ -97,9 +97,7 @@ impl<C> Finding<C> {
 
     /// What can't be told since something could not be read.
     pub(super) fn unread(check: C, unread: &Unread) -> Self {
-        let help = |permission| format!("give it the permission {permission:?} on this account");
         Finding {
-            help: unread.permission.as_ref().map(help),
             permission: unread.permission.clone(),
             ..Finding::new(check, Standing::Unknown, format!("can't be told: {unread}"))
         }

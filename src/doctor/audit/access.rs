@@ -74,7 +74,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
         ),
     };
     of_details(CHECK, message, details)
-        .help("let an Access policy act on the level, or give those behaviors another: policies match levels exactly")
+        .help("let a policy name it, or give those behaviors a level that one names")
 }
 
 /// Who acts on a level.
@@ -110,7 +110,7 @@ pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
         (None, None) => return Finding::pass(CHECK, "no policy waits for a level that none gives"),
     };
     of_details(CHECK, message, details)
-        .help("give the level to a behavior, or let the policies act on one that is given: they match levels exactly")
+        .help("give it to a behavior, or let the policies name a level that is given")
 }
 
 /// A level that no enabled behavior gives, if a policy acts on it.

@@ -104,7 +104,7 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
             let verb = if found == 1 { "is" } else { "are" };
             let message = format!("{} {verb} live and in no file", count(found, "thing"));
             of_details(CHECK, message, details)
-                .help("declare it, delete it, or say under unlisted in the file that it is kept")
+                .help("declare it, delete it, or let `unlisted` in the file keep it")
         }
     }
 }
@@ -127,7 +127,7 @@ pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
             let verb = if found == 1 { "differs" } else { "differ" };
             let message = format!("{} {verb} from the files", count(found, "thing"));
             of_details(CHECK, message, details)
-                .help("riskform drift shows it, and riskform apply brings back what is declared")
+                .help("riskform drift says more; riskform apply brings back what is declared")
         }
     }
 }

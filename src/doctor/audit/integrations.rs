@@ -76,20 +76,19 @@ pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
         all => format!("{others} of {all} active integrations"),
     };
     let gravest = details.iter().map(|detail| detail.status).max();
-    let belongs = match gravest {
-        Some(Standing::Fail) if others == 1 => "does not belong",
-        Some(Standing::Fail) => "do not belong",
-        Some(Standing::Unknown | Standing::Warn) => "may not belong",
-        _ if active.len() == 1 => "belongs",
-        _ => "belong",
+    let stands = match (gravest, others) {
+        (Some(Standing::Fail), 1) => "lacks its Okta identity provider",
+        (Some(Standing::Fail), _) => "lack their Okta identity providers",
+        (Some(Standing::Unknown | Standing::Warn), 1) => "may lack its Okta identity provider",
+        (Some(Standing::Unknown | Standing::Warn), _) => "may lack their Okta identity providers",
+        _ if active.len() == 1 => "has its Okta identity provider",
+        _ => "have their Okta identity providers",
     };
-    let message = format!("{whole} {belongs} to an Okta identity provider of the same tenant");
+    let message = format!("{whole} {stands}");
     let finding = of_details(CHECK, message, details);
     match others {
         0 => finding,
-        _ => finding.help(
-            "identity_provider in the file finds a provider's id by its name; the dashboard shows no integration without one",
-        ),
+        _ => finding.help("identity_provider: NAME in the file finds the id of the right one"),
     }
 }
 
@@ -183,9 +182,8 @@ pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[Document]>) -> AuditFi
         (broken, _) => {
             let verb = if broken == 1 { "is" } else { "are" };
             let message = format!("{} of the standard {verb} not kept", count(broken, "rule"));
-            of_details(CHECK, message, details).help(
-                "riskform doctor --ssf shows every rule; what Okta says of the stream counts more",
-            )
+            of_details(CHECK, message, details)
+                .help("riskform doctor --ssf says more; what Okta says counts most")
         }
     }
 }

@@ -12,7 +12,7 @@ mod junit;
 mod markdown;
 mod text;
 
-use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing};
+use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing, Totals};
 use crate::model::text::{count, few};
 
 use super::{AuditFormat, json, sarif};
@@ -124,23 +124,35 @@ fn standing(account: &AuditedAccount, check: AuditCheck) -> Option<Standing> {
     Some(findings.find(|finding| finding.check == check)?.status)
 }
 
-/// The totals, the gravest first.
+/// The totals, the gravest first; what there is none of is not said.
 fn totals(audit: &Audit) -> String {
-    let totals = audit.summary;
-    let mut text = format!(
-        "{} failed, {} unknown, {}, {} passed",
-        totals.fail,
-        totals.unknown,
-        count(totals.warn, "warning"),
-        totals.pass
-    );
-    if totals.failed_accounts > 0 {
-        let failed = count(totals.failed_accounts, "account");
-        text.push_str(&format!("; {failed} could not be looked at"));
+    let Totals {
+        pass,
+        warn,
+        fail,
+        unknown,
+        failed_accounts,
+    } = audit.summary;
+    let counted = [
+        (fail, format!("{fail} failed")),
+        (unknown, format!("{unknown} unknown")),
+        (warn, count(warn, "warning")),
+        (pass, format!("{pass} passed")),
+    ];
+    let counted = counted.into_iter().filter(|(number, _)| *number > 0);
+    let counted: Vec<String> = counted.map(|(_, text)| text).collect();
+    let checks = (!counted.is_empty()).then(|| counted.join(", "));
+    let lost = (failed_accounts > 0).then(|| {
+        format!(
+            "{} could not be looked at",
+            count(failed_accounts, "account")
+        )
+    });
+    let ignored: Vec<&str> = audit.ignored.iter().map(|check| check.as_str()).collect();
+    let ignored = (!ignored.is_empty()).then(|| format!("ignored: {}", ignored.join(", ")));
+    let parts: Vec<String> = [checks, lost, ignored].into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => "no accounts".to_owned(),
+        false => parts.join("; "),
     }
-    if !audit.ignored.is_empty() {
-        let ignored: Vec<&str> = audit.ignored.iter().map(|check| check.as_str()).collect();
-        text.push_str(&format!("; ignored: {}", ignored.join(", ")));
-    }
-    text
 }

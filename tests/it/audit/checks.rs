@@ -40,7 +40,7 @@ fn a_sound_account_passes_every_check_and_each_passing_message_is_true() {
             "pass: all 2 behaviors declared on are on",
             "pass: policies act on medium, high",
             "pass: no policy waits for a level that none gives",
-            "pass: the active integration belongs to an Okta identity provider of the same tenant",
+            "pass: the active integration has its Okta identity provider",
             "pass: 1 thing is live and in no file, and the file keeps it",
             "pass: nothing else differs from the files",
             "pass: the SSF document keeps every rule",
@@ -232,13 +232,13 @@ const CASES: &[Case] = &[
             );
             world.integrations[0]["reference_id"] = json!(null);
         },
-        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+        "fail: the active integration lacks its Okta identity provider\n\
          fail integration.corporate-okta: it has no reference_id, so the dashboard does not show it (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers = json!([]),
-        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+        "fail: the active integration lacks its Okta identity provider\n\
          fail integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is no identity provider's id (riskform.yaml:8:3)",
     ),
     (
@@ -247,19 +247,19 @@ const CASES: &[Case] = &[
             world.providers = json!([]);
             world.skipped.1 = 1;
         },
-        "unknown: the active integration may not belong to an Okta identity provider of the same tenant\n\
+        "unknown: the active integration may lack its Okta identity provider\n\
          unknown integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is no identity provider's id, as far as can be told: 1 provider could not be read (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers[0]["type"] = json!("saml"),
-        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+        "fail: the active integration lacks its Okta identity provider\n\
          fail integration.corporate-okta: its reference_id is the id of Corporate Okta, which is of the type saml, not okta (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers[0]["config"] = json!({ "okta_account": "https://other.okta.com" }),
-        "fail: the active integration does not belong to an Okta identity provider of the same tenant\n\
+        "fail: the active integration lacks its Okta identity provider\n\
          fail integration.corporate-okta: its tenant is https://corp.okta.com, and Corporate Okta is for https://other.okta.com (riskform.yaml:8:3)",
     ),
     (
@@ -268,12 +268,12 @@ const CASES: &[Case] = &[
         |world| {
             world.providers[0]["config"] = json!({ "okta_account": "https://CORP.okta.com:443/" })
         },
-        "pass: the active integration belongs to an Okta identity provider of the same tenant",
+        "pass: the active integration has its Okta identity provider",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers[0]["config"] = json!({}),
-        "warn: the active integration may not belong to an Okta identity provider of the same tenant\n\
+        "warn: the active integration may lack its Okta identity provider\n\
          warn integration.corporate-okta: Corporate Okta does not say which Okta org it is for, so its tenant can not be compared (riskform.yaml:8:3)",
     ),
     (
@@ -290,7 +290,7 @@ const CASES: &[Case] = &[
             integrations[1]["tenant_url"] = json!("https://b.okta.com");
             integrations[1]["reference_id"] = json!("made-up");
         },
-        "fail: 1 of 2 active integrations does not belong to an Okta identity provider of the same tenant\n\
+        "fail: 1 of 2 active integrations lacks its Okta identity provider\n\
          fail integration[33333333-3333-4333-8333-333333333333]: its reference_id made-up is no identity provider's id",
     ),
     (
