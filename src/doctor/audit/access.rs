@@ -35,25 +35,28 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
         0 => Standing::Fail,
         _ => Standing::Unknown,
     };
-    let details = given.iter().map(|(level, behaviors)| {
-        let acted_on = acting_on(level, access);
-        let (status, message) = match acted_on.policies.is_empty() {
-            false => (Standing::Pass, acts(&acted_on)),
-            true => (
-                missing,
-                format!(
-                    "no policy acts on it, and it is given by {}",
-                    few(behaviors)
+    let acted_on: Vec<ActedOn> = given.keys().map(|level| acting_on(level, access)).collect();
+    let details = given
+        .iter()
+        .zip(&acted_on)
+        .map(|((level, behaviors), acted_on)| {
+            let (status, message) = match acted_on.policies.is_empty() {
+                false => (Standing::Pass, acts(acted_on)),
+                true => (
+                    missing,
+                    format!(
+                        "no policy acts on it, and it is given by {}",
+                        few(behaviors)
+                    ),
                 ),
-            ),
-        };
-        Detail {
-            status,
-            about: level.to_string(),
-            message,
-            location: None,
-        }
-    });
+            };
+            Detail {
+                status,
+                about: level.to_string(),
+                message,
+                location: None,
+            }
+        });
     let details: Vec<Detail> = details.collect();
     let lacking: Vec<&str> = details
         .iter()
@@ -61,7 +64,10 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
         .map(|detail| detail.about.as_str())
         .collect();
     if lacking.is_empty() {
-        let levels: Vec<&str> = details.iter().map(|detail| detail.about.as_str()).collect();
+        let levels = acted_on
+            .iter()
+            .map(|one| format!("{} ({})", one.level, one.policies.len()));
+        let levels: Vec<String> = levels.collect();
         let message = format!("policies act on {}", few(&levels));
         return of_details(CHECK, message, details);
     }

@@ -35,7 +35,8 @@ struct Check {
 #[derive(Serialize)]
 struct Account<'a> {
     label: &'a str,
-    account_id: &'a str,
+    /// Its id in short, where the label is another.
+    short_id: Option<String>,
     source: String,
     /// How it stands to each check; `None` where it could not be looked at.
     standings: Option<Vec<Word>>,
@@ -151,7 +152,7 @@ fn row<'a>(audit: &Audit, account: &'a AuditedAccount) -> Account<'a> {
         .map(|check| word(standing(account, check).unwrap_or(Standing::Pass)));
     Account {
         label: account.label(),
-        account_id: account.account_id.as_str(),
+        short_id: (account.name.as_ref()).map(|_| account.account_id.abbreviated()),
         source: shown(&account.source),
         standings: account.error.is_none().then(|| standings.collect()),
     }
@@ -173,6 +174,17 @@ fn article(group: &Group<'_>, whose: Option<String>) -> Article {
         help,
         ..
     } = group.finding;
+    // Of an only account everything is shown.
+    let everything = whose.is_none();
+    let details = group.finding.details.iter();
+    let details = details
+        .filter(|detail| everything || detail.status != Standing::Pass)
+        .map(|detail| Detail {
+            status: word(detail.status),
+            about: shown(&detail.about),
+            message: shown(&detail.message),
+            location: group.location(detail).as_deref().map(shown),
+        });
     Article {
         class: match status {
             Standing::Pass => "added",
@@ -183,15 +195,7 @@ fn article(group: &Group<'_>, whose: Option<String>) -> Article {
         status: word(*status),
         whose,
         message: shown(message),
-        details: group
-            .details()
-            .map(|(detail, location)| Detail {
-                status: word(detail.status),
-                about: shown(&detail.about),
-                message: shown(&detail.message),
-                location: location.as_deref().map(shown),
-            })
-            .collect(),
+        details: details.collect(),
         help: help.as_deref().map(shown),
     }
 }

@@ -90,13 +90,16 @@ impl Group<'_> {
         few(&names)
     }
 
-    /// What is to be said one by one; where it stands in a file differs from account to account.
+    /// What is to be said one by one.
     fn details(&self) -> impl Iterator<Item = (&Detail, Option<String>)> {
-        let alone = self.accounts.len() == 1;
-        not_passing(self.finding).map(move |detail| {
-            let location = detail.location.as_ref().filter(|_| alone);
-            (detail, location.map(ToString::to_string))
-        })
+        not_passing(self.finding).map(|detail| (detail, self.location(detail)))
+    }
+
+    /// Where something is declared; that differs from account to account.
+    fn location(&self, detail: &Detail) -> Option<String> {
+        let location = detail.location.as_ref();
+        let location = location.filter(|_| self.accounts.len() == 1)?;
+        Some(location.to_string())
     }
 }
 

@@ -38,7 +38,7 @@ fn a_sound_account_passes_every_check_and_each_passing_message_is_true() {
         said,
         [
             "pass: all 2 behaviors declared on are on",
-            "pass: policies act on medium, high",
+            "pass: policies act on medium (1), high (2)",
             "pass: no policy waits for a level that none gives",
             "pass: the active integration has its Okta identity provider",
             "pass: 1 thing is live and in no file, and the file keeps it",
@@ -125,7 +125,7 @@ const CASES: &[Case] = &[
         AuditCheck::Policies,
         // An allow that requires other levels acts on all that it leaves out.
         |world| only(world, policy("P", "allow", "require", levels(&["low"]))),
-        "pass: policies act on medium, high",
+        "pass: policies act on medium (1), high (1)",
     ),
     (
         AuditCheck::Policies,

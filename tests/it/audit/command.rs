@@ -68,7 +68,7 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
     production (f037e56e…abbe)  riskform.yaml
 
       pass     behaviors: all 2 behaviors declared on are on
-      pass     policies: policies act on medium, high
+      pass     policies: policies act on medium (2), high (3)
       pass     levels: no policy waits for a level that none gives
       pass     providers: the active integration has its Okta identity provider
       pass     unlisted: nothing is live that no file lists
