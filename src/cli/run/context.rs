@@ -39,7 +39,6 @@ pub(crate) struct HistoryArguments {
     #[arg(
         long,
         hide_short_help = true,
-        help_heading = "Connection",
         value_name = "DAYS",
         default_value = "30",
         value_parser = clap::value_parser!(u16).range(1..=3_650),
