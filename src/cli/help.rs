@@ -275,6 +275,10 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("riskform.yaml", "the desired state, where no PATH is given"),
     (".riskform/sandbox.json", "the accounts of --sandbox"),
     (
+        "~/.local/state/riskform",
+        "digests of what was notified, below XDG_STATE_HOME where that is set",
+    ),
+    (
         "riskform.env, gl-code-quality-report.json",
         "what --ci writes for GitLab",
     ),
