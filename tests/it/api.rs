@@ -693,7 +693,27 @@ impl axum::serve::Listener for TlsListener {
     }
 }
 
+/// Serves behaviors, whatever is asked for, and counts.
 async fn serve_tls(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> TlsServer {
+    let versions: Arc<Mutex<Vec<Version>>> = Arc::default();
+    let seen = Arc::clone(&versions);
+    let router = Router::new().fallback(move |request: Request| {
+        seen.lock().unwrap().push(request.version());
+        async { envelope(&behaviors()) }
+    });
+    let (base_url, connections) = serve_over_tls(certificate, router).await;
+    TlsServer {
+        base_url,
+        connections,
+        versions,
+    }
+}
+
+/// Serves over TLS; gives the URL and the number of connections.
+pub(crate) async fn serve_over_tls(
+    certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
+    router: Router,
+) -> (String, Arc<AtomicUsize>) {
     use tokio_rustls::rustls::ServerConfig;
     use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -711,18 +731,10 @@ async fn serve_tls(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> TlsServe
         acceptor: tokio_rustls::TlsAcceptor::from(Arc::new(config)),
         connections: Arc::default(),
     };
-    let server = TlsServer {
-        base_url: format!("https://{}", listener.listener.local_addr().unwrap()),
-        connections: Arc::clone(&listener.connections),
-        versions: Arc::default(),
-    };
-    let versions = Arc::clone(&server.versions);
-    let router = Router::new().fallback(move |request: Request| {
-        versions.lock().unwrap().push(request.version());
-        async { envelope(&behaviors()) }
-    });
+    let url = format!("https://{}", listener.listener.local_addr().unwrap());
+    let connections = Arc::clone(&listener.connections);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    server
+    (url, connections)
 }
 
 #[test]

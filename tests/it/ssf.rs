@@ -1,10 +1,16 @@
 //! The SSF document, held against each rule of the standard: the sandbox breaks them one by one.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use riskform::api::Transport;
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Redirect, Response};
+use riskform::api::{CaBundle, NetworkSettings, Transport};
 use riskform::doctor::{Destination, SsfRule, Standing, inspect};
 use riskform::sandbox::{Fault, FaultScript, Rule, Sandbox, Settings, SsfFlaw};
+use serde_json::json;
 
 const URL: &str = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";
 
@@ -179,5 +185,65 @@ async fn a_url_that_no_issuer_can_have_is_not_asked() {
         };
         assert!(message.contains("is not an https URL"), "{message}");
         assert_eq!(requests, 0, "{url}");
+    }
+}
+
+/// Over a real network: the host that the URL names is asked, over TLS, by a client that carries nothing of ours and follows nobody.
+#[tokio::test]
+async fn the_named_host_is_asked_without_credentials_and_followed_nowhere() {
+    let asked: Arc<Mutex<Vec<(String, BTreeSet<String>)>>> = Arc::default();
+    let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let bundle = CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap();
+    let seen = Arc::clone(&asked);
+    let router = Router::new().fallback(move |request: Request| {
+        let names = request.headers().keys().map(ToString::to_string);
+        let path = request.uri().path().to_owned();
+        seen.lock().unwrap().push((path.clone(), names.collect()));
+        // The URI has the host where HTTP/2 is spoken.
+        let origin = format!("https://{}", request.uri().authority().unwrap());
+        async move { answer(&origin, &path) }
+    });
+    let (url, _) = crate::api::serve_over_tls(certificate, router).await;
+    let transport = Transport::network(NetworkSettings {
+        ca_bundle: Some(bundle),
+        ..NetworkSettings::default()
+    });
+    let inspect = async |id: &str| {
+        let url = format!("{url}/.well-known/sse-configuration/{id}");
+        let findings = inspect(&transport, &Destination::Named, &url).await;
+        let broken = findings.iter().filter(|one| one.status != Standing::Pass);
+        let broken: Vec<SsfRule> = broken.map(|one| one.check).collect();
+        (findings.len(), broken)
+    };
+    assert_eq!(inspect("sound").await, (SsfRule::ALL.len(), Vec::new()));
+    assert_eq!(inspect("moved").await, (2, vec![SsfRule::Answer]));
+    let asked = asked.lock().unwrap();
+    let paths: Vec<&str> = asked.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/.well-known/sse-configuration/sound",
+            "/sound/jwks.json",
+            "/.well-known/sse-configuration/moved",
+        ]
+    );
+    for (path, headers) in asked.iter() {
+        let carried: Vec<&String> = headers.iter().collect();
+        assert_eq!(carried, ["accept", "accept-encoding"], "{path}");
+    }
+}
+
+/// A sound document and its keys; whatever is called moved is elsewhere.
+fn answer(origin: &str, path: &str) -> Response {
+    let json = |body: String| ([("content-type", "application/json")], body).into_response();
+    match path {
+        "/.well-known/sse-configuration/sound" => json(
+            json!({ "issuer": format!("{origin}/sound"), "jwks_uri": format!("{origin}/sound/jwks.json") })
+                .to_string(),
+        ),
+        "/sound/jwks.json" => {
+            json(include_str!("../../src/sandbox/recordings/ssf_jwks.json").to_owned())
+        }
+        _ => Redirect::temporary("/elsewhere").into_response(),
     }
 }
