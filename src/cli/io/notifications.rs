@@ -18,7 +18,6 @@ use crate::plan::{Run, sha256};
 
 /// The flags of a command that notifies.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Notifications")]
 pub(crate) struct NotifyArguments {
     /// Tell this URL of drift and errors: a webhook, Slack (slack+https://…), or ping+https://… when all is well; may be repeated
     /// [default: the URLs in RISKFORM_NOTIFY, which no list of processes shows]
@@ -26,10 +25,10 @@ pub(crate) struct NotifyArguments {
     #[arg(long = "notify", value_name = "URL")]
     urls: Vec<String>,
     /// Tell of every check, not only of drift and errors
-    #[arg(long, hide_short_help = true)]
+    #[arg(long, hide_short_help = true, help_heading = "Notifications")]
     notify_always: bool,
     /// Tell the same drift again after so many hours; 0 is every run
-    #[arg(long, hide_short_help = true, value_name = "HOURS", default_value = "24", value_parser = hours)]
+    #[arg(long, hide_short_help = true, help_heading = "Notifications", value_name = "HOURS", default_value = "24", value_parser = hours)]
     notify_again: SignedDuration,
 }
 
