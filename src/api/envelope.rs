@@ -193,8 +193,8 @@ impl Problem {
     fn describe(&self, headers: &HeaderMap) -> String {
         match self {
             Problem::NoEnvelope => match header(headers, CONTENT_TYPE.as_str()) {
-                Some(content_type) => format!("{content_type} that is no envelope of the API"),
-                None => "something that is no envelope of the API".to_owned(),
+                Some(content_type) => format!("{content_type} that is not an envelope of the API"),
+                None => "something that is not an envelope of the API".to_owned(),
             },
             Problem::Half => "an answer that breaks off".to_owned(),
             Problem::Unsuccessful => "a success status with success: false".to_owned(),
@@ -332,7 +332,7 @@ mod tests {
             problem: problem.to_owned(),
             excerpt: excerpt.clone(),
         };
-        let no_envelope = "text/html that is no envelope of the API";
+        let no_envelope = "text/html that is not an envelope of the API";
         for (status, body, kind) in [
             (401, refused(1), ErrorKind::Credentials),
             (401, refused(10000), ErrorKind::Access),

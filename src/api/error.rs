@@ -453,7 +453,7 @@ mod tests {
                 Operation::CreateIntegration,
                 Some(200),
                 ErrorKind::Unexpected {
-                    problem: "text/html that is no envelope of the API".to_owned(),
+                    problem: "text/html that is not an envelope of the API".to_owned(),
                     excerpt: Some("<html>".to_owned()),
                 },
             ),
@@ -508,7 +508,7 @@ mod tests {
           check the network, and the base URL if --base-url or CLOUDFLARE_BASE_URL names one
         POST https://api.cloudflare.com/client/v4/accounts/023e…/x: timed out: connection refused (ambiguous)
           try again, or allow more time with --timeout SECONDS
-        POST https://api.cloudflare.com/client/v4/accounts/023e…/x: expected the new integration, but got text/html that is no envelope of the API ("<html>") [status 200] (ambiguous)
+        POST https://api.cloudflare.com/client/v4/accounts/023e…/x: expected the new integration, but got text/html that is not an envelope of the API ("<html>") [status 200] (ambiguous)
           check the base URL https://api.cloudflare.com/client/v4: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed
         "###);
     }

@@ -501,3 +501,35 @@ fn a_plan_names_the_variables_and_the_provider_beside_the_values_they_gave() {
     let applied = workplace.run(&["apply", "--plan", "saved.plan", "--auto-approve"]);
     assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
 }
+
+#[test]
+fn destroy_reads_back_what_it_deleted_and_nothing_that_its_entries_would_match_next() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = Workplace::with(&server);
+    let account = RECORDED_ACCOUNT.parse().unwrap();
+    // Of the same tenant as the entry, which its reference leads elsewhere.
+    let neighbor = serde_json::json!({
+        "integration_type": "Okta", "tenant_url": "https://example.oktapreview.com", "reference_id": "r2", "active": true,
+    });
+    let neighbor = serde_json::from_value(neighbor).unwrap();
+    let neighbor = server
+        .sandbox
+        .create_in_dashboard(&account, neighbor)
+        .unwrap()
+        .id;
+    workplace.write(
+        "riskform.yaml",
+        &format!(
+            "version: 1\naccount_id: {RECORDED_ACCOUNT}\nintegrations:\n  corp:\n    tenant_url: https://example.oktapreview.com\n    \
+             reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057\n"
+        ),
+    );
+    let run = workplace.run(&["destroy", "--auto-approve"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(!run.stdout.contains("still there"), "{}", run.stdout);
+    // It is left alone, and whoever would destroy again is warned.
+    assert!(run.stdout.contains(&neighbor.to_string()), "{}", run.stdout);
+    let live = server.sandbox.live(&account);
+    let left: Vec<_> = live.integrations.iter().map(|live| live.id).collect();
+    assert_eq!(left, [neighbor]);
+}
