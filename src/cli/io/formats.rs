@@ -69,8 +69,8 @@ pub(crate) struct FormatArguments<K: Kind> {
 /// How much the text tells of a fleet.
 #[derive(Args, Debug)]
 pub(crate) struct DetailArguments {
-    /// Tell a fleet account by account, also what is the same in several
-    #[arg(long, conflicts_with = "summary")]
+    /// Tell a fleet account by account; also what is the same in several
+    #[arg(long, hide_short_help = true, conflicts_with = "summary")]
     expand: bool,
     /// Tell a fleet in a line an account
     #[arg(long)]
