@@ -14,7 +14,7 @@ pub(super) fn blot_credentials(line: &mut String, above: &str) {
     let from = (from..=above.len()).find(|at| above.is_char_boundary(*at));
     if continues_a_secret(line, &above[from.unwrap_or_default()..]) {
         let start = line.len() - line.trim_start().len();
-        return blot(line, [start..line.trim_end().len()]);
+        return blot(line, std::iter::once(start..line.trim_end().len()));
     }
     let secrets = secrets(line).map(|secret| secret.start..secret.end.unwrap_or(line.len()));
     let mut blots: Vec<Range<usize>> = secrets.collect();

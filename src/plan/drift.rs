@@ -82,7 +82,7 @@ impl AccountPlan {
         });
         self.left_out = left_out;
         self.notes
-            .retain_mut(|note| note.narrow(&includes) && note.concerns_drift());
+            .retain_mut(|note| note.narrow(includes) && note.concerns_drift());
         for note in &mut self.notes {
             note.turn_to_drift();
         }
