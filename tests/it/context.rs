@@ -200,7 +200,7 @@ async fn applications_are_asked_only_where_they_may_have_policies_that_nobody_to
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_that_are_no_lists_are_counted_as_not_understood() {
+async fn what_is_not_a_list_is_counted_as_not_understood() {
     for (strange, skipped) in [("policies", 1), ("apps", 1), ("groups", 1), ("x", 0)] {
         for result in [json!({}), json!("garbage"), json!(7)] {
             let answer = move |uri: Uri| async move {

@@ -176,7 +176,7 @@ fn reader(session: &Session, desired: &DesiredAccount) -> Result<Reader, Unread>
     Ok(connection?.reader())
 }
 
-/// Why a part could not be read, without what differs from account to account where that tells nothing.
+/// Why a part could not be read; where a permission is missing, which.
 fn unread(error: &ApiError) -> Unread {
     let operation = error.operation();
     let permission = match error.kind() {
