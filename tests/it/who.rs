@@ -120,7 +120,7 @@ fn each_difference_is_attributed_to_whoever_made_it() {
       note: behavior.high_dlp: 2 policies act on medium (Block risky users, Contractors)
       note: behavior.imp_travel: 3 policies act on high, as declared (Block risky users, Contractors, "Employees, not at high risk"); none acts on low, which is live
 
-    Drift: 2 differ, 0 unlisted. 0 as declared.
+    Drift: 2 differ, 1 unlisted, 0 of them reported. 0 as declared.
     2 protect less than declared: behavior.high_dlp (off, declared on), behavior.imp_travel (lower than declared).
     "#);
     for format in ["markdown", "html"] {
