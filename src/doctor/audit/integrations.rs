@@ -104,7 +104,7 @@ fn provider(integration: &Integration, known: &Providers) -> (Standing, String) 
         .iter()
         .find(|provider| provider.id == *reference)
     else {
-        let message = format!("its reference_id {reference} is no identity provider's id");
+        let message = format!("its reference_id {reference} is not the id of an identity provider");
         return match known.skipped {
             0 => (Standing::Fail, message),
             skipped => (

@@ -239,7 +239,7 @@ const CASES: &[Case] = &[
         AuditCheck::Providers,
         |world| world.providers = json!([]),
         "fail: the active integration lacks its Okta identity provider\n\
-         fail integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is no identity provider's id (riskform.yaml:8:3)",
+         fail integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is not the id of an identity provider (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
@@ -248,7 +248,7 @@ const CASES: &[Case] = &[
             world.skipped.1 = 1;
         },
         "unknown: the active integration may lack its Okta identity provider\n\
-         unknown integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is no identity provider's id, as far as can be told: 1 provider could not be read (riskform.yaml:8:3)",
+         unknown integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is not the id of an identity provider, as far as can be told: 1 provider could not be read (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
@@ -291,7 +291,7 @@ const CASES: &[Case] = &[
             integrations[1]["reference_id"] = json!("made-up");
         },
         "fail: 1 of 2 active integrations lacks its Okta identity provider\n\
-         fail integration[33333333-3333-4333-8333-333333333333]: its reference_id made-up is no identity provider's id",
+         fail integration[33333333-3333-4333-8333-333333333333]: its reference_id made-up is not the id of an identity provider",
     ),
     (
         AuditCheck::Providers,
