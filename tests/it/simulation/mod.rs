@@ -54,9 +54,10 @@ fn applied_again_every_world_ends_as_declared() {
     for (what, times) in &tally {
         println!("{times:>7} {what}");
     }
-    // A simulation in which nothing goes wrong would prove nothing.
+    // A simulation in which nothing goes wrong would prove nothing; in a few worlds not everything can.
     for what in &Counted::ALL {
-        assert!(tally.contains_key(what), "never happened: {what:?}");
+        let happened = tally.contains_key(what) || count < WORLDS;
+        assert!(happened, "never happened: {what:?}");
     }
 }
 
