@@ -1,5 +1,7 @@
 //! Lists in pages: `page` and `per_page` of a query, and the `result_info` of the answer.
 
+use std::num::IntErrorKind;
+
 use axum::http::Uri;
 use serde::Serialize;
 use url::form_urlencoded;
@@ -47,10 +49,13 @@ impl Wanted {
                 "per_page" => (&mut wanted.per_page, LARGEST_PAGE),
                 _ => continue,
             };
-            let number = value
-                .parse()
-                .ok()
-                .filter(|number| (1..=most).contains(number));
+            let number = match value.parse::<usize>() {
+                Ok(number) => Some(number),
+                // The document sets no greatest page: one beyond all there can be is empty.
+                Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(usize::MAX),
+                Err(_) => None,
+            };
+            let number = number.filter(|number| (1..=most).contains(number));
             *field = number
                 .ok_or_else(|| Failure::Query(format!("{name} is not a number that is allowed")))?;
         }

@@ -72,7 +72,7 @@ def filter_failure(context, failure, case, response):
 
 
 def may_be_refused(error, case, response):
-    pointer = error["source"]["pointer"]
+    pointer = error.get("source", {}).get("pointer", "")
     operation = case.operation.definition.raw["operationId"]
     if operation == BEHAVIORS:
         key = pointer.removeprefix("/behaviors/").replace("~1", "/").replace("~0", "~")
