@@ -20,6 +20,7 @@ mod context;
 mod convergence;
 mod creates;
 mod doctor;
+mod documents;
 mod every_behavior;
 mod files;
 mod get;

@@ -9,14 +9,12 @@ use proptest::test_runner::TestCaseError;
 use riskform::api::Client;
 use riskform::apply::{Applied, Context, apply};
 use riskform::config::export::previous;
-use riskform::config::files::Confinement;
-use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
-use riskform::model::limits::UNLIMITED;
 use riskform::plan::{AccountPlan, Action, Guard, Options};
 
 use crate::convergence::connection;
+use crate::documents::load_file;
 use crate::worlds::{
     TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
 };
@@ -134,19 +132,7 @@ fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("previous.yaml");
     fs::write(&path, yaml).unwrap();
-    let loaded = load(&LoadRequest {
-        paths: &[path],
-        account_id: None,
-        default_account_id: None,
-        confinement: &Confinement::default(),
-        limits: &UNLIMITED,
-        variables: &|_| None,
-        today: TODAY,
-    });
-    match loaded {
-        Ok(mut loaded) => Ok(loaded.accounts.remove(0)),
-        Err(problems) => Err(TestCaseError::fail(format!("{problems}\n{yaml}"))),
-    }
+    load_file(&path, TODAY).map_err(|problems| TestCaseError::fail(format!("{problems}\n{yaml}")))
 }
 
 /// No file can ask for an unset reference, so what took one since keeps it, and another may want it back.

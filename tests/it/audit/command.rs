@@ -10,6 +10,7 @@ use riskform::report::schema::audit_schema;
 use riskform::sandbox::{DEFAULT_TOKEN, Settings};
 use serde_json::{Value, json};
 
+use crate::documents::assert_valid;
 use crate::riskform::{Run, SandboxServer, Workplace};
 
 /// The recorded account as it is.
@@ -323,16 +324,7 @@ fn json_is_what_its_schema_says_and_every_format_can_be_written() {
     let (_, workplace, run) = audited(allowed("read,apps"), &off, &arguments);
     assert_eq!(run.code, 2);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
-    let schema: Value = serde_json::from_str(&audit_schema()).unwrap();
-    let validator = jsonschema::draft202012::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .unwrap();
-    let problems: Vec<String> = validator
-        .iter_errors(&document)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    assert!(problems.is_empty(), "{problems:#?}");
+    let validator = assert_valid("audit", &audit_schema(), &document);
     let mut damaged = document.clone();
     damaged["accounts"][0]["findings"][0]["status"] = json!("fine");
     assert!(!validator.is_valid(&damaged), "the schema accepts anything");

@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, date};
 use riskform::api::Providers;
-use riskform::config::files::Confinement;
-use riskform::config::load::{LoadRequest, load};
 use riskform::doctor::{
     Audit, AuditEvidence, AuditFinding, AuditedAccount, Document, audit_findings,
 };
@@ -17,9 +15,10 @@ use riskform::model::account::LiveAccount;
 use riskform::model::context::{
     Access, AccessGroup, AccessPolicy, IdentityProvider, Reading, Unread,
 };
-use riskform::model::limits::UNLIMITED;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Options, plan};
 use serde_json::{Value, json};
+
+use crate::documents::load_file;
 
 const TODAY: Date = date(2026, 11, 22);
 
@@ -101,16 +100,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("riskform.yaml");
         std::fs::write(&path, &self.file).unwrap();
-        let loaded = load(&LoadRequest {
-            paths: &[path],
-            account_id: None,
-            default_account_id: None,
-            confinement: &Confinement::default(),
-            limits: &UNLIMITED,
-            variables: &|_| None,
-            today: TODAY,
-        });
-        let desired = loaded.unwrap().accounts.remove(0);
+        let desired = load_file(&path, TODAY).unwrap();
         // The folder is another one each time.
         let desired = serde_json::to_string(&desired).unwrap();
         let folder = folder.path().display().to_string();

@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
-use riskform::config::files::Confinement;
-use riskform::config::load::{LoadRequest, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::model::limits::UNLIMITED;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Format, Options, Run, Scope, plan};
 use serde_json::json;
+
+use crate::documents::load_file;
 
 const TODAY: Date = date(2026, 11, 22);
 
@@ -29,16 +28,8 @@ fn now() -> Timestamp {
 
 /// What a fixture declares; its places are those of the file in the repository.
 fn desired(file: &str) -> DesiredAccount {
-    let loaded = load(&LoadRequest {
-        paths: &[format!("tests/fixtures/report/{file}").into()],
-        account_id: None,
-        default_account_id: None,
-        confinement: &Confinement::default(),
-        limits: &UNLIMITED,
-        variables: &|_| None,
-        today: TODAY,
-    });
-    loaded.unwrap().accounts.remove(0)
+    let path = format!("tests/fixtures/report/{file}");
+    load_file(path.as_ref(), TODAY).unwrap()
 }
 
 /// An account in which somebody has been at work.

@@ -8,6 +8,7 @@ use riskform::report::schema::{audit_schema, schema};
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
+use crate::documents::assert_valid;
 use crate::riskform::{SandboxServer, Workplace};
 
 const KINDS: [(&str, Format); 3] = [
@@ -59,16 +60,7 @@ fn what_is_printed_is_what_the_schemas_say() {
         }
         let run = workplace.run(&arguments);
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
-        let schema: Value = serde_json::from_str(&schema(format)).unwrap();
-        let validator = jsonschema::draft202012::options()
-            .should_validate_formats(true)
-            .build(&schema)
-            .unwrap();
-        let problems: Vec<String> = validator
-            .iter_errors(&document)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect();
-        assert!(problems.is_empty(), "{kind}: {problems:#?}");
+        let validator = assert_valid(kind, &schema(format), &document);
 
         let mut damaged = document;
         damaged["accounts"][0]["changes"][0]["action"] = json!("destroy");

@@ -1,0 +1,41 @@
+//! What tests of several rooms do with documents: load a desired-state file, and hold JSON against a schema.
+
+use std::path::Path;
+
+use jiff::civil::Date;
+use jsonschema::Validator;
+use riskform::config::diagnostic::Diagnostics;
+use riskform::config::files::Confinement;
+use riskform::config::load::{LoadRequest, load};
+use riskform::model::account::DesiredAccount;
+use riskform::model::limits::UNLIMITED;
+use serde_json::Value;
+
+/// Loads the one account of a file, without any variables.
+pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Diagnostics> {
+    let mut loaded = load(&LoadRequest {
+        paths: &[path.to_owned()],
+        account_id: None,
+        default_account_id: None,
+        confinement: &Confinement::default(),
+        limits: &UNLIMITED,
+        variables: &|_| None,
+        today,
+    })?;
+    Ok(loaded.accounts.remove(0))
+}
+
+/// Holds a document against its schema, and gives back what did it, so that a damaged one can be tried as well.
+pub fn assert_valid(what: &str, schema: &str, document: &Value) -> Validator {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
+    let problems: Vec<String> = validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(problems.is_empty(), "{what}: {problems:#?}");
+    validator
+}
