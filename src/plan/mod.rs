@@ -7,6 +7,7 @@
 pub mod attribution;
 mod behaviors;
 mod change;
+mod change_shape;
 mod conflict;
 mod digest;
 mod drift;
