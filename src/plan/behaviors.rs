@@ -53,12 +53,10 @@ pub(super) fn diff(
         match (desired.behavior(key), intent) {
             (BehaviorSaying::Named { declared, location }, Intent::Apply) => {
                 found.compare(key, settings, declared, Some(location), None, notes);
-                found.name_variables(desired, key);
             }
             (BehaviorSaying::Covered { declared, location }, Intent::Apply) => {
                 let star = Some(Cover::Star);
                 found.compare(key, settings, declared, Some(location), star, notes);
-                found.name_variables(desired, key);
             }
             (BehaviorSaying::Named { location, .. }, Intent::Destroy) => {
                 let declared = DeclaredBehavior::DISABLED;
@@ -75,6 +73,9 @@ pub(super) fn diff(
                 found.unlisted(key, behavior, desired.unlisted.behaviors, intent, notes);
             }
         }
+    }
+    if intent == Intent::Apply {
+        found.name_variables(desired);
     }
     found
 }
@@ -117,12 +118,14 @@ impl BehaviorDiff {
         }));
     }
 
-    /// Notes down which variables the values of a change were made of.
-    fn name_variables(&mut self, desired: &DesiredAccount, key: &BehaviorKey) {
-        if let Some(Change::Behavior(change)) = self.changes.last_mut()
-            && matches!(&change.address, Address::Behavior(changed) if changed == key)
-        {
-            change.sources.variables = desired.behavior_variables(key);
+    /// Notes down which variables the values of the changes were made of.
+    fn name_variables(&mut self, desired: &DesiredAccount) {
+        for change in &mut self.changes {
+            if let Change::Behavior(diff) = change
+                && let Address::Behavior(key) = &diff.address
+            {
+                diff.sources.variables = desired.behavior_variables(key);
+            }
         }
     }
 
