@@ -136,6 +136,9 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// In so many accounts, the same thing is told once.
+pub const SEVERAL: usize = 3;
+
 /// Five of a list, and how many more there are.
 pub fn few<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     const FEW: usize = 5;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::model::address::Address;
-use crate::model::text::{Visible, count};
+use crate::model::text::{SEVERAL, Visible, count, few};
 use crate::plan::{
     AccountPlan, Action, Attributed, Change, Field, FieldChange, FieldValue, Note, Run,
     UnlistedSettings,
@@ -21,10 +21,6 @@ use super::{Finding, Message, Outcome};
 const MOST_LINES: usize = 20;
 /// How many characters of a line are shown.
 const LONGEST_LINE: usize = 400;
-/// The same thing in so many accounts is one line.
-const SAME: usize = 3;
-/// How many accounts such a line names.
-const MOST_NAMES: usize = 5;
 
 /// The message as the JSON that Slack's incoming webhooks take.
 pub(super) fn slack_payload(message: &Message<'_>) -> String {
@@ -98,7 +94,7 @@ fn together(document: &Run) -> Vec<Line<'_>> {
     // Two accounts read better as two lines, which begin with what somebody looks for.
     let mut lines: Vec<Line<'_>> = lines
         .into_iter()
-        .flat_map(|line| match line.places.len() < SAME {
+        .flat_map(|line| match line.places.len() < SEVERAL {
             true => line.apart(),
             false => vec![line],
         })
@@ -224,13 +220,7 @@ impl<'a> Line<'a> {
 
 /// `50 accounts (a, b, c, d, e and 45 more)`
 fn named(accounts: &[&str]) -> String {
-    let names = accounts.iter().take(MOST_NAMES).copied();
-    let names = names.collect::<Vec<_>>().join(", ");
-    let more = match accounts.len().saturating_sub(MOST_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{} ({names}{more})", count(accounts.len(), "account"))
+    format!("{} ({})", count(accounts.len(), "account"), few(accounts))
 }
 
 /// What is the matter, after the name of the thing.

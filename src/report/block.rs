@@ -13,9 +13,6 @@ use super::context;
 use super::fields::{self, FieldLine};
 use super::style;
 
-/// In how many accounts the same must be, so that it is told once.
-pub(super) const SEVERAL: usize = 3;
-
 /// One thing that is worth showing.
 pub(super) struct Block<'a> {
     /// The change that it shows; `None` for what is unlisted and stays.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::model::address::Address;
+use crate::model::failure::AccountError;
 use crate::plan::{AccountPlan, Run};
 
 use super::block::{Block, blocks};
@@ -13,44 +14,71 @@ use crate::model::text::Visible;
 
 /// Drift as JUnit XML.
 pub(super) fn junit(document: &Run) -> String {
-    let mut report = Report::new("riskform drift");
-    for account in &document.accounts {
-        report.add_test_suite(suite(document, account));
-    }
+    let suites = document.accounts.iter().map(|account| {
+        let cases = || cases(document, account);
+        suite(
+            account.label(),
+            &account.source,
+            account.error.as_ref(),
+            cases,
+        )
+    });
+    xml("riskform drift", suites)
+}
+
+/// Suites as XML.
+pub(super) fn xml(name: &str, suites: impl IntoIterator<Item = TestSuite>) -> String {
+    let mut report = Report::new(name);
+    report.add_test_suites(suites);
     report
         .to_string()
         .expect("what was added is text, and writing into memory does not fail")
 }
 
-fn suite(document: &Run, account: &AccountPlan) -> TestSuite {
-    let mut suite = TestSuite::new(account.label());
-    suite.add_property(("source", Visible(&account.source).to_string().as_str()));
-    if let Some(error) = &account.error {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_type(error.kind.as_str());
-        status.set_message(Visible(&error.message).to_string());
-        if let Some(help) = &error.help {
-            status.set_description(Visible(help).to_string());
-        }
-        suite.add_test_case(TestCase::new("read", status));
-        return suite;
+/// The suite of one account: its cases, or the one that says why it could not be read.
+pub(super) fn suite(
+    label: &str,
+    source: &str,
+    error: Option<&AccountError>,
+    cases: impl FnOnce() -> Vec<TestCase>,
+) -> TestSuite {
+    let mut suite = TestSuite::new(label);
+    suite.add_property(("source", Visible(source).to_string().as_str()));
+    match error {
+        Some(error) => suite.add_test_case(unread(error)),
+        None => suite.add_test_cases(cases()),
+    };
+    suite
+}
+
+fn unread(error: &AccountError) -> TestCase {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_type(error.kind.as_str());
+    status.set_message(Visible(&error.message).to_string());
+    if let Some(help) = &error.help {
+        status.set_description(Visible(help).to_string());
     }
+    TestCase::new("read", status)
+}
+
+fn cases(document: &Run, account: &AccountPlan) -> Vec<TestCase> {
+    let mut cases = Vec::new();
     let mut failed = BTreeSet::new();
     for block in blocks(document, account) {
         failed.insert(block.address);
-        suite.add_test_case(failure(&block));
+        cases.push(failure(&block));
     }
     for address in &account.left_out {
         if failed.insert(address) {
-            suite.add_test_case(case(address, TestCaseStatus::skipped()));
+            cases.push(case(address, TestCaseStatus::skipped()));
         }
     }
     for address in listed(account) {
         if !failed.contains(&address) {
-            suite.add_test_case(case(&address, TestCaseStatus::success()));
+            cases.push(case(&address, TestCaseStatus::success()));
         }
     }
-    suite
+    cases
 }
 
 fn failure(block: &Block<'_>) -> TestCase {

@@ -319,7 +319,7 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
 }
 
 fn block_part(format: Format, block: &Block<'_>) -> String {
-    // Symbols that readers of diffs colour; the words beside them say the same.
+    // Symbols that readers of diffs color; the words beside them say the same.
     let symbol = match block.mark {
         Mark::Added => "+",
         Mark::Changed | Mark::Replaced => "!",

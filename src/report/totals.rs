@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::plan::{AccountPlan, Done, Format, Intent, Run, Totals};
 
-use super::block::{Gravity, SEVERAL, blocks, gravest_first, prefix, short};
-use crate::model::text::{Visible, count, few};
+use super::block::{Gravity, blocks, gravest_first, prefix, short};
+use crate::model::text::{SEVERAL, Visible, count, few};
 
 /// What a run adds up to, in words without a period at their end.
 pub(super) struct Sentences<'a> {

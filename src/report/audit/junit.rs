@@ -1,40 +1,25 @@
 //! An audit as JUnit XML: a suite for each account, a case for each check. Without times, so that equal results give equal bytes.
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
-use crate::doctor::{Audit, AuditFinding, AuditedAccount, Standing};
+use crate::doctor::{Audit, AuditFinding, Standing};
 use crate::model::text::Visible;
 
 use super::not_passing;
+use crate::report::junit::{suite, xml};
 
 /// An audit as JUnit XML.
 pub(super) fn junit(audit: &Audit) -> String {
-    let mut report = Report::new("riskform audit");
-    for account in &audit.accounts {
-        report.add_test_suite(suite(account));
-    }
-    report
-        .to_string()
-        .expect("what was added is text, and writing into memory does not fail")
-}
-
-fn suite(account: &AuditedAccount) -> TestSuite {
-    let mut suite = TestSuite::new(account.label());
-    suite.add_property(("source", Visible(&account.source).to_string().as_str()));
-    if let Some(error) = &account.error {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_type(error.kind.as_str());
-        status.set_message(Visible(&error.message).to_string());
-        if let Some(help) = &error.help {
-            status.set_description(Visible(help).to_string());
-        }
-        suite.add_test_case(TestCase::new("read", status));
-        return suite;
-    }
-    for finding in &account.findings {
-        suite.add_test_case(case(finding));
-    }
-    suite
+    let suites = audit.accounts.iter().map(|account| {
+        let cases = || account.findings.iter().map(case).collect();
+        suite(
+            account.label(),
+            &account.source,
+            account.error.as_ref(),
+            cases,
+        )
+    });
+    xml("riskform audit", suites)
 }
 
 /// A warning is a success that says something; what can't be told is an error where a permission would tell, else left out.

@@ -13,7 +13,7 @@ mod markdown;
 mod text;
 
 use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing, Totals};
-use crate::model::text::{count, few};
+use crate::model::text::{SEVERAL, count, few};
 
 use super::{AuditFormat, json, sarif};
 
@@ -36,9 +36,6 @@ struct Group<'a> {
     accounts: Vec<&'a AuditedAccount>,
     finding: &'a AuditFinding,
 }
-
-/// In so many accounts, the same finding is told once.
-const ALIKE: usize = 3;
 
 /// What does not pass a check, the gravest first.
 fn groups(audit: &Audit, check: AuditCheck) -> Vec<Group<'_>> {
@@ -65,7 +62,7 @@ fn groups(audit: &Audit, check: AuditCheck) -> Vec<Group<'_>> {
     }
     let mut groups: Vec<Group<'_>> = Vec::new();
     for group in alike {
-        if group.accounts.len() >= ALIKE {
+        if group.accounts.len() >= SEVERAL {
             groups.push(group);
             continue;
         }
@@ -82,12 +79,7 @@ fn groups(audit: &Audit, check: AuditCheck) -> Vec<Group<'_>> {
 impl Group<'_> {
     /// The accounts by their names: five, and how many more.
     fn names(&self) -> String {
-        let names: Vec<&str> = self
-            .accounts
-            .iter()
-            .map(|account| account.label())
-            .collect();
-        few(&names)
+        few(self.accounts.iter().map(|account| account.label()))
     }
 
     /// What is to be said one by one.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use crate::model::text::{count, few};
+use crate::model::text::{SEVERAL, count, few};
 use crate::plan::{AccountPlan, Run};
-use crate::report::block::{SEVERAL, gravest_first};
+use crate::report::block::gravest_first;
 use crate::report::style;
 
 use super::items::{Item, Line, write_items};
