@@ -44,7 +44,7 @@ pub struct Label {
     pub text: String,
 }
 
-/// Whether rendered text carries colour.
+/// Whether rendered text carries color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
     /// Plain text.

@@ -136,10 +136,7 @@ fn tenant_url_form() -> impl TypedValueParser<Value = TenantUrlForm> {
             TenantUrlForm::Normalized => word.alias("normalised"),
         }
     });
-    PossibleValuesParser::new(forms).map(|text| match &*text {
-        "verbatim" => TenantUrlForm::Verbatim,
-        _ => TenantUrlForm::Normalized,
-    })
+    PossibleValuesParser::new(forms).map(|text| text.parse().unwrap_or(TenantUrlForm::Normalized))
 }
 
 /// Takes one of these words, and names them all in the help and to whoever writes another.

@@ -25,12 +25,11 @@ use crate::cli::io::ci::Pipeline;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::links;
 use crate::cli::run::ending::{Error, Exit};
-use crate::model::text::Visible;
-use crate::model::text::{visible_json, without_commands};
+use crate::model::text::{Visible, visible_json, without_commands};
 use crate::report::json::error_document;
 use crate::report::style;
 
-/// Where a command's words go. Colours are stripped where the stream is no terminal.
+/// Where a command's words go. Colors are stripped where the stream is no terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     quiet: bool,
