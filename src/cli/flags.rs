@@ -273,7 +273,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 pub(crate) fn level(text: &str) -> Result<RiskLevel, String> {
     text.parse().map_err(|_| {
         let levels: Vec<&str> = RiskLevel::ALL.iter().map(|level| level.as_str()).collect();
-        format!("a level is {}", levels.join(", "))
+        format!("the levels are {}", levels.join(", "))
     })
 }
 

@@ -158,7 +158,7 @@ impl Author {
         };
         let token = (context == "api_token").then(|| {
             let id = caller.token_id();
-            let name = format!("token {}", &id[..8]);
+            let name = format!("sandbox-{}", &id[..8]);
             (id, name)
         });
         Author {

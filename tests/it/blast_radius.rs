@@ -74,9 +74,9 @@ fn a_plan_says_which_policies_act_before_and_after() {
     --- stdout
     production (f037e56e…abbe)  riskform.yaml
 
-      ~ behavior.high_dlp                                      weakens
+      ~ behavior.high_dlp                               weakens
           enabled       true → false
-      ~ behavior.imp_travel                                    weakens
+      ~ behavior.imp_travel                             weakens
           risk_level    high → low
 
       note: behavior.high_dlp: 2 policies act on medium (Block risky users, Contractors)

@@ -316,7 +316,10 @@ fn errors_point_to_what_was_meant() {
     );
     for line in ["reset --level hi", "get users --min-level hi"] {
         let stderr = said(&format!("{line} {account}"), 64);
-        assert!(stderr.contains("a level is low, medium, high"), "{stderr}");
+        assert!(
+            stderr.contains("the levels are low, medium, high"),
+            "{stderr}"
+        );
     }
     assert!(
         said("plan -o json=missing/plan.json", 1)

@@ -35,6 +35,7 @@ mod riskform;
 mod runner_commands;
 mod sandbox;
 mod saved_plans;
+mod screens;
 mod shell;
 mod simulation;
 mod ssf;

@@ -5,6 +5,7 @@ use rexpect::session::spawn_command;
 use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
 
 use crate::riskform::{SandboxServer, Workplace};
+use crate::sandbox::command::Served;
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 
@@ -13,7 +14,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     let server = SandboxServer::start(Settings::default());
     let workplace = Workplace::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
-    assert_snapshot!(workplace.run(&["plan"]).shown(), @r###"
+    assert_snapshot!(workplace.run(&["plan"]).shown(), @r#"
     exit 0
     --- stdout
     quickstart (f037e56e…abbe)  riskform.yaml
@@ -25,7 +26,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
           tenant_url    https://corp.okta.com
           reference_id  9a1c0f6e-2d4b-4f7a-8c35-6b0e1d2f3a4c
           active        true
-      - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]      weakens
+      - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]  weakens
           integration_type  Okta
           tenant_url        https://example.oktapreview.com
           reference_id      [id]
@@ -35,7 +36,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
 
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
-    "###);
+    "#);
     assert_eq!(
         server.sandbox.requests().len(),
         2 + 3,
@@ -51,7 +52,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
     let server = SandboxServer::start(Settings::default());
     let workplace = Workplace::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
-    assert_snapshot!(workplace.run(&["apply", "--auto-approve"]).shown(), @r###"
+    assert_snapshot!(workplace.run(&["apply", "--auto-approve"]).shown(), @r#"
     exit 0
     --- stdout
     quickstart (f037e56e…abbe)  riskform.yaml
@@ -63,7 +64,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           tenant_url    https://corp.okta.com
           reference_id  9a1c0f6e-2d4b-4f7a-8c35-6b0e1d2f3a4c
           active        true
-      - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]      weakens
+      - integration[4cfe8442-664b-4915-acd4-b39cd65c4314]  weakens
           integration_type  Okta
           tenant_url        https://example.oktapreview.com
           reference_id      [id]
@@ -83,7 +84,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
     [1/3] PUT behavior.sentinel_one: done
     [2/3] POST integration.corporate-okta: done
     [3/3] DELETE integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: done
-    "###);
+    "#);
     let writes = server.writes();
     assert_snapshot!(workplace.run(&["apply", "--auto-approve"]).shown(), @r###"
     exit 0
@@ -91,14 +92,14 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
     No changes. 2 behaviors and 1 integration match.
     "###);
     assert_eq!(server.writes(), writes);
-    assert_snapshot!(workplace.run(&["destroy", "--auto-approve"]).shown(), @r###"
+    assert_snapshot!(workplace.run(&["destroy", "--auto-approve"]).shown(), @r#"
     exit 0
     --- stdout
     quickstart (f037e56e…abbe)  riskform.yaml
 
-      ~ behavior.imp_travel                                    weakens
+      ~ behavior.imp_travel                             weakens
           enabled       true → false
-      ~ behavior.sentinel_one                                  weakens
+      ~ behavior.sentinel_one                           weakens
           enabled       true → false
       - integration.corporate-okta  ([id]…, by reference_id)  weakens
           integration_type  Okta
@@ -115,7 +116,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
     --- stderr
     [1/2] PUT behavior.imp_travel and 1 more: done
     [2/2] DELETE integration.corporate-okta: done
-    "###);
+    "#);
 }
 
 #[test]
@@ -237,6 +238,36 @@ fn a_missing_entitlement_says_what_to_ask_for() {
     error: GET /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
       help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
     "###);
+}
+
+/// "No answer" is said only where there was none.
+#[test]
+fn what_was_answered_to_a_lost_create_is_told() {
+    let fault = |fault: &str| {
+        let mut workplace = Workplace::new();
+        let script = format!("rules: [{{ method: POST, times: 1, fault: {fault} }}]");
+        workplace.write("faults.yaml", &script);
+        let script = workplace.path("faults.yaml");
+        let sandbox = Served::start(&["--faults", script.to_str().unwrap()]);
+        for line in &sandbox.environment {
+            let (name, value) = line.split_once('=').unwrap();
+            workplace.set(name, value);
+        }
+        workplace.write("riskform.yaml", QUICKSTART);
+        let run = workplace.run(&["apply", "--auto-approve"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let shown = run.shown();
+        let mut lines = shown.lines();
+        lines
+            .find(|line| line.contains("looking"))
+            .unwrap()
+            .to_owned()
+    };
+    assert_snapshot!(fault("close_after"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the connection broke: connection closed before message completed; looking whether it was created all the same");
+    assert_snapshot!(fault("half_answer"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the connection broke: end of file before message length reached; looking whether it was created all the same");
+    assert_snapshot!(fault("{ bad_gateway: { work: done } }"), @r#"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the server failed ("<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>") [status 502]; looking whether it was created all the same"#);
+    assert_snapshot!(fault("{ server_error: { work: done } }"), @"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the server failed: Internal server error (code 40050) [status 500]; looking whether it was created all the same");
+    assert_snapshot!(fault("{ wrong_json: { work: done } }"), @r#"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: expected the new integration, but got application/json that is not an envelope of the API ("{\"data\":[],\"status\":\"ok\"}") [status 200]; looking whether it was created all the same"#);
 }
 
 #[test]

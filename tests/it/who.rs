@@ -110,10 +110,10 @@ fn each_difference_is_attributed_to_whoever_made_it() {
     assert_snapshot!(without_moments(&text.stdout), @r#"
     production (f037e56e…abbe)  riskform.yaml
 
-      ~ behavior.high_dlp                                      weaker: off, declared on
+      ~ behavior.high_dlp                               weaker: off, declared on
           enabled       declared true, live false
           set by alice@example.com in the dashboard, 4 d ago (ray 8f00ba4c1d2e0100, [moment])
-      ~ behavior.imp_travel                                    weaker: lower than declared
+      ~ behavior.imp_travel                             weaker: lower than declared
           risk_level    declared high, live low
           set by bob@example.com with the API token ci, 3 h ago (ray 8f00ba4c1d2e0003, [moment])
 

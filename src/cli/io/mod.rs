@@ -12,3 +12,4 @@ pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod state;
+mod wrap;

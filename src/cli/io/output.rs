@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +25,7 @@ use crate::cli::flags::Common;
 use crate::cli::io::ci::Pipeline;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::links;
+use crate::cli::io::wrap::wrapped;
 use crate::cli::run::ending::{Error, Exit};
 use crate::model::text::{Visible, visible_json, without_commands};
 use crate::report::json::error_document;
@@ -70,7 +72,7 @@ impl Output {
             let _ = write!(anstream::stdout(), "{said}");
             return;
         }
-        anstream::eprint!("{said}");
+        anstream::eprint!("{}", fitting(&said, columns(io::stderr())));
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let separate = arguments
             .windows(2)
@@ -125,15 +127,21 @@ impl Output {
 
     /// How many columns a table may have: as many as the terminal.
     pub(crate) fn width(&self) -> Option<u16> {
-        match terminal_size::terminal_size_of(io::stdout()) {
-            Some((Width(columns), _)) if columns > 0 => Some(columns),
-            Some(_) | None => None,
-        }
+        columns(io::stdout())
+    }
+
+    /// How many columns words on standard error have.
+    pub(crate) fn words_width(&self) -> Option<u16> {
+        columns(io::stderr())
     }
 
     /// Prints a result in one of the formats.
     pub(crate) fn rendered(&self, format: &str, text: String) -> Result<(), Error> {
-        self.print(&self.escaped(format, text))
+        let text = self.escaped(format, text);
+        match format {
+            "text" => self.print(&fitting(&text, self.width())),
+            _ => self.print(&text),
+        }
     }
 
     /// A result in one of the formats; what of it nobody should obey is escaped as the format can.
@@ -182,8 +190,16 @@ impl Output {
         }
     }
 
+    /// Prints a line that is to be copied, and so is never broken, unless the user wants quiet.
+    pub(crate) fn say_in_one_piece(&self, line: impl fmt::Display) {
+        if !self.quiet {
+            self.apart(|| anstream::eprintln!("{}", self.harmless(&line.to_string())));
+        }
+    }
+
     fn line(&self, line: &str) {
-        self.apart(|| anstream::eprintln!("{}", self.harmless(line)));
+        let line = self.harmless(line);
+        self.apart(|| anstream::eprintln!("{}", fitting(&line, self.words_width())));
     }
 
     /// Prints a command to the runner that reads along.
@@ -208,7 +224,7 @@ impl Output {
         match error {
             Error::BrokenPipe => {}
             // Rendered diagnostics say "error" themselves, once for each.
-            Error::Files(_) => anstream::eprint!("{}", self.harmless(&error.to_string())),
+            Error::Files(_) => self.line(error.to_string().trim_end()),
             Error::Usage(_)
             | Error::NoFile { .. }
             | Error::Account(_)
@@ -235,6 +251,22 @@ impl Output {
             }
         }
         error.exit()
+    }
+}
+
+/// How wide a terminal is; `None` where the stream is none.
+fn columns(stream: impl AsFd) -> Option<u16> {
+    match terminal_size::terminal_size_of(stream) {
+        Some((Width(columns), _)) if columns > 0 => Some(columns),
+        Some(_) | None => None,
+    }
+}
+
+/// A text in lines that a terminal has room for.
+fn fitting(text: &str, width: Option<u16>) -> Cow<'_, str> {
+    match width {
+        Some(width) => wrapped(text, width.into()).into(),
+        None => text.into(),
     }
 }
 

@@ -80,10 +80,8 @@ impl Application<'_> {
             Some(ApplyFormat::Text) => {
                 // An empty line parts the plan from what becomes of it.
                 let gap = if self.has_work() { "\n" } else { "" };
-                self.output.result(format_args!(
-                    "{}{gap}",
-                    RunText(&self.plan, Detail::Grouped)
-                ))
+                let shown = format!("{}{gap}", RunText(&self.plan, Detail::Grouped));
+                self.output.rendered("text", shown)
             }
             Some(ApplyFormat::Json | ApplyFormat::Markdown) | None => {
                 self.output.say(RunText(&self.plan, Detail::Grouped));

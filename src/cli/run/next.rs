@@ -19,11 +19,20 @@ pub(crate) fn say(output: &Output, steps: &[Step]) {
     if steps.is_empty() || !output.is_for_a_person() {
         return;
     }
-    let longest = steps.iter().map(|step| step.line.chars().count()).max();
-    let width = longest.unwrap_or_default();
+    let longest =
+        |text: fn(&Step) -> &str| steps.iter().map(|step| text(step).chars().count()).max();
+    let width = longest(|step| &step.line).unwrap_or_default();
+    let needed = width + longest(|step| step.what).unwrap_or_default() + "    # ".len();
+    let fits = output
+        .words_width()
+        .is_none_or(|columns| needed <= columns.into());
     output.say("\nNext:");
     for Step { line, what } in steps {
-        output.say(format_args!("  {line:width$}  # {what}"));
+        if fits {
+            output.say(format_args!("  {line:width$}  # {what}"));
+        } else {
+            output.say_in_one_piece(format_args!("  # {what}\n  {line}"));
+        }
     }
 }
 

@@ -29,18 +29,29 @@ pub fn grid(
     let mut table = plain(width);
     table.set_header(columns.iter().map(|(title, _)| *title));
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let texts = |index: usize| rows.iter().filter_map(move |row| row.get(index));
     let urls: Vec<u16> = (0..columns.len())
-        .map(|index| longest_url(rows.iter().filter_map(|row| row.get(index))))
+        .map(|index| longest(texts(index).flat_map(|text| urls(text))))
         .collect();
-    table.add_rows(rows);
+    let lines: Vec<u16> = (0..columns.len())
+        .map(|index| longest(texts(index).flat_map(|text| text.lines())))
+        .collect();
+    table.add_rows(&rows);
     let last = columns.len().saturating_sub(1);
     for (index, (_, kind)) in columns.iter().enumerate() {
         let Some(column) = table.column_mut(index) else {
             continue;
         };
         column.set_padding((0, if index == last { 0 } else { 2 }));
-        if width.is_some() && urls[index] > 0 {
-            let whole = Columns::Fixed(urls[index].saturating_add(2));
+        if let Some(width) = width
+            && urls[index] > 0
+        {
+            // What the other columns leave is not wasted, where the table would take the least for all.
+            let all: u16 = lines
+                .iter()
+                .fold(0, |sum, line| sum.saturating_add(*line).saturating_add(2));
+            let left = width.saturating_sub(all - lines[index]).min(lines[index]);
+            let whole = Columns::Fixed(urls[index].max(left).saturating_add(2));
             column.set_constraint(ColumnConstraint::LowerBoundary(whole));
         }
         match kind {
@@ -69,10 +80,12 @@ pub fn fields(width: Width, fields: &[(&str, String)]) -> String {
     finish(&table)
 }
 
-fn longest_url<'a>(texts: impl Iterator<Item = &'a String>) -> u16 {
-    let words = texts.flat_map(|text| text.split_whitespace());
-    let urls = words.filter(|word| word.contains("://"));
-    let longest = urls.map(|url| url.chars().count()).max();
+fn urls(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().filter(|word| word.contains("://"))
+}
+
+fn longest<'a>(texts: impl Iterator<Item = &'a str>) -> u16 {
+    let longest = texts.map(|text| text.chars().count()).max();
     u16::try_from(longest.unwrap_or_default()).unwrap_or(u16::MAX)
 }
 

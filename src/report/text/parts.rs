@@ -8,8 +8,8 @@ use crate::report::block::Block;
 use crate::report::fields::{self, FieldLine};
 use crate::report::style;
 
-/// Where a word such as `weakens` stands, in columns from the left.
-const REMARK_COLUMN: usize = 59;
+/// Where a word such as `weakens` stands, in columns from the left: `weaker: lower than declared` fits a terminal of 80.
+const REMARK_COLUMN: usize = 52;
 
 /// The line above an account, and an empty one.
 pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {

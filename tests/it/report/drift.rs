@@ -78,15 +78,15 @@ fn what_somebody_did_is_found_and_nothing_is_written() {
     workplace.write("riskform.yaml", AS_RECORDED);
     let before = server.sandbox.requests().len();
     let run = workplace.run(&["drift", "-q"]);
-    assert_snapshot!(run.shown(), @r###"
+    assert_snapshot!(run.shown(), @"
     exit 2
     --- stdout
     production (f037e56e…abbe)  riskform.yaml
 
-      ~ behavior.imp_travel                                    weaker: off, declared on
+      ~ behavior.imp_travel                             weaker: off, declared on
           enabled       declared true, live false
           no entry of the audit log since [day] says who, which proves nothing
-      ? integration[[id]]      unlisted
+      ? integration[[id]]  unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      (unset)
@@ -97,7 +97,7 @@ fn what_somebody_did_is_found_and_nothing_is_written() {
 
     Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared.
     1 protects less than declared: behavior.imp_travel (off, declared on).
-    "###);
+    ");
     let requests = &server.sandbox.requests()[before..];
     assert_eq!(
         requests.len(),
@@ -180,7 +180,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
     let workplace = Workplace::with(&server);
     workplace.write("a.yaml", AS_RECORDED);
     workplace.write("b.yaml", lost);
-    assert_snapshot!(workplace.run(&["drift", "."]).shown(), @r###"
+    assert_snapshot!(workplace.run(&["drift", "."]).shown(), @"
     exit 6
     --- stdout
     lost (00000000…0002)  ./b.yaml
@@ -190,10 +190,10 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
 
     production (f037e56e…abbe)  ./a.yaml
 
-      ~ behavior.imp_travel                                    weaker: off, declared on
+      ~ behavior.imp_travel                             weaker: off, declared on
           enabled       declared true, live false
           no entry of the audit log since [day] says who, which proves nothing
-      ? integration[[id]]      unlisted
+      ? integration[[id]]  unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      (unset)
@@ -205,7 +205,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
     Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared. In 1 of 2 accounts.
     1 protects less than declared: production/behavior.imp_travel (off, declared on).
     1 of 2 accounts failed.
-    "###);
+    ");
 
     let alone = workplace.run(&["drift", "b.yaml", "--format", "json"]);
     assert_eq!(alone.code, 6);

@@ -37,7 +37,7 @@ fn equal_results_give_equal_bytes() {
 
 #[test]
 fn drift_as_text_says_what_is() {
-    assert_snapshot!(drift_as(DriftFormat::Text), @r###"
+    assert_snapshot!(drift_as(DriftFormat::Text), @r#"
     lost (00000000…0002)  tests/fixtures/report/staging.yaml
 
       error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
@@ -45,15 +45,15 @@ fn drift_as_text_says_what_is() {
 
     production (023e105f…c353)  tests/fixtures/report/production.yaml
 
-      ~ behavior.imp_travel                                    weaker: off, declared on
+      ~ behavior.imp_travel                             weaker: off, declared on
           enabled       declared true, live false
-      - integration.corporate-okta                             weaker: missing
+      - integration.corporate-okta                      weaker: missing
           tenant_url    https://corp.okta.com
           reference_id  3701e70b-5de4-4d9d-8972-f5aa994d9057
           active        true
-      ~ behavior.high_dlp                                      differs
+      ~ behavior.high_dlp                               differs
           risk_level    declared low, live medium
-      ? integration[22222222-2222-4222-8222-222222222222]      unlisted
+      ? integration[22222222-2222-4222-8222-222222222222]  unlisted
           integration_type  Okta
           tenant_url        https://old.okta.com
           reference_id      (unset)
@@ -65,7 +65,7 @@ fn drift_as_text_says_what_is() {
     Drift: 3 differ, 1 unlisted. 3 as declared. In 1 of 3 accounts; 1 account is as declared.
     2 protect less than declared: production/behavior.imp_travel (off, declared on), production/integration.corporate-okta (missing).
     1 of 3 accounts failed.
-    "###);
+    "#);
 }
 
 #[test]
@@ -157,16 +157,16 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
         let lines: Vec<String> = text.lines().filter(is_title).map(str::to_owned).collect();
         lines.join("\n")
     };
-    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text, Detail::Grouped), &['~']), @r###"
+    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text, Detail::Grouped), &['~']), @r#"
     ~ behavior.imp_travel  (by "*")
-    ~ integration.old-okta  (22222222…, by tenant_url)       weakens
+    ~ integration.old-okta  (22222222…, by tenant_url)  weakens
     ~ integration.partner-okta  (11111111…, by id)
-    "###);
-    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, Detail::Grouped, None), &['~']), @r###"
-    ~ behavior.imp_travel  (by "*")                          weaker: off, declared on
-    ~ integration.partner-okta  (11111111…, by id)           weaker: inactive, declared active
-    ~ integration.old-okta  (22222222…, by tenant_url)       differs
-    "###);
+    "#);
+    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, Detail::Grouped, None), &['~']), @r#"
+    ~ behavior.imp_travel  (by "*")                   weaker: off, declared on
+    ~ integration.partner-okta  (11111111…, by id)    weaker: inactive, declared active
+    ~ integration.old-okta  (22222222…, by tenant_url)  differs
+    "#);
     let markdown = report::plan(&plan, PlanFormat::Markdown, Detail::Grouped).replace(" (", "  (");
     assert_snapshot!(titles(&markdown, &['!', '+']), @r###"
     ! integration.old-okta  (22222222…, by tenant_url): update, weakens  (deactivated)

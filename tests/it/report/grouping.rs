@@ -79,7 +79,7 @@ fn large(format: Format) -> Run {
 fn a_fleet_of_300_is_told_in_a_screen() {
     let told = text(&large(Format::Drift), Detail::Grouped);
     assert!(told.lines().count() < 60);
-    assert_snapshot!(told, @r###"
+    assert_snapshot!(told, @r#"
     in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
 
       error: GET /accounts/…/zt_risk_scoring/behaviors: permission denied [status 403, ray …]
@@ -87,9 +87,9 @@ fn a_fleet_of_300_is_told_in_a_screen() {
 
     in 50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
 
-      ~ behavior.imp_travel                                    weaker: off, declared on
+      ~ behavior.imp_travel                             weaker: off, declared on
           enabled       declared true, live false
-      ? integration[…]      unlisted
+      ? integration[…]  unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      …
@@ -98,14 +98,14 @@ fn a_fleet_of_300_is_told_in_a_screen() {
     Drift: 50 differ, 50 unlisted. 230 as declared. In 50 of 300 accounts; 230 accounts are as declared.
     50 protect less than declared: behavior.imp_travel (off, declared on) in 50 accounts.
     20 of 300 accounts failed.
-    "###);
+    "#);
     let told = text(&large(Format::Plan), Detail::Grouped);
     assert!(told.lines().count() < 60);
-    assert_snapshot!(told, @r###"
+    assert_snapshot!(told, @"
     in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
 
       refused by weakening: behavior.imp_travel: it weakens protection (lowered), and guards.weakening is deny; --allow-weakening permits it
-      ~ behavior.imp_travel                                    weakens
+      ~ behavior.imp_travel                             weakens
           risk_level    high → low
 
       note: behavior.imp_travel: Access policies match a level exactly, so those that match high no longer match what is now low
@@ -114,7 +114,7 @@ fn a_fleet_of_300_is_told_in_a_screen() {
 
       ~ behavior.imp_travel
           enabled       false → true
-      ? integration[…]      unlisted
+      ? integration[…]  unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      …
@@ -123,7 +123,7 @@ fn a_fleet_of_300_is_told_in_a_screen() {
     Plan: 0 to create, 70 to update, 0 to replace, 0 to delete. 230 unchanged, 50 unlisted. In 70 of 300 accounts; 230 accounts have no changes.
     20 changes weaken protection: behavior.imp_travel (lowered) in 20 accounts.
     20 of 300 accounts are refused.
-    "###);
+    ");
 }
 
 #[test]
@@ -191,10 +191,10 @@ fn only_the_same_is_told_together() {
     }))
     .unwrap();
     run.accounts[0] = other;
-    assert_snapshot!(text(&run, Detail::Grouped), @r###"
+    assert_snapshot!(text(&run, Detail::Grouped), @"
     account-100 (00000000…0064)  tests/fixtures/report/staging.yaml
 
-      ? integration[00000064-0000-4000-8000-000000000000]      unlisted
+      ? integration[00000064-0000-4000-8000-000000000000]  unlisted
           integration_type  Okta
           tenant_url        https://other.okta.com
           reference_id      (unset)
@@ -207,14 +207,14 @@ fn only_the_same_is_told_together() {
 
     in 3 accounts: account-101, account-102, account-103
 
-      ? integration[…]      unlisted
+      ? integration[…]  unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      …
           active            true
 
     Plan: 0 to create, 4 to update, 0 to replace, 0 to delete. 0 unchanged, 4 unlisted. In 4 of 4 accounts.
-    "###);
+    ");
 }
 
 /// A page and a comment keep the order; a comment names every account that weakens, deletes, failed or was refused.
@@ -357,11 +357,11 @@ fn who_did_it_is_told_of_one() {
         let lines = told.lines().skip(3).take(3);
         lines.collect::<Vec<_>>().join("\n")
     };
-    assert_snapshot!(attribute(["2026-11-01"; 3]), @r###"
+    assert_snapshot!(attribute(["2026-11-01"; 3]), @"
         enabled       declared true, live false
         no entry of the audit log since 2026-11-01 says who, which proves nothing
-    ? integration[…]      unlisted
-    "###);
+    ? integration[…]  unlisted
+    ");
     assert_snapshot!(attribute(["2026-11-01", "2026-11-02", "2026-11-03"]), @r###"
     enabled       declared true, live false
     in account-100: no entry of the audit log since 2026-11-01 says who, which proves nothing

@@ -20,14 +20,14 @@ fn riskform(arguments: &[&str]) -> Command {
 }
 
 /// A served sandbox; killed when this is dropped.
-struct Served {
+pub struct Served {
     process: Child,
     /// What it printed for the shell.
-    environment: Vec<String>,
+    pub environment: Vec<String>,
 }
 
 impl Served {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut process = riskform(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,7 +1,7 @@
 //! The simulated API from outside: through its router, in paused time, every answer checked against the OpenAPI document; through the
 //! fault laboratory; and as the command that serves it.
 
-mod command;
+pub mod command;
 mod faults;
 mod openapi;
 mod routes;
