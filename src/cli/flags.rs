@@ -11,7 +11,6 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
-use crate::cli::run::next::Words;
 use crate::model::account::AccountId;
 use crate::model::behavior::RiskLevel;
 use crate::model::shard::Shard;
@@ -206,22 +205,6 @@ pub(crate) struct OverrideArguments {
 }
 
 impl OverrideArguments {
-    /// The flags as they were written.
-    pub(crate) fn as_given(&self) -> Words {
-        let OverrideArguments {
-            max_deletes,
-            allow_delete_all,
-            allow_weakening,
-            allow_policies,
-        } = *self;
-        let mut words = Words::default();
-        words.flag("--max-deletes", max_deletes);
-        words.switch("--allow-delete-all", allow_delete_all);
-        words.switch("--allow-weakening", allow_weakening);
-        words.switch("--allow-policies", allow_policies);
-        words
-    }
-
     pub(crate) fn overrides(&self) -> Overrides {
         let OverrideArguments {
             max_deletes,

@@ -4,8 +4,8 @@
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::cli::exit::Exit;
 use crate::cli::io::environment;
-use crate::cli::run::ending::Exit;
 
 /// What is said of one command.
 struct Entry {

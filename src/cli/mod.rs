@@ -6,14 +6,17 @@
 //! | where | what |
 //! | --- | --- |
 //! | here | the command line as a whole, and which command answers to it |
+//! | `exit`, `error` | the exit codes, and what a command can fail with |
 //! | `flags` | the flags that several commands share |
 //! | `commands` | one file per command |
 //! | `run` | what commands are made of: the way to the API, loading and planning a fleet, applying, how a run ends |
 //! | `io` | what goes in and out: standard streams, files, the terminal, the pipeline around it |
 
 mod commands;
+mod error;
 #[cfg(test)]
 mod examples;
+mod exit;
 mod flags;
 mod help;
 mod io;
@@ -28,13 +31,13 @@ use commands::{
     apply, audit, completions, doctor, drift, export, fmt, get, init, man, plan, report, reset,
     sandbox, schema, show, validate, version,
 };
+use error::Error;
 use flags::{Common, behind_the_name};
 use io::ci;
 use io::output::{self, Output};
-use run::ending::Error;
 use run::signals;
 
-pub use run::ending::Exit;
+pub use exit::Exit;
 
 /// Keeps Cloudflare Zero Trust Risk Scoring the way a YAML file says it should be.
 #[derive(Debug, Parser)]

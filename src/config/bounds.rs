@@ -1,9 +1,5 @@
 //! How much all files of one run may hold together, whoever wrote them: a bound for a document alone is none for a thousand documents.
 
-use super::diagnostic::{Draft, Found};
-use super::rule::Rule;
-use super::source::Span;
-
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resource {
@@ -39,18 +35,15 @@ impl Resource {
     }
 }
 
-impl Found {
-    /// Counts what is about to be kept; false, and a diagnostic, once there is too much of it.
-    pub(super) fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
-        let spent = &mut self.spent.0[resource as usize];
+impl Spent {
+    /// Counts what is about to be kept; what is wrong, once there is too much of it.
+    pub(super) fn add(&mut self, resource: Resource, amount: usize) -> Result<(), String> {
+        let spent = &mut self.0[resource as usize];
         *spent = spent.saturating_add(amount);
         let (most, what) = resource.most();
-        let fits = *spent <= most;
-        if !fits {
-            let message = format!("more than {most} {what} in the files of one run");
-            let draft = Draft::new(Rule::TooLarge, span, message);
-            self.push(draft.help("load fewer files at once, or declare less in them"));
+        match *spent {
+            fits if fits <= most => Ok(()),
+            _ => Err(format!("more than {most} {what} in the files of one run")),
         }
-        fits
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use super::bounds::Spent;
+use super::bounds::{Resource, Spent};
 use super::rule::{Rule, Severity};
 use super::source::{Place, Region, SourceId, Sources, Span};
 use crate::model::text::{count, visible};
@@ -271,7 +271,7 @@ const LONGEST_MESSAGE: usize = 600;
 pub(super) struct Found {
     /// The texts of the run.
     pub(super) sources: Sources,
-    pub(super) spent: Spent,
+    spent: Spent,
     list: Vec<Diagnostic>,
     omitted: usize,
     errors: usize,
@@ -288,6 +288,16 @@ pub(super) struct Context {
 }
 
 impl Found {
+    /// Counts what is about to be kept; false, and a diagnostic, once there is too much of it.
+    pub(super) fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
+        let counted = self.spent.add(resource, amount);
+        if let Err(message) = &counted {
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.push(draft.help("load fewer files at once, or declare less in them"));
+        }
+        counted.is_ok()
+    }
+
     pub(super) fn push(&mut self, draft: Draft) {
         let spot = match &draft.primary.0 {
             Spot::Span(span) => Some(span.order()),

@@ -83,7 +83,8 @@ fn checked(source: SourceId, lay_out: LayOut, found: &mut Found) -> Option<Strin
     }
     let attempt = || {
         let mut scratch = Found::default();
-        let add = |text: &str, scratch: &mut Found| scratch.sources.add("".into(), text.into());
+        let add =
+            |text: &str, scratch: &mut Found| scratch.sources.add("".into(), text.into(), false);
         let text = Arc::clone(found.sources.text(source));
         let source = add(&text, &mut scratch);
         let (formatted, mut comments) = lay_out(source, &mut scratch)?;

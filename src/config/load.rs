@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use super::diagnostic::{Diagnostics, Draft, Found};
 use super::files::{CONFINED, Confinement, Files, FoundFile, INPUT, Kind, Refused, beside, shown};
 use super::kinds::account::{AccountIds, Declaration, Declared, Extends, VariableName, declare};
-use super::kinds::decode::{Environment, Text};
+use super::kinds::text::{Environment, Text};
 use super::kinds::variables::forbidden_variable;
 use super::rule::Rule;
 use super::source::SourceId;

@@ -9,14 +9,14 @@
 //! | [`limits`], [`env_file`] | what the operator permits; credentials from a file |
 //! | [`load`] | the whole way, for a fleet: every file, every mistake, in one go |
 //! | `files` | finds and opens files; only here this room touches the file system |
-//! | `text` | bytes to text, and which characters can't be seen |
+//! | `text`, `foreign` | bytes to text, and which characters can't be seen; files of other programs |
 //! | `yaml` | text to a tree whose nodes know their place, and back; only here are the parser and the canonical layout known |
 //! | `interpolate` | `${NAME}` in scalars, and which names are secret |
 //! | `kinds::decode` | nodes to values: types, words, known keys |
 //! | `kinds` | the rules of one kind: its keys, how files lay over each other, what comes of it |
 //! | `kinds::entries` | what behaviors and integrations have in common |
 //! | [`recheck`] | the rules once more, on an account from a saved plan |
-//! | [`schema`] | the JSON Schema of it, for editors |
+//! | [`schema`], `json_schema` | the JSON Schema of it, for editors |
 //! | `rule`, `diagnostic`, `source`, `suggest` | mistakes: their ids, their text, their place, the nearest right word |
 //! | `bounds` | how much the files of one run may hold together |
 //!
@@ -46,7 +46,9 @@ pub mod env_file;
 pub mod export;
 pub mod files;
 pub mod fmt;
+mod foreign;
 mod interpolate;
+mod json_schema;
 mod kinds;
 pub mod limits;
 pub mod load;

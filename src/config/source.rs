@@ -6,8 +6,6 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::blot::blot_credentials;
-use super::kinds::is_document_key;
-use super::limits;
 use crate::model::location::Location;
 
 /// Which text of the run.
@@ -69,9 +67,9 @@ struct Source {
 }
 
 impl Sources {
-    pub(super) fn add(&mut self, name: Arc<str>, text: Arc<str>) -> SourceId {
+    /// Keeps a text. Nothing of a foreign one is ever shown.
+    pub(super) fn add(&mut self, name: Arc<str>, text: Arc<str>, is_foreign: bool) -> SourceId {
         let id = u32::try_from(self.list.len()).expect("fewer files than u32 can count");
-        let is_foreign = is_foreign(&text);
         self.list.push(Source {
             name,
             text,
@@ -82,11 +80,6 @@ impl Sources {
 
     fn get(&self, id: SourceId) -> &Source {
         &self.list[id.0 as usize]
-    }
-
-    /// Whether the first key of a text is none of ours: somebody named another program's file.
-    pub(super) fn is_foreign(&self, id: SourceId) -> bool {
-        self.get(id).is_foreign
     }
 
     pub(super) fn name(&self, id: SourceId) -> &Arc<str> {
@@ -217,27 +210,6 @@ impl Excerpt {
     }
 }
 
-/// Whether a text begins with a key that neither a desired-state file nor the limits have, or with no key at all.
-fn is_foreign(text: &str) -> bool {
-    let mut rest = text.trim_start();
-    // Comments, directives and markers may stand before the first key, and the brace of a JSON file.
-    while let Some(c) = rest.chars().next() {
-        let line = rest.find(['\n', '\r']).unwrap_or(rest.len());
-        let length = match c {
-            '#' | '%' => line,
-            '{' => 1,
-            _ if rest.starts_with("---") || rest.starts_with("...") => 3,
-            _ => {
-                let key = rest[..line].split(':').next().unwrap_or_default();
-                let key = key.trim().trim_matches(['"', '\'']);
-                return !is_document_key(key) && !limits::is_key(key);
-            }
-        };
-        rest = rest[length..].trim_start();
-    }
-    false
-}
-
 /// The nearest character boundary at or before an offset.
 fn floor(text: &str, mut at: usize) -> usize {
     at = at.min(text.len());
@@ -259,32 +231,6 @@ fn ceil(text: &str, mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_known_by_its_first_key() {
-        for text in [
-            "version: 1\n",
-            "# note\n\n--- # so\nname: x\n",
-            "%YAML 1.2\n---\n'behaviors': {}\n",
-            "{\n  \"version\": 1\n}\n",
-            "{extends: [a]}",
-            "",
-            "# nothing\n---\n...\n",
-        ] {
-            assert!(!is_foreign(text), "{text}");
-        }
-        for text in [
-            "[core]\n\turl = https://me:secret@example.com\n",
-            "apiVersion: v1\nversion: 1\n",
-            "-----BEGIN PRIVATE KEY-----\n",
-            "root:x:0:0\n",
-            "- version: 1\n",
-            "{}",
-            "versions: 1\n",
-        ] {
-            assert!(is_foreign(text), "{text}");
-        }
-    }
 
     fn excerpt(text: &str, marked: &str) -> (String, String) {
         let at = text.find(marked).unwrap();

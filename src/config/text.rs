@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::diagnostic::{Draft, Found};
+use super::foreign::is_foreign;
 use super::rule::Rule;
 use super::source::{SourceId, Span};
 
@@ -31,8 +32,9 @@ pub(super) fn register(name: Arc<str>, bytes: Vec<u8>, found: &mut Found) -> Opt
         refuse(name, text, at, found, draft);
         return None;
     }
-    let source = found.sources.add(Arc::clone(&name), text.into());
-    if found.sources.is_foreign(source) {
+    let foreign = is_foreign(text);
+    let source = found.sources.add(Arc::clone(&name), text.into(), foreign);
+    if foreign {
         let message = "not a desired-state file: its first key is none of riskform's, so nothing of it is shown";
         let draft = Draft::of_file(Rule::ForeignFile, name, message);
         found.push(draft.help("name a desired-state file, or begin this one with `version: 1`"));
@@ -54,7 +56,7 @@ fn refuse(
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let length = text[at..].chars().next().map_or(0, char::len_utf8);
     let span = Span {
-        source: found.sources.add(name, text.into()),
+        source: found.sources.add(name, text.into(), is_foreign(text)),
         start: count(at),
         end: count(at + length),
         line: count(before.matches('\n').count() + 1),

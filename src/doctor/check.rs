@@ -1,5 +1,6 @@
 //! What the doctor looks at: one stable id for each check.
 
+use super::finding::Finding;
 use crate::model::open_word::words;
 
 words! {
@@ -81,3 +82,6 @@ impl Check {
         }
     }
 }
+
+/// What the doctor's checks find.
+pub type DoctorFinding = Finding<Check>;

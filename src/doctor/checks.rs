@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::check::Check;
-use super::evidence::{Access, Asked, Evidence, Files, Means, Owner, ProxyOnTheWay, Way};
+use super::check::{Check, DoctorFinding};
+use super::evidence::{
+    Access, Evidence, Files, Means, Owner, ProxyOnTheWay, Reads, Way, errors, reads,
+};
 use super::finding::{Finding, Standing};
 use super::permissions::{
     access_groups, access_policies, audit_log, entitlement, pii_read, read, write,
@@ -11,9 +13,6 @@ use super::permissions::{
 use crate::api::{ApiError, ErrorKind, TokenStatus, TransportFailure};
 use crate::model::open_word::OpenWord;
 use crate::model::text::{count, few};
-
-/// What the doctor's checks find.
-pub type DoctorFinding = Finding<Check>;
 
 /// A token that ends within so many hours is worth a warning.
 const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -274,50 +273,4 @@ fn new_behaviors(evidence: &Evidence) -> Option<DoctorFinding> {
         )
         .help("list them under behaviors, or say under unlisted what to do with them"),
     })
-}
-
-/// What the reads prove about the credentials.
-pub(super) enum Reads<'a> {
-    /// One was answered.
-    Answered,
-    /// One was refused for another reason than the credentials.
-    Known,
-    /// The credentials were refused.
-    Refused(&'a ApiError),
-    /// Nothing.
-    Unknown,
-}
-
-pub(super) fn reads(evidence: &Evidence) -> Reads<'_> {
-    match &evidence.behaviors {
-        Some(Ok(_)) => Reads::Answered,
-        Some(Err(error)) => match error.kind() {
-            ErrorKind::Permission | ErrorKind::Entitlement => Reads::Known,
-            ErrorKind::Credentials | ErrorKind::Access => Reads::Refused(error),
-            ErrorKind::NotFound
-            | ErrorKind::NoRoute
-            | ErrorKind::Stopped
-            | ErrorKind::RateLimited
-            | ErrorKind::Refused
-            | ErrorKind::ServerFault { .. }
-            | ErrorKind::Transport { .. }
-            | ErrorKind::Unexpected { .. } => Reads::Unknown,
-        },
-        None => Reads::Unknown,
-    }
-}
-
-/// Every error, in the order of the questions.
-pub(super) fn errors(evidence: &Evidence) -> impl Iterator<Item = &ApiError> {
-    fn error<T>(asked: &Asked<T>) -> Option<&ApiError> {
-        asked.as_ref().and_then(|result| result.as_ref().err())
-    }
-    [
-        error(&evidence.token),
-        error(&evidence.behaviors),
-        error(&evidence.integrations),
-        error(&evidence.users),
-    ]
-    .into_iter()
-    .flatten()
 }

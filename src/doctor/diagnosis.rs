@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 
-use super::checks::DoctorFinding;
+use super::check::DoctorFinding;
 use super::finding::Standing;
 use super::ssf::SsfFinding;
 

@@ -211,3 +211,49 @@ fn is_final(error: &ApiError) -> bool {
         | ErrorKind::Unexpected { .. } => false,
     }
 }
+
+/// What the reads prove about the credentials.
+pub(super) enum Reads<'a> {
+    /// One was answered.
+    Answered,
+    /// One was refused for another reason than the credentials.
+    Known,
+    /// The credentials were refused.
+    Refused(&'a ApiError),
+    /// Nothing.
+    Unknown,
+}
+
+pub(super) fn reads(evidence: &Evidence) -> Reads<'_> {
+    match &evidence.behaviors {
+        Some(Ok(_)) => Reads::Answered,
+        Some(Err(error)) => match error.kind() {
+            ErrorKind::Permission | ErrorKind::Entitlement => Reads::Known,
+            ErrorKind::Credentials | ErrorKind::Access => Reads::Refused(error),
+            ErrorKind::NotFound
+            | ErrorKind::NoRoute
+            | ErrorKind::Stopped
+            | ErrorKind::RateLimited
+            | ErrorKind::Refused
+            | ErrorKind::ServerFault { .. }
+            | ErrorKind::Transport { .. }
+            | ErrorKind::Unexpected { .. } => Reads::Unknown,
+        },
+        None => Reads::Unknown,
+    }
+}
+
+/// Every error, in the order of the questions.
+pub(super) fn errors(evidence: &Evidence) -> impl Iterator<Item = &ApiError> {
+    fn error<T>(asked: &Asked<T>) -> Option<&ApiError> {
+        asked.as_ref().and_then(|result| result.as_ref().err())
+    }
+    [
+        error(&evidence.token),
+        error(&evidence.behaviors),
+        error(&evidence.integrations),
+        error(&evidence.users),
+    ]
+    .into_iter()
+    .flatten()
+}

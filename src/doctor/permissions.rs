@@ -1,8 +1,7 @@
 //! The checks of what the token may do: what everything needs, and what only some commands do, so that the lack of it is no failure.
 
-use super::check::Check;
-use super::checks::{DoctorFinding, Reads, errors, reads};
-use super::evidence::{Asked, Evidence};
+use super::check::{Check, DoctorFinding};
+use super::evidence::{Asked, Evidence, Reads, errors, reads};
 use super::finding::{Finding, Standing};
 use crate::api::{ApiError, ErrorKind, Permission};
 

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::application::{Application, Origin};
 use crate::cli::run::context::ContextArguments;
-use crate::cli::run::ending::{Error, Exit};
-use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::fleet;
+use crate::cli::run::planning::Planning;
 use crate::cli::run::saved_plan::{self, Expected};
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::{self, Surroundings};
+use crate::cli::run::surroundings::Surroundings;
 use crate::plan::{Intent, Options};
 use crate::report::ApplyFormat;
 
@@ -94,15 +96,13 @@ async fn plan_and_carry_out(
         limits: Arc::clone(&surroundings.limits),
     };
     arguments.context.check(&accounts, &options)?;
-    let planning = Planning {
-        session: &session,
-        today: surroundings::today(),
-        options: &options,
-        context: arguments.context,
-        parallelism: arguments.fleet.parallelism(),
-        shard: arguments.fleet.shard,
+    let planning = Planning::new(
+        &arguments.fleet,
+        arguments.context,
+        &options,
+        &session,
         output,
-    };
+    );
     let mut application = Application {
         session: &session,
         fleet: &arguments.fleet,

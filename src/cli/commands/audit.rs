@@ -6,16 +6,19 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::Fleet;
 use crate::cli::io::ci;
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::audit::look;
 use crate::cli::run::context::ContextArguments;
-use crate::cli::run::ending::{Error, Exit, of_audit};
-use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::ending::of_audit;
+use crate::cli::run::fleet;
+use crate::cli::run::planning::Planning;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::{self, Surroundings};
+use crate::cli::run::surroundings::Surroundings;
 use crate::doctor::{Audit, AuditCheck, AuditedAccount};
 use crate::plan::{Options, Scope};
 use crate::report::{self, AuditFormat};
@@ -43,23 +46,17 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     let surroundings = Surroundings::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
-    let planning = Planning {
-        session: &session,
-        today: surroundings::today(),
-        options: &Options::default(),
-        // An audit looks around by itself, in whatever differs or not.
-        context: ContextArguments { no_context: true },
-        parallelism: arguments.fleet.parallelism(),
-        shard: arguments.fleet.shard,
-        output,
-    };
+    let options = Options::default();
+    // An audit looks around by itself, in whatever differs or not.
+    let no_context = ContextArguments { no_context: true };
+    let planning = Planning::new(&arguments.fleet, no_context, &options, &session, output);
     let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
     let audited = async |planned| look(&session, &planned, &ignored).await;
     let accounts = planning.each(accounts, &Scope::default(), audited).await?;
     let base_url = session.base_url().to_string();
     let audit = Audit::new(
         base_url,
-        planning.shard,
+        arguments.fleet.shard,
         ignored,
         accounts,
         Timestamp::now(),

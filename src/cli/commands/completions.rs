@@ -9,9 +9,10 @@ use clap::{Args, Command, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, EnvCompleter, Shells};
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::Paths;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet;
 use crate::model::behavior::RiskLevel;
 

@@ -7,11 +7,12 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use crate::api::BaseUrl;
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Fleet, Paths};
 use crate::cli::io::environment::check_proxies;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::session::{self, CredentialSource, Session};
 use crate::cli::run::surroundings::{self, Surroundings};
 use crate::cli::run::{documents, fleet};

@@ -4,17 +4,20 @@ use std::time::Instant;
 
 use clap::Args;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Fleet, TargetArguments};
 use crate::cli::io::ci;
 use crate::cli::io::formats::{DetailArguments, FormatArguments, Formats};
 use crate::cli::io::notifications::NotifyArguments;
 use crate::cli::io::output::Output;
 use crate::cli::run::context::{self, ContextArguments, HistoryArguments};
-use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_drift};
-use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::ending::{fail_if_alone, of_drift};
+use crate::cli::run::fleet;
 use crate::cli::run::next::{self, Step, Words};
+use crate::cli::run::planning::Planning;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::{self, Surroundings};
+use crate::cli::run::surroundings::Surroundings;
 use crate::plan::{AccountPlan, Format, Glob, Keep, Options, Run, Scope};
 use crate::report::{self, Detail, DriftFormat, RunFigures};
 
@@ -108,15 +111,14 @@ async fn check(
             .map(|glob| Glob::new(glob))
             .collect(),
     };
-    let planning = Planning {
-        session: &session,
-        today: surroundings::today(),
-        options: &Options::default(),
-        context: arguments.context,
-        parallelism: arguments.fleet.parallelism(),
-        shard: arguments.fleet.shard,
+    let options = Options::default();
+    let planning = Planning::new(
+        &arguments.fleet,
+        arguments.context,
+        &options,
+        &session,
         output,
-    };
+    );
     let drift = async |planned: AccountPlan| {
         let drift = planned.into_drift(&scope);
         let drift = match planning.look_around(&drift).await {

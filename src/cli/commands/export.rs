@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 
+use crate::cli::error::{Error, account_error, account_exit};
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Connect, Parallelism, Paths, Who};
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit, account_error, account_exit};
 use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{Detail, Pins, export};

@@ -3,11 +3,12 @@
 use clap::Args;
 use similar::TextDiff;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::Paths;
 use crate::cli::io::files::{self, Access};
 use crate::cli::io::input;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::surroundings::confinement;
 use crate::config::fmt::{Formatted, format, format_input};
 use crate::model::text::count;

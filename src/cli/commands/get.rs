@@ -5,10 +5,11 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::api::ApiError;
+use crate::cli::error::{Error, account_error};
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Connect, Who, level};
 use crate::cli::io::formats::{FormatArguments, Formats};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit, account_error};
 use crate::cli::run::session::Account;
 use crate::cli::run::users::{UserName, with_email};
 use crate::model::behavior::RiskLevel;

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::error::{Error, account_error};
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Connect, Paths, Who};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit, account_error};
 use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{Detail, Pins, export};

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Command};
 use clap_mangen::Man;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::help;
 use crate::cli::io::environment;
 use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 
 /// Flags of `man`.
 #[derive(Args, Debug)]

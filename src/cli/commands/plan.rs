@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
 use crate::cli::io::ci;
 use crate::cli::io::formats::{DetailArguments, FormatArguments};
 use crate::cli::io::output::Output;
 use crate::cli::run::context::ContextArguments;
-use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_plan};
-use crate::cli::run::fleet::{self, Planning};
+use crate::cli::run::ending::{fail_if_alone, of_plan};
+use crate::cli::run::fleet;
 use crate::cli::run::next::{self, Step, Words};
+use crate::cli::run::planning::Planning;
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::{self, Surroundings};
+use crate::cli::run::surroundings::Surroundings;
 use crate::plan::{AccountPlan, Intent, Options};
 use crate::report::{self, PlanFormat};
 
@@ -56,15 +59,13 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
         limits: Arc::clone(&surroundings.limits),
     };
     arguments.context.check(&accounts, &options)?;
-    let planning = Planning {
-        session: &session,
-        today: surroundings::today(),
-        options: &options,
-        context: arguments.context,
-        parallelism: arguments.fleet.parallelism(),
-        shard: arguments.fleet.shard,
+    let planning = Planning::new(
+        &arguments.fleet,
+        arguments.context,
+        &options,
+        &session,
         output,
-    };
+    );
     let run = planning.plan(accounts).await?;
     formats.write(output, |format| report::plan(&run, format, detail))?;
     ci::tell(output, &run);
@@ -95,7 +96,7 @@ impl Arguments {
             words.flag("--target", Some(target));
         }
         let words = words
-            .and(self.overrides.as_given())
+            .and(Words::of_overrides(self.overrides.overrides()))
             .and(Words::of_fleet(&self.fleet));
         [
             Step {

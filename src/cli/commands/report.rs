@@ -6,10 +6,12 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use crate::cli::commands::get::before_now;
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::Expected;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit, of_run};
+use crate::cli::run::ending::of_run;
 use crate::cli::run::fleet;
 use crate::plan::{Format, MergeRules, Run, merge};
 use crate::report::{self, ApplyFormat, Detail, DriftFormat, MergeFormat, PlanFormat};

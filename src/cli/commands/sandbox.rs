@@ -9,10 +9,11 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tokio::net::TcpListener;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::seconds;
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::signals;
 use crate::sandbox::{
     BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, FaultScript, Grant, RECORDED_ACCOUNT,

@@ -2,9 +2,10 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::error::{Error, account_error};
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Connect, Who};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit, account_error};
 use crate::cli::run::session::Account;
 use crate::config;
 use crate::plan::Format;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::io::formats::{DetailArguments, FormatArguments};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::saved_plan;
 use crate::report::{self, PlanFormat};
 

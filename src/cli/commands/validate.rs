@@ -2,12 +2,13 @@
 
 use clap::Args;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::Desired;
 use crate::cli::io::ci;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::input;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::fleet;
 use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::surroundings::Surroundings;

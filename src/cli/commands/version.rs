@@ -5,9 +5,10 @@ use std::fmt::Write;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::io::formats::FormatArguments;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::report::VersionFormat;
 use crate::report::read::json;
 

@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::api::{ApiError, Trace};
 use crate::apply::{Deed, Event, Write};
+use crate::cli::error::Error;
 use crate::cli::io::environment;
 use crate::cli::io::files::{self, Appended};
-use crate::cli::run::ending::Error;
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 use crate::model::text::visible_json;

@@ -15,15 +15,15 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::rule::Severity;
 use crate::doctor::{Audit, Totals};
@@ -35,24 +35,6 @@ use crate::report::{JOB_SUMMARY, audit_markdown, markdown};
 const GITLAB_VARIABLES: &str = "riskform.env";
 /// Where GitLab finds what is wrong with files.
 const GITLAB_QUALITY: &str = "gl-code-quality-report.json";
-
-/// What a run has to tell its pipeline in the end. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pipeline(Arc<Mutex<Told>>);
-
-#[derive(Debug, Default)]
-struct Told {
-    outputs: Vec<(String, String)>,
-    diagnostics: Vec<Diagnostic>,
-    /// Whether the summary holds the result already, errors of accounts included.
-    has_summary: bool,
-}
-
-impl Pipeline {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Tells the pipeline a result. What can't be written is a warning: the run itself is over, and went as its exit code says.
 pub(crate) fn tell(output: &Output, run: &Run) {

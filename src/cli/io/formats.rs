@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
+use crate::cli::error::Error;
 use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::Error;
 use crate::config::write::FileFormat;
 use crate::report::read::ReadFormat;
 use crate::report::{

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::cli::run::ending::Error;
+use crate::cli::error::Error;
 use crate::config::files::LARGEST_FILE;
 
 /// Reads standard input, where that is what the paths name.

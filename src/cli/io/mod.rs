@@ -9,6 +9,7 @@ pub(crate) mod input;
 pub(crate) mod links;
 pub(crate) mod notifications;
 pub(crate) mod output;
+mod pipeline;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod state;

@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Certificate;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::Fleet;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::state::State;
-use crate::cli::run::ending::{Error, Exit};
 use crate::cli::run::next;
 use crate::notify::{Finding, Form, Message, Outcome, Settings, Target, Told, When, notify};
 use crate::plan::{Run, sha256};

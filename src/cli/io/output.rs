@@ -21,12 +21,13 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::Common;
-use crate::cli::io::ci::Pipeline;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::links;
+use crate::cli::io::pipeline::Pipeline;
 use crate::cli::io::wrap::wrapped;
-use crate::cli::run::ending::{Error, Exit};
 use crate::model::text::{Visible, visible_json, without_commands};
 use crate::report::json::error_document;
 use crate::report::style;

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use tokio::sync::oneshot;
 
-use crate::cli::run::ending::Error;
+use crate::cli::error::Error;
 use crate::report::style;
 
 /// Asks a question that only `yes` answers; anything else, the end of input included, is a no.

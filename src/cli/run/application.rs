@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::apply::{Applied, Context, Event, apply};
+use crate::cli::error::{Error, plan_error};
+use crate::cli::exit::Exit;
 use crate::cli::flags::Fleet;
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::ci;
@@ -18,8 +20,8 @@ use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
 use crate::cli::io::prompt;
 use crate::cli::run::context::{self, ContextArguments};
-use crate::cli::run::ending::{Error, Exit, fail_if_alone, of_applied};
-use crate::cli::run::fleet;
+use crate::cli::run::ending::{fail_if_alone, of_applied};
+use crate::cli::run::planning;
 use crate::cli::run::session::Session;
 use crate::cli::run::signals;
 use crate::config::export;
@@ -171,9 +173,8 @@ impl Application<'_> {
                 let known = account.context.clone().unwrap_or_default();
                 let desired = account.desired();
                 let planned = plan_within(desired, &live, &known, today, options);
-                let planned = planned.unwrap_or_else(|errors| {
-                    AccountPlan::failed(desired, fleet::plan_error(&errors))
-                });
+                let planned = planned
+                    .unwrap_or_else(|errors| AccountPlan::failed(desired, plan_error(&errors)));
                 let again = context::look_around(session, self.context, &planned).await;
                 *account = again.unwrap_or(planned);
             }
@@ -299,12 +300,12 @@ impl ReadAgain {
     ) -> Result<Self, AccountError> {
         let renamed = match origin {
             Origin::SavedPlan if needs_identity_providers(desired) => {
-                let providers = fleet::identity_providers(session, desired).await?;
+                let providers = planning::identity_providers(session, desired).await?;
                 resolved_otherwise(desired, &providers)
             }
             Origin::SavedPlan | Origin::ThisRun => Vec::new(),
         };
-        let live = fleet::read_one(session, desired).await?;
+        let live = planning::read_one(session, desired).await?;
         Ok(ReadAgain { live, renamed })
     }
 }

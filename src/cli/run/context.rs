@@ -8,8 +8,8 @@ use clap::Args;
 use jiff::ToSpan;
 
 use crate::api::{ApiError, ErrorKind, Providers, Reader};
-use crate::cli::run::ending::Error;
-use crate::cli::run::fleet::plan_error;
+use crate::cli::error::Error;
+use crate::cli::error::plan_error;
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings;
 use crate::model::account::{DesiredAccount, PoliciesPolicy};

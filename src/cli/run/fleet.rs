@@ -1,37 +1,21 @@
-//! The first stretch of the pipeline, for one account or many: load, read live, plan.
+//! Loads the files of a fleet, and says what is the wrong file.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt};
-use jiff::Timestamp;
-use jiff::civil::Date;
-
+use crate::cli::error::Error;
 use crate::cli::flags::{Expected, Fleet, Paths};
 use crate::cli::io::ci;
 use crate::cli::io::environment::interpolated;
 use crate::cli::io::output::Output;
-use crate::cli::io::progress::Progress;
-use crate::cli::run::context::{self, ContextArguments};
-use crate::cli::run::ending::{Error, account_error};
-use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::{self, Surroundings};
 use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadRequest};
-use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::address::Address;
-use crate::model::context::IdentityProvider;
+use crate::model::account::DesiredAccount;
 use crate::model::limits::UNLIMITED;
-use crate::model::shard::Shard;
 use crate::model::text::count;
-use crate::plan::{
-    AccountError, AccountPlan, FailureKind, Format, Glob, Intent, Named, Options, PlanErrors, Run,
-    Scope, needs_identity_providers, plan, resolve_identity_providers,
-};
 
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
 pub(crate) fn load(
@@ -158,200 +142,5 @@ pub(crate) fn expect(expected: &Expected, found: usize) -> Result<(), Error> {
             count(found, "account")
         ))),
         Some(_) | None => Ok(()),
-    }
-}
-
-/// How the accounts of a run are planned.
-pub(crate) struct Planning<'a> {
-    pub(crate) session: &'a Session,
-    pub(crate) today: Date,
-    pub(crate) options: &'a Options,
-    /// Whether to look around.
-    pub(crate) context: ContextArguments,
-    /// How many accounts are worked on at once.
-    pub(crate) parallelism: usize,
-    /// Which part of the fleet it is about.
-    pub(crate) shard: Option<Shard>,
-    pub(crate) output: &'a Output,
-}
-
-impl Planning<'_> {
-    /// Reads every account and plans it; one account's failure does not hide the others'.
-    pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, Error> {
-        let scope = Scope {
-            targets: self.options.targets.clone(),
-            ignored: Vec::new(),
-        };
-        let look_around = async |planned| self.look_around(&planned).await.unwrap_or(planned);
-        let accounts = self.each(accounts, &scope, look_around).await?;
-        Ok(self.run(Format::Plan, accounts))
-    }
-
-    /// The same plan, knowing what acts on the levels that change; `None` where it has nothing to know.
-    pub(crate) async fn look_around(&self, planned: &AccountPlan) -> Option<AccountPlan> {
-        context::look_around(self.session, self.context, planned).await
-    }
-
-    /// What was made of the accounts as the result of this run.
-    pub(crate) fn run(&self, format: Format, accounts: Vec<AccountPlan>) -> Run {
-        let base_url = self.session.base_url().to_string();
-        Run::new(format, base_url, self.shard, accounts, Timestamp::now())
-    }
-
-    /// The same, but only what `keep` makes of an account outlasts it. The results stand in the order of the accounts.
-    ///
-    /// # Errors
-    ///
-    /// A target that names nothing. What is ignored and names nothing is a warning.
-    pub(crate) async fn each<T>(
-        &self,
-        accounts: Vec<DesiredAccount>,
-        Scope { targets, ignored }: &Scope,
-        keep: impl AsyncFn(AccountPlan) -> T,
-    ) -> Result<Vec<T>, Error> {
-        let unnamed = RefCell::new(Unnamed::new(&targets.globs));
-        let unignored = RefCell::new(Unnamed::new(ignored));
-        let look_at = |planned: &AccountPlan| {
-            unnamed.borrow_mut().look_at(planned);
-            unignored.borrow_mut().look_at(planned);
-        };
-        let (keep, look_at) = (&keep, &look_at);
-        // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
-        let progress = Progress::reading(accounts.len(), self.output);
-        let progress = &progress;
-        let mut kept: Vec<(usize, T)> = stream::iter(accounts.into_iter().enumerate())
-            .map(|(index, desired)| async move {
-                let planned = self.plan_one(desired).await;
-                look_at(&planned);
-                progress.read(&planned.error.as_ref().map_or(Ok(()), Err));
-                (index, keep(planned).await)
-            })
-            .buffer_unordered(self.parallelism)
-            .collect()
-            .await;
-        progress.finish();
-        if let Some(why) = unnamed.borrow().first() {
-            return Err(Error::Usage(format!("--target {why}")));
-        }
-        // What was to be ignored may be gone by now, which is no reason not to check the rest.
-        if let Some(why) = unignored.borrow().first() {
-            self.output.warn(format_args!("--ignore {why}"));
-        }
-        kept.sort_unstable_by_key(|(index, _)| *index);
-        Ok(kept.into_iter().map(|(_, kept)| kept).collect())
-    }
-
-    async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
-        let named = self.name_identity_providers(&mut desired).await;
-        let desired = Arc::new(desired);
-        let live = match named {
-            Ok(()) => read_one(self.session, &desired).await,
-            Err(error) => Err(error),
-        };
-        let result = live.and_then(|live| {
-            plan(&desired, &Arc::new(live), self.today, self.options)
-                .map_err(|errors| plan_error(&errors))
-        });
-        let account = desired.label();
-        match &result {
-            Ok(plan) => tracing::info!(account, changes = plan.changes.len(), "planned"),
-            Err(error) => tracing::info!(account, error = error.kind.as_str(), "not planned"),
-        }
-        result.unwrap_or_else(|error| AccountPlan::failed(&desired, error))
-    }
-}
-
-impl Planning<'_> {
-    /// Gives each entry that names an identity provider that one's id as its reference. What goes away needs none.
-    async fn name_identity_providers(
-        &self,
-        desired: &mut DesiredAccount,
-    ) -> Result<(), AccountError> {
-        if self.options.intent == Intent::Destroy || !needs_identity_providers(desired) {
-            return Ok(());
-        }
-        let providers = identity_providers(self.session, desired).await?;
-        resolve_identity_providers(desired, &providers).map_err(|errors| plan_error(&errors))
-    }
-}
-
-/// The identity providers that an account's files may name.
-pub(crate) async fn identity_providers(
-    session: &Session,
-    desired: &DesiredAccount,
-) -> Result<Vec<IdentityProvider>, AccountError> {
-    let reader = session.connection(desired)?.reader();
-    let read = reader.identity_providers(&desired.account_id).await;
-    let read = read.map_err(|error| account_error(&error))?;
-    Ok(read.providers)
-}
-
-/// The globs that have named nothing yet.
-struct Unnamed<'a> {
-    globs: Vec<&'a Glob>,
-    /// What they could have named: the addresses of everything, or of the integration whose id one is.
-    meant: BTreeSet<String>,
-    by_id: Option<Address>,
-}
-
-impl<'a> Unnamed<'a> {
-    fn new(globs: &'a [Glob]) -> Self {
-        Unnamed {
-            globs: globs.iter().collect(),
-            meant: BTreeSet::new(),
-            by_id: None,
-        }
-    }
-
-    fn look_at(&mut self, planned: &AccountPlan) {
-        // An account that could not be read might hold whatever is named.
-        if planned.error.is_some() {
-            self.globs.clear();
-        }
-        self.globs.retain(|glob| match planned.named_by(glob) {
-            Named::Something => false,
-            Named::Nothing => true,
-            Named::ById(address) => {
-                self.by_id.get_or_insert(address);
-                true
-            }
-        });
-        if !self.globs.is_empty() {
-            let addresses = planned.addresses();
-            self.meant.extend(addresses.iter().map(ToString::to_string));
-        }
-    }
-
-    /// The first of them, and what may have been meant.
-    fn first(&self) -> Option<String> {
-        let glob = self.globs.first()?.to_string();
-        let meant: Vec<&str> = self.meant.iter().map(String::as_str).collect();
-        let close = similar::get_close_matches(glob.as_str(), &meant, 1, 0.6);
-        let help = match (&self.by_id, close.first()) {
-            (Some(address), _) => format!("; that integration is listed as {address}"),
-            (None, Some(meant)) => format!("; did you mean {meant}?"),
-            (None, None) => String::new(),
-        };
-        Some(format!("{glob} matches no address{help}"))
-    }
-}
-
-/// Reads what one account holds live.
-pub(crate) async fn read_one(
-    session: &Session,
-    desired: &DesiredAccount,
-) -> Result<LiveAccount, AccountError> {
-    let reader = session.connection(desired)?.reader();
-    let live = reader.live(&desired.account_id).await;
-    live.map_err(|error| account_error(&error))
-}
-
-/// A file that can't come true as the failure of its account.
-pub(crate) fn plan_error(errors: &PlanErrors) -> AccountError {
-    AccountError {
-        kind: FailureKind::Desired,
-        message: errors.to_string(),
-        ray: None,
-        help: None,
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod documents;
 pub(crate) mod ending;
 pub(crate) mod fleet;
 pub(crate) mod next;
+pub(crate) mod planning;
 pub(crate) mod saved_plan;
 pub(crate) mod session;
 pub(crate) mod signals;

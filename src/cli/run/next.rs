@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use crate::cli::error::Error;
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Connect, Desired, Fleet, Paths, Who};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
-use crate::plan::Run;
+use crate::plan::{Overrides, Run};
 
 /// A command line to go on with, and what it is for.
 pub(crate) struct Step {
@@ -100,6 +101,22 @@ impl Words {
         let mut words = Words::of_connect(&fleet.connect);
         words.flag("--shard", fleet.shard);
         words.and(Words::of_desired(&fleet.desired))
+    }
+
+    /// What overrides guards.
+    pub(crate) fn of_overrides(overrides: Overrides) -> Self {
+        let Overrides {
+            max_deletes,
+            allow_delete_all,
+            allow_weakening,
+            allow_policies,
+        } = overrides;
+        let mut words = Words::default();
+        words.flag("--max-deletes", max_deletes);
+        words.switch("--allow-delete-all", allow_delete_all);
+        words.switch("--allow-weakening", allow_weakening);
+        words.switch("--allow-policies", allow_policies);
+        words
     }
 
     pub(crate) fn and(mut self, more: Words) -> Self {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use crate::cli::error::Error;
+use crate::cli::error::plan_error;
 use crate::cli::io::files::{self, Access};
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::Error;
-use crate::cli::run::fleet::plan_error;
 use crate::cli::run::next::{self, Words};
 use crate::config::recheck::recheck;
 use crate::model::account::AccountId;

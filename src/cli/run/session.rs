@@ -14,11 +14,11 @@ use crate::api::{
     BaseUrl, CaBundle, Client, Conduct, Counters, Credentials, NetworkSettings, RateSettings,
     Transport,
 };
+use crate::cli::error::Error;
 use crate::cli::flags::{Connect, Who};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::progress;
-use crate::cli::run::ending::Error;
 use crate::cli::run::signals;
 use crate::cli::run::surroundings;
 

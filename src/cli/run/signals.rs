@@ -2,7 +2,6 @@
 //!
 //! What a process does about a signal is the whole process's affair, so this is the one place with state of its own.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, OnceLock};
 
@@ -10,34 +9,9 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Notify;
 
 use crate::api::Stop;
+use crate::cli::error::Error;
+use crate::cli::exit::Signal;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::{Error, Exit};
-
-/// The two signals that ask a program to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
-    Interrupt,
-    Terminate,
-}
-
-impl Signal {
-    /// How a program ends because of it: 128 and its number, as a shell would report it.
-    pub(crate) fn exit(self) -> Exit {
-        match self {
-            Signal::Interrupt => Exit::Interrupted,
-            Signal::Terminate => Exit::Terminated,
-        }
-    }
-}
-
-impl fmt::Display for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Signal::Interrupt => "Ctrl-C",
-            Signal::Terminate => "SIGTERM",
-        })
-    }
-}
 
 #[derive(Default)]
 struct Process {

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::cli::error::Error;
 use crate::cli::flags::{Desired, Who};
 use crate::cli::io::environment::{self, variable};
-use crate::cli::run::ending::Error;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::files::Confinement;
 use crate::config::load::LoadRequest;

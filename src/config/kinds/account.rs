@@ -7,16 +7,17 @@ use jiff::civil::Date;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::behavior::{self, BehaviorLayer};
-use super::decode::{Decoder, Environment, Subject, Text, listed_twice};
+use super::decode::{Decoder, listed_twice};
 use super::entries::Section;
 use super::integration::{self, IntegrationLayer, invalid_tenant_url};
-use super::variables::VariableUse;
+use super::subject::Subject;
+use super::text::{Environment, Text, VariableUse};
 use super::{Field, Fields, Shape, Written, fields, nested, written_words};
 use crate::config::bounds::Resource;
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::interpolate::is_variable_name;
+use crate::config::json_schema::{text_or_digits, texts};
 use crate::config::rule::Rule;
-use crate::config::schema::{text_or_digits, texts};
 use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Document, Entry, Value};
 use crate::model::account::{

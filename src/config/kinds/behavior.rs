@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::{Decoder, Subject};
+use super::decode::Decoder;
 use super::entries::{Listed, Section};
+use super::subject::Subject;
 use super::{fields, variables_by_field, written_words};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::rule::Rule;

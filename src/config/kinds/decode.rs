@@ -5,91 +5,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::json;
-
-use super::variables::VariableUse;
-use super::{Field, Written};
+use super::field::Field;
+use super::subject::Subject;
+use super::text::{Environment, Text, VariableUse};
 use crate::config::diagnostic::{Draft, Found};
 use crate::config::interpolate::{Piece, names_a_secret, pieces};
-
 use crate::config::rule::Rule;
-use crate::config::schema::or_variable;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::{alternatives, did_you_mean};
 use crate::config::yaml::{Entry, Node, Value};
-use crate::model::limits::Limits;
 use crate::model::text::is_unseen;
 
 /// How many items one list may have.
 const MOST_ITEMS: usize = 10_000;
-
-/// What a message speaks of: a path of keys, such as `behavior.imp_travel`.
-#[derive(Clone, Copy)]
-pub(in crate::config) struct Subject<'a> {
-    parent: Option<&'a Subject<'a>>,
-    name: &'a str,
-}
-
-impl<'a> Subject<'a> {
-    /// The document itself.
-    pub(in crate::config) const DOCUMENT: Subject<'static> = Subject::named("");
-    /// The operator's limits.
-    pub(in crate::config) const LIMITS: Subject<'static> = Subject::named("limits");
-
-    pub(in crate::config) const fn named(name: &'a str) -> Self {
-        Subject { parent: None, name }
-    }
-
-    /// What stands under a key of this one.
-    pub(in crate::config) fn at<'b>(&'b self, name: &'b str) -> Subject<'b>
-    where
-        'a: 'b,
-    {
-        let parent = (!self.name.is_empty()).then_some(self);
-        Subject { parent, name }
-    }
-}
-
-impl fmt::Display for Subject<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.parent {
-            Some(parent) => write!(f, "{parent}.{}", self.name),
-            None if self.name.is_empty() => f.write_str("the document"),
-            None => f.write_str(self.name),
-        }
-    }
-}
-
-/// A scalar with its variables filled in.
-#[derive(Clone, Debug)]
-pub(in crate::config) struct Text {
-    /// What it says.
-    pub(in crate::config) value: String,
-    /// How messages quote it: as it stands in the file, so that no variable's value is ever printed.
-    pub(in crate::config) written: String,
-    pub(in crate::config) span: Span,
-    pub(super) plain: bool,
-    pub(super) filled: bool,
-}
-
-impl Text {
-    /// Whether it may stand for something else than text: bare, or out of a variable (inside of braces a `${…}` needs quotes).
-    fn is_bare(&self) -> bool {
-        self.plain || self.filled
-    }
-}
-
-/// Looks a variable up.
-pub(in crate::config) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
-
-/// What files may read of the environment, and the environment.
-#[derive(Clone, Copy)]
-pub(in crate::config) struct Environment<'a> {
-    pub(in crate::config) limits: &'a Limits,
-    /// Never asked for a variable that the limits don't permit. `None` where no variable may stand.
-    pub(in crate::config) variable: Option<&'a Lookup<'a>>,
-}
 
 /// Reads nodes as values, and reports what is wrong with them.
 pub(in crate::config) struct Decoder<'a> {
@@ -333,17 +261,20 @@ impl<'a> Decoder<'a> {
         subject: Subject<'_>,
         explain: impl FnOnce(T::Err, &Text) -> Draft,
     ) -> Field<T> {
-        Text::read(self, entry, subject).then(|text| match text.value.parse() {
-            Ok(value) => Some(value),
+        let Some(text) = self.text(&entry.value, entry.value_span(), subject) else {
+            return Field::Wrong;
+        };
+        match text.value.parse() {
+            Ok(value) => Field::set(value, text.span),
             Err(error) => {
                 self.found.push(explain(error, &text));
-                None
+                Field::Wrong
             }
-        })
+        }
     }
 
     /// `true` or `false`.
-    fn boolean(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<bool> {
+    pub(super) fn boolean(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<bool> {
         let (expected, help) = ("true or false", "write `true` or `false`");
         let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
         let Some(text) = text else {
@@ -383,7 +314,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A whole number from 0.
-    fn number(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<u32> {
+    pub(super) fn number(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<u32> {
         let (expected, help) = ("a whole number", "write a number such as `1`");
         let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
         let Some(text) = text else {
@@ -471,45 +402,6 @@ pub(in crate::config) fn listed_twice(
         .label("again here")
         .also(earlier, "first here")
         .help("keep one of them")
-}
-
-impl Written for bool {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
-        decoder.boolean(entry, subject)
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        or_variable(json!({ "type": "boolean" }), "true or false")
-    }
-}
-
-impl Written for u32 {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
-        decoder.number(entry, subject)
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        or_variable(
-            json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
-            "a whole number",
-        )
-    }
-}
-
-impl Written for Text {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
-        match decoder.text(&entry.value, entry.value_span(), subject) {
-            Some(text) => {
-                let span = text.span;
-                Field::set(text, span)
-            }
-            None => Field::Wrong,
-        }
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number"] })
-    }
 }
 
 /// What a node is, for a message.

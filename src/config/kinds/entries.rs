@@ -7,7 +7,8 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
-use super::decode::{Decoder, Subject};
+use super::decode::Decoder;
+use super::subject::Subject;
 use super::{Field, Fields, Shape, Written};
 use crate::config::bounds::Resource;
 use crate::config::diagnostic::{Draft, Found};

@@ -6,12 +6,14 @@ use std::hash::Hash;
 use jiff::civil::Date;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decoder, Subject, Text, listed_twice};
+use super::decode::{Decoder, listed_twice};
 use super::entries::{Listed, Section};
+use super::subject::Subject;
+use super::text::Text;
 use super::{Field, Fields, Shape, Written, fields, nested, variables_by_field, written_words};
 use crate::config::diagnostic::{Draft, Found};
+use crate::config::json_schema::text_like;
 use crate::config::rule::Rule;
-use crate::config::schema::text_like;
 use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;

@@ -8,74 +8,23 @@ pub(super) mod account;
 pub(super) mod behavior;
 pub(super) mod decode;
 pub(super) mod entries;
+mod field;
 pub(super) mod integration;
+pub(super) mod limits;
+mod scalars;
+pub(super) mod subject;
+pub(super) mod text;
 pub(super) mod variables;
 
-use schemars::{Schema, SchemaGenerator};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Entry, Node};
-use decode::{Decoder, Subject};
-
-/// A field of one file: left out, there but wrong (and reported), or set.
-///
-/// The second keeps one mistake from causing others: a `tenant_url` that is not a URL is not missing as well.
-#[derive(Clone, Debug, Default)]
-pub(super) enum Field<T> {
-    #[default]
-    Absent,
-    Wrong,
-    Set(Spanned<T>, Variables),
-}
-
-/// The variables that a value was made of. Boxed, since hardly any value has some.
-pub(super) type Variables = Option<Box<Vec<String>>>;
-
-impl<T> Field<T> {
-    pub(super) fn set(value: T, span: Span) -> Self {
-        Field::Set(Spanned { value, span }, None)
-    }
-
-    /// The value and its place, if it is set.
-    pub(super) fn get(&self) -> Option<&Spanned<T>> {
-        match self {
-            Field::Set(spanned, _) => Some(spanned),
-            Field::Absent | Field::Wrong => None,
-        }
-    }
-
-    /// The value, if it is set.
-    pub(super) fn value(&self) -> Option<&T> {
-        self.get().map(|spanned| &spanned.value)
-    }
-
-    pub(super) fn into_value(self) -> Option<T> {
-        match self {
-            Field::Set(spanned, _) => Some(spanned.value),
-            Field::Absent | Field::Wrong => None,
-        }
-    }
-
-    /// The names of the variables that the value was made of.
-    pub(super) fn variables(&self) -> &[String] {
-        match self {
-            Field::Set(_, Some(variables)) => variables,
-            Field::Set(_, None) | Field::Absent | Field::Wrong => &[],
-        }
-    }
-
-    /// Changes the value and keeps its place; `None` makes it wrong.
-    pub(super) fn then<U>(self, change: impl FnOnce(T) -> Option<U>) -> Field<U> {
-        match self {
-            Field::Absent => Field::Absent,
-            Field::Wrong => Field::Wrong,
-            Field::Set(Spanned { value, span }, variables) => match change(value) {
-                Some(value) => Field::Set(Spanned { value, span }, variables),
-                None => Field::Wrong,
-            },
-        }
-    }
-}
+use decode::Decoder;
+pub(super) use field::Field;
+use subject::Subject;
 
 impl<T: Written> Field<T> {
     pub(super) fn read(
@@ -114,6 +63,20 @@ impl<T: Written> Field<T> {
     }
 }
 
+impl<T: Written> JsonSchema for Field<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Field".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
 /// How a value of a type is written in a file, and what files that extend each other make of two.
 pub(super) trait Written: Clone {
     /// What stands beneath it.
@@ -144,11 +107,12 @@ pub(super) enum Shape {
 /// The shape of a document.
 pub(super) const DOCUMENT: Shape = Shape::Fields(account::Layer::FIELDS);
 
-/// Whether a document may have a key.
-pub(super) fn is_document_key(key: &str) -> bool {
-    account::Layer::FIELDS
+/// Whether a desired-state file, or one of limits, may have a key.
+pub(super) fn is_key(key: &str) -> bool {
+    let mut known = account::Layer::FIELDS
         .iter()
-        .any(|(known, _)| *known == key)
+        .chain(limits::LimitsLayer::FIELDS);
+    known.any(|(known, _)| *known == key)
 }
 
 /// A mapping with known keys; written by [`fields!`].
@@ -191,7 +155,7 @@ macro_rules! fields {
                 decoder: &mut crate::config::kinds::decode::Decoder<'_>,
                 node: &crate::config::yaml::Node,
                 place: crate::config::source::Span,
-                subject: crate::config::kinds::decode::Subject<'_>,
+                subject: crate::config::kinds::subject::Subject<'_>,
             ) -> Option<Self> {
                 let known = const { &[$(stringify!($field)),+] };
                 let entries = decoder.known(node, place, subject, known)?;
@@ -244,7 +208,7 @@ macro_rules! nested {
             fn read(
                 decoder: &mut crate::config::kinds::decode::Decoder<'_>,
                 entry: &crate::config::yaml::Entry,
-                subject: crate::config::kinds::decode::Subject<'_>,
+                subject: crate::config::kinds::subject::Subject<'_>,
             ) -> crate::config::kinds::Field<Self> {
                 let place = entry.value_span();
                 match crate::config::kinds::Fields::read_fields(decoder, &entry.value, place, subject) {
@@ -272,7 +236,7 @@ macro_rules! written_words {
             fn read(
                 decoder: &mut crate::config::kinds::decode::Decoder<'_>,
                 entry: &crate::config::yaml::Entry,
-                subject: crate::config::kinds::decode::Subject<'_>,
+                subject: crate::config::kinds::subject::Subject<'_>,
             ) -> crate::config::kinds::Field<Self> {
                 match decoder.word(&entry.value, entry.value_span(), subject, <$word>::ALL) {
                     Some(spanned) => crate::config::kinds::Field::Set(spanned, None),
@@ -283,7 +247,7 @@ macro_rules! written_words {
             fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let words: Vec<&str> = <$word>::ALL.iter().map(|word| word.as_str()).collect();
                 let expected = crate::config::suggest::alternatives(&words).replace('`', "");
-                crate::config::schema::or_variable(
+                crate::config::json_schema::or_variable(
                     serde_json::json!({ "type": "string", "enum": words }),
                     &expected,
                 )

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::decode::{Decoder, Text};
+use super::decode::Decoder;
+use super::text::{Text, VariableUse};
 use crate::config::bounds::Resource;
 use crate::config::diagnostic::Draft;
 use crate::config::interpolate::{Piece, Variable, pieces};
@@ -13,13 +14,6 @@ use crate::model::limits::Forbidden;
 
 /// How many variables one value may be made of.
 const MOST_VARIABLES: usize = 64;
-
-/// A variable that a file names, and where.
-#[derive(Clone, Debug)]
-pub(in crate::config) struct VariableUse {
-    pub(in crate::config) name: String,
-    pub(in crate::config) span: Span,
-}
 
 impl Decoder<'_> {
     /// Replaces the variables in a scalar. None when one of them can't be replaced, which has then been reported.
