@@ -37,9 +37,7 @@ pub struct VerifiedToken {
 /// Who a token belongs to: the two kinds are verified at different places, and each place refuses the other kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenOwner<'a> {
-    /// A person.
     User,
-    /// An account.
     Account(&'a AccountId),
 }
 

@@ -38,7 +38,7 @@ pub use reset::{ObserveReset, Reset, ResetEvent, reset};
 const IN_FLIGHT: usize = 10;
 
 /// What an application needs beside the plan. A stop is wished of the writer's client.
-pub struct Context<'a> {
+pub struct ApplyContext<'a> {
     pub reader: &'a Reader,
     pub writer: &'a Writer,
     /// The options that the plan was made with, so that it can be made again.
@@ -50,7 +50,7 @@ pub struct Context<'a> {
 /// Carries out one account's plan. `observe` is told of each call before it is sent; where it fails, nothing more is sent.
 pub async fn apply(
     plan: &AccountPlan,
-    context: &Context<'_>,
+    context: &ApplyContext<'_>,
     observe: &mut Observe<'_>,
 ) -> Applied {
     let run = Run {

@@ -245,11 +245,9 @@ pub struct Lost {
     "{address} exists twice: {ours} and {twin}, which this run did not make; delete one of them"
 )]
 pub struct Twin {
-    /// The entry.
     pub address: Address,
     /// The one that the run made or adopted.
     pub ours: IntegrationId,
-    /// The other.
     pub twin: IntegrationId,
 }
 

@@ -14,7 +14,7 @@ use crate::plan::{Action, Call, Change, plan};
 use super::attempt::pause;
 use super::event::Event;
 use super::outcome::ReadBack;
-use super::{Context, Run};
+use super::{ApplyContext, Run};
 
 /// How long is waited before each look: a read right after a write may not show it yet (`contract.md`, Integrations).
 const WAITS: [Duration; 6] = [
@@ -29,7 +29,7 @@ const WAITS: [Duration; 6] = [
 /// Reads back, repeatedly while something of `settled` still differs.
 pub(super) async fn read_back(
     run: &Run<'_, '_>,
-    context: &Context<'_>,
+    context: &ApplyContext<'_>,
     settled: &BTreeSet<Address>,
 ) -> ReadBack {
     if settled.is_empty() {
@@ -95,7 +95,7 @@ fn pin(desired: &mut DesiredAccount, address: &Address, id: Option<IntegrationId
 
 async fn look(
     run: &Run<'_, '_>,
-    context: &Context<'_>,
+    context: &ApplyContext<'_>,
     desired: &Arc<DesiredAccount>,
     settled: &BTreeSet<Address>,
 ) -> ReadBack {

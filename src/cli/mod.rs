@@ -53,47 +53,47 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write the first desired-state file; from the live account where there is a token
-    Init(init::Arguments),
+    Init(init::InitArguments),
     /// Show what apply would do
-    Plan(plan::Arguments),
+    Plan(plan::PlanArguments),
     /// Carry out what plan shows, once it is approved
     Apply(apply::ApplyArguments),
     /// Show a saved plan
-    Show(show::Arguments),
+    Show(show::ShowArguments),
     /// Delete listed integrations and disable listed behaviors; nothing unlisted is touched
-    Destroy(apply::Arguments),
+    Destroy(apply::DestroyArguments),
     /// Say how live accounts differ from their files; nothing is written
-    Drift(drift::Arguments),
+    Drift(drift::DriftArguments),
     /// Say whether the control stands as a whole: scores are given, policies act on them, Okta hears; nothing is written
-    Audit(audit::Arguments),
+    Audit(audit::AuditArguments),
     /// Work with what runs wrote as JSON
-    Report(report::Arguments),
+    Report(report::ReportArguments),
     /// Write the live account as a desired-state file
-    Export(export::Arguments),
+    Export(export::ExportArguments),
     /// Check files without the network
-    Validate(validate::Arguments),
+    Validate(validate::ValidateArguments),
     /// Lay files out canonically; comments are kept
-    Fmt(fmt::Arguments),
+    Fmt(fmt::FmtArguments),
     /// Print a JSON Schema
     #[command(mut_args(|arg| match arg.get_help_heading() {
         Some("Connection") => arg.requires("from_live"),
         _ => arg,
     }))]
-    Schema(schema::Arguments),
+    Schema(schema::SchemaArguments),
     /// Read live things: behaviors, integrations, and the users who have a score
-    Get(get::Arguments),
+    Get(get::GetArguments),
     /// Clear users' risk scores
-    Reset(reset::Arguments),
+    Reset(reset::ResetArguments),
     /// Find out why riskform can't get in: credentials, permissions, entitlement, rate limit, clock, files; writes nothing
-    Doctor(doctor::Arguments),
+    Doctor(doctor::DoctorArguments),
     /// Serve the simulated API on a loopback port; prints the variables that point to it
-    Sandbox(sandbox::Arguments),
+    Sandbox(sandbox::SandboxArguments),
     /// Print a shell's completions
-    Completions(completions::Arguments),
+    Completions(completions::CompletionsArguments),
     /// Print the manual page, or write all of them
-    Man(man::Arguments),
+    Man(man::ManArguments),
     /// Say which riskform this is
-    Version(version::Arguments),
+    Version(version::VersionArguments),
 }
 
 impl Cli {

@@ -38,7 +38,6 @@ pub struct Diagnostic {
 /// A place and what is to be said about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Label {
-    /// The place.
     pub place: Place,
     /// A few words; may be empty.
     pub text: String,
@@ -277,12 +276,12 @@ pub(super) struct Found {
     errors: usize,
     /// Hashes of what was found already; a fragment's mistake that many accounts inherit is said once.
     seen: HashSet<u64>,
-    context: Option<Context>,
+    context: Option<AskedBy>,
 }
 
 /// Why files are read or judged at the moment: said with each diagnostic that stands in another file than the one that asked for it.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct AskedBy {
     asked_by: SourceId,
     note: String,
 }
@@ -377,11 +376,11 @@ impl Found {
     }
 
     /// Says, until [`Found::restore`], for whom files are read or judged. Returns what was said before.
-    pub(super) fn within(&mut self, asked_by: SourceId, note: String) -> Option<Context> {
-        self.context.replace(Context { asked_by, note })
+    pub(super) fn within(&mut self, asked_by: SourceId, note: String) -> Option<AskedBy> {
+        self.context.replace(AskedBy { asked_by, note })
     }
 
-    pub(super) fn restore(&mut self, outer: Option<Context>) {
+    pub(super) fn restore(&mut self, outer: Option<AskedBy>) {
         self.context = outer;
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::write::{Document, WrittenBehavior, WrittenIntegration};
+use super::write::{WrittenAccount, WrittenBehavior, WrittenIntegration};
 use super::yaml::LONGEST_VALUE;
 use crate::model::account::{
     AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedIntegrations,
@@ -21,13 +21,13 @@ pub fn export(
     name: Option<&Name>,
     live: &LiveAccount,
     detail: Detail<'_>,
-) -> Document {
-    let mut document = Document {
+) -> WrittenAccount {
+    let mut document = WrittenAccount {
         account_id: Some(account_id.clone()),
         name: name.map(Name::to_string),
         unlisted: Some(Unlisted::default()),
         guards: Some(Guards::default()),
-        ..Document::default()
+        ..WrittenAccount::default()
     };
     for (key, behavior) in &live.behaviors {
         match written_behavior(key, behavior) {
@@ -73,7 +73,7 @@ impl Detail<'_> {
 }
 
 /// What leads back to a live account from whatever a run that makes `creates` integrations leaves behind.
-pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> Document {
+pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> WrittenAccount {
     let detail = Detail {
         pins: Pins::Everywhere,
         providers: &[],

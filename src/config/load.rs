@@ -109,7 +109,6 @@ fn read(request: &LoadRequest<'_>, input: Option<Vec<u8>>) -> (Vec<DesiredAccoun
 
 /// A file that was read.
 struct ReadFile {
-    /// Its documents.
     layers: Vec<Arc<Declaration>>,
 }
 

@@ -45,7 +45,7 @@ fn node(value: &serde_yaml::Value) -> Node {
 
 /// A desired-state file to be written. What is `None` or empty is left out, except for `behaviors` and `integrations`, which say `{}`.
 #[derive(Clone, Debug, Default)]
-pub struct Document {
+pub struct WrittenAccount {
     /// Comments at the top of the file.
     pub header: Vec<String>,
     /// `account_id`
@@ -73,7 +73,6 @@ pub struct Document {
 /// One entry of `behaviors`, in words rather than types, so that a live word that no file could declare can be shown as well.
 #[derive(Clone, Debug)]
 pub struct WrittenBehavior {
-    /// The key.
     pub key: BehaviorKey,
     /// `enabled`
     pub enabled: Option<bool>,
@@ -104,7 +103,7 @@ pub struct WrittenIntegration {
     pub lifecycle: Lifecycle,
 }
 
-impl Document {
+impl WrittenAccount {
     /// What the comments say is left out.
     pub fn left_out(&self) -> impl Iterator<Item = &str> {
         let beside = self.behaviors.iter().filter_map(|one| one.comment.as_ref());
@@ -133,7 +132,7 @@ impl Document {
     }
 
     fn tree(&self) -> Node {
-        let Document {
+        let WrittenAccount {
             header,
             account_id,
             name,

@@ -39,7 +39,6 @@ pub struct Audit {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditedAccount {
     pub account_id: AccountId,
-    /// Its label.
     pub name: Option<Name>,
     /// The file that declares it.
     pub source: Arc<str>,

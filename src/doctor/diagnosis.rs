@@ -30,12 +30,12 @@ pub struct AccountDiagnosis {
     pub findings: Vec<DoctorFinding>,
     /// Where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ssf: Vec<Document>,
+    pub ssf: Vec<SsfDocument>,
 }
 
 /// The SSF document of one integration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Document {
+pub struct SsfDocument {
     pub integration_id: IntegrationId,
     pub tenant_url: String,
     pub findings: Vec<SsfFinding>,

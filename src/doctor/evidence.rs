@@ -57,7 +57,6 @@ pub struct Access {
 /// A proxy that the environment names. Never its user or password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyOnTheWay {
-    /// The variable.
     pub variable: String,
     /// Host and port.
     pub address: String,
@@ -84,7 +83,6 @@ pub enum Means {
 /// Who owns a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// A person.
     User,
     /// The account itself.
     Account,

@@ -11,7 +11,6 @@ use crate::model::open_word::words;
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding<C> {
-    /// The check.
     pub check: C,
     /// How it stands.
     pub status: Standing,

@@ -18,7 +18,7 @@ pub use audit::{AuditCheck, AuditEvidence, AuditFinding, audit_findings};
 pub use audited::{Audit, AuditedAccount, Totals};
 pub use check::{Check, DoctorFinding};
 pub use checks::{account_findings, files_finding, no_credentials_finding, wrong_proxy_finding};
-pub use diagnosis::{AccountDiagnosis, Diagnosis, Document};
+pub use diagnosis::{AccountDiagnosis, Diagnosis, SsfDocument};
 pub use evidence::{
     Access, Asked, Declared, Evidence, Files, Means, Owner, ProxyOnTheWay, Way, examine,
 };

@@ -66,7 +66,6 @@ pub struct InvalidAccountId;
 /// What the files declare for one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredAccount {
-    /// The account.
     pub account_id: AccountId,
     /// Its label in output.
     #[serde(skip_serializing_if = "Option::is_none")]

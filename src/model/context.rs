@@ -84,7 +84,6 @@ pub struct Access {
 /// A policy in front of applications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessPolicy {
-    /// Its id.
     pub id: String,
     /// Its name; somebody else's text.
     pub name: String,
@@ -99,7 +98,6 @@ pub struct AccessPolicy {
 /// A set of people that policies and other groups refer to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessGroup {
-    /// Its id.
     pub id: String,
     /// Its name; somebody else's text.
     pub name: String,

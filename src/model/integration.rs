@@ -328,7 +328,6 @@ pub struct Lifecycle {
 /// One field whose live value is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IgnoreChange {
-    /// The field.
     pub field: IntegrationField,
     /// The last day, in UTC, on which it is left alone; without one, for good.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -49,7 +49,6 @@ pub enum Problem {
     /// A file lists a behavior that the account does not have.
     #[error("the account does not offer a behavior named {key}")]
     NotOffered {
-        /// The behavior.
         key: BehaviorKey,
         /// What the account offers.
         offered: Vec<BehaviorKey>,
@@ -61,7 +60,6 @@ pub enum Problem {
     /// Several live integrations fit one entry.
     #[error("{entry} fits several live integrations by {by}: {}", list(candidates))]
     SeveralLive {
-        /// The entry.
         entry: Address,
         /// What they have in common.
         by: MatchedBy,
@@ -73,7 +71,6 @@ pub enum Problem {
     /// Several entries fit one live integration.
     #[error("{} all fit the live integration {id} by {by}", list(entries))]
     SeveralEntries {
-        /// The entries.
         entries: Vec<Address>,
         /// What they have in common.
         by: MatchedBy,
@@ -85,9 +82,7 @@ pub enum Problem {
     /// The identity provider that an entry names can't be told.
     #[error("{entry}: {}", no_provider(name, *found, other_kind.as_deref()))]
     IdentityProvider {
-        /// The entry.
         entry: Address,
-        /// The name.
         name: String,
         /// How many Okta providers have it.
         found: usize,

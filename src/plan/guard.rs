@@ -22,7 +22,6 @@ use super::policies::{self, acting_on, no_longer_given};
 use super::{Intent, Options};
 
 words! {
-    /// The guards.
     Guard {
         /// More deletes than the file permits.
         MaxDeletes = "max_deletes",

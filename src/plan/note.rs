@@ -24,9 +24,7 @@ use super::policies::{ActedOn, change_in_words, drift_in_words, not_understood};
 pub enum Note {
     /// A field differs, and `ignore_changes` leaves it as it is.
     Ignored {
-        /// The integration.
         address: Address,
-        /// The field.
         field: IntegrationField,
         /// What it is and stays.
         live: Option<FieldValue>,
@@ -39,28 +37,21 @@ pub enum Note {
     },
     /// An `ignore_changes` has ended, so that the field counts again.
     Expired {
-        /// The integration.
         address: Address,
-        /// The field.
         field: IntegrationField,
         /// The last day that it was left alone.
         until: Date,
     },
     /// The live integration that an entry is pinned to is gone.
     PinGone {
-        /// The integration.
         address: Address,
         /// The id that it is pinned to.
         id: IntegrationId,
     },
     /// An integration that is declared inactive can only be created active.
-    ExportsForAMoment {
-        /// The integration.
-        address: Address,
-    },
+    ExportsForAMoment { address: Address },
     /// The level of an enabled behavior changes: Access policies match a level exactly.
     LevelChanged {
-        /// The behavior.
         address: Address,
         /// The level that policies may match today.
         from: OpenWord<RiskLevel>,
@@ -69,7 +60,6 @@ pub enum Note {
     },
     /// In drift: the live level of an enabled behavior is another than the declared one.
     LevelDiffers {
-        /// The behavior.
         address: Address,
         /// The level that policies match today.
         live: OpenWord<RiskLevel>,
@@ -111,19 +101,14 @@ pub enum Note {
     },
     /// An item of `guards.protected` matches nothing.
     ProtectsNothing {
-        /// The item.
         item: String,
         /// Where it is declared.
         location: Location,
     },
     /// Only `"*"` covers a behavior, so that `destroy` leaves it.
-    LeftEnabled {
-        /// The behavior.
-        address: Address,
-    },
+    LeftEnabled { address: Address },
     /// Several live integrations are exactly alike, and bear the entry's own reference.
     Twins {
-        /// The entry.
         address: Address,
         /// The eldest, which is the entry's.
         id: IntegrationId,
@@ -132,16 +117,13 @@ pub enum Note {
     },
     /// A changed integration was recognized by nothing but the reference that riskform once gave it.
     OwnReference {
-        /// The entry.
         address: Address,
-        /// The integration.
         id: IntegrationId,
         /// Where it sends scores today.
         tenant_url: TenantUrl,
     },
     /// The references and the tenant of an entry lead to two different integrations.
     TwoIntegrations {
-        /// The entry.
         address: Address,
         /// The one that it is taken for, and by what.
         id: IntegrationId,
@@ -154,14 +136,12 @@ pub enum Note {
     },
     /// An entry is created although integrations are live that no file lists: one of them may be meant.
     CreatedBesideUnlisted {
-        /// The entry.
         address: Address,
         /// Those that stay.
         unlisted: Vec<IntegrationId>,
     },
     /// The identity provider that an entry names belongs to another Okta org than its tenant.
     OtherOrg {
-        /// The entry.
         address: Address,
         /// The provider's name.
         identity_provider: String,
@@ -172,25 +152,20 @@ pub enum Note {
     },
     /// Once `destroy` has deleted an entry's integration, the entry fits others.
     FitsNext {
-        /// The entry.
         address: Address,
         /// What it fits then.
         candidates: Vec<IntegrationId>,
     },
     /// Integrations exchange a value, so that one of them holds a value for a moment that nobody can have.
     Parked {
-        /// The integration.
         address: Address,
-        /// Its id.
         id: IntegrationId,
-        /// The field.
         field: IntegrationField,
         /// What it holds meanwhile.
         value: String,
     },
     /// An apply found that the server takes no reference that it doesn't know.
     CreatedWithoutReference {
-        /// The integration.
         address: Address,
         /// What the server said to the first attempt.
         refusal: String,

@@ -22,7 +22,6 @@ use super::note::Note;
 /// A level, and the policies that act on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActedOn {
-    /// The level.
     pub level: Level,
     /// The policies, by name.
     pub policies: Vec<PolicyName>,
@@ -33,7 +32,6 @@ pub struct ActedOn {
 pub struct PolicyName {
     /// Its name; somebody else's text.
     pub name: String,
-    /// Its id.
     pub id: String,
 }
 

@@ -58,7 +58,6 @@ words! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountPlan {
     pub account_id: AccountId,
-    /// Its label.
     pub name: Option<Name>,
     /// The file that declares it.
     pub source: Arc<str>,

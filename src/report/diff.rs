@@ -102,12 +102,12 @@ impl State {
             behaviors,
             integrations,
         } = self;
-        write::Document {
+        write::WrittenAccount {
             account_id: Some(plan.account_id.clone()),
             name: plan.name.as_ref().map(ToString::to_string),
             behaviors: behaviors.iter().map(written_behavior).collect(),
             integrations: integrations.iter().map(written_integration).collect(),
-            ..write::Document::default()
+            ..write::WrittenAccount::default()
         }
         .to_yaml()
     }

@@ -1,6 +1,6 @@
 //! What the doctor found, as a table and as JSON.
 
-use crate::doctor::{Diagnosis, Document, Finding, Standing};
+use crate::doctor::{Diagnosis, Finding, SsfDocument, Standing};
 use crate::model::text::{Visible, count};
 
 use super::DoctorFormat;
@@ -54,8 +54,8 @@ fn table(diagnosis: &Diagnosis, width: Width) -> String {
     text
 }
 
-fn document(document: &Document, width: Width) -> String {
-    let Document {
+fn document(document: &SsfDocument, width: Width) -> String {
+    let SsfDocument {
         integration_id,
         tenant_url,
         findings,

@@ -8,7 +8,6 @@ use crate::model::text::Visible;
 /// One field of a thing: its two values, each where there is one to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FieldLine {
-    /// The field.
     pub(super) field: Field,
     /// What is live; `None` where the thing is not there.
     pub(super) live: Option<String>,

@@ -46,7 +46,7 @@ fn text(checked: &CheckedFiles) -> String {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct FilesDocument<'a> {
     format: &'static str,
     riskform_version: &'static str,
     accounts: Vec<Account<'a>>,
@@ -74,7 +74,7 @@ fn json(checked: &CheckedFiles) -> String {
         name: account.label(),
         source: &account.source,
     });
-    let document = Document {
+    let document = FilesDocument {
         format: "riskform.validate/1",
         riskform_version: env!("CARGO_PKG_VERSION"),
         accounts: accounts.collect(),

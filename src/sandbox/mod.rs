@@ -59,7 +59,7 @@ pub use settings::{
 };
 pub use ssf::SsfFlaw;
 pub use store::StoreError;
-pub use world::{Account, Context, User};
+pub use world::{Account, SandboxContext, User};
 
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::integration::{Integration, IntegrationSettings};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::world::{Account, Context, User};
+use super::world::{Account, SandboxContext, User};
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::behavior::{Behavior, BehaviorKey};
 use crate::model::integration::{Integration, IntegrationId};
@@ -25,7 +25,7 @@ impl Seed {
         let integrations: Envelope<Vec<Integration>> =
             built_in(include_str!("recordings/integrations.json"));
         let items = |text| built_in::<Envelope<Vec<Value>>>(text).result;
-        let context = Context {
+        let context = SandboxContext {
             policies: items(include_str!("recordings/access_policies_risk.json")),
             groups: items(include_str!("recordings/access_groups_risk.json")),
             apps: items(include_str!("recordings/access_apps_risk.json")),

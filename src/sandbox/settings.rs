@@ -326,7 +326,6 @@ impl FromStr for Permissions {
 /// One token and what it may do, as `--permissions` spells it: `[TOKEN=]read,write,pii`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The token.
     pub token: String,
     /// What it may do.
     pub permissions: Permissions,

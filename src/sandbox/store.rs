@@ -44,7 +44,7 @@ struct Format {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct StoredDocument {
     serials: u64,
     accounts: BTreeMap<AccountId, Account>,
     #[serde(default)]
@@ -159,7 +159,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<World, StoreError> {
             format,
         });
     }
-    let Document {
+    let StoredDocument {
         serials,
         accounts,
         audit_log,
@@ -222,10 +222,7 @@ fn lock_path(path: &Path) -> PathBuf {
 pub enum StoreError {
     /// Another sandbox has it open.
     #[error("{} is in use by another sandbox; end that one, or name another file", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
+    InUse { path: PathBuf },
     /// It, its lock or its folder is a link, or something else that is not the sandbox's own.
     #[error("{} is a link, or not a file: the sandbox keeps its data only in a place of its own; remove it, or name another file with `riskform sandbox --data`", path.display())]
     NotAFile {
@@ -235,23 +232,16 @@ pub enum StoreError {
     /// It is no sandbox's file, or half of one.
     #[error("{} is not a sandbox's file: {source}; move it away to start anew", path.display())]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// Where reading it failed.
         source: serde_json::Error,
     },
     /// It was written by another version of riskform.
     #[error("{} has the format {format:?}, and this riskform reads {FORMAT}; move it away to start anew", path.display())]
-    OtherFormat {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        format: String,
-    },
+    OtherFormat { path: PathBuf, format: String },
     /// The file system refused.
     #[error("cannot keep the sandbox in {}: {source}", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
         /// What it said.
         source: io::Error,

@@ -12,7 +12,7 @@ use super::envelope::{Failure, json_response, success_paged};
 use super::paging::{Wanted, query};
 use super::routes::Visit;
 use super::settings::{AppPolicies, CursorPlace, Permission};
-use super::world::Context;
+use super::world::SandboxContext;
 use super::world::audit_log::LoggedEntry;
 
 /// How many entries a page of the audit log holds when nobody says.
@@ -63,7 +63,7 @@ fn list(
     visit: &Visit,
     permission: Permission,
     default_size: usize,
-    items: impl FnOnce(&Context) -> Vec<Value>,
+    items: impl FnOnce(&SandboxContext) -> Vec<Value>,
 ) -> Result<Response, Failure> {
     let account = visit.account_of(permission)?;
     let wanted = Wanted::read(&visit.uri, default_size)?;

@@ -12,7 +12,7 @@ use axum::middleware::{Next, from_fn};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
-use riskform::apply::{Applied, Context, Outcome, apply};
+use riskform::apply::{Applied, ApplyContext, Outcome, apply};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
@@ -176,7 +176,7 @@ async fn carry_out(
             }
         }));
     let client = within(router);
-    let context = Context {
+    let context = ApplyContext {
         reader: &client.reader(),
         writer: &client.writer(),
         options: &unguarded(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use riskform::api::{Client, Credentials, Transport};
-use riskform::apply::{Applied, Context, Outcome, apply};
+use riskform::apply::{Applied, ApplyContext, Outcome, apply};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::plan::{AccountPlan, Note, plan};
 use riskform::sandbox::{
@@ -79,7 +79,7 @@ impl World {
     }
 
     async fn apply(&self) -> Applied {
-        let context = Context {
+        let context = ApplyContext {
             reader: &self.client.reader(),
             writer: &self.client.writer(),
             options: &unguarded(),

@@ -7,7 +7,7 @@ use std::fs;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use riskform::api::Client;
-use riskform::apply::{Applied, Context, apply};
+use riskform::apply::{Applied, ApplyContext, apply};
 use riskform::config::export::previous;
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
@@ -119,7 +119,7 @@ async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCa
 }
 
 async fn carry_out(plan: &AccountPlan, connection: &Client) -> Applied {
-    let context = Context {
+    let context = ApplyContext {
         reader: &connection.reader(),
         writer: &connection.writer(),
         options: &unguarded(),

@@ -35,12 +35,12 @@ pub(crate) struct ApplyArguments {
     #[arg(long, value_name = "DIGEST", requires = "plan")]
     expect_digest: Option<String>,
     #[command(flatten)]
-    pub(crate) common: Arguments,
+    pub(crate) common: DestroyArguments,
 }
 
 /// Flags of `apply` and `destroy`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct DestroyArguments {
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
@@ -74,13 +74,13 @@ pub(crate) async fn apply(arguments: ApplyArguments, output: &Output) -> Result<
 }
 
 /// Deletes the listed integrations and disables the listed behaviors, once that is approved.
-pub(crate) async fn destroy(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn destroy(arguments: DestroyArguments, output: &Output) -> Result<Exit, Error> {
     plan_and_carry_out(Intent::Destroy, arguments, output).await
 }
 
 async fn plan_and_carry_out(
     intent: Intent,
-    arguments: Arguments,
+    arguments: DestroyArguments,
     output: &Output,
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
@@ -124,7 +124,7 @@ async fn plan_and_carry_out(
 async fn carry_out_saved(
     file: &Path,
     digest: Option<&str>,
-    arguments: Arguments,
+    arguments: DestroyArguments,
     output: &Output,
 ) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
@@ -161,7 +161,7 @@ async fn carry_out_saved(
     application.report(&applied, &formats)
 }
 
-impl Arguments {
+impl DestroyArguments {
     /// A second try must not overwrite what the first one saved: the way back to before both.
     fn check_save_previous(&self) -> Result<(), Error> {
         match &self.save_previous {

@@ -25,7 +25,7 @@ use crate::report::{self, AuditFormat};
 
 /// Flags of `audit`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct AuditArguments {
     /// Leave out a check; may be repeated
     #[arg(long = "ignore", value_name = "CHECK", value_parser = checks())]
     ignored: Vec<AuditCheck>,
@@ -41,7 +41,7 @@ fn checks() -> impl TypedValueParser<Value = AuditCheck> {
 }
 
 /// Says whether both halves of the control stand.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let surroundings = Surroundings::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;

@@ -21,7 +21,7 @@ const VARIABLE: &str = "RISKFORM_COMPLETE";
 
 /// Flags of `completions`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct CompletionsArguments {
     /// The shell to write them for
     #[arg(value_enum)]
     shell: Shell,
@@ -38,7 +38,7 @@ enum Shell {
 }
 
 /// Prints the script.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<Exit, Error> {
     let name = arguments.shell.to_possible_value();
     let name = name.as_ref().map_or("", |value| value.get_name());
     let shells = Shells::builtins();

@@ -27,7 +27,7 @@ use crate::report::{self, DoctorFormat};
 
 /// Flags of `doctor`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct DoctorArguments {
     #[command(flatten)]
     fleet: Fleet,
     /// Look as well at the SSF document behind each integration's well_known_url, which Okta reads
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 }
 
 /// Looks at everything, and shows how it stands.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let (files, patients) = patients(&arguments.fleet, output)?;
     let connect = &arguments.fleet.connect;

@@ -23,7 +23,7 @@ use crate::report::{self, Detail, DriftFormat, RunFigures};
 
 /// Flags of `drift`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct DriftArguments {
     /// Leave these addresses out (as of --target); may be repeated
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 }
 
 /// Says how the live accounts differ from their files.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
     let narrowed = [arguments.targets.as_given(), &arguments.ignored];
@@ -94,7 +94,7 @@ struct Checked {
 }
 
 async fn check(
-    arguments: &Arguments,
+    arguments: &DriftArguments,
     formats: &Formats<DriftFormat>,
     output: &Output,
 ) -> Result<Checked, Error> {

@@ -15,13 +15,13 @@ use crate::cli::io::output::Output;
 use crate::cli::run::next::{self, Step, Words};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{Detail, Pins, export};
-use crate::config::write::{Document, FileFormat};
+use crate::config::write::{FileFormat, WrittenAccount};
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
 
 /// Flags of `export`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct ExportArguments {
     /// The accounts, where it is not the one of --account-id; several need --split
     #[arg(value_name = "ACCOUNT_ID")]
     accounts: Vec<AccountId>,
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 }
 
 /// Writes the live accounts as the files that declare them as they are.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let accounts = match arguments.accounts.as_slice() {
         [] => vec![session::id(&arguments.who, &arguments.connect)?],
@@ -90,7 +90,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     Ok(Exit::Done)
 }
 
-impl Arguments {
+impl ExportArguments {
     /// What goes on from a file that was written.
     fn say_next(&self, output: &Output, file: &Path, what: &'static str) {
         let mut words = Words::of_connect(&self.connect);
@@ -147,7 +147,7 @@ impl Export<'_> {
         Ok(Exit::gravest(exits))
     }
 
-    async fn read(&self, account: &AccountId) -> Result<Document, AccountError> {
+    async fn read(&self, account: &AccountId) -> Result<WrittenAccount, AccountError> {
         let reader = self.session.connection_to(account.as_str(), None)?.reader();
         let providers = async {
             match self.with_names {

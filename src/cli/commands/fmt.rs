@@ -6,7 +6,7 @@ use similar::TextDiff;
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
 use crate::cli::flags::Paths;
-use crate::cli::io::files::{self, Access};
+use crate::cli::io::files::{self, ReadableBy};
 use crate::cli::io::input;
 use crate::cli::io::output::Output;
 use crate::cli::run::surroundings::confinement;
@@ -15,7 +15,7 @@ use crate::model::text::count;
 
 /// Flags of `fmt`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct FmtArguments {
     #[command(flatten)]
     paths: Paths,
     /// Write nothing; name the files that are not formatted, and end with 1 if there are any
@@ -27,8 +27,8 @@ pub(crate) struct Arguments {
 }
 
 /// Formats the files, and names those that it changes. A file that can't be formatted is left as it is and does not keep others from it.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
-    let Arguments { paths, check, diff } = arguments;
+pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Error> {
+    let FmtArguments { paths, check, diff } = arguments;
     if let Some(input) = input::named_by(&paths.paths)? {
         return format_one(input, *check, *diff, output);
     }
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error>
             output.result(format_args!("{}\n", file.path.display()))?;
         }
         if !check && !diff {
-            files::write(&file.target, &file.after, Access::AsBefore)?;
+            files::write(&file.target, &file.after, ReadableBy::AsBefore)?;
         }
     }
     if !diagnostics.is_empty() {

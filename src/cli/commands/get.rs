@@ -21,7 +21,7 @@ use crate::report::read::{
 
 /// Flags of `get`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct GetArguments {
     #[command(subcommand)]
     resource: Resource,
 }
@@ -110,7 +110,7 @@ impl PrivacyArguments {
     }
 }
 
-impl Arguments {
+impl GetArguments {
     /// Says whether standard output must be one JSON document, whatever happens.
     pub(crate) fn prints_json(&self) -> bool {
         self.resource.reading().formats.prints_json()
@@ -129,8 +129,8 @@ impl Resource {
 }
 
 /// Reads what was asked for, and shows it.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
-    let Arguments { resource } = arguments;
+pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit, Error> {
+    let GetArguments { resource } = arguments;
     let reading = resource.reading();
     let view = View {
         formats: reading.formats.read(output)?,

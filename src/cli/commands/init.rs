@@ -46,7 +46,7 @@ unlisted:
 
 /// Flags of `init`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct InitArguments {
     /// The file to write; one that is there is never overwritten
     #[arg(value_name = "PATH", default_value = Paths::USUAL)]
     path: PathBuf,
@@ -57,8 +57,8 @@ pub(crate) struct Arguments {
 }
 
 /// Writes the file, and says what to do next.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
-    let Arguments { path, who, connect } = arguments;
+pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exit, Error> {
+    let InitArguments { path, who, connect } = arguments;
     let name = path.display();
     if path.exists() {
         return Err(exists(&path));

@@ -10,12 +10,12 @@ use crate::cli::error::Error;
 use crate::cli::exit::Exit;
 use crate::cli::help;
 use crate::cli::io::environment;
-use crate::cli::io::files::{self, Access};
+use crate::cli::io::files::{self, ReadableBy};
 use crate::cli::io::output::Output;
 
 /// Flags of `man`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct ManArguments {
     /// Write a page for every command into this directory, instead of printing the one of riskform itself
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 
 /// Prints the page, or writes all of them.
 pub(crate) fn run(
-    arguments: Arguments,
+    arguments: ManArguments,
     mut riskform: Command,
     output: &Output,
 ) -> Result<Exit, Error> {
@@ -42,7 +42,7 @@ pub(crate) fn run(
         files::write(
             &directory.join(format!("{name}.1")),
             text,
-            Access::Everybody,
+            ReadableBy::Everybody,
         )?;
         for inner in command.get_subcommands() {
             if inner.get_name() != "help" {

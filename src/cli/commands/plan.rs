@@ -24,7 +24,7 @@ use crate::report::{self, PlanFormat};
 
 /// Flags of `plan`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct PlanArguments {
     /// Save the plan in this file, for apply --plan
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 }
 
 /// Shows what `apply` would do.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
     let surroundings = Surroundings::of(&arguments.fleet.desired)?;
@@ -88,7 +88,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, E
     Ok(of_plan(&run, changes))
 }
 
-impl Arguments {
+impl PlanArguments {
     /// What goes on from a plan that has something to do.
     fn next(&self) -> [Step; 2] {
         let mut words = Words::default();

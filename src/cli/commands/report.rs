@@ -18,7 +18,7 @@ use crate::report::{self, ApplyFormat, Detail, DriftFormat, MergeFormat, PlanFor
 
 /// What `report` can do.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct ReportArguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -49,7 +49,7 @@ pub(crate) struct MergeArguments {
 }
 
 /// Joins what the shards of a fleet wrote, and ends as one run for all of them would have.
-pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: ReportArguments, output: &Output) -> Result<Exit, Error> {
     let Command::Merge(arguments) = arguments.command;
     let documents = arguments
         .files

@@ -25,7 +25,7 @@ use crate::report::text::{ResetText, count};
 
 /// Flags of `reset`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct ResetArguments {
     /// Users, by id or e-mail address
     #[arg(value_name = "USER", required_unless_present_any = ["levels", "from"])]
     users: Vec<UserName>,
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
 }
 
 /// Clears the scores of the chosen users, once that is approved.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Exit, Error> {
     let mut names = arguments.users;
     if let Some(file) = &arguments.from {
         names.extend(listed(file)?);

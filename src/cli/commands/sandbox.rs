@@ -22,7 +22,7 @@ use crate::sandbox::{
 
 /// Flags of `sandbox`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct SandboxArguments {
     /// The port on 127.0.0.1; 0 takes any that is free
     #[arg(long, value_name = "PORT", default_value = "0")]
     port: u16,
@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
     faults: Option<PathBuf>,
 }
 
-impl Arguments {
+impl SandboxArguments {
     fn settings(&self) -> Settings {
         let defaults = Settings::default();
         let mut tokens = defaults.tokens.clone();
@@ -90,7 +90,7 @@ impl Arguments {
 }
 
 /// Serves until Ctrl-C or SIGTERM.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: SandboxArguments, output: &Output) -> Result<Exit, Error> {
     let script = arguments.faults.as_deref().map(read_script).transpose()?;
     let settings = arguments.settings();
     let sandbox = match &arguments.data {

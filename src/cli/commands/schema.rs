@@ -13,10 +13,10 @@ use crate::report::schema::{audit_schema, schema};
 
 /// Flags of `schema`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct SchemaArguments {
     /// What the schema describes
     #[arg(value_enum, value_name = "DOCUMENT")]
-    document: Document,
+    document: Published,
     /// Name the behaviors that the account offers, so that editors complete them; `config` only
     #[arg(long)]
     from_live: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 
 /// What there is a schema of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Document {
+enum Published {
     /// A desired-state file
     Config,
     /// The operator's limits
@@ -44,25 +44,25 @@ enum Document {
 }
 
 /// Prints a schema.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<Exit, Error> {
     let text = match arguments.document {
-        Document::Config if arguments.from_live => from_live(&arguments, output).await?,
+        Published::Config if arguments.from_live => from_live(&arguments, output).await?,
         _ if arguments.from_live => {
             let message = "--from-live goes with `schema config`";
             return Err(Error::Usage(message.to_owned()));
         }
-        Document::Config => config::schema::schema([]),
-        Document::Limits => config::limits::schema(),
-        Document::Plan => schema(Format::Plan),
-        Document::Drift => schema(Format::Drift),
-        Document::Apply => schema(Format::Apply),
-        Document::Audit => audit_schema(),
+        Published::Config => config::schema::schema([]),
+        Published::Limits => config::limits::schema(),
+        Published::Plan => schema(Format::Plan),
+        Published::Drift => schema(Format::Drift),
+        Published::Apply => schema(Format::Apply),
+        Published::Audit => audit_schema(),
     };
     output.rendered("json", text)?;
     Ok(Exit::Done)
 }
 
-async fn from_live(arguments: &Arguments, output: &Output) -> Result<String, Error> {
+async fn from_live(arguments: &SchemaArguments, output: &Output) -> Result<String, Error> {
     let Account { id, connection } = Account::open(&arguments.who, &arguments.connect, output)?;
     let behaviors = connection.reader().behaviors(&id).await;
     let behaviors = behaviors.map_err(|error| Error::Account(account_error(&error)))?;

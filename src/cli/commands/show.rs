@@ -13,7 +13,7 @@ use crate::report::{self, PlanFormat};
 
 /// Flags of `show`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct ShowArguments {
     /// A plan that `plan --out` wrote
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 }
 
 /// Shows a saved plan in any of a plan's formats.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &ShowArguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
     let saved = saved_plan::read(&arguments.file, output)?;

@@ -17,7 +17,7 @@ use crate::report::{self, CheckedFiles, FilesFormat};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct ValidateArguments {
     #[command(flatten)]
     desired: Desired,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 }
 
 /// Says everything that is wrong with the files.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit, Error> {
     let formats = arguments.formats.read(output)?;
     let paths = &arguments.desired.paths.paths;
     fleet::look_at_paths(paths)?;

@@ -14,7 +14,7 @@ use crate::report::read::json;
 
 /// Flags of `version`.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct VersionArguments {
     #[command(flatten)]
     pub(crate) formats: FormatArguments<VersionFormat>,
 }
@@ -32,7 +32,7 @@ struct Build {
 }
 
 /// Says which riskform this is.
-pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &VersionArguments, output: &Output) -> Result<Exit, Error> {
     let some = |text: &'static str| (!text.is_empty()).then_some(text);
     let build = Build {
         format: "riskform.version/1",

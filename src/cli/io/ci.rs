@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
 use crate::cli::io::environment::{self, variable};
-use crate::cli::io::files::{self, Access};
+use crate::cli::io::files::{self, ReadableBy};
 use crate::cli::io::output::Output;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::rule::Severity;
@@ -144,7 +144,7 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&Error>) {
             (GITLAB_VARIABLES, lines(&told.outputs, shouted)),
             (GITLAB_QUALITY, quality),
         ] {
-            if let Err(error) = files::write(&folder.join(name), text, Access::Everybody) {
+            if let Err(error) = files::write(&folder.join(name), text, ReadableBy::Everybody) {
                 output.warn(error);
             }
         }

@@ -17,7 +17,7 @@ use crate::cli::error::Error;
 
 /// Who may read a file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum ReadableBy {
     /// Whoever the umask permits.
     Everybody,
     /// Its owner alone.
@@ -27,7 +27,11 @@ pub(crate) enum Access {
 }
 
 /// Writes a file.
-pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>, access: Access) -> Result<(), Error> {
+pub(crate) fn write(
+    path: &Path,
+    content: impl AsRef<[u8]>,
+    access: ReadableBy,
+) -> Result<(), Error> {
     let content = content.as_ref();
     place(path)
         .and_then(|place| match place {
@@ -181,15 +185,15 @@ fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
 }
 
-fn write_beside(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+fn write_beside(path: &Path, content: &[u8], access: ReadableBy) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         Some(_) | None => Path::new("."),
     };
     let permissions = match access {
-        Access::Everybody => Permissions::from_mode(0o666),
-        Access::Owner => Permissions::from_mode(0o600),
-        Access::AsBefore => fs::metadata(path)?.permissions(),
+        ReadableBy::Everybody => Permissions::from_mode(0o666),
+        ReadableBy::Owner => Permissions::from_mode(0o600),
+        ReadableBy::AsBefore => fs::metadata(path)?.permissions(),
     };
     if !folder.is_dir() {
         return Err(io::Error::other(format!(
@@ -203,7 +207,7 @@ fn write_beside(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
         .tempfile_in(folder)
         .map_err(without_path)?;
     file.write_all(content)?;
-    if access == Access::AsBefore {
+    if access == ReadableBy::AsBefore {
         // What the umask took away.
         file.as_file().set_permissions(permissions)?;
     }
@@ -248,11 +252,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        assert_eq!(said(write(&path, "one", Access::Owner)), "written");
+        assert_eq!(said(write(&path, "one", ReadableBy::Owner)), "written");
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let mut old = File::open(&path).unwrap();
-        assert_eq!(said(write(&path, "two", Access::AsBefore)), "written");
+        assert_eq!(said(write(&path, "two", ReadableBy::AsBefore)), "written");
         assert_eq!(
             (fs::read_to_string(&path).unwrap().as_str(), mode()),
             ("two", 0o640)
@@ -260,7 +264,7 @@ mod tests {
         let mut text = String::new();
         old.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one");
-        assert_eq!(said(write(&path, "three", Access::Owner)), "written");
+        assert_eq!(said(write(&path, "three", ReadableBy::Owner)), "written");
         assert_eq!(mode(), 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -275,11 +279,11 @@ mod tests {
             "{} can't be written: it is a link; name the file that it leads to",
             link.display()
         );
-        assert_eq!(said(write(&link, "x", Access::Everybody)), expected);
+        assert_eq!(said(write(&link, "x", ReadableBy::Everybody)), expected);
         assert_eq!(said(append(&link).map(drop)), expected);
         assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
         fs::remove_file(&target).unwrap();
-        assert_eq!(said(write(&link, "x", Access::Everybody)), expected);
+        assert_eq!(said(write(&link, "x", ReadableBy::Everybody)), expected);
         assert_eq!(said(append(&link).map(drop)), expected);
         assert!(!target.exists());
     }
@@ -295,7 +299,7 @@ mod tests {
                 let pipe = pipe.clone();
                 thread::spawn(move || fs::read_to_string(pipe).unwrap())
             };
-            assert_eq!(said(write(path, "through", Access::Owner)), "written");
+            assert_eq!(said(write(path, "through", ReadableBy::Owner)), "written");
             assert_eq!(reader.join().unwrap(), "through");
             assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
         }
@@ -313,12 +317,14 @@ mod tests {
         };
         symlink(&device, &link).unwrap();
         for path in [&device, &link] {
-            assert_eq!(said(write(path, "x", Access::Owner)), "written");
+            assert_eq!(said(write(path, "x", ReadableBy::Owner)), "written");
             append(path).unwrap().write("x\n").unwrap();
             assert!(fs::metadata(&device).unwrap().file_type().is_char_device());
         }
         assert!(link.is_symlink());
-        assert!(said(write(Path::new("/dev/full"), "x", Access::Owner)).contains("No space left"));
+        assert!(
+            said(write(Path::new("/dev/full"), "x", ReadableBy::Owner)).contains("No space left")
+        );
     }
 
     #[test]
@@ -333,7 +339,7 @@ mod tests {
             format!("/proc/self/fd/{number}"),
         ] {
             assert_eq!(
-                said(write(Path::new(&name), "after\n", Access::Owner)),
+                said(write(Path::new(&name), "after\n", ReadableBy::Owner)),
                 "written"
             );
         }
@@ -357,7 +363,7 @@ mod tests {
         ];
         for (path, why) in table {
             let expected = format!("{} can't be written: {why}", path.display());
-            assert_eq!(said(write(&path, "x", Access::Everybody)), expected);
+            assert_eq!(said(write(&path, "x", ReadableBy::Everybody)), expected);
         }
     }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use crate::cli::error::Error;
-use crate::cli::io::files::{self, Access};
+use crate::cli::io::files::{self, ReadableBy};
 use crate::cli::io::output::Output;
 use crate::config::write::FileFormat;
 use crate::report::read::ReadFormat;
@@ -234,7 +234,7 @@ impl<K: Kind> Formats<K> {
                 true => output.escaped(kind.as_str(), content),
                 false => content,
             };
-            files::write(file, content, Access::Everybody)?;
+            files::write(file, content, ReadableBy::Everybody)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::io::environment::variable;
-use crate::cli::io::files::{self, Access};
+use crate::cli::io::files::{self, ReadableBy};
 
 /// The folder of what is kept.
 pub(crate) struct State(Option<PathBuf>);
@@ -59,7 +59,7 @@ impl State {
             .create(folder)
             .map_err(|error| format!("{}: {error}", folder.display()))?;
         let text = serde_json::to_string(kept).map_err(|error| error.to_string())?;
-        files::write(&folder.join(name), text, Access::Owner).map_err(|error| error.to_string())
+        files::write(&folder.join(name), text, ReadableBy::Owner).map_err(|error| error.to_string())
     }
 
     /// Forgets what was kept under a name.

@@ -8,13 +8,13 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::apply::{Applied, Context, Event, apply};
+use crate::apply::{Applied, ApplyContext, Event, apply};
 use crate::cli::error::{Error, plan_error};
 use crate::cli::exit::Exit;
 use crate::cli::flags::Fleet;
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::ci;
-use crate::cli::io::files::{self, Access};
+use crate::cli::io::files::{self, ReadableBy};
 use crate::cli::io::formats::Formats;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
@@ -197,7 +197,7 @@ impl Application<'_> {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
         }
         if let Some(file) = &self.save_previous {
-            files::write(file, self.previous(), Access::Owner)?;
+            files::write(file, self.previous(), ReadableBy::Owner)?;
         }
         signals::begin_to_write()?;
         let total = self.work().map(|plan| plan.operations.len()).sum();
@@ -254,7 +254,7 @@ impl Application<'_> {
             }
         };
         let (today, options) = made_with(plan);
-        let context = Context {
+        let context = ApplyContext {
             reader: &connection.reader(),
             writer: &connection.writer(),
             options,

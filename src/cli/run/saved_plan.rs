@@ -13,7 +13,7 @@ use anyhow::anyhow;
 
 use crate::cli::error::Error;
 use crate::cli::error::plan_error;
-use crate::cli::io::files::{self, Access};
+use crate::cli::io::files::{self, ReadableBy};
 use crate::cli::io::output::Output;
 use crate::cli::run::next::{self, Words};
 use crate::config::recheck::recheck;
@@ -25,7 +25,7 @@ use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan_within};
 /// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
 pub(crate) fn write(path: &Path, plan: &Run, words: &Words, output: &Output) -> Result<(), Error> {
     let sealed = plan.sealed();
-    files::write(path, visible_json(plan.to_json()), Access::Owner)?;
+    files::write(path, visible_json(plan.to_json()), ReadableBy::Owner)?;
     let digest = &sealed.digest;
     let mut apply = Words::default();
     apply.flag("--plan", Some(path.display()));

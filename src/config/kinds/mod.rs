@@ -100,7 +100,6 @@ pub(super) enum Shape {
     Fields(&'static [(&'static str, Shape)]),
     /// A mapping whose keys are names.
     Entries(&'static Shape),
-    /// A list.
     List(&'static Shape),
 }
 

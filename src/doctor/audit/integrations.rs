@@ -10,7 +10,7 @@ use crate::model::open_word::OpenWord;
 use crate::model::text::count;
 use crate::plan::{AccountPlan, matches};
 
-use super::super::diagnosis::Document;
+use super::super::diagnosis::SsfDocument;
 use super::super::finding::{Detail, Finding, Standing};
 use super::{AuditCheck, AuditFinding, of_details};
 
@@ -146,7 +146,7 @@ fn provider(integration: &Integration, known: &Providers) -> (Standing, String) 
 }
 
 /// Nobody published what these documents hold, so that a broken rule is a warning at most.
-pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[Document]>) -> AuditFinding {
+pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Ssf;
     let Some(documents) = documents else {
         return Finding::new(CHECK, Standing::Unknown, "nobody asked");

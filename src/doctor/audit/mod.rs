@@ -14,7 +14,7 @@ use crate::model::context::{Access, Reading};
 use crate::model::open_word::words;
 use crate::plan::AccountPlan;
 
-use super::diagnosis::Document;
+use super::diagnosis::SsfDocument;
 use super::finding::{Detail, Finding, Standing};
 
 use access::{levels, policies};
@@ -77,7 +77,7 @@ pub struct AuditEvidence<'a> {
     /// Its identity providers.
     pub identity_providers: Reading<Providers>,
     /// The SSF documents of its active integrations; `None` where nobody asked for them.
-    pub documents: Option<Vec<Document>>,
+    pub documents: Option<Vec<SsfDocument>>,
 }
 
 /// Judges an account that could be read by every check that is not ignored.

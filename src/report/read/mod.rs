@@ -61,7 +61,7 @@ pub fn render<S: Shown>(
     format: ReadFormat,
     width: Width,
 ) -> String {
-    let document = Document {
+    let document = ReadDocument {
         format: S::FORMAT,
         account_id: account,
         shown,
@@ -85,7 +85,7 @@ pub fn json(document: &impl Serialize) -> String {
 }
 
 #[derive(Serialize)]
-struct Document<'a, S> {
+struct ReadDocument<'a, S> {
     format: &'static str,
     account_id: &'a AccountId,
     #[serde(flatten)]

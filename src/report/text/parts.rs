@@ -73,7 +73,6 @@ fn title(
     writeln!(f, "{:gap$}{yellow}{remark}{yellow:#}", "")
 }
 
-/// A note.
 pub(super) fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result {
     let text = note.to_string();
     if note.is_warning() {

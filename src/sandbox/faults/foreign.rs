@@ -26,9 +26,7 @@ pub enum ForeignChange {
     },
     /// Makes an integration.
     CreateIntegration {
-        /// Its tenant.
         tenant_url: TenantUrl,
-        /// Its reference.
         reference_id: Option<ReferenceId>,
     },
     /// Makes the very integration that the request in hand is about to make. Without such a request it changes nothing.

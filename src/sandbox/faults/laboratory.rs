@@ -60,7 +60,6 @@ struct Play {
 /// A request that met a fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetFault {
-    /// Its method.
     pub method: String,
     /// Its path, below the base path.
     pub path: String,

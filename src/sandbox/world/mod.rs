@@ -145,13 +145,13 @@ pub struct Account {
     pub users: BTreeMap<UserId, User>,
     /// What surrounds risk scoring.
     #[serde(default)]
-    pub context: Context,
+    pub context: SandboxContext,
 }
 
 /// What surrounds risk scoring in an account, item by item as the API shows it. No route changes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Context {
+pub struct SandboxContext {
     /// The reusable Access policies.
     pub policies: Vec<Value>,
     /// The Access groups.
@@ -162,7 +162,7 @@ pub struct Context {
     pub identity_providers: Vec<Value>,
 }
 
-impl Context {
+impl SandboxContext {
     /// Whether an Access identity provider has this id.
     fn offers_identity_provider(&self, id: &str) -> bool {
         self.identity_providers

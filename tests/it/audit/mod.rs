@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::civil::{Date, date};
 use riskform::api::Providers;
 use riskform::doctor::{
-    Audit, AuditEvidence, AuditFinding, AuditedAccount, Document, audit_findings,
+    Audit, AuditEvidence, AuditFinding, AuditedAccount, SsfDocument, audit_findings,
 };
 use riskform::model::account::LiveAccount;
 use riskform::model::context::{
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub skipped: (usize, usize),
     pub access_unread: Option<Unread>,
     pub providers_unread: Option<Unread>,
-    pub documents: Vec<Document>,
+    pub documents: Vec<SsfDocument>,
 }
 
 const OKTA: &str = "11111111-1111-4111-8111-111111111111";
@@ -87,7 +87,7 @@ integrations:
         skipped: (0, 0),
         access_unread: None,
         providers_unread: None,
-        documents: vec![Document {
+        documents: vec![SsfDocument {
             integration_id: OKTA.parse().unwrap(),
             tenant_url: "https://corp.okta.com".to_owned(),
             findings: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use riskform::config::export::{Detail, Pins, export, previous};
-use riskform::config::write::Document;
+use riskform::config::write::WrittenAccount;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
 use riskform::model::context::IdentityProvider;
@@ -228,7 +228,7 @@ proptest! {
     /// Planning what was exported finds nothing to change, and nothing unlisted but what the comments name.
     #[test]
     fn an_export_plans_empty(live in live_accounts()) {
-        let document: Document = export(&account_id(), None, &live, Detail::default());
+        let document: WrittenAccount = export(&account_id(), None, &live, Detail::default());
         let yaml = document.to_yaml();
         prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);
         let plan = planned(&load(&yaml), &live, &Options::default());

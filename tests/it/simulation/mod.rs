@@ -14,7 +14,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use riskform::api::{Client, Conduct, Credentials, RetrySettings, Transport};
-use riskform::apply::{Applied, Context, Deed, Event, Executed, Outcome, apply};
+use riskform::apply::{Applied, ApplyContext, Deed, Event, Executed, Outcome, apply};
 use riskform::model::integration::IntegrationId;
 use riskform::plan::{AccountPlan, Action, Call, Note, Wave, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, Fault, ForeignChange, References, Sandbox, Settings};
@@ -356,7 +356,7 @@ impl<'a> Simulation<'a> {
             told.hear(&event);
             Ok(())
         };
-        let context = Context {
+        let context = ApplyContext {
             reader: &connection.reader(),
             writer: &connection.writer(),
             options: &unguarded(),
