@@ -5,10 +5,11 @@
 //!
 //! | file | does |
 //! | --- | --- |
-//! | `parse` | text to trees, one document after the other, within bounds; the only place that knows the parser |
+//! | `parse`, `builder` | text to trees, one document after the other, within bounds; the only places that know the parser |
 //! | `comments` | gives each comment and blank line of a text its node |
 //! | `emit` | trees to text, as YAML or JSON; the only place that knows the canonical layout |
 
+mod builder;
 mod comments;
 pub(super) mod emit;
 mod parse;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 
 use super::source::Span;
 
-pub(super) use parse::{LONGEST_VALUE, each, with_comments};
+pub(super) use builder::LONGEST_VALUE;
+pub(super) use parse::{each, with_comments};
 
 /// A node of the tree.
 #[derive(Clone, Debug)]

@@ -1,0 +1,513 @@
+//! Trees from the events of the parser.
+//!
+//! Bounds hold here, for whoever writes files may mean harm: [`MOST_NESTING`] levels, [`MOST_NODES`] values in one document with every
+//! alias written out, and those of the run (`bounds`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use granit_parser::{Event, ScalarStyle, StructureStyle};
+
+use super::comments::Comment;
+use super::emit::quoted;
+use super::{Document, Entry, Node, Scalar, Value};
+use crate::config::bounds::Resource;
+use crate::config::diagnostic::{Draft, Found};
+use crate::config::rule::Rule;
+use crate::config::source::{SourceId, Span};
+
+/// How deep collections may nest. Nothing that a file can declare goes deeper than six.
+pub(super) const MOST_NESTING: usize = 32;
+/// How many values one document may hold, aliases written out: as many as 100,000 integrations with all their fields.
+const MOST_NODES: usize = 800_000;
+/// How long a value may be, in bytes.
+pub(in crate::config) const LONGEST_VALUE: usize = 8_192;
+
+/// Who the tree is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Aliases are written out, and what means nothing is left out.
+    Machine,
+    /// Everything is kept as it is written.
+    Person,
+}
+
+/// What to read after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The next event.
+    Next,
+    /// What follows the document, which is broken.
+    NextDocument,
+    /// Nothing: whoever exceeds a bound gets no more time.
+    Nothing,
+}
+
+/// Builds trees from events.
+pub(super) struct Builder<'f> {
+    pub(super) source: SourceId,
+    reader: Reader,
+    pub(super) found: &'f mut Found,
+    /// What is read, and handed over when what follows it is known to be another document.
+    document: Option<Document>,
+    is_marked: bool,
+    line: usize,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Anchor>,
+    /// The name of the anchor of the node that is taken next.
+    pub(super) anchor: Option<Box<str>>,
+    nodes: usize,
+    pub(super) comments: Vec<Comment>,
+    pub(super) has_layout: bool,
+}
+
+/// A collection that is not closed yet.
+struct Open {
+    span: Span,
+    anchor: usize,
+    name: Option<Box<str>>,
+    flow: bool,
+    content: Content,
+}
+
+enum Content {
+    Sequence(Vec<Node>),
+    Mapping { entries: Vec<Entry>, key: Key },
+}
+
+/// The state of a mapping between a key and its value.
+enum Key {
+    Awaited,
+    Read(Arc<str>, Span, Option<Box<str>>),
+    /// Reported as unusable; its value is read and dropped.
+    Unusable,
+}
+
+/// A node that aliases may repeat.
+struct Anchor {
+    node: Node,
+    size: Size,
+}
+
+impl<'f> Builder<'f> {
+    pub(super) fn new(source: SourceId, reader: Reader, found: &'f mut Found) -> Self {
+        Builder {
+            source,
+            reader,
+            found,
+            document: None,
+            is_marked: false,
+            line: 1,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            anchor: None,
+            nodes: 0,
+            comments: Vec::new(),
+            has_layout: true,
+        }
+    }
+
+    pub(super) fn hand_over(&mut self, take: &mut dyn FnMut(Document, &mut Found)) {
+        // Dropped before the next document is read, as everything is that was kept for its aliases.
+        self.anchors = HashMap::new();
+        if let Some(document) = self.document.take() {
+            take(document, self.found);
+        }
+    }
+
+    pub(super) fn span(&self, span: &granit_parser::Span) -> Span {
+        let offset = |at: usize| u32::try_from(at).expect("the loader refuses files of 4 GiB");
+        let bytes = span.byte_range().unwrap_or_default();
+        Span {
+            source: self.source,
+            start: offset(bytes.start),
+            end: offset(bytes.end),
+            line: offset(span.start.line()),
+            column: offset(span.start.col() + 1),
+        }
+    }
+
+    pub(super) fn tag(&mut self, event: &Event<'_>, span: &granit_parser::Span) {
+        if event.tag().is_some() {
+            let span = self.span(&span.tag_span().unwrap_or(*span));
+            let draft = Draft::new(Rule::Tag, span, "a YAML tag has no meaning here");
+            self.found.push(draft.help("leave the tag out"));
+        }
+    }
+
+    /// Takes one event.
+    pub(super) fn take(&mut self, event: Event<'_>, at: &granit_parser::Span, text: &str) -> After {
+        let span = self.span(at);
+        let name = self.anchor.take();
+        match event {
+            Event::DocumentStart(is_marked, _) => {
+                self.nodes = 0;
+                if !self.found.spend(Resource::Documents, 1, span) {
+                    return After::Nothing;
+                }
+                (self.is_marked, self.line) = (is_marked, at.start.line());
+                After::Next
+            }
+            Event::Scalar(decoded, style, anchor, _) => {
+                let written = at.slice(text).unwrap_or_default().trim_end();
+                let node = self.scalar(&decoded, style, span, written);
+                self.complete(node, anchor, name)
+            }
+            Event::SequenceStart(style, anchor, _) => {
+                let content = Content::Sequence(Vec::new());
+                self.open(span, anchor, name, style, content)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                let (entries, key) = (Vec::new(), Key::Awaited);
+                let content = Content::Mapping { entries, key };
+                self.open(span, anchor, name, style, content)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Alias(_) if self.reader == Reader::Person => {
+                let (text, plain) = (Arc::from(""), true);
+                let mut node = Node::new(Value::Scalar(Scalar { text, plain }), span);
+                node.style_mut().spelling = Some(self.found.sources.written(span).into());
+                self.complete(node, 0, None)
+            }
+            Event::Alias(id) => self.alias(id, span),
+            Event::UnresolvedAlias(name) => {
+                let message = format!("no anchor `&{name}` stands before the alias `*{name}`");
+                let draft = Draft::new(Rule::Alias, span, message);
+                self.found.push(
+                    draft.help("put a text that begins with `*` in quotes, or define the anchor"),
+                );
+                self.complete(Node::new(Value::Unread, span), 0, None)
+            }
+            Event::Comment(..) => {
+                self.comments.push(Comment {
+                    line: at.start.line(),
+                    column: at.start.col(),
+                    text: self.found.sources.written(span).trim_end().to_owned(),
+                });
+                After::Next
+            }
+            // The parser's enum may grow; what is no node means nothing to a tree.
+            _ => After::Next,
+        }
+    }
+
+    fn scalar(&mut self, decoded: &str, style: ScalarStyle, span: Span, written: &str) -> Node {
+        if decoded.len() > LONGEST_VALUE {
+            let message = format!(
+                "a value of {} bytes; the most is {LONGEST_VALUE}",
+                decoded.len()
+            );
+            self.found.push(Draft::new(Rule::TooLarge, span, message));
+            return Node::new(Value::Unread, span);
+        }
+        let scalar = Scalar {
+            text: decoded.into(),
+            plain: style == ScalarStyle::Plain,
+        };
+        let mut node = Node::new(Value::Scalar(scalar), span);
+        if self.reader == Reader::Person {
+            let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+            node.style_mut().spelling = Some(if is_block || written.contains(['\n', '\r']) {
+                quoted(decoded).as_ref().into()
+            } else {
+                written.into()
+            });
+        }
+        node
+    }
+
+    fn open(
+        &mut self,
+        span: Span,
+        anchor: usize,
+        name: Option<Box<str>>,
+        style: StructureStyle,
+        content: Content,
+    ) -> After {
+        self.open.push(Open {
+            span,
+            anchor,
+            name,
+            flow: style == StructureStyle::Flow,
+            content,
+        });
+        After::Next
+    }
+
+    fn close(&mut self, end: Span) -> After {
+        let Some(mut open) = self.open.pop() else {
+            return After::Next;
+        };
+        let (anchor, name) = (open.anchor, open.name.take());
+        let node = self.finish(open, end.end);
+        self.complete(node, anchor, name)
+    }
+
+    /// Turns an open collection into a node.
+    fn finish(&mut self, open: Open, end: u32) -> Node {
+        let Open {
+            mut span,
+            anchor: _,
+            name: _,
+            flow,
+            content,
+        } = open;
+        span.end = end.max(span.start);
+        let value = match content {
+            Content::Sequence(items) => Value::Sequence(items),
+            Content::Mapping {
+                mut entries,
+                key: _,
+            } => {
+                self.drop_duplicates(&mut entries);
+                Value::Mapping(entries)
+            }
+        };
+        let node = Node::new(value, span);
+        match self.reader {
+            Reader::Person if flow => node.flow(),
+            Reader::Person | Reader::Machine => node,
+        }
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> After {
+        let Some(Anchor { node: _, size }) = self.anchors.get(&id) else {
+            let message = "the alias stands within what its own anchor names";
+            let draft = Draft::new(Rule::Alias, span, message);
+            self.found.push(draft.help("write the value out"));
+            return self.complete(Node::new(Value::Unread, span), 0, None);
+        };
+        let Size {
+            nodes,
+            bytes,
+            depth,
+        } = *size;
+        if self.open.len() + depth > MOST_NESTING {
+            self.found.push(too_deep(span));
+            return After::Nothing;
+        }
+        // Counted before it is copied: the copies are what multiplies.
+        if !self.count(nodes, span) || !self.found.spend(Resource::RepeatedBytes, bytes, span) {
+            return After::Nothing;
+        }
+        let node = self.anchors[&id].node.clone();
+        self.attach(node);
+        After::Next
+    }
+
+    /// Puts a finished node where it belongs.
+    fn complete(&mut self, mut node: Node, anchor: usize, name: Option<Box<str>>) -> After {
+        // A key counts with its value.
+        let innermost = self.open.last().map(|open| &open.content);
+        let is_key = matches!(
+            innermost,
+            Some(Content::Mapping {
+                key: Key::Awaited,
+                ..
+            })
+        );
+        if !is_key && !self.count(1, node.span) {
+            return After::Nothing;
+        }
+        if self.reader == Reader::Person {
+            if name.is_some() {
+                node.style_mut().anchor = name;
+            }
+        } else if anchor != 0 {
+            let size = measure(&node);
+            if !self.count(size.nodes, node.span) {
+                return After::Nothing;
+            }
+            let node = node.clone();
+            self.anchors.insert(anchor, Anchor { node, size });
+        }
+        self.attach(node);
+        After::Next
+    }
+
+    /// Counts nodes that are about to be kept; false once there are too many.
+    fn count(&mut self, nodes: usize, span: Span) -> bool {
+        self.nodes += nodes;
+        if self.nodes > MOST_NODES {
+            let message =
+                format!("more than {MOST_NODES} values in one document, aliases written out");
+            let draft = Draft::new(Rule::TooLarge, span, message);
+            self.found
+                .push(draft.help("declare less in one document, or use fewer aliases"));
+            return false;
+        }
+        self.found.spend(Resource::Values, nodes, span)
+    }
+
+    fn attach(&mut self, mut node: Node) {
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => {
+                self.document = Some(Document {
+                    root: node,
+                    whole: true,
+                    is_marked: self.is_marked,
+                    line: self.line,
+                });
+            }
+            Some(Content::Sequence(items)) => items.push(node),
+            Some(Content::Mapping { entries, key }) => match std::mem::replace(key, Key::Awaited) {
+                Key::Awaited => {
+                    self.has_layout &= node.style().anchor.is_none();
+                    *key = self.found.key(node);
+                }
+                Key::Read(key, key_span, spelling) => {
+                    if spelling.is_some() {
+                        node.style_mut().key = spelling;
+                    }
+                    entries.push(Entry {
+                        key,
+                        key_span,
+                        value: node,
+                    });
+                }
+                Key::Unusable => {}
+            },
+        }
+    }
+
+    /// Reports keys that stand twice, and keeps the first of each.
+    fn drop_duplicates(&mut self, entries: &mut Vec<Entry>) {
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        order.sort_unstable_by_key(|at| (&*entries[*at].key, *at));
+        let mut twice = Vec::new();
+        for run in order.chunk_by(|a, b| entries[*a].key == entries[*b].key) {
+            if let Some((first, again)) = run.split_first() {
+                twice.extend(again.iter().map(|again| (*again, *first)));
+            }
+        }
+        if twice.is_empty() {
+            return;
+        }
+        twice.sort_unstable();
+        for (again, first) in &twice {
+            let (entry, first) = (&entries[*again], &entries[*first]);
+            self.found.push(
+                Draft::new(
+                    Rule::DuplicateKey,
+                    entry.key_span,
+                    format!("the key `{}` stands twice in one mapping", entry.key),
+                )
+                .label("again here")
+                .also(first.key_span, "first here")
+                .help("keep one of them"),
+            );
+        }
+        let mut twice = twice.iter().map(|(again, _)| *again).peekable();
+        let mut at = 0;
+        entries.retain(|_| {
+            let drop = twice.next_if_eq(&at).is_some();
+            at += 1;
+            !drop
+        });
+    }
+
+    /// Ends the document that was being read, keeping what is complete of it.
+    pub(super) fn cut_short(&mut self) {
+        // What was read last may be a stump: `${NAME}` without its quotes ends at the brace.
+        if let Some(open) = self.open.last_mut() {
+            let last = match &mut open.content {
+                Content::Sequence(items) => items.last_mut(),
+                Content::Mapping { entries, key: _ } => {
+                    entries.last_mut().map(|entry| &mut entry.value)
+                }
+            };
+            if let Some(node) = last {
+                node.value = Value::Unread;
+            }
+        }
+        let mut inner: Option<Node> = None;
+        while let Some(mut open) = self.open.pop() {
+            if let Some(node) = inner {
+                match &mut open.content {
+                    Content::Sequence(items) => items.push(node),
+                    Content::Mapping { entries, key } => {
+                        if let Key::Read(key, key_span, _) = std::mem::replace(key, Key::Awaited) {
+                            let value = node;
+                            entries.push(Entry {
+                                key,
+                                key_span,
+                                value,
+                            });
+                        }
+                    }
+                }
+            }
+            let end = open.span.end;
+            inner = Some(self.finish(open, end));
+        }
+        if let Some(root) = inner {
+            self.document = Some(Document::of(root));
+        }
+        // What follows a complete root and can't be read belonged to it.
+        if let Some(document) = &mut self.document {
+            document.whole = false;
+        }
+    }
+}
+
+impl Found {
+    /// Reads a node as the key of a mapping.
+    fn key(&mut self, node: Node) -> Key {
+        match node.value {
+            Value::Scalar(scalar) => {
+                let spelling = node.style.and_then(|style| style.spelling);
+                Key::Read(scalar.text, node.span, spelling)
+            }
+            Value::Unread => Key::Unusable,
+            Value::Sequence(_) | Value::Mapping(_) => {
+                let message = "a list or a mapping can't be a key";
+                let draft = Draft::new(Rule::KeyNotText, node.span, message);
+                self.push(draft.help("put a value that begins with `{` or `[` in quotes"));
+                Key::Unusable
+            }
+        }
+    }
+}
+
+pub(super) fn too_deep(span: Span) -> Draft {
+    Draft::new(
+        Rule::Nesting,
+        span,
+        format!("nested more than {MOST_NESTING} levels deep"),
+    )
+    .help("nothing that a file declares goes deeper than six")
+}
+
+/// How much a tree holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    nodes: usize,
+    /// Of text, keys included.
+    bytes: usize,
+    /// Levels of collections.
+    depth: usize,
+}
+
+fn measure(node: &Node) -> Size {
+    let mut size = Size {
+        nodes: 1,
+        ..Size::default()
+    };
+    let mut add = |key: &str, inner: &Node| {
+        let inner = measure(inner);
+        size.nodes += inner.nodes;
+        size.bytes += inner.bytes + key.len();
+        size.depth = size.depth.max(inner.depth);
+    };
+    match &node.value {
+        Value::Unread => return size,
+        Value::Scalar(scalar) => {
+            size.bytes = scalar.text.len();
+            return size;
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| add("", item)),
+        Value::Mapping(entries) => entries.iter().for_each(|one| add(&one.key, &one.value)),
+    }
+    size.depth += 1;
+    size
+}
