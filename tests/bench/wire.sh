@@ -199,7 +199,7 @@ path() { echo "$CLOUDFLARE_BASE_URL/accounts/$1/zt_risk_scoring/$2"; }
 integrations() {
     printf 'version: 1\naccount_id: %s\nbehaviors:\n  imp_travel: { enabled: true }\nunlisted: { integrations: keep }\nintegrations:\n' "$1"
     for ((index = 0; index < $2; index++)); do
-        printf '  okta-%d: { tenant_url: "https://tenant-%d.okta.com", reference_id: reference-%d }\n' "$index" "$index" "$index"
+        printf '  okta-%d: { tenant_url: "https://tenant-%d.okta.com", reference_id: 00000000-0000-4000-8000-%012x }\n' "$index" "$index" "$index"
     done
 }
 
