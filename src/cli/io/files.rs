@@ -30,7 +30,7 @@ pub(crate) enum ReadableBy {
 pub(crate) fn write(
     path: &Path,
     content: impl AsRef<[u8]>,
-    access: ReadableBy,
+    readable_by: ReadableBy,
 ) -> Result<(), Error> {
     let content = content.as_ref();
     place(path)
@@ -38,7 +38,7 @@ pub(crate) fn write(
             Place::Stdout => io::stdout().lock().write_all(content),
             Place::Stderr => io::stderr().lock().write_all(content),
             Place::Stream => open_stream(path)?.write_all(content),
-            Place::File => write_beside(path, content, access),
+            Place::File => write_beside(path, content, readable_by),
         })
         .map_err(|error| cant_write(path, error))
 }
@@ -185,12 +185,12 @@ fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
 }
 
-fn write_beside(path: &Path, content: &[u8], access: ReadableBy) -> io::Result<()> {
+fn write_beside(path: &Path, content: &[u8], readable_by: ReadableBy) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         Some(_) | None => Path::new("."),
     };
-    let permissions = match access {
+    let permissions = match readable_by {
         ReadableBy::Everybody => Permissions::from_mode(0o666),
         ReadableBy::Owner => Permissions::from_mode(0o600),
         ReadableBy::AsBefore => fs::metadata(path)?.permissions(),
@@ -207,7 +207,7 @@ fn write_beside(path: &Path, content: &[u8], access: ReadableBy) -> io::Result<(
         .tempfile_in(folder)
         .map_err(without_path)?;
     file.write_all(content)?;
-    if access == ReadableBy::AsBefore {
+    if readable_by == ReadableBy::AsBefore {
         // What the umask took away.
         file.as_file().set_permissions(permissions)?;
     }
