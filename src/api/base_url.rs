@@ -18,7 +18,7 @@ impl BaseUrl {
     }
 
     /// What was probably meant, where it lacks the path of Cloudflare's own.
-    pub(super) fn with_usual_path(&self) -> Option<String> {
+    pub(super) fn with_default_path(&self) -> Option<String> {
         const USUAL: &str = "/client/v4";
         (!self.0.ends_with(USUAL)).then(|| format!("{}{USUAL}", self.0))
     }
@@ -48,25 +48,25 @@ impl fmt::Display for BaseUrl {
 }
 
 impl FromStr for BaseUrl {
-    type Err = InvalidBaseUrl;
+    type Err = ParseBaseUrlError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
-        let url = Url::parse(text).map_err(InvalidBaseUrl::Malformed)?;
-        let host = url.host().ok_or(InvalidBaseUrl::Scheme)?;
+    fn from_str(text: &str) -> Result<Self, ParseBaseUrlError> {
+        let url = Url::parse(text).map_err(ParseBaseUrlError::Malformed)?;
+        let host = url.host().ok_or(ParseBaseUrlError::Scheme)?;
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&host) => {}
-            "http" => return Err(InvalidBaseUrl::PlainHttp(host.to_string())),
-            _ => return Err(InvalidBaseUrl::Scheme),
+            "http" => return Err(ParseBaseUrlError::PlainHttp(host.to_string())),
+            _ => return Err(ParseBaseUrlError::Scheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(InvalidBaseUrl::UserInfo);
+            return Err(ParseBaseUrlError::UserInfo);
         }
         if url.query().is_some() {
-            return Err(InvalidBaseUrl::Query);
+            return Err(ParseBaseUrlError::Query);
         }
         if url.fragment().is_some() {
-            return Err(InvalidBaseUrl::Fragment);
+            return Err(ParseBaseUrlError::Fragment);
         }
         Ok(BaseUrl(url.as_str().trim_end_matches('/').to_owned()))
     }
@@ -74,7 +74,7 @@ impl FromStr for BaseUrl {
 
 /// Why a text can't be the base URL. The text itself is never shown: what does not belong in it may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidBaseUrl {
+pub enum ParseBaseUrlError {
     /// No URL at all.
     #[error("the base URL is not a URL ({0}); write https://host/path")]
     Malformed(url::ParseError),
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn refuses_everything_else_and_says_why() {
-        let plain = |host: &str| InvalidBaseUrl::PlainHttp(host.to_owned());
+        let plain = |host: &str| ParseBaseUrlError::PlainHttp(host.to_owned());
         for (text, why) in [
             ("http://api.cloudflare.com", plain("api.cloudflare.com")),
             (
@@ -147,23 +147,23 @@ mod tests {
             ("http://0.0.0.0", plain("0.0.0.0")),
             ("http://[::2]", plain("[::2]")),
             ("http://127.0.0.1@example.com", plain("example.com")),
-            ("ftp://example.com", InvalidBaseUrl::Scheme),
-            ("data:text/plain,x", InvalidBaseUrl::Scheme),
-            ("https://user@example.com", InvalidBaseUrl::UserInfo),
-            ("https://:secret@example.com", InvalidBaseUrl::UserInfo),
-            ("https://example.com?token=secret", InvalidBaseUrl::Query),
-            ("https://example.com#top", InvalidBaseUrl::Fragment),
+            ("ftp://example.com", ParseBaseUrlError::Scheme),
+            ("data:text/plain,x", ParseBaseUrlError::Scheme),
+            ("https://user@example.com", ParseBaseUrlError::UserInfo),
+            ("https://:secret@example.com", ParseBaseUrlError::UserInfo),
+            ("https://example.com?token=secret", ParseBaseUrlError::Query),
+            ("https://example.com#top", ParseBaseUrlError::Fragment),
             (
                 "example.com",
-                InvalidBaseUrl::Malformed(url::ParseError::RelativeUrlWithoutBase),
+                ParseBaseUrlError::Malformed(url::ParseError::RelativeUrlWithoutBase),
             ),
             (
                 "",
-                InvalidBaseUrl::Malformed(url::ParseError::RelativeUrlWithoutBase),
+                ParseBaseUrlError::Malformed(url::ParseError::RelativeUrlWithoutBase),
             ),
             (
                 "https://",
-                InvalidBaseUrl::Malformed(url::ParseError::EmptyHost),
+                ParseBaseUrlError::Malformed(url::ParseError::EmptyHost),
             ),
         ] {
             let error = text.parse::<BaseUrl>().unwrap_err();

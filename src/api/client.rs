@@ -1,7 +1,7 @@
 //! Whom to call, how and in whose name: what all calls of a run share, and the one way that a call takes.
 //!
 //! A read is repeated here. A write never is: whoever sends it must record it first and may have to look before it goes out again, so it
-//! asks for [`Leave`], sends once, and asks [`wait_to_repeat`](Client::wait_to_repeat), the policy that reads follow as well.
+//! asks for [`SendPermit`], sends once, and asks [`wait_to_repeat`](Client::wait_to_repeat), the policy that reads follow as well.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,77 +16,77 @@ use tokio::time::{Instant, sleep};
 
 use super::base_url::BaseUrl;
 use super::credentials::Credentials;
-use super::envelope::{self, Content, Pages};
-use super::error::{ApiError, Details, ErrorKind};
-use super::event::{Counters, Event, WaitReason};
-use super::operation::Operation;
+use super::envelope::{self, ResultField, ResultInfo};
+use super::error::{ApiError, ErrorDetails, ErrorKind};
+use super::event::{ClientEvent, RequestStats, WaitReason};
+use super::operation::Endpoint;
 use super::pace::RateSettings;
-use super::patience::{Exhausted, Patience};
+use super::patience::{TimeBudget, TimeBudgetExceeded};
 use super::rate_budget::{Permit, RateBudget};
 use super::rate_headers::RateHeaders;
-use super::retry::{self, RetrySettings};
-use super::signs::{Signs, Trace};
-use super::stop::{Stop, Stopped};
+use super::retry::{self, RetryPolicy};
+use super::signs::{RequestIds, ResponseMetadata};
+use super::stop::{CancellationToken, Cancelled};
 use super::transport::Transport;
-use super::transport_error::{Reach, TransportError, TransportFailure};
+use super::transport_error::{Delivery, TransportError, TransportErrorKind};
 
 /// Whom to call, how, and in whose name. Cheap to clone; every reader and writer made from it shares it.
 ///
 /// The rate limit is the token's, so a run needs one client for each token, and no more.
 #[derive(Clone)]
-pub struct Client(Arc<Parts>);
+pub struct Client(Arc<ClientInner>);
 
-struct Parts {
+struct ClientInner {
     transport: Transport,
     base_url: BaseUrl,
     credentials: Credentials,
-    retry: RetrySettings,
+    retry: RetryPolicy,
     random: Mutex<fastrand::Rng>,
     budget: RateBudget,
     observer: Observer,
-    stop: Stop,
-    counters: Mutex<Counters>,
-    signs: Mutex<Option<Signs>>,
+    stop: CancellationToken,
+    counters: Mutex<RequestStats>,
+    signs: Mutex<Option<ResponseMetadata>>,
 }
 
 /// How a run behaves towards the server.
 #[derive(Clone)]
-pub struct Conduct {
+pub struct ClientOptions {
     /// How stubbornly it repeats.
-    pub retry: RetrySettings,
+    pub retry: RetryPolicy,
     /// How fast it calls.
     pub rate: RateSettings,
     /// Who hears of retries and waits.
     pub observer: Observer,
     /// Once wished, every wait ends and nothing more is sent.
-    pub stop: Stop,
+    pub stop: CancellationToken,
 }
 
 /// Hears of events as they happen. Called between requests, so it should be quick.
-pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(&ClientEvent) + Send + Sync>;
 
-impl Default for Conduct {
+impl Default for ClientOptions {
     fn default() -> Self {
-        Conduct {
-            retry: RetrySettings::default(),
+        ClientOptions {
+            retry: RetryPolicy::default(),
             rate: RateSettings::default(),
             observer: Arc::new(|_| {}),
-            stop: Stop::default(),
+            stop: CancellationToken::default(),
         }
     }
 }
 
 /// What a call brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer<T> {
+pub struct ApiResponse<T> {
     pub value: T,
-    pub trace: Trace,
+    pub trace: RequestIds,
 }
 
-impl<T> Answer<T> {
+impl<T> ApiResponse<T> {
     /// Turns the value into another, and keeps the rest.
-    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer {
+    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> ApiResponse<U> {
+        ApiResponse {
             value: into(self.value),
             trace: self.trace,
         }
@@ -94,49 +94,49 @@ impl<T> Answer<T> {
 }
 
 /// One call to be made.
-pub(super) struct Call {
-    pub(super) operation: Operation,
+pub(super) struct ApiRequest {
+    pub(super) operation: Endpoint,
     /// Below the base URL, beginning with a slash.
     pub(super) path: String,
     pub(super) body: Option<Value>,
 }
 
 /// An answer in good order.
-pub(super) struct Opened<T> {
-    pub(super) content: Content<T>,
-    pub(super) pages: Pages,
-    pub(super) trace: Trace,
+pub(super) struct DecodedResponse<T> {
+    pub(super) content: ResultField<T>,
+    pub(super) pages: ResultInfo,
+    pub(super) trace: RequestIds,
 }
 
 /// Leave to send one request: the rate budget has room for it, and nobody wants to stop. Whoever holds it records the write, then sends.
 #[must_use]
-pub struct Leave<'a>(Permit<'a>);
+pub struct SendPermit<'a>(Permit<'a>);
 
 /// What is to become of a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub enum RetryDecision {
     /// It may be sent again; the wait is over.
-    Now,
+    Retry,
     /// It would do harm, or change nothing, or has been tried often enough.
-    No,
+    GiveUp,
     /// A stop came.
-    Stopped,
+    Cancelled,
 }
 
 impl Client {
     /// Joins the parts, with the usual conduct. Nothing is sent yet.
     pub fn new(transport: Transport, base_url: BaseUrl, credentials: Credentials) -> Self {
-        Client::with_conduct(transport, base_url, credentials, Conduct::default())
+        Client::with_options(transport, base_url, credentials, ClientOptions::default())
     }
 
     /// Joins the parts. Nothing is sent yet.
-    pub fn with_conduct(
+    pub fn with_options(
         transport: Transport,
         base_url: BaseUrl,
         credentials: Credentials,
-        conduct: Conduct,
+        conduct: ClientOptions,
     ) -> Self {
-        let Conduct {
+        let ClientOptions {
             retry,
             rate,
             observer,
@@ -145,7 +145,7 @@ impl Client {
         let random = retry
             .seed
             .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Client(Arc::new(Parts {
+        Client(Arc::new(ClientInner {
             transport,
             base_url,
             credentials,
@@ -165,70 +165,73 @@ impl Client {
     }
 
     /// What the calls came to so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> RequestStats {
         *self.counted()
     }
 
     /// What the last answer told about the server.
-    pub fn signs(&self) -> Option<Signs> {
-        self.last_signs().clone()
+    pub fn signs(&self) -> Option<ResponseMetadata> {
+        self.lock_metadata().clone()
     }
 
-    pub(super) fn stop(&self) -> &Stop {
+    pub(super) fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
 
     /// Reads, again where that may help.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
-        call: &Call,
-    ) -> Result<Opened<T>, ApiError> {
-        self.read_within(call, &mut Patience::endless()).await
+        call: &ApiRequest,
+    ) -> Result<DecodedResponse<T>, ApiError> {
+        self.send_read_within(call, &mut TimeBudget::endless())
+            .await
     }
 
     /// The same, for as long as there is patience with the server.
-    pub(super) async fn read_within<T: DeserializeOwned>(
+    pub(super) async fn send_read_within<T: DeserializeOwned>(
         &self,
-        call: &Call,
-        patience: &mut Patience,
-    ) -> Result<Opened<T>, ApiError> {
+        call: &ApiRequest,
+        patience: &mut TimeBudget,
+    ) -> Result<DecodedResponse<T>, ApiError> {
         let mut attempt = 1;
         loop {
             let Ok(leave) = self.leave().await else {
-                return Err(ApiError::new(self.details(call, ErrorKind::Stopped)));
+                return Err(ApiError::new(self.details(call, ErrorKind::Cancelled)));
             };
             let error = match patience.wait(self.send(leave, call)).await {
                 Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(error)) => error,
-                Err(Exhausted) => return Err(self.too_slow(call)),
+                Err(TimeBudgetExceeded) => return Err(self.timeout_error(call)),
             };
             match patience.wait(self.wait_to_repeat(attempt, &error)).await {
-                Ok(Repeat::Now) => attempt += 1,
-                Ok(Repeat::No | Repeat::Stopped) | Err(Exhausted) => return Err(error),
+                Ok(RetryDecision::Retry) => attempt += 1,
+                Ok(RetryDecision::GiveUp | RetryDecision::Cancelled) | Err(TimeBudgetExceeded) => {
+                    return Err(error);
+                }
             }
         }
     }
 
     /// Waits until one more request may be sent.
-    pub(super) async fn leave(&self) -> Result<Leave<'_>, Stopped> {
+    pub(super) async fn leave(&self) -> Result<SendPermit<'_>, Cancelled> {
         let tell = |wait, reason| {
             self.counted().waits += 1;
-            (self.0.observer)(&Event::Waiting { wait, reason });
+            (self.0.observer)(&ClientEvent::Waiting { wait, reason });
         };
         let permit = self.0.stop.or(self.0.budget.admit(tell)).await?;
-        Ok(Leave(permit))
+        Ok(SendPermit(permit))
     }
 
     /// Waits before a call that failed for the `attempt`-th time (counted from 1) is sent again, if it is to be.
-    pub(super) async fn wait_to_repeat(&self, attempt: u32, error: &ApiError) -> Repeat {
-        let Some(wait) = self.wait_before_repeating(attempt, error) else {
-            return Repeat::No;
+    pub(super) async fn wait_to_repeat(&self, attempt: u32, error: &ApiError) -> RetryDecision {
+        let Some(wait) = self.retry_delay(attempt, error) else {
+            return RetryDecision::GiveUp;
         };
         if *error.kind() == ErrorKind::RateLimited {
             // Its answer has held everyone back already. The wait is told and counted once, where leave is asked for.
-            return Repeat::Now;
+            return RetryDecision::Retry;
         }
-        (self.0.observer)(&Event::Retrying {
+        (self.0.observer)(&ClientEvent::Retrying {
             operation: error.operation(),
             path: error.path().to_owned(),
             attempt,
@@ -237,12 +240,12 @@ impl Client {
             error: error.to_string(),
         });
         match self.0.stop.or(sleep(wait)).await {
-            Ok(()) => Repeat::Now,
-            Err(Stopped) => Repeat::Stopped,
+            Ok(()) => RetryDecision::Retry,
+            Err(Cancelled) => RetryDecision::Cancelled,
         }
     }
 
-    fn wait_before_repeating(&self, attempt: u32, error: &ApiError) -> Option<Duration> {
+    fn retry_delay(&self, attempt: u32, error: &ApiError) -> Option<Duration> {
         let mut counters = self.counted();
         let rate_limited = *error.kind() == ErrorKind::RateLimited;
         if rate_limited {
@@ -252,7 +255,7 @@ impl Client {
         }
         // The whole run pauses after a 429, so those repeats are no storm and need no cap of their own.
         if !retry::is_repeatable(error.operation(), error.kind())
-            || !(rate_limited || retry::run_may_repeat(&counters))
+            || !(rate_limited || retry::has_retry_budget(&counters))
         {
             return None;
         }
@@ -270,10 +273,10 @@ impl Client {
     /// Sends a call once.
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
-        leave: Leave<'_>,
-        call: &Call,
-    ) -> Result<Opened<T>, ApiError> {
-        let Leave(permit) = leave;
+        leave: SendPermit<'_>,
+        call: &ApiRequest,
+    ) -> Result<DecodedResponse<T>, ApiError> {
+        let SendPermit(permit) = leave;
         let request = self
             .request(call)
             .map_err(|error| self.transport_error(call, error))?;
@@ -290,14 +293,14 @@ impl Client {
         })?;
         let limits = RateHeaders::read(answer.headers());
         permit.learn(&limits);
-        *self.last_signs() = Some(Signs::read(answer.headers(), &limits));
+        *self.lock_metadata() = Some(ResponseMetadata::read(answer.headers(), &limits));
         let mut retry_after = limits.retry_after;
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
             // All other calls would run into the same refusal, so they wait too, before the next one is admitted.
-            retry_after = self.hold_everyone_back(&limits, sent);
+            retry_after = self.pause_after_rate_limit(&limits, sent);
         }
         drop(permit);
-        let trace = Trace::read(answer.headers());
+        let trace = RequestIds::read(answer.headers());
         tracing::debug!(
             method = %call.operation.method(),
             path = call.path,
@@ -309,12 +312,12 @@ impl Client {
         match envelope::open(call.operation, &answer, |text| {
             self.0.credentials.redact(text)
         }) {
-            Ok((content, pages)) => Ok(Opened {
+            Ok((content, pages)) => Ok(DecodedResponse {
                 content,
                 pages,
                 trace,
             }),
-            Err(fault) => Err(ApiError::new(Details {
+            Err(fault) => Err(ApiError::new(ErrorDetails {
                 messages: fault.messages,
                 status: Some(answer.status()),
                 trace,
@@ -325,7 +328,7 @@ impl Client {
     }
 
     /// Pauses the run after a 429, and says for how long; `None` if nobody can know.
-    fn hold_everyone_back(&self, limits: &RateHeaders, sent: Instant) -> Option<Duration> {
+    fn pause_after_rate_limit(&self, limits: &RateHeaders, sent: Instant) -> Option<Duration> {
         /// What is waited where the server says nothing at all.
         const GUESS: Duration = Duration::from_secs(30);
         let longest = self.0.retry.longest_retry_after;
@@ -344,40 +347,44 @@ impl Client {
     }
 
     /// Takes the result out of an answer that must hold one.
-    pub(super) fn result<T>(&self, call: &Call, opened: Opened<T>) -> Result<Answer<T>, ApiError> {
-        let Opened { content, trace, .. } = opened;
+    pub(super) fn result<T>(
+        &self,
+        call: &ApiRequest,
+        opened: DecodedResponse<T>,
+    ) -> Result<ApiResponse<T>, ApiError> {
+        let DecodedResponse { content, trace, .. } = opened;
         match content {
-            Content::Result(value) => Ok(Answer { value, trace }),
-            Content::Null | Content::Absent => {
+            ResultField::Result(value) => Ok(ApiResponse { value, trace }),
+            ResultField::Null | ResultField::Absent => {
                 Err(self.unexpected(call, "an envelope without a result", trace))
             }
         }
     }
 
     /// There is no such thing, and no call is needed to know it.
-    pub(super) fn not_found(&self, call: &Call) -> ApiError {
+    pub(super) fn not_found(&self, call: &ApiRequest) -> ApiError {
         ApiError::new(self.details(call, ErrorKind::NotFound))
     }
 
     /// An envelope in good order that does not hold what was asked for.
     pub(super) fn unexpected(
         &self,
-        call: &Call,
+        call: &ApiRequest,
         problem: impl Into<String>,
-        trace: Trace,
+        trace: RequestIds,
     ) -> ApiError {
-        let kind = ErrorKind::Unexpected {
+        let kind = ErrorKind::UnexpectedResponse {
             problem: problem.into(),
             excerpt: None,
         };
-        ApiError::new(Details {
+        ApiError::new(ErrorDetails {
             status: Some(StatusCode::OK),
             trace,
             ..self.details(call, kind)
         })
     }
 
-    fn request(&self, call: &Call) -> Result<Request<Bytes>, TransportError> {
+    fn request(&self, call: &ApiRequest) -> Result<Request<Bytes>, TransportError> {
         let mut request = Request::builder()
             .method(call.operation.method())
             .uri(self.0.base_url.join(&call.path))
@@ -391,15 +398,15 @@ impl Client {
             None => Bytes::new(),
         };
         let mut request = request.body(body).map_err(|error| TransportError {
-            failure: TransportFailure::Setup,
-            reach: Reach::Never,
+            failure: TransportErrorKind::ClientBuild,
+            reach: Delivery::NotDelivered,
             detail: error.to_string(),
         })?;
         self.0.credentials.authorize(request.headers_mut());
         Ok(request)
     }
 
-    pub(super) fn transport_error(&self, call: &Call, error: TransportError) -> ApiError {
+    pub(super) fn transport_error(&self, call: &ApiRequest, error: TransportError) -> ApiError {
         let TransportError {
             failure,
             reach,
@@ -413,17 +420,17 @@ impl Client {
         ApiError::new(self.details(call, kind))
     }
 
-    fn too_slow(&self, call: &Call) -> ApiError {
+    fn timeout_error(&self, call: &ApiRequest) -> ApiError {
         let error = TransportError {
-            failure: TransportFailure::Timeout,
-            reach: Reach::Possible,
+            failure: TransportErrorKind::Timeout,
+            reach: Delivery::MaybeDelivered,
             detail: "the answers took too long".to_owned(),
         };
         self.transport_error(call, error)
     }
 
-    fn details(&self, call: &Call, kind: ErrorKind) -> Details {
-        Details {
+    fn details(&self, call: &ApiRequest, kind: ErrorKind) -> ErrorDetails {
+        ErrorDetails {
             operation: call.operation,
             base_url: self.0.base_url.clone(),
             path: call.path.clone(),
@@ -431,16 +438,16 @@ impl Client {
             kind,
             status: None,
             messages: Vec::new(),
-            trace: Trace::default(),
+            trace: RequestIds::default(),
             retry_after: None,
         }
     }
 
-    fn last_signs(&self) -> MutexGuard<'_, Option<Signs>> {
+    fn lock_metadata(&self) -> MutexGuard<'_, Option<ResponseMetadata>> {
         self.0.signs.lock().expect("signs lock poisoned")
     }
 
-    fn counted(&self) -> MutexGuard<'_, Counters> {
+    fn counted(&self) -> MutexGuard<'_, RequestStats> {
         self.0.counters.lock().expect("counters lock poisoned")
     }
 }

@@ -18,28 +18,28 @@ use crate::model::account::AccountId;
 use crate::model::audit_log::{self, AuditEntry, AuditLog};
 use crate::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider};
 
-use super::client::{Call, Opened};
-use super::envelope::Content;
+use super::client::{ApiRequest, DecodedResponse};
+use super::envelope::ResultField;
 use super::error::{ApiError, ErrorKind};
-use super::operation::Operation;
-use super::patience::Patience;
+use super::operation::Endpoint;
+use super::patience::TimeBudget;
 use super::reader::{Reader, read};
-use super::transport_error::TransportFailure;
+use super::transport_error::TransportErrorKind;
 
 /// The largest page that Access gives out (`contract.md`, The lists), and the audit log's.
-const PAGE: usize = 1_000;
+const PAGE_SIZE: usize = 1_000;
 
 /// Far more than any account has; a list that goes on has no end.
-const MOST_PAGES: usize = 50;
+const MAX_PAGES: usize = 50;
 
 /// How much of an audit log is read: the author of what is live stands among the newest entries, and a busy account writes many.
-const MOST_LOG_PAGES: usize = 20;
+const MAX_AUDIT_LOG_PAGES: usize = 20;
 
 /// Where the list of applications does not hold their policies, each must be asked for its own; of more than so many, nobody waits for the
 /// answers.
-const MOST_APPLICATIONS: usize = 200;
+const MAX_APP_LOOKUPS: usize = 200;
 
-const APPLICATIONS_AT_ONCE: usize = 10;
+const APP_LOOKUP_CONCURRENCY: usize = 10;
 
 /// The identity providers that could be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ struct Items {
 
 /// What can be asked whether it may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surroundings {
+pub enum ContextProbe {
     /// Reusable Access policies.
     Policies,
     /// Access groups.
@@ -72,24 +72,24 @@ pub enum Surroundings {
 
 impl Reader {
     /// Asks for the smallest page of a list, to see whether it may be read.
-    pub async fn may_read(
+    pub async fn probe(
         &self,
-        surroundings: Surroundings,
+        surroundings: ContextProbe,
         account: &AccountId,
     ) -> Result<(), ApiError> {
         let (operation, list) = match surroundings {
-            Surroundings::Policies => {
+            ContextProbe::Policies => {
                 let list = "access/policies?page=1&per_page=1".to_owned();
-                (Operation::ListAccessPolicies, list)
+                (Endpoint::ListAccessPolicies, list)
             }
-            Surroundings::Groups => {
+            ContextProbe::Groups => {
                 let list = "access/groups?page=1&per_page=1".to_owned();
-                (Operation::ListAccessGroups, list)
+                (Endpoint::ListAccessGroups, list)
             }
-            Surroundings::AuditLog { today } => {
+            ContextProbe::AuditLog { today } => {
                 let yesterday = today.yesterday().unwrap_or(today);
                 let list = format!("logs/audit?since={yesterday}&before={today}&limit=1");
-                (Operation::SearchAuditLog, list)
+                (Endpoint::SearchAuditLog, list)
             }
         };
         let call = read(operation, format!("/accounts/{account}/{list}"));
@@ -103,13 +103,13 @@ impl Reader {
         account: &AccountId,
         patience: Duration,
     ) -> Result<Access, ApiError> {
-        let patience = &mut Patience::of(patience);
-        let reusable = Operation::ListAccessPolicies;
+        let patience = &mut TimeBudget::of(patience);
+        let reusable = Endpoint::ListAccessPolicies;
         let reusable = self.items(reusable, account, "policies", patience).await?;
-        let apps = Operation::ListAccessApps;
+        let apps = Endpoint::ListAccessApps;
         let apps = self.items(apps, account, "apps", patience).await?;
         let known = reusable.items.iter().filter_map(id).collect();
-        let own = OwnPolicies::of(&apps.items, &known);
+        let own = AppPolicies::of(&apps.items, &known);
         let asked = self.app_policies(account, &own.to_ask, patience).await?;
 
         let mut access = Access {
@@ -124,8 +124,8 @@ impl Reader {
                 None => access.skipped += 1,
             }
         }
-        if access.leads_to_groups() {
-            let groups = Operation::ListAccessGroups;
+        if access.references_groups() {
+            let groups = Endpoint::ListAccessGroups;
             let groups = self.items(groups, account, "groups", patience).await?;
             access.skipped += groups.unread;
             for item in &groups.items {
@@ -135,7 +135,7 @@ impl Reader {
                 }
             }
         }
-        Ok(access.about_levels())
+        Ok(access.retain_level_policies())
     }
 
     /// Asks applications for their policies, the first of them where there are many.
@@ -143,20 +143,20 @@ impl Reader {
         &self,
         account: &AccountId,
         ids: &[&str],
-        patience: &mut Patience,
+        patience: &mut TimeBudget,
     ) -> Result<Items, ApiError> {
         let mut policies = Items {
             items: Vec::new(),
-            unread: ids.len().saturating_sub(MOST_APPLICATIONS),
+            unread: ids.len().saturating_sub(MAX_APP_LOOKUPS),
         };
-        let ids = &ids[..ids.len().min(MOST_APPLICATIONS)];
-        for ids in ids.chunks(APPLICATIONS_AT_ONCE) {
+        let ids = &ids[..ids.len().min(MAX_APP_LOOKUPS)];
+        for ids in ids.chunks(APP_LOOKUP_CONCURRENCY) {
             let asked = ids.iter().map(|id| {
                 let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
                 let list = format!("apps/{id}/policies");
                 let mut patience = patience.clone();
                 async move {
-                    let operation = Operation::ListAccessAppPolicies;
+                    let operation = Endpoint::ListAccessAppPolicies;
                     let answer = self.items(operation, account, &list, &mut patience).await;
                     (answer, patience)
                 }
@@ -179,8 +179,8 @@ impl Reader {
 
     /// Every identity provider of the account.
     pub async fn identity_providers(&self, account: &AccountId) -> Result<Providers, ApiError> {
-        let operation = Operation::ListIdentityProviders;
-        let patience = &mut Patience::endless();
+        let operation = Endpoint::ListIdentityProviders;
+        let patience = &mut TimeBudget::endless();
         let Items { items, unread } = self
             .items(operation, account, "identity_providers", patience)
             .await?;
@@ -196,21 +196,23 @@ impl Reader {
     /// room left, ends it as well.
     async fn items(
         &self,
-        operation: Operation,
+        operation: Endpoint,
         account: &AccountId,
         list: &str,
-        patience: &mut Patience,
+        patience: &mut TimeBudget,
     ) -> Result<Items, ApiError> {
         let mut items = Vec::new();
-        for page in 1..=MOST_PAGES {
-            let path = format!("/accounts/{account}/access/{list}?page={page}&per_page={PAGE}");
+        for page in 1..=MAX_PAGES {
+            let path =
+                format!("/accounts/{account}/access/{list}?page={page}&per_page={PAGE_SIZE}");
             let call = read(operation, path);
-            let Opened { content, pages, .. } = self.client().read_within(&call, patience).await?;
+            let DecodedResponse { content, pages, .. } =
+                self.client().send_read_within(&call, patience).await?;
             let held = items.len();
             let Items {
                 items: read,
                 unread,
-            } = list_of(content);
+            } = items_from(content);
             if unread > 0 {
                 return Ok(Items { items, unread });
             }
@@ -219,8 +221,8 @@ impl Reader {
                 return Ok(Items { items, unread: 0 });
             }
             items.extend(read);
-            let more = pages.say_there_is_more(items.len(), page as u64);
-            if items.len() == held || (pages.are_told() && !more) {
+            let more = pages.has_more(items.len(), page as u64);
+            if items.len() == held || (pages.has_totals() && !more) {
                 return Ok(Items { items, unread: 0 });
             }
         }
@@ -246,10 +248,10 @@ impl Reader {
         };
         let mut reached = None;
         let path = format!(
-            "/accounts/{account}/logs/audit?since={since}&before={before}&direction=desc&limit={PAGE}"
+            "/accounts/{account}/logs/audit?since={since}&before={before}&direction=desc&limit={PAGE_SIZE}"
         );
-        let first = read(Operation::SearchAuditLog, path);
-        let mut patience = Patience::of(patience);
+        let first = read(Endpoint::SearchAuditLog, path);
+        let mut patience = TimeBudget::of(patience);
         let reading = self.audit_pages(&first, account, &mut patience, &mut log, &mut reached);
         let ended = match reading.await {
             // Half a log tells as much as it tells, and none is an error.
@@ -265,30 +267,31 @@ impl Reader {
     /// Reads page by page, the newest entry first; says whether it came to the end. `reached` is how far back it came.
     async fn audit_pages(
         &self,
-        first: &Call,
+        first: &ApiRequest,
         account: &AccountId,
-        patience: &mut Patience,
+        patience: &mut TimeBudget,
         log: &mut AuditLog,
         reached: &mut Option<Timestamp>,
     ) -> Result<bool, ApiError> {
         let mut cursor: Option<String> = None;
-        for _ in 0..MOST_LOG_PAGES {
+        for _ in 0..MAX_AUDIT_LOG_PAGES {
             let mut call = read(first.operation, first.path.clone());
             if let Some(cursor) = &cursor {
                 let cursor = utf8_percent_encode(cursor, NON_ALPHANUMERIC);
                 call.path.push_str(&format!("&cursor={cursor}"));
             }
-            let Opened { content, pages, .. } = self.client().read_within(&call, patience).await?;
-            let Items { items, unread } = list_of(content);
+            let DecodedResponse { content, pages, .. } =
+                self.client().send_read_within(&call, patience).await?;
+            let Items { items, unread } = items_from(content);
             log.skipped += unread;
             for item in &items {
                 if let Some(time) = audit_log::time(item) {
                     *reached = Some(time);
                 }
                 match AuditEntry::read(account, item) {
-                    audit_log::Reading::Entry(entry) => log.entries.push(entry),
-                    audit_log::Reading::Elsewhere => {}
-                    audit_log::Reading::Unreadable => log.skipped += 1,
+                    audit_log::ParsedEntry::Entry(entry) => log.entries.push(entry),
+                    audit_log::ParsedEntry::Elsewhere => {}
+                    audit_log::ParsedEntry::Unreadable => log.skipped += 1,
                 }
             }
             match pages.cursor {
@@ -303,43 +306,45 @@ impl Reader {
     }
 }
 
-fn list_of(content: Content<Value>) -> Items {
+fn items_from(content: ResultField<Value>) -> Items {
     let (items, unread) = match content {
-        Content::Result(Value::Array(items)) => (items, 0),
-        Content::Null => (Vec::new(), 0),
+        ResultField::Result(Value::Array(items)) => (items, 0),
+        ResultField::Null => (Vec::new(), 0),
         // Whatever is in there could not be understood.
-        Content::Result(_) | Content::Absent => (Vec::new(), 1),
+        ResultField::Result(_) | ResultField::Absent => (Vec::new(), 1),
     };
     Items { items, unread }
 }
 
 fn is_timeout(error: &ApiError) -> bool {
-    let timeout = TransportFailure::Timeout;
+    let timeout = TransportErrorKind::Timeout;
     matches!(error.kind(), ErrorKind::Transport { failure, .. } if *failure == timeout)
 }
 
 /// What the list of applications tells of their policies. Whether it embeds them, and whole, is not known (`contract.md`, The lists).
-struct OwnPolicies<'a> {
+struct AppPolicies<'a> {
     /// Those that it holds with their rules.
     embedded: Vec<&'a Value>,
     /// The applications that have to be asked, since they may have others.
     to_ask: Vec<&'a str>,
 }
 
-impl<'a> OwnPolicies<'a> {
+impl<'a> AppPolicies<'a> {
     /// `reusable` are the ids of the policies whose rules are known already.
     fn of(apps: &'a [Value], reusable: &HashSet<&str>) -> Self {
         let policies = |app: &'a Value| app["policies"].as_array();
         // A list that shows no policy at all may be one that never does.
         let embeds = apps.iter().filter_map(policies).any(|own| !own.is_empty());
-        let mut found = OwnPolicies {
+        let mut found = AppPolicies {
             embedded: Vec::new(),
             to_ask: Vec::new(),
         };
         for app in apps {
             let own = policies(app).filter(|_| embeds);
-            let (whole, bare): (Vec<&Value>, Vec<&Value>) =
-                own.into_iter().flatten().partition(|one| has_rules(one));
+            let (whole, bare): (Vec<&Value>, Vec<&Value>) = own
+                .into_iter()
+                .flatten()
+                .partition(|one| includes_rules(one));
             found.embedded.extend(whole);
             let is_known = |one: &&Value| id(one).is_some_and(|id| reusable.contains(id));
             if own.is_none() || !bare.iter().all(is_known) {
@@ -355,7 +360,7 @@ fn id(item: &Value) -> Option<&str> {
     item.as_str().or_else(|| item["id"].as_str())
 }
 
-fn has_rules(policy: &Value) -> bool {
+fn includes_rules(policy: &Value) -> bool {
     ["include", "exclude", "require"]
         .iter()
         .any(|list| policy.get(list).is_some_and(Value::is_array))

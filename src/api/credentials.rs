@@ -9,12 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 /// What proves to the API who is asking. Prints as `***`.
 #[derive(Clone)]
 pub struct Credentials {
-    form: Form,
+    form: CredentialKind,
     source: Arc<str>,
 }
 
 #[derive(Clone)]
-enum Form {
+enum CredentialKind {
     /// `Authorization: Bearer …`
     ApiToken(Secret),
     /// The legacy pair, `X-Auth-Email` and `X-Auth-Key`.
@@ -23,20 +23,20 @@ enum Form {
 
 impl Credentials {
     /// Takes an API token.
-    pub fn api_token(token: SecretString) -> Result<Self, InvalidCredentials> {
+    pub fn api_token(token: SecretString) -> Result<Self, CredentialsError> {
         let token = Secret::new("API token", token)?;
-        Ok(Credentials::new(Form::ApiToken(token)))
+        Ok(Credentials::new(CredentialKind::ApiToken(token)))
     }
 
     /// Takes an e-mail address and its global API key.
-    pub fn api_key(email: SecretString, key: SecretString) -> Result<Self, InvalidCredentials> {
-        Ok(Credentials::new(Form::ApiKey {
+    pub fn api_key(email: SecretString, key: SecretString) -> Result<Self, CredentialsError> {
+        Ok(Credentials::new(CredentialKind::ApiKey {
             email: Secret::new("e-mail address of the API key", email)?,
             key: Secret::new("API key", key)?,
         }))
     }
 
-    fn new(form: Form) -> Self {
+    fn new(form: CredentialKind) -> Self {
         let source = "CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY";
         Credentials {
             form,
@@ -46,7 +46,7 @@ impl Credentials {
 
     /// Says which variables they come from, for whoever has to change them.
     #[must_use]
-    pub fn from_source(self, source: &str) -> Self {
+    pub fn with_source(self, source: &str) -> Self {
         Credentials {
             source: source.into(),
             ..self
@@ -62,10 +62,10 @@ impl Credentials {
         const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
         const KEY: HeaderName = HeaderName::from_static("x-auth-key");
         match &self.form {
-            Form::ApiToken(token) => {
+            CredentialKind::ApiToken(token) => {
                 headers.insert(AUTHORIZATION, token.header_value("Bearer "));
             }
-            Form::ApiKey { email, key } => {
+            CredentialKind::ApiKey { email, key } => {
                 headers.insert(EMAIL, email.header_value(""));
                 headers.insert(KEY, key.header_value(""));
             }
@@ -75,8 +75,8 @@ impl Credentials {
     /// Puts `***` in place of the secret wherever a text holds it: a server or a proxy may echo what it was sent.
     pub(super) fn redact(&self, text: &str) -> String {
         match &self.form {
-            Form::ApiToken(secret)
-            | Form::ApiKey {
+            CredentialKind::ApiToken(secret)
+            | CredentialKind::ApiKey {
                 email: _,
                 key: secret,
             } => text.replace(secret.0.expose_secret(), "***"),
@@ -87,8 +87,8 @@ impl Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.form {
-            Form::ApiToken(_) => "ApiToken(***)",
-            Form::ApiKey { .. } => "ApiKey(***)",
+            CredentialKind::ApiToken(_) => "ApiToken(***)",
+            CredentialKind::ApiKey { .. } => "ApiKey(***)",
         })
     }
 }
@@ -98,13 +98,13 @@ impl fmt::Debug for Credentials {
 struct Secret(SecretString);
 
 impl Secret {
-    fn new(what: &'static str, secret: SecretString) -> Result<Self, InvalidCredentials> {
+    fn new(what: &'static str, secret: SecretString) -> Result<Self, CredentialsError> {
         let text = secret.expose_secret();
         if text.is_empty() {
-            return Err(InvalidCredentials::Empty { what });
+            return Err(CredentialsError::Empty { what });
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidCredentials::Malformed { what });
+            return Err(CredentialsError::Malformed { what });
         }
         Ok(Secret(secret))
     }
@@ -120,7 +120,7 @@ impl Secret {
 
 /// Why credentials can't be used. Never shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidCredentials {
+pub enum CredentialsError {
     /// Nothing there.
     #[error("the {what} is empty")]
     Empty {
@@ -176,7 +176,7 @@ mod tests {
             let error = Credentials::api_token(bad.into()).unwrap_err();
             assert_eq!(
                 bad.is_empty(),
-                matches!(error, InvalidCredentials::Empty { .. })
+                matches!(error, CredentialsError::Empty { .. })
             );
             assert!(!format!("{error} {error:?}").contains("nary"), "{error}");
             assert!(Credentials::api_key(bad.into(), CANARY.into()).is_err());

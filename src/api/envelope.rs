@@ -9,26 +9,26 @@ use serde_json::Value;
 
 use crate::model::null_is_default;
 
-use crate::model::text::is_unseen;
+use crate::model::text::is_invisible;
 
 use super::error::{ApiMessage, ErrorKind};
-use super::operation::Operation;
+use super::operation::Endpoint;
 
 /// How many characters of a strange answer are shown.
-const EXCERPT: usize = 120;
+const MAX_EXCERPT_CHARS: usize = 120;
 
 /// How many characters of one of the server's texts are shown.
-const LONGEST_TEXT: usize = 500;
+const MAX_TEXT_CHARS: usize = 500;
 
 /// Why an envelope gave no result.
-pub(super) struct Fault {
+pub(super) struct EnvelopeError {
     pub(super) kind: ErrorKind,
     pub(super) messages: Vec<ApiMessage>,
 }
 
 /// What an envelope holds as its `result`.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) enum Content<T> {
+pub(super) enum ResultField<T> {
     Result(T),
     Null,
     #[default]
@@ -37,7 +37,7 @@ pub(super) enum Content<T> {
 
 /// What `result_info` says about the pages of a list, as far as it can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pages {
+pub(super) struct ResultInfo {
     pub(super) page: Option<u64>,
     pub(super) per_page: Option<u64>,
     total_count: Option<u64>,
@@ -46,14 +46,14 @@ pub(super) struct Pages {
     pub(super) cursor: Option<String>,
 }
 
-impl Pages {
+impl ResultInfo {
     /// Whether they say how much there is.
-    pub(super) fn are_told(&self) -> bool {
+    pub(super) fn has_totals(&self) -> bool {
         self.total_count.is_some() || self.total_pages.is_some()
     }
 
     /// Whether there is more than so many items on so many pages.
-    pub(super) fn say_there_is_more(&self, held: usize, pages: u64) -> bool {
+    pub(super) fn has_more(&self, held: usize, pages: u64) -> bool {
         self.total_count.is_some_and(|total| total > held as u64)
             || self.total_pages.is_some_and(|total| total > pages)
     }
@@ -65,25 +65,25 @@ struct Envelope<T> {
     success: bool,
     #[serde(default, deserialize_with = "null_is_default")]
     errors: Vec<ApiMessage>,
-    #[serde(default = "Content::default", deserialize_with = "content")]
-    result: Content<T>,
+    #[serde(default = "ResultField::default", deserialize_with = "content")]
+    result: ResultField<T>,
     #[serde(default, deserialize_with = "pages")]
-    result_info: Pages,
+    result_info: ResultInfo,
 }
 
 fn content<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
-) -> Result<Content<T>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map_or(Content::Null, Content::Result))
+) -> Result<ResultField<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map_or(ResultField::Null, ResultField::Result))
 }
 
-fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pages, D::Error> {
+fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Error> {
     let info = Value::deserialize(deserializer)?;
     let number = |name: &str| match &info[name] {
         Value::String(text) => text.parse().ok(),
         value => value.as_u64(),
     };
-    Ok(Pages {
+    Ok(ResultInfo {
         page: number("page"),
         per_page: number("per_page"),
         total_count: number("total_count"),
@@ -104,20 +104,20 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pages, D::Error> 
 /// (`contract.md`, Refusals). A refusal that is no envelope did not come from Cloudflare's API, so it means nothing: a 404 of some proxy
 /// must not pass for an integration that is gone.
 pub(super) fn open<T: DeserializeOwned>(
-    operation: Operation,
+    operation: Endpoint,
     answer: &Response<Bytes>,
     redact: impl Fn(&str) -> String,
-) -> Result<(Content<T>, Pages), Fault> {
+) -> Result<(ResultField<T>, ResultInfo), EnvelopeError> {
     let text = |text: &str, longest| one_line(&redact(text), longest);
     let body = answer.body();
     let status = answer.status();
     if status.is_success() {
-        return open_result(operation, body).map_err(|problem| {
+        return parse_success(operation, body).map_err(|problem| {
             let messages = errors(body).unwrap_or_default();
-            Fault {
+            EnvelopeError {
                 kind: unexpected(
                     operation,
-                    text(&problem.describe(answer.headers()), LONGEST_TEXT),
+                    text(&problem.describe(answer.headers()), MAX_TEXT_CHARS),
                     body,
                     &text,
                 ),
@@ -128,7 +128,7 @@ pub(super) fn open<T: DeserializeOwned>(
     let messages = errors(body).map(|messages| cleaned(messages, &text));
     let kind = match &messages {
         _ if status == StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
-        _ if status.is_server_error() => ErrorKind::ServerFault {
+        _ if status.is_server_error() => ErrorKind::ServerError {
             excerpt: match messages {
                 Some(_) => None,
                 None => excerpt(operation, body, &text),
@@ -137,30 +137,30 @@ pub(super) fn open<T: DeserializeOwned>(
         _ if status.is_redirection() => {
             let target = header(answer.headers(), LOCATION.as_str()).unwrap_or("nowhere");
             let problem = format!("a redirect to {target}, which is never followed");
-            unexpected(operation, text(&problem, LONGEST_TEXT), body, &text)
+            unexpected(operation, text(&problem, MAX_TEXT_CHARS), body, &text)
         }
         Some(messages) => refusal(operation, status, messages),
         None => {
-            let problem = Problem::NoEnvelope.describe(answer.headers());
-            unexpected(operation, text(&problem, LONGEST_TEXT), body, &text)
+            let problem = EnvelopeProblem::NoEnvelope.describe(answer.headers());
+            unexpected(operation, text(&problem, MAX_TEXT_CHARS), body, &text)
         }
     };
-    Err(Fault {
+    Err(EnvelopeError {
         kind,
         messages: messages.unwrap_or_default(),
     })
 }
 
 /// The kind of a 4xx whose body is an envelope.
-fn refusal(operation: Operation, status: StatusCode, messages: &[ApiMessage]) -> ErrorKind {
+fn refusal(operation: Endpoint, status: StatusCode, messages: &[ApiMessage]) -> ErrorKind {
     let by_code = messages.iter().find_map(|message| match message.code {
         9106 | 6003 => Some(ErrorKind::Credentials),
         9109 if message.message.contains("requested resource") => Some(ErrorKind::Permission),
         9109 => Some(ErrorKind::Credentials),
-        1000 | 1001 if operation == Operation::VerifyToken => Some(ErrorKind::Credentials),
-        10000 => Some(ErrorKind::Access),
+        1000 | 1001 if operation == Endpoint::VerifyToken => Some(ErrorKind::Credentials),
+        10000 => Some(ErrorKind::CredentialsOrPermission),
         3314 => Some(ErrorKind::Entitlement),
-        7003 => Some(ErrorKind::NoRoute),
+        7003 => Some(ErrorKind::UnknownRoute),
         971 | 10100 => Some(ErrorKind::RateLimited),
         _ => None,
     });
@@ -168,12 +168,12 @@ fn refusal(operation: Operation, status: StatusCode, messages: &[ApiMessage]) ->
         StatusCode::UNAUTHORIZED => ErrorKind::Credentials,
         StatusCode::FORBIDDEN => ErrorKind::Permission,
         StatusCode::NOT_FOUND => ErrorKind::NotFound,
-        _ => ErrorKind::Refused,
+        _ => ErrorKind::Rejected,
     })
 }
 
 /// What is wrong with an answer that claims success.
-enum Problem {
+enum EnvelopeProblem {
     /// Text that is no JSON, or JSON that is no envelope.
     NoEnvelope,
     /// JSON that breaks off.
@@ -189,16 +189,16 @@ enum Problem {
     },
 }
 
-impl Problem {
+impl EnvelopeProblem {
     fn describe(&self, headers: &HeaderMap) -> String {
         match self {
-            Problem::NoEnvelope => match header(headers, CONTENT_TYPE.as_str()) {
+            EnvelopeProblem::NoEnvelope => match header(headers, CONTENT_TYPE.as_str()) {
                 Some(content_type) => format!("{content_type} that is not an envelope of the API"),
                 None => "something that is not an envelope of the API".to_owned(),
             },
-            Problem::Half => "an answer that breaks off".to_owned(),
-            Problem::Unsuccessful => "a success status with success: false".to_owned(),
-            Problem::Shape { path, mismatch } => match mismatch {
+            EnvelopeProblem::Half => "an answer that breaks off".to_owned(),
+            EnvelopeProblem::Unsuccessful => "a success status with success: false".to_owned(),
+            EnvelopeProblem::Shape { path, mismatch } => match mismatch {
                 Some(mismatch) => format!("another shape at {path}: {mismatch}"),
                 None => format!("another shape at {path}"),
             },
@@ -206,34 +206,34 @@ impl Problem {
     }
 }
 
-fn open_result<T: DeserializeOwned>(
-    operation: Operation,
+fn parse_success<T: DeserializeOwned>(
+    operation: Endpoint,
     body: &[u8],
-) -> Result<(Content<T>, Pages), Problem> {
+) -> Result<(ResultField<T>, ResultInfo), EnvelopeProblem> {
     match serde_json::from_slice::<Envelope<T>>(body) {
         Ok(envelope) if envelope.success => Ok((envelope.result, envelope.result_info)),
-        Ok(_) => Err(Problem::Unsuccessful),
-        Err(_) => Err(what_is_wrong::<T>(operation, body)),
+        Ok(_) => Err(EnvelopeProblem::Unsuccessful),
+        Err(_) => Err(diagnose_body::<T>(operation, body)),
     }
 }
 
 /// Reads once more what can't be read, and keeps track of where: that takes as long as reading, so good answers are spared it.
-fn what_is_wrong<T: DeserializeOwned>(operation: Operation, body: &[u8]) -> Problem {
+fn diagnose_body<T: DeserializeOwned>(operation: Endpoint, body: &[u8]) -> EnvelopeProblem {
     let mut json = serde_json::Deserializer::from_slice(body);
     let Err(error) = serde_path_to_error::deserialize::<_, Envelope<T>>(&mut json) else {
         // Something stands behind it.
-        return Problem::NoEnvelope;
+        return EnvelopeProblem::NoEnvelope;
     };
     let path = error.path().to_string();
     let error = error.into_inner();
     match serde_json::from_slice::<Envelope<IgnoredAny>>(body) {
-        Ok(envelope) if !envelope.success => Problem::Unsuccessful,
-        Ok(_) => Problem::Shape {
+        Ok(envelope) if !envelope.success => EnvelopeProblem::Unsuccessful,
+        Ok(_) => EnvelopeProblem::Shape {
             path,
-            mismatch: (!operation.tells_about_people()).then(|| error.to_string()),
+            mismatch: (!operation.has_sensitive_response()).then(|| error.to_string()),
         },
-        Err(whole) if whole.is_eof() && !body.is_empty() => Problem::Half,
-        Err(_) => Problem::NoEnvelope,
+        Err(whole) if whole.is_eof() && !body.is_empty() => EnvelopeProblem::Half,
+        Err(_) => EnvelopeProblem::NoEnvelope,
     }
 }
 
@@ -245,7 +245,7 @@ fn errors(body: &[u8]) -> Option<Vec<ApiMessage>> {
 }
 
 fn cleaned(messages: Vec<ApiMessage>, text: &impl Fn(&str, usize) -> String) -> Vec<ApiMessage> {
-    let text = |raw: &str| text(raw, LONGEST_TEXT);
+    let text = |raw: &str| text(raw, MAX_TEXT_CHARS);
     messages
         .into_iter()
         .map(|message| ApiMessage {
@@ -263,26 +263,26 @@ fn cleaned(messages: Vec<ApiMessage>, text: &impl Fn(&str, usize) -> String) -> 
 }
 
 fn unexpected(
-    operation: Operation,
+    operation: Endpoint,
     problem: String,
     body: &[u8],
     text: &impl Fn(&str, usize) -> String,
 ) -> ErrorKind {
-    ErrorKind::Unexpected {
+    ErrorKind::UnexpectedResponse {
         problem,
         excerpt: excerpt(operation, body, text),
     }
 }
 
 fn excerpt(
-    operation: Operation,
+    operation: Endpoint,
     body: &[u8],
     text: &impl Fn(&str, usize) -> String,
 ) -> Option<String> {
     // Far more than is shown, so that a secret at the cut is still seen whole and taken out.
-    let beginning = String::from_utf8_lossy(&body[..body.len().min(64 * EXCERPT)]);
-    let line = text(&beginning, EXCERPT);
-    (!line.is_empty() && !operation.tells_about_people()).then_some(line)
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(64 * MAX_EXCERPT_CHARS)]);
+    let line = text(&beginning, MAX_EXCERPT_CHARS);
+    (!line.is_empty() && !operation.has_sensitive_response()).then_some(line)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -292,7 +292,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// A text in one line that no terminal takes for a command: what can't be seen
 /// becomes a space, runs of space become one, and what is too long ends in an ellipsis.
 fn one_line(text: &str, longest: usize) -> String {
-    let strange = |c: char| c.is_whitespace() || is_unseen(c);
+    let strange = |c: char| c.is_whitespace() || is_invisible(c);
     let words: Vec<&str> = text
         .split(strange)
         .filter(|word| !word.is_empty())
@@ -308,7 +308,11 @@ fn one_line(text: &str, longest: usize) -> String {
 mod tests {
     use super::*;
 
-    fn opened(operation: Operation, status: u16, body: &str) -> Result<Content<Value>, Fault> {
+    fn opened(
+        operation: Endpoint,
+        status: u16,
+        body: &str,
+    ) -> Result<ResultField<Value>, EnvelopeError> {
         let answer = Response::builder()
             .status(status)
             .header(CONTENT_TYPE, "text/html")
@@ -328,36 +332,36 @@ mod tests {
     fn a_known_code_decides_and_else_the_status() {
         const HTML: &str = "<html><body>\n  Oh no\u{1b}[31m canary\u{202e}</body></html>";
         let html = Some("<html><body> Oh no [31m *** </body></html>".to_owned());
-        let strange = |problem: &str, excerpt: &Option<String>| ErrorKind::Unexpected {
+        let strange = |problem: &str, excerpt: &Option<String>| ErrorKind::UnexpectedResponse {
             problem: problem.to_owned(),
             excerpt: excerpt.clone(),
         };
         let no_envelope = "text/html that is not an envelope of the API";
         for (status, body, kind) in [
             (401, refused(1), ErrorKind::Credentials),
-            (401, refused(10000), ErrorKind::Access),
-            (400, refused(10000), ErrorKind::Access),
-            (403, refused(10000), ErrorKind::Access),
+            (401, refused(10000), ErrorKind::CredentialsOrPermission),
+            (400, refused(10000), ErrorKind::CredentialsOrPermission),
+            (403, refused(10000), ErrorKind::CredentialsOrPermission),
             (400, refused(6003), ErrorKind::Credentials),
             (401, refused(9109), ErrorKind::Credentials),
-            (400, refused(1001), ErrorKind::Refused),
+            (400, refused(1001), ErrorKind::Rejected),
             (403, refused(1), ErrorKind::Permission),
             (403, refused(3314), ErrorKind::Entitlement),
-            (404, refused(7003), ErrorKind::NoRoute),
+            (404, refused(7003), ErrorKind::UnknownRoute),
             (400, refused(971), ErrorKind::RateLimited),
             (404, r#"{"success":false}"#.to_owned(), ErrorKind::NotFound),
-            (409, refused(1), ErrorKind::Refused),
+            (409, refused(1), ErrorKind::Rejected),
             (429, refused(971), ErrorKind::RateLimited),
             (429, HTML.to_owned(), ErrorKind::RateLimited),
-            (500, refused(1), ErrorKind::ServerFault { excerpt: None }),
+            (500, refused(1), ErrorKind::ServerError { excerpt: None }),
             (
                 502,
                 HTML.to_owned(),
-                ErrorKind::ServerFault {
+                ErrorKind::ServerError {
                     excerpt: html.clone(),
                 },
             ),
-            (503, String::new(), ErrorKind::ServerFault { excerpt: None }),
+            (503, String::new(), ErrorKind::ServerError { excerpt: None }),
             (403, HTML.to_owned(), strange(no_envelope, &html)),
             (404, HTML.to_owned(), strange(no_envelope, &html)),
             (
@@ -397,7 +401,7 @@ mod tests {
                 ),
             ),
         ] {
-            let fault = opened(Operation::ReadBehaviors, status, &body).unwrap_err();
+            let fault = opened(Endpoint::ReadBehaviors, status, &body).unwrap_err();
             assert_eq!(fault.kind, kind, "{status} {body}");
         }
     }
@@ -407,18 +411,16 @@ mod tests {
         for (body, result) in [
             (
                 r#"{"success":true,"errors":[],"messages":[],"result":7}"#,
-                Content::Result(7.into()),
+                ResultField::Result(7.into()),
             ),
             (
                 r#"{"success":true,"errors":null,"messages":null,"result":7}"#,
-                Content::Result(7.into()),
+                ResultField::Result(7.into()),
             ),
-            (r#"{"success":true,"result":null}"#, Content::Null),
-            (r#"{"success":true}"#, Content::Absent),
+            (r#"{"success":true,"result":null}"#, ResultField::Null),
+            (r#"{"success":true}"#, ResultField::Absent),
         ] {
-            let value = opened(Operation::DeleteIntegration, 200, body)
-                .ok()
-                .unwrap();
+            let value = opened(Endpoint::DeleteIntegration, 200, body).ok().unwrap();
             assert_eq!(value, result, "{body}");
         }
     }
@@ -429,7 +431,7 @@ mod tests {
             {"code":1001,"message":"bad\u001b[2J \n canary","documentation_url":"https://d.example","source":{"pointer":"/a/b"},
              "error_chain":[{"code":6102,"message":"one"},{"code":6103,"message":"canary"}]},
             {"message":"bare"}]}"#;
-        let messages = opened(Operation::CreateIntegration, 400, body)
+        let messages = opened(Endpoint::CreateIntegration, 400, body)
             .unwrap_err()
             .messages;
         let shown: Vec<_> = messages.iter().map(ApiMessage::to_string).collect();
@@ -458,7 +460,8 @@ mod tests {
                 .unwrap()
                 .kind
         };
-        let ErrorKind::Unexpected { problem, excerpt } = kind(Operation::ReadBehaviors) else {
+        let ErrorKind::UnexpectedResponse { problem, excerpt } = kind(Endpoint::ReadBehaviors)
+        else {
             panic!("not unexpected");
         };
         assert_eq!(
@@ -467,8 +470,8 @@ mod tests {
         );
         assert_eq!(excerpt.as_deref(), Some(body));
         assert_eq!(
-            kind(Operation::ReadUser),
-            ErrorKind::Unexpected {
+            kind(Endpoint::ReadUser),
+            ErrorKind::UnexpectedResponse {
                 problem: "another shape at result.enabled".to_owned(),
                 excerpt: None,
             }

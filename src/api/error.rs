@@ -11,17 +11,17 @@ use crate::model::null_is_default;
 use std::sync::Arc;
 
 use super::base_url::BaseUrl;
-use super::operation::{Operation, Permission};
-use super::signs::Trace;
-use super::transport_error::{Reach, TransportFailure};
+use super::operation::{Endpoint, Permission};
+use super::signs::RequestIds;
+use super::transport_error::{Delivery, TransportErrorKind};
 
 /// A call that did not bring what was asked for. Displays as one line; [`help`](ApiError::help) is the way out.
 #[derive(Clone, Debug)]
-pub struct ApiError(Box<Details>);
+pub struct ApiError(Box<ErrorDetails>);
 
 #[derive(Clone, Debug)]
-pub(super) struct Details {
-    pub(super) operation: Operation,
+pub(super) struct ErrorDetails {
+    pub(super) operation: Endpoint,
     pub(super) base_url: BaseUrl,
     pub(super) path: String,
     /// Where the credentials come from.
@@ -29,7 +29,7 @@ pub(super) struct Details {
     pub(super) kind: ErrorKind,
     pub(super) status: Option<StatusCode>,
     pub(super) messages: Vec<ApiMessage>,
-    pub(super) trace: Trace,
+    pub(super) trace: RequestIds,
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -39,7 +39,7 @@ pub enum ErrorKind {
     /// The credentials are missing, wrong, expired, malformed or bound to other addresses.
     Credentials,
     /// The credentials are refused or lack the permission; the API doesn't say which (code 10000).
-    Access,
+    CredentialsOrPermission,
     /// The credentials are good but may not do this.
     Permission,
     /// The account does not have Risk Scoring (code 3314).
@@ -47,29 +47,29 @@ pub enum ErrorKind {
     /// There is no such thing: 404.
     NotFound,
     /// The account id, or the path, is wrong (code 7003).
-    NoRoute,
+    UnknownRoute,
     /// Too many requests: 429.
     RateLimited,
     /// Any other 4xx.
-    Refused,
+    Rejected,
     /// A stop came before it was sent.
-    Stopped,
+    Cancelled,
     /// 5xx.
-    ServerFault {
+    ServerError {
         /// The answer, where it is no envelope.
         excerpt: Option<String>,
     },
     /// No whole answer.
     Transport {
         /// What went wrong.
-        failure: TransportFailure,
+        failure: TransportErrorKind,
         /// Whether the server may have seen the request.
-        reach: Reach,
+        reach: Delivery,
         /// What the layers below say about it.
         detail: String,
     },
     /// An answer that Cloudflare would not give, or one in a shape that riskform does not know.
-    Unexpected {
+    UnexpectedResponse {
         /// What is wrong with it.
         problem: String,
         /// Its beginning; left out where it may tell about people.
@@ -101,7 +101,7 @@ struct WireMessage {
     #[serde(default)]
     message: String,
     #[serde(default, deserialize_with = "null_is_default")]
-    error_chain: Vec<WireLink>,
+    error_chain: Vec<WireErrorChain>,
     #[serde(default)]
     documentation_url: Option<String>,
     #[serde(default)]
@@ -109,7 +109,7 @@ struct WireMessage {
 }
 
 #[derive(Deserialize)]
-struct WireLink {
+struct WireErrorChain {
     #[serde(default)]
     code: i64,
     #[serde(default)]
@@ -164,7 +164,7 @@ impl fmt::Display for ApiMessage {
 }
 
 impl ApiError {
-    pub(super) fn new(details: Details) -> Self {
+    pub(super) fn new(details: ErrorDetails) -> Self {
         ApiError(Box::new(details))
     }
 
@@ -174,7 +174,7 @@ impl ApiError {
     }
 
     /// What was asked.
-    pub fn operation(&self) -> Operation {
+    pub fn operation(&self) -> Endpoint {
         self.0.operation
     }
 
@@ -204,7 +204,7 @@ impl ApiError {
     }
 
     /// How an operator finds the call again.
-    pub fn trace(&self) -> &Trace {
+    pub fn trace(&self) -> &RequestIds {
         &self.0.trace
     }
 
@@ -214,20 +214,20 @@ impl ApiError {
     }
 
     /// Whether a write that ended so may have been carried out all the same. Whoever repeats it must look first.
-    pub fn is_ambiguous(&self) -> bool {
+    pub fn may_have_succeeded(&self) -> bool {
         match &self.0.kind {
-            ErrorKind::Transport { reach, .. } => *reach == Reach::Possible,
+            ErrorKind::Transport { reach, .. } => *reach == Delivery::MaybeDelivered,
             // A gateway that answers 502 or 504 knows as little as we do, and so does whatever answered in no known shape.
-            ErrorKind::ServerFault { .. } | ErrorKind::Unexpected { .. } => true,
+            ErrorKind::ServerError { .. } | ErrorKind::UnexpectedResponse { .. } => true,
             ErrorKind::Credentials
-            | ErrorKind::Access
+            | ErrorKind::CredentialsOrPermission
             | ErrorKind::Permission
             | ErrorKind::Entitlement
             | ErrorKind::NotFound
-            | ErrorKind::NoRoute
+            | ErrorKind::UnknownRoute
             | ErrorKind::RateLimited
-            | ErrorKind::Refused
-            | ErrorKind::Stopped => false,
+            | ErrorKind::Rejected
+            | ErrorKind::Cancelled => false,
         }
     }
 
@@ -236,8 +236,8 @@ impl ApiError {
         // Whatever else there is to say would blame the account or the server.
         if matches!(
             self.kind(),
-            ErrorKind::NoRoute | ErrorKind::Unexpected { .. }
-        ) && let Some(meant) = self.base_url().with_usual_path()
+            ErrorKind::UnknownRoute | ErrorKind::UnexpectedResponse { .. }
+        ) && let Some(meant) = self.base_url().with_default_path()
         {
             return Some(format!(
                 "the base URL {} does not end in /client/v4, as Cloudflare's does; did you mean {meant}?",
@@ -245,7 +245,7 @@ impl ApiError {
             ));
         }
         const ENTERPRISE: &str = "Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account";
-        let Details {
+        let ErrorDetails {
             operation,
             base_url,
             credentials,
@@ -263,7 +263,7 @@ impl ApiError {
                     format!("set {credentials} to credentials that are whole, not expired and not revoked")
                 })
             }
-            ErrorKind::Access => {
+            ErrorKind::CredentialsOrPermission => {
                 let account = match self.account() {
                     Some(account) => format!("check the account id {account} first; then "),
                     None => String::new(),
@@ -295,7 +295,7 @@ impl ApiError {
             }),
             ErrorKind::Entitlement => Some(ENTERPRISE.to_owned()),
             ErrorKind::NotFound => Some("check the account id and the id in the path".to_owned()),
-            ErrorKind::NoRoute => Some(match self.account() {
+            ErrorKind::UnknownRoute => Some(match self.account() {
                 Some(account) => format!("check the account id {account}"),
                 None => format!("check the base URL {base_url}"),
             }),
@@ -303,12 +303,12 @@ impl ApiError {
                 "wait, or call more slowly with --max-requests-per-second; whatever else uses the token counts as well"
                     .to_owned(),
             ),
-            ErrorKind::Refused | ErrorKind::Stopped => None,
-            ErrorKind::ServerFault { .. } => {
+            ErrorKind::Rejected | ErrorKind::Cancelled => None,
+            ErrorKind::ServerError { .. } => {
                 Some("try again; https://www.cloudflarestatus.com tells about incidents".to_owned())
             }
             ErrorKind::Transport { failure, .. } => transport_help(*failure).map(str::to_owned),
-            ErrorKind::Unexpected { .. } => Some(format!(
+            ErrorKind::UnexpectedResponse { .. } => Some(format!(
                 "check the base URL {base_url}: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed"
             )),
         }
@@ -320,23 +320,23 @@ impl ApiError {
     }
 }
 
-fn transport_help(failure: TransportFailure) -> Option<&'static str> {
+fn transport_help(failure: TransportErrorKind) -> Option<&'static str> {
     match failure {
-        TransportFailure::Connect => Some(
+        TransportErrorKind::Connect => Some(
             "check the network, and the base URL if --base-url or CLOUDFLARE_BASE_URL names one",
         ),
-        TransportFailure::Tls => Some(
+        TransportErrorKind::Tls => Some(
             "if a proxy on the way inspects TLS, name its certificate authority with --ca-bundle FILE",
         ),
-        TransportFailure::Timeout => Some("try again, or allow more time with --timeout SECONDS"),
-        TransportFailure::Closed => Some("try again"),
-        TransportFailure::Setup | TransportFailure::TooLarge => None,
+        TransportErrorKind::Timeout => Some("try again, or allow more time with --timeout SECONDS"),
+        TransportErrorKind::ConnectionClosed => Some("try again"),
+        TransportErrorKind::ClientBuild | TransportErrorKind::TooLarge => None,
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Details {
+        let ErrorDetails {
             operation,
             base_url,
             path,
@@ -352,7 +352,7 @@ impl fmt::Display for ApiError {
             ErrorKind::Transport {
                 failure, detail, ..
             } => return write!(f, "{method} {base_url}{path}: {failure}: {detail}"),
-            ErrorKind::Unexpected { problem, excerpt } => {
+            ErrorKind::UnexpectedResponse { problem, excerpt } => {
                 write!(
                     f,
                     "{method} {base_url}{path}: expected {}, but got {problem}",
@@ -361,7 +361,7 @@ impl fmt::Display for ApiError {
                 write_excerpt(f, excerpt.as_deref())?;
             }
             ErrorKind::Credentials => write!(f, "{method} {path}: the credentials were refused")?,
-            ErrorKind::Access => write!(
+            ErrorKind::CredentialsOrPermission => write!(
                 f,
                 "{method} {path}: the credentials were refused, or lack the permission"
             )?,
@@ -370,8 +370,10 @@ impl fmt::Display for ApiError {
                 write!(f, "{method} {path}: the account does not have Risk Scoring")?
             }
             ErrorKind::NotFound => write!(f, "{method} {path}: not found")?,
-            ErrorKind::NoRoute => write!(f, "{method} {path}: the API has no such path")?,
-            ErrorKind::Stopped => return write!(f, "{method} {path}: stopped before it was sent"),
+            ErrorKind::UnknownRoute => write!(f, "{method} {path}: the API has no such path")?,
+            ErrorKind::Cancelled => {
+                return write!(f, "{method} {path}: stopped before it was sent");
+            }
             ErrorKind::RateLimited => {
                 write!(f, "{method} {path}: too many requests")?;
                 match retry_after {
@@ -380,8 +382,8 @@ impl fmt::Display for ApiError {
                     None => {}
                 }
             }
-            ErrorKind::Refused => write!(f, "{method} {path}: refused")?,
-            ErrorKind::ServerFault { excerpt } => {
+            ErrorKind::Rejected => write!(f, "{method} {path}: refused")?,
+            ErrorKind::ServerError { excerpt } => {
                 write!(f, "{method} {path}: the server failed")?;
                 write_excerpt(f, excerpt.as_deref())?;
             }
@@ -418,41 +420,49 @@ mod tests {
             detail: "connection refused".to_owned(),
         };
         let lines: Vec<String> = [
-            (Operation::ReadBehaviors, Some(401), ErrorKind::Credentials),
-            (Operation::ReadBehaviors, Some(403), ErrorKind::Access),
-            (Operation::ReadBehaviors, Some(403), ErrorKind::Permission),
+            (Endpoint::ReadBehaviors, Some(401), ErrorKind::Credentials),
             (
-                Operation::CreateIntegration,
+                Endpoint::ReadBehaviors,
+                Some(403),
+                ErrorKind::CredentialsOrPermission,
+            ),
+            (Endpoint::ReadBehaviors, Some(403), ErrorKind::Permission),
+            (
+                Endpoint::CreateIntegration,
                 Some(403),
                 ErrorKind::Permission,
             ),
-            (Operation::ListUsers, Some(403), ErrorKind::Permission),
-            (Operation::WriteBehaviors, Some(403), ErrorKind::Entitlement),
-            (Operation::ReadIntegration, None, ErrorKind::NotFound),
-            (Operation::ListIntegrations, Some(404), ErrorKind::NoRoute),
-            (Operation::ReadBehaviors, Some(429), ErrorKind::RateLimited),
-            (Operation::UpdateIntegration, Some(409), ErrorKind::Refused),
+            (Endpoint::ListUsers, Some(403), ErrorKind::Permission),
+            (Endpoint::WriteBehaviors, Some(403), ErrorKind::Entitlement),
+            (Endpoint::ReadIntegration, None, ErrorKind::NotFound),
             (
-                Operation::DeleteIntegration,
+                Endpoint::ListIntegrations,
+                Some(404),
+                ErrorKind::UnknownRoute,
+            ),
+            (Endpoint::ReadBehaviors, Some(429), ErrorKind::RateLimited),
+            (Endpoint::UpdateIntegration, Some(409), ErrorKind::Rejected),
+            (
+                Endpoint::DeleteIntegration,
                 Some(502),
-                ErrorKind::ServerFault {
+                ErrorKind::ServerError {
                     excerpt: Some("<html>".to_owned()),
                 },
             ),
             (
-                Operation::ReadBehaviors,
+                Endpoint::ReadBehaviors,
                 None,
-                transport(TransportFailure::Connect, Reach::Never),
+                transport(TransportErrorKind::Connect, Delivery::NotDelivered),
             ),
             (
-                Operation::CreateIntegration,
+                Endpoint::CreateIntegration,
                 None,
-                transport(TransportFailure::Timeout, Reach::Possible),
+                transport(TransportErrorKind::Timeout, Delivery::MaybeDelivered),
             ),
             (
-                Operation::CreateIntegration,
+                Endpoint::CreateIntegration,
                 Some(200),
-                ErrorKind::Unexpected {
+                ErrorKind::UnexpectedResponse {
                     problem: "text/html that is not an envelope of the API".to_owned(),
                     excerpt: Some("<html>".to_owned()),
                 },
@@ -460,7 +470,7 @@ mod tests {
         ]
         .into_iter()
         .map(|(operation, status, kind)| {
-            let error = ApiError::new(Details {
+            let error = ApiError::new(ErrorDetails {
                 operation,
                 base_url: BaseUrl::default(),
                 path: "/accounts/023e…/x".to_owned(),
@@ -468,10 +478,10 @@ mod tests {
                 kind,
                 status: status.map(|status| StatusCode::from_u16(status).unwrap()),
                 messages: Vec::new(),
-                trace: Trace::default(),
+                trace: RequestIds::default(),
                 retry_after: None,
             });
-            let ambiguous = if error.is_ambiguous() {
+            let ambiguous = if error.may_have_succeeded() {
                 " (ambiguous)"
             } else {
                 ""

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::operation::Operation;
+use super::operation::Endpoint;
 use super::rate_headers::RatePolicy;
 
 /// Something that makes a run slower than it looks from outside. Displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum ClientEvent {
     /// A call failed and will be sent again.
     Retrying {
         /// What was asked.
-        operation: Operation,
+        operation: Endpoint,
         /// Its path, below the base URL.
         path: String,
         /// Which attempt failed, from 1.
@@ -39,18 +39,18 @@ pub enum WaitReason {
     /// The server answered 429, and said for how long.
     RateLimited,
     /// The server answered 429, and not for how long.
-    RateLimitedUnsaid,
+    RateLimitedNoRetryAfter,
     /// The server's rate limit is used up, or nearly.
     Budget(RatePolicy),
     /// The limit for everything that calls from this address is used up.
     Address(RatePolicy),
     /// The run's own `--max-requests-per-second`.
-    Ceiling,
+    MaxRequestsPerSecond,
 }
 
 /// What a run's calls came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct RequestStats {
     /// Requests sent, every attempt counted.
     pub requests: u64,
     /// Attempts repeated after a failure other than a 429.
@@ -63,9 +63,9 @@ pub struct Counters {
     pub waited: Duration,
 }
 
-impl std::iter::Sum for Counters {
-    fn sum<I: Iterator<Item = Counters>>(counters: I) -> Counters {
-        counters.fold(Counters::default(), |sum, one| Counters {
+impl std::iter::Sum for RequestStats {
+    fn sum<I: Iterator<Item = RequestStats>>(counters: I) -> RequestStats {
+        counters.fold(RequestStats::default(), |sum, one| RequestStats {
             requests: sum.requests + one.requests,
             retries: sum.retries + one.retries,
             rate_limited: sum.rate_limited + one.rate_limited,
@@ -75,10 +75,10 @@ impl std::iter::Sum for Counters {
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for ClientEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Retrying {
+            ClientEvent::Retrying {
                 operation: _,
                 path: _,
                 attempt,
@@ -90,7 +90,7 @@ impl fmt::Display for Event {
                 "attempt {attempt} of {attempts} failed, next in {:.1} s: {error}",
                 wait.as_secs_f64()
             ),
-            Event::Waiting { wait, reason } => {
+            ClientEvent::Waiting { wait, reason } => {
                 write!(
                     f,
                     "every call waits {:.0} s: {reason}",
@@ -105,7 +105,7 @@ impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WaitReason::RateLimited => f.write_str("the server answered 429 and asks for it"),
-            WaitReason::RateLimitedUnsaid => f.write_str(
+            WaitReason::RateLimitedNoRetryAfter => f.write_str(
                 "the server answered 429 without saying for how long; after that the run gives up",
             ),
             WaitReason::Budget(RatePolicy { quota, window }) => {
@@ -122,7 +122,7 @@ impl fmt::Display for WaitReason {
                     window.as_secs()
                 )
             }
-            WaitReason::Ceiling => f.write_str("--max-requests-per-second"),
+            WaitReason::MaxRequestsPerSecond => f.write_str("--max-requests-per-second"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The Cloudflare client over a transport: endpoints, envelope, errors, retry, rate budget.
 //!
 //! A [`Client`] joins a [`Transport`] (the network, or any tower service within the process), a [`BaseUrl`] and [`Credentials`]. It makes
-//! a [`Reader`], which cannot write, and a [`Writer`]. Every call brings an [`Answer`] or an [`ApiError`]. How stubbornly and how fast
-//! they call is the client's [`Conduct`]; what slows a run down is told as [`Event`]s and counted. A [`Stop`] ends every wait.
+//! a [`Reader`], which cannot write, and a [`Writer`]. Every call brings an [`ApiResponse`] or an [`ApiError`]. How stubbornly and how fast
+//! they call is the client's [`ClientOptions`]; what slows a run down is told as [`ClientEvent`]s and counted. A [`CancellationToken`] ends every wait.
 //!
 //! Deliberately absent: printing, planning, the environment, and any knowledge of the simulated API.
 
@@ -28,21 +28,21 @@ mod transport;
 mod transport_error;
 mod writer;
 
-pub use base_url::{BaseUrl, InvalidBaseUrl};
-pub use client::{Answer, Client, Conduct, Leave, Observer, Repeat};
-pub use context::{Providers, Surroundings};
-pub use credentials::{Credentials, InvalidCredentials};
+pub use base_url::{BaseUrl, ParseBaseUrlError};
+pub use client::{ApiResponse, Client, ClientOptions, Observer, RetryDecision, SendPermit};
+pub use context::{ContextProbe, Providers};
+pub use credentials::{Credentials, CredentialsError};
 pub use error::{ApiError, ApiMessage, ErrorKind};
-pub use event::{Counters, Event, WaitReason};
-pub use network::{CaBundle, InvalidCaBundle, NetworkSettings};
-pub use operation::{Operation, Permission};
+pub use event::{ClientEvent, RequestStats, WaitReason};
+pub use network::{CaBundle, CaBundleError, NetworkSettings};
+pub use operation::{Endpoint, Permission};
 pub use pace::RateSettings;
 pub use rate_headers::{RateHeaders, RatePolicy, Remaining};
 pub use reader::Reader;
-pub use retry::RetrySettings;
-pub use signs::{Signs, Trace};
-pub use stop::{Stop, Stopped};
+pub use retry::RetryPolicy;
+pub use signs::{RequestIds, ResponseMetadata};
+pub use stop::{CancellationToken, Cancelled};
 pub use token::{TokenOwner, TokenStatus, VerifiedToken};
 pub use transport::{BoxError, Transport};
-pub use transport_error::{Reach, TransportError, TransportFailure};
+pub use transport_error::{Delivery, TransportError, TransportErrorKind};
 pub use writer::Writer;

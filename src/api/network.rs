@@ -11,7 +11,7 @@ use http::{Request, Response};
 use reqwest::{Certificate, Client};
 
 use super::transport_error::{
-    LARGEST_ANSWER, Reach, TransportError, TransportFailure, is_io, root_cause,
+    Delivery, MAX_RESPONSE_BYTES, TransportError, TransportErrorKind, is_io, root_cause,
 };
 
 /// How to call over the network.
@@ -41,11 +41,11 @@ pub struct CaBundle(Vec<Certificate>);
 
 impl CaBundle {
     /// Reads every certificate of a PEM text.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, InvalidCaBundle> {
+    pub fn from_pem(pem: &[u8]) -> Result<Self, CaBundleError> {
         match Certificate::from_pem_bundle(pem) {
-            Ok(certificates) if certificates.is_empty() => Err(InvalidCaBundle::Empty),
+            Ok(certificates) if certificates.is_empty() => Err(CaBundleError::Empty),
             Ok(certificates) => Ok(CaBundle(certificates)),
-            Err(error) => Err(InvalidCaBundle::Malformed(root_cause(&error))),
+            Err(error) => Err(CaBundleError::Malformed(root_cause(&error))),
         }
     }
 }
@@ -58,7 +58,7 @@ impl fmt::Debug for CaBundle {
 
 /// Why a text is no bundle of certificates.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidCaBundle {
+pub enum CaBundleError {
     /// No certificate in it.
     #[error(
         "no certificate in it; it should hold PEM blocks that begin with -----BEGIN CERTIFICATE-----"
@@ -71,9 +71,9 @@ pub enum InvalidCaBundle {
 
 /// The clients, built when the first request needs one.
 #[derive(Clone)]
-pub(super) struct Network(Arc<Clients>);
+pub(super) struct HttpTransport(Arc<HttpClients>);
 
-struct Clients {
+struct HttpClients {
     settings: NetworkSettings,
     /// For https: through the system's proxy if it has one.
     proxied: OnceLock<Result<Client, TransportError>>,
@@ -81,9 +81,9 @@ struct Clients {
     direct: OnceLock<Result<Client, TransportError>>,
 }
 
-impl Network {
+impl HttpTransport {
     pub(super) fn new(settings: NetworkSettings) -> Self {
-        Network(Arc::new(Clients {
+        HttpTransport(Arc::new(HttpClients {
             settings,
             proxied: OnceLock::new(),
             direct: OnceLock::new(),
@@ -104,7 +104,7 @@ impl Network {
         let mut expected = answer.content_length().unwrap_or(0);
         let mut body = BytesMut::new();
         loop {
-            if expected > LARGEST_ANSWER as u64 {
+            if expected > MAX_RESPONSE_BYTES as u64 {
                 return Err(TransportError::too_large());
             }
             let Some(chunk) = answer.chunk().await.map_err(TransportError::reqwest)? else {
@@ -120,29 +120,29 @@ impl Network {
     }
 
     fn client(&self, scheme: Option<&Scheme>) -> Result<Client, TransportError> {
-        let Clients {
+        let HttpClients {
             settings,
             proxied,
             direct,
         } = &*self.0;
         if scheme == Some(&Scheme::HTTP) {
             direct
-                .get_or_init(|| build(settings, Route::Direct))
+                .get_or_init(|| build(settings, ProxyMode::Direct))
                 .clone()
         } else {
             proxied
-                .get_or_init(|| build(settings, Route::SystemProxy))
+                .get_or_init(|| build(settings, ProxyMode::SystemProxy))
                 .clone()
         }
     }
 }
 
-enum Route {
+enum ProxyMode {
     Direct,
     SystemProxy,
 }
 
-fn build(settings: &NetworkSettings, route: Route) -> Result<Client, TransportError> {
+fn build(settings: &NetworkSettings, route: ProxyMode) -> Result<Client, TransportError> {
     let NetworkSettings {
         connect_timeout,
         // The transport itself watches over the whole exchange, in both of its forms alike.
@@ -156,9 +156,9 @@ fn build(settings: &NetworkSettings, route: Route) -> Result<Client, TransportEr
         .redirect(reqwest::redirect::Policy::none());
     let builder = match (route, ca_bundle) {
         // Nothing is encrypted there, and reading the machine's certificates takes longer than a request.
-        (Route::Direct, _) => builder.no_proxy().tls_certs_only([]),
-        (Route::SystemProxy, None) => builder,
-        (Route::SystemProxy, Some(CaBundle(certificates))) => {
+        (ProxyMode::Direct, _) => builder.no_proxy().tls_certs_only([]),
+        (ProxyMode::SystemProxy, None) => builder,
+        (ProxyMode::SystemProxy, Some(CaBundle(certificates))) => {
             builder.tls_certs_merge(certificates.iter().cloned())
         }
     };
@@ -170,18 +170,21 @@ impl TransportError {
         // The caller names the URL itself.
         let error = error.without_url();
         let (failure, reach) = if error.is_builder() {
-            (TransportFailure::Setup, Reach::Never)
+            (TransportErrorKind::ClientBuild, Delivery::NotDelivered)
         } else if error.is_connect() && error.is_timeout() {
-            (TransportFailure::Timeout, Reach::Never)
+            (TransportErrorKind::Timeout, Delivery::NotDelivered)
         } else if error.is_connect() && is_io(&error, io::ErrorKind::InvalidData) {
             // What rustls refuses arrives as invalid data.
-            (TransportFailure::Tls, Reach::Never)
+            (TransportErrorKind::Tls, Delivery::NotDelivered)
         } else if error.is_connect() {
-            (TransportFailure::Connect, Reach::Never)
+            (TransportErrorKind::Connect, Delivery::NotDelivered)
         } else if error.is_timeout() {
-            (TransportFailure::Timeout, Reach::Possible)
+            (TransportErrorKind::Timeout, Delivery::MaybeDelivered)
         } else {
-            (TransportFailure::Closed, Reach::Possible)
+            (
+                TransportErrorKind::ConnectionClosed,
+                Delivery::MaybeDelivered,
+            )
         };
         TransportError {
             failure,

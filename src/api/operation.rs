@@ -6,7 +6,7 @@ use http::Method;
 
 /// One kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum Endpoint {
     /// Every behavior of the account.
     ReadBehaviors,
     /// The complete map of behaviors, written.
@@ -45,55 +45,55 @@ pub enum Operation {
     SearchAuditLog,
 }
 
-impl Operation {
+impl Endpoint {
     /// The HTTP method.
     pub fn method(self) -> Method {
         match self {
-            Operation::ReadBehaviors
-            | Operation::ListIntegrations
-            | Operation::ReadIntegration
-            | Operation::ReadIntegrationByReference
-            | Operation::ListUsers
-            | Operation::ReadUser
-            | Operation::VerifyToken
-            | Operation::ListAccessPolicies
-            | Operation::ListAccessGroups
-            | Operation::ListAccessApps
-            | Operation::ListAccessAppPolicies
-            | Operation::ListIdentityProviders
-            | Operation::SearchAuditLog => Method::GET,
-            Operation::WriteBehaviors | Operation::UpdateIntegration => Method::PUT,
-            Operation::CreateIntegration | Operation::ResetUser => Method::POST,
-            Operation::DeleteIntegration => Method::DELETE,
+            Endpoint::ReadBehaviors
+            | Endpoint::ListIntegrations
+            | Endpoint::ReadIntegration
+            | Endpoint::ReadIntegrationByReference
+            | Endpoint::ListUsers
+            | Endpoint::ReadUser
+            | Endpoint::VerifyToken
+            | Endpoint::ListAccessPolicies
+            | Endpoint::ListAccessGroups
+            | Endpoint::ListAccessApps
+            | Endpoint::ListAccessAppPolicies
+            | Endpoint::ListIdentityProviders
+            | Endpoint::SearchAuditLog => Method::GET,
+            Endpoint::WriteBehaviors | Endpoint::UpdateIntegration => Method::PUT,
+            Endpoint::CreateIntegration | Endpoint::ResetUser => Method::POST,
+            Endpoint::DeleteIntegration => Method::DELETE,
         }
     }
 
     /// The permission that a token needs, if any (`contract.md`, Transport).
     pub fn permission(self) -> Option<Permission> {
         match self {
-            Operation::ReadBehaviors
-            | Operation::ListIntegrations
-            | Operation::ReadIntegration
-            | Operation::ReadIntegrationByReference => Some(Permission::Read),
-            Operation::WriteBehaviors
-            | Operation::CreateIntegration
-            | Operation::UpdateIntegration
-            | Operation::DeleteIntegration
-            | Operation::ResetUser => Some(Permission::Write),
-            Operation::ListUsers | Operation::ReadUser => Some(Permission::PiiRead),
-            Operation::VerifyToken => None,
-            Operation::ListAccessPolicies
-            | Operation::ListAccessApps
-            | Operation::ListAccessAppPolicies => Some(Permission::AccessPolicies),
-            Operation::ListAccessGroups | Operation::ListIdentityProviders => {
+            Endpoint::ReadBehaviors
+            | Endpoint::ListIntegrations
+            | Endpoint::ReadIntegration
+            | Endpoint::ReadIntegrationByReference => Some(Permission::Read),
+            Endpoint::WriteBehaviors
+            | Endpoint::CreateIntegration
+            | Endpoint::UpdateIntegration
+            | Endpoint::DeleteIntegration
+            | Endpoint::ResetUser => Some(Permission::Write),
+            Endpoint::ListUsers | Endpoint::ReadUser => Some(Permission::PiiRead),
+            Endpoint::VerifyToken => None,
+            Endpoint::ListAccessPolicies
+            | Endpoint::ListAccessApps
+            | Endpoint::ListAccessAppPolicies => Some(Permission::AccessPolicies),
+            Endpoint::ListAccessGroups | Endpoint::ListIdentityProviders => {
                 Some(Permission::AccessGroups)
             }
-            Operation::SearchAuditLog => Some(Permission::AccountSettings),
+            Endpoint::SearchAuditLog => Some(Permission::AccountSettings),
         }
     }
 
     /// Whether its answers are about persons or may hold secrets, so that nothing of them is shown in an error.
-    pub(super) fn tells_about_people(self) -> bool {
+    pub(super) fn has_sensitive_response(self) -> bool {
         match self.permission() {
             Some(
                 Permission::PiiRead
@@ -108,25 +108,25 @@ impl Operation {
     /// What a good answer holds.
     pub(super) fn answers(self) -> &'static str {
         match self {
-            Operation::ReadBehaviors => "the account's behaviors",
-            Operation::WriteBehaviors => "the behaviors after the write",
-            Operation::ListIntegrations => "the account's integrations",
-            Operation::ReadIntegration | Operation::ReadIntegrationByReference => {
+            Endpoint::ReadBehaviors => "the account's behaviors",
+            Endpoint::WriteBehaviors => "the behaviors after the write",
+            Endpoint::ListIntegrations => "the account's integrations",
+            Endpoint::ReadIntegration | Endpoint::ReadIntegrationByReference => {
                 "the integration that was asked for"
             }
-            Operation::CreateIntegration => "the new integration",
-            Operation::UpdateIntegration => "the integration after the write",
-            Operation::DeleteIntegration => "a confirmation that the integration is deleted",
-            Operation::ListUsers => "the users who have a score",
-            Operation::ReadUser => "the user's events",
-            Operation::ResetUser => "a confirmation that the score is cleared",
-            Operation::VerifyToken => "the status of the token",
-            Operation::ListAccessPolicies => "the account's Access policies",
-            Operation::ListAccessGroups => "the account's Access groups",
-            Operation::ListAccessApps => "the account's Access applications",
-            Operation::ListAccessAppPolicies => "the policies of the Access application",
-            Operation::ListIdentityProviders => "the account's identity providers",
-            Operation::SearchAuditLog => "the account's audit log",
+            Endpoint::CreateIntegration => "the new integration",
+            Endpoint::UpdateIntegration => "the integration after the write",
+            Endpoint::DeleteIntegration => "a confirmation that the integration is deleted",
+            Endpoint::ListUsers => "the users who have a score",
+            Endpoint::ReadUser => "the user's events",
+            Endpoint::ResetUser => "a confirmation that the score is cleared",
+            Endpoint::VerifyToken => "the status of the token",
+            Endpoint::ListAccessPolicies => "the account's Access policies",
+            Endpoint::ListAccessGroups => "the account's Access groups",
+            Endpoint::ListAccessApps => "the account's Access applications",
+            Endpoint::ListAccessAppPolicies => "the policies of the Access application",
+            Endpoint::ListIdentityProviders => "the account's identity providers",
+            Endpoint::SearchAuditLog => "the account's audit log",
         }
     }
 }

@@ -16,7 +16,7 @@ use super::rate_headers::{RateHeaders, RatePolicy, Remaining};
 
 /// Nobody knows before the first answer what is left of the limit, so no more than this many go out until it is there: the two reads of
 /// each account that is worked on at once, unless `--parallelism` says otherwise.
-const FIRST_FLIGHT: u64 = 20;
+const MAX_BEFORE_FIRST_RESPONSE: u64 = 20;
 
 /// Once less than one part in so many of a quota is left, the rest is spread over the time until there is more, so that others who
 /// use the token still find room.
@@ -79,9 +79,9 @@ pub(super) enum Admission {
     /// Now; it is counted as in flight.
     Granted,
     /// Ask again then, or once something has changed.
-    NotBefore(Instant, WaitReason),
+    WaitUntil(Instant, WaitReason),
     /// Ask again once something has changed.
-    AfterAnAnswer,
+    AfterNextResponse,
 }
 
 impl Pace {
@@ -97,7 +97,7 @@ impl Pace {
                 quota: ceiling.get().into(),
                 window: Duration::from_secs(1),
             };
-            Window::new(policy, WaitReason::Ceiling)
+            Window::new(policy, WaitReason::MaxRequestsPerSecond)
         });
         Pace {
             token: token.map(Window::of_token).into_iter().collect(),
@@ -113,20 +113,20 @@ impl Pace {
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
         if let Some((until, reason)) = self.paused {
             if now < until {
-                return Admission::NotBefore(until, reason);
+                return Admission::WaitUntil(until, reason);
             }
             self.paused = None;
         }
-        if !self.answered && self.in_flight >= FIRST_FLIGHT {
-            return Admission::AfterAnAnswer;
+        if !self.answered && self.in_flight >= MAX_BEFORE_FIRST_RESPONSE {
+            return Admission::AfterNextResponse;
         }
         let in_flight = self.in_flight;
         let mut latest = None;
         for window in self.token.iter_mut().chain(&mut self.fixed) {
             match window.admission(now, in_flight) {
                 Admission::Granted => {}
-                Admission::AfterAnAnswer => return Admission::AfterAnAnswer,
-                Admission::NotBefore(at, reason) => {
+                Admission::AfterNextResponse => return Admission::AfterNextResponse,
+                Admission::WaitUntil(at, reason) => {
                     latest = latest
                         .filter(|(other, _)| *other >= at)
                         .or(Some((at, reason)));
@@ -134,7 +134,7 @@ impl Pace {
             }
         }
         if let Some((at, reason)) = latest {
-            return Admission::NotBefore(at, reason);
+            return Admission::WaitUntil(at, reason);
         }
         self.in_flight += 1;
         for window in self.token.iter_mut().chain(&mut self.fixed) {
@@ -186,7 +186,7 @@ impl Pace {
             Some(guessed) => sent < guessed,
             None => {
                 self.guessed_until = Some(until);
-                self.pause_until(until, WaitReason::RateLimitedUnsaid);
+                self.pause_until(until, WaitReason::RateLimitedNoRetryAfter);
                 true
             }
         }
@@ -239,13 +239,13 @@ impl Window {
         let room = self.room(now, in_flight);
         if room == 0 {
             return match self.more_room_at() {
-                Some(at) => Admission::NotBefore(at, self.reason),
-                None => Admission::AfterAnAnswer,
+                Some(at) => Admission::WaitUntil(at, self.reason),
+                None => Admission::AfterNextResponse,
             };
         }
         match self.next_slot {
             Some(slot) if now < slot && self.is_scarce(room) => {
-                Admission::NotBefore(slot, self.reason)
+                Admission::WaitUntil(slot, self.reason)
             }
             _ => Admission::Granted,
         }
@@ -340,8 +340,8 @@ mod tests {
         for sent in 0.. {
             match pace.admit(now) {
                 Admission::Granted => pace.finished(now),
-                Admission::NotBefore(at, _) => return (sent, at - now),
-                Admission::AfterAnAnswer => panic!("nothing is in flight"),
+                Admission::WaitUntil(at, _) => return (sent, at - now),
+                Admission::AfterNextResponse => panic!("nothing is in flight"),
             }
         }
         unreachable!("a quota ends");
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(pace.admit(start), Admission::Granted);
         assert_eq!(
             pace.admit(start + Duration::from_secs(60)),
-            Admission::AfterAnAnswer
+            Admission::AfterNextResponse
         );
         let answered = start + Duration::from_secs(61);
         pace.finished(answered);
@@ -406,8 +406,8 @@ mod tests {
         let granted = (0..100)
             .take_while(|_| pace.admit(now) == Admission::Granted)
             .count();
-        assert_eq!(granted as u64, FIRST_FLIGHT);
-        assert_eq!(pace.admit(now), Admission::AfterAnAnswer);
+        assert_eq!(granted as u64, MAX_BEFORE_FIRST_RESPONSE);
+        assert_eq!(pace.admit(now), Admission::AfterNextResponse);
         pace.learn(&RateHeaders::default(), now);
         assert_eq!(pace.admit(now), Admission::Granted);
     }
@@ -464,7 +464,7 @@ mod tests {
         let until = now + Duration::from_secs(60);
         assert_eq!(
             pace.admit(now),
-            Admission::NotBefore(until, WaitReason::RateLimited)
+            Admission::WaitUntil(until, WaitReason::RateLimited)
         );
         assert_eq!(pace.admit(until), Admission::Granted);
     }

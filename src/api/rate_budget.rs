@@ -11,20 +11,20 @@ use super::pace::{Admission, Pace, RateSettings};
 use super::rate_headers::RateHeaders;
 
 /// Waits shorter than this are no news.
-const WORTH_TELLING: Duration = Duration::from_secs(1);
+const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
 /// One token's budget.
 #[derive(Debug)]
 pub(super) struct RateBudget {
     pace: Mutex<Pace>,
     /// Whoever holds it is the next to be admitted; the others queue behind in the order they came, so that one change wakes one.
-    turn: tokio::sync::Mutex<Told>,
+    turn: tokio::sync::Mutex<LastReportedWait>,
     changed: Notify,
 }
 
 /// Until when a wait has been told.
 #[derive(Debug, Default)]
-struct Told(Option<Instant>);
+struct LastReportedWait(Option<Instant>);
 
 /// Leave to send one request. Dropped when the request is over, however it ended.
 pub(super) struct Permit<'a> {
@@ -56,11 +56,11 @@ impl RateBudget {
                         held_up: now - asked,
                     };
                 }
-                Admission::AfterAnAnswer => self.changed.notified().await,
-                Admission::NotBefore(at, reason) => {
+                Admission::AfterNextResponse => self.changed.notified().await,
+                Admission::WaitUntil(at, reason) => {
                     let wait = at.saturating_duration_since(now);
-                    let is_news = told.0.is_none_or(|known| at > known + WORTH_TELLING);
-                    if is_news && wait >= WORTH_TELLING {
+                    let is_news = told.0.is_none_or(|known| at > known + MIN_REPORTED_WAIT);
+                    if is_news && wait >= MIN_REPORTED_WAIT {
                         told.0 = Some(at);
                         tell(wait, reason);
                     }

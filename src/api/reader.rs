@@ -10,10 +10,10 @@ use crate::model::behavior::{self, Behavior, BehaviorKey};
 use crate::model::integration::{self, Integration, IntegrationId, ReferenceId};
 use crate::model::user::{self, RiskEvent, UserEvents, UserId, UserRisk};
 
-use super::client::{Answer, Call, Client, Opened};
-use super::envelope::Content;
+use super::client::{ApiRequest, ApiResponse, Client, DecodedResponse};
+use super::envelope::ResultField;
 use super::error::ApiError;
-use super::operation::Operation;
+use super::operation::Endpoint;
 use super::token::{TokenOwner, VerifiedToken};
 
 /// No list has more pages; one that goes on has no end.
@@ -54,8 +54,8 @@ impl Reader {
     pub async fn behaviors(
         &self,
         account: &AccountId,
-    ) -> Result<Answer<BTreeMap<BehaviorKey, Behavior>>, ApiError> {
-        let call = read(Operation::ReadBehaviors, behavior::path(account));
+    ) -> Result<ApiResponse<BTreeMap<BehaviorKey, Behavior>>, ApiError> {
+        let call = read(Endpoint::ReadBehaviors, behavior::path(account));
         let answer = self.one::<BehaviorMap>(&call).await?;
         Ok(answer.map(|result| result.behaviors))
     }
@@ -64,9 +64,9 @@ impl Reader {
     pub async fn integrations(
         &self,
         account: &AccountId,
-    ) -> Result<Answer<Vec<Integration>>, ApiError> {
+    ) -> Result<ApiResponse<Vec<Integration>>, ApiError> {
         let path = integration::collection_path(account);
-        self.whole(Operation::ListIntegrations, path).await
+        self.whole(Endpoint::ListIntegrations, path).await
     }
 
     /// One integration.
@@ -74,9 +74,9 @@ impl Reader {
         &self,
         account: &AccountId,
         id: IntegrationId,
-    ) -> Result<Answer<Integration>, ApiError> {
-        let call = read(Operation::ReadIntegration, integration::path(account, id));
-        let answer: Answer<Integration> = self.one(&call).await?;
+    ) -> Result<ApiResponse<Integration>, ApiError> {
+        let call = read(Endpoint::ReadIntegration, integration::path(account, id));
+        let answer: ApiResponse<Integration> = self.one(&call).await?;
         if answer.value.id == id {
             Ok(answer)
         } else {
@@ -90,14 +90,14 @@ impl Reader {
         &self,
         account: &AccountId,
         reference: &ReferenceId,
-    ) -> Result<Answer<Integration>, ApiError> {
-        const OPERATION: Operation = Operation::ReadIntegrationByReference;
+    ) -> Result<ApiResponse<Integration>, ApiError> {
+        const OPERATION: Endpoint = Endpoint::ReadIntegrationByReference;
         let Some(path) = integration::reference_path(account, reference) else {
             let call = read(OPERATION, integration::collection_path(account));
             return Err(self.0.not_found(&call));
         };
         let call = read(OPERATION, path);
-        let answer: Answer<Integration> = self.one(&call).await?;
+        let answer: ApiResponse<Integration> = self.one(&call).await?;
         // Whatever stands between might have rewritten the path, and a wrong integration adopted is worse than none.
         if answer.value.settings.reference_id.as_ref() == Some(reference) {
             Ok(answer)
@@ -111,9 +111,9 @@ impl Reader {
     }
 
     /// Every user who has a score.
-    pub async fn users(&self, account: &AccountId) -> Result<Answer<Vec<UserRisk>>, ApiError> {
+    pub async fn users(&self, account: &AccountId) -> Result<ApiResponse<Vec<UserRisk>>, ApiError> {
         let path = user::summary_path(account);
-        let answer = self.whole::<Summary>(Operation::ListUsers, path).await?;
+        let answer = self.whole::<Summary>(Endpoint::ListUsers, path).await?;
         Ok(answer.map(|result| result.users))
     }
 
@@ -122,8 +122,8 @@ impl Reader {
         &self,
         account: &AccountId,
         id: UserId,
-    ) -> Result<Answer<UserEvents>, ApiError> {
-        self.whole(Operation::ReadUser, user::path(account, id))
+    ) -> Result<ApiResponse<UserEvents>, ApiError> {
+        self.whole(Endpoint::ReadUser, user::path(account, id))
             .await
     }
 
@@ -132,8 +132,8 @@ impl Reader {
     pub async fn verify_token(
         &self,
         owner: TokenOwner<'_>,
-    ) -> Result<Answer<VerifiedToken>, ApiError> {
-        self.one(&read(Operation::VerifyToken, owner.verify_path()))
+    ) -> Result<ApiResponse<VerifiedToken>, ApiError> {
+        self.one(&read(Endpoint::VerifyToken, owner.verify_path()))
             .await
     }
 
@@ -141,27 +141,32 @@ impl Reader {
         &self.0
     }
 
-    async fn one<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, ApiError> {
+    async fn one<T: DeserializeOwned>(
+        &self,
+        call: &ApiRequest,
+    ) -> Result<ApiResponse<T>, ApiError> {
         let opened = self.0.read(call).await?;
         self.0.result(call, opened)
     }
 
     /// Reads a list to its end. One whose answer says that there is more than can be had is an error: what was left out would be taken
     /// for what is not there.
-    async fn whole<P: Page>(
+    async fn whole<P: PagedList>(
         &self,
-        operation: Operation,
+        operation: Endpoint,
         path: String,
-    ) -> Result<Answer<P>, ApiError> {
+    ) -> Result<ApiResponse<P>, ApiError> {
         let call = read(operation, path);
         let opened = self.0.read::<P>(&call).await?;
         let (mut pages, trace) = (opened.pages.clone(), opened.trace.clone());
-        let Answer { mut value, .. } = match (opened.content, P::EMPTY) {
-            (Content::Null, Some(empty)) => Answer {
+        let ApiResponse { mut value, .. } = match (opened.content, P::EMPTY) {
+            (ResultField::Null, Some(empty)) => ApiResponse {
                 value: empty(),
                 trace: opened.trace,
             },
-            (content, _) => self.0.result(&call, Opened { content, ..opened })?,
+            (content, _) => self
+                .0
+                .result(&call, DecodedResponse { content, ..opened })?,
         };
         let incomplete = |held: usize, what: &str| {
             let problem = format!("{held} of them, and not the rest: {what}");
@@ -169,8 +174,8 @@ impl Reader {
         };
         let mut seen = HashSet::new();
         for item in value.items() {
-            if !seen.insert(P::key(item)) && P::DISTINCT {
-                let problem = match operation.tells_about_people() {
+            if !seen.insert(P::key(item)) && P::UNIQUE_KEYS {
+                let problem = match operation.has_sensitive_response() {
                     true => "one of them twice".to_owned(),
                     false => format!("{} twice", P::key(item)),
                 };
@@ -178,7 +183,7 @@ impl Reader {
             }
         }
         let mut number = 1;
-        while pages.say_there_is_more(value.items().len(), number) {
+        while pages.has_more(value.items().len(), number) {
             number += 1;
             let held = value.items().len();
             if number > MOST_PAGES {
@@ -190,7 +195,7 @@ impl Reader {
             }
             let opened = self.0.read::<P>(&next).await?;
             pages = opened.pages.clone();
-            let mut page: Answer<P> = self.0.result(&next, opened)?;
+            let mut page: ApiResponse<P> = self.0.result(&next, opened)?;
             let new: Vec<P::Item> = std::mem::take(page.value.items());
             if pages.page.is_some_and(|page| page != number)
                 || new.is_empty()
@@ -200,26 +205,26 @@ impl Reader {
             }
             value.items().extend(new);
         }
-        Ok(Answer { value, trace })
+        Ok(ApiResponse { value, trace })
     }
 }
 
 /// An answer that may be one page of several.
-trait Page: DeserializeOwned {
+trait PagedList: DeserializeOwned {
     type Item;
     /// What `result: null` means, where it can mean an empty list.
     const EMPTY: Option<fn() -> Self>;
     /// Whether two items of one key mean that nothing of it can be trusted.
-    const DISTINCT: bool;
+    const UNIQUE_KEYS: bool;
     fn items(&mut self) -> &mut Vec<Self::Item>;
     /// What tells an item from every other.
     fn key(item: &Self::Item) -> String;
 }
 
-impl Page for Vec<Integration> {
+impl PagedList for Vec<Integration> {
     type Item = Integration;
     const EMPTY: Option<fn() -> Self> = Some(Vec::new);
-    const DISTINCT: bool = true;
+    const UNIQUE_KEYS: bool = true;
 
     fn items(&mut self) -> &mut Vec<Integration> {
         self
@@ -230,10 +235,10 @@ impl Page for Vec<Integration> {
     }
 }
 
-impl Page for Summary {
+impl PagedList for Summary {
     type Item = UserRisk;
     const EMPTY: Option<fn() -> Self> = Some(Summary::default);
-    const DISTINCT: bool = true;
+    const UNIQUE_KEYS: bool = true;
 
     fn items(&mut self) -> &mut Vec<UserRisk> {
         &mut self.users
@@ -244,10 +249,10 @@ impl Page for Summary {
     }
 }
 
-impl Page for UserEvents {
+impl PagedList for UserEvents {
     type Item = RiskEvent;
     const EMPTY: Option<fn() -> Self> = None;
-    const DISTINCT: bool = false;
+    const UNIQUE_KEYS: bool = false;
 
     fn items(&mut self) -> &mut Vec<RiskEvent> {
         &mut self.events
@@ -258,8 +263,8 @@ impl Page for UserEvents {
     }
 }
 
-pub(super) fn read(operation: Operation, path: String) -> Call {
-    Call {
+pub(super) fn read(operation: Endpoint, path: String) -> ApiRequest {
+    ApiRequest {
         operation,
         path,
         body: None,

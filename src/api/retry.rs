@@ -4,28 +4,28 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::error::ErrorKind;
-use super::event::Counters;
-use super::operation::Operation;
-use super::transport_error::{Reach, TransportFailure};
+use super::event::RequestStats;
+use super::operation::Endpoint;
+use super::transport_error::{Delivery, TransportErrorKind};
 
 /// How stubbornly to repeat.
 #[derive(Clone, Debug)]
-pub struct RetrySettings {
+pub struct RetryPolicy {
     /// How often one call is attempted at most, the first time included.
     pub attempts: NonZeroU32,
     /// The longest wait before the second attempt; it doubles with each further one.
     pub first_wait: Duration,
     /// Where the doubling ends.
     pub longest_wait: Duration,
-    /// The longest that a server's `Retry-After` is obeyed; a call that should wait longer fails instead.
+    /// The longest that a server's `Retry-NextStep` is obeyed; a call that should wait longer fails instead.
     pub longest_retry_after: Duration,
     /// Where the jitter comes from: the same seed, the same waits. `None` takes a new one for each run.
     pub seed: Option<u64>,
 }
 
-impl Default for RetrySettings {
+impl Default for RetryPolicy {
     fn default() -> Self {
-        RetrySettings {
+        RetryPolicy {
             attempts: NonZeroU32::MIN.saturating_add(3),
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(20),
@@ -35,7 +35,7 @@ impl Default for RetrySettings {
     }
 }
 
-impl RetrySettings {
+impl RetryPolicy {
     /// How long to wait after a failed attempt (counted from 1) before the next one, or `None` to give up.
     pub(super) fn wait(
         &self,
@@ -61,54 +61,58 @@ impl RetrySettings {
 /// Whatever was not carried out may be repeated. Of what may have been carried out, only what does no harm twice: reads, and the
 /// writes that say the same thing however often they are said. Not a create, which would make a second one, and not a reset, which
 /// would clear what happened since.
-pub(super) fn is_repeatable(operation: Operation, kind: &ErrorKind) -> bool {
+pub(super) fn is_repeatable(operation: Endpoint, kind: &ErrorKind) -> bool {
     match kind {
         ErrorKind::RateLimited => true,
-        ErrorKind::ServerFault { .. } => is_harmless_twice(operation),
+        ErrorKind::ServerError { .. } => is_idempotent(operation),
         ErrorKind::Transport { failure, reach, .. } => match failure {
-            TransportFailure::Connect | TransportFailure::Timeout | TransportFailure::Closed => {
-                *reach == Reach::Never || is_harmless_twice(operation)
+            TransportErrorKind::Connect
+            | TransportErrorKind::Timeout
+            | TransportErrorKind::ConnectionClosed => {
+                *reach == Delivery::NotDelivered || is_idempotent(operation)
             }
             // These would end the same way again.
-            TransportFailure::Setup | TransportFailure::Tls | TransportFailure::TooLarge => false,
+            TransportErrorKind::ClientBuild
+            | TransportErrorKind::Tls
+            | TransportErrorKind::TooLarge => false,
         },
         ErrorKind::Credentials
-        | ErrorKind::Access
+        | ErrorKind::CredentialsOrPermission
         | ErrorKind::Permission
         | ErrorKind::Entitlement
         | ErrorKind::NotFound
-        | ErrorKind::NoRoute
-        | ErrorKind::Refused
-        | ErrorKind::Stopped
-        | ErrorKind::Unexpected { .. } => false,
+        | ErrorKind::UnknownRoute
+        | ErrorKind::Rejected
+        | ErrorKind::Cancelled
+        | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }
 
-fn is_harmless_twice(operation: Operation) -> bool {
+fn is_idempotent(operation: Endpoint) -> bool {
     match operation {
-        Operation::ReadBehaviors
-        | Operation::ListIntegrations
-        | Operation::ReadIntegration
-        | Operation::ReadIntegrationByReference
-        | Operation::ListUsers
-        | Operation::ReadUser
-        | Operation::WriteBehaviors
-        | Operation::UpdateIntegration
-        | Operation::DeleteIntegration
-        | Operation::VerifyToken
-        | Operation::ListAccessPolicies
-        | Operation::ListAccessGroups
-        | Operation::ListAccessApps
-        | Operation::ListAccessAppPolicies
-        | Operation::ListIdentityProviders
-        | Operation::SearchAuditLog => true,
-        Operation::CreateIntegration | Operation::ResetUser => false,
+        Endpoint::ReadBehaviors
+        | Endpoint::ListIntegrations
+        | Endpoint::ReadIntegration
+        | Endpoint::ReadIntegrationByReference
+        | Endpoint::ListUsers
+        | Endpoint::ReadUser
+        | Endpoint::WriteBehaviors
+        | Endpoint::UpdateIntegration
+        | Endpoint::DeleteIntegration
+        | Endpoint::VerifyToken
+        | Endpoint::ListAccessPolicies
+        | Endpoint::ListAccessGroups
+        | Endpoint::ListAccessApps
+        | Endpoint::ListAccessAppPolicies
+        | Endpoint::ListIdentityProviders
+        | Endpoint::SearchAuditLog => true,
+        Endpoint::CreateIntegration | Endpoint::ResetUser => false,
     }
 }
 
 /// Whether the run as a whole may still repeat: a few times in any case, and then one request in five. A server that fails every
 /// call is not made worse by a fleet, and the fleet is told soon.
-pub(super) fn run_may_repeat(counters: &Counters) -> bool {
+pub(super) fn has_retry_budget(counters: &RequestStats) -> bool {
     counters.retries < 20 + counters.requests / 5
 }
 
@@ -118,9 +122,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_their_cap_with_full_jitter() {
-        let settings = RetrySettings {
+        let settings = RetryPolicy {
             attempts: NonZeroU32::new(40).unwrap(),
-            ..RetrySettings::default()
+            ..RetryPolicy::default()
         };
         for (attempt, cap) in [
             (1, 0.5),
@@ -156,7 +160,7 @@ mod tests {
     fn the_same_seed_waits_the_same() {
         let waits = |seed| {
             let mut random = fastrand::Rng::with_seed(seed);
-            [1, 2, 3].map(|attempt| RetrySettings::default().wait(attempt, None, &mut random))
+            [1, 2, 3].map(|attempt| RetryPolicy::default().wait(attempt, None, &mut random))
         };
         assert_eq!(waits(1), waits(1));
         assert_ne!(waits(1), waits(2));
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_obeyed_within_reason() {
-        let settings = RetrySettings::default();
+        let settings = RetryPolicy::default();
         for (asked, waits) in [
             (300, Some(300)),
             (900, Some(900)),
@@ -179,17 +183,20 @@ mod tests {
 
     #[test]
     fn what_may_have_been_carried_out_is_repeated_only_where_it_does_no_harm() {
-        use Operation::*;
+        use Endpoint::*;
         let transport = |failure, reach| ErrorKind::Transport {
             failure,
             reach,
             detail: String::new(),
         };
-        let refused = transport(TransportFailure::Connect, Reach::Never);
-        let no_handshake = transport(TransportFailure::Timeout, Reach::Never);
-        let closed = transport(TransportFailure::Closed, Reach::Possible);
-        let late = transport(TransportFailure::Timeout, Reach::Possible);
-        let fault = ErrorKind::ServerFault { excerpt: None };
+        let refused = transport(TransportErrorKind::Connect, Delivery::NotDelivered);
+        let no_handshake = transport(TransportErrorKind::Timeout, Delivery::NotDelivered);
+        let closed = transport(
+            TransportErrorKind::ConnectionClosed,
+            Delivery::MaybeDelivered,
+        );
+        let late = transport(TransportErrorKind::Timeout, Delivery::MaybeDelivered);
+        let fault = ErrorKind::ServerError { excerpt: None };
         let everything = [
             ReadBehaviors,
             WriteBehaviors,
@@ -216,10 +223,13 @@ mod tests {
                 (&ErrorKind::Permission, false),
                 (&ErrorKind::Credentials, false),
                 (&ErrorKind::NotFound, false),
-                (&ErrorKind::Refused, false),
-                (&transport(TransportFailure::Tls, Reach::Never), false),
+                (&ErrorKind::Rejected, false),
                 (
-                    &transport(TransportFailure::TooLarge, Reach::Possible),
+                    &transport(TransportErrorKind::Tls, Delivery::NotDelivered),
+                    false,
+                ),
+                (
+                    &transport(TransportErrorKind::TooLarge, Delivery::MaybeDelivered),
                     false,
                 ),
             ] {
@@ -241,12 +251,12 @@ mod tests {
             (1000, 219, true),
             (1000, 220, false),
         ] {
-            let counters = Counters {
+            let counters = RequestStats {
                 requests,
                 retries,
-                ..Counters::default()
+                ..RequestStats::default()
             };
-            assert_eq!(run_may_repeat(&counters), may, "{requests} {retries}");
+            assert_eq!(has_retry_budget(&counters), may, "{requests} {retries}");
         }
     }
 }

@@ -8,17 +8,17 @@ use super::rate_headers::RateHeaders;
 
 /// How an operator finds a call again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trace {
+pub struct RequestIds {
     /// The answer's `Cf-Auditlog-Id`. Not every answer has one (`contract.md`, Transport).
     pub audit_log_id: Option<String>,
     /// The answer's `CF-Ray`, which the vendor's audit log and its error pages name.
     pub ray: Option<String>,
 }
 
-impl Trace {
+impl RequestIds {
     /// Takes what a later answer tells, and keeps what it doesn't.
-    pub(crate) fn keep(&mut self, later: &Trace) {
-        let Trace { audit_log_id, ray } = later;
+    pub(crate) fn keep(&mut self, later: &RequestIds) {
+        let RequestIds { audit_log_id, ray } = later;
         if audit_log_id.is_some() {
             self.audit_log_id.clone_from(audit_log_id);
         }
@@ -29,7 +29,7 @@ impl Trace {
 
     pub(super) fn read(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
-        Trace {
+        RequestIds {
             audit_log_id: text("cf-auditlog-id"),
             // Printed among words, so nothing that is not one.
             ray: text("cf-ray").filter(|ray| {
@@ -41,17 +41,17 @@ impl Trace {
 
 /// The signs of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Signs {
+pub struct ResponseMetadata {
     /// Where the caller stands with the rate limit.
     pub rate: RateHeaders,
     /// How far the server's clock was ahead of this machine's, within a second or so; `None` where the answer bore no `Date`.
     pub clock_ahead: Option<SignedDuration>,
 }
 
-impl Signs {
+impl ResponseMetadata {
     /// Reads the headers of an answer that has just come in.
     pub(super) fn read(headers: &HeaderMap, rate: &RateHeaders) -> Self {
-        Signs {
+        ResponseMetadata {
             rate: rate.clone(),
             clock_ahead: date(headers).map(|date| date.duration_since(Timestamp::now())),
         }

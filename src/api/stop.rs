@@ -6,22 +6,22 @@ use tokio::sync::watch;
 
 /// A wish to stop. Whatever waits ends at once, calls in flight are finished, no other leaves. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<watch::Sender<bool>>);
+pub struct CancellationToken(Arc<watch::Sender<bool>>);
 
-impl Default for Stop {
+impl Default for CancellationToken {
     fn default() -> Self {
-        Stop(Arc::new(watch::Sender::new(false)))
+        CancellationToken(Arc::new(watch::Sender::new(false)))
     }
 }
 
-impl Stop {
+impl CancellationToken {
     /// Wishes it; there is no way back.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
 
     /// Says whether it is wished.
-    pub fn is_requested(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         *self.0.borrow()
     }
 
@@ -32,10 +32,10 @@ impl Stop {
     }
 
     /// Waits for something, unless a stop comes first; one that has come already always does.
-    pub async fn or<T>(&self, waited: impl Future<Output = T>) -> Result<T, Stopped> {
+    pub async fn or<T>(&self, waited: impl Future<Output = T>) -> Result<T, Cancelled> {
         tokio::select! {
             biased;
-            () = self.requested() => Err(Stopped),
+            () = self.requested() => Err(Cancelled),
             done = waited => Ok(done),
         }
     }
@@ -44,4 +44,4 @@ impl Stop {
 /// A wait that a stop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stopped")]
-pub struct Stopped;
+pub struct Cancelled;

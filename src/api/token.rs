@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::AccountId;
-use crate::model::open_word::{OpenWord, words};
+use crate::model::open_word::{OpenEnum, words};
 
 words! {
     /// Whether a token can be used.
@@ -25,7 +25,7 @@ pub struct VerifiedToken {
     #[serde(default)]
     pub id: Option<String>,
     /// Whether it can be used.
-    pub status: OpenWord<TokenStatus>,
+    pub status: OpenEnum<TokenStatus>,
     /// When it begins to be valid.
     #[serde(default)]
     pub not_before: Option<Timestamp>,

@@ -13,8 +13,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-use super::network::{Network, NetworkSettings};
-use super::transport_error::{LARGEST_ANSWER, Reach, TransportError, TransportFailure};
+use super::network::{HttpTransport, NetworkSettings};
+use super::transport_error::{Delivery, MAX_RESPONSE_BYTES, TransportError, TransportErrorKind};
 
 /// One way to exchange a request for an answer, cheap to clone and shared by everything that calls.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ impl Transport {
     /// Calls over the network. Nothing is built before the first request, so that commands that never call pay nothing.
     pub fn network(settings: NetworkSettings) -> Self {
         let timeout = settings.timeout;
-        let network = Network::new(settings);
+        let network = HttpTransport::new(settings);
         let exchange = tower::service_fn(move |request| {
             let network = network.clone();
             async move { network.exchange(request).await }
@@ -58,7 +58,7 @@ impl Transport {
                     .await
                     .map_err(|error| TransportError::in_process(&*error.into()))?;
                 let (parts, body) = answer.into_parts();
-                let body = Limited::new(body, LARGEST_ANSWER)
+                let body = Limited::new(body, MAX_RESPONSE_BYTES)
                     .collect()
                     .await
                     .map_err(|error| TransportError::in_process(&*error))?;
@@ -80,8 +80,8 @@ impl Transport {
             .await
             .unwrap_or_else(|_| {
                 Err(TransportError {
-                    failure: TransportFailure::Timeout,
-                    reach: Reach::Possible,
+                    failure: TransportErrorKind::Timeout,
+                    reach: Delivery::MaybeDelivered,
                     detail: format!("no whole answer within {:?}", self.timeout),
                 })
             })

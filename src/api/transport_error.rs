@@ -7,25 +7,25 @@ use std::io;
 use http_body_util::LengthLimitError;
 
 /// No answer may be larger, after decompression. The largest real one, the users of a big account, is far below it.
-pub(super) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+pub(super) const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 
 /// An exchange that brought no whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}: {detail}")]
 pub struct TransportError {
     /// What went wrong.
-    pub failure: TransportFailure,
+    pub failure: TransportErrorKind,
     /// Whether the server may have seen the request.
-    pub reach: Reach,
+    pub reach: Delivery,
     /// What the layers below say about it.
     pub detail: String,
 }
 
 /// What went wrong with an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransportFailure {
+pub enum TransportErrorKind {
     /// The client itself could not be built.
-    Setup,
+    ClientBuild,
     /// No connection came about: no such host, refused, a proxy that would not.
     Connect,
     /// The server's certificate or its TLS was not accepted.
@@ -33,39 +33,39 @@ pub enum TransportFailure {
     /// It took too long.
     Timeout,
     /// The connection broke before the answer was whole, or its encoding was broken.
-    Closed,
+    ConnectionClosed,
     /// The answer was larger than any real one.
     TooLarge,
 }
 
-impl fmt::Display for TransportFailure {
+impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            TransportFailure::Setup => "the HTTP client could not be built",
-            TransportFailure::Connect => "could not connect",
-            TransportFailure::Tls => "no trusted TLS connection",
-            TransportFailure::Timeout => "timed out",
-            TransportFailure::Closed => "the connection broke",
-            TransportFailure::TooLarge => "the answer is too large",
+            TransportErrorKind::ClientBuild => "the HTTP client could not be built",
+            TransportErrorKind::Connect => "could not connect",
+            TransportErrorKind::Tls => "no trusted TLS connection",
+            TransportErrorKind::Timeout => "timed out",
+            TransportErrorKind::ConnectionClosed => "the connection broke",
+            TransportErrorKind::TooLarge => "the answer is too large",
         })
     }
 }
 
 /// Whether a request that brought no answer may have reached the server and been carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Delivery {
     /// It provably never arrived: repeating it is safe, whatever it does.
-    Never,
+    NotDelivered,
     /// It may have been carried out: the outcome is ambiguous.
-    Possible,
+    MaybeDelivered,
 }
 
 impl TransportError {
     pub(super) fn too_large() -> Self {
         TransportError {
-            failure: TransportFailure::TooLarge,
-            reach: Reach::Possible,
-            detail: format!("more than {} MiB", LARGEST_ANSWER >> 20),
+            failure: TransportErrorKind::TooLarge,
+            reach: Delivery::MaybeDelivered,
+            detail: format!("more than {} MiB", MAX_RESPONSE_BYTES >> 20),
         }
     }
 
@@ -74,9 +74,12 @@ impl TransportError {
             return TransportError::too_large();
         }
         let (failure, reach) = if is_io(error, io::ErrorKind::ConnectionRefused) {
-            (TransportFailure::Connect, Reach::Never)
+            (TransportErrorKind::Connect, Delivery::NotDelivered)
         } else {
-            (TransportFailure::Closed, Reach::Possible)
+            (
+                TransportErrorKind::ConnectionClosed,
+                Delivery::MaybeDelivered,
+            )
         };
         TransportError {
             failure,

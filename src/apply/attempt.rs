@@ -6,24 +6,27 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::api::{Answer, ApiError, ErrorKind, Leave, Repeat, Stop, Stopped, Trace, Writer};
+use crate::api::{
+    ApiError, ApiResponse, CancellationToken, Cancelled, ErrorKind, RequestIds, RetryDecision,
+    SendPermit, Writer,
+};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_word::words;
 use crate::plan::OperationId;
 
-use super::outcome::{Failure, NotAttempted, Outcome};
+use super::outcome::{OperationError, Outcome, SkipReason};
 
-/// Is told of each write before it leaves and once it has ended. Where it fails on [`Call::Leaves`], the write is not sent, and no other.
-pub(super) trait Witness {
-    fn tell(&mut self, write: &Write<'_>, call: Call<'_>) -> anyhow::Result<()>;
+/// Is told of each write before it leaves and once it has ended. Where it fails on [`WriteEvent::Leaves`], the write is not sent, and no other.
+pub(super) trait WriteObserver {
+    fn tell(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()>;
 }
 
 /// What becomes of one write.
-pub(super) enum Call<'a> {
+pub(super) enum WriteEvent<'a> {
     /// It is about to be sent.
     Leaves,
     /// It ended.
-    Ended(Result<&'a Trace, &'a ApiError>),
+    Ended(Result<&'a RequestIds, &'a ApiError>),
 }
 
 /// One write, as it is told and written down.
@@ -33,7 +36,7 @@ pub struct Write<'a> {
     pub operation: OperationId,
     /// What that changes: one or more addresses.
     pub addresses: &'a str,
-    pub deed: Deed,
+    pub deed: WriteKind,
     /// The integration that it is about, where that has an id already.
     pub id: Option<IntegrationId>,
     /// Which of the operation's writes it is, from 1.
@@ -42,7 +45,7 @@ pub struct Write<'a> {
 
 words! {
     /// What a writing call does.
-    Deed {
+    WriteKind {
         /// Writes all behaviors.
         WriteBehaviors = "write_behaviors",
         /// Creates an integration.
@@ -60,74 +63,74 @@ words! {
 
 /// What is known about an operation's writes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Record {
+pub(super) struct WriteRecord {
     /// How many were sent.
     pub(super) sent: u32,
     /// Whether one of them was carried out, or may have been.
     pub(super) wrote: bool,
     /// How to find the last one again that had an answer.
-    pub(super) trace: Trace,
+    pub(super) trace: RequestIds,
 }
 
 /// How a write ended once repeating could not help any more.
-pub(super) enum Sent<T> {
+pub(super) enum WriteOutcome<T> {
     Done(T),
     /// It was refused or never arrived: nothing happened.
-    Failed(Failure),
+    Failed(OperationError),
     /// It may have been carried out.
-    Unknown(Failure),
+    Unknown(OperationError),
     /// It never left.
-    Withheld(NotAttempted),
+    NotSent(SkipReason),
 }
 
-impl From<Sent<()>> for Outcome {
-    fn from(sent: Sent<()>) -> Self {
+impl From<WriteOutcome<()>> for Outcome {
+    fn from(sent: WriteOutcome<()>) -> Self {
         match sent {
-            Sent::Done(()) => Outcome::Done(None),
-            Sent::Failed(failure) => Outcome::Failed(failure),
-            Sent::Unknown(failure) => Outcome::Unknown(failure),
-            Sent::Withheld(why) => Outcome::NotAttempted(why),
+            WriteOutcome::Done(()) => Outcome::Done(None),
+            WriteOutcome::Failed(failure) => Outcome::Failed(failure),
+            WriteOutcome::Unknown(failure) => Outcome::Unknown(failure),
+            WriteOutcome::NotSent(why) => Outcome::NotAttempted(why),
         }
     }
 }
 
 /// What an answer may name: the integration that a creation made.
-pub(super) trait Names {
+pub(super) trait HasIntegrationId {
     fn id(&self) -> Option<IntegrationId>;
 }
 
-impl Names for () {
+impl HasIntegrationId for () {
     fn id(&self) -> Option<IntegrationId> {
         None
     }
 }
 
-impl Names for Integration {
+impl HasIntegrationId for Integration {
     fn id(&self) -> Option<IntegrationId> {
         Some(self.id)
     }
 }
 
 /// What a look right before a write found.
-pub(super) enum Look<B, T> {
+pub(super) enum Precheck<B, T> {
     /// This is to be written.
     Write(B),
     /// There is nothing left to write.
-    Settled(T),
+    AlreadyDone(T),
 }
 
 /// Everything that one account's writes go through.
-pub(super) struct Attempts<'a, W> {
+pub(super) struct WriteSender<'a, W> {
     writer: &'a Writer,
     witness: RefCell<W>,
-    records: RefCell<BTreeMap<OperationId, Record>>,
+    records: RefCell<BTreeMap<OperationId, WriteRecord>>,
     /// Set once the witness has failed: what can't be recorded is not done.
     unrecorded: RefCell<Option<String>>,
 }
 
-impl<'a, W: Witness> Attempts<'a, W> {
+impl<'a, W: WriteObserver> WriteSender<'a, W> {
     pub(super) fn new(writer: &'a Writer, witness: W) -> Self {
-        Attempts {
+        WriteSender {
             writer,
             witness: RefCell::new(witness),
             records: RefCell::default(),
@@ -135,15 +138,15 @@ impl<'a, W: Witness> Attempts<'a, W> {
         }
     }
 
-    pub(super) fn stop(&self) -> &'a Stop {
+    pub(super) fn stop(&self) -> &'a CancellationToken {
         self.writer.stop()
     }
 
     /// Why nothing may be started any more, if so.
-    pub(super) fn obstacle(&self) -> Option<NotAttempted> {
+    pub(super) fn obstacle(&self) -> Option<SkipReason> {
         let unrecorded = self.unrecorded.borrow().clone();
-        let stopped = || self.stop().is_requested().then_some(NotAttempted::Stopped);
-        unrecorded.map(NotAttempted::Unrecorded).or_else(stopped)
+        let stopped = || self.stop().is_cancelled().then_some(SkipReason::Stopped);
+        unrecorded.map(SkipReason::Unrecorded).or_else(stopped)
     }
 
     /// Uses the witness for something else than a write; where that fails, no other write is sent.
@@ -153,88 +156,88 @@ impl<'a, W: Witness> Attempts<'a, W> {
         }
     }
 
-    pub(super) fn record(&self, operation: OperationId) -> Record {
+    pub(super) fn record(&self, operation: OperationId) -> WriteRecord {
         let records = self.records.borrow();
         records.get(&operation).cloned().unwrap_or_default()
     }
 
     /// Sends a write, again where that may help.
-    pub(super) async fn send<T: Names>(
+    pub(super) async fn send<T: HasIntegrationId>(
         &self,
         write: Write<'_>,
-        call: impl AsyncFn(&Writer, Leave<'_>) -> Result<Answer<T>, ApiError>,
-    ) -> Sent<T> {
-        let look = async || Ok(Look::Write(()));
-        self.look_and_send(
+        call: impl AsyncFn(&Writer, SendPermit<'_>) -> Result<ApiResponse<T>, ApiError>,
+    ) -> WriteOutcome<T> {
+        let look = async || Ok(Precheck::Write(()));
+        self.send_with_precheck(
             write,
             look,
-            async |writer: &Writer, leave: Leave<'_>, ()| call(writer, leave).await,
+            async |writer: &Writer, leave: SendPermit<'_>, ()| call(writer, leave).await,
         )
         .await
     }
 
     /// The same, with a look before each time that it is sent.
-    pub(super) async fn look_and_send<B, T: Names>(
+    pub(super) async fn send_with_precheck<B, T: HasIntegrationId>(
         &self,
         write: Write<'_>,
-        look: impl AsyncFn() -> Result<Look<B, T>, Failure>,
-        call: impl AsyncFn(&Writer, Leave<'_>, B) -> Result<Answer<T>, ApiError>,
-    ) -> Sent<T> {
+        look: impl AsyncFn() -> Result<Precheck<B, T>, OperationError>,
+        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> Result<ApiResponse<T>, ApiError>,
+    ) -> WriteOutcome<T> {
         // The first write that may have been carried out; whatever follows, only a success makes it known.
         let mut unknown: Option<ApiError> = None;
         let mut attempt = 1;
         loop {
             let body = match look().await {
-                Ok(Look::Settled(value)) => return Sent::Done(value),
-                Ok(Look::Write(body)) => body,
+                Ok(Precheck::AlreadyDone(value)) => return WriteOutcome::Done(value),
+                Ok(Precheck::Write(body)) => body,
                 Err(failure) => return end(unknown, failure),
             };
             let error = match self
                 .once(write, |writer, leave| call(writer, leave, body))
                 .await
             {
-                Ok(value) => return Sent::Done(value),
-                Err(Once::NotSent(why)) => {
+                Ok(value) => return WriteOutcome::Done(value),
+                Err(SendOnceError::NotSent(why)) => {
                     return match unknown {
-                        Some(error) => Sent::Unknown(Failure::unknown(error, None)),
-                        None => Sent::Withheld(why),
+                        Some(error) => WriteOutcome::Unknown(OperationError::unknown(error, None)),
+                        None => WriteOutcome::NotSent(why),
                     };
                 }
-                Err(Once::Failed(error)) => error,
+                Err(SendOnceError::Failed(error)) => error,
             };
-            if error.is_ambiguous() {
+            if error.may_have_succeeded() {
                 unknown.get_or_insert_with(|| error.clone());
             }
             match self.writer.wait_to_repeat(attempt, &error).await {
-                Repeat::Now => attempt += 1,
-                Repeat::No => return end(unknown, Failure::Api(error)),
-                Repeat::Stopped => {
+                RetryDecision::Retry => attempt += 1,
+                RetryDecision::GiveUp => return end(unknown, OperationError::Api(error)),
+                RetryDecision::Cancelled => {
                     return match unknown {
-                        Some(error) => Sent::Unknown(Failure::unknown(error, None)),
-                        None => Sent::Withheld(NotAttempted::Stopped),
+                        Some(error) => WriteOutcome::Unknown(OperationError::unknown(error, None)),
+                        None => WriteOutcome::NotSent(SkipReason::Stopped),
                     };
                 }
             }
         }
     }
 
-    async fn once<'w, T: Names, F: Future<Output = Result<Answer<T>, ApiError>>>(
+    async fn once<'w, T: HasIntegrationId, F: Future<Output = Result<ApiResponse<T>, ApiError>>>(
         &'w self,
         write: Write<'_>,
-        call: impl FnOnce(&'w Writer, Leave<'w>) -> F,
-    ) -> Result<T, Once> {
-        let not_sent = |why| Err(Once::NotSent(why));
+        call: impl FnOnce(&'w Writer, SendPermit<'w>) -> F,
+    ) -> Result<T, SendOnceError> {
+        let not_sent = |why| Err(SendOnceError::NotSent(why));
         if let Some(why) = self.obstacle() {
             return not_sent(why);
         }
         let Ok(leave) = self.writer.leave().await else {
-            return not_sent(NotAttempted::Stopped);
+            return not_sent(SkipReason::Stopped);
         };
         let write = Write {
             attempt: self.record(write.operation).sent + 1,
             ..write
         };
-        self.witness(|witness| witness.tell(&write, Call::Leaves));
+        self.witness(|witness| witness.tell(&write, WriteEvent::Leaves));
         // The witness may have failed, or wished a stop, and what others told meanwhile counts as well.
         if let Some(why) = self.obstacle() {
             return not_sent(why);
@@ -246,7 +249,7 @@ impl<'a, W: Witness> Attempts<'a, W> {
             Err(error) => Err(error),
         };
         self.note(write.operation, |record| {
-            record.wrote |= ended.map_or_else(ApiError::is_ambiguous, |_| true);
+            record.wrote |= ended.map_or_else(ApiError::may_have_succeeded, |_| true);
             record.trace.keep(ended.unwrap_or_else(ApiError::trace));
         });
         let named = answer.as_ref().ok().and_then(|answer| answer.value.id());
@@ -255,35 +258,42 @@ impl<'a, W: Witness> Attempts<'a, W> {
             ..write
         };
         // A write that was made stays made even where its end can't be told; that stops what would come next.
-        self.witness(|witness| witness.tell(&write, Call::Ended(ended)));
+        self.witness(|witness| witness.tell(&write, WriteEvent::Ended(ended)));
         match answer {
             Ok(answer) => Ok(answer.value),
-            Err(error) => Err(Once::Failed(error)),
+            Err(error) => Err(SendOnceError::Failed(error)),
         }
     }
 
-    fn note(&self, operation: OperationId, note: impl FnOnce(&mut Record)) {
+    fn note(&self, operation: OperationId, note: impl FnOnce(&mut WriteRecord)) {
         note(self.records.borrow_mut().entry(operation).or_default());
     }
 }
 
 /// Why a write that was tried once brought nothing.
-enum Once {
-    NotSent(NotAttempted),
+enum SendOnceError {
+    NotSent(SkipReason),
     Failed(ApiError),
 }
 
 /// How a write ends that failed for good.
-fn end<T>(unknown: Option<ApiError>, failure: Failure) -> Sent<T> {
-    let stopped = matches!(failure.api_error(), Some(error) if *error.kind() == ErrorKind::Stopped);
+fn end<T>(unknown: Option<ApiError>, failure: OperationError) -> WriteOutcome<T> {
+    let stopped =
+        matches!(failure.api_error(), Some(error) if *error.kind() == ErrorKind::Cancelled);
     match unknown {
-        Some(error) => Sent::Unknown(Failure::unknown(error, (!stopped).then_some(failure))),
-        None if stopped => Sent::Withheld(NotAttempted::Stopped),
-        None => Sent::Failed(failure),
+        Some(error) => WriteOutcome::Unknown(OperationError::unknown(
+            error,
+            (!stopped).then_some(failure),
+        )),
+        None if stopped => WriteOutcome::NotSent(SkipReason::Stopped),
+        None => WriteOutcome::Failed(failure),
     }
 }
 
 /// Waits, unless a stop comes first.
-pub(super) async fn pause(stop: &Stop, length: std::time::Duration) -> Result<(), Stopped> {
+pub(super) async fn pause(
+    stop: &CancellationToken,
+    length: std::time::Duration,
+) -> Result<(), Cancelled> {
     stop.or(tokio::time::sleep(length)).await
 }

@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Leave, Writer};
+use crate::api::{SendPermit, Writer};
 use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavior};
 use crate::plan::Operation;
 
-use super::attempt::{Deed, Look, Sent};
-use super::outcome::Failure;
-use super::{Run, write};
+use super::attempt::{Precheck, WriteKind, WriteOutcome};
+use super::outcome::OperationError;
+use super::{ApplyRun, write};
 
 pub(super) async fn send(
-    run: &Run<'_, '_>,
+    run: &ApplyRun<'_, '_>,
     operation: &Operation,
     declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
-) -> Sent<()> {
+) -> WriteOutcome<()> {
     let account = run.account();
     let look = async || {
         let read = run.reader.behaviors(account).await?;
@@ -29,17 +29,17 @@ pub(super) async fn send(
         let wanted = overlay(declared, &live)?;
         // Either a write that ended ambiguously was carried out, or somebody else has done the work.
         Ok(if wanted == live {
-            Look::Settled(())
+            Precheck::AlreadyDone(())
         } else {
-            Look::Write(wanted)
+            Precheck::Write(wanted)
         })
     };
     let addresses = run.addresses(operation);
     run.attempts
-        .look_and_send(
-            write(operation, &addresses, Deed::WriteBehaviors, None),
+        .send_with_precheck(
+            write(operation, &addresses, WriteKind::WriteBehaviors, None),
             look,
-            async |writer: &Writer, leave: Leave<'_>, wanted: BTreeMap<_, _>| {
+            async |writer: &Writer, leave: SendPermit<'_>, wanted: BTreeMap<_, _>| {
                 let answer = writer.write_behaviors(leave, account, &wanted).await?;
                 Ok(answer.map(drop))
             },
@@ -50,14 +50,14 @@ pub(super) async fn send(
 fn overlay(
     declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
     live: &BTreeMap<BehaviorKey, BehaviorSettings>,
-) -> Result<BTreeMap<BehaviorKey, BehaviorSettings>, Failure> {
+) -> Result<BTreeMap<BehaviorKey, BehaviorSettings>, OperationError> {
     let gone: Vec<BehaviorKey> = declared
         .keys()
         .filter(|key| !live.contains_key(*key))
         .cloned()
         .collect();
     if !gone.is_empty() {
-        return Err(Failure::NotOffered(gone));
+        return Err(OperationError::NotOffered(gone));
     }
     Ok(behavior::overlay(declared, live))
 }

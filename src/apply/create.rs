@@ -1,6 +1,6 @@
 //! Creates an integration exactly once, although the API knows no idempotency key.
 //!
-//! A POST that ended ambiguously is never repeated blindly. What it may have made is looked for, for at least [`LOOK_FOR`]; what was not
+//! A POST that ended ambiguously is never repeated blindly. What it may have made is looked for, for at least [`MIN_LOOKUP_TIME`]; what was not
 //! there before the wave and is exactly what was sent is adopted; only else is it sent once more. After the last creation the account is
 //! listed once: where another run, or a person, made the same thing first, this run takes its own back, and only its own (see
 //! [`settle_twins`]).
@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{ApiError, ErrorKind, Leave, Writer};
+use crate::api::{ApiError, ErrorKind, SendPermit, Writer};
 use crate::model::integration::{Integration, IntegrationId, IntegrationSettings};
 use crate::plan::{Note, Operation, OperationId};
 
-use super::attempt::{Deed, Sent, pause};
-use super::event::Event;
-use super::outcome::{Executed, Failure, Made, NotAttempted, Outcome, Twin};
-use super::{Run, write};
+use super::attempt::{WriteKind, WriteOutcome, pause};
+use super::event::ApplyEvent;
+use super::outcome::{Duplicate, Made, OperationError, OperationReport, Outcome, SkipReason};
+use super::{ApplyRun, write};
 
 /// How long what an ambiguous creation may have made is looked for, since a read may lag behind a write.
-const LOOK_FOR: Duration = Duration::from_secs(5);
+const MIN_LOOKUP_TIME: Duration = Duration::from_secs(5);
 /// How long to go on trying when the reads themselves fail.
-const LOOK_AT_MOST: Duration = Duration::from_secs(30);
+const MAX_LOOKUP_TIME: Duration = Duration::from_secs(30);
 /// The pause between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a creation brought about.
 #[derive(Clone, Debug)]
@@ -32,40 +32,42 @@ pub(super) struct Created {
     pub(super) integration: Integration,
     /// What this run last wrote to it.
     pub(super) sent: IntegrationSettings,
-    claim: Claim,
+    claim: Ownership,
 }
 
 /// How a run knows that an integration is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Claim {
+enum Ownership {
     /// A 2xx answer to its own POST named the id.
-    Named,
+    Confirmed,
     /// It was found after an ambiguous POST: most likely its own, but perhaps somebody else's, so it is never taken back.
     Adopted,
 }
 
 pub(super) async fn create(
-    run: &Run<'_, '_>,
+    run: &ApplyRun<'_, '_>,
     operation: &Operation,
     settings: &IntegrationSettings,
 ) -> Outcome {
     match run.known_before.borrow().as_ref() {
         Ok(_) => {}
-        Err(error) if *error.kind() == ErrorKind::Stopped => {
-            return Outcome::NotAttempted(NotAttempted::Stopped);
+        Err(error) if *error.kind() == ErrorKind::Cancelled => {
+            return Outcome::NotAttempted(SkipReason::Stopped);
         }
         // Without it, nobody could tell what a lost answer had made.
         Err(error) => return Outcome::Failed(error.clone().into()),
     }
     let end = match post(run, operation, settings).await {
         // The server takes no reference that it doesn't know, and made nothing: once more without it, to be known by its tenant.
-        End::Refused(Failure::Api(refusal)) if run.reference_is_our_own(operation) => {
+        CreateOutcome::Refused(OperationError::Api(refusal))
+            if run.uses_generated_reference(operation) =>
+        {
             let without = IntegrationSettings {
                 reference_id: None,
                 ..settings.clone()
             };
             let end = post(run, operation, &without).await;
-            if let End::Made(_) = end {
+            if let CreateOutcome::Made(_) = end {
                 run.notes.borrow_mut().push(Note::CreatedWithoutReference {
                     address: operation.address.clone(),
                     refusal: refusal.to_string(),
@@ -76,98 +78,107 @@ pub(super) async fn create(
         end => end,
     };
     match end {
-        End::Made(created) => {
+        CreateOutcome::Made(created) => {
             let made = made(&created.integration);
             run.made.borrow_mut().insert(operation.id, *created);
             Outcome::Done(Some(made))
         }
-        End::Refused(failure) | End::Failed(failure) => Outcome::Failed(failure),
-        End::Unknown(failure) => Outcome::Unknown(failure),
-        End::NotSent(why) => Outcome::NotAttempted(why),
+        CreateOutcome::Refused(failure) | CreateOutcome::Failed(failure) => {
+            Outcome::Failed(failure)
+        }
+        CreateOutcome::Unknown(failure) => Outcome::Unknown(failure),
+        CreateOutcome::NotSent(why) => Outcome::NotAttempted(why),
     }
 }
 
 /// How a creation ended.
-enum End {
+enum CreateOutcome {
     Made(Box<Created>),
     /// The server refused it for what it is, and a look showed that it made nothing.
-    Refused(Failure),
+    Refused(OperationError),
     /// It was not carried out, for a reason that has nothing to do with what it is.
-    Failed(Failure),
-    Unknown(Failure),
-    NotSent(NotAttempted),
+    Failed(OperationError),
+    Unknown(OperationError),
+    NotSent(SkipReason),
 }
 
 /// Creates it, looks for it where the answer was lost, and sends it once more where there is nothing.
-async fn post(run: &Run<'_, '_>, operation: &Operation, settings: &IntegrationSettings) -> End {
+async fn post(
+    run: &ApplyRun<'_, '_>,
+    operation: &Operation,
+    settings: &IntegrationSettings,
+) -> CreateOutcome {
     let unknown = match send(run, operation, settings).await {
-        Sent::Done(integration) => return made_by_answer(integration, settings),
-        Sent::Withheld(why) => return End::NotSent(why),
-        Sent::Failed(Failure::Api(error)) if is_about_the_body(&error) => {
+        WriteOutcome::Done(integration) => return created_from_response(integration, settings),
+        WriteOutcome::NotSent(why) => return CreateOutcome::NotSent(why),
+        WriteOutcome::Failed(OperationError::Api(error)) if may_be_caused_by_body(&error) => {
             return match look(run, settings).await {
-                Ok(Found::Ours(found)) => adopted(*found, settings),
-                Ok(Found::Another(failure)) => End::Unknown(failure),
-                Ok(Found::Nothing) => End::Refused(error.into()),
-                Err(_) => End::Failed(error.into()),
+                Ok(LookupResult::Ours(found)) => adopted(*found, settings),
+                Ok(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
+                Ok(LookupResult::Nothing) => CreateOutcome::Refused(error.into()),
+                Err(_) => CreateOutcome::Failed(error.into()),
             };
         }
-        Sent::Failed(failure) => return End::Failed(failure),
-        Sent::Unknown(failure) => failure,
+        WriteOutcome::Failed(failure) => return CreateOutcome::Failed(failure),
+        WriteOutcome::Unknown(failure) => failure,
     };
-    match look_for(run, operation, &unknown, settings).await {
-        Some(Found::Ours(found)) => return adopted(*found, settings),
-        Some(Found::Another(failure)) => return End::Unknown(failure),
+    match poll_for_created(run, operation, &unknown, settings).await {
+        Some(LookupResult::Ours(found)) => return adopted(*found, settings),
+        Some(LookupResult::ReferenceMismatch(failure)) => return CreateOutcome::Unknown(failure),
         // It was looked for long enough to know that the first call made nothing: the one repetition is safe.
-        Some(Found::Nothing) => {}
-        None => return End::Unknown(unknown),
+        Some(LookupResult::Nothing) => {}
+        None => return CreateOutcome::Unknown(unknown),
     }
     let found = match send(run, operation, settings).await {
-        Sent::Done(integration) => return made_by_answer(integration, settings),
-        Sent::Withheld(_) => None,
+        WriteOutcome::Done(integration) => return created_from_response(integration, settings),
+        WriteOutcome::NotSent(_) => None,
         // Refused may mean that the key is taken: by what the first call made, and no read had shown.
-        Sent::Failed(_) => look(run, settings).await.ok(),
-        Sent::Unknown(again) => look_for(run, operation, &again, settings).await,
+        WriteOutcome::Failed(_) => look(run, settings).await.ok(),
+        WriteOutcome::Unknown(again) => poll_for_created(run, operation, &again, settings).await,
     };
     match found {
-        Some(Found::Ours(found)) => adopted(*found, settings),
-        Some(Found::Another(failure)) => End::Unknown(failure),
-        Some(Found::Nothing) | None => End::Unknown(unknown),
+        Some(LookupResult::Ours(found)) => adopted(*found, settings),
+        Some(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
+        Some(LookupResult::Nothing) | None => CreateOutcome::Unknown(unknown),
     }
 }
 
 async fn send(
-    run: &Run<'_, '_>,
+    run: &ApplyRun<'_, '_>,
     operation: &Operation,
     settings: &IntegrationSettings,
-) -> Sent<Integration> {
+) -> WriteOutcome<Integration> {
     let (account, addresses) = (run.account(), run.addresses(operation));
     run.attempts
         .send(
-            write(operation, &addresses, Deed::Create, None),
-            async |writer: &Writer, leave: Leave<'_>| {
+            write(operation, &addresses, WriteKind::Create, None),
+            async |writer: &Writer, leave: SendPermit<'_>| {
                 writer.create_integration(leave, account, settings).await
             },
         )
         .await
 }
 
-fn made_by_answer(integration: Integration, settings: &IntegrationSettings) -> End {
-    End::Made(Box::new(Created {
+fn created_from_response(
+    integration: Integration,
+    settings: &IntegrationSettings,
+) -> CreateOutcome {
+    CreateOutcome::Made(Box::new(Created {
         integration,
         sent: settings.clone(),
-        claim: Claim::Named,
+        claim: Ownership::Confirmed,
     }))
 }
 
-fn adopted(integration: Integration, settings: &IntegrationSettings) -> End {
-    End::Made(Box::new(adopt(integration, settings)))
+fn adopted(integration: Integration, settings: &IntegrationSettings) -> CreateOutcome {
+    CreateOutcome::Made(Box::new(adopt(integration, settings)))
 }
 
 fn adopt(integration: Integration, settings: &IntegrationSettings) -> Created {
     Created {
         integration,
         sent: settings.clone(),
-        claim: Claim::Adopted,
+        claim: Ownership::Adopted,
     }
 }
 
@@ -179,54 +190,57 @@ fn made(integration: &Integration) -> Made {
 }
 
 /// Whether a refusal may have to do with what was sent, rather than with who sent it or how fast.
-fn is_about_the_body(error: &ApiError) -> bool {
+fn may_be_caused_by_body(error: &ApiError) -> bool {
     match error.kind() {
-        ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::NoRoute => true,
+        ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::UnknownRoute => true,
         ErrorKind::Credentials
-        | ErrorKind::Access
+        | ErrorKind::CredentialsOrPermission
         | ErrorKind::Permission
         | ErrorKind::Entitlement
         | ErrorKind::RateLimited
-        | ErrorKind::ServerFault { .. }
-        | ErrorKind::Stopped
+        | ErrorKind::ServerError { .. }
+        | ErrorKind::Cancelled
         | ErrorKind::Transport { .. }
-        | ErrorKind::Unexpected { .. } => false,
+        | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }
 
 /// What a list shows of a creation.
-enum Found {
+enum LookupResult {
     Ours(Box<Integration>),
     /// One of the same tenant, with another reference: nobody can say whose it is.
-    Another(Failure),
+    ReferenceMismatch(OperationError),
     Nothing,
 }
 
 /// Looks until it is found, or until a list that was read late enough does not hold it; `None` if neither can be said.
-async fn look_for(
-    run: &Run<'_, '_>,
+async fn poll_for_created(
+    run: &ApplyRun<'_, '_>,
     operation: &Operation,
-    failure: &Failure,
+    failure: &OperationError,
     settings: &IntegrationSettings,
-) -> Option<Found> {
+) -> Option<LookupResult> {
     // Looking changes nothing, so it goes on even where it can't be told.
     run.attempts
-        .witness(|observer| (observer.0)(Event::LookingForCreated { operation, failure }));
+        .witness(|observer| (observer.0)(ApplyEvent::LookingForCreated { operation, failure }));
     let started = Instant::now();
     loop {
-        let late_enough = started.elapsed() >= LOOK_FOR;
+        let late_enough = started.elapsed() >= MIN_LOOKUP_TIME;
         match look(run, settings).await {
-            Ok(Found::Nothing) if !late_enough => {}
+            Ok(LookupResult::Nothing) if !late_enough => {}
             Ok(found) => return Some(found),
-            Err(_) if started.elapsed() >= LOOK_AT_MOST => return None,
+            Err(_) if started.elapsed() >= MAX_LOOKUP_TIME => return None,
             Err(_) => {}
         }
-        pause(run.attempts.stop(), LOOK_EVERY).await.ok()?;
+        pause(run.attempts.stop(), LOOKUP_INTERVAL).await.ok()?;
     }
 }
 
 /// Finds in one list what a creation may have made. Only what was not there before the wave can be it.
-async fn look(run: &Run<'_, '_>, settings: &IntegrationSettings) -> Result<Found, ApiError> {
+async fn look(
+    run: &ApplyRun<'_, '_>,
+    settings: &IntegrationSettings,
+) -> Result<LookupResult, ApiError> {
     let list = run.list().await?;
     let mut candidates: Vec<Integration> = {
         let known_before = run.known_before.borrow();
@@ -251,15 +265,15 @@ async fn look(run: &Run<'_, '_>, settings: &IntegrationSettings) -> Result<Found
         (Some(_), None) | (None, _) => true,
     };
     if let Some(ours) = candidates.iter().find(|live| fits(live)) {
-        return Ok(Found::Ours(Box::new(ours.clone())));
+        return Ok(LookupResult::Ours(Box::new(ours.clone())));
     }
     Ok(match candidates.into_iter().next() {
-        Some(another) => Found::Another(Failure::AnotherReference {
+        Some(another) => LookupResult::ReferenceMismatch(OperationError::AnotherReference {
             found: another.id,
             theirs: another.settings.reference_id,
             sent: settings.reference_id.clone(),
         }),
-        None => Found::Nothing,
+        None => LookupResult::Nothing,
     })
 }
 
@@ -267,7 +281,10 @@ async fn look(run: &Run<'_, '_>, settings: &IntegrationSettings) -> Result<Found
 ///
 /// It deletes only under all of these: a 2xx answer to its own POST named the id; the integration still holds exactly what was sent; the
 /// elder twin was just read again. A twin that can't be taken back is given time to be taken back by whoever made it, and then reported.
-pub(super) async fn settle_twins(run: &Run<'_, '_>, executed: &mut [Executed]) -> Vec<Twin> {
+pub(super) async fn resolve_duplicates(
+    run: &ApplyRun<'_, '_>,
+    executed: &mut [OperationReport],
+) -> Vec<Duplicate> {
     if run.made.borrow().is_empty() {
         return Vec::new();
     }
@@ -278,28 +295,31 @@ pub(super) async fn settle_twins(run: &Run<'_, '_>, executed: &mut [Executed]) -
             return Vec::new();
         };
         let mut twins = Vec::new();
-        for (operation, twin) in twins_in(run, &list) {
+        for (operation, twin) in find_duplicates(run, &list) {
             let ours = run.made.borrow()[&operation].clone();
             let elder = twin.seniority() < ours.integration.seniority();
-            if !elder || !take_back(run, operation, &ours, &twin, executed).await {
-                twins.push(Twin {
+            if !elder || !delete_own_duplicate(run, operation, &ours, &twin, executed).await {
+                twins.push(Duplicate {
                     address: planned(run, operation).address.clone(),
                     ours: ours.integration.id,
                     twin: twin.id,
                 });
             }
         }
-        if twins.is_empty() || started.elapsed() >= LOOK_FOR {
+        if twins.is_empty() || started.elapsed() >= MIN_LOOKUP_TIME {
             return twins;
         }
-        if pause(run.attempts.stop(), LOOK_EVERY).await.is_err() {
+        if pause(run.attempts.stop(), LOOKUP_INTERVAL).await.is_err() {
             return twins;
         }
     }
 }
 
 /// The twins of what this run made; the eldest of each.
-fn twins_in(run: &Run<'_, '_>, list: &[Integration]) -> Vec<(OperationId, Integration)> {
+fn find_duplicates(
+    run: &ApplyRun<'_, '_>,
+    list: &[Integration],
+) -> Vec<(OperationId, Integration)> {
     // What the plan knew belongs to other entries, which the file pins beside this one.
     let planned = run.plan.live().integrations.iter().map(|live| live.id);
     let made = run.made.borrow();
@@ -312,7 +332,7 @@ fn twins_in(run: &Run<'_, '_>, list: &[Integration]) -> Vec<(OperationId, Integr
             let twin = list
                 .iter()
                 .filter(|other| !known.contains(&other.id))
-                .filter(|other| is_twin(&other.settings, created))
+                .filter(|other| is_duplicate(&other.settings, created))
                 .min_by_key(|other| other.seniority())?;
             Some((*operation, twin.clone()))
         })
@@ -321,7 +341,7 @@ fn twins_in(run: &Run<'_, '_>, list: &[Integration]) -> Vec<(OperationId, Integr
 
 /// Says whether an integration is a twin of what was created, whether active or not. Where the server keeps no references, an unset one
 /// is as good as the one that was sent.
-fn is_twin(other: &IntegrationSettings, created: &Created) -> bool {
+fn is_duplicate(other: &IntegrationSettings, created: &Created) -> bool {
     let IntegrationSettings {
         integration_type,
         tenant_url,
@@ -336,7 +356,7 @@ fn is_twin(other: &IntegrationSettings, created: &Created) -> bool {
     same_reference && other.integration_type == *integration_type && other.tenant_url == *tenant_url
 }
 
-fn planned<'a>(run: &Run<'a, '_>, operation: OperationId) -> &'a Operation {
+fn planned<'a>(run: &ApplyRun<'a, '_>, operation: OperationId) -> &'a Operation {
     run.plan
         .operations
         .iter()
@@ -345,26 +365,26 @@ fn planned<'a>(run: &Run<'a, '_>, operation: OperationId) -> &'a Operation {
 }
 
 /// Deletes what this run made in favor of its elder twin; says whether it did.
-async fn take_back(
-    run: &Run<'_, '_>,
+async fn delete_own_duplicate(
+    run: &ApplyRun<'_, '_>,
     operation: OperationId,
     created: &Created,
     elder: &Integration,
-    executed: &mut [Executed],
+    executed: &mut [OperationReport],
 ) -> bool {
     let (reader, account, id) = (run.reader, run.account(), created.integration.id);
-    if created.claim != Claim::Named {
+    if created.claim != Ownership::Confirmed {
         return false;
     }
     let Ok(ours) = reader.integration(account, id).await else {
         return false;
     };
     let ours = ours.value.settings;
-    if !is_twin(&ours, created) || ours.active != created.sent.active {
+    if !is_duplicate(&ours, created) || ours.active != created.sent.active {
         return false;
     }
     let elder = match reader.integration(account, elder.id).await {
-        Ok(elder) if is_twin(&elder.value.settings, created) => elder.value,
+        Ok(elder) if is_duplicate(&elder.value.settings, created) => elder.value,
         Ok(_) | Err(_) => return false,
     };
     let planned = planned(run, operation);
@@ -372,13 +392,13 @@ async fn take_back(
     let sent = run
         .attempts
         .send(
-            write(planned, &addresses, Deed::TakeBack, Some(id)),
-            async |writer: &Writer, leave: Leave<'_>| {
+            write(planned, &addresses, WriteKind::TakeBack, Some(id)),
+            async |writer: &Writer, leave: SendPermit<'_>| {
                 writer.delete_integration(leave, account, id).await
             },
         )
         .await;
-    let Sent::Done(()) = sent else {
+    let WriteOutcome::Done(()) = sent else {
         return false;
     };
     let adopted = adopt(elder, &created.sent);

@@ -1,27 +1,27 @@
 //! What an application tells while it goes on: for progress, and for the audit trail that must be on disk before a call is sent.
 
-use crate::api::{ApiError, Trace};
+use crate::api::{ApiError, RequestIds};
 use crate::plan::Operation;
 
-use super::attempt::{Call, Witness, Write};
-use super::outcome::{Failure, Outcome};
+use super::attempt::{Write, WriteEvent, WriteObserver};
+use super::outcome::{OperationError, Outcome};
 
-/// Is told of every event. Where it fails on [`Event::Sending`], the call is not sent, and no other is.
-pub type Observe<'o> = dyn FnMut(Event<'_>) -> anyhow::Result<()> + Send + 'o;
+/// Is told of every event. Where it fails on [`ApplyEvent::Sending`], the call is not sent, and no other is.
+pub type ApplyObserver<'o> = dyn FnMut(ApplyEvent<'_>) -> anyhow::Result<()> + Send + 'o;
 
 /// One thing that happened.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum ApplyEvent<'a> {
     /// An operation begins. Several may be under way.
     Started { operation: &'a Operation },
     /// A writing call is about to be sent.
     Sending(&'a Write<'a>),
     /// A writing call ended.
-    Answered(&'a Write<'a>, Result<&'a Trace, &'a ApiError>),
+    Answered(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
     /// A creation ended ambiguously, with this failure, and what it may have made is looked for.
     LookingForCreated {
         operation: &'a Operation,
-        failure: &'a Failure,
+        failure: &'a OperationError,
     },
     /// An operation is over.
     Finished {
@@ -33,13 +33,13 @@ pub enum Event<'a> {
 }
 
 /// An observer as what every write is told to.
-pub(super) struct Observer<'a, 'o>(pub(super) &'a mut Observe<'o>);
+pub(super) struct ObserverAdapter<'a, 'o>(pub(super) &'a mut ApplyObserver<'o>);
 
-impl Witness for Observer<'_, '_> {
-    fn tell(&mut self, write: &Write<'_>, call: Call<'_>) -> anyhow::Result<()> {
+impl WriteObserver for ObserverAdapter<'_, '_> {
+    fn tell(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()> {
         (self.0)(match call {
-            Call::Leaves => Event::Sending(write),
-            Call::Ended(outcome) => Event::Answered(write, outcome),
+            WriteEvent::Leaves => ApplyEvent::Sending(write),
+            WriteEvent::Ended(outcome) => ApplyEvent::Answered(write, outcome),
         })
     }
 }

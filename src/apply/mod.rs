@@ -18,24 +18,28 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::civil::Date;
 
-use crate::api::{ApiError, Leave, Reader, Writer};
+use crate::api::{ApiError, Reader, SendPermit, Writer};
 use crate::model::account::AccountId;
 use crate::model::address::Address;
 use crate::model::integration::{Integration, IntegrationId, IntegrationSettings, TenantUrl};
 use crate::plan::{
-    AccountPlan, Action, Call, Note, Operation, OperationId, Options, Subject, Wave,
+    AccountPlan, Action, IntegrationTarget, Note, Operation, OperationId, OperationKind, Options,
+    Wave,
 };
 
-use attempt::{Attempts, Sent};
-use event::Observer;
+use attempt::{WriteOutcome, WriteSender};
+use event::ObserverAdapter;
 
-pub use attempt::{Deed, Write};
-pub use event::{Event, Observe};
-pub use outcome::{Applied, Executed, Failure, Lost, Made, NotAttempted, Outcome, ReadBack, Twin};
-pub use reset::{ObserveReset, Reset, ResetEvent, reset};
+pub use attempt::{Write, WriteKind};
+pub use event::{ApplyEvent, ApplyObserver};
+pub use outcome::{
+    ApplyResult, Duplicate, FailedReplacement, Made, OperationError, OperationReport, Outcome,
+    SkipReason, Verification,
+};
+pub use reset::{ResetEvent, ResetObserver, ResetResult, reset};
 
 /// How many operations of one account are under way at once, at most.
-const IN_FLIGHT: usize = 10;
+const MAX_IN_FLIGHT: usize = 10;
 
 /// What an application needs beside the plan. A stop is wished of the writer's client.
 pub struct ApplyContext<'a> {
@@ -51,46 +55,46 @@ pub struct ApplyContext<'a> {
 pub async fn apply(
     plan: &AccountPlan,
     context: &ApplyContext<'_>,
-    observe: &mut Observe<'_>,
-) -> Applied {
-    let run = Run {
+    observe: &mut ApplyObserver<'_>,
+) -> ApplyResult {
+    let run = ApplyRun {
         plan,
         reader: context.reader,
-        attempts: Attempts::new(context.writer, Observer(observe)),
+        attempts: WriteSender::new(context.writer, ObserverAdapter(observe)),
         known_before: RefCell::new(Ok(BTreeSet::new())),
         made: RefCell::default(),
         taken_back: RefCell::default(),
         notes: RefCell::default(),
     };
-    let mut ends = Ends::new();
+    let mut ends = Outcomes::new();
     tokio::join!(
         run.wave(Wave::Behaviors, &mut ends),
-        run.remember_what_is_there()
+        run.record_existing_ids()
     );
-    run.wave(Wave::Entries, &mut ends).await;
-    let mut executed: Vec<Executed> = plan
+    run.wave(Wave::Integrations, &mut ends).await;
+    let mut executed: Vec<OperationReport> = plan
         .operations
         .iter()
         .filter_map(|operation| Some(run.executed(operation.id, ends.remove(&operation.id)?)))
         .collect();
-    let twins = create::settle_twins(&run, &mut executed).await;
-    let mut ends: Ends = executed
+    let twins = create::resolve_duplicates(&run, &mut executed).await;
+    let mut ends: Outcomes = executed
         .into_iter()
         .map(|executed| (executed.operation, executed.outcome))
         .collect();
-    run.wave(Wave::Unlisted, &mut ends).await;
+    run.wave(Wave::Cleanup, &mut ends).await;
     let executed = plan.operations.iter().map(|operation| {
         let outcome = ends
             .remove(&operation.id)
             .expect("every operation is of one of the three waves");
         run.executed(operation.id, outcome)
     });
-    let mut applied = Applied {
+    let mut applied = ApplyResult {
         executed: executed.collect(),
         notes: run.notes.take(),
         twins,
         lost: Vec::new(),
-        read_back: ReadBack::NothingToRead,
+        read_back: Verification::Skipped,
     };
     applied.lost = lost(plan, &applied);
     applied.read_back = read_back::read_back(&run, context, &applied.settled(plan)).await;
@@ -98,13 +102,13 @@ pub async fn apply(
 }
 
 /// How the operations ended so far.
-type Ends = BTreeMap<OperationId, Outcome>;
+type Outcomes = BTreeMap<OperationId, Outcome>;
 
 /// One application under way. Its operations share it while they wait, and nobody holds a borrow across an await.
-struct Run<'a, 'o> {
+struct ApplyRun<'a, 'o> {
     plan: &'a AccountPlan,
     reader: &'a Reader,
-    attempts: Attempts<'a, Observer<'a, 'o>>,
+    attempts: WriteSender<'a, ObserverAdapter<'a, 'o>>,
     /// What was there before the second wave, where it creates: nothing that a lost answer could have made.
     known_before: RefCell<Result<BTreeSet<IntegrationId>, ApiError>>,
     /// What each creation made, as it was last written.
@@ -114,13 +118,13 @@ struct Run<'a, 'o> {
     notes: RefCell<Vec<Note>>,
 }
 
-impl<'a> Run<'a, '_> {
+impl<'a> ApplyRun<'a, '_> {
     fn account(&self) -> &'a AccountId {
         &self.plan.account_id
     }
 
     /// Carries out the operations of one wave, each as soon as what it needs is done.
-    async fn wave(&self, wave: Wave, ends: &mut Ends) {
+    async fn wave(&self, wave: Wave, ends: &mut Outcomes) {
         let mut waiting: VecDeque<&Operation> = self
             .plan
             .operations
@@ -133,7 +137,7 @@ impl<'a> Run<'a, '_> {
         loop {
             let mut held_back = VecDeque::new();
             while let Some(operation) = waiting.pop_front() {
-                if under_way.len() == IN_FLIGHT {
+                if under_way.len() == MAX_IN_FLIGHT {
                     held_back.push_back(operation);
                     break;
                 }
@@ -167,33 +171,37 @@ impl<'a> Run<'a, '_> {
         }
     }
 
-    fn obstacle(&self, operation: &Operation, ends: &Ends) -> Option<NotAttempted> {
+    fn obstacle(&self, operation: &Operation, ends: &Outcomes) -> Option<SkipReason> {
         let is_done = |id: &OperationId| matches!(ends.get(id), Some(Outcome::Done(_)));
         if let Some(missing) = operation.needs.iter().find(|id| !is_done(id)) {
-            return Some(NotAttempted::Needs(*missing));
+            return Some(SkipReason::Dependency(*missing));
         }
         if let Some(obstacle) = self.attempts.obstacle() {
             return Some(obstacle);
         }
-        if operation.wave != Wave::Unlisted {
+        if operation.wave != Wave::Cleanup {
             return None;
         }
         let mut entries = self.plan.operations.iter();
         entries
-            .find(|other| other.wave == Wave::Entries && !is_done(&other.id))
-            .map(|other| NotAttempted::Entries(other.id))
+            .find(|other| other.wave == Wave::Integrations && !is_done(&other.id))
+            .map(|other| SkipReason::EarlierWave(other.id))
     }
 
     async fn execute(&self, operation: &Operation) -> Outcome {
         self.attempts
-            .witness(|observer| (observer.0)(Event::Started { operation }));
+            .witness(|observer| (observer.0)(ApplyEvent::Started { operation }));
         let sent = match &operation.call {
-            Call::WriteBehaviors { declared, .. } => {
+            OperationKind::WriteBehaviors { declared, .. } => {
                 behaviors::send(self, operation, declared).await
             }
-            Call::Create { settings } => return create::create(self, operation, settings).await,
-            Call::Update { subject, settings } => self.update(operation, *subject, settings).await,
-            Call::Delete { id } => self.delete(operation, *id).await,
+            OperationKind::Create { settings } => {
+                return create::create(self, operation, settings).await;
+            }
+            OperationKind::Update { subject, settings } => {
+                self.update(operation, *subject, settings).await
+            }
+            OperationKind::Delete { id } => self.delete(operation, *id).await,
         };
         sent.into()
     }
@@ -201,16 +209,16 @@ impl<'a> Run<'a, '_> {
     async fn update(
         &self,
         operation: &Operation,
-        subject: Subject,
+        subject: IntegrationTarget,
         settings: &IntegrationSettings,
-    ) -> Sent<()> {
+    ) -> WriteOutcome<()> {
         let mut settings = settings.clone();
         let id = match subject {
-            Subject::Live(id) => id,
-            Subject::MadeBy(creation) => {
+            IntegrationTarget::Existing(id) => id,
+            IntegrationTarget::CreatedBy(creation) => {
                 let made = self.made.borrow();
                 let Some(created) = made.get(&creation) else {
-                    return Sent::Failed(Failure::NothingMade(creation));
+                    return WriteOutcome::Failed(OperationError::NothingMade(creation));
                 };
                 if created.sent.reference_id.is_none() {
                     // It was created without the reference that the plan wanted, and a PUT without the one it has would lose that.
@@ -225,8 +233,8 @@ impl<'a> Run<'a, '_> {
         let sent = self
             .attempts
             .send(
-                write(operation, &addresses, Deed::Update, Some(id)),
-                async |writer: &Writer, leave: Leave<'_>| {
+                write(operation, &addresses, WriteKind::Update, Some(id)),
+                async |writer: &Writer, leave: SendPermit<'_>| {
                     let answer = writer
                         .update_integration(leave, account, id, &settings)
                         .await?;
@@ -234,7 +242,7 @@ impl<'a> Run<'a, '_> {
                 },
             )
             .await;
-        if let (Sent::Done(()), Subject::MadeBy(creation)) = (&sent, subject)
+        if let (WriteOutcome::Done(()), IntegrationTarget::CreatedBy(creation)) = (&sent, subject)
             && let Some(created) = self.made.borrow_mut().get_mut(&creation)
         {
             created.sent.active = settings.active;
@@ -242,12 +250,12 @@ impl<'a> Run<'a, '_> {
         sent
     }
 
-    async fn delete(&self, operation: &Operation, id: IntegrationId) -> Sent<()> {
+    async fn delete(&self, operation: &Operation, id: IntegrationId) -> WriteOutcome<()> {
         let (account, addresses) = (self.account(), self.addresses(operation));
         self.attempts
             .send(
-                write(operation, &addresses, Deed::Delete, Some(id)),
-                async |writer: &Writer, leave: Leave<'_>| {
+                write(operation, &addresses, WriteKind::Delete, Some(id)),
+                async |writer: &Writer, leave: SendPermit<'_>| {
                     writer.delete_integration(leave, account, id).await
                 },
             )
@@ -255,8 +263,9 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Lists what is there before anything is created.
-    async fn remember_what_is_there(&self) {
-        let is_create = |operation: &Operation| matches!(operation.call, Call::Create { .. });
+    async fn record_existing_ids(&self) {
+        let is_create =
+            |operation: &Operation| matches!(operation.call, OperationKind::Create { .. });
         if !self.plan.operations.iter().any(is_create) {
             return;
         }
@@ -273,7 +282,7 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Says whether an entry declares no reference, so that a creation bears our own.
-    fn reference_is_our_own(&self, operation: &Operation) -> bool {
+    fn uses_generated_reference(&self, operation: &Operation) -> bool {
         match &operation.address {
             Address::Integration(name) => {
                 let entry = self.plan.desired().integrations.get(name);
@@ -293,12 +302,12 @@ impl<'a> Run<'a, '_> {
     fn finish(&self, operation: &Operation, outcome: &Outcome) {
         // The operation is over, so a failing observer has nothing left to prevent but what comes next.
         self.attempts
-            .witness(|observer| (observer.0)(Event::Finished { operation, outcome }));
+            .witness(|observer| (observer.0)(ApplyEvent::Finished { operation, outcome }));
     }
 
-    fn executed(&self, operation: OperationId, outcome: Outcome) -> Executed {
+    fn executed(&self, operation: OperationId, outcome: Outcome) -> OperationReport {
         let record = self.attempts.record(operation);
-        Executed {
+        OperationReport {
             operation,
             attempts: record.sent,
             wrote: record.wrote || matches!(outcome, Outcome::Unknown(_)),
@@ -311,7 +320,7 @@ impl<'a> Run<'a, '_> {
 fn write<'w>(
     operation: &Operation,
     addresses: &'w str,
-    deed: Deed,
+    deed: WriteKind,
     id: Option<IntegrationId>,
 ) -> Write<'w> {
     Write {
@@ -325,20 +334,22 @@ fn write<'w>(
 
 fn created_tenant(operation: &Operation) -> Option<&TenantUrl> {
     match &operation.call {
-        Call::Create { settings } => Some(&settings.tenant_url),
-        Call::WriteBehaviors { .. } | Call::Update { .. } | Call::Delete { .. } => None,
+        OperationKind::Create { settings } => Some(&settings.tenant_url),
+        OperationKind::WriteBehaviors { .. }
+        | OperationKind::Update { .. }
+        | OperationKind::Delete { .. } => None,
     }
 }
 
 /// What was deleted to be replaced, and stands nowhere now.
-fn lost(plan: &AccountPlan, applied: &Applied) -> Vec<Lost> {
+fn lost(plan: &AccountPlan, applied: &ApplyResult) -> Vec<FailedReplacement> {
     let replaced = plan
         .changes
         .iter()
         .filter(|change| change.action() == Action::Replace);
     replaced
         .filter_map(|change| {
-            let of_change = |call: fn(&Call) -> bool| {
+            let of_change = |call: fn(&OperationKind) -> bool| {
                 plan.operations
                     .iter()
                     .zip(&applied.executed)
@@ -347,15 +358,15 @@ fn lost(plan: &AccountPlan, applied: &Applied) -> Vec<Lost> {
                     })
                     .map(|(_, executed)| &executed.outcome)
             };
-            let deleted = of_change(|call| matches!(call, Call::Delete { .. }))?;
-            let created = of_change(|call| matches!(call, Call::Create { .. }))?;
+            let deleted = of_change(|call| matches!(call, OperationKind::Delete { .. }))?;
+            let created = of_change(|call| matches!(call, OperationKind::Create { .. }))?;
             let was_deleted = matches!(deleted, Outcome::Done(_) | Outcome::Unknown(_));
             if !was_deleted || matches!(created, Outcome::Done(_)) {
                 return None;
             }
             let id = change.found()?.id;
             let live = plan.live().integrations.iter().find(|live| live.id == id)?;
-            Some(Lost {
+            Some(FailedReplacement {
                 address: change.address().clone(),
                 id,
                 settings: live.settings.clone(),

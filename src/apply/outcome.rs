@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{ApiError, Trace};
+use crate::api::{ApiError, RequestIds};
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
@@ -10,20 +10,20 @@ use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, P
 
 /// What became of one account's plan.
 #[derive(Debug)]
-pub struct Applied {
+pub struct ApplyResult {
     /// How each operation ended, in the plan's order.
-    pub executed: Vec<Executed>,
+    pub executed: Vec<OperationReport>,
     /// What the reader should know beside that.
     pub notes: Vec<Note>,
     /// What was deleted to be replaced, and stands nowhere now.
-    pub lost: Vec<Lost>,
+    pub lost: Vec<FailedReplacement>,
     /// Twins of what was created that this run may not take back.
-    pub twins: Vec<Twin>,
+    pub twins: Vec<Duplicate>,
     /// What reading back found.
-    pub read_back: ReadBack,
+    pub read_back: Verification,
 }
 
-impl Applied {
+impl ApplyResult {
     /// The addresses whose every operation was done: what must now plan empty.
     pub fn settled(&self, plan: &AccountPlan) -> BTreeSet<Address> {
         let mut settled = BTreeSet::new();
@@ -48,7 +48,7 @@ impl Applied {
     }
 
     /// The first operation's failure, if one failed.
-    pub fn first_failure(&self) -> Option<&Failure> {
+    pub fn first_failure(&self) -> Option<&OperationError> {
         self.executed
             .iter()
             .find_map(|executed| match &executed.outcome {
@@ -68,30 +68,30 @@ impl Applied {
     }
 
     /// Says whether every operation is done.
-    pub fn is_carried_out(&self) -> bool {
+    pub fn all_operations_done(&self) -> bool {
         let mut executed = self.executed.iter();
         executed.all(|executed| matches!(executed.outcome, Outcome::Done(_)))
     }
 
     /// Says whether the account is as the plan wanted it.
     pub fn is_complete(&self) -> bool {
-        let Applied {
+        let ApplyResult {
             executed: _,
             notes: _,
             lost,
             twins,
             read_back,
         } = self;
-        self.is_carried_out()
+        self.all_operations_done()
             && lost.is_empty()
             && twins.is_empty()
-            && matches!(read_back, ReadBack::Settled | ReadBack::NothingToRead)
+            && matches!(read_back, Verification::Passed | Verification::Skipped)
     }
 }
 
 /// How one operation ended, and what was sent for it.
 #[derive(Debug)]
-pub struct Executed {
+pub struct OperationReport {
     pub operation: OperationId,
     pub outcome: Outcome,
     /// How many writes were sent.
@@ -99,7 +99,7 @@ pub struct Executed {
     /// Whether one of them was carried out, or may have been.
     pub wrote: bool,
     /// How to find the last one again that had an answer.
-    pub trace: Trace,
+    pub trace: RequestIds,
 }
 
 /// How an operation can end.
@@ -108,11 +108,11 @@ pub enum Outcome {
     /// It was carried out; a creation made this.
     Done(Option<Made>),
     /// It was refused, or did not arrive: nothing happened.
-    Failed(Failure),
+    Failed(OperationError),
     /// It may have been carried out.
-    Unknown(Failure),
+    Unknown(OperationError),
     /// It was not tried.
-    NotAttempted(NotAttempted),
+    NotAttempted(SkipReason),
 }
 
 /// An integration that a creation brought about.
@@ -125,7 +125,7 @@ pub struct Made {
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum OperationError {
     /// The API, or the way to it.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -134,7 +134,7 @@ pub enum Failure {
     Unknown {
         error: ApiError,
         /// What came of trying to find out.
-        then: Option<Box<Failure>>,
+        then: Option<Box<OperationError>>,
     },
     /// Beside what was sent stands a new one of the same tenant with another reference.
     #[error(
@@ -155,7 +155,7 @@ pub enum Failure {
     NothingMade(OperationId),
 }
 
-fn and_then(failure: Option<&Failure>) -> String {
+fn and_then(failure: Option<&OperationError>) -> String {
     failure.map_or_else(String::new, |failure| format!("; then {failure}"))
 }
 
@@ -168,11 +168,11 @@ fn list(keys: &[BehaviorKey]) -> String {
     keys.join(", ")
 }
 
-impl Failure {
-    pub(super) fn unknown(error: ApiError, then: Option<Failure>) -> Self {
+impl OperationError {
+    pub(super) fn unknown(error: ApiError, then: Option<OperationError>) -> Self {
         // The same error twice says nothing new.
         let then = then.filter(|failure| failure.to_string() != error.to_string());
-        Failure::Unknown {
+        OperationError::Unknown {
             error,
             then: then.map(Box::new),
         }
@@ -181,41 +181,41 @@ impl Failure {
     /// The way out, where there is more to say than to run it again.
     pub fn help(&self) -> Option<String> {
         match self {
-            Failure::Api(error) => error.help(),
-            Failure::Unknown { .. } => {
+            OperationError::Api(error) => error.help(),
+            OperationError::Unknown { .. } => {
                 Some("run it again in a minute: what is there by then is recognized".to_owned())
             }
-            Failure::AnotherReference { found, .. } => Some(format!(
+            OperationError::AnotherReference { found, .. } => Some(format!(
                 "look at {found}; the next plan recognizes it by its tenant_url, and id: pins it"
             )),
-            Failure::NotOffered(_) => Some("plan again".to_owned()),
-            Failure::NothingMade(_) => None,
+            OperationError::NotOffered(_) => Some("plan again".to_owned()),
+            OperationError::NothingMade(_) => None,
         }
     }
 
     /// The API's error behind it, if that is what it is.
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
-            Failure::Api(error) | Failure::Unknown { error, .. } => Some(error),
-            Failure::AnotherReference { .. } | Failure::NotOffered(_) | Failure::NothingMade(_) => {
-                None
-            }
+            OperationError::Api(error) | OperationError::Unknown { error, .. } => Some(error),
+            OperationError::AnotherReference { .. }
+            | OperationError::NotOffered(_)
+            | OperationError::NothingMade(_) => None,
         }
     }
 }
 
 /// Why an operation was not tried.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAttempted {
+pub enum SkipReason {
     /// An operation that it needs was not carried out.
     #[error("it needs operation {0}")]
-    Needs(OperationId),
+    Dependency(OperationId),
     /// The user stopped the run.
     #[error("stopped")]
     Stopped,
     /// What no file lists is deleted only once everything that the files list is done.
     #[error("operation {0} comes before it and was not done")]
-    Entries(OperationId),
+    EarlierWave(OperationId),
     /// Another reset was refused for a reason that holds for this one.
     #[error("another was refused for a reason that holds for all")]
     RefusedForAll,
@@ -233,7 +233,7 @@ pub enum NotAttempted {
     reference(.settings.reference_id.as_ref()),
     .settings.active
 )]
-pub struct Lost {
+pub struct FailedReplacement {
     pub address: Address,
     pub id: IntegrationId,
     pub settings: IntegrationSettings,
@@ -244,7 +244,7 @@ pub struct Lost {
 #[error(
     "{address} exists twice: {ours} and {twin}, which this run did not make; delete one of them"
 )]
-pub struct Twin {
+pub struct Duplicate {
     pub address: Address,
     /// The one that the run made or adopted.
     pub ours: IntegrationId,
@@ -253,27 +253,27 @@ pub struct Twin {
 
 /// What reading the account back found.
 #[derive(Debug)]
-pub enum ReadBack {
+pub enum Verification {
     /// Nothing was carried out that could be read back.
-    NothingToRead,
+    Skipped,
     /// Everything that was applied is there.
-    Settled,
+    Passed,
     /// This much still differs.
-    Differs(Vec<Change>),
+    Mismatch(Vec<Change>),
     /// A stop came before.
     Stopped,
     /// The account could not be read.
-    Unreadable(ApiError),
+    ReadFailed(ApiError),
     /// What is live now can't be told apart any more.
-    Unplannable(PlanErrors),
+    Ambiguous(PlanErrors),
 }
 
-impl ReadBack {
+impl Verification {
     /// What reading back found wrong, each as a sentence.
     pub fn problems(&self) -> Vec<String> {
         match self {
-            ReadBack::NothingToRead | ReadBack::Settled => Vec::new(),
-            ReadBack::Differs(changes) => changes
+            Verification::Skipped | Verification::Passed => Vec::new(),
+            Verification::Mismatch(changes) => changes
                 .iter()
                 .map(|change| {
                     format!(
@@ -283,13 +283,13 @@ impl ReadBack {
                     )
                 })
                 .collect(),
-            ReadBack::Stopped => {
+            Verification::Stopped => {
                 vec!["stopped before what was applied could be read back".to_owned()]
             }
-            ReadBack::Unreadable(error) => {
+            Verification::ReadFailed(error) => {
                 vec![format!("what was applied could not be read back: {error}")]
             }
-            ReadBack::Unplannable(errors) => errors
+            Verification::Ambiguous(errors) => errors
                 .problems()
                 .iter()
                 .map(|problem| format!("what was applied can't be told apart any more: {problem}"))

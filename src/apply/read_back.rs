@@ -5,19 +5,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{ErrorKind, Stopped};
+use crate::api::{Cancelled, ErrorKind};
 use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
 use crate::model::integration::IntegrationId;
-use crate::plan::{Action, Call, Change, plan};
+use crate::plan::{Action, Change, OperationKind, plan};
 
 use super::attempt::pause;
-use super::event::Event;
-use super::outcome::ReadBack;
-use super::{ApplyContext, Run};
+use super::event::ApplyEvent;
+use super::outcome::Verification;
+use super::{ApplyContext, ApplyRun};
 
 /// How long is waited before each look: a read right after a write may not show it yet (`contract.md`, Integrations).
-const WAITS: [Duration; 6] = [
+const RETRY_DELAYS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_millis(250),
     Duration::from_millis(500),
@@ -28,42 +28,44 @@ const WAITS: [Duration; 6] = [
 
 /// Reads back, repeatedly while something of `settled` still differs.
 pub(super) async fn read_back(
-    run: &Run<'_, '_>,
+    run: &ApplyRun<'_, '_>,
     context: &ApplyContext<'_>,
     settled: &BTreeSet<Address>,
-) -> ReadBack {
+) -> Verification {
     if settled.is_empty() {
-        return ReadBack::NothingToRead;
+        return Verification::Skipped;
     }
     // Reading changes nothing, so it goes on even where it can't be told.
     run.attempts
-        .witness(|observer| (observer.0)(Event::ReadingBack));
+        .witness(|observer| (observer.0)(ApplyEvent::ReadingBack));
     let desired = Arc::new(pinned(run, settled));
-    let mut found = ReadBack::NothingToRead;
-    for wait in WAITS {
-        if let Err(Stopped) = pause(run.attempts.stop(), wait).await {
-            return ReadBack::Stopped;
+    let mut found = Verification::Skipped;
+    for wait in RETRY_DELAYS {
+        if let Err(Cancelled) = pause(run.attempts.stop(), wait).await {
+            return Verification::Stopped;
         }
         found = look(run, context, &desired, settled).await;
         match found {
-            ReadBack::Differs(_) | ReadBack::Unplannable(_) => {}
-            ReadBack::NothingToRead
-            | ReadBack::Settled
-            | ReadBack::Stopped
-            | ReadBack::Unreadable(_) => break,
+            Verification::Mismatch(_) | Verification::Ambiguous(_) => {}
+            Verification::Skipped
+            | Verification::Passed
+            | Verification::Stopped
+            | Verification::ReadFailed(_) => break,
         }
     }
     found
 }
 
 /// The desired account, every settled entry pinned to its integration.
-fn pinned(run: &Run<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
+fn pinned(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
     let mut desired = (**run.plan.desired()).clone();
     let made = run.made.borrow();
     for operation in &run.plan.operations {
         let id = match &operation.call {
-            Call::Create { .. } => made.get(&operation.id).map(|made| made.integration.id),
-            Call::Update { .. } | Call::Delete { .. } | Call::WriteBehaviors { .. } => None,
+            OperationKind::Create { .. } => made.get(&operation.id).map(|made| made.integration.id),
+            OperationKind::Update { .. }
+            | OperationKind::Delete { .. }
+            | OperationKind::WriteBehaviors { .. } => None,
         };
         pin(&mut desired, &operation.address, id);
     }
@@ -94,15 +96,15 @@ fn pin(desired: &mut DesiredAccount, address: &Address, id: Option<IntegrationId
 }
 
 async fn look(
-    run: &Run<'_, '_>,
+    run: &ApplyRun<'_, '_>,
     context: &ApplyContext<'_>,
     desired: &Arc<DesiredAccount>,
     settled: &BTreeSet<Address>,
-) -> ReadBack {
+) -> Verification {
     let live = match run.reader.live(run.account()).await {
         Ok(live) => Arc::new(live),
-        Err(error) if *error.kind() == ErrorKind::Stopped => return ReadBack::Stopped,
-        Err(error) => return ReadBack::Unreadable(error),
+        Err(error) if *error.kind() == ErrorKind::Cancelled => return Verification::Stopped,
+        Err(error) => return Verification::ReadFailed(error),
     };
     let (deleted, rest): (Vec<&Change>, Vec<&Change>) = run
         .plan
@@ -127,12 +129,12 @@ async fn look(
                     .into_iter()
                     .filter(|change| settled.contains(change.address())),
             ),
-            Err(errors) => return ReadBack::Unplannable(errors),
+            Err(errors) => return Verification::Ambiguous(errors),
         }
     }
     if differs.is_empty() {
-        ReadBack::Settled
+        Verification::Passed
     } else {
-        ReadBack::Differs(differs)
+        Verification::Mismatch(differs)
     }
 }

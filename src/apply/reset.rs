@@ -4,28 +4,28 @@ use std::cell::RefCell;
 
 use futures_util::stream::{self, StreamExt};
 
-use crate::api::{ApiError, ErrorKind, Leave, Trace, Writer};
+use crate::api::{ApiError, ErrorKind, RequestIds, SendPermit, Writer};
 use crate::model::account::AccountId;
 use crate::model::user::UserId;
 use crate::plan::OperationId;
 
-use super::IN_FLIGHT;
-use super::attempt::{Attempts, Call, Deed, Witness, Write};
-use super::outcome::{NotAttempted, Outcome};
+use super::MAX_IN_FLIGHT;
+use super::attempt::{Write, WriteEvent, WriteKind, WriteObserver, WriteSender};
+use super::outcome::{Outcome, SkipReason};
 
 /// Is told of every write, and of every user's end. Where it fails on [`ResetEvent::Sending`], the call is not sent, and no other is.
-pub type ObserveReset<'o> = dyn FnMut(ResetEvent<'_>) -> anyhow::Result<()> + 'o;
+pub type ResetObserver<'o> = dyn FnMut(ResetEvent<'_>) -> anyhow::Result<()> + 'o;
 
 /// One thing that happened.
 pub enum ResetEvent<'a> {
     Sending(&'a Write<'a>),
-    Answered(&'a Write<'a>, Result<&'a Trace, &'a ApiError>),
-    Finished(&'a Reset),
+    Answered(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
+    Finished(&'a ResetResult),
 }
 
 /// What became of one user's reset.
 #[derive(Debug)]
-pub struct Reset {
+pub struct ResetResult {
     pub user: UserId,
     pub outcome: Outcome,
     /// How many writes were sent.
@@ -34,13 +34,13 @@ pub struct Reset {
     pub wrote: bool,
 }
 
-struct Observer<'a, 'o>(&'a mut ObserveReset<'o>);
+struct Observer<'a, 'o>(&'a mut ResetObserver<'o>);
 
-impl Witness for Observer<'_, '_> {
-    fn tell(&mut self, write: &Write<'_>, call: Call<'_>) -> anyhow::Result<()> {
+impl WriteObserver for Observer<'_, '_> {
+    fn tell(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()> {
         (self.0)(match call {
-            Call::Leaves => ResetEvent::Sending(write),
-            Call::Ended(outcome) => ResetEvent::Answered(write, outcome),
+            WriteEvent::Leaves => ResetEvent::Sending(write),
+            WriteEvent::Ended(outcome) => ResetEvent::Answered(write, outcome),
         })
     }
 }
@@ -50,9 +50,9 @@ pub async fn reset(
     writer: &Writer,
     account: &AccountId,
     users: &[UserId],
-    observe: &mut ObserveReset<'_>,
-) -> Vec<Reset> {
-    let attempts = Attempts::new(writer, Observer(observe));
+    observe: &mut ResetObserver<'_>,
+) -> Vec<ResetResult> {
+    let attempts = WriteSender::new(writer, Observer(observe));
     // Set once one was refused for a reason that is about the token or the account, and so holds for everybody.
     let refused: RefCell<bool> = RefCell::default();
     let one = async |(number, user): (u32, UserId)| {
@@ -61,27 +61,27 @@ pub async fn reset(
         let write = Write {
             operation,
             addresses: &addresses,
-            deed: Deed::Reset,
+            deed: WriteKind::Reset,
             id: None,
             attempt: 0,
         };
         let outcome = match attempts.obstacle() {
             Some(obstacle) => Outcome::NotAttempted(obstacle),
-            None if *refused.borrow() => Outcome::NotAttempted(NotAttempted::RefusedForAll),
+            None if *refused.borrow() => Outcome::NotAttempted(SkipReason::RefusedForAll),
             None => {
-                let sent = attempts.send(write, async |writer: &Writer, leave: Leave<'_>| {
+                let sent = attempts.send(write, async |writer: &Writer, leave: SendPermit<'_>| {
                     writer.reset_user(leave, account, user).await
                 });
                 sent.await.into()
             }
         };
         if let Outcome::Failed(failure) = &outcome
-            && failure.api_error().is_some_and(holds_for_all)
+            && failure.api_error().is_some_and(applies_to_all_users)
         {
             *refused.borrow_mut() = true;
         }
         let record = attempts.record(operation);
-        let reset = Reset {
+        let reset = ResetResult {
             user,
             outcome,
             attempts: record.sent,
@@ -99,26 +99,26 @@ pub async fn reset(
     ends.extend(
         stream::iter(users)
             .map(one)
-            .buffered(IN_FLIGHT)
-            .collect::<Vec<Reset>>()
+            .buffered(MAX_IN_FLIGHT)
+            .collect::<Vec<ResetResult>>()
             .await,
     );
     ends
 }
 
-fn holds_for_all(error: &ApiError) -> bool {
+fn applies_to_all_users(error: &ApiError) -> bool {
     match error.kind() {
         ErrorKind::Credentials
-        | ErrorKind::Access
+        | ErrorKind::CredentialsOrPermission
         | ErrorKind::Permission
         | ErrorKind::Entitlement
-        | ErrorKind::NoRoute => true,
+        | ErrorKind::UnknownRoute => true,
         ErrorKind::NotFound
         | ErrorKind::RateLimited
-        | ErrorKind::Refused
-        | ErrorKind::ServerFault { .. }
-        | ErrorKind::Stopped
+        | ErrorKind::Rejected
+        | ErrorKind::ServerError { .. }
+        | ErrorKind::Cancelled
         | ErrorKind::Transport { .. }
-        | ErrorKind::Unexpected { .. } => false,
+        | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }

@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::api::{ApiError, ErrorKind, TransportFailure};
+use crate::api::{ApiError, ErrorKind, TransportErrorKind};
 use crate::cli::exit::{Exit, Signal};
 use crate::cli::io::environment;
-use crate::cli::run::users::NoSuchUser;
+use crate::cli::run::users::UserLookupError;
 use crate::config::diagnostic::{Color, Diagnostics};
 use crate::plan::{AccountError, FailureKind, InvalidMerge, PlanErrors};
 use crate::report::text::count;
 
 /// Why a command could not do its work.
 #[derive(Debug)]
-pub(crate) enum Error {
+pub(crate) enum CommandError {
     /// The command line makes no sense.
     Usage(String),
     /// The files are wrong.
@@ -23,139 +23,141 @@ pub(crate) enum Error {
     /// An account could not be handled.
     Account(AccountError),
     /// What is live is no longer what the saved plan was made from; holds each move as a sentence.
-    Stale(Vec<String>),
+    StalePlan(Vec<String>),
     /// The saved plan holds this many refusals.
-    RefusedPlan(usize),
+    PlanBlocked(usize),
     /// Users are named who can't be found, or not for certain.
-    NoSuchUsers(Vec<NoSuchUser>),
+    UserLookup(Vec<UserLookupError>),
     /// There is a question to ask and nobody to answer it.
     NotATerminal,
     /// The user said no.
     Declined,
     /// Ctrl-C or SIGTERM, before anything was written.
-    Ended(Signal),
+    Interrupted(Signal),
     /// Whoever reads standard output has stopped.
     BrokenPipe,
     /// The limits of this run refuse the saved plan; holds each refusal as a sentence.
-    RefusedByLimits(Vec<String>),
+    BlockedByLimits(Vec<String>),
     /// Results that don't belong together.
     Merge(InvalidMerge),
     /// Anything else.
     Other(anyhow::Error),
 }
 
-impl Error {
+impl CommandError {
     /// Wraps any error with what was being done.
     pub(crate) fn other<E: Into<anyhow::Error>>(
         context: impl fmt::Display,
-    ) -> impl FnOnce(E) -> Error {
-        move |error| Error::Other(error.into().context(context.to_string()))
+    ) -> impl FnOnce(E) -> CommandError {
+        move |error| CommandError::Other(error.into().context(context.to_string()))
     }
 
     /// How the program ends because of it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Error::Usage(_) => Exit::Usage,
-            Error::Account(error) => account_exit(error),
-            Error::Stale(_) => Exit::Stale,
-            Error::RefusedPlan(_) | Error::RefusedByLimits(_) => Exit::Refused,
-            Error::Ended(signal) => signal.exit(),
-            Error::Files(_)
-            | Error::NoFile { .. }
-            | Error::NoSuchUsers(_)
-            | Error::NotATerminal
-            | Error::Declined
-            | Error::Merge(_)
-            | Error::Other(_) => Exit::Error,
+            CommandError::Usage(_) => Exit::Usage,
+            CommandError::Account(error) => account_exit(error),
+            CommandError::StalePlan(_) => Exit::Stale,
+            CommandError::PlanBlocked(_) | CommandError::BlockedByLimits(_) => Exit::Blocked,
+            CommandError::Interrupted(signal) => signal.exit(),
+            CommandError::Files(_)
+            | CommandError::NoFile { .. }
+            | CommandError::UserLookup(_)
+            | CommandError::NotATerminal
+            | CommandError::Declined
+            | CommandError::Merge(_)
+            | CommandError::Other(_) => Exit::Error,
             // Whoever closed the pipe has seen enough; that is no failure of ours.
-            Error::BrokenPipe => Exit::Done,
+            CommandError::BrokenPipe => Exit::Done,
         }
     }
 
     /// What kind of error it is, for scripts.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Error::Usage(_) => "usage",
-            Error::Files(_) | Error::NoFile { .. } => "files",
-            Error::Account(error) => error.kind.as_str(),
-            Error::Stale(_) => "stale",
-            Error::RefusedPlan(_) | Error::RefusedByLimits(_) => "refused",
-            Error::NoSuchUsers(_) => "no_such_user",
-            Error::NotATerminal => "not_a_terminal",
-            Error::Declined => "declined",
-            Error::Ended(_) => "ended",
-            Error::BrokenPipe => "broken_pipe",
-            Error::Merge(_) | Error::Other(_) => "error",
+            CommandError::Usage(_) => "usage",
+            CommandError::Files(_) | CommandError::NoFile { .. } => "files",
+            CommandError::Account(error) => error.kind.as_str(),
+            CommandError::StalePlan(_) => "stale",
+            CommandError::PlanBlocked(_) | CommandError::BlockedByLimits(_) => "refused",
+            CommandError::UserLookup(_) => "no_such_user",
+            CommandError::NotATerminal => "not_a_terminal",
+            CommandError::Declined => "declined",
+            CommandError::Interrupted(_) => "ended",
+            CommandError::BrokenPipe => "broken_pipe",
+            CommandError::Merge(_) | CommandError::Other(_) => "error",
         }
     }
 
     /// The way out.
     pub(crate) fn help(&self) -> Option<Cow<'_, str>> {
         let help = match self {
-            Error::NoFile { nearby } if nearby.is_empty() => {
+            CommandError::NoFile { nearby } if nearby.is_empty() => {
                 "riskform init writes one; else name a file or a folder".into()
             }
-            Error::NoFile { nearby } => format!(
+            CommandError::NoFile { nearby } => format!(
                 "name it: {}; or let riskform init write one",
                 nearby.join(", ")
             )
             .into(),
-            Error::Account(error) => error.help.as_deref()?.into(),
-            Error::Merge(error) => error.help()?.into(),
-            Error::Stale(_) => "plan again, and have the new plan looked at".into(),
-            Error::RefusedPlan(_) => {
+            CommandError::Account(error) => error.help.as_deref()?.into(),
+            CommandError::Merge(error) => error.help()?.into(),
+            CommandError::StalePlan(_) => "plan again, and have the new plan looked at".into(),
+            CommandError::PlanBlocked(_) => {
                 "an override belongs to plan: give it there, and save the plan again".into()
             }
-            Error::NotATerminal => {
+            CommandError::NotATerminal => {
                 "look at what would be done, then pass --auto-approve to do it unattended".into()
             }
-            Error::Usage(_)
-            | Error::Files(_)
-            | Error::NoSuchUsers(_)
-            | Error::Declined
-            | Error::Ended(_)
-            | Error::BrokenPipe
-            | Error::RefusedByLimits(_)
-            | Error::Other(_) => return None,
+            CommandError::Usage(_)
+            | CommandError::Files(_)
+            | CommandError::UserLookup(_)
+            | CommandError::Declined
+            | CommandError::Interrupted(_)
+            | CommandError::BrokenPipe
+            | CommandError::BlockedByLimits(_)
+            | CommandError::Other(_) => return None,
         };
         Some(help)
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Usage(message) => f.write_str(message),
-            Error::Files(diagnostics) => f.write_str(&diagnostics.render(Color::Ansi)),
-            Error::NoFile { .. } => f.write_str("there is no riskform.yaml here"),
-            Error::Account(error) => error.fmt(f),
-            Error::Stale(moves) => {
+            CommandError::Usage(message) => f.write_str(message),
+            CommandError::Files(diagnostics) => f.write_str(&diagnostics.render(Color::Ansi)),
+            CommandError::NoFile { .. } => f.write_str("there is no riskform.yaml here"),
+            CommandError::Account(error) => error.fmt(f),
+            CommandError::StalePlan(moves) => {
                 f.write_str("the plan is stale")?;
                 moves.iter().try_for_each(|moved| write!(f, "\n  {moved}"))
             }
-            Error::RefusedPlan(refusals) => {
+            CommandError::PlanBlocked(refusals) => {
                 write!(
                     f,
                     "the plan was refused when it was made, by {}",
                     count(*refusals, "guard")
                 )
             }
-            Error::NoSuchUsers(problems) => {
+            CommandError::UserLookup(problems) => {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 f.write_str(&lines.join("\n"))
             }
-            Error::NotATerminal => {
+            CommandError::NotATerminal => {
                 f.write_str("there is something to approve, and standard input is not a terminal")
             }
-            Error::Declined => f.write_str("declined; nothing was written"),
-            Error::Ended(signal) => write!(f, "ended by {signal}; nothing was written"),
-            Error::BrokenPipe => f.write_str("standard output is closed"),
-            Error::RefusedByLimits(refusals) => {
+            CommandError::Declined => f.write_str("declined; nothing was written"),
+            CommandError::Interrupted(signal) => {
+                write!(f, "ended by {signal}; nothing was written")
+            }
+            CommandError::BrokenPipe => f.write_str("standard output is closed"),
+            CommandError::BlockedByLimits(refusals) => {
                 f.write_str("the limits of this run refuse the plan")?;
                 refusals.iter().try_for_each(|one| write!(f, "\n  {one}"))
             }
-            Error::Merge(error) => write!(f, "these can't be merged: {error}"),
-            Error::Other(error) => write!(f, "{error:#}"),
+            CommandError::Merge(error) => write!(f, "these can't be merged: {error}"),
+            CommandError::Other(error) => write!(f, "{error:#}"),
         }
     }
 }
@@ -164,9 +166,9 @@ impl fmt::Display for Error {
 pub(crate) fn account_exit(error: &AccountError) -> Exit {
     match error.kind {
         FailureKind::Credentials
-        | FailureKind::Access
+        | FailureKind::CredentialsOrPermission
         | FailureKind::Permission
-        | FailureKind::Entitlement => Exit::Access,
+        | FailureKind::Entitlement => Exit::Auth,
         FailureKind::Desired | FailureKind::Api | FailureKind::Transport => Exit::Error,
     }
 }
@@ -175,17 +177,17 @@ pub(crate) fn account_exit(error: &AccountError) -> Exit {
 pub(crate) fn account_error(error: &ApiError) -> AccountError {
     let kind = match error.kind() {
         ErrorKind::Credentials => FailureKind::Credentials,
-        ErrorKind::Access => FailureKind::Access,
+        ErrorKind::CredentialsOrPermission => FailureKind::CredentialsOrPermission,
         ErrorKind::Permission => FailureKind::Permission,
         ErrorKind::Entitlement => FailureKind::Entitlement,
         ErrorKind::Transport { .. } => FailureKind::Transport,
         ErrorKind::NotFound
-        | ErrorKind::NoRoute
+        | ErrorKind::UnknownRoute
         | ErrorKind::RateLimited
-        | ErrorKind::Refused
-        | ErrorKind::Stopped
-        | ErrorKind::ServerFault { .. }
-        | ErrorKind::Unexpected { .. } => FailureKind::Api,
+        | ErrorKind::Rejected
+        | ErrorKind::Cancelled
+        | ErrorKind::ServerError { .. }
+        | ErrorKind::UnexpectedResponse { .. } => FailureKind::Api,
     };
     AccountError {
         kind,
@@ -202,7 +204,7 @@ pub(crate) fn account_error(error: &ApiError) -> AccountError {
 fn proxy(error: &ApiError) -> Option<String> {
     match error.kind() {
         ErrorKind::Transport {
-            failure: TransportFailure::Connect | TransportFailure::Timeout,
+            failure: TransportErrorKind::Connect | TransportErrorKind::Timeout,
             ..
         } if error.base_url().is_https() => environment::proxy_variable().map(|name| {
             format!("{name} names a proxy: check that it is up, or unset the variable")

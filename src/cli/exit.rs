@@ -17,9 +17,9 @@ pub enum Exit {
     /// The plan is stale.
     Stale = 4,
     /// A guard refused.
-    Refused = 5,
+    Blocked = 5,
     /// Credentials are missing or refused, or a permission or the entitlement is missing.
-    Access = 6,
+    Auth = 6,
     /// The command line is wrong.
     Usage = 64,
     /// Ended by Ctrl-C before anything was written.
@@ -36,8 +36,8 @@ impl Exit {
         Exit::Changes,
         Exit::Incomplete,
         Exit::Stale,
-        Exit::Refused,
-        Exit::Access,
+        Exit::Blocked,
+        Exit::Auth,
         Exit::Usage,
         Exit::Interrupted,
         Exit::Terminated,
@@ -55,8 +55,8 @@ impl Exit {
                 "incomplete: some operations failed, are unknown, were not attempted, or did not read back"
             }
             Exit::Stale => "the plan is stale",
-            Exit::Refused => "a guard refused",
-            Exit::Access => "credentials missing or refused, permission or entitlement missing",
+            Exit::Blocked => "a guard refused",
+            Exit::Auth => "credentials missing or refused, permission or entitlement missing",
             Exit::Usage => "wrong command line",
             Exit::Interrupted => "ended by Ctrl-C before anything was written",
             Exit::Terminated => "ended by SIGTERM before anything was written",
@@ -79,10 +79,10 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Changes => 1,
-            Exit::Refused => 2,
+            Exit::Blocked => 2,
             Exit::Stale => 3,
             Exit::Error => 4,
-            Exit::Access => 5,
+            Exit::Auth => 5,
             Exit::Incomplete => 6,
             Exit::Usage => 7,
             Exit::Interrupted | Exit::Terminated => 8,
@@ -130,10 +130,10 @@ mod tests {
     fn the_gravest_end_of_a_fleet_wins() {
         let falling = [
             Exit::Incomplete,
-            Exit::Access,
+            Exit::Auth,
             Exit::Error,
             Exit::Stale,
-            Exit::Refused,
+            Exit::Blocked,
             Exit::Changes,
             Exit::Done,
         ];

@@ -19,7 +19,7 @@ use crate::plan::{Glob, Overrides, Targets};
 /// Flags of every command.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
-pub(crate) struct Common {
+pub(crate) struct GlobalArgs {
     /// Tell the pipeline: GITHUB_STEP_SUMMARY and GITHUB_OUTPUT, or riskform.env on GitLab
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) ci: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Common {
 /// How the API is reached.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
-pub(crate) struct Connect {
+pub(crate) struct ConnectionArgs {
     /// Use the simulated API: in-process, kept in .riskform/sandbox.json; credentials and CLOUDFLARE_BASE_URL are ignored
     #[arg(long)]
     pub(crate) sandbox: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Connect {
 /// Whose account it is about.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
-pub(crate) struct Who {
+pub(crate) struct AccountArgs {
     /// The account, where the file names none [default: CLOUDFLARE_ACCOUNT_ID]
     #[arg(long, value_name = "ID")]
     pub(crate) account_id: Option<AccountId>,
@@ -88,7 +88,7 @@ pub(crate) struct Who {
 /// How many accounts are worked on at once.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fleet")]
-pub(crate) struct Parallelism {
+pub(crate) struct ParallelismArgs {
     /// How many accounts to work on at once
     #[arg(long, hide_short_help = true, value_name = "N", default_value = "10", value_parser = accounts_at_once)]
     pub(crate) parallelism: NonZeroUsize,
@@ -97,7 +97,7 @@ pub(crate) struct Parallelism {
 /// How many accounts there must be.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fleet")]
-pub(crate) struct Expected {
+pub(crate) struct ExpectArgs {
     /// End with an error where there is another number of accounts, all shards together
     #[arg(long, hide_short_help = true, value_name = "N")]
     pub(crate) expect_accounts: Option<usize>,
@@ -106,27 +106,27 @@ pub(crate) struct Expected {
 /// Which files to load.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
-pub(crate) struct Paths {
+pub(crate) struct PathArgs {
     /// Desired-state files, or directories of them
-    #[arg(value_name = "PATH", default_value = Paths::USUAL, hide_short_help = true, help_heading = "Arguments")]
+    #[arg(value_name = "PATH", default_value = PathArgs::USUAL, hide_short_help = true, help_heading = "Arguments")]
     pub(crate) paths: Vec<PathBuf>,
     /// The folder that no file may lie outside of [default: the one that holds .git, else PATH's own]
     #[arg(long, hide_short_help = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 }
 
-impl Paths {
+impl PathArgs {
     /// The file of whoever names none.
     pub(crate) const USUAL: &str = "riskform.yaml";
 }
 
 /// The desired state, as files declare it.
 #[derive(Args, Debug)]
-pub(crate) struct Desired {
+pub(crate) struct DesiredStateArgs {
     #[command(flatten)]
-    pub(crate) paths: Paths,
+    pub(crate) paths: PathArgs,
     #[command(flatten)]
-    pub(crate) who: Who,
+    pub(crate) who: AccountArgs,
     /// What the operator permits, whatever the files say [default: RISKFORM_LIMITS]
     #[arg(
         long,
@@ -136,18 +136,18 @@ pub(crate) struct Desired {
     )]
     pub(crate) limits: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) expected: Expected,
+    pub(crate) expected: ExpectArgs,
 }
 
 /// A fleet: what files declare, and the way to the accounts.
 #[derive(Args, Debug)]
-pub(crate) struct Fleet {
+pub(crate) struct FleetArgs {
     #[command(flatten)]
-    pub(crate) desired: Desired,
+    pub(crate) desired: DesiredStateArgs,
     #[command(flatten)]
-    pub(crate) connect: Connect,
+    pub(crate) connect: ConnectionArgs,
     #[command(flatten)]
-    pub(crate) parallelism: Parallelism,
+    pub(crate) parallelism: ParallelismArgs,
     /// Handle only the accounts of shard I of N, I from 0; every account is in exactly one
     #[arg(
         long,
@@ -158,7 +158,7 @@ pub(crate) struct Fleet {
     pub(crate) shard: Option<Shard>,
 }
 
-impl Fleet {
+impl FleetArgs {
     /// How many accounts are worked on at once.
     pub(crate) fn parallelism(&self) -> usize {
         self.parallelism.parallelism.get()
@@ -167,15 +167,15 @@ impl Fleet {
 
 /// Which addresses to look at.
 #[derive(Args, Debug)]
-pub(crate) struct TargetArguments {
+pub(crate) struct TargetArgs {
     /// Narrow to these addresses, e.g. 'behavior.*' (of a glob only * and ? are special); may be repeated
     #[arg(long = "target", value_name = "GLOB")]
     targets: Vec<String>,
 }
 
-impl TargetArguments {
+impl TargetArgs {
     /// The globs as they were written.
-    pub(crate) fn as_given(&self) -> &[String] {
+    pub(crate) fn raw(&self) -> &[String] {
         &self.targets
     }
 
@@ -189,7 +189,7 @@ impl TargetArguments {
 /// Which guards to override.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Overrides of guards")]
-pub(crate) struct OverrideArguments {
+pub(crate) struct OverrideArgs {
     /// The most integrations that may be deleted or replaced, in each account, whatever the file says
     #[arg(long, hide_short_help = true, value_name = "N")]
     max_deletes: Option<u32>,
@@ -204,9 +204,9 @@ pub(crate) struct OverrideArguments {
     allow_policies: bool,
 }
 
-impl OverrideArguments {
+impl OverrideArgs {
     pub(crate) fn overrides(&self) -> Overrides {
-        let OverrideArguments {
+        let OverrideArgs {
             max_deletes,
             allow_delete_all,
             allow_weakening,
@@ -268,7 +268,7 @@ fn accounts_at_once(text: &str) -> Result<NonZeroUsize, &'static str> {
 /// Moves the flags that stand before a command's name behind it, where the command takes them or refuses them by its own name.
 ///
 /// Whatever is not understood stays where it is, for clap to say so.
-pub(crate) fn behind_the_name(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
+pub(crate) fn move_flags_after_command(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let flags = values_of_flags(root);
     let mut names = Vec::new();
     let mut moved = Vec::new();
@@ -352,7 +352,7 @@ pub(crate) fn takers(command: &Command, flag: &str) -> Vec<String> {
 mod tests {
     use clap::{Arg, ArgAction, Command};
 
-    use super::behind_the_name;
+    use super::move_flags_after_command;
 
     #[test]
     fn flags_may_stand_before_the_name() {
@@ -384,7 +384,7 @@ mod tests {
         ];
         for (given, expected) in table {
             let words = given.split(' ').map(Into::into).collect();
-            let moved: Vec<String> = behind_the_name(&root, words)
+            let moved: Vec<String> = move_flags_after_command(&root, words)
                 .into_iter()
                 .map(|word| word.into_string().unwrap())
                 .collect();

@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::io::environment;
 
 /// What is said of one command.
-struct Entry {
+struct CommandHelp {
     /// Its name, and its own command's behind a space.
     name: &'static str,
     /// What it does, and the command line that does it.
@@ -16,20 +16,20 @@ struct Entry {
     exits: &'static [Exit],
 }
 
-use Exit::{Access, Changes, Done, Error, Incomplete, Refused, Stale, Usage};
+use Exit::{Auth, Blocked, Changes, Done, Error, Incomplete, Stale, Usage};
 
 /// How a command ends that only reads.
-const READS: &[Exit] = &[Done, Error, Access, Usage];
+const READ_EXITS: &[Exit] = &[Done, Error, Auth, Usage];
 /// How a command ends that stays on this machine.
-const LOCAL: &[Exit] = &[Done, Error, Usage];
-const WRITES: &[Exit] = &[Done, Error, Incomplete, Stale, Refused, Access, Usage];
+const LOCAL_EXITS: &[Exit] = &[Done, Error, Usage];
+const WRITE_EXITS: &[Exit] = &[Done, Error, Incomplete, Stale, Blocked, Auth, Usage];
 
 /// The commands, in the groups that the overview shows.
-const GROUPS: &[(&str, &[Entry])] = &[
+const GROUPS: &[(&str, &[CommandHelp])] = &[
     (
         "Change",
         &[
-            Entry {
+            CommandHelp {
                 name: "plan",
                 examples: &[
                     ("show what apply would do", "riskform plan"),
@@ -42,9 +42,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform plan -o markdown=plan.md -o json",
                     ),
                 ],
-                exits: &[Done, Error, Changes, Refused, Access, Usage],
+                exits: &[Done, Error, Changes, Blocked, Auth, Usage],
             },
-            Entry {
+            CommandHelp {
                 name: "apply",
                 examples: &[
                     ("show the plan, ask, carry it out", "riskform apply"),
@@ -57,9 +57,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform apply --save-previous before.yaml --audit-log audit.jsonl",
                     ),
                 ],
-                exits: WRITES,
+                exits: WRITE_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "destroy",
                 examples: &[
                     (
@@ -71,9 +71,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform destroy --target integration.corporate-okta",
                     ),
                 ],
-                exits: WRITES,
+                exits: WRITE_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "reset",
                 examples: &[
                     ("clear one user's score", "riskform reset alice@example.com"),
@@ -82,14 +82,14 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform reset --level high --dry-run",
                     ),
                 ],
-                exits: &[Done, Error, Incomplete, Access, Usage],
+                exits: &[Done, Error, Incomplete, Auth, Usage],
             },
         ],
     ),
     (
         "Check",
         &[
-            Entry {
+            CommandHelp {
                 name: "drift",
                 examples: &[
                     (
@@ -105,9 +105,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform drift -o prometheus=riskform.prom",
                     ),
                 ],
-                exits: &[Done, Error, Changes, Access, Usage],
+                exits: &[Done, Error, Changes, Auth, Usage],
             },
-            Entry {
+            CommandHelp {
                 name: "audit",
                 examples: &[
                     (
@@ -119,9 +119,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform audit accounts --ignore ssf -o html=audit.html",
                     ),
                 ],
-                exits: &[Done, Error, Changes, Access, Usage],
+                exits: &[Done, Error, Changes, Auth, Usage],
             },
-            Entry {
+            CommandHelp {
                 name: "doctor",
                 examples: &[
                     ("why riskform can't get in", "riskform doctor"),
@@ -130,14 +130,14 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform doctor --account-id 023e105f4ecef8ad9ca31a8372d0c353",
                     ),
                 ],
-                exits: READS,
+                exits: READ_EXITS,
             },
         ],
     ),
     (
         "Look",
         &[
-            Entry {
+            CommandHelp {
                 name: "get",
                 examples: &[
                     (
@@ -149,24 +149,24 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform get users --min-level high",
                     ),
                 ],
-                exits: READS,
+                exits: READ_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "show",
                 examples: &[
                     ("read a saved plan", "riskform show plan.json"),
                     ("as a page", "riskform show plan.json -o html=plan.html"),
                 ],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "report",
                 examples: &[(
                     "join the shards of a fleet",
                     "riskform report merge drift-0.json drift-1.json -o html=drift.html",
                 )],
                 exits: &[
-                    Done, Error, Changes, Incomplete, Stale, Refused, Access, Usage,
+                    Done, Error, Changes, Incomplete, Stale, Blocked, Auth, Usage,
                 ],
             },
         ],
@@ -174,7 +174,7 @@ const GROUPS: &[(&str, &[Entry])] = &[
     (
         "Files",
         &[
-            Entry {
+            CommandHelp {
                 name: "validate",
                 examples: &[
                     ("check files without the network", "riskform validate"),
@@ -183,9 +183,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform validate accounts -o sarif=riskform.sarif",
                     ),
                 ],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "fmt",
                 examples: &[
                     ("lay files out canonically", "riskform fmt ."),
@@ -194,9 +194,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform fmt --check --diff .",
                     ),
                 ],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "export",
                 examples: &[
                     (
@@ -208,19 +208,19 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform export --split accounts 023e105f4ecef8ad9ca31a8372d0c353",
                     ),
                 ],
-                exits: READS,
+                exits: READ_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "schema",
                 examples: &[("for an editor", "riskform schema config")],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
         ],
     ),
     (
         "Set up",
         &[
-            Entry {
+            CommandHelp {
                 name: "init",
                 examples: &[
                     (
@@ -229,9 +229,9 @@ const GROUPS: &[(&str, &[Entry])] = &[
                     ),
                     ("try it with the simulated API", "riskform init --sandbox"),
                 ],
-                exits: READS,
+                exits: READ_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "sandbox",
                 examples: &[
                     (
@@ -243,28 +243,28 @@ const GROUPS: &[(&str, &[Entry])] = &[
                         "riskform sandbox --faults faults.yaml",
                     ),
                 ],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "completions",
                 examples: &[(
                     "for bash, in ~/.bashrc",
                     "eval \"$(riskform completions bash)\"",
                 )],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "man",
                 examples: &[(
                     "write the manual pages",
                     "riskform man --out ~/.local/share/man/man1",
                 )],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
-            Entry {
+            CommandHelp {
                 name: "version",
                 examples: &[("for a bug report", "riskform version --format json")],
-                exits: LOCAL,
+                exits: LOCAL_EXITS,
             },
         ],
     ),
@@ -326,12 +326,12 @@ pub(crate) fn dressed(riskform: Command) -> Command {
 
 /// The groups of commands, a line each; those that only set something up share one.
 fn overview(riskform: &Command) -> String {
-    const TOGETHER: [&str; 3] = ["completions", "man", "version"];
+    const COMBINED_COMMANDS: [&str; 3] = ["completions", "man", "version"];
     let mut overview = String::new();
     for (group, entries) in GROUPS {
         let alone = entries
             .iter()
-            .filter(|entry| !TOGETHER.contains(&entry.name));
+            .filter(|entry| !COMBINED_COMMANDS.contains(&entry.name));
         for (index, entry) in alone.enumerate() {
             let about = riskform
                 .find_subcommand(entry.name)
@@ -345,7 +345,7 @@ fn overview(riskform: &Command) -> String {
             ));
         }
     }
-    let (last, rest) = TOGETHER.split_last().expect("there are three");
+    let (last, rest) = COMBINED_COMMANDS.split_last().expect("there are three");
     overview.push_str(&format!("        {} and {last}\n", rest.join(", ")));
     overview
 }
@@ -390,7 +390,7 @@ pub(crate) fn of(name: &str) -> Option<(&'static [Example], &'static [Exit])> {
 }
 
 /// The command lines alone, for a help that fits a screen.
-fn lines(entry: &Entry) -> String {
+fn lines(entry: &CommandHelp) -> String {
     let lines: Vec<String> = entry
         .examples
         .iter()
@@ -399,7 +399,7 @@ fn lines(entry: &Entry) -> String {
     lines.join("\n")
 }
 
-fn examples(entry: &Entry) -> String {
+fn examples(entry: &CommandHelp) -> String {
     let lines = entry.examples.iter();
     let lines: Vec<String> = lines
         .map(|(what, line)| format!("  # {what}\n  {line}"))
@@ -407,7 +407,7 @@ fn examples(entry: &Entry) -> String {
     lines.join("\n")
 }
 
-fn codes(entry: &Entry) -> String {
+fn codes(entry: &CommandHelp) -> String {
     let codes: Vec<String> = entry
         .exits
         .iter()

@@ -31,8 +31,8 @@ use commands::{
     apply, audit, completions, doctor, drift, export, fmt, get, init, man, plan, report, reset,
     sandbox, schema, show, validate, version,
 };
-use error::Error;
-use flags::{Common, behind_the_name};
+use error::CommandError;
+use flags::{GlobalArgs, move_flags_after_command};
 use io::ci;
 use io::output::{self, Output};
 use run::signals;
@@ -44,7 +44,7 @@ pub use exit::Exit;
 #[command(name = "riskform", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub(crate) common: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -57,11 +57,11 @@ pub(crate) enum Command {
     /// Show what apply would do
     Plan(plan::PlanArguments),
     /// Carry out what plan shows, once it is approved
-    Apply(apply::ApplyArguments),
+    Apply(apply::ApplyArgs),
     /// Show a saved plan
     Show(show::ShowArguments),
     /// Delete listed integrations and disable listed behaviors; nothing unlisted is touched
-    Destroy(apply::DestroyArguments),
+    Destroy(apply::DestroyArgs),
     /// Say how live accounts differ from their files; nothing is written
     Drift(drift::DriftArguments),
     /// Say whether the control stands as a whole: scores are given, policies act on them, Okta hears; nothing is written
@@ -100,7 +100,7 @@ impl Cli {
     /// Reads a command line; flags may stand before the command's name as well.
     fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
         let mut riskform = Cli::command_line();
-        let words = behind_the_name(&riskform, words);
+        let words = move_flags_after_command(&riskform, words);
         let matches = riskform.try_get_matches_from_mut(words)?;
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))
     }
@@ -149,7 +149,7 @@ pub fn main() -> Exit {
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
-            let error = with_takers(&Cli::command(), error);
+            let error = suggest_commands(&Cli::command(), error);
             Output::command_line(&error);
             // Help and version come as errors as well.
             return match error.use_stderr() {
@@ -171,7 +171,7 @@ pub fn main() -> Exit {
 }
 
 /// Adds to clap's complaint about a flag which commands take it.
-fn with_takers(riskform: &clap::Command, mut error: clap::Error) -> clap::Error {
+fn suggest_commands(riskform: &clap::Command, mut error: clap::Error) -> clap::Error {
     let flag = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => {
             flag.clone()
@@ -190,11 +190,13 @@ fn with_takers(riskform: &clap::Command, mut error: clap::Error) -> clap::Error 
     error
 }
 
-fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
+fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Error::other("the asynchronous runtime can't be started"))?;
+        .map_err(CommandError::other(
+            "the asynchronous runtime can't be started",
+        ))?;
     let Cli { common: _, command } = cli;
     let run = async {
         match command {
@@ -223,7 +225,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
         tokio::select! {
             biased;
             end = run => end,
-            signal = signals::ended() => Err(Error::Ended(signal)),
+            signal = signals::ended() => Err(CommandError::Interrupted(signal)),
         }
     })
 }

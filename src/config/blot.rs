@@ -3,16 +3,16 @@
 
 use std::ops::Range;
 
-use super::interpolate::names_a_secret;
+use super::interpolate::is_secret_key;
 
 /// How many bytes before a line are looked at for the key that it belongs to; a private key has about 3,000.
-const LOOK_BACK: usize = 16 << 10;
+const LOOKBACK_BYTES: usize = 16 << 10;
 
 /// Blots a line, or the part of it that is shown. `above` is the text before it.
-pub(super) fn blot_credentials(line: &mut String, above: &str) {
-    let from = above.len().saturating_sub(LOOK_BACK);
+pub(super) fn redact_secrets(line: &mut String, above: &str) {
+    let from = above.len().saturating_sub(LOOKBACK_BYTES);
     let from = (from..=above.len()).find(|at| above.is_char_boundary(*at));
-    if continues_a_secret(line, &above[from.unwrap_or_default()..]) {
+    if is_secret_continuation(line, &above[from.unwrap_or_default()..]) {
         let start = line.len() - line.trim_start().len();
         return blot(line, std::iter::once(start..line.trim_end().len()));
     }
@@ -68,7 +68,7 @@ fn secrets(line: &str) -> impl Iterator<Item = Secret<'_>> {
                 "api_token_env" => {
                     whole.len() >= 32 && whole.contains(|c: char| c.is_ascii_lowercase())
                 }
-                key => names_a_secret(key) && !whole.starts_with(['{', '[']),
+                key => is_secret_key(key) && !whole.starts_with(['{', '[']),
             };
             is_secret.then_some(Secret {
                 start,
@@ -80,7 +80,7 @@ fn secrets(line: &str) -> impl Iterator<Item = Secret<'_>> {
 
 /// Whether a line is the continuation of a secret that begins above it: of a block scalar, of a text in quotes or without, or of a key
 /// that ends the line before.
-fn continues_a_secret(line: &str, above: &str) -> bool {
+fn is_secret_continuation(line: &str, above: &str) -> bool {
     // What is left of this very line in front of what is shown of it.
     let (above, hidden) = match above.rfind(['\n', '\r']) {
         Some(at) => above.split_at(at + 1),
@@ -130,7 +130,7 @@ mod tests {
 
     fn blotted(line: &str, above: &str) -> String {
         let mut line = line.to_owned();
-        blot_credentials(&mut line, above);
+        redact_secrets(&mut line, above);
         line
     }
 

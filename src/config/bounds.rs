@@ -18,7 +18,7 @@ pub(super) enum Resource {
 
 /// How much was counted so far, by resource.
 #[derive(Debug, Default)]
-pub(super) struct Spent([usize; 6]);
+pub(super) struct ResourceUsage([usize; 6]);
 
 impl Resource {
     /// The most, and what it is called. 100,000 integrations are 700,000 values and take 240 MB; 10,000 accounts with a baseline of 50
@@ -35,7 +35,7 @@ impl Resource {
     }
 }
 
-impl Spent {
+impl ResourceUsage {
     /// Counts what is about to be kept; what is wrong, once there is too much of it.
     pub(super) fn add(&mut self, resource: Resource, amount: usize) -> Result<(), String> {
         let spent = &mut self.0[resource as usize];

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use super::bounds::{Resource, Spent};
-use super::rule::{Rule, Severity};
+use super::bounds::{Resource, ResourceUsage};
+use super::rule::{DiagnosticCode, Severity};
 use super::source::{Place, Region, SourceId, Sources, Span};
 use crate::model::text::{count, visible};
 
@@ -20,7 +20,7 @@ use crate::model::text::{count, visible};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// What kind of mistake it is; stable, so that code hosts and scripts may depend on it.
-    pub rule: Rule,
+    pub rule: DiagnosticCode,
     /// Whether it refuses the files.
     pub severity: Severity,
     /// What is wrong, with the name of the thing.
@@ -53,7 +53,7 @@ pub enum Color {
 }
 
 /// How many diagnostics one run keeps; the rest are only counted, so that a file of nothing but mistakes stays cheap.
-pub const MOST_DIAGNOSTICS: usize = 1_000;
+pub const MAX_DIAGNOSTICS: usize = 1_000;
 
 /// Everything that was found wrong in one run, in the order of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// The diagnostics, at most [`MOST_DIAGNOSTICS`] of them.
+    /// The diagnostics, at most [`MAX_DIAGNOSTICS`] of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()
     }
@@ -192,10 +192,10 @@ impl Label {
 
 /// A diagnostic on its way: it still speaks of spans.
 #[derive(Debug)]
-pub(super) struct Draft {
-    rule: Rule,
+pub(super) struct DiagnosticBuilder {
+    rule: DiagnosticCode,
     message: String,
-    primary: (Spot, String),
+    primary: (DiagnosticLocation, String),
     related: Vec<(Span, String)>,
     help: Option<String>,
     note: Option<String>,
@@ -203,28 +203,28 @@ pub(super) struct Draft {
 
 /// Where a draft stands: in a text, or at a file as a whole.
 #[derive(Debug)]
-enum Spot {
+enum DiagnosticLocation {
     Span(Span),
     File(Arc<str>),
 }
 
-impl Draft {
+impl DiagnosticBuilder {
     /// Something wrong at a place in a text.
-    pub(super) fn new(rule: Rule, span: Span, message: impl Into<String>) -> Self {
-        Draft::at(rule, Spot::Span(span), message)
+    pub(super) fn new(rule: DiagnosticCode, span: Span, message: impl Into<String>) -> Self {
+        DiagnosticBuilder::at(rule, DiagnosticLocation::Span(span), message)
     }
 
     /// Something wrong with a file as a whole.
     pub(super) fn of_file(
-        rule: Rule,
+        rule: DiagnosticCode,
         file: impl Into<Arc<str>>,
         message: impl Into<String>,
     ) -> Self {
-        Draft::at(rule, Spot::File(file.into()), message)
+        DiagnosticBuilder::at(rule, DiagnosticLocation::File(file.into()), message)
     }
 
-    fn at(rule: Rule, spot: Spot, message: impl Into<String>) -> Self {
-        Draft {
+    fn at(rule: DiagnosticCode, spot: DiagnosticLocation, message: impl Into<String>) -> Self {
+        DiagnosticBuilder {
             rule,
             message: message.into(),
             primary: (spot, String::new()),
@@ -249,7 +249,7 @@ impl Draft {
         self
     }
 
-    pub(super) fn help_if(mut self, text: Option<String>) -> Self {
+    pub(super) fn help_opt(mut self, text: Option<String>) -> Self {
         self.help = text.or(self.help);
         self
     }
@@ -261,46 +261,46 @@ impl Draft {
 }
 
 /// How many diagnostics are known again; those behind them are counted each time.
-const MOST_SEEN: usize = 100_000;
+const MAX_DEDUPLICATED: usize = 100_000;
 /// How long a message may be, in characters. A value that it quotes may be 8 KiB.
-const LONGEST_MESSAGE: usize = 600;
+const MAX_MESSAGE_CHARS: usize = 600;
 
 /// Collects diagnostics while files are loaded, and owns the texts that they point into.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct DiagnosticSink {
     /// The texts of the run.
     pub(super) sources: Sources,
-    spent: Spent,
+    spent: ResourceUsage,
     list: Vec<Diagnostic>,
     omitted: usize,
     errors: usize,
     /// Hashes of what was found already; a fragment's mistake that many accounts inherit is said once.
     seen: HashSet<u64>,
-    context: Option<AskedBy>,
+    context: Option<IncludedFrom>,
 }
 
 /// Why files are read or judged at the moment: said with each diagnostic that stands in another file than the one that asked for it.
 #[derive(Debug)]
-pub(super) struct AskedBy {
+pub(super) struct IncludedFrom {
     asked_by: SourceId,
     note: String,
 }
 
-impl Found {
+impl DiagnosticSink {
     /// Counts what is about to be kept; false, and a diagnostic, once there is too much of it.
     pub(super) fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
         let counted = self.spent.add(resource, amount);
         if let Err(message) = &counted {
-            let draft = Draft::new(Rule::TooLarge, span, message);
+            let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
             self.push(draft.help("load fewer files at once, or declare less in them"));
         }
         counted.is_ok()
     }
 
-    pub(super) fn push(&mut self, draft: Draft) {
+    pub(super) fn push(&mut self, draft: DiagnosticBuilder) {
         let spot = match &draft.primary.0 {
-            Spot::Span(span) => Some(span.order()),
-            Spot::File(_) => None,
+            DiagnosticLocation::Span(span) => Some(span.order()),
+            DiagnosticLocation::File(_) => None,
         };
         // Rule, place and message make two diagnostics one.
         let mut hasher = DefaultHasher::new();
@@ -309,7 +309,7 @@ impl Found {
         if self.seen.contains(&said) {
             return;
         }
-        if self.seen.len() < MOST_SEEN {
+        if self.seen.len() < MAX_DEDUPLICATED {
             self.seen.insert(said);
         }
         let severity = draft.rule.severity();
@@ -321,7 +321,7 @@ impl Found {
             self.omitted += 1;
             return;
         }
-        let Draft {
+        let DiagnosticBuilder {
             rule,
             message,
             primary: (spot, text),
@@ -330,8 +330,8 @@ impl Found {
             note,
         } = draft;
         let (place, source) = match spot {
-            Spot::Span(span) => (self.sources.place(span), Some(span.source)),
-            Spot::File(file) => (Place { file, region: None }, None),
+            DiagnosticLocation::Span(span) => (self.sources.place(span), Some(span.source)),
+            DiagnosticLocation::File(file) => (Place { file, region: None }, None),
         };
         let context = || {
             let context = self.context.as_ref()?;
@@ -361,7 +361,7 @@ impl Found {
 
     /// Whether further diagnostics are only counted.
     pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= MOST_DIAGNOSTICS
+        self.list.len() >= MAX_DIAGNOSTICS
     }
 
     /// Counts an error that nobody will see.
@@ -375,18 +375,18 @@ impl Found {
         self.errors
     }
 
-    /// Says, until [`Found::restore`], for whom files are read or judged. Returns what was said before.
-    pub(super) fn within(&mut self, asked_by: SourceId, note: String) -> Option<AskedBy> {
-        self.context.replace(AskedBy { asked_by, note })
+    /// Says, until [`DiagnosticSink::restore`], for whom files are read or judged. Returns what was said before.
+    pub(super) fn within(&mut self, asked_by: SourceId, note: String) -> Option<IncludedFrom> {
+        self.context.replace(IncludedFrom { asked_by, note })
     }
 
-    pub(super) fn restore(&mut self, outer: Option<AskedBy>) {
+    pub(super) fn restore(&mut self, outer: Option<IncludedFrom>) {
         self.context = outer;
     }
 
     /// Everything found, in the order of the files.
     pub(super) fn finish(self) -> Diagnostics {
-        let Found {
+        let DiagnosticSink {
             sources: _,
             spent: _,
             mut list,
@@ -403,14 +403,14 @@ impl Found {
 /// A text as it may be shown: of a length that somebody reads, the middle left out where it is longer.
 fn shown(text: String) -> String {
     let text = visible(text);
-    let length = match text.len() > LONGEST_MESSAGE {
+    let length = match text.len() > MAX_MESSAGE_CHARS {
         true => text.chars().count(),
         false => return text,
     };
-    if length <= LONGEST_MESSAGE {
+    if length <= MAX_MESSAGE_CHARS {
         return text;
     }
-    let (start, end) = (LONGEST_MESSAGE * 2 / 3, LONGEST_MESSAGE / 3);
+    let (start, end) = (MAX_MESSAGE_CHARS * 2 / 3, MAX_MESSAGE_CHARS / 3);
     let start: String = text.chars().take(start).collect();
     let end: String = text.chars().skip(length - end).collect();
     format!("{start} … {end}")

@@ -5,18 +5,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::diagnostic::{Diagnostics, Draft, Found};
+use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
 use super::files::{Files, shown};
 use super::interpolate::is_variable_name;
-use super::rule::Rule;
+use super::rule::DiagnosticCode;
 use crate::model::limits::Limits;
 
 /// Reads the variables of a file, or says everything that is wrong with it.
 pub fn load(path: &Path, limits: &Limits) -> Result<BTreeMap<String, String>, Diagnostics> {
-    let mut found = Found::default();
+    let mut found = DiagnosticSink::default();
     let name = shown(path);
     let mut push = |rule, message: String, help: &str| {
-        found.push(Draft::of_file(rule, name.as_str(), message).help(help));
+        found.push(DiagnosticBuilder::of_file(rule, name.as_str(), message).help(help));
     };
     let mut variables = BTreeMap::new();
     match Files::default().read(path).map(String::from_utf8) {
@@ -25,7 +25,7 @@ pub fn load(path: &Path, limits: &Limits) -> Result<BTreeMap<String, String>, Di
             return Err(found.finish());
         }
         Ok(Err(_)) => push(
-            Rule::NotUtf8,
+            DiagnosticCode::NotUtf8,
             format!("{name} is not UTF-8"),
             "save it as UTF-8",
         ),
@@ -43,13 +43,15 @@ pub fn load(path: &Path, limits: &Limits) -> Result<BTreeMap<String, String>, Di
                             .is_some()
                         {
                             push(
-                                Rule::DuplicateKey,
+                                DiagnosticCode::DuplicateKey,
                                 format!("{place}: {name} is set twice"),
                                 "keep one of them",
                             );
                         }
                     }
-                    Err((what, help)) => push(Rule::EnvFile, format!("{place}: {what}"), help),
+                    Err((what, help)) => {
+                        push(DiagnosticCode::EnvFile, format!("{place}: {what}"), help)
+                    }
                 }
             }
         }

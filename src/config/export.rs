@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::write::{WrittenAccount, WrittenBehavior, WrittenIntegration};
-use super::yaml::LONGEST_VALUE;
+use super::write::{AccountFile, BehaviorEntry, IntegrationEntry};
+use super::yaml::MAX_VALUE_BYTES;
 use crate::model::account::{
     AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedIntegrations,
 };
@@ -13,30 +13,30 @@ use crate::model::context::IdentityProvider;
 use crate::model::integration::{
     Integration, IntegrationSettings, Lifecycle, ReferenceId, TenantUrl,
 };
-use crate::model::text::is_unseen;
+use crate::model::text::is_invisible;
 
 /// What declares a live account as it is. What no file can declare is left out, and a comment says so.
 pub fn export(
     account_id: &AccountId,
     name: Option<&Name>,
     live: &LiveAccount,
-    detail: Detail<'_>,
-) -> WrittenAccount {
-    let mut document = WrittenAccount {
+    detail: ExportOptions<'_>,
+) -> AccountFile {
+    let mut document = AccountFile {
         account_id: Some(account_id.clone()),
         name: name.map(Name::to_string),
         unlisted: Some(Unlisted::default()),
         guards: Some(Guards::default()),
-        ..WrittenAccount::default()
+        ..AccountFile::default()
     };
     for (key, behavior) in &live.behaviors {
-        match written_behavior(key, behavior) {
+        match export_behavior(key, behavior) {
             Ok(written) => document.behaviors.push(written),
             Err(comment) => document.behavior_comments.push(comment),
         }
     }
     for (name, integration) in named(&live.integrations) {
-        match written_integration(name, integration, &live.integrations, detail) {
+        match export_integration(name, integration, &live.integrations, detail) {
             Ok(written) => document.integrations.push(written),
             Err(comment) => document.integration_comments.push(comment),
         }
@@ -46,23 +46,23 @@ pub fn export(
 
 /// How integrations are declared.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Detail<'a> {
-    pub pins: Pins,
+pub struct ExportOptions<'a> {
+    pub pins: PinIds,
     /// Whose names stand in place of their ids; none where ids are wanted.
     pub providers: &'a [IdentityProvider],
 }
 
 /// Which integrations are pinned to their ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pins {
+pub enum PinIds {
     /// Those that could not be told apart otherwise; a file without ids is easier to read, and outlives what it declares.
     #[default]
-    WhereKeysAreShared,
+    WhenAmbiguous,
     /// All of them: whatever is about to change may be the very keys that they would be recognized by.
-    Everywhere,
+    Always,
 }
 
-impl Detail<'_> {
+impl ExportOptions<'_> {
     /// The name of the identity provider whose id a reference is, where a file that says it would find that one alone.
     fn provider_of(&self, reference: &ReferenceId) -> Option<&str> {
         let okta = || self.providers.iter().filter(|one| one.is_okta());
@@ -73,9 +73,9 @@ impl Detail<'_> {
 }
 
 /// What leads back to a live account from whatever a run that makes `creates` integrations leaves behind.
-pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> WrittenAccount {
-    let detail = Detail {
-        pins: Pins::Everywhere,
+pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> AccountFile {
+    let detail = ExportOptions {
+        pins: PinIds::Always,
         providers: &[],
     };
     let mut document = export(&desired.account_id, desired.name.as_ref(), live, detail);
@@ -105,7 +105,7 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> W
     document
 }
 
-fn written_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<WrittenBehavior, String> {
+fn export_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<BehaviorEntry, String> {
     if !is_declarable_key(key.as_str()) {
         return Err(format!(
             "left out: the key {:?} can't be declared",
@@ -113,7 +113,7 @@ fn written_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<WrittenBeh
         ));
     }
     let level = &behavior.settings.risk_level;
-    Ok(WrittenBehavior {
+    Ok(BehaviorEntry {
         key: key.clone(),
         enabled: Some(behavior.settings.enabled),
         risk_level: level.known().map(|level| level.to_string()),
@@ -127,12 +127,12 @@ fn written_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<WrittenBeh
     })
 }
 
-fn written_integration(
+fn export_integration(
     name: String,
     integration: &Integration,
     all: &[Integration],
-    detail: Detail<'_>,
-) -> Result<WrittenIntegration, String> {
+    detail: ExportOptions<'_>,
+) -> Result<IntegrationEntry, String> {
     let Integration { id, settings, .. } = integration;
     let IntegrationSettings {
         integration_type,
@@ -165,14 +165,14 @@ fn written_integration(
     let provider = reference_id
         .as_ref()
         .and_then(|one| detail.provider_of(one));
-    Ok(WrittenIntegration {
+    Ok(IntegrationEntry {
         name,
         integration_type: Some(integration_type.to_string()),
         tenant_url: tenant_url.as_str().to_owned(),
         reference_id: reference_id.clone().filter(|_| provider.is_none()),
         identity_provider: provider.map(str::to_owned),
         active: *active,
-        id: (detail.pins == Pins::Everywhere || all.iter().any(|other| shares(&other)))
+        id: (detail.pins == PinIds::Always || all.iter().any(|other| shares(&other)))
             .then_some(*id),
         lifecycle: Lifecycle::default(),
     })
@@ -181,14 +181,14 @@ fn written_integration(
 /// Whether the loader would take a text as it is.
 fn is_declarable(text: &str) -> bool {
     // Half of the bound, since every `${` in it is written with one character more.
-    text.len() <= LONGEST_VALUE / 2 && !text.chars().any(is_unseen)
+    text.len() <= MAX_VALUE_BYTES / 2 && !text.chars().any(is_invisible)
 }
 
 fn is_declarable_key(key: &str) -> bool {
     !key.is_empty()
         && key.len() <= 64
         && !key.contains("${")
-        && !key.chars().any(|c| c.is_whitespace() || is_unseen(c))
+        && !key.chars().any(|c| c.is_whitespace() || is_invisible(c))
 }
 
 /// Gives each integration a name made from its tenant's host; those whose hosts give the same one carry a part of their ids as well, so
@@ -196,7 +196,7 @@ fn is_declarable_key(key: &str) -> bool {
 fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
     let mut bases: BTreeMap<String, Vec<&Integration>> = BTreeMap::new();
     for integration in integrations {
-        let base = host_name(integration.settings.tenant_url.normalized());
+        let base = name_from_host(integration.settings.tenant_url.normalized());
         bases.entry(base).or_default().push(integration);
     }
     let lone: BTreeSet<String> = bases
@@ -226,7 +226,7 @@ fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
 }
 
 /// `https://corp.okta.com:8443` as `corp-okta-com-8443`.
-fn host_name(url: &str) -> String {
+fn name_from_host(url: &str) -> String {
     let host = url.strip_prefix("https://").unwrap_or(url);
     let name: String = host
         .chars()

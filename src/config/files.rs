@@ -10,17 +10,17 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostic::{Draft, Found};
-use super::rule::Rule;
+use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
+use super::rule::DiagnosticCode;
 use crate::model::text::visible;
 
 /// The largest file that is read, in bytes: twice what 100,000 integrations need.
-pub const LARGEST_FILE: u64 = 32 << 20;
+pub const MAX_FILE_BYTES: u64 = 32 << 20;
 /// The most that all files of one run may hold together, in bytes.
-pub(super) const LARGEST_FLEET: u64 = 64 << 20;
+pub(super) const MAX_TOTAL_BYTES: u64 = 64 << 20;
 
 /// What stands for standard input among paths.
-pub(super) const INPUT: &str = "-";
+pub(super) const STDIN_PATH: &str = "-";
 
 /// The files of one run.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(super) struct Files {
 
 /// What decides where the files of a run may stand.
 #[derive(Clone, Debug, Default)]
-pub struct Confinement {
+pub struct AllowedRoot {
     /// The folder that holds all of them; without one it is found for each PATH.
     pub root: Option<PathBuf>,
     /// The home folder: a `.git` in it makes no root.
@@ -49,14 +49,14 @@ pub(super) struct FoundFile {
     pub(super) root: Arc<Path>,
 }
 
-impl Confinement {
+impl AllowedRoot {
     /// The folder that the files of a PATH belong to: the nearest checkout, else the PATH's own folder. Git is not asked, since it obeys
     /// variables and files that somebody else may have written.
-    fn root_of(&self, path: &Path) -> Result<Arc<Path>, Refused> {
+    fn for_path(&self, path: &Path) -> Result<Arc<Path>, FileError> {
         if let Some(root) = &self.root {
             return match root.canonicalize() {
                 Ok(root) if root.is_dir() => Ok(root.into()),
-                Ok(_) | Err(_) => Err(Refused::NoRoot(root.clone())),
+                Ok(_) | Err(_) => Err(FileError::RootNotFound(root.clone())),
             };
         }
         let mut at = Path::new(".").canonicalize()?;
@@ -92,12 +92,12 @@ impl Confinement {
     }
 
     /// Standard input, as a file of the working folder.
-    pub(super) fn input(&self) -> Result<FoundFile, Refused> {
+    pub(super) fn input(&self) -> Result<FoundFile, FileError> {
         let folder = Path::new(".");
         Ok(FoundFile {
-            path: INPUT.into(),
-            canonical: folder.canonicalize()?.join(INPUT),
-            root: self.root_of(folder)?,
+            path: STDIN_PATH.into(),
+            canonical: folder.canonicalize()?.join(STDIN_PATH),
+            root: self.for_path(folder)?,
         })
     }
 
@@ -113,30 +113,30 @@ impl Confinement {
 }
 
 /// Says whether a file may be read, and written by `fmt`: beneath its root with every link followed, and YAML by its ending.
-fn admit(canonical: &Path, root: &Path) -> Result<(), Refused> {
+fn admit(canonical: &Path, root: &Path) -> Result<(), FileError> {
     within(canonical, root)?;
     if has_ending(canonical, &["yaml", "yml", "json"]) {
         Ok(())
     } else {
-        Err(Refused::Disguised)
+        Err(FileError::WrongExtension)
     }
 }
 
 /// Says whether a file or a folder stands beneath a root, and in no `.git`.
-fn within(canonical: &Path, root: &Path) -> Result<(), Refused> {
+fn within(canonical: &Path, root: &Path) -> Result<(), FileError> {
     if !canonical.starts_with(root) {
-        return Err(Refused::Outside(root.to_owned()));
+        return Err(FileError::Outside(root.to_owned()));
     }
     let of_git = |component: Component<'_>| component.as_os_str().eq_ignore_ascii_case(".git");
     if canonical.components().any(of_git) {
-        return Err(Refused::OfGit);
+        return Err(FileError::InsideGitDir);
     }
     Ok(())
 }
 
 /// Which files of a directory are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileSelection {
     /// Those that declare accounts.
     Accounts,
     /// Fragments as well.
@@ -145,68 +145,71 @@ pub(super) enum Kind {
 
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum FileError {
     #[error("no such file")]
     Missing,
     #[error("a directory, where a file is meant")]
     Directory,
     #[error("neither a file nor a directory")]
-    Special,
+    NotRegularFile,
     #[error("not a .yaml, .yml or .json file")]
-    Disguised,
+    WrongExtension,
     #[error("leads out of {}", shown(.0))]
     Outside(PathBuf),
     #[error("belongs to git")]
-    OfGit,
+    InsideGitDir,
     #[error("{} is not a folder", shown(.0))]
-    NoRoot(PathBuf),
-    #[error("larger than {} MiB", LARGEST_FILE >> 20)]
+    RootNotFound(PathBuf),
+    #[error("larger than {} MiB", MAX_FILE_BYTES >> 20)]
     TooLarge,
-    #[error("the files of this run hold more than {} MiB together", LARGEST_FLEET >> 20)]
-    FleetTooLarge,
+    #[error("the files of this run hold more than {} MiB together", MAX_TOTAL_BYTES >> 20)]
+    TotalTooLarge,
     #[error("can't be read: {0}")]
     Io(io::Error),
 }
 
 /// The way out of a confinement.
-pub(super) const CONFINED: &str =
+pub(super) const OUTSIDE_ROOT_HELP: &str =
     "put the file beneath that folder, or name a wider one with --root; links are followed first";
 
-impl From<io::Error> for Refused {
+impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refused::Missing,
-            _ => Refused::Io(error),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileError::Missing,
+            _ => FileError::Io(error),
         }
     }
 }
 
-impl Refused {
+impl FileError {
     /// The diagnostic for a file that the user named, or that was found in a directory.
-    pub(super) fn of_file(&self, path: &Path) -> Draft {
+    pub(super) fn of_file(&self, path: &Path) -> DiagnosticBuilder {
         let (rule, help) = match self {
-            Refused::Missing => (
-                Rule::Unreadable,
+            FileError::Missing => (
+                DiagnosticCode::Unreadable,
                 "check the path; it defaults to riskform.yaml",
             ),
-            Refused::Io(_) => (
-                Rule::Unreadable,
+            FileError::Io(_) => (
+                DiagnosticCode::Unreadable,
                 "check its permissions and those of the directories above",
             ),
-            Refused::Directory | Refused::Special => {
-                (Rule::NotAFile, "name a YAML file, or a directory of them")
-            }
-            Refused::Disguised => (
-                Rule::NotAFile,
+            FileError::Directory | FileError::NotRegularFile => (
+                DiagnosticCode::NotAFile,
+                "name a YAML file, or a directory of them",
+            ),
+            FileError::WrongExtension => (
+                DiagnosticCode::NotAFile,
                 "name a YAML file; of a link, what it leads to counts",
             ),
-            Refused::Outside(_) | Refused::OfGit => (Rule::Confined, CONFINED),
-            Refused::NoRoot(_) => (Rule::Confined, "name a folder with --root"),
-            Refused::TooLarge => (Rule::TooLarge, "declare less in one file"),
-            Refused::FleetTooLarge => (Rule::TooLarge, "load fewer files at once"),
+            FileError::Outside(_) | FileError::InsideGitDir => {
+                (DiagnosticCode::Confined, OUTSIDE_ROOT_HELP)
+            }
+            FileError::RootNotFound(_) => (DiagnosticCode::Confined, "name a folder with --root"),
+            FileError::TooLarge => (DiagnosticCode::TooLarge, "declare less in one file"),
+            FileError::TotalTooLarge => (DiagnosticCode::TooLarge, "load fewer files at once"),
         };
         let file = shown(path);
-        Draft::of_file(rule, file.as_str(), format!("{file}: {self}")).help(help)
+        DiagnosticBuilder::of_file(rule, file.as_str(), format!("{file}: {self}")).help(help)
     }
 }
 
@@ -215,15 +218,15 @@ impl Files {
     pub(super) fn find(
         &self,
         paths: &[PathBuf],
-        kind: Kind,
-        confinement: &Confinement,
-        found: &mut Found,
+        kind: FileSelection,
+        confinement: &AllowedRoot,
+        found: &mut DiagnosticSink,
     ) -> Vec<FoundFile> {
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         for path in paths {
             let expanded = confinement
-                .root_of(path)
+                .for_path(path)
                 .and_then(|root| expand(path, &root, kind, found));
             match expanded {
                 Ok(expanded) => files.extend(
@@ -238,32 +241,32 @@ impl Files {
     }
 
     /// Reads a regular file, within the bounds. It is named with every link followed, so that what was admitted is what is read.
-    pub(super) fn read(&mut self, canonical: &Path) -> Result<Vec<u8>, Refused> {
+    pub(super) fn read(&mut self, canonical: &Path) -> Result<Vec<u8>, FileError> {
         let metadata = fs::metadata(canonical)?;
         if metadata.is_dir() {
-            return Err(Refused::Directory);
+            return Err(FileError::Directory);
         }
         // Opening a FIFO waits for a writer, perhaps for ever.
         if !metadata.is_file() {
-            return Err(Refused::Special);
+            return Err(FileError::NotRegularFile);
         }
-        if metadata.len() > LARGEST_FILE {
-            return Err(Refused::TooLarge);
+        if metadata.len() > MAX_FILE_BYTES {
+            return Err(FileError::TooLarge);
         }
         // One byte more, so that a single read shows the end as well.
         let room = usize::try_from(metadata.len() + 1).unwrap_or_default();
         let mut bytes = Vec::with_capacity(room);
         // The size may have changed since, and some file systems don't tell it.
         File::open(canonical)?
-            .take(LARGEST_FILE + 1)
+            .take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut bytes)?;
         let size = bytes.len() as u64;
-        if size > LARGEST_FILE {
-            return Err(Refused::TooLarge);
+        if size > MAX_FILE_BYTES {
+            return Err(FileError::TooLarge);
         }
         self.total += size;
-        if self.total > LARGEST_FLEET {
-            return Err(Refused::FleetTooLarge);
+        if self.total > MAX_TOTAL_BYTES {
+            return Err(FileError::TotalTooLarge);
         }
         Ok(bytes)
     }
@@ -275,17 +278,17 @@ impl Files {
         from: &Path,
         written: &str,
         root: &Path,
-    ) -> Result<PathBuf, Refused> {
+    ) -> Result<PathBuf, FileError> {
         // Judged as it is written first, so that nobody learns what exists elsewhere.
         let folder = from
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
-        within(&without_dots(&folder.join(written)), root)?;
+        within(&normalize_path(&folder.join(written)), root)?;
         let canonical = path.canonicalize()?;
         within(&canonical, root)?;
         if canonical.is_dir() {
-            return Err(Refused::Directory);
+            return Err(FileError::Directory);
         }
         admit(&canonical, root)?;
         Ok(canonical)
@@ -293,7 +296,7 @@ impl Files {
 }
 
 /// A path with its `.` and `..` taken at their word.
-fn without_dots(path: &Path) -> PathBuf {
+fn normalize_path(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         match component {
@@ -312,9 +315,9 @@ fn without_dots(path: &Path) -> PathBuf {
 fn expand(
     path: &Path,
     root: &Arc<Path>,
-    kind: Kind,
-    found: &mut Found,
-) -> Result<Vec<FoundFile>, Refused> {
+    kind: FileSelection,
+    found: &mut DiagnosticSink,
+) -> Result<Vec<FoundFile>, FileError> {
     let canonical = path.canonicalize()?;
     within(&canonical, root)?;
     let metadata = fs::metadata(&canonical)?;
@@ -352,8 +355,8 @@ fn expand(
     if files.is_empty() {
         let directory = shown(path);
         found.push(
-            Draft::of_file(
-                Rule::NothingToLoad,
+            DiagnosticBuilder::of_file(
+                DiagnosticCode::NothingToLoad,
                 directory.as_str(),
                 format!("{directory}: no file in it declares an account"),
             )
@@ -365,7 +368,7 @@ fn expand(
 
 /// What stands in one directory.
 #[derive(Default)]
-struct Listed {
+struct DirectoryListing {
     /// What is to be listed next.
     directories: Vec<PathBuf>,
     /// What is to be loaded.
@@ -376,16 +379,16 @@ fn list(
     directory: &Path,
     canonical_directory: &Path,
     root: &Arc<Path>,
-    kind: Kind,
-    found: &mut Found,
-) -> Result<Listed, Refused> {
-    let mut listed = Listed::default();
+    kind: FileSelection,
+    found: &mut DiagnosticSink,
+) -> Result<DirectoryListing, FileError> {
+    let mut listed = DirectoryListing::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         // Hidden directories belong to tools, and what begins with `_` is a fragment or holds nothing else.
         let name = entry.file_name();
         let begins_with = |mark| name.as_encoded_bytes().starts_with(mark);
-        if begins_with(b".") || (kind == Kind::Accounts && begins_with(b"_")) {
+        if begins_with(b".") || (kind == FileSelection::Accounts && begins_with(b"_")) {
             continue;
         }
         let path = entry.path();
@@ -406,13 +409,13 @@ fn list(
     Ok(listed)
 }
 
-impl Listed {
+impl DirectoryListing {
     /// Adds what a link leads to.
-    fn follow(&mut self, link: PathBuf, root: &Arc<Path>, found: &mut Found) {
+    fn follow(&mut self, link: PathBuf, root: &Arc<Path>, found: &mut DiagnosticSink) {
         let is_wanted = is_yaml(&link);
         let canonical = match link.canonicalize() {
             Ok(canonical) => canonical,
-            Err(error) if is_wanted => return found.push(Refused::from(error).of_file(&link)),
+            Err(error) if is_wanted => return found.push(FileError::from(error).of_file(&link)),
             Err(_) => return,
         };
         if canonical.is_dir() {

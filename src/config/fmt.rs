@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostics, Draft, Found};
-use super::files::{Confinement, Files, FoundFile, Kind, shown};
+use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
+use super::files::{AllowedRoot, FileSelection, Files, FoundFile, shown};
 use super::kinds::{DOCUMENT, Shape};
-use super::rule::Rule;
+use super::rule::DiagnosticCode;
 use super::source::SourceId;
 use super::text;
 use super::yaml::{self, Document, Entry, Node, Scalar, Value, emit};
@@ -30,11 +30,11 @@ impl Formatted {
 }
 
 /// Formats every file that the paths name, fragments as well. What is not YAML, or better left alone, is in the diagnostics instead.
-pub fn format(paths: &[PathBuf], confinement: &Confinement) -> (Vec<Formatted>, Diagnostics) {
+pub fn format(paths: &[PathBuf], confinement: &AllowedRoot) -> (Vec<Formatted>, Diagnostics) {
     let mut files = Files::default();
-    let mut found = Found::default();
+    let mut found = DiagnosticSink::default();
     let mut formatted = Vec::new();
-    for file in files.find(paths, Kind::Any, confinement, &mut found) {
+    for file in files.find(paths, FileSelection::Any, confinement, &mut found) {
         let FoundFile {
             path,
             canonical,
@@ -52,13 +52,13 @@ fn format_bytes(
     path: PathBuf,
     target: PathBuf,
     bytes: Vec<u8>,
-    found: &mut Found,
+    found: &mut DiagnosticSink,
 ) -> Option<Formatted> {
     let before = String::from_utf8_lossy(&bytes).into_owned();
     let source = text::register(shown(&path).into(), bytes, found)?;
     let lay_out = match target.extension() == Some("json".as_ref()) {
-        true => lay_out_json,
-        false => lay_out_yaml,
+        true => format_json,
+        false => format_yaml,
     };
     let after = checked(source, lay_out, found)?;
     Some(Formatted {
@@ -70,21 +70,22 @@ fn format_bytes(
 }
 
 /// What a text is laid out as; `None` where it has no canonical layout.
-type LayOut = fn(SourceId, &mut Found) -> Option<(String, Vec<String>)>;
+type LayOut = fn(SourceId, &mut DiagnosticSink) -> Option<(String, Vec<String>)>;
 
 /// Lays a text out anew; `None`, and a diagnostic, when it is not YAML or better left alone.
 ///
 /// What comes out is read again and compared, values and comments, and must come out the same a second time.
-fn checked(source: SourceId, lay_out: LayOut, found: &mut Found) -> Option<String> {
+fn checked(source: SourceId, lay_out: LayOut, found: &mut DiagnosticSink) -> Option<String> {
     let errors = found.errors();
     let before = documents(source, found);
     if found.errors() > errors {
         return None;
     }
     let attempt = || {
-        let mut scratch = Found::default();
-        let add =
-            |text: &str, scratch: &mut Found| scratch.sources.add("".into(), text.into(), false);
+        let mut scratch = DiagnosticSink::default();
+        let add = |text: &str, scratch: &mut DiagnosticSink| {
+            scratch.sources.add("".into(), text.into(), false)
+        };
         let text = Arc::clone(found.sources.text(source));
         let source = add(&text, &mut scratch);
         let (formatted, mut comments) = lay_out(source, &mut scratch)?;
@@ -109,18 +110,18 @@ fn checked(source: SourceId, lay_out: LayOut, found: &mut Found) -> Option<Strin
         let message = "the file has no canonical layout, and is left as it is";
         let help =
             "write it without directives, comments in unusual places or keys of several lines";
-        found.push(Draft::of_file(Rule::Layout, file, message).help(help));
+        found.push(DiagnosticBuilder::of_file(DiagnosticCode::Layout, file, message).help(help));
     }
     formatted
 }
 
-fn documents(source: SourceId, found: &mut Found) -> Vec<Document> {
+fn documents(source: SourceId, found: &mut DiagnosticSink) -> Vec<Document> {
     let mut documents = Vec::new();
     yaml::each(source, found, |document, _| documents.push(document));
     documents
 }
 
-fn lay_out_yaml(source: SourceId, found: &mut Found) -> Option<(String, Vec<String>)> {
+fn format_yaml(source: SourceId, found: &mut DiagnosticSink) -> Option<(String, Vec<String>)> {
     let (mut documents, comments) = yaml::with_comments(source, found)?;
     for document in &mut documents {
         // An alias must stay behind its anchor, so a document with anchors keeps its order.
@@ -143,7 +144,7 @@ fn lay_out_yaml(source: SourceId, found: &mut Found) -> Option<(String, Vec<Stri
     ))
 }
 
-fn lay_out_json(source: SourceId, found: &mut Found) -> Option<(String, Vec<String>)> {
+fn format_json(source: SourceId, found: &mut DiagnosticSink) -> Option<(String, Vec<String>)> {
     serde_json::from_str::<serde::de::IgnoredAny>(found.sources.text(source)).ok()?;
     let mut documents = documents(source, found);
     let [document] = documents.as_mut_slice() else {
@@ -183,7 +184,7 @@ fn order_by(node: &mut Node, shape: Shape) {
                 order_by(item, *inner);
             }
         }
-        (Value::Scalar(_) | Value::Unread | Value::Sequence(_) | Value::Mapping(_), _) => {}
+        (Value::Scalar(_) | Value::Invalid | Value::Sequence(_) | Value::Mapping(_), _) => {}
     }
 }
 
@@ -221,7 +222,7 @@ fn same_scalar(before: &Scalar, after: &Scalar) -> bool {
 
 /// Formats what was read from standard input, which is YAML.
 pub fn format_input(bytes: Vec<u8>) -> (Option<Formatted>, Diagnostics) {
-    let mut found = Found::default();
+    let mut found = DiagnosticSink::default();
     let path = || Path::new("-").to_owned();
     let formatted = format_bytes(path(), path(), bytes, &mut found);
     (formatted, found.finish())

@@ -4,7 +4,7 @@ use crate::model::limits::smells_of_a_secret;
 
 /// One piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece<'t> {
+pub(super) enum Segment<'t> {
     /// Itself.
     Literal(&'t str),
     /// What a variable holds.
@@ -40,31 +40,31 @@ pub(super) enum Malformed {
 }
 
 /// Takes a text apart.
-pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(text: &str) -> Vec<Segment<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
     let mut ordinal = 0;
     while let Some(at) = rest.find("${") {
         let (before, behind) = (&rest[..at], &rest[at + 2..]);
         if let Some(before) = before.strip_suffix('$') {
-            pieces.extend([Piece::Literal(before), Piece::Literal("${")]);
+            pieces.extend([Segment::Literal(before), Segment::Literal("${")]);
             rest = behind;
         } else {
-            pieces.push(Piece::Literal(before));
+            pieces.push(Segment::Literal(before));
             let (piece, behind) = variable(behind, ordinal);
             pieces.push(piece);
             rest = behind;
         }
         ordinal += 1;
     }
-    pieces.push(Piece::Literal(rest));
-    pieces.retain(|piece| *piece != Piece::Literal(""));
+    pieces.push(Segment::Literal(rest));
+    pieces.retain(|piece| *piece != Segment::Literal(""));
     pieces
 }
 
 /// Reads what stands behind a `${`, and returns what is left behind its `}`.
-fn variable(text: &str, ordinal: usize) -> (Piece<'_>, &str) {
-    let malformed = |why, rest| (Piece::Malformed { ordinal, why }, rest);
+fn variable(text: &str, ordinal: usize) -> (Segment<'_>, &str) {
+    let malformed = |why, rest| (Segment::Malformed { ordinal, why }, rest);
     let Some(end) = text.find('}') else {
         return malformed(Malformed::Unclosed, "");
     };
@@ -84,7 +84,7 @@ fn variable(text: &str, ordinal: usize) -> (Piece<'_>, &str) {
         default,
         ordinal,
     };
-    (Piece::Variable(variable), rest)
+    (Segment::Variable(variable), rest)
 }
 
 /// A text written so that it means itself: what looks like a variable in it is none.
@@ -102,7 +102,7 @@ pub(super) fn is_variable_name(text: &str) -> bool {
 }
 
 /// Whether a key of a file says that its value is a credential.
-pub(super) fn names_a_secret(key: &str) -> bool {
+pub(super) fn is_secret_key(key: &str) -> bool {
     smells_of_a_secret(key) || key.to_ascii_uppercase().contains("KEY")
 }
 
@@ -115,13 +115,13 @@ mod tests {
         pieces(text)
             .into_iter()
             .map(|piece| match piece {
-                Piece::Literal(text) => text.to_owned(),
-                Piece::Variable(Variable {
+                Segment::Literal(text) => text.to_owned(),
+                Segment::Variable(Variable {
                     name,
                     default,
                     ordinal,
                 }) => format!("<{ordinal}:{name}={default:?}>"),
-                Piece::Malformed { ordinal, why } => format!("<{ordinal}:{why:?}>"),
+                Segment::Malformed { ordinal, why } => format!("<{ordinal}:{why:?}>"),
             })
             .collect()
     }

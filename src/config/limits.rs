@@ -3,21 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostics, Draft, Found};
+use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
 use super::files::{Files, shown};
 use super::json_schema::{printed, root_schema};
 use super::kinds::decode::Decoder;
 use super::kinds::limits::{HostGlobs, LimitGuards, LimitsLayer, NameGlobs};
-use super::kinds::subject::Subject;
+use super::kinds::subject::KeyPath;
 use super::kinds::text::Environment;
 use super::kinds::{Field, Fields};
-use super::rule::Rule;
+use super::rule::DiagnosticCode;
 use super::yaml::{self, Document};
 use crate::model::limits::{Limits, UNLIMITED};
 
 /// Reads the limits, or says everything that is wrong with them.
 pub fn load(path: &Path) -> Result<Limits, Diagnostics> {
-    let mut found = Found::default();
+    let mut found = DiagnosticSink::default();
     let limits = read(path, &mut found);
     match limits {
         Some(limits) if found.errors() == 0 => Ok(limits),
@@ -25,7 +25,7 @@ pub fn load(path: &Path) -> Result<Limits, Diagnostics> {
     }
 }
 
-fn read(path: &Path, found: &mut Found) -> Option<Limits> {
+fn read(path: &Path, found: &mut DiagnosticSink) -> Option<Limits> {
     let bytes = match Files::default().read(path) {
         Ok(bytes) => bytes,
         Err(refused) => {
@@ -42,12 +42,17 @@ fn read(path: &Path, found: &mut Found) -> Option<Limits> {
             layer = decode(&document, found);
         } else {
             let message = "limits are one document";
-            let draft = Draft::new(Rule::WrongType, document.root.span, message);
+            let draft =
+                DiagnosticBuilder::new(DiagnosticCode::WrongType, document.root.span, message);
             found.push(draft.help("put everything into the first one"));
         }
     });
     if layer.is_none() && found.errors() == 0 {
-        let draft = Draft::of_file(Rule::EmptyDocument, name, "the limits say nothing");
+        let draft = DiagnosticBuilder::of_file(
+            DiagnosticCode::EmptyDocument,
+            name,
+            "the limits say nothing",
+        );
         found.push(draft.help("begin them with `version: 1`"));
     }
     let LimitsLayer {
@@ -81,7 +86,7 @@ fn read(path: &Path, found: &mut Found) -> Option<Limits> {
     })
 }
 
-fn decode(document: &Document, found: &mut Found) -> Option<LimitsLayer> {
+fn decode(document: &Document, found: &mut DiagnosticSink) -> Option<LimitsLayer> {
     let root = &document.root;
     if root.is_null() {
         return None;
@@ -91,7 +96,7 @@ fn decode(document: &Document, found: &mut Found) -> Option<LimitsLayer> {
         variable: None,
     };
     let mut decoder = Decoder::new(found, environment, document.whole);
-    LimitsLayer::read_fields(&mut decoder, root, root.span, Subject::LIMITS)
+    LimitsLayer::read_fields(&mut decoder, root, root.span, KeyPath::LIMITS)
 }
 
 /// The JSON Schema of the limits.

@@ -8,22 +8,27 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::diagnostic::{Diagnostics, Draft, Found};
-use super::files::{CONFINED, Confinement, Files, FoundFile, INPUT, Kind, Refused, beside, shown};
-use super::kinds::account::{AccountIds, Declaration, Declared, Extends, VariableName, declare};
-use super::kinds::text::{Environment, Text};
-use super::kinds::variables::forbidden_variable;
-use super::rule::Rule;
+use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
+use super::files::{
+    AllowedRoot, FileError, FileSelection, Files, FoundFile, OUTSIDE_ROOT_HELP, STDIN_PATH, beside,
+    shown,
+};
+use super::kinds::account::{
+    AccountIds, Extends, MergedAccount, ParsedDocument, VariableName, declare,
+};
+use super::kinds::text::{Environment, StringValue};
+use super::kinds::variables::denied_variable;
+use super::rule::DiagnosticCode;
 use super::source::SourceId;
 use super::yaml;
 use crate::model::account::{AccountId, DesiredAccount};
-use crate::model::limits::{Forbidden, Limits};
+use crate::model::limits::{Limits, VariableDenied};
 
 /// How many files one account may pull in through `extends`, all levels together.
-pub const MOST_EXTENDED: usize = 64;
+pub const MAX_EXTENDED_FILES: usize = 64;
 
 /// What to load, and what the files may refer to.
-pub struct LoadRequest<'a> {
+pub struct LoadOptions<'a> {
     /// Files and directories, as the user named them.
     pub paths: &'a [PathBuf],
     /// The account of the command line: stands in for a file that names none, and must not disagree with one that does.
@@ -31,7 +36,7 @@ pub struct LoadRequest<'a> {
     /// The account of the environment: only stands in.
     pub default_account_id: Option<AccountId>,
     /// Where the files may stand.
-    pub confinement: &'a Confinement,
+    pub confinement: &'a AllowedRoot,
     /// The operator's limits: which variables files may name.
     pub limits: &'a Limits,
     /// The environment, for `${NAME}`. It is never asked for a variable that the limits don't permit.
@@ -50,12 +55,16 @@ pub struct Loaded {
 }
 
 /// Loads every file, or says everything that is wrong with them.
-pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, Diagnostics> {
+pub fn load(request: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
     let (accounts, mut found) = read(request, None);
     if accounts.is_empty() && found.errors() == 0 {
         let first = request.paths.first().map(|path| shown(path));
         let message = "nothing but fragments: a file whose name begins with `_` declares no account by itself";
-        let draft = Draft::of_file(Rule::NothingToLoad, first.unwrap_or_default(), message);
+        let draft = DiagnosticBuilder::of_file(
+            DiagnosticCode::NothingToLoad,
+            first.unwrap_or_default(),
+            message,
+        );
         found.push(draft.help("name a file that declares an account"));
     }
     if found.errors() > 0 {
@@ -69,24 +78,27 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, Diagnostics> {
 
 /// Checks every file, fragments by themselves as well, and says everything there is to say. The accounts are those that came of the files
 /// in spite of it.
-pub fn check(request: &LoadRequest<'_>) -> (Vec<DesiredAccount>, Diagnostics) {
+pub fn check(request: &LoadOptions<'_>) -> (Vec<DesiredAccount>, Diagnostics) {
     let (accounts, found) = read(request, None);
     (accounts, found.finish())
 }
 
 /// Checks what was read from standard input in place of files. It stands in the working folder, as far as `extends` is concerned.
-pub fn check_input(
-    request: &LoadRequest<'_>,
+pub fn validate_stdin(
+    request: &LoadOptions<'_>,
     input: Vec<u8>,
 ) -> (Vec<DesiredAccount>, Diagnostics) {
     let (accounts, found) = read(request, Some(input));
     (accounts, found.finish())
 }
 
-fn read(request: &LoadRequest<'_>, input: Option<Vec<u8>>) -> (Vec<DesiredAccount>, Found) {
+fn read(
+    request: &LoadOptions<'_>,
+    input: Option<Vec<u8>>,
+) -> (Vec<DesiredAccount>, DiagnosticSink) {
     let mut loader = Loader {
         files: Files::default(),
-        found: Found::default(),
+        found: DiagnosticSink::default(),
         environment: Environment {
             limits: request.limits,
             variable: Some(request.variables),
@@ -98,7 +110,7 @@ fn read(request: &LoadRequest<'_>, input: Option<Vec<u8>>) -> (Vec<DesiredAccoun
         Some(input) => loader.input(request, input),
         None => loader.files.find(
             request.paths,
-            Kind::Accounts,
+            FileSelection::Accounts,
             request.confinement,
             &mut loader.found,
         ),
@@ -109,26 +121,26 @@ fn read(request: &LoadRequest<'_>, input: Option<Vec<u8>>) -> (Vec<DesiredAccoun
 
 /// A file that was read.
 struct ReadFile {
-    layers: Vec<Arc<Declaration>>,
+    layers: Vec<Arc<ParsedDocument>>,
 }
 
 /// The files laid beneath a document, lowest first; `None` when one of them could not be had, which has been reported.
-type Beneath = Option<Vec<Arc<Declaration>>>;
+type BaseLayers = Option<Vec<Arc<ParsedDocument>>>;
 
 struct Loader<'a> {
     files: Files,
-    found: Found,
+    found: DiagnosticSink,
     environment: Environment<'a>,
     /// By canonical path, so that a baseline is read once however many files extend it.
     read: HashMap<PathBuf, Arc<ReadFile>>,
     /// By root and canonical path: what lies beneath a file that is extended, itself included.
-    beneath: HashMap<(Arc<Path>, PathBuf), Beneath>,
+    beneath: HashMap<(Arc<Path>, PathBuf), BaseLayers>,
 }
 
 impl Loader<'_> {
     fn accounts(
         &mut self,
-        request: &LoadRequest<'_>,
+        request: &LoadOptions<'_>,
         files: Vec<FoundFile>,
     ) -> Vec<DesiredAccount> {
         let ids = AccountIds {
@@ -136,7 +148,7 @@ impl Loader<'_> {
             default: request.default_account_id.clone(),
         };
         let mut declared = Vec::new();
-        self.judge_limits(request.limits, &files);
+        self.check_limits_location(request.limits, &files);
         for found in files {
             let FoundFile {
                 path,
@@ -147,9 +159,9 @@ impl Loader<'_> {
                 continue;
             };
             for layer in &file.layers {
-                let mut chain = Chain {
+                let mut chain = ExtendsChain {
                     root: Arc::clone(&root),
-                    links: vec![Link::new(&canonical, &path)],
+                    links: vec![ExtendsLink::new(&canonical, &path)],
                 };
                 let Some(mut layers) = self.extended(layer, &path, &mut chain) else {
                     continue;
@@ -164,22 +176,22 @@ impl Loader<'_> {
                 self.found.restore(outer);
             }
         }
-        self.judge_variables();
-        judge_fleet(&declared, &mut self.found);
+        self.check_token_variables();
+        check_fleet(&declared, &mut self.found);
         let mut accounts: Vec<_> = declared.into_iter().map(|one| one.account).collect();
         accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
         accounts
     }
 
     /// Takes standard input for a file.
-    fn input(&mut self, request: &LoadRequest<'_>, input: Vec<u8>) -> Vec<FoundFile> {
+    fn input(&mut self, request: &LoadOptions<'_>, input: Vec<u8>) -> Vec<FoundFile> {
         match request.confinement.input() {
             Ok(file) => {
                 self.decode(&file.path, &file.canonical, input);
                 vec![file]
             }
             Err(refused) => {
-                self.found.push(refused.of_file(Path::new(INPUT)));
+                self.found.push(refused.of_file(Path::new(STDIN_PATH)));
                 Vec::new()
             }
         }
@@ -207,13 +219,13 @@ impl Loader<'_> {
             yaml::each(source, &mut self.found, |document, found| {
                 // Editors and templates leave empty documents behind; they declare nothing and harm nothing.
                 if !document.root.is_null() {
-                    let layer = Declaration::read(&document, found, self.environment);
+                    let layer = ParsedDocument::read(&document, found, self.environment);
                     layers.push(Arc::new(layer));
                 }
             });
             if layers.is_empty() && self.found.errors() == errors_before {
-                let draft = Draft::of_file(
-                    Rule::EmptyDocument,
+                let draft = DiagnosticBuilder::of_file(
+                    DiagnosticCode::EmptyDocument,
                     shown(path),
                     "the file declares nothing",
                 );
@@ -233,7 +245,12 @@ impl Loader<'_> {
     }
 
     /// The layers beneath a document. `chain` leads from the file the user named to the one the document stands in.
-    fn extended(&mut self, layer: &Declaration, path: &Path, chain: &mut Chain) -> Beneath {
+    fn extended(
+        &mut self,
+        layer: &ParsedDocument,
+        path: &Path,
+        chain: &mut ExtendsChain,
+    ) -> BaseLayers {
         let mut layers = Vec::new();
         let mut complete = true;
         let extends = layer.layer.extends.value();
@@ -242,7 +259,7 @@ impl Loader<'_> {
                 Some(beneath) => layers.extend(beneath),
                 None => complete = false,
             }
-            if layers.len() > MOST_EXTENDED {
+            if layers.len() > MAX_EXTENDED_FILES {
                 self.found.push(too_many(item));
                 return None;
             }
@@ -251,7 +268,12 @@ impl Loader<'_> {
     }
 
     /// The layers of one item of `extends`, the file itself on top.
-    fn fragment(&mut self, item: &Text, from: &Path, chain: &mut Chain) -> Beneath {
+    fn fragment(
+        &mut self,
+        item: &StringValue,
+        from: &Path,
+        chain: &mut ExtendsChain,
+    ) -> BaseLayers {
         let path = beside(from, &item.value);
         let canonical = self.files.fragment(&path, from, &item.value, &chain.root);
         let canonical = match canonical {
@@ -265,7 +287,7 @@ impl Loader<'_> {
         if let Some(at) = links.iter().position(|link| link.canonical == canonical) {
             let cycle = shown_chain(&links[at..], &path);
             let message = format!("files that extend each other: {cycle}");
-            let draft = Draft::new(Rule::ExtendsCycle, item.span, message);
+            let draft = DiagnosticBuilder::new(DiagnosticCode::ExtendsCycle, item.span, message);
             self.found
                 .push(draft.help("take one of them out of `extends`"));
             return None;
@@ -274,24 +296,24 @@ impl Loader<'_> {
         if let Some(beneath) = self.beneath.get(&place) {
             return beneath.clone();
         }
-        if links.len() > MOST_EXTENDED {
+        if links.len() > MAX_EXTENDED_FILES {
             self.found.push(too_many(item));
             return None;
         }
-        chain.links.push(Link::new(&place.1, &path));
-        let beneath = self.pull_in(item, &path, &place.1, chain);
+        chain.links.push(ExtendsLink::new(&place.1, &path));
+        let beneath = self.load_base(item, &path, &place.1, chain);
         chain.links.pop();
         self.beneath.insert(place, beneath.clone());
         beneath
     }
 
-    fn pull_in(
+    fn load_base(
         &mut self,
-        item: &Text,
+        item: &StringValue,
         path: &Path,
         canonical: &Path,
-        chain: &mut Chain,
-    ) -> Beneath {
+        chain: &mut ExtendsChain,
+    ) -> BaseLayers {
         let file = match self.read.get(canonical) {
             Some(file) => Arc::clone(file),
             None => match self.files.read(canonical) {
@@ -319,8 +341,8 @@ impl Loader<'_> {
             }
             [_, second, ..] => {
                 self.found.push(
-                    Draft::new(
-                        Rule::Extends,
+                    DiagnosticBuilder::new(
+                        DiagnosticCode::Extends,
                         item.span,
                         format!("{} holds several documents", shown(path)),
                     )
@@ -332,16 +354,24 @@ impl Loader<'_> {
         }
     }
 
-    fn refuse(&mut self, item: &Text, refused: &Refused, path: &Path, chain: &[Link]) {
+    fn refuse(
+        &mut self,
+        item: &StringValue,
+        refused: &FileError,
+        path: &Path,
+        chain: &[ExtendsLink],
+    ) {
         let (rule, help) = match refused {
-            Refused::Outside(_) | Refused::OfGit => (Rule::Confined, CONFINED),
+            FileError::Outside(_) | FileError::InsideGitDir => {
+                (DiagnosticCode::Confined, OUTSIDE_ROOT_HELP)
+            }
             _ => (
-                Rule::Extends,
+                DiagnosticCode::Extends,
                 "a path in `extends` is relative to the file that it stands in",
             ),
         };
         let message = format!("{}: {refused}", shown(path));
-        let mut draft = Draft::new(rule, item.span, message).help(help);
+        let mut draft = DiagnosticBuilder::new(rule, item.span, message).help(help);
         if chain.len() > 1 {
             draft = draft.note(format!("the chain is {}", shown_chain(chain, path)));
         }
@@ -349,7 +379,7 @@ impl Loader<'_> {
     }
 
     /// Warns where whoever may change the files may change the limits as well.
-    fn judge_limits(&mut self, limits: &Limits, files: &[FoundFile]) {
+    fn check_limits_location(&mut self, limits: &Limits, files: &[FoundFile]) {
         let Some(source) = &limits.source else {
             return;
         };
@@ -364,14 +394,15 @@ impl Loader<'_> {
             let message = format!(
                 "the limits {limits} stand beneath {root}, as the files that they limit do"
             );
-            let draft = Draft::of_file(Rule::LimitsBeneathRoot, limits, message);
+            let draft =
+                DiagnosticBuilder::of_file(DiagnosticCode::LimitsBeneathRoot, limits, message);
             self.found
                 .push(draft.help("keep them where whoever may change the files can't change them"));
         }
     }
 
     /// Refuses the variables that some file of the fleet names as its token's, wherever another file uses them.
-    fn judge_variables(&mut self) {
+    fn check_token_variables(&mut self) {
         let layers = || self.read.values().flat_map(|file| &file.layers);
         let tokens: HashSet<&str> = layers()
             .filter_map(|layer| layer.layer.api_token_env.value())
@@ -379,8 +410,8 @@ impl Loader<'_> {
             .collect();
         for variable in layers().flat_map(|layer| &layer.variables) {
             if tokens.contains(variable.name.as_str()) {
-                self.found.push(forbidden_variable(
-                    Forbidden::Secret,
+                self.found.push(denied_variable(
+                    VariableDenied::Secret,
                     &variable.name,
                     variable.span,
                 ));
@@ -389,34 +420,34 @@ impl Loader<'_> {
     }
 }
 
-fn too_many(item: &Text) -> Draft {
-    let message = format!("extends pulls in more than {MOST_EXTENDED} files");
-    Draft::new(Rule::Extends, item.span, message).help("extend fewer files")
+fn too_many(item: &StringValue) -> DiagnosticBuilder {
+    let message = format!("extends pulls in more than {MAX_EXTENDED_FILES} files");
+    DiagnosticBuilder::new(DiagnosticCode::Extends, item.span, message).help("extend fewer files")
 }
 
 /// The way from the file that the user named to the one that is read.
-struct Chain {
+struct ExtendsChain {
     /// The folder that none of them leads out of.
     root: Arc<Path>,
-    links: Vec<Link>,
+    links: Vec<ExtendsLink>,
 }
 
 /// One file on the way from the one that the user named.
-struct Link {
+struct ExtendsLink {
     canonical: PathBuf,
     shown: String,
 }
 
-impl Link {
+impl ExtendsLink {
     fn new(canonical: &Path, path: &Path) -> Self {
-        Link {
+        ExtendsLink {
             canonical: canonical.to_owned(),
             shown: shown(path),
         }
     }
 }
 
-fn shown_chain(chain: &[Link], last: &Path) -> String {
+fn shown_chain(chain: &[ExtendsLink], last: &Path) -> String {
     let last = shown(last);
     let links = chain.iter().map(|link| link.shown.as_str());
     let links: Vec<&str> = links.chain([last.as_str()]).collect();
@@ -429,14 +460,14 @@ fn is_fragment(path: &Path) -> bool {
 }
 
 /// Judges what only several accounts together can get wrong.
-fn judge_fleet(declared: &[Declared], found: &mut Found) {
+fn check_fleet(declared: &[MergedAccount], found: &mut DiagnosticSink) {
     let (mut accounts, mut names) = (BTreeMap::new(), BTreeMap::new());
     for one in declared {
         let account = &one.account;
         if let Some(first) = accounts.insert(&account.account_id, one) {
             found.push(
-                Draft::new(
-                    Rule::DuplicateAccount,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::DuplicateAccount,
                     one.id_span,
                     format!("two documents for the account {}", account.account_id),
                 )
@@ -445,10 +476,10 @@ fn judge_fleet(declared: &[Declared], found: &mut Found) {
                 .help("one account is one document: join them, or share what they have in common through `extends`"),
             );
         } else if let Some(first) = names.insert(account.label(), one) {
-            let first: &Declared = first;
+            let first: &MergedAccount = first;
             found.push(
-                Draft::new(
-                    Rule::DuplicateName,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::DuplicateName,
                     one.name_span,
                     format!("two accounts are called `{}`", account.label()),
                 )

@@ -6,7 +6,7 @@ use super::kinds::behavior;
 use crate::model::account::DesiredAccount;
 use crate::model::integration::TenantUrl;
 use crate::model::limits::Limits;
-use crate::model::text::is_unseen;
+use crate::model::text::is_invisible;
 
 /// Everything in a desired account that no file could have declared under these limits.
 pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
@@ -24,7 +24,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
     } = desired;
     let mut wrong = Vec::new();
     if let Some(name) = api_token_env
-        && !(is_variable_name(name) && limits.may_hold_a_token(name))
+        && !(is_variable_name(name) && limits.allows_token_variable(name))
     {
         wrong.push("api_token_env names a variable that may not hold a token".to_owned());
     }
@@ -52,7 +52,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
             .chain(integration.identity_provider.as_deref())
             .chain(reasons.filter_map(|one| one.reason.as_deref()));
         for text in texts {
-            if text.contains(is_unseen) {
+            if text.contains(is_invisible) {
                 wrong.push(format!(
                     "integration.{name} holds a character that can't be seen"
                 ));
@@ -62,7 +62,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
     let protected = guards.protected.iter().map(|one| one.text.as_str());
     if protected
         .chain([&**source])
-        .any(|text| text.is_empty() || text.contains(is_unseen))
+        .any(|text| text.is_empty() || text.contains(is_invisible))
     {
         wrong.push("a text is empty, or holds a character that can't be seen".to_owned());
     }

@@ -21,26 +21,26 @@ macro_rules! rules {
     ) => {
         words! {
             /// One kind of mistake. The words are stable: code hosts show them, and scripts may depend on them.
-            Rule {
+            DiagnosticCode {
                 $($(#[doc = $error_doc])+ $error = $error_id,)+
                 $($(#[doc = $warning_doc])+ $warning = $warning_id,)+
             }
         }
 
-        impl Rule {
+        impl DiagnosticCode {
             /// How grave it is to break the rule.
             pub fn severity(self) -> Severity {
                 match self {
-                    $(Rule::$error)|+ => Severity::Error,
-                    $(Rule::$warning)|+ => Severity::Warning,
+                    $(DiagnosticCode::$error)|+ => Severity::Error,
+                    $(DiagnosticCode::$warning)|+ => Severity::Warning,
                 }
             }
 
             /// What the mistake is, in a sentence.
             pub fn description(self) -> &'static str {
                 match self {
-                    $(Rule::$error => concat!($($error_doc),+).trim_ascii(),)+
-                    $(Rule::$warning => concat!($($warning_doc),+).trim_ascii(),)+
+                    $(DiagnosticCode::$error => concat!($($error_doc),+).trim_ascii(),)+
+                    $(DiagnosticCode::$warning => concat!($($warning_doc),+).trim_ascii(),)+
                 }
             }
         }
@@ -171,7 +171,7 @@ rules! {
 /// The rules as a table in Markdown. Ends with a line break.
 pub fn table() -> String {
     let mut table = String::from("| rule | severity | what is wrong |\n| --- | --- | --- |\n");
-    for rule in Rule::ALL {
+    for rule in DiagnosticCode::ALL {
         let (severity, description) = (rule.severity(), rule.description());
         table.push_str(&format!("| `{rule}` | {severity} | {description} |\n"));
     }

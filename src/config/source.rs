@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::blot::blot_credentials;
+use super::blot::redact_secrets;
 use crate::model::location::Location;
 
 /// Which text of the run.
@@ -163,9 +163,9 @@ pub struct Excerpt {
 }
 
 /// How many bytes of a line are kept before a place. Renderers trim further; this is for lines that hold a whole file.
-const BEFORE: usize = 4_096;
+const MAX_BEFORE_BYTES: usize = 4_096;
 /// How many bytes of a line are kept behind the beginning of a place.
-const BEHIND: usize = 160;
+const MAX_AFTER_BYTES: usize = 160;
 
 impl Excerpt {
     /// The bytes of the text that the place covers.
@@ -181,12 +181,12 @@ impl Excerpt {
     fn cut(text: &str, span: Range<usize>) -> Self {
         let start = floor(text, span.start);
         let line_break = |c| c == '\n' || c == '\r';
-        let before = &text[ceil(text, start.saturating_sub(BEFORE))..start];
+        let before = &text[ceil(text, start.saturating_sub(MAX_BEFORE_BYTES))..start];
         let (before, cut_before) = match before.rfind(line_break) {
             Some(at) => (&before[at + 1..], false),
             None => (before, before.len() < start),
         };
-        let after = &text[start..floor(text, (start + BEHIND).min(text.len()))];
+        let after = &text[start..floor(text, (start + MAX_AFTER_BYTES).min(text.len()))];
         let (after, cut_after) = match after.find(line_break) {
             Some(at) => (&after[..at], false),
             None => (after, start + after.len() < text.len()),
@@ -200,7 +200,7 @@ impl Excerpt {
         let start_in_line = ellipsis(cut_before).len() + before.len();
         let length = (span.end.max(start) - start).min(after.len());
         let length = ceil(after, length);
-        blot_credentials(&mut line, &text[..start - before.len()]);
+        redact_secrets(&mut line, &text[..start - before.len()]);
         Excerpt {
             start: start_in_line,
             end: start_in_line + length,

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use super::diagnostic::{Draft, Found};
+use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
 use super::foreign::is_foreign;
-use super::rule::Rule;
+use super::rule::DiagnosticCode;
 use super::source::{SourceId, Span};
 
 /// Registers a file's text; `None`, and a diagnostic, when it is no text.
-pub(super) fn register(name: Arc<str>, bytes: Vec<u8>, found: &mut Found) -> Option<SourceId> {
+pub(super) fn register(
+    name: Arc<str>,
+    bytes: Vec<u8>,
+    found: &mut DiagnosticSink,
+) -> Option<SourceId> {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -16,7 +20,8 @@ pub(super) fn register(name: Arc<str>, bytes: Vec<u8>, found: &mut Found) -> Opt
             // Up to the first bad byte the replaced text is the same, so the offset holds.
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let draft = |span| {
-                Draft::new(Rule::NotUtf8, span, "the file is not UTF-8").help("save it as UTF-8")
+                DiagnosticBuilder::new(DiagnosticCode::NotUtf8, span, "the file is not UTF-8")
+                    .help("save it as UTF-8")
             };
             refuse(name, &text, at, found, draft);
             return None;
@@ -27,7 +32,8 @@ pub(super) fn register(name: Arc<str>, bytes: Vec<u8>, found: &mut Found) -> Opt
     if let Some((at, c)) = text.char_indices().find(|(_, c)| unseen(*c)) {
         let draft = |span| {
             let message = format!("the control character U+{:04X} in the file", u32::from(c));
-            Draft::new(Rule::ControlCharacter, span, message).help("take the character out")
+            DiagnosticBuilder::new(DiagnosticCode::ControlCharacter, span, message)
+                .help("take the character out")
         };
         refuse(name, text, at, found, draft);
         return None;
@@ -36,7 +42,7 @@ pub(super) fn register(name: Arc<str>, bytes: Vec<u8>, found: &mut Found) -> Opt
     let source = found.sources.add(Arc::clone(&name), text.into(), foreign);
     if foreign {
         let message = "not a desired-state file: its first key is none of riskform's, so nothing of it is shown";
-        let draft = Draft::of_file(Rule::ForeignFile, name, message);
+        let draft = DiagnosticBuilder::of_file(DiagnosticCode::ForeignFile, name, message);
         found.push(draft.help("name a desired-state file, or begin this one with `version: 1`"));
         return None;
     }
@@ -48,8 +54,8 @@ fn refuse(
     name: Arc<str>,
     text: &str,
     at: usize,
-    found: &mut Found,
-    draft: impl FnOnce(Span) -> Draft,
+    found: &mut DiagnosticSink,
+    draft: impl FnOnce(Span) -> DiagnosticBuilder,
 ) {
     let before = &text[..at];
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

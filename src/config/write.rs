@@ -4,7 +4,7 @@
 //! than text.
 
 use super::interpolate::escaped;
-use super::yaml::{self, Above, Entry, Node, Value, emit};
+use super::yaml::{self, Entry, Node, Trivia, Value, emit};
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{IgnoreChange, IntegrationId, Lifecycle, ReferenceId};
@@ -45,7 +45,7 @@ fn node(value: &serde_yaml::Value) -> Node {
 
 /// A desired-state file to be written. What is `None` or empty is left out, except for `behaviors` and `integrations`, which say `{}`.
 #[derive(Clone, Debug, Default)]
-pub struct WrittenAccount {
+pub struct AccountFile {
     /// Comments at the top of the file.
     pub header: Vec<String>,
     /// `account_id`
@@ -55,11 +55,11 @@ pub struct WrittenAccount {
     /// `api_token_env`
     pub api_token_env: Option<String>,
     /// `behaviors`, in the order to be written.
-    pub behaviors: Vec<WrittenBehavior>,
+    pub behaviors: Vec<BehaviorEntry>,
     /// Comments at the end of `behaviors`.
     pub behavior_comments: Vec<String>,
     /// `integrations`, in the order to be written.
-    pub integrations: Vec<WrittenIntegration>,
+    pub integrations: Vec<IntegrationEntry>,
     /// Comments at the end of `integrations`.
     pub integration_comments: Vec<String>,
     /// `unlisted`
@@ -72,7 +72,7 @@ pub struct WrittenAccount {
 
 /// One entry of `behaviors`, in words rather than types, so that a live word that no file could declare can be shown as well.
 #[derive(Clone, Debug)]
-pub struct WrittenBehavior {
+pub struct BehaviorEntry {
     pub key: BehaviorKey,
     /// `enabled`
     pub enabled: Option<bool>,
@@ -84,7 +84,7 @@ pub struct WrittenBehavior {
 
 /// One entry of `integrations`, in words rather than types.
 #[derive(Clone, Debug)]
-pub struct WrittenIntegration {
+pub struct IntegrationEntry {
     /// The local name.
     pub name: String,
     /// `integration_type`
@@ -103,7 +103,7 @@ pub struct WrittenIntegration {
     pub lifecycle: Lifecycle,
 }
 
-impl WrittenAccount {
+impl AccountFile {
     /// What the comments say is left out.
     pub fn left_out(&self) -> impl Iterator<Item = &str> {
         let beside = self.behaviors.iter().filter_map(|one| one.comment.as_ref());
@@ -132,7 +132,7 @@ impl WrittenAccount {
     }
 
     fn tree(&self) -> Node {
-        let WrittenAccount {
+        let AccountFile {
             header,
             account_id,
             name,
@@ -156,18 +156,18 @@ impl WrittenAccount {
             .filter_map(|(key, text)| Some((key, text?)));
         entries.extend(short.map(|(key, text)| Entry::new(key, Node::text(text))));
         // Sections stand apart, the short keys at the top together.
-        let mut section = |key, above: Vec<Above>, node: Node| {
-            let above = std::iter::once(Above::Blank).chain(above);
+        let mut section = |key, above: Vec<Trivia>, node: Node| {
+            let above = std::iter::once(Trivia::Blank).chain(above);
             entries.push(Entry::new(key, node.above(above)));
         };
         let listed = |entries: Vec<Entry>, left_out: &[String]| match entries.is_empty() {
             true => (comments(left_out), Node::mapping(entries)),
             false => (Vec::new(), Node::mapping(entries).below(comments(left_out))),
         };
-        let behaviors = behaviors.iter().map(WrittenBehavior::entry).collect();
+        let behaviors = behaviors.iter().map(BehaviorEntry::entry).collect();
         let (above, node) = listed(behaviors, behavior_comments);
         section("behaviors", above, node);
-        let integrations = integrations.iter().map(WrittenIntegration::entry).collect();
+        let integrations = integrations.iter().map(IntegrationEntry::entry).collect();
         let (above, node) = listed(integrations, integration_comments);
         section("integrations", above, node);
         if let Some(unlisted) = unlisted {
@@ -181,9 +181,9 @@ impl WrittenAccount {
     }
 }
 
-impl WrittenBehavior {
+impl BehaviorEntry {
     fn entry(&self) -> Entry {
-        let WrittenBehavior {
+        let BehaviorEntry {
             key,
             enabled,
             risk_level,
@@ -197,9 +197,9 @@ impl WrittenBehavior {
     }
 }
 
-impl WrittenIntegration {
+impl IntegrationEntry {
     fn entry(&self) -> Entry {
-        let WrittenIntegration {
+        let IntegrationEntry {
             name,
             integration_type,
             tenant_url,
@@ -296,9 +296,9 @@ fn text(key: &str, text: Option<&str>) -> Option<Entry> {
     text.map(|text| Entry::new(key, Node::text(text)))
 }
 
-fn comments(texts: &[String]) -> Vec<Above> {
+fn comments(texts: &[String]) -> Vec<Trivia> {
     texts
         .iter()
-        .map(|text| Above::Comment(emit::comment(text)))
+        .map(|text| Trivia::Comment(emit::comment(text)))
         .collect()
 }

@@ -14,11 +14,11 @@ use crate::model::shard::Shard;
 use crate::plan::{self, AccountPlan};
 
 use super::audit::{AuditCheck, AuditFinding};
-use super::finding::Standing;
+use super::finding::CheckStatus;
 
 /// A whole audit.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Audit {
+pub struct AuditReport {
     pub format: &'static str,
     /// The version of riskform that wrote it.
     pub riskform_version: &'static str,
@@ -31,13 +31,13 @@ pub struct Audit {
     /// The checks that were left out.
     pub ignored: BTreeSet<AuditCheck>,
     /// Sorted by source, then by id.
-    pub accounts: Vec<AuditedAccount>,
-    pub summary: Totals,
+    pub accounts: Vec<AccountAudit>,
+    pub summary: AuditTotals,
 }
 
 /// One account of an audit.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct AuditedAccount {
+pub struct AccountAudit {
     pub account_id: AccountId,
     pub name: Option<Name>,
     /// The file that declares it.
@@ -51,7 +51,7 @@ pub struct AuditedAccount {
 
 /// How many findings stand how, in all accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Totals {
+pub struct AuditTotals {
     pub pass: usize,
     pub warn: usize,
     pub fail: usize,
@@ -60,7 +60,7 @@ pub struct Totals {
     pub failed_accounts: usize,
 }
 
-impl Audit {
+impl AuditReport {
     /// The name of the document's format.
     pub const FORMAT: &'static str = "riskform.audit/1";
 
@@ -68,17 +68,17 @@ impl Audit {
         base_url: String,
         shard: Option<Shard>,
         ignored: BTreeSet<AuditCheck>,
-        accounts: Vec<AuditedAccount>,
+        accounts: Vec<AccountAudit>,
         created_at: Timestamp,
     ) -> Self {
-        Audit {
-            format: Audit::FORMAT,
+        AuditReport {
+            format: AuditReport::FORMAT,
             riskform_version: env!("CARGO_PKG_VERSION"),
             base_url,
             created_at,
             shard,
             ignored,
-            summary: Totals::of(&accounts),
+            summary: AuditTotals::of(&accounts),
             accounts,
         }
     }
@@ -91,14 +91,14 @@ impl Audit {
 
     /// Says whether every check of every account passes.
     pub fn is_clean(&self) -> bool {
-        self.accounts.iter().all(AuditedAccount::is_clean)
+        self.accounts.iter().all(AccountAudit::is_clean)
     }
 }
 
-impl AuditedAccount {
+impl AccountAudit {
     /// An account with what the checks found; none where it could not be looked at.
     pub fn new(plan: &AccountPlan, findings: Vec<AuditFinding>) -> Self {
-        AuditedAccount {
+        AccountAudit {
             account_id: plan.account_id.clone(),
             name: plan.name.clone(),
             source: Arc::clone(&plan.source),
@@ -117,15 +117,15 @@ impl AuditedAccount {
     }
 
     /// How it stands as a whole; `None` where it could not be looked at.
-    pub fn gravest(&self) -> Option<Standing> {
+    pub fn gravest(&self) -> Option<CheckStatus> {
         let statuses = self.findings.iter().map(|finding| finding.status);
-        let gravest = statuses.max().unwrap_or(Standing::Pass);
+        let gravest = statuses.max().unwrap_or(CheckStatus::Pass);
         self.error.is_none().then_some(gravest)
     }
 
     /// Says whether every check passes.
     pub fn is_clean(&self) -> bool {
-        self.gravest() == Some(Standing::Pass)
+        self.gravest() == Some(CheckStatus::Pass)
     }
 
     /// Says whether something can't be told for want of a permission.
@@ -135,18 +135,18 @@ impl AuditedAccount {
     }
 }
 
-impl Totals {
-    fn of(accounts: &[AuditedAccount]) -> Self {
-        let mut totals = Totals::default();
+impl AuditTotals {
+    fn of(accounts: &[AccountAudit]) -> Self {
+        let mut totals = AuditTotals::default();
         for account in accounts {
             totals.failed_accounts += usize::from(account.error.is_some());
             for finding in &account.findings {
                 match finding.status {
                     // No check of an audit is information alone.
-                    Standing::Pass | Standing::Info => totals.pass += 1,
-                    Standing::Warn => totals.warn += 1,
-                    Standing::Fail => totals.fail += 1,
-                    Standing::Unknown => totals.unknown += 1,
+                    CheckStatus::Pass | CheckStatus::Info => totals.pass += 1,
+                    CheckStatus::Warn => totals.warn += 1,
+                    CheckStatus::Fail => totals.fail += 1,
+                    CheckStatus::Unknown => totals.unknown += 1,
                 }
             }
         }

@@ -62,7 +62,7 @@ impl Check {
     }
 
     /// Whether it is about being let in, rather than about anything else.
-    pub fn is_about_access(self) -> bool {
+    pub fn is_auth_check(self) -> bool {
         match self {
             Check::Credentials
             | Check::Token

@@ -4,25 +4,26 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::{Check, DoctorFinding};
 use super::evidence::{
-    Access, Evidence, Files, Means, Owner, ProxyOnTheWay, Reads, Way, errors, reads,
+    Access, ApiTransport, CredentialEvidence, CredentialKind, Files, Owner, ProbeResults,
+    ProxyInfo, errors, reads,
 };
-use super::finding::{Finding, Standing};
+use super::finding::{CheckStatus, Finding};
 use super::permissions::{
     access_groups, access_policies, audit_log, entitlement, pii_read, read, write,
 };
-use crate::api::{ApiError, ErrorKind, TokenStatus, TransportFailure};
-use crate::model::open_word::OpenWord;
+use crate::api::{ApiError, ErrorKind, TokenStatus, TransportErrorKind};
+use crate::model::open_word::OpenEnum;
 use crate::model::text::{count, few};
 
 /// A token that ends within so many hours is worth a warning.
-const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+const TOKEN_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Two clocks that differ by less agree: answers take time, and tell it in whole seconds.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
 /// A budget of which less than one part in so many is left is nearly spent.
-const NEARLY_SPENT: u64 = 10;
+const LOW_BUDGET_DIVISOR: u64 = 10;
 
 /// Everything that can be said about one account, in the order in which one thing needs the other.
-pub fn account_findings(evidence: &Evidence, now: Timestamp) -> Vec<DoctorFinding> {
+pub fn account_findings(evidence: &ProbeResults, now: Timestamp) -> Vec<DoctorFinding> {
     let findings = [
         Some(credentials(evidence)),
         Some(api(evidence)),
@@ -76,11 +77,11 @@ pub fn no_credentials_finding(message: String, help: Option<String>) -> DoctorFi
 }
 
 /// The proxy can't be used, so that nothing can be asked.
-pub fn wrong_proxy_finding(message: String) -> DoctorFinding {
+pub fn invalid_proxy_finding(message: String) -> DoctorFinding {
     Finding::fail(Check::Proxy, message).help("correct the variable, or unset it")
 }
 
-fn credentials(evidence: &Evidence) -> DoctorFinding {
+fn credentials(evidence: &ProbeResults) -> DoctorFinding {
     Finding::pass(
         Check::Credentials,
         format!("from {}", evidence.access.source),
@@ -88,14 +89,14 @@ fn credentials(evidence: &Evidence) -> DoctorFinding {
 }
 
 /// Only where one is on the way: named by its variable, since whoever can't get through has to know where it comes from.
-fn proxy(evidence: &Evidence) -> Option<DoctorFinding> {
-    let ProxyOnTheWay { variable, address } = evidence.access.proxy.as_ref()?;
+fn proxy(evidence: &ProbeResults) -> Option<DoctorFinding> {
+    let ProxyInfo { variable, address } = evidence.access.proxy.as_ref()?;
     let message = format!("{variable} names {address}");
     let lost = |error: &ApiError| {
         matches!(
             error.kind(),
             ErrorKind::Transport {
-                failure: TransportFailure::Connect | TransportFailure::Timeout,
+                failure: TransportErrorKind::Connect | TransportErrorKind::Timeout,
                 ..
             }
         )
@@ -113,8 +114,8 @@ fn proxy(evidence: &Evidence) -> Option<DoctorFinding> {
     })
 }
 
-fn api(evidence: &Evidence) -> DoctorFinding {
-    let Evidence {
+fn api(evidence: &ProbeResults) -> DoctorFinding {
+    let ProbeResults {
         base_url,
         access: Access { way, .. },
         ..
@@ -122,42 +123,44 @@ fn api(evidence: &Evidence) -> DoctorFinding {
     let troubles = errors(evidence).filter(|error| match error.kind() {
         // Those have checks of their own, and prove that the API answers.
         ErrorKind::Credentials
-        | ErrorKind::Access
+        | ErrorKind::CredentialsOrPermission
         | ErrorKind::Permission
         | ErrorKind::Entitlement
         | ErrorKind::RateLimited
-        | ErrorKind::Stopped => false,
+        | ErrorKind::Cancelled => false,
         ErrorKind::NotFound
-        | ErrorKind::NoRoute
-        | ErrorKind::Refused
-        | ErrorKind::ServerFault { .. }
+        | ErrorKind::UnknownRoute
+        | ErrorKind::Rejected
+        | ErrorKind::ServerError { .. }
         | ErrorKind::Transport { .. }
-        | ErrorKind::Unexpected { .. } => true,
+        | ErrorKind::UnexpectedResponse { .. } => true,
     });
     if let Some(error) = troubles.into_iter().next() {
-        return Finding::of_error(Check::Api, Standing::Fail, error);
+        return Finding::from_error(Check::Api, CheckStatus::Fail, error);
     }
     let message = match way {
-        Way::InProcess => "the simulated one, within this process".to_owned(),
-        Way::Network if base_url.is_https() => {
+        ApiTransport::InProcess => "the simulated one, within this process".to_owned(),
+        ApiTransport::Network if base_url.is_https() => {
             format!("{base_url} answers, and its certificate is trusted")
         }
-        Way::Network => format!("{base_url} answers, on this machine and without TLS"),
+        ApiTransport::Network => format!("{base_url} answers, on this machine and without TLS"),
     };
     Finding::pass(Check::Api, message)
 }
 
-fn token(evidence: &Evidence, now: Timestamp) -> DoctorFinding {
+fn token(evidence: &ProbeResults, now: Timestamp) -> DoctorFinding {
     let check = Check::Token;
     match (&evidence.token, evidence.access.means) {
-        (None, Means::Key) => match reads(evidence) {
-            Reads::Refused(error) => Finding::of_error(check, Standing::Fail, error),
-            Reads::Answered | Reads::Known => {
+        (None, CredentialKind::Key) => match reads(evidence) {
+            CredentialEvidence::Refused(error) => {
+                Finding::from_error(check, CheckStatus::Fail, error)
+            }
+            CredentialEvidence::Answered | CredentialEvidence::Known => {
                 Finding::pass(check, "a global API key, which is taken")
             }
-            Reads::Unknown => Finding::untold(check),
+            CredentialEvidence::Unknown => Finding::untold(check),
         },
-        (None, Means::Token) => Finding::untold(check),
+        (None, CredentialKind::Token) => Finding::untold(check),
         (Some(Ok((owner, token))), _) => {
             let whose = match owner {
                 Owner::User => "a user's token",
@@ -169,42 +172,44 @@ fn token(evidence: &Evidence, now: Timestamp) -> DoctorFinding {
             );
             let message = format!("{whose}, {}, {ends}", token.status);
             match token.status {
-                OpenWord::Known(TokenStatus::Active) => match token.expires_on {
-                    Some(end) if end.duration_since(now) < ENDS_SOON => {
+                OpenEnum::Known(TokenStatus::Active) => match token.expires_on {
+                    Some(end) if end.duration_since(now) < TOKEN_EXPIRY_WARNING => {
                         Finding::warn(check, message).help("roll the token, or give it a later end")
                     }
                     Some(_) | None => Finding::pass(check, message),
                 },
-                OpenWord::Known(TokenStatus::Disabled | TokenStatus::Expired) => {
+                OpenEnum::Known(TokenStatus::Disabled | TokenStatus::Expired) => {
                     Finding::fail(check, message)
                         .help("enable the token or roll it in the dashboard, or set another one")
                 }
-                OpenWord::Unknown(_) => Finding::warn(check, message)
+                OpenEnum::Unknown(_) => Finding::warn(check, message)
                     .help("see what the dashboard says about this token"),
             }
         }
         (Some(Err(error)), _) => match (error.kind(), reads(evidence)) {
             // A read that is answered proves more than a verification that is not, and so does one that a permission refuses.
-            (_, Reads::Answered) => Finding {
+            (_, CredentialEvidence::Answered) => Finding {
                 message: format!("taken for reading, but not verified: {error}"),
-                ..Finding::of_error(check, Standing::Warn, error)
+                ..Finding::from_error(check, CheckStatus::Warn, error)
             },
-            (_, Reads::Known) => Finding {
+            (_, CredentialEvidence::Known) => Finding {
                 message: format!("known to the API, but not verified: {error}"),
-                ..Finding::of_error(check, Standing::Warn, error)
+                ..Finding::from_error(check, CheckStatus::Warn, error)
             },
-            (ErrorKind::Credentials, _) => Finding::of_error(check, Standing::Fail, error),
-            (_, Reads::Refused(refusal)) => Finding::of_error(check, Standing::Fail, refusal),
-            (_, Reads::Unknown) => Finding::untold(check),
+            (ErrorKind::Credentials, _) => Finding::from_error(check, CheckStatus::Fail, error),
+            (_, CredentialEvidence::Refused(refusal)) => {
+                Finding::from_error(check, CheckStatus::Fail, refusal)
+            }
+            (_, CredentialEvidence::Unknown) => Finding::untold(check),
         },
     }
 }
 
-fn rate_budget(evidence: &Evidence) -> DoctorFinding {
+fn rate_budget(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::RateBudget;
     let spent = errors(evidence).find(|error| *error.kind() == ErrorKind::RateLimited);
     if let Some(error) = spent {
-        return Finding::of_error(check, Standing::Fail, error);
+        return Finding::from_error(check, CheckStatus::Fail, error);
     }
     let Some(signs) = &evidence.signs else {
         return Finding::untold(check);
@@ -219,7 +224,7 @@ fn rate_budget(evidence: &Evidence) -> DoctorFinding {
         remaining.requests,
         remaining.resets_in.as_secs()
     );
-    if remaining.requests < quota.unwrap_or_default() / NEARLY_SPENT {
+    if remaining.requests < quota.unwrap_or_default() / LOW_BUDGET_DIVISOR {
         Finding::warn(check, message)
             .help("something else uses this token: wait, or give riskform a token of its own")
     } else {
@@ -227,7 +232,7 @@ fn rate_budget(evidence: &Evidence) -> DoctorFinding {
     }
 }
 
-fn clock(evidence: &Evidence) -> DoctorFinding {
+fn clock(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::Clock;
     let Some(signs) = &evidence.signs else {
         return Finding::untold(check);
@@ -255,7 +260,7 @@ fn clock(evidence: &Evidence) -> DoctorFinding {
 }
 
 /// Only where files list behaviors at all, and the live ones are known.
-fn new_behaviors(evidence: &Evidence) -> Option<DoctorFinding> {
+fn new_behaviors(evidence: &ProbeResults) -> Option<DoctorFinding> {
     let (Some(declared), Some(Ok(live))) = (&evidence.declared, &evidence.behaviors) else {
         return None;
     };

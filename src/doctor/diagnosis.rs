@@ -6,23 +6,23 @@ use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 
 use super::check::DoctorFinding;
-use super::finding::Standing;
+use super::finding::CheckStatus;
 use super::ssf::SsfFinding;
 
 /// Everything that was found. It serializes as its published document.
 #[derive(Debug, Serialize)]
-pub struct Diagnosis {
+pub struct DoctorReport {
     format: &'static str,
     /// The API that was asked.
     pub base_url: String,
     /// What is about no single account.
     pub findings: Vec<DoctorFinding>,
-    pub accounts: Vec<AccountDiagnosis>,
+    pub accounts: Vec<AccountDoctorReport>,
 }
 
 /// What was found of one account.
 #[derive(Debug, Serialize)]
-pub struct AccountDiagnosis {
+pub struct AccountDoctorReport {
     pub account_id: AccountId,
     /// How it is called in output.
     #[serde(rename = "name")]
@@ -41,13 +41,13 @@ pub struct SsfDocument {
     pub findings: Vec<SsfFinding>,
 }
 
-impl Diagnosis {
+impl DoctorReport {
     pub fn new(
         base_url: String,
         findings: Vec<DoctorFinding>,
-        accounts: Vec<AccountDiagnosis>,
+        accounts: Vec<AccountDoctorReport>,
     ) -> Self {
-        Diagnosis {
+        DoctorReport {
             format: "riskform.doctor/2",
             base_url,
             findings,
@@ -62,7 +62,7 @@ impl Diagnosis {
     }
 
     /// How many findings stand so, those of SSF documents included.
-    pub fn count(&self, status: Standing) -> usize {
+    pub fn count(&self, status: CheckStatus) -> usize {
         let documents = self.accounts.iter().flat_map(|account| &account.ssf);
         let documents = documents.flat_map(|document| &document.findings);
         self.all()

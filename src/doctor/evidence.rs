@@ -5,58 +5,58 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use crate::api::{
-    ApiError, BaseUrl, Client, ErrorKind, Signs, Surroundings, TokenOwner, TransportFailure,
-    VerifiedToken,
+    ApiError, BaseUrl, Client, ContextProbe, ErrorKind, ResponseMetadata, TokenOwner,
+    TransportErrorKind, VerifiedToken,
 };
 use crate::model::account::AccountId;
 use crate::model::behavior::BehaviorKey;
 
 /// What is known about one account once everything was asked.
 #[derive(Clone, Debug)]
-pub struct Evidence {
+pub struct ProbeResults {
     /// Where the questions went.
     pub base_url: BaseUrl,
     /// How and in whose name they were asked.
     pub access: Access,
     /// What the API says about the token, and who owns it; not asked for a key.
-    pub token: Asked<(Owner, VerifiedToken)>,
+    pub token: Probe<(Owner, VerifiedToken)>,
     /// The behaviors that the account offers.
-    pub behaviors: Asked<BTreeSet<BehaviorKey>>,
+    pub behaviors: Probe<BTreeSet<BehaviorKey>>,
     /// Whether the integrations can be listed.
-    pub integrations: Asked<()>,
+    pub integrations: Probe<()>,
     /// Whether the users can be read; who they are is forgotten at once.
-    pub users: Asked<()>,
+    pub users: Probe<()>,
     /// Whether Access policies can be read.
-    pub access_policies: Asked<()>,
+    pub access_policies: Probe<()>,
     /// Whether Access groups can be read.
-    pub access_groups: Asked<()>,
+    pub access_groups: Probe<()>,
     /// Whether the account's audit log can be read.
-    pub audit_log: Asked<()>,
+    pub audit_log: Probe<()>,
     /// What the last answer told about the server; `None` where there was none.
-    pub signs: Option<Signs>,
+    pub signs: Option<ResponseMetadata>,
     /// What the files list, where there are any.
     pub declared: Option<Declared>,
 }
 
 /// An answer, or `None` where asking had become pointless.
-pub type Asked<T> = Option<Result<T, ApiError>>;
+pub type Probe<T> = Option<Result<T, ApiError>>;
 
 /// How the API is reached, and in whose name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// The way there.
-    pub way: Way,
+    pub way: ApiTransport,
     /// What kind the credentials are.
-    pub means: Means,
+    pub means: CredentialKind,
     /// Where they came from, for people.
     pub source: String,
     /// The proxy between here and there.
-    pub proxy: Option<ProxyOnTheWay>,
+    pub proxy: Option<ProxyInfo>,
 }
 
 /// A proxy that the environment names. Never its user or password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProxyOnTheWay {
+pub struct ProxyInfo {
     pub variable: String,
     /// Host and port.
     pub address: String,
@@ -64,7 +64,7 @@ pub struct ProxyOnTheWay {
 
 /// The way to the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ApiTransport {
     /// Over the network.
     Network,
     /// The simulated one, within this process.
@@ -73,7 +73,7 @@ pub enum Way {
 
 /// How the API is told who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum CredentialKind {
     /// An API token.
     Token,
     /// An e-mail address and its global API key, which nothing verifies.
@@ -124,9 +124,9 @@ pub async fn examine(
     access: Access,
     declared: Option<Declared>,
     today: Date,
-) -> Evidence {
+) -> ProbeResults {
     let reader = connection.reader();
-    let mut evidence = Evidence {
+    let mut evidence = ProbeResults {
         base_url: connection.base_url().clone(),
         access,
         token: None,
@@ -139,24 +139,24 @@ pub async fn examine(
         signs: None,
         declared,
     };
-    if evidence.access.means == Means::Token {
+    if evidence.access.means == CredentialKind::Token {
         evidence.token = Some(verify(connection, account).await);
     }
-    if !is_pointless(&evidence.token) {
+    if !should_stop(&evidence.token) {
         let behaviors = reader.behaviors(account).await;
         evidence.behaviors = Some(behaviors.map(|answer| answer.value.into_keys().collect()));
     }
-    if evidence.behaviors.is_some() && !is_pointless(&evidence.behaviors) {
+    if evidence.behaviors.is_some() && !should_stop(&evidence.behaviors) {
         evidence.integrations = Some(reader.integrations(account).await.map(|_| ()));
     }
-    if evidence.integrations.is_some() && !is_pointless(&evidence.integrations) {
+    if evidence.integrations.is_some() && !should_stop(&evidence.integrations) {
         evidence.users = Some(reader.users(account).await.map(|_| ()));
     }
-    if evidence.users.is_some() && !is_pointless(&evidence.users) {
+    if evidence.users.is_some() && !should_stop(&evidence.users) {
         let (policies, groups, log) = tokio::join!(
-            reader.may_read(Surroundings::Policies, account),
-            reader.may_read(Surroundings::Groups, account),
-            reader.may_read(Surroundings::AuditLog { today }, account),
+            reader.probe(ContextProbe::Policies, account),
+            reader.probe(ContextProbe::Groups, account),
+            reader.probe(ContextProbe::AuditLog { today }, account),
         );
         evidence.access_policies = Some(policies);
         evidence.access_groups = Some(groups);
@@ -174,7 +174,7 @@ async fn verify(
     let reader = connection.reader();
     let error = match reader.verify_token(TokenOwner::User).await {
         Ok(answer) => return Ok((Owner::User, answer.value)),
-        Err(error) if is_final(&error) => return Err(error),
+        Err(error) if is_fatal(&error) => return Err(error),
         Err(error) => error,
     };
     match reader.verify_token(TokenOwner::Account(account)).await {
@@ -183,35 +183,37 @@ async fn verify(
     }
 }
 
-fn is_pointless<T>(asked: &Asked<T>) -> bool {
-    matches!(asked, Some(Err(error)) if is_final(error))
+fn should_stop<T>(asked: &Probe<T>) -> bool {
+    matches!(asked, Some(Err(error)) if is_fatal(error))
 }
 
 /// Whether every other question would end the same way, or make things worse.
-fn is_final(error: &ApiError) -> bool {
+fn is_fatal(error: &ApiError) -> bool {
     match error.kind() {
-        ErrorKind::RateLimited | ErrorKind::Stopped => true,
+        ErrorKind::RateLimited | ErrorKind::Cancelled => true,
         ErrorKind::Transport { failure, .. } => match failure {
-            TransportFailure::Setup | TransportFailure::Connect | TransportFailure::Tls => true,
+            TransportErrorKind::ClientBuild
+            | TransportErrorKind::Connect
+            | TransportErrorKind::Tls => true,
             // A slow or broken answer to one question says little about the others.
-            TransportFailure::Timeout | TransportFailure::Closed | TransportFailure::TooLarge => {
-                false
-            }
+            TransportErrorKind::Timeout
+            | TransportErrorKind::ConnectionClosed
+            | TransportErrorKind::TooLarge => false,
         },
         ErrorKind::Credentials
-        | ErrorKind::Access
+        | ErrorKind::CredentialsOrPermission
         | ErrorKind::Permission
         | ErrorKind::Entitlement
         | ErrorKind::NotFound
-        | ErrorKind::NoRoute
-        | ErrorKind::Refused
-        | ErrorKind::ServerFault { .. }
-        | ErrorKind::Unexpected { .. } => false,
+        | ErrorKind::UnknownRoute
+        | ErrorKind::Rejected
+        | ErrorKind::ServerError { .. }
+        | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }
 
 /// What the reads prove about the credentials.
-pub(super) enum Reads<'a> {
+pub(super) enum CredentialEvidence<'a> {
     /// One was answered.
     Answered,
     /// One was refused for another reason than the credentials.
@@ -222,28 +224,30 @@ pub(super) enum Reads<'a> {
     Unknown,
 }
 
-pub(super) fn reads(evidence: &Evidence) -> Reads<'_> {
+pub(super) fn reads(evidence: &ProbeResults) -> CredentialEvidence<'_> {
     match &evidence.behaviors {
-        Some(Ok(_)) => Reads::Answered,
+        Some(Ok(_)) => CredentialEvidence::Answered,
         Some(Err(error)) => match error.kind() {
-            ErrorKind::Permission | ErrorKind::Entitlement => Reads::Known,
-            ErrorKind::Credentials | ErrorKind::Access => Reads::Refused(error),
+            ErrorKind::Permission | ErrorKind::Entitlement => CredentialEvidence::Known,
+            ErrorKind::Credentials | ErrorKind::CredentialsOrPermission => {
+                CredentialEvidence::Refused(error)
+            }
             ErrorKind::NotFound
-            | ErrorKind::NoRoute
-            | ErrorKind::Stopped
+            | ErrorKind::UnknownRoute
+            | ErrorKind::Cancelled
             | ErrorKind::RateLimited
-            | ErrorKind::Refused
-            | ErrorKind::ServerFault { .. }
+            | ErrorKind::Rejected
+            | ErrorKind::ServerError { .. }
             | ErrorKind::Transport { .. }
-            | ErrorKind::Unexpected { .. } => Reads::Unknown,
+            | ErrorKind::UnexpectedResponse { .. } => CredentialEvidence::Unknown,
         },
-        None => Reads::Unknown,
+        None => CredentialEvidence::Unknown,
     }
 }
 
 /// Every error, in the order of the questions.
-pub(super) fn errors(evidence: &Evidence) -> impl Iterator<Item = &ApiError> {
-    fn error<T>(asked: &Asked<T>) -> Option<&ApiError> {
+pub(super) fn errors(evidence: &ProbeResults) -> impl Iterator<Item = &ApiError> {
+    fn error<T>(asked: &Probe<T>) -> Option<&ApiError> {
         asked.as_ref().and_then(|result| result.as_ref().err())
     }
     [

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::ApiError;
-use crate::model::context::Unread;
+use crate::model::context::FetchError;
 use crate::model::location::Location;
 use crate::model::open_word::words;
 
@@ -13,7 +13,7 @@ use crate::model::open_word::words;
 pub struct Finding<C> {
     pub check: C,
     /// How it stands.
-    pub status: Standing,
+    pub status: CheckStatus,
     /// What was found.
     pub message: String,
     /// What to do about it.
@@ -31,7 +31,7 @@ pub struct Finding<C> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Detail {
     /// How it stands.
-    pub status: Standing,
+    pub status: CheckStatus,
     /// Its address, or the level that it is about.
     pub about: String,
     /// What is to be said of it.
@@ -43,7 +43,7 @@ pub struct Detail {
 
 words! {
     /// How a check stands, in rising gravity.
-    Standing {
+    CheckStatus {
         /// As it should be.
         Pass = "pass",
         /// Nothing is wrong, and it is good to know.
@@ -58,7 +58,7 @@ words! {
 }
 
 impl<C> Finding<C> {
-    pub fn new(check: C, status: Standing, message: impl Into<String>) -> Self {
+    pub fn new(check: C, status: CheckStatus, message: impl Into<String>) -> Self {
         Finding {
             check,
             status,
@@ -70,24 +70,24 @@ impl<C> Finding<C> {
     }
 
     pub(super) fn pass(check: C, message: impl Into<String>) -> Self {
-        Finding::new(check, Standing::Pass, message)
+        Finding::new(check, CheckStatus::Pass, message)
     }
 
     pub(super) fn warn(check: C, message: impl Into<String>) -> Self {
-        Finding::new(check, Standing::Warn, message)
+        Finding::new(check, CheckStatus::Warn, message)
     }
 
     pub(super) fn fail(check: C, message: impl Into<String>) -> Self {
-        Finding::new(check, Standing::Fail, message)
+        Finding::new(check, CheckStatus::Fail, message)
     }
 
     /// Another check says why it can't be told.
     pub(super) fn untold(check: C) -> Self {
         let message = "can't be told before the rest is fixed";
-        Finding::new(check, Standing::Unknown, message)
+        Finding::new(check, CheckStatus::Unknown, message)
     }
 
-    pub(super) fn of_error(check: C, status: Standing, error: &ApiError) -> Self {
+    pub(super) fn from_error(check: C, status: CheckStatus, error: &ApiError) -> Self {
         Finding {
             help: error.help(),
             ..Finding::new(check, status, error.to_string())
@@ -95,10 +95,14 @@ impl<C> Finding<C> {
     }
 
     /// What can't be told since something could not be read.
-    pub(super) fn unread(check: C, unread: &Unread) -> Self {
+    pub(super) fn unread(check: C, unread: &FetchError) -> Self {
         Finding {
             permission: unread.permission.clone(),
-            ..Finding::new(check, Standing::Unknown, format!("can't be told: {unread}"))
+            ..Finding::new(
+                check,
+                CheckStatus::Unknown,
+                format!("can't be told: {unread}"),
+            )
         }
     }
 

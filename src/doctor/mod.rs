@@ -2,7 +2,7 @@
 //!
 //! The doctor says why somebody can't get in: [`examine`] asks, and [`account_findings`] judges; each check is one function in `checks`,
 //! and one line in the list there. The audit says whether both halves of the control stand: [`audit_findings`] judges what was read, and
-//! [`Audit`] is its result. The judging is pure. Deliberately absent: writing, files, the environment, printing.
+//! [`AuditReport`] is its result. The judging is pure. Deliberately absent: writing, files, the environment, printing.
 
 mod audit;
 mod audited;
@@ -14,13 +14,14 @@ mod finding;
 mod permissions;
 mod ssf;
 
-pub use audit::{AuditCheck, AuditEvidence, AuditFinding, audit_findings};
-pub use audited::{Audit, AuditedAccount, Totals};
+pub use audit::{AuditCheck, AuditFinding, AuditInput, audit_findings};
+pub use audited::{AccountAudit, AuditReport, AuditTotals};
 pub use check::{Check, DoctorFinding};
-pub use checks::{account_findings, files_finding, no_credentials_finding, wrong_proxy_finding};
-pub use diagnosis::{AccountDiagnosis, Diagnosis, SsfDocument};
+pub use checks::{account_findings, files_finding, invalid_proxy_finding, no_credentials_finding};
+pub use diagnosis::{AccountDoctorReport, DoctorReport, SsfDocument};
 pub use evidence::{
-    Access, Asked, Declared, Evidence, Files, Means, Owner, ProxyOnTheWay, Way, examine,
+    Access, ApiTransport, CredentialKind, Declared, Files, Owner, Probe, ProbeResults, ProxyInfo,
+    examine,
 };
-pub use finding::{Detail, Finding, Standing};
+pub use finding::{CheckStatus, Detail, Finding};
 pub use ssf::{Destination, SsfFinding, SsfRule, inspect};

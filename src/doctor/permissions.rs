@@ -1,11 +1,11 @@
 //! The checks of what the token may do: what everything needs, and what only some commands do, so that the lack of it is no failure.
 
 use super::check::{Check, DoctorFinding};
-use super::evidence::{Asked, Evidence, Reads, errors, reads};
-use super::finding::{Finding, Standing};
+use super::evidence::{CredentialEvidence, Probe, ProbeResults, errors, reads};
+use super::finding::{CheckStatus, Finding};
 use crate::api::{ApiError, ErrorKind, Permission};
 
-pub(super) fn read(evidence: &Evidence) -> DoctorFinding {
+pub(super) fn read(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::Read;
     match (&evidence.behaviors, &evidence.integrations) {
         (Some(Ok(_)), Some(Ok(()))) => {
@@ -21,17 +21,22 @@ pub(super) fn read(evidence: &Evidence) -> DoctorFinding {
 /// A permission that only some commands need, so that the lack of it is no failure.
 fn optional(
     check: Check,
-    asked: &Asked<()>,
-    evidence: &Evidence,
+    asked: &Probe<()>,
+    evidence: &ProbeResults,
     readable: &str,
     without: &str,
 ) -> DoctorFinding {
-    let is_known = matches!(reads(evidence), Reads::Answered | Reads::Known);
+    let is_known = matches!(
+        reads(evidence),
+        CredentialEvidence::Answered | CredentialEvidence::Known
+    );
     match asked {
         Some(Ok(())) => Finding::pass(check, format!("proven: {readable} are readable")),
         Some(Err(error)) => match error.kind() {
-            ErrorKind::Permission | ErrorKind::Access | ErrorKind::Credentials if is_known => {
-                let missing = Finding::new(check, Standing::Info, format!("missing: {without}"));
+            ErrorKind::Permission | ErrorKind::CredentialsOrPermission | ErrorKind::Credentials
+                if is_known =>
+            {
+                let missing = Finding::new(check, CheckStatus::Info, format!("missing: {without}"));
                 match error.operation().permission() {
                     Some(permission) => missing.help(grant(permission)),
                     None => missing,
@@ -39,28 +44,30 @@ fn optional(
             }
             // Told once already, where reading was tried, or one of those that end everything.
             ErrorKind::Permission
-            | ErrorKind::Access
+            | ErrorKind::CredentialsOrPermission
             | ErrorKind::Credentials
             | ErrorKind::Entitlement
             | ErrorKind::RateLimited
-            | ErrorKind::Stopped => Finding::untold(check),
+            | ErrorKind::Cancelled => Finding::untold(check),
             ErrorKind::NotFound
-            | ErrorKind::NoRoute
-            | ErrorKind::Refused
-            | ErrorKind::ServerFault { .. }
+            | ErrorKind::UnknownRoute
+            | ErrorKind::Rejected
+            | ErrorKind::ServerError { .. }
             | ErrorKind::Transport { .. }
-            | ErrorKind::Unexpected { .. } => Finding::of_error(check, Standing::Info, error),
+            | ErrorKind::UnexpectedResponse { .. } => {
+                Finding::from_error(check, CheckStatus::Info, error)
+            }
         },
         None => Finding::untold(check),
     }
 }
 
-pub(super) fn pii_read(evidence: &Evidence) -> DoctorFinding {
+pub(super) fn pii_read(evidence: &ProbeResults) -> DoctorFinding {
     let without = "get users, get user, and reset by e-mail address or level do not work without";
     optional(Check::PiiRead, &evidence.users, evidence, "users", without)
 }
 
-pub(super) fn access_policies(evidence: &Evidence) -> DoctorFinding {
+pub(super) fn access_policies(evidence: &ProbeResults) -> DoctorFinding {
     optional(
         Check::AccessPolicies,
         &evidence.access_policies,
@@ -70,7 +77,7 @@ pub(super) fn access_policies(evidence: &Evidence) -> DoctorFinding {
     )
 }
 
-pub(super) fn access_groups(evidence: &Evidence) -> DoctorFinding {
+pub(super) fn access_groups(evidence: &ProbeResults) -> DoctorFinding {
     optional(
         Check::AccessGroups,
         &evidence.access_groups,
@@ -80,7 +87,7 @@ pub(super) fn access_groups(evidence: &Evidence) -> DoctorFinding {
     )
 }
 
-pub(super) fn audit_log(evidence: &Evidence) -> DoctorFinding {
+pub(super) fn audit_log(evidence: &ProbeResults) -> DoctorFinding {
     optional(
         Check::AuditLog,
         &evidence.audit_log,
@@ -90,7 +97,7 @@ pub(super) fn audit_log(evidence: &Evidence) -> DoctorFinding {
     )
 }
 
-pub(super) fn write(evidence: &Evidence) -> DoctorFinding {
+pub(super) fn write(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::Write;
     match &evidence.behaviors {
         Some(Err(error)) if *error.kind() == ErrorKind::Permission => Finding::fail(
@@ -109,17 +116,17 @@ pub(super) fn write(evidence: &Evidence) -> DoctorFinding {
     }
 }
 
-pub(super) fn entitlement(evidence: &Evidence) -> DoctorFinding {
+pub(super) fn entitlement(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::Entitlement;
     let missing = errors(evidence).find(|error| *error.kind() == ErrorKind::Entitlement);
     match (missing, &evidence.behaviors, &evidence.integrations) {
-        (Some(error), _, _) => Finding::of_error(check, Standing::Fail, error),
+        (Some(error), _, _) => Finding::from_error(check, CheckStatus::Fail, error),
         (None, Some(Ok(_)), Some(Ok(()))) => Finding::pass(check, "risk scoring answers for this account"),
         // The list of integrations answers a plain 403 on an account without the feature (contract.md, Transport).
         (None, Some(Ok(_)), Some(Err(error))) if *error.kind() == ErrorKind::Permission => Finding {
             message: "behaviors are readable and the list of integrations is refused, as on accounts that lack risk scoring"
                 .to_owned(),
-            ..Finding::of_error(check, Standing::Fail, error)
+            ..Finding::from_error(check, CheckStatus::Fail, error)
         },
         (None, _, _) => Finding::untold(check),
     }
@@ -130,20 +137,20 @@ fn refused(check: Check, error: &ApiError) -> DoctorFinding {
     match error.kind() {
         ErrorKind::Permission => Finding {
             message: format!("missing: {error}"),
-            ..Finding::of_error(check, Standing::Fail, error)
+            ..Finding::from_error(check, CheckStatus::Fail, error)
         },
-        ErrorKind::Credentials | ErrorKind::Access => {
-            Finding::of_error(check, Standing::Fail, error)
+        ErrorKind::Credentials | ErrorKind::CredentialsOrPermission => {
+            Finding::from_error(check, CheckStatus::Fail, error)
         }
         ErrorKind::Entitlement
-        | ErrorKind::NoRoute
-        | ErrorKind::Stopped
+        | ErrorKind::UnknownRoute
+        | ErrorKind::Cancelled
         | ErrorKind::NotFound
         | ErrorKind::RateLimited
-        | ErrorKind::Refused
-        | ErrorKind::ServerFault { .. }
+        | ErrorKind::Rejected
+        | ErrorKind::ServerError { .. }
         | ErrorKind::Transport { .. }
-        | ErrorKind::Unexpected { .. } => Finding::untold(check),
+        | ErrorKind::UnexpectedResponse { .. } => Finding::untold(check),
     }
 }
 
@@ -152,11 +159,15 @@ fn grant(permission: Permission) -> String {
 }
 
 /// Says whether the token's own check tells that it is refused, so that no other has to.
-fn token_was_refused(evidence: &Evidence) -> bool {
-    matches!(&evidence.token, Some(Err(_))) && matches!(reads(evidence), Reads::Refused(_))
+fn token_was_refused(evidence: &ProbeResults) -> bool {
+    matches!(&evidence.token, Some(Err(_)))
+        && matches!(reads(evidence), CredentialEvidence::Refused(_))
 }
 
 /// Says whether the credentials were refused, or may have been.
 fn is_refused(error: &ApiError) -> bool {
-    matches!(error.kind(), ErrorKind::Credentials | ErrorKind::Access)
+    matches!(
+        error.kind(),
+        ErrorKind::Credentials | ErrorKind::CredentialsOrPermission
+    )
 }

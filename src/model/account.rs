@@ -39,13 +39,13 @@ impl fmt::Display for AccountId {
 }
 
 impl FromStr for AccountId {
-    type Err = InvalidAccountId;
+    type Err = ParseAccountIdError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidAccountId> {
+    fn from_str(text: &str) -> Result<Self, ParseAccountIdError> {
         if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             Ok(AccountId(text.to_ascii_lowercase().into()))
         } else {
-            Err(InvalidAccountId)
+            Err(ParseAccountIdError)
         }
     }
 }
@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for AccountId {
 /// A text that is not an account id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an account id is 32 hexadecimal digits")]
-pub struct InvalidAccountId;
+pub struct ParseAccountIdError;
 
 /// What the files declare for one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -93,22 +93,22 @@ pub struct DesiredAccount {
 
 impl DesiredAccount {
     /// What the file says of one behavior.
-    pub fn behavior(&self, key: &BehaviorKey) -> BehaviorSaying<'_> {
+    pub fn behavior(&self, key: &BehaviorKey) -> BehaviorDeclaration<'_> {
         let every = self.every_behavior.as_ref();
         match (self.behaviors.get(key), every) {
-            (Some(named), every) => BehaviorSaying::Named {
+            (Some(named), every) => BehaviorDeclaration::Named {
                 declared: match every {
-                    Some(every) => named.declared().laid_over(every.declared()),
+                    Some(every) => named.declared().overriding(every.declared()),
                     None => named.declared(),
                 },
                 location: &named.location,
             },
-            (None, _) if self.unmanaged.contains_key(key) => BehaviorSaying::Unmanaged,
-            (None, Some(every)) => BehaviorSaying::Covered {
+            (None, _) if self.unmanaged.contains_key(key) => BehaviorDeclaration::Unmanaged,
+            (None, Some(every)) => BehaviorDeclaration::Wildcard {
                 declared: every.declared(),
                 location: &every.location,
             },
-            (None, None) => BehaviorSaying::Unlisted,
+            (None, None) => BehaviorDeclaration::Unlisted,
         }
     }
 
@@ -143,7 +143,7 @@ impl DesiredAccount {
 
 /// What a file says of one behavior.
 #[derive(Clone, Copy, Debug)]
-pub enum BehaviorSaying<'a> {
+pub enum BehaviorDeclaration<'a> {
     /// It names it.
     Named {
         /// What it should be.
@@ -152,7 +152,7 @@ pub enum BehaviorSaying<'a> {
         location: &'a Location,
     },
     /// Only `"*"` covers it.
-    Covered {
+    Wildcard {
         /// What it should be.
         declared: DeclaredBehavior,
         /// Where the star stands.
@@ -207,20 +207,20 @@ pub struct Guards {
     /// The most integrations that a plan may delete; a replacement counts as one.
     pub max_deletes: u32,
     /// What to do about weakening changes.
-    pub weakening: WeakeningPolicy,
+    pub weakening: GuardMode,
     /// What to do about levels that no enabled behavior gives any more although a policy acts on them.
     #[serde(default)]
-    pub policies: PoliciesPolicy,
+    pub policies: PolicyGuardMode,
     /// Integrations that must stay as they are.
-    pub protected: Vec<Protected>,
+    pub protected: Vec<ProtectedItem>,
 }
 
 impl Default for Guards {
     fn default() -> Self {
         Guards {
             max_deletes: 1,
-            weakening: WeakeningPolicy::Warn,
-            policies: PoliciesPolicy::Warn,
+            weakening: GuardMode::Warn,
+            policies: PolicyGuardMode::Warn,
             protected: Vec::new(),
         }
     }
@@ -229,7 +229,7 @@ impl Default for Guards {
 words! {
     /// What to do about a change that weakens protection.
     #[derive(Default)]
-    WeakeningPolicy {
+    GuardMode {
         /// Say so.
         #[default]
         Warn = "warn",
@@ -241,7 +241,7 @@ words! {
 words! {
     /// What to do about a change after which a level that an Access policy acts on is given by no enabled behavior.
     #[derive(Default)]
-    PoliciesPolicy {
+    PolicyGuardMode {
         /// Say so.
         #[default]
         Warn = "warn",
@@ -252,14 +252,14 @@ words! {
 
 /// One item of `guards.protected`: names live integrations by what they hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Protected {
+pub struct ProtectedItem {
     /// The text as declared.
     pub text: String,
     /// Where it is declared.
     pub location: Location,
 }
 
-impl Protected {
+impl ProtectedItem {
     /// Says whether a text is an address, or a glob of addresses.
     pub fn is_address(text: &str) -> bool {
         text.starts_with("integration.")
@@ -268,7 +268,7 @@ impl Protected {
     }
 
     /// Says whether an entry of the file is meant, live or yet to be made.
-    pub fn covers_entry(&self, label: &str, entry: &DesiredIntegration) -> bool {
+    pub fn matches_entry(&self, label: &str, entry: &DesiredIntegration) -> bool {
         let address = Address::Integration(entry.name.clone()).to_string();
         let pattern = WildMatch::new(&self.text);
         TenantUrl::from_live(self.text.as_str()) == entry.tenant_url
@@ -291,7 +291,7 @@ impl Protected {
         TenantUrl::from_live(self.text.as_str()) == settings.tenant_url
             || (settings.reference_id.as_ref()).is_some_and(|one| one.as_str() == self.text)
             || self.text.parse() == Ok(*id)
-            || (Protected::is_address(&self.text) && glob())
+            || (ProtectedItem::is_address(&self.text) && glob())
     }
 }
 

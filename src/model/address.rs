@@ -30,9 +30,9 @@ impl fmt::Display for Name {
 }
 
 impl FromStr for Name {
-    type Err = InvalidName;
+    type Err = ParseNameError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
         let valid = !text.is_empty()
             && text
                 .bytes()
@@ -40,7 +40,7 @@ impl FromStr for Name {
         if valid {
             Ok(Name(text.into()))
         } else {
-            Err(InvalidName)
+            Err(ParseNameError)
         }
     }
 }
@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for Name {
 /// A name that is empty or holds a character outside `[A-Za-z0-9_-]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a name is one or more of A-Z, a-z, 0-9, _ and -")]
-pub struct InvalidName;
+pub struct ParseNameError;
 
 /// How one thing of an account is named in plans, reports and `--target`.
 ///
@@ -82,9 +82,9 @@ impl fmt::Display for Address {
 }
 
 impl FromStr for Address {
-    type Err = InvalidAddress;
+    type Err = ParseAddressError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+    fn from_str(text: &str) -> Result<Self, ParseAddressError> {
         if let Some(key) = text.strip_prefix("behavior.") {
             return Ok(Address::Behavior(BehaviorKey::new(key)));
         }
@@ -92,13 +92,13 @@ impl FromStr for Address {
             return name
                 .parse()
                 .map(Address::Integration)
-                .map_err(|_| InvalidAddress);
+                .map_err(|_| ParseAddressError);
         }
         text.strip_prefix("integration[")
             .and_then(|rest| rest.strip_suffix(']'))
             .and_then(|id| id.parse().ok())
             .map(Address::UnlistedIntegration)
-            .ok_or(InvalidAddress)
+            .ok_or(ParseAddressError)
     }
 }
 
@@ -133,4 +133,4 @@ impl JsonSchema for Address {
 /// A text that names nothing a plan could hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an address is behavior.KEY, integration.NAME or integration[ID]")]
-pub struct InvalidAddress;
+pub struct ParseAddressError;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::account::AccountId;
 use super::behavior::{BehaviorKey, RiskLevel};
 use super::integration::{IntegrationId, IntegrationType, ReferenceId, TenantUrl};
-use super::open_word::OpenWord;
+use super::open_word::OpenEnum;
 
 /// The successful writes of one account's risk scoring that its audit log shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct AuditLog {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     pub author: Author,
-    pub wrote: Written,
+    pub wrote: LoggedWrite,
 }
 
 /// Who wrote, when, and by what means. All texts are somebody else's.
@@ -54,25 +54,25 @@ pub struct Author {
 /// What a write left behind, as far as its entry tells: what was sent, and where that is silent, what was answered. `None` where the
 /// log keeps no request.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Written {
-    Behaviors(Option<BTreeMap<BehaviorKey, BehaviorTrace>>),
+pub enum LoggedWrite {
+    Behaviors(Option<BTreeMap<BehaviorKey, LoggedBehavior>>),
     /// The integration's id is not known where the log keeps no answer.
-    Created(Option<IntegrationId>, Option<IntegrationTrace>),
-    Updated(IntegrationId, Option<IntegrationTrace>),
+    Created(Option<IntegrationId>, Option<LoggedIntegration>),
+    Updated(IntegrationId, Option<LoggedIntegration>),
     Deleted(IntegrationId),
 }
 
 /// What an entry tells of one behavior.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct BehaviorTrace {
+pub struct LoggedBehavior {
     pub enabled: Option<bool>,
-    pub risk_level: Option<OpenWord<RiskLevel>>,
+    pub risk_level: Option<OpenEnum<RiskLevel>>,
 }
 
 /// What an entry tells of one integration.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct IntegrationTrace {
-    pub integration_type: Option<OpenWord<IntegrationType>>,
+pub struct LoggedIntegration {
+    pub integration_type: Option<OpenEnum<IntegrationType>>,
     pub tenant_url: Option<TenantUrl>,
     /// The inner `None` is an unset one.
     pub reference_id: Option<Option<ReferenceId>>,
@@ -85,7 +85,7 @@ pub struct IntegrationTrace {
     reason = "a reading lives for a moment; entries are what is kept"
 )]
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
+pub enum ParsedEntry {
     Entry(AuditEntry),
     /// It is about something else, or changed nothing.
     Elsewhere,
@@ -94,33 +94,33 @@ pub enum Reading {
 
 impl AuditEntry {
     /// Reads one item of an account's log.
-    pub fn read(account: &AccountId, item: &Value) -> Reading {
+    pub fn read(account: &AccountId, item: &Value) -> ParsedEntry {
         let Some(uri) = text(item, "/raw/uri") else {
             // Another product may log without a request; what is not even an object is no entry.
             return match item.pointer("/action").is_some_and(Value::is_object) {
-                true => Reading::Elsewhere,
-                false => Reading::Unreadable,
+                true => ParsedEntry::Elsewhere,
+                false => ParsedEntry::Unreadable,
             };
         };
         let scoring = format!("/accounts/{account}/zt_risk_scoring/");
         let Some((_, place)) = uri.split_once(&scoring) else {
-            return Reading::Elsewhere;
+            return ParsedEntry::Elsewhere;
         };
         let status = item.pointer("/raw/status_code").and_then(Value::as_u64);
         let failed = text(item, "/action/result") == Some("failure");
         if failed || status.is_some_and(|status| !(200..300).contains(&status)) {
-            return Reading::Elsewhere;
+            return ParsedEntry::Elsewhere;
         }
         let Some(time) = time(item) else {
-            return Reading::Unreadable;
+            return ParsedEntry::Unreadable;
         };
         let place = place.split(['?', '#']).next().unwrap_or_default();
-        match Written::read(item, place.trim_end_matches('/')) {
-            Some(wrote) => Reading::Entry(AuditEntry {
+        match LoggedWrite::read(item, place.trim_end_matches('/')) {
+            Some(wrote) => ParsedEntry::Entry(AuditEntry {
                 author: Author::read(item, time),
                 wrote,
             }),
-            None => Reading::Elsewhere,
+            None => ParsedEntry::Elsewhere,
         }
     }
 }
@@ -154,7 +154,7 @@ impl Author {
     }
 }
 
-impl Written {
+impl LoggedWrite {
     /// What a write of this place below `zt_risk_scoring/` left behind; `None` for a place or a method that writes nothing of ours.
     fn read(item: &Value, place: &str) -> Option<Self> {
         let method = text(item, "/raw/method").or(match text(item, "/action/type") {
@@ -165,43 +165,46 @@ impl Written {
         })?;
         let integration = || place.strip_prefix("integrations/")?.parse().ok();
         match method {
-            "PUT" if place == "behaviors" => Some(Written::Behaviors(behaviors(item))),
+            "PUT" if place == "behaviors" => Some(LoggedWrite::Behaviors(behaviors(item))),
             "POST" if place == "integrations" => {
                 let answered = answer(item, "/id").and_then(Value::as_str);
                 let id = answered.or_else(|| text(item, "/resource/id"));
-                let trace = IntegrationTrace::read(item).map(|trace| IntegrationTrace {
+                let trace = LoggedIntegration::read(item).map(|trace| LoggedIntegration {
                     // A new integration always is.
                     active: Some(true),
                     ..trace
                 });
-                Some(Written::Created(id.and_then(|id| id.parse().ok()), trace))
+                Some(LoggedWrite::Created(
+                    id.and_then(|id| id.parse().ok()),
+                    trace,
+                ))
             }
-            "PUT" => Some(Written::Updated(
+            "PUT" => Some(LoggedWrite::Updated(
                 integration()?,
-                IntegrationTrace::read(item),
+                LoggedIntegration::read(item),
             )),
-            "DELETE" => Some(Written::Deleted(integration()?)),
+            "DELETE" => Some(LoggedWrite::Deleted(integration()?)),
             _ => None,
         }
     }
 }
 
-fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, BehaviorTrace>> {
+fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedBehavior>> {
     let sent = item.pointer("/resource/request/behaviors")?.as_object()?;
     let answered = answer(item, "/behaviors").and_then(Value::as_object);
-    let mut traces: BTreeMap<BehaviorKey, BehaviorTrace> = BTreeMap::new();
+    let mut traces: BTreeMap<BehaviorKey, LoggedBehavior> = BTreeMap::new();
     // What was sent wins; the answer tells the rest, such as keys that were left out.
     for (key, settings) in sent.iter().chain(answered.into_iter().flatten()) {
         let trace = traces.entry(BehaviorKey::new(key.as_str())).or_default();
         trace.enabled = trace.enabled.or(settings["enabled"].as_bool());
         if trace.risk_level.is_none() {
-            trace.risk_level = settings["risk_level"].as_str().map(OpenWord::read);
+            trace.risk_level = settings["risk_level"].as_str().map(OpenEnum::read);
         }
     }
     Some(traces)
 }
 
-impl IntegrationTrace {
+impl LoggedIntegration {
     fn read(item: &Value) -> Option<Self> {
         let sent = item.pointer("/resource/request")?;
         // A write of an integration always names its tenant: a request without is one that was not kept.
@@ -211,8 +214,8 @@ impl IntegrationTrace {
             sent.or_else(|| answer(item, &format!("/{name}")))
         };
         let told_text = |name| told(name).and_then(Value::as_str);
-        Some(IntegrationTrace {
-            integration_type: told_text("integration_type").map(OpenWord::read),
+        Some(LoggedIntegration {
+            integration_type: told_text("integration_type").map(OpenEnum::read),
             tenant_url: told_text("tenant_url").map(TenantUrl::from_live),
             reference_id: match told("reference_id") {
                 Some(Value::String(reference)) => Some(ReferenceId::new(reference.as_str())),

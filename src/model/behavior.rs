@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::account::AccountId;
 use super::location::Location;
 use super::null_is_default;
-use super::open_word::{OpenWord, words};
+use super::open_word::{OpenEnum, words};
 
 /// The short name of a behavior, such as `imp_travel`.
 ///
@@ -59,7 +59,7 @@ pub struct BehaviorSettings {
     /// Whether the behavior is detected.
     pub enabled: bool,
     /// The level it gives; a word riskform does not know is carried along untouched.
-    pub risk_level: OpenWord<RiskLevel>,
+    pub risk_level: OpenEnum<RiskLevel>,
 }
 
 /// One behavior as the account offers it.
@@ -131,7 +131,7 @@ impl DeclaredBehavior {
     };
 
     /// Lays these fields over others that are declared.
-    pub fn laid_over(self, lower: DeclaredBehavior) -> DeclaredBehavior {
+    pub fn overriding(self, lower: DeclaredBehavior) -> DeclaredBehavior {
         DeclaredBehavior {
             enabled: self.enabled.or(lower.enabled),
             risk_level: self.risk_level.or(lower.risk_level),
@@ -144,7 +144,7 @@ impl DeclaredBehavior {
             enabled: self.enabled.unwrap_or(live.enabled),
             risk_level: self
                 .risk_level
-                .map_or_else(|| live.risk_level.clone(), OpenWord::Known),
+                .map_or_else(|| live.risk_level.clone(), OpenEnum::Known),
         }
     }
 }

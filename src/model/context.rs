@@ -13,41 +13,41 @@ use serde_json::Value;
 
 use super::behavior::RiskLevel;
 use super::integration::{ReferenceId, TenantUrl};
-use super::open_word::{OpenWord, words};
+use super::open_word::{OpenEnum, words};
 
 /// What was read of an account's surroundings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Context {
     /// What acts on users' levels.
-    pub access: Reading<Access>,
+    pub access: Fetched<Access>,
     /// How much of the audit log was read; what it tells stands in each change.
     #[serde(default)]
-    pub audit_log: Reading<LogWindow>,
+    pub audit_log: Fetched<AuditLogWindow>,
 }
 
 /// A part of the context. Each is read only where it is needed, and a run goes on without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Reading<T> {
+pub enum Fetched<T> {
     /// Nobody asked for it.
     #[default]
     NotRead,
     /// It could not be read.
-    Failed(Unread),
+    Failed(FetchError),
     /// It was read.
     Read(T),
 }
 
 /// Why a part of the context could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Unread {
+pub struct FetchError {
     /// What happened.
     pub reason: String,
     /// The permission that it takes, where it is missing.
     pub permission: Option<String>,
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.permission {
             Some(permission) => write!(f, "the token lacks the permission {permission:?}"),
@@ -58,7 +58,7 @@ impl fmt::Display for Unread {
 
 /// The stretch of the audit log that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LogWindow {
+pub struct AuditLogWindow {
     /// From when on everything that it shows was read.
     #[schemars(with = "String")]
     pub since: Timestamp,
@@ -67,7 +67,7 @@ pub struct LogWindow {
 }
 
 /// A level as rules name it: the words of behaviors, and `unscored` for a user without one.
-pub type Level = OpenWord<RiskLevel>;
+pub type Level = OpenEnum<RiskLevel>;
 
 /// Everything that looks at a user's level.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -88,9 +88,9 @@ pub struct AccessPolicy {
     /// Its name; somebody else's text.
     pub name: String,
     /// What it does to those it matches.
-    pub decision: OpenWord<Decision>,
+    pub decision: OpenEnum<Decision>,
     /// Whom it matches.
-    pub rules: Rules,
+    pub rules: PolicyRules,
     /// How many applications use it, where that is known.
     pub app_count: Option<u64>,
 }
@@ -102,7 +102,7 @@ pub struct AccessGroup {
     /// Its name; somebody else's text.
     pub name: String,
     /// Whom it holds.
-    pub rules: Rules,
+    pub rules: PolicyRules,
 }
 
 words! {
@@ -121,19 +121,19 @@ words! {
 
 /// Whom something matches: any of `include`, none of `exclude`, all of `require`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Rules {
+pub struct PolicyRules {
     /// Any of these.
-    pub include: Vec<Rule>,
+    pub include: Vec<PolicyRule>,
     /// None of these.
-    pub exclude: Vec<Rule>,
+    pub exclude: Vec<PolicyRule>,
     /// All of these.
-    pub require: Vec<Rule>,
+    pub require: Vec<PolicyRule>,
 }
 
 /// One condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Rule {
+pub enum PolicyRule {
     /// The user's level is one of these; it is no threshold.
     Levels(BTreeSet<Level>),
     /// The user is in the group with this id.
@@ -175,21 +175,21 @@ impl IdentityProvider {
 
 impl Access {
     /// Says whether any policy refers to a group.
-    pub fn leads_to_groups(&self) -> bool {
+    pub fn references_groups(&self) -> bool {
         let mut rules = self.policies.values().flat_map(|policy| policy.rules.all());
-        rules.any(|rule| matches!(rule, Rule::Group(_)))
+        rules.any(|rule| matches!(rule, PolicyRule::Group(_)))
     }
 
     /// Keeps the policies that look at a level, themselves or through groups, and every group that those lead to: nothing else can act on
     /// a level. An account may have thousands of others.
     #[must_use]
-    pub fn about_levels(mut self) -> Self {
-        let looks = self.groups_that_look_at_levels();
+    pub fn retain_level_policies(mut self) -> Self {
+        let looks = self.groups_using_levels();
         self.policies.retain(|_, policy| {
             policy.rules.all().any(|rule| match rule {
-                Rule::Levels(_) => true,
-                Rule::Group(id) => looks.contains(id),
-                Rule::Other => false,
+                PolicyRule::Levels(_) => true,
+                PolicyRule::Group(id) => looks.contains(id),
+                PolicyRule::Other => false,
             })
         });
         let mut kept: BTreeSet<String> = BTreeSet::new();
@@ -209,7 +209,7 @@ impl Access {
     }
 
     /// The ids of the groups that look at a level, themselves or through others.
-    fn groups_that_look_at_levels(&self) -> BTreeSet<String> {
+    fn groups_using_levels(&self) -> BTreeSet<String> {
         let mut led_to_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut ahead: Vec<&str> = Vec::new();
         for (id, group) in &self.groups {
@@ -219,7 +219,7 @@ impl Access {
             if group
                 .rules
                 .all()
-                .any(|rule| matches!(rule, Rule::Levels(_)))
+                .any(|rule| matches!(rule, PolicyRule::Levels(_)))
             {
                 ahead.push(id);
             }
@@ -240,8 +240,8 @@ impl AccessPolicy {
         Some(AccessPolicy {
             id: text(item, "id")?,
             name: text(item, "name")?,
-            decision: OpenWord::read(&text(item, "decision").unwrap_or_default()),
-            rules: Rules::read(item),
+            decision: OpenEnum::read(&text(item, "decision").unwrap_or_default()),
+            rules: PolicyRules::read(item),
             app_count: item.get("app_count").and_then(Value::as_u64),
         })
     }
@@ -253,19 +253,19 @@ impl AccessGroup {
         Some(AccessGroup {
             id: text(item, "id")?,
             name: text(item, "name")?,
-            rules: Rules::read(item),
+            rules: PolicyRules::read(item),
         })
     }
 }
 
-impl Rules {
+impl PolicyRules {
     fn read(item: &Value) -> Self {
         let list = |key| match item.get(key) {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(rules)) => rules.iter().map(Rule::read).collect(),
-            Some(_) => vec![Rule::Other],
+            Some(Value::Array(rules)) => rules.iter().map(PolicyRule::read).collect(),
+            Some(_) => vec![PolicyRule::Other],
         };
-        Rules {
+        PolicyRules {
             include: list("include"),
             exclude: list("exclude"),
             require: list("require"),
@@ -273,8 +273,8 @@ impl Rules {
     }
 
     /// Every rule.
-    pub fn all(&self) -> impl Iterator<Item = &Rule> {
-        let Rules {
+    pub fn all(&self) -> impl Iterator<Item = &PolicyRule> {
+        let PolicyRules {
             include,
             exclude,
             require,
@@ -285,21 +285,21 @@ impl Rules {
     /// The ids of the groups that they refer to.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.all().filter_map(|rule| match rule {
-            Rule::Group(id) => Some(id.as_str()),
-            Rule::Levels(_) | Rule::Other => None,
+            PolicyRule::Group(id) => Some(id.as_str()),
+            PolicyRule::Levels(_) | PolicyRule::Other => None,
         })
     }
 }
 
-impl Rule {
+impl PolicyRule {
     fn read(rule: &Value) -> Self {
         let levels = rule.pointer("/user_risk_score/user_risk_score");
         if let Some(levels) = levels.and_then(Value::as_array) {
             let words = levels.iter().filter_map(Value::as_str);
-            return Rule::Levels(words.map(OpenWord::read).collect());
+            return PolicyRule::Levels(words.map(OpenEnum::read).collect());
         }
         let group = rule.pointer("/group/id").and_then(Value::as_str);
-        group.map_or(Rule::Other, |id| Rule::Group(id.to_owned()))
+        group.map_or(PolicyRule::Other, |id| PolicyRule::Group(id.to_owned()))
     }
 }
 
@@ -329,21 +329,21 @@ mod tests {
             "require": { "email": {} },
         }));
         let policy = policy.unwrap();
-        assert_eq!(policy.decision, OpenWord::Unknown("isolate".into()));
+        assert_eq!(policy.decision, OpenEnum::Unknown("isolate".into()));
         assert_eq!(policy.app_count, None);
-        let levels = ["high", "severe"].map(OpenWord::read).into();
+        let levels = ["high", "severe"].map(OpenEnum::read).into();
         assert_eq!(
             policy.rules.include,
             [
-                Rule::Levels(levels),
-                Rule::Group("g".into()),
-                Rule::Other,
-                Rule::Other,
-                Rule::Other
+                PolicyRule::Levels(levels),
+                PolicyRule::Group("g".into()),
+                PolicyRule::Other,
+                PolicyRule::Other,
+                PolicyRule::Other
             ]
         );
         assert_eq!(policy.rules.exclude, []);
-        assert_eq!(policy.rules.require, [Rule::Other]);
+        assert_eq!(policy.rules.require, [PolicyRule::Other]);
         for item in [
             json!({ "id": "p" }),
             json!({ "id": 1, "name": "P" }),

@@ -26,7 +26,7 @@ words! {
         /// No credentials, or the API does not take them.
         Credentials = "credentials",
         /// The API does not take the credentials, or they lack a permission; it doesn't say which.
-        Access = "access",
+        CredentialsOrPermission = "access",
         /// The token lacks a permission.
         Permission = "permission",
         /// The account does not have risk scoring.

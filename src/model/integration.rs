@@ -18,9 +18,9 @@ use super::account::AccountId;
 use super::address::Name;
 use super::location::Location;
 use super::null_is_default;
-use super::open_word::{OpenWord, words};
+use super::open_word::{OpenEnum, words};
 
-pub use super::tenant_url::{InvalidTenantUrl, Misdirection, TenantUrl};
+pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
 
 /// The id that the API gave an integration; a UUID.
 #[derive(
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for ReferenceId {
 }
 
 /// Reads a `reference_id` as the API may show it: `""`, `null` and absent are the same unset reference (`contract.md`, Integrations).
-fn reference_or_unset<'de, D: Deserializer<'de>>(
+fn deserialize_reference_id<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<ReferenceId>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.and_then(ReferenceId::new))
@@ -122,11 +122,11 @@ words! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationSettings {
     /// What kind it is.
-    pub integration_type: OpenWord<IntegrationType>,
+    pub integration_type: OpenEnum<IntegrationType>,
     /// Which tenant receives the scores.
     pub tenant_url: TenantUrl,
     /// The owner's reference; `None` is unset.
-    #[serde(default, deserialize_with = "reference_or_unset")]
+    #[serde(default, deserialize_with = "deserialize_reference_id")]
     pub reference_id: Option<ReferenceId>,
     /// Whether scores are sent.
     pub active: bool,
@@ -211,7 +211,7 @@ pub struct Integration {
 
 impl IntegrationSettings {
     /// Says whether two integrations are the same but for their ids and whether they are active.
-    pub fn is_twin_of(&self, other: &IntegrationSettings) -> bool {
+    pub fn is_duplicate_of(&self, other: &IntegrationSettings) -> bool {
         let IntegrationSettings {
             integration_type,
             tenant_url,
@@ -271,7 +271,7 @@ pub struct DesiredIntegration {
 
 impl DesiredIntegration {
     /// The settings it has when it is created, before `ignore_changes` has any live value to keep.
-    pub fn on_create(&self) -> IntegrationSettings {
+    pub fn create_settings(&self) -> IntegrationSettings {
         IntegrationSettings {
             integration_type: self
                 .integration_type
@@ -287,13 +287,13 @@ impl DesiredIntegration {
     /// a URL that differs in its trailing slash alone is never rewritten.
     pub fn over<'a>(&self, live: &'a IntegrationSettings) -> Cow<'a, IntegrationSettings> {
         let same_tenant = self.tenant_url == live.tenant_url;
-        if same_tenant && self.is_met_but_for_its_tenant(live) {
+        if same_tenant && self.matches_except_tenant(live) {
             return Cow::Borrowed(live);
         }
         Cow::Owned(IntegrationSettings {
             integration_type: self
                 .integration_type
-                .map_or_else(|| live.integration_type.clone(), OpenWord::Known),
+                .map_or_else(|| live.integration_type.clone(), OpenEnum::Known),
             tenant_url: if same_tenant {
                 live.tenant_url.clone()
             } else {
@@ -307,7 +307,7 @@ impl DesiredIntegration {
         })
     }
 
-    fn is_met_but_for_its_tenant(&self, live: &IntegrationSettings) -> bool {
+    fn matches_except_tenant(&self, live: &IntegrationSettings) -> bool {
         let same_type = self
             .integration_type
             .is_none_or(|declared| live.integration_type == declared.into());

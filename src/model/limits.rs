@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use wildmatch::WildMatch;
 
-use super::account::{PoliciesPolicy, Protected, WeakeningPolicy};
+use super::account::{GuardMode, PolicyGuardMode, ProtectedItem};
 use super::integration::TenantUrl;
 use super::open_word::words;
 
@@ -23,9 +23,9 @@ pub struct Limits {
     pub source: Option<PathBuf>,
     pub max_deletes: Option<u32>,
     pub delete_all: Option<DeleteAllPolicy>,
-    pub weakening: WeakeningPolicy,
-    pub policies: PoliciesPolicy,
-    pub protected: Vec<Protected>,
+    pub weakening: GuardMode,
+    pub policies: PolicyGuardMode,
+    pub protected: Vec<ProtectedItem>,
     /// Globs of hosts; `None` permits every one.
     pub allowed_tenants: Option<Vec<String>>,
     /// Globs of variables that files may interpolate, beside those that need no permission.
@@ -39,8 +39,8 @@ pub static UNLIMITED: Limits = Limits {
     source: None,
     max_deletes: None,
     delete_all: None,
-    weakening: WeakeningPolicy::Warn,
-    policies: PoliciesPolicy::Warn,
+    weakening: GuardMode::Warn,
+    policies: PolicyGuardMode::Warn,
     protected: Vec::new(),
     allowed_tenants: None,
     variables: Vec::new(),
@@ -49,7 +49,7 @@ pub static UNLIMITED: Limits = Limits {
 
 /// Why a variable is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forbidden {
+pub enum VariableDenied {
     /// Its name says that it is a secret. No limits permit that.
     Secret,
     /// Nobody permits it.
@@ -59,26 +59,26 @@ pub enum Forbidden {
 impl Limits {
     /// Says whether files may interpolate a variable. The file doesn't choose what it may read: a pull request could print any variable
     /// of the pipeline, or send it to a host of its choice.
-    pub fn may_interpolate(&self, name: &str) -> Result<(), Forbidden> {
+    pub fn allows_variable(&self, name: &str) -> Result<(), VariableDenied> {
         if smells_of_a_secret(name) || name.starts_with("RISKFORM_NOTIFY") {
-            return Err(Forbidden::Secret);
+            return Err(VariableDenied::Secret);
         }
         let permitted = name.ends_with("_ACCOUNT_ID")
             || name.starts_with("RISKFORM_VAR_")
             || any_matches(&self.variables, name);
-        permitted.then_some(()).ok_or(Forbidden::Unlisted)
+        permitted.then_some(()).ok_or(VariableDenied::Unlisted)
     }
 
     /// Says whether `api_token_env` may name a variable.
-    pub fn may_hold_a_token(&self, name: &str) -> bool {
+    pub fn allows_token_variable(&self, name: &str) -> bool {
         name.starts_with("CLOUDFLARE_") || any_matches(&self.token_variables, name)
     }
 
     /// Says whether `--env-file` may set a variable: a credential, or one that files may interpolate. The base URL is neither: it decides
     /// who receives the token.
     pub fn may_stand_in_an_env_file(&self, name: &str) -> bool {
-        let is_credential = self.may_hold_a_token(name) && name != "CLOUDFLARE_BASE_URL";
-        is_credential || self.may_interpolate(name).is_ok()
+        let is_credential = self.allows_token_variable(name) && name != "CLOUDFLARE_BASE_URL";
+        is_credential || self.allows_variable(name).is_ok()
     }
 
     /// Says whether integrations may lead to a tenant: a glob has to match its host as a whole, port left aside.
@@ -131,7 +131,11 @@ mod tests {
             ],
             ..Limits::default()
         };
-        let (ok, secret, unlisted) = (Ok(()), Err(Forbidden::Secret), Err(Forbidden::Unlisted));
+        let (ok, secret, unlisted) = (
+            Ok(()),
+            Err(VariableDenied::Secret),
+            Err(VariableDenied::Unlisted),
+        );
         for (name, by_default, by_limits) in [
             ("CLOUDFLARE_ACCOUNT_ID", ok, ok),
             ("CUSTOMER_010_ACCOUNT_ID", ok, ok),
@@ -156,11 +160,11 @@ mod tests {
             ("CLOUDFLARE_EMAIL", secret, secret),
         ] {
             assert_eq!(
-                Limits::default().may_interpolate(name),
+                Limits::default().allows_variable(name),
                 by_default,
                 "{name}"
             );
-            assert_eq!(limits.may_interpolate(name), by_limits, "{name}");
+            assert_eq!(limits.allows_variable(name), by_limits, "{name}");
         }
     }
 

@@ -10,61 +10,61 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A word of the API that riskform either knows or carries along letter for letter.
 ///
 /// The vendor may add risk levels and integration types at any time (`contract.md`, Behaviors and Integrations), so whatever is read
-/// from the API is an `OpenWord`; only what a user declares must be a known one.
+/// from the API is an `OpenEnum`; only what a user declares must be a known one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OpenWord<T> {
+pub enum OpenEnum<T> {
     /// A word that riskform knows.
     Known(T),
     /// Any other word, as the API wrote it.
     Unknown(String),
 }
 
-impl<T: Copy> OpenWord<T> {
+impl<T: Copy> OpenEnum<T> {
     /// The known word, or `None` for one that riskform has never heard of.
     pub fn known(&self) -> Option<T> {
         match self {
-            OpenWord::Known(word) => Some(*word),
-            OpenWord::Unknown(_) => None,
+            OpenEnum::Known(word) => Some(*word),
+            OpenEnum::Unknown(_) => None,
         }
     }
 }
 
-impl<T> From<T> for OpenWord<T> {
+impl<T> From<T> for OpenEnum<T> {
     fn from(word: T) -> Self {
-        OpenWord::Known(word)
+        OpenEnum::Known(word)
     }
 }
 
-impl<T: FromStr> OpenWord<T> {
+impl<T: FromStr> OpenEnum<T> {
     /// Reads a word as the API writes it; never fails.
     pub fn read(word: &str) -> Self {
         word.parse()
-            .map_or_else(|_| OpenWord::Unknown(word.to_owned()), OpenWord::Known)
+            .map_or_else(|_| OpenEnum::Unknown(word.to_owned()), OpenEnum::Known)
     }
 }
 
-impl<T: fmt::Display> fmt::Display for OpenWord<T> {
+impl<T: fmt::Display> fmt::Display for OpenEnum<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenWord::Known(word) => word.fmt(f),
-            OpenWord::Unknown(word) => word.fmt(f),
+            OpenEnum::Known(word) => word.fmt(f),
+            OpenEnum::Unknown(word) => word.fmt(f),
         }
     }
 }
 
-impl<T: fmt::Display> Serialize for OpenWord<T> {
+impl<T: fmt::Display> Serialize for OpenEnum<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de, T: FromStr> Deserialize<'de> for OpenWord<T> {
+impl<'de, T: FromStr> Deserialize<'de> for OpenEnum<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|word| Self::read(&word))
     }
 }
 
-impl<T: JsonSchema> JsonSchema for OpenWord<T> {
+impl<T: JsonSchema> JsonSchema for OpenEnum<T> {
     fn schema_name() -> Cow<'static, str> {
         format!("Open{}", T::schema_name()).into()
     }
@@ -107,14 +107,14 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::model::open_word::UnknownWord;
+            type Err = $crate::model::open_word::UnknownVariant;
 
             fn from_str(word: &str) -> Result<Self, Self::Err> {
                 Self::ALL
                     .iter()
                     .copied()
                     .find(|known| known.as_str() == word)
-                    .ok_or($crate::model::open_word::UnknownWord)
+                    .ok_or($crate::model::open_word::UnknownVariant)
             }
         }
 
@@ -148,4 +148,4 @@ pub(crate) use words;
 /// A word outside the closed set it was read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not one of the words that are allowed here")]
-pub struct UnknownWord;
+pub struct UnknownVariant;

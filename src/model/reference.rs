@@ -11,33 +11,33 @@ use super::address::Name;
 use super::integration::{IntegrationId, ReferenceId};
 
 /// What riskform's own references are made from. Another value would make every integration a stranger.
-const OWN: u128 = 0x826a_0046_8aa4_48c7_bb87_3e3f_b19b_9baa;
+const GENERATED_NAMESPACE: u128 = 0x826a_0046_8aa4_48c7_bb87_3e3f_b19b_9baa;
 /// What the references of parked integrations are made from.
-const PARKED: u128 = 0x44d0_253c_24a7_4555_a074_827d_b211_7cdc;
+const PLACEHOLDER_NAMESPACE: u128 = 0x44d0_253c_24a7_4555_a074_827d_b211_7cdc;
 
 /// The references that are riskform's own for one entry of one account, numbered from 1.
 ///
 /// Each is a UUID in the form of version 4. Its first half says whose it is and its second half which one, so that an integration's entry is
 /// found without trying every number.
 #[derive(Clone)]
-pub struct OwnReferences {
+pub struct GeneratedReferences {
     entry: Context,
-    whose: Half,
+    whose: HalfUuid,
 }
 
 /// Half of a UUID.
-type Half = [u8; 8];
+type HalfUuid = [u8; 8];
 
-impl OwnReferences {
+impl GeneratedReferences {
     /// Those of the entry with this name.
     pub fn of(account: &AccountId, name: &Name) -> Self {
         let mut entry = Context::new(&SHA256);
-        entry.update(&OWN.to_be_bytes());
+        entry.update(&GENERATED_NAMESPACE.to_be_bytes());
         entry.update(account.as_str().as_bytes());
         // No name holds it, so no two entries are hashed alike.
         entry.update(b"/");
         entry.update(name.as_str().as_bytes());
-        OwnReferences {
+        GeneratedReferences {
             whose: half(entry.clone(), "/"),
             entry,
         }
@@ -49,7 +49,7 @@ impl OwnReferences {
     }
 
     /// The first that is not held by others.
-    pub fn first_free(&self, is_held: impl Fn(&ReferenceId) -> bool) -> ReferenceId {
+    pub fn first_unused(&self, is_held: impl Fn(&ReferenceId) -> bool) -> ReferenceId {
         (1..)
             .map(|count| self.nth(count))
             .find(|reference| !is_held(reference))
@@ -68,7 +68,7 @@ impl OwnReferences {
     }
 }
 
-/// Says which entry a reference was made for, if riskform made it: the [`OwnReferences::key`] of that entry.
+/// Says which entry a reference was made for, if riskform made it: the [`GeneratedReferences::key`] of that entry.
 pub fn whose(reference: &ReferenceId) -> Option<u64> {
     let uuid: Uuid = reference.as_str().parse().ok()?;
     Some(uuid.as_u64_pair().0)
@@ -78,13 +78,13 @@ impl ReferenceId {
     /// What an integration holds for a moment, while another takes the reference that it had.
     pub fn parked(id: IntegrationId) -> Self {
         let mut hash = Context::new(&SHA256);
-        hash.update(&PARKED.to_be_bytes());
+        hash.update(&PLACEHOLDER_NAMESPACE.to_be_bytes());
         hash.update(id.to_string().as_bytes());
         uuid(half(hash.clone(), "/1"), half(hash, "/2"))
     }
 }
 
-fn half(mut hash: Context, end: &str) -> Half {
+fn half(mut hash: Context, end: &str) -> HalfUuid {
     hash.update(end.as_bytes());
     *hash
         .finish()
@@ -93,14 +93,14 @@ fn half(mut hash: Context, end: &str) -> Half {
         .expect("a SHA-256 has 32 bytes")
 }
 
-fn builder(first: Half, second: Half) -> Builder {
+fn builder(first: HalfUuid, second: HalfUuid) -> Builder {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&first);
     bytes[8..].copy_from_slice(&second);
     Builder::from_random_bytes(bytes)
 }
 
-fn uuid(first: Half, second: Half) -> ReferenceId {
+fn uuid(first: HalfUuid, second: HalfUuid) -> ReferenceId {
     let uuid = builder(first, second).into_uuid();
     ReferenceId::new(uuid.to_string()).expect("a UUID is not empty")
 }
@@ -109,8 +109,8 @@ fn uuid(first: Half, second: Half) -> ReferenceId {
 mod tests {
     use super::*;
 
-    fn own(account: &str, name: &str) -> OwnReferences {
-        OwnReferences::of(&account.parse().unwrap(), &name.parse().unwrap())
+    fn own(account: &str, name: &str) -> GeneratedReferences {
+        GeneratedReferences::of(&account.parse().unwrap(), &name.parse().unwrap())
     }
 
     const A: &str = "f037e56e89293a057740de681ac9abbe";
@@ -147,7 +147,7 @@ mod tests {
         assert!(!x.include(&own(B, "a").nth(1), 3));
         let (first, third) = (x.nth(1), x.nth(3));
         assert_eq!(
-            x.first_free(|held| [&first, &third].contains(&held)),
+            x.first_unused(|held| [&first, &third].contains(&held)),
             x.nth(2)
         );
     }

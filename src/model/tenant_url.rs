@@ -63,7 +63,7 @@ impl TenantUrl {
     }
 
     /// Why no score ever arrives at this tenant, where that can be seen in its host.
-    pub fn misdirection(&self) -> Option<Misdirection> {
+    pub fn misdirection(&self) -> Option<TenantUrlWarning> {
         const ORGANIZATIONS: [&str; 5] = [
             ".okta.com",
             ".oktapreview.com",
@@ -74,8 +74,8 @@ impl TenantUrl {
         let host = self.host()?;
         let organization = ORGANIZATIONS.iter().find_map(|one| host.strip_suffix(one));
         match organization {
-            None => Some(Misdirection::NotOkta),
-            Some(organization) if organization.ends_with("-admin") => Some(Misdirection::Admin),
+            None => Some(TenantUrlWarning::NotOkta),
+            Some(organization) if organization.ends_with("-admin") => Some(TenantUrlWarning::Admin),
             Some(_) => None,
         }
     }
@@ -94,71 +94,71 @@ impl TenantUrl {
 }
 
 impl FromStr for TenantUrl {
-    type Err = InvalidTenantUrl;
+    type Err = ParseTenantUrlError;
 
     /// Takes what a file declares: https, a host, perhaps a port, nothing else.
-    fn from_str(text: &str) -> Result<Self, InvalidTenantUrl> {
+    fn from_str(text: &str) -> Result<Self, ParseTenantUrlError> {
         Ok(TenantUrl::new(text.into(), normalize(text)?))
     }
 }
 
-fn normalize(text: &str) -> Result<String, InvalidTenantUrl> {
+fn normalize(text: &str) -> Result<String, ParseTenantUrlError> {
     // The URL standard strips spaces and control characters silently; what is shown as written must be what is sent.
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(InvalidTenantUrl::Malformed);
+        return Err(ParseTenantUrlError::Malformed);
     }
     let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::RelativeUrlWithoutBase => InvalidTenantUrl::Scheme,
-        url::ParseError::EmptyHost => InvalidTenantUrl::NoHost,
-        url::ParseError::InvalidPort => InvalidTenantUrl::Port,
+        url::ParseError::RelativeUrlWithoutBase => ParseTenantUrlError::Scheme,
+        url::ParseError::EmptyHost => ParseTenantUrlError::NoHost,
+        url::ParseError::InvalidPort => ParseTenantUrlError::Port,
         url::ParseError::InvalidIpv4Address | url::ParseError::InvalidIpv6Address => {
-            InvalidTenantUrl::Address
+            ParseTenantUrlError::Address
         }
         url::ParseError::IdnaError | url::ParseError::InvalidDomainCharacter => {
-            InvalidTenantUrl::Host
+            ParseTenantUrlError::Host
         }
-        _ => InvalidTenantUrl::Malformed,
+        _ => ParseTenantUrlError::Malformed,
     })?;
     if url.scheme() != "https" {
-        return Err(InvalidTenantUrl::Scheme);
+        return Err(ParseTenantUrlError::Scheme);
     }
     // `https:host` and `https:\\host` parse as well, but are nothing a person means to write.
     let Some(rest) = text.get("https://".len()..).filter(|_| {
         text.get(..8)
             .is_some_and(|start| start.eq_ignore_ascii_case("https://"))
     }) else {
-        return Err(InvalidTenantUrl::Malformed);
+        return Err(ParseTenantUrlError::Malformed);
     };
     if rest.starts_with(['/', '\\']) || rest.is_empty() {
-        return Err(InvalidTenantUrl::NoHost);
+        return Err(ParseTenantUrlError::NoHost);
     }
     if !url.username().is_empty() || url.password().is_some() || rest.contains('@') {
-        return Err(InvalidTenantUrl::UserInfo);
+        return Err(ParseTenantUrlError::UserInfo);
     }
     if url.query().is_some() {
-        return Err(InvalidTenantUrl::Query);
+        return Err(ParseTenantUrlError::Query);
     }
     if url.fragment().is_some() {
-        return Err(InvalidTenantUrl::Fragment);
+        return Err(ParseTenantUrlError::Fragment);
     }
     if url.path() != "/" || rest.contains('\\') || rest.trim_end_matches('/').contains('/') {
-        return Err(InvalidTenantUrl::Path);
+        return Err(ParseTenantUrlError::Path);
     }
     let authority = rest.trim_end_matches('/');
     if authority.starts_with('[') {
-        return Err(InvalidTenantUrl::Address);
+        return Err(ParseTenantUrlError::Address);
     }
     let (written_host, port) = match authority.split_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
     if port.is_some_and(|port| port.is_empty() || port.parse() == Ok(0_u16)) {
-        return Err(InvalidTenantUrl::Port);
+        return Err(ParseTenantUrlError::Port);
     }
     if !is_dns_name(written_host) {
-        return Err(InvalidTenantUrl::Host);
+        return Err(ParseTenantUrlError::Host);
     }
-    let host = url.domain().ok_or(InvalidTenantUrl::Address)?;
+    let host = url.domain().ok_or(ParseTenantUrlError::Address)?;
     Ok(match url.port() {
         Some(port) => format!("https://{host}:{port}"),
         None => format!("https://{host}"),
@@ -226,7 +226,7 @@ impl JsonSchema for TenantUrl {
 
 /// Why no score ever arrives at a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misdirection {
+pub enum TenantUrlWarning {
     /// It is not an Okta organization.
     NotOkta,
     /// It is an organization's admin console.
@@ -235,7 +235,7 @@ pub enum Misdirection {
 
 /// Why a text is not the base URL of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTenantUrl {
+pub enum ParseTenantUrlError {
     /// Another scheme than https, or none.
     #[error("the scheme must be https")]
     Scheme,

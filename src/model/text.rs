@@ -13,7 +13,7 @@ use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint, GeneralCa
 /// U+3164 are among the last.
 ///
 /// They could make a file, a plan or a terminal show something else than what is meant, and the URL standard drops some of them silently.
-pub fn is_unseen(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }
@@ -33,12 +33,12 @@ pub fn is_unseen(c: char) -> bool {
 }
 
 /// Displays a text with everything that can't be seen escaped.
-pub struct Visible<'a>(pub &'a str);
+pub struct EscapeInvisible<'a>(pub &'a str);
 
-impl fmt::Display for Visible<'_> {
+impl fmt::Display for EscapeInvisible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unseen(*c)) {
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_invisible(*c)) {
             write!(f, "{}{}", &rest[..at], c.escape_unicode())?;
             rest = &rest[at + c.len_utf8()..];
         }
@@ -48,8 +48,8 @@ impl fmt::Display for Visible<'_> {
 
 /// A text with everything that can't be seen escaped.
 pub fn visible(text: String) -> String {
-    if text.contains(is_unseen) {
-        Visible(&text).to_string()
+    if text.contains(is_invisible) {
+        EscapeInvisible(&text).to_string()
     } else {
         text
     }
@@ -58,13 +58,13 @@ pub fn visible(text: String) -> String {
 /// A text of several lines on one, everything that can't be seen escaped.
 pub fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    Visible(&lines.join(" ")).to_string()
+    EscapeInvisible(&lines.join(" ")).to_string()
 }
 
-/// Escapes in a JSON text what [`Visible`] escapes in any other, and the `##[` of workflow commands. It stays the same value: JSON holds
+/// Escapes in a JSON text what [`EscapeInvisible`] escapes in any other, and the `##[` of workflow commands. It stays the same value: JSON holds
 /// none of these outside of strings.
-pub fn visible_json(json: String) -> String {
-    let strange = |c: char| c != '\n' && is_unseen(c);
+pub fn escape_invisible_json(json: String) -> String {
+    let strange = |c: char| c != '\n' && is_invisible(c);
     let json = match json.contains("##[") {
         true => json.replace("##[", "\\u0023#["),
         false => json,
@@ -87,13 +87,13 @@ pub fn visible_json(json: String) -> String {
 
 /// A text in which GitHub's runner finds no workflow command: `##[` anywhere, and `::` where only space, controls and colors stand before
 /// it on its line, are broken visibly. For whole texts, as they go to the log.
-pub fn without_commands(text: &str) -> Cow<'_, str> {
+pub fn escape_workflow_commands(text: &str) -> Cow<'_, str> {
     if !text.contains("##[") && !text.contains("::") {
         return Cow::Borrowed(text);
     }
     let mut broken = String::with_capacity(text.len() + 16);
     for line in text.split_inclusive(['\n', '\r']) {
-        let (start, rest) = line.split_at(before_text(line));
+        let (start, rest) = line.split_at(leading_noise_len(line));
         broken.push_str(start);
         match rest.strip_prefix("::") {
             Some(command) => {
@@ -107,7 +107,7 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
 }
 
 /// How many bytes of space, controls and escape sequences a line begins with.
-fn before_text(line: &str) -> usize {
+fn leading_noise_len(line: &str) -> usize {
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
         let sequence = rest.strip_prefix("\u{1b}[").and_then(|parameters| {
@@ -116,7 +116,7 @@ fn before_text(line: &str) -> usize {
         });
         match sequence {
             Some(length) => rest = &rest[length..],
-            None if c.is_whitespace() || is_unseen(c) => rest = &rest[c.len_utf8()..],
+            None if c.is_whitespace() || is_invisible(c) => rest = &rest[c.len_utf8()..],
             None => break,
         }
     }
@@ -137,7 +137,7 @@ pub fn count(number: usize, noun: &str) -> String {
 }
 
 /// In so many accounts, the same thing is told once.
-pub const SEVERAL: usize = 3;
+pub const GROUPING_THRESHOLD: usize = 3;
 
 /// Five of a list, and how many more there are.
 pub fn few<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
@@ -203,11 +203,14 @@ mod tests {
             '\u{e0041}',
             '\u{10fffd}',
         ] {
-            assert!(is_unseen(c), "{c:?}");
-            assert!(Visible(&c.to_string()).to_string().is_ascii(), "{c:?}");
+            assert!(is_invisible(c), "{c:?}");
+            assert!(
+                EscapeInvisible(&c.to_string()).to_string().is_ascii(),
+                "{c:?}"
+            );
         }
         for c in " a~é漢сЖ–…→#:\u{1f600}".chars() {
-            assert!(!is_unseen(c), "{c:?}");
+            assert!(!is_invisible(c), "{c:?}");
         }
     }
 
@@ -221,7 +224,7 @@ mod tests {
             ("\u{9b}1m", "\\u{9b}1m"),
         ];
         for (text, shown) in table {
-            assert_eq!(Visible(text).to_string(), shown);
+            assert_eq!(EscapeInvisible(text).to_string(), shown);
             assert_eq!(visible(text.to_owned()), shown);
         }
         assert_eq!(one_line(" a\r\n\tb\u{7}\n"), "a b\\u{7}");
@@ -231,7 +234,7 @@ mod tests {
     fn json_stays_the_same_value() {
         let text = "a\u{1b}\u{7f}\u{9b}\n\u{202e}é漢\u{e0041}##[add-mask]e";
         let json = serde_json::to_string_pretty(&[text]).expect("a list of text is JSON");
-        let visible = visible_json(json);
+        let visible = escape_invisible_json(json);
         assert_eq!(
             visible,
             "[\n  \"a\\u001b\\u007f\\u009b\\n\\u202eé漢\\udb40\\udc41\\u0023#[add-mask]e\"\n]"
@@ -254,7 +257,7 @@ mod tests {
             ("::##[add-mask]e", ":\\u{3a}#\\u{23}[add-mask]e"),
             ("###[group]", "##\\u{23}[group]"),
         ] {
-            assert_eq!(without_commands(text), shown, "{text:?}");
+            assert_eq!(escape_workflow_commands(text), shown, "{text:?}");
         }
     }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::account::AccountId;
 use super::behavior::RiskLevel;
 use super::null_is_default;
-use super::open_word::OpenWord;
+use super::open_word::OpenEnum;
 
 /// The id of a Zero Trust user: always a UUID, which tells it from the literal path segments that share its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub struct UserRisk {
     #[serde(default)]
     pub last_event: Option<Timestamp>,
     /// The score: the highest level among the behaviors that the user triggered.
-    pub max_risk_level: OpenWord<RiskLevel>,
+    pub max_risk_level: OpenEnum<RiskLevel>,
 }
 
 /// One user's events and score.
@@ -90,7 +90,7 @@ pub struct UserEvents {
     pub last_reset_time: Option<Timestamp>,
     /// The score; absent for a user without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub risk_level: Option<OpenWord<RiskLevel>>,
+    pub risk_level: Option<OpenEnum<RiskLevel>>,
 }
 
 /// One time that a user triggered a behavior.
@@ -101,7 +101,7 @@ pub struct RiskEvent {
     /// The behavior's title.
     pub name: String,
     /// The level it gave.
-    pub risk_level: OpenWord<RiskLevel>,
+    pub risk_level: OpenEnum<RiskLevel>,
     /// When it happened.
     pub timestamp: Timestamp,
     /// Whatever the vendor adds; of no known shape.

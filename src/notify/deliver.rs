@@ -14,7 +14,7 @@ use crate::model::text::hex;
 
 use super::payload::webhook_payload;
 use super::slack::slack_payload;
-use super::target::{Form, Target};
+use super::target::{Target, TargetKind};
 use super::{Message, Settings};
 
 /// Names a message: the same in every attempt to deliver it, so that a receiver can tell one that comes twice.
@@ -27,16 +27,16 @@ pub const SIGNATURE_HEADER: &str = "X-Riskform-Signature-256";
 /// A notification that nobody got.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{target} was not notified: {reason}")]
-pub struct NotifyFailure {
+pub struct NotifyError {
     /// Who should have got it.
     pub target: Target,
     /// What the last attempt came to.
-    pub reason: Reason,
+    pub reason: DeliveryError,
 }
 
 /// What an attempt came to. Never holds what the server wrote: a page that says what it could not find would show the secret path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum DeliveryError {
     /// It answered, and did not take it.
     #[error("it answered {0}")]
     Refused(StatusCode),
@@ -51,13 +51,13 @@ pub enum Reason {
     Setup(String),
 }
 
-impl Reason {
+impl DeliveryError {
     /// Says whether the same request may fare better a moment later. One that got through unnoticed and comes twice does no harm.
     fn may_pass(&self) -> bool {
         match self {
-            Reason::Refused(status) => status.is_server_error(),
-            Reason::Unreachable(_) => true,
-            Reason::Redirected(_) | Reason::Setup(_) => false,
+            DeliveryError::Refused(status) => status.is_server_error(),
+            DeliveryError::Unreachable(_) => true,
+            DeliveryError::Redirected(_) | DeliveryError::Setup(_) => false,
         }
     }
 }
@@ -67,13 +67,14 @@ pub(super) async fn deliver(
     target: &Target,
     message: &Message<'_>,
     settings: &Settings,
-) -> Result<(), NotifyFailure> {
-    let failure = |reason| NotifyFailure {
+) -> Result<(), NotifyError> {
+    let failure = |reason| NotifyError {
         target: target.clone(),
         reason,
     };
-    let client = client(target, settings).map_err(|error| failure(Reason::Setup(cause(error))))?;
-    let stamp = Stamp {
+    let client =
+        client(target, settings).map_err(|error| failure(DeliveryError::Setup(cause(error))))?;
+    let stamp = MessageStamp {
         id: Uuid::new_v4(),
         at: Timestamp::now().as_second(),
     };
@@ -105,7 +106,7 @@ fn client(target: &Target, settings: &Settings) -> Result<Client, reqwest::Error
 
 /// What tells one message from every other.
 #[derive(Clone, Copy)]
-struct Stamp {
+struct MessageStamp {
     id: Uuid,
     at: i64,
 }
@@ -114,7 +115,7 @@ fn request(
     client: &Client,
     target: &Target,
     message: &Message<'_>,
-    stamp: Stamp,
+    stamp: MessageStamp,
     secret: Option<&SecretString>,
 ) -> RequestBuilder {
     let url = target.url().clone();
@@ -125,9 +126,9 @@ fn request(
             .body::<String>(body)
     };
     match target.form() {
-        Form::Ping => client.get(url),
-        Form::Slack => post(slack_payload(message)),
-        Form::Webhook => {
+        TargetKind::Ping => client.get(url),
+        TargetKind::Slack => post(slack_payload(message)),
+        TargetKind::Webhook => {
             let body = webhook_payload(message);
             let signature = secret.map(|secret| signature(secret, stamp, &body));
             let request = post(body)
@@ -141,23 +142,23 @@ fn request(
     }
 }
 
-async fn attempt(request: RequestBuilder) -> Result<(), Reason> {
+async fn attempt(request: RequestBuilder) -> Result<(), DeliveryError> {
     let answer = request.send().await.map_err(|error| {
         if error.is_builder() {
-            Reason::Setup(cause(error))
+            DeliveryError::Setup(cause(error))
         } else if error.is_timeout() {
-            Reason::Unreachable("it took too long".to_owned())
+            DeliveryError::Unreachable("it took too long".to_owned())
         } else {
-            Reason::Unreachable(cause(error))
+            DeliveryError::Unreachable(cause(error))
         }
     })?;
     let status = answer.status();
     if status.is_success() {
         Ok(())
     } else if status.is_redirection() {
-        Err(Reason::Redirected(status))
+        Err(DeliveryError::Redirected(status))
     } else {
-        Err(Reason::Refused(status))
+        Err(DeliveryError::Refused(status))
     }
 }
 
@@ -171,7 +172,7 @@ fn cause(error: reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn signature(secret: &SecretString, stamp: Stamp, body: &str) -> String {
+fn signature(secret: &SecretString, stamp: MessageStamp, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
     let signed = format!("{}.{}.{body}", stamp.id, stamp.at);
     format!("sha256={}", hex(hmac::sign(&key, signed.as_bytes())))
@@ -179,12 +180,12 @@ fn signature(secret: &SecretString, stamp: Stamp, body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stamp, signature};
+    use super::{MessageStamp, signature};
     use uuid::Uuid;
 
     #[test]
     fn a_signature_covers_id_time_and_body() {
-        let stamp = Stamp {
+        let stamp = MessageStamp {
             id: Uuid::nil(),
             at: 1_700_000_000,
         };

@@ -9,7 +9,7 @@
 //! | `ping+https://…` | nothing, by GET: a dead-man's switch alarms when it stops coming | when all is well |
 //!
 //! Never decides what drift is, never follows a redirect, and never shows more of a URL than its host: the rest is its password. What was
-//! told already is for the caller to keep ([`Told`]).
+//! told already is for the caller to keep ([`DeliveryRecord`]).
 
 mod deliver;
 mod payload;
@@ -26,10 +26,10 @@ use secrecy::SecretString;
 use crate::model::open_word::words;
 use crate::plan::Run;
 
-pub use deliver::{ID_HEADER, NotifyFailure, Reason, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+pub use deliver::{DeliveryError, ID_HEADER, NotifyError, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 pub use payload::NOTIFICATION_FORMAT;
-pub use target::{Form, InvalidTarget, Target};
-pub use told::Told;
+pub use target::{ParseTargetError, Target, TargetKind};
+pub use told::DeliveryRecord;
 
 words! {
     /// How a check ended.
@@ -51,7 +51,7 @@ pub struct Message<'a> {
     /// How the check ended.
     pub outcome: Outcome,
     /// What it found.
-    pub finding: Finding<'a>,
+    pub finding: CheckResult<'a>,
     /// Where the pipeline around the run shows it.
     pub run_url: Option<&'a str>,
     /// The command that goes on from here.
@@ -60,11 +60,11 @@ pub struct Message<'a> {
 
 /// What a check found.
 #[derive(Clone, Copy, Debug)]
-pub enum Finding<'a> {
+pub enum CheckResult<'a> {
     /// Accounts, each checked or failed.
     Accounts(&'a Run),
     /// Nothing: it failed before it had accounts.
-    Nothing {
+    Failed {
         /// What kind of error it was.
         kind: &'a str,
         /// What happened.
@@ -78,7 +78,7 @@ pub enum Finding<'a> {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What is worth a message.
-    pub when: When,
+    pub when: NotifyOn,
     /// Signs what goes to webhooks.
     pub secret: Option<SecretString>,
     /// Certificate authorities to trust beside the machine's own.
@@ -92,7 +92,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            when: When::Noteworthy,
+            when: NotifyOn::Problems,
             secret: None,
             certificates: Vec::new(),
             timeout: Duration::from_secs(10),
@@ -103,9 +103,9 @@ impl Default for Settings {
 
 /// What is worth a message. Pings don't care: they come exactly when all is well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum NotifyOn {
     /// Drift and errors.
-    Noteworthy,
+    Problems,
     /// Every check.
     Always,
 }
@@ -117,7 +117,7 @@ pub async fn notify(
     targets: &[Target],
     message: &Message<'_>,
     settings: &Settings,
-) -> Vec<NotifyFailure> {
+) -> Vec<NotifyError> {
     let deliveries = targets
         .iter()
         .filter(|target| wants(target.form(), message.outcome, settings.when))
@@ -130,12 +130,15 @@ pub async fn notify(
 }
 
 /// Says whether a target is told of such an outcome. A ping on drift would keep a dead-man's switch quiet that should ring.
-fn wants(form: Form, outcome: Outcome, when: When) -> bool {
+fn wants(form: TargetKind, outcome: Outcome, when: NotifyOn) -> bool {
     match (form, outcome) {
-        (Form::Ping, Outcome::Ok | Outcome::Resolved) => true,
-        (Form::Ping, Outcome::Drift | Outcome::Error) => false,
-        (Form::Webhook | Form::Slack, Outcome::Drift | Outcome::Error | Outcome::Resolved) => true,
-        (Form::Webhook | Form::Slack, Outcome::Ok) => when == When::Always,
+        (TargetKind::Ping, Outcome::Ok | Outcome::Resolved) => true,
+        (TargetKind::Ping, Outcome::Drift | Outcome::Error) => false,
+        (
+            TargetKind::Webhook | TargetKind::Slack,
+            Outcome::Drift | Outcome::Error | Outcome::Resolved,
+        ) => true,
+        (TargetKind::Webhook | TargetKind::Slack, Outcome::Ok) => when == NotifyOn::Always,
     }
 }
 
@@ -146,23 +149,27 @@ mod tests {
     #[test]
     fn messages_come_when_something_is_wrong_and_pings_when_nothing_is() {
         let table = [
-            (Form::Webhook, Outcome::Ok, false, true),
-            (Form::Webhook, Outcome::Drift, true, true),
-            (Form::Webhook, Outcome::Error, true, true),
-            (Form::Slack, Outcome::Ok, false, true),
-            (Form::Slack, Outcome::Drift, true, true),
-            (Form::Slack, Outcome::Error, true, true),
-            (Form::Webhook, Outcome::Resolved, true, true),
-            (Form::Slack, Outcome::Resolved, true, true),
-            (Form::Ping, Outcome::Ok, true, true),
-            (Form::Ping, Outcome::Resolved, true, true),
-            (Form::Ping, Outcome::Drift, false, false),
-            (Form::Ping, Outcome::Error, false, false),
+            (TargetKind::Webhook, Outcome::Ok, false, true),
+            (TargetKind::Webhook, Outcome::Drift, true, true),
+            (TargetKind::Webhook, Outcome::Error, true, true),
+            (TargetKind::Slack, Outcome::Ok, false, true),
+            (TargetKind::Slack, Outcome::Drift, true, true),
+            (TargetKind::Slack, Outcome::Error, true, true),
+            (TargetKind::Webhook, Outcome::Resolved, true, true),
+            (TargetKind::Slack, Outcome::Resolved, true, true),
+            (TargetKind::Ping, Outcome::Ok, true, true),
+            (TargetKind::Ping, Outcome::Resolved, true, true),
+            (TargetKind::Ping, Outcome::Drift, false, false),
+            (TargetKind::Ping, Outcome::Error, false, false),
         ];
         for (form, outcome, noteworthy, always) in table {
             let case = format!("{form:?} on {outcome}");
-            assert_eq!(wants(form, outcome, When::Noteworthy), noteworthy, "{case}");
-            assert_eq!(wants(form, outcome, When::Always), always, "{case}");
+            assert_eq!(
+                wants(form, outcome, NotifyOn::Problems),
+                noteworthy,
+                "{case}"
+            );
+            assert_eq!(wants(form, outcome, NotifyOn::Always), always, "{case}");
         }
     }
 }

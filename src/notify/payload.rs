@@ -6,17 +6,17 @@ use serde::Serialize;
 use crate::model::account::AccountId;
 use crate::model::address::Name;
 use crate::plan::{
-    AccountError, AccountPlan, Change, Note, NoteWithMessage, Run, Status, Totals, Unlisted,
+    AccountError, AccountPlan, Change, Note, NoteWithMessage, Run, Status, Totals, UnlistedResource,
 };
 use crate::report::text::count;
 
-use super::{Finding, Message, Outcome};
+use super::{CheckResult, Message, Outcome};
 
 /// The format of a notification.
 pub const NOTIFICATION_FORMAT: &str = "riskform.notification/1";
 
 /// How many accounts a payload lists; receivers refuse bodies of many megabytes, and nobody reads on.
-const MOST_ACCOUNTS: usize = 100;
+const MAX_ACCOUNTS: usize = 100;
 
 /// The body of a generic webhook.
 #[derive(Serialize)]
@@ -52,7 +52,7 @@ struct Account<'a> {
     status: Status,
     error: Option<&'a AccountError>,
     changes: &'a [Change],
-    unlisted: Vec<&'a Unlisted>,
+    unlisted: Vec<&'a UnlistedResource>,
     notes: Vec<NoteWithMessage<'a>>,
 }
 
@@ -73,8 +73,8 @@ pub(super) fn webhook_payload(message: &Message<'_>) -> String {
         accounts_left_out: 0,
     };
     match message.finding {
-        Finding::Accounts(document) => fill(&mut notification, document),
-        Finding::Nothing {
+        CheckResult::Accounts(document) => fill(&mut notification, document),
+        CheckResult::Failed {
             kind,
             message,
             help,
@@ -96,7 +96,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
     notification.summary = Some(document.totals());
     notification.accounts = noteworthy
         .by_ref()
-        .take(MOST_ACCOUNTS)
+        .take(MAX_ACCOUNTS)
         .map(|account| Account {
             account_id: &account.account_id,
             name: account.name.as_ref(),
@@ -119,10 +119,10 @@ pub(super) fn noteworthy(document: &Run) -> Vec<&AccountPlan> {
         .collect();
     noteworthy.sort_by_key(|account| {
         let changes = account.changes.iter();
-        let gravest = changes.map(Gravity::of_change).min();
+        let gravest = changes.map(Severity::of_change).min();
         match account.status {
-            Status::Error => Gravity::Failed,
-            Status::Ok => gravest.unwrap_or(Gravity::Unlisted),
+            Status::Error => Severity::Failed,
+            Status::Ok => gravest.unwrap_or(Severity::Unlisted),
         }
     });
     noteworthy
@@ -130,7 +130,7 @@ pub(super) fn noteworthy(document: &Run) -> Vec<&AccountPlan> {
 
 /// How much of a hurry something is, the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Gravity {
+pub(super) enum Severity {
     /// Nobody knows how the account is.
     Failed,
     /// Protection is weaker than declared.
@@ -141,11 +141,11 @@ pub(super) enum Gravity {
     Untold,
 }
 
-impl Gravity {
+impl Severity {
     pub(super) fn of_change(change: &Change) -> Self {
         match change.live_weaker() {
-            Some(_) => Gravity::Weaker,
-            None => Gravity::Different,
+            Some(_) => Severity::Weaker,
+            None => Severity::Different,
         }
     }
 }
@@ -153,8 +153,8 @@ impl Gravity {
 /// The message in one line.
 pub(super) fn headline(message: &Message<'_>) -> String {
     match message.finding {
-        Finding::Nothing { .. } => "riskform could not check for drift".to_owned(),
-        Finding::Accounts(document) => {
+        CheckResult::Failed { .. } => "riskform could not check for drift".to_owned(),
+        CheckResult::Accounts(document) => {
             let accounts = count(document.accounts.len(), "account");
             match findings(document) {
                 _ if message.outcome == Outcome::Resolved => {
@@ -259,14 +259,14 @@ pub(super) mod tests {
         .unwrap()
     }
 
-    pub(in crate::notify) const FILES: Finding<'static> = Finding::Nothing {
+    pub(in crate::notify) const FILES: CheckResult<'static> = CheckResult::Failed {
         kind: "files",
         message: "riskform.yaml: no such file",
         help: Some("write one"),
     };
 
     /// A message from a pipeline that says where it shows the run.
-    pub(in crate::notify) fn message(outcome: Outcome, finding: Finding<'_>) -> Message<'_> {
+    pub(in crate::notify) fn message(outcome: Outcome, finding: CheckResult<'_>) -> Message<'_> {
         Message {
             outcome,
             finding,
@@ -279,7 +279,7 @@ pub(super) mod tests {
     fn the_headline_counts_what_was_found() {
         let mut document = document();
         let headline = |outcome, document: &Run| {
-            super::headline(&message(outcome, Finding::Accounts(document)))
+            super::headline(&message(outcome, CheckResult::Accounts(document)))
         };
         assert_eq!(
             headline(Outcome::Error, &document),
@@ -301,7 +301,7 @@ pub(super) mod tests {
     fn a_webhook_gets_what_somebody_has_to_look_at() {
         let mut document = document();
         let payload = |document: &Run| -> Value {
-            let message = message(Outcome::Error, Finding::Accounts(document));
+            let message = message(Outcome::Error, CheckResult::Accounts(document));
             serde_json::from_str(&webhook_payload(&message)).unwrap()
         };
         let notification = payload(&document);
@@ -320,11 +320,11 @@ pub(super) mod tests {
         assert!(production.get("live").is_none());
 
         let failed = document.accounts.pop().unwrap();
-        document.accounts = vec![failed; MOST_ACCOUNTS + 5];
+        document.accounts = vec![failed; MAX_ACCOUNTS + 5];
         let notification = payload(&document);
         assert_eq!(
             notification["accounts"].as_array().unwrap().len(),
-            MOST_ACCOUNTS
+            MAX_ACCOUNTS
         );
         assert_eq!(notification["accounts_left_out"], 5);
     }

@@ -7,20 +7,20 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::model::address::Address;
-use crate::model::text::{SEVERAL, Visible, count, few};
+use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, count, few};
 use crate::plan::{
-    AccountPlan, Action, Attributed, Change, Field, FieldChange, FieldValue, Note, Run,
+    AccountPlan, Action, Change, Field, FieldAttribution, FieldChange, FieldValue, Note, Run,
     UnlistedSettings,
 };
 use crate::report::context::who;
 
-use super::payload::{Gravity, headline, noteworthy};
-use super::{Finding, Message, Outcome};
+use super::payload::{Severity, headline, noteworthy};
+use super::{CheckResult, Message, Outcome};
 
 /// How many lines a message lists; a channel is no place for a whole report.
-const MOST_LINES: usize = 20;
+const MAX_LINES: usize = 20;
 /// How many characters of a line are shown.
-const LONGEST_LINE: usize = 400;
+const MAX_LINE_CHARS: usize = 400;
 
 /// The message as the JSON that Slack's incoming webhooks take.
 pub(super) fn slack_payload(message: &Message<'_>) -> String {
@@ -31,45 +31,45 @@ pub(super) fn slack_payload(message: &Message<'_>) -> String {
     };
     let mut text = format!("{symbol} *{}*", headline(message));
     let lines = lines(&message.finding);
-    for line in lines.iter().take(MOST_LINES) {
+    for line in lines.iter().take(MAX_LINES) {
         text.push_str("\n• ");
         text.push_str(line);
     }
-    if lines.len() > MOST_LINES {
-        let _ = write!(text, "\n… and {} more", lines.len() - MOST_LINES);
+    if lines.len() > MAX_LINES {
+        let _ = write!(text, "\n… and {} more", lines.len() - MAX_LINES);
     }
     if let Some(next) = message.next {
-        let _ = write!(text, "\nNext: `{}`", Plain(next));
+        let _ = write!(text, "\nNext: `{}`", SlackEscaped(next));
     }
     if let Some(url) = message.run_url {
         // A bar would end the URL, and a label of the writer's choice begin.
-        let url = Plain(url).to_string().replace('|', "%7C");
+        let url = SlackEscaped(url).to_string().replace('|', "%7C");
         let _ = write!(text, "\n<{url}|The run>");
     }
     json!({ "text": text, "unfurl_links": false, "unfurl_media": false }).to_string()
 }
 
-fn lines(finding: &Finding<'_>) -> Vec<String> {
+fn lines(finding: &CheckResult<'_>) -> Vec<String> {
     match finding {
-        Finding::Accounts(document) => together(document).iter().map(Line::text).collect(),
-        Finding::Nothing { message, help, .. } => std::iter::once(message)
+        CheckResult::Accounts(document) => together(document).iter().map(Line::text).collect(),
+        CheckResult::Failed { message, help, .. } => std::iter::once(message)
             .chain(help)
-            .map(|text| Plain(text).to_string())
+            .map(|text| SlackEscaped(text).to_string())
             .collect(),
     }
 }
 
 /// One thing that is the matter, and the accounts in which it is.
 struct Line<'a> {
-    gravity: Gravity,
+    gravity: Severity,
     /// Its address; none where it is the account itself.
     address: Option<&'a Address>,
     what: String,
-    places: Vec<Place<'a>>,
+    places: Vec<AccountRef<'a>>,
 }
 
 /// An account in which something is the matter.
-struct Place<'a> {
+struct AccountRef<'a> {
     account: &'a str,
     /// Who made it so there, and which policies act on it.
     context: String,
@@ -94,7 +94,7 @@ fn together(document: &Run) -> Vec<Line<'_>> {
     // Two accounts read better as two lines, which begin with what somebody looks for.
     let mut lines: Vec<Line<'_>> = lines
         .into_iter()
-        .flat_map(|line| match line.places.len() < SEVERAL {
+        .flat_map(|line| match line.places.len() < GROUPING_THRESHOLD {
             true => line.apart(),
             false => vec![line],
         })
@@ -108,22 +108,25 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
         gravity,
         address,
         what,
-        places: vec![Place {
+        places: vec![AccountRef {
             account: account.label(),
             context,
         }],
     };
     let failed = account.error.iter().map(|error| {
-        let help = error.help.iter().map(|help| format!("; {}", Plain(help)));
+        let help = error
+            .help
+            .iter()
+            .map(|help| format!("; {}", SlackEscaped(help)));
         let what = format!(
             "could not be checked: {}{}",
-            Plain(&error.message),
+            SlackEscaped(&error.message),
             help.collect::<String>()
         );
-        line(Gravity::Failed, None, what, String::new())
+        line(Severity::Failed, None, what, String::new())
     });
     let changed = account.changes.iter().map(|change| {
-        let (gravity, address) = (Gravity::of_change(change), change.address());
+        let (gravity, address) = (Severity::of_change(change), change.address());
         let context = context(account, address, change.attribution(), now);
         line(gravity, Some(address), sentence(change), context)
     });
@@ -132,7 +135,7 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
             UnlistedSettings::Behavior(_) => "is in no file".to_owned(),
             UnlistedSettings::Integration(settings) => format!(
                 "is in no file: tenant `{}`, {}",
-                Plain(settings.tenant_url.as_str()),
+                SlackEscaped(settings.tenant_url.as_str()),
                 match settings.active {
                     true => "active",
                     false => "not active",
@@ -140,13 +143,13 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
             ),
         };
         let context = context(account, &thing.address, &thing.attribution, now);
-        line(Gravity::Unlisted, Some(&thing.address), what, context)
+        line(Severity::Unlisted, Some(&thing.address), what, context)
     });
     // Of the notes those that say what could not be told here.
     let untold = account.notes.iter().filter(|note| note.is_about_context());
     let untold = untold.map(|note| {
-        let what = format!("– {}", Plain(&note.to_string()));
-        line(Gravity::Untold, None, what, String::new())
+        let what = format!("– {}", SlackEscaped(&note.to_string()));
+        line(Severity::Untold, None, what, String::new())
     });
     failed
         .chain(changed)
@@ -159,7 +162,7 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
 fn context(
     account: &AccountPlan,
     address: &Address,
-    attributed: &[Attributed],
+    attributed: &[FieldAttribution],
     now: Timestamp,
 ) -> String {
     let notes = account.notes.iter();
@@ -169,7 +172,7 @@ fn context(
     who(attributed, now)
         .into_iter()
         .chain(acted_on)
-        .map(|sentence| format!("; {}", Plain(&sentence)))
+        .map(|sentence| format!("; {}", SlackEscaped(&sentence)))
         .collect()
 }
 
@@ -206,7 +209,7 @@ impl<'a> Line<'a> {
             Some(_) | None => "",
         };
         let accounts: Vec<&str> = places.iter().map(|place| place.account).collect();
-        let address = address.map(|address| Plain(&address.to_string()).to_string());
+        let address = address.map(|address| SlackEscaped(&address.to_string()).to_string());
         match (accounts.as_slice(), address) {
             ([account], Some(address)) => format!("`{account}/{address}` {what}{context}"),
             ([account], None) => format!("`{account}` {what}"),
@@ -261,18 +264,18 @@ fn field(change: &FieldChange) -> String {
 fn value(value: Option<&FieldValue>) -> String {
     match value {
         None => "unset".to_owned(),
-        Some(value) => format!("`{}`", Plain(&value.to_string())),
+        Some(value) => format!("`{}`", SlackEscaped(&value.to_string())),
     }
 }
 
 /// Displays a text so that Slack can't take any of it for a mention, a link or formatting; what the API answers may hold anything.
-struct Plain<'a>(&'a str);
+struct SlackEscaped<'a>(&'a str);
 
-impl fmt::Display for Plain<'_> {
+impl fmt::Display for SlackEscaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let one_line = self.0.lines().collect::<Vec<_>>().join(" ");
-        let visible = Visible(&one_line).to_string();
-        for c in visible.chars().take(LONGEST_LINE) {
+        let visible = EscapeInvisible(&one_line).to_string();
+        for c in visible.chars().take(MAX_LINE_CHARS) {
             match c {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
@@ -296,7 +299,7 @@ mod tests {
     use super::*;
     use crate::notify::payload::tests::{FILES, document, message};
 
-    fn text(outcome: Outcome, finding: Finding<'_>) -> String {
+    fn text(outcome: Outcome, finding: CheckResult<'_>) -> String {
         let payload = slack_payload(&message(outcome, finding));
         let payload: Value = serde_json::from_str(&payload).unwrap();
         payload["text"].as_str().unwrap().to_owned()
@@ -305,7 +308,7 @@ mod tests {
     #[test]
     fn a_channel_reads_what_differs_and_nothing_in_it_is_obeyed() {
         let document = document();
-        insta::assert_snapshot!(text(Outcome::Error, Finding::Accounts(&document)), @r"
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @r"
         :x: *riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked*
         • `staging` could not be checked: the API answered 500 for '&lt;b&gt;'
         • `production/behavior.sentinel_one` enabled is `false`, declared `true` – *weaker than declared* (disabled)
@@ -336,7 +339,7 @@ mod tests {
                 document.accounts.push(account);
             }
         }
-        insta::assert_snapshot!(text(Outcome::Error, Finding::Accounts(&document)), @r"
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @r"
         :x: *riskform checked 101 accounts: 150 things differ, 50 weaker than declared, 50 in no file, 50 accounts could not be checked*
         • 50 accounts (staging-0, staging-1, staging-2, staging-3, staging-4 and 45 more) could not be checked: the API answered 500 for '&lt;b&gt;'
         • `behavior.sentinel_one` enabled is `false`, declared `true` – *weaker than declared* (disabled) – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
@@ -352,12 +355,12 @@ mod tests {
     fn a_long_report_is_cut_and_says_so() {
         let mut document = document();
         let failed = document.accounts.pop().unwrap();
-        document.accounts = vec![failed; MOST_LINES + 7];
+        document.accounts = vec![failed; MAX_LINES + 7];
         for (index, account) in document.accounts.iter_mut().enumerate() {
             let error = account.error.as_mut().unwrap();
             error.message = format!("the API answered {}", 500 + index);
         }
-        let text = text(Outcome::Error, Finding::Accounts(&document));
+        let text = text(Outcome::Error, CheckResult::Accounts(&document));
         assert!(text.contains("\n… and 7 more\nNext: "), "{text}");
     }
 }

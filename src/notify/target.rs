@@ -13,13 +13,13 @@ const SLACK_HOST: &str = "hooks.slack.com";
 /// One URL to notify. Shows its scheme and host only, in `Debug` too: the rest of a webhook's URL is its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
-    form: Form,
+    form: TargetKind,
     url: Url,
 }
 
 /// What a target understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum TargetKind {
     /// A JSON document.
     Webhook,
     /// Slack's incoming webhooks.
@@ -30,7 +30,7 @@ pub enum Form {
 
 impl Target {
     /// What it understands.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> TargetKind {
         self.form
     }
 
@@ -51,27 +51,27 @@ impl Target {
 }
 
 impl FromStr for Target {
-    type Err = InvalidTarget;
+    type Err = ParseTargetError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+    fn from_str(text: &str) -> Result<Self, ParseTargetError> {
         let (form, text) = if let Some(rest) = text.strip_prefix("slack+") {
-            (Some(Form::Slack), rest)
+            (Some(TargetKind::Slack), rest)
         } else if let Some(rest) = text.strip_prefix("ping+") {
-            (Some(Form::Ping), rest)
+            (Some(TargetKind::Ping), rest)
         } else {
             (None, text)
         };
-        let url = Url::parse(text).map_err(InvalidTarget::Malformed)?;
-        let host = url.host().ok_or(InvalidTarget::Scheme)?;
+        let url = Url::parse(text).map_err(ParseTargetError::Malformed)?;
+        let host = url.host().ok_or(ParseTargetError::Scheme)?;
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&host) => {}
-            "http" => return Err(InvalidTarget::PlainHttp(host.to_string())),
-            _ => return Err(InvalidTarget::Scheme),
+            "http" => return Err(ParseTargetError::PlainHttp(host.to_string())),
+            _ => return Err(ParseTargetError::Scheme),
         }
         let form = form.unwrap_or(match host {
-            Host::Domain(SLACK_HOST) => Form::Slack,
-            Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => Form::Webhook,
+            Host::Domain(SLACK_HOST) => TargetKind::Slack,
+            Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => TargetKind::Webhook,
         });
         Ok(Target { form, url })
     }
@@ -80,9 +80,9 @@ impl FromStr for Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.form {
-            Form::Ping => "ping+",
-            Form::Slack if self.url.host_str() != Some(SLACK_HOST) => "slack+",
-            Form::Slack | Form::Webhook => "",
+            TargetKind::Ping => "ping+",
+            TargetKind::Slack if self.url.host_str() != Some(SLACK_HOST) => "slack+",
+            TargetKind::Slack | TargetKind::Webhook => "",
         })?;
         let host = self.url.host_str().unwrap_or_default();
         write!(f, "{}://{host}", self.url.scheme())?;
@@ -101,7 +101,7 @@ impl fmt::Debug for Target {
 
 /// Why a text is nothing to notify. The text itself is never shown, since most of it is a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTarget {
+pub enum ParseTargetError {
     /// No URL at all.
     #[error(
         "not a URL ({0}); write https://…, slack+https://… for a Slack webhook or ping+https://… for a dead-man's switch"
@@ -126,42 +126,42 @@ mod tests {
         let table = [
             (
                 "https://hooks.slack.com/services/T0/B0/canary",
-                Form::Slack,
+                TargetKind::Slack,
                 "https://hooks.slack.com/…",
             ),
             (
                 "slack+https://chat.example.com/hooks/canary?canary=1#canary",
-                Form::Slack,
+                TargetKind::Slack,
                 "slack+https://chat.example.com/…",
             ),
             (
                 "slack+http://127.0.0.1:9000/canary",
-                Form::Slack,
+                TargetKind::Slack,
                 "slack+http://127.0.0.1:9000/…",
             ),
             (
                 "ping+https://hc.example.com/canary",
-                Form::Ping,
+                TargetKind::Ping,
                 "ping+https://hc.example.com/…",
             ),
             (
                 "https://canary:canary@alerts.example.com:8443/canary",
-                Form::Webhook,
+                TargetKind::Webhook,
                 "https://alerts.example.com:8443/…",
             ),
             (
                 "https://hooks.slack.com.example.com/canary",
-                Form::Webhook,
+                TargetKind::Webhook,
                 "https://hooks.slack.com.example.com/…",
             ),
             (
                 "http://[::1]:9000/canary",
-                Form::Webhook,
+                TargetKind::Webhook,
                 "http://[::1]:9000/…",
             ),
             (
                 "http://localhost/canary",
-                Form::Webhook,
+                TargetKind::Webhook,
                 "http://localhost/…",
             ),
         ];
@@ -178,22 +178,22 @@ mod tests {
         let table = [
             (
                 "http://alerts.example.com/canary",
-                InvalidTarget::PlainHttp("alerts.example.com".to_owned()),
+                ParseTargetError::PlainHttp("alerts.example.com".to_owned()),
             ),
             (
                 "ping+http://192.168.0.1/canary",
-                InvalidTarget::PlainHttp("192.168.0.1".to_owned()),
+                ParseTargetError::PlainHttp("192.168.0.1".to_owned()),
             ),
-            ("ftp://alerts.example.com/canary", InvalidTarget::Scheme),
-            ("mailto:canary@example.com", InvalidTarget::Scheme),
-            ("teams+https://example.com/canary", InvalidTarget::Scheme),
+            ("ftp://alerts.example.com/canary", ParseTargetError::Scheme),
+            ("mailto:canary@example.com", ParseTargetError::Scheme),
+            ("teams+https://example.com/canary", ParseTargetError::Scheme),
             (
                 "/canary",
-                InvalidTarget::Malformed(url::ParseError::RelativeUrlWithoutBase),
+                ParseTargetError::Malformed(url::ParseError::RelativeUrlWithoutBase),
             ),
             (
                 "https://",
-                InvalidTarget::Malformed(url::ParseError::EmptyHost),
+                ParseTargetError::Malformed(url::ParseError::EmptyHost),
             ),
         ];
         for (text, why) in table {

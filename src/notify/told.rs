@@ -9,23 +9,23 @@ use crate::model::failure::FailureKind;
 use crate::plan::{Action, FieldChange, UnlistedSettings, sha256};
 
 use super::payload::noteworthy;
-use super::{Finding, Message, Outcome};
+use super::{CheckResult, Message, Outcome};
 
 /// The last message of drift or an error. Holds nothing of what was found but its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct DeliveryRecord {
     /// What was found.
     digest: String,
     /// When it was told.
     at: Timestamp,
 }
 
-impl Told {
+impl DeliveryRecord {
     /// What to remember of a message once it is delivered: nothing, where all is well.
     pub fn of(message: &Message<'_>, at: Timestamp) -> Option<Self> {
         match message.outcome {
             Outcome::Ok | Outcome::Resolved => None,
-            Outcome::Drift | Outcome::Error => Some(Told {
+            Outcome::Drift | Outcome::Error => Some(DeliveryRecord {
                 digest: digest(&message.finding),
                 at,
             }),
@@ -35,9 +35,9 @@ impl Told {
 
 impl Message<'_> {
     /// How the check ended for whoever was told this last; `None` where it is the same, and told less than `again` ago.
-    pub fn outcome_since(
+    pub fn outcome_to_send(
         &self,
-        told: Option<&Told>,
+        told: Option<&DeliveryRecord>,
         now: Timestamp,
         again: SignedDuration,
     ) -> Option<Outcome> {
@@ -63,10 +63,10 @@ struct Digested<'a> {
     unlisted: Vec<(&'a Address, &'a UnlistedSettings)>,
 }
 
-fn digest(finding: &Finding<'_>) -> String {
+fn digest(finding: &CheckResult<'_>) -> String {
     match finding {
-        Finding::Nothing { kind, message, .. } => sha256(&(kind, message)),
-        Finding::Accounts(run) => {
+        CheckResult::Failed { kind, message, .. } => sha256(&(kind, message)),
+        CheckResult::Accounts(run) => {
             let accounts = noteworthy(run).into_iter().map(|account| Digested {
                 account_id: &account.account_id,
                 error: account.error.as_ref().map(|error| error.kind),
@@ -94,7 +94,7 @@ mod tests {
     fn message(outcome: Outcome, run: &Run) -> Message<'_> {
         Message {
             outcome,
-            finding: Finding::Accounts(run),
+            finding: CheckResult::Accounts(run),
             run_url: None,
             next: None,
         }
@@ -106,7 +106,7 @@ mod tests {
         let mut less = run.clone();
         less.accounts.remove(0);
         let then = run.created_at;
-        let told = Told::of(&message(Outcome::Drift, &run), then);
+        let told = DeliveryRecord::of(&message(Outcome::Drift, &run), then);
         let hours = SignedDuration::from_hours;
         let day = hours(24);
         let table = [
@@ -127,11 +127,14 @@ mod tests {
         ];
         for (outcome, run, later, again, expected) in table {
             let message = message(outcome, run);
-            let due = message.outcome_since(told.as_ref(), then + later, again);
+            let due = message.outcome_to_send(told.as_ref(), then + later, again);
             assert_eq!(due, expected, "{outcome} {later}");
-            assert_eq!(message.outcome_since(None, then, again), Some(outcome));
+            assert_eq!(message.outcome_to_send(None, then, again), Some(outcome));
         }
-        assert_eq!(Told::of(&message(Outcome::Resolved, &run), then), None);
+        assert_eq!(
+            DeliveryRecord::of(&message(Outcome::Resolved, &run), then),
+            None
+        );
     }
 
     #[test]
@@ -143,9 +146,9 @@ mod tests {
         error.message = "the API answered 500 after 31 s".to_owned();
         error.ray = Some("8f00ba4".to_owned());
         assert_eq!(
-            digest(&Finding::Accounts(&run)),
-            digest(&Finding::Accounts(&later))
+            digest(&CheckResult::Accounts(&run)),
+            digest(&CheckResult::Accounts(&later))
         );
-        assert_ne!(digest(&Finding::Accounts(&run)), digest(&FILES));
+        assert_ne!(digest(&CheckResult::Accounts(&run)), digest(&FILES));
     }
 }

@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
 use crate::model::audit_log::{
-    AuditEntry, AuditLog, Author, BehaviorTrace, IntegrationTrace, Written,
+    AuditEntry, AuditLog, Author, LoggedBehavior, LoggedIntegration, LoggedWrite,
 };
 use crate::model::behavior::{BehaviorKey, BehaviorSettings};
-use crate::model::context::{LogWindow, Reading};
+use crate::model::context::{AuditLogWindow, Fetched};
 use crate::model::integration::{
     DesiredIntegration, IntegrationField, IntegrationId, IntegrationSettings, ReferenceId,
     TenantUrl,
 };
 use crate::model::open_word::words;
 
-use super::change::{Change, Diff, Field, FieldChange, UnlistedSettings};
+use super::change::{Change, Field, FieldChange, ResourceDiff, UnlistedSettings};
 use super::run::AccountPlan;
 
 /// What the log tells of who set a value. No entry proves nothing.
@@ -47,8 +47,8 @@ pub enum Attribution {
 
 /// Who did something about a thing, as far as the log tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Attributed {
-    pub deed: Deed,
+pub struct FieldAttribution {
+    pub deed: AttributedAction,
     /// Which of its fields it is about; none, where the thing itself was made or deleted.
     pub fields: Vec<Field>,
     #[serde(flatten)]
@@ -57,7 +57,7 @@ pub struct Attributed {
 
 words! {
     /// What somebody did.
-    Deed {
+    AttributedAction {
         /// Gave fields their live values.
         Set = "set",
         /// Made what is there and should not be.
@@ -92,7 +92,7 @@ impl AccountPlan {
                     behavior(log, address, Some(live), &thing.settings.fields())
                 }
                 (Address::UnlistedIntegration(id), UnlistedSettings::Integration(_)) => {
-                    vec![whole(Deed::Created, creation(log, *id))]
+                    vec![whole(AttributedAction::Created, creation(log, *id))]
                 }
                 (
                     Address::Behavior(_) | Address::Integration(_),
@@ -101,7 +101,7 @@ impl AccountPlan {
             };
         }
         let context = self.context.get_or_insert_default();
-        context.audit_log = Reading::Read(LogWindow {
+        context.audit_log = Fetched::Read(AuditLogWindow {
             since: log.since,
             skipped: log.skipped,
         });
@@ -123,7 +123,7 @@ fn behavior(
     address: &Address,
     live: Option<&BehaviorSettings>,
     fields: &[FieldChange],
-) -> Vec<Attributed> {
+) -> Vec<FieldAttribution> {
     let (Address::Behavior(key), Some(live)) = (address, live) else {
         return Vec::new();
     };
@@ -142,11 +142,13 @@ fn behavior(
 
 fn integration(
     log: &AuditLog,
-    diff: &Diff<IntegrationSettings>,
+    diff: &ResourceDiff<IntegrationSettings>,
     pinned: Option<IntegrationId>,
-) -> Vec<Attributed> {
+) -> Vec<FieldAttribution> {
     match (&diff.before, diff.found, &diff.after) {
-        (Some(_), Some(found), None) => vec![whole(Deed::Created, creation(log, found.id))],
+        (Some(_), Some(found), None) => {
+            vec![whole(AttributedAction::Created, creation(log, found.id))]
+        }
         (Some(live), Some(found), Some(_)) => {
             let fields = diff.fields().into_iter().filter_map(|change| {
                 let field = match change.field {
@@ -163,14 +165,14 @@ fn integration(
         (_, _, Some(declared)) => {
             let reference = declared.reference_id.as_ref();
             let deletion = deletion(log, pinned, reference, &declared.tenant_url);
-            vec![whole(Deed::Deleted, deletion)]
+            vec![whole(AttributedAction::Deleted, deletion)]
         }
         (_, _, None) => Vec::new(),
     }
 }
 
-fn whole(deed: Deed, attribution: Attribution) -> Attributed {
-    Attributed {
+fn whole(deed: AttributedAction, attribution: Attribution) -> FieldAttribution {
+    FieldAttribution {
         deed,
         fields: Vec::new(),
         attribution,
@@ -178,13 +180,13 @@ fn whole(deed: Deed, attribution: Attribution) -> Attributed {
 }
 
 /// What is said of several fields alike is said once.
-fn together(fields: impl Iterator<Item = (Field, Attribution)>) -> Vec<Attributed> {
-    let mut told: Vec<Attributed> = Vec::new();
+fn together(fields: impl Iterator<Item = (Field, Attribution)>) -> Vec<FieldAttribution> {
+    let mut told: Vec<FieldAttribution> = Vec::new();
     for (field, attribution) in fields {
         match told.iter_mut().find(|told| told.attribution == attribution) {
             Some(told) => told.fields.push(field),
-            None => told.push(Attributed {
-                deed: Deed::Set,
+            None => told.push(FieldAttribution {
+                deed: AttributedAction::Set,
                 fields: vec![field],
                 attribution,
             }),
@@ -207,14 +209,16 @@ pub fn behavior_field(
     field: BehaviorField,
     live: &BehaviorSettings,
 ) -> Attribution {
-    let same = |trace: &BehaviorTrace| match field {
+    let same = |trace: &LoggedBehavior| match field {
         BehaviorField::Enabled => Some(trace.enabled? == live.enabled),
         BehaviorField::RiskLevel => Some(*trace.risk_level.as_ref()? == live.risk_level),
     };
     attribute(log, |entry| match &entry.wrote {
-        Written::Behaviors(None) => Holds::Unknown,
-        Written::Behaviors(Some(traces)) => Holds::of(traces.get(key).and_then(same)),
-        Written::Created(..) | Written::Updated(..) | Written::Deleted(_) => Holds::Nothing,
+        LoggedWrite::Behaviors(None) => EntryEvidence::Unknown,
+        LoggedWrite::Behaviors(Some(traces)) => EntryEvidence::of(traces.get(key).and_then(same)),
+        LoggedWrite::Created(..) | LoggedWrite::Updated(..) | LoggedWrite::Deleted(_) => {
+            EntryEvidence::Irrelevant
+        }
     })
 }
 
@@ -225,7 +229,7 @@ pub fn integration_field(
     field: IntegrationField,
     live: &IntegrationSettings,
 ) -> Attribution {
-    let same = |trace: &IntegrationTrace| match field {
+    let same = |trace: &LoggedIntegration| match field {
         IntegrationField::IntegrationType => {
             Some(*trace.integration_type.as_ref()? == live.integration_type)
         }
@@ -234,24 +238,26 @@ pub fn integration_field(
         IntegrationField::Active => Some(trace.active? == live.active),
     };
     attribute(log, |entry| match &entry.wrote {
-        Written::Created(Some(created), trace) if *created == id => {
+        LoggedWrite::Created(Some(created), trace) if *created == id => {
             match trace.as_ref().map(same) {
                 // Nothing stood there before, so what it holds it has set, and what it doesn't tell nobody else has.
-                Some(Some(true) | None) | None => Holds::Began,
-                Some(Some(false)) => Holds::Another,
+                Some(Some(true) | None) | None => EntryEvidence::Origin,
+                Some(Some(false)) => EntryEvidence::Differs,
             }
         }
-        Written::Updated(updated, None) if *updated == id => Holds::Unknown,
-        Written::Updated(updated, Some(trace)) if *updated == id => Holds::of(same(trace)),
-        _ => Holds::Nothing,
+        LoggedWrite::Updated(updated, None) if *updated == id => EntryEvidence::Unknown,
+        LoggedWrite::Updated(updated, Some(trace)) if *updated == id => {
+            EntryEvidence::of(same(trace))
+        }
+        _ => EntryEvidence::Irrelevant,
     })
 }
 
 /// Who made an integration.
 pub fn creation(log: &AuditLog, id: IntegrationId) -> Attribution {
     attribute(log, |entry| match entry.wrote {
-        Written::Created(Some(created), _) if created == id => Holds::Began,
-        _ => Holds::Nothing,
+        LoggedWrite::Created(Some(created), _) if created == id => EntryEvidence::Origin,
+        _ => EntryEvidence::Irrelevant,
     })
 }
 
@@ -263,7 +269,7 @@ pub fn deletion(
     reference_id: Option<&ReferenceId>,
     tenant_url: &TenantUrl,
 ) -> Attribution {
-    let is_meant = |trace: &IntegrationTrace| match (&trace.reference_id, reference_id) {
+    let is_meant = |trace: &LoggedIntegration| match (&trace.reference_id, reference_id) {
         (Some(Some(held)), Some(wanted)) => held == wanted,
         _ => trace.tenant_url.as_ref() == Some(tenant_url),
     };
@@ -271,60 +277,60 @@ pub fn deletion(
         Some(pinned) => pinned == id,
         None => {
             let last = log.entries.iter().find_map(|entry| match &entry.wrote {
-                Written::Created(Some(seen), Some(trace)) if *seen == id => Some(trace),
-                Written::Updated(seen, Some(trace)) if *seen == id => Some(trace),
+                LoggedWrite::Created(Some(seen), Some(trace)) if *seen == id => Some(trace),
+                LoggedWrite::Updated(seen, Some(trace)) if *seen == id => Some(trace),
                 _ => None,
             });
             last.is_some_and(is_meant)
         }
     };
     attribute(log, |entry| match entry.wrote {
-        Written::Deleted(deleted) if was_meant(deleted) => Holds::Began,
-        _ => Holds::Nothing,
+        LoggedWrite::Deleted(deleted) if was_meant(deleted) => EntryEvidence::Origin,
+        _ => EntryEvidence::Irrelevant,
     })
 }
 
 /// What an entry tells of the value in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
+enum EntryEvidence {
     /// It is about something else.
-    Nothing,
+    Irrelevant,
     /// It wrote what the value belongs to, and what it wrote is not kept.
     Unknown,
     /// The live value.
-    Live,
+    Matches,
     /// The live value, and nothing can have held it before.
-    Began,
-    Another,
+    Origin,
+    Differs,
 }
 
-impl Holds {
+impl EntryEvidence {
     fn of(same: Option<bool>) -> Self {
         match same {
-            Some(true) => Holds::Live,
-            Some(false) => Holds::Another,
-            None => Holds::Nothing,
+            Some(true) => EntryEvidence::Matches,
+            Some(false) => EntryEvidence::Differs,
+            None => EntryEvidence::Irrelevant,
         }
     }
 }
 
-fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> Holds) -> Attribution {
+fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> EntryEvidence) -> Attribution {
     let mut newest: Option<&AuditEntry> = None;
     let mut earliest: Option<&AuditEntry> = None;
     for entry in &log.entries {
         let held = holds(entry);
-        if held != Holds::Nothing {
+        if held != EntryEvidence::Irrelevant {
             newest = newest.or(Some(entry));
         }
         match held {
-            Holds::Nothing => {}
-            Holds::Live => earliest = Some(entry),
-            Holds::Began => {
+            EntryEvidence::Irrelevant => {}
+            EntryEvidence::Matches => earliest = Some(entry),
+            EntryEvidence::Origin => {
                 return Attribution::Set {
                     author: entry.author.clone(),
                 };
             }
-            Holds::Another => {
+            EntryEvidence::Differs => {
                 return match earliest {
                     Some(entry) => Attribution::Set {
                         author: entry.author.clone(),
@@ -332,7 +338,7 @@ fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> Holds) -> Attributio
                     None => Attribution::Untold { since: log.since },
                 };
             }
-            Holds::Unknown => {
+            EntryEvidence::Unknown => {
                 let newest = newest.unwrap_or(entry);
                 return Attribution::LastWritten {
                     author: newest.author.clone(),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::account::{BehaviorSaying, DesiredAccount, LiveAccount, UnlistedBehaviors};
+use crate::model::account::{BehaviorDeclaration, DesiredAccount, LiveAccount, UnlistedBehaviors};
 use crate::model::address::Address;
 use crate::model::behavior::{
     Behavior, BehaviorKey, BehaviorSettings, DeclaredBehavior, changes_level, weakening,
@@ -13,8 +13,11 @@ use crate::model::behavior::{
 use crate::model::location::Location;
 
 use super::Intent;
-use super::change::{Change, Cover, Diff, Policy, Sources, Unlisted, UnlistedSettings, Weakening};
-use super::error::Problem;
+use super::change::{
+    Change, DeclaredBy, Policy, ResourceDiff, UnlistedResource, UnlistedSettings, ValueSources,
+    Weakening,
+};
+use super::error::PlanError;
 use super::note::Note;
 
 /// What `diff` found about behaviors.
@@ -22,7 +25,7 @@ pub(super) struct BehaviorDiff {
     pub(super) changes: Vec<Change>,
     /// Listed behaviors that are as declared.
     pub(super) unchanged: Vec<Address>,
-    pub(super) unlisted: Vec<Unlisted>,
+    pub(super) unlisted: Vec<UnlistedResource>,
     /// What is laid over the live map, whether or not it differs today.
     pub(super) declared: BTreeMap<BehaviorKey, DeclaredBehavior>,
 }
@@ -33,7 +36,7 @@ pub(super) fn diff(
     live: &LiveAccount,
     intent: Intent,
     notes: &mut Vec<Note>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<PlanError>,
 ) -> BehaviorDiff {
     let mut found = BehaviorDiff {
         changes: Vec::new(),
@@ -45,31 +48,31 @@ pub(super) fn diff(
     let named = listed.map(|(key, entry)| (key, &entry.location));
     for (key, location) in named.chain(&desired.unmanaged) {
         if !live.behaviors.contains_key(key) {
-            problems.push(not_offered(key, location, live));
+            problems.push(unknown_behavior(key, location, live));
         }
     }
     for (key, behavior) in &live.behaviors {
         let settings = &behavior.settings;
         match (desired.behavior(key), intent) {
-            (BehaviorSaying::Named { declared, location }, Intent::Apply) => {
+            (BehaviorDeclaration::Named { declared, location }, Intent::Apply) => {
                 found.compare(key, settings, declared, Some(location), None, notes);
             }
-            (BehaviorSaying::Covered { declared, location }, Intent::Apply) => {
-                let star = Some(Cover::Star);
+            (BehaviorDeclaration::Wildcard { declared, location }, Intent::Apply) => {
+                let star = Some(DeclaredBy::Wildcard);
                 found.compare(key, settings, declared, Some(location), star, notes);
             }
-            (BehaviorSaying::Named { location, .. }, Intent::Destroy) => {
+            (BehaviorDeclaration::Named { location, .. }, Intent::Destroy) => {
                 let declared = DeclaredBehavior::DISABLED;
                 found.compare(key, settings, declared, Some(location), None, notes);
             }
             // Nobody wrote its name, so nobody asked for it to be disabled.
-            (BehaviorSaying::Covered { .. }, Intent::Destroy) => {
+            (BehaviorDeclaration::Wildcard { .. }, Intent::Destroy) => {
                 notes.extend(settings.enabled.then(|| Note::LeftEnabled {
                     address: Address::Behavior(key.clone()),
                 }));
             }
-            (BehaviorSaying::Unmanaged, _) => {}
-            (BehaviorSaying::Unlisted, intent) => {
+            (BehaviorDeclaration::Unmanaged, _) => {}
+            (BehaviorDeclaration::Unlisted, intent) => {
                 found.unlisted(key, behavior, desired.unlisted.behaviors, intent, notes);
             }
         }
@@ -87,7 +90,7 @@ impl BehaviorDiff {
         before: &BehaviorSettings,
         declared: DeclaredBehavior,
         location: Option<&Location>,
-        covered_by: Option<Cover>,
+        covered_by: Option<DeclaredBy>,
         notes: &mut Vec<Note>,
     ) {
         let address = Address::Behavior(key.clone());
@@ -104,7 +107,7 @@ impl BehaviorDiff {
                 to: after.risk_level.clone(),
             });
         }
-        self.changes.push(Change::Behavior(Diff {
+        self.changes.push(Change::Behavior(ResourceDiff {
             address,
             weakens: weakening(before, &after).map(Weakening::Behavior),
             live_weaker: weakening(&after, before).map(Weakening::Behavior),
@@ -113,7 +116,7 @@ impl BehaviorDiff {
             location: location.cloned(),
             found: None,
             covered_by,
-            sources: Sources::default(),
+            sources: ValueSources::default(),
             attribution: Vec::new(),
         }));
     }
@@ -146,7 +149,7 @@ impl BehaviorDiff {
             self.compare(key, &behavior.settings, declared, None, None, notes);
             return;
         }
-        self.unlisted.push(Unlisted {
+        self.unlisted.push(UnlistedResource {
             address: Address::Behavior(key.clone()),
             policy: match policy {
                 UnlistedBehaviors::Keep => Policy::Keep,
@@ -159,13 +162,13 @@ impl BehaviorDiff {
     }
 }
 
-fn not_offered(key: &BehaviorKey, location: &Location, live: &LiveAccount) -> Problem {
+fn unknown_behavior(key: &BehaviorKey, location: &Location, live: &LiveAccount) -> PlanError {
     let offered: Vec<BehaviorKey> = live.behaviors.keys().cloned().collect();
     let words: Vec<&str> = offered.iter().map(BehaviorKey::as_str).collect();
     let nearest = similar::get_close_matches(key.as_str(), &words, 1, 0.6)
         .first()
         .map(|word| BehaviorKey::new(*word));
-    Problem::NotOffered {
+    PlanError::NotOffered {
         key: key.clone(),
         offered,
         nearest,

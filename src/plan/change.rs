@@ -15,23 +15,23 @@ use crate::model::integration::{
     IntegrationField, IntegrationId, IntegrationSettings, IntegrationWeakening,
 };
 use crate::model::location::Location;
-use crate::model::open_word::{UnknownWord, words};
+use crate::model::open_word::{UnknownVariant, words};
 
-use super::attribution::Attributed;
-use super::change_shape::ChangeShape;
+use super::attribution::FieldAttribution;
+use super::change_shape::ChangeJson;
 use super::matching::MatchedBy;
 
 /// One thing that differs, by its kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(into = "ChangeShape", try_from = "ChangeShape")]
+#[serde(into = "ChangeJson", try_from = "ChangeJson")]
 pub enum Change {
-    Behavior(Diff<BehaviorSettings>),
-    Integration(Diff<IntegrationSettings>),
+    Behavior(ResourceDiff<BehaviorSettings>),
+    Integration(ResourceDiff<IntegrationSettings>),
 }
 
 /// A thing on its way from what it is to what it will be. One of the two may be missing, never both.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Diff<T> {
+pub struct ResourceDiff<T> {
     pub address: Address,
     pub before: Option<T>,
     pub after: Option<T>,
@@ -42,18 +42,18 @@ pub struct Diff<T> {
     /// Where it is declared; an unlisted thing is nowhere.
     pub location: Option<Location>,
     /// What declares it, where the file does not name it.
-    pub covered_by: Option<Cover>,
+    pub covered_by: Option<DeclaredBy>,
     /// The live integration that it is about, if there is one.
-    pub found: Option<Found>,
+    pub found: Option<LiveMatch>,
     /// Where the file has its values from, if not from itself.
-    pub sources: Sources,
+    pub sources: ValueSources,
     /// In drift: who made it differ.
-    pub attribution: Vec<Attributed>,
+    pub attribution: Vec<FieldAttribution>,
 }
 
 /// What declared values were made of, beside what the file says.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sources {
+pub struct ValueSources {
     /// By field, the names of the variables in its value.
     pub variables: BTreeMap<String, Vec<String>>,
     /// The identity provider whose id the `reference_id` is.
@@ -62,16 +62,16 @@ pub struct Sources {
 
 /// A live integration, and what it was recognized by: nothing, where no file lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct LiveMatch {
     pub id: IntegrationId,
     pub by: Option<MatchedBy>,
 }
 
 words! {
     /// What declares things that a file does not name.
-    Cover {
+    DeclaredBy {
         /// Every other behavior that the account offers.
-        Star = "*",
+        Wildcard = "*",
     }
 }
 
@@ -132,7 +132,7 @@ impl Change {
     }
 
     /// The live integration that it is about.
-    pub fn found(&self) -> Option<Found> {
+    pub fn found(&self) -> Option<LiveMatch> {
         match self {
             Change::Behavior(diff) => diff.found,
             Change::Integration(diff) => diff.found,
@@ -165,7 +165,7 @@ impl Change {
     }
 
     /// What declares it, where the file does not name it.
-    pub fn covered_by(&self) -> Option<Cover> {
+    pub fn covered_by(&self) -> Option<DeclaredBy> {
         match self {
             Change::Behavior(diff) => diff.covered_by,
             Change::Integration(diff) => diff.covered_by,
@@ -173,14 +173,14 @@ impl Change {
     }
 
     /// In drift: who made it differ, as far as the audit log was asked.
-    pub fn attribution(&self) -> &[Attributed] {
+    pub fn attribution(&self) -> &[FieldAttribution] {
         match self {
             Change::Behavior(diff) => &diff.attribution,
             Change::Integration(diff) => &diff.attribution,
         }
     }
 
-    pub(super) fn attribute(&mut self, attribution: Vec<Attributed>) {
+    pub(super) fn attribute(&mut self, attribution: Vec<FieldAttribution>) {
         match self {
             Change::Behavior(diff) => diff.attribution = attribution,
             Change::Integration(diff) => diff.attribution = attribution,
@@ -196,7 +196,7 @@ impl Change {
     }
 }
 
-impl<T> Diff<T> {
+impl<T> ResourceDiff<T> {
     fn action(&self, replaces: impl Fn(&T, &T) -> bool) -> Action {
         match (&self.before, &self.after) {
             (None, _) => Action::Create,
@@ -207,11 +207,11 @@ impl<T> Diff<T> {
     }
 }
 
-impl<T: Settings> Diff<T> {
+impl<T: ResourceFields> ResourceDiff<T> {
     pub(super) fn fields(&self) -> Vec<FieldChange> {
         let mut fields = field_changes(self.before.as_ref(), self.after.as_ref());
         for field in &mut fields {
-            let Sources {
+            let ValueSources {
                 variables,
                 identity_provider,
             } = &self.sources;
@@ -226,7 +226,7 @@ impl<T: Settings> Diff<T> {
 }
 
 /// The settings of one kind of resource, as fields.
-pub trait Settings {
+pub trait ResourceFields {
     /// Every field, in the order that they are shown.
     const FIELDS: &'static [Field];
 
@@ -238,7 +238,7 @@ pub trait Settings {
 }
 
 /// The fields in which two states of a thing differ.
-pub(super) fn field_changes<T: Settings>(
+pub(super) fn field_changes<T: ResourceFields>(
     before: Option<&T>,
     after: Option<&T>,
 ) -> Vec<FieldChange> {
@@ -258,7 +258,7 @@ pub(super) fn field_changes<T: Settings>(
         .collect()
 }
 
-impl Settings for BehaviorSettings {
+impl ResourceFields for BehaviorSettings {
     const FIELDS: &'static [Field] = &[Field::Enabled, Field::RiskLevel];
 
     fn value(&self, field: Field) -> Option<FieldValue> {
@@ -267,7 +267,7 @@ impl Settings for BehaviorSettings {
             risk_level,
         } = self;
         match field {
-            Field::Enabled => Some(FieldValue::Switch(*enabled)),
+            Field::Enabled => Some(FieldValue::Bool(*enabled)),
             Field::RiskLevel => Some(FieldValue::Text(risk_level.to_string())),
             Field::IntegrationType | Field::TenantUrl | Field::ReferenceId | Field::Active => None,
         }
@@ -278,7 +278,7 @@ impl Settings for BehaviorSettings {
     }
 }
 
-impl Settings for IntegrationSettings {
+impl ResourceFields for IntegrationSettings {
     const FIELDS: &'static [Field] = &[
         Field::IntegrationType,
         Field::TenantUrl,
@@ -299,7 +299,7 @@ impl Settings for IntegrationSettings {
             Field::ReferenceId => reference_id
                 .as_ref()
                 .map(|reference| FieldValue::Text(reference.to_string())),
-            Field::Active => Some(FieldValue::Switch(*active)),
+            Field::Active => Some(FieldValue::Bool(*active)),
             Field::Enabled | Field::RiskLevel => None,
         }
     }
@@ -377,14 +377,14 @@ impl FieldChange {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FieldValue {
-    Switch(bool),
+    Bool(bool),
     Text(String),
 }
 
 impl fmt::Display for FieldValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FieldValue::Switch(value) => value.fmt(f),
+            FieldValue::Bool(value) => value.fmt(f),
             FieldValue::Text(text) => text.fmt(f),
         }
     }
@@ -394,7 +394,7 @@ impl fmt::Display for FieldValue {
 pub(super) fn quoted(value: Option<&FieldValue>) -> String {
     match value {
         None => "(unset)".to_owned(),
-        Some(FieldValue::Switch(value)) => value.to_string(),
+        Some(FieldValue::Bool(value)) => value.to_string(),
         Some(FieldValue::Text(text)) => format!("{text:?}"),
     }
 }
@@ -416,9 +416,9 @@ impl fmt::Display for Weakening {
 }
 
 impl FromStr for Weakening {
-    type Err = UnknownWord;
+    type Err = UnknownVariant;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+    fn from_str(word: &str) -> Result<Self, UnknownVariant> {
         word.parse()
             .map(Weakening::Behavior)
             .or_else(|_| word.parse().map(Weakening::Integration))
@@ -454,17 +454,17 @@ impl JsonSchema for Weakening {
 
 /// Something live that no file lists, and that stays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Unlisted {
+pub struct UnlistedResource {
     pub address: Address,
     /// What the file says about such things.
     pub policy: Policy,
     pub settings: UnlistedSettings,
     /// In drift: who made it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attribution: Vec<Attributed>,
+    pub attribution: Vec<FieldAttribution>,
 }
 
-impl Unlisted {
+impl UnlistedResource {
     /// Says whether the file wants it reported.
     pub fn is_reported(&self) -> bool {
         match self.policy {

@@ -8,14 +8,16 @@ use crate::model::behavior::BehaviorSettings;
 use crate::model::integration::{IntegrationId, IntegrationSettings};
 use crate::model::location::Location;
 
-use super::attribution::Attributed;
-use super::change::{Action, Change, Cover, Diff, FieldChange, Found, Kind, Sources, Weakening};
+use super::attribution::FieldAttribution;
+use super::change::{
+    Action, Change, DeclaredBy, FieldChange, Kind, LiveMatch, ResourceDiff, ValueSources, Weakening,
+};
 use super::matching::MatchedBy;
 
 /// A change as JSON: what follows from `before` and `after` is written for whoever reads it, and computed anew when it is read back.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Change")]
-pub(super) struct ChangeShape {
+pub(super) struct ChangeJson {
     address: Address,
     kind: Kind,
     action: Action,
@@ -29,32 +31,32 @@ pub(super) struct ChangeShape {
     location: Option<Location>,
     /// What declares it, where the file does not name it.
     #[serde(default)]
-    covered_by: Option<Cover>,
+    covered_by: Option<DeclaredBy>,
     /// The live integration that it is about.
     integration_id: Option<IntegrationId>,
     /// What that integration was recognized by.
     matched_by: Option<MatchedBy>,
     /// Everything that it is; `null` where it is not there.
-    before: Option<SettingsShape>,
+    before: Option<SettingsJson>,
     /// Everything that it will be, or is declared to be.
-    after: Option<SettingsShape>,
+    after: Option<SettingsJson>,
     /// The fields that differ; all of them, where it comes or goes.
     fields: Vec<FieldChange>,
     /// In drift: who made it differ, as far as the audit log was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    attribution: Vec<Attributed>,
+    attribution: Vec<FieldAttribution>,
 }
 
 /// The settings of any kind; their members tell them apart.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Settings")]
-enum SettingsShape {
+enum SettingsJson {
     Behavior(BehaviorSettings),
     Integration(IntegrationSettings),
 }
 
-impl From<Change> for ChangeShape {
+impl From<Change> for ChangeJson {
     fn from(change: Change) -> Self {
         let (kind, action, fields) = (change.kind(), change.action(), change.fields());
         let (weakening, live_weakening) = (change.weakens(), change.live_weaker());
@@ -65,18 +67,18 @@ impl From<Change> for ChangeShape {
                 diff.address,
                 diff.location,
                 diff.found,
-                diff.before.map(SettingsShape::Behavior),
-                diff.after.map(SettingsShape::Behavior),
+                diff.before.map(SettingsJson::Behavior),
+                diff.after.map(SettingsJson::Behavior),
             ),
             Change::Integration(diff) => (
                 diff.address,
                 diff.location,
                 diff.found,
-                diff.before.map(SettingsShape::Integration),
-                diff.after.map(SettingsShape::Integration),
+                diff.before.map(SettingsJson::Integration),
+                diff.after.map(SettingsJson::Integration),
             ),
         };
-        ChangeShape {
+        ChangeJson {
             address,
             kind,
             action,
@@ -96,9 +98,9 @@ impl From<Change> for ChangeShape {
     }
 }
 
-impl Sources {
+impl ValueSources {
     fn of(fields: Vec<FieldChange>) -> Self {
-        let mut sources = Sources::default();
+        let mut sources = ValueSources::default();
         for field in fields {
             sources.identity_provider = sources.identity_provider.or(field.identity_provider);
             if !field.variables.is_empty() {
@@ -110,11 +112,11 @@ impl Sources {
     }
 }
 
-impl TryFrom<ChangeShape> for Change {
+impl TryFrom<ChangeJson> for Change {
     type Error = &'static str;
 
-    fn try_from(shape: ChangeShape) -> Result<Self, Self::Error> {
-        let ChangeShape {
+    fn try_from(shape: ChangeJson) -> Result<Self, Self::Error> {
+        let ChangeJson {
             address,
             weakening: weakens,
             live_weakening: live_weaker,
@@ -128,12 +130,12 @@ impl TryFrom<ChangeShape> for Change {
             attribution,
             ..
         } = shape;
-        let sources = Sources::of(fields);
-        let found = integration_id.map(|id| Found { id, by: matched_by });
-        use SettingsShape::{Behavior, Integration};
+        let sources = ValueSources::of(fields);
+        let found = integration_id.map(|id| LiveMatch { id, by: matched_by });
+        use SettingsJson::{Behavior, Integration};
         match (Kind::from(&address), before, after) {
             (Kind::Behavior, Some(Behavior(before)), Some(Behavior(after))) => {
-                Ok(Change::Behavior(Diff {
+                Ok(Change::Behavior(ResourceDiff {
                     address,
                     before: Some(before),
                     after: Some(after),
@@ -156,7 +158,7 @@ impl TryFrom<ChangeShape> for Change {
                 if before.is_none() && after.is_none() {
                     return Err("a change holds neither before nor after");
                 }
-                Ok(Change::Integration(Diff {
+                Ok(Change::Integration(ResourceDiff {
                     address,
                     before,
                     after,

@@ -13,14 +13,14 @@ use crate::model::address::Address;
 use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId};
 
 use super::change::Action;
-use super::error::{Problem, WayOut};
+use super::error::{PlanError, Resolution};
 use super::fast_map::FastMap;
-use super::integrations::{Course, Thing};
-use super::target::Targeted;
+use super::integrations::{IntegrationSource, PlannedIntegration};
+use super::target::TargetedDiffs;
 
 /// A value that may have to be unique within an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key<'a> {
+pub(super) struct UniqueKey<'a> {
     pub(super) field: KeyField,
     pub(super) value: &'a str,
 }
@@ -47,12 +47,12 @@ impl From<KeyField> for IntegrationField {
 }
 
 /// The keys that an integration with these settings holds.
-pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = Key<'_>> {
-    let tenant_url = Key {
+pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = UniqueKey<'_>> {
+    let tenant_url = UniqueKey {
         field: KeyField::TenantUrl,
         value: settings.tenant_url.normalized(),
     };
-    let reference_id = settings.reference_id.as_ref().map(|reference| Key {
+    let reference_id = settings.reference_id.as_ref().map(|reference| UniqueKey {
         field: KeyField::ReferenceId,
         value: reference.as_str(),
     });
@@ -60,7 +60,7 @@ pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = Key<'
 }
 
 /// The keys that this course takes: those that it will hold and does not hold today. What is made anew takes all of its keys.
-pub(super) fn taken<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
+pub(super) fn taken<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
     course.change.iter().flat_map(|change| {
         let before = match change.action() {
             Action::Create | Action::Replace => None,
@@ -71,7 +71,7 @@ pub(super) fn taken<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>>
 }
 
 /// The keys that this course frees: those that it holds today and will not hold, or not without letting go in between.
-pub(super) fn freed<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
+pub(super) fn freed<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
     course.change.iter().flat_map(|change| {
         let after = match change.action() {
             Action::Replace | Action::Delete => None,
@@ -84,7 +84,7 @@ pub(super) fn freed<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>>
 fn difference<'a>(
     of: Option<&'a IntegrationSettings>,
     without: Option<&'a IntegrationSettings>,
-) -> impl Iterator<Item = Key<'a>> {
+) -> impl Iterator<Item = UniqueKey<'a>> {
     let is_in = |settings, key| keys(settings).any(|other| other == key);
     of.into_iter()
         .flat_map(keys)
@@ -92,7 +92,7 @@ fn difference<'a>(
 }
 
 /// Finds every key that two integrations would hold without being permitted to share it.
-pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
+pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
     let courses = &targeted.integrations.courses;
     let holders = shared(courses);
     if holders.is_empty() {
@@ -101,7 +101,7 @@ pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
     let left_out: HashSet<&Address> = targeted.left_out.iter().collect();
     let mut problems = Vec::new();
     for (index, course) in courses.iter().enumerate() {
-        for key in held_after(course) {
+        for key in final_keys(course) {
             let takes = taken(course).any(|taken| taken == key);
             let others = holders.get(&key).into_iter().flatten().copied();
             // What nobody takes is told once: of the entry that stands first.
@@ -111,7 +111,7 @@ pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
                 .map(|other| &courses[other])
                 .find(|other| !may_share(course, other, key));
             if let Some(holder) = holder.filter(|_| takes || course.is_listed()) {
-                problems.push(Problem::Held {
+                problems.push(PlanError::Held {
                     wants: course.thing.address(),
                     key: format!("{} {}", IntegrationField::from(key.field), key.value),
                     holder: holder.thing.address(),
@@ -125,13 +125,15 @@ pub(super) fn find(targeted: &Targeted<'_>) -> Vec<Problem> {
 }
 
 /// The keys that more than one integration will hold, and who those are.
-fn shared<'a>(courses: &'a [Course<'a>]) -> FastMap<Key<'a>, SmallVec<[usize; 2]>> {
-    let mut holders: FastMap<Key<'_>, u32> = FastMap::default();
+fn shared<'a>(
+    courses: &'a [PlannedIntegration<'a>],
+) -> FastMap<UniqueKey<'a>, SmallVec<[usize; 2]>> {
+    let mut holders: FastMap<UniqueKey<'_>, u32> = FastMap::default();
     holders.reserve(KeyField::COUNT * courses.len());
-    for key in courses.iter().flat_map(held_after) {
+    for key in courses.iter().flat_map(final_keys) {
         *holders.entry(key).or_default() += 1;
     }
-    let mut shared: FastMap<Key<'_>, SmallVec<[usize; 2]>> = holders
+    let mut shared: FastMap<UniqueKey<'_>, SmallVec<[usize; 2]>> = holders
         .into_iter()
         .filter(|(_, holders)| *holders > 1)
         .map(|(key, _)| (key, SmallVec::new()))
@@ -140,7 +142,7 @@ fn shared<'a>(courses: &'a [Course<'a>]) -> FastMap<Key<'a>, SmallVec<[usize; 2]
         return shared;
     }
     for (index, course) in courses.iter().enumerate() {
-        for key in held_after(course) {
+        for key in final_keys(course) {
             if let Some(holders) = shared.get_mut(&key) {
                 holders.push(index);
             }
@@ -150,19 +152,19 @@ fn shared<'a>(courses: &'a [Course<'a>]) -> FastMap<Key<'a>, SmallVec<[usize; 2]
 }
 
 /// The keys that this course's integration will hold.
-fn held_after<'a>(course: &'a Course<'_>) -> impl Iterator<Item = Key<'a>> {
+fn final_keys<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
     course.after.iter().flat_map(|after| keys(after))
 }
 
 /// Two may share a key if the file asks for it on both, and the next run can still tell them apart: by a pin that holds, or by their
 /// references. The pin of one that is made anew points nowhere.
-fn may_share(a: &Course<'_>, b: &Course<'_>, key: Key<'_>) -> bool {
-    let both_ask = asks_for(a, key) && asks_for(b, key);
-    both_ask && (keeps_its_pin(a) || keeps_its_pin(b) || declare_different_references(a, b))
+fn may_share(a: &PlannedIntegration<'_>, b: &PlannedIntegration<'_>, key: UniqueKey<'_>) -> bool {
+    let both_ask = declares_key(a, key) && declares_key(b, key);
+    both_ask && (keeps_pin(a) || keeps_pin(b) || declare_different_references(a, b))
 }
 
-fn declare_different_references(a: &Course<'_>, b: &Course<'_>) -> bool {
-    let declared = |course: &Course<'_>| course.thing.entry()?.reference_id.clone();
+fn declare_different_references(a: &PlannedIntegration<'_>, b: &PlannedIntegration<'_>) -> bool {
+    let declared = |course: &PlannedIntegration<'_>| course.thing.entry()?.reference_id.clone();
     match (declared(a), declared(b)) {
         (Some(a), Some(b)) => a != b,
         (None, _) | (_, None) => false,
@@ -171,7 +173,7 @@ fn declare_different_references(a: &Course<'_>, b: &Course<'_>) -> bool {
 
 /// Whether the file says which live one the entry is, and that it holds this very key. A key that merely stays as it is live was not
 /// asked for.
-fn asks_for(course: &Course<'_>, key: Key<'_>) -> bool {
+fn declares_key(course: &PlannedIntegration<'_>, key: UniqueKey<'_>) -> bool {
     let Some(entry) = course.thing.entry() else {
         return false;
     };
@@ -182,7 +184,7 @@ fn asks_for(course: &Course<'_>, key: Key<'_>) -> bool {
     entry.id.is_some() && declared == Some(key.value)
 }
 
-fn keeps_its_pin(course: &Course<'_>) -> bool {
+fn keeps_pin(course: &PlannedIntegration<'_>) -> bool {
     let pinned = course.thing.entry().and_then(|entry| entry.id);
     let replaced = course
         .change
@@ -192,17 +194,19 @@ fn keeps_its_pin(course: &Course<'_>) -> bool {
 }
 
 fn way_out(
-    course: &Course<'_>,
-    holder: &Course<'_>,
-    key: Key<'_>,
+    course: &PlannedIntegration<'_>,
+    holder: &PlannedIntegration<'_>,
+    key: UniqueKey<'_>,
     left_out: &HashSet<&Address>,
-) -> WayOut {
+) -> Resolution {
     if left_out.contains(&holder.thing.address()) {
-        return WayOut::Target;
+        return Resolution::Target;
     }
     match holder.thing {
-        Thing::Unlisted(_) => WayOut::ListOrDelete,
-        Thing::Listed(_) if asks_for(course, key) && asks_for(holder, key) => WayOut::TellApart,
-        Thing::Listed(_) => WayOut::ChangeEither,
+        IntegrationSource::Unlisted(_) => Resolution::ListOrDelete,
+        IntegrationSource::Listed(_) if declares_key(course, key) && declares_key(holder, key) => {
+            Resolution::Distinguish
+        }
+        IntegrationSource::Listed(_) => Resolution::ChangeEither,
     }
 }

@@ -11,12 +11,12 @@ use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel}
 use crate::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId,
 };
-use crate::model::open_word::OpenWord;
+use crate::model::open_word::OpenEnum;
 use crate::model::text::hex;
 
 /// What a live account's digest covers; the members of all three stand in their canonical order.
 #[derive(Serialize)]
-struct Digested<'a> {
+struct LiveDigestInput<'a> {
     behaviors: BTreeMap<&'a BehaviorKey, DigestedBehavior<'a>>,
     integrations: Vec<DigestedIntegration<'a>>,
 }
@@ -24,14 +24,14 @@ struct Digested<'a> {
 #[derive(Serialize)]
 struct DigestedBehavior<'a> {
     enabled: bool,
-    risk_level: &'a OpenWord<RiskLevel>,
+    risk_level: &'a OpenEnum<RiskLevel>,
 }
 
 #[derive(Serialize)]
 struct DigestedIntegration<'a> {
     active: bool,
     id: IntegrationId,
-    integration_type: &'a OpenWord<IntegrationType>,
+    integration_type: &'a OpenEnum<IntegrationType>,
     reference_id: Option<&'a ReferenceId>,
     tenant_url: &'a str,
 }
@@ -43,7 +43,7 @@ pub fn live_digest(live: &LiveAccount) -> String {
         behaviors,
         integrations,
     } = live;
-    sha256(&Digested {
+    sha256(&LiveDigestInput {
         behaviors: behaviors
             .iter()
             .map(|(key, behavior)| (key, behavior.into()))

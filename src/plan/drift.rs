@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 
-use crate::model::account::BehaviorSaying;
+use crate::model::account::BehaviorDeclaration;
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
-use crate::model::context::Reading;
+use crate::model::context::Fetched;
 
 use super::run::{AccountPlan, Unchanged};
 use super::target::{Glob, Targets};
@@ -31,11 +31,11 @@ impl Scope {
 
 /// How much of an account outlasts its comparison. A fleet is large, and most of it is as declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
+pub enum Retention {
     /// Both of its states, and how they differ.
     States,
     /// How they differ, alone.
-    Differences,
+    DiffOnly,
 }
 
 impl AccountPlan {
@@ -48,14 +48,14 @@ impl AccountPlan {
 
     /// Lets go of what is not to outlast the comparison.
     #[must_use]
-    pub fn keeping(mut self, keep: Keep) -> Self {
+    pub fn keeping(mut self, keep: Retention) -> Self {
         match keep {
-            Keep::States => {}
-            Keep::Differences => {
+            Retention::States => {}
+            Retention::DiffOnly => {
                 self.live = None;
                 self.desired = None;
                 if let Some(context) = &mut self.context {
-                    context.access = Reading::NotRead;
+                    context.access = Fetched::NotRead;
                 }
             }
         }
@@ -82,11 +82,11 @@ impl AccountPlan {
         });
         self.left_out = left_out;
         self.notes
-            .retain_mut(|note| note.narrow(includes) && note.concerns_drift());
+            .retain_mut(|note| note.narrow(includes) && note.applies_to_drift());
         for note in &mut self.notes {
             note.turn_to_drift();
         }
-        self.unchanged = self.as_declared(&includes);
+        self.unchanged = self.count_unchanged(&includes);
         self.operations.clear();
         self.refusals.clear();
         // A stable sort: among equals, the plan's order stays.
@@ -95,7 +95,7 @@ impl AccountPlan {
     }
 
     /// Counts the listed things in scope that do not differ.
-    fn as_declared(&self, includes: &impl Fn(&Address) -> bool) -> Unchanged {
+    fn count_unchanged(&self, includes: &impl Fn(&Address) -> bool) -> Unchanged {
         let Some(desired) = &self.desired else {
             return Unchanged::default();
         };
@@ -107,8 +107,8 @@ impl AccountPlan {
         let counts = |address: &Address| includes(address) && !changed.contains(address);
         let offered = self.live.iter().flat_map(|live| live.behaviors.keys());
         let listed = |key: &&BehaviorKey| match desired.behavior(key) {
-            BehaviorSaying::Named { .. } | BehaviorSaying::Covered { .. } => true,
-            BehaviorSaying::Unmanaged | BehaviorSaying::Unlisted => false,
+            BehaviorDeclaration::Named { .. } | BehaviorDeclaration::Wildcard { .. } => true,
+            BehaviorDeclaration::Unmanaged | BehaviorDeclaration::Unlisted => false,
         };
         let behaviors = offered.filter(listed).cloned().map(Address::Behavior);
         let integrations = desired.integrations.keys().cloned();

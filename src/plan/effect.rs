@@ -9,7 +9,7 @@ use crate::model::address::Address;
 use crate::model::integration::IntegrationSettings;
 
 use super::change::{FieldChange, field_changes};
-use super::operation::{Call, Operation, OperationId, Subject};
+use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind};
 use super::run::AccountPlan;
 
 /// What one operation does to one thing.
@@ -22,13 +22,13 @@ pub struct Effect {
 /// What every operation does, in their order: each begins where those before it end.
 pub fn effects(account: &AccountPlan) -> BTreeMap<OperationId, Vec<Effect>> {
     let live = account.live();
-    let mut integrations: HashMap<Subject, IntegrationSettings> = live
+    let mut integrations: HashMap<IntegrationTarget, IntegrationSettings> = live
         .integrations
         .iter()
-        .map(|live| (Subject::Live(live.id), live.settings.clone()))
+        .map(|live| (IntegrationTarget::Existing(live.id), live.settings.clone()))
         .collect();
     let mut of = |operation: &Operation| match &operation.call {
-        Call::WriteBehaviors {
+        OperationKind::WriteBehaviors {
             declared: _,
             complete,
         } => {
@@ -45,22 +45,22 @@ pub fn effects(account: &AccountPlan) -> BTreeMap<OperationId, Vec<Effect>> {
             });
             effects.collect()
         }
-        Call::Create { settings } => {
+        OperationKind::Create { settings } => {
             // It is active, whatever the settings say.
             let made = IntegrationSettings {
                 active: true,
                 ..settings.clone()
             };
             let fields = field_changes(None, Some(&made));
-            integrations.insert(Subject::MadeBy(operation.id), made);
+            integrations.insert(IntegrationTarget::CreatedBy(operation.id), made);
             one(operation, fields)
         }
-        Call::Update { subject, settings } => {
+        OperationKind::Update { subject, settings } => {
             let before = integrations.insert(*subject, settings.clone());
             one(operation, field_changes(before.as_ref(), Some(settings)))
         }
-        Call::Delete { id } => {
-            let before = integrations.remove(&Subject::Live(*id));
+        OperationKind::Delete { id } => {
+            let before = integrations.remove(&IntegrationTarget::Existing(*id));
             one(operation, field_changes(before.as_ref(), None))
         }
     };

@@ -12,16 +12,16 @@ use super::matching::MatchedBy;
 /// Everything that keeps one account's files from coming true.
 #[derive(Debug)]
 pub struct PlanErrors {
-    problems: Vec<Problem>,
+    problems: Vec<PlanError>,
 }
 
 impl PlanErrors {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
+    pub(super) fn new(problems: Vec<PlanError>) -> Self {
         PlanErrors { problems }
     }
 
     /// The reasons, behaviors first.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[PlanError] {
         &self.problems
     }
 }
@@ -45,7 +45,7 @@ impl fmt::Display for PlanErrors {
 
 /// One reason why no plan can be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Problem {
+pub enum PlanError {
     /// A file lists a behavior that the account does not have.
     #[error("the account does not offer a behavior named {key}")]
     NotOffered {
@@ -80,7 +80,7 @@ pub enum Problem {
         location: Location,
     },
     /// The identity provider that an entry names can't be told.
-    #[error("{entry}: {}", no_provider(name, *found, other_kind.as_deref()))]
+    #[error("{entry}: {}", describe_provider_problem(name, *found, other_kind.as_deref()))]
     IdentityProvider {
         entry: Address,
         name: String,
@@ -103,7 +103,7 @@ pub enum Problem {
         /// Who holds it.
         holder: Address,
         /// What would make room.
-        way_out: WayOut,
+        way_out: Resolution,
         /// Where the entry is declared.
         location: Option<Location>,
     },
@@ -111,33 +111,33 @@ pub enum Problem {
 
 /// What would free a key that something holds and keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WayOut {
+pub enum Resolution {
     /// The holder is in no file.
     ListOrDelete,
     /// The holder is another entry.
     ChangeEither,
     /// Both ask for it and are pinned, but to integrations that are gone.
-    TellApart,
+    Distinguish,
     /// The holder would let go, but was not targeted.
     Target,
 }
 
-impl Problem {
+impl PlanError {
     /// Where in the files the cause stands.
     pub fn location(&self) -> Option<&Location> {
         match self {
-            Problem::NotOffered { location, .. }
-            | Problem::SeveralLive { location, .. }
-            | Problem::SeveralEntries { location, .. }
-            | Problem::IdentityProvider { location, .. } => Some(location),
-            Problem::Held { location, .. } => location.as_ref(),
+            PlanError::NotOffered { location, .. }
+            | PlanError::SeveralLive { location, .. }
+            | PlanError::SeveralEntries { location, .. }
+            | PlanError::IdentityProvider { location, .. } => Some(location),
+            PlanError::Held { location, .. } => location.as_ref(),
         }
     }
 
     /// The way out.
     pub fn help(&self) -> String {
         match self {
-            Problem::NotOffered {
+            PlanError::NotOffered {
                 offered, nearest, ..
             } => {
                 let offered = list(offered);
@@ -148,7 +148,7 @@ impl Problem {
                     None => format!("the account offers {offered}"),
                 }
             }
-            Problem::SeveralLive {
+            PlanError::SeveralLive {
                 entry, candidates, ..
             } => format!(
                 "pin {entry} to the one it means, e.g. id: {}",
@@ -156,42 +156,42 @@ impl Problem {
                     .first()
                     .map_or_else(String::new, ToString::to_string)
             ),
-            Problem::SeveralEntries { id, .. } => {
+            PlanError::SeveralEntries { id, .. } => {
                 format!(
                     "pin the one that means it with id: {id}, and the others to integrations of their own"
                 )
             }
-            Problem::IdentityProvider { candidates, .. } => match candidates.as_slice() {
+            PlanError::IdentityProvider { candidates, .. } => match candidates.as_slice() {
                 [] => "the account has no Okta identity provider; declare reference_id instead, or leave it out".to_owned(),
                 candidates => format!(
                     "the account has {}; name one of them, or declare its id as reference_id",
                     list(candidates)
                 ),
             },
-            Problem::Held {
+            PlanError::Held {
                 wants,
                 holder,
                 way_out,
                 ..
             } => match way_out {
-                WayOut::ListOrDelete => format!(
+                Resolution::ListOrDelete => format!(
                     "list {holder} in the file, delete it, or set unlisted.integrations: delete"
                 ),
-                WayOut::ChangeEither => {
+                Resolution::ChangeEither => {
                     format!(
                         "give {wants} or {holder} another value, or declare it in both and pin each with id:"
                     )
                 }
-                WayOut::TellApart => format!(
+                Resolution::Distinguish => format!(
                     "give {wants} and {holder} different values of reference_id: the integrations that they are pinned to are gone, so nothing else would tell them apart"
                 ),
-                WayOut::Target => format!("target {holder} as well"),
+                Resolution::Target => format!("target {holder} as well"),
             },
         }
     }
 }
 
-fn no_provider(name: &str, found: usize, other_kind: Option<&str>) -> String {
+fn describe_provider_problem(name: &str, found: usize, other_kind: Option<&str>) -> String {
     match (found, other_kind) {
         (0, None) => format!("no identity provider is named {name:?}"),
         (0, Some(kind)) => format!("the identity provider {name:?} is {kind:?}, not Okta"),

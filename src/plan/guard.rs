@@ -7,18 +7,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::{
-    DesiredAccount, LiveAccount, PoliciesPolicy, Protected, WeakeningPolicy,
+    DesiredAccount, GuardMode, LiveAccount, PolicyGuardMode, ProtectedItem,
 };
 use crate::model::address::Address;
-use crate::model::context::{Access, Context, Level, Reading};
+use crate::model::context::{Access, Context, Fetched, Level};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::limits::{DeleteAllPolicy, Limits};
 use crate::model::open_word::words;
 
-use super::change::{Action, Change, Diff};
+use super::change::{Action, Change, ResourceDiff};
 use super::matching::Matches;
 use super::note::Note;
-use super::policies::{self, acting_on, no_longer_given};
+use super::policies::{self, policies_for_level, unassigned_levels};
 use super::{Intent, Options};
 
 words! {
@@ -56,7 +56,7 @@ pub struct Overrides {
 
 /// A guard's no.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Refusal {
+pub struct GuardViolation {
     /// Which guard.
     pub guard: Guard,
     /// What it is about; `None` for the plan as a whole.
@@ -75,7 +75,7 @@ pub(super) fn refusals(
     context: &Context,
     changes: &[Change],
     options: &Options,
-) -> Vec<Refusal> {
+) -> Vec<GuardViolation> {
     let gone: Vec<&Change> = changes
         .iter()
         .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
@@ -89,16 +89,20 @@ pub(super) fn refusals(
     );
     refusals.extend(protected(desired, live, changes, &options.limits));
     refusals.extend(weakening(desired, changes, options));
-    refusals.extend(lost_levels(desired, live, context, changes, options));
+    refusals.extend(check_policies(desired, live, context, changes, options));
     refusals.extend(
         changes
             .iter()
-            .filter_map(|change| foreign_tenant(change, &options.limits)),
+            .filter_map(|change| disallowed_tenant(change, &options.limits)),
     );
     refusals
 }
 
-fn max_deletes(desired: &DesiredAccount, deletes: usize, options: &Options) -> Option<Refusal> {
+fn max_deletes(
+    desired: &DesiredAccount,
+    deletes: usize,
+    options: &Options,
+) -> Option<GuardViolation> {
     let overridden = options.overrides.max_deletes;
     let permitted = overridden.unwrap_or(desired.guards.max_deletes);
     let by_limits = options
@@ -108,7 +112,7 @@ fn max_deletes(desired: &DesiredAccount, deletes: usize, options: &Options) -> O
     let most = by_limits.unwrap_or(permitted);
     (deletes > most as usize).then(|| {
         let whose = by_limits.map_or("are permitted", |_| "are within the limits");
-        Refusal {
+        GuardViolation {
             guard: Guard::MaxDeletes,
             address: None,
             reason: format!(
@@ -121,11 +125,11 @@ fn max_deletes(desired: &DesiredAccount, deletes: usize, options: &Options) -> O
     })
 }
 
-fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<Refusal> {
+fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<GuardViolation> {
     let several = live.integrations.len() > 1;
     let all = several && deletes == live.integrations.len() && options.intent == Intent::Apply;
     let by_limits = options.limits.delete_all == Some(DeleteAllPolicy::Deny);
-    (all && (by_limits || !options.overrides.allow_delete_all)).then(|| Refusal {
+    (all && (by_limits || !options.overrides.allow_delete_all)).then(|| GuardViolation {
         guard: Guard::DeleteAll,
         address: None,
         reason: format!(
@@ -140,12 +144,12 @@ fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<R
     })
 }
 
-fn prevent_destroy(desired: &DesiredAccount, change: &Change) -> Option<Refusal> {
+fn prevent_destroy(desired: &DesiredAccount, change: &Change) -> Option<GuardViolation> {
     let Address::Integration(name) = change.address() else {
         return None;
     };
     let entry = desired.integrations.get(name)?;
-    entry.lifecycle.prevent_destroy.then(|| Refusal {
+    entry.lifecycle.prevent_destroy.then(|| GuardViolation {
         guard: Guard::PreventDestroy,
         address: Some(change.address().clone()),
         reason: format!(
@@ -161,7 +165,7 @@ fn protected(
     live: &LiveAccount,
     changes: &[Change],
     limits: &Limits,
-) -> Vec<Refusal> {
+) -> Vec<GuardViolation> {
     let (by_file, by_limits) = (&desired.guards.protected, &limits.protected);
     if by_file.is_empty() && by_limits.is_empty() {
         return Vec::new();
@@ -175,12 +179,12 @@ fn protected(
         let harm = harm(change)?;
         let integration = by_id.get(&change.found()?.id)?;
         let covers =
-            |item: &&Protected| item.covers(desired.label(), change.address(), integration);
+            |item: &&ProtectedItem| item.covers(desired.label(), change.address(), integration);
         let (item, whose) = match by_limits.iter().find(covers) {
             Some(item) => (item, "the limits protect"),
             None => (by_file.iter().find(covers)?, "guards.protected lists"),
         };
-        Some(Refusal {
+        Some(GuardViolation {
             guard: Guard::Protected,
             address: Some(change.address().clone()),
             reason: format!("it {harm}, and {whose} {}", item.text),
@@ -192,13 +196,16 @@ fn protected(
 
 /// A warning for each item of the file that matches nothing: most likely a slip, and then it protects nothing. The limits' items are for all
 /// accounts, so that each may match in another.
-pub(super) fn protects_nothing(desired: &DesiredAccount, matches: &Matches<'_>) -> Vec<Note> {
+pub(super) fn unmatched_protected_items(
+    desired: &DesiredAccount,
+    matches: &Matches<'_>,
+) -> Vec<Note> {
     let label = desired.label();
-    let covers = |item: &Protected| {
+    let covers = |item: &ProtectedItem| {
         let live = matches.entries().iter().any(|entry| {
             let (address, found) = (entry.address(), entry.found);
             found.is_some_and(|(live, _)| item.covers(label, &address, live))
-                || item.covers_entry(label, entry.declared)
+                || item.matches_entry(label, entry.declared)
         });
         live || matches.unlisted.iter().any(|live| {
             let address = Address::UnlistedIntegration(live.id);
@@ -217,7 +224,7 @@ pub(super) fn protects_nothing(desired: &DesiredAccount, matches: &Matches<'_>) 
 
 /// What a change does that a protected integration must not suffer. Renaming it first, so that the list no longer fits, is harm itself.
 fn harm(change: &Change) -> Option<&'static str> {
-    let Change::Integration(Diff { before, after, .. }) = change else {
+    let Change::Integration(ResourceDiff { before, after, .. }) = change else {
         return None;
     };
     match (change.action(), before, after) {
@@ -238,9 +245,13 @@ fn harm(change: &Change) -> Option<&'static str> {
     }
 }
 
-fn weakening(desired: &DesiredAccount, changes: &[Change], options: &Options) -> Vec<Refusal> {
-    let by_limits = options.limits.weakening == WeakeningPolicy::Deny;
-    let by_file = desired.guards.weakening == WeakeningPolicy::Deny;
+fn weakening(
+    desired: &DesiredAccount,
+    changes: &[Change],
+    options: &Options,
+) -> Vec<GuardViolation> {
+    let by_limits = options.limits.weakening == GuardMode::Deny;
+    let by_file = desired.guards.weakening == GuardMode::Deny;
     if !by_limits && (!by_file || options.overrides.allow_weakening) {
         return Vec::new();
     }
@@ -251,7 +262,7 @@ fn weakening(desired: &DesiredAccount, changes: &[Change], options: &Options) ->
         } else {
             "guards.weakening is deny"
         };
-        Some(Refusal {
+        Some(GuardViolation {
             guard: Guard::Weakening,
             address: Some(change.address().clone()),
             reason: format!("it weakens protection ({weakening}), and {whose}"),
@@ -262,15 +273,15 @@ fn weakening(desired: &DesiredAccount, changes: &[Change], options: &Options) ->
 }
 
 /// Levels that enabled behaviors no longer give although policies act on them. Where nobody knows what acts on a level, each may be one.
-fn lost_levels(
+fn check_policies(
     desired: &DesiredAccount,
     live: &LiveAccount,
     context: &Context,
     changes: &[Change],
     options: &Options,
-) -> Vec<Refusal> {
-    let by_limits = options.limits.policies == PoliciesPolicy::Deny;
-    let by_file = desired.guards.policies == PoliciesPolicy::Deny;
+) -> Vec<GuardViolation> {
+    let by_limits = options.limits.policies == PolicyGuardMode::Deny;
+    let by_file = desired.guards.policies == PolicyGuardMode::Deny;
     if !by_limits && (!by_file || options.overrides.allow_policies) {
         return Vec::new();
     }
@@ -279,42 +290,42 @@ fn lost_levels(
     } else {
         "guards.policies is deny"
     };
-    let refusal = |reason: String| Refusal {
+    let refusal = |reason: String| GuardViolation {
         guard: Guard::Policies,
         address: None,
         reason: format!("{reason}, and {whose}"),
         way_past: (!by_limits).then(|| "--allow-policies".to_owned()),
     };
-    no_longer_given(live, changes)
+    unassigned_levels(live, changes)
         .into_iter()
-        .filter_map(|level| lost_level(level, &context.access))
+        .filter_map(|level| policy_violation(level, &context.access))
         .map(refusal)
         .collect()
 }
 
 /// Why a level must not be lost that no enabled behavior gives any longer; `None` where nothing acts on it for certain.
-fn lost_level(level: Level, access: &Reading<Access>) -> Option<String> {
+fn policy_violation(level: Level, access: &Fetched<Access>) -> Option<String> {
     let lost = format!("no enabled behavior gives {level} any longer");
     let unknown = match access {
-        Reading::Read(access) => {
-            let acted_on = acting_on(&level, access);
+        Fetched::Read(access) => {
+            let acted_on = policies_for_level(&level, access);
             if !acted_on.policies.is_empty() {
                 return Some(format!("{lost}, on which {}", acted_on.count_and_names()));
             }
             if access.skipped == 0 {
                 return None;
             }
-            format!(" ({})", policies::not_understood(access.skipped))
+            format!(" ({})", policies::skipped_summary(access.skipped))
         }
-        Reading::Failed(unread) => format!(" ({unread})"),
-        Reading::NotRead => String::new(),
+        Fetched::Failed(unread) => format!(" ({unread})"),
+        Fetched::NotRead => String::new(),
     };
     Some(format!("{lost}, and what acts on it is not known{unknown}"))
 }
 
 /// Whether a change begins to send scores to a host that the limits don't allow. One that receives them already may go on.
-fn foreign_tenant(change: &Change, limits: &Limits) -> Option<Refusal> {
-    let Change::Integration(Diff { before, after, .. }) = change else {
+fn disallowed_tenant(change: &Change, limits: &Limits) -> Option<GuardViolation> {
+    let Change::Integration(ResourceDiff { before, after, .. }) = change else {
         return None;
     };
     let after = after.as_ref()?;
@@ -322,7 +333,7 @@ fn foreign_tenant(change: &Change, limits: &Limits) -> Option<Refusal> {
         && before.as_ref().is_some_and(|before| {
             before.tenant_url == after.tenant_url && (before.active || !after.active)
         });
-    (!goes_on && !limits.allows(&after.tenant_url)).then(|| Refusal {
+    (!goes_on && !limits.allows(&after.tenant_url)).then(|| GuardViolation {
         guard: Guard::AllowedTenants,
         address: Some(change.address().clone()),
         reason: format!(

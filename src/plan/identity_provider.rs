@@ -6,7 +6,7 @@ use crate::model::context::IdentityProvider;
 use crate::model::integration::ReferenceId;
 
 use super::Intent;
-use super::error::{PlanErrors, Problem};
+use super::error::{PlanError, PlanErrors};
 use super::note::Note;
 
 /// Says whether any entry names an identity provider, so that the account's have to be read.
@@ -44,7 +44,7 @@ pub fn resolve_identity_providers(
                 [] => providers.iter().filter(|one| one.is_okta()).collect(),
                 _ => okta.clone(),
             };
-            problems.push(Problem::IdentityProvider {
+            problems.push(PlanError::IdentityProvider {
                 entry: address,
                 name: name.clone(),
                 found: okta.len(),
@@ -68,7 +68,10 @@ pub fn resolve_identity_providers(
 }
 
 /// What moved since a saved plan resolved its names: each entry whose provider has another id today, from what, to what.
-pub fn resolved_otherwise(desired: &DesiredAccount, providers: &[IdentityProvider]) -> Vec<String> {
+pub fn changed_identity_providers(
+    desired: &DesiredAccount,
+    providers: &[IdentityProvider],
+) -> Vec<String> {
     let entries = desired.integrations.values();
     entries
         .filter_map(|entry| {

@@ -10,19 +10,20 @@ use crate::model::address::Address;
 use crate::model::integration::{
     DesiredIntegration, Integration, IntegrationField, IntegrationSettings, ReferenceId, weakening,
 };
-use crate::model::reference::OwnReferences;
+use crate::model::reference::GeneratedReferences;
 
 use super::Intent;
 use super::change::{
-    Action, Change, Diff, Found, Policy, Settings, Sources, Unlisted, UnlistedSettings, Weakening,
+    Action, Change, LiveMatch, Policy, ResourceDiff, ResourceFields, UnlistedResource,
+    UnlistedSettings, ValueSources, Weakening,
 };
 use super::fast_map::FastSet;
 use super::matching::{MatchedBy, Matches, own_counts};
 use super::note::Note;
 
 /// One integration on its way from what it is to what it will be: an entry of the file, or a live one that no file lists.
-pub(super) struct Course<'a> {
-    pub(super) thing: Thing<'a>,
+pub(super) struct PlannedIntegration<'a> {
+    pub(super) thing: IntegrationSource<'a>,
     /// What is live.
     pub(super) before: Option<&'a Integration>,
     /// What it was recognized by; `None` for what no file lists, and for what is yet to be made.
@@ -33,7 +34,7 @@ pub(super) struct Course<'a> {
     pub(super) change: Option<Change>,
 }
 
-impl Course<'_> {
+impl PlannedIntegration<'_> {
     /// Says whether it is an entry of the file.
     pub(super) fn is_listed(&self) -> bool {
         self.thing.entry().is_some()
@@ -42,25 +43,25 @@ impl Course<'_> {
 
 /// What a course is about.
 #[derive(Clone, Copy)]
-pub(super) enum Thing<'a> {
+pub(super) enum IntegrationSource<'a> {
     /// An entry of the file.
     Listed(&'a DesiredIntegration),
     /// A live integration that no file lists.
     Unlisted(&'a Integration),
 }
 
-impl<'a> Thing<'a> {
+impl<'a> IntegrationSource<'a> {
     pub(super) fn entry(self) -> Option<&'a DesiredIntegration> {
         match self {
-            Thing::Listed(entry) => Some(entry),
-            Thing::Unlisted(_) => None,
+            IntegrationSource::Listed(entry) => Some(entry),
+            IntegrationSource::Unlisted(_) => None,
         }
     }
 
     pub(super) fn address(self) -> Address {
         match self {
-            Thing::Listed(entry) => Address::Integration(entry.name.clone()),
-            Thing::Unlisted(live) => Address::UnlistedIntegration(live.id),
+            IntegrationSource::Listed(entry) => Address::Integration(entry.name.clone()),
+            IntegrationSource::Unlisted(live) => Address::UnlistedIntegration(live.id),
         }
     }
 }
@@ -68,10 +69,10 @@ impl<'a> Thing<'a> {
 /// What `diff` found about integrations.
 pub(super) struct IntegrationDiff<'a> {
     /// Every integration, listed ones by name, then unlisted ones by id.
-    pub(super) courses: Vec<Course<'a>>,
+    pub(super) courses: Vec<PlannedIntegration<'a>>,
     /// How many listed ones are as declared.
     pub(super) unchanged: usize,
-    pub(super) unlisted: Vec<Unlisted>,
+    pub(super) unlisted: Vec<UnlistedResource>,
 }
 
 /// Compares every integration that the files list, and those that they do not.
@@ -83,7 +84,7 @@ pub(super) fn diff<'a>(
     intent: Intent,
     notes: &mut Vec<Note>,
 ) -> IntegrationDiff<'a> {
-    let references = References::new(desired, live);
+    let references = ReferenceAssigner::new(desired, live);
     let mut courses = Vec::with_capacity(desired.integrations.len() + matches.unlisted.len());
     for matched in matches.entries() {
         let entry = matched.declared;
@@ -95,8 +96,8 @@ pub(super) fn diff<'a>(
         if let Some(after) = &mut after {
             references.complete(entry, before, after);
         }
-        let thing = Thing::Listed(entry);
-        let is_own = |reference: &ReferenceId| references.are_own(entry, reference);
+        let thing = IntegrationSource::Listed(entry);
+        let is_own = |reference: &ReferenceId| references.is_generated(entry, reference);
         let found = matched.found.map(|(live, by)| (live, Some(by)));
         let change = compare(thing, found, after.as_deref(), is_own);
         let made = change
@@ -107,7 +108,7 @@ pub(super) fn diff<'a>(
                 address: thing.address(),
             });
         }
-        courses.push(Course {
+        courses.push(PlannedIntegration {
             thing,
             before,
             by: matched.found.map(|(_, by)| by),
@@ -123,13 +124,13 @@ pub(super) fn diff<'a>(
 
     let mut unlisted = Vec::new();
     for live in &matches.unlisted {
-        let thing = Thing::Unlisted(live);
+        let thing = IntegrationSource::Unlisted(live);
         let policy = desired.unlisted.integrations;
         // `destroy` never touches what is unlisted, whatever the file says.
         let deleted = policy == UnlistedIntegrations::Delete && intent == Intent::Apply;
         let after = (!deleted).then_some(Cow::Borrowed(&live.settings));
         if !deleted {
-            unlisted.push(Unlisted {
+            unlisted.push(UnlistedResource {
                 address: thing.address(),
                 policy: match policy {
                     UnlistedIntegrations::Keep => Policy::Keep,
@@ -141,7 +142,7 @@ pub(super) fn diff<'a>(
             });
         }
         let change = compare(thing, Some((live, None)), after.as_deref(), |_| false);
-        courses.push(Course {
+        courses.push(PlannedIntegration {
             thing,
             before: Some(live),
             by: None,
@@ -157,7 +158,7 @@ pub(super) fn diff<'a>(
 }
 
 /// The references of an account, and those that riskform makes for its entries.
-struct References<'a> {
+struct ReferenceAssigner<'a> {
     account: &'a AccountId,
     /// How many numbers an entry's own references may have.
     counts: usize,
@@ -167,9 +168,9 @@ struct References<'a> {
     held: OnceCell<FastSet<&'a ReferenceId>>,
 }
 
-impl<'a> References<'a> {
+impl<'a> ReferenceAssigner<'a> {
     fn new(desired: &'a DesiredAccount, live: &'a LiveAccount) -> Self {
-        References {
+        ReferenceAssigner {
             account: &desired.account_id,
             counts: own_counts(live.integrations.len()),
             desired,
@@ -178,8 +179,8 @@ impl<'a> References<'a> {
         }
     }
 
-    fn are_own(&self, entry: &DesiredIntegration, reference: &ReferenceId) -> bool {
-        OwnReferences::of(self.account, &entry.name).include(reference, self.counts)
+    fn is_generated(&self, entry: &DesiredIntegration, reference: &ReferenceId) -> bool {
+        GeneratedReferences::of(self.account, &entry.name).include(reference, self.counts)
     }
 
     /// Gives what is written a reference, so that no call lacks one: a server invents a random one where it is left out, and may forget the
@@ -195,9 +196,9 @@ impl<'a> References<'a> {
             return;
         }
         // Whoever lacks a reference holds none, so all that are held are others'.
-        let own = OwnReferences::of(self.account, &entry.name);
+        let own = GeneratedReferences::of(self.account, &entry.name);
         let held = self.held.get_or_init(|| self.held());
-        let reference = own.first_free(|reference| held.contains(reference));
+        let reference = own.first_unused(|reference| held.contains(reference));
         after.to_mut().reference_id = Some(reference);
     }
 
@@ -221,7 +222,7 @@ fn wanted<'a>(
     let address = || Address::Integration(entry.name.clone());
     let mut after = match before {
         Some(live) => entry.over(&live.settings),
-        None => Cow::Owned(entry.on_create()),
+        None => Cow::Owned(entry.create_settings()),
     };
     for ignored in &entry.lifecycle.ignore_changes {
         let field = ignored.field;
@@ -266,7 +267,7 @@ fn keep(after: &mut IntegrationSettings, live: &IntegrationSettings, field: Inte
 
 /// What differs between what is live and what will be; `by` is what the live one was recognized by.
 fn compare(
-    thing: Thing<'_>,
+    thing: IntegrationSource<'_>,
     before: Option<(&Integration, Option<MatchedBy>)>,
     after: Option<&IntegrationSettings>,
     is_own: impl Fn(&ReferenceId) -> bool,
@@ -275,7 +276,7 @@ fn compare(
     if live == after {
         return None;
     }
-    Some(Change::Integration(Diff {
+    Some(Change::Integration(ResourceDiff {
         address: thing.address(),
         before: live.cloned(),
         after: after.cloned(),
@@ -283,10 +284,10 @@ fn compare(
         live_weaker: weakening(after, live, &is_own).map(Weakening::Integration),
         location: thing.entry().map(|entry| entry.location.clone()),
         covered_by: None,
-        found: before.map(|(live, by)| Found { id: live.id, by }),
+        found: before.map(|(live, by)| LiveMatch { id: live.id, by }),
         sources: after
             .and(thing.entry())
-            .map_or_else(Sources::default, |entry| Sources {
+            .map_or_else(ValueSources::default, |entry| ValueSources {
                 variables: entry.variables.clone(),
                 identity_provider: entry.identity_provider.clone(),
             }),

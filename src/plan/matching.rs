@@ -14,9 +14,9 @@ use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::integration::{DesiredIntegration, Integration, ReferenceId};
 use crate::model::open_word::words;
-use crate::model::reference::{OwnReferences, whose};
+use crate::model::reference::{GeneratedReferences, whose};
 
-use super::error::Problem;
+use super::error::PlanError;
 use super::fast_map::FastMap;
 use super::note::Note;
 
@@ -30,7 +30,7 @@ words! {
         /// Its tenant and type.
         TenantUrl = "tenant_url",
         /// The reference that riskform made for it, and nothing else.
-        OwnReference = "our own reference",
+        GeneratedReference = "our own reference",
     }
 }
 
@@ -38,7 +38,7 @@ words! {
 #[derive(Debug)]
 pub struct Matches<'a> {
     /// Every entry, by name.
-    entries: Vec<Entry<'a>>,
+    entries: Vec<MatchedEntry<'a>>,
     /// Live integrations that no entry is, by id.
     pub unlisted: Vec<&'a Integration>,
     notes: Vec<Note>,
@@ -46,14 +46,14 @@ pub struct Matches<'a> {
 
 /// An entry, and the live integration that it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct MatchedEntry<'a> {
     /// What the file declares.
     pub declared: &'a DesiredIntegration,
     /// The live one, and what it was recognized by; `None` for an entry that is yet to be made.
     pub found: Option<(&'a Integration, MatchedBy)>,
 }
 
-impl Entry<'_> {
+impl MatchedEntry<'_> {
     pub(super) fn address(&self) -> Address {
         Address::Integration(self.declared.name.clone())
     }
@@ -61,7 +61,7 @@ impl Entry<'_> {
 
 impl<'a> Matches<'a> {
     /// Every entry, by name.
-    pub fn entries(&self) -> &[Entry<'a>] {
+    pub fn entries(&self) -> &[MatchedEntry<'a>] {
         &self.entries
     }
 
@@ -86,21 +86,21 @@ impl<'a> Matches<'a> {
 pub fn matches<'a>(
     desired: &'a DesiredAccount,
     live: &'a LiveAccount,
-) -> Result<Matches<'a>, Vec<Problem>> {
-    match_with(desired, live.integrations.iter().collect())
+) -> Result<Matches<'a>, Vec<PlanError>> {
+    match_integrations(desired, live.integrations.iter().collect())
 }
 
 /// As [`matches`], for some of the live integrations.
-pub(super) fn match_with<'a>(
+pub(super) fn match_integrations<'a>(
     desired: &'a DesiredAccount,
     live: Vec<&'a Integration>,
-) -> Result<Matches<'a>, Vec<Problem>> {
-    let mut passes = Passes {
+) -> Result<Matches<'a>, Vec<PlanError>> {
+    let mut passes = Matcher {
         account: &desired.account_id,
         entries: desired
             .integrations
             .values()
-            .map(|declared| Entry {
+            .map(|declared| MatchedEntry {
                 declared,
                 found: None,
             })
@@ -125,17 +125,17 @@ pub(super) fn match_with<'a>(
     );
     let (account, counts) = (passes.account, passes.own_counts);
     passes.pass(
-        MatchedBy::OwnReference,
-        |entry| Some(OwnReferences::of(account, &entry.name).key()),
+        MatchedBy::GeneratedReference,
+        |entry| Some(GeneratedReferences::of(account, &entry.name).key()),
         |live| live.settings.reference_id.as_ref().and_then(whose),
         |entry, live| {
-            let own = OwnReferences::of(account, &entry.name);
+            let own = GeneratedReferences::of(account, &entry.name);
             let reference = live.settings.reference_id.as_ref();
             same_type(entry, live)
                 && reference.is_some_and(|reference| own.include(reference, counts))
         },
     );
-    let Passes {
+    let Matcher {
         entries,
         live,
         notes,
@@ -171,20 +171,20 @@ pub(super) fn same_type(entry: &DesiredIntegration, live: &Integration) -> bool 
         .is_none_or(|declared| live.settings.integration_type == declared.into())
 }
 
-struct Passes<'a> {
+struct Matcher<'a> {
     account: &'a AccountId,
-    entries: Vec<Entry<'a>>,
+    entries: Vec<MatchedEntry<'a>>,
     own_counts: usize,
     /// Live integrations that no earlier pass matched, by id.
     live: Vec<&'a Integration>,
     notes: Vec<Note>,
-    problems: Vec<Problem>,
+    problems: Vec<PlanError>,
 }
 
 /// Positions in a list. Of what fits a key there is hardly ever more than one.
 type Positions = SmallVec<[usize; 1]>;
 
-impl<'a> Passes<'a> {
+impl<'a> Matcher<'a> {
     fn pass<K: Eq + Hash>(
         &mut self,
         by: MatchedBy,
@@ -221,14 +221,14 @@ impl<'a> Passes<'a> {
             let chosen = match candidates.as_slice() {
                 [] => continue,
                 [position] => Some(*position),
-                several => self.elder_twin(&entry, several),
+                several => self.oldest_duplicate(&entry, several),
             };
             match chosen {
                 Some(position) => {
                     claims[position].push(index);
                     self.entries[index].found = Some((self.live[position], by));
                 }
-                None => self.problems.push(Problem::SeveralLive {
+                None => self.problems.push(PlanError::SeveralLive {
                     entry: entry.address(),
                     by,
                     candidates: candidates.iter().map(|one| self.live[*one].id).collect(),
@@ -238,7 +238,7 @@ impl<'a> Passes<'a> {
         }
         for (live, entries) in self.live.iter().zip(&claims) {
             if let [first, _, ..] = entries.as_slice() {
-                self.problems.push(Problem::SeveralEntries {
+                self.problems.push(PlanError::SeveralEntries {
                     entries: entries
                         .iter()
                         .map(|index| self.entries[*index].address())
@@ -255,13 +255,17 @@ impl<'a> Passes<'a> {
     }
 
     /// The eldest of several exact twins that bear the entry's own reference; `None` where the candidates are anything else.
-    fn elder_twin(&mut self, entry: &Entry<'a>, candidates: &[usize]) -> Option<usize> {
-        let own = OwnReferences::of(self.account, &entry.declared.name);
+    fn oldest_duplicate(
+        &mut self,
+        entry: &MatchedEntry<'a>,
+        candidates: &[usize],
+    ) -> Option<usize> {
+        let own = GeneratedReferences::of(self.account, &entry.declared.name);
         let first = self.live[*candidates.first()?];
         let reference: &ReferenceId = first.settings.reference_id.as_ref()?;
         let twins = candidates
             .iter()
-            .all(|other| self.live[*other].settings.is_twin_of(&first.settings));
+            .all(|other| self.live[*other].settings.is_duplicate_of(&first.settings));
         if !twins || !own.include(reference, self.own_counts) {
             return None;
         }

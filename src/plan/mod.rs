@@ -45,31 +45,34 @@ use crate::model::limits::Limits;
 use crate::model::open_word::words;
 
 pub use crate::model::failure::{AccountError, FailureKind};
-pub use attribution::{Attributed, Attribution, Deed};
+pub use attribution::{AttributedAction, Attribution, FieldAttribution};
 pub use change::{
-    Action, Change, Cover, Diff, Field, FieldChange, FieldValue, Found, Kind, Policy, Sources,
-    Unlisted, UnlistedSettings, Weakening,
+    Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Kind, LiveMatch, Policy,
+    ResourceDiff, UnlistedResource, UnlistedSettings, ValueSources, Weakening,
 };
 pub use digest::{live_digest, sha256};
-pub use drift::{Keep, Scope};
+pub use drift::{Retention, Scope};
 pub use effect::{Effect, effects};
-pub use error::{PlanErrors, Problem};
-pub use guard::{Guard, Overrides, Refusal};
+pub use error::{PlanError, PlanErrors};
+pub use guard::{Guard, GuardViolation, Overrides};
 pub use identity_provider::{
-    needs_identity_providers, resolve_identity_providers, resolved_otherwise,
+    changed_identity_providers, needs_identity_providers, resolve_identity_providers,
 };
-pub use matching::{Entry, MatchedBy, Matches, matches};
+pub use matching::{MatchedBy, MatchedEntry, Matches, matches};
 pub use merge::{InvalidMerge, MergeRules, merge};
-pub use moved::{Moved, moved};
+pub use moved::{LiveChange, moved};
 pub use note::Note;
 pub use operation::{
-    Call, End, Method, Operation, OperationId, OperationOutcome, OperationResult, Subject, Wave,
+    IntegrationTarget, Method, Operation, OperationId, OperationKind, OperationOutcome,
+    OperationResult, OperationStatus, Wave,
 };
-pub use policies::{ActedOn, PolicyName, acting_on, no_longer_given, touch_levels};
-pub use read::{InvalidRun, ReadRun, Sealed};
-pub use run::{AccountPlan, Format, Named, NoteWithMessage, Run, Status, Unchanged};
+pub use policies::{
+    LevelPolicies, PolicyName, affects_levels, policies_for_level, unassigned_levels,
+};
+pub use read::{ParseRunError, ParsedRun, RunWithDigest};
+pub use run::{AccountPlan, Format, GlobMatch, NoteWithMessage, Run, Status, Unchanged};
 pub use target::{Glob, Targets};
-pub use totals::{Done, Totals};
+pub use totals::{ApplyTotals, Totals};
 
 /// What the user wants, beside the files.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -138,7 +141,7 @@ pub fn plan_within(
     };
     let integrations =
         integrations::diff(desired, live, &matches, today, options.intent, &mut notes);
-    notes.extend(guard::protects_nothing(desired, &matches));
+    notes.extend(guard::unmatched_protected_items(desired, &matches));
     notes.extend(recognition::notes(
         desired,
         &live.integrations,
@@ -154,7 +157,7 @@ pub fn plan_within(
     }
 
     let operations = order::operations(&desired.account_id, live, &targeted, &mut notes);
-    let target::Targeted {
+    let target::TargetedDiffs {
         behaviors,
         integrations,
         left_out,

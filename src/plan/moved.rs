@@ -8,30 +8,30 @@ use crate::model::address::Address;
 use crate::model::behavior::BehaviorSettings;
 use crate::model::integration::IntegrationSettings;
 
-use super::change::{Field, FieldChange, FieldValue, Settings, field_changes, quoted};
+use super::change::{Field, FieldChange, FieldValue, ResourceFields, field_changes, quoted};
 
 /// One thing that moved.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moved {
+pub struct LiveChange {
     pub address: Address,
-    pub how: Move,
+    pub how: LiveChangeKind,
 }
 
 /// How a thing can move between two reads.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Move {
+pub enum LiveChangeKind {
     Changed {
         field: Field,
         from: Option<FieldValue>,
         to: Option<FieldValue>,
     },
     /// It came, with these fields.
-    Appeared(Vec<FieldChange>),
+    Added(Vec<FieldChange>),
     /// It went; it had these fields.
-    Gone(Vec<FieldChange>),
+    Removed(Vec<FieldChange>),
 }
 
-impl fmt::Display for Moved {
+impl fmt::Display for LiveChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = &self.address;
         let list = |fields: &[FieldChange]| {
@@ -45,18 +45,20 @@ impl fmt::Display for Moved {
             fields.join(", ")
         };
         match &self.how {
-            Move::Changed { field, from, to } => {
+            LiveChangeKind::Changed { field, from, to } => {
                 let (from, to) = (quoted(from.as_ref()), quoted(to.as_ref()));
                 write!(f, "{address}: {field} moved from {from} to {to}")
             }
-            Move::Appeared(fields) => write!(f, "{address} appeared: {}", list(fields)),
-            Move::Gone(fields) => write!(f, "{address} is gone; it was {}", list(fields)),
+            LiveChangeKind::Added(fields) => write!(f, "{address} appeared: {}", list(fields)),
+            LiveChangeKind::Removed(fields) => {
+                write!(f, "{address} is gone; it was {}", list(fields))
+            }
         }
     }
 }
 
 /// Compares two reads of one account, in exactly what the live digest covers.
-pub fn moved(before: &LiveAccount, after: &LiveAccount) -> Vec<Moved> {
+pub fn moved(before: &LiveAccount, after: &LiveAccount) -> Vec<LiveChange> {
     fn behaviors(live: &LiveAccount) -> BTreeMap<Address, &BehaviorSettings> {
         let behaviors = live.behaviors.iter();
         behaviors
@@ -75,13 +77,13 @@ pub fn moved(before: &LiveAccount, after: &LiveAccount) -> Vec<Moved> {
     moved
 }
 
-fn compare<T: Settings>(
+fn compare<T: ResourceFields>(
     before: &BTreeMap<Address, &T>,
     after: &BTreeMap<Address, &T>,
-    moved: &mut Vec<Moved>,
+    moved: &mut Vec<LiveChange>,
 ) {
     let mut push = |address: &Address, how| {
-        moved.push(Moved {
+        moved.push(LiveChange {
             address: address.clone(),
             how,
         });
@@ -96,15 +98,21 @@ fn compare<T: Settings>(
                         after: to,
                         ..
                     } = change;
-                    push(address, Move::Changed { field, from, to });
+                    push(address, LiveChangeKind::Changed { field, from, to });
                 }
             }
-            None => push(address, Move::Gone(field_changes(Some(*was), None))),
+            None => push(
+                address,
+                LiveChangeKind::Removed(field_changes(Some(*was), None)),
+            ),
         }
     }
     for (address, is) in after {
         if !before.contains_key(address) {
-            push(address, Move::Appeared(field_changes(None, Some(*is))));
+            push(
+                address,
+                LiveChangeKind::Added(field_changes(None, Some(*is))),
+            );
         }
     }
 }

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
 use crate::model::behavior::RiskLevel;
-use crate::model::context::Unread;
+use crate::model::context::FetchError;
 use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
 use crate::model::location::Location;
-use crate::model::open_word::OpenWord;
+use crate::model::open_word::OpenEnum;
 use crate::model::text::few;
 
 use super::change::{FieldValue, quoted};
 use super::matching::MatchedBy;
-use super::policies::{ActedOn, change_in_words, drift_in_words, not_understood};
+use super::policies::{LevelPolicies, describe_change, describe_drift, skipped_summary};
 
 /// One note; its display is the advice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,40 +54,40 @@ pub enum Note {
     LevelChanged {
         address: Address,
         /// The level that policies may match today.
-        from: OpenWord<RiskLevel>,
+        from: OpenEnum<RiskLevel>,
         /// The level that they would have to match.
-        to: OpenWord<RiskLevel>,
+        to: OpenEnum<RiskLevel>,
     },
     /// In drift: the live level of an enabled behavior is another than the declared one.
     LevelDiffers {
         address: Address,
         /// The level that policies match today.
-        live: OpenWord<RiskLevel>,
+        live: OpenEnum<RiskLevel>,
         /// The level that they no longer match.
-        declared: OpenWord<RiskLevel>,
+        declared: OpenEnum<RiskLevel>,
     },
     /// Which Access policies act on the level that behaviors give today, and on the one that they will give.
     ActedOn {
         /// The behaviors, at least one.
         addresses: Vec<Address>,
         /// Today; `None` while it is off.
-        before: Option<ActedOn>,
+        before: Option<LevelPolicies>,
         /// Afterwards; `None` where it is off then.
-        after: Option<ActedOn>,
+        after: Option<LevelPolicies>,
     },
     /// In drift: which Access policies act on the level that behaviors give, and on the one that they are declared to give.
     ActedOnInDrift {
         /// The behaviors, at least one.
         addresses: Vec<Address>,
         /// What is live; `None` while it is off.
-        live: Option<ActedOn>,
+        live: Option<LevelPolicies>,
         /// What is declared; `None` where it is declared off.
-        declared: Option<ActedOn>,
+        declared: Option<LevelPolicies>,
     },
     /// Levels change, and which Access policies act on them could not be read.
     PoliciesUnknown {
         /// Why.
-        unread: Unread,
+        unread: FetchError,
     },
     /// Levels change, and some of what may act on them could not be understood.
     PoliciesNotUnderstood {
@@ -97,7 +97,7 @@ pub enum Note {
     /// Something differs, and who changed it could not be read.
     HistoryUnknown {
         /// Why.
-        unread: Unread,
+        unread: FetchError,
     },
     /// An item of `guards.protected` matches nothing.
     ProtectsNothing {
@@ -202,7 +202,7 @@ impl Note {
     }
 
     /// Says whether it is about what is, rather than about what a plan would do.
-    pub(super) fn concerns_drift(&self) -> bool {
+    pub(super) fn applies_to_drift(&self) -> bool {
         match self {
             Note::Ignored { .. }
             | Note::Expired { .. }
@@ -288,10 +288,10 @@ impl Note {
     pub fn acted_on(&self) -> Option<String> {
         match self {
             Note::ActedOn { before, after, .. } => {
-                Some(change_in_words(before.as_ref(), after.as_ref()))
+                Some(describe_change(before.as_ref(), after.as_ref()))
             }
             Note::ActedOnInDrift { live, declared, .. } => {
-                Some(drift_in_words(live.as_ref(), declared.as_ref()))
+                Some(describe_drift(live.as_ref(), declared.as_ref()))
             }
             _ => None,
         }
@@ -394,7 +394,7 @@ impl fmt::Display for Note {
             Note::PoliciesNotUnderstood { skipped } => write!(
                 f,
                 "{}, so others may act on these levels as well",
-                not_understood(*skipped)
+                skipped_summary(*skipped)
             ),
             Note::HistoryUnknown { unread } => {
                 write!(f, "who changed it is not known: {unread}")

@@ -14,16 +14,16 @@ use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavi
 use crate::model::integration::{
     self, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use crate::model::open_word::{OpenWord, words};
+use crate::model::open_word::{OpenEnum, words};
 
 /// One call, the changes that it carries, and the calls that must have succeeded before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(into = "OperationShape", try_from = "OperationShape")]
+#[serde(into = "OperationJson", try_from = "OperationJson")]
 pub struct Operation {
     /// Its number in the list, from 1.
     pub id: OperationId,
     pub account_id: AccountId,
-    pub call: Call,
+    pub call: OperationKind,
     /// The change that it carries; the first of them, for the one write of all behaviors.
     pub address: Address,
     /// Every change that it carries.
@@ -33,12 +33,12 @@ pub struct Operation {
     /// When it goes out: a wave starts when the one before has ended.
     pub wave: Wave,
     /// After an application: what became of it.
-    pub end: Option<End>,
+    pub end: Option<OperationStatus>,
 }
 
 /// What became of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct OperationStatus {
     pub outcome: OperationOutcome,
     /// The integration that it made.
     pub result: Option<OperationResult>,
@@ -93,10 +93,10 @@ words! {
         /// The one write of all behaviors.
         Behaviors = "behaviors",
         /// What the entries of the file need, and the deletion of what stands in their way.
-        Entries = "entries",
+        Integrations = "entries",
         /// The deletion of what no file lists. Not attempted unless everything of integrations before it is done, so that exporting never
         /// ends because its successor failed.
-        Unlisted = "unlisted",
+        Cleanup = "unlisted",
     }
 }
 
@@ -109,15 +109,18 @@ impl Wave {
             .collect();
         for operation in operations {
             operation.wave = match (&operation.call, &operation.address) {
-                (Call::WriteBehaviors { .. }, _) => Wave::Behaviors,
-                (Call::Delete { .. }, Address::UnlistedIntegration(_))
+                (OperationKind::WriteBehaviors { .. }, _) => Wave::Behaviors,
+                (OperationKind::Delete { .. }, Address::UnlistedIntegration(_))
                     if !needed.contains(&operation.id) =>
                 {
-                    Wave::Unlisted
+                    Wave::Cleanup
                 }
-                (Call::Create { .. } | Call::Update { .. } | Call::Delete { .. }, _) => {
-                    Wave::Entries
-                }
+                (
+                    OperationKind::Create { .. }
+                    | OperationKind::Update { .. }
+                    | OperationKind::Delete { .. },
+                    _,
+                ) => Wave::Integrations,
             };
         }
     }
@@ -125,7 +128,7 @@ impl Wave {
 
 /// What a call does.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Call {
+pub enum OperationKind {
     /// Writes all behaviors at once.
     WriteBehaviors {
         /// What is laid over the live map, which is read anew right before the write.
@@ -141,7 +144,7 @@ pub enum Call {
     /// Overwrites an integration.
     Update {
         /// Which one.
-        subject: Subject,
+        subject: IntegrationTarget,
         /// How it should be.
         settings: IntegrationSettings,
     },
@@ -154,18 +157,18 @@ pub enum Call {
 
 /// Which integration a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
+pub enum IntegrationTarget {
     /// One that is live.
-    Live(IntegrationId),
+    Existing(IntegrationId),
     /// The one that this operation makes.
-    MadeBy(OperationId),
+    CreatedBy(OperationId),
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for IntegrationTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Subject::Live(id) => id.fmt(f),
-            Subject::MadeBy(operation) => write!(f, "{{result:{operation}}}"),
+            IntegrationTarget::Existing(id) => id.fmt(f),
+            IntegrationTarget::CreatedBy(operation) => write!(f, "{{result:{operation}}}"),
         }
     }
 }
@@ -182,33 +185,33 @@ words! {
     }
 }
 
-impl Call {
+impl OperationKind {
     /// The method of its request.
     pub fn method(&self) -> Method {
         match self {
-            Call::WriteBehaviors { .. } | Call::Update { .. } => Method::Put,
-            Call::Create { .. } => Method::Post,
-            Call::Delete { .. } => Method::Delete,
+            OperationKind::WriteBehaviors { .. } | OperationKind::Update { .. } => Method::Put,
+            OperationKind::Create { .. } => Method::Post,
+            OperationKind::Delete { .. } => Method::Delete,
         }
     }
 
     /// The path of its request, below the base URL. Where the id is yet to be made, it holds `{result:N}`.
     pub fn path(&self, account: &AccountId) -> String {
         match self {
-            Call::WriteBehaviors { .. } => behavior::path(account),
-            Call::Create { .. } => integration::collection_path(account),
-            Call::Update { subject, .. } => integration::path(account, subject),
-            Call::Delete { id } => integration::path(account, id),
+            OperationKind::WriteBehaviors { .. } => behavior::path(account),
+            OperationKind::Create { .. } => integration::collection_path(account),
+            OperationKind::Update { subject, .. } => integration::path(account, subject),
+            OperationKind::Delete { id } => integration::path(account, id),
         }
     }
 
     /// The body of its request, if it has one.
     pub fn body(&self) -> Option<Value> {
         match self {
-            Call::WriteBehaviors { complete, .. } => Some(behavior::write_body(complete)),
-            Call::Create { settings } => Some(settings.create_body()),
-            Call::Update { settings, .. } => Some(settings.update_body()),
-            Call::Delete { .. } => None,
+            OperationKind::WriteBehaviors { complete, .. } => Some(behavior::write_body(complete)),
+            OperationKind::Create { settings } => Some(settings.create_body()),
+            OperationKind::Update { settings, .. } => Some(settings.update_body()),
+            OperationKind::Delete { .. } => None,
         }
     }
 }
@@ -216,7 +219,7 @@ impl Call {
 /// An operation as JSON: its request as a reviewer reads it, from which the call is rebuilt when it is read back.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Operation")]
-struct OperationShape {
+struct OperationJson {
     /// Its number, from 1.
     id: OperationId,
     method: Method,
@@ -237,7 +240,7 @@ struct OperationShape {
     declared: Option<BTreeMap<BehaviorKey, DeclaredBehavior>>,
     /// On the update of an integration: its type, which can't be changed and so is not in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    integration_type: Option<OpenWord<IntegrationType>>,
+    integration_type: Option<OpenEnum<IntegrationType>>,
     /// After an application: how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<OperationOutcome>,
@@ -258,7 +261,7 @@ struct OperationShape {
     help: Option<String>,
 }
 
-impl From<Operation> for OperationShape {
+impl From<Operation> for OperationJson {
     fn from(operation: Operation) -> Self {
         let Operation {
             id,
@@ -272,11 +275,11 @@ impl From<Operation> for OperationShape {
         } = operation;
         let (method, path, body) = (call.method(), call.path(&account_id), call.body());
         let (declared, integration_type) = match call {
-            Call::WriteBehaviors { declared, .. } => (Some(declared), None),
-            Call::Update { settings, .. } => (None, Some(settings.integration_type)),
-            Call::Create { .. } | Call::Delete { .. } => (None, None),
+            OperationKind::WriteBehaviors { declared, .. } => (Some(declared), None),
+            OperationKind::Update { settings, .. } => (None, Some(settings.integration_type)),
+            OperationKind::Create { .. } | OperationKind::Delete { .. } => (None, None),
         };
-        let mut shape = OperationShape {
+        let mut shape = OperationJson {
             id,
             method,
             path,
@@ -295,7 +298,7 @@ impl From<Operation> for OperationShape {
             help: None,
         };
         if let Some(end) = end {
-            let End {
+            let OperationStatus {
                 outcome,
                 result,
                 audit_log_id,
@@ -314,10 +317,10 @@ impl From<Operation> for OperationShape {
     }
 }
 
-impl TryFrom<OperationShape> for Operation {
+impl TryFrom<OperationJson> for Operation {
     type Error = String;
 
-    fn try_from(shape: OperationShape) -> Result<Self, String> {
+    fn try_from(shape: OperationJson) -> Result<Self, String> {
         let account_id = account_of(&shape.path).ok_or("an operation's path names no account")?;
         let call = call(&account_id, &shape)?;
         // What was rebuilt must be what the reviewer read, to the letter.
@@ -335,7 +338,7 @@ impl TryFrom<OperationShape> for Operation {
             covers: shape.covers,
             needs: shape.needs,
             wave: shape.wave,
-            end: shape.outcome.map(|outcome| End {
+            end: shape.outcome.map(|outcome| OperationStatus {
                 outcome,
                 result: shape.result,
                 audit_log_id: shape.audit_log_id,
@@ -352,14 +355,14 @@ fn account_of(path: &str) -> Option<AccountId> {
     rest.split('/').next()?.parse().ok()
 }
 
-fn call(account: &AccountId, shape: &OperationShape) -> Result<Call, String> {
+fn call(account: &AccountId, shape: &OperationJson) -> Result<OperationKind, String> {
     #[derive(Deserialize)]
     struct Behaviors {
         behaviors: BTreeMap<BehaviorKey, BehaviorSettings>,
     }
     #[derive(Deserialize)]
     struct Create {
-        integration_type: OpenWord<IntegrationType>,
+        integration_type: OpenEnum<IntegrationType>,
         tenant_url: TenantUrl,
         #[serde(default)]
         reference_id: Option<ReferenceId>,
@@ -373,7 +376,7 @@ fn call(account: &AccountId, shape: &OperationShape) -> Result<Call, String> {
     match (shape.method, &shape.declared) {
         (Method::Put, Some(declared)) => {
             let Behaviors { behaviors } = body(shape)?;
-            Ok(Call::WriteBehaviors {
+            Ok(OperationKind::WriteBehaviors {
                 declared: declared.clone(),
                 complete: behaviors,
             })
@@ -390,7 +393,7 @@ fn call(account: &AccountId, shape: &OperationShape) -> Result<Call, String> {
                 reference_id,
                 active: true,
             };
-            Ok(Call::Create { settings })
+            Ok(OperationKind::Create { settings })
         }
         (Method::Put, None) => {
             let Update {
@@ -408,21 +411,23 @@ fn call(account: &AccountId, shape: &OperationShape) -> Result<Call, String> {
                 active,
             };
             let subject = subject(account, &shape.path)?;
-            Ok(Call::Update { subject, settings })
+            Ok(OperationKind::Update { subject, settings })
         }
         (Method::Delete, _) => match subject(account, &shape.path)? {
-            Subject::Live(id) => Ok(Call::Delete { id }),
-            Subject::MadeBy(_) => Err("an operation deletes what the plan itself makes".to_owned()),
+            IntegrationTarget::Existing(id) => Ok(OperationKind::Delete { id }),
+            IntegrationTarget::CreatedBy(_) => {
+                Err("an operation deletes what the plan itself makes".to_owned())
+            }
         },
     }
 }
 
-fn body<T: DeserializeOwned>(shape: &OperationShape) -> Result<T, String> {
+fn body<T: DeserializeOwned>(shape: &OperationJson) -> Result<T, String> {
     let body = shape.body.as_ref().unwrap_or(&Value::Null);
     T::deserialize(body).map_err(|error| error.to_string())
 }
 
-fn subject(account: &AccountId, path: &str) -> Result<Subject, String> {
+fn subject(account: &AccountId, path: &str) -> Result<IntegrationTarget, String> {
     let segment = path
         .strip_prefix(&integration::path(account, ""))
         .ok_or("an operation's path is not the account's")?;
@@ -431,10 +436,10 @@ fn subject(account: &AccountId, path: &str) -> Result<Subject, String> {
         .and_then(|rest| rest.strip_suffix('}'))
         .and_then(|number| number.parse().ok());
     match made_by {
-        Some(number) => Ok(Subject::MadeBy(OperationId(number))),
+        Some(number) => Ok(IntegrationTarget::CreatedBy(OperationId(number))),
         None => segment
             .parse()
-            .map(Subject::Live)
+            .map(IntegrationTarget::Existing)
             .map_err(|_| "an operation's path names no integration".to_owned()),
     }
 }

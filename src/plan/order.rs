@@ -15,18 +15,18 @@ use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId,
 
 use super::behaviors::BehaviorDiff;
 use super::change::Action;
-use super::conflict::{Key, KeyField, freed, keys, taken};
+use super::conflict::{KeyField, UniqueKey, freed, keys, taken};
 use super::fast_map::FastMap;
-use super::integrations::Course;
+use super::integrations::PlannedIntegration;
 use super::note::Note;
-use super::operation::{Call, Operation, OperationId, Subject, Wave};
-use super::target::Targeted;
+use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind, Wave};
+use super::target::TargetedDiffs;
 
 /// The calls that carry out what differs.
 pub(super) fn operations(
     account_id: &AccountId,
     live: &LiveAccount,
-    targeted: &Targeted<'_>,
+    targeted: &TargetedDiffs<'_>,
     notes: &mut Vec<Note>,
 ) -> Vec<Operation> {
     let mut list = OperationList {
@@ -37,15 +37,15 @@ pub(super) fn operations(
 
     let steps: Vec<Step<'_>> = steps(&targeted.integrations.courses);
     list.operations.reserve(steps.len());
-    let mut freed_by: FastMap<Key<'_>, SmallVec<[usize; 1]>> = FastMap::default();
+    let mut freed_by: FastMap<UniqueKey<'_>, SmallVec<[usize; 1]>> = FastMap::default();
     freed_by.reserve(steps.len());
     for (index, step) in steps.iter().enumerate() {
         for key in step.frees() {
             freed_by.entry(key).or_default().push(index);
         }
     }
-    let mut walk = Walk {
-        states: vec![State::Waiting; steps.len()],
+    let mut walk = TopologicalSort {
+        states: vec![State::Unvisited; steps.len()],
         steps: &steps,
         freed_by: &freed_by,
         freed_at: vec![[None; KeyField::COUNT]; steps.len()],
@@ -68,7 +68,7 @@ struct OperationList {
 impl OperationList {
     fn push(
         &mut self,
-        call: Call,
+        call: OperationKind,
         covers: Vec<Address>,
         mut needs: Vec<OperationId>,
     ) -> OperationId {
@@ -88,7 +88,7 @@ impl OperationList {
             address,
             covers,
             needs,
-            wave: Wave::Entries,
+            wave: Wave::Integrations,
             end: None,
         });
         id
@@ -112,7 +112,7 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
         .collect();
     let declared = behaviors.declared.clone();
     list.push(
-        Call::WriteBehaviors { declared, complete },
+        OperationKind::WriteBehaviors { declared, complete },
         covers,
         Vec::new(),
     );
@@ -120,7 +120,7 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
 
 /// One integration's part of the work that is a single turn in the order. A replacement is two: a deletion and a creation.
 struct Step<'a> {
-    course: &'a Course<'a>,
+    course: &'a PlannedIntegration<'a>,
     kind: StepKind<'a>,
     /// The step that must come before, whatever the keys are.
     after: Option<usize>,
@@ -137,7 +137,7 @@ enum StepKind<'a> {
 }
 
 /// The steps in the order that they would have if no key was contested: creates, updates, deletes.
-fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
+fn steps<'a>(courses: &'a [PlannedIntegration<'a>]) -> Vec<Step<'a>> {
     let mut creates = Vec::new();
     let mut updates = Vec::new();
     let mut deletes = Vec::new();
@@ -180,7 +180,7 @@ fn steps<'a>(courses: &'a [Course<'a>]) -> Vec<Step<'a>> {
 }
 
 impl<'a> Step<'a> {
-    fn new(course: &'a Course<'a>, kind: StepKind<'a>) -> Self {
+    fn new(course: &'a PlannedIntegration<'a>, kind: StepKind<'a>) -> Self {
         Step {
             course,
             kind,
@@ -189,13 +189,13 @@ impl<'a> Step<'a> {
     }
 
     /// The keys that it lets go of.
-    fn frees(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+    fn frees(&self) -> impl Iterator<Item = UniqueKey<'a>> + use<'a> {
         let any = !matches!(self.kind, StepKind::Create(_));
         any.then(|| freed(self.course)).into_iter().flatten()
     }
 
     /// The keys that it takes.
-    fn takes(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+    fn takes(&self) -> impl Iterator<Item = UniqueKey<'a>> + use<'a> {
         let any = !matches!(self.kind, StepKind::Delete(_));
         any.then(|| taken(self.course)).into_iter().flatten()
     }
@@ -204,24 +204,24 @@ impl<'a> Step<'a> {
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     /// Not come to yet.
-    Waiting,
+    Unvisited,
     /// Waiting for steps that free what it takes; holds the settings once it was parked.
-    Open(Option<Box<Parked>>),
+    InProgress(Option<Box<Placeholder>>),
     /// Its operations stand in the list.
-    Listed,
+    Done,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Parked {
+struct Placeholder {
     settings: IntegrationSettings,
     operation: OperationId,
 }
 
 /// Lists each step after those that free what it takes: a depth-first walk, with a stack of its own since a chain may be as long as the
 /// account is large.
-struct Walk<'a, 'w> {
+struct TopologicalSort<'a, 'w> {
     steps: &'w [Step<'a>],
-    freed_by: &'w FastMap<Key<'a>, SmallVec<[usize; 1]>>,
+    freed_by: &'w FastMap<UniqueKey<'a>, SmallVec<[usize; 1]>>,
     states: Vec<State>,
     /// The operations by which each step lets go of its keys, by their fields.
     freed_at: Vec<[Option<OperationId>; KeyField::COUNT]>,
@@ -230,29 +230,29 @@ struct Walk<'a, 'w> {
 }
 
 /// What a step waits for: other steps, each for the key that it frees, or for its own sake.
-type Waits<'a> = SmallVec<[(Option<Key<'a>>, usize); 2]>;
+type Dependencies<'a> = SmallVec<[(Option<UniqueKey<'a>>, usize); 2]>;
 
-impl<'a> Walk<'a, '_> {
+impl<'a> TopologicalSort<'a, '_> {
     fn visit(&mut self, root: usize) {
-        if self.states[root] != State::Waiting {
+        if self.states[root] != State::Unvisited {
             return;
         }
-        self.states[root] = State::Open(None);
+        self.states[root] = State::InProgress(None);
         let mut stack = vec![(root, self.waits_for(root), 0)];
         while let Some((step, waits_for, seen)) = stack.last_mut() {
             let Some((key, other)) = waits_for.get(*seen).copied() else {
-                self.list_step(*step, waits_for);
+                self.emit(*step, waits_for);
                 stack.pop();
                 continue;
             };
             *seen += 1;
             match &self.states[other] {
-                State::Listed => {}
-                State::Waiting => {
-                    self.states[other] = State::Open(None);
+                State::Done => {}
+                State::Unvisited => {
+                    self.states[other] = State::InProgress(None);
                     stack.push((other, self.waits_for(other), 0));
                 }
-                State::Open(_) => {
+                State::InProgress(_) => {
                     let key = key.expect("only updates wait in a circle, and they wait for keys");
                     self.park(other, key);
                 }
@@ -261,9 +261,9 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// What must come before a step: for each key it takes, the steps that free it.
-    fn waits_for(&self, index: usize) -> Waits<'a> {
+    fn waits_for(&self, index: usize) -> Dependencies<'a> {
         let step = &self.steps[index];
-        let mut waits_for = Waits::new();
+        let mut waits_for = Dependencies::new();
         for key in step.takes() {
             let freeing = self.freed_by.get(&key).into_iter().flatten();
             waits_for.extend(
@@ -287,12 +287,12 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// The operation by which a step lets go of a key, once there is one.
-    fn freed_at(&self, step: usize, key: Key<'a>) -> Option<OperationId> {
+    fn freed_at(&self, step: usize, key: UniqueKey<'a>) -> Option<OperationId> {
         self.freed_at[step][key.field as usize]
     }
 
     /// Lets an update that is still waiting go of one contested key.
-    fn park(&mut self, index: usize, key: Key<'a>) {
+    fn park(&mut self, index: usize, key: UniqueKey<'a>) {
         if self.freed_at(index, key).is_some() {
             return;
         }
@@ -302,7 +302,7 @@ impl<'a> Walk<'a, '_> {
                 "creates free nothing and deletes wait for nothing, so only updates wait in a circle"
             )
         };
-        let State::Open(parked) = &self.states[index] else {
+        let State::InProgress(parked) = &self.states[index] else {
             unreachable!("only a step that still waits is parked")
         };
         let (mut settings, needs) = match parked {
@@ -330,28 +330,28 @@ impl<'a> Walk<'a, '_> {
             field: key.field.into(),
             value: parked.map_or_else(String::new, |parked| parked.value.to_owned()),
         });
-        let call = Call::Update {
-            subject: Subject::Live(id),
+        let call = OperationKind::Update {
+            subject: IntegrationTarget::Existing(id),
             settings: settings.clone(),
         };
         let operation = self
             .list
             .push(call, vec![step.course.thing.address()], needs);
         self.freed_at[index][key.field as usize] = Some(operation);
-        self.states[index] = State::Open(Some(Box::new(Parked {
+        self.states[index] = State::InProgress(Some(Box::new(Placeholder {
             settings,
             operation,
         })));
     }
 
-    fn list_step(&mut self, index: usize, waits_for: &Waits<'a>) {
+    fn emit(&mut self, index: usize, waits_for: &Dependencies<'a>) {
         let step = &self.steps[index];
         let covers = || vec![step.course.thing.address()];
         let mut needs: Vec<OperationId> = waits_for
             .iter()
             .filter_map(|(key, other)| self.freed_at(*other, (*key)?))
             .collect();
-        if let State::Open(Some(parked)) = &self.states[index] {
+        if let State::InProgress(Some(parked)) = &self.states[index] {
             needs.push(parked.operation);
         }
         if let Some(deletion) = step.after {
@@ -364,7 +364,7 @@ impl<'a> Walk<'a, '_> {
         let operation = match &step.kind {
             StepKind::Create(settings) => {
                 let settings = *settings;
-                let create = Call::Create {
+                let create = OperationKind::Create {
                     settings: IntegrationSettings {
                         active: true,
                         ..settings.clone()
@@ -373,8 +373,8 @@ impl<'a> Walk<'a, '_> {
                 let made = self.list.push(create, covers(), needs);
                 if !settings.active {
                     // The API can only create active ones, so a second call follows at once.
-                    let deactivate = Call::Update {
-                        subject: Subject::MadeBy(made),
+                    let deactivate = OperationKind::Update {
+                        subject: IntegrationTarget::CreatedBy(made),
                         settings: settings.clone(),
                     };
                     self.list.push(deactivate, covers(), vec![made]);
@@ -382,17 +382,20 @@ impl<'a> Walk<'a, '_> {
                 made
             }
             StepKind::Update { id, after, .. } => {
-                let update = Call::Update {
-                    subject: Subject::Live(*id),
+                let update = OperationKind::Update {
+                    subject: IntegrationTarget::Existing(*id),
                     settings: (*after).clone(),
                 };
                 self.list.push(update, covers(), needs)
             }
-            StepKind::Delete(id) => self.list.push(Call::Delete { id: *id }, covers(), needs),
+            StepKind::Delete(id) => {
+                self.list
+                    .push(OperationKind::Delete { id: *id }, covers(), needs)
+            }
         };
         for key in step.frees() {
             self.freed_at[index][key.field as usize].get_or_insert(operation);
         }
-        self.states[index] = State::Listed;
+        self.states[index] = State::Done;
     }
 }

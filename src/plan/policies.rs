@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorSettings, RiskLevel};
-use crate::model::context::{Access, AccessPolicy, Decision, Level, Reading, Rule, Rules};
-use crate::model::open_word::OpenWord;
+use crate::model::context::{
+    Access, AccessPolicy, Decision, Fetched, Level, PolicyRule, PolicyRules,
+};
+use crate::model::open_word::OpenEnum;
 use crate::model::text::few;
 
 use super::change::Change;
@@ -21,7 +23,7 @@ use super::note::Note;
 
 /// A level, and the policies that act on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ActedOn {
+pub struct LevelPolicies {
     pub level: Level,
     /// The policies, by name.
     pub policies: Vec<PolicyName>,
@@ -36,19 +38,19 @@ pub struct PolicyName {
 }
 
 /// Finds the policies that act on a level.
-pub fn acting_on(level: &Level, access: &Access) -> ActedOn {
+pub fn policies_for_level(level: &Level, access: &Access) -> LevelPolicies {
     let others = RiskLevel::ALL
         .iter()
-        .map(|known| OpenWord::Known(*known))
-        .chain([OpenWord::read("unscored")])
+        .map(|known| OpenEnum::Known(*known))
+        .chain([OpenEnum::read("unscored")])
         .filter(|other| other != level);
     let groups = in_order(access);
     let circles = groups.iter().copied().collect();
     let mut policies = BTreeSet::new();
     for other in others {
-        let compared = Compared::new(level, &other, access, &groups, &circles);
+        let compared = LevelComparison::new(level, &other, access, &groups, &circles);
         for policy in access.policies.values() {
-            if policy.app_count != Some(0) && compared.treats_worse(policy) {
+            if policy.app_count != Some(0) && compared.restricts(policy) {
                 policies.insert(PolicyName {
                     name: policy.name.clone(),
                     id: policy.id.clone(),
@@ -56,13 +58,13 @@ pub fn acting_on(level: &Level, access: &Access) -> ActedOn {
             }
         }
     }
-    ActedOn {
+    LevelPolicies {
         level: level.clone(),
         policies: policies.into_iter().collect(),
     }
 }
 
-impl ActedOn {
+impl LevelPolicies {
     /// `no policy acts`, `1 policy acts`, `3 policies act`.
     pub fn count(&self) -> String {
         match self.policies.len() {
@@ -109,12 +111,18 @@ impl PolicyName {
 }
 
 /// Which policies act on the level that a behavior gives, before and after: `2 policies act on high (Finance, Payroll); none acts on low`.
-pub(super) fn change_in_words(before: Option<&ActedOn>, after: Option<&ActedOn>) -> String {
+pub(super) fn describe_change(
+    before: Option<&LevelPolicies>,
+    after: Option<&LevelPolicies>,
+) -> String {
     in_words([(before, ""), (after, "")])
 }
 
 /// The same of drift, where the declared level comes first.
-pub(super) fn drift_in_words(live: Option<&ActedOn>, declared: Option<&ActedOn>) -> String {
+pub(super) fn describe_drift(
+    live: Option<&LevelPolicies>,
+    declared: Option<&LevelPolicies>,
+) -> String {
     match (live, declared) {
         (Some(live), Some(declared)) if live != declared => in_words([
             (Some(declared), ", as declared"),
@@ -124,7 +132,7 @@ pub(super) fn drift_in_words(live: Option<&ActedOn>, declared: Option<&ActedOn>)
     }
 }
 
-fn in_words(said: [(Option<&ActedOn>, &str); 2]) -> String {
+fn in_words(said: [(Option<&LevelPolicies>, &str); 2]) -> String {
     match said {
         [(Some(first), words), (Some(second), more)] if first != second => {
             let second = match second.policies.is_empty() {
@@ -139,7 +147,7 @@ fn in_words(said: [(Option<&ActedOn>, &str); 2]) -> String {
 }
 
 /// How much of what could act on levels is not known.
-pub(super) fn not_understood(skipped: usize) -> String {
+pub(super) fn skipped_summary(skipped: usize) -> String {
     let things = match skipped {
         1 => "1 Access policy, group or application",
         _ => "Access policies, groups or applications",
@@ -151,7 +159,7 @@ pub(super) fn not_understood(skipped: usize) -> String {
 }
 
 /// Says whether changes touch a level that a behavior gives, so that it matters which policies act on it.
-pub fn touch_levels(changes: &[Change]) -> bool {
+pub fn affects_levels(changes: &[Change]) -> bool {
     let enabled = |settings: &BehaviorSettings| settings.enabled;
     changes.iter().any(|change| match change {
         Change::Behavior(diff) => {
@@ -162,7 +170,7 @@ pub fn touch_levels(changes: &[Change]) -> bool {
 }
 
 /// The levels that enabled behaviors give today, and none gives any longer once these changes are carried out.
-pub fn no_longer_given(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
+pub fn unassigned_levels(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
     let given = |settings: &BehaviorSettings| settings.enabled.then(|| settings.risk_level.clone());
     let before = live.behaviors.values().map(|live| &live.settings);
     let changed: BTreeMap<&Address, &BehaviorSettings> = changes
@@ -182,31 +190,35 @@ pub fn no_longer_given(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
 }
 
 /// What changes of behaviors mean to Access policies: who acts on the levels that they are about, as far as that is known.
-pub(super) fn notes(access: &Reading<Access>, changes: &[Change]) -> Vec<Note> {
-    if !touch_levels(changes) {
+pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
+    if !affects_levels(changes) {
         return Vec::new();
     }
     let access = match access {
-        Reading::NotRead => return Vec::new(),
-        Reading::Failed(unread) => {
+        Fetched::NotRead => return Vec::new(),
+        Fetched::Failed(unread) => {
             let unread = unread.clone();
             return vec![Note::PoliciesUnknown { unread }];
         }
-        Reading::Read(access) => access,
+        Fetched::Read(access) => access,
     };
     let behaviors = changes.iter().filter_map(|change| match change {
         Change::Behavior(diff) => Some(diff),
         Change::Integration(_) => None,
     });
-    let mut known: BTreeMap<Level, ActedOn> = BTreeMap::new();
+    let mut known: BTreeMap<Level, LevelPolicies> = BTreeMap::new();
     let mut acted_on = |settings: &Option<BehaviorSettings>| {
         let settings = settings.as_ref().filter(|settings| settings.enabled)?;
         let level = &settings.risk_level;
         let known = known.entry(level.clone());
-        Some(known.or_insert_with(|| acting_on(level, access)).clone())
+        Some(
+            known
+                .or_insert_with(|| policies_for_level(level, access))
+                .clone(),
+        )
     };
     // What is true of several behaviors is said once.
-    let mut said: Vec<(Option<ActedOn>, Option<ActedOn>, Vec<Address>)> = Vec::new();
+    let mut said: Vec<(Option<LevelPolicies>, Option<LevelPolicies>, Vec<Address>)> = Vec::new();
     for diff in behaviors {
         let (before, after) = (acted_on(&diff.before), acted_on(&diff.after));
         if before.is_none() && after.is_none() {
@@ -238,45 +250,46 @@ pub(super) fn notes(access: &Reading<Access>, changes: &[Change]) -> Vec<Note> {
 /// The ways in which something may match users of two levels who are alike in everything else: a set of pairs of answers, the first that of
 /// the level in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ways(u8);
+struct MatchOutcomes(u8);
 
-impl Ways {
-    const NOBODY: Ways = Ways::of(false, false);
-    const EVERYBODY: Ways = Ways::of(true, true);
+impl MatchOutcomes {
+    const NOBODY: MatchOutcomes = MatchOutcomes::of(false, false);
+    const EVERYBODY: MatchOutcomes = MatchOutcomes::of(true, true);
     /// Either both or none.
-    const MAYBE: Ways = Ways(Ways::NOBODY.0 | Ways::EVERYBODY.0);
+    const MAYBE: MatchOutcomes =
+        MatchOutcomes(MatchOutcomes::NOBODY.0 | MatchOutcomes::EVERYBODY.0);
 
-    const fn of(level: bool, other: bool) -> Ways {
-        Ways(1 << (level as u8 * 2 + other as u8))
+    const fn of(level: bool, other: bool) -> MatchOutcomes {
+        MatchOutcomes(1 << (level as u8 * 2 + other as u8))
     }
 
     fn holds(self, level: bool, other: bool) -> bool {
-        self.0 & Ways::of(level, other).0 != 0
+        self.0 & MatchOutcomes::of(level, other).0 != 0
     }
 
     /// Each of these with each of those.
-    fn with(self, with: Ways, both: impl Fn(bool, bool) -> bool) -> Ways {
+    fn with(self, with: MatchOutcomes, both: impl Fn(bool, bool) -> bool) -> MatchOutcomes {
         let pairs = [(false, false), (false, true), (true, false), (true, true)];
         let mut ways = 0;
         for a in pairs.iter().filter(|pair| self.holds(pair.0, pair.1)) {
             for b in pairs.iter().filter(|pair| with.holds(pair.0, pair.1)) {
-                ways |= Ways::of(both(a.0, b.0), both(a.1, b.1)).0;
+                ways |= MatchOutcomes::of(both(a.0, b.0), both(a.1, b.1)).0;
             }
         }
-        Ways(ways)
+        MatchOutcomes(ways)
     }
 }
 
 /// Two levels, compared in everything that an account's groups and policies say.
-struct Compared<'a> {
+struct LevelComparison<'a> {
     level: &'a Level,
     other: &'a Level,
     /// Each group's circle.
     circles: &'a BTreeMap<&'a str, usize>,
-    groups: BTreeMap<&'a str, Ways>,
+    groups: BTreeMap<&'a str, MatchOutcomes>,
 }
 
-impl<'a> Compared<'a> {
+impl<'a> LevelComparison<'a> {
     fn new(
         level: &'a Level,
         other: &'a Level,
@@ -284,7 +297,7 @@ impl<'a> Compared<'a> {
         in_order: &[(&'a str, usize)],
         circles: &'a BTreeMap<&'a str, usize>,
     ) -> Self {
-        let mut compared = Compared {
+        let mut compared = LevelComparison {
             level,
             other,
             circles,
@@ -297,7 +310,7 @@ impl<'a> Compared<'a> {
         compared
     }
 
-    fn treats_worse(&self, policy: &AccessPolicy) -> bool {
+    fn restricts(&self, policy: &AccessPolicy) -> bool {
         match policy.decision.known() {
             Some(Decision::Allow) => self.rules(&policy.rules, None).holds(false, true),
             Some(Decision::Deny) => self.rules(&policy.rules, None).holds(true, false),
@@ -306,13 +319,13 @@ impl<'a> Compared<'a> {
         }
     }
 
-    fn rules(&self, rules: &Rules, circle: Option<usize>) -> Ways {
-        let Rules {
+    fn rules(&self, rules: &PolicyRules, circle: Option<usize>) -> MatchOutcomes {
+        let PolicyRules {
             include,
             exclude,
             require,
         } = rules;
-        let mut ways = Ways::NOBODY;
+        let mut ways = MatchOutcomes::NOBODY;
         for rule in include {
             ways = ways.with(self.rule(rule, circle), |any, this| any || this);
         }
@@ -325,15 +338,15 @@ impl<'a> Compared<'a> {
         ways
     }
 
-    fn rule(&self, rule: &Rule, circle: Option<usize>) -> Ways {
+    fn rule(&self, rule: &PolicyRule, circle: Option<usize>) -> MatchOutcomes {
         match rule {
-            Rule::Levels(levels) => {
-                Ways::of(levels.contains(self.level), levels.contains(self.other))
+            PolicyRule::Levels(levels) => {
+                MatchOutcomes::of(levels.contains(self.level), levels.contains(self.other))
             }
-            Rule::Other => Ways::MAYBE,
-            Rule::Group(id) => match self.circles.get(id.as_str()) {
-                None => Ways::MAYBE,
-                Some(its) if Some(*its) == circle => Ways::NOBODY,
+            PolicyRule::Other => MatchOutcomes::MAYBE,
+            PolicyRule::Group(id) => match self.circles.get(id.as_str()) {
+                None => MatchOutcomes::MAYBE,
+                Some(its) if Some(*its) == circle => MatchOutcomes::NOBODY,
                 Some(_) => self.groups[id.as_str()],
             },
         }

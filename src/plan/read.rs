@@ -14,7 +14,7 @@ use super::totals::Totals;
 
 /// A run as it is written.
 #[derive(Serialize, JsonSchema)]
-pub struct Sealed<'a> {
+pub struct RunWithDigest<'a> {
     #[serde(flatten)]
     pub run: &'a Run,
     pub summary: Totals,
@@ -24,8 +24,8 @@ pub struct Sealed<'a> {
 
 /// What the digest covers, with members in their canonical order.
 #[derive(Serialize)]
-struct Covered<'a> {
-    #[serde(serialize_with = "each_sorted")]
+struct DigestInput<'a> {
+    #[serde(serialize_with = "serialize_sorted")]
     accounts: &'a [AccountPlan],
     base_url: &'a str,
     format: Format,
@@ -37,8 +37,8 @@ struct Covered<'a> {
 
 impl Run {
     /// It with its totals and its digest.
-    pub fn sealed(&self) -> Sealed<'_> {
-        Sealed {
+    pub fn sealed(&self) -> RunWithDigest<'_> {
+        RunWithDigest {
             run: self,
             summary: self.totals(),
             digest: self.digest(),
@@ -64,7 +64,7 @@ impl Run {
             shard,
             accounts,
         } = self;
-        sha256(&Covered {
+        sha256(&DigestInput {
             accounts,
             base_url,
             format: *format,
@@ -76,7 +76,10 @@ impl Run {
 }
 
 /// Sorts one account at a time, so that a fleet is never in memory twice.
-fn each_sorted<S: Serializer>(accounts: &[AccountPlan], serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_sorted<S: Serializer>(
+    accounts: &[AccountPlan],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(Some(accounts.len()))?;
     for account in accounts {
         list.serialize_element(&value(account)?)?;
@@ -95,7 +98,7 @@ fn value<E: serde::ser::Error>(member: &impl Serialize) -> Result<Value, E> {
 
 /// Why a text is not a run that this version of riskform can use.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidRun {
+pub enum ParseRunError {
     /// No JSON, or JSON of another shape: most likely cut off.
     #[error("it is damaged: {0}")]
     Damaged(String),
@@ -105,12 +108,12 @@ pub enum InvalidRun {
     DigestMismatch,
     /// What it says would be done is not what follows from the states that it holds.
     #[error("it is not what riskform makes of the states that it holds: {0}")]
-    NotItsPlan(String),
+    PlanMismatch(String),
 }
 
 /// A run that was read, and what its file says word for word.
 #[derive(Debug)]
-pub struct ReadRun {
+pub struct ParsedRun {
     pub run: Run,
     /// The format that the file is in, which may be an earlier one.
     pub format: String,
@@ -121,28 +124,28 @@ pub struct ReadRun {
 
 impl Run {
     /// Reads a run of one of these formats, also one that the version before wrote: its format is looked at first, then its digest.
-    pub fn read(text: &str, formats: &[Format]) -> Result<ReadRun, InvalidRun> {
+    pub fn read(text: &str, formats: &[Format]) -> Result<ParsedRun, ParseRunError> {
         #[derive(Deserialize)]
         struct Header {
             format: String,
         }
-        let damaged = |error: serde_json::Error| InvalidRun::Damaged(error.to_string());
+        let damaged = |error: serde_json::Error| ParseRunError::Damaged(error.to_string());
         let Header { format } = serde_json::from_str(text).map_err(damaged)?;
         let known = |format: &Format| [format.as_str().to_owned(), earlier(*format)];
         if !formats.iter().flat_map(known).any(|known| known == format) {
             let known: Vec<&str> = formats.iter().map(|format| format.as_str()).collect();
-            return Err(InvalidRun::OtherFormat {
+            return Err(ParseRunError::OtherFormat {
                 found: format,
                 known: known.join(", "),
             });
         }
         let mut written: Value = serde_json::from_str(text).map_err(damaged)?;
-        let digest = take_seal(&mut written)?;
+        let digest = take_digest(&mut written)?;
         if let Some(now) = formats.iter().find(|now| earlier(**now) == format) {
             bring_up_to_date(&mut written, *now);
         }
         let run = Run::deserialize(&written).map_err(damaged)?;
-        Ok(ReadRun {
+        Ok(ParsedRun {
             run,
             format,
             digest,
@@ -151,30 +154,30 @@ impl Run {
     }
 }
 
-impl ReadRun {
+impl ParsedRun {
     /// Plans every account anew from what the file holds of it: desired, live, day, options and context. Whatever else the file says must
     /// be what comes of that, places in files left aside, so that nobody approves one thing and carries out another.
     ///
     /// Refusals that are not ours may be there: the limits of another run are not in the file, and a refused plan is never applied.
-    pub fn planned_anew(self) -> Result<Run, InvalidRun> {
-        let ReadRun {
+    pub fn planned_anew(self) -> Result<Run, ParseRunError> {
+        let ParsedRun {
             mut run, written, ..
         } = self;
         for account in &mut run.accounts {
             if account.error.is_none() {
-                *account = plan_anew(account)?;
+                *account = replan_account(account)?;
             }
         }
         let mut made = serde_json::to_value(&run).expect("a run has string keys only");
         made["summary"] = json!(run.totals());
         match difference(&written, &made) {
             None => Ok(run),
-            Some(place) => Err(InvalidRun::NotItsPlan(format!("{place} is another"))),
+            Some(place) => Err(ParseRunError::PlanMismatch(format!("{place} is another"))),
         }
     }
 }
 
-fn plan_anew(account: &AccountPlan) -> Result<AccountPlan, InvalidRun> {
+fn replan_account(account: &AccountPlan) -> Result<AccountPlan, ParseRunError> {
     let AccountPlan {
         today: Some(today),
         options: Some(options),
@@ -186,11 +189,11 @@ fn plan_anew(account: &AccountPlan) -> Result<AccountPlan, InvalidRun> {
     } = account
     else {
         let lacks = "an account without error lacks what it was planned from";
-        return Err(InvalidRun::Damaged(lacks.to_owned()));
+        return Err(ParseRunError::Damaged(lacks.to_owned()));
     };
     let context = context.clone().unwrap_or_default();
     let mut planned = plan_within(desired, live, &context, *today, options)
-        .map_err(|errors| InvalidRun::NotItsPlan(errors.to_string()))?;
+        .map_err(|errors| ParseRunError::PlanMismatch(errors.to_string()))?;
     if planned.refusals.iter().all(|one| refusals.contains(one)) {
         planned.refusals.clone_from(refusals);
     }
@@ -229,8 +232,8 @@ fn difference(written: &Value, made: &Value) -> Option<String> {
 }
 
 /// Takes the digest out, and sees to it that it fits the rest.
-fn take_seal(written: &mut Value) -> Result<String, InvalidRun> {
-    let lacks = || InvalidRun::Damaged("it has no digest".to_owned());
+fn take_digest(written: &mut Value) -> Result<String, ParseRunError> {
+    let lacks = || ParseRunError::Damaged("it has no digest".to_owned());
     let members = written.as_object_mut().ok_or_else(lacks)?;
     let Some(Value::String(digest)) = members.remove("digest") else {
         return Err(lacks());
@@ -243,7 +246,7 @@ fn take_seal(written: &mut Value) -> Result<String, InvalidRun> {
     if fits {
         Ok(digest)
     } else {
-        Err(InvalidRun::DigestMismatch)
+        Err(ParseRunError::DigestMismatch)
     }
 }
 

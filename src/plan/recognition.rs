@@ -3,13 +3,13 @@
 
 use crate::model::account::{DesiredAccount, UnlistedIntegrations};
 use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
-use crate::model::reference::OwnReferences;
+use crate::model::reference::GeneratedReferences;
 
 use super::Intent;
 use super::change::Action;
-use super::error::Problem;
-use super::integrations::{Course, IntegrationDiff, Thing};
-use super::matching::{MatchedBy, Matches, match_with, own_counts, same_type};
+use super::error::PlanError;
+use super::integrations::{IntegrationDiff, IntegrationSource, PlannedIntegration};
+use super::matching::{MatchedBy, Matches, match_integrations, own_counts, same_type};
 use super::note::Note;
 
 /// The notes on every entry.
@@ -26,26 +26,26 @@ pub(super) fn notes(
         .iter()
         .filter(|course| course.change.is_some());
     for course in changed {
-        if let Thing::Listed(entry) = course.thing {
-            notes.extend(by_own_reference_alone(course));
-            notes.extend(two_integrations(desired, live, matches, entry, course));
-            notes.extend(created_beside(desired, matches, course));
+        if let IntegrationSource::Listed(entry) = course.thing {
+            notes.extend(matched_only_by_generated_reference(course));
+            notes.extend(conflicting_matches(desired, live, matches, entry, course));
+            notes.extend(unlisted_alternatives(desired, matches, course));
         }
     }
     if intent == Intent::Destroy {
-        notes.extend(fits_next(desired, matches, integrations));
+        notes.extend(would_match_unlisted(desired, matches, integrations));
     }
     notes
 }
 
-fn by_own_reference_alone(course: &Course<'_>) -> Option<Note> {
+fn matched_only_by_generated_reference(course: &PlannedIntegration<'_>) -> Option<Note> {
     let before = course.before?;
     let tenant_url = &before.settings.tenant_url;
     let leaves = course
         .after
         .as_ref()
         .is_none_or(|after| after.tenant_url != *tenant_url);
-    (course.by == Some(MatchedBy::OwnReference) && leaves).then(|| Note::OwnReference {
+    (course.by == Some(MatchedBy::GeneratedReference) && leaves).then(|| Note::OwnReference {
         address: course.thing.address(),
         id: before.id,
         tenant_url: tenant_url.clone(),
@@ -53,12 +53,12 @@ fn by_own_reference_alone(course: &Course<'_>) -> Option<Note> {
 }
 
 /// An entry's keys may lead to another integration than the one that it is taken for. A pin leaves no doubt.
-fn two_integrations(
+fn conflicting_matches(
     desired: &DesiredAccount,
     live: &[Integration],
     matches: &Matches<'_>,
     entry: &DesiredIntegration,
-    course: &Course<'_>,
+    course: &PlannedIntegration<'_>,
 ) -> Option<Note> {
     let before = course.before?;
     let by = course.by?;
@@ -67,20 +67,22 @@ fn two_integrations(
     };
     let (other, other_by) = match by {
         MatchedBy::Id => return None,
-        MatchedBy::ReferenceId | MatchedBy::OwnReference if has_tenant(&before) => return None,
-        MatchedBy::ReferenceId | MatchedBy::OwnReference => {
+        MatchedBy::ReferenceId | MatchedBy::GeneratedReference if has_tenant(&before) => {
+            return None;
+        }
+        MatchedBy::ReferenceId | MatchedBy::GeneratedReference => {
             (live.iter().find(has_tenant)?, MatchedBy::TenantUrl)
         }
         MatchedBy::TenantUrl => {
-            let own = OwnReferences::of(&desired.account_id, &entry.name);
+            let own = GeneratedReferences::of(&desired.account_id, &entry.name);
             let counts = own_counts(live.len());
             let is_own = |other: &&Integration| {
                 let reference = other.settings.reference_id.as_ref();
-                !other.settings.is_twin_of(&before.settings)
+                !other.settings.is_duplicate_of(&before.settings)
                     && reference.is_some_and(|reference| own.include(reference, counts))
             };
             let other = matches.unlisted.iter().copied().find(is_own)?;
-            (other, MatchedBy::OwnReference)
+            (other, MatchedBy::GeneratedReference)
         }
     };
     Some(Note::TwoIntegrations {
@@ -92,10 +94,10 @@ fn two_integrations(
     })
 }
 
-fn created_beside(
+fn unlisted_alternatives(
     desired: &DesiredAccount,
     matches: &Matches<'_>,
-    course: &Course<'_>,
+    course: &PlannedIntegration<'_>,
 ) -> Option<Note> {
     let created = course
         .change
@@ -109,7 +111,7 @@ fn created_beside(
 }
 
 /// The entries go on standing in the file, so the next run matches them anew, with what is left.
-fn fits_next(
+fn would_match_unlisted(
     desired: &DesiredAccount,
     matches: &Matches<'_>,
     integrations: &IntegrationDiff<'_>,
@@ -124,7 +126,7 @@ fn fits_next(
             .iter()
             .any(|course| course.change.is_some() && course.thing.address() == address)
     };
-    let found = match match_with(desired, matches.unlisted.clone()) {
+    let found = match match_integrations(desired, matches.unlisted.clone()) {
         Ok(next) => {
             let entries = next.entries().iter();
             entries
@@ -134,16 +136,16 @@ fn fits_next(
         Err(problems) => problems
             .into_iter()
             .flat_map(|problem| match problem {
-                Problem::SeveralLive {
+                PlanError::SeveralLive {
                     entry, candidates, ..
                 } => vec![note(entry, candidates)],
-                Problem::SeveralEntries { entries, id, .. } => entries
+                PlanError::SeveralEntries { entries, id, .. } => entries
                     .into_iter()
                     .map(|entry| note(entry, vec![id]))
                     .collect(),
-                Problem::NotOffered { .. }
-                | Problem::IdentityProvider { .. }
-                | Problem::Held { .. } => Vec::new(),
+                PlanError::NotOffered { .. }
+                | PlanError::IdentityProvider { .. }
+                | PlanError::Held { .. } => Vec::new(),
             })
             .collect::<Vec<Note>>(),
     };

@@ -16,8 +16,8 @@ use crate::model::open_word::words;
 use crate::model::shard::Shard;
 
 use super::Options;
-use super::change::{Action, Change, Unlisted};
-use super::guard::Refusal;
+use super::change::{Action, Change, UnlistedResource};
+use super::guard::GuardViolation;
 use super::matching::matches;
 use super::note::Note;
 use super::operation::Operation;
@@ -81,7 +81,7 @@ pub struct AccountPlan {
     /// How many listed things are as declared.
     pub unchanged: Unchanged,
     /// What is live but in no file, and stays.
-    pub unlisted: Vec<Unlisted>,
+    pub unlisted: Vec<UnlistedResource>,
     /// What the reader should know that is no change.
     #[serde(serialize_with = "with_messages")]
     #[schemars(with = "Vec<NoteWithMessage<'static>>")]
@@ -89,7 +89,7 @@ pub struct AccountPlan {
     /// Changes that `--target` or `--ignore` left out.
     pub left_out: Vec<Address>,
     /// What the guards refuse; a plan with a refusal is shown, never applied.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<GuardViolation>,
     /// The calls, in their order.
     pub operations: Vec<Operation>,
     /// After an application: what went wrong beside the operations, such as what did not read back.
@@ -122,11 +122,11 @@ impl Unchanged {
 
 /// What a glob names in an account.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Named {
+pub enum GlobMatch {
     /// Something that is listed or live, different or not.
-    Something,
+    Matched,
     /// Nothing but the id of an integration that is listed under this address.
-    ById(Address),
+    ListedById(Address),
     Nothing,
 }
 
@@ -211,7 +211,7 @@ impl AccountPlan {
     }
 
     /// Says whether there is something to do that may be done.
-    pub fn is_work(&self) -> bool {
+    pub fn is_applicable(&self) -> bool {
         !self.changes.is_empty() && self.refusals.is_empty()
     }
 
@@ -221,7 +221,7 @@ impl AccountPlan {
     }
 
     /// The unlisted things that the file wants reported.
-    pub fn reported(&self) -> impl Iterator<Item = &Unlisted> {
+    pub fn reported(&self) -> impl Iterator<Item = &UnlistedResource> {
         self.unlisted.iter().filter(|thing| thing.is_reported())
     }
 
@@ -234,22 +234,24 @@ impl AccountPlan {
     }
 
     /// Says what a glob names in the account. A listed integration has one address, and its id is none.
-    pub fn named_by(&self, glob: &Glob) -> Named {
+    pub fn named_by(&self, glob: &Glob) -> GlobMatch {
         let names = |address: &Address| glob.matches(self.label(), address);
         if self.addresses().iter().any(names) {
-            return Named::Something;
+            return GlobMatch::Matched;
         }
         let (Some(desired), Some(live)) = (&self.desired, &self.live) else {
-            return Named::Nothing;
+            return GlobMatch::Nothing;
         };
         let Ok(found) = matches(desired, live) else {
-            return Named::Nothing;
+            return GlobMatch::Nothing;
         };
         let by_id = found.entries().iter().find(|entry| {
             let id = entry.found.map(|(live, _)| live.id);
             id.is_some_and(|id| names(&Address::UnlistedIntegration(id)))
         });
-        by_id.map_or(Named::Nothing, |entry| Named::ById(entry.address()))
+        by_id.map_or(GlobMatch::Nothing, |entry| {
+            GlobMatch::ListedById(entry.address())
+        })
     }
 
     /// Everything in the account that has an address: behaviors that are offered, entries, and what is unlisted.

@@ -76,7 +76,7 @@ impl Targets {
 }
 
 /// Both diffs, narrowed.
-pub(super) struct Targeted<'a> {
+pub(super) struct TargetedDiffs<'a> {
     pub(super) behaviors: BehaviorDiff,
     pub(super) integrations: IntegrationDiff<'a>,
     /// The changes that no glob names.
@@ -89,7 +89,7 @@ pub(super) fn narrow<'a>(
     mut behaviors: BehaviorDiff,
     mut integrations: IntegrationDiff<'a>,
     targets: &Targets,
-) -> Targeted<'a> {
+) -> TargetedDiffs<'a> {
     let mut left_out = Vec::new();
     if !targets.globs.is_empty() {
         let includes = |address: &Address| targets.includes(desired, address);
@@ -124,7 +124,7 @@ pub(super) fn narrow<'a>(
             .unlisted
             .retain(|thing| !untargeted.contains(&thing.address));
     }
-    Targeted {
+    TargetedDiffs {
         behaviors,
         integrations,
         left_out,

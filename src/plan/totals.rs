@@ -44,12 +44,12 @@ pub struct Totals {
     pub failed_accounts: usize,
     /// What became of the plan; only where it was applied.
     #[serde(flatten)]
-    pub done: Option<Done>,
+    pub done: Option<ApplyTotals>,
 }
 
 /// What became of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Done {
+pub struct ApplyTotals {
     /// Things that were created.
     pub created: usize,
     /// Things that were updated.
@@ -71,7 +71,7 @@ impl Run {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             accounts: self.accounts.len(),
-            done: (self.format == Format::Apply).then(Done::default),
+            done: (self.format == Format::Apply).then(ApplyTotals::default),
             ..Totals::default()
         };
         for account in &self.accounts {
@@ -113,7 +113,7 @@ impl Totals {
     }
 }
 
-impl Done {
+impl ApplyTotals {
     fn add(&mut self, account: &AccountPlan) {
         let settled = settled(account);
         let settled = |address: &Address| settled.contains(address);
@@ -138,7 +138,7 @@ impl Done {
 
 impl AccountPlan {
     /// Says whether applying its plan left something undone or unknown.
-    pub fn is_half_done(&self) -> bool {
+    pub fn is_incomplete(&self) -> bool {
         let problems = self.problems.as_ref();
         let mut ends = self
             .operations

@@ -7,20 +7,20 @@ use crate::model::address::Address;
 use crate::model::behavior::BehaviorWeakening;
 use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
-use crate::plan::{AccountPlan, Action, Change, Format, Refusal, Run, Weakening};
+use crate::plan::{AccountPlan, Action, Change, Format, GuardViolation, Run, Weakening};
 
 use super::context;
 use super::fields::{self, FieldLine};
 use super::style;
 
 /// One thing that is worth showing.
-pub(super) struct Block<'a> {
+pub(super) struct DisplayItem<'a> {
     /// The change that it shows; `None` for what is unlisted and stays.
     pub(super) change: Option<&'a Change>,
     pub(super) address: &'a Address,
     /// What declares it, or which live integration it is and by what that was recognized, such as `4cfe8442…, by reference_id`.
     pub(super) origin: Option<String>,
-    pub(super) mark: Mark,
+    pub(super) mark: ChangeMarker,
     /// What is the matter with it, such as `update`, `off, declared on` or `unlisted`.
     pub(super) words: &'static str,
     /// Why it asks for attention: a plan's change that weakens, or something live that protects less than declared.
@@ -35,7 +35,7 @@ pub(super) struct Block<'a> {
 
 /// What a block is about, so that each format can give it a symbol or a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(super) enum ChangeMarker {
     /// It comes into being, or was found without being declared.
     Added,
     /// It differs.
@@ -48,42 +48,42 @@ pub(super) enum Mark {
     Unlisted,
 }
 
-impl Mark {
+impl ChangeMarker {
     /// As it stands before an address.
     pub(super) fn symbol(self) -> &'static str {
         match self {
-            Mark::Added => "+",
-            Mark::Changed => "~",
-            Mark::Replaced => "±",
-            Mark::Removed => "-",
-            Mark::Unlisted => "?",
+            ChangeMarker::Added => "+",
+            ChangeMarker::Changed => "~",
+            ChangeMarker::Replaced => "±",
+            ChangeMarker::Removed => "-",
+            ChangeMarker::Unlisted => "?",
         }
     }
 }
 
-impl Block<'_> {
-    pub(super) fn gravity(&self) -> Gravity {
+impl DisplayItem<'_> {
+    pub(super) fn gravity(&self) -> Severity {
         match self.change.map(Change::action) {
-            _ if self.weakening.is_some() => Gravity::Weaker,
-            Some(Action::Delete | Action::Replace) => Gravity::Removes,
-            Some(Action::Create | Action::Update) | None => Gravity::Differs,
+            _ if self.weakening.is_some() => Severity::Weaker,
+            Some(Action::Delete | Action::Replace) => Severity::Removes,
+            Some(Action::Create | Action::Update) | None => Severity::Differs,
         }
     }
 
     /// The color of its mark; it only repeats what the symbol says.
     pub(super) fn style(&self) -> anstyle::Style {
         match self.mark {
-            Mark::Added => style::SUCCESS,
-            Mark::Changed => style::WARNING,
-            Mark::Replaced | Mark::Removed => style::ERROR,
-            Mark::Unlisted => style::DIM,
+            ChangeMarker::Added => style::SUCCESS,
+            ChangeMarker::Changed => style::WARNING,
+            ChangeMarker::Replaced | ChangeMarker::Removed => style::ERROR,
+            ChangeMarker::Unlisted => style::DIM,
         }
     }
 }
 
 /// How soon something must be seen: the smaller, the sooner. An account is as grave as the gravest thing in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Gravity {
+pub(super) enum Severity {
     /// It failed, or was left half done.
     Failed,
     /// A guard refused it.
@@ -100,38 +100,38 @@ pub(super) enum Gravity {
     Nothing,
 }
 
-impl Gravity {
+impl Severity {
     pub(super) fn of(run: &Run, account: &AccountPlan) -> Self {
         let gravest = blocks(run, account).map(|block| block.gravity()).min();
         let is_silent = account.notes.is_empty() && account.left_out.is_empty();
-        if account.error.is_some() || account.is_half_done() {
-            Gravity::Failed
+        if account.error.is_some() || account.is_incomplete() {
+            Severity::Failed
         } else if !account.refusals.is_empty() {
-            Gravity::Refused
+            Severity::Refused
         } else {
             match gravest {
                 Some(gravest) => gravest,
-                None if is_silent => Gravity::Nothing,
-                None => Gravity::Said,
+                None if is_silent => Severity::Nothing,
+                None => Severity::Said,
             }
         }
     }
 
     /// Whether nobody may approve, or go to sleep, without having seen it.
-    pub(super) fn is_grave(self) -> bool {
-        self <= Gravity::Removes
+    pub(super) fn must_show(self) -> bool {
+        self <= Severity::Removes
     }
 }
 
 /// The accounts in the order that a person must see them: those that failed or were refused, that are weaker or would be weakened, that
 /// lose an integration, and the rest.
-pub(super) fn gravest_first(run: &Run) -> Vec<(Gravity, &AccountPlan)> {
+pub(super) fn gravest_first(run: &Run) -> Vec<(Severity, &AccountPlan)> {
     let accounts = run.accounts.iter();
-    let mut accounts: Vec<(Gravity, &AccountPlan)> = accounts
-        .map(|account| (Gravity::of(run, account), account))
+    let mut accounts: Vec<(Severity, &AccountPlan)> = accounts
+        .map(|account| (Severity::of(run, account), account))
         .collect();
     // A stable sort: among equals, the order of the run stays. A refusal is a kind of failure, and no graver.
-    accounts.sort_by_key(|(gravity, _)| (*gravity).max(Gravity::Refused));
+    accounts.sort_by_key(|(gravity, _)| (*gravity).max(Severity::Refused));
     accounts
 }
 
@@ -139,17 +139,17 @@ pub(super) fn gravest_first(run: &Run) -> Vec<(Gravity, &AccountPlan)> {
 pub(super) fn blocks<'a>(
     run: &Run,
     account: &'a AccountPlan,
-) -> impl Iterator<Item = Block<'a>> + use<'a> {
+) -> impl Iterator<Item = DisplayItem<'a>> + use<'a> {
     let (format, now) = (run.format, run.created_at);
     let changes = account.changes.iter().map(move |change| match format {
         Format::Plan | Format::Apply => planned(change),
         Format::Drift => found(change, now),
     });
-    let unlisted = account.reported().map(move |thing| Block {
+    let unlisted = account.reported().map(move |thing| DisplayItem {
         change: None,
         address: &thing.address,
         origin: None,
-        mark: Mark::Unlisted,
+        mark: ChangeMarker::Unlisted,
         words: "unlisted",
         weakening: None,
         fields: fields::unlisted(&thing.settings),
@@ -159,16 +159,16 @@ pub(super) fn blocks<'a>(
     changes.chain(unlisted)
 }
 
-fn planned(change: &Change) -> Block<'_> {
-    Block {
+fn planned(change: &Change) -> DisplayItem<'_> {
+    DisplayItem {
         change: Some(change),
         address: change.address(),
         origin: origin(change),
         mark: match change.action() {
-            Action::Create => Mark::Added,
-            Action::Update => Mark::Changed,
-            Action::Replace => Mark::Replaced,
-            Action::Delete => Mark::Removed,
+            Action::Create => ChangeMarker::Added,
+            Action::Update => ChangeMarker::Changed,
+            Action::Replace => ChangeMarker::Replaced,
+            Action::Delete => ChangeMarker::Removed,
         },
         words: change.action().as_str(),
         weakening: change.weakens(),
@@ -179,16 +179,16 @@ fn planned(change: &Change) -> Block<'_> {
 }
 
 /// From declared to live: what would be created is missing, and what would be deleted was added.
-fn found(change: &Change, now: Timestamp) -> Block<'_> {
-    Block {
+fn found(change: &Change, now: Timestamp) -> DisplayItem<'_> {
+    DisplayItem {
         change: Some(change),
         address: change.address(),
         origin: origin(change),
         mark: match change.action() {
-            Action::Create => Mark::Removed,
-            Action::Update => Mark::Changed,
-            Action::Replace => Mark::Replaced,
-            Action::Delete => Mark::Added,
+            Action::Create => ChangeMarker::Removed,
+            Action::Update => ChangeMarker::Changed,
+            Action::Replace => ChangeMarker::Replaced,
+            Action::Delete => ChangeMarker::Added,
         },
         words: happened(change),
         weakening: change.live_weaker(),
@@ -250,8 +250,8 @@ pub(super) fn short(address: &Address) -> String {
 }
 
 /// A refusal as a sentence: what it is about, why, and what would permit it. `prefix` stands before the address.
-pub(super) fn refusal(prefix: &str, refusal: &Refusal) -> String {
-    let Refusal {
+pub(super) fn refusal(prefix: &str, refusal: &GuardViolation) -> String {
+    let GuardViolation {
         guard: _,
         address,
         reason,

@@ -5,12 +5,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::audit_log::Author;
-use crate::model::text::Visible;
-use crate::plan::{Attributed, Attribution, Deed, Field};
+use crate::model::text::EscapeInvisible;
+use crate::plan::{AttributedAction, Attribution, Field, FieldAttribution};
 
 /// A sentence for each author of a difference, as told at this moment: `set by alice@example.com in the dashboard, 3 h ago (ray 8f…,
 /// 2026-11-25 01:12 UTC)`.
-pub fn who(attributed: &[Attributed], now: Timestamp) -> Vec<String> {
+pub fn who(attributed: &[FieldAttribution], now: Timestamp) -> Vec<String> {
     let several = attributed.len() > 1;
     let sentences = attributed.iter().map(|one| {
         let sentence = sentence(one.deed, &one.attribution, now);
@@ -27,7 +27,7 @@ fn fields(fields: &[Field]) -> String {
     fields.join(" and ")
 }
 
-fn sentence(deed: Deed, attribution: &Attribution, now: Timestamp) -> String {
+fn sentence(deed: AttributedAction, attribution: &Attribution, now: Timestamp) -> String {
     match attribution {
         Attribution::Set { author } => format!("{deed} by {}", by(author, now)),
         Attribution::SinceBefore { since, first } => format!(
@@ -90,7 +90,7 @@ fn shown(text: &str) -> String {
     const LONGEST: usize = 100;
     let cut: String = text.chars().take(LONGEST).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", Visible(&cut))
+    format!("{}{more}", EscapeInvisible(&cut))
 }
 
 /// `3 h ago`; what a clock that is ahead puts into the future happened just now.
@@ -210,16 +210,17 @@ mod tests {
     #[test]
     fn what_is_not_known_is_said() {
         let since = at("2026-10-24T00:00:00Z");
-        let told = |deed, fields: &[Field], attribution| Attributed {
+        let told = |deed, fields: &[Field], attribution| FieldAttribution {
             deed,
             fields: fields.to_vec(),
             attribution,
         };
-        let said =
-            |attributed: &[Attributed]| who(attributed, at("2026-11-25T04:12:30Z")).join("\n");
+        let said = |attributed: &[FieldAttribution]| {
+            who(attributed, at("2026-11-25T04:12:30Z")).join("\n")
+        };
         let both = [
             told(
-                Deed::Set,
+                AttributedAction::Set,
                 &[Field::Enabled],
                 Attribution::SinceBefore {
                     since,
@@ -227,7 +228,7 @@ mod tests {
                 },
             ),
             told(
-                Deed::Set,
+                AttributedAction::Set,
                 &[Field::RiskLevel],
                 Attribution::LastWritten { author: author() },
             ),
@@ -237,10 +238,14 @@ mod tests {
         risk_level last written by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC); the audit log does not say what was written
         ");
         let since = at("2026-11-24T22:01:00Z");
-        let untold = [told(Deed::Deleted, &[], Attribution::Untold { since })];
+        let untold = [told(
+            AttributedAction::Deleted,
+            &[],
+            Attribution::Untold { since },
+        )];
         insta::assert_snapshot!(said(&untold), @"no entry of the audit log since 2026-11-24 22:01 UTC says who, which proves nothing");
         let made = [told(
-            Deed::Created,
+            AttributedAction::Created,
             &[],
             Attribution::Set { author: author() },
         )];

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use similar::TextDiff;
 
-use crate::config::write::{self, WrittenBehavior, WrittenIntegration};
+use crate::config::write::{self, BehaviorEntry, IntegrationEntry};
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorKey, BehaviorSettings};
 use crate::model::integration::{IntegrationSettings, Lifecycle};
 use crate::plan::{AccountPlan, Change, Run, matches};
 
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 
 /// A plan as a unified diff. Accounts that could not be planned are comments between the diffs, which readers of diffs pass over.
 pub(super) fn diff(run: &Run) -> String {
@@ -27,7 +27,7 @@ pub(super) fn diff(run: &Run) -> String {
 
 fn account_diff(plan: &AccountPlan) -> String {
     let label = plan.label();
-    let Some(before) = State::live(plan) else {
+    let Some(before) = Snapshot::live(plan) else {
         return comment(label, "what is live can't be told apart");
     };
     let mut after = before.clone();
@@ -43,18 +43,18 @@ fn account_diff(plan: &AccountPlan) -> String {
 fn comment(label: &str, message: &str) -> String {
     message
         .lines()
-        .map(|line| format!("# {label}: {}\n", Visible(line)))
+        .map(|line| format!("# {label}: {}\n", EscapeInvisible(line)))
         .collect()
 }
 
 /// Everything that one side of the diff holds.
 #[derive(Clone)]
-struct State {
+struct Snapshot {
     behaviors: BTreeMap<BehaviorKey, BehaviorSettings>,
     integrations: BTreeMap<Address, IntegrationSettings>,
 }
 
-impl State {
+impl Snapshot {
     /// What is live; `None` where entries and live things no longer fit together, which only a damaged plan can bring about.
     fn live(plan: &AccountPlan) -> Option<Self> {
         let (desired, live) = (plan.desired(), plan.live());
@@ -68,7 +68,7 @@ impl State {
             let address = Address::UnlistedIntegration(live.id);
             (address, live.settings.clone())
         });
-        Some(State {
+        Some(Snapshot {
             behaviors: live
                 .behaviors
                 .iter()
@@ -98,27 +98,27 @@ impl State {
 
     /// It as a desired-state file.
     fn written(&self, plan: &AccountPlan) -> String {
-        let State {
+        let Snapshot {
             behaviors,
             integrations,
         } = self;
-        write::WrittenAccount {
+        write::AccountFile {
             account_id: Some(plan.account_id.clone()),
             name: plan.name.as_ref().map(ToString::to_string),
             behaviors: behaviors.iter().map(written_behavior).collect(),
             integrations: integrations.iter().map(written_integration).collect(),
-            ..write::WrittenAccount::default()
+            ..write::AccountFile::default()
         }
         .to_yaml()
     }
 }
 
-fn written_behavior((key, settings): (&BehaviorKey, &BehaviorSettings)) -> WrittenBehavior {
+fn written_behavior((key, settings): (&BehaviorKey, &BehaviorSettings)) -> BehaviorEntry {
     let BehaviorSettings {
         enabled,
         risk_level,
     } = settings;
-    WrittenBehavior {
+    BehaviorEntry {
         key: key.clone(),
         enabled: Some(*enabled),
         risk_level: Some(risk_level.to_string()),
@@ -126,9 +126,7 @@ fn written_behavior((key, settings): (&BehaviorKey, &BehaviorSettings)) -> Writt
     }
 }
 
-fn written_integration(
-    (address, settings): (&Address, &IntegrationSettings),
-) -> WrittenIntegration {
+fn written_integration((address, settings): (&Address, &IntegrationSettings)) -> IntegrationEntry {
     let IntegrationSettings {
         integration_type,
         tenant_url,
@@ -140,7 +138,7 @@ fn written_integration(
         Address::UnlistedIntegration(id) => (id.to_string(), Some(*id)),
         Address::Behavior(key) => (key.to_string(), None),
     };
-    WrittenIntegration {
+    IntegrationEntry {
         identity_provider: None,
         name,
         integration_type: Some(integration_type.to_string()),

@@ -1,21 +1,21 @@
 //! What the doctor found, as a table and as JSON.
 
-use crate::doctor::{Diagnosis, Finding, SsfDocument, Standing};
-use crate::model::text::{Visible, count};
+use crate::doctor::{CheckStatus, DoctorReport, Finding, SsfDocument};
+use crate::model::text::{EscapeInvisible, count};
 
 use super::DoctorFormat;
 use super::read::json;
 use super::read::table::{Column, Width, grid};
 
 /// What the doctor found in a format. `width` is how wide a table may be.
-pub fn doctor(diagnosis: &Diagnosis, format: DoctorFormat, width: Width) -> String {
+pub fn doctor(diagnosis: &DoctorReport, format: DoctorFormat, width: Width) -> String {
     match format {
         DoctorFormat::Table => table(diagnosis, width),
         DoctorFormat::Json => json(diagnosis),
     }
 }
 
-fn table(diagnosis: &Diagnosis, width: Width) -> String {
+fn table(diagnosis: &DoctorReport, width: Width) -> String {
     let general = || {
         diagnosis
             .findings
@@ -43,10 +43,10 @@ fn table(diagnosis: &Diagnosis, width: Width) -> String {
     }
     let counted = |status, noun| count(diagnosis.count(status), noun);
     let (failures, warnings) = (
-        counted(Standing::Fail, "failure"),
-        counted(Standing::Warn, "warning"),
+        counted(CheckStatus::Fail, "failure"),
+        counted(CheckStatus::Warn, "warning"),
     );
-    let unknown = match diagnosis.count(Standing::Unknown) {
+    let unknown = match diagnosis.count(CheckStatus::Unknown) {
         0 => String::new(),
         unknown => format!(", {unknown} unknown"),
     };
@@ -63,7 +63,7 @@ fn document(document: &SsfDocument, width: Width) -> String {
     let findings = findings.iter().map(|one| row(one.check.as_str(), one));
     format!(
         "\nSSF document of integration {integration_id} ({})\n\n{}",
-        Visible(tenant_url),
+        EscapeInvisible(tenant_url),
         rows("RULE", width, findings)
     )
 }
@@ -78,9 +78,9 @@ fn rows(what: &str, width: Width, rows: impl Iterator<Item = Vec<String>>) -> St
 }
 
 fn row<C>(title: &str, finding: &Finding<C>) -> Vec<String> {
-    let mut text = Visible(&finding.message).to_string();
+    let mut text = EscapeInvisible(&finding.message).to_string();
     if let Some(help) = &finding.help {
-        text.push_str(&format!("\nhelp: {}", Visible(help)));
+        text.push_str(&format!("\nhelp: {}", EscapeInvisible(help)));
     }
     vec![finding.status.to_string(), title.to_owned(), text]
 }

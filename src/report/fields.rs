@@ -3,7 +3,7 @@
 use crate::model::integration::IntegrationType;
 use crate::plan::{Action, Change, Field, FieldChange, FieldValue, UnlistedSettings};
 
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 
 /// One field of a thing: its two values, each where there is one to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) fn lines(change: &Change) -> Vec<FieldLine> {
     change
         .fields()
         .iter()
-        .filter(|change| worth_a_line(action, change))
+        .filter(|change| is_shown(action, change))
         .map(|change| FieldLine {
             field: change.field,
             live: (action != Action::Create).then(|| shown(change.before.as_ref())),
@@ -43,7 +43,7 @@ fn declared(change: &FieldChange) -> String {
     if sources.is_empty() {
         return value;
     }
-    format!("{value}  ({})", Visible(&sources.join(", ")))
+    format!("{value}  ({})", EscapeInvisible(&sources.join(", ")))
 }
 
 /// How wide the names of fields stand: as in every format, with room for two spaces.
@@ -70,7 +70,7 @@ pub(super) fn unlisted(settings: &UnlistedSettings) -> Vec<FieldLine> {
 
 /// Leaves out what goes without saying of what is created: an unset reference, and the only known type. What goes is shown whole, since
 /// nothing shows it afterwards.
-fn worth_a_line(action: Action, change: &FieldChange) -> bool {
+fn is_shown(action: Action, change: &FieldChange) -> bool {
     match (action, change.field) {
         (Action::Create, Field::ReferenceId) => change.after.is_some(),
         (Action::Create, Field::IntegrationType) => {
@@ -83,7 +83,7 @@ fn worth_a_line(action: Action, change: &FieldChange) -> bool {
 fn shown(value: Option<&FieldValue>) -> String {
     match value {
         None => "(unset)".to_owned(),
-        Some(value) => Visible(&value.to_string()).to_string(),
+        Some(value) => EscapeInvisible(&value.to_string()).to_string(),
     }
 }
 
@@ -98,7 +98,7 @@ impl FieldLine {
     }
 
     /// How the two sides stand to each other.
-    pub(super) fn as_found(&self) -> String {
+    pub(super) fn as_drift(&self) -> String {
         match (&self.live, &self.declared) {
             (Some(live), Some(declared)) => format!("declared {declared}, live {live}"),
             (Some(only), None) | (None, Some(only)) => only.clone(),

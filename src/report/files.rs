@@ -5,11 +5,11 @@ use serde::Serialize;
 use crate::config::diagnostic::{Color, Diagnostic, Diagnostics};
 use crate::model::account::{AccountId, DesiredAccount};
 
-use super::{FilesFormat, sarif};
+use super::{ValidateFormat, sarif};
 
 /// What came of checking files.
 #[derive(Debug)]
-pub struct CheckedFiles {
+pub struct ValidationResult {
     /// The accounts that they declare.
     pub accounts: Vec<DesiredAccount>,
     /// Everything there is to say.
@@ -17,16 +17,16 @@ pub struct CheckedFiles {
 }
 
 /// The result of a check in a format.
-pub fn files(checked: &CheckedFiles, format: FilesFormat) -> String {
+pub fn files(checked: &ValidationResult, format: ValidateFormat) -> String {
     match format {
-        FilesFormat::Text => text(checked),
-        FilesFormat::Json => json(checked),
-        FilesFormat::Sarif => sarif::files(&checked.diagnostics),
+        ValidateFormat::Text => text(checked),
+        ValidateFormat::Json => json(checked),
+        ValidateFormat::Sarif => sarif::files(&checked.diagnostics),
     }
 }
 
-fn text(checked: &CheckedFiles) -> String {
-    let CheckedFiles {
+fn text(checked: &ValidationResult) -> String {
+    let ValidationResult {
         accounts,
         diagnostics,
     } = checked;
@@ -64,8 +64,8 @@ struct Account<'a> {
     source: &'a str,
 }
 
-fn json(checked: &CheckedFiles) -> String {
-    let CheckedFiles {
+fn json(checked: &ValidationResult) -> String {
+    let ValidationResult {
         accounts,
         diagnostics,
     } = checked;

@@ -4,15 +4,15 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::{Applied, Executed, Outcome};
-use crate::doctor::Audit;
-use crate::plan::{End, Format, OperationOutcome, OperationResult, Run};
+use crate::apply::{ApplyResult, OperationReport, Outcome};
+use crate::doctor::AuditReport;
+use crate::plan::{Format, OperationOutcome, OperationResult, OperationStatus, Run};
 
 /// The format of an error.
 pub const ERROR_FORMAT: &str = "riskform.error/1";
 
 /// A plan with what became of it. `applied` stands in the order of its accounts; `None` is an account that was not touched.
-pub fn applied(plan: &Run, applied: &[Option<Applied>], created_at: Timestamp) -> Run {
+pub fn applied(plan: &Run, applied: &[Option<ApplyResult>], created_at: Timestamp) -> Run {
     let mut run = plan.clone();
     run.format = Format::Apply;
     run.created_at = created_at;
@@ -28,15 +28,15 @@ pub fn applied(plan: &Run, applied: &[Option<Applied>], created_at: Timestamp) -
     run
 }
 
-fn end(executed: &Executed) -> End {
-    let Executed {
+fn end(executed: &OperationReport) -> OperationStatus {
+    let OperationReport {
         operation: _,
         outcome,
         attempts: _,
         wrote: _,
         trace,
     } = executed;
-    let mut end = End {
+    let mut end = OperationStatus {
         outcome: OperationOutcome::Done,
         result: None,
         audit_log_id: trace.audit_log_id.clone(),
@@ -68,7 +68,7 @@ fn end(executed: &Executed) -> End {
 }
 
 /// An audit's document.
-pub fn document(audit: &Audit) -> String {
+pub fn document(audit: &AuditReport) -> String {
     let mut json = serde_json::to_string_pretty(audit).expect("an audit has string keys only");
     json.push('\n');
     json

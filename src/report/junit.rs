@@ -8,9 +8,9 @@ use crate::model::address::Address;
 use crate::model::failure::AccountError;
 use crate::plan::{AccountPlan, Run};
 
-use super::block::{Block, blocks};
+use super::block::{DisplayItem, blocks};
 use super::fields::FieldLine;
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 
 /// Drift as JUnit XML.
 pub(super) fn junit(document: &Run) -> String {
@@ -43,7 +43,7 @@ pub(super) fn suite(
     cases: impl FnOnce() -> Vec<TestCase>,
 ) -> TestSuite {
     let mut suite = TestSuite::new(label);
-    suite.add_property(("source", Visible(source).to_string().as_str()));
+    suite.add_property(("source", EscapeInvisible(source).to_string().as_str()));
     match error {
         Some(error) => suite.add_test_case(unread(error)),
         None => suite.add_test_cases(cases()),
@@ -54,9 +54,9 @@ pub(super) fn suite(
 fn unread(error: &AccountError) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_type(error.kind.as_str());
-    status.set_message(Visible(&error.message).to_string());
+    status.set_message(EscapeInvisible(&error.message).to_string());
     if let Some(help) = &error.help {
-        status.set_description(Visible(help).to_string());
+        status.set_description(EscapeInvisible(help).to_string());
     }
     TestCase::new("read", status)
 }
@@ -81,7 +81,7 @@ fn cases(document: &Run, account: &AccountPlan) -> Vec<TestCase> {
     cases
 }
 
-fn failure(block: &Block<'_>) -> TestCase {
+fn failure(block: &DisplayItem<'_>) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status.set_type(if block.weakening.is_some() {
         "weaker"
@@ -91,18 +91,18 @@ fn failure(block: &Block<'_>) -> TestCase {
     status.set_message(block.words);
     let declared = block
         .location
-        .map(|location| format!("declared at {}", Visible(&location.to_string())));
+        .map(|location| format!("declared at {}", EscapeInvisible(&location.to_string())));
     let fields = block
         .fields
         .iter()
-        .map(|line: &FieldLine| format!("{}: {}", line.field, line.as_found()));
+        .map(|line: &FieldLine| format!("{}: {}", line.field, line.as_drift()));
     let lines: Vec<String> = fields.chain(declared).collect();
     status.set_description(lines.join("\n"));
     case(block.address, status)
 }
 
 fn case(address: &Address, status: TestCaseStatus) -> TestCase {
-    TestCase::new(Visible(&address.to_string()).to_string(), status)
+    TestCase::new(EscapeInvisible(&address.to_string()).to_string(), status)
 }
 
 /// Everything that the account's file lists.

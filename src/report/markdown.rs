@@ -9,22 +9,22 @@ use std::fmt::Write;
 
 use crate::plan::{AccountPlan, Format, OperationOutcome, Run, Status};
 
-use super::block::{Block, Gravity, Mark, blocks, gravest_first, refusal};
+use super::block::{ChangeMarker, DisplayItem, Severity, blocks, gravest_first, refusal};
 use super::fields;
-use super::text::WHERE_TO_PASTE;
-use super::totals::Sentences;
-use crate::model::text::{Visible, count};
+use super::text::OKTA_CONSOLE_PATH;
+use super::totals::RunSummary;
+use crate::model::text::{EscapeInvisible, count};
 
 /// The most that a comment may hold.
-pub const COMMENT: usize = 65_536;
+pub const MAX_COMMENT_BYTES: usize = 65_536;
 /// The most that a job's summary may hold.
-pub const JOB_SUMMARY: usize = 1024 * 1024;
+pub const MAX_JOB_SUMMARY_BYTES: usize = 1024 * 1024;
 /// What is kept free for the sentences that say what was cut.
 const RESERVE: usize = 1024;
 
 /// A result as Markdown, no longer than `limit` bytes.
 pub fn markdown(run: &Run, limit: usize) -> String {
-    let mut text = format!("### {}\n\n", Sentences::of(run).title());
+    let mut text = format!("### {}\n\n", RunSummary::of(run).title());
     if let Some(oldest) = run.oldest {
         let times = [oldest, run.created_at].map(|time| time.strftime("%Y-%m-%d %H:%M UTC"));
         let _ = writeln!(text, "Written between {} and {}.\n", times[0], times[1]);
@@ -38,12 +38,12 @@ pub fn markdown(run: &Run, limit: usize) -> String {
     }) {
         let _ = writeln!(
             text,
-            "Paste each `well_known_url` into Okta: {WHERE_TO_PASTE}.\n"
+            "Paste each `well_known_url` into Okta: {OKTA_CONSOLE_PATH}.\n"
         );
     }
     let sections: Vec<Section> = gravest_first(run)
         .into_iter()
-        .filter(|(gravity, _)| *gravity != Gravity::Nothing)
+        .filter(|(gravity, _)| *gravity != Severity::Nothing)
         .map(|(_, account)| Section::of(run, account))
         .collect();
     let budget = limit.saturating_sub(RESERVE + text.len());
@@ -51,7 +51,7 @@ pub fn markdown(run: &Run, limit: usize) -> String {
     if grave <= budget {
         folded(&mut text, sections, budget - grave);
     } else {
-        in_a_line_each(&mut text, &sections, budget);
+        one_line_per_item(&mut text, &sections, budget);
     }
     text
 }
@@ -101,7 +101,7 @@ fn folded(text: &mut String, sections: Vec<Section>, mut room: usize) {
 }
 
 /// What weakens, deletes, failed or was refused, in a line each, and nothing else.
-fn in_a_line_each(text: &mut String, sections: &[Section], budget: usize) {
+fn one_line_per_item(text: &mut String, sections: &[Section], budget: usize) {
     let lines: Vec<String> = sections
         .iter()
         .flat_map(|section| {
@@ -259,7 +259,7 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
 /// A foreign text in the midst of Markdown.
 pub(super) fn code(text: &str) -> String {
     let mut html = String::from("<code>");
-    for c in Visible(text).to_string().chars() {
+    for c in EscapeInvisible(text).to_string().chars() {
         if c.is_ascii_punctuation() {
             let _ = write!(html, "&#{};", u32::from(c));
         } else {
@@ -290,7 +290,7 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
     }
     parts.extend(blocks(run, account).map(|block| {
         let text = block_part(format, &block);
-        match block.gravity().is_grave() {
+        match block.gravity().must_show() {
             true => Part::grave(text),
             false => Part::harmless(text),
         }
@@ -318,16 +318,16 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
     parts
 }
 
-fn block_part(format: Format, block: &Block<'_>) -> String {
+fn block_part(format: Format, block: &DisplayItem<'_>) -> String {
     // Symbols that readers of diffs color; the words beside them say the same.
     let symbol = match block.mark {
-        Mark::Added => "+",
-        Mark::Changed | Mark::Replaced => "!",
-        Mark::Removed => "-",
-        Mark::Unlisted => "#",
+        ChangeMarker::Added => "+",
+        ChangeMarker::Changed | ChangeMarker::Replaced => "!",
+        ChangeMarker::Removed => "-",
+        ChangeMarker::Unlisted => "#",
     };
     let address = block.address.to_string();
-    let mut part = format!("{symbol} {}", Visible(&address));
+    let mut part = format!("{symbol} {}", EscapeInvisible(&address));
     if let Some(origin) = &block.origin {
         let _ = write!(part, " ({origin})");
     }
@@ -344,7 +344,7 @@ fn block_part(format: Format, block: &Block<'_>) -> String {
     for line in &block.fields {
         let text = match format {
             Format::Plan | Format::Apply => line.as_planned(),
-            Format::Drift => line.as_found(),
+            Format::Drift => line.as_drift(),
         };
         let _ = writeln!(part, "      {:width$}{text}", line.field);
     }
@@ -362,7 +362,7 @@ fn outcomes(account: &AccountPlan) -> Vec<Part> {
             continue;
         };
         let address = operation.address.to_string();
-        let address = Visible(&address);
+        let address = EscapeInvisible(&address);
         let id = operation.id;
         let error = one_line(end.error.as_deref().unwrap_or_default());
         match end.outcome {
@@ -400,7 +400,7 @@ fn outcomes(account: &AccountPlan) -> Vec<Part> {
 fn one_line(text: &str) -> String {
     let lines: Vec<String> = text
         .lines()
-        .map(|line| Visible(line.trim()).to_string())
+        .map(|line| EscapeInvisible(line.trim()).to_string())
         .collect();
     lines.join("; ")
 }

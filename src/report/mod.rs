@@ -42,13 +42,13 @@ use text::{ApplyText, RunText};
 
 pub use audit::{audit, audit_markdown};
 pub use doctor::doctor;
-pub use files::{CheckedFiles, files};
-pub use markdown::{COMMENT, JOB_SUMMARY, markdown};
-pub use prometheus::RunFigures;
+pub use files::{ValidationResult, files};
+pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
+pub use prometheus::RunMetrics;
 
 words! {
     /// How much a text tells of a fleet.
-    Detail {
+    DetailLevel {
         /// The same change, unlisted thing, note or error of several accounts once.
         Grouped = "grouped",
         /// Everything, account by account.
@@ -182,7 +182,7 @@ words! {
 
 words! {
     /// The formats of what is wrong with files.
-    FilesFormat {
+    ValidateFormat {
         /// For a terminal.
         Text = "text",
         /// For scripts.
@@ -193,11 +193,11 @@ words! {
 }
 
 /// A plan in a format. The detail is for text alone.
-pub fn plan(run: &Run, format: PlanFormat, detail: Detail) -> String {
+pub fn plan(run: &Run, format: PlanFormat, detail: DetailLevel) -> String {
     match format {
         PlanFormat::Text => RunText(run, detail).to_string(),
         PlanFormat::Json => run.to_json(),
-        PlanFormat::Markdown => markdown(run, COMMENT),
+        PlanFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
         PlanFormat::Diff => diff::diff(run),
         PlanFormat::Html => html::page(run),
     }
@@ -208,7 +208,7 @@ pub fn apply(run: &Run, format: ApplyFormat) -> String {
     match format {
         ApplyFormat::Text => ApplyText(run).to_string(),
         ApplyFormat::Json => run.to_json(),
-        ApplyFormat::Markdown => markdown(run, COMMENT),
+        ApplyFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
     }
 }
 
@@ -216,13 +216,13 @@ pub fn apply(run: &Run, format: ApplyFormat) -> String {
 pub fn drift(
     run: &Run,
     format: DriftFormat,
-    detail: Detail,
-    figures: Option<&RunFigures>,
+    detail: DetailLevel,
+    figures: Option<&RunMetrics>,
 ) -> String {
     match format {
         DriftFormat::Text => RunText(run, detail).to_string(),
         DriftFormat::Json => run.to_json(),
-        DriftFormat::Markdown => markdown(run, COMMENT),
+        DriftFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
         DriftFormat::Html => html::page(run),
         DriftFormat::Junit => junit::junit(run),
         DriftFormat::Sarif => sarif::drift(run),

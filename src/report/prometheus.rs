@@ -14,11 +14,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::plan::{AccountPlan, Action, Kind, Policy, Run, Status, Unlisted};
+use crate::plan::{AccountPlan, Action, Kind, Policy, Run, Status, UnlistedResource};
 
 /// What a run cost, and what the one before found.
 #[derive(Clone, Debug)]
-pub struct RunFigures {
+pub struct RunMetrics {
     /// How long it took.
     pub elapsed: Duration,
     /// How many requests were sent to the API.
@@ -30,7 +30,7 @@ pub struct RunFigures {
 }
 
 /// Drift as metrics. The figures are left out where there are none.
-pub(super) fn metrics(document: &Run, figures: Option<&RunFigures>) -> String {
+pub(super) fn metrics(document: &Run, figures: Option<&RunMetrics>) -> String {
     let mut drift = Gauges::new("drift", "Live things that differ from their files.");
     let mut weaker = Gauges::new(
         "drift_weaker",
@@ -77,7 +77,7 @@ pub(super) fn metrics(document: &Run, figures: Option<&RunFigures>) -> String {
                 .count();
             weaker.add(account, [("kind", kind.as_str())], count);
             for policy in [Policy::Keep, Policy::Report] {
-                let same = |thing: &&Unlisted| {
+                let same = |thing: &&UnlistedResource| {
                     Kind::from(&thing.address) == *kind && thing.policy == policy
                 };
                 let count = account.unlisted.iter().filter(same).count();
@@ -109,8 +109,8 @@ fn possible(kind: Kind) -> &'static [Action] {
     }
 }
 
-fn register_figures(registry: &mut Registry, figures: &RunFigures) {
-    let RunFigures {
+fn register_figures(registry: &mut Registry, figures: &RunMetrics) {
+    let RunMetrics {
         elapsed,
         requests,
         retries,

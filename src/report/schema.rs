@@ -4,18 +4,18 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use crate::doctor::Audit;
-use crate::plan::{Format, Sealed};
+use crate::doctor::AuditReport;
+use crate::plan::{Format, RunWithDigest};
 
 /// The JSON Schema (draft 2020-12) of a document's format, as text that ends with a line break.
 pub fn schema(format: Format) -> String {
-    of::<Sealed<'_>>(format.as_str(), description(format))
+    of::<RunWithDigest<'_>>(format.as_str(), description(format))
 }
 
 /// The JSON Schema of an audit.
 pub fn audit_schema() -> String {
-    of::<Audit>(
-        Audit::FORMAT,
+    of::<AuditReport>(
+        AuditReport::FORMAT,
         "What `riskform audit --format json` prints: how each account stands to each check.",
     )
 }

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 
 /// A heading.
 pub const HEADING: Style = Style::new().bold();
@@ -18,7 +18,7 @@ pub const SUCCESS: Style = AnsiColor::Green.on_default();
 /// A URL that a terminal follows as a whole, even where its lines are too short for it (OSC 8). Whoever prints it removes what is around it
 /// where it does not belong, as with colors.
 pub fn link(url: &str) -> String {
-    let url = Visible(url);
+    let url = EscapeInvisible(url);
     format!("{LINK}{url}{END}{url}{LINK}{END}")
 }
 

@@ -2,25 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::{AccountPlan, Done, Format, Intent, Run, Totals};
+use crate::plan::{AccountPlan, ApplyTotals, Format, Intent, Run, Totals};
 
-use super::block::{Gravity, blocks, gravest_first, prefix, short};
-use crate::model::text::{SEVERAL, Visible, count, few};
+use super::block::{Severity, blocks, gravest_first, prefix, short};
+use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, count, few};
 
 /// What a run adds up to, in words without a period at their end.
-pub(super) struct Sentences<'a> {
+pub(super) struct RunSummary<'a> {
     run: &'a Run,
     pub(super) totals: Totals,
     is_destroy: bool,
 }
 
-impl<'a> Sentences<'a> {
+impl<'a> RunSummary<'a> {
     pub(super) fn of(run: &'a Run) -> Self {
         let mut options = run
             .accounts
             .iter()
             .filter_map(|account| account.options.as_ref());
-        Sentences {
+        RunSummary {
             run,
             totals: run.totals(),
             is_destroy: options.any(|options| options.intent == Intent::Destroy),
@@ -172,14 +172,14 @@ impl<'a> Sentences<'a> {
         for (_, account) in gravest_first(self.run) {
             let label = prefix(self.run, account);
             let blocks = blocks(self.run, account);
-            for block in blocks.filter(|block| block.gravity() == Gravity::Weaker) {
+            for block in blocks.filter(|block| block.gravity() == Severity::Weaker) {
                 let why = match (self.run.format, block.weakening) {
                     (Format::Plan | Format::Apply, Some(reason)) => reason.to_string(),
                     (Format::Plan | Format::Apply, None) | (Format::Drift, _) => {
                         block.words.to_owned()
                     }
                 };
-                let address = Visible(&short(block.address)).to_string();
+                let address = EscapeInvisible(&short(block.address)).to_string();
                 let first = holders.len();
                 let what = format!("{address} ({why})");
                 let (_, holders) = holders.entry(what).or_insert((first, Vec::new()));
@@ -191,7 +191,7 @@ impl<'a> Sentences<'a> {
         few(holders
             .into_iter()
             .flat_map(|(what, (_, labels))| match labels.len() {
-                many if many >= SEVERAL => vec![format!("{what} in {many} accounts")],
+                many if many >= GROUPING_THRESHOLD => vec![format!("{what} in {many} accounts")],
                 _ => labels
                     .iter()
                     .map(|label| format!("{label}{what}"))
@@ -222,7 +222,7 @@ impl<'a> Sentences<'a> {
 
     /// What became of it, and whether all went well: `Apply complete` and `1 created, …`.
     pub(super) fn became(&self) -> (String, bool, String) {
-        let is_complete = !self.run.accounts.iter().any(AccountPlan::is_half_done);
+        let is_complete = !self.run.accounts.iter().any(AccountPlan::is_incomplete);
         let end = if is_complete {
             "complete"
         } else {
@@ -233,8 +233,8 @@ impl<'a> Sentences<'a> {
         (heading, is_complete, self.done(done))
     }
 
-    fn done(&self, done: Done) -> String {
-        let Done {
+    fn done(&self, done: ApplyTotals) -> String {
+        let ApplyTotals {
             created,
             updated,
             replaced,

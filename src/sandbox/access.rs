@@ -4,8 +4,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::{HeaderMap, header};
 use uuid::Uuid;
 
-use super::envelope::Failure;
-use super::refusal::Refusal;
+use super::envelope::ApiFailure;
+use super::refusal::RecordedError;
 use super::settings::{Permissions, Settings};
 
 /// A caller whose credentials are valid.
@@ -31,7 +31,10 @@ impl Caller {
 }
 
 /// Reads the credentials of a request. A key is valid if a token of that name is; the e-mail address may be any.
-pub(super) fn authenticate(headers: &HeaderMap, settings: &Settings) -> Result<Caller, Refusal> {
+pub(super) fn authenticate(
+    headers: &HeaderMap,
+    settings: &Settings,
+) -> Result<Caller, RecordedError> {
     let text = |name: &str| {
         headers
             .get(name)
@@ -45,17 +48,17 @@ pub(super) fn authenticate(headers: &HeaderMap, settings: &Settings) -> Result<C
         (Some(authorization), _, _) => (bearer(authorization)?, None),
         (None, Some(email), Some(key)) => match (email.contains('@'), !key.is_empty()) {
             (true, true) => (key, Some(email.to_owned())),
-            (true, false) => return Err(Refusal::MalformedKey),
-            (false, _) => return Err(Refusal::MalformedPair),
+            (true, false) => return Err(RecordedError::MalformedKey),
+            (false, _) => return Err(RecordedError::MalformedPair),
         },
-        (None, _, _) => return Err(Refusal::NoCredentials),
+        (None, _, _) => return Err(RecordedError::NoCredentials),
     };
     if settings.elsewhere_tokens.contains(token) {
-        return Err(Refusal::OtherLocation);
+        return Err(RecordedError::OtherLocation);
     }
     let permissions = settings.tokens.get(token).ok_or(match email {
-        Some(_) => Refusal::PairRefused,
-        None => Refusal::DeadToken,
+        Some(_) => RecordedError::PairRefused,
+        None => RecordedError::DeadToken,
     })?;
     Ok(Caller {
         token: token.to_owned(),
@@ -65,19 +68,19 @@ pub(super) fn authenticate(headers: &HeaderMap, settings: &Settings) -> Result<C
 }
 
 /// The token of an `Authorization` header.
-fn bearer(authorization: &str) -> Result<&str, Refusal> {
+fn bearer(authorization: &str) -> Result<&str, RecordedError> {
     match authorization.split_once(' ') {
         Some((scheme, token))
             if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() =>
         {
             Ok(token.trim())
         }
-        Some(_) | None => Err(Refusal::MalformedToken),
+        Some(_) | None => Err(RecordedError::MalformedToken),
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Failure::Refused(refusal)
+impl From<RecordedError> for ApiFailure {
+    fn from(refusal: RecordedError) -> Self {
+        ApiFailure::Refused(refusal)
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::envelope::Complaint;
+use super::envelope::FieldError;
 
-/// Reads the bytes of a body with `decode`, which names what is wrong to the [`Mistakes`] it is given.
+/// Reads the bytes of a body with `decode`, which names what is wrong to the [`FieldErrors`] it is given.
 pub(super) fn read<T>(
     bytes: &[u8],
-    decode: impl FnOnce(&Value, &mut Mistakes) -> Option<T>,
-) -> Result<T, Vec<Complaint>> {
-    let mut mistakes = Mistakes(Vec::new());
+    decode: impl FnOnce(&Value, &mut FieldErrors) -> Option<T>,
+) -> Result<T, Vec<FieldError>> {
+    let mut mistakes = FieldErrors(Vec::new());
     let decoded = match serde_json::from_slice(bytes) {
         Ok(body) => decode(&body, &mut mistakes),
         Err(error) => mistakes.add("", format!("the body is not JSON: {error}")),
@@ -22,12 +22,12 @@ pub(super) fn read<T>(
 
 /// What is wrong with a body. Whatever answers `None` has added a mistake.
 #[derive(Debug)]
-pub(super) struct Mistakes(Vec<Complaint>);
+pub(super) struct FieldErrors(Vec<FieldError>);
 
-impl Mistakes {
+impl FieldErrors {
     /// Adds a mistake, and stands for the value that could not be read.
     pub(super) fn add<T>(&mut self, pointer: &str, message: impl Into<String>) -> Option<T> {
-        self.0.push(Complaint {
+        self.0.push(FieldError {
             pointer: pointer.to_owned(),
             message: message.into(),
         });

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::paging::PageInfo;
-use super::refusal::Refusal;
+use super::refusal::RecordedError;
 use super::store::StoreError;
 
 /// Answers 200 with the result.
@@ -18,7 +18,7 @@ pub(super) fn success(result: &impl Serialize) -> Response {
 }
 
 /// Answers 200 with the result and words about it.
-pub(super) fn success_saying(messages: &[Item], result: &impl Serialize) -> Response {
+pub(super) fn success_with_messages(messages: &[Item], result: &impl Serialize) -> Response {
     succeed(messages, result, None)
 }
 
@@ -42,9 +42,9 @@ fn succeed(messages: &[Item], result: &impl Serialize, result_info: Option<PageI
 
 /// Why a request was not done.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum ApiFailure {
     /// As the real service was seen to refuse.
-    Refused(Refusal),
+    Refused(RecordedError),
     /// No route, or an id in it that is no id.
     NoRoute { path: String },
     /// The route is there, for other methods.
@@ -58,7 +58,7 @@ pub(super) enum Failure {
     /// The body is larger than the sandbox reads.
     BodyTooLarge,
     /// The body says something that is not allowed.
-    Body(Vec<Complaint>),
+    Body(Vec<FieldError>),
     /// The query says something that is not allowed.
     Query(String),
     /// The same of the audit log's, whose envelope differs.
@@ -71,26 +71,26 @@ pub(super) enum Failure {
 
 /// One thing that is wrong with a body, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(super) struct FieldError {
     /// A JSON pointer (RFC 6901) into the body.
     pub(super) pointer: String,
     /// What is wrong there.
     pub(super) message: String,
 }
 
-impl Failure {
+impl ApiFailure {
     fn status(&self) -> StatusCode {
         match self {
-            Failure::NoRoute { .. }
-            | Failure::NoIntegration
-            | Failure::NoUser
-            | Failure::NoApplication => StatusCode::NOT_FOUND,
-            Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Failure::Body(_) | Failure::Query(_) | Failure::AuditQuery(_) => {
+            ApiFailure::NoRoute { .. }
+            | ApiFailure::NoIntegration
+            | ApiFailure::NoUser
+            | ApiFailure::NoApplication => StatusCode::NOT_FOUND,
+            ApiFailure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ApiFailure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiFailure::Body(_) | ApiFailure::Query(_) | ApiFailure::AuditQuery(_) => {
                 StatusCode::BAD_REQUEST
             }
-            Failure::Refused(_) | Failure::NotKept(_) | Failure::Internal => {
+            ApiFailure::Refused(_) | ApiFailure::NotKept(_) | ApiFailure::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         }
@@ -98,30 +98,36 @@ impl Failure {
 
     fn items(self) -> Vec<Item> {
         let item = match self {
-            Failure::NoRoute { path } => Item::new(
+            ApiFailure::NoRoute { path } => Item::new(
                 7003,
                 format!("Could not route to {path}, perhaps your object identifier is invalid?"),
             ),
-            Failure::MethodNotAllowed => Item::new(40005, "Method not allowed"),
-            Failure::NoIntegration => Item::new(40401, "Integration not found"),
-            Failure::NoUser => Item::new(40402, "User not found"),
-            Failure::NoApplication => Item::new(40403, "Application not found"),
-            Failure::BodyTooLarge => Item::new(40013, "Request body too large"),
-            Failure::Query(message) | Failure::AuditQuery(message) => Item::new(40002, message),
-            Failure::NotKept(error) => Item::new(40050, error.to_string()),
-            Failure::Refused(_) | Failure::Internal => Item::new(40050, "Internal server error"),
-            Failure::Body(complaints) => return complaints.into_iter().map(Item::from).collect(),
+            ApiFailure::MethodNotAllowed => Item::new(40005, "Method not allowed"),
+            ApiFailure::NoIntegration => Item::new(40401, "Integration not found"),
+            ApiFailure::NoUser => Item::new(40402, "User not found"),
+            ApiFailure::NoApplication => Item::new(40403, "Application not found"),
+            ApiFailure::BodyTooLarge => Item::new(40013, "Request body too large"),
+            ApiFailure::Query(message) | ApiFailure::AuditQuery(message) => {
+                Item::new(40002, message)
+            }
+            ApiFailure::NotKept(error) => Item::new(40050, error.to_string()),
+            ApiFailure::Refused(_) | ApiFailure::Internal => {
+                Item::new(40050, "Internal server error")
+            }
+            ApiFailure::Body(complaints) => {
+                return complaints.into_iter().map(Item::from).collect();
+            }
         };
         vec![item]
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ApiFailure {
     fn into_response(self) -> Response {
         match self {
-            Failure::Refused(refusal) => refusal.into_response(),
+            ApiFailure::Refused(refusal) => refusal.into_response(),
             // The audit log's own refusals have neither codes nor messages.
-            Failure::AuditQuery(message) => json_response(
+            ApiFailure::AuditQuery(message) => json_response(
                 StatusCode::BAD_REQUEST,
                 &json!({ "success": false, "errors": [{ "message": message }] }),
             ),
@@ -142,15 +148,15 @@ impl IntoResponse for Failure {
     }
 }
 
-impl From<Complaint> for Failure {
-    fn from(complaint: Complaint) -> Self {
-        Failure::Body(vec![complaint])
+impl From<FieldError> for ApiFailure {
+    fn from(complaint: FieldError) -> Self {
+        ApiFailure::Body(vec![complaint])
     }
 }
 
-impl From<Vec<Complaint>> for Failure {
-    fn from(complaints: Vec<Complaint>) -> Self {
-        Failure::Body(complaints)
+impl From<Vec<FieldError>> for ApiFailure {
+    fn from(complaints: Vec<FieldError>) -> Self {
+        ApiFailure::Body(complaints)
     }
 }
 
@@ -178,8 +184,8 @@ impl Item {
     }
 }
 
-impl From<Complaint> for Item {
-    fn from(Complaint { pointer, message }: Complaint) -> Self {
+impl From<FieldError> for Item {
+    fn from(FieldError { pointer, message }: FieldError) -> Self {
         Item {
             code: 40001,
             message,

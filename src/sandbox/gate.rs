@@ -14,8 +14,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::access::{Caller, authenticate};
-use super::envelope::Failure;
-use super::refusal::Refusal;
+use super::envelope::ApiFailure;
+use super::refusal::RecordedError;
 use super::settings::Settings;
 use super::ssf;
 use super::world::audit_log::Author;
@@ -28,10 +28,10 @@ pub const ACTOR_HEADER: &str = "sandbox-actor";
 pub const CONTEXT_HEADER: &str = "sandbox-context";
 
 /// Room for tens of thousands of behaviors; without a limit a client could fill the memory.
-const LARGEST_BODY: usize = 16 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// Timers count whole milliseconds and round up, which would make each answer as much late.
-const ROUNDED_UP: Duration = Duration::from_micros(999);
+const TIMER_GRANULARITY: Duration = Duration::from_micros(999);
 
 /// One request as it came in.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,7 @@ const CREDENTIALS: [&str; 3] = ["authorization", "x-auth-email", "x-auth-key"];
 
 /// What a route must know of a request besides its path: how its answer can be found, and who its author is.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
+pub(super) struct RequestOrigin {
     pub(super) ray: String,
     pub(super) author: Author,
 }
@@ -65,7 +65,7 @@ pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next:
     let latency = sandbox.settings().latency;
     sleep_until(arrived + latency / 2).await;
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, LARGEST_BODY).await;
+    let body = to_bytes(body, MAX_BODY_BYTES).await;
     let received = sandbox.log().note(ReceivedRequest {
         at: sandbox.elapsed(),
         method: parts.method.clone(),
@@ -82,7 +82,7 @@ pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next:
     let response = answer(&sandbox, parts, body, next).await;
     sandbox.log().note_answer(received, response.status());
     // Counted from the arrival, so that what answering takes is in it.
-    sleep_until(arrived + latency.saturating_sub(ROUNDED_UP)).await;
+    sleep_until(arrived + latency.saturating_sub(TIMER_GRANULARITY)).await;
     response
 }
 
@@ -108,16 +108,16 @@ async fn answer(
     let standing = sandbox.count_request(token);
     let blocked = standing.is_some_and(|standing| standing.blocked);
     let mut response = match (caller, body) {
-        _ if blocked => Refusal::RateLimited.into_response(),
+        _ if blocked => RecordedError::RateLimited.into_response(),
         (Err(refusal), _) if parts.uri.path().ends_with("/tokens/verify") => {
-            refusal.of_verifying().into_response()
+            refusal.for_token_verify().into_response()
         }
         (Err(refusal), _) => refusal.into_response(),
-        (Ok(_), Err(_)) => Failure::BodyTooLarge.into_response(),
+        (Ok(_), Err(_)) => ApiFailure::BodyTooLarge.into_response(),
         (Ok(caller), Ok(body)) => {
             let ray = ids.ray.clone();
             let author = Author::of(&caller, &parts.headers, settings);
-            parts.extensions.insert(Origin { ray, author });
+            parts.extensions.insert(RequestOrigin { ray, author });
             parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, Body::from(body))).await
         }
@@ -126,7 +126,7 @@ async fn answer(
     if let Some(standing) = standing {
         standing.stamp(headers);
     }
-    stamp_ray(headers, &ids.ray);
+    set_cf_ray(headers, &ids.ray);
     if settings.audit_log_ids {
         let id = HeaderValue::try_from(ids.audit_log_id.to_string());
         headers.insert("cf-auditlog-id", id.expect("a UUID is a header value"));
@@ -135,7 +135,7 @@ async fn answer(
 }
 
 /// Names the request as the edge does, on whatever answer.
-pub(super) fn stamp_ray(headers: &mut HeaderMap, ray: &str) {
+pub(super) fn set_cf_ray(headers: &mut HeaderMap, ray: &str) {
     let ray = HeaderValue::try_from(format!("{ray}-SIM"));
     headers.insert(
         "cf-ray",
@@ -177,14 +177,14 @@ fn path_below_base(uri: &Uri) -> String {
 
 /// The requests that came in, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(super) struct RequestLog {
     kept: bool,
     requests: Mutex<Vec<ReceivedRequest>>,
 }
 
-impl Log {
+impl RequestLog {
     pub(super) fn new(kept: bool) -> Self {
-        Log {
+        RequestLog {
             kept,
             requests: Mutex::default(),
         }

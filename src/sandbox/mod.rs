@@ -46,16 +46,16 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use faults::{
-    Broken, Fault, FaultScript, ForeignChange, InvalidScript, Laboratory, MetFault, RequestMethod,
-    Rule, Work,
+    ConnectionFault, Execution, ExternalChange, Fault, FaultInjector, FaultRule, FaultScript,
+    FaultScriptError, InjectedFault, RequestMethod,
 };
 pub use gate::{ACTOR_HEADER, CONTEXT_HEADER, ReceivedRequest};
-pub use refusal::Refusal;
+pub use refusal::RecordedError;
 pub use seed::RECORDED_ACCOUNT;
 pub use settings::{
-    AppPolicies, AuditLogSettings, BehaviorsPut, CursorPlace, DEFAULT_TOKEN, Entitlement, Grant,
-    InvalidSetting, OmittedReference, Paging, Permission, Permissions, RateLimit, References,
-    Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+    AcceptedReferences, AppPolicies, AuditLogSettings, BehaviorsPut, CursorPlace, DEFAULT_TOKEN,
+    Entitlement, Grant, OmittedReference, Paging, ParseSettingError, Permission, Permissions,
+    RateLimit, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
 };
 pub use ssf::SsfFlaw;
 pub use store::StoreError;
@@ -64,13 +64,13 @@ pub use world::{Account, SandboxContext, User};
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::integration::{Integration, IntegrationSettings};
 use clock::{Clock, Ids};
-use envelope::Failure;
-use gate::Log;
-use rate_limit::{RateLimits, Standing};
+use envelope::ApiFailure;
+use gate::RequestLog;
+use rate_limit::{RateLimitStatus, RateLimits};
 use seed::Seed;
 use store::Store;
 use world::audit_log::LoggedEntry;
-use world::{Stamp, World};
+use world::{State, WriteContext};
 
 /// The path that every route stands below, as on the real service.
 pub const BASE_PATH: &str = "/client/v4";
@@ -87,8 +87,8 @@ struct Inner {
     ids: Ids,
     answers: AtomicU64,
     rate_limits: Mutex<RateLimits>,
-    log: Log,
-    world: RwLock<World>,
+    log: RequestLog,
+    world: RwLock<State>,
     store: Option<Store>,
 }
 
@@ -100,11 +100,11 @@ const ENTRIES: u64 = 1 << 61;
 const RAYS: u64 = 1 << 60;
 
 /// What taking hold of the world relies on.
-const UNBROKEN: &str = "nobody panics while changing the world";
+const LOCK_POISONED: &str = "nobody panics while changing the world";
 
 /// What an answer can be found by.
 #[derive(Clone, Debug)]
-struct AnswerIds {
+struct ResponseIds {
     audit_log_id: Uuid,
     /// The hexadecimal part of its `cf-ray`.
     ray: String,
@@ -113,7 +113,7 @@ struct AnswerIds {
 impl Sandbox {
     /// A sandbox that is gone when its last handle is.
     pub fn in_memory(settings: Settings) -> Self {
-        Self::new(settings, World::default(), None)
+        Self::new(settings, State::default(), None)
     }
 
     /// A sandbox that is kept in a file. The file is locked until the last handle is gone, and made by the first change.
@@ -122,14 +122,14 @@ impl Sandbox {
         Ok(Self::new(settings, world, Some(store)))
     }
 
-    fn new(settings: Settings, world: World, store: Option<Store>) -> Self {
+    fn new(settings: Settings, world: State, store: Option<Store>) -> Self {
         Sandbox(Arc::new(Inner {
             seed: Seed::recorded(),
             clock: Clock::starting_at(settings.clock_start),
             ids: Ids::seeded(settings.seed),
             answers: AtomicU64::new(0),
             rate_limits: Mutex::default(),
-            log: Log::new(settings.record_requests),
+            log: RequestLog::new(settings.record_requests),
             world: RwLock::new(world),
             store,
             settings,
@@ -142,8 +142,8 @@ impl Sandbox {
     }
 
     /// The API behind a script of faults; with the default script, which has none, just the API, ready to be served.
-    pub fn laboratory(&self, script: FaultScript) -> Laboratory {
-        Laboratory::new(self.clone(), script)
+    pub fn laboratory(&self, script: FaultScript) -> FaultInjector {
+        FaultInjector::new(self.clone(), script)
     }
 
     /// How this sandbox behaves.
@@ -210,7 +210,7 @@ impl Sandbox {
 
     /// Adds an entry of any shape to an account's audit log, as the vendor might.
     pub fn log_entry(&self, id: &AccountId, time: Timestamp, shown: Value) {
-        let mut world = self.0.world.write().expect(UNBROKEN);
+        let mut world = self.0.world.write().expect(LOCK_POISONED);
         let serial = world.next_serial();
         world.log(
             id,
@@ -239,11 +239,11 @@ impl Sandbox {
     async fn write<T>(
         &self,
         id: &AccountId,
-        write: impl FnOnce(&mut Account, Stamp) -> Result<T, Failure>,
-        entry: impl FnOnce(&T, Stamp) -> Value,
-    ) -> Result<T, Failure> {
+        write: impl FnOnce(&mut Account, WriteContext) -> Result<T, ApiFailure>,
+        entry: impl FnOnce(&T, WriteContext) -> Value,
+    ) -> Result<T, ApiFailure> {
         let (serial, done) = {
-            let mut world = self.0.world.write().expect(UNBROKEN);
+            let mut world = self.0.world.write().expect(LOCK_POISONED);
             let (serial, stamp) = self.stamp(&mut world);
             let done = world.change(id, &self.0.seed, |account| write(account, stamp))?;
             let logged = LoggedEntry {
@@ -259,7 +259,7 @@ impl Sandbox {
             tokio::task::spawn_blocking(move || sandbox.keep(serial))
                 .await
                 .expect("keeping the state does not panic, and nobody aborts it")
-                .map_err(Failure::NotKept)?;
+                .map_err(ApiFailure::NotKept)?;
         }
         Ok(done)
     }
@@ -268,18 +268,18 @@ impl Sandbox {
     fn change<T, E>(
         &self,
         id: &AccountId,
-        change: impl FnOnce(&mut Account, Stamp) -> Result<T, E>,
+        change: impl FnOnce(&mut Account, WriteContext) -> Result<T, E>,
     ) -> Result<(u64, T), E> {
-        let mut world = self.0.world.write().expect(UNBROKEN);
+        let mut world = self.0.world.write().expect(LOCK_POISONED);
         let (serial, stamp) = self.stamp(&mut world);
         let done = world.change(id, &self.0.seed, |account| change(account, stamp))?;
         Ok((serial, done))
     }
 
-    fn stamp(&self, world: &mut World) -> (u64, Stamp) {
+    fn stamp(&self, world: &mut State) -> (u64, WriteContext) {
         let serial = world.next_serial();
         let Inner { ids, clock, .. } = &*self.0;
-        let stamp = Stamp {
+        let stamp = WriteContext {
             now: clock.now(),
             id: ids.nth(serial),
             reference: ids.nth(REFERENCES | serial),
@@ -295,7 +295,7 @@ impl Sandbox {
         }
     }
 
-    fn count_request(&self, token: Option<&str>) -> Option<Standing> {
+    fn count_request(&self, token: Option<&str>) -> Option<RateLimitStatus> {
         let mut limits = self
             .0
             .rate_limits
@@ -305,10 +305,10 @@ impl Sandbox {
     }
 
     /// Answers count apart from the world's serials, in ranges of their own, so that an answer never makes a write.
-    fn next_answer(&self) -> AnswerIds {
+    fn next_answer(&self) -> ResponseIds {
         let number = self.0.answers.fetch_add(1, Ordering::Relaxed);
         let (ray, _) = self.0.ids.nth(RAYS | number).as_u64_pair();
-        AnswerIds {
+        ResponseIds {
             audit_log_id: self.0.ids.nth(u64::MAX - number),
             ray: format!("{ray:016x}"),
         }
@@ -322,11 +322,11 @@ impl Sandbox {
         self.0.clock.elapsed()
     }
 
-    fn log(&self) -> &Log {
+    fn log(&self) -> &RequestLog {
         &self.0.log
     }
 
-    fn world(&self) -> RwLockReadGuard<'_, World> {
-        self.0.world.read().expect(UNBROKEN)
+    fn world(&self) -> RwLockReadGuard<'_, State> {
+        self.0.world.read().expect(LOCK_POISONED)
     }
 }

@@ -6,11 +6,11 @@ use axum::http::Uri;
 use serde::Serialize;
 use url::form_urlencoded;
 
-use super::envelope::Failure;
+use super::envelope::ApiFailure;
 use super::settings::Paging;
 
 /// The largest page that may be asked for (`contract.md`, The lists).
-const LARGEST_PAGE: usize = 1_000;
+const MAX_PAGE_SIZE: usize = 1_000;
 
 /// Every parameter of a query, in its order.
 pub(super) fn query(uri: &Uri) -> Vec<(String, String)> {
@@ -31,22 +31,22 @@ pub(super) struct PageInfo {
 
 /// The page that a query asks for, counted from 1, and its size.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct PageRequest {
     page: usize,
     per_page: usize,
 }
 
-impl Wanted {
+impl PageRequest {
     /// Reads a query, of which other parameters are left to others.
-    pub(super) fn read(uri: &Uri, default_size: usize) -> Result<Self, Failure> {
-        let mut wanted = Wanted {
+    pub(super) fn read(uri: &Uri, default_size: usize) -> Result<Self, ApiFailure> {
+        let mut wanted = PageRequest {
             page: 1,
             per_page: default_size,
         };
         for (name, value) in query(uri) {
             let (field, most) = match name.as_str() {
                 "page" => (&mut wanted.page, usize::MAX),
-                "per_page" => (&mut wanted.per_page, LARGEST_PAGE),
+                "per_page" => (&mut wanted.per_page, MAX_PAGE_SIZE),
                 _ => continue,
             };
             let number = match value.parse::<usize>() {
@@ -56,15 +56,16 @@ impl Wanted {
                 Err(_) => None,
             };
             let number = number.filter(|number| (1..=most).contains(number));
-            *field = number
-                .ok_or_else(|| Failure::Query(format!("{name} is not a number that is allowed")))?;
+            *field = number.ok_or_else(|| {
+                ApiFailure::Query(format!("{name} is not a number that is allowed"))
+            })?;
         }
         Ok(wanted)
     }
 
     /// Cuts the page out of all.
     pub(super) fn cut<T>(self, all: Vec<T>) -> (Vec<T>, PageInfo) {
-        let Wanted { page, per_page } = self;
+        let PageRequest { page, per_page } = self;
         let total_count = all.len();
         let page_of_all: Vec<T> = all
             .into_iter()
@@ -87,16 +88,16 @@ pub(super) fn paged<T>(
     all: Vec<T>,
     uri: &Uri,
     paging: Paging,
-) -> Result<(Vec<T>, Option<PageInfo>), Failure> {
+) -> Result<(Vec<T>, Option<PageInfo>), ApiFailure> {
     let wanted = match paging {
         Paging::None => return Ok((all, None)),
-        Paging::Ignored(size) => Wanted {
+        Paging::Ignored(size) => PageRequest {
             page: 1,
             per_page: size.get(),
         },
         Paging::Followed(size) => {
-            let asked = Wanted::read(uri, size.get())?;
-            Wanted {
+            let asked = PageRequest::read(uri, size.get())?;
+            PageRequest {
                 per_page: asked.per_page.min(size.get()),
                 ..asked
             }

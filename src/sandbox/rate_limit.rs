@@ -24,7 +24,7 @@ struct Window {
 
 /// Where a token stands after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct RateLimitStatus {
     limit: u32,
     window: Duration,
     remaining: u32,
@@ -41,7 +41,7 @@ impl RateLimits {
         limit: RateLimit,
         token: Option<&str>,
         now: Instant,
-    ) -> Option<Standing> {
+    ) -> Option<RateLimitStatus> {
         let RateLimit::Limited {
             requests,
             window: length,
@@ -72,7 +72,7 @@ impl RateLimits {
             window.blocked = true;
             window.ends = now + length;
         }
-        Some(Standing {
+        Some(RateLimitStatus {
             limit,
             window: length,
             remaining: limit.saturating_sub(window.used),
@@ -82,10 +82,10 @@ impl RateLimits {
     }
 }
 
-impl Standing {
+impl RateLimitStatus {
     /// Adds the headers that tell a client where it stands. Times are whole seconds, rounded up.
     pub(super) fn stamp(&self, headers: &mut HeaderMap) {
-        let Standing {
+        let RateLimitStatus {
             limit,
             window,
             remaining,

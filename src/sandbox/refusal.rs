@@ -10,15 +10,15 @@ macro_rules! refusals {
     ($($(#[$attribute:meta])* $variant:ident = $file:literal, $status:ident;)+) => {
         words! {
             /// A refusal of the real service, named as its recording is: status, code, and what tells it from others.
-            Refusal {
+            RecordedError {
                 $($(#[$attribute])* $variant = $file),+
             }
         }
 
-        impl Refusal {
+        impl RecordedError {
             fn recorded(self) -> (StatusCode, &'static str) {
                 match self {
-                    $(Refusal::$variant => (
+                    $(RecordedError::$variant => (
                         StatusCode::$status,
                         include_str!(concat!("recordings/errors/", $file, ".json")),
                     )),+
@@ -63,18 +63,20 @@ refusals! {
     RateLimitedElder = "429-10100", TOO_MANY_REQUESTS;
 }
 
-impl Refusal {
+impl RecordedError {
     /// How the routes that verify a token say it.
-    pub(super) fn of_verifying(self) -> Self {
+    pub(super) fn for_token_verify(self) -> Self {
         match self {
-            Refusal::NoCredentials | Refusal::PairRefused => Refusal::NoTokenToVerify,
-            Refusal::DeadToken => Refusal::InvalidToken,
+            RecordedError::NoCredentials | RecordedError::PairRefused => {
+                RecordedError::NoTokenToVerify
+            }
+            RecordedError::DeadToken => RecordedError::InvalidToken,
             other => other,
         }
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for RecordedError {
     fn into_response(self) -> Response {
         let (status, body) = self.recorded();
         let json = HeaderValue::from_static("application/json");
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn each_is_a_failure_with_the_status_and_the_codes_that_its_name_says() {
-        for refusal in Refusal::ALL {
+        for refusal in RecordedError::ALL {
             let (status, body) = refusal.recorded();
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(body["success"], false, "{refusal}");

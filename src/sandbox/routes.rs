@@ -19,15 +19,15 @@ use tower_http::compression::predicate::SizeAbove;
 use uuid::Uuid;
 
 use super::access::Caller;
-use super::envelope::{Failure, Item, success, success_paged, success_saying};
-use super::gate::Origin;
+use super::envelope::{ApiFailure, Item, success, success_paged, success_with_messages};
+use super::gate::RequestOrigin;
 use super::paging::paged;
-use super::refusal::Refusal;
+use super::refusal::RecordedError;
 use super::settings::{Permission, UnknownAccounts};
-use super::world::audit_log::Written;
+use super::world::audit_log::LoggedRequest;
 use super::world::integrations::show;
 use super::world::users::Summary;
-use super::world::{Account, Stamp};
+use super::world::{Account, WriteContext};
 use super::{BASE_PATH, Sandbox, gate, ssf, surroundings};
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
@@ -86,7 +86,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .nest(BASE_PATH, api.merge(documents.clone()))
         .merge(documents)
         .fallback(no_route)
-        .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
+        .method_not_allowed_fallback(async || ApiFailure::MethodNotAllowed)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(sandbox.clone(), gate::pass))
         .layer(compression())
@@ -101,14 +101,14 @@ fn compression() -> CompressionLayer<SizeAbove> {
         .compress_when(SizeAbove::new(ONE_PACKET))
 }
 
-async fn read_behaviors(visit: Visit) -> Result<Response, Failure> {
+async fn read_behaviors(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account = visit.account(Permission::Read)?;
     Ok(visit
         .sandbox
         .read(&account, |account| success(&account.shown_behaviors())))
 }
 
-async fn write_behaviors(visit: Visit, body: Bytes) -> Result<Response, Failure> {
+async fn write_behaviors(visit: RequestContext, body: Bytes) -> Result<Response, ApiFailure> {
     let rule = visit.sandbox.settings().behaviors_put;
     let write = visit.write(&body, |_, account, _| {
         account.put_behaviors(&body, rule)?;
@@ -117,7 +117,7 @@ async fn write_behaviors(visit: Visit, body: Bytes) -> Result<Response, Failure>
     write.await
 }
 
-async fn list_integrations(visit: Visit) -> Result<Response, Failure> {
+async fn list_integrations(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account = visit.account(Permission::Read)?;
     let settings = visit.sandbox.settings();
     visit.sandbox.read(&account, |account| {
@@ -128,7 +128,7 @@ async fn list_integrations(visit: Visit) -> Result<Response, Failure> {
     })
 }
 
-async fn create_integration(visit: Visit, body: Bytes) -> Result<Response, Failure> {
+async fn create_integration(visit: RequestContext, body: Bytes) -> Result<Response, ApiFailure> {
     let settings = visit.sandbox.settings();
     let write = visit.write(&body, |id, account, stamp| {
         let created = account.create_integration(id, &body, stamp, settings)?;
@@ -137,7 +137,7 @@ async fn create_integration(visit: Visit, body: Bytes) -> Result<Response, Failu
     write.await
 }
 
-async fn read_integration(visit: Visit) -> Result<Response, Failure> {
+async fn read_integration(visit: RequestContext) -> Result<Response, ApiFailure> {
     let integration = visit.integration()?;
     let account = visit.account(Permission::Read)?;
     visit.sandbox.read(&account, |account| {
@@ -146,7 +146,7 @@ async fn read_integration(visit: Visit) -> Result<Response, Failure> {
     })
 }
 
-async fn find_integration(visit: Visit) -> Result<Response, Failure> {
+async fn find_integration(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account = visit.account(Permission::Read)?;
     let reference = visit.segment("reference_id")?;
     visit.sandbox.read(&account, |account| {
@@ -155,7 +155,7 @@ async fn find_integration(visit: Visit) -> Result<Response, Failure> {
     })
 }
 
-async fn write_integration(visit: Visit, body: Bytes) -> Result<Response, Failure> {
+async fn write_integration(visit: RequestContext, body: Bytes) -> Result<Response, ApiFailure> {
     let integration = visit.integration()?;
     let settings = visit.sandbox.settings();
     let write = visit.write(&body, |_, account, stamp| {
@@ -165,7 +165,7 @@ async fn write_integration(visit: Visit, body: Bytes) -> Result<Response, Failur
     write.await
 }
 
-async fn delete_integration(visit: Visit) -> Result<Response, Failure> {
+async fn delete_integration(visit: RequestContext) -> Result<Response, ApiFailure> {
     let integration = visit.integration()?;
     let write = visit.write(&[], |_, account, _| {
         account.delete_integration(integration)?;
@@ -174,7 +174,7 @@ async fn delete_integration(visit: Visit) -> Result<Response, Failure> {
     write.await
 }
 
-async fn read_summary(visit: Visit) -> Result<Response, Failure> {
+async fn read_summary(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account = visit.account(Permission::Pii)?;
     visit.sandbox.read(&account, |account| {
         let paging = visit.sandbox.settings().paging;
@@ -183,7 +183,7 @@ async fn read_summary(visit: Visit) -> Result<Response, Failure> {
     })
 }
 
-async fn read_user(visit: Visit) -> Result<Response, Failure> {
+async fn read_user(visit: RequestContext) -> Result<Response, ApiFailure> {
     let user = visit.user()?;
     let account = visit.account(Permission::Pii)?;
     visit.sandbox.read(&account, |account| {
@@ -195,7 +195,7 @@ async fn read_user(visit: Visit) -> Result<Response, Failure> {
     })
 }
 
-async fn reset_user(visit: Visit) -> Result<Response, Failure> {
+async fn reset_user(visit: RequestContext) -> Result<Response, ApiFailure> {
     let user = visit.user()?;
     let write = visit.write(&[], |_, account, stamp| {
         account.reset_user(user, stamp.now)?;
@@ -204,23 +204,23 @@ async fn reset_user(visit: Visit) -> Result<Response, Failure> {
     write.await
 }
 
-async fn verify_user_token(visit: Visit) -> Result<Response, Failure> {
+async fn verify_user_token(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account_tokens = &visit.sandbox.settings().account_tokens;
     if account_tokens.contains(&visit.caller.token) {
-        return Err(Refusal::InvalidToken.into());
+        return Err(RecordedError::InvalidToken.into());
     }
     verify(&visit)
 }
 
-async fn verify_account_token(visit: Visit) -> Result<Response, Failure> {
+async fn verify_account_token(visit: RequestContext) -> Result<Response, ApiFailure> {
     visit.account_id()?;
     verify(&visit)
 }
 
 /// Whoever comes this far has shown a valid token, or the legacy pair, which can't be verified.
-fn verify(visit: &Visit) -> Result<Response, Failure> {
+fn verify(visit: &RequestContext) -> Result<Response, ApiFailure> {
     if visit.caller.email.is_some() {
-        return Err(Refusal::NoTokenToVerify.into());
+        return Err(RecordedError::NoTokenToVerify.into());
     }
     let mut state = json!({ "id": visit.caller.token_id(), "status": "active" });
     if let Some((not_before, expires_on)) = visit.sandbox.settings().token_dates {
@@ -228,7 +228,7 @@ fn verify(visit: &Visit) -> Result<Response, Failure> {
         state["expires_on"] = json!(expires_on);
     }
     let valid = Item::new(10000, "This API Token is valid and active");
-    Ok(success_saying(&[valid], &state))
+    Ok(success_with_messages(&[valid], &state))
 }
 
 fn shown(result: &impl Serialize) -> Value {
@@ -236,37 +236,37 @@ fn shown(result: &impl Serialize) -> Value {
         .expect("every result is plain data with string keys, which always has a JSON form")
 }
 
-async fn no_route(OriginalUri(uri): OriginalUri) -> Failure {
-    Failure::NoRoute {
+async fn no_route(OriginalUri(uri): OriginalUri) -> ApiFailure {
+    ApiFailure::NoRoute {
         path: uri.path().to_owned(),
     }
 }
 
 /// One request on its way through a route.
-pub(super) struct Visit {
+pub(super) struct RequestContext {
     pub(super) sandbox: Sandbox,
     /// Where the request goes, its query included.
     pub(super) uri: Uri,
     caller: Caller,
-    origin: Origin,
+    origin: RequestOrigin,
     method: Method,
     segments: HashMap<String, String>,
 }
 
-impl FromRequestParts<Sandbox> for Visit {
-    type Rejection = Failure;
+impl FromRequestParts<Sandbox> for RequestContext {
+    type Rejection = ApiFailure;
 
-    async fn from_request_parts(parts: &mut Parts, sandbox: &Sandbox) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, sandbox: &Sandbox) -> Result<Self, ApiFailure> {
         let OriginalUri(uri) = OriginalUri::from_request_parts(parts, sandbox)
             .await
             .unwrap_or_else(|never| match never {});
         // The gate lets nobody through without leaving word of who it is.
         let (Some(caller), Some(origin)) = (parts.extensions.get(), parts.extensions.get()) else {
-            return Err(Refusal::NoCredentials.into());
+            return Err(RecordedError::NoCredentials.into());
         };
-        let (caller, origin) = (Caller::clone(caller), Origin::clone(origin));
+        let (caller, origin) = (Caller::clone(caller), RequestOrigin::clone(origin));
         match Path::from_request_parts(parts, sandbox).await {
-            Ok(Path(segments)) => Ok(Visit {
+            Ok(Path(segments)) => Ok(RequestContext {
                 sandbox: sandbox.clone(),
                 uri,
                 caller,
@@ -279,37 +279,39 @@ impl FromRequestParts<Sandbox> for Visit {
     }
 }
 
-impl Visit {
-    fn account_id(&self) -> Result<AccountId, Failure> {
+impl RequestContext {
+    fn account_id(&self) -> Result<AccountId, ApiFailure> {
         let id = self.segment("account_id")?;
         id.parse().map_err(|_| self.no_route())
     }
 
     /// The account, which is only had by naming the permission that the route needs.
-    pub(super) fn account_of(&self, permission: Permission) -> Result<AccountId, Failure> {
+    pub(super) fn account_of(&self, permission: Permission) -> Result<AccountId, ApiFailure> {
         let id = self.account_id()?;
         let settings = self.sandbox.settings();
         if !self.caller.permissions.allow(permission) {
             return Err(match settings.missing_permission {
-                Refusal::Undecided if self.caller.email.is_some() => Refusal::PairRefused,
+                RecordedError::Undecided if self.caller.email.is_some() => {
+                    RecordedError::PairRefused
+                }
                 refusal => refusal,
             }
             .into());
         }
         match settings.unknown_accounts {
-            UnknownAccounts::Seeded => Ok(id),
+            UnknownAccounts::Default => Ok(id),
             UnknownAccounts::Refused if self.sandbox.knows(&id) => Ok(id),
-            UnknownAccounts::Refused => Err(Refusal::LacksPermission.into()),
+            UnknownAccounts::Refused => Err(RecordedError::LacksPermission.into()),
         }
     }
 
     /// The same where the account must have bought risk scoring as well.
-    fn account(&self, permission: Permission) -> Result<AccountId, Failure> {
+    fn account(&self, permission: Permission) -> Result<AccountId, ApiFailure> {
         let id = self.account_of(permission)?;
         if self.sandbox.settings().entitlement.covers(&id) {
             Ok(id)
         } else {
-            Err(Refusal::NotEntitled.into())
+            Err(RecordedError::NotEntitled.into())
         }
     }
 
@@ -317,14 +319,14 @@ impl Visit {
     async fn write(
         &self,
         body: &[u8],
-        change: impl FnOnce(&AccountId, &mut Account, Stamp) -> Result<Value, Failure>,
-    ) -> Result<Response, Failure> {
+        change: impl FnOnce(&AccountId, &mut Account, WriteContext) -> Result<Value, ApiFailure>,
+    ) -> Result<Response, ApiFailure> {
         let id = self.account(Permission::Write)?;
         let settings = self.sandbox.settings().audit_log;
         let uri = self.uri.path();
-        let entry = |result: &Value, stamp: Stamp| {
+        let entry = |result: &Value, stamp: WriteContext| {
             let sent = serde_json::from_slice(body).unwrap_or_else(|_| json!({}));
-            let written = Written {
+            let written = LoggedRequest {
                 account: id.as_str(),
                 method: self.method.as_str(),
                 uri: match settings.whole_uri {
@@ -350,16 +352,16 @@ impl Visit {
         named.into_iter().flatten().next().cloned().or_else(made)
     }
 
-    fn integration(&self) -> Result<IntegrationId, Failure> {
+    fn integration(&self) -> Result<IntegrationId, ApiFailure> {
         self.uuid("integration_id").map(IntegrationId::from)
     }
 
-    fn user(&self) -> Result<UserId, Failure> {
+    fn user(&self) -> Result<UserId, ApiFailure> {
         self.uuid("user_id").map(UserId::from)
     }
 
     /// Reads an id, in the one spelling that the schema's `format: uuid` allows; the library would take three more.
-    fn uuid(&self, name: &str) -> Result<Uuid, Failure> {
+    fn uuid(&self, name: &str) -> Result<Uuid, ApiFailure> {
         let text = self.segment(name)?;
         Uuid::try_parse(text)
             .ok()
@@ -367,15 +369,15 @@ impl Visit {
             .ok_or_else(|| self.no_route())
     }
 
-    pub(super) fn segment(&self, name: &str) -> Result<&str, Failure> {
+    pub(super) fn segment(&self, name: &str) -> Result<&str, ApiFailure> {
         self.segments
             .get(name)
             .map(String::as_str)
             .ok_or_else(|| self.no_route())
     }
 
-    fn no_route(&self) -> Failure {
-        Failure::NoRoute {
+    fn no_route(&self) -> ApiFailure {
+        ApiFailure::NoRoute {
             path: self.uri.path().to_owned(),
         }
     }

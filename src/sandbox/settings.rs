@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::refusal::Refusal;
+use super::refusal::RecordedError;
 use crate::model::account::AccountId;
 use crate::model::open_word::words;
 
@@ -28,7 +28,7 @@ pub struct Settings {
     /// What a write that leaves it out does to the one that is there.
     pub omitted_reference: OmittedReference,
     /// Which references are accepted.
-    pub references: References,
+    pub references: AcceptedReferences,
     /// What becomes of a request for an account that nobody has written to yet.
     pub unknown_accounts: UnknownAccounts,
     /// How long an answer takes; half of it passes before the work is done, half after.
@@ -48,7 +48,7 @@ pub struct Settings {
     /// From when until when tokens are valid, as verifying tells it.
     pub token_dates: Option<(Timestamp, Timestamp)>,
     /// How a token that lacks the permission is refused.
-    pub missing_permission: Refusal,
+    pub missing_permission: RecordedError,
     /// Which accounts have bought risk scoring.
     pub entitlement: Entitlement,
     /// Whether the list of Access applications holds their policies.
@@ -72,9 +72,9 @@ impl Default for Settings {
             unique: BTreeSet::new(),
             tenant_url: TenantUrlForm::Verbatim,
             unset_reference: UnsetReference::Random,
-            omitted_reference: OmittedReference::Lost,
-            references: References::Any,
-            unknown_accounts: UnknownAccounts::Seeded,
+            omitted_reference: OmittedReference::Cleared,
+            references: AcceptedReferences::Any,
+            unknown_accounts: UnknownAccounts::Default,
             latency: Duration::ZERO,
             rate_limit: RateLimit::default(),
             paging: Paging::None,
@@ -83,8 +83,8 @@ impl Default for Settings {
             elsewhere_tokens: BTreeSet::new(),
             owners: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), "sandbox@example.com".to_owned())]),
             token_dates: None,
-            missing_permission: Refusal::Undecided,
-            entitlement: Entitlement::Everywhere,
+            missing_permission: RecordedError::Undecided,
+            entitlement: Entitlement::All,
             app_policies: AppPolicies::Embedded,
             audit_log: AuditLogSettings::default(),
             audit_log_ids: true,
@@ -145,7 +145,7 @@ words! {
     /// What a PUT that leaves `reference_id` out does to the one that is there (`contract.md`, Integrations: unknown).
     OmittedReference {
         /// It is lost, and the integration is as one that was made without.
-        Lost = "lost",
+        Cleared = "lost",
         /// It stays.
         Kept = "kept",
     }
@@ -153,7 +153,7 @@ words! {
 
 words! {
     /// Which references are accepted (`contract.md`, Integrations: unknown).
-    References {
+    AcceptedReferences {
         /// Any text.
         Any = "any",
         /// The id of one of the account's Access identity providers, and what the integration holds already.
@@ -165,7 +165,7 @@ words! {
     /// What becomes of a request for an account that nobody has written to yet.
     UnknownAccounts {
         /// It finds the recorded starting state.
-        Seeded = "seeded",
+        Default = "seeded",
         /// It is refused, as for an account that the token does not reach.
         Refused = "refused",
     }
@@ -256,10 +256,10 @@ impl Default for RateLimit {
 }
 
 impl FromStr for RateLimit {
-    type Err = InvalidSetting;
+    type Err = ParseSettingError;
 
     /// Reads `N/SECONDS` or `off`.
-    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+    fn from_str(text: &str) -> Result<Self, ParseSettingError> {
         if text == "off" {
             return Ok(RateLimit::Off);
         }
@@ -271,7 +271,7 @@ impl FromStr for RateLimit {
                     window: Duration::from_secs(seconds.get().into()),
                 })
             })
-            .ok_or(InvalidSetting::RateLimit)
+            .ok_or(ParseSettingError::RateLimit)
     }
 }
 
@@ -311,13 +311,13 @@ impl Permissions {
 }
 
 impl FromStr for Permissions {
-    type Err = InvalidSetting;
+    type Err = ParseSettingError;
 
     /// Reads words between commas; the empty text is a token that may do nothing.
-    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+    fn from_str(text: &str) -> Result<Self, ParseSettingError> {
         text.split(',')
             .filter(|word| !word.is_empty())
-            .map(|word| word.parse().map_err(|_| InvalidSetting::Permissions))
+            .map(|word| word.parse().map_err(|_| ParseSettingError::Permissions))
             .collect::<Result<_, _>>()
             .map(Permissions)
     }
@@ -332,13 +332,13 @@ pub struct Grant {
 }
 
 impl FromStr for Grant {
-    type Err = InvalidSetting;
+    type Err = ParseSettingError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+    fn from_str(text: &str) -> Result<Self, ParseSettingError> {
         // The last equals sign divides: a token may hold one, a list of permissions never does.
         let (token, permissions) = text.rsplit_once('=').unwrap_or((DEFAULT_TOKEN, text));
         if token.is_empty() {
-            return Err(InvalidSetting::Permissions);
+            return Err(ParseSettingError::Permissions);
         }
         Ok(Grant {
             token: token.to_owned(),
@@ -351,27 +351,27 @@ impl FromStr for Grant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entitlement {
     /// Every account.
-    Everywhere,
+    All,
     /// Every account but these.
     AllBut(BTreeSet<AccountId>),
     /// No account.
-    Nowhere,
+    None,
 }
 
 impl Entitlement {
     /// Says whether the account has it.
     pub fn covers(&self, account: &AccountId) -> bool {
         match self {
-            Entitlement::Everywhere => true,
+            Entitlement::All => true,
             Entitlement::AllBut(without) => !without.contains(account),
-            Entitlement::Nowhere => false,
+            Entitlement::None => false,
         }
     }
 }
 
 /// A text that is no setting of the kind it was read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSetting {
+pub enum ParseSettingError {
     /// No rate limit.
     #[error("a rate limit is REQUESTS/SECONDS, such as 1200/300, or off")]
     RateLimit,
@@ -401,7 +401,7 @@ mod tests {
         ] {
             assert_eq!(
                 wrong.parse::<RateLimit>(),
-                Err(InvalidSetting::RateLimit),
+                Err(ParseSettingError::RateLimit),
                 "{wrong}"
             );
         }
@@ -434,7 +434,7 @@ mod tests {
         for wrong in ["=read", "admin", "ci=read;write"] {
             assert_eq!(
                 wrong.parse::<Grant>(),
-                Err(InvalidSetting::Permissions),
+                Err(ParseSettingError::Permissions),
                 "{wrong}"
             );
         }

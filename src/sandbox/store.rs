@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::NamedTempFile;
 
-use super::UNBROKEN;
-use super::world::audit_log::{LoggedEntry, MOST_ENTRIES};
-use super::world::{Account, World};
+use super::LOCK_POISONED;
+use super::world::audit_log::{LoggedEntry, MAX_AUDIT_ENTRIES};
+use super::world::{Account, State};
 use crate::model::account::AccountId;
 
 const FORMAT: &str = "riskform.sandbox/1";
@@ -27,12 +27,12 @@ pub(super) struct Store {
     path: PathBuf,
     /// Held, never read: the lock goes when the handle does. It is a file of its own because the data file is replaced by each write.
     _lock: File,
-    kept: Mutex<Kept>,
+    kept: Mutex<SavedState>,
 }
 
 /// What the file holds. Each account's text is remembered, so that a write costs the making of what changed and the copying of the rest.
 #[derive(Debug)]
-struct Kept {
+struct SavedState {
     serials: u64,
     accounts: BTreeMap<AccountId, Box<RawValue>>,
     audit_log: BTreeMap<AccountId, VecDeque<Box<RawValue>>>,
@@ -61,7 +61,7 @@ struct DocumentText<'a> {
 
 impl Store {
     /// Opens a file, which may not exist yet, and reads what it holds.
-    pub(super) fn open(path: &Path) -> Result<(Self, World), StoreError> {
+    pub(super) fn open(path: &Path) -> Result<(Self, State), StoreError> {
         let failed = |source| StoreError::Io {
             path: path.to_owned(),
             source,
@@ -87,12 +87,12 @@ impl Store {
                 file.read_to_end(&mut bytes).map_err(failed)?;
                 parse(path, &bytes)?
             }
-            None => World::default(),
+            None => State::default(),
         };
         let store = Store {
             path: path.to_owned(),
             _lock: lock,
-            kept: Mutex::new(Kept {
+            kept: Mutex::new(SavedState {
                 serials: world.serials(),
                 accounts: BTreeMap::new(),
                 audit_log: BTreeMap::new(),
@@ -103,20 +103,20 @@ impl Store {
 
     /// Sees to it that the file holds the change with this serial number. Changes that pile up while one write is on its way share
     /// the next: otherwise many at once would each write everything.
-    pub(super) fn keep(&self, serial: u64, world: &RwLock<World>) -> Result<(), StoreError> {
+    pub(super) fn keep(&self, serial: u64, world: &RwLock<State>) -> Result<(), StoreError> {
         let mut kept = self.kept.lock().expect("nobody panics while writing");
         if serial <= kept.serials {
             return Ok(());
         }
         let serials = {
-            let mut world = world.write().expect(UNBROKEN);
+            let mut world = world.write().expect(LOCK_POISONED);
             for (id, account) in world.take_changed() {
                 kept.accounts.insert(id, text(account));
             }
             for (id, entries) in world.take_logged() {
                 let log = kept.audit_log.entry(id).or_default();
                 log.extend(entries.map(text));
-                let elder = log.len().saturating_sub(MOST_ENTRIES);
+                let elder = log.len().saturating_sub(MAX_AUDIT_ENTRIES);
                 log.drain(..elder);
             }
             world.serials()
@@ -147,7 +147,7 @@ impl Store {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<World, StoreError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<State, StoreError> {
     let damaged = |source| StoreError::Damaged {
         path: path.to_owned(),
         source,
@@ -164,7 +164,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<World, StoreError> {
         accounts,
         audit_log,
     } = serde_json::from_slice(bytes).map_err(damaged)?;
-    Ok(World::kept(serials, accounts, audit_log))
+    Ok(State::kept(serials, accounts, audit_log))
 }
 
 fn text(item: &impl Serialize) -> Box<RawValue> {
@@ -173,7 +173,7 @@ fn text(item: &impl Serialize) -> Box<RawValue> {
 
 /// Opens a file of ours, never what a link points to: a checkout could have brought the link. `None` where there is no file.
 fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, StoreError> {
-    let not_ours = || StoreError::NotAFile {
+    let not_ours = || StoreError::NotRegularFile {
         path: path.to_owned(),
     };
     // Asked first, for opening a pipe would wait for its other end.
@@ -197,7 +197,7 @@ fn refuse_linked_folder(path: &Path) -> Result<(), StoreError> {
         folder.is_relative() && fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink())
     });
     match links.last() {
-        Some(link) => Err(StoreError::NotAFile {
+        Some(link) => Err(StoreError::NotRegularFile {
             path: link.to_owned(),
         }),
         None => Ok(()),
@@ -225,7 +225,7 @@ pub enum StoreError {
     InUse { path: PathBuf },
     /// It, its lock or its folder is a link, or something else that is not the sandbox's own.
     #[error("{} is a link, or not a file: the sandbox keeps its data only in a place of its own; remove it, or name another file with `riskform sandbox --data`", path.display())]
-    NotAFile {
+    NotRegularFile {
         /// What is in the way.
         path: PathBuf,
     },

@@ -8,9 +8,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::envelope::{Failure, json_response, success_paged};
-use super::paging::{Wanted, query};
-use super::routes::Visit;
+use super::envelope::{ApiFailure, json_response, success_paged};
+use super::paging::{PageRequest, query};
+use super::routes::RequestContext;
 use super::settings::{AppPolicies, CursorPlace, Permission};
 use super::world::SandboxContext;
 use super::world::audit_log::LoggedEntry;
@@ -18,25 +18,25 @@ use super::world::audit_log::LoggedEntry;
 /// How many entries a page of the audit log holds when nobody says.
 const DEFAULT_LIMIT: usize = 100;
 
-pub(super) async fn list_policies(visit: Visit) -> Result<Response, Failure> {
+pub(super) async fn list_policies(visit: RequestContext) -> Result<Response, ApiFailure> {
     list(&visit, Permission::Apps, 100, |context| {
         context.policies.clone()
     })
 }
 
-pub(super) async fn list_groups(visit: Visit) -> Result<Response, Failure> {
+pub(super) async fn list_groups(visit: RequestContext) -> Result<Response, ApiFailure> {
     list(&visit, Permission::Groups, 1_000, |context| {
         context.groups.clone()
     })
 }
 
-pub(super) async fn list_identity_providers(visit: Visit) -> Result<Response, Failure> {
+pub(super) async fn list_identity_providers(visit: RequestContext) -> Result<Response, ApiFailure> {
     list(&visit, Permission::Groups, 200, |context| {
         context.identity_providers.clone()
     })
 }
 
-pub(super) async fn list_apps(visit: Visit) -> Result<Response, Failure> {
+pub(super) async fn list_apps(visit: RequestContext) -> Result<Response, ApiFailure> {
     let form = visit.sandbox.settings().app_policies;
     list(&visit, Permission::Apps, 1_000, |context| {
         let mut apps = context.apps.clone();
@@ -47,26 +47,26 @@ pub(super) async fn list_apps(visit: Visit) -> Result<Response, Failure> {
     })
 }
 
-pub(super) async fn list_app_policies(visit: Visit) -> Result<Response, Failure> {
+pub(super) async fn list_app_policies(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account = visit.account_of(Permission::Apps)?;
-    let wanted = Wanted::read(&visit.uri, 1_000)?;
+    let wanted = PageRequest::read(&visit.uri, 1_000)?;
     let id = visit.segment("app_id")?;
     let policies = visit.sandbox.read(&account, |account| {
         let app = account.context.apps.iter().find(|app| app["id"] == id)?;
         Some(app["policies"].as_array().cloned().unwrap_or_default())
     });
-    let (page, info) = wanted.cut(policies.ok_or(Failure::NoApplication)?);
+    let (page, info) = wanted.cut(policies.ok_or(ApiFailure::NoApplication)?);
     Ok(success_paged(&page, Some(info)))
 }
 
 fn list(
-    visit: &Visit,
+    visit: &RequestContext,
     permission: Permission,
     default_size: usize,
     items: impl FnOnce(&SandboxContext) -> Vec<Value>,
-) -> Result<Response, Failure> {
+) -> Result<Response, ApiFailure> {
     let account = visit.account_of(permission)?;
-    let wanted = Wanted::read(&visit.uri, default_size)?;
+    let wanted = PageRequest::read(&visit.uri, default_size)?;
     let items = visit
         .sandbox
         .read(&account, |account| items(&account.context));
@@ -75,9 +75,9 @@ fn list(
 }
 
 /// Searches the audit log. The cursor is the serial number of the entry that the page before ended with.
-pub(super) async fn search_audit_log(visit: Visit) -> Result<Response, Failure> {
+pub(super) async fn search_audit_log(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account = visit.account_of(Permission::AuditLog)?;
-    let search = Search::read(&query(&visit.uri)).map_err(Failure::AuditQuery)?;
+    let search = AuditLogQuery::read(&query(&visit.uri)).map_err(ApiFailure::AuditQuery)?;
     let settings = visit.sandbox.settings().audit_log;
     let now = visit.sandbox.now();
     let shown = |entry: &&LoggedEntry| {
@@ -94,7 +94,7 @@ pub(super) async fn search_audit_log(visit: Visit) -> Result<Response, Failure> 
     }
     if let Some(last) = search.cursor {
         let at = entries.iter().position(|entry| entry.serial == last);
-        let read = at.ok_or_else(|| Failure::AuditQuery("cursor is not known".to_owned()))? + 1;
+        let read = at.ok_or_else(|| ApiFailure::AuditQuery("cursor is not known".to_owned()))? + 1;
         entries.drain(..read);
     }
     let more = entries.len() > search.limit;
@@ -136,7 +136,7 @@ const FILTERS: [(&str, &str); 19] = [
 
 /// What a query asks of the audit log.
 #[derive(Debug)]
-struct Search {
+struct AuditLogQuery {
     since: Timestamp,
     before: Timestamp,
     ascending: bool,
@@ -153,7 +153,7 @@ struct Filter {
     values: Vec<String>,
 }
 
-impl Search {
+impl AuditLogQuery {
     fn read(query: &[(String, String)]) -> Result<Self, String> {
         let one = |name: &str| {
             let value = query.iter().find(|(key, _)| key == name);
@@ -192,7 +192,7 @@ impl Search {
                 }),
             }
         }
-        Ok(Search {
+        Ok(AuditLogQuery {
             since: moment("since")?,
             before: moment("before")?,
             ascending: match one("direction") {

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use riskform::config::files::Confinement;
+use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
-use riskform::config::load::{LoadRequest, check};
+use riskform::config::load::{LoadOptions, check};
 use riskform::model::limits::UNLIMITED;
-use riskform::report::{CheckedFiles, FilesFormat, files};
+use riskform::report::{ValidateFormat, ValidationResult, files};
 
 use super::inputs::{TODAY, accounts, fleet, integrations, tenant};
 
@@ -37,29 +37,29 @@ pub(super) fn measure(criterion: &mut Criterion) {
         group.bench_function(id, |bencher| {
             let directory = integrations(count, tenant);
             let paths = [PathBuf::from(directory.path())];
-            bencher.iter(|| format(&paths, &Confinement::default()));
+            bencher.iter(|| format(&paths, &AllowedRoot::default()));
         });
     }
     group.finish();
 
     let mut group = criterion.benchmark_group("validate");
-    for kind in FilesFormat::ALL {
+    for kind in ValidateFormat::ALL {
         for mistakes in [10, 100, 1_000] {
             group.throughput(Throughput::Elements(mistakes as u64));
             let id = BenchmarkId::new(format!("mistakes as {kind}"), mistakes);
             group.bench_function(id, |bencher| {
                 let directory = integrations(mistakes, |_| "http://no-tls.okta.com".to_owned());
-                let (accounts, diagnostics) = check(&LoadRequest {
+                let (accounts, diagnostics) = check(&LoadOptions {
                     paths: &[PathBuf::from(directory.path())],
                     account_id: None,
                     default_account_id: None,
-                    confinement: &Confinement::default(),
+                    confinement: &AllowedRoot::default(),
                     limits: &UNLIMITED,
                     variables: &|_| None,
                     today: TODAY,
                 });
                 assert_eq!(diagnostics.errors(), mistakes);
-                let checked = CheckedFiles {
+                let checked = ValidationResult {
                     accounts,
                     diagnostics,
                 };

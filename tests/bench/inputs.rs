@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
-use riskform::config::files::Confinement;
-use riskform::config::load::{LoadRequest, load};
+use riskform::config::files::AllowedRoot;
+use riskform::config::load::{LoadOptions, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
 use riskform::model::integration::{
@@ -107,11 +107,11 @@ pub(super) fn fleet_plan(count: usize) -> Run {
 
 /// What the files of a folder declare.
 pub(super) fn accounts(path: &Path) -> Vec<DesiredAccount> {
-    let loaded = load(&LoadRequest {
+    let loaded = load(&LoadOptions {
         paths: &[PathBuf::from(path)],
         account_id: None,
         default_account_id: None,
-        confinement: &Confinement::default(),
+        confinement: &AllowedRoot::default(),
         limits: &UNLIMITED,
         variables: &|_| None,
         today: TODAY,

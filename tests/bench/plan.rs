@@ -4,7 +4,7 @@
 //! about ten times the instructions for ten times the integrations. Beyond what fits into the processor's caches each of them takes longer.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use riskform::plan::{Keep, Options, Scope, plan};
+use riskform::plan::{Options, Retention, Scope, plan};
 
 use super::inputs::{Difference, TODAY, account};
 
@@ -33,7 +33,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                 let scope = Scope::default();
                 bencher.iter_batched(
                     || planned.clone(),
-                    |planned| planned.into_drift(&scope).keeping(Keep::Differences),
+                    |planned| planned.into_drift(&scope).keeping(Retention::DiffOnly),
                     BatchSize::LargeInput,
                 );
             });

@@ -5,9 +5,9 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use jiff::Timestamp;
 use riskform::model::behavior::RiskLevel;
 use riskform::model::user::UserRisk;
-use riskform::plan::{End, Format, OperationOutcome, Run, Scope};
+use riskform::plan::{Format, OperationOutcome, OperationStatus, Run, Scope};
 use riskform::report::read::{Privacy, ReadFormat, UserFilter, Users, render};
-use riskform::report::{self, ApplyFormat, Detail, DriftFormat, PlanFormat};
+use riskform::report::{self, ApplyFormat, DetailLevel, DriftFormat, PlanFormat};
 use uuid::Uuid;
 
 use super::inputs::fleet_plan;
@@ -20,7 +20,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
     for kind in PlanFormat::ALL {
         measure_one(&mut group, &format!("plan as {kind}"), |accounts| {
             let plan = fleet_plan(accounts);
-            move || report::plan(&plan, *kind, Detail::Grouped)
+            move || report::plan(&plan, *kind, DetailLevel::Grouped)
         });
     }
     for kind in DriftFormat::ALL {
@@ -31,7 +31,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
             run.accounts = accounts
                 .map(|account| account.into_drift(&Scope::default()))
                 .collect();
-            move || report::drift(&run, *kind, Detail::Grouped, None)
+            move || report::drift(&run, *kind, DetailLevel::Grouped, None)
         });
     }
     for kind in ApplyFormat::ALL {
@@ -74,7 +74,7 @@ fn applied(accounts: usize) -> Run {
     for account in &mut run.accounts {
         account.problems = Some(Vec::new());
         for operation in &mut account.operations {
-            operation.end = Some(End {
+            operation.end = Some(OperationStatus {
                 outcome: OperationOutcome::Done,
                 result: None,
                 audit_log_id: None,

@@ -13,12 +13,12 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
-    ApiError, BaseUrl, CaBundle, Client, Conduct, Credentials, ErrorKind, NetworkSettings, Reach,
-    Reader, RetrySettings, TokenOwner, TokenStatus, Transport, TransportFailure,
+    ApiError, BaseUrl, CaBundle, Client, ClientOptions, Credentials, Delivery, ErrorKind,
+    NetworkSettings, Reader, RetryPolicy, TokenOwner, TokenStatus, Transport, TransportErrorKind,
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
-use riskform::model::open_word::OpenWord;
+use riskform::model::open_word::OpenEnum;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -53,14 +53,14 @@ fn connection(base_url: &str, settings: NetworkSettings) -> Client {
 
 /// A connection that attempts everything once, so that each failure shows itself.
 fn connect(transport: Transport, base_url: BaseUrl) -> Client {
-    let conduct = Conduct {
-        retry: RetrySettings {
+    let conduct = ClientOptions {
+        retry: RetryPolicy {
             attempts: NonZeroU32::MIN,
-            ..RetrySettings::default()
+            ..RetryPolicy::default()
         },
-        ..Conduct::default()
+        ..ClientOptions::default()
     };
-    Client::with_conduct(transport, base_url, credentials(), conduct)
+    Client::with_options(transport, base_url, credentials(), conduct)
 }
 
 fn reader(base_url: &str) -> Reader {
@@ -127,7 +127,7 @@ fn shown(error: &ApiError) -> String {
     text
 }
 
-fn transport(error: &ApiError) -> (TransportFailure, Reach) {
+fn transport(error: &ApiError) -> (TransportErrorKind, Delivery) {
     shown(error);
     match error.kind() {
         ErrorKind::Transport { failure, reach, .. } => (*failure, *reach),
@@ -212,7 +212,7 @@ async fn all_ten_operations_and_words_nobody_knows() {
     let users = reader.users(&account).await.unwrap().value;
     assert_eq!(
         users[0].max_risk_level,
-        OpenWord::Unknown("severe".to_owned())
+        OpenEnum::Unknown("severe".to_owned())
     );
     assert!(
         reader
@@ -330,8 +330,11 @@ fn no_proxy_sees_what_goes_to_loopback() {
 async fn a_dead_server_is_named_by_its_url() {
     let base_url = dead().await;
     let error = reader(&base_url).behaviors(&account()).await.unwrap_err();
-    assert_eq!(transport(&error), (TransportFailure::Connect, Reach::Never));
-    assert!(!error.is_ambiguous());
+    assert_eq!(
+        transport(&error),
+        (TransportErrorKind::Connect, Delivery::NotDelivered)
+    );
+    assert!(!error.may_have_succeeded());
     assert!(error.to_string().contains(&base_url), "{error}");
 }
 
@@ -343,11 +346,11 @@ async fn connections_that_break_are_told_from_those_that_never_were() {
     const NO_HTTP: &[u8] = b"SSH-2.0-OpenSSH_9.9\r\n";
     const HUGE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 300000000\r\n\r\n";
     for (answer, then, failure) in [
-        (&b""[..], Then::Close, TransportFailure::Closed),
-        (HALF, Then::Close, TransportFailure::Closed),
-        (GARBLED, Then::Close, TransportFailure::Closed),
-        (NO_HTTP, Then::Close, TransportFailure::Closed),
-        (HUGE, Then::Hang, TransportFailure::TooLarge),
+        (&b""[..], Then::Close, TransportErrorKind::ConnectionClosed),
+        (HALF, Then::Close, TransportErrorKind::ConnectionClosed),
+        (GARBLED, Then::Close, TransportErrorKind::ConnectionClosed),
+        (NO_HTTP, Then::Close, TransportErrorKind::ConnectionClosed),
+        (HUGE, Then::Hang, TransportErrorKind::TooLarge),
     ] {
         let base_url = serve_bytes(answer, then).await;
         let writer = connection(&base_url, settings()).writer();
@@ -359,10 +362,10 @@ async fn connections_that_break_are_told_from_those_that_never_were() {
         let case = String::from_utf8_lossy(answer);
         assert_eq!(
             transport(&error),
-            (failure, Reach::Possible),
+            (failure, Delivery::MaybeDelivered),
             "{case}: {error}"
         );
-        assert!(error.is_ambiguous(), "{case}");
+        assert!(error.may_have_succeeded(), "{case}");
     }
 }
 
@@ -382,15 +385,15 @@ async fn slow_servers_time_out() {
     // A server that accepts and never speaks TLS keeps the connection from coming about.
     let no_handshake = silent.replace("http://", "https://");
     for (base_url, reach) in [
-        (silent, Reach::Possible),
-        (slow_body, Reach::Possible),
-        (no_handshake, Reach::Never),
+        (silent, Delivery::MaybeDelivered),
+        (slow_body, Delivery::MaybeDelivered),
+        (no_handshake, Delivery::NotDelivered),
     ] {
         let reader = connection(&base_url, quick.clone()).reader();
         let error = reader.behaviors(&account()).await.unwrap_err();
         assert_eq!(
             transport(&error),
-            (TransportFailure::Timeout, reach),
+            (TransportErrorKind::Timeout, reach),
             "{base_url}"
         );
     }
@@ -411,7 +414,7 @@ async fn a_token_is_verified_where_its_owner_is() {
         );
     let (reader, account) = (within(router).reader(), account());
     let token = reader.verify_token(TokenOwner::User).await.unwrap().value;
-    assert_eq!(token.status, OpenWord::Known(TokenStatus::Active));
+    assert_eq!(token.status, OpenEnum::Known(TokenStatus::Active));
     assert_eq!(
         token.expires_on,
         Some("2030-01-01T00:00:00Z".parse().unwrap())
@@ -421,7 +424,7 @@ async fn a_token_is_verified_where_its_owner_is() {
         .await
         .unwrap()
         .value;
-    assert_eq!(token.status, OpenWord::Unknown("paused".to_owned()));
+    assert_eq!(token.status, OpenEnum::Unknown("paused".to_owned()));
 }
 
 #[tokio::test]
@@ -441,7 +444,7 @@ async fn redirects_are_not_followed() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error.kind(), ErrorKind::Unexpected { .. }),
+        matches!(error.kind(), ErrorKind::UnexpectedResponse { .. }),
         "{error}"
     );
     assert!(shown(&error).contains(&target), "{error}");
@@ -503,7 +506,7 @@ async fn an_answer_about_something_else_is_not_taken() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error.kind(), ErrorKind::Unexpected { .. }),
+        matches!(error.kind(), ErrorKind::UnexpectedResponse { .. }),
         "{error}"
     );
 }
@@ -578,7 +581,7 @@ async fn live_is_exactly_two_reads_both_in_flight_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_within_the_process_can_play_a_broken_network() {
-    async fn failure<S>(service: S) -> (TransportFailure, Reach)
+    async fn failure<S>(service: S) -> (TransportErrorKind, Delivery)
     where
         S: tower::Service<
                 axum::http::Request<http_body_util::Full<Bytes>>,
@@ -597,15 +600,18 @@ async fn a_service_within_the_process_can_play_a_broken_network() {
     let broken = |kind| tower::service_fn(move |_| async move { Err(io::Error::from(kind)) });
     assert_eq!(
         failure(broken(io::ErrorKind::ConnectionRefused)).await,
-        (TransportFailure::Connect, Reach::Never)
+        (TransportErrorKind::Connect, Delivery::NotDelivered)
     );
     assert_eq!(
         failure(broken(io::ErrorKind::ConnectionReset)).await,
-        (TransportFailure::Closed, Reach::Possible)
+        (
+            TransportErrorKind::ConnectionClosed,
+            Delivery::MaybeDelivered
+        )
     );
     assert_eq!(
         failure(tower::service_fn(async |_| std::future::pending().await)).await,
-        (TransportFailure::Timeout, Reach::Possible)
+        (TransportErrorKind::Timeout, Delivery::MaybeDelivered)
     );
     let huge = Bytes::from(vec![0; 33 << 20]);
     assert_eq!(
@@ -614,7 +620,7 @@ async fn a_service_within_the_process_can_play_a_broken_network() {
             async { Ok(Response::new(body)) }
         }))
         .await,
-        (TransportFailure::TooLarge, Reach::Possible)
+        (TransportErrorKind::TooLarge, Delivery::MaybeDelivered)
     );
 }
 
@@ -627,7 +633,7 @@ async fn tls_trusts_the_machine_and_the_bundle_and_nobody_else() {
     let error = reader(&base_url).behaviors(&account()).await.unwrap_err();
     assert_eq!(
         transport(&error),
-        (TransportFailure::Tls, Reach::Never),
+        (TransportErrorKind::Tls, Delivery::NotDelivered),
         "{error}"
     );
     assert!(error.help().unwrap().contains("--ca-bundle"));

@@ -10,8 +10,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
 use http_body_util::Full;
 use riskform::api::{
-    ApiError, BaseUrl, Client, Conduct, Credentials, ErrorKind, Event, NetworkSettings, RatePolicy,
-    RateSettings, Reader, Repeat, RetrySettings, Transport, WaitReason,
+    ApiError, BaseUrl, Client, ClientEvent, ClientOptions, Credentials, ErrorKind, NetworkSettings,
+    RatePolicy, RateSettings, Reader, RetryDecision, RetryPolicy, Transport, WaitReason,
 };
 use riskform::model::account::AccountId;
 use serde_json::json;
@@ -27,15 +27,15 @@ fn account() -> AccountId {
 
 /// What the server does with one request.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+enum ScriptedResponse {
     Refuse,
     Close,
     Hang,
     Answer(u16, &'static str, &'static str),
 }
 
-const OK: Act = Act::Answer(200, "x-nothing", "to say");
-const FAULT: Act = Act::Answer(500, "x-nothing", "to say");
+const OK: ScriptedResponse = ScriptedResponse::Answer(200, "x-nothing", "to say");
+const FAULT: ScriptedResponse = ScriptedResponse::Answer(500, "x-nothing", "to say");
 
 fn respond(status: u16) -> axum::http::response::Builder {
     Response::builder().status(status)
@@ -55,12 +55,13 @@ fn body(status: u16) -> Body {
 /// A connection to a server that follows a script, and the events that it caused.
 struct Scripted {
     connection: Client,
-    events: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Vec<ClientEvent>>>,
     sent_at: Arc<Mutex<Vec<Duration>>>,
 }
 
-fn scripted(script: &[Act]) -> Scripted {
-    let acts: Arc<Mutex<VecDeque<Act>>> = Arc::new(Mutex::new(script.iter().copied().collect()));
+fn scripted(script: &[ScriptedResponse]) -> Scripted {
+    let acts: Arc<Mutex<VecDeque<ScriptedResponse>>> =
+        Arc::new(Mutex::new(script.iter().copied().collect()));
     let sent_at = Arc::new(Mutex::new(Vec::new()));
     let (start, sent) = (Instant::now(), Arc::clone(&sent_at));
     let service = tower::service_fn(move |_: Request<Full<Bytes>>| {
@@ -68,10 +69,10 @@ fn scripted(script: &[Act]) -> Scripted {
         let act = acts.lock().unwrap().pop_front().unwrap_or(OK);
         async move {
             match act {
-                Act::Refuse => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
-                Act::Close => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-                Act::Hang => std::future::pending().await,
-                Act::Answer(status, name, value) => Ok(respond(status)
+                ScriptedResponse::Refuse => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+                ScriptedResponse::Close => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                ScriptedResponse::Hang => std::future::pending().await,
+                ScriptedResponse::Answer(status, name, value) => Ok(respond(status)
                     .header(name, value)
                     .body(body(status))
                     .unwrap()),
@@ -87,19 +88,23 @@ fn scripted(script: &[Act]) -> Scripted {
     }
 }
 
-fn connect(transport: Transport, rate: RateSettings, events: &Arc<Mutex<Vec<Event>>>) -> Client {
+fn connect(
+    transport: Transport,
+    rate: RateSettings,
+    events: &Arc<Mutex<Vec<ClientEvent>>>,
+) -> Client {
     let events = Arc::clone(events);
-    let conduct = Conduct {
-        retry: RetrySettings {
+    let conduct = ClientOptions {
+        retry: RetryPolicy {
             seed: Some(7),
-            ..RetrySettings::default()
+            ..RetryPolicy::default()
         },
         rate,
         observer: Arc::new(move |event| events.lock().unwrap().push(event.clone())),
-        ..Conduct::default()
+        ..ClientOptions::default()
     };
     let credentials = Credentials::api_token("token".into()).unwrap();
-    Client::with_conduct(transport, BaseUrl::default(), credentials, conduct)
+    Client::with_options(transport, BaseUrl::default(), credentials, conduct)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +157,7 @@ async fn ask(connection: &Client, ask: Ask) -> Result<(), ApiError> {
         let Err(error) = sent else {
             return Ok(());
         };
-        if writer.wait_to_repeat(attempt, &error).await != Repeat::Now {
+        if writer.wait_to_repeat(attempt, &error).await != RetryDecision::Retry {
             return Err(error);
         }
     }
@@ -161,11 +166,11 @@ async fn ask(connection: &Client, ask: Ask) -> Result<(), ApiError> {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_safe_to_repeat_is_repeated_and_nothing_else() {
-    const LIMITED: Act = Act::Answer(429, "retry-after", "3");
-    const GONE: Act = Act::Answer(404, "x-nothing", "to say");
-    const FORBIDDEN: Act = Act::Answer(403, "x-nothing", "to say");
-    use Act::{Close, Hang, Refuse};
+    const LIMITED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "3");
+    const GONE: ScriptedResponse = ScriptedResponse::Answer(404, "x-nothing", "to say");
+    const FORBIDDEN: ScriptedResponse = ScriptedResponse::Answer(403, "x-nothing", "to say");
     use Ask::{Create, Delete, Read, Reset, Update, WriteBehaviors};
+    use ScriptedResponse::{Close, Hang, Refuse};
     for (asked, script, requests, ends_well) in [
         (Read, &[Refuse, Close, FAULT][..], 4, true),
         (Read, &[Hang, LIMITED], 3, true),
@@ -201,14 +206,14 @@ async fn what_is_safe_to_repeat_is_repeated_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn every_retry_is_told_with_its_reason() {
-    let server = scripted(&[Act::Refuse, FAULT]);
+    let server = scripted(&[ScriptedResponse::Refuse, FAULT]);
     ask(&server.connection, Ask::Read).await.unwrap();
     let lines: Vec<String> = server
         .events
         .lock()
         .unwrap()
         .iter()
-        .map(Event::to_string)
+        .map(ClientEvent::to_string)
         .collect();
     insta::with_settings!({filters => vec![(r"\d\.\d s", "[wait]"), ("https.*/behaviors", "[path]"), ("/acc.*/behaviors", "[path]")]}, {
         insta::assert_snapshot!(lines.join("\n"), @r"
@@ -221,10 +226,11 @@ async fn every_retry_is_told_with_its_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_obeyed_in_seconds_and_as_a_date_and_not_for_ever() {
-    const SECONDS: Act = Act::Answer(503, "retry-after", "120");
-    const LIMITED: Act = Act::Answer(429, "retry-after", "300");
-    const TOO_LONG: Act = Act::Answer(429, "retry-after", "86400");
-    const PAST: Act = Act::Answer(429, "retry-after", "Sun, 22 Nov 2020 10:00:00 GMT");
+    const SECONDS: ScriptedResponse = ScriptedResponse::Answer(503, "retry-after", "120");
+    const LIMITED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "300");
+    const TOO_LONG: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "86400");
+    const PAST: ScriptedResponse =
+        ScriptedResponse::Answer(429, "retry-after", "Sun, 22 Nov 2020 10:00:00 GMT");
     for (act, waits) in [
         (SECONDS, Some(120)),
         (LIMITED, Some(300)),
@@ -241,10 +247,12 @@ async fn retry_after_is_obeyed_in_seconds_and_as_a_date_and_not_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn how_long_a_429_lasts_is_guessed_once_in_a_run() {
-    const UNSAID: Act = Act::Answer(429, "x-nothing", "to say");
-    const GARBLED: Act = Act::Answer(429, "retry-after", "soon");
-    const BY_WINDOW: Act = Act::Answer(429, "ratelimit", r#""default";r=0;t=45"#);
-    const HUGE: Act = Act::Answer(429, "retry-after", "99999999999999999999999999");
+    const UNSAID: ScriptedResponse = ScriptedResponse::Answer(429, "x-nothing", "to say");
+    const GARBLED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "soon");
+    const BY_WINDOW: ScriptedResponse =
+        ScriptedResponse::Answer(429, "ratelimit", r#""default";r=0;t=45"#);
+    const HUGE: ScriptedResponse =
+        ScriptedResponse::Answer(429, "retry-after", "99999999999999999999999999");
     // What the server does to two calls, when the requests go out, and which of the calls succeed.
     for (script, seconds, succeeds) in [
         (&[UNSAID][..], &[0, 30, 30][..], [true, true]),
@@ -264,12 +272,12 @@ async fn how_long_a_429_lasts_is_guessed_once_in_a_run() {
         assert_eq!(sent_at, seconds, "{script:?}");
         let told = server.events.lock().unwrap();
         let waits = told.iter().filter_map(|event| match event {
-            Event::Waiting { reason, .. } => Some(*reason),
+            ClientEvent::Waiting { reason, .. } => Some(*reason),
             _ => None,
         });
         let waits: Vec<WaitReason> = waits.collect();
         let expected = if seconds.len() == 3 {
-            &[WaitReason::RateLimitedUnsaid][..]
+            &[WaitReason::RateLimitedNoRetryAfter][..]
         } else {
             &[]
         };
@@ -279,7 +287,13 @@ async fn how_long_a_429_lasts_is_guessed_once_in_a_run() {
 
 #[tokio::test(start_paused = true)]
 async fn one_429_holds_back_the_whole_run_and_is_told_once() {
-    let server = scripted(&[OK, OK, OK, Act::Answer(429, "retry-after", "60"), OK]);
+    let server = scripted(&[
+        OK,
+        OK,
+        OK,
+        ScriptedResponse::Answer(429, "retry-after", "60"),
+        OK,
+    ]);
     let mut calls = JoinSet::new();
     for _ in 0..200 {
         let connection = server.connection.clone();
@@ -298,7 +312,7 @@ async fn one_429_holds_back_the_whole_run_and_is_told_once() {
     let reason = WaitReason::RateLimited;
     assert_eq!(
         *server.events.lock().unwrap(),
-        [Event::Waiting { wait, reason }]
+        [ClientEvent::Waiting { wait, reason }]
     );
     let counters = server.connection.counters();
     assert_eq!(
@@ -311,7 +325,11 @@ async fn one_429_holds_back_the_whole_run_and_is_told_once() {
 #[tokio::test(start_paused = true)]
 async fn what_others_used_is_taken_from_what_the_server_says_is_left() {
     // Nothing is left for 30 s, though this run has made a single request.
-    let server = scripted(&[Act::Answer(200, "ratelimit", r#""default";r=0;t=30"#)]);
+    let server = scripted(&[ScriptedResponse::Answer(
+        200,
+        "ratelimit",
+        r#""default";r=0;t=30"#,
+    )]);
     for _ in 0..3 {
         ask(&server.connection, Ask::Read).await.unwrap();
     }
@@ -336,7 +354,7 @@ async fn a_server_that_fails_every_call_is_not_flooded() {
     let faults = calls.join_all().await;
     assert!(faults.iter().all(|outcome| matches!(
         outcome.as_ref().unwrap_err().kind(),
-        ErrorKind::ServerFault { .. }
+        ErrorKind::ServerError { .. }
     )));
     let requests = server.connection.counters().requests;
     assert!((500..=650).contains(&requests), "{requests}");

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
 use riskform::model::address::Address;
-use riskform::model::audit_log::{AuditEntry, AuditLog, Reading};
+use riskform::model::audit_log::{AuditEntry, AuditLog, ParsedEntry};
 use riskform::model::integration::{IntegrationField, IntegrationId};
 use riskform::plan::attribution::{
     Attribution, BehaviorField, behavior_field, creation, deletion, integration_field,
 };
-use riskform::plan::{Action, Deed, Options, Scope, plan};
+use riskform::plan::{Action, AttributedAction, Options, Scope, plan};
 use riskform::sandbox::{
     ACTOR_HEADER, AuditLogSettings, BASE_PATH, CONTEXT_HEADER, DEFAULT_TOKEN, RECORDED_ACCOUNT,
     Sandbox, Settings,
@@ -48,7 +48,7 @@ fn account() -> AccountId {
 }
 
 /// One account, those who write to it, and who is known to have set each value.
-struct World {
+struct AttributionScenario {
     sandbox: Sandbox,
     router: Router,
     random: fastrand::Rng,
@@ -58,7 +58,7 @@ struct World {
     deleted: Vec<(IntegrationId, String, (String, String))>,
 }
 
-impl World {
+impl AttributionScenario {
     fn new(seed: u64, audit_log: AuditLogSettings) -> Self {
         let sandbox = Sandbox::in_memory(Settings {
             audit_log,
@@ -66,7 +66,7 @@ impl World {
             clock_start: Some("2026-11-01T00:00:00Z".parse().unwrap()),
             ..Settings::default()
         });
-        World {
+        AttributionScenario {
             router: sandbox.router(),
             sandbox,
             random: fastrand::Rng::with_seed(seed),
@@ -198,7 +198,7 @@ impl World {
             let address = change.address();
             let id = change.found().map(|found| found.id);
             for one in change.attribution() {
-                if one.deed == Deed::Deleted {
+                if one.deed == AttributedAction::Deleted {
                     let pinned = declared.integrations[0].id;
                     let (_, _, who) = self.deleted.iter().find(|gone| gone.0 == pinned).unwrap();
                     check(format!("{address} is gone"), &one.attribution, Some(who));
@@ -248,7 +248,7 @@ impl World {
             since: since(),
             entries: entries
                 .map(|reading| match reading {
-                    Reading::Entry(entry) => entry,
+                    ParsedEntry::Entry(entry) => entry,
                     other => panic!("{other:?}"),
                 })
                 .collect(),
@@ -348,7 +348,7 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
     let first = worlds::seed();
     let (mut set, mut attributed) = (0, 0);
     for seed in (0..WORLDS).map(|n| first.wrapping_add(n)) {
-        let mut world = World::new(seed, AuditLogSettings::default());
+        let mut world = AttributionScenario::new(seed, AuditLogSettings::default());
         // Somebody has written everything once, so that the log shows what stood there before anybody changed it.
         let installer = (PEOPLE[0].to_owned(), "api_token".to_owned());
         let live = world.sandbox.live(&account());
@@ -431,7 +431,7 @@ async fn where_the_log_keeps_no_requests_nobody_is_said_to_have_set_anything() {
         bodies: false,
         ..AuditLogSettings::default()
     };
-    let mut world = World::new(worlds::seed(), settings);
+    let mut world = AttributionScenario::new(worlds::seed(), settings);
     for _ in 0..WRITES {
         world.write().await;
     }
@@ -462,7 +462,7 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
         .unwrap()
         .iter()
         .map(|item| match AuditEntry::read(&account(), item) {
-            Reading::Entry(AuditEntry { author, wrote }) => format!(
+            ParsedEntry::Entry(AuditEntry { author, wrote }) => format!(
                 "{} {} {} {wrote:?}",
                 author.actor.unwrap(),
                 author.means.unwrap(),
@@ -472,8 +472,8 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r###"
-    admin@example.com dash false Behaviors(Some({BehaviorKey("sentinel_one"): BehaviorTrace { enabled: Some(false), risk_level: Some(Known(High)) }}))
-    admin@example.com api_token true Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(IntegrationTrace { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
+    admin@example.com dash false Behaviors(Some({BehaviorKey("sentinel_one"): LoggedBehavior { enabled: Some(false), risk_level: Some(Known(High)) }}))
+    admin@example.com api_token true Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(LoggedIntegration { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
     the account itself api_token false Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
     Elsewhere
     "###);
@@ -500,12 +500,12 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
     ] {
         assert_eq!(
             with(pointer, value.clone()),
-            Reading::Elsewhere,
+            ParsedEntry::Elsewhere,
             "{pointer} {value}"
         );
     }
     for (pointer, value) in [("/action/time", json!(7)), ("/action/time", Value::Null)] {
-        assert_eq!(with(pointer, value), Reading::Unreadable, "{pointer}");
+        assert_eq!(with(pointer, value), ParsedEntry::Unreadable, "{pointer}");
     }
     for item in [
         json!(null),
@@ -515,7 +515,7 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
     ] {
         assert_eq!(
             AuditEntry::read(&account(), &item),
-            Reading::Unreadable,
+            ParsedEntry::Unreadable,
             "{item}"
         );
     }
@@ -532,7 +532,7 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
         ),
     ] {
         assert!(
-            matches!(with(pointer, value), Reading::Entry(_)),
+            matches!(with(pointer, value), ParsedEntry::Entry(_)),
             "{pointer}"
         );
     }
@@ -540,7 +540,7 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_in_the_log_is_attributed_to_nobody() {
-    let mut world = World::new(worlds::seed(), AuditLogSettings::default());
+    let mut world = AttributionScenario::new(worlds::seed(), AuditLogSettings::default());
     let live = world.sandbox.live(&account());
     let empty = world.log();
     for (name, told) in attributions(&empty, &live) {

@@ -14,7 +14,7 @@ use riskform::model::behavior::BehaviorKey;
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 /// Lowers what the recorded account has at high, on which three policies act, and leaves nothing at medium, on which two do.
 const FILE: &str = "\
@@ -41,8 +41,8 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-fn workplace(server: &SandboxServer, file: &str) -> Workplace {
-    let workplace = Workplace::with(server);
+fn workplace(server: &SandboxServer, file: &str) -> TestDir {
+    let workplace = TestDir::with(server);
     workplace.write("riskform.yaml", file);
     workplace
 }
@@ -176,7 +176,7 @@ fn what_is_true_of_several_behaviors_is_said_once() {
 #[test]
 fn each_account_of_a_fleet_is_asked_once() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     for n in 0..3 {
         let file = FILE.replace(RECORDED_ACCOUNT, &format!("{n:032}"));
         let file = file.replace("production", &format!("account-{n}"));

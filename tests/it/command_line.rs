@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 use riskform::sandbox::Settings;
 
 const FILE: &str = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors:\n  imp_travel: { enabled: true }\nunlisted: { integrations: keep }\n";
 
 #[test]
 fn a_flag_that_would_not_be_obeyed_is_refused() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     let table = [
         ("apply --plan x --shard 0/2", "cannot be used with '--shard"),
         ("apply --plan x --target a", "cannot be used with '--target"),
@@ -65,7 +65,7 @@ fn a_flag_that_would_not_be_obeyed_is_refused() {
 #[test]
 fn flags_stand_before_the_name_of_a_command_or_behind_it() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     let behind = workplace.run(&["plan", "--format", "json", "--shard", "0/1", "-q"]);
     assert_eq!(behind.code, 0, "{}", behind.shown());
@@ -87,7 +87,7 @@ fn document(text: &str) -> serde_json::Value {
 #[test]
 fn quiet_prints_nothing_where_every_format_goes_to_a_file() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     for command in ["plan", "drift"] {
         let run = workplace.run(&[command, "-q", "-o", "text=plan.txt", "-o", "json=plan.json"]);
@@ -106,7 +106,7 @@ fn quiet_prints_nothing_where_every_format_goes_to_a_file() {
 #[test]
 fn another_number_of_accounts_than_expected_is_an_error() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     for line in [
         "validate",
@@ -173,7 +173,7 @@ fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
         ),
     ];
     for (variable, value, words) in table {
-        let mut workplace = Workplace::new();
+        let mut workplace = TestDir::new();
         workplace.write("riskform.yaml", FILE);
         workplace.set("CLOUDFLARE_API_TOKEN", "token");
         workplace.set(variable, value);
@@ -204,7 +204,7 @@ fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
 
 #[test]
 fn a_proxy_that_is_down_is_named() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", FILE);
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
     // Nobody listens on the port of discard.
@@ -239,7 +239,7 @@ fn a_proxy_that_is_down_is_named() {
 #[test]
 fn a_base_url_without_the_usual_path_is_told() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     let short = server.base_url().replace("/client/v4", "");
     let help = format!(
@@ -263,7 +263,7 @@ fn a_base_url_without_the_usual_path_is_told() {
 #[test]
 fn errors_point_to_what_was_meant() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let account = "--account-id f037e56e89293a057740de681ac9abbe";
     let said = |line: &str, code: i32| {
         let run = workplace.run(&line.split(' ').collect::<Vec<_>>());
@@ -330,7 +330,7 @@ fn errors_point_to_what_was_meant() {
 #[test]
 fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let run = workplace.run(&["init", "--account-id", "f037e56e89293a057740de681ac9abbe"]);
     assert_eq!(
         (run.code, run.stdout.as_str()),
@@ -359,7 +359,7 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
         again.shown()
     );
 
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     let run = workplace.run(&["init", "new.yaml"]);
     assert_eq!(run.code, 0, "{}", run.shown());
     assert!(
@@ -376,7 +376,7 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
 }
 
 /// Runs a command with this on its standard input.
-fn through(workplace: &Workplace, arguments: &[&str], input: &str) -> Run {
+fn through(workplace: &TestDir, arguments: &[&str], input: &str) -> Run {
     let mut child = workplace
         .command(arguments)
         .stdin(Stdio::piped())
@@ -392,7 +392,7 @@ fn through(workplace: &Workplace, arguments: &[&str], input: &str) -> Run {
 
 #[test]
 fn fmt_formats_what_is_passed_through_it() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     let through = |arguments: &[&str]| through(&workplace, arguments, "version:   1\n");
     assert_eq!(through(&["fmt", "-"]).stdout, "version: 1\n");
     let check = through(&["fmt", "--check", "-"]);
@@ -411,7 +411,7 @@ fn fmt_formats_what_is_passed_through_it() {
 
 #[test]
 fn validate_checks_what_is_passed_through_it() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write(
         "_baseline.yaml",
         "version: 1\nbehaviors: { imp_travel: { enabled: true } }\n",
@@ -453,7 +453,7 @@ fn validate_checks_what_is_passed_through_it() {
 
 #[test]
 fn what_to_do_next_is_said_to_a_person() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.set("CI", "");
     workplace.write("riskform.yaml", FILE);
     std::fs::create_dir(workplace.path("a b")).unwrap();

@@ -20,7 +20,7 @@ use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const PROCESSES: usize = 4;
 
@@ -58,7 +58,7 @@ fn processes_that_create_the_same_at_once_leave_one_of_each() {
         }))
     });
     let before = ids(&server.sandbox);
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", THREE);
     let mut codes: Vec<i32> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..PROCESSES)
@@ -110,7 +110,7 @@ fn processes_that_create_the_same_at_once_leave_one_of_each() {
 
 /// When a person makes the very integration that a run is about to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
+enum RaceWindow {
     /// After the run's list, before its POST.
     BeforeThePost,
     /// After its POST, before it is answered.
@@ -129,9 +129,9 @@ unlisted: { integrations: keep }
 fn what_a_person_makes_at_the_worst_moment_stays() {
     for (moment, code, left) in [
         // The elder is the person's, so the run takes its own back.
-        (Moment::BeforeThePost, 0, 1),
+        (RaceWindow::BeforeThePost, 0, 1),
         // The elder is the run's, and the person's is not the run's to delete.
-        (Moment::AfterThePost, 3, 2),
+        (RaceWindow::AfterThePost, 3, 2),
     ] {
         let persons: Arc<OnceLock<IntegrationId>> = Arc::default();
         let made = Arc::clone(&persons);
@@ -139,7 +139,7 @@ fn what_a_person_makes_at_the_worst_moment_stays() {
             with_a_person(sandbox.clone(), moment, made, router)
         });
         let before = ids(&server.sandbox);
-        let workplace = Workplace::with(&server);
+        let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", ONE);
         let run = workplace.run(&["apply", "--auto-approve"]);
         assert_eq!(run.code, code, "{moment:?}: {}", run.stderr);
@@ -158,7 +158,7 @@ fn what_a_person_makes_at_the_worst_moment_stays() {
 
 fn with_a_person(
     sandbox: Sandbox,
-    moment: Moment,
+    moment: RaceWindow,
     made: Arc<OnceLock<IntegrationId>>,
     router: Router,
 ) -> Router {
@@ -178,7 +178,7 @@ fn with_a_person(
             made.set(created.id).unwrap();
         };
         async move {
-            if is_post && moment == Moment::BeforeThePost {
+            if is_post && moment == RaceWindow::BeforeThePost {
                 create();
                 a_moment().await;
                 return next.run(request).await;
@@ -246,7 +246,7 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
         .sandbox
         .put_account(&account(), LiveAccount::new(start.behaviors, integrations))
         .unwrap();
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", CHAIN);
     let run = workplace.run(&["apply", "--auto-approve"]);
     assert_eq!(run.code, 3);

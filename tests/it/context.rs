@@ -8,14 +8,14 @@ use axum::{Json, Router};
 use http::Uri;
 use jiff::civil::date;
 use riskform::api::{
-    ApiError, BaseUrl, Client, Conduct, Credentials, ErrorKind, RetrySettings, Transport,
+    ApiError, BaseUrl, Client, ClientOptions, Credentials, ErrorKind, RetryPolicy, Transport,
 };
 use riskform::model::account::AccountId;
-use riskform::model::audit_log::{AuditEntry, AuditLog, Reading, Written};
+use riskform::model::audit_log::{AuditEntry, AuditLog, LoggedWrite, ParsedEntry};
 use riskform::model::context::Access;
 use riskform::sandbox::{
-    AppPolicies, AuditLogSettings, CursorPlace, DEFAULT_TOKEN, Fault, FaultScript,
-    RECORDED_ACCOUNT, Rule, Sandbox, Settings, Work,
+    AppPolicies, AuditLogSettings, CursorPlace, DEFAULT_TOKEN, Execution, Fault, FaultRule,
+    FaultScript, RECORDED_ACCOUNT, Sandbox, Settings,
 };
 use serde_json::{Value, json};
 
@@ -26,15 +26,15 @@ fn account() -> AccountId {
 }
 
 fn client(transport: Transport) -> Client {
-    let conduct = Conduct {
-        retry: RetrySettings {
+    let conduct = ClientOptions {
+        retry: RetryPolicy {
             attempts: NonZeroU32::MIN,
-            ..RetrySettings::default()
+            ..RetryPolicy::default()
         },
-        ..Conduct::default()
+        ..ClientOptions::default()
     };
     let base_url: BaseUrl = "https://sandbox.invalid/client/v4".parse().unwrap();
-    Client::with_conduct(
+    Client::with_options(
         transport,
         base_url,
         Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
@@ -42,7 +42,7 @@ fn client(transport: Transport) -> Client {
     )
 }
 
-fn world(settings: Settings, rules: Vec<Rule>) -> (Sandbox, Client) {
+fn world(settings: Settings, rules: Vec<FaultRule>) -> (Sandbox, Client) {
     let sandbox = Sandbox::in_memory(Settings {
         seed: Some(1),
         clock_start: Some("2026-11-20T10:00:00Z".parse().unwrap()),
@@ -53,11 +53,11 @@ fn world(settings: Settings, rules: Vec<Rule>) -> (Sandbox, Client) {
     (sandbox.clone(), client(transport))
 }
 
-fn at(path: &str, skip: u32, fault: Fault) -> Rule {
-    Rule {
+fn at(path: &str, skip: u32, fault: Fault) -> FaultRule {
+    FaultRule {
         path: Some(path.to_owned()),
         skip,
-        ..Rule::always(fault)
+        ..FaultRule::always(fault)
     }
 }
 
@@ -268,8 +268,8 @@ async fn a_missing_permission_costs_one_request_and_is_named() {
 async fn nothing_of_a_strange_answer_is_shown() {
     let (_, strange) = world(
         Settings::default(),
-        vec![Rule::always(Fault::WrongJson {
-            work: Work::Skipped,
+        vec![FaultRule::always(Fault::WrongJson {
+            work: Execution::Skipped,
         })],
     );
     for error in [
@@ -277,7 +277,10 @@ async fn nothing_of_a_strange_answer_is_shown() {
         access(&strange).await.unwrap_err(),
     ] {
         assert!(
-            matches!(error.kind(), ErrorKind::Unexpected { excerpt: None, .. }),
+            matches!(
+                error.kind(),
+                ErrorKind::UnexpectedResponse { excerpt: None, .. }
+            ),
             "{error:?}"
         );
     }
@@ -362,7 +365,7 @@ async fn the_audit_log_is_read_page_by_page_the_newest_first() {
         let direct = direct
             .iter()
             .filter_map(|item| match AuditEntry::read(&account(), item) {
-                Reading::Entry(entry) => Some(entry),
+                ParsedEntry::Entry(entry) => Some(entry),
                 _ => None,
             });
         assert!(direct.eq(log.entries));
@@ -402,10 +405,10 @@ async fn what_the_sandbox_logs_is_read_back() {
     }
     let log = audit_log(&client).await.unwrap();
     let kinds = log.entries.iter().map(|entry| match entry.wrote {
-        Written::Behaviors(_) => "behaviors",
-        Written::Created(..) => "created",
-        Written::Updated(..) => "updated",
-        Written::Deleted(_) => "deleted",
+        LoggedWrite::Behaviors(_) => "behaviors",
+        LoggedWrite::Created(..) => "created",
+        LoggedWrite::Updated(..) => "updated",
+        LoggedWrite::Deleted(_) => "deleted",
     });
     assert_eq!(
         kinds.collect::<Vec<_>>(),

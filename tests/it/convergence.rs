@@ -12,15 +12,15 @@ use axum::middleware::{Next, from_fn};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
-use riskform::apply::{Applied, ApplyContext, Outcome, apply};
+use riskform::apply::{ApplyContext, ApplyResult, Outcome, apply};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Format, Note, Operation, Problem, Run, matches};
+use riskform::plan::{AccountPlan, Action, Format, Note, Operation, PlanError, Run, matches};
 use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
 
 use crate::worlds::{
-    TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
+    ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
 
 /// Worlds for each of the 192 combinations of what is unknown: 1,536 in all.
@@ -29,7 +29,7 @@ const WORLDS_EACH: u32 = 8;
 #[test]
 fn plan_apply_plan_again_is_empty() {
     let tally = RefCell::new(Tally::default());
-    under_every_unknown(WORLDS_EACH, worlds, |world, unknowns| {
+    for_each_api_variant(WORLDS_EACH, worlds, |world, unknowns| {
         tally_of(&world, unknowns).map(|found| tally.borrow_mut().add(found))
     });
     // A run in which nothing happens would prove nothing.
@@ -66,7 +66,7 @@ impl Tally {
     }
 }
 
-fn tally_of(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseError> {
+fn tally_of(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -75,7 +75,7 @@ fn tally_of(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseError> {
     runtime.block_on(converges(world, unknowns))
 }
 
-async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseError> {
+async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, TestCaseError> {
     let account = account_id();
     let sandbox = unknowns.sandbox(&world.live, unknowns.settings());
     let connection = connection(&sandbox);
@@ -109,13 +109,13 @@ async fn converges(world: &World, unknowns: Unknowns) -> Result<Tally, TestCaseE
         });
     }
     prop_assert!(applied.is_complete(), "{:?}", applied);
-    only_what_is_announced(&planned, &sent)?;
+    assert_only_planned_writes(&planned, &sent)?;
     // A create that the server refused for our own reference went out once more without it, which no plan can print.
     let sent_once_more = |note: &Note| matches!(note, Note::CreatedWithoutReference { .. });
     if !applied.notes.iter().any(sent_once_more) {
         let order = as_printed(&planned, &applied, &sent)?;
         let steps = order.into_iter().zip(&states);
-        keeps_its_identities(world, &planned, &live, steps)?;
+        assert_identities_stable(world, &planned, &live, steps)?;
     }
 
     let live = connection.reader().live(&account).await.unwrap();
@@ -158,7 +158,7 @@ fn within(router: Router) -> Client {
 async fn carry_out(
     planned: &AccountPlan,
     sandbox: &Sandbox,
-) -> (Applied, Vec<ReceivedRequest>, Vec<LiveAccount>) {
+) -> (ApplyResult, Vec<ReceivedRequest>, Vec<LiveAccount>) {
     let before = sandbox.requests().len();
     let states: Arc<Mutex<Vec<LiveAccount>>> = Arc::default();
     let (seen, watched) = (Arc::clone(&states), sandbox.clone());
@@ -190,26 +190,26 @@ async fn carry_out(
 }
 
 /// A refusal names things that really stand in each other's way.
-fn check_refusal(problem: &Problem, world: &World) -> Result<(), TestCaseError> {
+fn check_refusal(problem: &PlanError, world: &Scenario) -> Result<(), TestCaseError> {
     let ids: BTreeSet<IntegrationId> = world.live.integrations.iter().map(|live| live.id).collect();
     match problem {
-        Problem::SeveralLive { candidates, .. } => {
+        PlanError::SeveralLive { candidates, .. } => {
             prop_assert!(candidates.len() > 1 && candidates.iter().all(|id| ids.contains(id)));
         }
-        Problem::SeveralEntries { entries, .. } => prop_assert!(entries.len() > 1),
-        Problem::Held { wants, holder, .. } => {
+        PlanError::SeveralEntries { entries, .. } => prop_assert!(entries.len() > 1),
+        PlanError::Held { wants, holder, .. } => {
             prop_assert_ne!(wants, holder);
             if let Address::UnlistedIntegration(id) = holder {
                 prop_assert!(ids.contains(id));
             }
         }
-        Problem::NotOffered { .. } => prop_assert!(false, "every declared behavior is offered"),
-        Problem::IdentityProvider { .. } => prop_assert!(false, "no entry names a provider"),
+        PlanError::NotOffered { .. } => prop_assert!(false, "every declared behavior is offered"),
+        PlanError::IdentityProvider { .. } => prop_assert!(false, "no entry names a provider"),
     }
     Ok(())
 }
 
-fn same_bytes_ten_times(world: &World, live: &LiveAccount) -> Result<(), TestCaseError> {
+fn same_bytes_ten_times(world: &Scenario, live: &LiveAccount) -> Result<(), TestCaseError> {
     let bytes = |live: &LiveAccount| {
         let planned = self::planned(&world.desired, live, &unguarded()).unwrap();
         let now = "2026-11-22T00:00:00Z".parse().unwrap();
@@ -233,7 +233,7 @@ fn same_bytes_ten_times(world: &World, live: &LiveAccount) -> Result<(), TestCas
 /// went out, and what each made.
 fn as_printed<'p>(
     planned: &'p AccountPlan,
-    applied: &'p Applied,
+    applied: &'p ApplyResult,
     sent: &[ReceivedRequest],
 ) -> Result<Vec<Step<'p>>, TestCaseError> {
     prop_assert_eq!(sent.len(), planned.operations.len());
@@ -282,7 +282,7 @@ fn as_printed<'p>(
 type Step<'p> = (&'p Operation, Option<IntegrationId>);
 
 /// No call is about an integration that no change is about.
-fn only_what_is_announced(
+fn assert_only_planned_writes(
     planned: &AccountPlan,
     sent: &[ReceivedRequest],
 ) -> Result<(), TestCaseError> {
@@ -310,8 +310,8 @@ fn only_what_is_announced(
 
 /// After every single operation each entry is still matched to the integration that it was, so that a run that is killed there loses
 /// nothing. An entry whose integration is yet to be made is matched to none, and one that is replaced loses its old one first.
-fn keeps_its_identities<'p>(
-    world: &World,
+fn assert_identities_stable<'p>(
+    world: &Scenario,
     planned: &AccountPlan,
     before: &LiveAccount,
     steps: impl Iterator<Item = (Step<'p>, &'p LiveAccount)>,

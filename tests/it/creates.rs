@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use riskform::api::{Client, Credentials, Transport};
-use riskform::apply::{Applied, ApplyContext, Outcome, apply};
+use riskform::apply::{ApplyContext, ApplyResult, Outcome, apply};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::plan::{AccountPlan, Note, plan};
 use riskform::sandbox::{
-    DEFAULT_TOKEN, FaultScript, References, Sandbox, Settings, UnsetReference,
+    AcceptedReferences, DEFAULT_TOKEN, FaultScript, Sandbox, Settings, UnsetReference,
 };
 use serde_json::json;
 
@@ -42,13 +42,13 @@ fn old() -> LiveAccount {
     .unwrap()
 }
 
-struct World {
+struct CreateScenario {
     sandbox: Sandbox,
     desired: Arc<DesiredAccount>,
     client: Client,
 }
 
-impl World {
+impl CreateScenario {
     fn new(reference: Option<&str>, settings: Settings, script: &str) -> Self {
         let sandbox = Sandbox::in_memory(Settings {
             rate_limit: riskform::sandbox::RateLimit::Off,
@@ -66,7 +66,7 @@ impl World {
             "http://localhost/client/v4".parse().unwrap(),
             Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
         );
-        World {
+        CreateScenario {
             sandbox,
             desired: Arc::new(desired(reference)),
             client,
@@ -78,7 +78,7 @@ impl World {
         plan(&self.desired, &live, TODAY, &unguarded()).unwrap()
     }
 
-    async fn apply(&self) -> Applied {
+    async fn apply(&self) -> ApplyResult {
         let context = ApplyContext {
             reader: &self.client.reader(),
             writer: &self.client.writer(),
@@ -152,7 +152,7 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
         ),
     ] {
         for reference in [Some("r1"), None] {
-            let world = World::new(reference, Settings::default(), script);
+            let world = CreateScenario::new(reference, Settings::default(), script);
             let applied = world.apply().await;
             let case = format!("{reference:?} {script}: {applied:?}");
             let found: Vec<&str> = applied.executed.iter().map(|one| word(&one.outcome)).collect();
@@ -170,7 +170,7 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
 async fn one_of_the_same_tenant_with_another_reference_is_named_and_nothing_more_is_sent() {
     let script = "rules: [{ method: POST, fault: close_before },
         { method: POST, times: 1, fault: { change: { create_integration: { tenant_url: 'https://one.okta.com', reference_id: theirs } } } }]";
-    let world = World::new(Some("r1"), Settings::default(), script);
+    let world = CreateScenario::new(Some("r1"), Settings::default(), script);
     let applied = world.apply().await;
     let failure = applied.first_failure().unwrap().to_string();
     let live = world.sandbox.live(&account_id());
@@ -191,12 +191,12 @@ async fn one_of_the_same_tenant_with_another_reference_is_named_and_nothing_more
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_own() {
     let settings = Settings {
-        references: References::Providers,
+        references: AcceptedReferences::Providers,
         unset_reference: UnsetReference::Random,
         ..Settings::default()
     };
     // Our own is left out, and said so; a declared one is never left out.
-    let world = World::new(None, settings.clone(), "rules: []");
+    let world = CreateScenario::new(None, settings.clone(), "rules: []");
     let applied = world.apply().await;
     assert!(applied.is_complete(), "{applied:?}");
     let attempts = applied.executed[0].attempts;
@@ -208,7 +208,7 @@ async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_o
     );
     assert!(world.plan().is_empty(), "it is known by its tenant");
 
-    let world = World::new(Some("r1"), settings, "rules: []");
+    let world = CreateScenario::new(Some("r1"), settings, "rules: []");
     let applied = world.apply().await;
     assert_eq!(word(&applied.executed[0].outcome), "failed");
     assert_eq!(applied.executed[0].attempts, 1);
@@ -225,13 +225,13 @@ async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
         .tenant_url = "https://old.okta.com".parse().unwrap();
     let mut live = old();
     live.integrations[0].settings.integration_type =
-        riskform::model::open_word::OpenWord::read("Entra");
+        riskform::model::open_word::OpenEnum::read("Entra");
     desired
         .integrations
         .get_mut(&"one".parse().unwrap())
         .unwrap()
         .integration_type = Some(riskform::model::integration::IntegrationType::Okta);
-    let mut world = World::new(
+    let mut world = CreateScenario::new(
         None,
         Settings::default(),
         "rules: [{ method: POST, fault: { server_error: { work: skipped } } }]",

@@ -11,14 +11,15 @@ use insta::assert_snapshot;
 use jiff::civil::date;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
 use riskform::doctor::{
-    Access, Check, DoctorFinding, Means, SsfRule, Standing, Way, account_findings, examine,
+    Access, ApiTransport, Check, CheckStatus, CredentialKind, DoctorFinding, SsfRule,
+    account_findings, examine,
 };
 use riskform::sandbox::{
     DEFAULT_TOKEN, Entitlement, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings,
 };
 use serde_json::Value;
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 const FILE: &str = "
 version: 1
@@ -29,9 +30,9 @@ behaviors:
   sentinel_one: { enabled: false }
 ";
 
-fn served(settings: Settings) -> (SandboxServer, Workplace) {
+fn served(settings: Settings) -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(settings);
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
     (server, workplace)
 }
@@ -112,7 +113,7 @@ fn a_healthy_account_and_one_without_anything() {
 fn everything_that_keeps_somebody_out_is_told_apart() {
     const UNTOLD: &str = "files warn, ";
     let not_entitled = || Settings {
-        entitlement: Entitlement::Nowhere,
+        entitlement: Entitlement::None,
         ..Settings::default()
     };
     let account_owned = || Settings {
@@ -157,7 +158,7 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
 #[test]
 fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     let (_server, mut workplace) = served(Settings::default());
-    let doctor = |workplace: &Workplace| {
+    let doctor = |workplace: &TestDir| {
         let run = workplace.run(&["doctor", "--format", "json"]);
         (run.code, findings(&run))
     };
@@ -217,7 +218,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     assert_eq!(code, 1);
     assert!(found.starts_with("api fail, "), "{found}");
 
-    let alone = Workplace::new();
+    let alone = TestDir::new();
     assert_eq!(alone.run(&["doctor", "--sandbox"]).code, 0);
     assert_eq!(alone.run(&["doctor"]).code, 64);
 }
@@ -225,7 +226,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
 /// Whoever wrote a file for a newer riskform is told so.
 #[test]
 fn keys_that_this_version_does_not_know_are_named() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write(
         "riskform.yaml",
         &format!("{FILE}wobble: 1\nintegrations:\n  okta: {{ tenant_url: https://corp.okta.com, wabble: 2 }}\n"),
@@ -281,8 +282,8 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<DoctorFi
         Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
     );
     let access = Access {
-        way: Way::Network,
-        means: Means::Token,
+        way: ApiTransport::Network,
+        means: CredentialKind::Token,
         source: "CLOUDFLARE_API_TOKEN".to_owned(),
         proxy: None,
     };
@@ -340,7 +341,10 @@ async fn the_rate_budget_is_told_and_never_broken() {
         one(&none, Check::RateBudget),
         "pass: the API states no limit"
     );
-    assert!(none.iter().all(|finding| finding.status != Standing::Fail));
+    assert!(
+        none.iter()
+            .all(|finding| finding.status != CheckStatus::Fail)
+    );
 }
 
 /// The document is asked for without the token, and each rule of the standard is a line of its own.

@@ -5,19 +5,19 @@ use std::path::Path;
 use jiff::civil::Date;
 use jsonschema::Validator;
 use riskform::config::diagnostic::Diagnostics;
-use riskform::config::files::Confinement;
-use riskform::config::load::{LoadRequest, load};
+use riskform::config::files::AllowedRoot;
+use riskform::config::load::{LoadOptions, load};
 use riskform::model::account::DesiredAccount;
 use riskform::model::limits::UNLIMITED;
 use serde_json::Value;
 
 /// Loads the one account of a file, without any variables.
 pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Diagnostics> {
-    let mut loaded = load(&LoadRequest {
+    let mut loaded = load(&LoadOptions {
         paths: &[path.to_owned()],
         account_id: None,
         default_account_id: None,
-        confinement: &Confinement::default(),
+        confinement: &AllowedRoot::default(),
         limits: &UNLIMITED,
         variables: &|_| None,
         today,

@@ -1,11 +1,11 @@
 //! `"*"`, which stands for every behavior that the account offers and the file does not name, as a person meets it.
 
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
-use riskform::model::open_word::OpenWord;
+use riskform::model::open_word::OpenEnum;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 /// `high_dlp` is as it is recorded, `imp_travel` is nobody's, and the rest is on.
 const STAR: &str = "\
@@ -25,7 +25,7 @@ fn offer_another(server: &SandboxServer) {
         description: String::new(),
         settings: BehaviorSettings {
             enabled: false,
-            risk_level: OpenWord::Known(RiskLevel::Low),
+            risk_level: OpenEnum::Known(RiskLevel::Low),
         },
     };
     let account = RECORDED_ACCOUNT.parse().unwrap();
@@ -38,7 +38,7 @@ fn offer_another(server: &SandboxServer) {
 #[test]
 fn it_covers_what_the_file_does_not_name_and_says_so() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", STAR);
     assert_eq!(workplace.run(&["plan", "--out", "saved.plan"]).code, 0);
     let json: Value =
@@ -80,7 +80,7 @@ fn it_covers_what_the_file_does_not_name_and_says_so() {
 #[test]
 fn a_target_may_name_what_the_star_covers_and_a_guard_sees_it() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let file = STAR.replace("{ enabled: true }", "{ enabled: false }");
     workplace.write(
         "riskform.yaml",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use riskform::sandbox::Settings;
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const MISTAKES: &str = "version: 1
 account_id: 0a000000000000000000000000000000
@@ -21,7 +21,7 @@ const SOUND: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n"
 
 #[test]
 fn validate_shows_every_mistake_with_its_place_and_the_way_out() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     assert_snapshot!(workplace.run(&["validate"]).shown(), @r##"
     exit 1
@@ -56,7 +56,7 @@ fn validate_shows_every_mistake_with_its_place_and_the_way_out() {
 
 #[test]
 fn validate_accepts_what_is_sound_without_any_credentials() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write("riskform.yaml", SOUND);
     assert_snapshot!(workplace.run(&["validate"]).shown(), @r"
     exit 0
@@ -73,7 +73,7 @@ fn validate_accepts_what_is_sound_without_any_credentials() {
 
 #[test]
 fn validate_speaks_to_scripts_and_to_code_hosts() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     let run = workplace.run(&["validate", "--format", "json"]);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
@@ -143,7 +143,7 @@ fn validate_speaks_to_scripts_and_to_code_hosts() {
 
 #[test]
 fn no_output_repeats_a_credential() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.set("MY_TOKEN", "very-private");
     workplace.write(
         "riskform.yaml",
@@ -158,7 +158,7 @@ fn no_output_repeats_a_credential() {
 
 #[test]
 fn no_diagnostic_shows_a_later_line_of_a_credential() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     for (what, text) in [
         (
             "a block scalar",
@@ -204,7 +204,7 @@ fn no_diagnostic_shows_a_later_line_of_a_credential() {
 
 #[test]
 fn fmt_names_what_it_changes_and_is_done_after_once() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write("a.yaml", "account_id:   x # the account\nversion:   1\n");
     workplace.write("b.yaml", "version: 1\n");
     let check = workplace.run(&["fmt", "--check", "."]);
@@ -228,7 +228,7 @@ fn fmt_names_what_it_changes_and_is_done_after_once() {
 
 #[test]
 fn fmt_keeps_the_mode_and_the_link() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write("real.yaml", "version:   1\n");
     let real = workplace.path("real.yaml");
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
@@ -248,7 +248,7 @@ fn fmt_keeps_the_mode_and_the_link() {
 
 #[test]
 fn fmt_leaves_alone_what_it_can_not_read_and_says_so() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write("a.yaml", "version: [1\n");
     workplace.write("b.yaml", "version:   1\n");
     let run = workplace.run(&["fmt", "."]);
@@ -262,7 +262,7 @@ fn fmt_leaves_alone_what_it_can_not_read_and_says_so() {
 
 #[test]
 fn schema_config_prints_the_schema_of_the_repository() {
-    let run = Workplace::new().run(&["schema", "config"]);
+    let run = TestDir::new().run(&["schema", "config"]);
     assert_eq!(run.code, 0);
     assert_eq!(run.stdout, include_str!("../../schema/config.schema.json"));
 }
@@ -270,7 +270,7 @@ fn schema_config_prints_the_schema_of_the_repository() {
 #[test]
 fn export_writes_what_plans_empty() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let account = "f037e56e89293a057740de681ac9abbe";
     let run = workplace.run(&["export", "--account-id", account]);
     assert_eq!(run.code, 0, "{}", run.shown());
@@ -313,7 +313,7 @@ fn export_writes_what_plans_empty() {
 #[test]
 fn export_pins_and_names_where_that_is_wanted() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let account = "f037e56e89293a057740de681ac9abbe";
     let export = |flags: &[&str]| {
         let run = workplace.run(&[&["export", account], flags].concat());
@@ -354,7 +354,7 @@ fn export_pins_and_names_where_that_is_wanted() {
 #[test]
 fn export_splits_into_a_fleet_and_overwrites_nothing() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let accounts = [
         "f037e56e89293a057740de681ac9abbe",
         "0a000000000000000000000000000000",

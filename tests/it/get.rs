@@ -8,7 +8,7 @@ use riskform::report::read::pseudonym;
 use riskform::sandbox::{Account, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings, User};
 use serde_json::{Value, json};
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const FORMATS: [&str; 4] = ["table", "json", "csv", "yaml"];
 
@@ -16,9 +16,9 @@ const ANN: &str = "0a000000-0000-4000-8000-000000000001";
 const BEN: &str = "0a000000-0000-4000-8000-000000000002";
 const CAY: &str = "0a000000-0000-4000-8000-000000000003";
 
-fn served(settings: Settings) -> (SandboxServer, Workplace) {
+fn served(settings: Settings) -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(settings);
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
     (server, workplace)
 }
@@ -306,7 +306,7 @@ fn what_is_missing_is_named_and_ends_with_6() {
         "{}",
         users.stderr
     );
-    let nowhere = Workplace::new();
+    let nowhere = TestDir::new();
     assert_snapshot!(nowhere.run(&["get", "users"]).shown(), @r###"
     exit 64
     --- stderr

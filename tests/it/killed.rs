@@ -14,7 +14,7 @@ use riskform::model::integration::{Integration, IntegrationId, IntegrationSettin
 use riskform::sandbox::{BehaviorsPut, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 use crate::worlds::account_id;
 
 /// Ten operations: one write of behaviors, three creations of which one is inactive and so takes two, a swap that takes three by way
@@ -71,7 +71,7 @@ fn killed_at_any_boundary_the_next_run_finishes_the_job() {
     );
 }
 
-fn apply(workplace: &Workplace) -> Run {
+fn apply(workplace: &TestDir) -> Run {
     workplace.run(&["apply", "--auto-approve"])
 }
 
@@ -82,7 +82,7 @@ enum Side {
 }
 
 /// An account to be changed, and a server that tells when it has come to the given request, which it then never answers.
-fn prepare(until: Option<(usize, Side)>) -> (Workplace, SandboxServer, Receiver<()>) {
+fn prepare(until: Option<(usize, Side)>) -> (TestDir, SandboxServer, Receiver<()>) {
     // The strictest of the ways in which the API may behave.
     let settings = Settings {
         behaviors_put: BehaviorsPut::Replace,
@@ -95,7 +95,7 @@ fn prepare(until: Option<(usize, Side)>) -> (Workplace, SandboxServer, Receiver<
         stop_at(until, router, move || reach.send(()).unwrap())
     });
     server.sandbox.put_account(&account_id(), live()).unwrap();
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     (workplace, server, reached)
 }
@@ -153,12 +153,12 @@ fn live() -> LiveAccount {
 
 /// How an account stands, but for what differs from run to run: the ids of what was made.
 #[derive(Debug, PartialEq)]
-struct Settled {
+struct FinalState {
     behaviors: Vec<BehaviorSettings>,
     integrations: Vec<(Option<IntegrationId>, IntegrationSettings)>,
 }
 
-fn settled(sandbox: &Sandbox) -> Settled {
+fn settled(sandbox: &Sandbox) -> FinalState {
     let before: Vec<IntegrationId> = live().integrations.iter().map(|live| live.id).collect();
     let now = sandbox.live(&account_id());
     let mut integrations: Vec<_> = now
@@ -172,7 +172,7 @@ fn settled(sandbox: &Sandbox) -> Settled {
         })
         .collect();
     integrations.sort_by_key(|(_, settings)| settings.tenant_url.normalized().to_owned());
-    Settled {
+    FinalState {
         behaviors: now
             .behaviors
             .into_values()

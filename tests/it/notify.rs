@@ -11,19 +11,19 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use riskform::notify::{
-    Finding, ID_HEADER, Message, NotifyFailure, Outcome, Reason, SIGNATURE_HEADER, Settings,
-    TIMESTAMP_HEADER, Target, When, notify,
+    CheckResult, DeliveryError, ID_HEADER, Message, NotifyError, NotifyOn, Outcome,
+    SIGNATURE_HEADER, Settings, TIMESTAMP_HEADER, Target, notify,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::riskform::{Run, Workplace};
+use crate::riskform::{Run, TestDir};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 
 const MESSAGE: Message<'_> = Message {
     outcome: Outcome::Error,
-    finding: Finding::Nothing {
+    finding: CheckResult::Failed {
         kind: "files",
         message: "riskform.yaml: no such file",
         help: None,
@@ -102,7 +102,7 @@ fn settings() -> Settings {
     }
 }
 
-async fn tell(server: &Server) -> Vec<NotifyFailure> {
+async fn tell(server: &Server) -> Vec<NotifyError> {
     let failures = notify(&[server.target("http")], &MESSAGE, &settings()).await;
     let shown = format!("{failures:?}");
     assert!(!shown.contains("canary"), "{shown}");
@@ -159,7 +159,7 @@ async fn slack_gets_text_and_a_ping_gets_nothing_and_neither_is_signed() {
         ..MESSAGE
     };
     let always = Settings {
-        when: When::Always,
+        when: NotifyOn::Always,
         ..settings()
     };
     assert_eq!(notify(&targets, &well, &always).await, []);
@@ -182,16 +182,20 @@ async fn slack_gets_text_and_a_ping_gets_nothing_and_neither_is_signed() {
 #[tokio::test]
 async fn a_fault_of_the_server_is_tried_again_twice_and_nothing_else_is() {
     let status = |code| StatusCode::from_u16(code).unwrap();
-    let table: [(&[u16], usize, Option<Reason>); 5] = [
+    let table: [(&[u16], usize, Option<DeliveryError>); 5] = [
         (&[500, 503, 200], 3, None),
-        (&[500, 502, 503], 3, Some(Reason::Refused(status(503)))),
-        (&[404], 1, Some(Reason::Refused(status(404)))),
-        (&[503, 410], 2, Some(Reason::Refused(status(410)))),
-        (&[302], 1, Some(Reason::Redirected(status(302)))),
+        (
+            &[500, 502, 503],
+            3,
+            Some(DeliveryError::Refused(status(503))),
+        ),
+        (&[404], 1, Some(DeliveryError::Refused(status(404)))),
+        (&[503, 410], 2, Some(DeliveryError::Refused(status(410)))),
+        (&[302], 1, Some(DeliveryError::Redirected(status(302)))),
     ];
     for (statuses, requests, reason) in table {
         let server = Server::answering(statuses).await;
-        let reasons: Vec<Reason> = tell(&server)
+        let reasons: Vec<DeliveryError> = tell(&server)
             .await
             .into_iter()
             .map(|failure| failure.reason)
@@ -229,7 +233,7 @@ async fn one_that_does_not_answer_keeps_no_other_from_hearing() {
     assert_eq!(failed, [&targets[0], &targets[1]]);
     for failure in &failures {
         assert!(
-            matches!(failure.reason, Reason::Unreachable(_)),
+            matches!(failure.reason, DeliveryError::Unreachable(_)),
             "{failure}"
         );
     }
@@ -237,7 +241,7 @@ async fn one_that_does_not_answer_keeps_no_other_from_hearing() {
 
 /// Runs `drift` on the quickstart, which the sandbox does not match, with the environment's URLs and these arguments.
 async fn drift(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", QUICKSTART);
     for (name, value) in variables {
         workplace.set(name, value);
@@ -245,7 +249,7 @@ async fn drift(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     drift_in(&workplace, arguments).await
 }
 
-async fn drift_in(workplace: &Workplace, arguments: &[&str]) -> Run {
+async fn drift_in(workplace: &TestDir, arguments: &[&str]) -> Run {
     let mut command = vec!["drift", "--sandbox"];
     command.extend(arguments);
     let mut command = workplace.command(&command);
@@ -331,8 +335,8 @@ impl Server {
 }
 
 /// A folder with the quickstart, and one for what is kept.
-fn at_home(state: &str) -> Workplace {
-    let mut workplace = Workplace::new();
+fn at_home(state: &str) -> TestDir {
+    let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", QUICKSTART);
     let state = workplace.path(state);
     workplace.set("XDG_STATE_HOME", state.to_str().unwrap());
@@ -411,16 +415,16 @@ async fn what_nobody_heard_is_told_by_the_next_run() {
 async fn where_nothing_can_be_kept_every_run_tells_and_says_why() {
     let server = Server::answering(&[200]).await;
     let url = format!("http://{}/canary", server.address);
-    let link = |workplace: &Workplace| {
+    let link = |workplace: &TestDir| {
         std::fs::create_dir_all(workplace.path("elsewhere")).unwrap();
         std::fs::create_dir_all(workplace.path("state")).unwrap();
         std::os::unix::fs::symlink("../elsewhere", workplace.path("state/riskform")).unwrap();
     };
-    let file = |workplace: &Workplace| {
+    let file = |workplace: &TestDir| {
         workplace.write("state", "");
     };
-    let nothing = |_: &Workplace| {};
-    type Prepare<'a> = &'a dyn Fn(&Workplace);
+    let nothing = |_: &TestDir| {};
+    type Prepare<'a> = &'a dyn Fn(&TestDir);
     let table: [(&str, Prepare<'_>, &str); 3] = [
         ("state", &link, "state/riskform is not a folder"),
         ("state", &file, "Not a directory"),

@@ -6,13 +6,13 @@ use std::process::Stdio;
 
 use rexpect::session::spawn_command;
 
-use crate::riskform::Workplace;
+use crate::riskform::TestDir;
 
 const PICTURE: &str = "examples/apply.svg";
 
 #[test]
 fn the_picture_shows_what_the_program_prints() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     let file = workplace.path("examples/quickstart.yaml");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::copy("examples/quickstart.yaml", &file).unwrap();

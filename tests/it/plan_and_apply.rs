@@ -4,15 +4,15 @@ use insta::assert_snapshot;
 use rexpect::session::spawn_command;
 use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
 
-use crate::riskform::{SandboxServer, Workplace};
-use crate::sandbox::command::Served;
+use crate::riskform::{SandboxServer, TestDir};
+use crate::sandbox::command::SandboxProcess;
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 
 #[test]
 fn a_plan_says_what_would_be_done_and_does_nothing() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     assert_snapshot!(workplace.run(&["plan"]).shown(), @r#"
     exit 0
@@ -50,7 +50,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
 #[test]
 fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     assert_snapshot!(workplace.run(&["apply", "--auto-approve"]).shown(), @r#"
     exit 0
@@ -121,7 +121,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
 
 #[test]
 fn the_simulated_api_within_the_process_is_kept_from_run_to_run() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", QUICKSTART);
     // It needs no credentials and ignores whatever leads elsewhere.
     workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:1/");
@@ -143,7 +143,7 @@ fn the_simulated_api_within_the_process_is_kept_from_run_to_run() {
 #[test]
 fn twelve_mistakes_are_told_in_one_go_and_nothing_is_sent() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write(
         "riskform.yaml",
         include_str!("../fixtures/config/invalid/twelve-mistakes.yaml"),
@@ -164,7 +164,7 @@ fn twelve_mistakes_are_told_in_one_go_and_nothing_is_sent() {
 #[test]
 fn without_credentials_the_variables_are_named() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.set("CLOUDFLARE_BASE_URL", &server.base_url());
     workplace.write("riskform.yaml", QUICKSTART);
     assert_snapshot!(workplace.run(&["plan"]).shown(), @r###"
@@ -179,7 +179,7 @@ fn without_credentials_the_variables_are_named() {
 #[test]
 fn what_goes_on_is_told_once_it_is_asked_for() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     let told = |flag: &[&str]| workplace.run(&[&["plan"], flag].concat()).stderr;
     assert_eq!(told(&[]), "");
@@ -202,7 +202,7 @@ fn what_goes_on_is_told_once_it_is_asked_for() {
 #[test]
 fn refused_credentials_are_told_without_showing_them() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_API_TOKEN", "canary-5f1d");
     workplace.write("riskform.yaml", QUICKSTART);
     let run = workplace.run(&["plan", "-vv"]);
@@ -213,7 +213,7 @@ fn refused_credentials_are_told_without_showing_them() {
 #[test]
 fn nobody_to_ask_is_an_error_and_nothing_is_written() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     let run = workplace.run(&["apply"]);
     assert_eq!(run.code, 1);
@@ -227,10 +227,10 @@ fn nobody_to_ask_is_an_error_and_nothing_is_written() {
 #[test]
 fn a_missing_entitlement_says_what_to_ask_for() {
     let server = SandboxServer::start(Settings {
-        entitlement: Entitlement::Nowhere,
+        entitlement: Entitlement::None,
         ..Settings::default()
     });
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     assert_snapshot!(workplace.run(&["plan"]).shown(), @r###"
     exit 6
@@ -244,11 +244,11 @@ fn a_missing_entitlement_says_what_to_ask_for() {
 #[test]
 fn what_was_answered_to_a_lost_create_is_told() {
     let fault = |fault: &str| {
-        let mut workplace = Workplace::new();
+        let mut workplace = TestDir::new();
         let script = format!("rules: [{{ method: POST, times: 1, fault: {fault} }}]");
         workplace.write("faults.yaml", &script);
         let script = workplace.path("faults.yaml");
-        let sandbox = Served::start(&["--faults", script.to_str().unwrap()]);
+        let sandbox = SandboxProcess::start(&["--faults", script.to_str().unwrap()]);
         for line in &sandbox.environment {
             let (name, value) = line.split_once('=').unwrap();
             workplace.set(name, value);
@@ -272,7 +272,7 @@ fn what_was_answered_to_a_lost_create_is_told() {
 
 #[test]
 fn a_dead_server_is_named() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     // A port that was free a moment ago.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -297,7 +297,7 @@ fn a_dead_server_is_named() {
 #[test]
 fn a_guard_refuses_and_its_override_is_named() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let file = format!("{QUICKSTART}\nguards: {{ max_deletes: 0, weakening: deny }}\n");
     workplace.write("riskform.yaml", &file);
     let run = workplace.run(&["apply", "--auto-approve"]);
@@ -325,7 +325,7 @@ fn a_guard_refuses_and_its_override_is_named() {
 #[test]
 fn standard_output_is_one_json_document_whatever_happens() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     workplace.write("broken.yaml", "version: 2");
     let table: &[(&[&str], &str, i32)] = &[
@@ -375,7 +375,7 @@ fn standard_output_is_one_json_document_whatever_happens() {
 fn only_yes_approves() {
     for (answer, code) in [("yes", 0), ("y", 1), ("YES", 1), ("", 1)] {
         let server = SandboxServer::start(Settings::default());
-        let workplace = Workplace::with(&server);
+        let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", QUICKSTART);
         let mut terminal =
             spawn_command(on_a_terminal(&workplace, &["apply"]), Some(20_000)).unwrap();
@@ -400,7 +400,7 @@ fn only_yes_approves() {
 #[test]
 fn what_moved_while_the_question_stood_is_shown_and_asked_about_again() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     let mut terminal = spawn_command(on_a_terminal(&workplace, &["apply"]), Some(20_000)).unwrap();
     terminal.exp_string("Only 'yes' is accepted: ").unwrap();
@@ -431,7 +431,7 @@ fn what_moved_while_the_question_stood_is_shown_and_asked_about_again() {
 }
 
 /// The program on a terminal of its own.
-fn on_a_terminal(workplace: &Workplace, arguments: &[&str]) -> std::process::Command {
+fn on_a_terminal(workplace: &TestDir, arguments: &[&str]) -> std::process::Command {
     let mut command = workplace.command(arguments);
     // The terminal brings its own.
     command.stdin(std::process::Stdio::inherit());
@@ -441,7 +441,7 @@ fn on_a_terminal(workplace: &Workplace, arguments: &[&str]) -> std::process::Com
 #[test]
 fn an_identity_provider_is_found_by_its_name_and_a_wrong_name_writes_nothing() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let file = |name: &str| {
         format!(
             "version: 1\naccount_id: {RECORDED_ACCOUNT}\nintegrations:\n  corp: {{ tenant_url: https://corp.okta.com, identity_provider: {name} }}\n"
@@ -475,7 +475,7 @@ fn a_plan_names_the_variables_and_the_provider_beside_the_values_they_gave() {
         .sandbox
         .edit(&RECORDED_ACCOUNT.parse().unwrap(), nothing_there)
         .unwrap();
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("RISKFORM_VAR_TENANT", "corp");
     workplace.set("RISKFORM_VAR_LEVEL", "low");
     workplace.set("RISKFORM_VAR_ON", "true");
@@ -536,7 +536,7 @@ fn a_plan_names_the_variables_and_the_provider_beside_the_values_they_gave() {
 #[test]
 fn destroy_reads_back_what_it_deleted_and_nothing_that_its_entries_would_match_next() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let account = RECORDED_ACCOUNT.parse().unwrap();
     // Of the same tenant as the entry, which its reference leads elsewhere.
     let neighbor = serde_json::json!({

@@ -12,7 +12,7 @@ use insta::assert_snapshot;
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
@@ -27,7 +27,7 @@ fn answered(status: u16, body: String, arguments: &[&str]) -> Run {
             (StatusCode::from_u16(status).unwrap(), headers, body)
         })
     });
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_ACCOUNT_ID", ACCOUNT);
     let run = workplace.run(arguments);
     Run {
@@ -87,7 +87,7 @@ fn the_ray_is_in_the_error_of_a_script_and_the_variable_in_the_help() {
             (StatusCode::FORBIDDEN, headers, body)
         })
     });
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_PROD_TOKEN", "token");
     let file = |name: &str, id: &str| {
         let text = format!("version: 1\naccount_id: {id}\napi_token_env: CLOUDFLARE_PROD_TOKEN\n");
@@ -175,7 +175,7 @@ fn a_list_that_says_there_is_more_is_read_to_its_end_or_not_at_all() {
                     .into_response()
             })
         });
-        let mut workplace = Workplace::with(&server);
+        let mut workplace = TestDir::with(&server);
         workplace.set("CLOUDFLARE_ACCOUNT_ID", ACCOUNT);
         let run = workplace.run(&["get", "integrations", "--format", "csv"]);
         let case = format!("{paging:?} {info}: {}", run.stderr);

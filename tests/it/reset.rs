@@ -10,7 +10,7 @@ use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
 use crate::get::{event, put_users, user};
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const ANN: &str = "0a000000-0000-4000-8000-000000000001";
 const BEN: &str = "0a000000-0000-4000-8000-000000000002";
@@ -18,12 +18,12 @@ const CAY: &str = "0a000000-0000-4000-8000-000000000003";
 const NOBODY: &str = "0a000000-0000-4000-8000-0000000000ff";
 
 /// Three users: Ann high, Ben high, Cay low.
-fn three_users(permissions: &str) -> (SandboxServer, Workplace) {
+fn three_users(permissions: &str) -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(Settings {
         tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())]),
         ..Settings::default()
     });
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
     let at = "2026-01-01T00:00:00Z";
     put_users(

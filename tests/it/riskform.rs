@@ -12,7 +12,7 @@ use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use tempfile::TempDir;
 
 /// An empty folder in which the program is run.
-pub struct Workplace {
+pub struct TestDir {
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
@@ -24,9 +24,9 @@ pub struct Run {
     pub stderr: String,
 }
 
-impl Workplace {
+impl TestDir {
     pub fn new() -> Self {
-        Workplace {
+        TestDir {
             folder: tempfile::tempdir().unwrap(),
             variables: Vec::new(),
         }
@@ -34,7 +34,7 @@ impl Workplace {
 
     /// One whose environment leads to a served sandbox.
     pub fn with(server: &SandboxServer) -> Self {
-        let mut workplace = Workplace::new();
+        let mut workplace = TestDir::new();
         workplace.set("CLOUDFLARE_BASE_URL", &server.base_url());
         workplace.set("CLOUDFLARE_API_TOKEN", DEFAULT_TOKEN);
         workplace

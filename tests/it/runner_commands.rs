@@ -7,7 +7,7 @@ use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
 use crate::get::{event, put_users, user};
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 const ANN: &str = "0a000000-0000-4000-8000-000000000001";
 const NAME: &str = "a\n::error::x ##[add-mask]e\r::add-mask::y";
@@ -22,7 +22,7 @@ unlisted: { behaviors: report }
 ";
 
 /// An account whose behaviors, integrations and users are named by somebody who knows the runner.
-fn hostile() -> (SandboxServer, Workplace) {
+fn hostile() -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(Settings::default());
     let account = RECORDED_ACCOUNT.parse().unwrap();
     let edit = server.sandbox.edit(&account, |account| {
@@ -45,7 +45,7 @@ fn hostile() -> (SandboxServer, Workplace) {
             user(NAME, "::error::e@example.com", &[event("high", at)]),
         )],
     );
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("GITHUB_ACTIONS", "true");
     workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
     workplace.write("riskform.yaml", HOSTILE);

@@ -14,7 +14,7 @@ use riskform::model::account::AccountId;
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 
@@ -23,9 +23,9 @@ fn account() -> AccountId {
 }
 
 /// A served sandbox, and a workplace in which a plan of the quickstart is saved.
-fn with_saved_plan() -> (SandboxServer, Workplace) {
+fn with_saved_plan() -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     let run = workplace.run(&["plan", "--out", "plan.json"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -163,7 +163,7 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
 }
 
 /// The file with something changed in it, and a digest that fits again.
-fn doctored(workplace: &Workplace, change: impl Fn(&mut Value)) {
+fn doctored(workplace: &TestDir, change: impl Fn(&mut Value)) {
     let mut plan: Value = serde_json::from_str(&workplace.read("plan.json")).unwrap();
     change(&mut plan);
     let mut covered = plan.clone();
@@ -291,7 +291,7 @@ fn the_plan_that_was_approved_is_the_one_that_is_applied() {
 #[test]
 fn accounts_that_failed_at_planning_are_left_out_of_a_saved_plan() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("good.yaml", QUICKSTART);
     let other = QUICKSTART
         .replace(RECORDED_ACCOUNT, "00000000000000000000000000000000")
@@ -310,7 +310,7 @@ fn accounts_that_failed_at_planning_are_left_out_of_a_saved_plan() {
 #[test]
 fn a_refused_plan_stays_refused_when_it_is_saved() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write(
         "riskform.yaml",
         &format!("{QUICKSTART}\nguards: {{ max_deletes: 0 }}\n"),
@@ -341,7 +341,7 @@ fn a_refused_plan_stays_refused_when_it_is_saved() {
 #[test]
 fn a_fleet_that_is_half_written_says_so_whatever_the_other_half_is() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("good.yaml", QUICKSTART);
     let other = QUICKSTART.replace(RECORDED_ACCOUNT, "00000000000000000000000000000000");
     let other = other
@@ -379,7 +379,7 @@ fn a_saved_plan_without_changes_reads_the_account_all_the_same() {
 #[test]
 fn an_earlier_way_back_is_never_written_over() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     workplace.write("before.yaml", "the way back of an earlier run");
     let run = workplace.run(&["apply", "--auto-approve", "--save-previous", "before.yaml"]);
@@ -412,7 +412,7 @@ fn a_write_that_was_carried_out_behind_a_502_is_unknown_and_keeps_its_audit_id()
             }
         }))
     });
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     let run = workplace.run(&["apply", "--auto-approve", "--format", "json"]);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
@@ -426,7 +426,7 @@ fn a_write_that_was_carried_out_behind_a_502_is_unknown_and_keeps_its_audit_id()
 #[test]
 fn what_was_there_before_is_the_way_back() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     let settings = || {
         let live = server.sandbox.live(&account());
@@ -460,7 +460,7 @@ fn what_was_there_before_is_the_way_back() {
 #[test]
 fn every_writing_call_is_announced_and_its_end_told() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("GITHUB_ACTOR", "octocat");
     workplace.write("riskform.yaml", QUICKSTART);
     let run = workplace.run(&["apply", "--auto-approve", "--audit-log", "audit.jsonl"]);
@@ -527,7 +527,7 @@ fn every_writing_call_is_announced_and_its_end_told() {
 #[test]
 fn what_cannot_be_recorded_is_not_sent() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", QUICKSTART);
     // A device that is always full.
     let run = workplace.run(&["apply", "--auto-approve", "--audit-log", "/dev/full"]);
@@ -542,7 +542,7 @@ fn a_signal_finishes_the_call_in_flight_and_starts_no_other() {
             latency: Duration::from_millis(700),
             ..Settings::default()
         });
-        let workplace = Workplace::with(&server);
+        let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", QUICKSTART);
         let child = workplace
             .command(&["apply", "--auto-approve"])

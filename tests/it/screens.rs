@@ -7,7 +7,7 @@ use insta::{assert_snapshot, with_settings};
 use rexpect::session::spawn_command;
 use riskform::sandbox::Settings;
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const WIDTHS: [NonZero<u16>; 2] = [NonZero::new(80).unwrap(), NonZero::new(140).unwrap()];
 /// More rows than any screen has, so that nothing scrolls away.
@@ -24,7 +24,7 @@ integrations:
 ";
 
 /// What stands on a terminal of so many columns after a run.
-fn screen(workplace: &Workplace, arguments: &[&str], columns: NonZero<u16>) -> String {
+fn screen(workplace: &TestDir, arguments: &[&str], columns: NonZero<u16>) -> String {
     let program = workplace.command(arguments);
     let mut command = Command::new("bash");
     command
@@ -64,11 +64,11 @@ fn screen(workplace: &Workplace, arguments: &[&str], columns: NonZero<u16>) -> S
 }
 
 /// The screens of runs one after another, at each width in a world of its own.
-fn screens(runs: &[(&str, &[&str])], prepare: impl Fn(&Workplace)) {
+fn screens(runs: &[(&str, &[&str])], prepare: impl Fn(&TestDir)) {
     let mut shown: Vec<String> = vec![String::new(); runs.len()];
     for columns in WIDTHS {
         let server = SandboxServer::start(Settings::default());
-        let mut workplace = Workplace::with(&server);
+        let mut workplace = TestDir::with(&server);
         workplace.set("CLOUDFLARE_ACCOUNT_ID", "f037e56e89293a057740de681ac9abbe");
         prepare(&workplace);
         for ((_, arguments), shown) in runs.iter().zip(&mut shown) {
@@ -95,12 +95,12 @@ fn screens(runs: &[(&str, &[&str])], prepare: impl Fn(&Workplace)) {
     });
 }
 
-fn with_file(workplace: &Workplace) {
+fn with_file(workplace: &TestDir) {
     workplace.write("riskform.yaml", DESIRED);
 }
 
 /// Twelve accounts: three drift alike, one can't be planned.
-fn with_fleet(workplace: &Workplace) {
+fn with_fleet(workplace: &TestDir) {
     let document = |number: u32| {
         let behavior = match number {
             3 => "nonesuch: { enabled: true }",

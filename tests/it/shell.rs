@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::riskform::Workplace;
+use crate::riskform::TestDir;
 
 #[test]
 fn every_shell_gets_completions() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = workplace.run(&["completions", shell]);
         assert_eq!(run.code, 0, "{shell}");
@@ -63,7 +63,7 @@ fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
 
 #[test]
 fn tab_offers_commands_kinds_levels_and_addresses() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write(
         "riskform.yaml",
         "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors: { imp_travel: { enabled: true } }\nintegrations: { corporate-okta: { tenant_url: https://corp.okta.com } }\n",
@@ -100,7 +100,7 @@ fn tab_offers_commands_kinds_levels_and_addresses() {
 
 #[test]
 fn every_command_has_a_manual_page() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     assert!(workplace.run(&["man"]).stdout.contains(".TH riskform 1"));
     assert_eq!(workplace.run(&["man", "--out", "pages/man1"]).code, 0);
     for page in [
@@ -126,7 +126,7 @@ fn every_command_has_a_manual_page() {
 
 #[test]
 fn the_version_is_told_to_scripts() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     let run = workplace.run(&["version", "--format", "json"]);
     let version: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(

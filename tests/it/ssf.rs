@@ -8,16 +8,21 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Redirect, Response};
 use riskform::api::{CaBundle, NetworkSettings, Transport};
-use riskform::doctor::{Destination, SsfRule, Standing, inspect};
-use riskform::sandbox::{Fault, FaultScript, Rule, Sandbox, Settings, SsfFlaw};
+use riskform::doctor::{CheckStatus, Destination, SsfRule, inspect};
+use riskform::sandbox::{Fault, FaultRule, FaultScript, Sandbox, Settings, SsfFlaw};
 use serde_json::json;
 
 const URL: &str = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";
 
 /// Every finding, and the number of requests that were made for them.
-async fn inspected(flaw: Option<SsfFlaw>, url: &str) -> (Vec<(SsfRule, Standing, String)>, usize) {
+async fn inspected(
+    flaw: Option<SsfFlaw>,
+    url: &str,
+) -> (Vec<(SsfRule, CheckStatus, String)>, usize) {
     let sandbox = Sandbox::in_memory(Settings::default());
-    let rules = flaw.into_iter().map(|flaw| Rule::always(Fault::Ssf(flaw)));
+    let rules = flaw
+        .into_iter()
+        .map(|flaw| FaultRule::always(Fault::Ssf(flaw)));
     let laboratory = sandbox.laboratory(FaultScript {
         seed: 0,
         rules: rules.collect(),
@@ -44,7 +49,7 @@ async fn a_sound_document_keeps_every_rule() {
     assert!(
         findings
             .iter()
-            .all(|(_, status, _)| *status == Standing::Pass),
+            .all(|(_, status, _)| *status == CheckStatus::Pass),
         "{findings:#?}"
     );
     assert_eq!(requests, 2, "the document and its keys");
@@ -156,7 +161,7 @@ async fn each_broken_rule_is_a_finding_of_its_own() {
         let (findings, _) = inspected(Some(flaw), URL).await;
         let found = findings
             .iter()
-            .filter(|(_, status, _)| *status != Standing::Pass);
+            .filter(|(_, status, _)| *status != CheckStatus::Pass);
         let (rules, messages): (Vec<_>, Vec<_>) =
             found.map(|(rule, _, message)| (*rule, message)).unzip();
         assert_eq!(rules, broken, "{flaw}");
@@ -180,7 +185,7 @@ async fn a_url_that_no_issuer_can_have_is_not_asked() {
         "file:///.well-known/sse-configuration/x",
     ] {
         let (findings, requests) = inspected(None, url).await;
-        let [(SsfRule::Url, Standing::Warn, message)] = &findings[..] else {
+        let [(SsfRule::Url, CheckStatus::Warn, message)] = &findings[..] else {
             panic!("{url}: {findings:?}");
         };
         assert!(message.contains("is not an https URL"), "{message}");
@@ -211,7 +216,9 @@ async fn the_named_host_is_asked_without_credentials_and_followed_nowhere() {
     let inspect = async |id: &str| {
         let url = format!("{url}/.well-known/sse-configuration/{id}");
         let findings = inspect(&transport, &Destination::Named, &url).await;
-        let broken = findings.iter().filter(|one| one.status != Standing::Pass);
+        let broken = findings
+            .iter()
+            .filter(|one| one.status != CheckStatus::Pass);
         let broken: Vec<SsfRule> = broken.map(|one| one.check).collect();
         (findings.len(), broken)
     };

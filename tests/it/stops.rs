@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 /// One write of behaviors, then two creations.
 const FILE: &str = r"
@@ -47,7 +47,7 @@ fn refused(status: StatusCode) -> Response {
 }
 
 /// Starts an apply against a server that makes it wait, and tells when the wait begins.
-fn waiting(wait: Wait) -> (Workplace, SandboxServer, Child, Receiver<()>) {
+fn waiting(wait: Wait) -> (TestDir, SandboxServer, Child, Receiver<()>) {
     let (tell, told) = channel();
     let tell: Arc<Mutex<Sender<()>>> = Arc::new(Mutex::new(tell));
     let server = SandboxServer::behind(Settings::default(), move |_, router| {
@@ -76,13 +76,13 @@ fn waiting(wait: Wait) -> (Workplace, SandboxServer, Child, Receiver<()>) {
             }
         }))
     });
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     let child = spawn(&workplace, &["apply", "--auto-approve", "--format", "json"]);
     (workplace, server, child, told)
 }
 
-fn spawn(workplace: &Workplace, arguments: &[&str]) -> Child {
+fn spawn(workplace: &TestDir, arguments: &[&str]) -> Child {
     workplace
         .command(arguments)
         .stdout(Stdio::piped())
@@ -165,7 +165,7 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
                 }
             }))
         });
-        let workplace = Workplace::with(&server);
+        let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", FILE);
         let child = spawn(&workplace, &["apply", "--auto-approve"]);
         told.recv_timeout(Duration::from_secs(60)).unwrap();
@@ -208,7 +208,7 @@ fn whoever_only_reads_ends_at_once_with_the_signals_code() {
                 }
             }))
         });
-        let workplace = Workplace::with(&server);
+        let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", FILE);
         let child = spawn(&workplace, arguments);
         told.recv_timeout(Duration::from_secs(60)).unwrap();

@@ -7,10 +7,10 @@ use std::time::Duration;
 use rexpect::session::spawn_command;
 use riskform::sandbox::{RateLimit, Settings};
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 /// All that a run writes to a terminal of this name.
-fn on_a_terminal(workplace: &Workplace, arguments: &[&str], name: &str) -> String {
+fn on_a_terminal(workplace: &TestDir, arguments: &[&str], name: &str) -> String {
     let mut command = workplace.command(arguments);
     command.env("TERM", name).stdin(Stdio::inherit());
     let mut terminal = spawn_command(command, Some(60_000)).unwrap();
@@ -27,7 +27,7 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
         },
         ..Settings::default()
     });
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let documents: Vec<String> = (0..24)
         .map(|number| {
             let key = if number == 3 { "nonesuch" } else { "imp_travel" };
@@ -60,7 +60,7 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
 #[test]
 fn a_url_is_a_link_where_the_terminal_follows_links() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_ACCOUNT_ID", "f037e56e89293a057740de681ac9abbe");
     let get = ["get", "integration", "4cfe8442-664b-4915-acd4-b39cd65c4314"];
     let url = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";

@@ -7,13 +7,13 @@ use std::os::unix::fs::symlink;
 use riskform::sandbox::{DEFAULT_TOKEN, Settings};
 use tempfile::TempDir;
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 const HEAD: &str = "version: 1\naccount_id: 023e105f4ecef8ad9ca31a8372d0c353\n";
 
 /// A checkout in which somebody put files and links, next to what they are not to see; the environment is full of secrets.
-fn attacked(server: &SandboxServer, files: &[(&str, &str)], links: &[(&str, &str)]) -> Workplace {
-    let mut workplace = Workplace::with(server);
+fn attacked(server: &SandboxServer, files: &[(&str, &str)], links: &[(&str, &str)]) -> TestDir {
+    let mut workplace = TestDir::with(server);
     for name in [
         "GH_PAT",
         "GITHUB_TOKEN",
@@ -312,7 +312,7 @@ fn no_file_and_no_flag_gets_past_the_limits() {
     ];
     let server = SandboxServer::start(Settings::default());
     for (text, file, said) in table {
-        let mut workplace = Workplace::with(&server);
+        let mut workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", file);
         let (_folder, path) = limits(text);
         let by_flag = [&["apply", "--auto-approve", "--limits", &path][..], &flags].concat();
@@ -328,7 +328,7 @@ fn no_file_and_no_flag_gets_past_the_limits() {
         );
 
         // A plan that was saved where there were no limits is judged by those of whoever applies it.
-        let elsewhere = Workplace::with(&server);
+        let elsewhere = TestDir::with(&server);
         elsewhere.write("riskform.yaml", file);
         let saved = elsewhere.run(&[&["plan", "--out", "saved.plan"][..], &flags].concat());
         assert_eq!(saved.code, 0, "{text}\n{}{}", saved.stdout, saved.stderr);
@@ -354,7 +354,7 @@ fn no_file_and_no_flag_gets_past_the_limits() {
 #[test]
 fn limits_are_read_as_strictly_as_files_and_stand_elsewhere() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", HEAD);
     for (text, rule) in [
         ("guard: {}\n", "unknown-key"),
@@ -383,7 +383,7 @@ fn limits_are_read_as_strictly_as_files_and_stand_elsewhere() {
 #[test]
 fn a_provider_of_many_names_its_customers_tokens_in_the_limits() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.set("CLOUDFLARE_BASE_URL", &server.base_url());
     workplace.write(
         "riskform.yaml",

@@ -7,7 +7,7 @@ use std::fs;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use riskform::api::Client;
-use riskform::apply::{Applied, ApplyContext, apply};
+use riskform::apply::{ApplyContext, ApplyResult, apply};
 use riskform::config::export::previous;
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
@@ -16,7 +16,7 @@ use riskform::plan::{AccountPlan, Action, Guard, Options};
 use crate::convergence::connection;
 use crate::documents::load_file;
 use crate::worlds::{
-    TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
+    ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
 
 /// Worlds for each of the 192 combinations of what is unknown.
@@ -25,7 +25,7 @@ const WORLDS_EACH: u32 = 4;
 #[test]
 fn what_was_saved_leads_back() {
     let tally = RefCell::new(BTreeMap::<Way, usize>::new());
-    under_every_unknown(WORLDS_EACH, worlds, |world, unknowns| {
+    for_each_api_variant(WORLDS_EACH, worlds, |world, unknowns| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -55,7 +55,7 @@ enum Way {
     RefusedByTheServer,
 }
 
-async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCaseError> {
+async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, TestCaseError> {
     let sandbox = unknowns.sandbox(&world.live, unknowns.settings());
     let connection = connection(&sandbox);
     let before = sandbox.live(&account_id());
@@ -118,7 +118,7 @@ async fn there_and_back(world: &World, unknowns: Unknowns) -> Result<Way, TestCa
     })
 }
 
-async fn carry_out(plan: &AccountPlan, connection: &Client) -> Applied {
+async fn carry_out(plan: &AccountPlan, connection: &Client) -> ApplyResult {
     let context = ApplyContext {
         reader: &connection.reader(),
         writer: &connection.writer(),

@@ -12,7 +12,7 @@ use riskform::model::account::AccountId;
 use riskform::sandbox::{AuditLogSettings, RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 const FILE: &str = "\
 version: 1
@@ -63,11 +63,11 @@ fn tampered() -> SandboxServer {
     ] {
         server.sandbox.log_entry(&account(), time, shown);
     }
-    become_as(&server, behaviors(false, true, "low"));
+    set_live_behaviors(&server, behaviors(false, true, "low"));
     server
 }
 
-fn become_as(server: &SandboxServer, behaviors: Value) {
+fn set_live_behaviors(server: &SandboxServer, behaviors: Value) {
     let edited = server.sandbox.edit(&account(), |account| {
         for (key, behavior) in &mut account.behaviors {
             if let Some(settings) = behaviors.get(key.as_str()) {
@@ -80,7 +80,7 @@ fn become_as(server: &SandboxServer, behaviors: Value) {
 }
 
 fn drift(server: &SandboxServer, arguments: &[&str]) -> Run {
-    let workplace = Workplace::with(server);
+    let workplace = TestDir::with(server);
     workplace.write("riskform.yaml", FILE);
     workplace.run(&[&["drift"], arguments].concat())
 }
@@ -238,7 +238,7 @@ fn what_the_log_does_not_tell_is_said_and_changes_nothing_else() {
         let alice = json!({ "email": "alice@example.com", "context": "dash" });
         let (time, shown) = entry(3, alice, behaviors(false, true, "low"));
         server.sandbox.log_entry(&account(), time, shown);
-        become_as(&server, behaviors(false, true, "low"));
+        set_live_behaviors(&server, behaviors(false, true, "low"));
         let run = drift(&server, &["--timeout", "0.5"]);
         assert_eq!(run.code, 2, "{said}: {}", run.stderr);
         assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
@@ -251,9 +251,9 @@ fn what_the_log_does_not_tell_is_said_and_changes_nothing_else() {
 #[test]
 fn integrations_are_attributed_to_whoever_made_or_deleted_them() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     let file = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nintegrations:\n  corp: { tenant_url: https://corp.okta.com, reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057 }\n";
-    become_as(&server, json!({}));
+    set_live_behaviors(&server, json!({}));
     workplace.write("riskform.yaml", file);
     let applied = workplace.run(&["apply", "--auto-approve"]);
     assert_eq!(applied.code, 0, "{}", applied.stderr);
@@ -286,7 +286,7 @@ fn whoever_is_named_in_the_log_is_somebody_elses_text() {
         shown["raw"]["cf_ray_id"] = json!(name);
         server.sandbox.log_entry(&account(), time, shown);
     }
-    become_as(&server, behaviors(true, true, "low"));
+    set_live_behaviors(&server, behaviors(true, true, "low"));
     for format in ["text", "markdown", "html", "json"] {
         let shown = drift(&server, &["--format", format]).stdout;
         assert!(shown.contains("alert(1)"), "{format}: {shown}");

@@ -5,25 +5,25 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
+use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::audit_log::AuditLog;
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::application::{Application, Origin};
-use crate::cli::run::context::ContextArguments;
+use crate::cli::run::application::{ApplyFlow, PlanSource};
+use crate::cli::run::context::ContextArgs;
 use crate::cli::run::fleet;
-use crate::cli::run::planning::Planning;
-use crate::cli::run::saved_plan::{self, Expected};
+use crate::cli::run::planning::Planner;
+use crate::cli::run::saved_plan::{self, ApplyExpectations};
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::surroundings::LoadContext;
 use crate::plan::{Intent, Options};
 use crate::report::ApplyFormat;
 
 /// Flags of `apply`.
 #[derive(Args, Debug)]
-pub(crate) struct ApplyArguments {
+pub(crate) struct ApplyArgs {
     /// Carry out this saved plan; it takes no files, targets or overrides
     #[arg(
         long,
@@ -35,12 +35,12 @@ pub(crate) struct ApplyArguments {
     #[arg(long, value_name = "DIGEST", requires = "plan")]
     expect_digest: Option<String>,
     #[command(flatten)]
-    pub(crate) common: DestroyArguments,
+    pub(crate) common: DestroyArgs,
 }
 
 /// Flags of `apply` and `destroy`.
 #[derive(Args, Debug)]
-pub(crate) struct DestroyArguments {
+pub(crate) struct DestroyArgs {
     /// Apply without asking
     #[arg(long)]
     auto_approve: bool,
@@ -51,42 +51,42 @@ pub(crate) struct DestroyArguments {
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<ApplyFormat>,
+    pub(crate) formats: FormatArgs<ApplyFormat>,
     #[command(flatten)]
-    targets: TargetArguments,
+    targets: TargetArgs,
     #[command(flatten)]
-    overrides: OverrideArguments,
+    overrides: OverrideArgs,
     #[command(flatten)]
-    context: ContextArguments,
+    context: ContextArgs,
     #[command(flatten)]
-    fleet: Fleet,
+    fleet: FleetArgs,
 }
 
 /// Carries out what `plan` shows, or showed when it was saved, once it is approved.
-pub(crate) async fn apply(arguments: ApplyArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn apply(arguments: ApplyArgs, output: &Output) -> Result<Exit, CommandError> {
     match arguments.plan {
         Some(file) => {
             let digest = arguments.expect_digest.as_deref();
-            carry_out_saved(&file, digest, arguments.common, output).await
+            apply_saved_plan(&file, digest, arguments.common, output).await
         }
-        None => plan_and_carry_out(Intent::Apply, arguments.common, output).await,
+        None => plan_and_apply(Intent::Apply, arguments.common, output).await,
     }
 }
 
 /// Deletes the listed integrations and disables the listed behaviors, once that is approved.
-pub(crate) async fn destroy(arguments: DestroyArguments, output: &Output) -> Result<Exit, Error> {
-    plan_and_carry_out(Intent::Destroy, arguments, output).await
+pub(crate) async fn destroy(arguments: DestroyArgs, output: &Output) -> Result<Exit, CommandError> {
+    plan_and_apply(Intent::Destroy, arguments, output).await
 }
 
-async fn plan_and_carry_out(
+async fn plan_and_apply(
     intent: Intent,
-    arguments: DestroyArguments,
+    arguments: DestroyArgs,
     output: &Output,
-) -> Result<Exit, Error> {
+) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
-    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
-    arguments.check_save_previous()?;
+    arguments.ensure_previous_file_is_new()?;
     let audit_log = arguments.open_audit_log()?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
@@ -96,84 +96,86 @@ async fn plan_and_carry_out(
         limits: Arc::clone(&surroundings.limits),
     };
     arguments.context.check(&accounts, &options)?;
-    let planning = Planning::new(
+    let planning = Planner::new(
         &arguments.fleet,
         arguments.context,
         &options,
         &session,
         output,
     );
-    let mut application = Application {
+    let mut application = ApplyFlow {
         session: &session,
         fleet: &arguments.fleet,
         context: arguments.context,
         output,
-        origin: Origin::ThisRun,
+        origin: PlanSource::ThisRun,
         audit_log,
         save_previous: arguments.save_previous,
         plan: planning.plan(accounts).await?,
     };
     application.show(&formats)?;
-    if application.has_work() && !arguments.auto_approve {
+    if application.has_changes() && !arguments.auto_approve {
         application.approve(&formats).await?;
     }
     let applied = application.carry_out().await?;
     application.report(&applied, &formats)
 }
 
-async fn carry_out_saved(
+async fn apply_saved_plan(
     file: &Path,
     digest: Option<&str>,
-    arguments: DestroyArguments,
+    arguments: DestroyArgs,
     output: &Output,
-) -> Result<Exit, Error> {
+) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
-    arguments.check_save_previous()?;
+    arguments.ensure_previous_file_is_new()?;
     let audit_log = arguments.open_audit_log()?;
     let session = Session::open(&arguments.fleet.connect, output)?;
-    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
-    let plan = saved_plan::read_to_apply(
+    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
+    let plan = saved_plan::load_for_apply(
         file,
-        &Expected {
+        &ApplyExpectations {
             digest,
             base_url: &session.base_url().to_string(),
             account_id: arguments.fleet.desired.who.account_id.as_ref(),
             limits: &surroundings.limits,
         },
     )?;
-    let mut application = Application {
+    let mut application = ApplyFlow {
         session: &session,
         fleet: &arguments.fleet,
         context: arguments.context,
         output,
-        origin: Origin::SavedPlan,
+        origin: PlanSource::SavedPlan,
         audit_log,
         save_previous: arguments.save_previous,
         plan,
     };
     application.show(&formats)?;
     // Nobody should be asked about a plan that can't be carried out any more, or be told that there is nothing to do.
-    application.read_again().await?;
-    if application.has_work() && !arguments.auto_approve {
+    application.refresh().await?;
+    if application.has_changes() && !arguments.auto_approve {
         application.approve(&formats).await?;
     }
     let applied = application.carry_out().await?;
     application.report(&applied, &formats)
 }
 
-impl DestroyArguments {
+impl DestroyArgs {
     /// A second try must not overwrite what the first one saved: the way back to before both.
-    fn check_save_previous(&self) -> Result<(), Error> {
+    fn ensure_previous_file_is_new(&self) -> Result<(), CommandError> {
         match &self.save_previous {
-            Some(file) if file.symlink_metadata().is_ok() => Err(Error::Other(anyhow::anyhow!(
-                "--save-previous {}: the file is there already, and may be the way back from an earlier run; name another one",
-                file.display()
-            ))),
+            Some(file) if file.symlink_metadata().is_ok() => {
+                Err(CommandError::Other(anyhow::anyhow!(
+                    "--save-previous {}: the file is there already, and may be the way back from an earlier run; name another one",
+                    file.display()
+                )))
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    fn open_audit_log(&self) -> Result<Option<AuditLog>, Error> {
+    fn open_audit_log(&self) -> Result<Option<AuditLog>, CommandError> {
         self.audit_log.as_deref().map(AuditLog::open).transpose()
     }
 }

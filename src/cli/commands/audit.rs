@@ -6,20 +6,20 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::Fleet;
+use crate::cli::flags::FleetArgs;
 use crate::cli::io::ci;
-use crate::cli::io::formats::{FormatArguments, Formats};
+use crate::cli::io::formats::{FormatArgs, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::audit::look;
-use crate::cli::run::context::ContextArguments;
-use crate::cli::run::ending::of_audit;
+use crate::cli::run::context::ContextArgs;
+use crate::cli::run::ending::exit_for_audit;
 use crate::cli::run::fleet;
-use crate::cli::run::planning::Planning;
+use crate::cli::run::planning::Planner;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
-use crate::doctor::{Audit, AuditCheck, AuditedAccount};
+use crate::cli::run::surroundings::LoadContext;
+use crate::doctor::{AccountAudit, AuditCheck, AuditReport};
 use crate::plan::{Options, Scope};
 use crate::report::{self, AuditFormat};
 
@@ -30,9 +30,9 @@ pub(crate) struct AuditArguments {
     #[arg(long = "ignore", value_name = "CHECK", value_parser = checks())]
     ignored: Vec<AuditCheck>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<AuditFormat>,
+    pub(crate) formats: FormatArgs<AuditFormat>,
     #[command(flatten)]
-    fleet: Fleet,
+    fleet: FleetArgs,
 }
 
 fn checks() -> impl TypedValueParser<Value = AuditCheck> {
@@ -41,20 +41,20 @@ fn checks() -> impl TypedValueParser<Value = AuditCheck> {
 }
 
 /// Says whether both halves of the control stand.
-pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
-    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options::default();
     // An audit looks around by itself, in whatever differs or not.
-    let no_context = ContextArguments { no_context: true };
-    let planning = Planning::new(&arguments.fleet, no_context, &options, &session, output);
+    let no_context = ContextArgs { no_context: true };
+    let planning = Planner::new(&arguments.fleet, no_context, &options, &session, output);
     let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
     let audited = async |planned| look(&session, &planned, &ignored).await;
     let accounts = planning.each(accounts, &Scope::default(), audited).await?;
     let base_url = session.base_url().to_string();
-    let audit = Audit::new(
+    let audit = AuditReport::new(
         base_url,
         arguments.fleet.shard,
         ignored,
@@ -62,20 +62,24 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
         Timestamp::now(),
     );
     show(&audit, &formats, output)?;
-    ci::tell_audit(output, &audit);
+    ci::report_audit(output, &audit);
     if let [
-        AuditedAccount {
+        AccountAudit {
             error: Some(error), ..
         },
     ] = audit.accounts.as_slice()
     {
-        return Err(Error::Account(error.clone()));
+        return Err(CommandError::Account(error.clone()));
     }
-    Ok(of_audit(&audit))
+    Ok(exit_for_audit(&audit))
 }
 
 /// Shows what was found. With `-q` a text of nothing but passes is not printed, since cron mails whatever is.
-fn show(audit: &Audit, formats: &Formats<AuditFormat>, output: &Output) -> Result<(), Error> {
+fn show(
+    audit: &AuditReport,
+    formats: &Formats<AuditFormat>,
+    output: &Output,
+) -> Result<(), CommandError> {
     let render = |format| report::audit(audit, format);
     formats.write_files(output, render)?;
     match formats.stdout {

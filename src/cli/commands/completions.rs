@@ -9,15 +9,15 @@ use clap::{Args, Command, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, EnvCompleter, Shells};
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::Paths;
+use crate::cli::flags::PathArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::fleet;
 use crate::model::behavior::RiskLevel;
 
 /// The variable through which a shell asks.
-const VARIABLE: &str = "RISKFORM_COMPLETE";
+const COMPLETE_ENV: &str = "RISKFORM_COMPLETE";
 
 /// Flags of `completions`.
 #[derive(Args, Debug)]
@@ -38,7 +38,7 @@ enum Shell {
 }
 
 /// Prints the script.
-pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<Exit, CommandError> {
     let name = arguments.shell.to_possible_value();
     let name = name.as_ref().map_or("", |value| value.get_name());
     let shells = Shells::builtins();
@@ -47,8 +47,14 @@ pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<E
         .expect("every shell that can be named is among the built-in ones");
     let mut script = Vec::new();
     shell
-        .write_registration(VARIABLE, "riskform", "riskform", "riskform", &mut script)
-        .map_err(Error::other("the completions can't be written"))?;
+        .write_registration(
+            COMPLETE_ENV,
+            "riskform",
+            "riskform",
+            "riskform",
+            &mut script,
+        )
+        .map_err(CommandError::other("the completions can't be written"))?;
     output.result(String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }
@@ -57,7 +63,7 @@ pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<E
 pub(crate) fn answer(riskform: impl Fn() -> Command) -> bool {
     let folder = std::env::current_dir().ok();
     CompleteEnv::with_factory(|| with_values(riskform()))
-        .var(VARIABLE)
+        .var(COMPLETE_ENV)
         .try_complete(std::env::args_os(), folder.as_deref())
         .unwrap_or(false)
 }
@@ -88,7 +94,7 @@ fn addresses() -> Vec<CompletionCandidate> {
     let words = std::env::args_os().skip_while(|word| word != "--").skip(2);
     let mut paths: Vec<PathBuf> = words.map(PathBuf::from).filter(is_file).collect();
     if paths.is_empty() {
-        let usual = PathBuf::from(Paths::USUAL);
+        let usual = PathBuf::from(PathArgs::USUAL);
         paths.push(if usual.is_file() { usual } else { ".".into() });
     }
     let addresses = fleet::addresses(&paths);

@@ -7,20 +7,20 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use crate::api::BaseUrl;
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Fleet, Paths};
-use crate::cli::io::environment::check_proxies;
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::flags::{FleetArgs, PathArgs};
+use crate::cli::io::environment::validate_proxies;
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::session::{self, CredentialSource, Session};
-use crate::cli::run::surroundings::{self, Surroundings};
+use crate::cli::run::surroundings::{self, LoadContext};
 use crate::cli::run::{documents, fleet};
 use crate::config::diagnostic::Diagnostics;
-use crate::config::rule::Rule;
+use crate::config::rule::DiagnosticCode;
 use crate::doctor::{
-    Access, AccountDiagnosis, Declared, Diagnosis, Files, Means, Standing, Way, account_findings,
-    examine, files_finding, no_credentials_finding, wrong_proxy_finding,
+    Access, AccountDoctorReport, ApiTransport, CheckStatus, CredentialKind, Declared, DoctorReport,
+    Files, account_findings, examine, files_finding, invalid_proxy_finding, no_credentials_finding,
 };
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::report::{self, DoctorFormat};
@@ -29,16 +29,16 @@ use crate::report::{self, DoctorFormat};
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
-    fleet: Fleet,
+    fleet: FleetArgs,
     /// Look as well at the SSF document behind each integration's well_known_url, which Okta reads
     #[arg(long)]
     ssf: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<DoctorFormat>,
+    pub(crate) formats: FormatArgs<DoctorFormat>,
 }
 
 /// Looks at everything, and shows how it stands.
-pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let (files, patients) = patients(&arguments.fleet, output)?;
     let connect = &arguments.fleet.connect;
@@ -49,11 +49,11 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
     let files = files_finding(&files);
     let diagnosis = match base_url
         .as_ref()
-        .map(|base_url| (base_url, check_proxies()))
+        .map(|base_url| (base_url, validate_proxies()))
     {
         Some((base_url, Err(wrong))) => {
-            let findings = vec![files, wrong_proxy_finding(wrong.to_string())];
-            Diagnosis::new(base_url.to_string(), findings, Vec::new())
+            let findings = vec![files, invalid_proxy_finding(wrong.to_string())];
+            DoctorReport::new(base_url.to_string(), findings, Vec::new())
         }
         Some((_, Ok(()))) | None => {
             let session = Session::open(connect, output)?.without_retries();
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
                 .buffered(arguments.fleet.parallelism())
                 .collect()
                 .await;
-            Diagnosis::new(session.base_url().to_string(), vec![files], accounts)
+            DoctorReport::new(session.base_url().to_string(), vec![files], accounts)
         }
     };
     formats.write(output, |format| {
@@ -72,16 +72,16 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
 }
 
 /// One account to look at.
-struct Patient {
+struct DoctorTarget {
     account_id: AccountId,
     label: String,
     api_token_env: Option<String>,
     declared: Option<Declared>,
 }
 
-impl From<DesiredAccount> for Patient {
+impl From<DesiredAccount> for DoctorTarget {
     fn from(desired: DesiredAccount) -> Self {
-        Patient {
+        DoctorTarget {
             label: desired.label().to_owned(),
             account_id: desired.account_id,
             api_token_env: desired.api_token_env,
@@ -96,10 +96,13 @@ impl From<DesiredAccount> for Patient {
 }
 
 /// How it stands with the files, and the accounts to look at: those that the files declare, else the one of the command line.
-fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Error> {
-    let surroundings = Surroundings::of(&fleet.desired)?;
+fn patients(
+    fleet: &FleetArgs,
+    output: &Output,
+) -> Result<(Files, Vec<DoctorTarget>), CommandError> {
+    let surroundings = LoadContext::of(&fleet.desired)?;
     let alone = || {
-        session::id(&fleet.desired.who, &fleet.connect).map(|account_id| Patient {
+        session::id(&fleet.desired.who, &fleet.connect).map(|account_id| DoctorTarget {
             label: account_id.to_string(),
             account_id,
             api_token_env: None,
@@ -107,7 +110,7 @@ fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Err
         })
     };
     if let [path] = fleet.desired.paths.paths.as_slice()
-        && path == Path::new(Paths::USUAL)
+        && path == Path::new(PathArgs::USUAL)
         && !path.exists()
     {
         let path = path.display().to_string();
@@ -118,10 +121,13 @@ fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Err
             let files = Files::Valid {
                 accounts: accounts.len(),
             };
-            Ok((files, accounts.into_iter().map(Patient::from).collect()))
+            Ok((
+                files,
+                accounts.into_iter().map(DoctorTarget::from).collect(),
+            ))
         }
         // Files that are wrong are a finding among others, and whoever names an account has it looked at all the same.
-        Err(Error::Files(diagnostics)) => {
+        Err(CommandError::Files(diagnostics)) => {
             let files = Files::Invalid {
                 unknown_keys: unknown_keys(&diagnostics),
             };
@@ -135,7 +141,7 @@ fn patients(fleet: &Fleet, output: &Output) -> Result<(Files, Vec<Patient>), Err
 fn unknown_keys(diagnostics: &Diagnostics) -> Vec<String> {
     let unknown = diagnostics
         .iter()
-        .filter(|diagnostic| diagnostic.rule == Rule::UnknownKey);
+        .filter(|diagnostic| diagnostic.rule == DiagnosticCode::UnknownKey);
     unknown
         .map(|diagnostic| {
             let place = &diagnostic.primary.place;
@@ -146,8 +152,8 @@ fn unknown_keys(diagnostics: &Diagnostics) -> Vec<String> {
         .collect()
 }
 
-async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiagnosis {
-    let Patient {
+async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> AccountDoctorReport {
+    let DoctorTarget {
         account_id,
         label,
         api_token_env,
@@ -161,12 +167,12 @@ async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiag
         Ok((source, connection)) => {
             let access = Access {
                 way: match source {
-                    CredentialSource::Sandbox => Way::InProcess,
-                    CredentialSource::Token(_) | CredentialSource::Key => Way::Network,
+                    CredentialSource::Sandbox => ApiTransport::InProcess,
+                    CredentialSource::Token(_) | CredentialSource::Key => ApiTransport::Network,
                 },
                 means: match source {
-                    CredentialSource::Sandbox | CredentialSource::Token(_) => Means::Token,
-                    CredentialSource::Key => Means::Key,
+                    CredentialSource::Sandbox | CredentialSource::Token(_) => CredentialKind::Token,
+                    CredentialSource::Key => CredentialKind::Key,
                 },
                 source: source.to_string(),
                 proxy: session.proxy(),
@@ -188,7 +194,7 @@ async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiag
             Vec::new(),
         ),
     };
-    AccountDiagnosis {
+    AccountDoctorReport {
         account_id,
         label,
         findings,
@@ -197,12 +203,12 @@ async fn diagnose(patient: Patient, session: &Session, ssf: bool) -> AccountDiag
 }
 
 /// What keeps somebody out is told apart from everything else.
-fn exit(diagnosis: &Diagnosis) -> Exit {
+fn exit(diagnosis: &DoctorReport) -> Exit {
     let findings = diagnosis.all();
-    let failures = findings.filter(|finding| finding.status == Standing::Fail);
+    let failures = findings.filter(|finding| finding.status == CheckStatus::Fail);
     Exit::gravest(failures.map(|finding| {
-        if finding.check.is_about_access() {
-            Exit::Access
+        if finding.check.is_auth_check() {
+            Exit::Auth
         } else {
             Exit::Error
         }

@@ -4,22 +4,22 @@ use std::time::Instant;
 
 use clap::Args;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Fleet, TargetArguments};
+use crate::cli::flags::{FleetArgs, TargetArgs};
 use crate::cli::io::ci;
-use crate::cli::io::formats::{DetailArguments, FormatArguments, Formats};
-use crate::cli::io::notifications::NotifyArguments;
+use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats};
+use crate::cli::io::notifications::NotifyArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::context::{self, ContextArguments, HistoryArguments};
-use crate::cli::run::ending::{fail_if_alone, of_drift};
+use crate::cli::run::context::{self, ContextArgs, HistoryArgs};
+use crate::cli::run::ending::{exit_for_drift, fail_if_single_account};
 use crate::cli::run::fleet;
-use crate::cli::run::next::{self, Step, Words};
-use crate::cli::run::planning::Planning;
+use crate::cli::run::next::{self, NextStep, ShellCommand};
+use crate::cli::run::planning::Planner;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
-use crate::plan::{AccountPlan, Format, Glob, Keep, Options, Run, Scope};
-use crate::report::{self, Detail, DriftFormat, RunFigures};
+use crate::cli::run::surroundings::LoadContext;
+use crate::plan::{AccountPlan, Format, Glob, Options, Retention, Run, Scope};
+use crate::report::{self, DetailLevel, DriftFormat, RunMetrics};
 
 /// Flags of `drift`.
 #[derive(Args, Debug)]
@@ -28,26 +28,26 @@ pub(crate) struct DriftArguments {
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<DriftFormat>,
+    pub(crate) formats: FormatArgs<DriftFormat>,
     #[command(flatten)]
-    detail: DetailArguments,
+    detail: DetailArgs,
     #[command(flatten)]
-    targets: TargetArguments,
+    targets: TargetArgs,
     #[command(flatten)]
-    notifications: NotifyArguments,
+    notifications: NotifyArgs,
     #[command(flatten)]
-    history: HistoryArguments,
+    history: HistoryArgs,
     #[command(flatten)]
-    context: ContextArguments,
+    context: ContextArgs,
     #[command(flatten)]
-    fleet: Fleet,
+    fleet: FleetArgs,
 }
 
 /// Says how the live accounts differ from their files.
-pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
-    let narrowed = [arguments.targets.as_given(), &arguments.ignored];
+    let narrowed = [arguments.targets.raw(), &arguments.ignored];
     let notifications = arguments.notifications.read(&arguments.fleet, &narrowed)?;
     let checked = check(&arguments, &formats, output)
         .await
@@ -57,10 +57,10 @@ pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Ex
     notifications.tell(result, &arguments.fleet, output).await;
     let checked = checked?;
     ci::tell(output, &checked.run);
-    fail_if_alone(&checked.run)?;
+    fail_if_single_account(&checked.run)?;
     if checked.run.accounts.iter().any(AccountPlan::has_drift) {
-        let words = Words::of_fleet(&arguments.fleet);
-        let step = Step {
+        let words = ShellCommand::fleet_args(&arguments.fleet);
+        let step = NextStep {
             line: next::line("plan", &words),
             what: "see what apply would do about it; or change the file to what is live",
         };
@@ -70,11 +70,11 @@ pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Ex
 }
 
 /// What the formats need of each account.
-fn keep(formats: &Formats<DriftFormat>) -> Keep {
+fn keep(formats: &Formats<DriftFormat>) -> Retention {
     if formats.kinds().any(DriftFormat::shows_states) {
-        Keep::States
+        Retention::States
     } else {
-        Keep::Differences
+        Retention::DiffOnly
     }
 }
 
@@ -88,18 +88,18 @@ fn previous_metrics(formats: &Formats<DriftFormat>) -> Option<String> {
 }
 
 /// What a check found.
-struct Checked {
+struct DriftResult {
     run: Run,
-    figures: RunFigures,
+    figures: RunMetrics,
 }
 
 async fn check(
     arguments: &DriftArguments,
     formats: &Formats<DriftFormat>,
     output: &Output,
-) -> Result<Checked, Error> {
+) -> Result<DriftResult, CommandError> {
     let started = Instant::now();
-    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     // Everything is compared and then narrowed: a target that would need another address for being applied is drift all the same.
@@ -112,7 +112,7 @@ async fn check(
             .collect(),
     };
     let options = Options::default();
-    let planning = Planning::new(
+    let planning = Planner::new(
         &arguments.fleet,
         arguments.context,
         &options,
@@ -130,9 +130,9 @@ async fn check(
     };
     let accounts = planning.each(accounts, &scope, drift).await?;
     let counters = session.counters();
-    Ok(Checked {
+    Ok(DriftResult {
         run: planning.run(Format::Drift, accounts),
-        figures: RunFigures {
+        figures: RunMetrics {
             elapsed: started.elapsed(),
             requests: counters.requests,
             retries: counters.retries,
@@ -141,15 +141,15 @@ async fn check(
     })
 }
 
-impl Checked {
+impl DriftResult {
     /// Shows what was found. With `-q` a text without drift is not printed, since cron mails whatever is.
     fn show(
         &self,
         formats: &Formats<DriftFormat>,
-        detail: Detail,
+        detail: DetailLevel,
         output: &Output,
-    ) -> Result<(), Error> {
-        let Checked { run, figures } = self;
+    ) -> Result<(), CommandError> {
+        let DriftResult { run, figures } = self;
         let render = |format| report::drift(run, format, detail, Some(figures));
         formats.write_files(output, render)?;
         match formats.stdout {
@@ -160,6 +160,6 @@ impl Checked {
     }
 
     fn exit(&self) -> Exit {
-        of_drift(&self.run)
+        exit_for_drift(&self.run)
     }
 }

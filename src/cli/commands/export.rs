@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 
-use crate::cli::error::{Error, account_error, account_exit};
+use crate::cli::error::{CommandError, account_error, account_exit};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Connect, Parallelism, Paths, Who};
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::flags::{AccountArgs, ConnectionArgs, ParallelismArgs, PathArgs};
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::next::{self, Step, Words};
+use crate::cli::run::next::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
-use crate::config::export::{Detail, Pins, export};
-use crate::config::write::{FileFormat, WrittenAccount};
+use crate::config::export::{ExportOptions, PinIds, export};
+use crate::config::write::{AccountFile, FileFormat};
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
 
@@ -35,17 +35,17 @@ pub(crate) struct ExportArguments {
     #[arg(long)]
     with_names: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<FileFormat>,
+    pub(crate) formats: FormatArgs<FileFormat>,
     #[command(flatten)]
-    who: Who,
+    who: AccountArgs,
     #[command(flatten)]
-    connect: Connect,
+    connect: ConnectionArgs,
     #[command(flatten)]
-    parallelism: Parallelism,
+    parallelism: ParallelismArgs,
 }
 
 /// Writes the live accounts as the files that declare them as they are.
-pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let accounts = match arguments.accounts.as_slice() {
         [] => vec![session::id(&arguments.who, &arguments.connect)?],
@@ -54,8 +54,8 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
     let export = Export {
         session: &Session::open(&arguments.connect, output)?,
         pins: match arguments.with_ids {
-            true => Pins::Everywhere,
-            false => Pins::WhereKeysAreShared,
+            true => PinIds::Always,
+            false => PinIds::WhenAmbiguous,
         },
         with_names: arguments.with_names,
     };
@@ -63,15 +63,15 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
         let at_once = arguments.parallelism.parallelism.get();
         let exit = export.split(directory, &accounts, at_once, output).await?;
         if exit == Exit::Done {
-            arguments.say_next(output, directory, "see that it is as it was written");
+            arguments.print_next_steps(output, directory, "see that it is as it was written");
         }
         return Ok(exit);
     }
     let [account] = accounts.as_slice() else {
         let message = "several accounts are several files: pass --split DIR";
-        return Err(Error::Usage(message.to_owned()));
+        return Err(CommandError::Usage(message.to_owned()));
     };
-    let document = export.read(account).await.map_err(Error::Account)?;
+    let document = export.read(account).await.map_err(CommandError::Account)?;
     if formats.stdout == Some(FileFormat::Json) {
         // What YAML says in comments.
         for left_out in document.left_out() {
@@ -80,10 +80,12 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
     }
     formats.write(output, |format| document.written(format))?;
     match formats.files.first() {
-        Some((_, file)) => arguments.say_next(output, file, "no changes: it is as it was written"),
-        None => arguments.say_next(
+        Some((_, file)) => {
+            arguments.print_next_steps(output, file, "no changes: it is as it was written")
+        }
+        None => arguments.print_next_steps(
             output,
-            Path::new(Paths::USUAL),
+            Path::new(PathArgs::USUAL),
             "once that is saved as riskform.yaml: no changes",
         ),
     }
@@ -92,18 +94,18 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
 
 impl ExportArguments {
     /// What goes on from a file that was written.
-    fn say_next(&self, output: &Output, file: &Path, what: &'static str) {
-        let mut words = Words::of_connect(&self.connect);
+    fn print_next_steps(&self, output: &Output, file: &Path, what: &'static str) {
+        let mut words = ShellCommand::of_connect(&self.connect);
         words.path(file);
         let line = next::line("plan", &words);
-        next::say(output, &[Step { line, what }]);
+        next::say(output, &[NextStep { line, what }]);
     }
 }
 
 /// How accounts are read and written.
 struct Export<'a> {
     session: &'a Session,
-    pins: Pins,
+    pins: PinIds,
     with_names: bool,
 }
 
@@ -115,8 +117,8 @@ impl Export<'_> {
         accounts: &[AccountId],
         at_once: usize,
         output: &Output,
-    ) -> Result<Exit, Error> {
-        std::fs::create_dir_all(directory).map_err(Error::other(format!(
+    ) -> Result<Exit, CommandError> {
+        std::fs::create_dir_all(directory).map_err(CommandError::other(format!(
             "{} can't be made",
             directory.display()
         )))?;
@@ -134,12 +136,12 @@ impl Export<'_> {
                     }
                     Err(error) => {
                         let context = format!("{} can't be written", path.display());
-                        output.error(&Error::other(context)(error))
+                        output.error(&CommandError::other(context)(error))
                     }
                 },
                 Err(error) => {
                     let exit = account_exit(&error);
-                    output.error(&Error::Account(error));
+                    output.error(&CommandError::Account(error));
                     exit
                 }
             });
@@ -147,7 +149,7 @@ impl Export<'_> {
         Ok(Exit::gravest(exits))
     }
 
-    async fn read(&self, account: &AccountId) -> Result<WrittenAccount, AccountError> {
+    async fn read(&self, account: &AccountId) -> Result<AccountFile, AccountError> {
         let reader = self.session.connection_to(account.as_str(), None)?.reader();
         let providers = async {
             match self.with_names {
@@ -158,7 +160,7 @@ impl Export<'_> {
         let (live, providers) = tokio::join!(reader.live(account), providers);
         let live = live.map_err(|error| account_error(&error))?;
         let providers = providers.map_err(|error| account_error(&error))?;
-        let detail = Detail {
+        let detail = ExportOptions {
             pins: self.pins,
             providers: &providers,
         };

@@ -3,10 +3,10 @@
 use clap::Args;
 use similar::TextDiff;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::Paths;
-use crate::cli::io::files::{self, ReadableBy};
+use crate::cli::flags::PathArgs;
+use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::input;
 use crate::cli::io::output::Output;
 use crate::cli::run::surroundings::confinement;
@@ -17,7 +17,7 @@ use crate::model::text::count;
 #[derive(Args, Debug)]
 pub(crate) struct FmtArguments {
     #[command(flatten)]
-    paths: Paths,
+    paths: PathArgs,
     /// Write nothing; name the files that are not formatted, and end with 1 if there are any
     #[arg(long)]
     check: bool,
@@ -27,7 +27,7 @@ pub(crate) struct FmtArguments {
 }
 
 /// Formats the files, and names those that it changes. A file that can't be formatted is left as it is and does not keep others from it.
-pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, CommandError> {
     let FmtArguments { paths, check, diff } = arguments;
     if let Some(input) = input::named_by(&paths.paths)? {
         return format_one(input, *check, *diff, output);
@@ -41,11 +41,11 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Err
             output.result(format_args!("{}\n", file.path.display()))?;
         }
         if !check && !diff {
-            files::write(&file.target, &file.after, ReadableBy::AsBefore)?;
+            files::write(&file.target, &file.after, FileMode::Preserve)?;
         }
     }
     if !diagnostics.is_empty() {
-        return Err(Error::Files(diagnostics));
+        return Err(CommandError::Files(diagnostics));
     }
     let refused = *check && !changed.is_empty();
     if refused {
@@ -60,10 +60,15 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Err
 }
 
 /// Formats standard input, and prints it: what editors and hooks pass a file through.
-fn format_one(input: Vec<u8>, check: bool, diff: bool, output: &Output) -> Result<Exit, Error> {
+fn format_one(
+    input: Vec<u8>,
+    check: bool,
+    diff: bool,
+    output: &Output,
+) -> Result<Exit, CommandError> {
     let (formatted, diagnostics) = format_input(input);
     let Some(file) = formatted else {
-        return Err(Error::Files(diagnostics));
+        return Err(CommandError::Files(diagnostics));
     };
     if diff {
         output.result(unified(&file))?;

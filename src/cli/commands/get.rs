@@ -5,17 +5,17 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::api::ApiError;
-use crate::cli::error::{Error, account_error};
+use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Connect, Who, level};
-use crate::cli::io::formats::{FormatArguments, Formats};
+use crate::cli::flags::{AccountArgs, ConnectionArgs, level};
+use crate::cli::io::formats::{FormatArgs, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
-use crate::cli::run::users::{UserName, with_email};
+use crate::cli::run::users::{UserRef, with_email};
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{IntegrationId, ReferenceId};
 use crate::report::read::{
-    Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, Shown, User, UserFilter, Users,
+    Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, Tabular, User, UserFilter, Users,
     render,
 };
 
@@ -30,9 +30,9 @@ pub(crate) struct GetArguments {
 #[derive(Debug, Subcommand)]
 enum Resource {
     /// Every behavior that the account offers, and how it is configured
-    Behaviors(Reading),
+    Behaviors(ReadArgs),
     /// Every integration of the account
-    Integrations(Reading),
+    Integrations(ReadArgs),
     /// One integration
     Integration(IntegrationArguments),
     /// The users who have a score, the gravest first, and how many there are of each level
@@ -43,13 +43,13 @@ enum Resource {
 
 /// The flags of every resource.
 #[derive(Args, Debug)]
-struct Reading {
+struct ReadArgs {
     #[command(flatten)]
-    formats: FormatArguments<ReadFormat>,
+    formats: FormatArgs<ReadFormat>,
     #[command(flatten)]
-    who: Who,
+    who: AccountArgs,
     #[command(flatten)]
-    connect: Connect,
+    connect: ConnectionArgs,
 }
 
 #[derive(Args, Debug)]
@@ -61,7 +61,7 @@ struct IntegrationArguments {
     #[arg(long, value_name = "REFERENCE", conflicts_with = "id", value_parser = reference)]
     reference_id: Option<ReferenceId>,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 #[derive(Args, Debug)]
@@ -78,18 +78,18 @@ struct UsersArguments {
     #[command(flatten)]
     privacy: PrivacyArguments,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 #[derive(Args, Debug)]
 struct UserArguments {
     /// The user's id or e-mail address
     #[arg(value_name = "USER")]
-    user: UserName,
+    user: UserRef,
     #[command(flatten)]
     privacy: PrivacyArguments,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 /// Whether people are shown by their names.
@@ -118,7 +118,7 @@ impl GetArguments {
 }
 
 impl Resource {
-    fn reading(&self) -> &Reading {
+    fn reading(&self) -> &ReadArgs {
         match self {
             Resource::Behaviors(reading) | Resource::Integrations(reading) => reading,
             Resource::Integration(arguments) => &arguments.reading,
@@ -129,10 +129,10 @@ impl Resource {
 }
 
 /// Reads what was asked for, and shows it.
-pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit, CommandError> {
     let GetArguments { resource } = arguments;
     let reading = resource.reading();
-    let view = View {
+    let view = GetOutput {
         formats: reading.formats.read(output)?,
         account: Account::open(&reading.who, &reading.connect, output)?,
         output,
@@ -156,7 +156,9 @@ pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit
                     reader.integration_by_reference(account, reference).await
                 }
                 (None, None) => {
-                    return Err(Error::Usage("name an id, or a --reference-id".to_owned()));
+                    return Err(CommandError::Usage(
+                        "name an id, or a --reference-id".to_owned(),
+                    ));
                 }
             };
             let integration = integration.map_err(failed)?.value;
@@ -173,11 +175,11 @@ pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit
         }
         Resource::User(arguments) => {
             let id = match &arguments.user {
-                UserName::Id(id) => *id,
-                UserName::Email(email) => {
+                UserRef::Id(id) => *id,
+                UserRef::Email(email) => {
                     let users = reader.users(account).await.map_err(failed)?.value;
                     with_email(email, &users)
-                        .map_err(|problem| Error::NoSuchUsers(vec![problem]))?
+                        .map_err(|problem| CommandError::UserLookup(vec![problem]))?
                         .user_id
                 }
             };
@@ -188,14 +190,14 @@ pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit
 }
 
 /// Where what is read comes from and goes to.
-struct View<'a> {
+struct GetOutput<'a> {
     formats: Formats<ReadFormat>,
     account: Account,
     output: &'a Output,
 }
 
-impl View<'_> {
-    fn show(&self, shown: &impl Shown) -> Result<Exit, Error> {
+impl GetOutput<'_> {
+    fn show(&self, shown: &impl Tabular) -> Result<Exit, CommandError> {
         let width = self.output.width();
         self.formats.write(self.output, |format| {
             render(&self.account.id, shown, format, width)
@@ -204,8 +206,8 @@ impl View<'_> {
     }
 }
 
-fn failed(error: ApiError) -> Error {
-    Error::Account(account_error(&error))
+fn failed(error: ApiError) -> CommandError {
+    CommandError::Account(account_error(&error))
 }
 
 fn id(text: &str) -> Result<IntegrationId, &'static str> {

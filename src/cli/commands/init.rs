@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::error::{Error, account_error};
+use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Connect, Paths, Who};
+use crate::cli::flags::{AccountArgs, ConnectionArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::run::next::{self, Step, Words};
+use crate::cli::run::next::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
-use crate::config::export::{Detail, Pins, export};
+use crate::config::export::{ExportOptions, PinIds, export};
 
 /// What stands above the state itself.
 const HEADING: &str = "\
@@ -48,16 +48,16 @@ unlisted:
 #[derive(Args, Debug)]
 pub(crate) struct InitArguments {
     /// The file to write; one that is there is never overwritten
-    #[arg(value_name = "PATH", default_value = Paths::USUAL)]
+    #[arg(value_name = "PATH", default_value = PathArgs::USUAL)]
     path: PathBuf,
     #[command(flatten)]
-    who: Who,
+    who: AccountArgs,
     #[command(flatten)]
-    connect: Connect,
+    connect: ConnectionArgs,
 }
 
 /// Writes the file, and says what to do next.
-pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exit, CommandError> {
     let InitArguments { path, who, connect } = arguments;
     let name = path.display();
     if path.exists() {
@@ -71,10 +71,10 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
     };
     let mut file = File::create_new(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(&path),
-        _ => Error::other(format!("{name} can't be written"))(error),
+        _ => CommandError::other(format!("{name} can't be written"))(error),
     })?;
     file.write_all(format!("{HEADING}{text}").as_bytes())
-        .map_err(Error::other(format!("{name} can't be written")))?;
+        .map_err(CommandError::other(format!("{name} can't be written")))?;
     output.result(format_args!("{name}\n"))?;
     output.say(format_args!("{name} holds {origin}."));
     if is_example {
@@ -84,9 +84,9 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
             environment::ACCOUNT_ID
         ));
     }
-    let mut words = Words::of_connect(&connect).and(Words::of_who(&who));
+    let mut words = ShellCommand::of_connect(&connect).and(ShellCommand::of_who(&who));
     words.path(&path);
-    let step = |command, what| Step {
+    let step = |command, what| NextStep {
         line: next::line(command, &words),
         what,
     };
@@ -98,15 +98,19 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn exists(path: &Path) -> Error {
-    Error::Usage(format!(
+fn exists(path: &Path) -> CommandError {
+    CommandError::Usage(format!(
         "{} is there already; name another file, or remove it first",
         path.display()
     ))
 }
 
 /// The live account as a file, where the command line and the environment say which one and in whose name.
-async fn live(who: &Who, connect: &Connect, output: &Output) -> Result<Option<String>, Error> {
+async fn live(
+    who: &AccountArgs,
+    connect: &ConnectionArgs,
+    output: &Output,
+) -> Result<Option<String>, CommandError> {
     let session = Session::open(connect, output)?;
     let Ok(account) = session::id(who, connect) else {
         return Ok(None);
@@ -115,9 +119,9 @@ async fn live(who: &Who, connect: &Connect, output: &Output) -> Result<Option<St
         return Ok(None);
     };
     let live = connection.reader().live(&account).await;
-    let live = live.map_err(|error| Error::Account(account_error(&error)))?;
-    let detail = Detail {
-        pins: Pins::Everywhere,
+    let live = live.map_err(|error| CommandError::Account(account_error(&error)))?;
+    let detail = ExportOptions {
+        pins: PinIds::Always,
         providers: &[],
     };
     Ok(Some(export(&account, None, &live, detail).to_yaml()))

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Command};
 use clap_mangen::Man;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::help;
 use crate::cli::io::environment;
-use crate::cli::io::files::{self, ReadableBy};
+use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::output::Output;
 
 /// Flags of `man`.
@@ -26,13 +26,13 @@ pub(crate) fn run(
     arguments: ManArguments,
     mut riskform: Command,
     output: &Output,
-) -> Result<Exit, Error> {
+) -> Result<Exit, CommandError> {
     riskform.build();
     let Some(directory) = arguments.out else {
         output.result(page("riskform", &riskform, &riskform)?)?;
         return Ok(Exit::Done);
     };
-    std::fs::create_dir_all(&directory).map_err(Error::other(format!(
+    std::fs::create_dir_all(&directory).map_err(CommandError::other(format!(
         "the folder {} can't be made",
         directory.display()
     )))?;
@@ -42,7 +42,7 @@ pub(crate) fn run(
         files::write(
             &directory.join(format!("{name}.1")),
             text,
-            ReadableBy::Everybody,
+            FileMode::Everybody,
         )?;
         for inner in command.get_subcommands() {
             if inner.get_name() != "help" {
@@ -54,7 +54,7 @@ pub(crate) fn run(
 }
 
 /// One page. What `--help` says in prose behind the flags stands in sections of their own, as readers of manuals expect.
-fn page(name: &str, command: &Command, riskform: &Command) -> Result<String, Error> {
+fn page(name: &str, command: &Command, riskform: &Command) -> Result<String, CommandError> {
     let plain = command
         .clone()
         .after_help(None::<&str>)
@@ -72,7 +72,7 @@ fn page(name: &str, command: &Command, riskform: &Command) -> Result<String, Err
         }
         Ok(())
     };
-    render(&mut page).map_err(Error::other("the manual page can't be made"))?;
+    render(&mut page).map_err(CommandError::other("the manual page can't be made"))?;
     let mut page = String::from_utf8_lossy(&page).into_owned();
     // What is below a command is told with it: `get users` with `get`.
     let told = name.split('-').nth(1).and_then(help::of);

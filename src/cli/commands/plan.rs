@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Fleet, OverrideArguments, TargetArguments};
+use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::ci;
-use crate::cli::io::formats::{DetailArguments, FormatArguments};
+use crate::cli::io::formats::{DetailArgs, FormatArgs};
 use crate::cli::io::output::Output;
-use crate::cli::run::context::ContextArguments;
-use crate::cli::run::ending::{fail_if_alone, of_plan};
+use crate::cli::run::context::ContextArgs;
+use crate::cli::run::ending::{exit_for_plan, fail_if_single_account};
 use crate::cli::run::fleet;
-use crate::cli::run::next::{self, Step, Words};
-use crate::cli::run::planning::Planning;
+use crate::cli::run::next::{self, NextStep, ShellCommand};
+use crate::cli::run::planning::Planner;
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::surroundings::LoadContext;
 use crate::plan::{AccountPlan, Intent, Options};
 use crate::report::{self, PlanFormat};
 
@@ -32,24 +32,24 @@ pub(crate) struct PlanArguments {
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<PlanFormat>,
+    pub(crate) formats: FormatArgs<PlanFormat>,
     #[command(flatten)]
-    detail: DetailArguments,
+    detail: DetailArgs,
     #[command(flatten)]
-    targets: TargetArguments,
+    targets: TargetArgs,
     #[command(flatten)]
-    overrides: OverrideArguments,
+    overrides: OverrideArgs,
     #[command(flatten)]
-    context: ContextArguments,
+    context: ContextArgs,
     #[command(flatten)]
-    fleet: Fleet,
+    fleet: FleetArgs,
 }
 
 /// Shows what `apply` would do.
-pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
-    let surroundings = Surroundings::of(&arguments.fleet.desired)?;
+    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
         limits: Arc::clone(&surroundings.limits),
     };
     arguments.context.check(&accounts, &options)?;
-    let planning = Planning::new(
+    let planning = Planner::new(
         &arguments.fleet,
         arguments.context,
         &options,
@@ -69,15 +69,15 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
     let run = planning.plan(accounts).await?;
     formats.write(output, |format| report::plan(&run, format, detail))?;
     ci::tell(output, &run);
-    fail_if_alone(&run)?;
+    fail_if_single_account(&run)?;
     if let Some(file) = &arguments.out {
         saved_plan::write(
             file,
             &run,
-            &Words::of_connect(&arguments.fleet.connect),
+            &ShellCommand::of_connect(&arguments.fleet.connect),
             output,
         )?;
-    } else if run.accounts.iter().any(AccountPlan::is_work) {
+    } else if run.accounts.iter().any(AccountPlan::is_applicable) {
         next::say(output, &arguments.next());
     }
     let changes = if arguments.detailed_exitcode {
@@ -85,25 +85,25 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
     } else {
         Exit::Done
     };
-    Ok(of_plan(&run, changes))
+    Ok(exit_for_plan(&run, changes))
 }
 
 impl PlanArguments {
     /// What goes on from a plan that has something to do.
-    fn next(&self) -> [Step; 2] {
-        let mut words = Words::default();
-        for target in self.targets.as_given() {
+    fn next(&self) -> [NextStep; 2] {
+        let mut words = ShellCommand::default();
+        for target in self.targets.raw() {
             words.flag("--target", Some(target));
         }
         let words = words
-            .and(Words::of_overrides(self.overrides.overrides()))
-            .and(Words::of_fleet(&self.fleet));
+            .and(ShellCommand::of_overrides(self.overrides.overrides()))
+            .and(ShellCommand::fleet_args(&self.fleet));
         [
-            Step {
+            NextStep {
                 line: next::line("apply", &words),
                 what: "read again, ask, and carry it out",
             },
-            Step {
+            NextStep {
                 line: next::line("plan --out plan.json", &words),
                 what: "save it, so that just this is carried out",
             },

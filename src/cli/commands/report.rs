@@ -6,15 +6,15 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use crate::cli::commands::get::before_now;
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::Expected;
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::flags::ExpectArgs;
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::ending::of_run;
 use crate::cli::run::fleet;
 use crate::plan::{Format, MergeRules, Run, merge};
-use crate::report::{self, ApplyFormat, Detail, DriftFormat, MergeFormat, PlanFormat};
+use crate::report::{self, ApplyFormat, DetailLevel, DriftFormat, MergeFormat, PlanFormat};
 
 /// What `report` can do.
 #[derive(Args, Debug)]
@@ -37,9 +37,9 @@ pub(crate) struct MergeArguments {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<MergeFormat>,
+    pub(crate) formats: FormatArgs<MergeFormat>,
     #[command(flatten)]
-    expected: Expected,
+    expected: ExpectArgs,
     /// Merge what there is, although shards are missing
     #[arg(long)]
     allow_missing: bool,
@@ -49,37 +49,37 @@ pub(crate) struct MergeArguments {
 }
 
 /// Joins what the shards of a fleet wrote, and ends as one run for all of them would have.
-pub(crate) fn run(arguments: ReportArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: ReportArguments, output: &Output) -> Result<Exit, CommandError> {
     let Command::Merge(arguments) = arguments.command;
     let documents = arguments
         .files
         .iter()
         .map(|file| Ok((file.display().to_string(), read(file)?)))
-        .collect::<Result<_, Error>>()?;
+        .collect::<Result<_, CommandError>>()?;
     let rules = MergeRules {
         allow_missing: arguments.allow_missing,
         not_before: arguments.max_age,
     };
-    let merged = merge(documents, &rules).map_err(Error::Merge)?;
+    let merged = merge(documents, &rules).map_err(CommandError::Merge)?;
     fleet::expect(&arguments.expected, merged.accounts.len())?;
     let formats = arguments.formats.read(output)?;
     match merged.format {
         Format::Plan => formats.of::<PlanFormat>()?.write(output, |format| {
-            report::plan(&merged, format, Detail::Grouped)
+            report::plan(&merged, format, DetailLevel::Grouped)
         })?,
         Format::Apply => formats
             .of::<ApplyFormat>()?
             .write(output, |format| report::apply(&merged, format))?,
         Format::Drift => formats.of::<DriftFormat>()?.write(output, |format| {
-            report::drift(&merged, format, Detail::Grouped, None)
+            report::drift(&merged, format, DetailLevel::Grouped, None)
         })?,
     }
     Ok(of_run(&merged))
 }
 
-fn read(file: &Path) -> Result<Run, Error> {
+fn read(file: &Path) -> Result<Run, CommandError> {
     let context = || format!("{} can't be read", file.display());
-    let text = std::fs::read_to_string(file).map_err(Error::other(context()))?;
-    let read = Run::read(&text, Format::ALL).map_err(Error::other(context()))?;
+    let text = std::fs::read_to_string(file).map_err(CommandError::other(context()))?;
+    let read = Run::read(&text, Format::ALL).map_err(CommandError::other(context()))?;
     Ok(read.run)
 }

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::api::{ApiError, ErrorKind};
-use crate::apply::{Outcome, Reset, ResetEvent, reset};
+use crate::apply::{Outcome, ResetEvent, ResetResult, reset};
 use crate::cli::commands::get::PrivacyArguments;
-use crate::cli::error::{Error, account_error};
+use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Connect, Who, level};
+use crate::cli::flags::{AccountArgs, ConnectionArgs, level};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::output::Output;
 use crate::cli::io::prompt;
-use crate::cli::run::ending::of_resets;
+use crate::cli::run::ending::exit_for_reset;
 use crate::cli::run::session::Account;
 use crate::cli::run::signals;
-use crate::cli::run::users::{Chosen, UserName, choose, parse_list};
+use crate::cli::run::users::{SelectedUsers, UserRef, choose, parse_list};
 use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
 use crate::report::read::table::Width;
@@ -28,7 +28,7 @@ use crate::report::text::{ResetText, count};
 pub(crate) struct ResetArguments {
     /// Users, by id or e-mail address
     #[arg(value_name = "USER", required_unless_present_any = ["levels", "from"])]
-    users: Vec<UserName>,
+    users: Vec<UserRef>,
     /// Every user of exactly this level as well: low, medium or high; may be repeated
     #[arg(long = "level", value_name = "LEVEL", value_parser = level)]
     levels: Vec<RiskLevel>,
@@ -47,13 +47,13 @@ pub(crate) struct ResetArguments {
     #[command(flatten)]
     privacy: PrivacyArguments,
     #[command(flatten)]
-    who: Who,
+    who: AccountArgs,
     #[command(flatten)]
-    connect: Connect,
+    connect: ConnectionArgs,
 }
 
 /// Clears the scores of the chosen users, once that is approved.
-pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Exit, CommandError> {
     let mut names = arguments.users;
     if let Some(file) = &arguments.from {
         names.extend(listed(file)?);
@@ -75,7 +75,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
         let users = count(chosen.len(), "user");
         prompt::approve(&format!("Reset the risk score of {users}?")).await?;
     }
-    signals::begin_to_write()?;
+    signals::enter_write_phase()?;
     let users: Vec<UserId> = chosen.into_keys().collect();
     let mut finished = 0;
     let mut observe = |event: ResetEvent<'_>| match event {
@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
             let log = audit_log.as_ref();
             log.map_or(Ok(()), |log| log.answered(&account.id, write, &[], end))
         }
-        ResetEvent::Finished(Reset { user, outcome, .. }) => {
+        ResetEvent::Finished(ResetResult { user, outcome, .. }) => {
             finished += 1;
             let word = match outcome {
                 Outcome::Done(_) => "done",
@@ -102,20 +102,20 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     let writer = account.connection.writer();
     let ends = reset(&writer, &account.id, &users, &mut observe).await;
     output.result(ResetText(&ends))?;
-    Ok(of_resets(&ends, signals::received()))
+    Ok(exit_for_reset(&ends, signals::received()))
 }
 
 /// Reads the users of a file.
-fn listed(path: &Path) -> Result<Vec<UserName>, Error> {
+fn listed(path: &Path) -> Result<Vec<UserRef>, CommandError> {
     let text = if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())
     } else {
         std::fs::read_to_string(path)
     };
-    let text = text.map_err(Error::other(format!("--from {}", path.display())))?;
+    let text = text.map_err(CommandError::other(format!("--from {}", path.display())))?;
     parse_list(&text).map_err(|wrong| {
         let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-        Error::Other(anyhow::anyhow!(
+        CommandError::Other(anyhow::anyhow!(
             "--from {}: lines without an id (a UUID) or an e-mail address: {}",
             path.display(),
             lines.join(", ")
@@ -125,27 +125,30 @@ fn listed(path: &Path) -> Result<Vec<UserName>, Error> {
 
 /// Finds everybody who is meant. If one can't be found for certain, nobody is reset.
 async fn find(
-    names: &[UserName],
+    names: &[UserRef],
     levels: &[RiskLevel],
     account: &Account,
-) -> Result<Chosen, Error> {
-    let by_id_alone = levels.is_empty() && names.iter().all(|name| matches!(name, UserName::Id(_)));
+) -> Result<SelectedUsers, CommandError> {
+    let by_id_alone = levels.is_empty() && names.iter().all(|name| matches!(name, UserRef::Id(_)));
     let summary = match account.connection.reader().users(&account.id).await {
         Ok(answer) => answer.value,
         // Whoever may not read about people can still reset those whose ids are known.
-        Err(error) if by_id_alone && may_not_read(&error) => Vec::new(),
-        Err(error) => return Err(Error::Account(account_error(&error))),
+        Err(error) if by_id_alone && is_permission_error(&error) => Vec::new(),
+        Err(error) => return Err(CommandError::Account(account_error(&error))),
     };
-    choose(names, levels, &summary).map_err(Error::NoSuchUsers)
+    choose(names, levels, &summary).map_err(CommandError::UserLookup)
 }
 
 /// Whether reading was refused, and not for what it asked. Where the credentials themselves are bad, writing says so.
-fn may_not_read(error: &ApiError) -> bool {
-    matches!(error.kind(), ErrorKind::Permission | ErrorKind::Access)
+fn is_permission_error(error: &ApiError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Permission | ErrorKind::CredentialsOrPermission
+    )
 }
 
 /// Who would be reset: a table of those who have a score, and the ids of the others.
-fn shown(chosen: &Chosen, privacy: Privacy, width: Width) -> String {
+fn shown(chosen: &SelectedUsers, privacy: Privacy, width: Width) -> String {
     let mut text = String::new();
     let known: Vec<UserRisk> = chosen.values().flatten().cloned().collect();
     if !known.is_empty() {

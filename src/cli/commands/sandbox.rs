@@ -9,15 +9,15 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tokio::net::TcpListener;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::seconds;
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
 use crate::cli::run::signals;
 use crate::sandbox::{
-    BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, FaultScript, Grant, RECORDED_ACCOUNT,
-    RateLimit, References, Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+    AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, FaultScript, Grant,
+    RECORDED_ACCOUNT, RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
 };
 
 /// Flags of `sandbox`.
@@ -30,20 +30,20 @@ pub(crate) struct SandboxArguments {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// What a write of behaviors does to the ones that it leaves out
-    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "merge", value_parser = one_of(BehaviorsPut::ALL, BehaviorsPut::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "merge", value_parser = enum_parser(BehaviorsPut::ALL, BehaviorsPut::as_str))]
     behaviors_put: BehaviorsPut,
     /// Fields that no two integrations of an account may share
-    #[arg(long, hide_short_help = true, value_name = "FIELDS", value_delimiter = ',', value_parser = one_of(UniqueKey::ALL, UniqueKey::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "FIELDS", value_delimiter = ',', value_parser = enum_parser(UniqueKey::ALL, UniqueKey::as_str))]
     unique: Vec<UniqueKey>,
     /// In which form a tenant_url is kept
     #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "verbatim", value_parser = tenant_url_form())]
     tenant_url: TenantUrlForm,
     /// What becomes of a reference_id that a request leaves out
-    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "random", value_parser = one_of(UnsetReference::ALL, UnsetReference::as_str))]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "random", value_parser = enum_parser(UnsetReference::ALL, UnsetReference::as_str))]
     unset_reference: UnsetReference,
     /// Which references are accepted
-    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "any", value_parser = one_of(References::ALL, References::as_str))]
-    references: References,
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "any", value_parser = enum_parser(AcceptedReferences::ALL, AcceptedReferences::as_str))]
+    references: AcceptedReferences,
     /// How long each answer takes
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     latency: Option<Duration>,
@@ -78,9 +78,9 @@ impl SandboxArguments {
             rate_limit: self.rate_limit.unwrap_or(defaults.rate_limit),
             tokens,
             entitlement: if self.no_entitlement {
-                Entitlement::Nowhere
+                Entitlement::None
             } else {
-                Entitlement::Everywhere
+                Entitlement::All
             },
             // Nobody could ask a server for them, and it may run for long.
             record_requests: false,
@@ -90,22 +90,25 @@ impl SandboxArguments {
 }
 
 /// Serves until Ctrl-C or SIGTERM.
-pub(crate) async fn run(arguments: SandboxArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(
+    arguments: SandboxArguments,
+    output: &Output,
+) -> Result<Exit, CommandError> {
     let script = arguments.faults.as_deref().map(read_script).transpose()?;
     let settings = arguments.settings();
     let sandbox = match &arguments.data {
         Some(path) => Sandbox::open(path, settings)
-            .map_err(Error::other("the simulated API can't be opened"))?,
+            .map_err(CommandError::other("the simulated API can't be opened"))?,
         None => Sandbox::in_memory(settings),
     };
     let cannot_serve = || format!("port {} of 127.0.0.1 can't be served", arguments.port);
     // Loopback only: whoever reaches the port may do everything.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))
         .await
-        .map_err(Error::other(cannot_serve()))?;
+        .map_err(CommandError::other(cannot_serve()))?;
     let address = listener
         .local_addr()
-        .map_err(Error::other(cannot_serve()))?;
+        .map_err(CommandError::other(cannot_serve()))?;
     let stop = signals::first_signal()?;
     output.result(format_args!(
         "{}=http://{address}{BASE_PATH}\n{}={DEFAULT_TOKEN}\n{}={RECORDED_ACCOUNT}\n",
@@ -118,14 +121,14 @@ pub(crate) async fn run(arguments: SandboxArguments, output: &Output) -> Result<
         .laboratory(script.unwrap_or_default())
         .serve(listener, stop)
         .await
-        .map_err(Error::other(cannot_serve()))?;
+        .map_err(CommandError::other(cannot_serve()))?;
     Ok(Exit::Done)
 }
 
-fn read_script(path: &Path) -> Result<FaultScript, Error> {
+fn read_script(path: &Path) -> Result<FaultScript, CommandError> {
     let context = || format!("--faults {}", path.display());
-    let text = fs::read_to_string(path).map_err(Error::other(context()))?;
-    FaultScript::parse(&text).map_err(Error::other(context()))
+    let text = fs::read_to_string(path).map_err(CommandError::other(context()))?;
+    FaultScript::parse(&text).map_err(CommandError::other(context()))
 }
 
 /// As it was spelled in version 0.1, the second word is still understood.
@@ -141,7 +144,10 @@ fn tenant_url_form() -> impl TypedValueParser<Value = TenantUrlForm> {
 }
 
 /// Takes one of these words, and names them all in the help and to whoever writes another.
-fn one_of<T>(words: &'static [T], as_str: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+fn enum_parser<T>(
+    words: &'static [T],
+    as_str: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
 where
     T: Copy + Send + Sync + 'static,
 {

@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::error::{Error, account_error};
+use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Connect, Who};
+use crate::cli::flags::{AccountArgs, ConnectionArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
 use crate::config;
@@ -16,19 +16,19 @@ use crate::report::schema::{audit_schema, schema};
 pub(crate) struct SchemaArguments {
     /// What the schema describes
     #[arg(value_enum, value_name = "DOCUMENT")]
-    document: Published,
+    document: SchemaKind,
     /// Name the behaviors that the account offers, so that editors complete them; `config` only
     #[arg(long)]
     from_live: bool,
     #[command(flatten)]
-    who: Who,
+    who: AccountArgs,
     #[command(flatten)]
-    connect: Connect,
+    connect: ConnectionArgs,
 }
 
 /// What there is a schema of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Published {
+enum SchemaKind {
     /// A desired-state file
     Config,
     /// The operator's limits
@@ -44,27 +44,27 @@ enum Published {
 }
 
 /// Prints a schema.
-pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<Exit, CommandError> {
     let text = match arguments.document {
-        Published::Config if arguments.from_live => from_live(&arguments, output).await?,
+        SchemaKind::Config if arguments.from_live => from_live(&arguments, output).await?,
         _ if arguments.from_live => {
             let message = "--from-live goes with `schema config`";
-            return Err(Error::Usage(message.to_owned()));
+            return Err(CommandError::Usage(message.to_owned()));
         }
-        Published::Config => config::schema::schema([]),
-        Published::Limits => config::limits::schema(),
-        Published::Plan => schema(Format::Plan),
-        Published::Drift => schema(Format::Drift),
-        Published::Apply => schema(Format::Apply),
-        Published::Audit => audit_schema(),
+        SchemaKind::Config => config::schema::schema([]),
+        SchemaKind::Limits => config::limits::schema(),
+        SchemaKind::Plan => schema(Format::Plan),
+        SchemaKind::Drift => schema(Format::Drift),
+        SchemaKind::Apply => schema(Format::Apply),
+        SchemaKind::Audit => audit_schema(),
     };
     output.rendered("json", text)?;
     Ok(Exit::Done)
 }
 
-async fn from_live(arguments: &SchemaArguments, output: &Output) -> Result<String, Error> {
+async fn from_live(arguments: &SchemaArguments, output: &Output) -> Result<String, CommandError> {
     let Account { id, connection } = Account::open(&arguments.who, &arguments.connect, output)?;
     let behaviors = connection.reader().behaviors(&id).await;
-    let behaviors = behaviors.map_err(|error| Error::Account(account_error(&error)))?;
+    let behaviors = behaviors.map_err(|error| CommandError::Account(account_error(&error)))?;
     Ok(config::schema::schema(behaviors.value.keys()))
 }

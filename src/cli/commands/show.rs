@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::io::formats::{DetailArguments, FormatArguments};
+use crate::cli::io::formats::{DetailArgs, FormatArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::saved_plan;
 use crate::report::{self, PlanFormat};
@@ -18,13 +18,13 @@ pub(crate) struct ShowArguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<PlanFormat>,
+    pub(crate) formats: FormatArgs<PlanFormat>,
     #[command(flatten)]
-    detail: DetailArguments,
+    detail: DetailArgs,
 }
 
 /// Shows a saved plan in any of a plan's formats.
-pub(crate) fn run(arguments: &ShowArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &ShowArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
     let saved = saved_plan::read(&arguments.file, output)?;

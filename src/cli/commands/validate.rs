@@ -2,39 +2,39 @@
 
 use clap::Args;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::Desired;
+use crate::cli::flags::DesiredStateArgs;
 use crate::cli::io::ci;
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::input;
 use crate::cli::io::output::Output;
 use crate::cli::run::fleet;
-use crate::cli::run::next::{self, Step, Words};
-use crate::cli::run::surroundings::Surroundings;
+use crate::cli::run::next::{self, NextStep, ShellCommand};
+use crate::cli::run::surroundings::LoadContext;
 use crate::config::load;
-use crate::report::{self, CheckedFiles, FilesFormat};
+use crate::report::{self, ValidateFormat, ValidationResult};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
 pub(crate) struct ValidateArguments {
     #[command(flatten)]
-    desired: Desired,
+    desired: DesiredStateArgs,
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<FilesFormat>,
+    pub(crate) formats: FormatArgs<ValidateFormat>,
 }
 
 /// Says everything that is wrong with the files.
-pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let paths = &arguments.desired.paths.paths;
-    fleet::look_at_paths(paths)?;
-    let surroundings = Surroundings::of(&arguments.desired)?;
+    fleet::check_paths(paths)?;
+    let surroundings = LoadContext::of(&arguments.desired)?;
     let request = surroundings.request(&arguments.desired)?;
     let input = input::named_by(paths)?;
     let is_file = input.is_none();
     let (accounts, diagnostics) = match input {
-        Some(input) => load::check_input(&request, input),
+        Some(input) => load::validate_stdin(&request, input),
         None => load::check(&request),
     };
     let end = match diagnostics.errors() {
@@ -43,14 +43,14 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
         _ => Ok(Exit::Error),
     };
     ci::diagnose(output, &diagnostics);
-    let checked = CheckedFiles {
+    let checked = ValidationResult {
         accounts,
         diagnostics,
     };
     formats.write(output, |format| report::files(&checked, format))?;
     if is_file && matches!(end, Ok(Exit::Done)) && !checked.accounts.is_empty() {
-        let step = Step {
-            line: next::line("plan", &Words::of_desired(&arguments.desired)),
+        let step = NextStep {
+            line: next::line("plan", &ShellCommand::of_desired(&arguments.desired)),
             what: "compare with what is live",
         };
         next::say(output, &[step]);

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::io::formats::FormatArguments;
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::report::VersionFormat;
 use crate::report::read::json;
@@ -16,12 +16,12 @@ use crate::report::read::json;
 #[derive(Args, Debug)]
 pub(crate) struct VersionArguments {
     #[command(flatten)]
-    pub(crate) formats: FormatArguments<VersionFormat>,
+    pub(crate) formats: FormatArgs<VersionFormat>,
 }
 
 /// What is known about this very program.
 #[derive(Serialize)]
-struct Build {
+struct BuildInfo {
     format: &'static str,
     version: &'static str,
     /// The commit that a release is made of, and its day; a build for trying things out has none.
@@ -32,9 +32,9 @@ struct Build {
 }
 
 /// Says which riskform this is.
-pub(crate) fn run(arguments: &VersionArguments, output: &Output) -> Result<Exit, Error> {
+pub(crate) fn run(arguments: &VersionArguments, output: &Output) -> Result<Exit, CommandError> {
     let some = |text: &'static str| (!text.is_empty()).then_some(text);
-    let build = Build {
+    let build = BuildInfo {
         format: "riskform.version/1",
         version: env!("CARGO_PKG_VERSION"),
         commit: some(env!("RISKFORM_COMMIT")),
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &VersionArguments, output: &Output) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-fn text(build: &Build) -> String {
+fn text(build: &BuildInfo) -> String {
     let mut text = format!("riskform {}\n", build.version);
     let rows = [
         ("commit", build.commit),

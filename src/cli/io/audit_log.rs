@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::api::{ApiError, Trace};
-use crate::apply::{Deed, Event, Write};
-use crate::cli::error::Error;
+use crate::api::{ApiError, RequestIds};
+use crate::apply::{ApplyEvent, Write, WriteKind};
+use crate::cli::error::CommandError;
 use crate::cli::io::environment;
-use crate::cli::io::files::{self, Appended};
+use crate::cli::io::files::{self, AppendTarget};
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
-use crate::model::text::visible_json;
+use crate::model::text::escape_invisible_json;
 use crate::plan::{Effect, OperationId};
 
 /// An audit log that is open for appending. Clones share it.
@@ -28,7 +28,7 @@ use crate::plan::{Effect, OperationId};
 pub(crate) struct AuditLog(Arc<Log>);
 
 struct Log {
-    file: Mutex<Appended>,
+    file: Mutex<AppendTarget>,
     path: String,
     run: Uuid,
     actor: String,
@@ -43,7 +43,7 @@ struct Call<'a> {
     attempt: u32,
     /// What it changes.
     address: &'a str,
-    action: Deed,
+    action: WriteKind,
     /// The integration that it is about, where that has an id already.
     #[serde(skip_serializing_if = "Option::is_none")]
     integration_id: Option<IntegrationId>,
@@ -53,7 +53,7 @@ struct Call<'a> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct LogLine<'a> {
     time: Timestamp,
     run_id: Uuid,
     actor: &'a str,
@@ -61,7 +61,7 @@ struct Line<'a> {
     #[serde(flatten)]
     call: Call<'a>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    end: Option<End<'a>>,
+    end: Option<CallResult<'a>>,
 }
 
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ enum Phase {
 }
 
 #[derive(Serialize)]
-struct End<'a> {
+struct CallResult<'a> {
     outcome: &'static str,
     /// The answer's `Cf-Auditlog-Id`: where the vendor's own audit log tells of the call.
     request_id: Option<&'a str>,
@@ -85,7 +85,7 @@ struct End<'a> {
 
 impl AuditLog {
     /// Opens a log for appending, and makes it, readable by its owner alone, where there is none.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
         let file = files::append(path)?;
         Ok(AuditLog(Arc::new(Log {
             file: Mutex::new(file),
@@ -111,13 +111,13 @@ impl AuditLog {
         account_id: &AccountId,
         write: &Write<'_>,
         changes: &[Effect],
-        end: Result<&Trace, &ApiError>,
+        end: Result<&RequestIds, &ApiError>,
     ) -> anyhow::Result<()> {
         let trace = end.unwrap_or_else(ApiError::trace);
-        let end = End {
+        let end = CallResult {
             outcome: match end {
                 Ok(_) => "done",
-                Err(error) if error.is_ambiguous() => "unknown",
+                Err(error) if error.may_have_succeeded() => "unknown",
                 Err(_) => "failed",
             },
             request_id: trace.audit_log_id.as_deref(),
@@ -132,17 +132,19 @@ impl AuditLog {
         &self,
         account_id: &AccountId,
         effects: &BTreeMap<OperationId, Vec<Effect>>,
-        event: &Event<'_>,
+        event: &ApplyEvent<'_>,
     ) -> anyhow::Result<()> {
         let changes =
             |write: &Write<'_>| effects.get(&write.operation).map_or(&[][..], Vec::as_slice);
         match event {
-            Event::Sending(write) => self.sending(account_id, write, changes(write)),
-            Event::Answered(write, end) => self.answered(account_id, write, changes(write), *end),
-            Event::Started { .. }
-            | Event::LookingForCreated { .. }
-            | Event::Finished { .. }
-            | Event::ReadingBack => Ok(()),
+            ApplyEvent::Sending(write) => self.sending(account_id, write, changes(write)),
+            ApplyEvent::Answered(write, end) => {
+                self.answered(account_id, write, changes(write), *end)
+            }
+            ApplyEvent::Started { .. }
+            | ApplyEvent::LookingForCreated { .. }
+            | ApplyEvent::Finished { .. }
+            | ApplyEvent::ReadingBack => Ok(()),
         }
     }
 
@@ -152,7 +154,7 @@ impl AuditLog {
         account_id: &AccountId,
         write: &Write<'_>,
         changes: &[Effect],
-        end: Option<End<'_>>,
+        end: Option<CallResult<'_>>,
     ) -> anyhow::Result<()> {
         let Write {
             operation,
@@ -170,7 +172,7 @@ impl AuditLog {
             integration_id: id,
             changes,
         };
-        let line = Line {
+        let line = LogLine {
             time: Timestamp::now(),
             run_id: self.0.run,
             actor: &self.0.actor,
@@ -179,7 +181,7 @@ impl AuditLog {
             end,
         };
         // It may be a stream that somebody reads along.
-        let mut text = visible_json(serde_json::to_string(&line)?);
+        let mut text = escape_invisible_json(serde_json::to_string(&line)?);
         text.push('\n');
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write(&text)

@@ -19,17 +19,17 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::io::environment::{self, variable};
-use crate::cli::io::files::{self, ReadableBy};
+use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::output::Output;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::rule::Severity;
-use crate::doctor::{Audit, Totals};
+use crate::doctor::{AuditReport, AuditTotals};
 use crate::model::text::hex;
 use crate::plan::{Format, Run};
-use crate::report::{JOB_SUMMARY, audit_markdown, markdown};
+use crate::report::{MAX_JOB_SUMMARY_BYTES, audit_markdown, markdown};
 
 /// Where GitLab finds the variables.
 const GITLAB_VARIABLES: &str = "riskform.env";
@@ -38,13 +38,13 @@ const GITLAB_QUALITY: &str = "gl-code-quality-report.json";
 
 /// Tells the pipeline a result. What can't be written is a warning: the run itself is over, and went as its exit code says.
 pub(crate) fn tell(output: &Output, run: &Run) {
-    tell_as(output, |room| markdown(run, room), || totals(run));
+    report_as_markdown(output, |room| markdown(run, room), || totals(run));
 }
 
 /// Tells the pipeline an audit.
-pub(crate) fn tell_audit(output: &Output, audit: &Audit) {
+pub(crate) fn report_audit(output: &Output, audit: &AuditReport) {
     let totals = || {
-        let Totals {
+        let AuditTotals {
             pass,
             warn,
             fail,
@@ -62,11 +62,11 @@ pub(crate) fn tell_audit(output: &Output, audit: &Audit) {
             .map(|(name, count)| (name.to_owned(), count.to_string()))
             .into()
     };
-    tell_as(output, |room| audit_markdown(audit, room), totals);
+    report_as_markdown(output, |room| audit_markdown(audit, room), totals);
 }
 
 /// Tells a result as Markdown, no longer than the room that is left, and by its totals.
-fn tell_as(
+fn report_as_markdown(
     output: &Output,
     markdown: impl FnOnce(usize) -> String,
     totals: impl FnOnce() -> Vec<(String, String)>,
@@ -78,7 +78,8 @@ fn tell_as(
         let file = Path::new(&file);
         // What earlier commands of the step wrote counts as well.
         let there = file.metadata().map_or(0, |there| there.len());
-        let room = JOB_SUMMARY.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
+        let room =
+            MAX_JOB_SUMMARY_BYTES.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
         append(output, file, &markdown(room));
     }
     let mut told = pipeline.told();
@@ -103,11 +104,11 @@ pub(crate) fn diagnose(output: &Output, diagnostics: &Diagnostics) {
 }
 
 /// Tells the pipeline how the run ended.
-pub(crate) fn end(output: &Output, exit: Exit, error: Option<&Error>) {
+pub(crate) fn end(output: &Output, exit: Exit, error: Option<&CommandError>) {
     let Some(pipeline) = output.pipeline() else {
         return;
     };
-    if let Some(Error::Files(diagnostics)) = error {
+    if let Some(CommandError::Files(diagnostics)) = error {
         diagnose(output, diagnostics);
     }
     let mut told = pipeline.told();
@@ -120,7 +121,7 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&Error>) {
     }
     if variable(environment::GITHUB_ACTIONS).is_some()
         && let Some(error) = error
-        && !matches!(error, Error::Files(_) | Error::BrokenPipe)
+        && !matches!(error, CommandError::Files(_) | CommandError::BrokenPipe)
     {
         let message = anstream::adapter::strip_str(&error.to_string()).to_string();
         let help = error.help().map(|help| format!("\n{help}"));
@@ -144,7 +145,7 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&Error>) {
             (GITLAB_VARIABLES, lines(&told.outputs, shouted)),
             (GITLAB_QUALITY, quality),
         ] {
-            if let Err(error) = files::write(&folder.join(name), text, ReadableBy::Everybody) {
+            if let Err(error) = files::write(&folder.join(name), text, FileMode::Everybody) {
                 output.warn(error);
             }
         }
@@ -175,7 +176,7 @@ fn lines(outputs: &[(String, String)], name: impl Fn(&str) -> String) -> String 
 }
 
 /// An error as Markdown. The message may hold anything, so it stands in HTML with its special characters as references.
-fn failure(error: &Error, exit: Exit) -> String {
+fn failure(error: &CommandError, exit: Exit) -> String {
     let message = anstream::adapter::strip_str(&error.to_string()).to_string();
     let help = error.help().map(|help| format!("\n\n{help}"));
     let text = format!("{}{}", message.trim_end(), help.unwrap_or_default())
@@ -197,8 +198,8 @@ fn annotation(diagnostic: &Diagnostic) -> String {
         Severity::Warning => "warning",
     };
     let place = &diagnostic.primary.place;
-    let file = in_repository(&place.file, variable("GITHUB_WORKSPACE"));
-    let mut properties = format!("file={}", Property(&file));
+    let file = repository_path(&place.file, variable("GITHUB_WORKSPACE"));
+    let mut properties = format!("file={}", CommandProperty(&file));
     if let Some(region) = &place.region {
         properties.push_str(&format!(
             ",line={},col={},endColumn={}",
@@ -208,7 +209,7 @@ fn annotation(diagnostic: &Diagnostic) -> String {
     let rule = diagnostic.rule.to_string();
     format!(
         "::{command} {properties},title={}::{}",
-        Property(&rule),
+        CommandProperty(&rule),
         Data(&words(diagnostic))
     )
 }
@@ -222,7 +223,7 @@ fn words(diagnostic: &Diagnostic) -> String {
 }
 
 /// The name of a file as a repository knows it: relative to its root, where the run is within it.
-fn in_repository(file: &str, root: Option<String>) -> String {
+fn repository_path(file: &str, root: Option<String>) -> String {
     let absolute = std::path::absolute(file);
     let within = absolute.iter().zip(&root).find_map(|(path, root)| {
         let within = path.strip_prefix(root).ok()?;
@@ -236,7 +237,7 @@ fn quality(diagnostics: &[Diagnostic]) -> Vec<Value> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let report = diagnostics.iter().map(|diagnostic| {
         let place = &diagnostic.primary.place;
-        let path = in_repository(&place.file, variable("CI_PROJECT_DIR"));
+        let path = repository_path(&place.file, variable("CI_PROJECT_DIR"));
         let rule = diagnostic.rule.to_string();
         let identity = format!("{rule}\n{path}\n{}", diagnostic.message);
         let times = seen.entry(identity.clone()).or_default();
@@ -271,9 +272,9 @@ impl fmt::Display for Data<'_> {
 }
 
 /// Displays a text as a property of a workflow command.
-struct Property<'a>(&'a str);
+struct CommandProperty<'a>(&'a str);
 
-impl fmt::Display for Property<'_> {
+impl fmt::Display for CommandProperty<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = Data(self.0).to_string();
         f.write_str(&text.replace(':', "%3A").replace(',', "%2C"))

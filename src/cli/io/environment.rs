@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use url::Url;
 
-use crate::doctor::ProxyOnTheWay;
+use crate::doctor::ProxyInfo;
 
 /// What `--env-file` adds.
 static FROM_FILE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
@@ -36,16 +36,16 @@ const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_prox
 /// A variable that names a proxy which can't be used. What it holds is not shown, since it may be a password.
 #[derive(Debug, thiserror::Error)]
 #[error("the proxy in {variable} can't be used: {why}")]
-pub(crate) struct WrongProxy {
+pub(crate) struct InvalidProxy {
     variable: &'static str,
     why: String,
 }
 
 /// Refuses a proxy that can't be used: without it, the call would go out directly, which is what a proxy is there to prevent.
-pub(crate) fn check_proxies() -> Result<(), WrongProxy> {
+pub(crate) fn validate_proxies() -> Result<(), InvalidProxy> {
     for variable in PROXIES {
         if let Some(text) = self::variable(variable) {
-            check_proxy(&text).map_err(|why| WrongProxy { variable, why })?;
+            check_proxy(&text).map_err(|why| InvalidProxy { variable, why })?;
         }
     }
     Ok(())
@@ -57,7 +57,7 @@ pub(crate) fn proxy_variable() -> Option<&'static str> {
 }
 
 /// The variable that names the proxy on the way to a host, and the proxy's own host and port: never its user or password.
-pub(crate) fn proxy_to(host: &str) -> Option<ProxyOnTheWay> {
+pub(crate) fn proxy_to(host: &str) -> Option<ProxyInfo> {
     let exempt = variable("NO_PROXY").or_else(|| variable("no_proxy"));
     if exempt.is_some_and(|names| is_exempt(host, &names)) {
         return None;
@@ -65,7 +65,7 @@ pub(crate) fn proxy_to(host: &str) -> Option<ProxyOnTheWay> {
     let variable = proxy_variable()?;
     let url = Url::parse(&whole(&self::variable(variable)?)).ok()?;
     let port = url.port_or_known_default().map(|port| format!(":{port}"));
-    Some(ProxyOnTheWay {
+    Some(ProxyInfo {
         variable: variable.to_owned(),
         address: format!("{}{}", url.host_str()?, port.unwrap_or_default()),
     })

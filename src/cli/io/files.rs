@@ -13,41 +13,41 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 
 /// Who may read a file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReadableBy {
+pub(crate) enum FileMode {
     /// Whoever the umask permits.
     Everybody,
     /// Its owner alone.
-    Owner,
+    OwnerOnly,
     /// Whoever may read the file that is there.
-    AsBefore,
+    Preserve,
 }
 
 /// Writes a file.
 pub(crate) fn write(
     path: &Path,
     content: impl AsRef<[u8]>,
-    readable_by: ReadableBy,
-) -> Result<(), Error> {
+    readable_by: FileMode,
+) -> Result<(), CommandError> {
     let content = content.as_ref();
     place(path)
         .and_then(|place| match place {
-            Place::Stdout => io::stdout().lock().write_all(content),
-            Place::Stderr => io::stderr().lock().write_all(content),
-            Place::Stream => open_stream(path)?.write_all(content),
-            Place::File => write_beside(path, content, readable_by),
+            WriteTarget::Stdout => io::stdout().lock().write_all(content),
+            WriteTarget::Stderr => io::stderr().lock().write_all(content),
+            WriteTarget::Stream => open_stream(path)?.write_all(content),
+            WriteTarget::File => write_atomic(path, content, readable_by),
         })
-        .map_err(|error| cant_write(path, error))
+        .map_err(|error| write_error(path, error))
 }
 
 /// Whether a path names something that keeps nothing, and that may be read along, such as a job's log.
 pub(crate) fn is_stream(path: &Path) -> bool {
     matches!(
         place(path),
-        Ok(Place::Stdout | Place::Stderr | Place::Stream)
+        Ok(WriteTarget::Stdout | WriteTarget::Stderr | WriteTarget::Stream)
     )
 }
 
@@ -56,35 +56,35 @@ pub(crate) fn is_stream(path: &Path) -> bool {
 /// # Errors
 ///
 /// Beside what can't be opened: a link, and a file of somebody else, who could read and change what is written.
-pub(crate) fn append(path: &Path) -> Result<Appended, Error> {
+pub(crate) fn append(path: &Path) -> Result<AppendTarget, CommandError> {
     let open = || {
         Ok(match place(path)? {
-            Place::Stdout => Appended::Stream(Box::new(io::stdout())),
-            Place::Stderr => Appended::Stream(Box::new(io::stderr())),
-            Place::Stream => Appended::Stream(Box::new(open_stream(path)?)),
-            Place::File => Appended::File(open_own(path)?),
+            WriteTarget::Stdout => AppendTarget::Stream(Box::new(io::stdout())),
+            WriteTarget::Stderr => AppendTarget::Stream(Box::new(io::stderr())),
+            WriteTarget::Stream => AppendTarget::Stream(Box::new(open_stream(path)?)),
+            WriteTarget::File => AppendTarget::File(open_owned_append(path)?),
         })
     };
-    open().map_err(|error| cant_write(path, error))
+    open().map_err(|error| write_error(path, error))
 }
 
 /// Where lines are appended.
-pub(crate) enum Appended {
+pub(crate) enum AppendTarget {
     /// A file, whose lines are on disk once they are written.
     File(File),
     /// Something that keeps nothing.
     Stream(Box<dyn Write + Send>),
 }
 
-impl Appended {
+impl AppendTarget {
     /// Writes a line at once, so that two runs that append to one file never mix theirs.
     pub(crate) fn write(&mut self, line: &str) -> io::Result<()> {
         match self {
-            Appended::File(file) => {
+            AppendTarget::File(file) => {
                 file.write_all(line.as_bytes())?;
                 file.sync_data()
             }
-            Appended::Stream(stream) => {
+            AppendTarget::Stream(stream) => {
                 stream.write_all(line.as_bytes())?;
                 stream.flush()
             }
@@ -93,26 +93,26 @@ impl Appended {
 }
 
 /// What a path names, as far as writing is concerned.
-enum Place {
+enum WriteTarget {
     Stdout,
     Stderr,
     Stream,
     File,
 }
 
-fn place(path: &Path) -> io::Result<Place> {
+fn place(path: &Path) -> io::Result<WriteTarget> {
     if path == Path::new("/dev/stdout") || is_descriptor(path, "1") {
-        return Ok(Place::Stdout);
+        return Ok(WriteTarget::Stdout);
     }
     if path == Path::new("/dev/stderr") || is_descriptor(path, "2") {
-        return Ok(Place::Stderr);
+        return Ok(WriteTarget::Stderr);
     }
     if descriptor(path).is_some() {
-        return Ok(Place::Stream);
+        return Ok(WriteTarget::Stream);
     }
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::File),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WriteTarget::File),
         Err(error) => return Err(error),
     };
     let is_link = found.is_symlink();
@@ -124,12 +124,12 @@ fn place(path: &Path) -> io::Result<Place> {
     };
     match target {
         Some(kind) if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() => {
-            Ok(Place::Stream)
+            Ok(WriteTarget::Stream)
         }
         _ if is_link => Err(io::Error::other(
             "it is a link; name the file that it leads to",
         )),
-        Some(kind) if kind.is_file() => Ok(Place::File),
+        Some(kind) if kind.is_file() => Ok(WriteTarget::File),
         Some(kind) if kind.is_dir() => Err(io::Error::other("it is a folder")),
         Some(_) | None => Err(io::Error::other("it is not a file")),
     }
@@ -153,7 +153,7 @@ fn open_stream(path: &Path) -> io::Result<File> {
 }
 
 /// Reads a small file of one's own, and follows no link to it.
-pub(crate) fn read_own(path: &Path) -> io::Result<String> {
+pub(crate) fn read_owned(path: &Path) -> io::Result<String> {
     const MOST: u64 = 1 << 20;
     let file = own(path, OpenOptions::new().read(true))?;
     let mut text = String::new();
@@ -162,7 +162,7 @@ pub(crate) fn read_own(path: &Path) -> io::Result<String> {
 }
 
 /// Opens a file of one's own for appending.
-fn open_own(path: &Path) -> io::Result<File> {
+fn open_owned_append(path: &Path) -> io::Result<File> {
     own(
         path,
         OpenOptions::new().append(true).create(true).mode(0o600),
@@ -185,15 +185,15 @@ fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
 }
 
-fn write_beside(path: &Path, content: &[u8], readable_by: ReadableBy) -> io::Result<()> {
+fn write_atomic(path: &Path, content: &[u8], readable_by: FileMode) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         Some(_) | None => Path::new("."),
     };
     let permissions = match readable_by {
-        ReadableBy::Everybody => Permissions::from_mode(0o666),
-        ReadableBy::Owner => Permissions::from_mode(0o600),
-        ReadableBy::AsBefore => fs::metadata(path)?.permissions(),
+        FileMode::Everybody => Permissions::from_mode(0o666),
+        FileMode::OwnerOnly => Permissions::from_mode(0o600),
+        FileMode::Preserve => fs::metadata(path)?.permissions(),
     };
     if !folder.is_dir() {
         return Err(io::Error::other(format!(
@@ -207,7 +207,7 @@ fn write_beside(path: &Path, content: &[u8], readable_by: ReadableBy) -> io::Res
         .tempfile_in(folder)
         .map_err(without_path)?;
     file.write_all(content)?;
-    if readable_by == ReadableBy::AsBefore {
+    if readable_by == FileMode::Preserve {
         // What the umask took away.
         file.as_file().set_permissions(permissions)?;
     }
@@ -224,8 +224,8 @@ fn without_path(error: io::Error) -> io::Error {
     }
 }
 
-fn cant_write(path: &Path, error: io::Error) -> Error {
-    Error::other(format!("{} can't be written", path.display()))(error)
+fn write_error(path: &Path, error: io::Error) -> CommandError {
+    CommandError::other(format!("{} can't be written", path.display()))(error)
 }
 
 #[cfg(test)]
@@ -243,7 +243,7 @@ mod tests {
         made.unwrap().status.success()
     }
 
-    fn said(result: Result<(), Error>) -> String {
+    fn said(result: Result<(), CommandError>) -> String {
         result.map_or_else(|error| error.to_string(), |()| "written".to_owned())
     }
 
@@ -252,11 +252,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        assert_eq!(said(write(&path, "one", ReadableBy::Owner)), "written");
+        assert_eq!(said(write(&path, "one", FileMode::OwnerOnly)), "written");
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let mut old = File::open(&path).unwrap();
-        assert_eq!(said(write(&path, "two", ReadableBy::AsBefore)), "written");
+        assert_eq!(said(write(&path, "two", FileMode::Preserve)), "written");
         assert_eq!(
             (fs::read_to_string(&path).unwrap().as_str(), mode()),
             ("two", 0o640)
@@ -264,7 +264,7 @@ mod tests {
         let mut text = String::new();
         old.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one");
-        assert_eq!(said(write(&path, "three", ReadableBy::Owner)), "written");
+        assert_eq!(said(write(&path, "three", FileMode::OwnerOnly)), "written");
         assert_eq!(mode(), 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -279,11 +279,11 @@ mod tests {
             "{} can't be written: it is a link; name the file that it leads to",
             link.display()
         );
-        assert_eq!(said(write(&link, "x", ReadableBy::Everybody)), expected);
+        assert_eq!(said(write(&link, "x", FileMode::Everybody)), expected);
         assert_eq!(said(append(&link).map(drop)), expected);
         assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
         fs::remove_file(&target).unwrap();
-        assert_eq!(said(write(&link, "x", ReadableBy::Everybody)), expected);
+        assert_eq!(said(write(&link, "x", FileMode::Everybody)), expected);
         assert_eq!(said(append(&link).map(drop)), expected);
         assert!(!target.exists());
     }
@@ -299,7 +299,7 @@ mod tests {
                 let pipe = pipe.clone();
                 thread::spawn(move || fs::read_to_string(pipe).unwrap())
             };
-            assert_eq!(said(write(path, "through", ReadableBy::Owner)), "written");
+            assert_eq!(said(write(path, "through", FileMode::OwnerOnly)), "written");
             assert_eq!(reader.join().unwrap(), "through");
             assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
         }
@@ -317,13 +317,13 @@ mod tests {
         };
         symlink(&device, &link).unwrap();
         for path in [&device, &link] {
-            assert_eq!(said(write(path, "x", ReadableBy::Owner)), "written");
+            assert_eq!(said(write(path, "x", FileMode::OwnerOnly)), "written");
             append(path).unwrap().write("x\n").unwrap();
             assert!(fs::metadata(&device).unwrap().file_type().is_char_device());
         }
         assert!(link.is_symlink());
         assert!(
-            said(write(Path::new("/dev/full"), "x", ReadableBy::Owner)).contains("No space left")
+            said(write(Path::new("/dev/full"), "x", FileMode::OwnerOnly)).contains("No space left")
         );
     }
 
@@ -339,7 +339,7 @@ mod tests {
             format!("/proc/self/fd/{number}"),
         ] {
             assert_eq!(
-                said(write(Path::new(&name), "after\n", ReadableBy::Owner)),
+                said(write(Path::new(&name), "after\n", FileMode::OwnerOnly)),
                 "written"
             );
         }
@@ -363,7 +363,7 @@ mod tests {
         ];
         for (path, why) in table {
             let expected = format!("{} can't be written: {why}", path.display());
-            assert_eq!(said(write(&path, "x", ReadableBy::Everybody)), expected);
+            assert_eq!(said(write(&path, "x", FileMode::Everybody)), expected);
         }
     }
 

@@ -6,30 +6,30 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
-use crate::cli::error::Error;
-use crate::cli::io::files::{self, ReadableBy};
+use crate::cli::error::CommandError;
+use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::output::Output;
 use crate::config::write::FileFormat;
 use crate::report::read::ReadFormat;
 use crate::report::{
-    ApplyFormat, AuditFormat, Detail, DoctorFormat, DriftFormat, FilesFormat, MergeFormat,
-    PlanFormat, VersionFormat,
+    ApplyFormat, AuditFormat, DetailLevel, DoctorFormat, DriftFormat, MergeFormat, PlanFormat,
+    ValidateFormat, VersionFormat,
 };
 
 /// The formats that a command knows; the first is what it prints without a flag.
-pub(crate) trait Kind: Copy + Debug + Eq + Send + Sync + 'static {
+pub(crate) trait OutputFormat: Copy + Debug + Eq + Send + Sync + 'static {
     const ALL: &'static [Self];
     /// What whoever names a file instead of a kind may have meant.
-    const INSTEAD: &'static str;
+    const HINT: &'static str;
 
     fn as_str(self) -> &'static str;
 }
 
 macro_rules! kinds {
     ($($name:ident $instead:literal),+ $(,)?) => {
-        $(impl Kind for $name {
+        $(impl OutputFormat for $name {
             const ALL: &'static [Self] = $name::ALL;
-            const INSTEAD: &'static str = $instead;
+            const HINT: &'static str = $instead;
 
             fn as_str(self) -> &'static str {
                 $name::as_str(self)
@@ -44,7 +44,7 @@ kinds! {
     DoctorFormat "",
     DriftFormat "",
     FileFormat "",
-    FilesFormat "",
+    ValidateFormat "",
     MergeFormat "",
     PlanFormat " (plan --out FILE saves a plan)",
     ReadFormat "",
@@ -53,7 +53,7 @@ kinds! {
 
 /// The `--format` flags of a command.
 #[derive(Args, Debug)]
-pub(crate) struct FormatArguments<K: Kind> {
+pub(crate) struct FormatArgs<K: OutputFormat> {
     #[arg(
         long = "format",
         short = 'o',
@@ -63,12 +63,12 @@ pub(crate) struct FormatArguments<K: Kind> {
         long_help = long_help::<K>(),
         add = ArgValueCandidates::new(candidates::<K>)
     )]
-    formats: Vec<Requested<K>>,
+    formats: Vec<FormatArg<K>>,
 }
 
 /// How much the text tells of a fleet.
 #[derive(Args, Debug)]
-pub(crate) struct DetailArguments {
+pub(crate) struct DetailArgs {
     /// Tell a fleet account by account; also what is the same in several
     #[arg(long, hide_short_help = true, conflicts_with = "summary")]
     expand: bool,
@@ -77,22 +77,25 @@ pub(crate) struct DetailArguments {
     summary: bool,
 }
 
-impl DetailArguments {
+impl DetailArgs {
     /// Says how much of it to tell.
     ///
     /// # Errors
     ///
     /// A flag where no text is written that could obey it.
-    pub(crate) fn read<K: Kind>(&self, formats: &Formats<K>) -> Result<Detail, Error> {
+    pub(crate) fn read<K: OutputFormat>(
+        &self,
+        formats: &Formats<K>,
+    ) -> Result<DetailLevel, CommandError> {
         let (detail, flag) = match (self.expand, self.summary) {
-            (true, _) => (Detail::Expanded, "--expand"),
-            (_, true) => (Detail::Summary, "--summary"),
-            (false, false) => return Ok(Detail::Grouped),
+            (true, _) => (DetailLevel::Expanded, "--expand"),
+            (_, true) => (DetailLevel::Summary, "--summary"),
+            (false, false) => return Ok(DetailLevel::Grouped),
         };
         if formats.kinds().any(|kind| kind.as_str() == "text") {
             return Ok(detail);
         }
-        Err(Error::Usage(format!(
+        Err(CommandError::Usage(format!(
             "{flag} is about the format text, and no text is written; leave --format out, or add --format text=FILE"
         )))
     }
@@ -100,30 +103,30 @@ impl DetailArguments {
 
 /// A format, and the file that it goes to; without one it is printed.
 #[derive(Clone, Debug)]
-struct Requested<K> {
+struct FormatArg<K> {
     kind: K,
     file: Option<PathBuf>,
 }
 
-fn help<K: Kind>() -> String {
+fn help<K: OutputFormat>() -> String {
     format!("Show it as {}", names::<K>())
 }
 
-fn long_help<K: Kind>() -> String {
+fn long_help<K: OutputFormat>() -> String {
     format!(
         "How to show the result: {}; KIND=FILE writes a file, and may be repeated",
         names::<K>()
     )
 }
 
-fn candidates<K: Kind>() -> Vec<CompletionCandidate> {
+fn candidates<K: OutputFormat>() -> Vec<CompletionCandidate> {
     let kinds = K::ALL.iter();
     kinds
         .map(|kind| CompletionCandidate::new(kind.as_str()))
         .collect()
 }
 
-fn names<K: Kind>() -> String {
+fn names<K: OutputFormat>() -> String {
     let names: Vec<String> = K::ALL
         .iter()
         .enumerate()
@@ -135,14 +138,14 @@ fn names<K: Kind>() -> String {
     names.join(", ")
 }
 
-fn parse<K: Kind>(text: &str) -> Result<Requested<K>, String> {
+fn parse<K: OutputFormat>(text: &str) -> Result<FormatArg<K>, String> {
     let (name, file) = match text.split_once('=') {
         Some((_, "")) => return Err("name a file behind the =".to_owned()),
         Some((name, file)) => (name, Some(PathBuf::from(file))),
         None => (text, None),
     };
     match K::ALL.iter().find(|kind| kind.as_str() == name) {
-        Some(kind) => Ok(Requested { kind: *kind, file }),
+        Some(kind) => Ok(FormatArg { kind: *kind, file }),
         None if name.contains(['.', '/']) => {
             let extension = Path::new(name).extension();
             let mut kinds = K::ALL.iter().map(|kind| kind.as_str());
@@ -150,7 +153,7 @@ fn parse<K: Kind>(text: &str) -> Result<Requested<K>, String> {
             Err(format!(
                 "this is a file; write the kind before it: {}={text}{}",
                 kind.unwrap_or(K::ALL[0].as_str()),
-                K::INSTEAD
+                K::HINT
             ))
         }
         None => {
@@ -160,7 +163,7 @@ fn parse<K: Kind>(text: &str) -> Result<Requested<K>, String> {
     }
 }
 
-impl<K: Kind> FormatArguments<K> {
+impl<K: OutputFormat> FormatArgs<K> {
     /// Says whether standard output must be one JSON document, whatever happens.
     pub(crate) fn prints_json(&self) -> bool {
         self.printed().any(|kind| kind.as_str() == "json")
@@ -176,11 +179,11 @@ impl<K: Kind> FormatArguments<K> {
     /// # Errors
     ///
     /// More than one format for standard output.
-    pub(crate) fn read(&self, output: &Output) -> Result<Formats<K>, Error> {
+    pub(crate) fn read(&self, output: &Output) -> Result<Formats<K>, CommandError> {
         let mut printed = self.printed();
         let stdout = match (printed.next(), printed.next()) {
             (Some(_), Some(_)) => {
-                return Err(Error::Usage(
+                return Err(CommandError::Usage(
                     "--format is given twice for standard output; with --format KIND=FILE one of them goes to a file"
                         .to_owned(),
                 ));
@@ -208,7 +211,7 @@ pub(crate) struct Formats<K> {
     pub(crate) files: Vec<(K, PathBuf)>,
 }
 
-impl<K: Kind> Formats<K> {
+impl<K: OutputFormat> Formats<K> {
     /// Every kind that is asked for.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = K> {
         let files = self.files.iter().map(|(kind, _)| *kind);
@@ -216,7 +219,11 @@ impl<K: Kind> Formats<K> {
     }
 
     /// Prints the result, and writes it to the files.
-    pub(crate) fn write(&self, output: &Output, render: impl Fn(K) -> String) -> Result<(), Error> {
+    pub(crate) fn write(
+        &self,
+        output: &Output,
+        render: impl Fn(K) -> String,
+    ) -> Result<(), CommandError> {
         self.write_files(output, &render)?;
         self.stdout
             .map_or(Ok(()), |kind| output.rendered(kind.as_str(), render(kind)))
@@ -227,14 +234,14 @@ impl<K: Kind> Formats<K> {
         &self,
         output: &Output,
         render: impl Fn(K) -> String,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CommandError> {
         for (kind, file) in &self.files {
             let content = anstream::adapter::strip_str(&render(*kind)).to_string();
             let content = match files::is_stream(file) {
                 true => output.escaped(kind.as_str(), content),
                 false => content,
             };
-            files::write(file, content, ReadableBy::Everybody)?;
+            files::write(file, content, FileMode::Everybody)?;
         }
         Ok(())
     }
@@ -244,11 +251,11 @@ impl<K: Kind> Formats<K> {
     /// # Errors
     ///
     /// A kind that it has not.
-    pub(crate) fn of<L: Kind>(&self) -> Result<Formats<L>, Error> {
+    pub(crate) fn of<L: OutputFormat>(&self) -> Result<Formats<L>, CommandError> {
         let narrow = |kind: K| {
             let same = L::ALL.iter().find(|known| known.as_str() == kind.as_str());
             same.copied().ok_or_else(|| {
-                Error::Usage(format!(
+                CommandError::Usage(format!(
                     "--format {}: what these files hold can be shown as {}",
                     kind.as_str(),
                     names::<L>()
@@ -261,7 +268,7 @@ impl<K: Kind> Formats<K> {
                 .files
                 .iter()
                 .map(|(kind, file)| Ok((narrow(*kind)?, file.clone())))
-                .collect::<Result<_, Error>>()?,
+                .collect::<Result<_, CommandError>>()?,
         })
     }
 }

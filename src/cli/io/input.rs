@@ -3,33 +3,33 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::Error;
-use crate::config::files::LARGEST_FILE;
+use crate::cli::error::CommandError;
+use crate::config::files::MAX_FILE_BYTES;
 
 /// Reads standard input, where that is what the paths name.
 ///
 /// # Errors
 ///
 /// Files beside it, and more than a file may hold.
-pub(crate) fn named_by(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn named_by(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, CommandError> {
     let is_input = |path: &PathBuf| path == Path::new("-");
     if !paths.iter().any(is_input) {
         return Ok(None);
     }
     if paths.len() > 1 {
         let message = "- is standard input, and can't be checked together with files";
-        return Err(Error::Usage(message.to_owned()));
+        return Err(CommandError::Usage(message.to_owned()));
     }
     let mut bytes = Vec::new();
     io::stdin()
         .lock()
-        .take(LARGEST_FILE + 1)
+        .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(Error::other("standard input can't be read"))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::Other(anyhow::anyhow!(
+        .map_err(CommandError::other("standard input can't be read"))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(CommandError::Other(anyhow::anyhow!(
             "standard input is larger than {} MiB",
-            LARGEST_FILE >> 20
+            MAX_FILE_BYTES >> 20
         )));
     }
     Ok(Some(bytes))

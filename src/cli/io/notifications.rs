@@ -7,19 +7,21 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Certificate;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::Fleet;
+use crate::cli::flags::FleetArgs;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::state::State;
 use crate::cli::run::next;
-use crate::notify::{Finding, Form, Message, Outcome, Settings, Target, Told, When, notify};
+use crate::notify::{
+    CheckResult, DeliveryRecord, Message, NotifyOn, Outcome, Settings, Target, TargetKind, notify,
+};
 use crate::plan::{Run, sha256};
 
 /// The flags of a command that notifies.
 #[derive(Args, Debug)]
-pub(crate) struct NotifyArguments {
+pub(crate) struct NotifyArgs {
     /// Tell this URL of drift and errors: a webhook, Slack (slack+https://…), or ping+https://… when all is well; may be repeated
     /// [default: the URLs in RISKFORM_NOTIFY, which no list of processes shows]
     // A text, since clap would show one that can't be read, and most of it is a secret.
@@ -40,13 +42,13 @@ fn hours(text: &str) -> Result<SignedDuration, &'static str> {
         .map_err(|_| "write a number of hours, 0 or more")
 }
 
-impl NotifyArguments {
+impl NotifyArgs {
     /// Reads who is to be told. RISKFORM_NOTIFY_SECRET signs what goes to webhooks. `narrowed` is what the check is narrowed by.
     pub(crate) fn read(
         &self,
-        fleet: &Fleet,
+        fleet: &FleetArgs,
         narrowed: &[&[String]],
-    ) -> Result<Notifications, Error> {
+    ) -> Result<Notifications, CommandError> {
         let targets = if self.urls.is_empty() {
             let urls = variable(environment::NOTIFY).unwrap_or_default();
             targets(environment::NOTIFY, urls.split_whitespace())?
@@ -54,9 +56,9 @@ impl NotifyArguments {
             targets("--notify", self.urls.iter().map(String::as_str))?
         };
         let when = if self.notify_always {
-            When::Always
+            NotifyOn::Always
         } else {
-            When::Noteworthy
+            NotifyOn::Problems
         };
         let certificates = match &fleet.connect.ca_bundle {
             Some(path) if !targets.is_empty() => certificates(path)?,
@@ -65,8 +67,8 @@ impl NotifyArguments {
         Ok(Notifications {
             targets,
             again: match when {
-                When::Always => SignedDuration::ZERO,
-                When::Noteworthy => self.notify_again,
+                NotifyOn::Always => SignedDuration::ZERO,
+                NotifyOn::Problems => self.notify_again,
             },
             about: about(fleet, narrowed),
             settings: Settings {
@@ -81,7 +83,7 @@ impl NotifyArguments {
 
 /// Names what is checked: the files and what else decides which accounts they declare. Where a check fails before it knows its accounts,
 /// that is all there is to know it by.
-fn about(fleet: &Fleet, narrowed: &[&[String]]) -> String {
+fn about(fleet: &FleetArgs, narrowed: &[&[String]]) -> String {
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let paths = fleet.desired.paths.paths.iter();
     let paths: Vec<PathBuf> = paths.map(absolute).collect();
@@ -100,19 +102,23 @@ fn about(fleet: &Fleet, narrowed: &[&[String]]) -> String {
     ))
 }
 
-fn targets<'a>(given_as: &str, urls: impl Iterator<Item = &'a str>) -> Result<Vec<Target>, Error> {
+fn targets<'a>(
+    given_as: &str,
+    urls: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Target>, CommandError> {
     urls.enumerate()
         .map(|(index, url)| {
-            url.parse()
-                .map_err(|error| Error::Usage(format!("{given_as}, URL {}: {error}", index + 1)))
+            url.parse().map_err(|error| {
+                CommandError::Usage(format!("{given_as}, URL {}: {error}", index + 1))
+            })
         })
         .collect()
 }
 
-fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
+fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, CommandError> {
     let context = || format!("--ca-bundle {}", path.display());
-    let pem = std::fs::read(path).map_err(Error::other(context()))?;
-    Certificate::from_pem_bundle(&pem).map_err(Error::other(context()))
+    let pem = std::fs::read(path).map_err(CommandError::other(context()))?;
+    Certificate::from_pem_bundle(&pem).map_err(CommandError::other(context()))
 }
 
 /// Who is to be told, and how.
@@ -129,8 +135,8 @@ impl Notifications {
     /// Tells how a check ended. Whoever can't be told is a warning: what the check found stands all the same.
     pub(crate) async fn tell(
         &self,
-        result: Result<(&Run, Exit), &Error>,
-        fleet: &Fleet,
+        result: Result<(&Run, Exit), &CommandError>,
+        fleet: &FleetArgs,
         output: &Output,
     ) {
         if self.targets.is_empty() {
@@ -138,11 +144,11 @@ impl Notifications {
         }
         let (text, help);
         let (outcome, finding) = match result {
-            Ok((run, exit)) => (outcome(exit), Finding::Accounts(run)),
+            Ok((run, exit)) => (outcome(exit), CheckResult::Accounts(run)),
             Err(error) => {
                 help = error.help();
                 text = anstream::adapter::strip_str(&error.to_string()).to_string();
-                let finding = Finding::Nothing {
+                let finding = CheckResult::Failed {
                     kind: error.kind(),
                     message: &text,
                     help: help.as_deref(),
@@ -150,7 +156,10 @@ impl Notifications {
                 (Outcome::Error, finding)
             }
         };
-        let (run_url, next) = (environment::run_url(), next::after_drift(result, fleet));
+        let (run_url, next) = (
+            environment::run_url(),
+            next::next_command_after_drift(result, fleet),
+        );
         let message = Message {
             outcome,
             finding,
@@ -159,7 +168,7 @@ impl Notifications {
         };
         let state = State::open();
         let told = self.targets.iter();
-        let told = told.map(|target| self.tell_one(target, message, &state));
+        let told = told.map(|target| self.send_to(target, message, &state));
         let mut warnings: Vec<String> = join_all(told).await.into_iter().flatten().collect();
         // Where nothing can be kept, it is so for every target.
         warnings.dedup();
@@ -169,14 +178,14 @@ impl Notifications {
     }
 
     /// Tells one target, unless it was told the same already, and keeps what it was told. Says what went wrong.
-    async fn tell_one(
+    async fn send_to(
         &self,
         target: &Target,
         message: Message<'_>,
         state: &State,
     ) -> Option<String> {
         // A dead-man's switch is told each time, or it rings.
-        if target.form() == Form::Ping {
+        if target.form() == TargetKind::Ping {
             return self.deliver(target, &message).await;
         }
         let name = format!(
@@ -184,16 +193,16 @@ impl Notifications {
             &sha256(&(&self.about, target.secret()))[7..39]
         );
         let now = Timestamp::now();
-        let kept = state.read::<Told>(&name);
+        let kept = state.read::<DeliveryRecord>(&name);
         let told = kept.as_ref().ok().and_then(Option::as_ref);
-        let outcome = message.outcome_since(told, now, self.again)?;
+        let outcome = message.outcome_to_send(told, now, self.again)?;
         let message = Message { outcome, ..message };
         let failure = self.deliver(target, &message).await;
         if failure.is_some() {
             // Nobody heard of it, so the next run tells it.
             return failure;
         }
-        let end = match Told::of(&message, now) {
+        let end = match DeliveryRecord::of(&message, now) {
             Some(now_told) => kept.and_then(|_| state.write(&name, &now_told)),
             None if told.is_some() => state.remove(&name),
             None => Ok(()),
@@ -217,8 +226,8 @@ fn outcome(exit: Exit) -> Outcome {
         Exit::Error
         | Exit::Incomplete
         | Exit::Stale
-        | Exit::Refused
-        | Exit::Access
+        | Exit::Blocked
+        | Exit::Auth
         | Exit::Usage
         | Exit::Interrupted
         | Exit::Terminated => Outcome::Error,

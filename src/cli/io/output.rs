@@ -21,14 +21,14 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::Common;
+use crate::cli::flags::GlobalArgs;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::links;
-use crate::cli::io::pipeline::Pipeline;
+use crate::cli::io::pipeline::CiReport;
 use crate::cli::io::wrap::wrapped;
-use crate::model::text::{Visible, visible_json, without_commands};
+use crate::model::text::{EscapeInvisible, escape_invisible_json, escape_workflow_commands};
 use crate::report::json::error_document;
 use crate::report::style;
 
@@ -37,7 +37,7 @@ use crate::report::style;
 pub(crate) struct Output {
     quiet: bool,
     /// Whether the pipeline around the run is to be told.
-    pipeline: Option<Pipeline>,
+    pipeline: Option<CiReport>,
     /// Whether a runner reads along, which takes some lines for commands.
     runner: bool,
     /// Whether standard output must be one JSON document, whatever happens.
@@ -50,11 +50,11 @@ pub(crate) struct Output {
 
 impl Output {
     /// Prints as the flags say.
-    pub(crate) fn new(common: &Common, json: bool) -> Self {
+    pub(crate) fn new(common: &GlobalArgs, json: bool) -> Self {
         Output {
             quiet: common.quiet,
-            pipeline: common.ci.then(Pipeline::default),
-            runner: is_read_by_a_runner(),
+            pipeline: common.ci.then(CiReport::default),
+            runner: is_github_actions(),
             json,
             printed: Arc::default(),
             bar: Arc::default(),
@@ -64,8 +64,8 @@ impl Output {
     /// Prints what clap has to say of a command line, which is help as well. Its error goes into a document, too, where one is asked for.
     pub(crate) fn command_line(error: &clap::Error) {
         let said = error.render().ansi().to_string();
-        let said = match is_read_by_a_runner() {
-            true => without_commands(&said),
+        let said = match is_github_actions() {
+            true => escape_workflow_commands(&said),
             false => said.into(),
         };
         if !error.use_stderr() {
@@ -84,7 +84,10 @@ impl Output {
             let message = error.to_string();
             let message = message.split("\n\nUsage:").next().unwrap_or(&message);
             let message = message.trim_start_matches("error: ").trim_end();
-            anstream::print!("{}", visible_json(error_document("usage", message, None)));
+            anstream::print!(
+                "{}",
+                escape_invisible_json(error_document("usage", message, None))
+            );
         }
     }
 
@@ -94,7 +97,7 @@ impl Output {
     }
 
     /// Says whether a person reads along, and not only a script, a pipeline or somebody who wants quiet.
-    pub(crate) fn is_for_a_person(&self) -> bool {
+    pub(crate) fn is_interactive(&self) -> bool {
         !self.quiet
             && !self.json
             && self.pipeline.is_none()
@@ -103,7 +106,7 @@ impl Output {
     }
 
     /// The pipeline around the run, where it is to be told.
-    pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
+    pub(crate) fn pipeline(&self) -> Option<&CiReport> {
         self.pipeline.as_ref()
     }
 
@@ -132,12 +135,12 @@ impl Output {
     }
 
     /// How many columns words on standard error have.
-    pub(crate) fn words_width(&self) -> Option<u16> {
+    pub(crate) fn stderr_width(&self) -> Option<u16> {
         columns(io::stderr())
     }
 
     /// Prints a result in one of the formats.
-    pub(crate) fn rendered(&self, format: &str, text: String) -> Result<(), Error> {
+    pub(crate) fn rendered(&self, format: &str, text: String) -> Result<(), CommandError> {
         let text = self.escaped(format, text);
         match format {
             "text" => self.print(&fitting(&text, self.width())),
@@ -148,7 +151,9 @@ impl Output {
     /// A result in one of the formats; what of it nobody should obey is escaped as the format can.
     pub(crate) fn escaped(&self, format: &str, text: String) -> String {
         match format {
-            "json" | "sarif" if self.runner || io::stdout().is_terminal() => visible_json(text),
+            "json" | "sarif" if self.runner || io::stdout().is_terminal() => {
+                escape_invisible_json(text)
+            }
             // Whoever reads these back must get the same values; what writes them quotes what a runner would obey.
             "json" | "sarif" | "yaml" => text,
             _ => self.harmless(&text).into_owned(),
@@ -156,19 +161,19 @@ impl Output {
     }
 
     /// Prints a text to standard output.
-    pub(crate) fn result(&self, result: impl fmt::Display) -> Result<(), Error> {
+    pub(crate) fn result(&self, result: impl fmt::Display) -> Result<(), CommandError> {
         self.print(&self.harmless(&result.to_string()))
     }
 
     /// A text in which a runner that reads along finds no command.
     fn harmless<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.runner {
-            true => without_commands(text),
+            true => escape_workflow_commands(text),
             false => text.into(),
         }
     }
 
-    fn print(&self, text: &str) -> Result<(), Error> {
+    fn print(&self, text: &str) -> Result<(), CommandError> {
         let text = match links::are_followed() {
             true => text.into(),
             false => links::removed(text),
@@ -179,8 +184,8 @@ impl Output {
             write!(stdout, "{text}").and_then(|()| stdout.flush())
         };
         self.apart(print).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Error::BrokenPipe,
-            _ => Error::other("standard output can't be written")(error),
+            io::ErrorKind::BrokenPipe => CommandError::BrokenPipe,
+            _ => CommandError::other("standard output can't be written")(error),
         })
     }
 
@@ -192,7 +197,7 @@ impl Output {
     }
 
     /// Prints a line that is to be copied, and so is never broken, unless the user wants quiet.
-    pub(crate) fn say_in_one_piece(&self, line: impl fmt::Display) {
+    pub(crate) fn status_unwrapped(&self, line: impl fmt::Display) {
         if !self.quiet {
             self.apart(|| anstream::eprintln!("{}", self.harmless(&line.to_string())));
         }
@@ -200,7 +205,7 @@ impl Output {
 
     fn line(&self, line: &str) {
         let line = self.harmless(line);
-        self.apart(|| anstream::eprintln!("{}", fitting(&line, self.words_width())));
+        self.apart(|| anstream::eprintln!("{}", fitting(&line, self.stderr_width())));
     }
 
     /// Prints a command to the runner that reads along.
@@ -215,7 +220,7 @@ impl Output {
     }
 
     /// Prints an error to standard error, and says how the program ends because of it.
-    pub(crate) fn error(&self, error: &Error) -> Exit {
+    pub(crate) fn error(&self, error: &CommandError) -> Exit {
         if self.json && !self.printed.load(Ordering::Relaxed) {
             let message = anstream::adapter::strip_str(&error.to_string()).to_string();
             // There is nobody left to tell if even this can't be written.
@@ -223,31 +228,31 @@ impl Output {
             let _ = self.rendered("json", document);
         }
         match error {
-            Error::BrokenPipe => {}
+            CommandError::BrokenPipe => {}
             // Rendered diagnostics say "error" themselves, once for each.
-            Error::Files(_) => self.line(error.to_string().trim_end()),
-            Error::Usage(_)
-            | Error::NoFile { .. }
-            | Error::Account(_)
-            | Error::Stale(_)
-            | Error::RefusedPlan(_)
-            | Error::NoSuchUsers(_)
-            | Error::NotATerminal
-            | Error::Declined
-            | Error::Ended(_)
-            | Error::RefusedByLimits(_)
-            | Error::Merge(_)
-            | Error::Other(_) => {
+            CommandError::Files(_) => self.line(error.to_string().trim_end()),
+            CommandError::Usage(_)
+            | CommandError::NoFile { .. }
+            | CommandError::Account(_)
+            | CommandError::StalePlan(_)
+            | CommandError::PlanBlocked(_)
+            | CommandError::UserLookup(_)
+            | CommandError::NotATerminal
+            | CommandError::Declined
+            | CommandError::Interrupted(_)
+            | CommandError::BlockedByLimits(_)
+            | CommandError::Merge(_)
+            | CommandError::Other(_) => {
                 let red = style::ERROR;
                 let message = error.to_string();
                 let message: Vec<String> = message
                     .lines()
-                    .map(|line| Visible(line).to_string())
+                    .map(|line| EscapeInvisible(line).to_string())
                     .collect();
                 let message = message.join("\n");
                 self.line(&format!("{red}error{red:#}: {message}"));
                 if let Some(help) = error.help() {
-                    self.line(&format!("  help: {}", Visible(&help)));
+                    self.line(&format!("  help: {}", EscapeInvisible(&help)));
                 }
             }
         }
@@ -272,18 +277,18 @@ fn fitting(text: &str, width: Option<u16>) -> Cow<'_, str> {
 }
 
 /// Whether GitHub's runner reads what is printed, and takes some lines for commands.
-fn is_read_by_a_runner() -> bool {
+fn is_github_actions() -> bool {
     variable(environment::GITHUB_ACTIONS).is_some()
 }
 
 /// Standard error, for events: each comes in one piece.
-struct Events;
+struct StderrWriter;
 
-impl Write for Events {
+impl Write for StderrWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        let text = match is_read_by_a_runner() {
-            true => without_commands(&text),
+        let text = match is_github_actions() {
+            true => escape_workflow_commands(&text),
             false => text,
         };
         io::stderr().lock().write_all(text.as_bytes())?;
@@ -304,7 +309,7 @@ pub(crate) fn trace(verbose: u8) {
         _ => LevelFilter::DEBUG,
     };
     tracing_subscriber::fmt()
-        .with_writer(|| Events)
+        .with_writer(|| StderrWriter)
         .with_max_level(level)
         .with_ansi(false)
         .with_target(false)

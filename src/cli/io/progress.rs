@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::api;
-use crate::apply::{Event, Outcome};
+use crate::apply::{ApplyEvent, Outcome};
 use crate::cli::io::output::Output;
 use crate::model::address::Address;
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 use crate::plan::Operation;
 
 /// Progress over all accounts of a run. Clones share it.
@@ -67,25 +67,25 @@ impl Progress {
     }
 
     /// What one account's events are told to. `label` stands before each address, and is empty for a single account.
-    pub(crate) fn observer(&self, label: Arc<str>) -> impl FnMut(&Event<'_>) + Send + use<> {
+    pub(crate) fn observer(&self, label: Arc<str>) -> impl FnMut(&ApplyEvent<'_>) + Send + use<> {
         let progress = self.clone();
         move |event| progress.observe(&label, event)
     }
 
-    fn observe(&self, label: &str, event: &Event<'_>) {
+    fn observe(&self, label: &str, event: &ApplyEvent<'_>) {
         match event {
-            Event::Started { operation } => self.bar.set_message(what(label, operation)),
-            Event::Sending(_) | Event::Answered(..) => {}
-            Event::LookingForCreated { operation, failure } => {
+            ApplyEvent::Started { operation } => self.bar.set_message(what(label, operation)),
+            ApplyEvent::Sending(_) | ApplyEvent::Answered(..) => {}
+            ApplyEvent::LookingForCreated { operation, failure } => {
                 let answer = match failure.api_error() {
                     Some(error) => error.to_string(),
                     None => failure.to_string(),
                 };
                 let what = what(label, operation);
                 let line = format!("{what}: {answer}; looking whether it was created all the same");
-                self.output.say(Visible(&line));
+                self.output.say(EscapeInvisible(&line));
             }
-            Event::Finished { operation, outcome } => {
+            ApplyEvent::Finished { operation, outcome } => {
                 self.bar.inc(1);
                 let outcome = match outcome {
                     Outcome::Done(_) => "done",
@@ -101,7 +101,7 @@ impl Progress {
                         .say(format_args!("[{position}/{total}] {what}: {outcome}"));
                 }
             }
-            Event::ReadingBack => self.bar.set_message(format!("{label}reading back")),
+            ApplyEvent::ReadingBack => self.bar.set_message(format!("{label}reading back")),
         }
     }
 
@@ -113,9 +113,9 @@ impl Progress {
 }
 
 /// Tells why calls wait: a line, and a word in the bar until something is done again.
-pub(crate) fn wait(output: &Output, event: &api::Event) {
-    output.say(Visible(&event.to_string()));
-    if let (api::Event::Waiting { .. }, Some(bar)) = (event, output.bar()) {
+pub(crate) fn wait(output: &Output, event: &api::ClientEvent) {
+    output.say(EscapeInvisible(&event.to_string()));
+    if let (api::ClientEvent::Waiting { .. }, Some(bar)) = (event, output.bar()) {
         bar.set_message("(waiting for the rate limit)");
     }
 }
@@ -131,6 +131,6 @@ fn what(label: &str, operation: &Operation) -> String {
     format!(
         "{} {label}{}{further}",
         operation.call.method(),
-        Visible(&address)
+        EscapeInvisible(&address)
     )
 }

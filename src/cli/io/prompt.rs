@@ -4,20 +4,20 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use tokio::sync::oneshot;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::report::style;
 
 /// Asks a question that only `yes` answers; anything else, the end of input included, is a no.
-pub(crate) async fn approve(question: &str) -> Result<(), Error> {
+pub(crate) async fn approve(question: &str) -> Result<(), CommandError> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
-        return Err(Error::NotATerminal);
+        return Err(CommandError::NotATerminal);
     }
     let bold = style::HEADING;
     let mut stderr = anstream::stderr();
     write!(stderr, "{bold}{question}{bold:#} Only 'yes' is accepted: ")
         .and_then(|()| stderr.flush())
-        .map_err(Error::other("the question can't be shown"))?;
+        .map_err(CommandError::other("the question can't be shown"))?;
     // On a thread of its own, which nobody waits for: a signal must end the run while the question stands.
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
@@ -27,12 +27,12 @@ pub(crate) async fn approve(question: &str) -> Result<(), Error> {
         let _ = tell.send(read.map(|_| answer));
     });
     let answer = match told.await {
-        Ok(answer) => answer.map_err(Error::other("the answer can't be read"))?,
-        Err(_) => return Err(Error::Declined),
+        Ok(answer) => answer.map_err(CommandError::other("the answer can't be read"))?,
+        Err(_) => return Err(CommandError::Declined),
     };
     if answer.trim() == "yes" {
         Ok(())
     } else {
-        Err(Error::Declined)
+        Err(CommandError::Declined)
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::io::environment::variable;
-use crate::cli::io::files::{self, ReadableBy};
+use crate::cli::io::files::{self, FileMode};
 
 /// The folder of what is kept.
 pub(crate) struct State(Option<PathBuf>);
@@ -43,7 +43,7 @@ impl State {
     /// Reads what was kept under a name; nothing, where there is nothing, or it can't be understood.
     pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
         let path = self.folder()?.join(name);
-        match files::read_own(&path) {
+        match files::read_owned(&path) {
             Ok(text) => Ok(serde_json::from_str(&text).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("{}: {error}", path.display())),
@@ -59,7 +59,8 @@ impl State {
             .create(folder)
             .map_err(|error| format!("{}: {error}", folder.display()))?;
         let text = serde_json::to_string(kept).map_err(|error| error.to_string())?;
-        files::write(&folder.join(name), text, ReadableBy::Owner).map_err(|error| error.to_string())
+        files::write(&folder.join(name), text, FileMode::OwnerOnly)
+            .map_err(|error| error.to_string())
     }
 
     /// Forgets what was kept under a name.

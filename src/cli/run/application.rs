@@ -8,35 +8,35 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::apply::{Applied, ApplyContext, Event, apply};
-use crate::cli::error::{Error, plan_error};
+use crate::apply::{ApplyContext, ApplyEvent, ApplyResult, apply};
+use crate::cli::error::{CommandError, plan_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::Fleet;
+use crate::cli::flags::FleetArgs;
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::ci;
-use crate::cli::io::files::{self, ReadableBy};
+use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::formats::Formats;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
 use crate::cli::io::prompt;
-use crate::cli::run::context::{self, ContextArguments};
-use crate::cli::run::ending::{fail_if_alone, of_applied};
+use crate::cli::run::context::{self, ContextArgs};
+use crate::cli::run::ending::{exit_for_apply, fail_if_single_account};
 use crate::cli::run::planning;
 use crate::cli::run::session::Session;
 use crate::cli::run::signals;
 use crate::config::export;
 use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::text::{Visible, count};
+use crate::model::text::{EscapeInvisible, count};
 use crate::plan::{
-    AccountError, AccountPlan, Action, Intent, Options, Run, effects, live_digest, moved,
-    needs_identity_providers, plan_within, resolved_otherwise,
+    AccountError, AccountPlan, Action, Intent, Options, Run, changed_identity_providers, effects,
+    live_digest, moved, needs_identity_providers, plan_within,
 };
 use crate::report::text::RunText;
-use crate::report::{self, ApplyFormat, Detail, json};
+use crate::report::{self, ApplyFormat, DetailLevel, json};
 
 /// What a plan that was read from a file must still be true of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum PlanSource {
     /// It was made by this very run, which may make it anew.
     ThisRun,
     /// Somebody looked at it as it is, so what moved meanwhile refuses it.
@@ -45,55 +45,61 @@ pub(crate) enum Origin {
 
 /// Whether anything moved in the accounts since they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Since {
+pub(crate) enum LiveState {
     /// They are as the plan has them.
     Same,
     /// Something moved.
-    Moved,
+    Changed,
 }
 
 /// A plan on its way to being carried out.
-pub(crate) struct Application<'a> {
+pub(crate) struct ApplyFlow<'a> {
     pub(crate) session: &'a Session,
-    pub(crate) fleet: &'a Fleet,
+    pub(crate) fleet: &'a FleetArgs,
     /// Whether to look around when the plan is made anew.
-    pub(crate) context: ContextArguments,
+    pub(crate) context: ContextArgs,
     pub(crate) output: &'a Output,
-    pub(crate) origin: Origin,
+    pub(crate) origin: PlanSource,
     pub(crate) audit_log: Option<AuditLog>,
     pub(crate) save_previous: Option<PathBuf>,
     pub(crate) plan: Run,
 }
 
-impl Application<'_> {
+impl ApplyFlow<'_> {
     /// The plans that have something to do and may do it.
     fn work(&self) -> impl Iterator<Item = &AccountPlan> {
-        self.plan.accounts.iter().filter(|plan| plan.is_work())
+        self.plan
+            .accounts
+            .iter()
+            .filter(|plan| plan.is_applicable())
     }
 
     /// Says whether there is anything to do that may be done.
-    pub(crate) fn has_work(&self) -> bool {
+    pub(crate) fn has_changes(&self) -> bool {
         self.work().next().is_some()
     }
 
     /// Shows the plan. Where standard output is for scripts, it waits for the result, and a person reads the plan on standard error.
-    pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), Error> {
+    pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), CommandError> {
         match formats.stdout {
             Some(ApplyFormat::Text) => {
                 // An empty line parts the plan from what becomes of it.
-                let gap = if self.has_work() { "\n" } else { "" };
-                let shown = format!("{}{gap}", RunText(&self.plan, Detail::Grouped));
+                let gap = if self.has_changes() { "\n" } else { "" };
+                let shown = format!("{}{gap}", RunText(&self.plan, DetailLevel::Grouped));
                 self.output.rendered("text", shown)
             }
             Some(ApplyFormat::Json | ApplyFormat::Markdown) | None => {
-                self.output.say(RunText(&self.plan, Detail::Grouped));
+                self.output.say(RunText(&self.plan, DetailLevel::Grouped));
                 Ok(())
             }
         }
     }
 
     /// Asks until the answer is about what is live: whatever moved while the question stood is shown, and asked about again.
-    pub(crate) async fn approve(&mut self, formats: &Formats<ApplyFormat>) -> Result<(), Error> {
+    pub(crate) async fn approve(
+        &mut self,
+        formats: &Formats<ApplyFormat>,
+    ) -> Result<(), CommandError> {
         loop {
             let accounts = match self.plan.accounts.len() {
                 1 => String::new(),
@@ -107,11 +113,11 @@ impl Application<'_> {
                 Intent::Destroy => format!("Destroy all of this{accounts}?"),
             };
             prompt::approve(&question).await?;
-            if self.read_again().await? == Since::Same {
+            if self.refresh().await? == LiveState::Same {
                 return Ok(());
             }
             self.show(formats)?;
-            if !self.has_work() {
+            if !self.has_changes() {
                 return Ok(());
             }
         }
@@ -119,21 +125,21 @@ impl Application<'_> {
 
     /// Reads the accounts anew that something is to be done to; of a saved plan all, since it was made who knows when. What moved refuses
     /// a saved plan; else it is said, and planned anew. An account that can't be read any more is left out.
-    pub(crate) async fn read_again(&mut self) -> Result<Since, Error> {
+    pub(crate) async fn refresh(&mut self) -> Result<LiveState, CommandError> {
         let (session, origin) = (self.session, self.origin);
-        let reads: Vec<(usize, Result<ReadAgain, AccountError>)> = {
+        let reads: Vec<(usize, Result<RefreshedAccount, AccountError>)> = {
             let work = self.plan.accounts.iter().enumerate();
             let work = work
                 .filter(|(_, account)| match self.origin {
-                    Origin::SavedPlan => account.error.is_none(),
-                    Origin::ThisRun => account.is_work(),
+                    PlanSource::SavedPlan => account.error.is_none(),
+                    PlanSource::ThisRun => account.is_applicable(),
                 })
                 .map(|(index, account)| (index, account.desired()));
             let work: Vec<_> = work.collect();
             let progress = &Progress::reading(work.len(), self.output);
             let reads = stream::iter(work)
                 .map(|(index, desired)| async move {
-                    let read = ReadAgain::read(session, origin, desired).await;
+                    let read = RefreshedAccount::read(session, origin, desired).await;
                     progress.read(&read);
                     (index, read)
                 })
@@ -143,11 +149,11 @@ impl Application<'_> {
             progress.finish();
             reads
         };
-        let mut since = Since::Same;
+        let mut since = LiveState::Same;
         let mut moves = Vec::new();
         for (index, read) in reads {
             let account = &mut self.plan.accounts[index];
-            let ReadAgain { live, renamed } = match read {
+            let RefreshedAccount { live, renamed } = match read {
                 Ok(read) => read,
                 Err(error) => {
                     *account = AccountPlan::failed(account.desired(), error);
@@ -156,7 +162,7 @@ impl Application<'_> {
             };
             let label = account.label();
             if !renamed.is_empty() {
-                since = Since::Moved;
+                since = LiveState::Changed;
                 moves.extend(renamed.iter().map(|moved| format!("{label}: {moved}")));
             }
             let live = Arc::new(live);
@@ -165,11 +171,11 @@ impl Application<'_> {
                 account.live = Some(live);
                 continue;
             }
-            since = Since::Moved;
+            since = LiveState::Changed;
             let moved = moved(account.live(), &live);
             moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
-            if origin == Origin::ThisRun {
-                let (today, options) = made_with(account);
+            if origin == PlanSource::ThisRun {
+                let (today, options) = plan_inputs(account);
                 let known = account.context.clone().unwrap_or_default();
                 let desired = account.desired();
                 let planned = plan_within(desired, &live, &known, today, options);
@@ -180,10 +186,12 @@ impl Application<'_> {
             }
         }
         match self.origin {
-            Origin::SavedPlan if since == Since::Moved => Err(Error::Stale(moves)),
-            Origin::SavedPlan | Origin::ThisRun => {
+            PlanSource::SavedPlan if since == LiveState::Changed => {
+                Err(CommandError::StalePlan(moves))
+            }
+            PlanSource::SavedPlan | PlanSource::ThisRun => {
                 for moved in moves {
-                    let moved = Visible(&moved);
+                    let moved = EscapeInvisible(&moved);
                     self.output.warn(format_args!("moved meanwhile: {moved}"));
                 }
                 Ok(since)
@@ -192,21 +200,21 @@ impl Application<'_> {
     }
 
     /// Applies every account's plan, several accounts at once; the results stand in the plan's order.
-    pub(crate) async fn carry_out(&self) -> Result<Vec<Option<Applied>>, Error> {
-        if !self.has_work() {
+    pub(crate) async fn carry_out(&self) -> Result<Vec<Option<ApplyResult>>, CommandError> {
+        if !self.has_changes() {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
         }
         if let Some(file) = &self.save_previous {
-            files::write(file, self.previous(), ReadableBy::Owner)?;
+            files::write(file, self.previous(), FileMode::OwnerOnly)?;
         }
-        signals::begin_to_write()?;
+        signals::enter_write_phase()?;
         let total = self.work().map(|plan| plan.operations.len()).sum();
         let progress = Progress::applying(total, self.output);
         let applied = stream::iter(&self.plan.accounts)
             .map(|account| {
                 let progress = &progress;
                 async move {
-                    match account.is_work() {
+                    match account.is_applicable() {
                         true => Some(self.apply_one(account, progress).await),
                         false => None,
                     }
@@ -232,7 +240,7 @@ impl Application<'_> {
         documents.join("---\n")
     }
 
-    async fn apply_one(&self, plan: &AccountPlan, progress: &Progress) -> Applied {
+    async fn apply_one(&self, plan: &AccountPlan, progress: &Progress) -> ApplyResult {
         let connection = self
             .session
             .connection(plan.desired())
@@ -246,14 +254,14 @@ impl Application<'_> {
             Some(_) => effects(plan),
             None => BTreeMap::new(),
         };
-        let mut observe = |event: Event<'_>| {
+        let mut observe = |event: ApplyEvent<'_>| {
             show(&event);
             match &self.audit_log {
                 Some(audit_log) => audit_log.observe(&plan.account_id, &effects, &event),
                 None => Ok(()),
             }
         };
-        let (today, options) = made_with(plan);
+        let (today, options) = plan_inputs(plan);
         let context = ApplyContext {
             reader: &connection.reader(),
             writer: &connection.writer(),
@@ -266,52 +274,53 @@ impl Application<'_> {
     /// Reports what became of the plan. Nothing to do has been said already, but a document is owed all the same.
     pub(crate) fn report(
         &self,
-        applied: &[Option<Applied>],
+        applied: &[Option<ApplyResult>],
         formats: &Formats<ApplyFormat>,
-    ) -> Result<Exit, Error> {
+    ) -> Result<Exit, CommandError> {
         let run = json::applied(&self.plan, applied, Timestamp::now());
         formats.write(self.output, |format| report::apply(&run, format))?;
         ci::tell(self.output, &run);
-        fail_if_alone(&run)?;
-        let exit = of_applied(&self.plan, applied, signals::received());
+        fail_if_single_account(&run)?;
+        let exit = exit_for_apply(&self.plan, applied, signals::received());
         // Of a saved plan somebody approved the rest, knowing that some accounts had failed: it is carried out, and the run is incomplete.
         let handled = self.plan.handled().count();
-        let left_out =
-            self.origin == Origin::SavedPlan && handled > 0 && handled < self.plan.accounts.len();
+        let left_out = self.origin == PlanSource::SavedPlan
+            && handled > 0
+            && handled < self.plan.accounts.len();
         Ok(match exit {
-            Exit::Error | Exit::Access | Exit::Refused if left_out => Exit::Incomplete,
+            Exit::Error | Exit::Auth | Exit::Blocked if left_out => Exit::Incomplete,
             exit => exit,
         })
     }
 }
 
 /// What was read of an account before it is written to.
-struct ReadAgain {
+struct RefreshedAccount {
     live: LiveAccount,
     /// Identity providers that a saved plan found by name, and that are others today.
     renamed: Vec<String>,
 }
 
-impl ReadAgain {
+impl RefreshedAccount {
     async fn read(
         session: &Session,
-        origin: Origin,
+        origin: PlanSource,
         desired: &DesiredAccount,
     ) -> Result<Self, AccountError> {
         let renamed = match origin {
-            Origin::SavedPlan if needs_identity_providers(desired) => {
+            PlanSource::SavedPlan if needs_identity_providers(desired) => {
                 let providers = planning::identity_providers(session, desired).await?;
-                resolved_otherwise(desired, &providers)
+                changed_identity_providers(desired, &providers)
             }
-            Origin::SavedPlan | Origin::ThisRun => Vec::new(),
+            PlanSource::SavedPlan | PlanSource::ThisRun => Vec::new(),
         };
-        let live = planning::read_one(session, desired).await?;
-        Ok(ReadAgain { live, renamed })
+        let live = planning::read_account(session, desired).await?;
+        Ok(RefreshedAccount { live, renamed })
     }
 }
 
 /// The day and the options that an account was planned with.
-fn made_with(account: &AccountPlan) -> (Date, &Options) {
+fn plan_inputs(account: &AccountPlan) -> (Date, &Options) {
     let (Some(today), Some(options)) = (account.today, &account.options) else {
         unreachable!("a planned account keeps the day and the options that it was planned with")
     };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::cli::run::session::Session;
 use crate::cli::run::{context, documents};
-use crate::doctor::{AuditCheck, AuditEvidence, AuditedAccount, audit_findings};
-use crate::model::context::Reading;
+use crate::doctor::{AccountAudit, AuditCheck, AuditInput, audit_findings};
+use crate::model::context::Fetched;
 use crate::plan::AccountPlan;
 
 /// Looks at an account that was planned. Of its surroundings only what the checks need is read, and what can't be read makes a check
@@ -14,9 +14,9 @@ pub(crate) async fn look(
     session: &Session,
     plan: &AccountPlan,
     ignored: &BTreeSet<AuditCheck>,
-) -> AuditedAccount {
+) -> AccountAudit {
     if plan.error.is_some() {
-        return AuditedAccount::new(plan, Vec::new());
+        return AccountAudit::new(plan, Vec::new());
     }
     let wanted = |checks: &[AuditCheck]| checks.iter().any(|check| !ignored.contains(check));
     let desired = plan.desired();
@@ -33,13 +33,13 @@ pub(crate) async fn look(
         ),
         only(wanted(&[AuditCheck::Ssf]), documents::look(session, active)),
     );
-    let evidence = AuditEvidence {
+    let evidence = AuditInput {
         plan,
-        access: access.unwrap_or(Reading::NotRead),
-        identity_providers: identity_providers.unwrap_or(Reading::NotRead),
+        access: access.unwrap_or(Fetched::NotRead),
+        identity_providers: identity_providers.unwrap_or(Fetched::NotRead),
         documents,
     };
-    AuditedAccount::new(plan, audit_findings(&evidence, ignored))
+    AccountAudit::new(plan, audit_findings(&evidence, ignored))
 }
 
 /// Reads what is wanted, and nothing else.

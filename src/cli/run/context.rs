@@ -8,24 +8,24 @@ use clap::Args;
 use jiff::ToSpan;
 
 use crate::api::{ApiError, ErrorKind, Providers, Reader};
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::error::plan_error;
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings;
-use crate::model::account::{DesiredAccount, PoliciesPolicy};
+use crate::model::account::{DesiredAccount, PolicyGuardMode};
 use crate::model::audit_log::AuditLog;
-use crate::model::context::{Access, Context, Reading, Unread};
-use crate::plan::{AccountError, AccountPlan, Note, Options, plan_within, touch_levels};
+use crate::model::context::{Access, Context, FetchError, Fetched};
+use crate::plan::{AccountError, AccountPlan, Note, Options, affects_levels, plan_within};
 
 /// How much of the server's time the lists of Access may take, all of them together.
-const ACCESS_PATIENCE: Duration = Duration::from_secs(60);
+const ACCESS_TIME_BUDGET: Duration = Duration::from_secs(60);
 /// How much of it the pages of the audit log may take.
-const LOG_PATIENCE: Duration = Duration::from_secs(20);
+const AUDIT_LOG_TIME_BUDGET: Duration = Duration::from_secs(20);
 
 /// Whether to look around at all.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Context")]
-pub(crate) struct ContextArguments {
+pub(crate) struct ContextArgs {
     /// Read nothing beside risk scoring: no Access policies, no audit log
     #[arg(long, hide_short_help = true)]
     pub(crate) no_context: bool,
@@ -34,7 +34,7 @@ pub(crate) struct ContextArguments {
 /// How far back the audit log is read.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Context")]
-pub(crate) struct HistoryArguments {
+pub(crate) struct HistoryArgs {
     /// How many days of the audit log to search for who made a difference
     #[arg(
         long,
@@ -47,17 +47,21 @@ pub(crate) struct HistoryArguments {
     pub(crate) history: u16,
 }
 
-impl ContextArguments {
+impl ContextArgs {
     /// Refuses to look away where a guard has to look.
     ///
     /// # Errors
     ///
     /// The file or the limits deny to lose levels that policies act on.
-    pub(crate) fn check(self, accounts: &[DesiredAccount], options: &Options) -> Result<(), Error> {
+    pub(crate) fn check(
+        self,
+        accounts: &[DesiredAccount],
+        options: &Options,
+    ) -> Result<(), CommandError> {
         if !self.no_context {
             return Ok(());
         }
-        let deny = |policies: PoliciesPolicy| policies == PoliciesPolicy::Deny;
+        let deny = |policies: PolicyGuardMode| policies == PolicyGuardMode::Deny;
         let by_file = || {
             let mut accounts = accounts.iter();
             let denies = accounts.find(|account| deny(account.guards.policies))?;
@@ -73,7 +77,7 @@ impl ContextArguments {
             (false, false) => by_file(),
         };
         match denied {
-            Some(denied) => Err(Error::Usage(format!(
+            Some(denied) => Err(CommandError::Usage(format!(
                 "{denied}, and that guard needs the Access policies, which --no-context leaves unread"
             ))),
             None => Ok(()),
@@ -85,15 +89,15 @@ impl ContextArguments {
 /// where they touch none, or it is known already what acts on it. What was read once is not read twice.
 pub(crate) async fn look_around(
     session: &Session,
-    arguments: ContextArguments,
+    arguments: ContextArgs,
     planned: &AccountPlan,
 ) -> Option<AccountPlan> {
     let (Some(today), Some(options)) = (planned.today, &planned.options) else {
         return None;
     };
     let known = planned.context.as_ref().map(|context| &context.access);
-    let is_known = !matches!(known, None | Some(Reading::NotRead));
-    if arguments.no_context || is_known || !touch_levels(&planned.changes) {
+    let is_known = !matches!(known, None | Some(Fetched::NotRead));
+    if arguments.no_context || is_known || !affects_levels(&planned.changes) {
         return None;
     }
     let desired = planned.desired();
@@ -107,14 +111,14 @@ pub(crate) async fn look_around(
 }
 
 /// What acts on users' levels in an account.
-pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Reading<Access> {
+pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Fetched<Access> {
     let access = match reader(session, desired) {
-        Ok(reader) => reader.access(&desired.account_id, ACCESS_PATIENCE).await,
-        Err(unread) => return Reading::Failed(unread),
+        Ok(reader) => reader.access(&desired.account_id, ACCESS_TIME_BUDGET).await,
+        Err(unread) => return Fetched::Failed(unread),
     };
     match access {
-        Ok(access) => Reading::Read(access),
-        Err(error) => Reading::Failed(unread(&error)),
+        Ok(access) => Fetched::Read(access),
+        Err(error) => Fetched::Failed(unread(&error)),
     }
 }
 
@@ -122,22 +126,22 @@ pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Readi
 pub(crate) async fn identity_providers(
     session: &Session,
     desired: &DesiredAccount,
-) -> Reading<Providers> {
+) -> Fetched<Providers> {
     let providers = match reader(session, desired) {
         Ok(reader) => reader.identity_providers(&desired.account_id).await,
-        Err(unread) => return Reading::Failed(unread),
+        Err(unread) => return Fetched::Failed(unread),
     };
     match providers {
-        Ok(providers) => Reading::Read(providers),
-        Err(error) => Reading::Failed(unread(&error)),
+        Ok(providers) => Fetched::Read(providers),
+        Err(error) => Fetched::Failed(unread(&error)),
     }
 }
 
 /// Says of everything that drifted who made it so, as far as the audit log of the last days tells. Without drift, nobody is asked.
 pub(crate) async fn attributed(
     session: &Session,
-    arguments: ContextArguments,
-    history: HistoryArguments,
+    arguments: ContextArgs,
+    history: HistoryArgs,
     mut drift: AccountPlan,
 ) -> AccountPlan {
     if arguments.no_context || !drift.has_drift() {
@@ -147,7 +151,7 @@ pub(crate) async fn attributed(
         Ok(log) => drift.attribute(&log),
         Err(unread) => {
             let context = drift.context.get_or_insert_default();
-            context.audit_log = Reading::Failed(unread.clone());
+            context.audit_log = Fetched::Failed(unread.clone());
             drift.notes.insert(0, Note::HistoryUnknown { unread });
         }
     }
@@ -157,19 +161,19 @@ pub(crate) async fn attributed(
 async fn audit_log(
     session: &Session,
     desired: &DesiredAccount,
-    history: HistoryArguments,
-) -> Result<AuditLog, Unread> {
+    history: HistoryArgs,
+) -> Result<AuditLog, FetchError> {
     let today = surroundings::today();
     let since = today.saturating_sub(i32::from(history.history).days());
     let before = today.saturating_add(1.day());
     let reader = reader(session, desired)?;
-    let log = reader.audit_log(&desired.account_id, since, before, LOG_PATIENCE);
+    let log = reader.audit_log(&desired.account_id, since, before, AUDIT_LOG_TIME_BUDGET);
     log.await.map_err(|error| unread(&error))
 }
 
-fn reader(session: &Session, desired: &DesiredAccount) -> Result<Reader, Unread> {
+fn reader(session: &Session, desired: &DesiredAccount) -> Result<Reader, FetchError> {
     let connection = session.connection(desired);
-    let connection = connection.map_err(|AccountError { message, .. }| Unread {
+    let connection = connection.map_err(|AccountError { message, .. }| FetchError {
         reason: message,
         permission: None,
     });
@@ -177,13 +181,13 @@ fn reader(session: &Session, desired: &DesiredAccount) -> Result<Reader, Unread>
 }
 
 /// Why a part could not be read; where a permission is missing, which.
-fn unread(error: &ApiError) -> Unread {
+fn unread(error: &ApiError) -> FetchError {
     let operation = error.operation();
     let permission = match error.kind() {
-        ErrorKind::Permission | ErrorKind::Access => operation.permission(),
+        ErrorKind::Permission | ErrorKind::CredentialsOrPermission => operation.permission(),
         _ => None,
     };
-    Unread {
+    FetchError {
         reason: error.to_string(),
         permission: permission.map(|permission| permission.as_str().to_owned()),
     }

@@ -5,26 +5,26 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::Error;
-use crate::cli::flags::{Expected, Fleet, Paths};
+use crate::cli::error::CommandError;
+use crate::cli::flags::{ExpectArgs, FleetArgs, PathArgs};
 use crate::cli::io::ci;
 use crate::cli::io::environment::interpolated;
 use crate::cli::io::output::Output;
-use crate::cli::run::surroundings::{self, Surroundings};
+use crate::cli::run::surroundings::{self, LoadContext};
 use crate::config::diagnostic::Color;
-use crate::config::load::{self, LoadRequest};
+use crate::config::load::{self, LoadOptions};
 use crate::model::account::DesiredAccount;
 use crate::model::limits::UNLIMITED;
 use crate::model::text::count;
 
 /// Loads the files; warnings are shown, mistakes refuse the whole fleet.
 pub(crate) fn load(
-    fleet: &Fleet,
-    surroundings: &Surroundings,
+    fleet: &FleetArgs,
+    surroundings: &LoadContext,
     output: &Output,
-) -> Result<Vec<DesiredAccount>, Error> {
-    look_at_paths(&fleet.desired.paths.paths)?;
-    let loaded = load::load(&surroundings.request(&fleet.desired)?).map_err(Error::Files)?;
+) -> Result<Vec<DesiredAccount>, CommandError> {
+    check_paths(&fleet.desired.paths.paths)?;
+    let loaded = load::load(&surroundings.request(&fleet.desired)?).map_err(CommandError::Files)?;
     if !loaded.warnings.is_empty() {
         output.say(loaded.warnings.render(Color::Ansi).trim_end());
         ci::diagnose(output, &loaded.warnings);
@@ -42,13 +42,13 @@ pub(crate) fn load(
 }
 
 /// Refuses what is no mistake in a file, but the wrong file.
-pub(crate) fn look_at_paths(paths: &[PathBuf]) -> Result<(), Error> {
+pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
     for path in paths {
-        if path == Path::new(Paths::USUAL) && fs::symlink_metadata(path).is_err() {
-            return Err(Error::NoFile { nearby: nearby() });
+        if path == Path::new(PathArgs::USUAL) && fs::symlink_metadata(path).is_err() {
+            return Err(CommandError::NoFile { nearby: nearby() });
         }
         if is_saved_plan(path) {
-            return Err(Error::Usage(format!(
+            return Err(CommandError::Usage(format!(
                 "{path} is a saved plan, not a desired-state file; riskform apply --plan {path} carries it out, riskform show {path} shows it",
                 path = path.display()
             )));
@@ -86,7 +86,7 @@ fn nearby() -> Vec<String> {
                 .is_some_and(|extension| extension == "yaml" || extension == "yml")
         })
         .filter(|path| {
-            reads_as(path, |text| {
+            starts_with_text(path, |text| {
                 text.lines().any(|line| line.starts_with("version: 1"))
             })
         })
@@ -96,13 +96,13 @@ fn nearby() -> Vec<String> {
 }
 
 fn is_saved_plan(path: &Path) -> bool {
-    reads_as(path, |text| {
+    starts_with_text(path, |text| {
         text.trim_start().starts_with('{') && text.contains("\"riskform.plan/")
     })
 }
 
 /// Whether the beginning of a file is like that.
-fn reads_as(path: &Path, like: impl Fn(&str) -> bool) -> bool {
+fn starts_with_text(path: &Path, like: impl Fn(&str) -> bool) -> bool {
     const BEGINNING: u64 = 4096;
     let mut text = Vec::new();
     let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
@@ -112,10 +112,10 @@ fn reads_as(path: &Path, like: impl Fn(&str) -> bool) -> bool {
 
 /// The addresses that files declare, as far as they can be loaded.
 pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
-    let request = LoadRequest {
+    let request = LoadOptions {
         paths,
         account_id: None,
-        default_account_id: surroundings::default_id().ok().flatten(),
+        default_account_id: surroundings::account_id_from_env().ok().flatten(),
         confinement: &surroundings::confinement(None),
         limits: &UNLIMITED,
         variables: &interpolated,
@@ -135,9 +135,9 @@ pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
 /// Refuses another number of accounts than the command line names.
 ///
 /// What was lost on the way to a machine, such as a folder that a mount leaves out, would else go unseen.
-pub(crate) fn expect(expected: &Expected, found: usize) -> Result<(), Error> {
+pub(crate) fn expect(expected: &ExpectArgs, found: usize) -> Result<(), CommandError> {
     match expected.expect_accounts {
-        Some(expected) if expected != found => Err(Error::Other(anyhow::anyhow!(
+        Some(expected) if expected != found => Err(CommandError::Other(anyhow::anyhow!(
             "{} declared, and --expect-accounts names {expected}",
             count(found, "account")
         ))),

@@ -3,61 +3,61 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Connect, Desired, Fleet, Paths, Who};
+use crate::cli::flags::{AccountArgs, ConnectionArgs, DesiredStateArgs, FleetArgs, PathArgs};
 use crate::cli::io::output::Output;
 use crate::plan::{Overrides, Run};
 
 /// A command line to go on with, and what it is for.
-pub(crate) struct Step {
+pub(crate) struct NextStep {
     pub(crate) line: String,
     pub(crate) what: &'static str,
 }
 
 /// Names what to do next, unless a script or a pipeline runs this, or quiet is wanted.
-pub(crate) fn say(output: &Output, steps: &[Step]) {
-    if steps.is_empty() || !output.is_for_a_person() {
+pub(crate) fn say(output: &Output, steps: &[NextStep]) {
+    if steps.is_empty() || !output.is_interactive() {
         return;
     }
     let longest =
-        |text: fn(&Step) -> &str| steps.iter().map(|step| text(step).chars().count()).max();
+        |text: fn(&NextStep) -> &str| steps.iter().map(|step| text(step).chars().count()).max();
     let width = longest(|step| &step.line).unwrap_or_default();
     let needed = width + longest(|step| step.what).unwrap_or_default() + "    # ".len();
     let fits = output
-        .words_width()
+        .stderr_width()
         .is_none_or(|columns| needed <= columns.into());
     output.say("\nNext:");
-    for Step { line, what } in steps {
+    for NextStep { line, what } in steps {
         if fits {
             output.say(format_args!("  {line:width$}  # {what}"));
         } else {
-            output.say_in_one_piece(format_args!("  # {what}\n  {line}"));
+            output.status_unwrapped(format_args!("  # {what}\n  {line}"));
         }
     }
 }
 
 /// A command with flags and paths, to be pasted into a shell.
-pub(crate) fn line(command: &str, words: &Words) -> String {
+pub(crate) fn line(command: &str, words: &ShellCommand) -> String {
     let words = words.0.iter().map(|word| format!(" {}", quoted(word)));
     format!("riskform {command}{}", words.collect::<String>())
 }
 
 /// The flags and paths of this run that another command needs as well.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Words(Vec<String>);
+pub(crate) struct ShellCommand(Vec<String>);
 
-impl Words {
+impl ShellCommand {
     /// The way to the API.
-    pub(crate) fn of_connect(connect: &Connect) -> Self {
-        let Connect {
+    pub(crate) fn of_connect(connect: &ConnectionArgs) -> Self {
+        let ConnectionArgs {
             sandbox,
             base_url,
             ca_bundle,
             max_requests_per_second: _,
             timeout: _,
         } = connect;
-        let mut words = Words::default();
+        let mut words = ShellCommand::default();
         if *sandbox {
             words.0.push("--sandbox".to_owned());
         }
@@ -67,26 +67,26 @@ impl Words {
     }
 
     /// Whose account it is about.
-    pub(crate) fn of_who(who: &Who) -> Self {
-        let Who {
+    pub(crate) fn of_who(who: &AccountArgs) -> Self {
+        let AccountArgs {
             account_id,
             env_file,
         } = who;
-        let mut words = Words::default();
+        let mut words = ShellCommand::default();
         words.flag("--account-id", account_id.as_ref());
         words.flag("--env-file", env_file.as_ref().map(|path| path.display()));
         words
     }
 
     /// The files, and what they may read.
-    pub(crate) fn of_desired(desired: &Desired) -> Self {
-        let Desired {
+    pub(crate) fn of_desired(desired: &DesiredStateArgs) -> Self {
+        let DesiredStateArgs {
             paths,
             who,
             limits,
             expected: _,
         } = desired;
-        let mut words = Words::of_who(who);
+        let mut words = ShellCommand::of_who(who);
         words.flag("--limits", limits.as_ref().map(|path| path.display()));
         words.flag("--root", paths.root.as_ref().map(|path| path.display()));
         match paths.paths.as_slice() {
@@ -97,10 +97,10 @@ impl Words {
     }
 
     /// All of it.
-    pub(crate) fn of_fleet(fleet: &Fleet) -> Self {
-        let mut words = Words::of_connect(&fleet.connect);
+    pub(crate) fn fleet_args(fleet: &FleetArgs) -> Self {
+        let mut words = ShellCommand::of_connect(&fleet.connect);
         words.flag("--shard", fleet.shard);
-        words.and(Words::of_desired(&fleet.desired))
+        words.and(ShellCommand::of_desired(&fleet.desired))
     }
 
     /// What overrides guards.
@@ -111,7 +111,7 @@ impl Words {
             allow_weakening,
             allow_policies,
         } = overrides;
-        let mut words = Words::default();
+        let mut words = ShellCommand::default();
         words.flag("--max-deletes", max_deletes);
         words.switch("--allow-delete-all", allow_delete_all);
         words.switch("--allow-weakening", allow_weakening);
@@ -119,14 +119,14 @@ impl Words {
         words
     }
 
-    pub(crate) fn and(mut self, more: Words) -> Self {
+    pub(crate) fn and(mut self, more: ShellCommand) -> Self {
         self.0.extend(more.0);
         self
     }
 
     /// The only path, which need not be named if it is the usual one.
     pub(crate) fn path(&mut self, path: &Path) {
-        if path != Path::new(Paths::USUAL) {
+        if path != Path::new(PathArgs::USUAL) {
             self.word(path);
         }
     }
@@ -147,15 +147,20 @@ impl Words {
 }
 
 /// The command that goes on from a check for drift, for whoever is told of it.
-pub(crate) fn after_drift(result: Result<(&Run, Exit), &Error>, fleet: &Fleet) -> Option<String> {
-    let words = || Words::of_fleet(fleet);
+pub(crate) fn next_command_after_drift(
+    result: Result<(&Run, Exit), &CommandError>,
+    fleet: &FleetArgs,
+) -> Option<String> {
+    let words = || ShellCommand::fleet_args(fleet);
     match result {
         Ok((run, _)) if run.accounts.iter().any(|account| account.has_drift()) => {
             Some(line("plan", &words()))
         }
         Ok((_, Exit::Done)) => None,
         Ok(_) => Some(line("doctor", &words())),
-        Err(Error::Files(_)) => Some(line("validate", &Words::of_desired(&fleet.desired))),
+        Err(CommandError::Files(_)) => {
+            Some(line("validate", &ShellCommand::of_desired(&fleet.desired)))
+        }
         Err(_) => None,
     }
 }
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_line_can_be_pasted() {
-        let mut words = Words::default();
+        let mut words = ShellCommand::default();
         words.switch("--sandbox", true);
         words.switch("--allow-weakening", false);
         words.flag("--target", Some("behavior.*"));

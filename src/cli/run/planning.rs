@@ -1,10 +1,10 @@
 //! Reads the accounts of a run and plans each, side by side; one account's failure does not hide the others'.
 
-use crate::cli::error::{Error, account_error, plan_error};
-use crate::cli::flags::Fleet;
+use crate::cli::error::{CommandError, account_error, plan_error};
+use crate::cli::flags::FleetArgs;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
-use crate::cli::run::context::{self, ContextArguments};
+use crate::cli::run::context::{self, ContextArgs};
 use crate::cli::run::session::Session;
 use crate::cli::run::surroundings::{self};
 use crate::model::account::{DesiredAccount, LiveAccount};
@@ -12,7 +12,7 @@ use crate::model::address::Address;
 use crate::model::context::IdentityProvider;
 use crate::model::shard::Shard;
 use crate::plan::{
-    AccountError, AccountPlan, Format, Glob, Intent, Named, Options, Run, Scope,
+    AccountError, AccountPlan, Format, Glob, GlobMatch, Intent, Options, Run, Scope,
     needs_identity_providers, plan, resolve_identity_providers,
 };
 use futures_util::stream::{self, StreamExt};
@@ -23,12 +23,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How the accounts of a run are planned.
-pub(crate) struct Planning<'a> {
+pub(crate) struct Planner<'a> {
     session: &'a Session,
     today: Date,
     options: &'a Options,
     /// Whether to look around.
-    context: ContextArguments,
+    context: ContextArgs,
     /// How many accounts are worked on at once.
     parallelism: usize,
     /// Which part of the fleet it is about.
@@ -36,16 +36,16 @@ pub(crate) struct Planning<'a> {
     output: &'a Output,
 }
 
-impl<'a> Planning<'a> {
+impl<'a> Planner<'a> {
     /// As the flags say, and as of today.
     pub(crate) fn new(
-        fleet: &Fleet,
-        context: ContextArguments,
+        fleet: &FleetArgs,
+        context: ContextArgs,
         options: &'a Options,
         session: &'a Session,
         output: &'a Output,
     ) -> Self {
-        Planning {
+        Planner {
             session,
             today: surroundings::today(),
             options,
@@ -57,7 +57,7 @@ impl<'a> Planning<'a> {
     }
 
     /// Reads every account and plans it; one account's failure does not hide the others'.
-    pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, Error> {
+    pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, CommandError> {
         let scope = Scope {
             targets: self.options.targets.clone(),
             ignored: Vec::new(),
@@ -88,9 +88,9 @@ impl<'a> Planning<'a> {
         accounts: Vec<DesiredAccount>,
         Scope { targets, ignored }: &Scope,
         keep: impl AsyncFn(AccountPlan) -> T,
-    ) -> Result<Vec<T>, Error> {
-        let unnamed = RefCell::new(Unnamed::new(&targets.globs));
-        let unignored = RefCell::new(Unnamed::new(ignored));
+    ) -> Result<Vec<T>, CommandError> {
+        let unnamed = RefCell::new(UnmatchedGlobs::new(&targets.globs));
+        let unignored = RefCell::new(UnmatchedGlobs::new(ignored));
         let look_at = |planned: &AccountPlan| {
             unnamed.borrow_mut().look_at(planned);
             unignored.borrow_mut().look_at(planned);
@@ -111,7 +111,7 @@ impl<'a> Planning<'a> {
             .await;
         progress.finish();
         if let Some(why) = unnamed.borrow().first() {
-            return Err(Error::Usage(format!("--target {why}")));
+            return Err(CommandError::Usage(format!("--target {why}")));
         }
         // What was to be ignored may be gone by now, which is no reason not to check the rest.
         if let Some(why) = unignored.borrow().first() {
@@ -125,7 +125,7 @@ impl<'a> Planning<'a> {
         let named = self.name_identity_providers(&mut desired).await;
         let desired = Arc::new(desired);
         let live = match named {
-            Ok(()) => read_one(self.session, &desired).await,
+            Ok(()) => read_account(self.session, &desired).await,
             Err(error) => Err(error),
         };
         let result = live.and_then(|live| {
@@ -141,7 +141,7 @@ impl<'a> Planning<'a> {
     }
 }
 
-impl Planning<'_> {
+impl Planner<'_> {
     /// Gives each entry that names an identity provider that one's id as its reference. What goes away needs none.
     async fn name_identity_providers(
         &self,
@@ -167,16 +167,16 @@ pub(crate) async fn identity_providers(
 }
 
 /// The globs that have named nothing yet.
-struct Unnamed<'a> {
+struct UnmatchedGlobs<'a> {
     globs: Vec<&'a Glob>,
     /// What they could have named: the addresses of everything, or of the integration whose id one is.
     meant: BTreeSet<String>,
     by_id: Option<Address>,
 }
 
-impl<'a> Unnamed<'a> {
+impl<'a> UnmatchedGlobs<'a> {
     fn new(globs: &'a [Glob]) -> Self {
-        Unnamed {
+        UnmatchedGlobs {
             globs: globs.iter().collect(),
             meant: BTreeSet::new(),
             by_id: None,
@@ -189,9 +189,9 @@ impl<'a> Unnamed<'a> {
             self.globs.clear();
         }
         self.globs.retain(|glob| match planned.named_by(glob) {
-            Named::Something => false,
-            Named::Nothing => true,
-            Named::ById(address) => {
+            GlobMatch::Matched => false,
+            GlobMatch::Nothing => true,
+            GlobMatch::ListedById(address) => {
                 self.by_id.get_or_insert(address);
                 true
             }
@@ -217,7 +217,7 @@ impl<'a> Unnamed<'a> {
 }
 
 /// Reads what one account holds live.
-pub(crate) async fn read_one(
+pub(crate) async fn read_account(
     session: &Session,
     desired: &DesiredAccount,
 ) -> Result<LiveAccount, AccountError> {

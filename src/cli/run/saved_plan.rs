@@ -11,23 +11,32 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use crate::cli::error::Error;
+use crate::cli::error::CommandError;
 use crate::cli::error::plan_error;
-use crate::cli::io::files::{self, ReadableBy};
+use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::output::Output;
-use crate::cli::run::next::{self, Words};
+use crate::cli::run::next::{self, ShellCommand};
 use crate::config::recheck::recheck;
 use crate::model::account::AccountId;
 use crate::model::limits::Limits;
-use crate::model::text::visible_json;
-use crate::plan::{Format, InvalidRun, Options, ReadRun, Run, plan_within};
+use crate::model::text::escape_invisible_json;
+use crate::plan::{Format, Options, ParseRunError, ParsedRun, Run, plan_within};
 
 /// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
-pub(crate) fn write(path: &Path, plan: &Run, words: &Words, output: &Output) -> Result<(), Error> {
+pub(crate) fn write(
+    path: &Path,
+    plan: &Run,
+    words: &ShellCommand,
+    output: &Output,
+) -> Result<(), CommandError> {
     let sealed = plan.sealed();
-    files::write(path, visible_json(plan.to_json()), ReadableBy::Owner)?;
+    files::write(
+        path,
+        escape_invisible_json(plan.to_json()),
+        FileMode::OwnerOnly,
+    )?;
     let digest = &sealed.digest;
-    let mut apply = Words::default();
+    let mut apply = ShellCommand::default();
     apply.flag("--plan", Some(path.display()));
     apply.flag("--expect-digest", Some(digest));
     output.say(format_args!(
@@ -39,9 +48,9 @@ pub(crate) fn write(path: &Path, plan: &Run, words: &Words, output: &Output) -> 
 }
 
 /// Reads a saved plan in order to show it. One that another version made is shown as it is.
-pub(crate) fn read(path: &Path, output: &Output) -> Result<Run, Error> {
+pub(crate) fn read(path: &Path, output: &Output) -> Result<Run, CommandError> {
     let read = parse(path, &text(path)?)?;
-    if is_ours(&read) {
+    if is_same_version(&read) {
         return planned_anew(path, read);
     }
     output.warn(format_args!(
@@ -53,7 +62,7 @@ pub(crate) fn read(path: &Path, output: &Output) -> Result<Run, Error> {
 }
 
 /// What a saved plan is held against before it is carried out.
-pub(crate) struct Expected<'a> {
+pub(crate) struct ApplyExpectations<'a> {
     /// The digest that `--expect-digest` names.
     pub(crate) digest: Option<&'a str>,
     /// Where this run's calls go.
@@ -65,36 +74,39 @@ pub(crate) struct Expected<'a> {
 }
 
 /// Reads a saved plan in order to carry it out: whatever is wrong with it ends the run before anything is read or sent.
-pub(crate) fn read_to_apply(path: &Path, expected: &Expected<'_>) -> Result<Run, Error> {
+pub(crate) fn load_for_apply(
+    path: &Path,
+    expected: &ApplyExpectations<'_>,
+) -> Result<Run, CommandError> {
     accept(path, &text(path)?, expected)
 }
 
-fn accept(path: &Path, text: &str, expected: &Expected<'_>) -> Result<Run, Error> {
+fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<Run, CommandError> {
     let read = parse(path, text)?;
     if let Some(digest) = expected.digest
         && digest != read.digest
     {
-        return Err(Error::Stale(vec![format!(
+        return Err(CommandError::StalePlan(vec![format!(
             "{} has the digest {}, and --expect-digest names {digest}",
             path.display(),
             read.digest
         )]));
     }
     if read.format != Format::Plan.as_str() {
-        return Err(unusable(path)(InvalidRun::OtherFormat {
+        return Err(unusable(path)(ParseRunError::OtherFormat {
             found: read.format,
             known: Format::Plan.to_string(),
         }));
     }
-    if !is_ours(&read) {
-        return Err(Error::Stale(vec![format!(
+    if !is_same_version(&read) {
+        return Err(CommandError::StalePlan(vec![format!(
             "it was made by riskform {}, and this is riskform {}",
             read.run.riskform_version,
             env!("CARGO_PKG_VERSION")
         )]));
     }
     if read.run.base_url != expected.base_url {
-        return Err(Error::Other(anyhow!(
+        return Err(CommandError::Other(anyhow!(
             "the plan was made against {}, and this run is against {}",
             read.run.base_url,
             expected.base_url
@@ -103,7 +115,7 @@ fn accept(path: &Path, text: &str, expected: &Expected<'_>) -> Result<Run, Error
     let accounts = &read.run.accounts;
     let refusals: usize = accounts.iter().map(|account| account.refusals.len()).sum();
     if refusals > 0 {
-        return Err(Error::RefusedPlan(refusals));
+        return Err(CommandError::PlanBlocked(refusals));
     }
     let mut run = planned_anew(path, read)?;
     let mut ids = HashSet::new();
@@ -111,13 +123,13 @@ fn accept(path: &Path, text: &str, expected: &Expected<'_>) -> Result<Run, Error
         if let Some(wanted) = expected.account_id
             && *wanted != account.account_id
         {
-            return Err(Error::Other(anyhow!(
+            return Err(CommandError::Other(anyhow!(
                 "the plan is for the account {}, and --account-id names {wanted}",
                 account.account_id
             )));
         }
         if !ids.insert(&account.account_id) {
-            return Err(Error::Other(anyhow!(
+            return Err(CommandError::Other(anyhow!(
                 "the plan holds the account {} twice",
                 account.account_id
             )));
@@ -126,7 +138,7 @@ fn accept(path: &Path, text: &str, expected: &Expected<'_>) -> Result<Run, Error
     for account in run.handled() {
         let problems = recheck(account.desired(), expected.limits);
         if !problems.is_empty() {
-            return Err(Error::Other(anyhow!(
+            return Err(CommandError::Other(anyhow!(
                 "{} declares what no file may: {}",
                 path.display(),
                 problems.join("; ")
@@ -138,7 +150,7 @@ fn accept(path: &Path, text: &str, expected: &Expected<'_>) -> Result<Run, Error
 }
 
 /// The limits are the running command's, so the plan is judged by them again.
-fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), Error> {
+fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), CommandError> {
     let mut refused = Vec::new();
     for account in &mut run.accounts {
         let (Some(today), Some(options)) = (account.today, account.options.clone()) else {
@@ -150,7 +162,7 @@ fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), Error> {
         };
         let context = account.context.clone().unwrap_or_default();
         let judged = plan_within(account.desired(), account.live(), &context, today, &options)
-            .map_err(|errors| Error::Account(plan_error(&errors)))?;
+            .map_err(|errors| CommandError::Account(plan_error(&errors)))?;
         let label = account.label();
         refused.extend(judged.refusals.iter().map(|one| {
             let address = one.address.iter().map(|address| format!("{address}: "));
@@ -162,35 +174,36 @@ fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), Error> {
     if refused.is_empty() {
         Ok(())
     } else {
-        Err(Error::RefusedByLimits(refused))
+        Err(CommandError::BlockedByLimits(refused))
     }
 }
 
-fn text(path: &Path) -> Result<String, Error> {
+fn text(path: &Path) -> Result<String, CommandError> {
     let name = path.display();
-    let text = fs::read_to_string(path).map_err(Error::other(format!("{name} can't be read")))?;
+    let text =
+        fs::read_to_string(path).map_err(CommandError::other(format!("{name} can't be read")))?;
     if text.lines().any(|line| line.starts_with("version:")) {
-        return Err(Error::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "{name} is a desired-state file, not a saved plan; riskform apply {name} applies it"
         )));
     }
     Ok(text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<ReadRun, Error> {
+fn parse(path: &Path, text: &str) -> Result<ParsedRun, CommandError> {
     Run::read(text, &[Format::Plan]).map_err(unusable(path))
 }
 
-fn planned_anew(path: &Path, read: ReadRun) -> Result<Run, Error> {
+fn planned_anew(path: &Path, read: ParsedRun) -> Result<Run, CommandError> {
     read.planned_anew().map_err(unusable(path))
 }
 
-fn unusable(path: &Path) -> impl FnOnce(InvalidRun) -> Error {
-    Error::other(format!("{} is not a usable plan", path.display()))
+fn unusable(path: &Path) -> impl FnOnce(ParseRunError) -> CommandError {
+    CommandError::other(format!("{} is not a usable plan", path.display()))
 }
 
 /// Says whether this very version made it, and so plans the same.
-fn is_ours(read: &ReadRun) -> bool {
+fn is_same_version(read: &ParsedRun) -> bool {
     read.format == Format::Plan.as_str() && read.run.riskform_version == env!("CARGO_PKG_VERSION")
 }
 
@@ -288,15 +301,18 @@ mod tests {
     }
 
     /// The calls that would be sent, or why none is.
-    fn calls(plan: &Value) -> Result<Vec<String>, Error> {
-        let expected = Expected {
+    fn calls(plan: &Value) -> Result<Vec<String>, CommandError> {
+        let expected = ApplyExpectations {
             digest: None,
             base_url: BASE_URL,
             account_id: None,
             limits: &Arc::default(),
         };
         let run = accept(Path::new("p.json"), &sealed(plan), &expected)?;
-        let work = run.accounts.iter().filter(|account| account.is_work());
+        let work = run
+            .accounts
+            .iter()
+            .filter(|account| account.is_applicable());
         Ok(work
             .flat_map(|account| {
                 account.operations.iter().map(|operation| {

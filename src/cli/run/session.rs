@@ -11,18 +11,18 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::api::{
-    BaseUrl, CaBundle, Client, Conduct, Counters, Credentials, NetworkSettings, RateSettings,
-    Transport,
+    BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, RateSettings,
+    RequestStats, Transport,
 };
-use crate::cli::error::Error;
-use crate::cli::flags::{Connect, Who};
+use crate::cli::error::CommandError;
+use crate::cli::flags::{AccountArgs, ConnectionArgs};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::progress;
 use crate::cli::run::signals;
 use crate::cli::run::surroundings;
 
-use crate::doctor::{Destination, ProxyOnTheWay};
+use crate::doctor::{Destination, ProxyInfo};
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::UNLIMITED;
 use crate::plan::{AccountError, FailureKind};
@@ -39,13 +39,13 @@ pub(crate) struct Session {
     transport: Transport,
     /// How the network is called; `None` where it is not.
     network: Option<NetworkSettings>,
-    whose: Whose,
+    whose: CredentialOrigin,
     connections: Mutex<HashMap<CredentialSource, Client>>,
-    conduct: Conduct,
+    conduct: ClientOptions,
 }
 
 /// Where credentials come from.
-enum Whose {
+enum CredentialOrigin {
     /// The simulated API takes its own token.
     Sandbox,
     /// The environment.
@@ -74,15 +74,16 @@ impl fmt::Display for CredentialSource {
 
 impl Session {
     /// Opens the simulated API, or prepares the way to the real one; nothing is sent yet.
-    pub(crate) fn open(connect: &Connect, output: &Output) -> Result<Self, Error> {
+    pub(crate) fn open(connect: &ConnectionArgs, output: &Output) -> Result<Self, CommandError> {
         if connect.sandbox {
             return Session::sandbox(connect, output);
         }
         let base_url = base_url(connect)?;
         if base_url.is_https() {
-            environment::check_proxies().map_err(|wrong| Error::Other(anyhow::anyhow!(wrong)))?;
+            environment::validate_proxies()
+                .map_err(|wrong| CommandError::Other(anyhow::anyhow!(wrong)))?;
         }
-        let conduct = conduct(documented_limits(&base_url), connect, output)?;
+        let conduct = conduct(default_rate_limits(&base_url), connect, output)?;
         let ca_bundle = connect.ca_bundle.as_deref().map(ca_bundle).transpose()?;
         let settings = NetworkSettings {
             connect_timeout: connect
@@ -95,22 +96,22 @@ impl Session {
             base_url,
             transport: Transport::network(settings.clone()),
             network: Some(settings),
-            whose: Whose::Environment,
+            whose: CredentialOrigin::Environment,
             connections: Mutex::default(),
             conduct,
         })
     }
 
-    fn sandbox(connect: &Connect, output: &Output) -> Result<Self, Error> {
+    fn sandbox(connect: &ConnectionArgs, output: &Output) -> Result<Self, CommandError> {
         let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
-            .map_err(Error::other("the simulated API can't be opened"))?;
+            .map_err(CommandError::other("the simulated API can't be opened"))?;
         Ok(Session {
             base_url: SANDBOX_BASE_URL
                 .parse()
-                .map_err(Error::other("the simulated API has no base URL"))?,
+                .map_err(CommandError::other("the simulated API has no base URL"))?,
             transport: Transport::in_process(sandbox.router(), connect.timeout),
             network: None,
-            whose: Whose::Sandbox,
+            whose: CredentialOrigin::Sandbox,
             connections: Mutex::default(),
             conduct: conduct(RateSettings::UNLIMITED, connect, output)?,
         })
@@ -128,9 +129,9 @@ impl Session {
     pub(crate) fn documents(&self) -> (Transport, Destination) {
         let base_url = Url::parse(&self.base_url.to_string()).ok();
         let stand_in = base_url.filter(|base_url| match self.whose {
-            Whose::Sandbox => true,
+            CredentialOrigin::Sandbox => true,
             // Only loopback may be called without TLS.
-            Whose::Environment => base_url.scheme() == "http",
+            CredentialOrigin::Environment => base_url.scheme() == "http",
         });
         let destination = stand_in.map_or(Destination::Named, Destination::StandIn);
         let transport = match &self.network {
@@ -141,13 +142,13 @@ impl Session {
     }
 
     /// The proxy on the way to the API, where there is one.
-    pub(crate) fn proxy(&self) -> Option<ProxyOnTheWay> {
+    pub(crate) fn proxy(&self) -> Option<ProxyInfo> {
         match self.whose {
-            Whose::Environment if self.base_url.is_https() => {
+            CredentialOrigin::Environment if self.base_url.is_https() => {
                 let url = Url::parse(&self.base_url.to_string()).ok()?;
                 environment::proxy_to(url.host_str()?)
             }
-            Whose::Environment | Whose::Sandbox => None,
+            CredentialOrigin::Environment | CredentialOrigin::Sandbox => None,
         }
     }
 
@@ -179,7 +180,7 @@ impl Session {
             .unwrap_or_else(PoisonError::into_inner);
         let connection = connections.entry(source).or_insert_with_key(|source| {
             tracing::info!(base_url = %self.base_url, credentials = %source, "calling");
-            Client::with_conduct(
+            Client::with_options(
                 self.transport.clone(),
                 self.base_url.clone(),
                 credentials,
@@ -190,7 +191,7 @@ impl Session {
     }
 
     /// What all connections' calls came to.
-    pub(crate) fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> RequestStats {
         let connections = self
             .connections
             .lock()
@@ -215,11 +216,11 @@ impl Session {
     ) -> Result<(CredentialSource, Credentials), AccountError> {
         let secret = |name: &str| variable(name).map(SecretString::from);
         let (source, credentials) = match (&self.whose, api_token_env) {
-            (Whose::Sandbox, _) => (
+            (CredentialOrigin::Sandbox, _) => (
                 CredentialSource::Sandbox,
                 Credentials::api_token(sandbox::DEFAULT_TOKEN.into()),
             ),
-            (Whose::Environment, Some(name)) => match secret(name) {
+            (CredentialOrigin::Environment, Some(name)) => match secret(name) {
                 Some(token) => (
                     CredentialSource::Token(name.to_owned()),
                     Credentials::api_token(token),
@@ -231,7 +232,7 @@ impl Session {
                     ));
                 }
             },
-            (Whose::Environment, None) => {
+            (CredentialOrigin::Environment, None) => {
                 if let Some(token) = secret(environment::API_TOKEN) {
                     (
                         CredentialSource::Token(environment::API_TOKEN.to_owned()),
@@ -251,7 +252,7 @@ impl Session {
         };
         match credentials {
             Ok(credentials) => {
-                let credentials = credentials.from_source(&source.to_string());
+                let credentials = credentials.with_source(&source.to_string());
                 Ok((source, credentials))
             }
             Err(error) => Err(AccountError {
@@ -266,18 +267,18 @@ impl Session {
 
 /// The base URL that the command line or the environment names, else Cloudflare's own. One that can't be used is not shown: it may hold a
 /// password.
-pub(crate) fn base_url(connect: &Connect) -> Result<BaseUrl, Error> {
+pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError> {
     let (origin, text) = match (&connect.base_url, variable(environment::BASE_URL)) {
         (Some(text), _) => ("--base-url", text.clone()),
         (None, Some(text)) => (environment::BASE_URL, text),
         (None, None) => return Ok(BaseUrl::default()),
     };
     text.parse()
-        .map_err(Error::other(format!("{origin} can't be used")))
+        .map_err(CommandError::other(format!("{origin} can't be used")))
 }
 
 /// The limits until the server says others. Cloudflare's hold for whatever may lead to Cloudflare; plain http leads to this very machine.
-fn documented_limits(base_url: &BaseUrl) -> RateSettings {
+fn default_rate_limits(base_url: &BaseUrl) -> RateSettings {
     if base_url.is_https() {
         RateSettings::default()
     } else {
@@ -286,17 +287,21 @@ fn documented_limits(base_url: &BaseUrl) -> RateSettings {
 }
 
 /// How the run behaves towards the server. Whoever watches is told why it waits, and a signal ends every wait.
-fn conduct(rate: RateSettings, connect: &Connect, output: &Output) -> Result<Conduct, Error> {
+fn conduct(
+    rate: RateSettings,
+    connect: &ConnectionArgs,
+    output: &Output,
+) -> Result<ClientOptions, CommandError> {
     let stop = signals::listen(output)?;
     let output = output.clone();
-    Ok(Conduct {
+    Ok(ClientOptions {
         rate: RateSettings {
             ceiling: connect.max_requests_per_second,
             ..rate
         },
         observer: Arc::new(move |event| progress::wait(&output, event)),
         stop,
-        ..Conduct::default()
+        ..ClientOptions::default()
     })
 }
 
@@ -309,10 +314,10 @@ fn missing(label: &str, help: &str) -> AccountError {
     }
 }
 
-fn ca_bundle(path: &Path) -> Result<CaBundle, Error> {
+fn ca_bundle(path: &Path) -> Result<CaBundle, CommandError> {
     let context = || format!("--ca-bundle {}", path.display());
-    let pem = std::fs::read(path).map_err(Error::other(context()))?;
-    CaBundle::from_pem(&pem).map_err(Error::other(context()))
+    let pem = std::fs::read(path).map_err(CommandError::other(context()))?;
+    CaBundle::from_pem(&pem).map_err(CommandError::other(context()))
 }
 
 /// One account, and the way to it.
@@ -323,27 +328,31 @@ pub(crate) struct Account {
 
 impl Account {
     /// Opens the way to the account that the command line or the environment names.
-    pub(crate) fn open(who: &Who, connect: &Connect, output: &Output) -> Result<Self, Error> {
+    pub(crate) fn open(
+        who: &AccountArgs,
+        connect: &ConnectionArgs,
+        output: &Output,
+    ) -> Result<Self, CommandError> {
         let id = id(who, connect)?;
         let connection = Session::open(connect, output)?
             .connection_to(id.as_str(), None)
-            .map_err(Error::Account)?;
+            .map_err(CommandError::Account)?;
         Ok(Account { id, connection })
     }
 }
 
 /// The account that the command line or the environment names. The simulated API has one to offer where neither does.
-pub(crate) fn id(who: &Who, connect: &Connect) -> Result<AccountId, Error> {
+pub(crate) fn id(who: &AccountArgs, connect: &ConnectionArgs) -> Result<AccountId, CommandError> {
     surroundings::read_env_file(who, &UNLIMITED)?;
     if let Some(id) = &who.account_id {
         return Ok(id.clone());
     }
-    match surroundings::default_id()? {
+    match surroundings::account_id_from_env()? {
         Some(id) => Ok(id),
         None if connect.sandbox => RECORDED_ACCOUNT
             .parse()
-            .map_err(Error::other("the simulated account has no id")),
-        None => Err(Error::Usage(format!(
+            .map_err(CommandError::other("the simulated account has no id")),
+        None => Err(CommandError::Usage(format!(
             "which account? pass --account-id ID, or set {}",
             environment::ACCOUNT_ID
         ))),

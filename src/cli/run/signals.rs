@@ -8,14 +8,14 @@ use std::sync::{LazyLock, OnceLock};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Notify;
 
-use crate::api::Stop;
-use crate::cli::error::Error;
+use crate::api::CancellationToken;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Signal;
 use crate::cli::io::output::Output;
 
 #[derive(Default)]
 struct Process {
-    stop: Stop,
+    stop: CancellationToken,
     writes: AtomicBool,
     received: OnceLock<Signal>,
     ended: Notify,
@@ -25,7 +25,7 @@ static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
 
 /// From now on signals are listened for. While the program only reads, one ends it ([`ended`]); once it [writes](begin_to_write), the
 /// first wishes the stop that this returns, and a second ends it at once.
-pub(crate) fn listen(output: &Output) -> Result<Stop, Error> {
+pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError> {
     let (mut interrupt, mut terminate) = streams()?;
     let output = output.clone();
     tokio::spawn(async move {
@@ -59,21 +59,22 @@ pub(crate) fn received() -> Option<Signal> {
 }
 
 /// From now on a signal lets calls in flight finish. Refused where one came already.
-pub(crate) fn begin_to_write() -> Result<(), Error> {
+pub(crate) fn enter_write_phase() -> Result<(), CommandError> {
     PROCESS.writes.store(true, Ordering::Relaxed);
-    received().map_or(Ok(()), |signal| Err(Error::Ended(signal)))
+    received().map_or(Ok(()), |signal| Err(CommandError::Interrupted(signal)))
 }
 
 /// Ready with the first signal from now on.
-pub(crate) fn first_signal() -> Result<impl Future<Output = ()>, Error> {
+pub(crate) fn first_signal() -> Result<impl Future<Output = ()>, CommandError> {
     let (mut interrupt, mut terminate) = streams()?;
     Ok(async move {
         first_of(&mut interrupt, &mut terminate).await;
     })
 }
 
-fn streams() -> Result<(unix::Signal, unix::Signal), Error> {
-    let listen = |kind| unix::signal(kind).map_err(Error::other("signals can't be listened for"));
+fn streams() -> Result<(unix::Signal, unix::Signal), CommandError> {
+    let listen =
+        |kind| unix::signal(kind).map_err(CommandError::other("signals can't be listened for"));
     Ok((
         listen(SignalKind::interrupt())?,
         listen(SignalKind::terminate())?,

@@ -7,38 +7,41 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::cli::error::Error;
-use crate::cli::flags::{Desired, Who};
+use crate::cli::error::CommandError;
+use crate::cli::flags::{AccountArgs, DesiredStateArgs};
 use crate::cli::io::environment::{self, variable};
 use crate::config::diagnostic::Diagnostics;
-use crate::config::files::Confinement;
-use crate::config::load::LoadRequest;
+use crate::config::files::AllowedRoot;
+use crate::config::load::LoadOptions;
 use crate::config::{env_file, limits};
 use crate::model::account::AccountId;
 use crate::model::limits::Limits;
 
-pub(crate) struct Surroundings {
+pub(crate) struct LoadContext {
     pub(crate) limits: Arc<Limits>,
-    confinement: Confinement,
+    confinement: AllowedRoot,
 }
 
-impl Surroundings {
+impl LoadContext {
     /// Reads the limits, then what they permit of the file of variables.
-    pub(crate) fn of(desired: &Desired) -> Result<Self, Error> {
-        let limits = limits_of(desired)?;
+    pub(crate) fn of(desired: &DesiredStateArgs) -> Result<Self, CommandError> {
+        let limits = load_limits(desired)?;
         read_env_file(&desired.who, &limits)?;
-        Ok(Surroundings {
+        Ok(LoadContext {
             limits,
             confinement: confinement(desired.paths.root.as_deref()),
         })
     }
 
     /// What is to be loaded.
-    pub(crate) fn request<'a>(&'a self, desired: &'a Desired) -> Result<LoadRequest<'a>, Error> {
-        Ok(LoadRequest {
+    pub(crate) fn request<'a>(
+        &'a self,
+        desired: &'a DesiredStateArgs,
+    ) -> Result<LoadOptions<'a>, CommandError> {
+        Ok(LoadOptions {
             paths: &desired.paths.paths,
             account_id: desired.who.account_id.clone(),
-            default_account_id: default_id()?,
+            default_account_id: account_id_from_env()?,
             confinement: &self.confinement,
             limits: &self.limits,
             variables: &environment::interpolated,
@@ -48,15 +51,15 @@ impl Surroundings {
 }
 
 /// Where the files of a run may stand.
-pub(crate) fn confinement(root: Option<&Path>) -> Confinement {
-    Confinement {
+pub(crate) fn confinement(root: Option<&Path>) -> AllowedRoot {
+    AllowedRoot {
         root: root.map(Path::to_owned),
         home: std::env::home_dir(),
     }
 }
 
 /// The operator's limits: --limits, else RISKFORM_LIMITS, else none.
-pub(crate) fn limits_of(desired: &Desired) -> Result<Arc<Limits>, Error> {
+pub(crate) fn load_limits(desired: &DesiredStateArgs) -> Result<Arc<Limits>, CommandError> {
     let file = desired.limits.clone();
     let file = file.or_else(|| variable(environment::LIMITS).map(PathBuf::from));
     let limits = file.map(|file| limits::load(&file)).transpose();
@@ -64,15 +67,15 @@ pub(crate) fn limits_of(desired: &Desired) -> Result<Arc<Limits>, Error> {
 }
 
 /// Adds the variables of --env-file to those of the environment.
-pub(crate) fn read_env_file(who: &Who, limits: &Limits) -> Result<(), Error> {
+pub(crate) fn read_env_file(who: &AccountArgs, limits: &Limits) -> Result<(), CommandError> {
     if let Some(file) = &who.env_file {
         environment::add(env_file::load(file, limits).map_err(refused)?);
     }
     Ok(())
 }
 
-fn refused(diagnostics: Diagnostics) -> Error {
-    Error::Files(diagnostics)
+fn refused(diagnostics: Diagnostics) -> CommandError {
+    CommandError::Files(diagnostics)
 }
 
 /// The day, in UTC, that ends `ignore_changes` are measured by.
@@ -81,11 +84,13 @@ pub(crate) fn today() -> Date {
 }
 
 /// The account that the environment names.
-pub(crate) fn default_id() -> Result<Option<AccountId>, Error> {
+pub(crate) fn account_id_from_env() -> Result<Option<AccountId>, CommandError> {
     variable(environment::ACCOUNT_ID)
         .map(|text| {
-            text.parse()
-                .map_err(Error::other(format!("{}={text}", environment::ACCOUNT_ID)))
+            text.parse().map_err(CommandError::other(format!(
+                "{}={text}",
+                environment::ACCOUNT_ID
+            )))
         })
         .transpose()
 }

@@ -9,21 +9,21 @@ use crate::report::text::count;
 
 /// An id or an e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum UserName {
+pub(crate) enum UserRef {
     Id(UserId),
     Email(String),
 }
 
-impl FromStr for UserName {
-    type Err = InvalidUserName;
+impl FromStr for UserRef {
+    type Err = ParseUserRefError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidUserName> {
+    fn from_str(text: &str) -> Result<Self, ParseUserRefError> {
         if let Ok(id) = text.parse() {
-            Ok(UserName::Id(id))
+            Ok(UserRef::Id(id))
         } else if text.contains('@') {
-            Ok(UserName::Email(text.to_owned()))
+            Ok(UserRef::Email(text.to_owned()))
         } else {
-            Err(InvalidUserName)
+            Err(ParseUserRefError)
         }
     }
 }
@@ -31,11 +31,11 @@ impl FromStr for UserName {
 /// A text that names no user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a user is named by id (a UUID) or by e-mail address")]
-pub(crate) struct InvalidUserName;
+pub(crate) struct ParseUserRefError;
 
 /// Reads a list of users, one a line, where `#` begins a comment. Answers the numbers of the lines that name nobody, for the lines
 /// themselves may be about anybody.
-pub(crate) fn parse_list(text: &str) -> Result<Vec<UserName>, Vec<usize>> {
+pub(crate) fn parse_list(text: &str) -> Result<Vec<UserRef>, Vec<usize>> {
     let (mut users, mut wrong) = (Vec::new(), Vec::new());
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let name = line.split('#').next().unwrap_or_default().trim();
@@ -44,7 +44,7 @@ pub(crate) fn parse_list(text: &str) -> Result<Vec<UserName>, Vec<usize>> {
         }
         match name.parse() {
             Ok(user) => users.push(user),
-            Err(InvalidUserName) => wrong.push(index + 1),
+            Err(ParseUserRefError) => wrong.push(index + 1),
         }
     }
     if wrong.is_empty() {
@@ -55,19 +55,19 @@ pub(crate) fn parse_list(text: &str) -> Result<Vec<UserName>, Vec<usize>> {
 }
 
 /// Users, each once, with what the summary tells about them: nothing about those who have no score.
-pub(crate) type Chosen = BTreeMap<UserId, Option<UserRisk>>;
+pub(crate) type SelectedUsers = BTreeMap<UserId, Option<UserRisk>>;
 
 /// Finds everybody who is meant by name or by level, or says of everybody who can't be found for certain why.
 pub(crate) fn choose(
-    names: &[UserName],
+    names: &[UserRef],
     levels: &[RiskLevel],
     summary: &[UserRisk],
-) -> Result<Chosen, Vec<NoSuchUser>> {
+) -> Result<SelectedUsers, Vec<UserLookupError>> {
     let has_level = |user: &&UserRisk| {
         let level = user.max_risk_level.known();
         level.is_some_and(|level| levels.contains(&level))
     };
-    let mut chosen: Chosen = summary
+    let mut chosen: SelectedUsers = summary
         .iter()
         .filter(has_level)
         .map(|user| (user.user_id, Some(user.clone())))
@@ -76,11 +76,11 @@ pub(crate) fn choose(
     let mut problems = Vec::new();
     for name in names {
         match name {
-            UserName::Id(id) => {
+            UserRef::Id(id) => {
                 let user = directory.by_id.get(id);
                 chosen.insert(*id, user.copied().cloned());
             }
-            UserName::Email(email) => match directory.with_email(email) {
+            UserRef::Email(email) => match directory.with_email(email) {
                 Ok(user) => {
                     chosen.insert(user.user_id, Some(user.clone()));
                 }
@@ -99,7 +99,7 @@ pub(crate) fn choose(
 pub(crate) fn with_email<'a>(
     email: &str,
     summary: &'a [UserRisk],
-) -> Result<&'a UserRisk, NoSuchUser> {
+) -> Result<&'a UserRisk, UserLookupError> {
     Directory::of(summary).with_email(email)
 }
 
@@ -125,14 +125,14 @@ impl<'a> Directory<'a> {
         }
     }
 
-    fn with_email(&self, email: &str) -> Result<&'a UserRisk, NoSuchUser> {
+    fn with_email(&self, email: &str) -> Result<&'a UserRisk, UserLookupError> {
         let found = self.by_email.get(&email.to_lowercase());
         match found.map(Vec::as_slice).unwrap_or_default() {
             [user] => Ok(user),
-            [] => Err(NoSuchUser::Nobody {
+            [] => Err(UserLookupError::Nobody {
                 email: email.to_owned(),
             }),
-            several => Err(NoSuchUser::Several {
+            several => Err(UserLookupError::Several {
                 email: email.to_owned(),
                 candidates: several.iter().map(|user| candidate(user)).collect(),
             }),
@@ -157,7 +157,7 @@ fn candidate(user: &UserRisk) -> String {
 
 /// Why an e-mail address leads to no user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoSuchUser {
+pub(crate) enum UserLookupError {
     /// The summary holds users with a score only.
     #[error(
         "nobody who has a score has the e-mail address {email}; check the address, or name the user by id"
@@ -194,10 +194,10 @@ mod tests {
 
     #[test]
     fn a_user_is_an_id_or_an_e_mail_address() {
-        assert_eq!(ANN.parse(), Ok(UserName::Id(ANN.parse().unwrap())));
-        assert_eq!("a@b".parse(), Ok(UserName::Email("a@b".to_owned())));
+        assert_eq!(ANN.parse(), Ok(UserRef::Id(ANN.parse().unwrap())));
+        assert_eq!("a@b".parse(), Ok(UserRef::Email("a@b".to_owned())));
         for wrong in ["", "ann", "6f1c3d8e"] {
-            assert_eq!(wrong.parse::<UserName>(), Err(InvalidUserName));
+            assert_eq!(wrong.parse::<UserRef>(), Err(ParseUserRefError));
         }
     }
 
@@ -222,8 +222,8 @@ mod tests {
     #[test]
     fn everybody_is_chosen_once_or_all_that_is_unclear_is_told() {
         let users = [user(ANN, "ann@example.com"), user(BEN, "ben@example.com")];
-        let name = |text: &str| text.parse::<UserName>().unwrap();
-        let ids = |names: &[UserName], levels: &[RiskLevel]| {
+        let name = |text: &str| text.parse::<UserRef>().unwrap();
+        let ids = |names: &[UserRef], levels: &[RiskLevel]| {
             choose(names, levels, &users).map(|chosen| {
                 chosen
                     .into_iter()

@@ -7,24 +7,24 @@ use jiff::civil::Date;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::behavior::{self, BehaviorLayer};
-use super::decode::{Decoder, listed_twice};
-use super::entries::Section;
+use super::decode::{Decoder, duplicate_item};
+use super::entries::EntryMap;
 use super::integration::{self, IntegrationLayer, invalid_tenant_url};
-use super::subject::Subject;
-use super::text::{Environment, Text, VariableUse};
-use super::{Field, Fields, Shape, Written, fields, nested, written_words};
+use super::subject::KeyPath;
+use super::text::{Environment, StringValue, VariableUse};
+use super::{ConfigValue, Field, Fields, Shape, fields, nested, written_words};
 use crate::config::bounds::Resource;
-use crate::config::diagnostic::{Draft, Found};
+use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
 use crate::config::interpolate::is_variable_name;
 use crate::config::json_schema::{text_or_digits, texts};
-use crate::config::rule::Rule;
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Document, Entry, Value};
 use crate::model::account::{
-    AccountId, DesiredAccount, Guards, InvalidAccountId, PoliciesPolicy, Protected, Unlisted,
-    UnlistedBehaviors, UnlistedIntegrations, WeakeningPolicy,
+    AccountId, DesiredAccount, GuardMode, Guards, ParseAccountIdError, PolicyGuardMode,
+    ProtectedItem, Unlisted, UnlistedBehaviors, UnlistedIntegrations,
 };
-use crate::model::address::{InvalidName, Name};
+use crate::model::address::{Name, ParseNameError};
 use crate::model::integration::TenantUrl;
 
 fields! {
@@ -52,9 +52,9 @@ fields! {
         api_token_env: VariableName;
         /// Risk behaviors by the vendor's key; `"*"` is every other one that the account offers. `null` takes away one that is inherited
         /// through `extends`; beside a `"*"` it leaves one alone.
-        behaviors: Section<BehaviorLayer>;
+        behaviors: EntryMap<BehaviorLayer>;
         /// Integrations by a local name that is never sent. `null` takes away one that is inherited through `extends`.
-        integrations: Section<IntegrationLayer>;
+        integrations: EntryMap<IntegrationLayer>;
         /// What to do with what is live but in no file.
         unlisted: UnlistedLayer;
         /// What a plan for this account may not do.
@@ -84,11 +84,11 @@ fields! {
         max_deletes: u32;
         /// Whether a plan that weakens protection is refused. --allow-weakening overrides `deny`.
         #[schemars(extend("default" = "warn"))]
-        weakening: WeakeningPolicy;
+        weakening: GuardMode;
         /// Whether a plan is refused after which a level that an Access policy acts on is given by no enabled behavior. --allow-policies
         /// overrides `deny`.
         #[schemars(extend("default" = "warn"))]
-        policies: PoliciesPolicy;
+        policies: PolicyGuardMode;
         /// Integrations that are never deleted, replaced or deactivated, nor changed in tenant_url or reference_id: by a tenant_url, a
         /// reference_id, an id, an address or a glob of addresses. The lists of all files count together. There is no override.
         #[schemars(example = ["https://corp.okta.com"])]
@@ -100,12 +100,12 @@ nested!(UnlistedLayer, GuardsLayer);
 written_words!(
     UnlistedBehaviors,
     UnlistedIntegrations,
-    WeakeningPolicy,
-    PoliciesPolicy
+    GuardMode,
+    PolicyGuardMode
 );
 
 /// One document of a file.
-pub(in crate::config) struct Declaration {
+pub(in crate::config) struct ParsedDocument {
     pub(in crate::config) layer: Layer,
     /// Where it begins.
     pub(in crate::config) span: Span,
@@ -115,17 +115,17 @@ pub(in crate::config) struct Declaration {
     whole: bool,
 }
 
-impl Declaration {
+impl ParsedDocument {
     /// Reads a document and reports what is wrong with it.
     pub(in crate::config) fn read(
         document: &Document,
-        found: &mut Found,
+        found: &mut DiagnosticSink,
         environment: Environment<'_>,
     ) -> Self {
         let span = document.root.span;
         let mut decoder = Decoder::new(found, environment, document.whole);
-        let layer = Layer::read_fields(&mut decoder, &document.root, span, Subject::DOCUMENT);
-        Declaration {
+        let layer = Layer::read_fields(&mut decoder, &document.root, span, KeyPath::DOCUMENT);
+        ParsedDocument {
             whole: document.whole && layer.is_some(),
             layer: layer.unwrap_or_default(),
             span,
@@ -138,16 +138,17 @@ impl Declaration {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct Version;
 
-impl Written for Version {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, _: Subject<'_>) -> Field<Self> {
+impl ConfigValue for Version {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, _: KeyPath<'_>) -> Field<Self> {
         match &entry.value.value {
             Value::Scalar(scalar) if scalar.plain && &*scalar.text == "1" => {
                 Field::set(Version, entry.value.span)
             }
-            Value::Unread => Field::Wrong,
+            Value::Invalid => Field::Wrong,
             Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
                 let message = "the only version of the format is the number 1";
-                let draft = Draft::new(Rule::Version, entry.value_span(), message);
+                let draft =
+                    DiagnosticBuilder::new(DiagnosticCode::Version, entry.value_span(), message);
                 decoder.found.push(draft.help("write `version: 1`"));
                 Field::Wrong
             }
@@ -159,11 +160,11 @@ impl Written for Version {
     }
 }
 
-impl Written for AccountId {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
-        decoder.parsed(entry, subject, |error: InvalidAccountId, text| {
-            Draft::new(
-                Rule::AccountId,
+impl ConfigValue for AccountId {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
+        decoder.parsed(entry, subject, |error: ParseAccountIdError, text| {
+            DiagnosticBuilder::new(
+                DiagnosticCode::AccountId,
                 text.span,
                 format!("`{}` is not an account id: {error}", text.written),
             )
@@ -179,11 +180,11 @@ impl Written for AccountId {
     }
 }
 
-impl Written for Name {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
-        decoder.parsed(entry, subject, |error: InvalidName, text| {
-            Draft::new(
-                Rule::Name,
+impl ConfigValue for Name {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
+        decoder.parsed(entry, subject, |error: ParseNameError, text| {
+            DiagnosticBuilder::new(
+                DiagnosticCode::Name,
                 text.span,
                 format!("`{}` can't name an account", text.written),
             )
@@ -198,12 +199,12 @@ impl Written for Name {
 
 /// The files of `extends`, as written.
 #[derive(Clone, Debug, Default)]
-pub(in crate::config) struct Extends(pub(in crate::config) Vec<Text>);
+pub(in crate::config) struct Extends(pub(in crate::config) Vec<StringValue>);
 
-impl Written for Extends {
+impl ConfigValue for Extends {
     const SHAPE: Shape = Shape::List(&Shape::Value);
 
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let Some(items) = decoder.items(entry, subject) else {
             return Field::Wrong;
         };
@@ -223,8 +224,8 @@ impl Written for Extends {
 #[derive(Clone, Debug)]
 pub(in crate::config) struct VariableName(pub(in crate::config) String);
 
-impl Written for VariableName {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for VariableName {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let Some(text) = decoder.literal(&entry.value, entry.value_span(), subject) else {
             return Field::Wrong;
         };
@@ -233,7 +234,11 @@ impl Written for VariableName {
                 "api_token_env takes the name of an environment variable",
                 "write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file",
             )
-        } else if !decoder.environment.limits.may_hold_a_token(&text.value) {
+        } else if !decoder
+            .environment
+            .limits
+            .allows_token_variable(&text.value)
+        {
             (
                 "api_token_env takes a variable whose name begins with `CLOUDFLARE_`, or one that the limits list",
                 "rename the variable, or list it under `token_variables` in the file that --limits names",
@@ -241,7 +246,7 @@ impl Written for VariableName {
         } else {
             return Field::set(VariableName(text.value), text.span);
         };
-        let draft = Draft::new(Rule::VariableName, text.span, message);
+        let draft = DiagnosticBuilder::new(DiagnosticCode::VariableName, text.span, message);
         decoder.found.push(draft.help(help));
         Field::Wrong
     }
@@ -265,8 +270,8 @@ impl Layer {
             .guards
             .value()
             .and_then(|guards| guards.protected.value());
-        self.behaviors.value().map_or(0, Section::len)
-            + self.integrations.value().map_or(0, Section::len)
+        self.behaviors.value().map_or(0, EntryMap::len)
+            + self.integrations.value().map_or(0, EntryMap::len)
             + protected.map_or(0, |ProtectedList(items)| items.len())
     }
 }
@@ -276,8 +281,8 @@ impl Layer {
 pub(in crate::config) struct ProtectedList(Vec<Spanned<String>>);
 
 impl ProtectedList {
-    pub(in crate::config) fn desired(&self, found: &Found) -> Vec<Protected> {
-        let items = self.0.iter().map(|Spanned { value, span }| Protected {
+    pub(in crate::config) fn desired(&self, found: &DiagnosticSink) -> Vec<ProtectedItem> {
+        let items = self.0.iter().map(|Spanned { value, span }| ProtectedItem {
             text: value.clone(),
             location: found.sources.location(*span),
         });
@@ -285,10 +290,10 @@ impl ProtectedList {
     }
 }
 
-impl Written for ProtectedList {
+impl ConfigValue for ProtectedList {
     const SHAPE: Shape = Shape::List(&Shape::Value);
 
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let Some(items) = decoder.items(entry, subject) else {
             return Field::Wrong;
         };
@@ -302,7 +307,7 @@ impl Written for ProtectedList {
                 decoder.found.push(draft);
             }
             if let Some(earlier) = first.get(&text.value) {
-                let draft = listed_twice(subject, &text.written, text.span, *earlier);
+                let draft = duplicate_item(subject, &text.written, text.span, *earlier);
                 decoder.found.push(draft);
                 continue;
             }
@@ -332,11 +337,11 @@ impl Written for ProtectedList {
 }
 
 /// What is wrong with an item of `protected` that would silently protect nothing.
-fn unprotecting(text: &Text, subject: Subject<'_>) -> Option<Draft> {
+fn unprotecting(text: &StringValue, subject: KeyPath<'_>) -> Option<DiagnosticBuilder> {
     let value = text.value.as_str();
     if value.is_empty() {
-        let draft = Draft::new(
-            Rule::ReferenceId,
+        let draft = DiagnosticBuilder::new(
+            DiagnosticCode::ReferenceId,
             text.span,
             format!("an item of {subject} is empty"),
         );
@@ -346,15 +351,15 @@ fn unprotecting(text: &Text, subject: Subject<'_>) -> Option<Draft> {
         let error = value.parse::<TenantUrl>().err()?;
         return Some(invalid_tenant_url(error, text, subject));
     }
-    if Protected::is_address(value) {
+    if ProtectedItem::is_address(value) {
         return None;
     }
     // A reference may be any text, so a host is only suspected.
     let like_a_host =
         value.contains('.') && format!("https://{value}").parse::<TenantUrl>().is_ok();
     like_a_host.then(|| {
-        Draft::new(
-            Rule::ProtectedHost,
+        DiagnosticBuilder::new(
+            DiagnosticCode::ProtectedHost,
             text.span,
             format!("`{}` is taken for a reference_id", text.written),
         )
@@ -379,7 +384,7 @@ impl UnlistedLayer {
 }
 
 impl GuardsLayer {
-    fn desired(&self, found: &Found) -> Guards {
+    fn desired(&self, found: &DiagnosticSink) -> Guards {
         let GuardsLayer {
             max_deletes,
             weakening,
@@ -409,7 +414,7 @@ pub(in crate::config) struct AccountIds {
 }
 
 /// An account whose files are all laid over each other, and what the fleet needs to know of it.
-pub(in crate::config) struct Declared {
+pub(in crate::config) struct MergedAccount {
     pub(in crate::config) account: DesiredAccount,
     /// Where its `account_id` stands, or its document begins.
     pub(in crate::config) id_span: Span,
@@ -421,11 +426,11 @@ pub(in crate::config) struct Declared {
 ///
 /// `None` when no account came of it; why has then been reported.
 pub(in crate::config) fn declare(
-    layers: &[Arc<Declaration>],
+    layers: &[Arc<ParsedDocument>],
     ids: &AccountIds,
     today: Date,
-    found: &mut Found,
-) -> Option<Declared> {
+    found: &mut DiagnosticSink,
+) -> Option<MergedAccount> {
     let own = layers.last()?;
     // What a document lacks that was cut short may only be unread.
     if !layers.iter().all(|declaration| declaration.whole) {
@@ -459,7 +464,7 @@ pub(in crate::config) fn declare(
     let id_span = account_id.get().map_or(own.span, |id| id.span);
     let name_span = name.get().map_or(id_span, |name| name.span);
     let account = DesiredAccount {
-        account_id: resolve_id(&account_id, ids, own.span, found)?,
+        account_id: resolve_account_id(&account_id, ids, own.span, found)?,
         name: name.into_value(),
         source: Arc::clone(found.sources.name(own.span.source)),
         api_token_env: api_token_env.into_value().map(|VariableName(name)| name),
@@ -470,26 +475,26 @@ pub(in crate::config) fn declare(
         unlisted: unlisted.into_value().unwrap_or_default().desired(),
         guards: guards.into_value().unwrap_or_default().desired(found),
     };
-    Some(Declared {
+    Some(MergedAccount {
         account,
         id_span,
         name_span,
     })
 }
 
-fn resolve_id(
+fn resolve_account_id(
     declared: &Field<AccountId>,
     ids: &AccountIds,
     document: Span,
-    found: &mut Found,
+    found: &mut DiagnosticSink,
 ) -> Option<AccountId> {
     let AccountIds { flag, default } = ids;
     match (declared, flag) {
         (Field::Wrong, _) => None,
         (Field::Set(declared, _), Some(flag)) if declared.value != *flag => {
             found.push(
-                Draft::new(
-                    Rule::AccountIdConflict,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::AccountIdConflict,
                     declared.span,
                     format!("the file is for another account than --account-id {flag}"),
                 )
@@ -502,7 +507,7 @@ fn resolve_id(
         (Field::Absent, None) => {
             if default.is_none() {
                 found.push(
-                    Draft::new(Rule::MissingAccountId, document, "no account id")
+                    DiagnosticBuilder::new(DiagnosticCode::MissingAccountId, document, "no account id")
                         .help("declare `account_id` in the file, give --account-id, or set CLOUDFLARE_ACCOUNT_ID"),
                 );
             }

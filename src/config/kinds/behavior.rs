@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::decode::Decoder;
-use super::entries::{Listed, Section};
-use super::subject::Subject;
+use super::entries::{EntryMap, NamedEntry};
+use super::subject::KeyPath;
 use super::{fields, variables_by_field, written_words};
-use crate::config::diagnostic::{Draft, Found};
-use crate::config::rule::Rule;
+use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::Span;
 use crate::config::yaml::Entry;
 use crate::model::behavior::{BehaviorKey, DesiredBehavior, RiskLevel};
 use crate::model::location::Location;
-use crate::model::text::is_unseen;
+use crate::model::text::is_invisible;
 
 fields! {
     /// One risk behavior. A field that is left out stays as it is live; at least one is declared.
@@ -30,12 +30,12 @@ fields! {
 written_words!(RiskLevel);
 
 /// The key that stands for every behavior that the account offers and the file does not name.
-const EVERY: &str = "*";
+const WILDCARD: &str = "*";
 
-impl Listed for BehaviorLayer {
+impl NamedEntry for BehaviorLayer {
     type Key = BehaviorKey;
 
-    const ENTRY: Subject<'static> = Subject::named("behavior");
+    const ENTRY: KeyPath<'static> = KeyPath::named("behavior");
     const DECLARE: &'static str = "declare `enabled` or `risk_level`, or take the entry out";
     const KEY_PATTERN: &'static str = r"^(\*|(?!.*\$\{)[^\s*]+)$";
     const KEY_EXPECTED: &'static str =
@@ -44,7 +44,7 @@ impl Listed for BehaviorLayer {
 
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<BehaviorKey> {
         let key = &*entry.key;
-        let (message, help) = if key == EVERY || is_key(key) {
+        let (message, help) = if key == WILDCARD || is_key(key) {
             return Some(BehaviorKey::new(key));
         } else if key.contains('*') {
             (
@@ -57,7 +57,7 @@ impl Listed for BehaviorLayer {
                 "write the key as the vendor does, such as `imp_travel`",
             )
         };
-        let draft = Draft::new(Rule::Name, entry.key_span, message);
+        let draft = DiagnosticBuilder::new(DiagnosticCode::Name, entry.key_span, message);
         decoder.found.push(draft.help(help));
         None
     }
@@ -65,7 +65,7 @@ impl Listed for BehaviorLayer {
 
 /// Whether a text can be a behavior's key. Nobody knows the vendor's future keys, so only what could not be told apart in output can't.
 pub(in crate::config) fn is_key(text: &str) -> bool {
-    let strange = |c: char| c == '*' || c.is_whitespace() || is_unseen(c);
+    let strange = |c: char| c == '*' || c.is_whitespace() || is_invisible(c);
     !text.is_empty() && !text.contains(strange)
 }
 
@@ -78,8 +78,8 @@ pub(super) struct Desired {
     pub(super) unmanaged: BTreeMap<BehaviorKey, Location>,
 }
 
-pub(super) fn desired(section: &Section<BehaviorLayer>, found: &mut Found) -> Desired {
-    let star = section.iter().find(|(key, _, _)| key.as_str() == EVERY);
+pub(super) fn desired(section: &EntryMap<BehaviorLayer>, found: &mut DiagnosticSink) -> Desired {
+    let star = section.iter().find(|(key, _, _)| key.as_str() == WILDCARD);
     let every = star.map(|(_, layer, place)| one(layer, place, found));
     let unmanaged = if every.is_some() {
         let removed = section.removed();
@@ -87,10 +87,12 @@ pub(super) fn desired(section: &Section<BehaviorLayer>, found: &mut Found) -> De
             .map(|(key, span)| (key.clone(), found.sources.location(span)))
             .collect()
     } else {
-        section.judge_removed(found);
+        section.validate_removed(found);
         BTreeMap::new()
     };
-    let named = section.iter().filter(|(key, _, _)| key.as_str() != EVERY);
+    let named = section
+        .iter()
+        .filter(|(key, _, _)| key.as_str() != WILDCARD);
     let behaviors = named
         .map(|(key, layer, place)| (key.clone(), one(layer, place, found)))
         .collect();
@@ -101,7 +103,7 @@ pub(super) fn desired(section: &Section<BehaviorLayer>, found: &mut Found) -> De
     }
 }
 
-fn one(layer: &BehaviorLayer, place: Span, found: &Found) -> DesiredBehavior {
+fn one(layer: &BehaviorLayer, place: Span, found: &DiagnosticSink) -> DesiredBehavior {
     let BehaviorLayer {
         enabled,
         risk_level,

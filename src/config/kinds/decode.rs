@@ -6,22 +6,22 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::field::Field;
-use super::subject::Subject;
-use super::text::{Environment, Text, VariableUse};
-use crate::config::diagnostic::{Draft, Found};
-use crate::config::interpolate::{Piece, names_a_secret, pieces};
-use crate::config::rule::Rule;
+use super::subject::KeyPath;
+use super::text::{Environment, StringValue, VariableUse};
+use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
+use crate::config::interpolate::{Segment, is_secret_key, pieces};
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::{alternatives, did_you_mean};
 use crate::config::yaml::{Entry, Node, Value};
-use crate::model::text::is_unseen;
+use crate::model::text::is_invisible;
 
 /// How many items one list may have.
-const MOST_ITEMS: usize = 10_000;
+const MAX_LIST_ITEMS: usize = 10_000;
 
 /// Reads nodes as values, and reports what is wrong with them.
 pub(in crate::config) struct Decoder<'a> {
-    pub(in crate::config) found: &'a mut Found,
+    pub(in crate::config) found: &'a mut DiagnosticSink,
     pub(in crate::config) environment: Environment<'a>,
     /// Which variables were named so far.
     pub(in crate::config) used: Vec<VariableUse>,
@@ -31,7 +31,7 @@ pub(in crate::config) struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     pub(in crate::config) fn new(
-        found: &'a mut Found,
+        found: &'a mut DiagnosticSink,
         environment: Environment<'a>,
         whole: bool,
     ) -> Self {
@@ -44,7 +44,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reports that something is lacking, unless it may only be unread.
-    pub(in crate::config) fn lacking(&mut self, draft: Draft) {
+    pub(in crate::config) fn lacking(&mut self, draft: DiagnosticBuilder) {
         if self.whole {
             self.found.push(draft);
         }
@@ -55,11 +55,11 @@ impl<'a> Decoder<'a> {
         &mut self,
         node: &'n Node,
         place: Span,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
     ) -> Option<&'n [Entry]> {
         match &node.value {
             Value::Mapping(entries) => Some(entries),
-            Value::Unread => None,
+            Value::Invalid => None,
             Value::Scalar(_) | Value::Sequence(_) => {
                 let help = if node.is_null() {
                     "leave the key out, or write `{}` for an empty mapping"
@@ -77,7 +77,7 @@ impl<'a> Decoder<'a> {
         &mut self,
         node: &'n Node,
         place: Span,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
         known: &[&str],
     ) -> Option<&'n [Entry]> {
         let entries = self.entries(node, place, subject)?;
@@ -93,29 +93,30 @@ impl<'a> Decoder<'a> {
     pub(in crate::config) fn missing_key(
         &mut self,
         place: Span,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
         key: &str,
         help: &str,
     ) {
         let message = format!("{subject} lacks its `{key}`");
-        self.lacking(Draft::new(Rule::MissingKey, place, message).help(help));
+        self.lacking(DiagnosticBuilder::new(DiagnosticCode::MissingKey, place, message).help(help));
     }
 
     /// The items of a list.
     pub(in crate::config) fn items<'n>(
         &mut self,
         entry: &'n Entry,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
     ) -> Option<&'n [Node]> {
         match &entry.value.value {
-            Value::Sequence(items) if items.len() > MOST_ITEMS => {
-                let message = format!("{subject} takes at most {MOST_ITEMS} items");
-                let draft = Draft::new(Rule::TooLarge, entry.value_span(), message);
+            Value::Sequence(items) if items.len() > MAX_LIST_ITEMS => {
+                let message = format!("{subject} takes at most {MAX_LIST_ITEMS} items");
+                let draft =
+                    DiagnosticBuilder::new(DiagnosticCode::TooLarge, entry.value_span(), message);
                 self.found.push(draft.help("list fewer"));
                 None
             }
             Value::Sequence(items) => Some(items),
-            Value::Unread => None,
+            Value::Invalid => None,
             Value::Scalar(_) | Value::Mapping(_) => {
                 let help = "write it in brackets, as in `[one, two]`";
                 self.wrong_type(&entry.value, entry.value_span(), subject, "a list", help);
@@ -124,7 +125,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn unknown_key(&mut self, entry: &Entry, subject: Subject<'_>, known: &[&str]) {
+    fn unknown_key(&mut self, entry: &Entry, subject: KeyPath<'_>, known: &[&str]) {
         // Looking for the nearest word takes its time, and a file may hold a million of them.
         if self.found.is_full() {
             self.found.omit();
@@ -132,22 +133,22 @@ impl<'a> Decoder<'a> {
         }
         let key = &*entry.key;
         let draft = if key == "<<" {
-            Draft::new(
-                Rule::UnknownKey,
+            DiagnosticBuilder::new(
+                DiagnosticCode::UnknownKey,
                 entry.key_span,
                 "merge keys are not part of YAML 1.2",
             )
             .help("write the fields out, or share them through `extends`")
-        } else if names_a_secret(key) {
-            Draft::new(
-                Rule::SecretKey,
+        } else if is_secret_key(key) {
+            DiagnosticBuilder::new(
+                DiagnosticCode::SecretKey,
                 entry.key_span,
                 format!("a credential such as `{key}` does not belong in a file"),
             )
             .help("put it into an environment variable, and name that with `api_token_env`")
         } else {
-            Draft::new(
-                Rule::UnknownKey,
+            DiagnosticBuilder::new(
+                DiagnosticCode::UnknownKey,
                 entry.key_span,
                 format!("{subject} has no key `{key}`"),
             )
@@ -160,13 +161,13 @@ impl<'a> Decoder<'a> {
         &mut self,
         node: &Node,
         place: Span,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
         expected: &str,
         help: &str,
     ) {
         self.found.push(
-            Draft::new(
-                Rule::WrongType,
+            DiagnosticBuilder::new(
+                DiagnosticCode::WrongType,
                 place,
                 format!("{subject} takes {expected}, not {}", kind(node)),
             )
@@ -179,13 +180,13 @@ impl<'a> Decoder<'a> {
         &mut self,
         node: &Node,
         place: Span,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
         expected: &str,
         help: &str,
-    ) -> Option<Text> {
+    ) -> Option<StringValue> {
         match &node.value {
             Value::Scalar(scalar) if !scalar.is_null() => self.fill(scalar, node.span),
-            Value::Unread => None,
+            Value::Invalid => None,
             Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
                 self.wrong_type(node, place, subject, expected, help);
                 None
@@ -198,8 +199,8 @@ impl<'a> Decoder<'a> {
         &mut self,
         node: &Node,
         place: Span,
-        subject: Subject<'_>,
-    ) -> Option<Text> {
+        subject: KeyPath<'_>,
+    ) -> Option<StringValue> {
         let help = "write a text";
         let text = self.scalar(node, place, subject, "text", help)?;
         if text.plain && !text.filled && matches!(&*text.value, "true" | "false") {
@@ -212,10 +213,10 @@ impl<'a> Decoder<'a> {
             );
             return None;
         }
-        if let Some(unseen) = text.value.chars().find(|c| is_unseen(*c)) {
+        if let Some(unseen) = text.value.chars().find(|c| is_invisible(*c)) {
             self.found.push(
-                Draft::new(
-                    Rule::ControlCharacter,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::ControlCharacter,
                     text.span,
                     format!(
                         "{subject} holds the character U+{:04X}, which can't be seen",
@@ -234,16 +235,16 @@ impl<'a> Decoder<'a> {
         &mut self,
         node: &Node,
         place: Span,
-        subject: Subject<'_>,
-    ) -> Option<Text> {
+        subject: KeyPath<'_>,
+    ) -> Option<StringValue> {
         if let Value::Scalar(scalar) = &node.value
             && pieces(&scalar.text)
                 .iter()
-                .any(|piece| !matches!(piece, Piece::Literal(_)))
+                .any(|piece| !matches!(piece, Segment::Literal(_)))
         {
             self.found.push(
-                Draft::new(
-                    Rule::Interpolation,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::Interpolation,
                     node.span,
                     format!("{subject} takes no variable"),
                 )
@@ -258,8 +259,8 @@ impl<'a> Decoder<'a> {
     pub(in crate::config) fn parsed<T: FromStr>(
         &mut self,
         entry: &Entry,
-        subject: Subject<'_>,
-        explain: impl FnOnce(T::Err, &Text) -> Draft,
+        subject: KeyPath<'_>,
+        explain: impl FnOnce(T::Err, &StringValue) -> DiagnosticBuilder,
     ) -> Field<T> {
         let Some(text) = self.text(&entry.value, entry.value_span(), subject) else {
             return Field::Wrong;
@@ -274,7 +275,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<bool> {
+    pub(super) fn boolean(&mut self, entry: &Entry, subject: KeyPath<'_>) -> Field<bool> {
         let (expected, help) = ("true or false", "write `true` or `false`");
         let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
         let Some(text) = text else {
@@ -290,20 +291,20 @@ impl<'a> Decoder<'a> {
             Some(value) if text.is_bare() && text.value == value.to_string() => {
                 return Field::set(value, span);
             }
-            Some(meant) if text.is_bare() => Draft::new(
-                Rule::YamlBoolean,
+            Some(meant) if text.is_bare() => DiagnosticBuilder::new(
+                DiagnosticCode::YamlBoolean,
                 span,
                 format!("{subject} takes true or false"),
             )
             .help(format!("write `{meant}`, not `{}`", text.written)),
-            Some(meant) => Draft::new(
-                Rule::WrongType,
+            Some(meant) => DiagnosticBuilder::new(
+                DiagnosticCode::WrongType,
                 span,
                 format!("{subject} takes true or false, not text"),
             )
             .help(format!("write `{meant}`, without quotes")),
-            None => Draft::new(
-                Rule::WrongType,
+            None => DiagnosticBuilder::new(
+                DiagnosticCode::WrongType,
                 span,
                 format!("{subject} takes true or false, not `{}`", text.written),
             )
@@ -314,7 +315,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A whole number from 0.
-    pub(super) fn number(&mut self, entry: &Entry, subject: Subject<'_>) -> Field<u32> {
+    pub(super) fn number(&mut self, entry: &Entry, subject: KeyPath<'_>) -> Field<u32> {
         let (expected, help) = ("a whole number", "write a number such as `1`");
         let text = self.scalar(&entry.value, entry.value_span(), subject, expected, help);
         let Some(text) = text else {
@@ -331,12 +332,12 @@ impl<'a> Decoder<'a> {
         }
         let (rule, message) = if text.is_bare() {
             (
-                Rule::Number,
+                DiagnosticCode::Number,
                 format!("{subject} takes a whole number, not `{}`", text.written),
             )
         } else {
             (
-                Rule::WrongType,
+                DiagnosticCode::WrongType,
                 format!("{subject} takes a whole number, not text"),
             )
         };
@@ -345,7 +346,7 @@ impl<'a> Decoder<'a> {
             u32::MAX
         );
         self.found
-            .push(Draft::new(rule, text.span, message).help(help));
+            .push(DiagnosticBuilder::new(rule, text.span, message).help(help));
         Field::Wrong
     }
 
@@ -354,7 +355,7 @@ impl<'a> Decoder<'a> {
         &mut self,
         node: &Node,
         place: Span,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
         all: &[T],
     ) -> Option<Spanned<T>> {
         if let Value::Scalar(scalar) = &node.value
@@ -379,8 +380,8 @@ impl<'a> Decoder<'a> {
             did_you_mean(&text.value, &known)
         };
         self.found.push(
-            Draft::new(
-                Rule::UnknownWord,
+            DiagnosticBuilder::new(
+                DiagnosticCode::UnknownWord,
                 text.span,
                 format!("{subject} takes {expected}, not `{}`", text.written),
             )
@@ -391,14 +392,14 @@ impl<'a> Decoder<'a> {
 }
 
 /// The diagnostic for an item that stands twice in a list.
-pub(in crate::config) fn listed_twice(
-    subject: Subject<'_>,
+pub(in crate::config) fn duplicate_item(
+    subject: KeyPath<'_>,
     written: &str,
     span: Span,
     earlier: Span,
-) -> Draft {
+) -> DiagnosticBuilder {
     let message = format!("{subject} lists `{written}` twice");
-    Draft::new(Rule::DuplicateItem, span, message)
+    DiagnosticBuilder::new(DiagnosticCode::DuplicateItem, span, message)
         .label("again here")
         .also(earlier, "first here")
         .help("keep one of them")
@@ -413,6 +414,6 @@ fn kind(node: &Node) -> &'static str {
         Value::Scalar(scalar) if scalar.plain && matches!(&*scalar.text, "true" | "false") => {
             "true or false"
         }
-        Value::Scalar(_) | Value::Unread => "text",
+        Value::Scalar(_) | Value::Invalid => "text",
     }
 }

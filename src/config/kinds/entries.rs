@@ -8,21 +8,21 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
 use super::decode::Decoder;
-use super::subject::Subject;
-use super::{Field, Fields, Shape, Written};
+use super::subject::KeyPath;
+use super::{ConfigValue, Field, Fields, Shape};
 use crate::config::bounds::Resource;
-use crate::config::diagnostic::{Draft, Found};
-use crate::config::rule::Rule;
+use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::Span;
 use crate::config::yaml::Entry;
 
 /// A kind of entry.
-pub(in crate::config) trait Listed: Fields + JsonSchema {
+pub(in crate::config) trait NamedEntry: Fields + JsonSchema {
     /// What entries are called by.
     type Key: Clone + Ord + fmt::Display;
 
     /// How one entry is addressed.
-    const ENTRY: Subject<'static>;
+    const ENTRY: KeyPath<'static>;
     /// What to do about an entry that declares nothing.
     const DECLARE: &'static str;
     /// What keys look like, for editors.
@@ -40,12 +40,12 @@ pub(in crate::config) trait Listed: Fields + JsonSchema {
     }
 
     /// Reports what is wrong between the fields of one entry.
-    fn judge(&self, _: &mut Decoder<'_>, _: Subject<'_>) {}
+    fn judge(&self, _: &mut Decoder<'_>, _: KeyPath<'_>) {}
 }
 
 /// The section of one file, or of all of an account's files laid over each other.
 #[derive(Clone, Debug)]
-pub(in crate::config) struct Section<L: Listed> {
+pub(in crate::config) struct EntryMap<L: NamedEntry> {
     entries: BTreeMap<L::Key, (Item<L>, Span)>,
 }
 
@@ -59,40 +59,40 @@ enum Item<L> {
         inherited: bool,
     },
     /// Reported already.
-    Wrong,
+    Invalid,
 }
 
-impl<L: Listed> Section<L> {
+impl<L: NamedEntry> EntryMap<L> {
     pub(in crate::config) fn len(&self) -> usize {
         self.entries.len()
     }
 }
 
-impl<L: Listed> Default for Section<L> {
+impl<L: NamedEntry> Default for EntryMap<L> {
     fn default() -> Self {
-        Section {
+        EntryMap {
             entries: BTreeMap::new(),
         }
     }
 }
 
-impl<L: Listed> Written for Section<L> {
+impl<L: NamedEntry> ConfigValue for EntryMap<L> {
     const SHAPE: Shape = Shape::Entries(&Shape::Fields(L::FIELDS));
 
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let place = entry.value_span();
         let Some(entries) = decoder.entries(&entry.value, place, subject) else {
             return Field::Wrong;
         };
-        let mut section = Section::default();
+        let mut section = EntryMap::default();
         for entry in entries {
             if !decoder.found.spend(Resource::Entries, 1, entry.key_span) {
                 break;
             }
             let key = if entry.key.contains("${") {
                 decoder.found.push(
-                    Draft::new(
-                        Rule::Interpolation,
+                    DiagnosticBuilder::new(
+                        DiagnosticCode::Interpolation,
                         entry.key_span,
                         "variables are replaced in values, never in keys",
                     )
@@ -143,18 +143,18 @@ impl<L: Listed> Written for Section<L> {
     }
 }
 
-impl<L: Listed> Item<L> {
+impl<L: NamedEntry> Item<L> {
     fn read(decoder: &mut Decoder<'_>, entry: &Entry) -> Self {
         if entry.value.is_null() {
             return Item::Removed { inherited: false };
         }
         let subject = L::ENTRY.at(&entry.key);
         let Some(layer) = L::read_fields(decoder, &entry.value, entry.value_span(), subject) else {
-            return Item::Wrong;
+            return Item::Invalid;
         };
         if entry.value.is_empty() {
             let message = format!("{subject} declares nothing");
-            let draft = Draft::new(Rule::EmptyEntry, entry.key_span, message);
+            let draft = DiagnosticBuilder::new(DiagnosticCode::EmptyEntry, entry.key_span, message);
             decoder.lacking(draft.help(L::DECLARE));
         }
         layer.judge(decoder, subject);
@@ -164,7 +164,7 @@ impl<L: Listed> Item<L> {
     fn lay(&mut self, upper: &Item<L>) {
         match (&mut *self, upper) {
             (Item::Declared(lower), Item::Declared(upper)) => lower.lay(upper),
-            (Item::Declared(_) | Item::Wrong, Item::Removed { .. }) => {
+            (Item::Declared(_) | Item::Invalid, Item::Removed { .. }) => {
                 *self = Item::Removed { inherited: true };
             }
             (_, upper) => self.clone_from(upper),
@@ -172,14 +172,14 @@ impl<L: Listed> Item<L> {
     }
 }
 
-impl<L: Listed> Section<L> {
+impl<L: NamedEntry> EntryMap<L> {
     /// The declared entries, in the order of their keys.
     pub(in crate::config) fn iter(&self) -> impl Iterator<Item = (&L::Key, &L, Span)> {
         self.entries
             .iter()
             .filter_map(|(key, (item, span))| match item {
                 Item::Declared(layer) => Some((key, layer, *span)),
-                Item::Removed { .. } | Item::Wrong => None,
+                Item::Removed { .. } | Item::Invalid => None,
             })
     }
 
@@ -192,12 +192,12 @@ impl<L: Listed> Section<L> {
     }
 
     /// Reports every `null` that takes away nothing.
-    pub(in crate::config) fn judge_removed(&self, found: &mut Found) {
+    pub(in crate::config) fn validate_removed(&self, found: &mut DiagnosticSink) {
         for (key, (item, span)) in &self.entries {
             if matches!(item, Item::Removed { inherited: false }) {
                 found.push(
-                    Draft::new(
-                        Rule::NothingToRemove,
+                    DiagnosticBuilder::new(
+                        DiagnosticCode::NothingToRemove,
                         *span,
                         format!("{} takes away nothing: no extended file lists it", L::ENTRY.at(&key.to_string())),
                     )

@@ -6,20 +6,20 @@ use std::hash::Hash;
 use jiff::civil::Date;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decoder, listed_twice};
-use super::entries::{Listed, Section};
-use super::subject::Subject;
-use super::text::Text;
-use super::{Field, Fields, Shape, Written, fields, nested, variables_by_field, written_words};
-use crate::config::diagnostic::{Draft, Found};
+use super::decode::{Decoder, duplicate_item};
+use super::entries::{EntryMap, NamedEntry};
+use super::subject::KeyPath;
+use super::text::StringValue;
+use super::{ConfigValue, Field, Fields, Shape, fields, nested, variables_by_field, written_words};
+use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
 use crate::config::json_schema::text_like;
-use crate::config::rule::Rule;
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
 use crate::model::integration::{
-    DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId, IntegrationType,
-    InvalidTenantUrl, Lifecycle, Misdirection, ReferenceId, TenantUrl,
+    DesiredIntegration, IgnoreChange, IntegrationField, IntegrationId, IntegrationType, Lifecycle,
+    ParseTenantUrlError, ReferenceId, TenantUrl, TenantUrlWarning,
 };
 
 fields! {
@@ -58,7 +58,7 @@ fields! {
         prevent_destroy: bool;
         /// Fields that are left as they are live. An extending file replaces the whole list.
         #[schemars(example = ["active"])]
-        ignore_changes: Ignored;
+        ignore_changes: IgnoreChanges;
     }
 }
 
@@ -74,7 +74,7 @@ fields! {
         until: Date;
         /// Why, for whoever reads the plan.
         #[schemars(example = &"Okta migration")]
-        reason: Text;
+        reason: StringValue;
     }
 }
 
@@ -87,12 +87,12 @@ pub(in crate::config) struct ProviderName(String);
 
 /// The fields of `ignore_changes`, none twice.
 #[derive(Clone, Debug)]
-pub(in crate::config) struct Ignored(Vec<IgnoreLayer>);
+pub(in crate::config) struct IgnoreChanges(Vec<IgnoreLayer>);
 
-impl Listed for IntegrationLayer {
+impl NamedEntry for IntegrationLayer {
     type Key = Name;
 
-    const ENTRY: Subject<'static> = Subject::named("integration");
+    const ENTRY: KeyPath<'static> = KeyPath::named("integration");
     const DECLARE: &'static str = "declare its `tenant_url`, or take the entry out";
     const KEY_PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
     const KEY_EXPECTED: &'static str = "a name of letters, digits, _ and -";
@@ -102,8 +102,8 @@ impl Listed for IntegrationLayer {
         let name = entry.key.parse();
         if name.is_err() {
             decoder.found.push(
-                Draft::new(
-                    Rule::Name,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::Name,
                     entry.key_span,
                     format!("`{}` can't name an integration", entry.key),
                 )
@@ -124,13 +124,13 @@ impl Listed for IntegrationLayer {
         self.lay_fields(upper);
     }
 
-    fn judge(&self, decoder: &mut Decoder<'_>, subject: Subject<'_>) {
+    fn judge(&self, decoder: &mut Decoder<'_>, subject: KeyPath<'_>) {
         if let (Some(reference), Some(provider)) =
             (self.reference_id.get(), self.identity_provider.get())
         {
             decoder.found.push(
-                Draft::new(
-                    Rule::TwoReferences,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::TwoReferences,
                     provider.span,
                     format!("{subject} names its reference twice"),
                 )
@@ -142,8 +142,8 @@ impl Listed for IntegrationLayer {
     }
 }
 
-impl Written for TenantUrl {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for TenantUrl {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let field: Field<TenantUrl> = decoder.parsed(entry, subject, |error, text| {
             invalid_tenant_url(error, text, subject)
         });
@@ -166,58 +166,58 @@ impl Written for TenantUrl {
     }
 }
 
-fn misdirected(why: Misdirection, subject: Subject<'_>, span: Span) -> Draft {
+fn misdirected(why: TenantUrlWarning, subject: KeyPath<'_>, span: Span) -> DiagnosticBuilder {
     let (rule, message, help) = match why {
-        Misdirection::NotOkta => (
-            Rule::NotAnOktaOrganization,
+        TenantUrlWarning::NotOkta => (
+            DiagnosticCode::NotAnOktaOrganization,
             format!("{subject} is not an Okta organization's; no score ever arrives there"),
             "write the organization's own URL, such as `https://corp.okta.com`, not a custom domain",
         ),
-        Misdirection::Admin => (
-            Rule::AdminHost,
+        TenantUrlWarning::Admin => (
+            DiagnosticCode::AdminHost,
             format!("{subject} is an admin console's; no score ever arrives there"),
             "take `-admin` out of the host",
         ),
     };
-    Draft::new(rule, span, message).help(help)
+    DiagnosticBuilder::new(rule, span, message).help(help)
 }
 
 /// The diagnostic for a text that is not the base URL of a tenant.
 pub(in crate::config) fn invalid_tenant_url(
-    error: InvalidTenantUrl,
-    text: &Text,
-    subject: Subject<'_>,
-) -> Draft {
+    error: ParseTenantUrlError,
+    text: &StringValue,
+    subject: KeyPath<'_>,
+) -> DiagnosticBuilder {
     let help = match error {
-        InvalidTenantUrl::Scheme => "begin it with `https://`",
-        InvalidTenantUrl::NoHost => "put the tenant's host behind `https://`",
-        InvalidTenantUrl::UserInfo => {
+        ParseTenantUrlError::Scheme => "begin it with `https://`",
+        ParseTenantUrlError::NoHost => "put the tenant's host behind `https://`",
+        ParseTenantUrlError::UserInfo => {
             "take out everything between `https://` and the host; credentials don't belong in a file"
         }
-        InvalidTenantUrl::Path | InvalidTenantUrl::Query | InvalidTenantUrl::Fragment => {
+        ParseTenantUrlError::Path | ParseTenantUrlError::Query | ParseTenantUrlError::Fragment => {
             "end it behind the host or the port"
         }
-        InvalidTenantUrl::Host => {
+        ParseTenantUrlError::Host => {
             "write letters, digits, dots and hyphens; an internationalized name in its `xn--` form"
         }
-        InvalidTenantUrl::Address => "write the tenant's name, such as `corp.okta.com`",
-        InvalidTenantUrl::Port => "leave the port out, or write a number from 1 to 65535",
-        InvalidTenantUrl::Malformed => "write it as `https://corp.okta.com`",
+        ParseTenantUrlError::Address => "write the tenant's name, such as `corp.okta.com`",
+        ParseTenantUrlError::Port => "leave the port out, or write a number from 1 to 65535",
+        ParseTenantUrlError::Malformed => "write it as `https://corp.okta.com`",
     };
-    Draft::new(
-        Rule::TenantUrl,
+    DiagnosticBuilder::new(
+        DiagnosticCode::TenantUrl,
         text.span,
         format!("{subject} is not the base URL of a tenant: {error}"),
     )
     .help(help)
 }
 
-impl Written for ReferenceId {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for ReferenceId {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         if entry.value.is_null() {
             decoder.found.push(
-                Draft::new(
-                    Rule::NullReference,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::NullReference,
                     entry.value_span(),
                     format!(
                         "{subject} is read as left out: a server can't be asked for no reference"
@@ -227,18 +227,18 @@ impl Written for ReferenceId {
             );
             return Field::Absent;
         }
-        Text::read(decoder, entry, subject).then(|text| {
+        StringValue::read(decoder, entry, subject).then(|text| {
             let reference = ReferenceId::new(text.value.as_str());
             if reference.is_none() {
                 let message = format!("{subject} is empty");
-                let draft = Draft::new(Rule::ReferenceId, text.span, message);
+                let draft = DiagnosticBuilder::new(DiagnosticCode::ReferenceId, text.span, message);
                 decoder
                     .found
                     .push(draft.help("leave it out to keep what is live"));
             } else if !is_uuid(&text.value) {
                 decoder.found.push(
-                    Draft::new(
-                        Rule::ReferenceNotUuid,
+                    DiagnosticBuilder::new(
+                        DiagnosticCode::ReferenceNotUuid,
                         text.span,
                         format!("{subject} is not a UUID, as the id of every Access identity provider is"),
                     )
@@ -258,12 +258,16 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
-impl Written for ProviderName {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
-        Text::read(decoder, entry, subject).then(|text| {
+impl ConfigValue for ProviderName {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
+        StringValue::read(decoder, entry, subject).then(|text| {
             let name = text.value.trim();
             if name.is_empty() {
-                let draft = Draft::new(Rule::ReferenceId, text.span, format!("{subject} is empty"));
+                let draft = DiagnosticBuilder::new(
+                    DiagnosticCode::ReferenceId,
+                    text.span,
+                    format!("{subject} is empty"),
+                );
                 decoder
                     .found
                     .push(draft.help("write the provider's name as the dashboard shows it"));
@@ -278,12 +282,12 @@ impl Written for ProviderName {
     }
 }
 
-impl Written for IntegrationId {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for IntegrationId {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         decoder
             .parsed(entry, subject, |_: InvalidPin, text| {
-                Draft::new(
-                    Rule::IntegrationId,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::IntegrationId,
                     text.span,
                     format!("{subject} takes the id of an integration, not `{}`", text.written),
                 )
@@ -317,10 +321,10 @@ impl std::str::FromStr for Pin {
     }
 }
 
-impl Written for Ignored {
+impl ConfigValue for IgnoreChanges {
     const SHAPE: Shape = Shape::List(&Shape::Fields(IgnoreLayer::FIELDS));
 
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let Some(items) = decoder.items(entry, subject) else {
             return Field::Wrong;
         };
@@ -335,7 +339,7 @@ impl Written for Ignored {
             };
             match first.get(value.as_str()) {
                 Some(earlier) => {
-                    let draft = listed_twice(subject, value.as_str(), span, *earlier);
+                    let draft = duplicate_item(subject, value.as_str(), span, *earlier);
                     decoder.found.push(draft);
                 }
                 None => {
@@ -344,7 +348,7 @@ impl Written for Ignored {
                 }
             }
         }
-        Field::set(Ignored(list), entry.key_span)
+        Field::set(IgnoreChanges(list), entry.key_span)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -358,7 +362,7 @@ impl Written for Ignored {
 fn ignore_change(
     decoder: &mut Decoder<'_>,
     item: &Node,
-    subject: Subject<'_>,
+    subject: KeyPath<'_>,
 ) -> Option<IgnoreLayer> {
     if matches!(item.value, Value::Mapping(_)) {
         return IgnoreLayer::read_fields(decoder, item, item.span, subject);
@@ -370,18 +374,18 @@ fn ignore_change(
     })
 }
 
-impl Written for Date {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for Date {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         decoder
             .parsed(entry, subject, |_: InvalidDay, text| {
-                Draft::new(
-                    Rule::Date,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::Date,
                     text.span,
                     format!("{subject} takes a day, not `{}`", text.written),
                 )
                 .help("write it as year, month and day: `2026-12-31`")
             })
-            .then(|Day(date)| Some(date))
+            .then(|IsoDate(date)| Some(date))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -390,16 +394,16 @@ impl Written for Date {
 }
 
 /// A day as a file writes it: `2026-12-31`, none of the other forms of ISO 8601.
-struct Day(Date);
+struct IsoDate(Date);
 
 struct InvalidDay;
 
-impl std::str::FromStr for Day {
+impl std::str::FromStr for IsoDate {
     type Err = InvalidDay;
 
     fn from_str(text: &str) -> Result<Self, InvalidDay> {
         match text.parse::<Date>() {
-            Ok(date) if date.to_string() == text => Ok(Day(date)),
+            Ok(date) if date.to_string() == text => Ok(IsoDate(date)),
             Ok(_) | Err(_) => Err(InvalidDay),
         }
     }
@@ -407,16 +411,18 @@ impl std::str::FromStr for Day {
 
 /// What the account's files declare about integrations, all of them laid over each other. Reports what only then can be seen.
 pub(super) fn desired(
-    section: &Section<IntegrationLayer>,
+    section: &EntryMap<IntegrationLayer>,
     today: Date,
-    found: &mut Found,
+    found: &mut DiagnosticSink,
 ) -> BTreeMap<Name, DesiredIntegration> {
-    section.judge_removed(found);
-    shared(section, Rule::SharedId, found, |layer| layer.id.get());
-    shared(section, Rule::SharedTenantUrl, found, |layer| {
+    section.validate_removed(found);
+    shared(section, DiagnosticCode::SharedId, found, |layer| {
+        layer.id.get()
+    });
+    shared(section, DiagnosticCode::SharedTenantUrl, found, |layer| {
         layer.tenant_url.get()
     });
-    shared(section, Rule::SharedReferenceId, found, |layer| {
+    shared(section, DiagnosticCode::SharedReferenceId, found, |layer| {
         layer.reference_id.get()
     });
     let mut integrations = BTreeMap::new();
@@ -433,7 +439,7 @@ fn one(
     layer: &IntegrationLayer,
     place: Span,
     today: Date,
-    found: &mut Found,
+    found: &mut DiagnosticSink,
 ) -> Option<DesiredIntegration> {
     let IntegrationLayer {
         integration_type,
@@ -446,8 +452,8 @@ fn one(
     } = layer;
     if matches!(tenant_url, Field::Absent) {
         found.push(
-            Draft::new(
-                Rule::MissingKey,
+            DiagnosticBuilder::new(
+                DiagnosticCode::MissingKey,
                 place,
                 format!("integration.{name} lacks its `tenant_url`"),
             )
@@ -475,12 +481,14 @@ fn one(
 }
 
 impl LifecycleLayer {
-    fn desired(&self, name: &Name, today: Date, found: &mut Found) -> Lifecycle {
+    fn desired(&self, name: &Name, today: Date, found: &mut DiagnosticSink) -> Lifecycle {
         let LifecycleLayer {
             prevent_destroy,
             ignore_changes,
         } = self;
-        let ignored = ignore_changes.value().map(|Ignored(list)| list.as_slice());
+        let ignored = ignore_changes
+            .value()
+            .map(|IgnoreChanges(list)| list.as_slice());
         Lifecycle {
             prevent_destroy: prevent_destroy.value().copied().unwrap_or(false),
             ignore_changes: ignored
@@ -493,7 +501,12 @@ impl LifecycleLayer {
 }
 
 impl IgnoreLayer {
-    fn desired(&self, name: &Name, today: Date, found: &mut Found) -> Option<IgnoreChange> {
+    fn desired(
+        &self,
+        name: &Name,
+        today: Date,
+        found: &mut DiagnosticSink,
+    ) -> Option<IgnoreChange> {
         let IgnoreLayer {
             field,
             until,
@@ -502,8 +515,8 @@ impl IgnoreLayer {
         let field = field.get()?;
         if let Some(until) = until.get().filter(|until| until.value < today) {
             found.push(
-                Draft::new(
-                    Rule::Expired,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::Expired,
                     until.span,
                     format!(
                         "integration.{name} ignored changes of `{}` until {}; they count again",
@@ -524,9 +537,9 @@ impl IgnoreLayer {
 
 /// Reports entries that claim the same live integration. Sharing a URL or a reference is fine between entries that both pin an id.
 fn shared<T: Eq + Hash>(
-    section: &Section<IntegrationLayer>,
-    rule: Rule,
-    found: &mut Found,
+    section: &EntryMap<IntegrationLayer>,
+    rule: DiagnosticCode,
+    found: &mut DiagnosticSink,
     claim: impl Fn(&IntegrationLayer) -> Option<&Spanned<T>>,
 ) {
     let mut claims: Vec<_> = section
@@ -541,9 +554,10 @@ fn shared<T: Eq + Hash>(
             first.insert(&claimed.value, (name, layer, claimed.span));
             continue;
         };
-        let told_apart = rule != Rule::SharedId && is_pinned(layer) && is_pinned(elder_layer);
+        let told_apart =
+            rule != DiagnosticCode::SharedId && is_pinned(layer) && is_pinned(elder_layer);
         if !told_apart {
-            found.push(claimed_twice(rule, name, elder, claimed.span, *elder_span));
+            found.push(duplicate_key(rule, name, elder, claimed.span, *elder_span));
         }
     }
 }
@@ -552,13 +566,19 @@ fn is_pinned(layer: &IntegrationLayer) -> bool {
     !matches!(layer.id, Field::Absent)
 }
 
-fn claimed_twice(rule: Rule, name: &Name, elder: &Name, span: Span, elder_span: Span) -> Draft {
+fn duplicate_key(
+    rule: DiagnosticCode,
+    name: &Name,
+    elder: &Name,
+    span: Span,
+    elder_span: Span,
+) -> DiagnosticBuilder {
     let (what, help) = match rule {
-        Rule::SharedId => (
+        DiagnosticCode::SharedId => (
             "id",
             "one live integration can only be one entry: take the `id` out of one",
         ),
-        Rule::SharedTenantUrl => (
+        DiagnosticCode::SharedTenantUrl => (
             "tenant_url",
             "give each its own, or pin both to their live integrations with `id`",
         ),
@@ -567,7 +587,7 @@ fn claimed_twice(rule: Rule, name: &Name, elder: &Name, span: Span, elder_span: 
             "give each its own, or pin both to their live integrations with `id`",
         ),
     };
-    Draft::new(
+    DiagnosticBuilder::new(
         rule,
         span,
         format!("integration.{elder} and integration.{name} have the same `{what}`"),

@@ -4,13 +4,13 @@ use schemars::{Schema, SchemaGenerator};
 
 use super::account::{ProtectedList, Version};
 use super::decode::Decoder;
-use super::subject::Subject;
-use super::{Field, Shape, Written, fields, nested, written_words};
-use crate::config::diagnostic::Draft;
+use super::subject::KeyPath;
+use super::{ConfigValue, Field, Shape, fields, nested, written_words};
+use crate::config::diagnostic::DiagnosticBuilder;
 use crate::config::json_schema::texts;
-use crate::config::rule::Rule;
+use crate::config::rule::DiagnosticCode;
 use crate::config::yaml::Entry;
-use crate::model::account::{PoliciesPolicy, WeakeningPolicy};
+use crate::model::account::{GuardMode, PolicyGuardMode};
 use crate::model::limits::DeleteAllPolicy;
 
 fields! {
@@ -44,9 +44,9 @@ fields! {
         /// Whether a plan may leave none of several live integrations.
         delete_all: DeleteAllPolicy;
         /// Whether a plan may weaken protection.
-        weakening: WeakeningPolicy;
+        weakening: GuardMode;
         /// Whether a plan may leave an Access policy with a level that no enabled behavior gives.
-        policies: PoliciesPolicy;
+        policies: PolicyGuardMode;
         /// Integrations that stay as they are, as in a file; these and the files' count together.
         #[schemars(example = ["https://corp.okta.com"])]
         protected: ProtectedList;
@@ -64,14 +64,21 @@ pub(in crate::config) struct HostGlobs(pub(in crate::config) Vec<String>);
 #[derive(Clone, Debug)]
 pub(in crate::config) struct NameGlobs(pub(in crate::config) Vec<String>);
 
-impl Written for HostGlobs {
+impl ConfigValue for HostGlobs {
     const SHAPE: Shape = Shape::List(&Shape::Value);
 
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let is_host = |c: char| c.is_ascii_alphanumeric() || "-.*?".contains(c);
         let help = "write hosts, or globs such as `*.okta.com`, without scheme and port";
-        globs(decoder, entry, subject, Rule::TenantUrl, is_host, help)
-            .then(|all| Some(HostGlobs(all)))
+        globs(
+            decoder,
+            entry,
+            subject,
+            DiagnosticCode::TenantUrl,
+            is_host,
+            help,
+        )
+        .then(|all| Some(HostGlobs(all)))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -79,14 +86,21 @@ impl Written for HostGlobs {
     }
 }
 
-impl Written for NameGlobs {
+impl ConfigValue for NameGlobs {
     const SHAPE: Shape = Shape::List(&Shape::Value);
 
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_*?".contains(c);
         let help = "write names of variables, or globs such as `CI_ENVIRONMENT_*`";
-        globs(decoder, entry, subject, Rule::VariableName, is_name, help)
-            .then(|all| Some(NameGlobs(all)))
+        globs(
+            decoder,
+            entry,
+            subject,
+            DiagnosticCode::VariableName,
+            is_name,
+            help,
+        )
+        .then(|all| Some(NameGlobs(all)))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -97,8 +111,8 @@ impl Written for NameGlobs {
 fn globs(
     decoder: &mut Decoder<'_>,
     entry: &Entry,
-    subject: Subject<'_>,
-    rule: Rule,
+    subject: KeyPath<'_>,
+    rule: DiagnosticCode,
     is_fit: impl Fn(char) -> bool,
     help: &str,
 ) -> Field<Vec<String>> {
@@ -114,7 +128,7 @@ fn globs(
             let message = format!("{subject} can't hold `{}`", text.written);
             decoder
                 .found
-                .push(Draft::new(rule, text.span, message).help(help));
+                .push(DiagnosticBuilder::new(rule, text.span, message).help(help));
         }
         globs.push(text.value);
     }

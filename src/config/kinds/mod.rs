@@ -24,13 +24,13 @@ use crate::config::source::{Span, Spanned};
 use crate::config::yaml::{Entry, Node};
 use decode::Decoder;
 pub(super) use field::Field;
-use subject::Subject;
+use subject::KeyPath;
 
-impl<T: Written> Field<T> {
+impl<T: ConfigValue> Field<T> {
     pub(super) fn read(
         decoder: &mut Decoder<'_>,
         entry: Option<&Entry>,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
     ) -> Self {
         let Some(entry) = entry else {
             return Field::Absent;
@@ -63,7 +63,7 @@ impl<T: Written> Field<T> {
     }
 }
 
-impl<T: Written> JsonSchema for Field<T> {
+impl<T: ConfigValue> JsonSchema for Field<T> {
     fn inline_schema() -> bool {
         true
     }
@@ -78,11 +78,11 @@ impl<T: Written> JsonSchema for Field<T> {
 }
 
 /// How a value of a type is written in a file, and what files that extend each other make of two.
-pub(super) trait Written: Clone {
+pub(super) trait ConfigValue: Clone {
     /// What stands beneath it.
     const SHAPE: Shape = Shape::Value;
 
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self>;
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self>;
 
     /// Lays the value of an extending file over this one. Most values are replaced.
     fn lay(&mut self, upper: &Self) {
@@ -122,7 +122,7 @@ pub(super) trait Fields: Clone + Sized {
         decoder: &mut Decoder<'_>,
         node: &Node,
         place: Span,
-        subject: Subject<'_>,
+        subject: KeyPath<'_>,
     ) -> Option<Self>;
 
     fn lay_fields(&mut self, upper: &Self);
@@ -148,13 +148,13 @@ macro_rules! fields {
 
         impl crate::config::kinds::Fields for $name {
             const FIELDS: &'static [(&'static str, crate::config::kinds::Shape)] =
-                &[$((stringify!($field), <$type as crate::config::kinds::Written>::SHAPE)),+];
+                &[$((stringify!($field), <$type as crate::config::kinds::ConfigValue>::SHAPE)),+];
 
             fn read_fields(
                 decoder: &mut crate::config::kinds::decode::Decoder<'_>,
                 node: &crate::config::yaml::Node,
                 place: crate::config::source::Span,
-                subject: crate::config::kinds::subject::Subject<'_>,
+                subject: crate::config::kinds::subject::KeyPath<'_>,
             ) -> Option<Self> {
                 let known = const { &[$(stringify!($field)),+] };
                 let entries = decoder.known(node, place, subject, known)?;
@@ -200,14 +200,14 @@ pub(in crate::config) use {fields, required};
 /// Makes a table the value of a key in another table: mappings merge key by key.
 macro_rules! nested {
     ($($name:ident),+) => {
-        $(impl crate::config::kinds::Written for $name {
+        $(impl crate::config::kinds::ConfigValue for $name {
             const SHAPE: crate::config::kinds::Shape =
                 crate::config::kinds::Shape::Fields(<$name as crate::config::kinds::Fields>::FIELDS);
 
             fn read(
                 decoder: &mut crate::config::kinds::decode::Decoder<'_>,
                 entry: &crate::config::yaml::Entry,
-                subject: crate::config::kinds::subject::Subject<'_>,
+                subject: crate::config::kinds::subject::KeyPath<'_>,
             ) -> crate::config::kinds::Field<Self> {
                 let place = entry.value_span();
                 match crate::config::kinds::Fields::read_fields(decoder, &entry.value, place, subject) {
@@ -231,11 +231,11 @@ pub(in crate::config) use nested;
 /// Reads closed sets of words.
 macro_rules! written_words {
     ($($word:ty),+ $(,)?) => {
-        $(impl crate::config::kinds::Written for $word {
+        $(impl crate::config::kinds::ConfigValue for $word {
             fn read(
                 decoder: &mut crate::config::kinds::decode::Decoder<'_>,
                 entry: &crate::config::yaml::Entry,
-                subject: crate::config::kinds::subject::Subject<'_>,
+                subject: crate::config::kinds::subject::KeyPath<'_>,
             ) -> crate::config::kinds::Field<Self> {
                 match decoder.word(&entry.value, entry.value_span(), subject, <$word>::ALL) {
                     Some(spanned) => crate::config::kinds::Field::Set(spanned, None),

@@ -4,14 +4,14 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
 use super::decode::Decoder;
-use super::subject::Subject;
-use super::text::Text;
-use super::{Field, Written};
+use super::subject::KeyPath;
+use super::text::StringValue;
+use super::{ConfigValue, Field};
 use crate::config::json_schema::or_variable;
 use crate::config::yaml::Entry;
 
-impl Written for bool {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for bool {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         decoder.boolean(entry, subject)
     }
 
@@ -20,8 +20,8 @@ impl Written for bool {
     }
 }
 
-impl Written for u32 {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for u32 {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         decoder.number(entry, subject)
     }
 
@@ -33,8 +33,8 @@ impl Written for u32 {
     }
 }
 
-impl Written for Text {
-    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: Subject<'_>) -> Field<Self> {
+impl ConfigValue for StringValue {
+    fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         match decoder.text(&entry.value, entry.value_span(), subject) {
             Some(text) => {
                 let span = text.span;

@@ -5,7 +5,7 @@ use crate::model::limits::Limits;
 
 /// A scalar with its variables filled in.
 #[derive(Clone, Debug)]
-pub(in crate::config) struct Text {
+pub(in crate::config) struct StringValue {
     /// What it says.
     pub(in crate::config) value: String,
     /// How messages quote it: as it stands in the file, so that no variable's value is ever printed.
@@ -15,7 +15,7 @@ pub(in crate::config) struct Text {
     pub(super) filled: bool,
 }
 
-impl Text {
+impl StringValue {
     /// Whether it may stand for something else than text: bare, or out of a variable (inside of braces a `${…}` needs quotes).
     pub(super) fn is_bare(&self) -> bool {
         self.plain || self.filled

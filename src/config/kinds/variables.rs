@@ -3,24 +3,24 @@
 use std::borrow::Cow;
 
 use super::decode::Decoder;
-use super::text::{Text, VariableUse};
+use super::text::{StringValue, VariableUse};
 use crate::config::bounds::Resource;
-use crate::config::diagnostic::Draft;
-use crate::config::interpolate::{Piece, Variable, pieces};
-use crate::config::rule::Rule;
+use crate::config::diagnostic::DiagnosticBuilder;
+use crate::config::interpolate::{Segment, Variable, pieces};
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::Span;
-use crate::config::yaml::{LONGEST_VALUE, Scalar};
-use crate::model::limits::Forbidden;
+use crate::config::yaml::{MAX_VALUE_BYTES, Scalar};
+use crate::model::limits::VariableDenied;
 
 /// How many variables one value may be made of.
-const MOST_VARIABLES: usize = 64;
+const MAX_VARIABLES_PER_VALUE: usize = 64;
 
 impl Decoder<'_> {
     /// Replaces the variables in a scalar. None when one of them can't be replaced, which has then been reported.
-    pub(super) fn fill(&mut self, scalar: &Scalar, span: Span) -> Option<Text> {
+    pub(super) fn fill(&mut self, scalar: &Scalar, span: Span) -> Option<StringValue> {
         let written = &*scalar.text;
         if !written.contains("${") {
-            return Some(Text {
+            return Some(StringValue {
                 value: written.to_owned(),
                 written: written.to_owned(),
                 span,
@@ -30,42 +30,46 @@ impl Decoder<'_> {
         }
         let (mut value, mut filled, mut sound) = (String::new(), false, true);
         let pieces = pieces(written);
-        if pieces.len() > 2 * MOST_VARIABLES {
-            let message = format!("more than {MOST_VARIABLES} variables in one value");
-            let draft = Draft::new(Rule::TooLarge, span, message);
+        if pieces.len() > 2 * MAX_VARIABLES_PER_VALUE {
+            let message = format!("more than {MAX_VARIABLES_PER_VALUE} variables in one value");
+            let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
             self.found.push(draft.help("use fewer"));
             return None;
         }
         for piece in pieces {
             match piece {
-                Piece::Literal(text) => value.push_str(text),
-                Piece::Variable(variable) => {
+                Segment::Literal(text) => value.push_str(text),
+                Segment::Variable(variable) => {
                     filled = true;
-                    match self.look_up(variable, written, span) {
+                    match self.resolve_variable(variable, written, span) {
                         Some(text) => value.push_str(&text),
                         None => sound = false,
                     }
                 }
-                Piece::Malformed { ordinal, why } => {
+                Segment::Malformed { ordinal, why } => {
                     sound = false;
                     let place = self.variable_span(span, written, ordinal, "${");
-                    let draft = Draft::new(Rule::Interpolation, place, why.to_string());
+                    let draft = DiagnosticBuilder::new(
+                        DiagnosticCode::Interpolation,
+                        place,
+                        why.to_string(),
+                    );
                     self.found.push(draft.help(
                         "write `${NAME}` or `${NAME:-default}`, and `$${` for a literal `${`",
                     ));
                 }
             }
         }
-        if value.len() > LONGEST_VALUE {
+        if value.len() > MAX_VALUE_BYTES {
             let message = format!(
-                "with its variables filled in the value is longer than {LONGEST_VALUE} bytes"
+                "with its variables filled in the value is longer than {MAX_VALUE_BYTES} bytes"
             );
-            let draft = Draft::new(Rule::TooLarge, span, message);
+            let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
             self.found
                 .push(draft.help("set the variables to something shorter"));
             return None;
         }
-        sound.then(|| Text {
+        sound.then(|| StringValue {
             value,
             written: written.to_owned(),
             span,
@@ -74,7 +78,7 @@ impl Decoder<'_> {
         })
     }
 
-    fn look_up<'t>(
+    fn resolve_variable<'t>(
         &mut self,
         variable: Variable<'t>,
         written: &str,
@@ -94,14 +98,18 @@ impl Decoder<'_> {
             span: place,
         });
         let Some(environment) = self.environment.variable else {
-            let draft = Draft::new(Rule::Interpolation, place, "no variable may stand here");
+            let draft = DiagnosticBuilder::new(
+                DiagnosticCode::Interpolation,
+                place,
+                "no variable may stand here",
+            );
             let help = "write it out; `$${` stands for a literal `${`";
             self.found.push(draft.help(help));
             return None;
         };
         // Judged before it is looked up: what is never read can't leak.
-        if let Err(forbidden) = self.environment.limits.may_interpolate(name) {
-            self.found.push(forbidden_variable(forbidden, name, place));
+        if let Err(forbidden) = self.environment.limits.allows_variable(name) {
+            self.found.push(denied_variable(forbidden, name, place));
             return None;
         }
         let value = environment(name);
@@ -111,11 +119,12 @@ impl Decoder<'_> {
             None if default.is_some() => default.map(Cow::from),
             None => {
                 let (rule, state) = if is_set {
-                    (Rule::EmptyVariable, "is set, but empty")
+                    (DiagnosticCode::EmptyVariable, "is set, but empty")
                 } else {
-                    (Rule::UnsetVariable, "is not set")
+                    (DiagnosticCode::UnsetVariable, "is not set")
                 };
-                let draft = Draft::new(rule, place, format!("the variable `{name}` {state}"));
+                let draft =
+                    DiagnosticBuilder::new(rule, place, format!("the variable `{name}` {state}"));
                 let help = format!("set it, or give a default: `${{{name}:-default}}`");
                 self.found.push(draft.help(help));
                 None
@@ -146,18 +155,22 @@ impl Decoder<'_> {
 }
 
 /// The refusal of a variable that files may not read.
-pub(in crate::config) fn forbidden_variable(forbidden: Forbidden, name: &str, span: Span) -> Draft {
+pub(in crate::config) fn denied_variable(
+    forbidden: VariableDenied,
+    name: &str,
+    span: Span,
+) -> DiagnosticBuilder {
     let (rule, message, help) = match forbidden {
-        Forbidden::Secret => (
-            Rule::SecretVariable,
+        VariableDenied::Secret => (
+            DiagnosticCode::SecretVariable,
             format!("the variable `{name}` may hold a credential, which must never reach a plan or an account"),
             "use a variable whose name doesn't say that it is a secret, and never the one that `api_token_env` names".to_owned(),
         ),
-        Forbidden::Unlisted => (
-            Rule::ForbiddenVariable,
+        VariableDenied::Unlisted => (
+            DiagnosticCode::ForbiddenVariable,
             format!("files may not read the variable `{name}`"),
             format!("call it `RISKFORM_VAR_{name}`, or list it in the file that --limits names: `variables: [{name}]`"),
         ),
     };
-    Draft::new(rule, span, message).help(help)
+    DiagnosticBuilder::new(rule, span, message).help(help)
 }

@@ -1,6 +1,6 @@
 //! Trees from the events of the parser.
 //!
-//! Bounds hold here, for whoever writes files may mean harm: [`MOST_NESTING`] levels, [`MOST_NODES`] values in one document with every
+//! Bounds hold here, for whoever writes files may mean harm: [`MAX_NESTING`] levels, [`MAX_NODES`] values in one document with every
 //! alias written out, and those of the run (`bounds`).
 
 use std::collections::HashMap;
@@ -12,29 +12,29 @@ use super::comments::Comment;
 use super::emit::quoted;
 use super::{Document, Entry, Node, Scalar, Value};
 use crate::config::bounds::Resource;
-use crate::config::diagnostic::{Draft, Found};
-use crate::config::rule::Rule;
+use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::{SourceId, Span};
 
 /// How deep collections may nest. Nothing that a file can declare goes deeper than six.
-pub(super) const MOST_NESTING: usize = 32;
+pub(super) const MAX_NESTING: usize = 32;
 /// How many values one document may hold, aliases written out: as many as 100,000 integrations with all their fields.
-const MOST_NODES: usize = 800_000;
+const MAX_NODES: usize = 800_000;
 /// How long a value may be, in bytes.
-pub(in crate::config) const LONGEST_VALUE: usize = 8_192;
+pub(in crate::config) const MAX_VALUE_BYTES: usize = 8_192;
 
 /// Who the tree is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(super) enum ParseMode {
     /// Aliases are written out, and what means nothing is left out.
-    Machine,
+    Values,
     /// Everything is kept as it is written.
-    Person,
+    Lossless,
 }
 
 /// What to read after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum NextStep {
     /// The next event.
     Next,
     /// What follows the document, which is broken.
@@ -46,8 +46,8 @@ pub(super) enum After {
 /// Builds trees from events.
 pub(super) struct Builder<'f> {
     pub(super) source: SourceId,
-    reader: Reader,
-    pub(super) found: &'f mut Found,
+    reader: ParseMode,
+    pub(super) found: &'f mut DiagnosticSink,
     /// What is read, and handed over when what follows it is known to be another document.
     document: Option<Document>,
     is_marked: bool,
@@ -90,7 +90,7 @@ struct Anchor {
 }
 
 impl<'f> Builder<'f> {
-    pub(super) fn new(source: SourceId, reader: Reader, found: &'f mut Found) -> Self {
+    pub(super) fn new(source: SourceId, reader: ParseMode, found: &'f mut DiagnosticSink) -> Self {
         Builder {
             source,
             reader,
@@ -107,7 +107,7 @@ impl<'f> Builder<'f> {
         }
     }
 
-    pub(super) fn hand_over(&mut self, take: &mut dyn FnMut(Document, &mut Found)) {
+    pub(super) fn flush_document(&mut self, take: &mut dyn FnMut(Document, &mut DiagnosticSink)) {
         // Dropped before the next document is read, as everything is that was kept for its aliases.
         self.anchors = HashMap::new();
         if let Some(document) = self.document.take() {
@@ -130,23 +130,29 @@ impl<'f> Builder<'f> {
     pub(super) fn tag(&mut self, event: &Event<'_>, span: &granit_parser::Span) {
         if event.tag().is_some() {
             let span = self.span(&span.tag_span().unwrap_or(*span));
-            let draft = Draft::new(Rule::Tag, span, "a YAML tag has no meaning here");
+            let draft =
+                DiagnosticBuilder::new(DiagnosticCode::Tag, span, "a YAML tag has no meaning here");
             self.found.push(draft.help("leave the tag out"));
         }
     }
 
     /// Takes one event.
-    pub(super) fn take(&mut self, event: Event<'_>, at: &granit_parser::Span, text: &str) -> After {
+    pub(super) fn take(
+        &mut self,
+        event: Event<'_>,
+        at: &granit_parser::Span,
+        text: &str,
+    ) -> NextStep {
         let span = self.span(at);
         let name = self.anchor.take();
         match event {
             Event::DocumentStart(is_marked, _) => {
                 self.nodes = 0;
                 if !self.found.spend(Resource::Documents, 1, span) {
-                    return After::Nothing;
+                    return NextStep::Nothing;
                 }
                 (self.is_marked, self.line) = (is_marked, at.start.line());
-                After::Next
+                NextStep::Next
             }
             Event::Scalar(decoded, style, anchor, _) => {
                 let written = at.slice(text).unwrap_or_default().trim_end();
@@ -163,7 +169,7 @@ impl<'f> Builder<'f> {
                 self.open(span, anchor, name, style, content)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
-            Event::Alias(_) if self.reader == Reader::Person => {
+            Event::Alias(_) if self.reader == ParseMode::Lossless => {
                 let (text, plain) = (Arc::from(""), true);
                 let mut node = Node::new(Value::Scalar(Scalar { text, plain }), span);
                 node.style_mut().spelling = Some(self.found.sources.written(span).into());
@@ -172,11 +178,11 @@ impl<'f> Builder<'f> {
             Event::Alias(id) => self.alias(id, span),
             Event::UnresolvedAlias(name) => {
                 let message = format!("no anchor `&{name}` stands before the alias `*{name}`");
-                let draft = Draft::new(Rule::Alias, span, message);
+                let draft = DiagnosticBuilder::new(DiagnosticCode::Alias, span, message);
                 self.found.push(
                     draft.help("put a text that begins with `*` in quotes, or define the anchor"),
                 );
-                self.complete(Node::new(Value::Unread, span), 0, None)
+                self.complete(Node::new(Value::Invalid, span), 0, None)
             }
             Event::Comment(..) => {
                 self.comments.push(Comment {
@@ -184,28 +190,32 @@ impl<'f> Builder<'f> {
                     column: at.start.col(),
                     text: self.found.sources.written(span).trim_end().to_owned(),
                 });
-                After::Next
+                NextStep::Next
             }
             // The parser's enum may grow; what is no node means nothing to a tree.
-            _ => After::Next,
+            _ => NextStep::Next,
         }
     }
 
     fn scalar(&mut self, decoded: &str, style: ScalarStyle, span: Span, written: &str) -> Node {
-        if decoded.len() > LONGEST_VALUE {
+        if decoded.len() > MAX_VALUE_BYTES {
             let message = format!(
-                "a value of {} bytes; the most is {LONGEST_VALUE}",
+                "a value of {} bytes; the most is {MAX_VALUE_BYTES}",
                 decoded.len()
             );
-            self.found.push(Draft::new(Rule::TooLarge, span, message));
-            return Node::new(Value::Unread, span);
+            self.found.push(DiagnosticBuilder::new(
+                DiagnosticCode::TooLarge,
+                span,
+                message,
+            ));
+            return Node::new(Value::Invalid, span);
         }
         let scalar = Scalar {
             text: decoded.into(),
             plain: style == ScalarStyle::Plain,
         };
         let mut node = Node::new(Value::Scalar(scalar), span);
-        if self.reader == Reader::Person {
+        if self.reader == ParseMode::Lossless {
             let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
             node.style_mut().spelling = Some(if is_block || written.contains(['\n', '\r']) {
                 quoted(decoded).as_ref().into()
@@ -223,7 +233,7 @@ impl<'f> Builder<'f> {
         name: Option<Box<str>>,
         style: StructureStyle,
         content: Content,
-    ) -> After {
+    ) -> NextStep {
         self.open.push(Open {
             span,
             anchor,
@@ -231,12 +241,12 @@ impl<'f> Builder<'f> {
             flow: style == StructureStyle::Flow,
             content,
         });
-        After::Next
+        NextStep::Next
     }
 
-    fn close(&mut self, end: Span) -> After {
+    fn close(&mut self, end: Span) -> NextStep {
         let Some(mut open) = self.open.pop() else {
-            return After::Next;
+            return NextStep::Next;
         };
         let (anchor, name) = (open.anchor, open.name.take());
         let node = self.finish(open, end.end);
@@ -265,38 +275,38 @@ impl<'f> Builder<'f> {
         };
         let node = Node::new(value, span);
         match self.reader {
-            Reader::Person if flow => node.flow(),
-            Reader::Person | Reader::Machine => node,
+            ParseMode::Lossless if flow => node.flow(),
+            ParseMode::Lossless | ParseMode::Values => node,
         }
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> After {
+    fn alias(&mut self, id: usize, span: Span) -> NextStep {
         let Some(Anchor { node: _, size }) = self.anchors.get(&id) else {
             let message = "the alias stands within what its own anchor names";
-            let draft = Draft::new(Rule::Alias, span, message);
+            let draft = DiagnosticBuilder::new(DiagnosticCode::Alias, span, message);
             self.found.push(draft.help("write the value out"));
-            return self.complete(Node::new(Value::Unread, span), 0, None);
+            return self.complete(Node::new(Value::Invalid, span), 0, None);
         };
         let Size {
             nodes,
             bytes,
             depth,
         } = *size;
-        if self.open.len() + depth > MOST_NESTING {
+        if self.open.len() + depth > MAX_NESTING {
             self.found.push(too_deep(span));
-            return After::Nothing;
+            return NextStep::Nothing;
         }
         // Counted before it is copied: the copies are what multiplies.
         if !self.count(nodes, span) || !self.found.spend(Resource::RepeatedBytes, bytes, span) {
-            return After::Nothing;
+            return NextStep::Nothing;
         }
         let node = self.anchors[&id].node.clone();
         self.attach(node);
-        After::Next
+        NextStep::Next
     }
 
     /// Puts a finished node where it belongs.
-    fn complete(&mut self, mut node: Node, anchor: usize, name: Option<Box<str>>) -> After {
+    fn complete(&mut self, mut node: Node, anchor: usize, name: Option<Box<str>>) -> NextStep {
         // A key counts with its value.
         let innermost = self.open.last().map(|open| &open.content);
         let is_key = matches!(
@@ -307,31 +317,31 @@ impl<'f> Builder<'f> {
             })
         );
         if !is_key && !self.count(1, node.span) {
-            return After::Nothing;
+            return NextStep::Nothing;
         }
-        if self.reader == Reader::Person {
+        if self.reader == ParseMode::Lossless {
             if name.is_some() {
                 node.style_mut().anchor = name;
             }
         } else if anchor != 0 {
             let size = measure(&node);
             if !self.count(size.nodes, node.span) {
-                return After::Nothing;
+                return NextStep::Nothing;
             }
             let node = node.clone();
             self.anchors.insert(anchor, Anchor { node, size });
         }
         self.attach(node);
-        After::Next
+        NextStep::Next
     }
 
     /// Counts nodes that are about to be kept; false once there are too many.
     fn count(&mut self, nodes: usize, span: Span) -> bool {
         self.nodes += nodes;
-        if self.nodes > MOST_NODES {
+        if self.nodes > MAX_NODES {
             let message =
-                format!("more than {MOST_NODES} values in one document, aliases written out");
-            let draft = Draft::new(Rule::TooLarge, span, message);
+                format!("more than {MAX_NODES} values in one document, aliases written out");
+            let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
             self.found
                 .push(draft.help("declare less in one document, or use fewer aliases"));
             return false;
@@ -387,8 +397,8 @@ impl<'f> Builder<'f> {
         for (again, first) in &twice {
             let (entry, first) = (&entries[*again], &entries[*first]);
             self.found.push(
-                Draft::new(
-                    Rule::DuplicateKey,
+                DiagnosticBuilder::new(
+                    DiagnosticCode::DuplicateKey,
                     entry.key_span,
                     format!("the key `{}` stands twice in one mapping", entry.key),
                 )
@@ -417,7 +427,7 @@ impl<'f> Builder<'f> {
                 }
             };
             if let Some(node) = last {
-                node.value = Value::Unread;
+                node.value = Value::Invalid;
             }
         }
         let mut inner: Option<Node> = None;
@@ -450,7 +460,7 @@ impl<'f> Builder<'f> {
     }
 }
 
-impl Found {
+impl DiagnosticSink {
     /// Reads a node as the key of a mapping.
     fn key(&mut self, node: Node) -> Key {
         match node.value {
@@ -458,10 +468,10 @@ impl Found {
                 let spelling = node.style.and_then(|style| style.spelling);
                 Key::Read(scalar.text, node.span, spelling)
             }
-            Value::Unread => Key::Unusable,
+            Value::Invalid => Key::Unusable,
             Value::Sequence(_) | Value::Mapping(_) => {
                 let message = "a list or a mapping can't be a key";
-                let draft = Draft::new(Rule::KeyNotText, node.span, message);
+                let draft = DiagnosticBuilder::new(DiagnosticCode::KeyNotText, node.span, message);
                 self.push(draft.help("put a value that begins with `{` or `[` in quotes"));
                 Key::Unusable
             }
@@ -469,11 +479,11 @@ impl Found {
     }
 }
 
-pub(super) fn too_deep(span: Span) -> Draft {
-    Draft::new(
-        Rule::Nesting,
+pub(super) fn too_deep(span: Span) -> DiagnosticBuilder {
+    DiagnosticBuilder::new(
+        DiagnosticCode::Nesting,
         span,
-        format!("nested more than {MOST_NESTING} levels deep"),
+        format!("nested more than {MAX_NESTING} levels deep"),
     )
     .help("nothing that a file declares goes deeper than six")
 }
@@ -500,7 +510,7 @@ fn measure(node: &Node) -> Size {
         size.depth = size.depth.max(inner.depth);
     };
     match &node.value {
-        Value::Unread => return size,
+        Value::Invalid => return size,
         Value::Scalar(scalar) => {
             size.bytes = scalar.text.len();
             return size;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Above, Document, Node, Value};
+use super::{Document, Node, Trivia, Value};
 use crate::config::source::Span;
 
 /// A comment as it is written.
@@ -72,7 +72,7 @@ impl Attacher<'_> {
                 _ => Vec::new(),
             };
             if document.is_marked {
-                above.extend(self.beside.remove(&document.line).map(Above::Comment));
+                above.extend(self.beside.remove(&document.line).map(Trivia::Comment));
                 self.line = self.line.max(document.line);
             }
             let next = begins.get(at + 1).copied().unwrap_or(self.lines.len() + 1);
@@ -91,7 +91,7 @@ impl Attacher<'_> {
     }
 
     /// The comments and blank lines between what was read last and a line.
-    fn above(&mut self, line: usize) -> Vec<Above> {
+    fn above(&mut self, line: usize) -> Vec<Trivia> {
         let mut above = Vec::new();
         for at in self.line + 1..line {
             let is_blank = || {
@@ -99,9 +99,9 @@ impl Attacher<'_> {
                 line.is_some_and(|line| line.trim().is_empty())
             };
             if let Some((_, comment)) = self.own.remove(&at) {
-                above.push(Above::Comment(comment));
-            } else if above.last() != Some(&Above::Blank) && is_blank() {
-                above.push(Above::Blank);
+                above.push(Trivia::Comment(comment));
+            } else if above.last() != Some(&Trivia::Blank) && is_blank() {
+                above.push(Trivia::Blank);
             }
         }
         self.line = self.line.max(line.saturating_sub(1));
@@ -109,7 +109,7 @@ impl Attacher<'_> {
     }
 
     /// The comments behind the last member of a collection that stand as far right as its members.
-    fn below(&mut self, column: usize, next: usize) -> Vec<Above> {
+    fn below(&mut self, column: usize, next: usize) -> Vec<Trivia> {
         let from = self.line + 1;
         let comments = self.own.range(from..next.max(from));
         let last = comments.take_while(|(_, (at, _))| *at >= column).last();
@@ -135,7 +135,7 @@ impl Attacher<'_> {
     /// A node that is followed by something on the line `next`.
     fn node(&mut self, node: &mut Node, next: usize) {
         let span = node.span;
-        if matches!(node.value, Value::Scalar(_) | Value::Unread) {
+        if matches!(node.value, Value::Scalar(_) | Value::Invalid) {
             self.reach(span);
             return;
         }
@@ -146,7 +146,7 @@ impl Attacher<'_> {
             self.line = self.line.max(line(span));
         }
         let mut members: Vec<(Option<Span>, &mut Node)> = match &mut node.value {
-            Value::Scalar(_) | Value::Unread => Vec::new(),
+            Value::Scalar(_) | Value::Invalid => Vec::new(),
             Value::Sequence(items) => items.iter_mut().map(|item| (None, item)).collect(),
             Value::Mapping(entries) => entries
                 .iter_mut()
@@ -198,7 +198,7 @@ impl Attacher<'_> {
                 within.extend(self.beside.remove(&at));
             }
             beside = within.pop();
-            above.extend(within.into_iter().map(Above::Comment));
+            above.extend(within.into_iter().map(Trivia::Comment));
         }
         let style = value.style_mut();
         style.above = above;

@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 
-use super::{Above, Document, Node, Scalar, Value};
-use crate::model::text::{is_unseen, visible_json};
+use super::{Document, Node, Scalar, Trivia, Value};
+use crate::model::text::{escape_invisible_json, is_invisible};
 
 /// How wide a mapping or list may be that stands on one line.
 const WIDTH: usize = 120;
 /// How wide a key may be that others are aligned with.
-const WIDEST_KEY: usize = 64;
+const MAX_ALIGNED_KEY: usize = 64;
 
 /// Documents as YAML.
 pub(in crate::config) fn yaml(documents: &[Document]) -> String {
@@ -56,11 +56,11 @@ impl Lines {
         self.lines.push((line.into(), beside.cloned()));
     }
 
-    fn push_above(&mut self, margin: &str, above: &[Above]) {
+    fn push_above(&mut self, margin: &str, above: &[Trivia]) {
         for one in above {
             match one {
-                Above::Blank => self.push("", None),
-                Above::Comment(comment) => self.push(format!("{margin}{comment}"), None),
+                Trivia::Blank => self.push("", None),
+                Trivia::Comment(comment) => self.push(format!("{margin}{comment}"), None),
             }
         }
     }
@@ -91,7 +91,7 @@ impl Lines {
                 };
                 let inline = inline(member.value, width(&head) + 1);
                 let is_section = indent == 0 && at > 0 && member.key.is_some() && inline.is_none();
-                if is_section && above.first() != Some(&Above::Blank) {
+                if is_section && above.first() != Some(&Trivia::Blank) {
                     self.push("", None);
                 }
                 self.push_above(&margin, above);
@@ -105,7 +105,7 @@ impl Lines {
             let end = (at + 1..members.len()).find(ends).unwrap_or(members.len());
             let run = || members[at..end].iter().zip(&tabular[at..end]);
             let widths = run().map(|(member, _)| width(member.key.as_deref().unwrap_or_default()));
-            let widest = widths.filter(|width| *width <= WIDEST_KEY).max();
+            let widest = widths.filter(|width| *width <= MAX_ALIGNED_KEY).max();
             for (member, value) in run() {
                 let key = member.key.as_deref().unwrap_or_default();
                 let gap = widest.unwrap_or_default().saturating_sub(width(key)) + 1;
@@ -116,7 +116,7 @@ impl Lines {
             at = end;
         }
         let below = match node.style().below.split_last() {
-            Some((Above::Blank, rest)) => rest,
+            Some((Trivia::Blank, rest)) => rest,
             _ => &node.style().below,
         };
         self.push_above(&margin, below);
@@ -187,7 +187,7 @@ fn width(text: &str) -> usize {
 
 fn members(node: &Node) -> Vec<Member<'_>> {
     match &node.value {
-        Value::Scalar(_) | Value::Unread => Vec::new(),
+        Value::Scalar(_) | Value::Invalid => Vec::new(),
         Value::Sequence(items) => items
             .iter()
             .map(|value| Member { key: None, value })
@@ -211,7 +211,7 @@ fn inline(node: &Node, behind: usize) -> Option<String> {
     let mut line = Line {
         text: String::new(),
         room: match &node.value {
-            Value::Scalar(_) | Value::Unread => usize::MAX,
+            Value::Scalar(_) | Value::Invalid => usize::MAX,
             Value::Sequence(_) | Value::Mapping(_) => WIDTH.checked_sub(behind)?,
         },
     };
@@ -246,11 +246,11 @@ impl Line {
                 }
                 return self.push(&text);
             }
-            Value::Unread => return None,
+            Value::Invalid => return None,
             Value::Sequence(items) => items.is_empty(),
             Value::Mapping(entries) => entries.is_empty(),
         };
-        if !(style.flow || is_empty) || style.below.iter().any(|below| *below != Above::Blank) {
+        if !(style.flow || is_empty) || style.below.iter().any(|below| *below != Trivia::Blank) {
             return None;
         }
         if style.anchor.is_some() {
@@ -264,7 +264,7 @@ impl Line {
         };
         self.push(open)?;
         match &node.value {
-            Value::Scalar(_) | Value::Unread => {}
+            Value::Scalar(_) | Value::Invalid => {}
             Value::Sequence(items) => {
                 for (at, item) in items.iter().enumerate() {
                     self.push_inner(at, None, item)?;
@@ -282,7 +282,7 @@ impl Line {
 
     fn push_inner(&mut self, at: usize, key: Option<&str>, value: &Node) -> Option<()> {
         let style = value.style();
-        if style.beside.is_some() || style.above.iter().any(|above| *above != Above::Blank) {
+        if style.beside.is_some() || style.above.iter().any(|above| *above != Trivia::Blank) {
             return None;
         }
         if at > 0 {
@@ -303,14 +303,14 @@ impl Line {
 }
 
 /// Without blank lines at either end.
-fn trimmed(above: &[Above]) -> &[Above] {
-    let end = above.iter().rposition(|one| *one != Above::Blank);
+fn trimmed(above: &[Trivia]) -> &[Trivia] {
+    let end = above.iter().rposition(|one| *one != Trivia::Blank);
     leading(&above[..end.map_or(0, |end| end + 1)])
 }
 
 /// Without blank lines at the beginning.
-fn leading(above: &[Above]) -> &[Above] {
-    let blank = above.iter().take_while(|one| **one == Above::Blank);
+fn leading(above: &[Trivia]) -> &[Trivia] {
+    let blank = above.iter().take_while(|one| **one == Trivia::Blank);
     &above[blank.count()..]
 }
 
@@ -340,7 +340,7 @@ fn in_quotes(text: &str) -> String {
     let mut quoted = String::with_capacity(json.len());
     for c in json.chars() {
         match u32::from(c) {
-            _ if !is_unseen(c) => quoted.push(c),
+            _ if !is_invisible(c) => quoted.push(c),
             code if code <= 0xFFFF => quoted.push_str(&format!("\\u{code:04X}")),
             code => quoted.push_str(&format!("\\U{code:08X}")),
         }
@@ -382,19 +382,19 @@ pub(in crate::config) fn is_bare(text: &str) -> bool {
 pub(in crate::config) fn comment(text: &str) -> String {
     let visible: String = text
         .chars()
-        .map(|c| if is_unseen(c) { '\u{FFFD}' } else { c })
+        .map(|c| if is_invisible(c) { '\u{FFFD}' } else { c })
         .collect();
     format!("# {visible}").replace("##[", "#\u{FFFD}[")
 }
 
 fn push_json(text: &mut String, node: &Node, indent: usize) {
-    let string = |text: &str| visible_json(serde_json::Value::from(text).to_string());
+    let string = |text: &str| escape_invisible_json(serde_json::Value::from(text).to_string());
     let (members, open, close): (Vec<(Option<&str>, &Node)>, _, _) = match &node.value {
         Value::Scalar(scalar) if scalar.is_null() => return text.push_str("null"),
         // What is bare in JSON is bare here.
         Value::Scalar(scalar) if scalar.plain => return text.push_str(&scalar.text),
         Value::Scalar(scalar) => return text.push_str(&string(&scalar.text)),
-        Value::Unread => return text.push_str("null"),
+        Value::Invalid => return text.push_str("null"),
         Value::Sequence(items) => (items.iter().map(|item| (None, item)).collect(), '[', ']'),
         Value::Mapping(entries) => {
             let entries = entries.iter().map(|one| (Some(&*one.key), &one.value));

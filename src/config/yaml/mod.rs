@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::source::Span;
 
-pub(super) use builder::LONGEST_VALUE;
+pub(super) use builder::MAX_VALUE_BYTES;
 pub(super) use parse::{each, with_comments};
 
 /// A node of the tree.
@@ -37,7 +37,7 @@ pub(super) enum Value {
     Sequence(Vec<Node>),
     Mapping(Vec<Entry>),
     /// Something that could not be read, which has been reported.
-    Unread,
+    Invalid,
 }
 
 /// A scalar as written, escapes resolved.
@@ -68,16 +68,16 @@ pub(super) struct Style {
     /// Whether a collection is written in braces or brackets.
     flow: bool,
     /// Lines of their own before the node and its key.
-    above: Vec<Above>,
+    above: Vec<Trivia>,
     /// The comment on the same line, with its `#`.
     beside: Option<String>,
     /// Lines of their own behind a collection's last member.
-    below: Vec<Above>,
+    below: Vec<Trivia>,
 }
 
 /// A line of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Above {
+pub(super) enum Trivia {
     Blank,
     /// With its `#`.
     Comment(String),
@@ -156,7 +156,7 @@ impl Node {
     }
 
     /// With lines of their own above it.
-    pub(super) fn above(mut self, above: impl IntoIterator<Item = Above>) -> Self {
+    pub(super) fn above(mut self, above: impl IntoIterator<Item = Trivia>) -> Self {
         self.style_mut().above.extend(above);
         self
     }
@@ -170,7 +170,7 @@ impl Node {
     }
 
     /// With comments at its end.
-    pub(super) fn below(mut self, below: impl IntoIterator<Item = Above>) -> Self {
+    pub(super) fn below(mut self, below: impl IntoIterator<Item = Trivia>) -> Self {
         self.style_mut().below.extend(below);
         self
     }
@@ -210,14 +210,14 @@ impl Node {
     pub(super) fn has_anchor(&self) -> bool {
         self.style().anchor.is_some()
             || match &self.value {
-                Value::Scalar(_) | Value::Unread => false,
+                Value::Scalar(_) | Value::Invalid => false,
                 Value::Sequence(items) => items.iter().any(Node::has_anchor),
                 Value::Mapping(entries) => entries.iter().any(|entry| entry.value.has_anchor()),
             }
     }
 
     /// What stands above the first member, whichever that is.
-    pub(super) fn take_header(&mut self) -> Vec<Above> {
+    pub(super) fn take_header(&mut self) -> Vec<Trivia> {
         let first = self.children_mut().into_iter().next();
         first.map_or_else(Vec::new, |first| {
             std::mem::take(&mut first.style_mut().above)
@@ -225,7 +225,7 @@ impl Node {
     }
 
     /// Puts above the first member what [`Node::take_header`] took.
-    pub(super) fn put_header(&mut self, header: Vec<Above>) {
+    pub(super) fn put_header(&mut self, header: Vec<Trivia>) {
         if let Some(first) = self.children_mut().into_iter().next() {
             first.style_mut().above.splice(0..0, header);
         }
@@ -234,7 +234,7 @@ impl Node {
     /// The nodes right within.
     fn children_mut(&mut self) -> Vec<&mut Node> {
         match &mut self.value {
-            Value::Scalar(_) | Value::Unread => Vec::new(),
+            Value::Scalar(_) | Value::Invalid => Vec::new(),
             Value::Sequence(items) => items.iter_mut().collect(),
             Value::Mapping(entries) => entries.iter_mut().map(|entry| &mut entry.value).collect(),
         }

@@ -5,39 +5,39 @@ use std::sync::Arc;
 use granit_parser::{ErrorKind, Event, Options, Parser, ScanError, options};
 
 use super::Document;
-use super::builder::{After, Builder, MOST_NESTING, Reader, too_deep};
+use super::builder::{Builder, MAX_NESTING, NextStep, ParseMode, too_deep};
 use super::comments::{self, Comment};
-use crate::config::diagnostic::{Draft, Found};
-use crate::config::rule::Rule;
+use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
+use crate::config::rule::DiagnosticCode;
 use crate::config::source::{SourceId, Span};
 
 /// Hands over every document of a text, each before the next is read, so that no more than one is held. Mistakes in the syntax are
 /// reported; whatever could be read is handed over.
 pub(in crate::config) fn each(
     source: SourceId,
-    found: &mut Found,
-    mut take: impl FnMut(Document, &mut Found),
+    found: &mut DiagnosticSink,
+    mut take: impl FnMut(Document, &mut DiagnosticSink),
 ) {
     let options = options! {
         emit_comments: false,
         emit_unresolved_aliases: true,
-        flow_nesting_limit: MOST_NESTING,
-        block_nesting_limit: MOST_NESTING,
+        flow_nesting_limit: MAX_NESTING,
+        block_nesting_limit: MAX_NESTING,
     };
-    read(source, options, Reader::Machine, found, &mut take);
+    read(source, options, ParseMode::Values, found, &mut take);
 }
 
 /// Every document of a text with its comments, blank lines, quotes and anchors, and aliases as they are written; and all comments, in
 /// their order. `None` when the text holds something that has no canonical layout.
 pub(in crate::config) fn with_comments(
     source: SourceId,
-    found: &mut Found,
+    found: &mut DiagnosticSink,
 ) -> Option<(Vec<Document>, Vec<String>)> {
     let options = options! {
         disallow_directives: true,
         emit_anchor_events: true,
-        flow_nesting_limit: MOST_NESTING,
-        block_nesting_limit: MOST_NESTING,
+        flow_nesting_limit: MAX_NESTING,
+        block_nesting_limit: MAX_NESTING,
         max_buffered_comment_events: usize::MAX,
     };
     let errors = found.errors();
@@ -45,7 +45,7 @@ pub(in crate::config) fn with_comments(
     let comments = read(
         source,
         options,
-        Reader::Person,
+        ParseMode::Lossless,
         found,
         &mut |document, _| {
             documents.push(document);
@@ -64,9 +64,9 @@ pub(in crate::config) fn with_comments(
 fn read(
     source: SourceId,
     options: Options,
-    reader: Reader,
-    found: &mut Found,
-    take: &mut dyn FnMut(Document, &mut Found),
+    reader: ParseMode,
+    found: &mut DiagnosticSink,
+    take: &mut dyn FnMut(Document, &mut DiagnosticSink),
 ) -> Option<Vec<Comment>> {
     let text = Arc::clone(found.sources.text(source));
     let mut parser = Parser::new_from_str_with_options(&text, options);
@@ -75,10 +75,10 @@ fn read(
         let after = match next {
             Ok((event, span)) => {
                 if matches!(event, Event::DocumentStart(..) | Event::StreamEnd) {
-                    builder.hand_over(take);
+                    builder.flush_document(take);
                 }
                 builder.tag(&event, &span);
-                if reader == Reader::Person && anchor(&event) != 0 {
+                if reader == ParseMode::Lossless && anchor(&event) != 0 {
                     // The name follows right behind.
                     if let Some(Ok((Event::Anchor(_, name), _))) = parser.next_event() {
                         builder.anchor = Some(name.into());
@@ -89,20 +89,20 @@ fn read(
             Err(error) => builder.syntax_error(&error),
         };
         let goes_on = match after {
-            After::Next => true,
+            NextStep::Next => true,
             // The next document has a beginning of its own, so its mistakes can be reported in the same go.
-            After::NextDocument => matches!(parser.proceed_next_document(), Ok(true)),
-            After::Nothing => false,
+            NextStep::NextDocument => matches!(parser.proceed_next_document(), Ok(true)),
+            NextStep::Nothing => false,
         };
-        if after != After::Next {
+        if after != NextStep::Next {
             builder.cut_short();
-            builder.hand_over(take);
+            builder.flush_document(take);
         }
         if !goes_on {
             break;
         }
     }
-    builder.hand_over(take);
+    builder.flush_document(take);
     builder.has_layout.then_some(builder.comments)
 }
 
@@ -117,13 +117,13 @@ fn anchor(event: &Event<'_>) -> usize {
 }
 
 impl Builder<'_> {
-    fn syntax_error(&mut self, error: &ScanError) -> After {
+    fn syntax_error(&mut self, error: &ScanError) -> NextStep {
         let mark = error.marker();
         let end = granit_parser::Span::empty(*mark);
         let span = self.span(&end);
         if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
             self.found.push(too_deep(span));
-            return After::Nothing;
+            return NextStep::Nothing;
         }
         let help = match error.kind() {
             ErrorKind::TabNotAllowed
@@ -143,9 +143,13 @@ impl Builder<'_> {
             }
             _ => Some("fix this place first; what follows it in the document was not read"),
         };
-        let draft = Draft::new(Rule::Syntax, span, format!("not YAML: {}", error.info()));
-        self.found.push(draft.help_if(help.map(str::to_owned)));
-        After::NextDocument
+        let draft = DiagnosticBuilder::new(
+            DiagnosticCode::Syntax,
+            span,
+            format!("not YAML: {}", error.info()),
+        );
+        self.found.push(draft.help_opt(help.map(str::to_owned)));
+        NextStep::NextDocument
     }
 
     /// Whether a place stands right behind the `$` of a variable.

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::account::LiveAccount;
 use crate::model::behavior::RiskLevel;
-use crate::model::context::{Access, Level, Rule};
-use crate::model::open_word::OpenWord;
+use crate::model::context::{Access, Level, PolicyRule};
+use crate::model::open_word::OpenEnum;
 use crate::model::text::{count, few};
-use crate::plan::{AccountPlan, ActedOn, PolicyName, acting_on};
+use crate::plan::{AccountPlan, LevelPolicies, PolicyName, policies_for_level};
 
-use super::super::finding::{Detail, Finding, Standing};
-use super::{AuditCheck, AuditFinding, of_details};
+use super::super::finding::{CheckStatus, Detail, Finding};
+use super::{AuditCheck, AuditFinding, finding_from_details};
 
 /// The levels that enabled behaviors give, and which do.
 fn given(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
@@ -32,16 +32,19 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
     }
     // What was skipped may act on a level on which nothing else does.
     let missing = match access.skipped {
-        0 => Standing::Fail,
-        _ => Standing::Unknown,
+        0 => CheckStatus::Fail,
+        _ => CheckStatus::Unknown,
     };
-    let acted_on: Vec<ActedOn> = given.keys().map(|level| acting_on(level, access)).collect();
+    let acted_on: Vec<LevelPolicies> = given
+        .keys()
+        .map(|level| policies_for_level(level, access))
+        .collect();
     let details = given
         .iter()
         .zip(&acted_on)
         .map(|((level, behaviors), acted_on)| {
             let (status, message) = match acted_on.policies.is_empty() {
-                false => (Standing::Pass, acts(acted_on)),
+                false => (CheckStatus::Pass, acts(acted_on)),
                 true => (
                     missing,
                     format!(
@@ -60,7 +63,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
     let details: Vec<Detail> = details.collect();
     let lacking: Vec<&str> = details
         .iter()
-        .filter(|detail| detail.status != Standing::Pass)
+        .filter(|detail| detail.status != CheckStatus::Pass)
         .map(|detail| detail.about.as_str())
         .collect();
     if lacking.is_empty() {
@@ -69,7 +72,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
             .map(|one| format!("{} ({})", one.level, one.policies.len()));
         let levels: Vec<String> = levels.collect();
         let message = format!("policies act on {}", few(&levels));
-        return of_details(CHECK, message, details);
+        return finding_from_details(CHECK, message, details);
     }
     let levels = few(&lacking);
     let message = match access.skipped {
@@ -79,12 +82,12 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
             count(skipped, "item")
         ),
     };
-    of_details(CHECK, message, details)
+    finding_from_details(CHECK, message, details)
         .help("let a policy name it, or give those behaviors a level that one names")
 }
 
 /// Who acts on a level.
-fn acts(acted_on: &ActedOn) -> String {
+fn acts(acted_on: &LevelPolicies) -> String {
     format!("{} on it: {}", acted_on.count(), acted_on.names())
 }
 
@@ -94,19 +97,19 @@ pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
     // A policy that acts on a level that is given does its work, even if it names others as well.
     let busy = given
         .iter()
-        .flat_map(|level| acting_on(level, access).policies);
+        .flat_map(|level| policies_for_level(level, access).policies);
     let busy: BTreeSet<PolicyName> = busy.collect();
-    let details: Vec<Detail> = levels_to_wait_for(access)
+    let details: Vec<Detail> = candidate_levels(access)
         .iter()
         .filter(|level| !given.contains(level))
-        .filter_map(|level| waited_for(acting_on(level, access), &busy))
+        .filter_map(|level| unused_level(policies_for_level(level, access), &busy))
         .collect();
     let in_vain = |status| {
         let levels = details.iter().filter(|detail| detail.status == status);
         let levels: Vec<&str> = levels.map(|detail| detail.about.as_str()).collect();
         (!levels.is_empty()).then(|| few(&levels))
     };
-    let message = match (in_vain(Standing::Fail), in_vain(Standing::Warn)) {
+    let message = match (in_vain(CheckStatus::Fail), in_vain(CheckStatus::Warn)) {
         (Some(levels), _) => {
             format!("policies wait for {levels}, which no enabled behavior gives")
         }
@@ -115,13 +118,13 @@ pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
         ),
         (None, None) => return Finding::pass(CHECK, "no policy waits for a level that none gives"),
     };
-    of_details(CHECK, message, details)
+    finding_from_details(CHECK, message, details)
         .help("give it to a behavior, or let the policies name a level that is given")
 }
 
 /// A level that no enabled behavior gives, if a policy acts on it.
-fn waited_for(acted_on: ActedOn, busy: &BTreeSet<PolicyName>) -> Option<Detail> {
-    let ActedOn { level, policies } = acted_on;
+fn unused_level(acted_on: LevelPolicies, busy: &BTreeSet<PolicyName>) -> Option<Detail> {
+    let LevelPolicies { level, policies } = acted_on;
     let (busy, idle): (Vec<_>, Vec<_>) = policies
         .into_iter()
         .partition(|policy| busy.contains(policy));
@@ -132,14 +135,14 @@ fn waited_for(acted_on: ActedOn, busy: &BTreeSet<PolicyName>) -> Option<Detail> 
     let (status, message) = match (idle.as_slice(), busy.as_slice()) {
         ([], []) => return None,
         ([], busy) => (
-            Standing::Warn,
+            CheckStatus::Warn,
             format!(
                 "no enabled behavior gives it; acting on it and on levels that are given: {}",
                 names(busy)
             ),
         ),
         (idle, _) => (
-            Standing::Fail,
+            CheckStatus::Fail,
             format!(
                 "no enabled behavior gives it; waiting for it: {}",
                 names(idle)
@@ -156,22 +159,22 @@ fn waited_for(acted_on: ActedOn, busy: &BTreeSet<PolicyName>) -> Option<Detail> 
 
 /// The levels that policies may wait for: those that behaviors can give, and words of theirs that nobody knows. Of the latter only the
 /// first ones, since each costs a look at every policy.
-fn levels_to_wait_for(access: &Access) -> BTreeSet<Level> {
-    const MOST_UNKNOWN: usize = 10;
+fn candidate_levels(access: &Access) -> BTreeSet<Level> {
+    const MAX_UNKNOWN_LEVELS: usize = 10;
     let rules = access.policies.values().map(|policy| &policy.rules);
     let rules = rules.chain(access.groups.values().map(|group| &group.rules));
     let named = rules
         .flat_map(|rules| rules.all())
         .flat_map(|rule| match rule {
-            Rule::Levels(levels) => levels.iter().collect(),
-            Rule::Group(_) | Rule::Other => Vec::new(),
+            PolicyRule::Levels(levels) => levels.iter().collect(),
+            PolicyRule::Group(_) | PolicyRule::Other => Vec::new(),
         });
     let unknown: BTreeSet<&Level> = named
-        .filter(|level| level.known().is_none() && **level != OpenWord::read(UNSCORED))
+        .filter(|level| level.known().is_none() && **level != OpenEnum::read(UNSCORED))
         .collect();
-    let known = RiskLevel::ALL.iter().map(|level| OpenWord::Known(*level));
+    let known = RiskLevel::ALL.iter().map(|level| OpenEnum::Known(*level));
     known
-        .chain(unknown.into_iter().take(MOST_UNKNOWN).cloned())
+        .chain(unknown.into_iter().take(MAX_UNKNOWN_LEVELS).cloned())
         .collect()
 }
 

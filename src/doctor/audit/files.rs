@@ -1,13 +1,13 @@
 //! What the files say: behaviors declared on are on, nothing unlisted is live, nothing else differs.
 
-use crate::model::account::{BehaviorSaying, DesiredAccount};
+use crate::model::account::{BehaviorDeclaration, DesiredAccount};
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
 use crate::model::text::count;
 use crate::plan::{AccountPlan, Action, Change, FieldValue};
 
-use super::super::finding::{Detail, Finding, Standing};
-use super::{AuditCheck, AuditFinding, of_details};
+use super::super::finding::{CheckStatus, Detail, Finding};
+use super::{AuditCheck, AuditFinding, finding_from_details};
 
 pub(super) fn behaviors(plan: &AccountPlan) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Behaviors;
@@ -25,23 +25,23 @@ pub(super) fn behaviors(plan: &AccountPlan) -> AuditFinding {
             CHECK,
             format!("all {declared_on} behaviors declared on are on"),
         ),
-        (1, 1) => of_details(CHECK, "the behavior declared on is off".to_owned(), off)
+        (1, 1) => finding_from_details(CHECK, "the behavior declared on is off".to_owned(), off)
             .help("riskform apply switches it on"),
         (_, off_now) => {
             let verb = if off_now == 1 { "is" } else { "are" };
             let behaviors = count(declared_on, "behavior");
             let message = format!("{off_now} of {behaviors} declared on {verb} off");
-            of_details(CHECK, message, off).help("riskform apply switches on what is declared on")
+            finding_from_details(CHECK, message, off)
+                .help("riskform apply switches on what is declared on")
         }
     }
 }
 
 fn is_declared_on(desired: &DesiredAccount, key: &BehaviorKey) -> bool {
     match desired.behavior(key) {
-        BehaviorSaying::Named { declared, .. } | BehaviorSaying::Covered { declared, .. } => {
-            declared.enabled == Some(true)
-        }
-        BehaviorSaying::Unmanaged | BehaviorSaying::Unlisted => false,
+        BehaviorDeclaration::Named { declared, .. }
+        | BehaviorDeclaration::Wildcard { declared, .. } => declared.enabled == Some(true),
+        BehaviorDeclaration::Unmanaged | BehaviorDeclaration::Unlisted => false,
     }
 }
 
@@ -53,7 +53,7 @@ fn off(change: &Change) -> Option<Detail> {
     let (before, after) = (diff.before.as_ref()?, diff.after.as_ref()?);
     let is_off = !before.enabled && after.enabled && diff.location.is_some();
     is_off.then(|| Detail {
-        status: Standing::Fail,
+        status: CheckStatus::Fail,
         about: diff.address.to_string(),
         message: format!("off, declared on (level {})", after.risk_level),
         location: diff.location.clone(),
@@ -63,7 +63,7 @@ fn off(change: &Change) -> Option<Detail> {
 pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Unlisted;
     let fail = |address: &Address, message: &str| Detail {
-        status: Standing::Fail,
+        status: CheckStatus::Fail,
         about: address.to_string(),
         message: message.to_owned(),
         location: None,
@@ -103,7 +103,7 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
         (found, _) => {
             let verb = if found == 1 { "is" } else { "are" };
             let message = format!("{} {verb} live and in no file", count(found, "thing"));
-            of_details(CHECK, message, details)
+            finding_from_details(CHECK, message, details)
                 .help("declare it, delete it, or let `unlisted` in the file keep it")
         }
     }
@@ -115,7 +115,7 @@ pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
     let others = others.filter(|change| change.location().is_some() && off(change).is_none());
     let details: Vec<Detail> = others
         .map(|change| Detail {
-            status: Standing::Fail,
+            status: CheckStatus::Fail,
             about: change.address().to_string(),
             message: differs(change),
             location: change.location().cloned(),
@@ -126,7 +126,7 @@ pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
         found => {
             let verb = if found == 1 { "differs" } else { "differ" };
             let message = format!("{} {verb} from the files", count(found, "thing"));
-            of_details(CHECK, message, details)
+            finding_from_details(CHECK, message, details)
                 .help("riskform drift says more; riskform apply brings back what is declared")
         }
     }

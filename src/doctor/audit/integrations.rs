@@ -6,13 +6,13 @@ use crate::api::Providers;
 use crate::model::address::Address;
 use crate::model::integration::{Integration, IntegrationId, IntegrationType};
 use crate::model::location::Location;
-use crate::model::open_word::OpenWord;
+use crate::model::open_word::OpenEnum;
 use crate::model::text::count;
 use crate::plan::{AccountPlan, matches};
 
 use super::super::diagnosis::SsfDocument;
-use super::super::finding::{Detail, Finding, Standing};
-use super::{AuditCheck, AuditFinding, of_details};
+use super::super::finding::{CheckStatus, Detail, Finding};
+use super::{AuditCheck, AuditFinding, finding_from_details};
 
 /// The active integrations, each by its address.
 fn active(plan: &AccountPlan) -> Vec<(Address, &Integration)> {
@@ -47,7 +47,7 @@ fn location(plan: &AccountPlan, address: &Address) -> Option<Location> {
 pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Providers;
     let okta = |one: &&(Address, &Integration)| {
-        one.1.settings.integration_type == OpenWord::Known(IntegrationType::Okta)
+        one.1.settings.integration_type == OpenEnum::Known(IntegrationType::Okta)
     };
     let active = active(plan);
     let active: Vec<&(Address, &Integration)> = active.iter().filter(okta).collect();
@@ -68,7 +68,7 @@ pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
         .collect();
     let others = details
         .iter()
-        .filter(|detail| detail.status != Standing::Pass);
+        .filter(|detail| detail.status != CheckStatus::Pass);
     let others = others.count();
     let whole = match active.len() {
         1 => "the active integration".to_owned(),
@@ -77,15 +77,19 @@ pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
     };
     let gravest = details.iter().map(|detail| detail.status).max();
     let stands = match (gravest, others) {
-        (Some(Standing::Fail), 1) => "lacks its Okta identity provider",
-        (Some(Standing::Fail), _) => "lack their Okta identity providers",
-        (Some(Standing::Unknown | Standing::Warn), 1) => "may lack its Okta identity provider",
-        (Some(Standing::Unknown | Standing::Warn), _) => "may lack their Okta identity providers",
+        (Some(CheckStatus::Fail), 1) => "lacks its Okta identity provider",
+        (Some(CheckStatus::Fail), _) => "lack their Okta identity providers",
+        (Some(CheckStatus::Unknown | CheckStatus::Warn), 1) => {
+            "may lack its Okta identity provider"
+        }
+        (Some(CheckStatus::Unknown | CheckStatus::Warn), _) => {
+            "may lack their Okta identity providers"
+        }
         _ if active.len() == 1 => "has its Okta identity provider",
         _ => "have their Okta identity providers",
     };
     let message = format!("{whole} {stands}");
-    let finding = of_details(CHECK, message, details);
+    let finding = finding_from_details(CHECK, message, details);
     match others {
         0 => finding,
         _ => finding.help("identity_provider: NAME in the file finds the id of the right one"),
@@ -93,11 +97,11 @@ pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
 }
 
 /// How an integration stands to the identity provider whose id it should bear.
-fn provider(integration: &Integration, known: &Providers) -> (Standing, String) {
+fn provider(integration: &Integration, known: &Providers) -> (CheckStatus, String) {
     let settings = &integration.settings;
     let Some(reference) = &settings.reference_id else {
         let message = "it has no reference_id, so the dashboard does not show it";
-        return (Standing::Fail, message.to_owned());
+        return (CheckStatus::Fail, message.to_owned());
     };
     let Some(provider) = known
         .providers
@@ -106,9 +110,9 @@ fn provider(integration: &Integration, known: &Providers) -> (Standing, String) 
     else {
         let message = format!("its reference_id {reference} is not the id of an identity provider");
         return match known.skipped {
-            0 => (Standing::Fail, message),
+            0 => (CheckStatus::Fail, message),
             skipped => (
-                Standing::Unknown,
+                CheckStatus::Unknown,
                 format!(
                     "{message}, as far as can be told: {} could not be read",
                     count(skipped, "provider")
@@ -119,27 +123,27 @@ fn provider(integration: &Integration, known: &Providers) -> (Standing, String) 
     let name = &provider.name;
     match &provider.okta_account {
         _ if !provider.is_okta() => (
-            Standing::Fail,
+            CheckStatus::Fail,
             format!(
                 "its reference_id is the id of {name}, which is of the type {}, not okta",
                 provider.kind
             ),
         ),
         None => (
-            Standing::Warn,
+            CheckStatus::Warn,
             format!(
                 "{name} does not say which Okta org it is for, so its tenant can not be compared"
             ),
         ),
         Some(org) if *org != settings.tenant_url => (
-            Standing::Fail,
+            CheckStatus::Fail,
             format!(
                 "its tenant is {}, and {name} is for {org}",
                 settings.tenant_url
             ),
         ),
         Some(_) => (
-            Standing::Pass,
+            CheckStatus::Pass,
             format!("it bears the id of {name}, and has its tenant"),
         ),
     }
@@ -149,7 +153,7 @@ fn provider(integration: &Integration, known: &Providers) -> (Standing, String) 
 pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Ssf;
     let Some(documents) = documents else {
-        return Finding::new(CHECK, Standing::Unknown, "nobody asked");
+        return Finding::new(CHECK, CheckStatus::Unknown, "nobody asked");
     };
     if documents.is_empty() {
         return Finding::pass(CHECK, "no integration is active");
@@ -167,9 +171,9 @@ pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> Audi
             let broken = document
                 .findings
                 .iter()
-                .filter(|finding| finding.status != Standing::Pass);
+                .filter(|finding| finding.status != CheckStatus::Pass);
             broken.map(move |finding| Detail {
-                status: Standing::Warn,
+                status: CheckStatus::Warn,
                 about: address.to_string(),
                 message: format!("{}: {}", finding.check, finding.message),
                 location: None,
@@ -182,7 +186,7 @@ pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> Audi
         (broken, _) => {
             let verb = if broken == 1 { "is" } else { "are" };
             let message = format!("{} of the standard {verb} not kept", count(broken, "rule"));
-            of_details(CHECK, message, details)
+            finding_from_details(CHECK, message, details)
                 .help("riskform doctor --ssf says more; what Okta says counts most")
         }
     }

@@ -10,12 +10,12 @@ mod integrations;
 use std::collections::BTreeSet;
 
 use crate::api::Providers;
-use crate::model::context::{Access, Reading};
+use crate::model::context::{Access, Fetched};
 use crate::model::open_word::words;
 use crate::plan::AccountPlan;
 
 use super::diagnosis::SsfDocument;
-use super::finding::{Detail, Finding, Standing};
+use super::finding::{CheckStatus, Detail, Finding};
 
 use access::{levels, policies};
 use files::{behaviors, drift, unlisted};
@@ -69,23 +69,23 @@ impl AuditCheck {
 
 /// What was read of an account.
 #[derive(Debug)]
-pub struct AuditEvidence<'a> {
+pub struct AuditInput<'a> {
     /// How the account differs from its file.
     pub plan: &'a AccountPlan,
     /// Its Access policies and groups.
-    pub access: Reading<Access>,
+    pub access: Fetched<Access>,
     /// Its identity providers.
-    pub identity_providers: Reading<Providers>,
+    pub identity_providers: Fetched<Providers>,
     /// The SSF documents of its active integrations; `None` where nobody asked for them.
     pub documents: Option<Vec<SsfDocument>>,
 }
 
 /// Judges an account that could be read by every check that is not ignored.
 pub fn audit_findings(
-    evidence: &AuditEvidence<'_>,
+    evidence: &AuditInput<'_>,
     ignored: &BTreeSet<AuditCheck>,
 ) -> Vec<AuditFinding> {
-    let AuditEvidence { plan, .. } = evidence;
+    let AuditInput { plan, .. } = evidence;
     let wanted = AuditCheck::ALL
         .iter()
         .filter(|check| !ignored.contains(check));
@@ -109,18 +109,18 @@ pub fn audit_findings(
 /// Judges what could be read.
 fn known<T>(
     check: AuditCheck,
-    reading: &Reading<T>,
+    reading: &Fetched<T>,
     judge: impl FnOnce(&T) -> AuditFinding,
 ) -> AuditFinding {
     match reading {
-        Reading::Read(value) => judge(value),
-        Reading::Failed(unread) => Finding::unread(check, unread),
-        Reading::NotRead => Finding::new(check, Standing::Unknown, "nobody asked"),
+        Fetched::Read(value) => judge(value),
+        Fetched::Failed(unread) => Finding::unread(check, unread),
+        Fetched::NotRead => Finding::new(check, CheckStatus::Unknown, "nobody asked"),
     }
 }
 
 /// A finding that is as grave as the gravest of its details.
-fn of_details(check: AuditCheck, message: String, details: Vec<Detail>) -> AuditFinding {
+fn finding_from_details(check: AuditCheck, message: String, details: Vec<Detail>) -> AuditFinding {
     let gravest = details.iter().map(|detail| detail.status).max();
-    Finding::new(check, gravest.unwrap_or(Standing::Pass), message).details(details)
+    Finding::new(check, gravest.unwrap_or(CheckStatus::Pass), message).details(details)
 }

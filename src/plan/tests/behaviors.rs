@@ -82,7 +82,7 @@ fn a_star_covers_what_is_not_named() {
 fn guards_and_targets_see_what_a_star_covers() {
     let mut file = desired(&[]);
     declare(&mut file, &["* false -", "edr true -"]);
-    file.guards.weakening = WeakeningPolicy::Deny;
+    file.guards.weakening = GuardMode::Deny;
     let refused: Vec<Option<String>> = planned(&file, &account(&[]))
         .refusals
         .iter()

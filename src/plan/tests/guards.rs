@@ -46,14 +46,14 @@ fn guards_refuse_and_are_overridden() {
         (
             "weakening denied",
             &["x: a", "y: b"],
-            &|d, _| d.guards.weakening = WeakeningPolicy::Deny,
+            &|d, _| d.guards.weakening = GuardMode::Deny,
             &[Guard::Weakening],
         ),
         (
             "weakening allowed",
             &["x: a", "y: b"],
             &|d, o| {
-                d.guards.weakening = WeakeningPolicy::Deny;
+                d.guards.weakening = GuardMode::Deny;
                 o.overrides.allow_weakening = true;
             },
             &[],
@@ -156,7 +156,7 @@ fn guards_refuse_and_are_overridden() {
             &["x: a", "y: b"],
             &|_, o| {
                 o.overrides.allow_weakening = true;
-                limit(o, |limits| limits.weakening = WeakeningPolicy::Deny);
+                limit(o, |limits| limits.weakening = GuardMode::Deny);
             },
             &[Guard::Weakening],
         ),
@@ -225,8 +225,8 @@ fn protect(desired: &mut DesiredAccount, text: &str) {
     desired.guards.protected.push(protected(text));
 }
 
-fn protected(text: &str) -> Protected {
-    Protected {
+fn protected(text: &str) -> ProtectedItem {
+    ProtectedItem {
         text: text.to_owned(),
         location: location(),
     }

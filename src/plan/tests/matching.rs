@@ -108,7 +108,7 @@ fn a_behavior_that_is_not_offered_is_named_with_the_nearest() {
         &Options::default(),
     )
     .unwrap_err();
-    let help: Vec<String> = errors.problems().iter().map(Problem::help).collect();
+    let help: Vec<String> = errors.problems().iter().map(PlanError::help).collect();
     assert_eq!(
         help,
         [

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use jiff::civil::{Date, date};
 
 use crate::model::account::{
-    DesiredAccount, LiveAccount, Protected, Unlisted, UnlistedBehaviors, UnlistedIntegrations,
-    WeakeningPolicy,
+    DesiredAccount, GuardMode, LiveAccount, ProtectedItem, Unlisted, UnlistedBehaviors,
+    UnlistedIntegrations,
 };
 use crate::model::address::{Address, Name};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
@@ -26,13 +26,13 @@ use crate::model::integration::{
     IntegrationType, ReferenceId, TenantUrl,
 };
 use crate::model::location::Location;
-use crate::model::open_word::OpenWord;
-use crate::model::reference::OwnReferences;
+use crate::model::open_word::OpenEnum;
+use crate::model::reference::GeneratedReferences;
 
 use crate::plan::{
-    AccountError, AccountPlan, Call, FailureKind, Format, Glob, Guard, Intent, InvalidRun,
-    MatchedBy, Named, Note, Operation, OperationId, Options, PlanErrors, Problem, Run, Subject,
-    Wave, matches,
+    AccountError, AccountPlan, FailureKind, Format, Glob, GlobMatch, Guard, IntegrationTarget,
+    Intent, MatchedBy, Note, Operation, OperationId, OperationKind, Options, ParseRunError,
+    PlanError, PlanErrors, Run, Wave, matches,
 };
 
 fn location() -> Location {
@@ -55,7 +55,7 @@ fn reference(word: &str) -> ReferenceId {
     match word.strip_prefix('~') {
         Some(own) => {
             let (name, count) = own.split_at(own.len() - 1);
-            let own = OwnReferences::of(&ACCOUNT.parse().unwrap(), &name.parse().unwrap());
+            let own = GeneratedReferences::of(&ACCOUNT.parse().unwrap(), &name.parse().unwrap());
             own.nth(count.parse().unwrap())
         }
         None => ReferenceId::new(word).unwrap(),
@@ -95,7 +95,7 @@ fn live(n: u128, text: &str) -> Integration {
     };
     for word in words {
         match word.strip_prefix("type=") {
-            Some(kind) => integration.settings.integration_type = OpenWord::read(kind),
+            Some(kind) => integration.settings.integration_type = OpenEnum::read(kind),
             None if word == "off" => integration.settings.active = false,
             None => integration.settings.reference_id = Some(reference(word)),
         }
@@ -181,7 +181,7 @@ fn account(integrations: &[&str]) -> LiveAccount {
             description: String::new(),
             settings: BehaviorSettings {
                 enabled,
-                risk_level: OpenWord::read(level),
+                risk_level: OpenEnum::read(level),
             },
         };
         (BehaviorKey::new(key), behavior)
@@ -226,23 +226,23 @@ fn line(operation: &Operation, desired: &DesiredAccount) -> String {
         format!("{} {reference}{active}", settings.tenant_url)
     };
     let call = match &operation.call {
-        Call::WriteBehaviors { complete, .. } => {
+        OperationKind::WriteBehaviors { complete, .. } => {
             let all: Vec<String> = complete
                 .iter()
                 .map(|(key, s)| format!("{key}={}/{}", s.enabled, s.risk_level))
                 .collect();
             format!("PUT behaviors {}", all.join(" "))
         }
-        Call::Create { settings: s } => format!("POST {}", settings(s)),
-        Call::Update {
-            subject: Subject::Live(id),
+        OperationKind::Create { settings: s } => format!("POST {}", settings(s)),
+        OperationKind::Update {
+            subject: IntegrationTarget::Existing(id),
             settings: s,
         } => format!("PUT {} {}", number(id), settings(s)),
-        Call::Update {
+        OperationKind::Update {
             subject,
             settings: s,
         } => format!("PUT {subject} {}", settings(s)),
-        Call::Delete { id } => format!("DELETE {}", number(id)),
+        OperationKind::Delete { id } => format!("DELETE {}", number(id)),
     };
     let needs: Vec<String> = operation.needs.iter().map(ToString::to_string).collect();
     if needs.is_empty() {

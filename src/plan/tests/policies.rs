@@ -4,16 +4,18 @@ use fastrand::Rng;
 use serde_json::json;
 
 use super::*;
-use crate::model::account::PoliciesPolicy;
+use crate::model::account::PolicyGuardMode;
 use crate::model::context::{
-    Access, AccessGroup, AccessPolicy, Context, IdentityProvider, Level, Reading, Rule, Rules,
-    Unread,
+    Access, AccessGroup, AccessPolicy, Context, FetchError, Fetched, IdentityProvider, Level,
+    PolicyRule, PolicyRules,
 };
 use crate::model::limits::Limits;
-use crate::plan::{Scope, acting_on, plan_within, resolve_identity_providers, resolved_otherwise};
+use crate::plan::{
+    Scope, changed_identity_providers, plan_within, policies_for_level, resolve_identity_providers,
+};
 
 fn level(word: &str) -> Level {
-    OpenWord::read(word)
+    OpenEnum::read(word)
 }
 
 /// `decision include | exclude | require`: words of levels joined by `+`, `@group`, and `?` for any other rule.
@@ -22,25 +24,25 @@ fn policy(id: &str, text: &str) -> AccessPolicy {
     AccessPolicy {
         id: id.to_owned(),
         name: id.to_owned(),
-        decision: OpenWord::read(decision),
+        decision: OpenEnum::read(decision),
         rules: self::rules(rules),
         app_count: None,
     }
 }
 
-fn rules(text: &str) -> Rules {
+fn rules(text: &str) -> PolicyRules {
     let mut parts = text.split('|').map(|part| {
         let words = part.split_whitespace();
         words
             .map(|word| match word.strip_prefix('@') {
-                Some(group) => Rule::Group(group.to_owned()),
-                None if word == "?" => Rule::Other,
-                None => Rule::Levels(word.split('+').map(level).collect()),
+                Some(group) => PolicyRule::Group(group.to_owned()),
+                None if word == "?" => PolicyRule::Other,
+                None => PolicyRule::Levels(word.split('+').map(level).collect()),
             })
-            .collect::<Vec<Rule>>()
+            .collect::<Vec<PolicyRule>>()
     });
     let mut next = || parts.next().unwrap_or_default();
-    Rules {
+    PolicyRules {
         include: next(),
         exclude: next(),
         require: next(),
@@ -69,7 +71,7 @@ fn access(policies: &[(&str, &str)], groups: &[(&str, &str)]) -> Access {
 }
 
 fn names(word: &str, access: &Access) -> Vec<String> {
-    let acted_on = acting_on(&level(word), access);
+    let acted_on = policies_for_level(&level(word), access);
     acted_on
         .policies
         .into_iter()
@@ -125,16 +127,16 @@ fn policies_act_on_levels() {
 
 /// Everything else being equal means: every answer that the other rules could give, each time that they are asked.
 fn matches_user(
-    rules: &Rules,
+    rules: &PolicyRules,
     user: &str,
     access: &Access,
     from: Option<&str>,
     answers: &mut dyn FnMut() -> bool,
 ) -> bool {
-    let mut one = |rule: &Rule| match rule {
-        Rule::Levels(levels) => levels.contains(&level(user)),
-        Rule::Other => answers(),
-        Rule::Group(id) => match access.groups.get(id) {
+    let mut one = |rule: &PolicyRule| match rule {
+        PolicyRule::Levels(levels) => levels.contains(&level(user)),
+        PolicyRule::Other => answers(),
+        PolicyRule::Group(id) => match access.groups.get(id) {
             None => answers(),
             Some(_) if from.is_some_and(|from| leads(access, id, from)) => false,
             Some(group) => matches_user(&group.rules, user, access, Some(id), answers),
@@ -154,8 +156,8 @@ fn leads(access: &Access, from: &str, to: &str) -> bool {
     while let Some(id) = seen.get(next).cloned() {
         next += 1;
         let rules = access.groups.get(&id).map(|group| &group.rules);
-        for rule in rules.into_iter().flat_map(Rules::all) {
-            if let Rule::Group(id) = rule
+        for rule in rules.into_iter().flat_map(PolicyRules::all) {
+            if let PolicyRule::Group(id) = rule
                 && !seen.contains(id)
             {
                 seen.push(id.clone());
@@ -207,7 +209,7 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
         for word in words {
             let found = !names(word, &access).is_empty();
             // What is kept of a large account decides all the same.
-            let kept = access.clone().about_levels();
+            let kept = access.clone().retain_level_policies();
             assert_eq!(
                 !names(word, &kept).is_empty(),
                 found,
@@ -285,14 +287,14 @@ fn long_chains_and_large_circles_are_followed() {
 fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
     // Live: dlp=true/medium, edr=false/medium, imp=true/extreme.
     let read = |access: Access| Context {
-        audit_log: Reading::NotRead,
-        access: Reading::Read(access),
+        audit_log: Fetched::NotRead,
+        access: Fetched::Read(access),
     };
     let acted_on = read(access(&[("Finance", "deny medium+high")], &[]));
     let idle = read(access(&[("Finance", "deny high")], &[]));
     let failed = Context {
-        audit_log: Reading::NotRead,
-        access: Reading::Failed(Unread {
+        audit_log: Fetched::NotRead,
+        access: Fetched::Failed(FetchError {
             reason: "HTTP 403".to_owned(),
             permission: None,
         }),
@@ -350,7 +352,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
             refusals.find(|refusal| refusal.guard == Guard::Policies)
         };
         assert_eq!(refused(&file, &Options::default()), None, "{declared:?}");
-        file.guards.policies = PoliciesPolicy::Deny;
+        file.guards.policies = PolicyGuardMode::Deny;
         let refusal = refused(&file, &Options::default());
         match expected {
             None => assert_eq!(refusal, None, "{declared:?}"),
@@ -364,7 +366,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
         options.overrides.allow_policies = true;
         assert_eq!(refused(&file, &options), None, "{declared:?}");
         options.limits = Arc::new(Limits {
-            policies: PoliciesPolicy::Deny,
+            policies: PolicyGuardMode::Deny,
             ..Limits::default()
         });
         let by_limits = refused(&file, &options).map(|refusal| refusal.way_past);
@@ -375,8 +377,8 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
 #[test]
 fn a_plan_says_what_acts_on_a_level_before_and_after() {
     let context = Context {
-        audit_log: Reading::NotRead,
-        access: Reading::Read(access(
+        audit_log: Fetched::NotRead,
+        access: Fetched::Read(access(
             &[("Finance", "deny medium"), ("Payroll", "allow ? | medium")],
             &[],
         )),
@@ -437,7 +439,7 @@ fn identity_providers_are_found_by_name() {
     assert_eq!(entry.reference_id, ReferenceId::new("i1"));
     assert_eq!(warnings(&file), [""; 0]);
     // Resolved anew, a saved plan's name may lead elsewhere.
-    assert_eq!(resolved_otherwise(&file, &providers), [""; 0]);
+    assert_eq!(changed_identity_providers(&file, &providers), [""; 0]);
     for (today, moved) in [
         (vec![provider("Okta (corp)", "okta", "i9")], r#""i9""#),
         (
@@ -453,7 +455,7 @@ fn identity_providers_are_found_by_name() {
         ),
     ] {
         assert_eq!(
-            resolved_otherwise(&file, &today),
+            changed_identity_providers(&file, &today),
             [format!(
                 r#"integration.x: identity_provider "Okta (corp)" moved from "i1" to {moved}"#
             )]

@@ -10,7 +10,7 @@ fn the_digest_covers_everything_and_no_more() {
         &|live| live.integrations[1].settings.active = false,
         &|live| live.integrations[1].settings.reference_id = ReferenceId::new("r"),
         &|live| live.integrations[1].settings.tenant_url = TenantUrl::from_live("https://z.test"),
-        &|live| live.integrations[1].settings.integration_type = OpenWord::read("Entra"),
+        &|live| live.integrations[1].settings.integration_type = OpenEnum::read("Entra"),
         &|live| drop(live.integrations.pop()),
         &|live| live.behaviors.values_mut().next().unwrap().settings.enabled = false,
     ];
@@ -82,16 +82,16 @@ fn a_plan_survives_its_file() {
     let damaged = text.replacen("\"method\": \"DELETE\"", "\"method\": \"PUT\"", 1);
     assert!(matches!(
         Run::read(&damaged, Format::ALL),
-        Err(InvalidRun::DigestMismatch)
+        Err(ParseRunError::DigestMismatch)
     ));
     let newer = text.replacen("riskform.plan/2", "riskform.plan/3", 1);
     assert!(matches!(
         Run::read(&newer, Format::ALL),
-        Err(InvalidRun::OtherFormat { .. })
+        Err(ParseRunError::OtherFormat { .. })
     ));
     let truncated = &text[..text.len() / 2];
     assert!(matches!(
         Run::read(truncated, Format::ALL),
-        Err(InvalidRun::Damaged(_))
+        Err(ParseRunError::Damaged(_))
     ));
 }

@@ -64,17 +64,17 @@ fn a_change_that_needs_an_untargeted_one_is_refused() {
 fn a_glob_that_names_nothing_is_told_from_the_id_of_a_listed_integration() {
     let plan = planned(&desired(&["x: a"]), &account(&["a", "b"]));
     let table = [
-        ("integration.x", Named::Something),
-        ("integration.*", Named::Something),
-        ("behavior.edr", Named::Something),
-        ("integration[*2]", Named::Something),
+        ("integration.x", GlobMatch::Matched),
+        ("integration.*", GlobMatch::Matched),
+        ("behavior.edr", GlobMatch::Matched),
+        ("integration[*2]", GlobMatch::Matched),
         (
             "integration[*1]",
-            Named::ById(Address::Integration("x".parse().unwrap())),
+            GlobMatch::ListedById(Address::Integration("x".parse().unwrap())),
         ),
-        ("integration.y", Named::Nothing),
-        ("behavior.nope", Named::Nothing),
-        ("integration[*3]", Named::Nothing),
+        ("integration.y", GlobMatch::Nothing),
+        ("behavior.nope", GlobMatch::Nothing),
+        ("integration[*3]", GlobMatch::Nothing),
     ];
     for (glob, expected) in table {
         assert_eq!(plan.named_by(&Glob::new(glob)), expected, "{glob}");

@@ -33,12 +33,12 @@ impl Server {
 
     fn carry_out(&mut self, operation: &Operation) {
         let settings = match &operation.call {
-            Call::WriteBehaviors { .. } => return,
-            Call::Delete { id } => {
+            OperationKind::WriteBehaviors { .. } => return,
+            OperationKind::Delete { id } => {
                 self.live.integrations.retain(|live| live.id != *id);
                 return;
             }
-            Call::Create { settings } | Call::Update { settings, .. } => settings,
+            OperationKind::Create { settings } | OperationKind::Update { settings, .. } => settings,
         };
         let sent = settings.reference_id.as_ref();
         let sent = sent.expect("no PUT and no POST lacks a reference");
@@ -57,15 +57,17 @@ impl Server {
             }
         }
         let id = match &operation.call {
-            Call::Update {
-                subject: Subject::Live(id),
+            OperationKind::Update {
+                subject: IntegrationTarget::Existing(id),
                 ..
             } => *id,
-            Call::Update {
-                subject: Subject::MadeBy(operation),
+            OperationKind::Update {
+                subject: IntegrationTarget::CreatedBy(operation),
                 ..
             } => self.made[operation],
-            Call::Create { .. } | Call::Delete { .. } | Call::WriteBehaviors { .. } => {
+            OperationKind::Create { .. }
+            | OperationKind::Delete { .. }
+            | OperationKind::WriteBehaviors { .. } => {
                 let new = id((1..)
                     .find(|n| self.live.integrations.iter().all(|live| live.id != id(*n)))
                     .unwrap());
@@ -329,7 +331,7 @@ fn the_way_back_deletes_what_was_made_and_makes_what_was_deleted() {
     let plan = planned(&way_back, &live);
     assert_eq!(lines(&plan), ["1 DELETE 1"]);
     let wave = plan.operations[0].wave;
-    assert_eq!(wave, Wave::Unlisted);
+    assert_eq!(wave, Wave::Cleanup);
     let plan = planned(&desired(&["x: a ~x1 id=1"]), &account(&[]));
     assert_eq!(lines(&plan), ["1 POST https://a.test ~x1"]);
 }
@@ -340,7 +342,7 @@ fn a_file_copied_to_another_account_is_a_stranger_there() {
     let mut copied = desired(&["x: b"]);
     copied.account_id = "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap();
     let plan = planned(&copied, &account(&["a ~x1"]));
-    let Call::Create { settings } = &plan.operations[0].call else {
+    let OperationKind::Create { settings } = &plan.operations[0].call else {
         panic!("{:?}", plan.operations);
     };
     assert_ne!(settings.reference_id, Some(reference("~x1")));

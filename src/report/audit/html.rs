@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::doctor::{Audit, AuditFinding, AuditedAccount, Standing};
-use crate::model::text::Visible;
+use crate::doctor::{AccountAudit, AuditFinding, AuditReport, CheckStatus};
+use crate::model::text::EscapeInvisible;
 use crate::report::html::{STYLE, moment, render};
 
-use super::{Group, groups, not_clean, standing, totals};
+use super::{Group, accounts_with_findings, groups, standing, totals};
 
 #[derive(Serialize)]
 struct Page<'a> {
@@ -85,16 +85,16 @@ struct Detail {
 }
 
 /// An audit as a page.
-pub(super) fn page(audit: &Audit) -> String {
+pub(super) fn page(audit: &AuditReport) -> String {
     render(include_str!("page.html"), view(audit))
 }
 
-fn view(audit: &Audit) -> Page<'_> {
+fn view(audit: &AuditReport) -> Page<'_> {
     let alone = audit.accounts.len() == 1;
     let rows = if alone {
         audit.accounts.iter().collect()
     } else {
-        not_clean(audit)
+        accounts_with_findings(audit)
     };
     let sections: Vec<Section> = audit
         .checks()
@@ -146,10 +146,10 @@ fn view(audit: &Audit) -> Page<'_> {
     }
 }
 
-fn row<'a>(audit: &Audit, account: &'a AuditedAccount) -> Account<'a> {
+fn row<'a>(audit: &AuditReport, account: &'a AccountAudit) -> Account<'a> {
     let standings = audit
         .checks()
-        .map(|check| word(standing(account, check).unwrap_or(Standing::Pass)));
+        .map(|check| word(standing(account, check).unwrap_or(CheckStatus::Pass)));
     Account {
         label: account.label(),
         short_id: (account.name.as_ref()).map(|_| account.account_id.abbreviated()),
@@ -158,7 +158,7 @@ fn row<'a>(audit: &Audit, account: &'a AuditedAccount) -> Account<'a> {
     }
 }
 
-fn failure(account: &AuditedAccount) -> Option<Failure> {
+fn failure(account: &AccountAudit) -> Option<Failure> {
     let error = account.error.as_ref()?;
     Some(Failure {
         label: account.label().to_owned(),
@@ -178,7 +178,7 @@ fn article(group: &Group<'_>, whose: Option<String>) -> Article {
     let everything = whose.is_none();
     let details = group.finding.details.iter();
     let details = details
-        .filter(|detail| everything || detail.status != Standing::Pass)
+        .filter(|detail| everything || detail.status != CheckStatus::Pass)
         .map(|detail| Detail {
             status: word(detail.status),
             about: shown(&detail.about),
@@ -187,10 +187,10 @@ fn article(group: &Group<'_>, whose: Option<String>) -> Article {
         });
     Article {
         class: match status {
-            Standing::Pass => "added",
-            Standing::Info | Standing::Unknown => "unlisted",
-            Standing::Warn => "changed",
-            Standing::Fail => "removed",
+            CheckStatus::Pass => "added",
+            CheckStatus::Info | CheckStatus::Unknown => "unlisted",
+            CheckStatus::Warn => "changed",
+            CheckStatus::Fail => "removed",
         },
         status: word(*status),
         whose,
@@ -200,18 +200,18 @@ fn article(group: &Group<'_>, whose: Option<String>) -> Article {
     }
 }
 
-fn word(status: Standing) -> Word {
+fn word(status: CheckStatus) -> Word {
     Word {
         word: status.as_str(),
         class: match status {
-            Standing::Pass => "ok",
-            Standing::Info => "",
-            Standing::Warn | Standing::Unknown => "changed",
-            Standing::Fail => "failed",
+            CheckStatus::Pass => "ok",
+            CheckStatus::Info => "",
+            CheckStatus::Warn | CheckStatus::Unknown => "changed",
+            CheckStatus::Fail => "failed",
         },
     }
 }
 
 fn shown(text: &str) -> String {
-    Visible(text).to_string()
+    EscapeInvisible(text).to_string()
 }

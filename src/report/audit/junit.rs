@@ -2,14 +2,14 @@
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
-use crate::doctor::{Audit, AuditFinding, Standing};
-use crate::model::text::Visible;
+use crate::doctor::{AuditFinding, AuditReport, CheckStatus};
+use crate::model::text::EscapeInvisible;
 
-use super::not_passing;
+use super::failing_details;
 use crate::report::junit::{suite, xml};
 
 /// An audit as JUnit XML.
-pub(super) fn junit(audit: &Audit) -> String {
+pub(super) fn junit(audit: &AuditReport) -> String {
     let suites = audit.accounts.iter().map(|account| {
         let cases = || account.findings.iter().map(case).collect();
         suite(
@@ -24,15 +24,15 @@ pub(super) fn junit(audit: &Audit) -> String {
 
 /// A warning is a success that says something; what can't be told is an error where a permission would tell, else left out.
 fn case(finding: &AuditFinding) -> TestCase {
-    let message = Visible(&finding.message).to_string();
+    let message = EscapeInvisible(&finding.message).to_string();
     let text = details(finding);
     let mut status = match finding.status {
-        Standing::Pass | Standing::Info | Standing::Warn => TestCaseStatus::success(),
-        Standing::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        Standing::Unknown if finding.permission.is_some() => {
+        CheckStatus::Pass | CheckStatus::Info | CheckStatus::Warn => TestCaseStatus::success(),
+        CheckStatus::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        CheckStatus::Unknown if finding.permission.is_some() => {
             TestCaseStatus::non_success(NonSuccessKind::Error)
         }
-        Standing::Unknown => TestCaseStatus::skipped(),
+        CheckStatus::Unknown => TestCaseStatus::skipped(),
     };
     if let TestCaseStatus::NonSuccess { .. } = &status {
         status.set_type(finding.status.as_str());
@@ -40,7 +40,7 @@ fn case(finding: &AuditFinding) -> TestCase {
     match &status {
         TestCaseStatus::Success { .. } => {
             let mut case = TestCase::new(finding.check.as_str(), status);
-            if finding.status == Standing::Warn {
+            if finding.status == CheckStatus::Warn {
                 case.set_system_out(format!("warn: {message}\n{text}"));
             }
             case
@@ -56,12 +56,18 @@ fn case(finding: &AuditFinding) -> TestCase {
 }
 
 fn details(finding: &AuditFinding) -> String {
-    let details = not_passing(finding).map(|detail| {
-        let (about, message) = (Visible(&detail.about), Visible(&detail.message));
+    let details = failing_details(finding).map(|detail| {
+        let (about, message) = (
+            EscapeInvisible(&detail.about),
+            EscapeInvisible(&detail.message),
+        );
         match &detail.location {
             Some(location) => {
                 let location = location.to_string();
-                format!("{about}: {message} (declared at {})", Visible(&location))
+                format!(
+                    "{about}: {message} (declared at {})",
+                    EscapeInvisible(&location)
+                )
             }
             None => format!("{about}: {message}"),
         }
@@ -69,6 +75,6 @@ fn details(finding: &AuditFinding) -> String {
     let help = finding
         .help
         .iter()
-        .map(|help| format!("help: {}", Visible(help)));
+        .map(|help| format!("help: {}", EscapeInvisible(help)));
     details.chain(help).collect::<Vec<_>>().join("\n")
 }

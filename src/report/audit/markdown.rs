@@ -5,22 +5,22 @@
 
 use std::fmt::Write;
 
-use crate::doctor::{Audit, Standing};
+use crate::doctor::{AuditReport, CheckStatus};
 use crate::model::text::{count, one_line};
 use crate::report::markdown::code;
 
-use super::{Group, groups, not_clean, standing, totals};
+use super::{Group, accounts_with_findings, groups, standing, totals};
 
 /// What is kept free for the sentence that says what was cut.
-const RESERVE: usize = 512;
+const TRUNCATION_NOTICE_BYTES: usize = 512;
 
 /// An audit as Markdown, no longer than `limit` bytes.
-pub fn markdown(audit: &Audit, limit: usize) -> String {
+pub fn markdown(audit: &AuditReport, limit: usize) -> String {
     let mut text = format!("### riskform audit: {}\n\n", totals(audit));
-    let room = limit.saturating_sub(RESERVE);
+    let room = limit.saturating_sub(TRUNCATION_NOTICE_BYTES);
     let cut_rows = table(&mut text, audit, room);
     let mut cut = 0;
-    for status in [Standing::Fail, Standing::Unknown, Standing::Warn] {
+    for status in [CheckStatus::Fail, CheckStatus::Unknown, CheckStatus::Warn] {
         for section in sections(audit, status) {
             if cut == 0 && text.len() + section.len() <= room {
                 text.push_str(&section);
@@ -41,8 +41,8 @@ pub fn markdown(audit: &Audit, limit: usize) -> String {
 }
 
 /// The accounts of which there is something to tell; says how many rows did not fit.
-fn table(text: &mut String, audit: &Audit, room: usize) -> usize {
-    let rows = not_clean(audit);
+fn table(text: &mut String, audit: &AuditReport, room: usize) -> usize {
+    let rows = accounts_with_findings(audit);
     let clean = audit.accounts.len() - rows.len();
     if clean > 0 {
         let verb = if clean == 1 { "passes" } else { "pass" };
@@ -68,7 +68,7 @@ fn table(text: &mut String, audit: &Audit, room: usize) -> usize {
             None => {
                 for check in audit.checks() {
                     let _ = match standing(account, check) {
-                        Some(Standing::Fail) => write!(row, " | **fail**"),
+                        Some(CheckStatus::Fail) => write!(row, " | **fail**"),
                         Some(status) => write!(row, " | {status}"),
                         None => write!(row, " |"),
                     };
@@ -87,9 +87,9 @@ fn table(text: &mut String, audit: &Audit, room: usize) -> usize {
 }
 
 /// What stands so, one section for each check. With the failures stand the accounts that could not be looked at.
-fn sections(audit: &Audit, status: Standing) -> Vec<String> {
+fn sections(audit: &AuditReport, status: CheckStatus) -> Vec<String> {
     let mut sections = Vec::new();
-    if status == Standing::Fail {
+    if status == CheckStatus::Fail {
         let failed = audit.accounts.iter().filter_map(|account| {
             let error = account.error.as_ref()?;
             let mut lines = format!(
@@ -126,12 +126,12 @@ fn fenced(title: &str, lines: &str) -> String {
     format!("<details open><summary>{title}</summary>\n\n```diff\n{lines}```\n\n</details>\n\n")
 }
 
-fn lines(audit: &Audit, group: &Group<'_>) -> String {
+fn lines(audit: &AuditReport, group: &Group<'_>) -> String {
     // Symbols that readers of diffs color; the words beside them say the same.
     let symbol = match group.finding.status {
-        Standing::Fail => "-",
-        Standing::Unknown | Standing::Warn => "!",
-        Standing::Info | Standing::Pass => "#",
+        CheckStatus::Fail => "-",
+        CheckStatus::Unknown | CheckStatus::Warn => "!",
+        CheckStatus::Info | CheckStatus::Pass => "#",
     };
     let whose = match audit.accounts.as_slice() {
         [_] => String::new(),

@@ -12,19 +12,21 @@ mod junit;
 mod markdown;
 mod text;
 
-use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing, Totals};
-use crate::model::text::{SEVERAL, count, few};
+use crate::doctor::{
+    AccountAudit, AuditCheck, AuditFinding, AuditReport, AuditTotals, CheckStatus, Detail,
+};
+use crate::model::text::{GROUPING_THRESHOLD, count, few};
 
 use super::{AuditFormat, json, sarif};
 
 pub use markdown::markdown as audit_markdown;
 
 /// An audit in a format.
-pub fn audit(audit: &Audit, format: AuditFormat) -> String {
+pub fn audit(audit: &AuditReport, format: AuditFormat) -> String {
     match format {
         AuditFormat::Text => text::text(audit),
         AuditFormat::Json => json::document(audit),
-        AuditFormat::Markdown => markdown::markdown(audit, super::COMMENT),
+        AuditFormat::Markdown => markdown::markdown(audit, super::MAX_COMMENT_BYTES),
         AuditFormat::Html => html::page(audit),
         AuditFormat::Junit => junit::junit(audit),
         AuditFormat::Sarif => sarif::audit(audit),
@@ -33,17 +35,17 @@ pub fn audit(audit: &Audit, format: AuditFormat) -> String {
 
 /// What does not pass, told once for all accounts in which it is the same.
 struct Group<'a> {
-    accounts: Vec<&'a AuditedAccount>,
+    accounts: Vec<&'a AccountAudit>,
     finding: &'a AuditFinding,
 }
 
 /// What does not pass a check, the gravest first.
-fn groups(audit: &Audit, check: AuditCheck) -> Vec<Group<'_>> {
+fn groups(audit: &AuditReport, check: AuditCheck) -> Vec<Group<'_>> {
     let mut alike: Vec<Group<'_>> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for account in &audit.accounts {
         let findings = account.findings.iter();
-        let findings = findings.filter(|one| one.check == check && one.status != Standing::Pass);
+        let findings = findings.filter(|one| one.check == check && one.status != CheckStatus::Pass);
         for finding in findings {
             let details = finding.details.iter();
             let details: Vec<_> = details
@@ -62,7 +64,7 @@ fn groups(audit: &Audit, check: AuditCheck) -> Vec<Group<'_>> {
     }
     let mut groups: Vec<Group<'_>> = Vec::new();
     for group in alike {
-        if group.accounts.len() >= SEVERAL {
+        if group.accounts.len() >= GROUPING_THRESHOLD {
             groups.push(group);
             continue;
         }
@@ -84,7 +86,7 @@ impl Group<'_> {
 
     /// What is to be said one by one.
     fn details(&self) -> impl Iterator<Item = (&Detail, Option<String>)> {
-        not_passing(self.finding).map(|detail| (detail, self.location(detail)))
+        failing_details(self.finding).map(|detail| (detail, self.location(detail)))
     }
 
     /// Where something is declared; that differs from account to account.
@@ -96,15 +98,15 @@ impl Group<'_> {
 }
 
 /// What of a finding has to be told one by one.
-fn not_passing(finding: &AuditFinding) -> impl Iterator<Item = &Detail> {
+fn failing_details(finding: &AuditFinding) -> impl Iterator<Item = &Detail> {
     let details = finding.details.iter();
-    details.filter(|detail| detail.status != Standing::Pass)
+    details.filter(|detail| detail.status != CheckStatus::Pass)
 }
 
 /// The accounts of which there is something to tell: those that could not be looked at, then by their gravest finding.
-fn not_clean(audit: &Audit) -> Vec<&AuditedAccount> {
+fn accounts_with_findings(audit: &AuditReport) -> Vec<&AccountAudit> {
     let accounts = audit.accounts.iter();
-    let mut accounts: Vec<&AuditedAccount> = accounts.filter(|one| !one.is_clean()).collect();
+    let mut accounts: Vec<&AccountAudit> = accounts.filter(|one| !one.is_clean()).collect();
     // A stable sort: among equals, the order of the audit stays.
     accounts.sort_by_key(|account| match account.gravest() {
         None => (0, None),
@@ -114,14 +116,14 @@ fn not_clean(audit: &Audit) -> Vec<&AuditedAccount> {
 }
 
 /// How an account stands to a check, in a word.
-fn standing(account: &AuditedAccount, check: AuditCheck) -> Option<Standing> {
+fn standing(account: &AccountAudit, check: AuditCheck) -> Option<CheckStatus> {
     let mut findings = account.findings.iter();
     Some(findings.find(|finding| finding.check == check)?.status)
 }
 
 /// The totals, the gravest first; what there is none of is not said.
-fn totals(audit: &Audit) -> String {
-    let Totals {
+fn totals(audit: &AuditReport) -> String {
+    let AuditTotals {
         pass,
         warn,
         fail,

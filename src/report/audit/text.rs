@@ -4,17 +4,17 @@ use std::fmt::Write;
 
 use anstyle::Style;
 
-use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing};
-use crate::model::text::{Visible, count};
+use crate::doctor::{AccountAudit, AuditCheck, AuditFinding, AuditReport, CheckStatus, Detail};
+use crate::model::text::{EscapeInvisible, count};
 use crate::report::style;
 
-use super::{groups, not_clean, not_passing, standing, totals};
+use super::{accounts_with_findings, failing_details, groups, standing, totals};
 
 /// How many details of one finding are shown; the other formats hold all.
-const MOST_DETAILS: usize = 10;
+const MAX_DETAILS: usize = 10;
 
 /// An audit as text.
-pub(super) fn text(audit: &Audit) -> String {
+pub(super) fn text(audit: &AuditReport) -> String {
     let mut text = String::new();
     let bold = style::HEADING;
     match audit.accounts.as_slice() {
@@ -25,15 +25,15 @@ pub(super) fn text(audit: &Audit) -> String {
             account
                 .findings
                 .iter()
-                .for_each(|one| of_one(&mut text, one));
+                .for_each(|one| write_finding(&mut text, one));
         }
-        _ => of_fleet(&mut text, audit),
+        _ => write_fleet(&mut text, audit),
     }
     let _ = writeln!(text, "\n{bold}Audit:{bold:#} {}.", totals(audit));
     text
 }
 
-fn heading(text: &mut String, account: &AuditedAccount) {
+fn heading(text: &mut String, account: &AccountAudit) {
     let bold = style::HEADING;
     let _ = match &account.name {
         Some(name) => write!(
@@ -43,28 +43,28 @@ fn heading(text: &mut String, account: &AuditedAccount) {
         ),
         None => write!(text, "{bold}{}{bold:#}", account.account_id),
     };
-    let _ = writeln!(text, "  {}\n", Visible(&account.source));
+    let _ = writeln!(text, "  {}\n", EscapeInvisible(&account.source));
 }
 
 /// A check of the only account.
-fn of_one(text: &mut String, finding: &AuditFinding) {
-    let message = Visible(&finding.message);
+fn write_finding(text: &mut String, finding: &AuditFinding) {
+    let message = EscapeInvisible(&finding.message);
     let _ = writeln!(
         text,
         "  {}  {}: {message}",
         word(finding.status),
         finding.check
     );
-    let details = not_passing(finding).map(|detail| {
+    let details = failing_details(finding).map(|detail| {
         let location = detail.location.as_ref().map(ToString::to_string);
         (detail, location)
     });
     below(text, details, finding.help.as_deref());
 }
 
-fn of_fleet(text: &mut String, audit: &Audit) {
+fn write_fleet(text: &mut String, audit: &AuditReport) {
     let bold = style::HEADING;
-    let rows = not_clean(audit);
+    let rows = accounts_with_findings(audit);
     if !rows.is_empty() {
         table(text, audit, &rows);
     }
@@ -83,11 +83,11 @@ fn of_fleet(text: &mut String, audit: &Audit) {
         let lines: Vec<String> = error
             .message
             .lines()
-            .map(|line| Visible(line).to_string())
+            .map(|line| EscapeInvisible(line).to_string())
             .collect();
         let _ = writeln!(text, "  {red}error{red:#}: {}", lines.join("\n    "));
         if let Some(help) = &error.help {
-            let _ = writeln!(text, "  help: {}", Visible(help));
+            let _ = writeln!(text, "  help: {}", EscapeInvisible(help));
         }
     }
     for check in audit.checks() {
@@ -97,7 +97,7 @@ fn of_fleet(text: &mut String, audit: &Audit) {
         }
         let _ = writeln!(text, "\n{bold}{check}{bold:#}: {}\n", check.sentence());
         for group in groups {
-            let message = Visible(&group.finding.message);
+            let message = EscapeInvisible(&group.finding.message);
             let status = word(group.finding.status);
             let _ = writeln!(text, "  {status}  {}: {message}", group.names());
             below(text, group.details(), group.finding.help.as_deref());
@@ -106,8 +106,8 @@ fn of_fleet(text: &mut String, audit: &Audit) {
 }
 
 /// A row for each account of which there is something to tell, a column for each check.
-fn table(text: &mut String, audit: &Audit, rows: &[&AuditedAccount]) {
-    let label = |account: &AuditedAccount| match &account.name {
+fn table(text: &mut String, audit: &AuditReport, rows: &[&AccountAudit]) {
+    let label = |account: &AccountAudit| match &account.name {
         Some(name) => name.to_string(),
         None => account.account_id.abbreviated(),
     };
@@ -131,7 +131,7 @@ fn table(text: &mut String, audit: &Audit, rows: &[&AuditedAccount]) {
             let _ = write!(text, "{:gap$}{red}could not be looked at{red:#}", "");
         } else {
             for check in audit.checks() {
-                let status = standing(account, check).unwrap_or(Standing::Pass);
+                let status = standing(account, check).unwrap_or(CheckStatus::Pass);
                 let color = color(status);
                 let _ = write!(text, "{:gap$}{color}{status}{color:#}", "");
                 gap = column(check) - status.as_str().len() + GAP;
@@ -146,21 +146,24 @@ const GAP: usize = 2;
 
 /// How wide a check's column is: as wide as its title, and as any word beneath it.
 fn column(check: AuditCheck) -> usize {
-    check.as_str().len().max(Standing::Unknown.as_str().len())
+    check
+        .as_str()
+        .len()
+        .max(CheckStatus::Unknown.as_str().len())
 }
 
 /// How something stands, in a column of its own.
-fn word(status: Standing) -> String {
+fn word(status: CheckStatus) -> String {
     let color = color(status);
     format!("{color}{status:7}{color:#}")
 }
 
-fn color(status: Standing) -> Style {
+fn color(status: CheckStatus) -> Style {
     match status {
-        Standing::Pass => style::SUCCESS,
-        Standing::Info => style::DIM,
-        Standing::Warn | Standing::Unknown => style::WARNING,
-        Standing::Fail => style::ERROR,
+        CheckStatus::Pass => style::SUCCESS,
+        CheckStatus::Info => style::DIM,
+        CheckStatus::Warn | CheckStatus::Unknown => style::WARNING,
+        CheckStatus::Fail => style::ERROR,
     }
 }
 
@@ -171,15 +174,18 @@ fn below<'a>(
     help: Option<&str>,
 ) {
     let details: Vec<_> = details.collect();
-    for (detail, location) in details.iter().take(MOST_DETAILS) {
-        let (about, message) = (Visible(&detail.about), Visible(&detail.message));
+    for (detail, location) in details.iter().take(MAX_DETAILS) {
+        let (about, message) = (
+            EscapeInvisible(&detail.about),
+            EscapeInvisible(&detail.message),
+        );
         let _ = write!(text, "           {about}: {message}");
         if let Some(location) = location {
-            let _ = write!(text, "  {}", Visible(location));
+            let _ = write!(text, "  {}", EscapeInvisible(location));
         }
         text.push('\n');
     }
-    let more = details.len().saturating_sub(MOST_DETAILS);
+    let more = details.len().saturating_sub(MAX_DETAILS);
     if more > 0 {
         let _ = writeln!(
             text,
@@ -187,6 +193,6 @@ fn below<'a>(
         );
     }
     if let Some(help) = help {
-        let _ = writeln!(text, "           help: {}", Visible(help));
+        let _ = writeln!(text, "           help: {}", EscapeInvisible(help));
     }
 }

@@ -12,13 +12,13 @@ use serde::Serialize;
 
 use crate::plan::{AccountPlan, Format, Run, Weakening};
 
-use super::block::{Block, Gravity, Mark, blocks, gravest_first, refusal};
+use super::block::{ChangeMarker, DisplayItem, Severity, blocks, gravest_first, refusal};
 use super::fields::FieldLine;
-use super::totals::{Sentences, counts};
-use crate::model::text::{Visible, count};
+use super::totals::{RunSummary, counts};
+use crate::model::text::{EscapeInvisible, count};
 
 /// As many accounts are read at a glance; more are folded.
-const A_FEW: usize = 3;
+const MAX_EXPANDED_ACCOUNTS: usize = 3;
 
 #[derive(Serialize)]
 struct Page<'a> {
@@ -123,12 +123,12 @@ pub(super) fn render(template: &str, shown: impl Serialize) -> String {
 }
 
 fn view(document: &Run) -> Page<'_> {
-    let sentences = Sentences::of(document);
+    let sentences = RunSummary::of(document);
     let sorted = gravest_first(document);
     let (idle, noteworthy): (Vec<_>, Vec<_>) = sorted
         .iter()
-        .partition(|(gravity, _)| *gravity == Gravity::Nothing);
-    let (idle_status, _) = status(document.format, Gravity::Nothing);
+        .partition(|(gravity, _)| *gravity == Severity::Nothing);
+    let (idle_status, _) = status(document.format, Severity::Nothing);
     let concerns = [sentences.weaker(), sentences.refused(), sentences.failed()];
     Page {
         style: STYLE,
@@ -147,7 +147,7 @@ fn view(document: &Run) -> Page<'_> {
         version: &document.riskform_version,
         total: document.accounts.len(),
         filters: filters(document.format, &sorted),
-        open: noteworthy.len() <= A_FEW,
+        open: noteworthy.len() <= MAX_EXPANDED_ACCOUNTS,
         accounts: noteworthy
             .into_iter()
             .map(|(gravity, account)| view_account(document, gravity, account))
@@ -162,7 +162,7 @@ fn view(document: &Run) -> Page<'_> {
 }
 
 /// The statuses that there are, the gravest first.
-fn filters(format: Format, sorted: &[(Gravity, &AccountPlan)]) -> Vec<Filter> {
+fn filters(format: Format, sorted: &[(Severity, &AccountPlan)]) -> Vec<Filter> {
     let mut filters: Vec<Filter> = Vec::new();
     for (gravity, _) in sorted {
         let (status, class) = status(format, *gravity);
@@ -179,18 +179,18 @@ fn filters(format: Format, sorted: &[(Gravity, &AccountPlan)]) -> Vec<Filter> {
 }
 
 /// How an account stands, and the class of it.
-fn status(format: Format, gravity: Gravity) -> (&'static str, &'static str) {
+fn status(format: Format, gravity: Severity) -> (&'static str, &'static str) {
     let is_drift = format == Format::Drift;
     match gravity {
-        Gravity::Failed => ("failed", "failed"),
-        Gravity::Refused => ("refused", "refused"),
-        Gravity::Weaker if is_drift => ("weaker than declared", "weak"),
-        Gravity::Weaker => ("weakens protection", "weak"),
-        Gravity::Removes | Gravity::Differs if is_drift => ("differs", "changed"),
-        Gravity::Removes | Gravity::Differs => ("changes", "changed"),
-        Gravity::Said => ("notes", "noted"),
-        Gravity::Nothing if is_drift => ("as declared", "ok"),
-        Gravity::Nothing => ("no changes", "ok"),
+        Severity::Failed => ("failed", "failed"),
+        Severity::Refused => ("refused", "refused"),
+        Severity::Weaker if is_drift => ("weaker than declared", "weak"),
+        Severity::Weaker => ("weakens protection", "weak"),
+        Severity::Removes | Severity::Differs if is_drift => ("differs", "changed"),
+        Severity::Removes | Severity::Differs => ("changes", "changed"),
+        Severity::Said => ("notes", "noted"),
+        Severity::Nothing if is_drift => ("as declared", "ok"),
+        Severity::Nothing => ("no changes", "ok"),
     }
 }
 
@@ -198,12 +198,12 @@ pub(super) fn moment(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn view_account<'a>(run: &Run, gravity: Gravity, account: &'a AccountPlan) -> Account<'a> {
+fn view_account<'a>(run: &Run, gravity: Severity, account: &'a AccountPlan) -> Account<'a> {
     let format = run.format;
     let mut notes: Vec<String> = account
         .notes
         .iter()
-        .map(|note| Visible(&note.to_string()).to_string())
+        .map(|note| EscapeInvisible(&note.to_string()).to_string())
         .collect();
     if !account.left_out.is_empty() {
         notes.push(format!(
@@ -215,21 +215,26 @@ fn view_account<'a>(run: &Run, gravity: Gravity, account: &'a AccountPlan) -> Ac
     Account {
         label: account.label(),
         account_id: account.account_id.as_str(),
-        source: Visible(&account.source).to_string(),
+        source: EscapeInvisible(&account.source).to_string(),
         status,
         class,
         counts: match &account.error {
-            Some(error) => Visible(error.message.lines().next().unwrap_or_default()).to_string(),
+            Some(error) => {
+                EscapeInvisible(error.message.lines().next().unwrap_or_default()).to_string()
+            }
             None => counts(format, account),
         },
         error: account.error.as_ref().map(|error| Failure {
             message: lines(&error.message),
-            help: error.help.as_ref().map(|help| Visible(help).to_string()),
+            help: error
+                .help
+                .as_ref()
+                .map(|help| EscapeInvisible(help).to_string()),
         }),
         refusals: account
             .refusals
             .iter()
-            .map(|one| Visible(&format!("{}: {}", one.guard, refusal("", one))).to_string())
+            .map(|one| EscapeInvisible(&format!("{}: {}", one.guard, refusal("", one))).to_string())
             .collect(),
         blocks: blocks(run, account)
             .map(|block| view_block(format, block))
@@ -238,26 +243,26 @@ fn view_account<'a>(run: &Run, gravity: Gravity, account: &'a AccountPlan) -> Ac
     }
 }
 
-fn view_block(format: Format, block: Block<'_>) -> Item {
+fn view_block(format: Format, block: DisplayItem<'_>) -> Item {
     let value = match format {
         Format::Plan | Format::Apply => FieldLine::as_planned,
-        Format::Drift => FieldLine::as_found,
+        Format::Drift => FieldLine::as_drift,
     };
     Item {
         symbol: block.mark.symbol(),
         class: match block.mark {
-            Mark::Added => "added",
-            Mark::Changed => "changed",
-            Mark::Replaced | Mark::Removed => "removed",
-            Mark::Unlisted => "unlisted",
+            ChangeMarker::Added => "added",
+            ChangeMarker::Changed => "changed",
+            ChangeMarker::Replaced | ChangeMarker::Removed => "removed",
+            ChangeMarker::Unlisted => "unlisted",
         },
-        address: Visible(&block.address.to_string()).to_string(),
+        address: EscapeInvisible(&block.address.to_string()).to_string(),
         origin: block.origin,
         words: block.words,
         weakening: block.weakening.map(|reason| badge(format, reason)),
         location: block
             .location
-            .map(|location| Visible(&location.to_string()).to_string()),
+            .map(|location| EscapeInvisible(&location.to_string()).to_string()),
         who: block.who,
         fields: block
             .fields
@@ -278,5 +283,7 @@ fn badge(format: Format, reason: Weakening) -> String {
 }
 
 fn lines(text: &str) -> Vec<String> {
-    text.lines().map(|line| Visible(line).to_string()).collect()
+    text.lines()
+        .map(|line| EscapeInvisible(line).to_string())
+        .collect()
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Shown;
+use super::Tabular;
 use super::table::{Column, Width, grid};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 
 /// Every behavior that an account offers.
 #[derive(Debug, Serialize)]
@@ -16,7 +16,7 @@ pub struct Behaviors {
     pub behaviors: BTreeMap<BehaviorKey, Behavior>,
 }
 
-impl Shown for Behaviors {
+impl Tabular for Behaviors {
     const FORMAT: &'static str = "riskform.behaviors/1";
     const COLUMNS: &'static [&'static str] =
         &["key", "name", "description", "enabled", "risk_level"];
@@ -40,11 +40,11 @@ impl Shown for Behaviors {
                     },
             } = behavior;
             vec![
-                Visible(key.as_str()).to_string(),
+                EscapeInvisible(key.as_str()).to_string(),
                 enabled.to_string(),
-                Visible(&risk_level.to_string()).to_string(),
-                Visible(name).to_string(),
-                Visible(description).to_string(),
+                EscapeInvisible(&risk_level.to_string()).to_string(),
+                EscapeInvisible(name).to_string(),
+                EscapeInvisible(description).to_string(),
             ]
         });
         grid(width, &columns, rows)

@@ -1,6 +1,6 @@
 //! CSV that a spreadsheet opens without running any of it.
 
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 
 /// The header and the rows, with the line ends of RFC 4180.
 pub(super) fn text(columns: &[&str], records: impl Iterator<Item = Vec<String>>) -> String {
@@ -33,7 +33,7 @@ pub(super) fn text(columns: &[&str], records: impl Iterator<Item = Vec<String>>)
 /// A cell that is neither a formula to a spreadsheet nor a command to a terminal. A spreadsheet takes what begins with one of these
 /// characters for a formula; behind a single quote it is text.
 fn harmless(text: &str) -> String {
-    let visible = Visible(text);
+    let visible = EscapeInvisible(text);
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         format!("'{visible}")
     } else {

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Shown;
+use super::Tabular;
 use super::table::{Column, Width, fields, grid};
 use crate::model::integration::{Integration, IntegrationSettings, ReferenceId};
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 use crate::report::style::link;
 
 const COLUMNS: &[&str] = &[
@@ -26,7 +26,7 @@ pub struct Integrations {
     pub integrations: Vec<Integration>,
 }
 
-impl Shown for Integrations {
+impl Tabular for Integrations {
     const FORMAT: &'static str = "riskform.integrations/1";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
@@ -85,7 +85,7 @@ pub struct OneIntegration {
     pub integration: Integration,
 }
 
-impl Shown for OneIntegration {
+impl Tabular for OneIntegration {
     const FORMAT: &'static str = "riskform.integration/1";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
@@ -124,7 +124,7 @@ fn shown(name: &str, value: &str) -> String {
     match (name, value) {
         (_, "") => "(unset)".to_owned(),
         ("well_known_url", url) => link(url),
-        (_, value) => Visible(value).to_string(),
+        (_, value) => EscapeInvisible(value).to_string(),
     }
 }
 

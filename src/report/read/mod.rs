@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::config::write::value_to_yaml;
 use crate::model::account::AccountId;
 use crate::model::open_word::words;
-use crate::model::text::visible_json;
+use crate::model::text::escape_invisible_json;
 
 use table::Width;
 
@@ -41,7 +41,7 @@ words! {
 }
 
 /// One kind of thing that can be read. It serialises as the members of its JSON and YAML documents.
-pub trait Shown: Serialize {
+pub trait Tabular: Serialize {
     /// The format of its documents.
     const FORMAT: &'static str;
     /// The columns of its CSV.
@@ -55,7 +55,7 @@ pub trait Shown: Serialize {
 }
 
 /// What was read of an account, in a format. `width` is how wide a table may be.
-pub fn render<S: Shown>(
+pub fn render<S: Tabular>(
     account: &AccountId,
     shown: &S,
     format: ReadFormat,
@@ -81,7 +81,7 @@ pub fn json(document: &impl Serialize) -> String {
     let mut json = serde_json::to_string_pretty(document)
         .expect("strings, numbers and maps with strings for keys are JSON");
     json.push('\n');
-    visible_json(json)
+    escape_invisible_json(json)
 }
 
 #[derive(Serialize)]

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Shown;
+use super::Tabular;
 use super::privacy::{Privacy, pseudonym};
 use super::table::{Column, Width, fields, grid};
 use crate::model::behavior::RiskLevel;
-use crate::model::open_word::OpenWord;
-use crate::model::text::Visible;
+use crate::model::open_word::OpenEnum;
+use crate::model::text::EscapeInvisible;
 use crate::model::user::{RiskEvent, UserEvents, UserId};
 
 /// One user's events and score.
@@ -24,7 +24,7 @@ struct Person {
     user_id: UserId,
     name: String,
     email: String,
-    risk_level: Option<OpenWord<RiskLevel>>,
+    risk_level: Option<OpenEnum<RiskLevel>>,
     last_reset_time: Option<Timestamp>,
     events: Vec<RiskEvent>,
 }
@@ -61,7 +61,7 @@ impl User {
     }
 }
 
-impl Shown for User {
+impl Tabular for User {
     const FORMAT: &'static str = "riskform.user/1";
     const COLUMNS: &'static [&'static str] = &[
         "user_id",
@@ -91,7 +91,7 @@ impl Shown for User {
         let rows = self.user.events.iter().map(|event| {
             vec![
                 event.timestamp.to_string(),
-                Visible(&event.risk_level.to_string()).to_string(),
+                EscapeInvisible(&event.risk_level.to_string()).to_string(),
                 told(event),
             ]
         });
@@ -116,7 +116,7 @@ impl User {
     /// The lines above the events.
     fn head(&self) -> Vec<(&'static str, String)> {
         let [user_id, name, email, risk_level, last_reset_time] =
-            self.person().map(|text| Visible(&text).to_string());
+            self.person().map(|text| EscapeInvisible(&text).to_string());
         let or = |text: String, nothing: &str| match text.as_str() {
             "" => nothing.to_owned(),
             _ => text,
@@ -181,10 +181,14 @@ fn record(event: &RiskEvent) -> [String; 5] {
 
 /// The event's name, and below it its details, a line each member.
 fn told(event: &RiskEvent) -> String {
-    let mut lines = vec![Visible(&event.name).to_string()];
+    let mut lines = vec![EscapeInvisible(&event.name).to_string()];
     if let Some(details) = &event.event_details {
         let details = format!("{details:#}");
-        lines.extend(details.lines().map(|line| Visible(line).to_string()));
+        lines.extend(
+            details
+                .lines()
+                .map(|line| EscapeInvisible(line).to_string()),
+        );
     }
     lines.join("\n")
 }

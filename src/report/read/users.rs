@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Shown;
+use super::Tabular;
 use super::privacy::{Privacy, pseudonym};
 use super::table::{Column, Width, grid};
 use crate::model::behavior::RiskLevel;
-use crate::model::open_word::OpenWord;
-use crate::model::text::Visible;
+use crate::model::open_word::OpenEnum;
+use crate::model::text::EscapeInvisible;
 use crate::model::user::UserRisk;
 use crate::report::text::count;
 
 /// How long the longest bar is.
-const LONGEST_BAR: usize = 40;
+const MAX_BAR_WIDTH: usize = 40;
 
 /// Which users are wanted; the default is all of them.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ impl UserFilter {
             since,
             search,
         } = self;
-        min_level.is_none_or(|level| user.max_risk_level >= OpenWord::Known(level))
+        min_level.is_none_or(|level| user.max_risk_level >= OpenEnum::Known(level))
             && since.is_none_or(|since| user.last_event.is_none_or(|at| at >= since))
             && search
                 .as_ref()
@@ -55,7 +55,7 @@ fn mentions(user: &UserRisk, lower_case: &str) -> bool {
 #[derive(Debug, Serialize)]
 pub struct Users {
     users: Vec<UserRisk>,
-    totals: BTreeMap<OpenWord<RiskLevel>, usize>,
+    totals: BTreeMap<OpenEnum<RiskLevel>, usize>,
     #[serde(skip)]
     left_out: usize,
     #[serde(skip)]
@@ -68,10 +68,10 @@ impl Users {
         let all = users.len();
         users.retain(|user| filter.wants(user));
         let left_out = all - users.len();
-        users.sort_by(|a, b| gravest_first(a).cmp(&gravest_first(b)));
+        users.sort_by(|a, b| by_risk(a).cmp(&by_risk(b)));
         let known = RiskLevel::ALL
             .iter()
-            .map(|level| (OpenWord::Known(*level), 0));
+            .map(|level| (OpenEnum::Known(*level), 0));
         let mut totals = BTreeMap::from_iter(known);
         for user in &mut users {
             *totals.entry(user.max_risk_level.clone()).or_default() += 1;
@@ -89,14 +89,14 @@ impl Users {
     }
 }
 
-fn gravest_first(user: &UserRisk) -> impl Ord + '_ {
+fn by_risk(user: &UserRisk) -> impl Ord + '_ {
     (
         Reverse((&user.max_risk_level, user.event_count, user.last_event)),
         user.user_id,
     )
 }
 
-impl Shown for Users {
+impl Tabular for Users {
     const FORMAT: &'static str = "riskform.users/1";
     const COLUMNS: &'static [&'static str] = &[
         "user_id",
@@ -157,7 +157,7 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String
     };
     let rows = users.iter().map(|user| {
         let mut row = vec![
-            Visible(&user.max_risk_level.to_string()).to_string(),
+            EscapeInvisible(&user.max_risk_level.to_string()).to_string(),
             user.event_count.to_string(),
             user.last_event.map_or_else(
                 || "unknown".to_owned(),
@@ -166,8 +166,8 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String
         ];
         match privacy {
             Privacy::Named => row.extend([
-                Visible(&user.email).to_string(),
-                Visible(&user.name).to_string(),
+                EscapeInvisible(&user.email).to_string(),
+                EscapeInvisible(&user.name).to_string(),
             ]),
             Privacy::Redacted => row.push(pseudonym(user.user_id)),
         }
@@ -177,7 +177,7 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String
 }
 
 /// How many users each level has, the gravest first, with a bar each.
-fn chart(totals: &BTreeMap<OpenWord<RiskLevel>, usize>, width: Width) -> String {
+fn chart(totals: &BTreeMap<OpenEnum<RiskLevel>, usize>, width: Width) -> String {
     let most = totals.values().copied().max().unwrap_or_default().max(1);
     let columns = [
         ("LEVEL", Column::Words),
@@ -186,9 +186,9 @@ fn chart(totals: &BTreeMap<OpenWord<RiskLevel>, usize>, width: Width) -> String 
     ];
     let rows = totals.iter().rev().map(|(level, users)| {
         // Rounded up, so that one user among thousands still shows.
-        let bar = (users * LONGEST_BAR).div_ceil(most);
+        let bar = (users * MAX_BAR_WIDTH).div_ceil(most);
         vec![
-            Visible(&level.to_string()).to_string(),
+            EscapeInvisible(&level.to_string()).to_string(),
             users.to_string(),
             "█".repeat(bar),
         ]

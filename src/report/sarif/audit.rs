@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::doctor::{Audit, AuditCheck, AuditFinding, AuditedAccount, Detail, Standing};
+use crate::doctor::{AccountAudit, AuditCheck, AuditFinding, AuditReport, CheckStatus, Detail};
 use crate::plan::sha256;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// An audit as SARIF.
-pub(in crate::report) fn sarif(audit: &Audit) -> String {
+pub(in crate::report) fn sarif(audit: &AuditReport) -> String {
     let findings = || {
         let accounts = audit.accounts.iter();
         accounts.flat_map(|account| account.findings.iter().map(move |one| (account, one)))
@@ -27,7 +27,7 @@ pub(in crate::report) fn sarif(audit: &Audit) -> String {
         );
         Some(notification(account, "error", &text))
     });
-    let unknown = findings().filter(|(_, finding)| finding.status == Standing::Unknown);
+    let unknown = findings().filter(|(_, finding)| finding.status == CheckStatus::Unknown);
     let unknown = unknown.map(|(account, finding)| {
         let text = format!(
             "{}: {}: {}",
@@ -67,7 +67,7 @@ fn descriptor(check: AuditCheck) -> ReportingDescriptor {
 }
 
 /// One result for each thing that a finding is about, else one for the finding.
-fn results(account: &AuditedAccount, finding: &AuditFinding) -> Vec<Finding> {
+fn results(account: &AccountAudit, finding: &AuditFinding) -> Vec<Finding> {
     let details = finding.details.iter();
     let results: Vec<Finding> = details
         .filter_map(|detail| result(account, finding, detail.status, Some(detail)))
@@ -82,15 +82,15 @@ fn results(account: &AuditedAccount, finding: &AuditFinding) -> Vec<Finding> {
 }
 
 fn result(
-    account: &AuditedAccount,
+    account: &AccountAudit,
     finding: &AuditFinding,
-    status: Standing,
+    status: CheckStatus,
     detail: Option<&Detail>,
 ) -> Option<Finding> {
     let level = match status {
-        Standing::Fail => "error",
-        Standing::Warn => "warning",
-        Standing::Pass | Standing::Info | Standing::Unknown => return None,
+        CheckStatus::Fail => "error",
+        CheckStatus::Warn => "warning",
+        CheckStatus::Pass | CheckStatus::Info | CheckStatus::Unknown => return None,
     };
     let about = detail.map_or("", |detail| &detail.about);
     let text = match detail {
@@ -119,7 +119,7 @@ fn result(
     })
 }
 
-fn notification(account: &AuditedAccount, level: &'static str, text: &str) -> Notification {
+fn notification(account: &AccountAudit, level: &'static str, text: &str) -> Notification {
     Notification {
         level,
         message: message(text),

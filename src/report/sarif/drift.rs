@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::plan::sha256;
 use crate::plan::{AccountPlan, Run, Status};
-use crate::report::block::{Block, Mark, blocks};
+use crate::report::block::{ChangeMarker, DisplayItem, blocks};
 
 use super::{
     Configuration, Finding, Notification, Region, ReportingDescriptor, location, log, message,
@@ -28,9 +28,9 @@ impl Rule {
     /// In the order of their indices.
     const ALL: [Rule; 3] = [Rule::Weaker, Rule::Differs, Rule::Unlisted];
 
-    fn of(block: &Block<'_>) -> Self {
+    fn of(block: &DisplayItem<'_>) -> Self {
         match (block.mark, block.weakening) {
-            (Mark::Unlisted, _) => Rule::Unlisted,
+            (ChangeMarker::Unlisted, _) => Rule::Unlisted,
             (_, Some(_)) => Rule::Weaker,
             (_, None) => Rule::Differs,
         }
@@ -102,12 +102,12 @@ fn descriptor(rule: Rule) -> ReportingDescriptor {
     }
 }
 
-fn finding(account: &AccountPlan, block: &Block<'_>) -> Finding {
+fn finding(account: &AccountPlan, block: &DisplayItem<'_>) -> Finding {
     let rule = Rule::of(block);
     let fields: Vec<String> = block
         .fields
         .iter()
-        .map(|line| format!("{} {}", line.field, line.as_found()))
+        .map(|line| format!("{} {}", line.field, line.as_drift()))
         .collect();
     let address = format!("{}/{}", account.label(), block.address);
     let text = format!("{address}: {} ({})", block.words, fields.join("; "));

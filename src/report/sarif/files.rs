@@ -1,7 +1,7 @@
 //! Mistakes in files as SARIF: one rule for each kind, each finding at its place.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Label};
-use crate::config::rule::{Rule, Severity};
+use crate::config::rule::{DiagnosticCode, Severity};
 
 use super::{
     Configuration, Finding, Location, Region, ReportingDescriptor, location, log, message,
@@ -11,13 +11,17 @@ use super::{
 pub(in crate::report) fn sarif(diagnostics: &Diagnostics) -> String {
     log(
         env!("CARGO_PKG_VERSION"),
-        Rule::ALL.iter().copied().map(descriptor).collect(),
+        DiagnosticCode::ALL
+            .iter()
+            .copied()
+            .map(descriptor)
+            .collect(),
         diagnostics.iter().map(finding).collect(),
         Vec::new(),
     )
 }
 
-fn descriptor(rule: Rule) -> ReportingDescriptor {
+fn descriptor(rule: DiagnosticCode) -> ReportingDescriptor {
     ReportingDescriptor {
         id: rule.as_str(),
         short_description: message(rule.description()),

@@ -7,7 +7,7 @@ mod files;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 
 pub(super) use audit::sarif as audit;
 pub(super) use drift::sarif as drift;
@@ -160,7 +160,10 @@ fn log(
 
 /// A message that holds nothing but text: the standard reads `{0}` as a placeholder and `[text](target)` as a link (section 3.11).
 fn message(text: &str) -> Message {
-    let lines: Vec<String> = text.lines().map(|line| Visible(line).to_string()).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| EscapeInvisible(line).to_string())
+        .collect();
     let text = lines.join("\n");
     Message {
         text: text

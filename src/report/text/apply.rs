@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Note, Operation, OperationOutcome, Run};
-use crate::report::block::{Gravity, prefix};
+use crate::report::block::{Severity, prefix};
 use crate::report::style::{self, link};
-use crate::report::totals::Sentences;
+use crate::report::totals::RunSummary;
 
 use super::grouped::grouped;
 use super::items::{Item, Line, write_items};
 
 /// Where the `well_known_url` goes, in the words of Okta's console (`contract.md`, Integrations).
-pub(in crate::report) const WHERE_TO_PASTE: &str =
+pub(in crate::report) const OKTA_CONSOLE_PATH: &str =
     "Security > Device Integrations > Receive shared signals > Create stream";
 
 /// What became of each account's plan.
@@ -36,7 +36,7 @@ impl fmt::Display for ApplyText<'_> {
         if accounts.all(|account| account.problems.is_none()) {
             return Ok(());
         }
-        let (heading, is_complete, done) = Sentences::of(run).became();
+        let (heading, is_complete, done) = RunSummary::of(run).became();
         let style = match is_complete {
             true => style::SUCCESS,
             false => style::ERROR,
@@ -53,8 +53,8 @@ fn items(account: &AccountPlan) -> Vec<Item> {
         // The others were said with the plan.
         if let Note::CreatedWithoutReference { .. } = note {
             let note = note.to_string();
-            items.push(Item::new(Gravity::Differs, |f| {
-                writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&note))
+            items.push(Item::new(Severity::Differs, |f| {
+                writeln!(f, "  {yellow}warning{yellow:#}: {}", EscapeInvisible(&note))
             }));
         }
     }
@@ -78,8 +78,12 @@ fn outcome(operation: &Operation) -> Option<Item> {
         OperationOutcome::NotAttempted => {
             let yellow = style::WARNING;
             let text = format!("{address}: operation {id}: {error}");
-            Some(Item::new(Gravity::Failed, |f| {
-                writeln!(f, "  {yellow}not attempted{yellow:#}: {}", Visible(&text))
+            Some(Item::new(Severity::Failed, |f| {
+                writeln!(
+                    f,
+                    "  {yellow}not attempted{yellow:#}: {}",
+                    EscapeInvisible(&text)
+                )
             }))
         }
     }
@@ -89,8 +93,8 @@ fn problem(text: &str, help: Option<String>) -> Item {
     let red = style::ERROR;
     Item {
         help,
-        ..Item::new(Gravity::Failed, |f| {
-            writeln!(f, "  {red}error{red:#}: {}", Visible(text))
+        ..Item::new(Severity::Failed, |f| {
+            writeln!(f, "  {red}error{red:#}: {}", EscapeInvisible(text))
         })
     }
 }
@@ -116,10 +120,10 @@ fn created(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     let bold = style::HEADING;
     writeln!(
         f,
-        "Paste {which} well_known_url into Okta: {WHERE_TO_PASTE}.\n"
+        "Paste {which} well_known_url into Okta: {OKTA_CONSOLE_PATH}.\n"
     )?;
     for (name, url) in made {
-        let (name, url) = (Visible(&name).to_string(), link(url));
+        let (name, url) = (EscapeInvisible(&name).to_string(), link(url));
         writeln!(f, "  {name:width$}  {bold}{url}{bold:#}")?;
     }
     writeln!(f)

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use crate::model::text::{SEVERAL, count, few};
+use crate::model::text::{GROUPING_THRESHOLD, count, few};
 use crate::plan::{AccountPlan, Run};
 use crate::report::block::gravest_first;
 use crate::report::style;
 
 use super::items::{Item, Line, write_items};
-use super::own_ids::OwnIds;
+use super::own_ids::IdMask;
 use super::parts::account_heading;
 
 /// Writes what `items` says of the accounts, the gravest first: what several share once, with their names.
@@ -37,7 +37,7 @@ pub(super) fn grouped(
     for (index, one) in told.iter().enumerate() {
         for (item, text) in one.items.iter().zip(&one.texts) {
             let holders = &holders[text.as_str()];
-            if holders.len() < SEVERAL {
+            if holders.len() < GROUPING_THRESHOLD {
                 let section = sections.entry(vec![index]).or_default();
                 section.push(item.into());
             } else if holders[0] == index {
@@ -96,7 +96,7 @@ struct Section<'a> {
 }
 
 /// Things of several accounts, each with the text that they share.
-struct Told<'a> {
+struct AccountItems<'a> {
     account: &'a AccountPlan,
     items: Vec<Item>,
     /// The texts by which the items are told from others: as they are, or with the account's own ids masked.
@@ -104,10 +104,10 @@ struct Told<'a> {
 }
 
 /// What every account has to show, the gravest first. An item's own text is kept where several accounts share it to the letter.
-fn told(run: &Run, items: impl Fn(&AccountPlan) -> Vec<Item>) -> Vec<Told<'_>> {
-    let mut told: Vec<Told<'_>> = gravest_first(run)
+fn told(run: &Run, items: impl Fn(&AccountPlan) -> Vec<Item>) -> Vec<AccountItems<'_>> {
+    let mut told: Vec<AccountItems<'_>> = gravest_first(run)
         .into_iter()
-        .map(|(_, account)| Told {
+        .map(|(_, account)| AccountItems {
             account,
             items: items(account),
             texts: Vec::new(),
@@ -120,9 +120,9 @@ fn told(run: &Run, items: impl Fn(&AccountPlan) -> Vec<Item>) -> Vec<Told<'_>> {
     let texts: Vec<Vec<String>> = told
         .iter()
         .map(|one| {
-            let own = OwnIds::of(one.account);
+            let own = IdMask::of(one.account);
             let text = |item: &Item| match shared[item.text.as_str()] {
-                several if several >= SEVERAL => item.text.clone(),
+                several if several >= GROUPING_THRESHOLD => item.text.clone(),
                 _ => own.masked(&item.text),
             };
             one.items.iter().map(text).collect()

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::model::text::{Visible, count};
+use crate::model::text::{EscapeInvisible, count};
 use crate::plan::{AccountPlan, Format, Run};
-use crate::report::block::{Block, Gravity, blocks, refusal};
+use crate::report::block::{DisplayItem, Severity, blocks, refusal};
 use crate::report::fields::FieldLine;
 use crate::report::style;
 
@@ -13,7 +13,7 @@ use super::parts::{account_error, block_lines, note_line};
 
 /// One thing that an account has to show.
 pub(super) struct Item {
-    pub(super) gravity: Gravity,
+    pub(super) gravity: Severity,
     pub(super) text: String,
     /// Who made it so, a sentence each.
     pub(super) who: Vec<String>,
@@ -23,7 +23,7 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn new(
-        gravity: Gravity,
+        gravity: Severity,
         write: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result,
     ) -> Self {
         Item {
@@ -42,17 +42,17 @@ pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
     if run.accounts.len() > 1 {
         items.extend(account.error.as_ref().map(|error| Item {
             help: error.help.clone(),
-            ..Item::new(Gravity::Failed, |f| account_error(f, error))
+            ..Item::new(Severity::Failed, |f| account_error(f, error))
         }));
         let red = style::ERROR;
         items.extend(account.refusals.iter().map(|one| {
             let sentence = refusal("", one);
             let guard = one.guard;
-            Item::new(Gravity::Refused, |f| {
+            Item::new(Severity::Refused, |f| {
                 writeln!(
                     f,
                     "  {red}refused{red:#} by {guard}: {}",
-                    Visible(&sentence)
+                    EscapeInvisible(&sentence)
                 )
             })
         }));
@@ -62,21 +62,21 @@ pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
         ..Item::new(block.gravity(), |f| write_block(f, run.format, &block))
     }));
     let notes = account.notes.iter();
-    items.extend(notes.map(|note| Item::new(Gravity::Said, |f| note_line(f, note))));
+    items.extend(notes.map(|note| Item::new(Severity::Said, |f| note_line(f, note))));
     if !account.left_out.is_empty() {
         let (noun, by) = match run.format {
             Format::Plan | Format::Apply => ("change", "--target"),
             Format::Drift => ("difference", "--target or --ignore"),
         };
         let left_out = count(account.left_out.len(), noun);
-        items.push(Item::new(Gravity::Said, |f| {
+        items.push(Item::new(Severity::Said, |f| {
             writeln!(f, "  note: {left_out} left out by {by}")
         }));
     }
     items
 }
 
-fn write_block(f: &mut fmt::Formatter<'_>, format: Format, block: &Block<'_>) -> fmt::Result {
+fn write_block(f: &mut fmt::Formatter<'_>, format: Format, block: &DisplayItem<'_>) -> fmt::Result {
     match format {
         Format::Plan | Format::Apply => {
             let remark = match block.weakening {
@@ -91,7 +91,7 @@ fn write_block(f: &mut fmt::Formatter<'_>, format: Format, block: &Block<'_>) ->
                 Some(_) => (style::ERROR, format!("weaker: {}", block.words)),
                 None => (style::WARNING, block.words.to_owned()),
             };
-            block_lines(f, block, style, &remark, FieldLine::as_found)
+            block_lines(f, block, style, &remark, FieldLine::as_drift)
         }
     }
 }
@@ -123,16 +123,16 @@ pub(super) fn write_items<'a>(
 ) -> fmt::Result {
     let mut parted = true;
     for Line { item, text, who } in items {
-        if item.gravity == Gravity::Said && !parted {
+        if item.gravity == Severity::Said && !parted {
             writeln!(f)?;
         }
-        parted = item.gravity == Gravity::Said;
+        parted = item.gravity == Severity::Said;
         f.write_str(text)?;
         for sentence in who.iter() {
             writeln!(f, "      {sentence}")?;
         }
         if let Some(help) = item.help.as_deref().filter(|help| is_new(help)) {
-            writeln!(f, "  help: {}", Visible(help))?;
+            writeln!(f, "  help: {}", EscapeInvisible(help))?;
         }
     }
     writeln!(f)

@@ -10,6 +10,6 @@ mod run;
 
 pub use crate::model::text::count;
 pub use apply::ApplyText;
-pub(super) use apply::WHERE_TO_PASTE;
+pub(super) use apply::OKTA_CONSOLE_PATH;
 pub use reset::ResetText;
 pub use run::RunText;

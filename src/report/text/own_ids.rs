@@ -6,18 +6,18 @@ use uuid::Uuid;
 
 use crate::model::address::Address;
 use crate::model::integration::ReferenceId;
-use crate::model::reference::{OwnReferences, whose};
-use crate::model::text::Visible;
+use crate::model::reference::{GeneratedReferences, whose};
+use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Change, Field, FieldValue};
 
 /// The ids that one account's things have and no other's, and the file that declares it: what stands in their place reads alike in every
 /// account.
-pub(super) struct OwnIds {
+pub(super) struct IdMask {
     ids: HashSet<String>,
     source: String,
 }
 
-impl OwnIds {
+impl IdMask {
     pub(super) fn of(account: &AccountPlan) -> Self {
         let mut ids = HashSet::from([account.account_id.to_string()]);
         if let Some(error) = &account.error {
@@ -52,9 +52,9 @@ impl OwnIds {
                 ids.extend(declared.filter(|declared| is_own(account, change, declared)));
             }
         }
-        OwnIds {
+        IdMask {
             ids,
-            source: format!("{}:", Visible(&account.source)),
+            source: format!("{}:", EscapeInvisible(&account.source)),
         }
     }
 
@@ -110,6 +110,6 @@ fn is_own(account: &AccountPlan, change: &Change, reference: &str) -> bool {
     let Address::Integration(name) = change.address() else {
         return false;
     };
-    let own = OwnReferences::of(&account.account_id, name).key();
+    let own = GeneratedReferences::of(&account.account_id, name).key();
     ReferenceId::new(reference).is_some_and(|reference| whose(&reference) == Some(own))
 }

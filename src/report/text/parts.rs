@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::model::text::Visible;
+use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountError, AccountPlan, Note};
-use crate::report::block::Block;
+use crate::report::block::DisplayItem;
 use crate::report::fields::{self, FieldLine};
 use crate::report::style;
 
 /// Where a word such as `weakens` stands, in columns from the left: `weaker: lower than declared` fits a terminal of 80.
-const REMARK_COLUMN: usize = 52;
+const LABEL_COLUMN: usize = 52;
 
 /// The line above an account, and an empty one.
 pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
@@ -22,7 +22,7 @@ pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan)
         )?,
         None => write!(f, "{bold}{}{bold:#}", account.account_id)?,
     }
-    writeln!(f, "  {}\n", Visible(&account.source))
+    writeln!(f, "  {}\n", EscapeInvisible(&account.source))
 }
 
 /// Why an account could not be handled.
@@ -32,15 +32,15 @@ pub(super) fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) ->
     writeln!(
         f,
         "  {red}error{red:#}: {}",
-        Visible(lines.next().unwrap_or_default())
+        EscapeInvisible(lines.next().unwrap_or_default())
     )?;
-    lines.try_for_each(|line| writeln!(f, "    {}", Visible(line)))
+    lines.try_for_each(|line| writeln!(f, "    {}", EscapeInvisible(line)))
 }
 
 /// A block: its title and its fields.
 pub(super) fn block_lines(
     f: &mut fmt::Formatter<'_>,
-    block: &Block<'_>,
+    block: &DisplayItem<'_>,
     style: anstyle::Style,
     remark: &str,
     say: impl Fn(&FieldLine) -> String,
@@ -54,11 +54,11 @@ pub(super) fn block_lines(
 fn title(
     f: &mut fmt::Formatter<'_>,
     style: anstyle::Style,
-    block: &Block<'_>,
+    block: &DisplayItem<'_>,
     remark: &str,
 ) -> fmt::Result {
     let address = block.address.to_string();
-    let mut name = Visible(&address).to_string();
+    let mut name = EscapeInvisible(&address).to_string();
     if let Some(origin) = &block.origin {
         name.push_str(&format!("  ({origin})"));
     }
@@ -67,9 +67,7 @@ fn title(
         return writeln!(f);
     }
     let yellow = style::WARNING;
-    let gap = REMARK_COLUMN
-        .saturating_sub(4 + name.chars().count())
-        .max(2);
+    let gap = LABEL_COLUMN.saturating_sub(4 + name.chars().count()).max(2);
     writeln!(f, "{:gap$}{yellow}{remark}{yellow:#}", "")
 }
 
@@ -77,8 +75,8 @@ pub(super) fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result 
     let text = note.to_string();
     if note.is_warning() {
         let yellow = style::WARNING;
-        writeln!(f, "  {yellow}warning{yellow:#}: {}", Visible(&text))
+        writeln!(f, "  {yellow}warning{yellow:#}: {}", EscapeInvisible(&text))
     } else {
-        writeln!(f, "  note: {}", Visible(&text))
+        writeln!(f, "  note: {}", EscapeInvisible(&text))
     }
 }

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use crate::apply::{Outcome, Reset};
-use crate::model::text::Visible;
+use crate::apply::{Outcome, ResetResult};
+use crate::model::text::EscapeInvisible;
 use crate::report::style;
 
 /// What became of each user's reset, in the order that they were named.
-pub struct ResetText<'a>(pub &'a [Reset]);
+pub struct ResetText<'a>(pub &'a [ResetResult]);
 
 impl fmt::Display for ResetText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut done, mut failed, mut unknown, mut not_attempted) = (0, 0, 0, 0);
-        for Reset { user, outcome, .. } in self.0 {
+        for ResetResult { user, outcome, .. } in self.0 {
             match outcome {
                 Outcome::Done(_) => done += 1,
                 Outcome::Failed(failure) => {
@@ -30,7 +30,7 @@ impl fmt::Display for ResetText<'_> {
                     writeln!(
                         f,
                         "{yellow}not attempted{yellow:#}: {user}: {}",
-                        Visible(&reason.to_string())
+                        EscapeInvisible(&reason.to_string())
                     )?;
                 }
             }
@@ -53,9 +53,9 @@ impl fmt::Display for ResetText<'_> {
 
 fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::Result {
     let red = style::ERROR;
-    writeln!(f, "{red}error{red:#}: {}", Visible(text))?;
+    writeln!(f, "{red}error{red:#}: {}", EscapeInvisible(text))?;
     match help {
-        Some(help) => writeln!(f, "  help: {}", Visible(help)),
+        Some(help) => writeln!(f, "  help: {}", EscapeInvisible(help)),
         None => Ok(()),
     }
 }

@@ -4,28 +4,28 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::model::text::{Visible, few};
+use crate::model::text::{EscapeInvisible, few};
 use crate::plan::{AccountPlan, Format, Run};
-use crate::report::Detail;
-use crate::report::block::{Gravity, gravest_first, refusal};
+use crate::report::DetailLevel;
+use crate::report::block::{Severity, gravest_first, refusal};
 use crate::report::style;
-use crate::report::totals::{Sentences, counts};
+use crate::report::totals::{RunSummary, counts};
 
 use super::grouped::grouped;
 use super::items::{Line, items, write_items};
 use super::parts::account_heading;
 
 /// A plan, or drift.
-pub struct RunText<'a>(pub &'a Run, pub Detail);
+pub struct RunText<'a>(pub &'a Run, pub DetailLevel);
 
 impl fmt::Display for RunText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RunText(run, detail) = self;
         match (run.accounts.as_slice(), detail) {
-            (_, Detail::Summary) => a_line_each(f, run)?,
-            ([account], Detail::Grouped | Detail::Expanded) => alone(f, run, account)?,
-            (_, Detail::Expanded) => one_by_one(f, run)?,
-            (_, Detail::Grouped) => grouped(f, run, |account| items(run, account))?,
+            (_, DetailLevel::Summary) => a_line_each(f, run)?,
+            ([account], DetailLevel::Grouped | DetailLevel::Expanded) => alone(f, run, account)?,
+            (_, DetailLevel::Expanded) => write_each_account(f, run)?,
+            (_, DetailLevel::Grouped) => grouped(f, run, |account| items(run, account))?,
         }
         totals(f, run)
     }
@@ -40,7 +40,7 @@ fn alone(f: &mut fmt::Formatter<'_>, run: &Run, account: &AccountPlan) -> fmt::R
     write_items(f, items.iter().map(Line::from), &mut |_| true)
 }
 
-fn one_by_one(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+fn write_each_account(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     let accounts = gravest_first(run).into_iter();
     accounts
         .map(|(_, account)| account)
@@ -49,9 +49,9 @@ fn one_by_one(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
 
 /// A line for each account in which there is anything to see.
 fn a_line_each(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
-    let accounts: Vec<(Gravity, &AccountPlan)> = gravest_first(run)
+    let accounts: Vec<(Severity, &AccountPlan)> = gravest_first(run)
         .into_iter()
-        .filter(|(gravity, _)| *gravity != Gravity::Nothing)
+        .filter(|(gravity, _)| *gravity != Severity::Nothing)
         .collect();
     let labels = accounts.iter().map(|(_, account)| account.label().len());
     let width = labels.max().unwrap_or_default();
@@ -68,7 +68,7 @@ fn a_line_each(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
 fn in_a_line(format: Format, account: &AccountPlan) -> String {
     if let Some(error) = &account.error {
         let message = error.message.lines().next().unwrap_or_default();
-        return format!("failed: {}", Visible(message));
+        return format!("failed: {}", EscapeInvisible(message));
     }
     let counts = counts(format, account);
     if account.refusals.is_empty() {
@@ -80,7 +80,7 @@ fn in_a_line(format: Format, account: &AccountPlan) -> String {
 }
 
 fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
-    let sentences = Sentences::of(run);
+    let sentences = RunSummary::of(run);
     let (bold, red) = (style::HEADING, style::ERROR);
     match sentences.found() {
         Some((heading, found)) if sentences.totals.changed_accounts > 0 => {
@@ -114,6 +114,10 @@ fn refusals(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
     let red = style::ERROR;
     account.refusals.iter().try_for_each(|one| {
         let (guard, sentence) = (one.guard, refusal("", one));
-        writeln!(f, "{red}Refused{red:#} by {guard}: {}", Visible(&sentence))
+        writeln!(
+            f,
+            "{red}Refused{red:#} by {guard}: {}",
+            EscapeInvisible(&sentence)
+        )
     })
 }

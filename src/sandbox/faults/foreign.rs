@@ -8,13 +8,13 @@ use crate::model::behavior::{BehaviorKey, RiskLevel};
 use crate::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use crate::model::open_word::OpenWord;
+use crate::model::open_word::OpenEnum;
 use crate::sandbox::{Sandbox, StoreError};
 
 /// A change behind the API's back, past all of its rules. What names something that is not there changes nothing.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum ForeignChange {
+pub enum ExternalChange {
     /// Configures a behavior.
     SetBehavior {
         /// Which.
@@ -22,7 +22,7 @@ pub enum ForeignChange {
         /// Whether it is detected; left out, it stays as it is.
         enabled: Option<bool>,
         /// Its level, any word; left out, it stays as it is.
-        risk_level: Option<OpenWord<RiskLevel>>,
+        risk_level: Option<OpenEnum<RiskLevel>>,
     },
     /// Makes an integration.
     CreateIntegration {
@@ -49,7 +49,7 @@ pub enum ForeignChange {
     },
 }
 
-impl ForeignChange {
+impl ExternalChange {
     /// Makes the change in the account that the request in hand is about; says which integration it made, if it made one.
     pub(super) fn make(
         &self,
@@ -58,7 +58,7 @@ impl ForeignChange {
         body: &[u8],
     ) -> Result<Option<IntegrationId>, StoreError> {
         let edited = match self {
-            ForeignChange::SetBehavior {
+            ExternalChange::SetBehavior {
                 key,
                 enabled,
                 risk_level,
@@ -71,17 +71,17 @@ impl ForeignChange {
                         .unwrap_or_else(|| settings.risk_level.clone());
                 }
             }),
-            ForeignChange::CreateIntegration {
+            ExternalChange::CreateIntegration {
                 tenant_url,
                 reference_id,
             } => return create(sandbox, account, tenant_url.clone(), reference_id.clone()),
-            ForeignChange::CreateTheSame => match described(body) {
+            ExternalChange::CreateTheSame => match described(body) {
                 Some((tenant_url, reference_id)) => {
                     return create(sandbox, account, tenant_url, reference_id);
                 }
                 None => Ok(()),
             },
-            ForeignChange::EditIntegration {
+            ExternalChange::EditIntegration {
                 integration,
                 tenant_url,
                 reference_id,
@@ -102,7 +102,7 @@ impl ForeignChange {
                     settings.active = active.unwrap_or(settings.active);
                 }
             }),
-            ForeignChange::DeleteIntegration { integration } => sandbox.edit(account, |account| {
+            ExternalChange::DeleteIntegration { integration } => sandbox.edit(account, |account| {
                 account
                     .integrations
                     .retain(|_, one| !is_named(one, integration));

@@ -19,22 +19,22 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower::{Service, ServiceExt};
 
-use super::foreign::ForeignChange;
-use super::script::{Fault, FaultScript, Rule, Work};
+use super::foreign::ExternalChange;
+use super::script::{Execution, Fault, FaultRule, FaultScript};
 use crate::model::integration::IntegrationId;
-use crate::sandbox::envelope::Failure;
-use crate::sandbox::gate::stamp_ray;
-use crate::sandbox::{BASE_PATH, Refusal, Sandbox, StoreError};
+use crate::sandbox::envelope::ApiFailure;
+use crate::sandbox::gate::set_cf_ray;
+use crate::sandbox::{BASE_PATH, RecordedError, Sandbox, StoreError};
 
 /// How long half an answer waits for the half that never comes.
-const MOMENT: Duration = Duration::from_millis(5);
+const TRUNCATION_DELAY: Duration = Duration::from_millis(5);
 
 /// A sandbox that can be reached only through what its script lets pass. Its clones are handles to the same one.
 ///
-/// As a tower service it fails with [`Broken`], wrapped into an [`io::Error`] whose kind says which: `ConnectionRefused` if the
+/// As a tower service it fails with [`ConnectionFault`], wrapped into an [`io::Error`] whose kind says which: `ConnectionRefused` if the
 /// request never arrived.
 #[derive(Clone, Debug)]
-pub struct Laboratory {
+pub struct FaultInjector {
     sandbox: Sandbox,
     router: Router,
     pub(super) shared: Arc<Shared>,
@@ -42,24 +42,24 @@ pub struct Laboratory {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    play: Mutex<Play>,
+    play: Mutex<ScriptState>,
     /// Wakes whoever accepts connections when a time of refusing begins.
     pub(super) refusal: Notify,
 }
 
 #[derive(Debug)]
-struct Play {
+struct ScriptState {
     /// Each rule with the number of requests so far that fitted it.
-    rules: Vec<(Rule, u32)>,
+    rules: Vec<(FaultRule, u32)>,
     random: fastrand::Rng,
     refusing_until: Option<Instant>,
-    met: Vec<MetFault>,
+    met: Vec<InjectedFault>,
     made_by_others: BTreeSet<IntegrationId>,
 }
 
 /// A request that met a fault.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MetFault {
+pub struct InjectedFault {
     pub method: String,
     /// Its path, below the base path.
     pub path: String,
@@ -69,7 +69,7 @@ pub struct MetFault {
 
 /// How a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
+pub enum ConnectionFault {
     /// Nobody listens.
     #[error("connection refused")]
     Refused,
@@ -78,31 +78,33 @@ pub enum Broken {
     Closed,
     /// It closes in the middle of the answer.
     #[error("connection closed in the middle of the answer")]
-    Halfway,
+    MidResponse,
     /// The answer is no HTTP.
     #[error("the answer is not HTTP")]
     Garbage,
 }
 
-impl From<Broken> for io::Error {
-    fn from(broken: Broken) -> Self {
+impl From<ConnectionFault> for io::Error {
+    fn from(broken: ConnectionFault) -> Self {
         let kind = match broken {
-            Broken::Refused => io::ErrorKind::ConnectionRefused,
-            Broken::Closed | Broken::Halfway => io::ErrorKind::ConnectionReset,
-            Broken::Garbage => io::ErrorKind::InvalidData,
+            ConnectionFault::Refused => io::ErrorKind::ConnectionRefused,
+            ConnectionFault::Closed | ConnectionFault::MidResponse => {
+                io::ErrorKind::ConnectionReset
+            }
+            ConnectionFault::Garbage => io::ErrorKind::InvalidData,
         };
         io::Error::new(kind, broken)
     }
 }
 
-impl Laboratory {
+impl FaultInjector {
     pub(in crate::sandbox) fn new(sandbox: Sandbox, script: FaultScript) -> Self {
         let FaultScript { seed, rules } = script;
-        Laboratory {
+        FaultInjector {
             router: sandbox.router(),
             sandbox,
             shared: Arc::new(Shared {
-                play: Mutex::new(Play {
+                play: Mutex::new(ScriptState {
                     rules: rules.into_iter().map(|rule| (rule, 0)).collect(),
                     random: fastrand::Rng::with_seed(seed),
                     refusing_until: None,
@@ -115,7 +117,7 @@ impl Laboratory {
     }
 
     /// The faults that requests have met so far, in their order.
-    pub fn met(&self) -> Vec<MetFault> {
+    pub fn met(&self) -> Vec<InjectedFault> {
         self.play().met.clone()
     }
 
@@ -139,23 +141,30 @@ impl Laboratory {
     }
 
     /// Takes one request through.
-    pub(super) async fn exchange<B>(self, request: Request<B>) -> Result<Response<Body>, Broken>
+    pub(super) async fn exchange<B>(
+        self,
+        request: Request<B>,
+    ) -> Result<Response<Body>, ConnectionFault>
     where
         B: BodyExt<Data = Bytes> + Send + 'static,
     {
         if self.refusing_until().is_some() {
-            return Err(Broken::Refused);
+            return Err(ConnectionFault::Refused);
         }
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path();
         let path = path.strip_prefix(BASE_PATH).unwrap_or(path).to_owned();
-        let Drawn { changes, fault } = self.play().draw(parts.method.as_str(), &path);
+        let SelectedFaults { changes, fault } = self.play().draw(parts.method.as_str(), &path);
         let body = match fault {
             Some(Fault::Refuse { .. } | Fault::CloseBefore) => Bytes::new(),
-            _ => body.collect().await.map_err(|_| Broken::Closed)?.to_bytes(),
+            _ => body
+                .collect()
+                .await
+                .map_err(|_| ConnectionFault::Closed)?
+                .to_bytes(),
         };
         if let Err(error) = self.change(&changes, &path, &body) {
-            return Ok(Failure::NotKept(error).into_response());
+            return Ok(ApiFailure::NotKept(error).into_response());
         }
         if let Some(Fault::Ssf(flaw)) = fault {
             parts.extensions.insert(flaw);
@@ -166,12 +175,17 @@ impl Laboratory {
             .await?;
         // Whatever the edge answers in place of the service bears the request's id as well.
         if !response.headers().contains_key("cf-ray") {
-            stamp_ray(response.headers_mut(), &sandbox.next_answer().ray);
+            set_cf_ray(response.headers_mut(), &sandbox.next_answer().ray);
         }
         Ok(response)
     }
 
-    fn change(&self, changes: &[ForeignChange], path: &str, body: &[u8]) -> Result<(), StoreError> {
+    fn change(
+        &self,
+        changes: &[ExternalChange],
+        path: &str,
+        body: &[u8],
+    ) -> Result<(), StoreError> {
         let account = path
             .strip_prefix("/accounts/")
             .and_then(|rest| rest.split('/').next()?.parse().ok());
@@ -190,7 +204,7 @@ impl Laboratory {
         self,
         request: Request<Body>,
         fault: Option<Fault>,
-    ) -> Result<Response<Body>, Broken> {
+    ) -> Result<Response<Body>, ConnectionFault> {
         let carry_out = async {
             let Ok(response) = self.router.clone().oneshot(request).await;
             response
@@ -201,12 +215,12 @@ impl Laboratory {
             Some(Fault::Refuse { seconds }) => {
                 self.play().refusing_until = Some(Instant::now() + seconds);
                 self.shared.refusal.notify_one();
-                Err(Broken::Refused)
+                Err(ConnectionFault::Refused)
             }
-            Some(Fault::CloseBefore) => Err(Broken::Closed),
+            Some(Fault::CloseBefore) => Err(ConnectionFault::Closed),
             Some(Fault::CloseAfter) => {
                 carry_out.await;
-                Err(Broken::Closed)
+                Err(ConnectionFault::Closed)
             }
             Some(Fault::HalfAnswer) => halve(carry_out.await).await,
             Some(Fault::Slow { seconds }) => {
@@ -218,28 +232,28 @@ impl Laboratory {
             Some(Fault::Refused(refusal)) => Ok(refusal.into_response()),
             Some(Fault::Ssf(_)) => Ok(carry_out.await),
             Some(Fault::Garbage { work }) => {
-                if_wanted(work, carry_out).await;
-                Err(Broken::Garbage)
+                execute_if(work, carry_out).await;
+                Err(ConnectionFault::Garbage)
             }
             Some(Fault::ServerError { work }) => {
-                if_wanted(work, carry_out).await;
-                Ok(Failure::Internal.into_response())
+                execute_if(work, carry_out).await;
+                Ok(ApiFailure::Internal.into_response())
             }
             Some(Fault::BadGateway { work }) => {
-                if_wanted(work, carry_out).await;
+                execute_if(work, carry_out).await;
                 let page = Html(
                     "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>",
                 );
                 Ok((StatusCode::BAD_GATEWAY, page).into_response())
             }
             Some(Fault::WrongJson { work }) => {
-                if_wanted(work, carry_out).await;
+                execute_if(work, carry_out).await;
                 Ok(Json(json!({ "status": "ok", "data": [] })).into_response())
             }
         }
     }
 
-    fn play(&self) -> MutexGuard<'_, Play> {
+    fn play(&self) -> MutexGuard<'_, ScriptState> {
         self.shared
             .play
             .lock()
@@ -248,17 +262,17 @@ impl Laboratory {
 }
 
 /// What the rules have in store for one request.
-struct Drawn {
-    changes: Vec<ForeignChange>,
+struct SelectedFaults {
+    changes: Vec<ExternalChange>,
     fault: Option<Fault>,
 }
 
-impl Play {
-    fn draw(&mut self, method: &str, path: &str) -> Drawn {
-        let Play {
+impl ScriptState {
+    fn draw(&mut self, method: &str, path: &str) -> SelectedFaults {
+        let ScriptState {
             rules, random, met, ..
         } = self;
-        let mut drawn = Drawn {
+        let mut drawn = SelectedFaults {
             changes: Vec::new(),
             fault: None,
         };
@@ -276,7 +290,7 @@ impl Play {
                 _ if drawn.fault.is_none() => drawn.fault = Some(fault.clone()),
                 _ => continue,
             }
-            met.push(MetFault {
+            met.push(InjectedFault {
                 method: method.to_owned(),
                 path: path.to_owned(),
                 fault,
@@ -297,17 +311,21 @@ fn choose<'a>(fault: &'a Fault, random: &mut fastrand::Rng) -> &'a Fault {
     }
 }
 
-async fn if_wanted(work: Work, carry_out: impl Future<Output = Response<Body>>) {
+async fn execute_if(work: Execution, carry_out: impl Future<Output = Response<Body>>) {
     match work {
-        Work::Done => drop(carry_out.await),
-        Work::Skipped => {}
+        Execution::Done => drop(carry_out.await),
+        Execution::Skipped => {}
     }
 }
 
 /// Promises the whole answer, sends half of it, and breaks.
-async fn halve(response: Response<Body>) -> Result<Response<Body>, Broken> {
+async fn halve(response: Response<Body>) -> Result<Response<Body>, ConnectionFault> {
     let (mut parts, body) = response.into_parts();
-    let whole = body.collect().await.map_err(|_| Broken::Closed)?.to_bytes();
+    let whole = body
+        .collect()
+        .await
+        .map_err(|_| ConnectionFault::Closed)?
+        .to_bytes();
     parts
         .headers
         .insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
@@ -319,15 +337,15 @@ async fn halve(response: Response<Body>) -> Result<Response<Body>, Broken> {
             .is_ok()
         {
             // A server that hears of the end at once sends nothing at all.
-            sleep(MOMENT).await;
-            sender.abort(Broken::Halfway.into());
+            sleep(TRUNCATION_DELAY).await;
+            sender.abort(ConnectionFault::MidResponse.into());
         }
     });
     Ok(Response::from_parts(parts, Body::new(body)))
 }
 
 fn rate_limited(retry_after: Option<u32>) -> Response<Body> {
-    let mut response = Refusal::RateLimited.into_response();
+    let mut response = RecordedError::RateLimited.into_response();
     if let Some(seconds) = retry_after {
         response
             .headers_mut()
@@ -336,7 +354,7 @@ fn rate_limited(retry_after: Option<u32>) -> Response<Body> {
     response
 }
 
-impl<B> Service<Request<B>> for Laboratory
+impl<B> Service<Request<B>> for FaultInjector
 where
     B: BodyExt<Data = Bytes> + Send + 'static,
 {

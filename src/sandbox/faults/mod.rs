@@ -12,6 +12,6 @@ mod laboratory;
 mod script;
 mod serve;
 
-pub use foreign::ForeignChange;
-pub use laboratory::{Broken, Laboratory, MetFault};
-pub use script::{Fault, FaultScript, InvalidScript, RequestMethod, Rule, Work};
+pub use foreign::ExternalChange;
+pub use laboratory::{ConnectionFault, FaultInjector, InjectedFault};
+pub use script::{Execution, Fault, FaultRule, FaultScript, FaultScriptError, RequestMethod};

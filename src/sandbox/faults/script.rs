@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
-use super::foreign::ForeignChange;
+use super::foreign::ExternalChange;
 use crate::model::open_word::words;
-use crate::sandbox::{Refusal, SsfFlaw};
+use crate::sandbox::{RecordedError, SsfFlaw};
 
 /// Rules, and the seed of whatever they leave to chance. The default has no rules, so nothing goes wrong.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,12 +16,12 @@ pub struct FaultScript {
     /// The same seed, rules and requests meet the same faults.
     pub seed: u64,
     /// In the order in which they are asked. Every change that applies is made, and of the other faults the first one that applies.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<FaultRule>,
 }
 
 impl FaultScript {
     /// Reads a script. Mistakes are named by the number of their rule, from 1.
-    pub fn parse(text: &str) -> Result<Self, InvalidScript> {
+    pub fn parse(text: &str) -> Result<Self, FaultScriptError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Written {
@@ -33,9 +33,9 @@ impl FaultScript {
         let Written { seed, rules } = serde_yaml::from_str(text)?;
         let rules = rules.into_iter().enumerate().map(|(index, mut rule)| {
             if let Some(fault) = rule.get_mut("fault") {
-                spell_out(fault);
+                expand_shorthand(fault);
             }
-            serde_json::from_value(rule).map_err(|source| InvalidScript::Rule {
+            serde_json::from_value(rule).map_err(|source| FaultScriptError::Rule {
                 number: index + 1,
                 source,
             })
@@ -50,7 +50,7 @@ impl FaultScript {
 /// Which requests meet a fault.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct FaultRule {
     /// Only requests with this method.
     #[serde(default)]
     pub method: Option<RequestMethod>,
@@ -71,10 +71,10 @@ pub struct Rule {
     pub fault: Fault,
 }
 
-impl Rule {
+impl FaultRule {
     /// The rule by which every request meets this fault.
     pub fn always(fault: Fault) -> Self {
-        Rule {
+        FaultRule {
             method: None,
             path: None,
             skip: 0,
@@ -129,7 +129,7 @@ pub enum Fault {
     Garbage {
         /// Whether the request is carried out.
         #[serde(default)]
-        work: Work,
+        work: Execution,
     },
     /// The request is carried out at once, and its answer comes late.
     Slow {
@@ -139,34 +139,34 @@ pub enum Fault {
     },
     /// 429, and the request is not carried out.
     RateLimited {
-        /// The seconds in its `Retry-After`; without a number it has none.
+        /// The seconds in its `Retry-NextStep`; without a number it has none.
         #[serde(default)]
         retry_after: Option<u32>,
     },
     /// A refusal of the real service, and the request is not carried out.
-    Refused(Refusal),
+    Refused(RecordedError),
     /// A rule of the standard that the SSF document, or its keys, break. Other requests pass unharmed.
     Ssf(SsfFlaw),
     /// 500, in the vendor's envelope.
     ServerError {
         /// Whether the request is carried out.
         #[serde(default)]
-        work: Work,
+        work: Execution,
     },
     /// 502 with a page of HTML, as a proxy answers.
     BadGateway {
         /// Whether the request is carried out.
         #[serde(default)]
-        work: Work,
+        work: Execution,
     },
     /// 200 with JSON that is nothing the vendor would say.
     WrongJson {
         /// Whether the request is carried out.
         #[serde(default)]
-        work: Work,
+        work: Execution,
     },
     /// Somebody else changes the account just before the request is carried out, which goes well.
-    Change(ForeignChange),
+    Change(ExternalChange),
     /// One of these, by chance.
     OneOf(#[serde(deserialize_with = "at_least_one")] Vec<Fault>),
 }
@@ -174,7 +174,7 @@ pub enum Fault {
 words! {
     /// Whether a request that meets a fault is carried out all the same.
     #[derive(Default)]
-    Work {
+    Execution {
         /// It is.
         Done = "done",
         /// It is not.
@@ -184,7 +184,7 @@ words! {
 }
 
 /// A fault whose settings may all be left out may be written as its name alone.
-fn spell_out(fault: &mut Value) {
+fn expand_shorthand(fault: &mut Value) {
     match fault {
         Value::String(name)
             if !["close_before", "close_after", "half_answer"].contains(&name.as_str()) =>
@@ -193,7 +193,7 @@ fn spell_out(fault: &mut Value) {
         }
         Value::Object(fault) => {
             if let Some(Value::Array(choices)) = fault.get_mut("one_of") {
-                choices.iter_mut().for_each(spell_out);
+                choices.iter_mut().for_each(expand_shorthand);
             }
         }
         _ => {}
@@ -231,7 +231,7 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Fault>
 
 /// A text that is no script.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidScript {
+pub enum FaultScriptError {
     /// It is no YAML, or not of this shape.
     #[error("not a fault script: {0}")]
     Shape(#[from] serde_yaml::Error),

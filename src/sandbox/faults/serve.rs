@@ -14,15 +14,15 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::laboratory::{Broken, Laboratory};
+use super::laboratory::{ConnectionFault, FaultInjector};
 
 /// How long calls in flight may take to end when the server stops.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long to wait when no connection can be accepted, such as when the process has too many files open.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-impl Laboratory {
+impl FaultInjector {
     /// Answers whoever connects until `stop` is ready, then lets the calls in flight end.
     ///
     /// Fails only when the address can't be taken again after a time of refusing.
@@ -41,22 +41,22 @@ impl Laboratory {
                     drop(listener);
                     listener = tokio::select! {
                         () = &mut stop => break,
-                        listener = self.listen_again(address) => listener?,
+                        listener = self.rebind(address) => listener?,
                     };
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => self.clone().attend(stream, &connections),
-                    Err(_) => sleep(PAUSE).await,
+                    Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
                 },
             }
         }
         // Whoever keeps a call open for longer is cut.
-        let _ = timeout(PATIENCE, connections.shutdown()).await;
+        let _ = timeout(SHUTDOWN_TIMEOUT, connections.shutdown()).await;
         Ok(())
     }
 
     /// Waits until the time of refusing is over.
-    async fn listen_again(&self, address: SocketAddr) -> io::Result<TcpListener> {
+    async fn rebind(&self, address: SocketAddr) -> io::Result<TcpListener> {
         while let Some(until) = self.refusing_until() {
             sleep_until(until).await;
         }
@@ -76,7 +76,7 @@ impl Laboratory {
             let Err(error) = connection.await else {
                 return;
             };
-            if broken(&error) == Some(Broken::Garbage) {
+            if broken(&error) == Some(ConnectionFault::Garbage) {
                 // The connection is about to close in any case, so nobody is told if this fails.
                 let _ = write_garbage(raw);
             }
@@ -96,7 +96,7 @@ fn write_garbage(mut raw: std::net::TcpStream) -> io::Result<()> {
 }
 
 /// How the laboratory broke the connection, if it was the laboratory.
-fn broken(error: &hyper::Error) -> Option<Broken> {
+fn broken(error: &hyper::Error) -> Option<ConnectionFault> {
     let service = error.source()?.downcast_ref::<io::Error>()?;
     service.get_ref()?.downcast_ref().copied()
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// How many entries of one account are kept; what is elder goes first, so that a server that runs for long keeps its memory.
-pub(in crate::sandbox) const MOST_ENTRIES: usize = 10_000;
+pub(in crate::sandbox) const MAX_AUDIT_ENTRIES: usize = 10_000;
 
 /// One entry, and what its place in the log goes by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub(in crate::sandbox) struct Author {
 
 /// A write that is to be logged.
 #[derive(Clone, Debug)]
-pub(in crate::sandbox) struct Written<'a> {
+pub(in crate::sandbox) struct LoggedRequest<'a> {
     pub(in crate::sandbox) account: &'a str,
     pub(in crate::sandbox) method: &'a str,
     pub(in crate::sandbox) uri: &'a str,
@@ -44,10 +44,10 @@ pub(in crate::sandbox) struct Written<'a> {
     pub(in crate::sandbox) resource_id: Option<String>,
 }
 
-impl Written<'_> {
+impl LoggedRequest<'_> {
     /// The entry as the API shows it. `product` and `type` are invented, as in the recording.
     pub(in crate::sandbox) fn entry(self, id: &str, time: Timestamp) -> Value {
-        let Written {
+        let LoggedRequest {
             account,
             method,
             uri,

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::Account;
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
-use crate::model::open_word::OpenWord;
-use crate::sandbox::body::{self, Mistakes, below};
-use crate::sandbox::envelope::Complaint;
+use crate::model::open_word::OpenEnum;
+use crate::sandbox::body::{self, FieldErrors, below};
+use crate::sandbox::envelope::FieldError;
 use crate::sandbox::settings::BehaviorsPut;
 
 /// `{behaviors: {key: …}}`, as reads and writes answer it.
@@ -46,7 +46,7 @@ impl Account {
         &mut self,
         bytes: &[u8],
         rule: BehaviorsPut,
-    ) -> Result<(), Vec<Complaint>> {
+    ) -> Result<(), Vec<FieldError>> {
         let mut written = body::read(bytes, |body, mistakes| self.decode(body, mistakes, rule))?;
         for (key, behavior) in &mut self.behaviors {
             match (written.remove(key), rule) {
@@ -61,7 +61,7 @@ impl Account {
     fn decode(
         &self,
         body: &Value,
-        mistakes: &mut Mistakes,
+        mistakes: &mut FieldErrors,
         rule: BehaviorsPut,
     ) -> Option<BTreeMap<BehaviorKey, BehaviorSettings>> {
         const AT: &str = "/behaviors";
@@ -94,11 +94,11 @@ impl Account {
         &self,
         settings: &Value,
         at: &str,
-        mistakes: &mut Mistakes,
+        mistakes: &mut FieldErrors,
     ) -> Option<BehaviorSettings> {
         let settings = mistakes.object(settings, at)?;
         let enabled = mistakes.boolean(settings, at, "enabled");
-        let risk_level = OpenWord::read(mistakes.text(settings, at, "risk_level")?);
+        let risk_level = OpenEnum::read(mistakes.text(settings, at, "risk_level")?);
         if !self.knows(&risk_level) {
             return mistakes.add(&below(at, "risk_level"), "must be low, medium or high");
         }
@@ -109,7 +109,7 @@ impl Account {
     }
 
     /// A level of the schema, or one that the account shows already: the vendor would take back a word that it added itself.
-    fn knows(&self, risk_level: &OpenWord<RiskLevel>) -> bool {
+    fn knows(&self, risk_level: &OpenEnum<RiskLevel>) -> bool {
         risk_level.known().is_some()
             || self
                 .behaviors

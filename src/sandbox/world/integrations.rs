@@ -4,26 +4,26 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Account, Stamp};
+use super::{Account, WriteContext};
 use crate::model::account::AccountId;
 use crate::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use crate::model::open_word::OpenWord;
-use crate::sandbox::body::{self, Mistakes};
-use crate::sandbox::envelope::{Complaint, Failure};
+use crate::model::open_word::OpenEnum;
+use crate::sandbox::body::{self, FieldErrors};
+use crate::sandbox::envelope::{ApiFailure, FieldError};
 use crate::sandbox::settings::{
-    OmittedReference, References, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+    AcceptedReferences, OmittedReference, Settings, TenantUrlForm, UniqueKey, UnsetReference,
 };
 
 /// An integration as the API shows it.
 #[derive(Debug, Serialize)]
-pub(in crate::sandbox) struct Shown<'a> {
+pub(in crate::sandbox) struct IntegrationView<'a> {
     id: IntegrationId,
     account_tag: &'a str,
     active: bool,
     created_at: &'a str,
-    integration_type: &'a OpenWord<IntegrationType>,
+    integration_type: &'a OpenEnum<IntegrationType>,
     // The outer `None` leaves the field out, the inner one is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference_id: Option<Option<&'a str>>,
@@ -32,7 +32,10 @@ pub(in crate::sandbox) struct Shown<'a> {
 }
 
 /// Shows an integration the way the settings ask for.
-pub(in crate::sandbox) fn show<'a>(integration: &'a Integration, settings: &Settings) -> Shown<'a> {
+pub(in crate::sandbox) fn show<'a>(
+    integration: &'a Integration,
+    settings: &Settings,
+) -> IntegrationView<'a> {
     let Integration {
         id,
         account_tag,
@@ -46,7 +49,7 @@ pub(in crate::sandbox) fn show<'a>(integration: &'a Integration, settings: &Sett
         UnsetReference::Null => Some(None),
         UnsetReference::Absent => None,
     };
-    Shown {
+    IntegrationView {
         id: *id,
         account_tag,
         active: configured.active,
@@ -66,22 +69,22 @@ impl Account {
     pub(in crate::sandbox) fn integration(
         &self,
         id: IntegrationId,
-    ) -> Result<&Integration, Failure> {
-        self.integrations.get(&id).ok_or(Failure::NoIntegration)
+    ) -> Result<&Integration, ApiFailure> {
+        self.integrations.get(&id).ok_or(ApiFailure::NoIntegration)
     }
 
     /// Finds an integration by its reference: of several that share it, the one with the lowest id.
     pub(in crate::sandbox) fn integration_with(
         &self,
         reference: &str,
-    ) -> Result<&Integration, Failure> {
+    ) -> Result<&Integration, ApiFailure> {
         self.integrations
             .values()
             .find(|integration| {
                 let held = integration.settings.reference_id.as_ref();
                 held.is_some_and(|held| held.as_str() == reference)
             })
-            .ok_or(Failure::NoIntegration)
+            .ok_or(ApiFailure::NoIntegration)
     }
 
     /// Makes the integration that a body describes. It is active, whatever the body says.
@@ -89,9 +92,9 @@ impl Account {
         &mut self,
         account_id: &AccountId,
         bytes: &[u8],
-        stamp: Stamp,
+        stamp: WriteContext,
         settings: &Settings,
-    ) -> Result<&Integration, Failure> {
+    ) -> Result<&Integration, ApiFailure> {
         let configured = body::read(bytes, |body, mistakes| {
             let body = mistakes.object(body, "")?;
             let integration_type = decode_type(body, mistakes);
@@ -104,7 +107,7 @@ impl Account {
                 active: true,
             })
         })?;
-        self.check_keys_are_free(&configured, None, settings)?;
+        self.check_unique_keys(&configured, None, settings)?;
         Ok(self.add_integration(account_id, configured, stamp))
     }
 
@@ -113,7 +116,7 @@ impl Account {
         &mut self,
         account_id: &AccountId,
         settings: IntegrationSettings,
-        stamp: Stamp,
+        stamp: WriteContext,
     ) -> &Integration {
         let id = IntegrationId::from(stamp.id);
         self.integrations.entry(id).or_insert_with(|| Integration {
@@ -130,9 +133,9 @@ impl Account {
         &mut self,
         id: IntegrationId,
         bytes: &[u8],
-        stamp: Stamp,
+        stamp: WriteContext,
         settings: &Settings,
-    ) -> Result<&Integration, Failure> {
+    ) -> Result<&Integration, ApiFailure> {
         let held = &self.integration(id)?.settings;
         let configured = body::read(bytes, |body, mistakes| {
             let body = mistakes.object(body, "")?;
@@ -146,11 +149,11 @@ impl Account {
                 active: active?,
             })
         })?;
-        self.check_keys_are_free(&configured, Some(id), settings)?;
+        self.check_unique_keys(&configured, Some(id), settings)?;
         let integration = self
             .integrations
             .get_mut(&id)
-            .ok_or(Failure::NoIntegration)?;
+            .ok_or(ApiFailure::NoIntegration)?;
         integration.settings = configured;
         Ok(integration)
     }
@@ -159,27 +162,27 @@ impl Account {
     pub(in crate::sandbox) fn delete_integration(
         &mut self,
         id: IntegrationId,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ApiFailure> {
         self.integrations
             .remove(&id)
             .map(drop)
-            .ok_or(Failure::NoIntegration)
+            .ok_or(ApiFailure::NoIntegration)
     }
 
     /// Reads the two fields that creating and overwriting share.
     fn decode_keys(
         &self,
         body: &Map<String, Value>,
-        mistakes: &mut Mistakes,
+        mistakes: &mut FieldErrors,
         held: Option<&IntegrationSettings>,
-        stamp: Stamp,
+        stamp: WriteContext,
         settings: &Settings,
     ) -> Option<(TenantUrl, Option<ReferenceId>)> {
         let reference_id = mistakes
             .optional_text(body, "", "reference_id")
             .map(|sent| sent.and_then(ReferenceId::new));
         if let Some(Some(sent)) = &reference_id
-            && settings.references == References::Providers
+            && settings.references == AcceptedReferences::Providers
             && !self.context.offers_identity_provider(sent.as_str())
             && held.is_none_or(|held| held.reference_id.as_ref() != Some(sent))
         {
@@ -197,7 +200,7 @@ impl Account {
             TenantUrlForm::Normalized => TenantUrl::from_live(tenant_url.normalized()),
         };
         let kept = match settings.omitted_reference {
-            OmittedReference::Lost => None,
+            OmittedReference::Cleared => None,
             OmittedReference::Kept => held.and_then(|held| held.reference_id.clone()),
         };
         let made_up = || match settings.unset_reference {
@@ -208,12 +211,12 @@ impl Account {
         Some((tenant_url, reference_id))
     }
 
-    fn check_keys_are_free(
+    fn check_unique_keys(
         &self,
         wanted: &IntegrationSettings,
         except: Option<IntegrationId>,
         settings: &Settings,
-    ) -> Result<(), Vec<Complaint>> {
+    ) -> Result<(), Vec<FieldError>> {
         let taken = |key: &UniqueKey| {
             let others = self
                 .integrations
@@ -231,7 +234,7 @@ impl Account {
             .unique
             .iter()
             .filter(|key| taken(key))
-            .map(|key| Complaint {
+            .map(|key| FieldError {
                 pointer: format!("/{key}"),
                 message: "is taken by another integration of this account".to_owned(),
             })
@@ -251,12 +254,12 @@ pub(in crate::sandbox) fn well_known_url(id: IntegrationId) -> String {
 
 fn decode_type(
     body: &Map<String, Value>,
-    mistakes: &mut Mistakes,
-) -> Option<OpenWord<IntegrationType>> {
+    mistakes: &mut FieldErrors,
+) -> Option<OpenEnum<IntegrationType>> {
     let word = mistakes.text(body, "", "integration_type")?;
-    match OpenWord::read(word) {
-        known @ OpenWord::Known(_) => Some(known),
-        OpenWord::Unknown(_) => mistakes.add("/integration_type", "must be Okta"),
+    match OpenEnum::read(word) {
+        known @ OpenEnum::Known(_) => Some(known),
+        OpenEnum::Unknown(_) => mistakes.add("/integration_type", "must be Okta"),
     }
 }
 

@@ -23,11 +23,11 @@ pub(super) mod users;
 pub use users::User;
 
 use super::seed::Seed;
-use audit_log::{LoggedEntry, MOST_ENTRIES};
+use audit_log::{LoggedEntry, MAX_AUDIT_ENTRIES};
 
 /// Every account that somebody has written to. Any other one is as the seed has it, and takes no room.
 #[derive(Debug, Default)]
-pub(super) struct World {
+pub(super) struct State {
     /// How many serial numbers were given out, so that no id is made twice, not even after a restart.
     serials: u64,
     accounts: BTreeMap<AccountId, Account>,
@@ -39,14 +39,14 @@ pub(super) struct World {
     logged: BTreeMap<AccountId, usize>,
 }
 
-impl World {
+impl State {
     /// A world as it was kept; all of it counts as changed.
     pub(super) fn kept(
         serials: u64,
         accounts: BTreeMap<AccountId, Account>,
         logs: BTreeMap<AccountId, VecDeque<LoggedEntry>>,
     ) -> Self {
-        World {
+        State {
             serials,
             changed: accounts.keys().cloned().collect(),
             accounts,
@@ -70,7 +70,7 @@ impl World {
     pub(super) fn log(&mut self, id: &AccountId, entry: LoggedEntry) {
         let log = self.logs.entry(id.clone()).or_default();
         log.push_back(entry);
-        if log.len() > MOST_ENTRIES {
+        if log.len() > MAX_AUDIT_ENTRIES {
             log.pop_front();
         }
         *self.logged.entry(id.clone()).or_default() += 1;
@@ -202,7 +202,7 @@ impl From<LiveAccount> for Account {
 
 /// What the server adds to a change.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp {
+pub(super) struct WriteContext {
     /// When it happens.
     pub(super) now: Timestamp,
     /// An id that nothing has yet.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Account;
 use crate::model::behavior::RiskLevel;
-use crate::model::open_word::OpenWord;
+use crate::model::open_word::OpenEnum;
 use crate::model::user::{RiskEvent, UserId};
-use crate::sandbox::envelope::Failure;
+use crate::sandbox::envelope::ApiFailure;
 
 /// One simulated user. The score is no field: it follows from the events since the last reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl User {
     }
 
     /// The highest level among the counted events; a word that nobody knows stands above those of the schema.
-    fn score(&self) -> Option<&OpenWord<RiskLevel>> {
+    fn score(&self) -> Option<&OpenEnum<RiskLevel>> {
         self.counted().map(|event| &event.risk_level).max()
     }
 }
@@ -42,36 +42,36 @@ impl User {
 /// `{users: […]}`
 #[derive(Debug, Serialize)]
 pub(in crate::sandbox) struct Summary<'a> {
-    pub(in crate::sandbox) users: Vec<Scored<'a>>,
+    pub(in crate::sandbox) users: Vec<ScoredUser<'a>>,
 }
 
 /// A user in the summary.
 #[derive(Debug, Serialize)]
-pub(in crate::sandbox) struct Scored<'a> {
+pub(in crate::sandbox) struct ScoredUser<'a> {
     user_id: UserId,
     name: &'a str,
     email: &'a str,
     event_count: usize,
     last_event: Timestamp,
-    max_risk_level: &'a OpenWord<RiskLevel>,
+    max_risk_level: &'a OpenEnum<RiskLevel>,
 }
 
 /// A user alone.
 #[derive(Debug, Serialize)]
-pub(in crate::sandbox) struct Events<'a> {
+pub(in crate::sandbox) struct UserDetail<'a> {
     name: &'a str,
     email: &'a str,
     pub(in crate::sandbox) events: Vec<&'a RiskEvent>,
     last_reset_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    risk_level: Option<&'a OpenWord<RiskLevel>>,
+    risk_level: Option<&'a OpenEnum<RiskLevel>>,
 }
 
 impl Account {
     /// Every user who has a score.
-    pub(in crate::sandbox) fn scored_users(&self) -> Vec<Scored<'_>> {
+    pub(in crate::sandbox) fn scored_users(&self) -> Vec<ScoredUser<'_>> {
         let users = self.users.iter().filter_map(|(user_id, user)| {
-            Some(Scored {
+            Some(ScoredUser {
                 user_id: *user_id,
                 name: &user.name,
                 email: &user.email,
@@ -84,9 +84,9 @@ impl Account {
     }
 
     /// One user, with or without a score.
-    pub(in crate::sandbox) fn user(&self, id: UserId) -> Result<Events<'_>, Failure> {
-        let user = self.users.get(&id).ok_or(Failure::NoUser)?;
-        Ok(Events {
+    pub(in crate::sandbox) fn user(&self, id: UserId) -> Result<UserDetail<'_>, ApiFailure> {
+        let user = self.users.get(&id).ok_or(ApiFailure::NoUser)?;
+        Ok(UserDetail {
             name: &user.name,
             email: &user.email,
             events: user.events.iter().collect(),
@@ -100,8 +100,8 @@ impl Account {
         &mut self,
         id: UserId,
         now: Timestamp,
-    ) -> Result<(), Failure> {
-        let user = self.users.get_mut(&id).ok_or(Failure::NoUser)?;
+    ) -> Result<(), ApiFailure> {
+        let user = self.users.get_mut(&id).ok_or(ApiFailure::NoUser)?;
         // No event may outlive the reset, whatever the two clocks say.
         let newest = user.events.iter().map(|event| event.timestamp).max();
         user.last_reset_time = Some(newest.map_or(now, |newest| newest.max(now)));

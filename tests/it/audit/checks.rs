@@ -1,6 +1,6 @@
 //! Each check: what passes, warns, fails, and what can't be told.
 
-use riskform::doctor::{AuditCheck, AuditFinding, Finding, SsfRule, Standing};
+use riskform::doctor::{AuditCheck, AuditFinding, CheckStatus, Finding, SsfRule};
 use serde_json::json;
 
 use super::{OKTA, PROVIDER, World, forbidden, levels, policy, sound};
@@ -14,7 +14,7 @@ fn lines(finding: &AuditFinding) -> String {
     for detail in finding
         .details
         .iter()
-        .filter(|one| one.status != Standing::Pass)
+        .filter(|one| one.status != CheckStatus::Pass)
     {
         text.push_str(&format!(
             "\n{} {}: {}",
@@ -376,9 +376,9 @@ const CASES: &[Case] = &[
     (
         AuditCheck::Ssf,
         |world| {
-            let broken = |rule, message| Finding::new(rule, Standing::Warn, message);
+            let broken = |rule, message| Finding::new(rule, CheckStatus::Warn, message);
             world.documents[0].findings = vec![
-                Finding::new(SsfRule::Url, Standing::Pass, "fine"),
+                Finding::new(SsfRule::Url, CheckStatus::Pass, "fine"),
                 broken(SsfRule::Answer, "404 Not Found, where 200 is asked for"),
                 broken(SsfRule::Issuer, "issuer is missing"),
             ];
@@ -402,7 +402,7 @@ fn each_check_says_what_it_finds() {
         let findings = world.findings(&world.planned());
         let finding = findings.iter().find(|one| one.check == *check).unwrap();
         assert_eq!(lines(finding), *expected, "{check}");
-        let is_to_be_helped = matches!(finding.status, Standing::Fail);
+        let is_to_be_helped = matches!(finding.status, CheckStatus::Fail);
         assert!(
             !is_to_be_helped || finding.help.is_some(),
             "{check}: {expected}"

@@ -11,7 +11,7 @@ use riskform::sandbox::{DEFAULT_TOKEN, Settings};
 use serde_json::{Value, json};
 
 use crate::documents::assert_valid;
-use crate::riskform::{Run, SandboxServer, Workplace};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 /// The recorded account as it is.
 const FILE: &str = "\
@@ -33,9 +33,9 @@ fn allowed(permissions: &str) -> Settings {
     }
 }
 
-fn audited(settings: Settings, file: &str, arguments: &[&str]) -> (SandboxServer, Workplace, Run) {
+fn audited(settings: Settings, file: &str, arguments: &[&str]) -> (SandboxServer, TestDir, Run) {
     let server = SandboxServer::start(settings);
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", file);
     let run = workplace.run(&[&["audit"], arguments].concat());
     assert_eq!(server.writes(), 0);
@@ -215,7 +215,7 @@ fn a_fleet_ends_with_the_gravest() {
         ]),
         ..Settings::default()
     });
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     for (token, code) in [(DEFAULT_TOKEN, 2), ("blind", 6), ("unknown", 6)] {
         workplace.set("CLOUDFLARE_SECOND", token);
         workplace.write("a.yaml", FILE);
@@ -306,7 +306,7 @@ fn audited_where(route: &'static str, answer: fn() -> Response) -> Run {
             }
         }))
     });
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     workplace.run(&["audit", "-o", "json"])
 }
@@ -341,7 +341,7 @@ fn json_is_what_its_schema_says_and_every_format_can_be_written() {
 #[test]
 fn the_pipeline_is_told() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.write(
         "riskform.yaml",
         &FILE.replace(

@@ -1,7 +1,7 @@
 //! An audit in every format: one account, a fleet, and texts that want to be more than text.
 
 use insta::assert_snapshot;
-use riskform::doctor::{Audit, AuditCheck, SsfRule, Standing};
+use riskform::doctor::{AuditCheck, AuditReport, CheckStatus, SsfRule};
 use riskform::report::{self, AuditFormat, audit_markdown};
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
 use crate::report::hostile::{EVIL, outside_of_code};
 
 /// Five accounts: two sound, one with something of everything, one that could not be looked at, and one that lacks a permission.
-pub(crate) fn fleet() -> Audit {
+pub(crate) fn fleet() -> AuditReport {
     let mut blind = sound();
     blind.access_unread = Some(forbidden("Access: Apps and Policies Read"));
     audit(vec![
@@ -21,7 +21,7 @@ pub(crate) fn fleet() -> Audit {
     ])
 }
 
-fn plain(audit: &Audit, format: AuditFormat) -> String {
+fn plain(audit: &AuditReport, format: AuditFormat) -> String {
     anstream::adapter::strip_str(&report::audit(audit, format)).to_string()
 }
 
@@ -305,7 +305,7 @@ fn markdown_is_cut_from_the_least_grave_end_and_says_so() {
 }
 
 /// Evil wherever somebody else's text can stand.
-fn evil() -> Audit {
+fn evil() -> AuditReport {
     let mut world = sound();
     world.policies = json!([
         policy(EVIL, "deny", "include", levels(&[EVIL])),
@@ -321,7 +321,7 @@ fn evil() -> Audit {
     );
     world.documents[0].findings = vec![riskform::doctor::Finding::new(
         SsfRule::Issuer,
-        Standing::Warn,
+        CheckStatus::Warn,
         EVIL,
     )];
     let mut account = world.audited();

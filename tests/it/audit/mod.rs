@@ -9,11 +9,11 @@ use std::sync::Arc;
 use jiff::civil::{Date, date};
 use riskform::api::Providers;
 use riskform::doctor::{
-    Audit, AuditEvidence, AuditFinding, AuditedAccount, SsfDocument, audit_findings,
+    AccountAudit, AuditFinding, AuditInput, AuditReport, SsfDocument, audit_findings,
 };
 use riskform::model::account::LiveAccount;
 use riskform::model::context::{
-    Access, AccessGroup, AccessPolicy, IdentityProvider, Reading, Unread,
+    Access, AccessGroup, AccessPolicy, FetchError, Fetched, IdentityProvider,
 };
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Options, plan};
 use serde_json::{Value, json};
@@ -32,8 +32,8 @@ pub(crate) struct World {
     pub providers: Value,
     /// How many items of Access, and how many providers, could not be understood.
     pub skipped: (usize, usize),
-    pub access_unread: Option<Unread>,
-    pub providers_unread: Option<Unread>,
+    pub access_unread: Option<FetchError>,
+    pub providers_unread: Option<FetchError>,
     pub documents: Vec<SsfDocument>,
 }
 
@@ -131,45 +131,45 @@ impl World {
                 .collect(),
             skipped: self.skipped.1,
         };
-        let evidence = AuditEvidence {
+        let evidence = AuditInput {
             plan,
             access: match &self.access_unread {
-                Some(unread) => Reading::Failed(unread.clone()),
-                None => Reading::Read(access),
+                Some(unread) => Fetched::Failed(unread.clone()),
+                None => Fetched::Read(access),
             },
             identity_providers: match &self.providers_unread {
-                Some(unread) => Reading::Failed(unread.clone()),
-                None => Reading::Read(providers),
+                Some(unread) => Fetched::Failed(unread.clone()),
+                None => Fetched::Read(providers),
             },
             documents: Some(self.documents.clone()),
         };
         audit_findings(&evidence, &Default::default())
     }
 
-    pub fn audited(&self) -> AuditedAccount {
+    pub fn audited(&self) -> AccountAudit {
         let plan = self.planned();
         let findings = self.findings(&plan);
-        AuditedAccount::new(&plan, findings)
+        AccountAudit::new(&plan, findings)
     }
 }
 
 /// What could not be read for want of a permission.
-pub(crate) fn forbidden(permission: &str) -> Unread {
-    Unread {
+pub(crate) fn forbidden(permission: &str) -> FetchError {
+    FetchError {
         reason: "403 Forbidden".to_owned(),
         permission: Some(permission.to_owned()),
     }
 }
 
 /// The same account under another name.
-pub(crate) fn renamed(mut account: AuditedAccount, number: usize, name: &str) -> AuditedAccount {
+pub(crate) fn renamed(mut account: AccountAudit, number: usize, name: &str) -> AccountAudit {
     account.account_id = format!("{number:032x}").parse().unwrap();
     account.name = Some(name.parse().unwrap());
     account
 }
 
 /// An account that could not be looked at.
-pub(crate) fn lost() -> AuditedAccount {
+pub(crate) fn lost() -> AccountAudit {
     let plan = sound().planned();
     let error = AccountError {
         kind: FailureKind::Permission,
@@ -178,13 +178,13 @@ pub(crate) fn lost() -> AuditedAccount {
         help: Some("give the token the permission Zero Trust Read".to_owned()),
     };
     let failed = AccountPlan::failed(plan.desired(), error);
-    renamed(AuditedAccount::new(&failed, Vec::new()), 9, "lost")
+    renamed(AccountAudit::new(&failed, Vec::new()), 9, "lost")
 }
 
-pub(crate) fn audit(accounts: Vec<AuditedAccount>) -> Audit {
+pub(crate) fn audit(accounts: Vec<AccountAudit>) -> AuditReport {
     let now = "2026-11-22T10:00:00Z".parse().unwrap();
     let base_url = "https://api.cloudflare.com/client/v4".to_owned();
-    Audit::new(base_url, None, Default::default(), accounts, now)
+    AuditReport::new(base_url, None, Default::default(), accounts, now)
 }
 
 /// An account with something of everything: each status, and each kind of detail.
@@ -199,7 +199,7 @@ pub(crate) fn unsound() -> World {
     }));
     world.documents[0].findings = vec![riskform::doctor::Finding::new(
         riskform::doctor::SsfRule::Issuer,
-        riskform::doctor::Standing::Warn,
+        riskform::doctor::CheckStatus::Warn,
         "issuer is missing",
     )];
     world

@@ -4,9 +4,9 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use riskform::config::diagnostic::Diagnostics;
-use riskform::config::files::Confinement;
+use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
-use riskform::config::load::{LoadRequest, Loaded, load};
+use riskform::config::load::{LoadOptions, Loaded, load};
 use riskform::model::limits::UNLIMITED;
 
 use super::{Fleet, TODAY, found, variable};
@@ -22,11 +22,11 @@ fn load_in(
     root: Option<&str>,
     home: Option<&str>,
 ) -> Result<Loaded, Diagnostics> {
-    load(&LoadRequest {
+    load(&LoadOptions {
         paths: &[fleet.path(path)],
         account_id: None,
         default_account_id: None,
-        confinement: &Confinement {
+        confinement: &AllowedRoot {
             root: root.map(|root| fleet.path(root)),
             home: home.map(|home| fleet.path(home)),
         },
@@ -186,7 +186,7 @@ fn no_file_leads_out_of_the_checkout() {
         let shown = diagnostics.to_string();
         assert!(!shown.contains("very"), "{what}: {shown}");
         // What can't be read can't be rewritten either.
-        let _ = format(&[fleet.path(path)], &Confinement::default());
+        let _ = format(&[fleet.path(path)], &AllowedRoot::default());
         for foreign in [
             "home/creds.yaml",
             "home/more/creds.yaml",
@@ -206,7 +206,7 @@ fn fmt_finds_nothing_outside_of_the_checkout() {
         ("repo/fleet/z.yaml", "../.git/config"),
     ];
     let fleet = workplace(&[("repo/fleet/ok.yaml", ACCOUNT)], &links);
-    let (files, diagnostics) = format(&[fleet.path("repo/fleet")], &Confinement::default());
+    let (files, diagnostics) = format(&[fleet.path("repo/fleet")], &AllowedRoot::default());
     let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
     assert_eq!(paths, [fleet.path("repo/fleet/ok.yaml")]);
     assert_eq!(found(&diagnostics), ["confined"; 3]);

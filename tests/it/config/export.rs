@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use riskform::config::export::{Detail, Pins, export, previous};
-use riskform::config::write::WrittenAccount;
+use riskform::config::export::{ExportOptions, PinIds, export, previous};
+use riskform::config::write::AccountFile;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
 use riskform::model::context::IdentityProvider;
 use riskform::model::integration::{Integration, IntegrationSettings, ReferenceId, TenantUrl};
-use riskform::model::open_word::OpenWord;
+use riskform::model::open_word::OpenEnum;
 use riskform::plan::Options;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ fn behavior(enabled: bool, level: &str) -> Behavior {
         description: String::new(),
         settings: BehaviorSettings {
             enabled,
-            risk_level: OpenWord::read(level),
+            risk_level: OpenEnum::read(level),
         },
     }
 }
@@ -38,7 +38,7 @@ fn integration(id: u128, kind: &str, url: &str, reference: &str, active: bool) -
         created_at: String::new(),
         well_known_url: String::new(),
         settings: IntegrationSettings {
-            integration_type: OpenWord::read(kind),
+            integration_type: OpenEnum::read(kind),
             tenant_url: TenantUrl::from_live(url),
             reference_id: ReferenceId::new(reference),
             active,
@@ -86,7 +86,9 @@ fn an_export_reads_like_a_file_that_somebody_wrote() {
         ],
     );
     let name = "production".parse().unwrap();
-    insta::assert_snapshot!(export(&account_id(), Some(&name), &live, Detail::default()).to_yaml());
+    insta::assert_snapshot!(
+        export(&account_id(), Some(&name), &live, ExportOptions::default()).to_yaml()
+    );
 }
 
 #[test]
@@ -110,8 +112,8 @@ fn a_reference_is_named_by_its_provider_where_that_name_leads_to_it_alone() {
         integration(n, "Okta", &url, &reference(n), true)
     });
     let live = LiveAccount::new(BTreeMap::new(), integrations.collect());
-    let detail = Detail {
-        pins: Pins::Everywhere,
+    let detail = ExportOptions {
+        pins: PinIds::Always,
         providers: &providers,
     };
     let document = export(&account_id(), None, &live, detail);
@@ -228,7 +230,7 @@ proptest! {
     /// Planning what was exported finds nothing to change, and nothing unlisted but what the comments name.
     #[test]
     fn an_export_plans_empty(live in live_accounts()) {
-        let document: WrittenAccount = export(&account_id(), None, &live, Detail::default());
+        let document: AccountFile = export(&account_id(), None, &live, ExportOptions::default());
         let yaml = document.to_yaml();
         prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);
         let plan = planned(&load(&yaml), &live, &Options::default());

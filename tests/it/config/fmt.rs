@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use riskform::config::files::Confinement;
+use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::{format, format_input};
 
 use super::{Fleet, corpus, declared, examples, found, load_paths};
@@ -11,7 +11,7 @@ use super::{Fleet, corpus, declared, examples, found, load_paths};
 /// What a text is formatted to.
 pub(super) fn formatted(text: &str) -> String {
     let fleet = Fleet::new(&[("a.yaml", text)]);
-    let (mut files, diagnostics) = format(&[fleet.path("a.yaml")], &Confinement::default());
+    let (mut files, diagnostics) = format(&[fleet.path("a.yaml")], &AllowedRoot::default());
     assert!(diagnostics.is_empty(), "{diagnostics}\n{text}");
     files.remove(0).after
 }
@@ -113,7 +113,7 @@ fn a_json_file_stays_json() {
     let fleet = Fleet::new(&[("a.json", text), ("b.json", "{version: 1}\n")]);
     let (files, diagnostics) = format(
         &[fleet.path("a.json"), fleet.path("b.json")],
-        &Confinement::default(),
+        &AllowedRoot::default(),
     );
     assert_eq!(
         files[0].after,
@@ -166,7 +166,7 @@ fn formatting_changes_nothing_that_a_file_says() {
         let text = std::fs::read(&path).unwrap();
         let fleet = Fleet::new(&[]);
         fleet.write("before.yaml", &text);
-        let (files, diagnostics) = format(&[fleet.path("before.yaml")], &Confinement::default());
+        let (files, diagnostics) = format(&[fleet.path("before.yaml")], &AllowedRoot::default());
         let Some(file) = files.first() else {
             assert!(diagnostics.errors() > 0, "{}", path.display());
             continue;
@@ -211,7 +211,7 @@ fn what_can_not_be_laid_out_is_left_alone_with_a_reason() {
         ("syntax.yaml", "name: [1\n"),
         ("_fragment.yaml", "version:   1\n"),
     ]);
-    let (files, diagnostics) = format(&[fleet.path("")], &Confinement::default());
+    let (files, diagnostics) = format(&[fleet.path("")], &AllowedRoot::default());
     assert_eq!(
         fleet.found(&diagnostics),
         ["directive.yaml layout", "syntax.yaml syntax 1:7"]
@@ -259,10 +259,10 @@ proptest! {
     #[test]
     fn formatting_is_safe_and_settles(text in disturbed()) {
         let fleet = Fleet::new(&[("a.yaml", &text)]);
-        let (files, diagnostics) = format(&[fleet.path("a.yaml")], &Confinement::default());
+        let (files, diagnostics) = format(&[fleet.path("a.yaml")], &AllowedRoot::default());
         if let Some(file) = files.first() {
             fleet.write("b.yaml", file.after.as_bytes());
-            let (again, _) = format(&[fleet.path("b.yaml")], &Confinement::default());
+            let (again, _) = format(&[fleet.path("b.yaml")], &AllowedRoot::default());
             prop_assert_eq!(&again[0].after, &file.after);
             let load = |name: &str| load_paths(&[fleet.path(name)]).ok().map(|loaded| loaded.accounts.iter().map(declared).collect::<Vec<_>>());
             prop_assert_eq!(load("a.yaml"), load("b.yaml"));

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use riskform::config::diagnostic::Color;
-use riskform::config::files::Confinement;
+use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
 
 use super::{Fleet, corpus, found, load_paths};
-use crate::riskform::Workplace;
+use crate::riskform::TestDir;
 
 const HEAD: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
 
@@ -247,7 +247,7 @@ fn nothing_of_another_programs_file_is_shown() {
                 assert!(!rendered.contains("canary"), "{what}: {rendered}");
             }
         }
-        let (_, diagnostics) = format(&[fleet.path("a.yaml")], &Confinement::default());
+        let (_, diagnostics) = format(&[fleet.path("a.yaml")], &AllowedRoot::default());
         assert!(!diagnostics.to_string().contains("canary"), "{what}");
     }
 }
@@ -377,7 +377,7 @@ fn random_harm_ends_soon_and_in_bounded_memory() {
     let mut random = fastrand::Rng::with_seed(seed);
     let limit = Duration::from_secs(if cfg!(debug_assertions) { 300 } else { 2 });
     for _ in 0..count.div_ceil(FILES) {
-        let workplace = Workplace::new();
+        let workplace = TestDir::new();
         std::fs::create_dir_all(workplace.path("fleet")).unwrap();
         for at in 0..FILES {
             workplace.write(&format!("fleet/{at}.yaml"), &harm(&mut random));

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::{Date, date};
 use riskform::config::diagnostic::{Color, Diagnostics};
-use riskform::config::files::Confinement;
-use riskform::config::load::{LoadRequest, Loaded, load};
+use riskform::config::files::AllowedRoot;
+use riskform::config::load::{LoadOptions, Loaded, load};
 use riskform::model::account::{AccountId, DesiredAccount};
 use riskform::model::limits::UNLIMITED;
 use serde_json::Value;
@@ -42,11 +42,11 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
-    load(&LoadRequest {
+    load(&LoadOptions {
         paths,
         account_id: None,
         default_account_id: None,
-        confinement: &Confinement::default(),
+        confinement: &AllowedRoot::default(),
         limits: &UNLIMITED,
         variables: &variable,
         today: TODAY,
@@ -90,11 +90,11 @@ impl Fleet {
         default_account_id: Option<AccountId>,
     ) -> Result<Loaded, Diagnostics> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| self.path(path)).collect();
-        load(&LoadRequest {
+        load(&LoadOptions {
             paths: &paths,
             account_id,
             default_account_id,
-            confinement: &Confinement::default(),
+            confinement: &AllowedRoot::default(),
             limits: &UNLIMITED,
             variables: &variable,
             today: TODAY,

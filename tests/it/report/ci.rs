@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use riskform::sandbox::Settings;
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const FILE: &str = "\
 version: 1
@@ -15,7 +15,7 @@ integrations: { okta: { tenant_url: https://corp.okta.com } }
 #[test]
 fn github_gets_a_summary_and_outputs_that_are_appended() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     workplace.set("GITHUB_STEP_SUMMARY", "summary.md");
     workplace.set("GITHUB_OUTPUT", "output");
@@ -82,7 +82,7 @@ fn github_gets_a_summary_and_outputs_that_are_appended() {
 #[test]
 fn gitlab_gets_variables() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     workplace.set("GITLAB_CI", "true");
     workplace.run(&["drift", "--ci"]);
@@ -106,7 +106,7 @@ fn gitlab_gets_variables() {
 #[test]
 fn what_a_pipeline_cannot_be_told_is_a_warning() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     workplace.set("GITHUB_OUTPUT", "no/such/folder");
     let run = workplace.run(&["plan", "--ci"]);
@@ -122,7 +122,7 @@ behaviors:
 
 #[test]
 fn a_run_that_ends_with_an_error_tells_its_pipeline_as_well() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     workplace.set("GITHUB_ACTIONS", "true");
     workplace.set("GITHUB_STEP_SUMMARY", "summary.md");
@@ -173,7 +173,7 @@ fn a_run_that_ends_with_an_error_tells_its_pipeline_as_well() {
 
 #[test]
 fn gitlab_gets_what_is_wrong_with_files_as_code_quality() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     workplace.set("GITLAB_CI", "true");
     assert_eq!(workplace.run(&["validate", "--ci"]).code, 1);
@@ -191,7 +191,7 @@ fn gitlab_gets_what_is_wrong_with_files_as_code_quality() {
 #[test]
 fn a_runner_that_reads_along_is_given_no_command() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.set("GITHUB_ACTIONS", "true");
     let hostile = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nintegrations:\n  okta: { tenant_url: https://corp.okta.com, reference_id: '##[add-mask]e' }\n";
     workplace.write("riskform.yaml", hostile);

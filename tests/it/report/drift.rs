@@ -6,7 +6,7 @@ use riskform::model::integration::IntegrationSettings;
 use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 /// As the sandbox's recorded account is.
 const AS_RECORDED: &str = "\
@@ -51,7 +51,7 @@ fn meddle(server: &SandboxServer) {
 #[test]
 fn all_is_well_and_cron_has_nothing_to_mail() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", AS_RECORDED);
     assert_snapshot!(workplace.run(&["drift"]).shown(), @r###"
     exit 0
@@ -74,7 +74,7 @@ fn all_is_well_and_cron_has_nothing_to_mail() {
 fn what_somebody_did_is_found_and_nothing_is_written() {
     let server = SandboxServer::start(Settings::default());
     meddle(&server);
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", AS_RECORDED);
     let before = server.sandbox.requests().len();
     let run = workplace.run(&["drift", "-q"]);
@@ -111,7 +111,7 @@ fn what_somebody_did_is_found_and_nothing_is_written() {
 fn targets_narrow_and_ignored_addresses_are_left_out() {
     let server = SandboxServer::start(Settings::default());
     meddle(&server);
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", AS_RECORDED);
     let table: [(&[&str], i32, usize, usize); 6] = [
         (&[], 2, 1, 1),
@@ -177,7 +177,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
         ..Settings::default()
     });
     meddle(&server);
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write("a.yaml", AS_RECORDED);
     workplace.write("b.yaml", lost);
     assert_snapshot!(workplace.run(&["drift", "."]).shown(), @"
@@ -216,7 +216,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
 #[test]
 fn guards_have_nothing_to_refuse() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     // Applying this would weaken, which the file denies.
     let denied = AS_RECORDED.replace("risk_level: high", "risk_level: low")
         + "guards: { weakening: deny }\n";
@@ -231,7 +231,7 @@ fn guards_have_nothing_to_refuse() {
 
 #[test]
 fn standard_output_is_one_document_whatever_happens() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     workplace.write("broken.yaml", "version: 2\n");
     let table: [(&[&str], i32); 5] = [
         (&["drift", "broken.yaml"], 1),
@@ -257,7 +257,7 @@ fn standard_output_is_one_document_whatever_happens() {
 #[test]
 fn an_account_that_fails_keeps_its_last_known_metrics() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = Workplace::with(&server);
+    let mut workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", AS_RECORDED);
     server
         .sandbox
@@ -271,7 +271,7 @@ fn an_account_that_fails_keeps_its_last_known_metrics() {
                 .enabled = false;
         })
         .unwrap();
-    let metrics = |workplace: &Workplace| {
+    let metrics = |workplace: &TestDir| {
         workplace.run(&["drift", "--format", "prometheus=riskform.prom"]);
         workplace.read("riskform.prom")
     };

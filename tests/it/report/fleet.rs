@@ -11,7 +11,7 @@ use http::StatusCode;
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::Workplace;
+use crate::riskform::TestDir;
 
 const ACCOUNTS: u32 = 200;
 
@@ -63,7 +63,7 @@ fn serve() -> String {
 
 #[test]
 fn a_fleet_of_200_of_which_three_fail_reports_all_200() {
-    let mut workplace = Workplace::new();
+    let mut workplace = TestDir::new();
     workplace.set("CLOUDFLARE_BASE_URL", &serve());
     workplace.set("CLOUDFLARE_API_TOKEN", DEFAULT_TOKEN);
     let documents: Vec<String> = (0..ACCOUNTS)

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use riskform::plan::Format;
-use riskform::report::{self, Detail, DriftFormat, PlanFormat, RunFigures};
+use riskform::report::{self, DetailLevel, DriftFormat, PlanFormat, RunMetrics};
 use serde_json::Value;
 
 use super::{desired, drift, fleet, meddled_with, planned, run};
 
-const FIGURES: RunFigures = RunFigures {
+const FIGURES: RunMetrics = RunMetrics {
     elapsed: Duration::from_millis(1500),
     requests: 6,
     retries: 1,
@@ -17,12 +17,17 @@ const FIGURES: RunFigures = RunFigures {
 };
 
 fn drift_as(format: DriftFormat) -> String {
-    let text = report::drift(&drift(&fleet()), format, Detail::Grouped, Some(&FIGURES));
+    let text = report::drift(
+        &drift(&fleet()),
+        format,
+        DetailLevel::Grouped,
+        Some(&FIGURES),
+    );
     anstream::adapter::strip_str(&text).to_string()
 }
 
 fn plan_as(format: PlanFormat) -> String {
-    report::plan(&fleet(), format, Detail::Grouped)
+    report::plan(&fleet(), format, DetailLevel::Grouped)
 }
 
 #[test]
@@ -157,23 +162,24 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
         let lines: Vec<String> = text.lines().filter(is_title).map(str::to_owned).collect();
         lines.join("\n")
     };
-    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text, Detail::Grouped), &['~']), @r#"
+    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text, DetailLevel::Grouped), &['~']), @r#"
     ~ behavior.imp_travel  (by "*")
     ~ integration.old-okta  (22222222…, by tenant_url)  weakens
     ~ integration.partner-okta  (11111111…, by id)
     "#);
-    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, Detail::Grouped, None), &['~']), @r#"
+    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, DetailLevel::Grouped, None), &['~']), @r#"
     ~ behavior.imp_travel  (by "*")                   weaker: off, declared on
     ~ integration.partner-okta  (11111111…, by id)    weaker: inactive, declared active
     ~ integration.old-okta  (22222222…, by tenant_url)  differs
     "#);
-    let markdown = report::plan(&plan, PlanFormat::Markdown, Detail::Grouped).replace(" (", "  (");
+    let markdown =
+        report::plan(&plan, PlanFormat::Markdown, DetailLevel::Grouped).replace(" (", "  (");
     assert_snapshot!(titles(&markdown, &['!', '+']), @r###"
     ! integration.old-okta  (22222222…, by tenant_url): update, weakens  (deactivated)
     ! behavior.imp_travel  (by "*"): update
     ! integration.partner-okta  (11111111…, by id): update
     "###);
-    let page = report::plan(&plan, PlanFormat::Html, Detail::Grouped);
+    let page = report::plan(&plan, PlanFormat::Html, DetailLevel::Grouped);
     for origin in [
         "(by &quot;*&quot;)",
         "(11111111…, by id)",

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
-use riskform::model::account::{LiveAccount, WeakeningPolicy};
+use riskform::model::account::{GuardMode, LiveAccount};
 use riskform::model::behavior::RiskLevel;
-use riskform::model::open_word::OpenWord;
+use riskform::model::open_word::OpenEnum;
 use riskform::plan::{
-    AccountError, AccountPlan, Attributed, Attribution, Change, Deed, End, FailureKind, Format,
-    OperationOutcome, OperationResult, Run,
+    AccountError, AccountPlan, AttributedAction, Attribution, Change, FailureKind,
+    FieldAttribution, Format, OperationOutcome, OperationResult, OperationStatus, Run,
 };
-use riskform::report::{self, ApplyFormat, Detail, DriftFormat, PlanFormat, markdown};
+use riskform::report::{self, ApplyFormat, DetailLevel, DriftFormat, PlanFormat, markdown};
 use serde_json::{Value, json};
 
 use super::{as_declared, desired, drift, planned, run};
 
 const ACCOUNTS: usize = 300;
 
-fn text(run: &Run, detail: Detail) -> String {
+fn text(run: &Run, detail: DetailLevel) -> String {
     let text = match run.format {
         Format::Drift => report::drift(run, DriftFormat::Text, detail, None),
         Format::Plan | Format::Apply => report::plan(run, PlanFormat::Text, detail),
@@ -52,9 +52,9 @@ fn large(format: Format) -> Run {
         }
         if number >= 280 && format == Format::Plan {
             let level = &mut live.behaviors.values_mut().next().unwrap().settings;
-            level.risk_level = OpenWord::Known(RiskLevel::High);
+            level.risk_level = OpenEnum::Known(RiskLevel::High);
             account.behaviors.values_mut().next().unwrap().risk_level = Some(RiskLevel::Low);
-            account.guards.weakening = WeakeningPolicy::Deny;
+            account.guards.weakening = GuardMode::Deny;
         }
         if number >= 280 && format == Format::Drift {
             let id = &account.account_id;
@@ -77,7 +77,7 @@ fn large(format: Format) -> Run {
 
 #[test]
 fn a_fleet_of_300_is_told_in_a_screen() {
-    let told = text(&large(Format::Drift), Detail::Grouped);
+    let told = text(&large(Format::Drift), DetailLevel::Grouped);
     assert!(told.lines().count() < 60);
     assert_snapshot!(told, @r#"
     in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
@@ -99,7 +99,7 @@ fn a_fleet_of_300_is_told_in_a_screen() {
     50 protect less than declared: behavior.imp_travel (off, declared on) in 50 accounts.
     20 of 300 accounts failed.
     "#);
-    let told = text(&large(Format::Plan), Detail::Grouped);
+    let told = text(&large(Format::Plan), DetailLevel::Grouped);
     assert!(told.lines().count() < 60);
     assert_snapshot!(told, @"
     in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
@@ -129,7 +129,7 @@ fn a_fleet_of_300_is_told_in_a_screen() {
 #[test]
 fn expanded_it_is_told_account_by_account() {
     let run = large(Format::Drift);
-    let told = text(&run, Detail::Expanded);
+    let told = text(&run, DetailLevel::Expanded);
     for number in (100..150).chain(280..300) {
         let heading = format!("account-{number:03} (00000000…");
         assert!(told.contains(&heading), "{number}");
@@ -145,7 +145,7 @@ fn expanded_it_is_told_account_by_account() {
 
 #[test]
 fn in_summary_it_is_a_line_an_account() {
-    let told = text(&large(Format::Plan), Detail::Summary);
+    let told = text(&large(Format::Plan), DetailLevel::Summary);
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 20 + 50 + 1 + 3);
     let few = [&lines[..2], &lines[19..22], &lines[69..]].concat();
@@ -161,7 +161,7 @@ fn in_summary_it_is_a_line_an_account() {
     20 changes weaken protection: behavior.imp_travel (lowered) in 20 accounts.
     20 of 300 accounts are refused.
     "###);
-    let told = text(&large(Format::Drift), Detail::Summary);
+    let told = text(&large(Format::Drift), DetailLevel::Summary);
     let lines: Vec<&str> = told.lines().collect();
     let few = [&lines[..1], &lines[20..21], &lines[70..]].concat();
     assert_snapshot!(few.join("\n"), @r###"
@@ -181,7 +181,10 @@ fn only_the_same_is_told_together() {
     run.accounts.retain(|account| {
         ["account-100", "account-101", "account-280", "account-281"].contains(&account.label())
     });
-    assert_eq!(text(&run, Detail::Grouped), text(&run, Detail::Expanded));
+    assert_eq!(
+        text(&run, DetailLevel::Grouped),
+        text(&run, DetailLevel::Expanded)
+    );
     let mut run = large(Format::Plan);
     run.accounts.drain(..100);
     run.accounts.truncate(4);
@@ -191,7 +194,7 @@ fn only_the_same_is_told_together() {
     }))
     .unwrap();
     run.accounts[0] = other;
-    assert_snapshot!(text(&run, Detail::Grouped), @"
+    assert_snapshot!(text(&run, DetailLevel::Grouped), @"
     account-100 (00000000…0064)  tests/fixtures/report/staging.yaml
 
       ? integration[00000064-0000-4000-8000-000000000000]  unlisted
@@ -223,8 +226,10 @@ fn every_format_keeps_the_order() {
     for format in [Format::Plan, Format::Drift] {
         let run = large(format);
         let page = match format {
-            Format::Drift => report::drift(&run, DriftFormat::Html, Detail::Grouped, None),
-            Format::Plan | Format::Apply => report::plan(&run, PlanFormat::Html, Detail::Grouped),
+            Format::Drift => report::drift(&run, DriftFormat::Html, DetailLevel::Grouped, None),
+            Format::Plan | Format::Apply => {
+                report::plan(&run, PlanFormat::Html, DetailLevel::Grouped)
+            }
         };
         let place = |text: &str, name: &str| text.find(&format!(">{name}<"));
         assert!(place(&page, "account-299") < place(&page, "account-100"));
@@ -241,7 +246,7 @@ fn every_format_keeps_the_order() {
 fn no_line_is_endless() {
     for format in [Format::Plan, Format::Drift] {
         let run = large(format);
-        for detail in Detail::ALL {
+        for detail in DetailLevel::ALL {
             let told = text(&run, *detail);
             let longest = told.lines().map(|line| line.chars().count()).max();
             assert!(longest.unwrap() < 320, "{detail}: {longest:?}");
@@ -273,7 +278,7 @@ fn the_same_error_is_told_once_with_its_help() {
         *account = AccountPlan::failed(account.desired(), error);
     }
     run.accounts[4].error.as_mut().unwrap().message = "something else".to_owned();
-    assert_snapshot!(text(&run, Detail::Grouped), @r###"
+    assert_snapshot!(text(&run, DetailLevel::Grouped), @r###"
     in 4 accounts: account-000, account-001, account-002, account-003
 
       error: …: the account does not offer a behavior named nonesuch
@@ -301,7 +306,7 @@ fn what_became_of_it_is_told_once() {
                 id: uuid::Uuid::from_u128(number as u128).into(),
                 well_known_url: format!("https://ssf.example/{number}"),
             };
-            operation.end = Some(End {
+            operation.end = Some(OperationStatus {
                 outcome: match number {
                     8 => OperationOutcome::Done,
                     _ => OperationOutcome::Failed,
@@ -347,13 +352,13 @@ fn who_did_it_is_told_of_one() {
                 panic!("a behavior differs");
             };
             let since = format!("{day}T00:00:00Z").parse().unwrap();
-            diff.attribution = vec![Attributed {
-                deed: Deed::Set,
+            diff.attribution = vec![FieldAttribution {
+                deed: AttributedAction::Set,
                 fields: Vec::new(),
                 attribution: Attribution::Untold { since },
             }];
         }
-        let told = text(&run, Detail::Grouped);
+        let told = text(&run, DetailLevel::Grouped);
         let lines = told.lines().skip(3).take(3);
         lines.collect::<Vec<_>>().join("\n")
     };

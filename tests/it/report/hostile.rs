@@ -3,7 +3,9 @@
 use riskform::model::account::{DesiredAccount, LiveAccount, UnlistedIntegrations};
 use riskform::model::integration::ReferenceId;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Run};
-use riskform::report::{self, COMMENT, Detail, DriftFormat, JOB_SUMMARY, PlanFormat, markdown};
+use riskform::report::{
+    self, DetailLevel, DriftFormat, MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, PlanFormat, markdown,
+};
 use serde_json::{Value, json};
 
 use super::{as_declared, desired, drift, fleet, meddled_with, planned};
@@ -66,8 +68,8 @@ pub(crate) fn outside_of_code(markdown: &str) -> String {
 fn markdown_stays_markdown_of_ours() {
     let plan = evil_plan();
     for text in [
-        report::plan(&plan, PlanFormat::Markdown, Detail::Grouped),
-        markdown(&drift(&plan), COMMENT),
+        report::plan(&plan, PlanFormat::Markdown, DetailLevel::Grouped),
+        markdown(&drift(&plan), MAX_COMMENT_BYTES),
     ] {
         let outside = outside_of_code(&text);
         let ours = [
@@ -93,8 +95,8 @@ fn markdown_stays_markdown_of_ours() {
 fn pages_escape_whatever_they_show() {
     let plan = evil_plan();
     for page in [
-        report::plan(&plan, PlanFormat::Html, Detail::Grouped),
-        report::drift(&drift(&plan), DriftFormat::Html, Detail::Grouped, None),
+        report::plan(&plan, PlanFormat::Html, DetailLevel::Grouped),
+        report::drift(&drift(&plan), DriftFormat::Html, DetailLevel::Grouped, None),
     ] {
         for absent in ["<script", "<img", "<pre", "\u{202e}", "\u{1b}"] {
             assert!(!page.contains(absent), "{absent:?}");
@@ -107,7 +109,7 @@ fn pages_escape_whatever_they_show() {
 fn every_other_format_keeps_its_own_form() {
     let plan = evil_plan();
     let drift = drift(&plan);
-    let render = |format| report::drift(&drift, format, Detail::Grouped, None);
+    let render = |format| report::drift(&drift, format, DetailLevel::Grouped, None);
 
     let junit = quick_junit::Report::deserialize_from_str(&render(DriftFormat::Junit)).unwrap();
     assert_eq!(junit.test_suites.len(), 3);
@@ -125,7 +127,7 @@ fn every_other_format_keeps_its_own_form() {
         let text = anstream::adapter::strip_str(&render(format)).to_string();
         assert!(!text.contains(['\u{202e}', '\u{1b}']), "{format}");
     }
-    let diff = report::plan(&plan, PlanFormat::Diff, Detail::Grouped);
+    let diff = report::plan(&plan, PlanFormat::Diff, DetailLevel::Grouped);
     assert!(!diff.contains(['\u{202e}', '\u{1b}']), "{diff}");
     assert_eq!(diff.matches("\n```\n").count(), 0);
 }
@@ -153,8 +155,8 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
     dlp.unwrap().1.enabled = Some(false);
     let mut run = fleet();
     run.accounts = vec![planned(padded.clone(), meddled_with())];
-    let text = markdown(&run, COMMENT);
-    assert!(text.len() <= COMMENT, "{} bytes", text.len());
+    let text = markdown(&run, MAX_COMMENT_BYTES);
+    assert!(text.len() <= MAX_COMMENT_BYTES, "{} bytes", text.len());
     assert!(
         text.contains("! behavior.high_dlp: update, weakens (disabled)"),
         "{text}"
@@ -181,7 +183,7 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
             planned(account, live)
         })
         .collect();
-    for limit in [20_000, COMMENT] {
+    for limit in [20_000, MAX_COMMENT_BYTES] {
         let text = markdown(&run, limit);
         assert!(text.len() <= limit, "{} bytes", text.len());
         assert!(text.contains("weakens (disabled)"), "{text}");
@@ -192,7 +194,7 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
         let grave = text.find("account&#45;299").unwrap();
         assert!(grave < text.find("account&#45;0<").unwrap_or(usize::MAX));
     }
-    assert!(!markdown(&run, JOB_SUMMARY).contains("Cut to fit"));
+    assert!(!markdown(&run, MAX_JOB_SUMMARY_BYTES).contains("Cut to fit"));
 
     // Where everything is grave, everything is told, in a line each.
     for account in &mut run.accounts {
@@ -204,8 +206,8 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
         };
         *account = AccountPlan::failed(account.desired(), error);
     }
-    let text = markdown(&run, COMMENT);
-    assert!(text.len() <= COMMENT, "{} bytes", text.len());
+    let text = markdown(&run, MAX_COMMENT_BYTES);
+    assert!(text.len() <= MAX_COMMENT_BYTES, "{} bytes", text.len());
     for number in 0..300 {
         assert!(text.contains(&format!("- account-{number} ({number:032x}): error: no")));
     }
@@ -235,7 +237,11 @@ fn a_comment_is_cut_between_things_and_says_so() {
         (3, 30_000, true),
         (1, 70_000, true),
     ] {
-        let text = report::plan(&many(count, length), PlanFormat::Markdown, Detail::Grouped);
+        let text = report::plan(
+            &many(count, length),
+            PlanFormat::Markdown,
+            DetailLevel::Grouped,
+        );
         assert!(text.len() <= 65_536, "{} bytes", text.len());
         assert_eq!(
             text.contains("**Cut to fit:**"),

@@ -6,10 +6,10 @@ use insta::assert_snapshot;
 use riskform::sandbox::Settings;
 use serde_json::Value;
 
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 /// A fleet of this many accounts, each with something that differs.
-fn fleet(workplace: &Workplace, count: u32) {
+fn fleet(workplace: &TestDir, count: u32) {
     let documents: Vec<String> = (0..count)
         .map(|number| {
             format!("version: 1\naccount_id: \"{number:032x}\"\nname: account-{number}\nbehaviors: {{ imp_travel: {{ risk_level: low }} }}\n")
@@ -25,7 +25,7 @@ fn document(text: &str) -> Value {
 #[test]
 fn shards_part_a_fleet_and_merge_joins_it_again() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     fleet(&workplace, 12);
     for command in ["plan", "drift"] {
         let mut whole = document(&workplace.run(&[command, "--format", "json"]).stdout);
@@ -79,7 +79,7 @@ fn shards_part_a_fleet_and_merge_joins_it_again() {
     assert_snapshot!(text.stdout.lines().last().unwrap(), @r###"Drift: 12 differ, 36 unlisted, 12 of them reported. 0 as declared. In 12 of 12 accounts."###);
 }
 
-fn part_of(workplace: &Workplace, file: &str) -> String {
+fn part_of(workplace: &TestDir, file: &str) -> String {
     let shard = &document(&workplace.read(file))["shard"];
     format!("{}/{}", shard["index"], shard["of"])
 }
@@ -87,7 +87,7 @@ fn part_of(workplace: &Workplace, file: &str) -> String {
 #[test]
 fn a_merge_holds_all_shards_once_and_none_that_is_too_old() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     fleet(&workplace, 12);
     for shard in ["0/3", "1/3", "2/3", "0/2"] {
         let file = format!("json={}.json", shard.replace('/', "of"));
@@ -155,7 +155,7 @@ fn a_merge_holds_all_shards_once_and_none_that_is_too_old() {
 #[test]
 fn a_merge_ends_as_one_run_would_have() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write(
         "riskform.yaml",
         "version: 1\naccount_id: 00000000000000000000000000000000\nbehaviors: { nonesuch: { enabled: true } }\n---\nversion: 1\naccount_id: 00000000000000000000000000000001\nbehaviors: { imp_travel: { risk_level: low } }\n",
@@ -173,7 +173,7 @@ fn a_merge_ends_as_one_run_would_have() {
 #[test]
 fn what_was_applied_merges_into_text_and_markdown() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     fleet(&workplace, 2);
     let run = workplace.run(&[
         "apply",
@@ -201,7 +201,7 @@ fn what_was_applied_merges_into_text_and_markdown() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     fleet(&workplace, 1);
     workplace.run(&["plan", "--format", "json=plan.json"]);
     workplace.run(&["drift", "--format", "json=drift.json"]);

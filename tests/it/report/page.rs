@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use riskform::report::{self, AuditFormat, Detail, DriftFormat, PlanFormat};
+use riskform::report::{self, AuditFormat, DetailLevel, DriftFormat, PlanFormat};
 
 use super::{drift, fleet};
 
@@ -10,8 +10,13 @@ const STYLE: &str = include_str!("../../../src/report/html/style.css");
 
 fn pages() -> [String; 3] {
     [
-        report::plan(&fleet(), PlanFormat::Html, Detail::Grouped),
-        report::drift(&drift(&fleet()), DriftFormat::Html, Detail::Grouped, None),
+        report::plan(&fleet(), PlanFormat::Html, DetailLevel::Grouped),
+        report::drift(
+            &drift(&fleet()),
+            DriftFormat::Html,
+            DetailLevel::Grouped,
+            None,
+        ),
         report::audit(&crate::audit::formats::fleet(), AuditFormat::Html),
     ]
 }

@@ -9,7 +9,7 @@ use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
 use crate::documents::assert_valid;
-use crate::riskform::{SandboxServer, Workplace};
+use crate::riskform::{SandboxServer, TestDir};
 
 const KINDS: [(&str, Format); 3] = [
     ("plan", Format::Plan),
@@ -29,21 +29,21 @@ fn the_files_are_what_the_types_say() {
             present == generated,
             "{file} is out of date; write it anew: cargo run -- schema {kind} > {file}"
         );
-        assert_eq!(Workplace::new().run(&["schema", kind]).stdout, generated);
+        assert_eq!(TestDir::new().run(&["schema", kind]).stdout, generated);
     }
     let present = fs::read_to_string("schema/audit.schema.json").unwrap();
     assert!(
         present == audit_schema(),
         "schema/audit.schema.json is out of date; write it anew: cargo run -- schema audit > schema/audit.schema.json"
     );
-    let printed = Workplace::new().run(&["schema", "audit"]).stdout;
+    let printed = TestDir::new().run(&["schema", "audit"]).stdout;
     assert_eq!(printed, present);
 }
 
 #[test]
 fn what_is_printed_is_what_the_schemas_say() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = Workplace::with(&server);
+    let workplace = TestDir::with(&server);
     workplace.write(
         "production.yaml",
         &FILE.replace("weakening: deny", "max_deletes: 3"),
@@ -73,7 +73,7 @@ fn what_is_printed_is_what_the_schemas_say() {
 
 #[test]
 fn an_unknown_document_has_no_schema() {
-    let run = Workplace::new().run(&["schema", "nonesuch"]);
+    let run = TestDir::new().run(&["schema", "nonesuch"]);
     assert_eq!(run.code, 64);
     assert_snapshot!(run.stderr.lines().next().unwrap(), @r###"error: invalid value 'nonesuch' for '<DOCUMENT>'"###);
 }

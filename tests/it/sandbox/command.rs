@@ -20,13 +20,13 @@ fn riskform(arguments: &[&str]) -> Command {
 }
 
 /// A served sandbox; killed when this is dropped.
-pub struct Served {
+pub struct SandboxProcess {
     process: Child,
     /// What it printed for the shell.
     pub environment: Vec<String>,
 }
 
-impl Served {
+impl SandboxProcess {
     pub fn start(arguments: &[&str]) -> Self {
         let mut process = riskform(arguments)
             .stdout(Stdio::piped())
@@ -35,7 +35,7 @@ impl Served {
             .unwrap();
         let stdout = BufReader::new(process.stdout.as_mut().unwrap());
         let environment = stdout.lines().take(3).map(Result::unwrap).collect();
-        Served {
+        SandboxProcess {
             process,
             environment,
         }
@@ -68,7 +68,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for SandboxProcess {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.process.kill();
@@ -79,7 +79,7 @@ impl Drop for Served {
 #[test]
 fn it_prints_what_to_export_serves_and_ends_at_a_signal() {
     for signal in ["TERM", "INT"] {
-        let served = Served::start(&[
+        let served = SandboxProcess::start(&[
             "--unset-reference",
             "null",
             "--permissions",
@@ -117,7 +117,7 @@ fn it_keeps_its_data_even_when_killed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accounts.json");
     let data = ["--data", path.to_str().unwrap()];
-    let served = Served::start(&data);
+    let served = SandboxProcess::start(&data);
     let integration = "integrations/4cfe8442-664b-4915-acd4-b39cd65c4314";
     assert_eq!(
         served.call("DELETE", integration, "riskform-sandbox").0,
@@ -136,7 +136,7 @@ fn it_keeps_its_data_even_when_killed() {
     );
     // Dropping kills it the hard way.
     drop(served);
-    let served = Served::start(&data);
+    let served = SandboxProcess::start(&data);
     assert_eq!(served.call("GET", integration, "riskform-sandbox").0, "404");
 }
 
@@ -145,7 +145,7 @@ fn it_plays_faults_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("faults.yaml");
     fs::write(&path, "rules: [{ times: 1, fault: { server_error: {} } }]").unwrap();
-    let served = Served::start(&["--faults", path.to_str().unwrap()]);
+    let served = SandboxProcess::start(&["--faults", path.to_str().unwrap()]);
     assert_eq!(served.call("GET", "behaviors", "riskform-sandbox").0, "500");
     assert_eq!(served.call("GET", "behaviors", "riskform-sandbox").0, "200");
 }

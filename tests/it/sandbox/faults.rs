@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
-use riskform::api::{Reach, Transport};
+use riskform::api::{Delivery, Transport};
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorKey;
 use riskform::sandbox::{
-    BASE_PATH, DEFAULT_TOKEN, Fault, FaultScript, ForeignChange, Laboratory, Refusal, Rule,
-    Sandbox, Settings, SsfFlaw, Work,
+    BASE_PATH, DEFAULT_TOKEN, Execution, ExternalChange, Fault, FaultInjector, FaultRule,
+    FaultScript, RecordedError, Sandbox, Settings, SsfFlaw,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +25,7 @@ use super::{account, scoring};
 
 const CREATE: &str = r#"{"integration_type": "Okta", "tenant_url": "https://corp.okta.com", "reference_id": "ours"}"#;
 
-fn laboratory(rules: impl IntoIterator<Item = Rule>) -> (Sandbox, Laboratory) {
+fn laboratory(rules: impl IntoIterator<Item = FaultRule>) -> (Sandbox, FaultInjector) {
     let sandbox = Sandbox::in_memory(Settings::default());
     let rules = rules.into_iter().collect();
     let laboratory = sandbox.laboratory(FaultScript { seed: 0, rules });
@@ -33,7 +33,7 @@ fn laboratory(rules: impl IntoIterator<Item = Rule>) -> (Sandbox, Laboratory) {
 }
 
 async fn send(
-    laboratory: &Laboratory,
+    laboratory: &FaultInjector,
     method: &str,
     rest: &str,
     body: &str,
@@ -54,7 +54,7 @@ async fn send(
 
 /// What a client sees: a status, or how the connection broke.
 async fn outcome(
-    laboratory: &Laboratory,
+    laboratory: &FaultInjector,
     method: &str,
     rest: &str,
     body: &str,
@@ -76,7 +76,7 @@ fn references(sandbox: &Sandbox) -> Vec<String> {
 
 /// Every fault, what the client sees of it, and whether the request was carried out.
 fn every_fault() -> Vec<(Fault, Result<u16, ErrorKind>, bool)> {
-    let (done, skipped) = (Work::Done, Work::Skipped);
+    let (done, skipped) = (Execution::Done, Execution::Skipped);
     vec![
         (
             Fault::Refuse {
@@ -106,8 +106,12 @@ fn every_fault() -> Vec<(Fault, Result<u16, ErrorKind>, bool)> {
             true,
         ),
         (Fault::RateLimited { retry_after: None }, Ok(429), false),
-        (Fault::Refused(Refusal::OtherLocation), Ok(403), false),
-        (Fault::Refused(Refusal::RateLimitedElder), Ok(429), false),
+        (Fault::Refused(RecordedError::OtherLocation), Ok(403), false),
+        (
+            Fault::Refused(RecordedError::RateLimitedElder),
+            Ok(429),
+            false,
+        ),
         (Fault::Ssf(SsfFlaw::NoKeys), Ok(200), true),
         (Fault::ServerError { work: done }, Ok(500), true),
         (Fault::ServerError { work: skipped }, Ok(500), false),
@@ -121,7 +125,7 @@ fn every_fault() -> Vec<(Fault, Result<u16, ErrorKind>, bool)> {
 #[tokio::test(start_paused = true)]
 async fn each_fault_is_what_it_says() {
     for (fault, expected, carried_out) in every_fault() {
-        let (sandbox, laboratory) = laboratory([Rule::always(fault.clone())]);
+        let (sandbox, laboratory) = laboratory([FaultRule::always(fault.clone())]);
         assert_eq!(
             outcome(&laboratory, "POST", "integrations", CREATE).await,
             expected,
@@ -141,7 +145,7 @@ async fn each_fault_is_what_it_says() {
 #[tokio::test(start_paused = true)]
 async fn false_answers_look_as_they_do_in_life() {
     let answer = async |fault| {
-        let (_, laboratory) = laboratory([Rule::always(fault)]);
+        let (_, laboratory) = laboratory([FaultRule::always(fault)]);
         send(&laboratory, "GET", "behaviors", "").await.unwrap()
     };
     let (_, headers, _) = answer(Fault::RateLimited {
@@ -152,13 +156,13 @@ async fn false_answers_look_as_they_do_in_life() {
     let (_, headers, _) = answer(Fault::RateLimited { retry_after: None }).await;
     assert!(!headers.contains_key("retry-after"));
     let (_, headers, body) = answer(Fault::BadGateway {
-        work: Work::Skipped,
+        work: Execution::Skipped,
     })
     .await;
     assert_eq!(headers["content-type"], "text/html; charset=utf-8");
     assert!(body.starts_with(b"<html>"));
     let (_, _, body) = answer(Fault::WrongJson {
-        work: Work::Skipped,
+        work: Execution::Skipped,
     })
     .await;
     assert_eq!(
@@ -172,15 +176,15 @@ async fn false_answers_look_as_they_do_in_life() {
 #[tokio::test(start_paused = true)]
 async fn slow_and_refused_pass_in_virtual_time() {
     let minute = Duration::from_secs(60);
-    let slow = Rule {
+    let slow = FaultRule {
         times: Some(1),
-        ..Rule::always(Fault::Slow { seconds: minute })
+        ..FaultRule::always(Fault::Slow { seconds: minute })
     };
-    let refuse = Rule {
+    let refuse = FaultRule {
         times: Some(1),
-        ..Rule::always(Fault::Refuse { seconds: minute })
+        ..FaultRule::always(Fault::Refuse { seconds: minute })
     };
-    let (_, laboratory) = laboratory([slow, Rule { skip: 1, ..refuse }]);
+    let (_, laboratory) = laboratory([slow, FaultRule { skip: 1, ..refuse }]);
     let start = Instant::now();
     assert_eq!(outcome(&laboratory, "GET", "behaviors", "").await, Ok(200));
     assert_eq!(start.elapsed().as_secs(), 60);
@@ -229,12 +233,12 @@ async fn chance_repeats_with_its_seed() {
         let some = vec![
             Fault::CloseBefore,
             Fault::ServerError {
-                work: Work::Skipped,
+                work: Execution::Skipped,
             },
         ];
-        let rule = Rule {
+        let rule = FaultRule {
             chance: 0.5,
-            ..Rule::always(Fault::OneOf(some))
+            ..FaultRule::always(Fault::OneOf(some))
         };
         let laboratory = Sandbox::in_memory(Settings::default()).laboratory(FaultScript {
             seed,
@@ -305,14 +309,14 @@ async fn others_change_the_account_just_before_the_request() {
         assert_eq!(references(&sandbox), expected, "{change}");
     }
 
-    let change = ForeignChange::SetBehavior {
+    let change = ExternalChange::SetBehavior {
         key: BehaviorKey::new("imp_travel"),
         enabled: Some(false),
         risk_level: None,
     };
     let (sandbox, laboratory) = laboratory([
-        Rule::always(Fault::Change(change)),
-        Rule::always(Fault::CloseBefore),
+        FaultRule::always(Fault::Change(change)),
+        FaultRule::always(Fault::CloseBefore),
     ]);
     assert_eq!(
         outcome(&laboratory, "GET", "behaviors", "").await,
@@ -335,7 +339,7 @@ struct Served {
     _stop: oneshot::Sender<()>,
 }
 
-async fn serve(rules: Vec<Rule>) -> Served {
+async fn serve(rules: Vec<FaultRule>) -> Served {
     let (sandbox, laboratory) = laboratory(rules);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -368,9 +372,9 @@ async fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
 #[tokio::test]
 async fn on_a_socket_a_broken_connection_is_one() {
     for (fault, expected, carried_out) in every_fault() {
-        let served = serve(vec![Rule {
+        let served = serve(vec![FaultRule {
             times: Some(1),
-            ..Rule::always(fault.clone())
+            ..FaultRule::always(fault.clone())
         }])
         .await;
         let answer = exchange(served.address).await.unwrap();
@@ -546,7 +550,7 @@ fn the_schema_and_the_parser_agree() {
 #[tokio::test(start_paused = true)]
 async fn the_client_hears_whether_a_request_may_have_arrived() {
     for (fault, expected, _) in every_fault() {
-        let (_, laboratory) = laboratory([Rule::always(fault.clone())]);
+        let (_, laboratory) = laboratory([FaultRule::always(fault.clone())]);
         let transport = Transport::in_process(laboratory, Duration::from_secs(30));
         let request = Request::post(format!(
             "https://sandbox.invalid{BASE_PATH}{}",
@@ -561,8 +565,8 @@ async fn the_client_hears_whether_a_request_may_have_arrived() {
             .map(|answer| answer.status().as_u16())
             .map_err(|error| error.reach);
         let expected = expected.map_err(|kind| match kind {
-            ErrorKind::ConnectionRefused => Reach::Never,
-            _ => Reach::Possible,
+            ErrorKind::ConnectionRefused => Delivery::NotDelivered,
+            _ => Delivery::MaybeDelivered,
         });
         assert_eq!(heard, expected, "{fault:?}");
     }

@@ -9,10 +9,11 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorKey;
-use riskform::model::open_word::OpenWord;
+use riskform::model::open_word::OpenEnum;
 use riskform::model::user::RiskEvent;
 use riskform::sandbox::{
-    BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, References, Settings, TenantUrlForm, UnsetReference,
+    AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Settings, TenantUrlForm,
+    UnsetReference,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -86,7 +87,7 @@ async fn a_level_that_the_vendor_added_is_taken_back() {
                 .behaviors
                 .get_mut(&BehaviorKey::new("imp_travel"))
                 .unwrap();
-            behavior.settings.risk_level = OpenWord::read("severe");
+            behavior.settings.risk_level = OpenEnum::read("severe");
         })
         .unwrap();
     body["behaviors"]["imp_travel"]["enabled"] = json!(false);
@@ -258,7 +259,7 @@ async fn a_reference_that_is_no_providers_is_refused_where_that_is_set() {
     const PROVIDER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
     const OTHER: &str = "8e2f1c0a-1111-4222-8333-444455556666";
     let client = Client::new(Settings {
-        references: References::Providers,
+        references: AcceptedReferences::Providers,
         ..Settings::default()
     });
     let create = async |fields| {
@@ -359,7 +360,7 @@ async fn a_reset_user_leaves_the_summary_until_the_next_event() {
     let event = RiskEvent {
         id: "new".to_owned(),
         name: "Impossible Travel".to_owned(),
-        risk_level: OpenWord::read("low"),
+        risk_level: OpenEnum::read("low"),
         timestamp: "2099-01-01T00:00:00Z".parse::<Timestamp>().unwrap(),
         event_details: None,
     };

@@ -9,7 +9,7 @@ use riskform::sandbox::{Sandbox, Settings, StoreError};
 use serde_json::{Value, json};
 
 use super::{Client, account, scoring};
-use crate::riskform::Workplace;
+use crate::riskform::TestDir;
 
 fn open(path: &Path) -> Result<Sandbox, StoreError> {
     Sandbox::open(
@@ -172,7 +172,7 @@ fn links_are_refused_and_their_targets_left_alone() {
 
 #[test]
 fn a_linked_folder_of_the_checkout_is_refused_by_the_program() {
-    let workplace = Workplace::new();
+    let workplace = TestDir::new();
     let elsewhere = tempfile::tempdir().unwrap();
     symlink(elsewhere.path(), workplace.path(".riskform")).unwrap();
     workplace.write("riskform.yaml", "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors: { imp_travel: { enabled: false } }\n");

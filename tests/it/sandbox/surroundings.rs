@@ -9,7 +9,8 @@ use axum::http::{Method, Request, header};
 use http_body_util::BodyExt;
 use riskform::sandbox::{
     ACTOR_HEADER, AppPolicies, AuditLogSettings, BASE_PATH, CONTEXT_HEADER, CursorPlace,
-    DEFAULT_TOKEN, Fault, FaultScript, Paging, RECORDED_ACCOUNT, Rule, Sandbox, Settings, SsfFlaw,
+    DEFAULT_TOKEN, Fault, FaultRule, FaultScript, Paging, RECORDED_ACCOUNT, Sandbox, Settings,
+    SsfFlaw,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -325,7 +326,9 @@ async fn the_audit_log_comes_in_pages_late_and_not_for_ever() {
 
 /// Asks for a document as whoever follows a `well_known_url` does: without credentials.
 async fn document(sandbox: &Sandbox, flaw: Option<SsfFlaw>, path: &str) -> (u16, String, String) {
-    let rules = flaw.into_iter().map(|flaw| Rule::always(Fault::Ssf(flaw)));
+    let rules = flaw
+        .into_iter()
+        .map(|flaw| FaultRule::always(Fault::Ssf(flaw)));
     let laboratory = sandbox.laboratory(FaultScript {
         seed: 0,
         rules: rules.collect(),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 use riskform::sandbox::{
-    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Permissions, RECORDED_ACCOUNT, RateLimit, Refusal,
-    Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Permissions, RECORDED_ACCOUNT, RateLimit,
+    RecordedError, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
 };
 use serde_json::{Value, json};
 
@@ -383,10 +383,25 @@ async fn a_missing_permission_is_refused_as_set() {
         ("x-auth-key", DEFAULT_TOKEN),
     ];
     let cases = [
-        (Refusal::Undecided, None, json!([403, [10000]]), true),
-        (Refusal::Undecided, Some(pair), json!([400, [10000]]), true),
-        (Refusal::UndecidedShort, None, json!([403, [10000]]), false),
-        (Refusal::LacksPermission, None, json!([403, [9109]]), true),
+        (RecordedError::Undecided, None, json!([403, [10000]]), true),
+        (
+            RecordedError::Undecided,
+            Some(pair),
+            json!([400, [10000]]),
+            true,
+        ),
+        (
+            RecordedError::UndecidedShort,
+            None,
+            json!([403, [10000]]),
+            false,
+        ),
+        (
+            RecordedError::LacksPermission,
+            None,
+            json!([403, [9109]]),
+            true,
+        ),
     ];
     for (missing_permission, headers, expected, whole) in cases {
         let mut client = Client::new(Settings {
@@ -445,10 +460,10 @@ async fn an_account_without_entitlement_is_forbidden() {
     let recorded = RECORDED_ACCOUNT.parse().unwrap();
     let elsewhere = "0123456789abcdef0123456789abcdef".parse().unwrap();
     let cases = [
-        (Entitlement::Nowhere, 403),
+        (Entitlement::None, 403),
         (Entitlement::AllBut(BTreeSet::from([recorded])), 403),
         (Entitlement::AllBut(BTreeSet::from([elsewhere])), 200),
-        (Entitlement::Everywhere, 200),
+        (Entitlement::All, 200),
     ];
     for (entitlement, status) in cases {
         let client = Client::new(Settings {

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use riskform::model::behavior::BehaviorKey;
 use riskform::model::integration::{ReferenceId, TenantUrl};
-use riskform::model::open_word::OpenWord;
-use riskform::sandbox::{Fault, FaultScript, ForeignChange, RequestMethod, Rule, Work};
+use riskform::model::open_word::OpenEnum;
+use riskform::sandbox::{Execution, ExternalChange, Fault, FaultRule, FaultScript, RequestMethod};
 
 /// Everything that goes wrong in one world.
 #[derive(Clone, Debug)]
@@ -89,8 +89,8 @@ fn stop() -> impl Strategy<Value = StopAt> {
 }
 
 /// A fault for a few of the requests that fit.
-fn fault() -> impl Strategy<Value = Rule> {
-    let work = || prop_oneof![Just(Work::Done), Just(Work::Skipped)];
+fn fault() -> impl Strategy<Value = FaultRule> {
+    let work = || prop_oneof![Just(Execution::Done), Just(Execution::Skipped)];
     let seconds = |table: &'static [u64]| select(table).prop_map(Duration::from_secs);
     let fault = prop_oneof![
         1 => seconds(&[1, 20, 50]).prop_map(|seconds| Fault::Refuse { seconds }),
@@ -113,18 +113,18 @@ fn fault() -> impl Strategy<Value = Rule> {
         1 => Just(Some(RequestMethod::Delete)),
     ];
     (method, 0..4_u32, 1..8_u32, select(&[1.0, 0.5][..]), fault).prop_map(
-        |(method, skip, times, chance, fault)| Rule {
+        |(method, skip, times, chance, fault)| FaultRule {
             method,
             skip,
             times: Some(times),
             chance,
-            ..Rule::always(fault)
+            ..FaultRule::always(fault)
         },
     )
 }
 
 /// Something that somebody else does just before one of the requests is carried out.
-fn change() -> impl Strategy<Value = Rule> {
+fn change() -> impl Strategy<Value = FaultRule> {
     let key = select(&["high_dlp", "imp_travel", "sentinel_one", "new_one"][..]);
     let level = select(&["low", "medium", "high", "critical"][..]);
     let tenant = || {
@@ -138,25 +138,25 @@ fn change() -> impl Strategy<Value = Rule> {
     };
     let reference = || option::of(select(&["r1", "r2", "r9"][..]));
     let set_behavior =
-        (key, any::<bool>(), level).prop_map(|(key, enabled, level)| ForeignChange::SetBehavior {
+        (key, any::<bool>(), level).prop_map(|(key, enabled, level)| ExternalChange::SetBehavior {
             key: BehaviorKey::new(key),
             enabled: Some(enabled),
-            risk_level: Some(OpenWord::read(level)),
+            risk_level: Some(OpenEnum::read(level)),
         });
     let create =
-        (tenant(), reference()).prop_map(|(tenant, reference)| ForeignChange::CreateIntegration {
+        (tenant(), reference()).prop_map(|(tenant, reference)| ExternalChange::CreateIntegration {
             tenant_url: TenantUrl::from_live(tenant),
             reference_id: reference.and_then(ReferenceId::new),
         });
     let edit = (tenant(), tenant(), any::<bool>()).prop_map(|(which, tenant, active)| {
-        ForeignChange::EditIntegration {
+        ExternalChange::EditIntegration {
             integration: which.to_owned(),
             tenant_url: Some(TenantUrl::from_live(tenant)),
             reference_id: None,
             active: Some(active),
         }
     });
-    let delete = tenant().prop_map(|which| ForeignChange::DeleteIntegration {
+    let delete = tenant().prop_map(|which| ExternalChange::DeleteIntegration {
         integration: which.to_owned(),
     });
     let anywhere = prop_oneof![
@@ -175,18 +175,18 @@ fn change() -> impl Strategy<Value = Rule> {
             1 => delete.boxed(),
         ],
     );
-    let rule = |method, skip, change| Rule {
+    let rule = |method, skip, change| FaultRule {
         method,
         skip,
         times: Some(1),
-        ..Rule::always(Fault::Change(change))
+        ..FaultRule::always(Fault::Change(change))
     };
     prop_oneof![
         // The worst moments: between the list and the POST, and between the read of the behaviors and their PUT.
         3 => (0..2_u32).prop_map(move |skip| {
-            rule(Some(RequestMethod::Post), skip, ForeignChange::CreateTheSame)
+            rule(Some(RequestMethod::Post), skip, ExternalChange::CreateTheSame)
         }),
-        2 => set_behavior.prop_map(move |change| Rule {
+        2 => set_behavior.prop_map(move |change| FaultRule {
             path: Some("*/behaviors".to_owned()),
             ..rule(Some(RequestMethod::Put), 0, change)
         }),

@@ -13,18 +13,22 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use riskform::api::{Client, Conduct, Credentials, RetrySettings, Transport};
-use riskform::apply::{Applied, ApplyContext, Deed, Event, Executed, Outcome, apply};
+use riskform::api::{Client, ClientOptions, Credentials, RetryPolicy, Transport};
+use riskform::apply::{
+    ApplyContext, ApplyEvent, ApplyResult, OperationReport, Outcome, WriteKind, apply,
+};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Call, Note, Wave, matches};
-use riskform::sandbox::{DEFAULT_TOKEN, Fault, ForeignChange, References, Sandbox, Settings};
+use riskform::plan::{AccountPlan, Action, Note, OperationKind, Wave, matches};
+use riskform::sandbox::{
+    AcceptedReferences, DEFAULT_TOKEN, ExternalChange, Fault, Sandbox, Settings,
+};
 use serde_json::Value;
 
 use crate::worlds::{
-    TODAY, Unknowns, World, account_id, planned, under_every_unknown, unguarded, worlds,
+    ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
 use mishaps::{Mishaps, StopAt, mishaps};
-use passage::{BehaviorsWritten, Passage, pause};
+use passage::{BehaviorsWritten, RecordingProxy, pause};
 use tokio::time::sleep;
 
 /// Worlds in an ordinary run: 11 for each of the 192 combinations of what is unknown.
@@ -39,9 +43,9 @@ fn applied_again_every_world_ends_as_declared() {
     let count = std::env::var("RISKFORM_WORLDS").map_or(WORLDS, |count| {
         count.parse().expect("RISKFORM_WORLDS is a number")
     });
-    let cases_each = count.div_ceil(Unknowns::all().len() as u32);
-    let tally = RefCell::new(Tally::default());
-    under_every_unknown(
+    let cases_each = count.div_ceil(ApiVariant::all().len() as u32);
+    let tally = RefCell::new(Counts::default());
+    for_each_api_variant(
         cases_each,
         |unknowns| (worlds(unknowns), mishaps()),
         |(world, mishaps), unknowns| {
@@ -50,7 +54,7 @@ fn applied_again_every_world_ends_as_declared() {
             Ok(())
         },
     );
-    let Tally(tally) = tally.into_inner();
+    let Counts(tally) = tally.into_inner();
     for (what, times) in &tally {
         println!("{times:>7} {what}");
     }
@@ -116,23 +120,27 @@ impl std::fmt::Display for Counted {
 }
 
 #[derive(Default)]
-struct Tally(BTreeMap<Counted, usize>);
+struct Counts(BTreeMap<Counted, usize>);
 
-impl Tally {
+impl Counts {
     fn count(&mut self, what: Counted, times: usize) {
         if times > 0 {
             *self.0.entry(what).or_default() += times;
         }
     }
 
-    fn add(&mut self, other: &Tally) {
+    fn add(&mut self, other: &Counts) {
         for (what, times) in &other.0 {
             self.count(*what, *times);
         }
     }
 }
 
-fn simulate(world: &World, unknowns: Unknowns, mishaps: &Mishaps) -> Result<Tally, TestCaseError> {
+fn simulate(
+    world: &Scenario,
+    unknowns: ApiVariant,
+    mishaps: &Mishaps,
+) -> Result<Counts, TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -148,12 +156,12 @@ fn simulate(world: &World, unknowns: Unknowns, mishaps: &Mishaps) -> Result<Tall
 
 /// One world under way.
 struct Simulation<'a> {
-    world: &'a World,
-    unknowns: Unknowns,
+    world: &'a Scenario,
+    unknowns: ApiVariant,
     /// Whether the last plan held a reference that the server refuses.
     unsendable: bool,
     sandbox: Sandbox,
-    passage: Passage,
+    passage: RecordingProxy,
     stop: Option<StopAt>,
     /// Whether any run has come to a plan.
     planned: bool,
@@ -163,7 +171,7 @@ struct Simulation<'a> {
     reported: BTreeSet<IntegrationId>,
     /// What was deleted, as a plan announced or in favour of an elder twin, in any run.
     deleted: BTreeSet<IntegrationId>,
-    tally: Tally,
+    tally: Counts,
 }
 
 /// How one run ended.
@@ -176,16 +184,16 @@ enum End {
 
 /// What a run told while it went on.
 #[derive(Default)]
-struct Told {
+struct Reported {
     /// Deletions that were sent.
-    deleted: Vec<(Deed, IntegrationId)>,
+    deleted: Vec<(WriteKind, IntegrationId)>,
     /// What a good answer to one of its own POSTs named.
     named: BTreeSet<IntegrationId>,
     looked: usize,
 }
 
 impl<'a> Simulation<'a> {
-    fn new(world: &'a World, unknowns: Unknowns, mishaps: &Mishaps) -> Self {
+    fn new(world: &'a Scenario, unknowns: ApiVariant, mishaps: &Mishaps) -> Self {
         let settings = Settings {
             latency: mishaps.latency,
             record_requests: false,
@@ -196,14 +204,14 @@ impl<'a> Simulation<'a> {
             world,
             unknowns,
             unsendable: false,
-            passage: Passage::new(&sandbox, account_id(), mishaps),
+            passage: RecordingProxy::new(&sandbox, account_id(), mishaps),
             sandbox,
             stop: mishaps.stop,
             planned: false,
             cut_short: false,
             reported: BTreeSet::new(),
             deleted: BTreeSet::new(),
-            tally: Tally::default(),
+            tally: Counts::default(),
         }
     }
 
@@ -263,7 +271,7 @@ impl<'a> Simulation<'a> {
     async fn run_once(&mut self) -> Result<End, TestCaseError> {
         self.tally.count(Counted::Runs, 1);
         let passage = self.passage.clone();
-        let mut told = Told::default();
+        let mut told = Reported::default();
         let mut planned = None;
         let connection = self.connection();
         let stop = connection.writer().stop().clone();
@@ -291,11 +299,12 @@ impl<'a> Simulation<'a> {
         );
         // Where the server takes none but its own, one that was created without goes on without.
         prop_assert!(
-            seen.without_reference.is_empty() || self.unknowns.references == References::Providers,
+            seen.without_reference.is_empty()
+                || self.unknowns.references == AcceptedReferences::Providers,
             "a reference is lost: {:?}",
             seen.without_reference
         );
-        let stopped = stop.is_requested();
+        let stopped = stop.is_cancelled();
         self.cut_short |= stopped || end.is_none();
         if let (Some(Read::Applied(applied)), Some(planned)) = (&end, &planned) {
             let alone = changes == self.foreign_changes();
@@ -338,7 +347,7 @@ impl<'a> Simulation<'a> {
     async fn read_plan_apply(
         &self,
         connection: &Client,
-        told: &mut Told,
+        told: &mut Reported,
         planned: &mut Option<AccountPlan>,
     ) -> Read {
         let Ok(live) = connection.reader().live(&account_id()).await else {
@@ -352,7 +361,7 @@ impl<'a> Simulation<'a> {
         if plan.is_empty() {
             return Read::NothingToDo;
         }
-        let mut observe = |event: Event<'_>| {
+        let mut observe = |event: ApplyEvent<'_>| {
             told.hear(&event);
             Ok(())
         };
@@ -367,15 +376,15 @@ impl<'a> Simulation<'a> {
 
     fn connection(&self) -> Client {
         let transport = Transport::in_process(self.passage.service(), Duration::from_secs(30));
-        let conduct = Conduct {
-            retry: RetrySettings {
+        let conduct = ClientOptions {
+            retry: RetryPolicy {
                 seed: Some(1),
-                ..RetrySettings::default()
+                ..RetryPolicy::default()
             },
             observer: Arc::new(|_| {}),
-            ..Conduct::default()
+            ..ClientOptions::default()
         };
-        Client::with_conduct(
+        Client::with_options(
             transport,
             "http://localhost/client/v4".parse().unwrap(),
             Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
@@ -384,7 +393,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// A run deletes what its plan announced, and takes back only what a good answer to its own POST named.
-    fn check_run(&mut self, planned: &AccountPlan, told: &Told) -> Result<(), TestCaseError> {
+    fn check_run(&mut self, planned: &AccountPlan, told: &Reported) -> Result<(), TestCaseError> {
         let announced: BTreeSet<IntegrationId> = planned
             .changes
             .iter()
@@ -392,7 +401,7 @@ impl<'a> Simulation<'a> {
             .filter_map(|change| Some(change.found()?.id))
             .collect();
         for (deed, id) in &told.deleted {
-            if *deed == Deed::TakeBack {
+            if *deed == WriteKind::TakeBack {
                 prop_assert!(told.named.contains(id), "{} was taken back", id);
                 prop_assert!(!self.passage.laboratory().made_by_others().contains(id));
                 self.tally.count(Counted::TakeBacks, 1);
@@ -415,8 +424,10 @@ impl<'a> Simulation<'a> {
             .iter()
             .flat_map(|plan| &plan.operations)
             .find_map(|operation| match &operation.call {
-                Call::WriteBehaviors { declared, .. } => Some(declared),
-                Call::Create { .. } | Call::Update { .. } | Call::Delete { .. } => None,
+                OperationKind::WriteBehaviors { declared, .. } => Some(declared),
+                OperationKind::Create { .. }
+                | OperationKind::Update { .. }
+                | OperationKind::Delete { .. } => None,
             });
         let Some(declared) = declared else {
             prop_assert!(false, "behaviors were written that no plan announced");
@@ -434,7 +445,9 @@ impl<'a> Simulation<'a> {
             written
                 .at_that_moment
                 .iter()
-                .filter(|met| matches!(met.fault, Fault::Change(ForeignChange::SetBehavior { .. })))
+                .filter(|met| {
+                    matches!(met.fault, Fault::Change(ExternalChange::SetBehavior { .. }))
+                })
                 .count(),
         );
         Ok(())
@@ -446,7 +459,7 @@ impl<'a> Simulation<'a> {
         let now: BTreeSet<IntegrationId> = live.integrations.iter().map(|live| live.id).collect();
         let others = self.passage.laboratory().made_by_others();
         let others_delete =
-            self.met_change(|change| matches!(change, ForeignChange::DeleteIntegration { .. }));
+            self.met_change(|change| matches!(change, ExternalChange::DeleteIntegration { .. }));
         let before = self.world.live.integrations.iter().map(|live| live.id);
         for id in before.chain(others.iter().copied()) {
             prop_assert!(
@@ -460,14 +473,14 @@ impl<'a> Simulation<'a> {
         };
         // Where a run was cut short, nobody took the younger of two back, and the plan says so.
         let twins: Vec<IntegrationId> = match planned(&self.world.desired, &live, &unguarded()) {
-            Ok(plan) if self.cut_short => plan.notes.iter().flat_map(twins_of).collect(),
+            Ok(plan) if self.cut_short => plan.notes.iter().flat_map(duplicates_of).collect(),
             Ok(_) | Err(_) => Vec::new(),
         };
         for unlisted in &found.unlisted {
             let theirs = others.contains(&unlisted.id)
                 || self.world.live.integrations.iter().any(|live| live.id == unlisted.id)
                 // Somebody who moves an integration away from its entry makes it an unlisted one.
-                || self.met_change(|change| matches!(change, ForeignChange::EditIntegration { .. }));
+                || self.met_change(|change| matches!(change, ExternalChange::EditIntegration { .. }));
             prop_assert!(
                 theirs || twins.contains(&unlisted.id) || self.reported.contains(&unlisted.id),
                 "{:?} is a duplicate",
@@ -497,14 +510,14 @@ impl<'a> Simulation<'a> {
         self.check_end()
     }
 
-    fn met_change(&self, is: impl Fn(&ForeignChange) -> bool) -> bool {
+    fn met_change(&self, is: impl Fn(&ExternalChange) -> bool) -> bool {
         let met = self.passage.laboratory().met();
         met.iter()
             .any(|met| matches!(&met.fault, Fault::Change(change) if is(change)))
     }
 
     fn others_touched_integrations(&self) -> bool {
-        self.met_change(|change| !matches!(change, ForeignChange::SetBehavior { .. }))
+        self.met_change(|change| !matches!(change, ExternalChange::SetBehavior { .. }))
     }
 
     fn foreign_changes(&self) -> usize {
@@ -514,7 +527,7 @@ impl<'a> Simulation<'a> {
             .count()
     }
 
-    fn tally_applied(&mut self, applied: &Applied, told: &Told) {
+    fn tally_applied(&mut self, applied: &ApplyResult, told: &Reported) {
         self.tally
             .count(Counted::Operations, applied.executed.len());
         self.tally
@@ -528,7 +541,10 @@ impl<'a> Simulation<'a> {
                         .as_ref()
                         .is_some_and(|made| !told.named.contains(&made.id));
                     // After a take-back it is the elder twin that stands for the entry.
-                    let took_back = told.deleted.iter().any(|(deed, _)| *deed == Deed::TakeBack);
+                    let took_back = told
+                        .deleted
+                        .iter()
+                        .any(|(deed, _)| *deed == WriteKind::TakeBack);
                     if adopted && !took_back {
                         self.tally.count(Counted::Adoptions, 1);
                     }
@@ -548,7 +564,7 @@ impl<'a> Simulation<'a> {
     }
 }
 
-fn twins_of(note: &Note) -> Vec<IntegrationId> {
+fn duplicates_of(note: &Note) -> Vec<IntegrationId> {
     match note {
         Note::Twins { twins, .. } => twins.clone(),
         _ => Vec::new(),
@@ -558,7 +574,7 @@ fn twins_of(note: &Note) -> Vec<IntegrationId> {
 /// What a run says of itself must be so: an account that moved was written, nothing unknown passes for nothing written, and nothing that no
 /// file lists is deleted unless everything before it was done.
 fn check_applied(
-    applied: &Applied,
+    applied: &ApplyResult,
     planned: &AccountPlan,
     moved: bool,
 ) -> Result<(), TestCaseError> {
@@ -566,7 +582,7 @@ fn check_applied(
         !moved || applied.wrote_anything(),
         "it says that it wrote nothing"
     );
-    let is_done = |executed: &Executed| matches!(executed.outcome, Outcome::Done(_));
+    let is_done = |executed: &OperationReport| matches!(executed.outcome, Outcome::Done(_));
     for executed in &applied.executed {
         if let Outcome::Unknown(_) = executed.outcome {
             prop_assert!(executed.wrote && !applied.is_complete());
@@ -576,8 +592,8 @@ fn check_applied(
         let operations = planned.operations.iter().zip(&applied.executed);
         operations.filter(move |(operation, _)| operation.wave == wave)
     };
-    let entries_done = in_wave(Wave::Entries).all(|(_, executed)| is_done(executed));
-    let deleted = in_wave(Wave::Unlisted).any(|(_, executed)| executed.attempts > 0);
+    let entries_done = in_wave(Wave::Integrations).all(|(_, executed)| is_done(executed));
+    let deleted = in_wave(Wave::Cleanup).any(|(_, executed)| executed.attempts > 0);
     prop_assert!(entries_done || !deleted, "something unlisted was deleted");
     Ok(())
 }
@@ -587,25 +603,26 @@ enum Read {
     Failed,
     Unplannable(String),
     NothingToDo,
-    Applied(Applied),
+    Applied(ApplyResult),
 }
 
-impl Told {
-    fn hear(&mut self, event: &Event<'_>) {
+impl Reported {
+    fn hear(&mut self, event: &ApplyEvent<'_>) {
         match event {
-            Event::Sending(write) => {
-                if let (Deed::Delete | Deed::TakeBack, Some(id)) = (write.deed, write.id) {
+            ApplyEvent::Sending(write) => {
+                if let (WriteKind::Delete | WriteKind::TakeBack, Some(id)) = (write.deed, write.id)
+                {
                     self.deleted.push((write.deed, id));
                 }
             }
-            Event::Answered(write, Ok(_)) if write.deed == Deed::Create => {
+            ApplyEvent::Answered(write, Ok(_)) if write.deed == WriteKind::Create => {
                 self.named.extend(write.id);
             }
-            Event::LookingForCreated { .. } => self.looked += 1,
-            Event::Answered(..)
-            | Event::Started { .. }
-            | Event::Finished { .. }
-            | Event::ReadingBack => {}
+            ApplyEvent::LookingForCreated { .. } => self.looked += 1,
+            ApplyEvent::Answered(..)
+            | ApplyEvent::Started { .. }
+            | ApplyEvent::Finished { .. }
+            | ApplyEvent::ReadingBack => {}
         }
     }
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use riskform::api::Stop;
+use riskform::api::CancellationToken;
 use riskform::model::account::AccountId;
-use riskform::sandbox::{Account, Laboratory, MetFault, Sandbox};
+use riskform::sandbox::{Account, FaultInjector, InjectedFault, Sandbox};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -25,18 +25,18 @@ pub struct BehaviorsWritten {
     pub body: Value,
     pub before: Value,
     /// What others did at the very moment of the write, which nobody can see coming.
-    pub at_that_moment: Vec<MetFault>,
+    pub at_that_moment: Vec<InjectedFault>,
 }
 
 /// The passage. Its clones are the same one.
 #[derive(Clone)]
-pub struct Passage(Arc<Parts>);
+pub struct RecordingProxy(Arc<Parts>);
 
 struct Parts {
     sandbox: Sandbox,
     /// Shows the account as it was some time ago.
     replica: Sandbox,
-    laboratory: Laboratory,
+    laboratory: FaultInjector,
     account: AccountId,
     lag: Duration,
     killed: Notify,
@@ -48,13 +48,13 @@ struct Seen {
     requests: u32,
     history: Vec<(Instant, Account)>,
     written: Vec<BehaviorsWritten>,
-    run: RunSeen,
+    run: RecordedRun,
 }
 
 /// What is seen of one run.
 #[derive(Default)]
-pub struct RunSeen {
-    stop: Option<Stop>,
+pub struct RecordedRun {
+    stop: Option<CancellationToken>,
     stop_at: Option<(u32, Side)>,
     requests: u32,
     /// Requests that came after the run was asked to stop.
@@ -63,9 +63,9 @@ pub struct RunSeen {
     pub without_reference: Vec<String>,
 }
 
-impl Passage {
+impl RecordingProxy {
     pub fn new(sandbox: &Sandbox, account: AccountId, mishaps: &Mishaps) -> Self {
-        let passage = Passage(Arc::new(Parts {
+        let passage = RecordingProxy(Arc::new(Parts {
             sandbox: sandbox.clone(),
             replica: Sandbox::in_memory(sandbox.settings().clone()),
             laboratory: sandbox.laboratory(mishaps.script.clone()),
@@ -77,31 +77,31 @@ impl Passage {
                 requests: 0,
                 history: Vec::new(),
                 written: Vec::new(),
-                run: RunSeen::default(),
+                run: RecordedRun::default(),
             }),
         }));
         passage.take_down_state();
         passage
     }
 
-    pub fn laboratory(&self) -> &Laboratory {
+    pub fn laboratory(&self) -> &FaultInjector {
         &self.0.laboratory
     }
 
     /// Begins with another run, which is asked to stop there.
-    pub fn begin(&self, stop: Stop, stop_at: Option<StopAt>) {
-        self.0.seen.lock().unwrap().run = RunSeen {
+    pub fn begin(&self, stop: CancellationToken, stop_at: Option<StopAt>) {
+        self.0.seen.lock().unwrap().run = RecordedRun {
             stop: Some(stop),
             stop_at: match stop_at {
                 Some(StopAt::Request(request, side)) => Some((request, side)),
                 Some(StopAt::After(_)) | None => None,
             },
-            ..RunSeen::default()
+            ..RecordedRun::default()
         };
     }
 
     /// What was seen of the run since it began.
-    pub fn take_run(&self) -> RunSeen {
+    pub fn take_run(&self) -> RecordedRun {
         std::mem::take(&mut self.0.seen.lock().unwrap().run)
     }
 
@@ -208,7 +208,11 @@ impl Passage {
         seen.requests += 1;
         let kill = seen.kill.filter(|kill| kill.request == number);
         let run = &mut seen.run;
-        if run.stop.as_ref().is_some_and(Stop::is_requested) {
+        if run
+            .stop
+            .as_ref()
+            .is_some_and(CancellationToken::is_cancelled)
+        {
             let line = format!("{} {}", request.method(), request.uri().path());
             run.after_the_stop.push(line);
         }

@@ -23,10 +23,12 @@ use riskform::model::integration::{
     Lifecycle, ReferenceId, TenantUrl,
 };
 use riskform::model::location::Location;
-use riskform::model::open_word::OpenWord;
-use riskform::plan::{AccountPlan, Call, Options, Overrides, PlanErrors, Subject, plan};
+use riskform::model::open_word::OpenEnum;
+use riskform::plan::{
+    AccountPlan, IntegrationTarget, OperationKind, Options, Overrides, PlanErrors, plan,
+};
 use riskform::sandbox::{
-    BehaviorsPut, RateLimit, References, Sandbox, Settings, TenantUrlForm, UniqueKey,
+    AcceptedReferences, BehaviorsPut, RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey,
     UnsetReference,
 };
 
@@ -52,13 +54,13 @@ pub fn seed() -> u64 {
 }
 
 /// Checks so many random cases under each combination of the unknowns.
-pub fn under_every_unknown<S: Strategy>(
+pub fn for_each_api_variant<S: Strategy>(
     cases_each: u32,
-    strategy: impl Fn(Unknowns) -> S,
-    check: impl Fn(S::Value, Unknowns) -> Result<(), TestCaseError>,
+    strategy: impl Fn(ApiVariant) -> S,
+    check: impl Fn(S::Value, ApiVariant) -> Result<(), TestCaseError>,
 ) {
     let seed = seed();
-    for (index, unknowns) in Unknowns::all().into_iter().enumerate() {
+    for (index, unknowns) in ApiVariant::all().into_iter().enumerate() {
         let config = Config {
             cases: cases_each,
             failure_persistence: None,
@@ -79,26 +81,26 @@ pub fn account_id() -> AccountId {
 
 /// Every way in which the API may behave where `contract.md` says *unknown*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unknowns {
+pub struct ApiVariant {
     pub behaviors_put: BehaviorsPut,
     pub unique_reference: bool,
     pub unique_tenant: bool,
     pub tenant_url: TenantUrlForm,
     pub unset_reference: UnsetReference,
-    pub references: References,
+    pub references: AcceptedReferences,
 }
 
-impl Unknowns {
+impl ApiVariant {
     /// Every combination there is.
-    pub fn all() -> Vec<Unknowns> {
+    pub fn all() -> Vec<ApiVariant> {
         let mut all = Vec::new();
         for behaviors_put in BehaviorsPut::ALL {
             for unique_reference in [false, true] {
                 for unique_tenant in [false, true] {
                     for tenant_url in TenantUrlForm::ALL {
                         for unset_reference in UnsetReference::ALL {
-                            for references in References::ALL {
-                                all.push(Unknowns {
+                            for references in AcceptedReferences::ALL {
+                                all.push(ApiVariant {
                                     behaviors_put: *behaviors_put,
                                     unique_reference,
                                     unique_tenant,
@@ -139,21 +141,21 @@ impl Unknowns {
                 .reference_id
                 .as_ref()
         };
-        self.references == References::Providers
+        self.references == AcceptedReferences::Providers
             && planned
                 .operations
                 .iter()
                 .any(|operation| match &operation.call {
-                    Call::Update {
-                        subject: Subject::Live(id),
+                    OperationKind::Update {
+                        subject: IntegrationTarget::Existing(id),
                         settings,
                     } => settings.reference_id.as_ref().is_some_and(|sent| {
                         !REFERENCES.contains(&sent.as_str()) && held(*id) != Some(sent)
                     }),
-                    Call::Update { .. }
-                    | Call::Create { .. }
-                    | Call::Delete { .. }
-                    | Call::WriteBehaviors { .. } => false,
+                    OperationKind::Update { .. }
+                    | OperationKind::Create { .. }
+                    | OperationKind::Delete { .. }
+                    | OperationKind::WriteBehaviors { .. } => false,
                 })
     }
 
@@ -182,7 +184,7 @@ impl Unknowns {
 
 /// What is declared, and what is live.
 #[derive(Clone, Debug)]
-pub struct World {
+pub struct Scenario {
     pub desired: DesiredAccount,
     pub live: LiveAccount,
 }
@@ -201,9 +203,9 @@ pub fn unguarded() -> Options {
 }
 
 /// Worlds that are possible where the API behaves in a given way.
-pub fn worlds(unknowns: Unknowns) -> impl Strategy<Value = World> {
+pub fn worlds(unknowns: ApiVariant) -> impl Strategy<Value = Scenario> {
     (live(unknowns), vec(entry(), 0..6), behaviors(), unlisted()).prop_map(
-        move |(live, entries, behaviors, unlisted)| World {
+        move |(live, entries, behaviors, unlisted)| Scenario {
             desired: desired(entries, behaviors, unlisted, &live, unknowns),
             live,
         },
@@ -225,7 +227,7 @@ fn reference() -> impl Strategy<Value = ReferenceId> {
     select(&REFERENCES[..]).prop_map(|text| ReferenceId::new(text).unwrap())
 }
 
-fn live(unknowns: Unknowns) -> impl Strategy<Value = LiveAccount> {
+fn live(unknowns: ApiVariant) -> impl Strategy<Value = LiveAccount> {
     let integrations = (
         select(&TENANTS[..]),
         option::weighted(0.7, reference()),
@@ -241,7 +243,7 @@ fn live(unknowns: Unknowns) -> impl Strategy<Value = LiveAccount> {
             .enumerate()
             .map(|(index, (tenant, reference_id, active, okta))| {
                 let settings = IntegrationSettings {
-                    integration_type: OpenWord::read(if okta { "Okta" } else { "Entra" }),
+                    integration_type: OpenEnum::read(if okta { "Okta" } else { "Entra" }),
                     tenant_url: TenantUrl::from_live(tenant),
                     reference_id,
                     active,
@@ -263,7 +265,7 @@ fn live(unknowns: Unknowns) -> impl Strategy<Value = LiveAccount> {
 struct Taken(BTreeSet<String>);
 
 impl Taken {
-    fn take(&mut self, settings: &IntegrationSettings, unknowns: Unknowns) -> bool {
+    fn take(&mut self, settings: &IntegrationSettings, unknowns: ApiVariant) -> bool {
         let tenant = format!("tenant {}", settings.tenant_url.normalized());
         let reference = settings.reference_id.as_ref();
         let reference = reference.map(|reference| format!("reference {reference}"));
@@ -297,7 +299,7 @@ fn behavior(name: &str, enabled: bool, level: &str) -> Behavior {
         description: String::new(),
         settings: BehaviorSettings {
             enabled,
-            risk_level: OpenWord::read(level),
+            risk_level: OpenEnum::read(level),
         },
     }
 }
@@ -374,7 +376,7 @@ fn desired(
     behaviors: DeclaredBehaviors,
     unlisted: Unlisted,
     live: &LiveAccount,
-    unknowns: Unknowns,
+    unknowns: ApiVariant,
 ) -> DesiredAccount {
     let mut integrations: Vec<DesiredIntegration> = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
@@ -438,7 +440,7 @@ fn desired(
     }
 }
 
-fn agree(a: &DesiredIntegration, b: &DesiredIntegration, unknowns: Unknowns) -> bool {
+fn agree(a: &DesiredIntegration, b: &DesiredIntegration, unknowns: ApiVariant) -> bool {
     let same_tenant = a.tenant_url == b.tenant_url;
     let same_reference = a.reference_id.is_some() && a.reference_id == b.reference_id;
     if a.id.is_some() && a.id == b.id {
