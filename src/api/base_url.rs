@@ -35,7 +35,7 @@ impl BaseUrl {
 }
 
 impl Default for BaseUrl {
-    /// Cloudflare's own (`contract.md`, Transport).
+    /// Cloudflare's own (`schema/api.md`, Transport).
     fn default() -> Self {
         BaseUrl("https://api.cloudflare.com/client/v4".to_owned())
     }

@@ -1,6 +1,6 @@
 //! Reads what surrounds risk scoring: Access policies and groups, identity providers, and the account's audit log.
 //!
-//! All of it is lenient (`contract.md`, The lists): an item that can't be understood is skipped and counted, never an error. Nothing of
+//! All of it is lenient (`schema/api.md`, Access lists): an item that can't be understood is skipped and counted, never an error. Nothing of
 //! these answers is shown in an error, since rules and providers may hold secrets. Lists are read one after the other, so that a missing
 //! permission costs one request.
 
@@ -26,7 +26,7 @@ use super::patience::TimeBudget;
 use super::reader::{Reader, read};
 use super::transport_error::TransportErrorKind;
 
-/// The largest page that Access gives out (`contract.md`, The lists), and the audit log's.
+/// The largest page that Access gives out (`schema/api.md`, Access lists), and the audit log's.
 const PAGE_SIZE: usize = 1_000;
 
 /// Far more than any account has; a list that goes on has no end.
@@ -321,7 +321,7 @@ fn is_timeout(error: &ApiError) -> bool {
     matches!(error.kind(), ErrorKind::Transport { failure, .. } if *failure == timeout)
 }
 
-/// What the list of applications tells of their policies. Whether it embeds them, and whole, is not known (`contract.md`, The lists).
+/// What the list of applications tells of their policies. Whether it embeds them, and whole, is not known (`schema/api.md`, Access lists).
 struct AppPolicies<'a> {
     /// Those that it holds with their rules.
     embedded: Vec<&'a Value>,

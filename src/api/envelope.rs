@@ -101,7 +101,7 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Er
 /// Opens the envelope of an answer. `redact` takes the credentials out of a text.
 ///
 /// The code of a refusal decides, and the status only where no code is known: the real service sends one code with several statuses
-/// (`contract.md`, Refusals). A refusal that is no envelope did not come from Cloudflare's API, so it means nothing: a 404 of some proxy
+/// (`schema/api.md`, Errors). A refusal that is no envelope did not come from Cloudflare's API, so it means nothing: a 404 of some proxy
 /// must not pass for an integration that is gone.
 pub(super) fn open<T: DeserializeOwned>(
     operation: Endpoint,

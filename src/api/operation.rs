@@ -68,7 +68,7 @@ impl Endpoint {
         }
     }
 
-    /// The permission that a token needs, if any (`contract.md`, Transport).
+    /// The permission that a token needs, if any (`schema/api.md`, Transport).
     pub fn permission(self) -> Option<Permission> {
         match self {
             Endpoint::ReadBehaviors

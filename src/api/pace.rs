@@ -43,7 +43,7 @@ impl RateSettings {
 }
 
 impl Default for RateSettings {
-    /// What Cloudflare documents (`contract.md`, Transport), and no ceiling.
+    /// What Cloudflare documents (`schema/api.md`, Transport), and no ceiling.
     fn default() -> Self {
         RateSettings {
             token: Some(RatePolicy {

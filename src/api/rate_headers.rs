@@ -1,4 +1,4 @@
-//! What an answer says about the rate limit: `Ratelimit`, `Ratelimit-Policy` and `Retry-NextStep` (`contract.md`, Transport).
+//! What an answer says about the rate limit: `Ratelimit`, `Ratelimit-Policy` and `Retry-After` (`schema/api.md`, Transport).
 //!
 //! Read generously: a header that makes no sense is as good as none, since no call may fail over it.
 
@@ -86,7 +86,7 @@ fn whole(item: &Item, parameter: &str) -> Option<u64> {
     }
 }
 
-/// `Retry-NextStep` in seconds or as a date. A date is measured against the answer's own `Date` where it has one, so that a clock that
+/// `Retry-After` in seconds or as a date. A date is measured against the answer's own `Date` where it has one, so that a clock that
 /// is wrong here changes nothing.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

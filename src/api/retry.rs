@@ -17,7 +17,7 @@ pub struct RetryPolicy {
     pub first_wait: Duration,
     /// Where the doubling ends.
     pub longest_wait: Duration,
-    /// The longest that a server's `Retry-NextStep` is obeyed; a call that should wait longer fails instead.
+    /// The longest that a server's `Retry-After` is obeyed; a call that should wait longer fails instead.
     pub longest_retry_after: Duration,
     /// Where the jitter comes from: the same seed, the same waits. `None` takes a new one for each run.
     pub seed: Option<u64>,

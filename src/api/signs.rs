@@ -9,7 +9,7 @@ use super::rate_headers::RateHeaders;
 /// How an operator finds a call again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestIds {
-    /// The answer's `Cf-Auditlog-Id`. Not every answer has one (`contract.md`, Transport).
+    /// The answer's `Cf-Auditlog-Id`. Not every answer has one (`schema/api.md`, Transport).
     pub audit_log_id: Option<String>,
     /// The answer's `CF-Ray`, which the vendor's audit log and its error pages name.
     pub ray: Option<String>,

@@ -1,4 +1,4 @@
-//! What the API says about the token itself (`contract.md`, Transport).
+//! What the API says about the token itself (`schema/api.md`, Transport).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

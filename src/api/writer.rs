@@ -50,7 +50,7 @@ impl Writer {
         self.0.wait_to_repeat(attempt, error).await
     }
 
-    /// Writes behaviors. Give the complete map: what happens to keys left out is unknown (`contract.md`, Behaviors).
+    /// Writes behaviors. Give the complete map: what happens to keys left out is unknown (`schema/api.md`, Behaviors).
     /// Answers the behaviors after the write, perhaps more than were sent.
     ///
     /// Before it is sent again, read again: the map was laid over a read that is old by then.
@@ -70,7 +70,7 @@ impl Writer {
         Ok(answer.map(|result| result.behaviors))
     }
 
-    /// Creates an integration. It is active whatever the settings say (`contract.md`, Integrations).
+    /// Creates an integration. It is active whatever the settings say (`schema/api.md`, Integrations).
     ///
     /// Where the error [`is_ambiguous`](ApiError::is_ambiguous), look for what it may have made.
     pub async fn create_integration(

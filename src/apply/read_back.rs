@@ -16,7 +16,7 @@ use super::event::ApplyEvent;
 use super::outcome::Verification;
 use super::{ApplyContext, ApplyRun};
 
-/// How long is waited before each look: a read right after a write may not show it yet (`contract.md`, Integrations).
+/// How long is waited before each look: a read right after a write may not show it yet (`schema/api.md`, Integrations).
 const RETRY_DELAYS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_millis(250),

@@ -44,7 +44,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for path in entries {
         if path.is_dir() {
             files(&path, found);
-        } else if path.extension().is_none_or(|extension| extension != "svg") {
+        } else {
             found.push(path);
         }
     }

@@ -122,7 +122,7 @@ pub(super) fn entitlement(evidence: &ProbeResults) -> DoctorFinding {
     match (missing, &evidence.behaviors, &evidence.integrations) {
         (Some(error), _, _) => Finding::from_error(check, CheckStatus::Fail, error),
         (None, Some(Ok(_)), Some(Ok(()))) => Finding::pass(check, "risk scoring answers for this account"),
-        // The list of integrations answers a plain 403 on an account without the feature (contract.md, Transport).
+        // The list of integrations answers a plain 403 on an account without the feature (schema/api.md, Transport).
         (None, Some(Ok(_)), Some(Err(error))) if *error.kind() == ErrorKind::Permission => Finding {
             message: "behaviors are readable and the list of integrations is refused, as on accounts that lack risk scoring"
                 .to_owned(),

@@ -1,5 +1,5 @@
-//! The SSF document behind an integration's `well_known_url`, held against OpenID SSF 1.0 rule by rule (`contract.md`, The SSF
-//! document): Okta takes no score from a transmitter that breaks one.
+//! The SSF document behind an integration's `well_known_url`, held against OpenID SSF 1.0 rule by rule:
+//! Okta takes no score from a transmitter that breaks one.
 //!
 //! Nobody published what Cloudflare's document holds, so a broken rule is a warning. No Cloudflare token comes near these requests:
 //! they are built here, from nothing but the URL.

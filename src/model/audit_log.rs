@@ -1,4 +1,4 @@
-//! The account's audit log as far as it tells of risk scoring (`contract.md`, Who changed it): who wrote what, when and by what means.
+//! The account's audit log as far as it tells of risk scoring (`schema/api.md`, Audit log): who wrote what, when and by what means.
 //!
 //! Every field of an entry is optional and every word open, so an entry is read leniently, and one that can't be read is only counted.
 

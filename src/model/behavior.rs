@@ -14,7 +14,7 @@ use super::open_word::{OpenEnum, words};
 
 /// The short name of a behavior, such as `imp_travel`.
 ///
-/// Any word: the vendor adds behaviors over time and does not publish their keys (`contract.md`, Behaviors).
+/// Any word: the vendor adds behaviors over time and does not publish their keys (`schema/api.md`, Behaviors).
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -81,7 +81,7 @@ pub fn path(account: &AccountId) -> String {
     format!("/accounts/{account}/zt_risk_scoring/behaviors")
 }
 
-/// The body that writes behaviors. Always the complete map: nobody knows what the API does with keys left out (`contract.md`, Behaviors).
+/// The body that writes behaviors. Always the complete map: nobody knows what the API does with keys left out (`schema/api.md`, Behaviors).
 pub fn write_body(behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>) -> Value {
     json!({ "behaviors": behaviors })
 }
@@ -195,7 +195,7 @@ pub fn weakening(before: &BehaviorSettings, after: &BehaviorSettings) -> Option<
 }
 
 /// Says whether the level that an enabled behavior gives changes. Up or down: Access policies match a level exactly, so those that matched
-/// the one before stop matching (`contract.md`, What a level does).
+/// the one before stop matching (`schema/api.md`, Access policies).
 pub fn changes_level(before: &BehaviorSettings, after: &BehaviorSettings) -> bool {
     before.enabled && after.enabled && before.risk_level != after.risk_level
 }

@@ -1,6 +1,6 @@
 //! What surrounds risk scoring in an account: the Access policies and groups that look at a user's level, and the identity providers.
 //!
-//! All of it is only read. Nearly every field is optional in the API's schema, and its words are open (`contract.md`, What a level does), so
+//! All of it is only read. Nearly every field is optional in the API's schema, and its words are open (`schema/api.md`, Access policies), so
 //! whatever can't be understood is passed over. Of a rule nothing is kept but levels and groups: the rest may hold secrets.
 
 use std::collections::{BTreeMap, BTreeSet};

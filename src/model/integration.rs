@@ -58,7 +58,7 @@ impl FromStr for IntegrationId {
 
 /// The reference that the account's owner gave an integration: a string that is not empty.
 ///
-/// Should be the id of the Access identity provider for the Okta tenant, but the API takes any string (`contract.md`, Integrations).
+/// Should be the id of the Access identity provider for the Okta tenant, but the API takes any string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ReferenceId(#[schemars(length(min = 1))] Arc<str>);
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for ReferenceId {
     }
 }
 
-/// Reads a `reference_id` as the API may show it: `""`, `null` and absent are the same unset reference (`contract.md`, Integrations).
+/// Reads a `reference_id` as the API may show it: `""`, `null` and absent are the same unset reference (`schema/api.md`, Integrations).
 fn deserialize_reference_id<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<ReferenceId>, D::Error> {
@@ -133,7 +133,7 @@ pub struct IntegrationSettings {
 }
 
 impl IntegrationSettings {
-    /// The body that creates such an integration. It can't say `active`: a new one always is (`contract.md`, Integrations).
+    /// The body that creates such an integration. It can't say `active`: a new one always is (`schema/api.md`, Integrations).
     pub fn create_body(&self) -> Value {
         let IntegrationSettings {
             integration_type,
@@ -151,7 +151,7 @@ impl IntegrationSettings {
         }
     }
 
-    /// The body that overwrites an integration. Always all three: what is left out is lost (`contract.md`, Integrations).
+    /// The body that overwrites an integration. Always all three: what is left out is lost (`schema/api.md`, Integrations).
     pub fn update_body(&self) -> Value {
         let IntegrationSettings {
             integration_type: _,

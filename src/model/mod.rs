@@ -22,7 +22,7 @@ pub mod user;
 
 use serde::{Deserialize, Deserializer};
 
-/// Reads a field that is only shown, and that the API may leave null (`contract.md`, Fields that are only shown).
+/// Reads a field that is only shown, and that the API may leave null (`schema/api.md`, Optional fields).
 pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A word of the API that riskform either knows or carries along letter for letter.
 ///
-/// The vendor may add risk levels and integration types at any time (`contract.md`, Behaviors and Integrations), so whatever is read
+/// The vendor may add risk levels and integration types at any time (`schema/api.md`, Behaviors and Integrations), so whatever is read
 /// from the API is an `OpenEnum`; only what a user declares must be a known one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OpenEnum<T> {

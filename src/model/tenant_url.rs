@@ -15,7 +15,7 @@ use super::integration::IntegrationId;
 /// The base URL of an Okta tenant: shown as written, compared normalized.
 ///
 /// Normalized means: the host in lower case (IDNA), no default port, no trailing slash. The API may store either form
-/// (`contract.md`, Integrations), and a live one may be something that no file could declare; that compares letter for letter.
+/// (`schema/api.md`, Integrations), and a live one may be something that no file could declare; that compares letter for letter.
 #[derive(Clone, Debug)]
 pub struct TenantUrl {
     written: Arc<str>,

@@ -1,7 +1,7 @@
 //! How the declared behaviors differ from the live ones.
 //!
 //! Whatever differs becomes one write of the complete live map with the declared values laid over it, since nobody knows what the API
-//! does with keys left out (`contract.md`, Behaviors). So this file keeps the declared overlay beside the changes.
+//! does with keys left out (`schema/api.md`, Behaviors). So this file keeps the declared overlay beside the changes.
 
 use std::collections::BTreeMap;
 

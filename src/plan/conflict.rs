@@ -1,6 +1,6 @@
 //! What can't come true: a `reference_id` or `tenant_url` that two integrations would hold.
 //!
-//! Nobody knows whether the API demands unique values (`contract.md`, Integrations), and two integrations with one key could not be told
+//! Nobody knows whether the API demands unique values (`schema/api.md`, Integrations), and two integrations with one key could not be told
 //! apart by the next run unless the file says how. So no two entries end with one key unless both declare it, both are pinned, and the pins
 //! or the references tell them apart; and no entry takes a key that an unlisted integration holds and keeps. What an entry shares with an
 //! unlisted one already is left in peace.

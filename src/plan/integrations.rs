@@ -184,7 +184,7 @@ impl<'a> ReferenceAssigner<'a> {
     }
 
     /// Gives what is written a reference, so that no call lacks one: a server invents a random one where it is left out, and may forget the
-    /// one it has (`contract.md`, Integrations). Where nothing else is written, an unset reference stays.
+    /// one it has (`schema/api.md`, Integrations). Where nothing else is written, an unset reference stays.
     fn complete(
         &self,
         entry: &DesiredIntegration,

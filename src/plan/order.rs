@@ -2,7 +2,7 @@
 //!
 //! Behaviors come first, then creates, updates and deletes of integrations, so that exporting is never interrupted without need. The
 //! exception: whatever frees a `reference_id` or `tenant_url` goes before whatever takes it, since the API may demand unique values
-//! (`contract.md`, Integrations). Where updates wait for each other in a circle, the circle is opened by *parking*: the contested field of
+//! (`schema/api.md`, Integrations). Where updates wait for each other in a circle, the circle is opened by *parking*: the contested field of
 //! one integration, and only that field, goes to a value that nobody can have. An entry is never matched by a field that it changes, so
 //! a parked integration is still found by the next run.
 

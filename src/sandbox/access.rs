@@ -1,4 +1,4 @@
-//! Who is calling: a token, or the legacy pair of e-mail address and key (`contract.md`, Transport).
+//! Who is calling: a token, or the legacy pair of e-mail address and key (`schema/api.md`, Transport).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::{HeaderMap, header};

@@ -1,4 +1,4 @@
-//! Answers in the vendor's envelope (`contract.md`, Transport): `{success, errors, messages, result}`.
+//! Answers in the vendor's envelope (`schema/api.md`, Transport): `{success, errors, messages, result}`.
 //!
 //! What the real service was seen to refuse stands in `refusal`. The codes of the 40000s are made up, since nobody published the real
 //! ones; nothing may depend on them.

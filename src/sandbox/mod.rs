@@ -1,7 +1,7 @@
 //! The simulated API: everything that riskform asks of the real one, answered by an axum router from memory.
 //!
 //! A [`Sandbox`] is served on a socket, or its [`router`](Sandbox::router) is called in-process; there the whole program runs in tokio's
-//! paused time, for all waiting and all clocks are tokio's. It keeps to `contract.md`, and where that says *unknown*, to its
+//! paused time, for all waiting and all clocks are tokio's. It keeps to `schema/api.md`, and where that says *unknown*, to its
 //! [`Settings`]. It knows nothing of riskform's own client.
 //!
 //! | file | is for |

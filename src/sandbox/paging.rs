@@ -9,7 +9,7 @@ use url::form_urlencoded;
 use super::envelope::ApiFailure;
 use super::settings::Paging;
 
-/// The largest page that may be asked for (`contract.md`, The lists).
+/// The largest page that may be asked for (`schema/api.md`, Access lists).
 const MAX_PAGE_SIZE: usize = 1_000;
 
 /// Every parameter of a query, in its order.

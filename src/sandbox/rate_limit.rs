@@ -1,4 +1,4 @@
-//! The limit on how many requests a token may make (`contract.md`, Transport). That of 200 a second and address is not played.
+//! The limit on how many requests a token may make (`schema/api.md`, Transport). That of 200 a second and address is not played.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Refusals of the real service, byte for byte as its users reported them (`contract.md`, Refusals).
+//! Refusals of the real service, byte for byte as its users reported them (`schema/api.md`, Errors).
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,4 @@
-//! How the simulated API behaves: who may do what, its limits, and each of the ways that `contract.md` marks as unknown.
+//! How the simulated API behaves: who may do what, its limits, and each of the ways that `schema/api.md` marks as unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -14,7 +14,7 @@ use crate::model::open_word::words;
 /// The token that may do everything when nothing else is set.
 pub const DEFAULT_TOKEN: &str = "riskform-sandbox";
 
-/// How one sandbox behaves. The default is what the recordings and the contract suggest.
+/// How one sandbox behaves. The default is what the recordings and `schema/api.md` suggest.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What a write of behaviors does to the keys that it leaves out.
@@ -96,7 +96,7 @@ impl Default for Settings {
 }
 
 words! {
-    /// What a write of behaviors does to the keys that it leaves out (`contract.md`, Behaviors: unknown).
+    /// What a write of behaviors does to the keys that it leaves out (`schema/api.md`, Behaviors: unknown).
     BehaviorsPut {
         /// They stay as they are.
         Merge = "merge",
@@ -108,7 +108,7 @@ words! {
 }
 
 words! {
-    /// A field that no two integrations of an account may share (`contract.md`, Integrations: unknown).
+    /// A field that no two integrations of an account may share (`schema/api.md`, Integrations: unknown).
     UniqueKey {
         /// `reference_id`; unset ones don't clash.
         ReferenceId = "reference_id",
@@ -118,7 +118,7 @@ words! {
 }
 
 words! {
-    /// In which form a `tenant_url` is kept (`contract.md`, Integrations: unknown).
+    /// In which form a `tenant_url` is kept (`schema/api.md`, Integrations: unknown).
     TenantUrlForm {
         /// As it was sent.
         Verbatim = "verbatim",
@@ -128,7 +128,7 @@ words! {
 }
 
 words! {
-    /// What becomes of a `reference_id` that a POST or PUT leaves out or sends as `null` or `""` (`contract.md`, Integrations: unknown).
+    /// What becomes of a `reference_id` that a POST or PUT leaves out or sends as `null` or `""` (`schema/api.md`, Integrations: unknown).
     UnsetReference {
         /// The server makes one up: another random UUID each time.
         Random = "random",
@@ -142,7 +142,7 @@ words! {
 }
 
 words! {
-    /// What a PUT that leaves `reference_id` out does to the one that is there (`contract.md`, Integrations: unknown).
+    /// What a PUT that leaves `reference_id` out does to the one that is there (`schema/api.md`, Integrations: unknown).
     OmittedReference {
         /// It is lost, and the integration is as one that was made without.
         Cleared = "lost",
@@ -152,7 +152,7 @@ words! {
 }
 
 words! {
-    /// Which references are accepted (`contract.md`, Integrations: unknown).
+    /// Which references are accepted (`schema/api.md`, Integrations: unknown).
     AcceptedReferences {
         /// Any text.
         Any = "any",
@@ -171,7 +171,7 @@ words! {
     }
 }
 
-/// Whether the lists of risk scoring come in pages (`contract.md`, Users: unknown). Those of the surroundings always do.
+/// Whether the lists of risk scoring come in pages (`schema/api.md`, Users: unknown). Those of the surroundings always do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
     /// All of a list in one answer, which says nothing of pages.
@@ -183,7 +183,7 @@ pub enum Paging {
 }
 
 words! {
-    /// Whether the list of Access applications holds their policies (`contract.md`, The lists: unknown).
+    /// Whether the list of Access applications holds their policies (`schema/api.md`, Access lists: unknown).
     AppPolicies {
         /// Whole.
         Embedded = "embedded",
@@ -192,7 +192,7 @@ words! {
     }
 }
 
-/// How an account's audit log behaves where `contract.md` says *unknown*.
+/// How an account's audit log behaves where `schema/api.md` says *unknown*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditLogSettings {
     /// How long it takes until an entry is shown.
@@ -245,7 +245,7 @@ pub enum RateLimit {
 }
 
 impl Default for RateLimit {
-    /// 1,200 in five minutes (`contract.md`, Transport).
+    /// 1,200 in five minutes (`schema/api.md`, Transport).
     fn default() -> Self {
         const REQUESTS: NonZeroU32 = NonZeroU32::new(1_200).expect("1,200 is not zero");
         RateLimit::Limited {
@@ -276,7 +276,7 @@ impl FromStr for RateLimit {
 }
 
 words! {
-    /// What a token may do (`contract.md`, Transport).
+    /// What a token may do (`schema/api.md`, Transport).
     Permission {
         /// *Zero Trust Read*: see behaviors and integrations.
         Read = "read",

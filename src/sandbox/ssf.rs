@@ -1,4 +1,4 @@
-//! The documents behind an integration's `well_known_url` (`contract.md`, The SSF document): which transmitter sends, and its keys.
+//! The documents behind an integration's `well_known_url`: which transmitter sends, and its keys.
 //!
 //! They are another service's, which asks for no credentials. The sandbox answers for its host, at the paths that the URLs have; whoever
 //! reads them must take the sandbox's own address for it.

@@ -1,16 +1,16 @@
-//! What ten times as much costs: read from what criterion keeps, printed as ratios, and written down for `picture.py`.
+//! Growth of the running time with the size of the input: ratios of criterion's medians for ten times the size.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Median seconds by benchmark and size.
 type Medians = BTreeMap<String, BTreeMap<u64, f64>>;
 
-/// Tells of every benchmark that ran since then.
+/// Prints the ratios of the benchmarks that ran since `started`.
 pub(super) fn tell(started: SystemTime) {
     let target = PathBuf::from(std::env::var("CARGO_TARGET_DIR").unwrap_or("target".to_owned()));
     let mut medians = Medians::new();
@@ -18,7 +18,7 @@ pub(super) fn tell(started: SystemTime) {
     if medians.is_empty() {
         return;
     }
-    println!("\nWhat ten times as much costs, as a ratio of medians (linear work costs 10):\n");
+    println!("\nRatio of medians for ten times the size (10 is linear):\n");
     for (name, sizes) in &medians {
         let ratios = sizes.iter().filter_map(|(size, median)| {
             let tenth = sizes.get(&(size / 10)).filter(|_| size % 10 == 0)?;
@@ -26,13 +26,9 @@ pub(super) fn tell(started: SystemTime) {
         });
         println!("{name:<40} {}", ratios.collect::<Vec<_>>().join("  "));
     }
-    let file = target.join("bench/growth.json");
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(&file, json!(medians).to_string()).unwrap();
-    println!("\nmedians in seconds: {}", file.display());
 }
 
-/// Criterion keeps each benchmark's last run in a folder `new`.
+/// Adds the medians of the latest runs, which criterion keeps in directories named `new`.
 fn collect(folder: &Path, started: SystemTime, medians: &mut Medians) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();

@@ -1,7 +1,7 @@
 //! What the program's own work costs, and how that grows: each benchmark runs at sizes a factor ten apart.
 //!
 //! `cargo bench --bench speed` measures all, `cargo bench --bench speed -- plan/` one group. At the end it prints what ten times as much
-//! costs, and writes every median to `target/bench/growth.json`. Nothing here touches the network; `wire.sh` measures whole runs.
+//! costs. Nothing here touches the network; `wire.sh` measures whole runs.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 

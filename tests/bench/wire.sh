@@ -1,22 +1,19 @@
 #!/usr/bin/env bash
-# Whole runs over loopback, each beside the plainest way to do the same work: /bin/true, curl, wrk, and the ideal.
+# Measures whole runs over loopback and the simplest program that does the same work: /bin/true, curl, wrk, or the ideal time.
 #
-#   tests/bench/wire.sh [start] [plan] [fleet] [shards] [apply]      all five without an argument
+#   tests/bench/wire.sh [start] [plan] [fleet] [shards] [apply]      all five if there is no argument
 #
-# Needs curl, hyperfine, jq, time and wrk, which are Debian packages of these names. Measures the program as a release ships it;
-# RISKFORM names another one, RUNS (5) says how often each command runs. Prints medians and ratios, which one run's noise hits alike, and
-# writes them to target/bench/wire.json for picture.py.
+# Needs the Debian packages curl, hyperfine, jq, time and wrk. Measures the dist profile, or the program in RISKFORM. RUNS is the number of runs
+# of each command (5). Prints medians and their ratios; noise affects both sides alike.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 runs=${RUNS:-5}
-results=target/bench
 folder=$(mktemp -d)
 server=
 trap 'stop_server; rm -rf "$folder"' EXIT
 
 main() {
-    mkdir -p "$results"
     if [[ -z ${RISKFORM:-} ]]; then
         cargo build --locked --quiet --profile dist
         RISKFORM=target/dist/riskform
@@ -25,18 +22,15 @@ main() {
     for group in "${@:-start plan fleet shards apply}"; do
         for one in $group; do "measure_$one"; done
     done
-    jq --slurp '{ cores: $cores, binary_bytes: $bytes, rows: . }' --argjson cores "$(nproc)" \
-        --argjson bytes "$(stat --format %s "$riskform")" "$folder/rows" >"$results/wire.json"
-    echo "medians in seconds, memory in KiB: $results/wire.json"
 }
 
-# --- what is measured
+# --- measurements
 
 measure_start() {
     cp examples/quickstart.yaml "$folder/one.yaml"
     runs=100 medians /bin/true "$riskform --version" "$riskform validate $folder/one.yaml"
-    row start 'riskform --version' '/bin/true' "${median[1]}" "${median[0]}" "$(memory "$riskform" --version)"
-    row start 'validate, one file' '/bin/true' "${median[2]}" "${median[0]}" "$(memory "$riskform" validate "$folder/one.yaml")"
+    row 'riskform --version' '/bin/true' "${median[1]}" "${median[0]}" "$(memory "$riskform" --version)"
+    row 'validate, one file' '/bin/true' "${median[2]}" "${median[0]}" "$(memory "$riskform" validate "$folder/one.yaml")"
 }
 
 measure_plan() {
@@ -50,7 +44,7 @@ measure_plan() {
         runs=20 medians "$riskform plan $file" \
             "curl --parallel --fail --silent --compressed --header '$authorization'
                 --output /dev/null $(path "$account" behaviors) --output /dev/null $(path "$account" integrations)"
-        row plan "plan, $count integrations" 'curl, the same two GETs' "${median[0]}" "${median[1]}" \
+        row "plan, $count integrations" 'curl, the same two GETs' "${median[0]}" "${median[1]}" \
             "$(memory "$riskform" plan "$file")"
     done
 }
@@ -60,7 +54,7 @@ measure_fleet() {
     for count in 100 1000 10000; do fleet "$count"; done
     for latency in 0 20 50; do
         serve "$latency"
-        # An account's two reads are in flight together.
+        # The two reads of an account run concurrently.
         local per_second
         per_second=$(wrk --threads 1 --connections $((2 * parallelism)) --duration 5s --header "$authorization" \
             "$(path "$(printf '%032x' 1)" behaviors)" | awk '/^Requests\/sec/ { print $2 }')
@@ -68,17 +62,17 @@ measure_fleet() {
             local drift=("$riskform" drift --parallelism "$parallelism" "$folder/fleet-$count") kib
             medians "${drift[*]}"
             kib=$(memory "${drift[@]}")
-            row fleet "drift, $count accounts, $latency ms" "wrk, $((2 * count)) GETs" "${median[0]}" \
+            row "drift, $count accounts, $latency ms" "wrk, $((2 * count)) GETs" "${median[0]}" \
                 "$(calculate "2 * $count / $per_second")" "$kib"
             ideal=$(calculate "$count / $parallelism * $latency / 1000")
             if ((latency > 0)); then
-                row fleet "drift, $count accounts, $latency ms" 'the ideal' "${median[0]}" "$ideal" "$kib"
+                row "drift, $count accounts, $latency ms" 'the ideal' "${median[0]}" "$ideal" "$kib"
             fi
         done
     done
 }
 
-# A fleet in four shards at once, an account a token, one of them revoked: every other account is handled, and the four results make one page.
+# A fleet in four concurrent shards with one token per account. One token is revoked; all other accounts must be in the merged page.
 measure_shards() {
     local count=${SHARDED:-1000} latency=50 parallelism=32 grants=() index shard
     mkdir "$folder/sharded"
@@ -100,7 +94,7 @@ $riskform report merge --format html=fleet.html --format json=fleet.json shard-?
 echo \$code >code
 SHARDS
     medians "bash $folder/shards.sh"
-    # The account of the revoked token is told as such, and no other is missing.
+    # Only the account with the revoked token is an error, and no account is missing.
     if [[ $(<"$folder/code") != 6 ]] || ! jq --exit-status --argjson count "$count" \
         '(.accounts | length) == $count and ([.accounts[] | select(.status == "error") | .name] == ["account-0"])' "$folder/fleet.json" >"$folder/log"; then
         echo "the shards did not handle every other account: exit $(<"$folder/code")" >&2
@@ -108,17 +102,17 @@ SHARDS
         exit 1
     fi
     grep --quiet '<html' "$folder/fleet.html"
-    # The four are not of one size, and all must have ended.
+    # The shards differ in size, and the largest decides the time.
     local largest=0 accounts
     for shard in 0 1 2 3; do
         accounts=$(jq '.accounts | length' "$folder/shard-$shard.json")
         ((accounts <= largest)) || largest=$accounts
     done
-    row shards "drift, $count accounts and tokens in 4 shards, merged" 'the ideal' "${median[0]}" \
+    row "drift, $count accounts and tokens in 4 shards, merged" 'the ideal' "${median[0]}" \
         "$(calculate "$largest / $parallelism * $latency / 1000")" "$(memory bash "$folder/shards.sh")"
 }
 
-# The ideal: both reads, then the behaviors beside the list of what is there, ten creations at a time, the list and the reads after them.
+# The ideal time: both reads, the behaviors together with the list, the creates ten at a time, then the list and the reads to verify.
 measure_apply() {
     local account file latency ideal
     account=$(printf '%032x' 100)
@@ -132,17 +126,17 @@ measure_apply() {
         $undo >"$folder/destroyed"
         kib=$(memory "$riskform" apply "$file" --auto-approve --quiet)
         $undo >"$folder/destroyed"
-        row apply "apply, 100 creates, $latency ms" 'curl, 100 POSTs on one connection' "${median[0]}" "${median[1]}" "$kib"
+        row "apply, 100 creates, $latency ms" 'curl, 100 POSTs on one connection' "${median[0]}" "${median[1]}" "$kib"
         if ((latency > 0)); then
             ideal=$(calculate "(1 + 2 + 100 / 10 + 1 + 1) * $latency / 1000")
-            row apply "apply, 100 creates, $latency ms" 'the ideal' "${median[0]}" "$ideal" "$kib"
+            row "apply, 100 creates, $latency ms" 'the ideal' "${median[0]}" "$ideal" "$kib"
         fi
     done
 }
 
-# --- how it is measured
+# --- measuring
 
-# Runs each command and leaves the median seconds of each in the array `median`.
+# Runs each command and stores the median seconds of each in the array `median`.
 medians() {
     local options=(--shell none --warmup 1 --runs "$runs" --export-json "$folder/hyperfine" --style none)
     if [[ -n ${prepare:-} ]]; then options+=(--prepare "$prepare"); fi
@@ -150,25 +144,23 @@ medians() {
     mapfile -t median < <(jq '.results[].median' "$folder/hyperfine")
 }
 
-# The most memory, in KiB, that a command held.
+# Prints the peak memory of a command in KiB.
 memory() {
     /usr/bin/time --format %M --output "$folder/memory" "$@" >"$folder/log" 2>&1
     tail -n 1 "$folder/memory"
 }
 
-# row GROUP WHAT BESIDE SECONDS BESIDE_SECONDS KIB
+# row COMMAND COMPARISON SECONDS COMPARISON_SECONDS KIB
 row() {
-    jq --null-input --compact-output '{ group: $group, what: $what, beside: $beside, seconds: $seconds, beside_seconds: $other, kib: $kib }' \
-        --arg group "$1" --arg what "$2" --arg beside "$3" --argjson seconds "$4" --argjson other "$5" --argjson kib "$6" >>"$folder/rows"
-    printf '%-50s %9.1f ms   %-36s %9.1f ms   ×%-7.2f %4d MB\n' "$2" "$(calculate "$4 * 1000")" "$3" \
-        "$(calculate "$5 * 1000")" "$(calculate "$4 / $5")" "$(($6 / 1024))"
+    printf '%-50s %9.1f ms   %-36s %9.1f ms   ×%-7.2f %4d MB\n' "$1" "$(calculate "$3 * 1000")" "$2" \
+        "$(calculate "$4 * 1000")" "$(calculate "$3 / $4")" "$(($5 / 1024))"
 }
 
 calculate() { awk "BEGIN { printf \"%.6f\", $1 }"; }
 
-# --- the other side
+# --- the simulated API
 
-# serve [MILLISECONDS [FLAG]...]: the simulated API without a rate limit, each answer taking that long.
+# serve [MILLISECONDS [FLAG]...]: starts the simulated API without a rate limit and with this latency.
 serve() {
     stop_server
     local options=(--rate-limit off "${@:2}")
@@ -193,9 +185,9 @@ stop_server() {
 
 path() { echo "$CLOUDFLARE_BASE_URL/accounts/$1/zt_risk_scoring/$2"; }
 
-# --- what is worked on
+# --- input files
 
-# integrations ACCOUNT COUNT: a file.
+# integrations ACCOUNT COUNT: prints a file with COUNT integrations.
 integrations() {
     printf 'version: 1\naccount_id: %s\nbehaviors:\n  imp_travel: { enabled: true }\nunlisted: { integrations: keep }\nintegrations:\n' "$1"
     for ((index = 0; index < $2; index++)); do
@@ -203,7 +195,7 @@ integrations() {
     done
 }
 
-# fleet COUNT: a folder of files, each of an account that is as declared.
+# fleet COUNT: writes a directory of files for accounts without drift.
 fleet() {
     mkdir "$folder/fleet-$1"
     for ((index = 0; index < $1; index++)); do
@@ -212,7 +204,7 @@ fleet() {
     done
 }
 
-# curl_creates ACCOUNT COUNT: what `curl --config` needs to create what `integrations` declares.
+# curl_creates ACCOUNT COUNT: prints a `curl --config` file that creates the same integrations.
 curl_creates() {
     for ((index = 0; index < $2; index++)); do
         if ((index > 0)); then echo next; fi

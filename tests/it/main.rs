@@ -26,7 +26,6 @@ mod files;
 mod get;
 mod killed;
 mod notify;
-mod picture;
 mod plan_and_apply;
 mod refusals;
 mod report;

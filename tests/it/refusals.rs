@@ -1,4 +1,4 @@
-//! What the real service answers when it refuses (`contract.md`, Refusals), and answers that can't be trusted: the real program tells each
+//! What the real service answers when it refuses (`schema/api.md`, Errors), and answers that can't be trusted: the real program tells each
 //! apart, with its exit code and its way out.
 
 use std::fs;

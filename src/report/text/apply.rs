@@ -11,7 +11,7 @@ use crate::report::totals::RunSummary;
 use super::grouped::grouped;
 use super::items::{Item, Line, write_items};
 
-/// Where the `well_known_url` goes, in the words of Okta's console (`contract.md`, Integrations).
+/// Where the `well_known_url` goes, in the words of Okta's console (`schema/api.md`, Integrations).
 pub(in crate::report) const OKTA_CONSOLE_PATH: &str =
     "Security > Device Integrations > Receive shared signals > Create stream";
 

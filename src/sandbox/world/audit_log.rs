@@ -1,4 +1,4 @@
-//! The account's audit log (`contract.md`, Who changed it): one entry for every write that succeeded.
+//! The account's audit log (`schema/api.md`, Audit log): one entry for every write that succeeded.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -28,7 +28,7 @@ impl Account {
         }
     }
 
-    /// What the API answers to a write: the settings of every behavior, not only of those that were sent (`contract.md`, Behaviors).
+    /// What the API answers to a write: the settings of every behavior, not only of those that were sent (`schema/api.md`, Behaviors).
     pub(in crate::sandbox) fn behavior_settings(
         &self,
     ) -> Behaviors<BTreeMap<&BehaviorKey, &BehaviorSettings>> {

@@ -279,10 +279,10 @@ fn what_belongs_together_loads() {
             "a link within the checkout",
             "repo/fleet",
             &[
-                ("repo/shared/_base.yaml", base),
+                ("repo/common/_base.yaml", base),
                 ("repo/fleet/a.yaml", "extends: [_base.yaml]\n"),
             ],
-            &[("repo/fleet/_base.yaml", "../shared/_base.yaml")],
+            &[("repo/fleet/_base.yaml", "../common/_base.yaml")],
             None,
         ),
         (

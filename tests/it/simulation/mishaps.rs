@@ -17,7 +17,7 @@ pub struct Mishaps {
     pub script: FaultScript,
     /// How long the service takes; half of it before it does its work.
     pub latency: Duration,
-    /// How old what a read shows may be (`contract.md`, Integrations: unknown).
+    /// How old what a read shows may be (`schema/api.md`, Integrations: unknown).
     pub lag: Duration,
     /// The request, counted from 0 over all runs, at which a run is killed.
     pub kill: Option<Kill>,

@@ -79,7 +79,7 @@ pub fn account_id() -> AccountId {
     "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap()
 }
 
-/// Every way in which the API may behave where `contract.md` says *unknown*.
+/// Every way in which the API may behave where `schema/api.md` says *unknown*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiVariant {
     pub behaviors_put: BehaviorsPut,
