@@ -15,18 +15,18 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::base_url::BaseUrl;
+use super::cancellation::{CancellationToken, Cancelled};
 use super::credentials::Credentials;
+use super::endpoint::Endpoint;
 use super::envelope::{self, ResultField, ResultInfo};
 use super::error::{ApiError, ErrorDetails, ErrorKind};
 use super::event::{ClientEvent, RequestStats, WaitReason};
-use super::operation::Endpoint;
 use super::pace::RateSettings;
-use super::patience::{TimeBudget, TimeBudgetExceeded};
 use super::rate_budget::{Permit, RateBudget};
 use super::rate_headers::RateHeaders;
+use super::response_metadata::{RequestIds, ResponseMetadata};
 use super::retry::{self, RetryPolicy};
-use super::signs::{RequestIds, ResponseMetadata};
-use super::stop::{CancellationToken, Cancelled};
+use super::time_budget::{TimeBudget, TimeBudgetExceeded};
 use super::transport::Transport;
 use super::transport_error::{Delivery, TransportError, TransportErrorKind};
 

@@ -19,11 +19,11 @@ use crate::model::audit_log::{self, AuditEntry, AuditLog};
 use crate::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider};
 
 use super::client::{ApiRequest, DecodedResponse};
+use super::endpoint::Endpoint;
 use super::envelope::ResultField;
 use super::error::{ApiError, ErrorKind};
-use super::operation::Endpoint;
-use super::patience::TimeBudget;
 use super::reader::{Reader, read};
+use super::time_budget::TimeBudget;
 use super::transport_error::TransportErrorKind;
 
 /// The largest page that Access gives out (`schema/api.md`, Access lists), and the audit log's.

@@ -11,8 +11,8 @@ use crate::model::null_is_default;
 
 use crate::model::text::is_invisible;
 
+use super::endpoint::Endpoint;
 use super::error::{ApiMessage, ErrorKind};
-use super::operation::Endpoint;
 
 /// How many characters of a strange answer are shown.
 const MAX_EXCERPT_CHARS: usize = 120;

@@ -11,8 +11,8 @@ use crate::model::null_is_default;
 use std::sync::Arc;
 
 use super::base_url::BaseUrl;
-use super::operation::{Endpoint, Permission};
-use super::signs::RequestIds;
+use super::endpoint::{Endpoint, Permission};
+use super::response_metadata::RequestIds;
 use super::transport_error::{Delivery, TransportErrorKind};
 
 /// A call that did not bring what was asked for. Displays as one line; [`help`](ApiError::help) is the way out.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::operation::Endpoint;
+use super::endpoint::Endpoint;
 use super::rate_headers::RatePolicy;
 
 /// Something that makes a run slower than it looks from outside. Displays as one line.

@@ -11,9 +11,9 @@ use crate::model::integration::{self, Integration, IntegrationId, ReferenceId};
 use crate::model::user::{self, RiskEvent, UserEvents, UserId, UserRisk};
 
 use super::client::{ApiRequest, ApiResponse, Client, DecodedResponse};
+use super::endpoint::Endpoint;
 use super::envelope::ResultField;
 use super::error::ApiError;
-use super::operation::Endpoint;
 use super::token::{TokenOwner, VerifiedToken};
 
 /// No list has more pages; one that goes on has no end.

@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::endpoint::Endpoint;
 use super::error::ErrorKind;
 use super::event::RequestStats;
-use super::operation::Endpoint;
 use super::transport_error::{Delivery, TransportErrorKind};
 
 /// How stubbornly to repeat.

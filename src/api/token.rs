@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::AccountId;
-use crate::model::open_word::{OpenEnum, words};
+use crate::model::open_enum::{OpenEnum, words};
 
 words! {
     /// Whether a token can be used.

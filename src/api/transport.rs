@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-use super::network::{HttpTransport, NetworkSettings};
+use super::http_transport::{HttpTransport, NetworkSettings};
 use super::transport_error::{Delivery, MAX_RESPONSE_BYTES, TransportError, TransportErrorKind};
 
 /// One way to exchange a request for an answer, cheap to clone and shared by everything that calls.

@@ -13,10 +13,10 @@ use crate::model::behavior::{self, BehaviorKey, BehaviorSettings};
 use crate::model::integration::{self, Integration, IntegrationId, IntegrationSettings};
 use crate::model::user::{self, UserId};
 
+use super::cancellation::{CancellationToken, Cancelled};
 use super::client::{ApiRequest, ApiResponse, Client, DecodedResponse, RetryDecision, SendPermit};
+use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
-use super::operation::Endpoint;
-use super::stop::{CancellationToken, Cancelled};
 
 /// The writing half of a client.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use crate::api::{SendPermit, Writer};
 use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavior};
 use crate::plan::Operation;
 
-use super::attempt::{Precheck, WriteKind, WriteOutcome};
-use super::outcome::OperationError;
+use super::result::OperationError;
+use super::write_sender::{Precheck, WriteKind, WriteOutcome};
 use super::{ApplyRun, write};
 
 pub(super) async fn send(

@@ -14,9 +14,9 @@ use crate::api::{ApiError, ErrorKind, SendPermit, Writer};
 use crate::model::integration::{Integration, IntegrationId, IntegrationSettings};
 use crate::plan::{Note, Operation, OperationId};
 
-use super::attempt::{WriteKind, WriteOutcome, pause};
 use super::event::ApplyEvent;
-use super::outcome::{Duplicate, Made, OperationError, OperationReport, Outcome, SkipReason};
+use super::result::{Duplicate, Made, OperationError, OperationReport, Outcome, SkipReason};
+use super::write_sender::{WriteKind, WriteOutcome, pause};
 use super::{ApplyRun, write};
 
 /// How long what an ambiguous creation may have made is looked for, since a read may lag behind a write.

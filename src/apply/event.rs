@@ -3,8 +3,8 @@
 use crate::api::{ApiError, RequestIds};
 use crate::plan::Operation;
 
-use super::attempt::{Write, WriteEvent, WriteObserver};
-use super::outcome::{OperationError, Outcome};
+use super::result::{OperationError, Outcome};
+use super::write_sender::{Write, WriteEvent, WriteObserver};
 
 /// Is told of every event. Where it fails on [`ApplyEvent::Sending`], the call is not sent, and no other is.
 pub type ApplyObserver<'o> = dyn FnMut(ApplyEvent<'_>) -> anyhow::Result<()> + Send + 'o;

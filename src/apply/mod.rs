@@ -1,16 +1,16 @@
 //! Carries a plan out, in three waves, and emits events.
 //!
 //! Whatever is done here was printable beforehand: [`apply`] sends the plan's operations as soon as what they need is done, skips what
-//! needs something that failed, and finally reads the account back. Everything that is sent goes through [`attempt`]. The only choices are
+//! needs something that failed, and finally reads the account back. Everything that is sent goes through [`write_sender`]. The only choices are
 //! in [`create`], which sees to it that an integration is created exactly once. What should change is never decided here.
 
-mod attempt;
 mod behaviors;
 mod create;
 mod event;
-mod outcome;
-mod read_back;
 mod reset;
+mod result;
+mod verify;
+mod write_sender;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,16 +27,16 @@ use crate::plan::{
     Wave,
 };
 
-use attempt::{WriteOutcome, WriteSender};
 use event::ObserverAdapter;
+use write_sender::{WriteOutcome, WriteSender};
 
-pub use attempt::{Write, WriteKind};
 pub use event::{ApplyEvent, ApplyObserver};
-pub use outcome::{
+pub use reset::{ResetEvent, ResetObserver, ResetResult, reset};
+pub use result::{
     ApplyResult, Duplicate, FailedReplacement, Made, OperationError, OperationReport, Outcome,
     SkipReason, Verification,
 };
-pub use reset::{ResetEvent, ResetObserver, ResetResult, reset};
+pub use write_sender::{Write, WriteKind};
 
 /// How many operations of one account are under way at once, at most.
 const MAX_IN_FLIGHT: usize = 10;
@@ -97,7 +97,7 @@ pub async fn apply(
         read_back: Verification::Skipped,
     };
     applied.lost = lost(plan, &applied);
-    applied.read_back = read_back::read_back(&run, context, &applied.settled(plan)).await;
+    applied.read_back = verify::read_back(&run, context, &applied.settled(plan)).await;
     applied
 }
 

@@ -10,8 +10,8 @@ use crate::model::user::UserId;
 use crate::plan::OperationId;
 
 use super::MAX_IN_FLIGHT;
-use super::attempt::{Write, WriteEvent, WriteKind, WriteObserver, WriteSender};
-use super::outcome::{Outcome, SkipReason};
+use super::result::{Outcome, SkipReason};
+use super::write_sender::{Write, WriteEvent, WriteKind, WriteObserver, WriteSender};
 
 /// Is told of every write, and of every user's end. Where it fails on [`ResetEvent::Sending`], the call is not sent, and no other is.
 pub type ResetObserver<'o> = dyn FnMut(ResetEvent<'_>) -> anyhow::Result<()> + 'o;

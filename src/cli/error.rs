@@ -6,7 +6,7 @@ use std::fmt;
 use crate::api::{ApiError, ErrorKind, TransportErrorKind};
 use crate::cli::exit::{Exit, Signal};
 use crate::cli::io::environment;
-use crate::cli::run::users::UserLookupError;
+use crate::cli::run::user_selection::UserLookupError;
 use crate::config::diagnostic::{Color, Diagnostics};
 use crate::plan::{AccountError, FailureKind, InvalidMerge, PlanErrors};
 use crate::report::text::count;

@@ -15,7 +15,7 @@
 mod commands;
 mod error;
 #[cfg(test)]
-mod examples;
+mod example_tests;
 mod exit;
 mod flags;
 mod help;

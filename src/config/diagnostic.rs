@@ -11,9 +11,9 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use super::bounds::{Resource, ResourceUsage};
-use super::rule::{DiagnosticCode, Severity};
-use super::source::{Place, Region, SourceId, Sources, Span};
+use super::code::{DiagnosticCode, Severity};
+use super::resource_limits::{Resource, ResourceUsage};
+use super::span::{Place, Region, SourceId, Sources, Span};
 use crate::model::text::{count, visible};
 
 /// One mistake, or one warning.

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
 use super::files::{Files, shown};
 use super::interpolate::is_variable_name;
-use super::rule::DiagnosticCode;
 use crate::model::limits::Limits;
 
 /// Reads the variables of a file, or says everything that is wrong with it.

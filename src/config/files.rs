@@ -10,8 +10,8 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
-use super::rule::DiagnosticCode;
 use crate::model::text::visible;
 
 /// The largest file that is read, in bytes: twice what 100,000 integrations need.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
 use super::files::{AllowedRoot, FileSelection, Files, FoundFile, shown};
 use super::kinds::{DOCUMENT, Shape};
-use super::rule::DiagnosticCode;
-use super::source::SourceId;
+use super::span::SourceId;
 use super::text;
 use super::yaml::{self, Document, Entry, Node, Scalar, Value, emit};
 

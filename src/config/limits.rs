@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
 use super::files::{Files, shown};
 use super::json_schema::{printed, root_schema};
@@ -11,7 +12,6 @@ use super::kinds::limits::{HostGlobs, LimitGuards, LimitsLayer, NameGlobs};
 use super::kinds::subject::KeyPath;
 use super::kinds::text::Environment;
 use super::kinds::{Field, Fields};
-use super::rule::DiagnosticCode;
 use super::yaml::{self, Document};
 use crate::model::limits::{Limits, UNLIMITED};
 

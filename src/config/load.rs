@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
 use super::files::{
     AllowedRoot, FileError, FileSelection, Files, FoundFile, OUTSIDE_ROOT_HELP, STDIN_PATH, beside,
@@ -18,8 +19,7 @@ use super::kinds::account::{
 };
 use super::kinds::text::{Environment, StringValue};
 use super::kinds::variables::denied_variable;
-use super::rule::DiagnosticCode;
-use super::source::SourceId;
+use super::span::SourceId;
 use super::yaml;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::{Limits, VariableDenied};

@@ -15,7 +15,7 @@
 //! | `kinds::decode` | nodes to values: types, words, known keys |
 //! | `kinds` | the rules of one kind: its keys, how files lay over each other, what comes of it |
 //! | `kinds::entries` | what behaviors and integrations have in common |
-//! | [`recheck`] | the rules once more, on an account from a saved plan |
+//! | [`revalidate`] | the rules once more, on an account from a saved plan |
 //! | [`schema`], `json_schema` | the JSON Schema of it, for editors |
 //! | `rule`, `diagnostic`, `source`, `suggest` | mistakes: their ids, their text, their place, the nearest right word |
 //! | `bounds` | how much the files of one run may hold together |
@@ -39,24 +39,24 @@
 //! extends at most 64 files. What all files of a run may hold together stands in `bounds`. What exceeds a bound is a diagnostic, and
 //! nothing behind it is read; everything takes time in proportion to the files.
 
-mod blot;
-mod bounds;
+pub mod code;
 pub mod diagnostic;
 pub mod env_file;
 pub mod export;
 pub mod files;
 pub mod fmt;
-mod foreign;
 mod interpolate;
 mod json_schema;
 mod kinds;
 pub mod limits;
 pub mod load;
-pub mod recheck;
-pub mod rule;
+mod redact;
+mod resource_limits;
+pub mod revalidate;
 pub mod schema;
-pub mod source;
+pub mod span;
 mod suggest;
 mod text;
+mod unrelated_file;
 pub mod write;
 mod yaml;

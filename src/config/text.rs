@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
-use super::foreign::is_foreign;
-use super::rule::DiagnosticCode;
-use super::source::{SourceId, Span};
+use super::span::{SourceId, Span};
+use super::unrelated_file::is_foreign;
 
 /// Registers a file's text; `None`, and a diagnostic, when it is no text.
 pub(super) fn register(

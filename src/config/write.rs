@@ -8,7 +8,7 @@ use super::yaml::{self, Entry, Node, Trivia, Value, emit};
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{IgnoreChange, IntegrationId, Lifecycle, ReferenceId};
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 words! {
     /// The formats of a desired-state file.

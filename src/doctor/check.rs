@@ -1,7 +1,7 @@
 //! What the doctor looks at: one stable id for each check.
 
 use super::finding::Finding;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 words! {
     /// The checks, in the order in which one thing needs the other.

@@ -3,16 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::{Check, DoctorFinding};
-use super::evidence::{
-    Access, ApiTransport, CredentialEvidence, CredentialKind, Files, Owner, ProbeResults,
-    ProxyInfo, errors, reads,
-};
 use super::finding::{CheckStatus, Finding};
 use super::permissions::{
     access_groups, access_policies, audit_log, entitlement, pii_read, read, write,
 };
+use super::probe::{
+    Access, ApiTransport, CredentialEvidence, CredentialKind, Files, Owner, ProbeResults,
+    ProxyInfo, errors, reads,
+};
 use crate::api::{ApiError, ErrorKind, TokenStatus, TransportErrorKind};
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::{count, few};
 
 /// A token that ends within so many hours is worth a warning.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::api::ApiError;
 use crate::model::context::FetchError;
 use crate::model::location::Location;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

@@ -5,23 +5,23 @@
 //! [`AuditReport`] is its result. The judging is pure. Deliberately absent: writing, files, the environment, printing.
 
 mod audit;
-mod audited;
+mod audit_report;
 mod check;
 mod checks;
-mod diagnosis;
-mod evidence;
 mod finding;
 mod permissions;
+mod probe;
+mod report;
 mod ssf;
 
 pub use audit::{AuditCheck, AuditFinding, AuditInput, audit_findings};
-pub use audited::{AccountAudit, AuditReport, AuditTotals};
+pub use audit_report::{AccountAudit, AuditReport, AuditTotals};
 pub use check::{Check, DoctorFinding};
 pub use checks::{account_findings, files_finding, invalid_proxy_finding, no_credentials_finding};
-pub use diagnosis::{AccountDoctorReport, DoctorReport, SsfDocument};
-pub use evidence::{
+pub use finding::{CheckStatus, Detail, Finding};
+pub use probe::{
     Access, ApiTransport, CredentialKind, Declared, Files, Owner, Probe, ProbeResults, ProxyInfo,
     examine,
 };
-pub use finding::{CheckStatus, Detail, Finding};
+pub use report::{AccountDoctorReport, DoctorReport, SsfDocument};
 pub use ssf::{Destination, SsfFinding, SsfRule, inspect};

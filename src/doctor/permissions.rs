@@ -1,8 +1,8 @@
 //! The checks of what the token may do: what everything needs, and what only some commands do, so that the lack of it is no failure.
 
 use super::check::{Check, DoctorFinding};
-use super::evidence::{CredentialEvidence, Probe, ProbeResults, errors, reads};
 use super::finding::{CheckStatus, Finding};
+use super::probe::{CredentialEvidence, Probe, ProbeResults, errors, reads};
 use crate::api::{ApiError, ErrorKind, Permission};
 
 pub(super) fn read(evidence: &ProbeResults) -> DoctorFinding {

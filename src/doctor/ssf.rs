@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::api::Transport;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 use crate::model::text::one_line;
 
 use super::finding::Finding;

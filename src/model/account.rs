@@ -13,7 +13,7 @@ use super::address::{Address, Name};
 use super::behavior::{Behavior, BehaviorKey, DeclaredBehavior, DesiredBehavior};
 use super::integration::{DesiredIntegration, Integration, TenantUrl};
 use super::location::Location;
-use super::open_word::words;
+use super::open_enum::words;
 
 /// The id of a Cloudflare account: 32 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::account::AccountId;
 use super::behavior::{BehaviorKey, RiskLevel};
 use super::integration::{IntegrationId, IntegrationType, ReferenceId, TenantUrl};
-use super::open_word::OpenEnum;
+use super::open_enum::OpenEnum;
 
 /// The successful writes of one account's risk scoring that its audit log shows.
 #[derive(Clone, Debug, PartialEq)]

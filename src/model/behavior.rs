@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::account::AccountId;
 use super::location::Location;
 use super::null_is_default;
-use super::open_word::{OpenEnum, words};
+use super::open_enum::{OpenEnum, words};
 
 /// The short name of a behavior, such as `imp_travel`.
 ///

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::behavior::RiskLevel;
 use super::integration::{ReferenceId, TenantUrl};
-use super::open_word::{OpenEnum, words};
+use super::open_enum::{OpenEnum, words};
 
 /// What was read of an account's surroundings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -18,7 +18,7 @@ use super::account::AccountId;
 use super::address::Name;
 use super::location::Location;
 use super::null_is_default;
-use super::open_word::{OpenEnum, words};
+use super::open_enum::{OpenEnum, words};
 
 pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
 

@@ -6,7 +6,7 @@ use wildmatch::WildMatch;
 
 use super::account::{GuardMode, PolicyGuardMode, ProtectedItem};
 use super::integration::TenantUrl;
-use super::open_word::words;
+use super::open_enum::words;
 
 words! {
     /// What becomes of a plan that leaves none of several live integrations.

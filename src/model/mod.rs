@@ -4,17 +4,17 @@
 //! resource (its identity, its fields, what weakens it) stands in that kind's own file.
 
 pub mod account;
+pub mod account_error;
 pub mod address;
 pub mod audit_log;
 pub mod behavior;
 pub mod context;
-pub mod failure;
+pub mod generated_reference;
 pub mod integration;
 pub mod limits;
 pub mod location;
 pub mod loopback;
-pub mod open_word;
-pub mod reference;
+pub mod open_enum;
 pub mod shard;
 mod tenant_url;
 pub mod text;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::account::AccountId;
 use super::behavior::RiskLevel;
 use super::null_is_default;
-use super::open_word::OpenEnum;
+use super::open_enum::OpenEnum;
 
 /// The id of a Zero Trust user: always a UUID, which tells it from the literal path segments that share its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

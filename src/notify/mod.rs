@@ -11,11 +11,11 @@
 //! Never decides what drift is, never follows a redirect, and never shows more of a URL than its host: the rest is its password. What was
 //! told already is for the caller to keep ([`DeliveryRecord`]).
 
-mod deliver;
+mod delivery;
+mod delivery_record;
 mod payload;
 mod slack;
 mod target;
-mod told;
 
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ use futures_util::future::join_all;
 use reqwest::Certificate;
 use secrecy::SecretString;
 
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 use crate::plan::Run;
 
-pub use deliver::{DeliveryError, ID_HEADER, NotifyError, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+pub use delivery::{DeliveryError, ID_HEADER, NotifyError, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+pub use delivery_record::DeliveryRecord;
 pub use payload::NOTIFICATION_FORMAT;
 pub use target::{ParseTargetError, Target, TargetKind};
-pub use told::DeliveryRecord;
 
 words! {
     /// How a check ended.
@@ -121,7 +121,7 @@ pub async fn notify(
     let deliveries = targets
         .iter()
         .filter(|target| wants(target.form(), message.outcome, settings.when))
-        .map(|target| deliver::deliver(target, message, settings));
+        .map(|target| delivery::deliver(target, message, settings));
     join_all(deliveries)
         .await
         .into_iter()

@@ -12,7 +12,7 @@ use crate::plan::{
     AccountPlan, Action, Change, Field, FieldAttribution, FieldChange, FieldValue, Note, Run,
     UnlistedSettings,
 };
-use crate::report::context::who;
+use crate::report::attribution::who;
 
 use super::payload::{Severity, headline, noteworthy};
 use super::{CheckResult, Message, Outcome};

@@ -19,7 +19,7 @@ use crate::model::integration::{
     DesiredIntegration, IntegrationField, IntegrationId, IntegrationSettings, ReferenceId,
     TenantUrl,
 };
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 use super::change::{Change, Field, FieldChange, ResourceDiff, UnlistedSettings};
 use super::run::AccountPlan;

@@ -15,7 +15,7 @@ use crate::model::integration::{
     IntegrationField, IntegrationId, IntegrationSettings, IntegrationWeakening,
 };
 use crate::model::location::Location;
-use crate::model::open_word::{UnknownVariant, words};
+use crate::model::open_enum::{UnknownVariant, words};
 
 use super::attribution::FieldAttribution;
 use super::change_shape::ChangeJson;

@@ -11,7 +11,7 @@ use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel}
 use crate::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId,
 };
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::hex;
 
 /// What a live account's digest covers; the members of all three stand in their canonical order.

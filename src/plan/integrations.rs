@@ -7,10 +7,10 @@ use jiff::civil::Date;
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
 use crate::model::address::Address;
+use crate::model::generated_reference::GeneratedReferences;
 use crate::model::integration::{
     DesiredIntegration, Integration, IntegrationField, IntegrationSettings, ReferenceId, weakening,
 };
-use crate::model::reference::GeneratedReferences;
 
 use super::Intent;
 use super::change::{

@@ -12,9 +12,9 @@ use smallvec::SmallVec;
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::Address;
+use crate::model::generated_reference::{GeneratedReferences, whose};
 use crate::model::integration::{DesiredIntegration, Integration, ReferenceId};
-use crate::model::open_word::words;
-use crate::model::reference::{GeneratedReferences, whose};
+use crate::model::open_enum::words;
 
 use super::error::PlanError;
 use super::fast_map::FastMap;

@@ -2,7 +2,7 @@
 //!
 //! Same input, same bytes: nothing here is async, reads a clock or a file, or knows the API's client. The stages, one file each:
 //! [`matching`] finds which live integration is which entry; [`behaviors`] and [`integrations`] say what differs; [`target`] narrows;
-//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guard`] says no. [`run`] is the result of it all.
+//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guards`] says no. [`run`] is the result of it all.
 
 pub mod attribution;
 mod behaviors;
@@ -14,18 +14,18 @@ mod drift;
 mod effect;
 mod error;
 mod fast_map;
-mod guard;
+mod guards;
 mod identity_provider;
 mod integrations;
+mod live_changes;
+mod match_notes;
 mod matching;
 mod merge;
-mod moved;
 mod note;
 mod operation;
 mod order;
 mod policies;
 mod read;
-mod recognition;
 mod run;
 mod target;
 #[cfg(test)]
@@ -42,9 +42,9 @@ use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::Context;
 use crate::model::limits::Limits;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
-pub use crate::model::failure::{AccountError, FailureKind};
+pub use crate::model::account_error::{AccountError, FailureKind};
 pub use attribution::{AttributedAction, Attribution, FieldAttribution};
 pub use change::{
     Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Kind, LiveMatch, Policy,
@@ -54,13 +54,13 @@ pub use digest::{live_digest, sha256};
 pub use drift::{Retention, Scope};
 pub use effect::{Effect, effects};
 pub use error::{PlanError, PlanErrors};
-pub use guard::{Guard, GuardViolation, Overrides};
+pub use guards::{Guard, GuardViolation, Overrides};
 pub use identity_provider::{
     changed_identity_providers, needs_identity_providers, resolve_identity_providers,
 };
+pub use live_changes::{LiveChange, moved};
 pub use matching::{MatchedBy, MatchedEntry, Matches, matches};
 pub use merge::{InvalidMerge, MergeRules, merge};
-pub use moved::{LiveChange, moved};
 pub use note::Note;
 pub use operation::{
     IntegrationTarget, Method, Operation, OperationId, OperationKind, OperationOutcome,
@@ -141,8 +141,8 @@ pub fn plan_within(
     };
     let integrations =
         integrations::diff(desired, live, &matches, today, options.intent, &mut notes);
-    notes.extend(guard::unmatched_protected_items(desired, &matches));
-    notes.extend(recognition::notes(
+    notes.extend(guards::unmatched_protected_items(desired, &matches));
+    notes.extend(match_notes::notes(
         desired,
         &live.integrations,
         &matches,
@@ -190,7 +190,7 @@ pub fn plan_within(
     let targeted = |address: &Address| options.targets.includes(desired, address);
     notes.retain_mut(|note| note.narrow(targeted));
     notes.sort_by(|a, b| a.address().cmp(&b.address()));
-    let refusals = guard::refusals(desired, live, context, &changes, options);
+    let refusals = guards::refusals(desired, live, context, &changes, options);
 
     Ok(AccountPlan {
         account_id: desired.account_id.clone(),

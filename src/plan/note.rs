@@ -11,7 +11,7 @@ use crate::model::behavior::RiskLevel;
 use crate::model::context::FetchError;
 use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
 use crate::model::location::Location;
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::few;
 
 use super::change::{FieldValue, quoted};

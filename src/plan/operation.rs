@@ -14,7 +14,7 @@ use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavi
 use crate::model::integration::{
     self, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use crate::model::open_word::{OpenEnum, words};
+use crate::model::open_enum::{OpenEnum, words};
 
 /// One call, the changes that it carries, and the calls that must have succeeded before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

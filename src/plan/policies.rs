@@ -15,7 +15,7 @@ use crate::model::behavior::{BehaviorSettings, RiskLevel};
 use crate::model::context::{
     Access, AccessPolicy, Decision, Fetched, Level, PolicyRule, PolicyRules,
 };
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::few;
 
 use super::change::Change;

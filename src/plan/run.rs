@@ -9,15 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
+use crate::model::account_error::AccountError;
 use crate::model::address::{Address, Name};
 use crate::model::context::Context;
-use crate::model::failure::AccountError;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 use crate::model::shard::Shard;
 
 use super::Options;
 use super::change::{Action, Change, UnlistedResource};
-use super::guard::GuardViolation;
+use super::guards::GuardViolation;
 use super::matching::matches;
 use super::note::Note;
 use super::operation::Operation;

@@ -4,8 +4,8 @@ use crate::doctor::{CheckStatus, DoctorReport, Finding, SsfDocument};
 use crate::model::text::{EscapeInvisible, count};
 
 use super::DoctorFormat;
-use super::read::json;
-use super::read::table::{Column, Width, grid};
+use super::get::json;
+use super::get::table::{Column, Width, grid};
 
 /// What the doctor found in a format. `width` is how wide a table may be.
 pub fn doctor(diagnosis: &DoctorReport, format: DoctorFormat, width: Width) -> String {

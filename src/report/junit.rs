@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use crate::model::account_error::AccountError;
 use crate::model::address::Address;
-use crate::model::failure::AccountError;
 use crate::plan::{AccountPlan, Run};
 
-use super::block::{DisplayItem, blocks};
-use super::fields::FieldLine;
+use super::display_item::{DisplayItem, blocks};
+use super::field_lines::FieldLine;
 use crate::model::text::EscapeInvisible;
 
 /// Drift as JUnit XML.

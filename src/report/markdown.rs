@@ -9,8 +9,8 @@ use std::fmt::Write;
 
 use crate::plan::{AccountPlan, Format, OperationOutcome, Run, Status};
 
-use super::block::{ChangeMarker, DisplayItem, Severity, blocks, gravest_first, refusal};
-use super::fields;
+use super::display_item::{ChangeMarker, DisplayItem, Severity, blocks, gravest_first, refusal};
+use super::field_lines;
 use super::text::OKTA_CONSOLE_PATH;
 use super::totals::RunSummary;
 use crate::model::text::{EscapeInvisible, count};
@@ -340,7 +340,7 @@ fn block_part(format: Format, block: &DisplayItem<'_>) -> String {
         (_, None) => {}
     }
     part.push('\n');
-    let width = fields::width(&block.fields);
+    let width = field_lines::width(&block.fields);
     for line in &block.fields {
         let text = match format {
             Format::Plan | Format::Apply => line.as_planned(),

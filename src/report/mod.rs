@@ -16,26 +16,26 @@
 //! | `context` | who made something differ, in words |
 //! | `block`, `fields`, `totals` | what there is to show, before it is known in which format |
 
+pub mod attribution;
 mod audit;
-mod block;
-pub mod context;
 mod diff;
+mod display_item;
 mod doctor;
-mod fields;
+mod field_lines;
 mod files;
+pub mod get;
 mod html;
 pub mod json;
 mod junit;
 mod markdown;
 mod prometheus;
-pub mod read;
 mod sarif;
 pub mod schema;
 pub mod style;
 pub mod text;
 mod totals;
 
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 use crate::plan::Run;
 
 use text::{ApplyText, RunText};

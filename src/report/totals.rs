@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::plan::{AccountPlan, ApplyTotals, Format, Intent, Run, Totals};
 
-use super::block::{Severity, blocks, gravest_first, prefix, short};
+use super::display_item::{Severity, blocks, gravest_first, prefix, short};
 use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, count, few};
 
 /// What a run adds up to, in words without a period at their end.

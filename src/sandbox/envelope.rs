@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::paging::PageInfo;
-use super::refusal::RecordedError;
+use super::recorded_errors::RecordedError;
 use super::store::StoreError;
 
 /// Answers 200 with the result.

@@ -17,22 +17,22 @@
 //! | `clock` | time and ids |
 //! | `faults` | the fault laboratory, and the server |
 
-mod access;
+mod auth;
 mod body;
 mod clock;
+mod context_routes;
 mod envelope;
 mod faults;
-mod gate;
+mod middleware;
 mod paging;
 mod rate_limit;
-mod refusal;
+mod recorded_errors;
 mod routes;
 mod seed;
 mod settings;
 mod ssf;
+mod state;
 mod store;
-mod surroundings;
-mod world;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,8 +49,8 @@ pub use faults::{
     ConnectionFault, Execution, ExternalChange, Fault, FaultInjector, FaultRule, FaultScript,
     FaultScriptError, InjectedFault, RequestMethod,
 };
-pub use gate::{ACTOR_HEADER, CONTEXT_HEADER, ReceivedRequest};
-pub use refusal::RecordedError;
+pub use middleware::{ACTOR_HEADER, CONTEXT_HEADER, ReceivedRequest};
+pub use recorded_errors::RecordedError;
 pub use seed::RECORDED_ACCOUNT;
 pub use settings::{
     AcceptedReferences, AppPolicies, AuditLogSettings, BehaviorsPut, CursorPlace, DEFAULT_TOKEN,
@@ -58,19 +58,19 @@ pub use settings::{
     RateLimit, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
 };
 pub use ssf::SsfFlaw;
+pub use state::{Account, SandboxContext, User};
 pub use store::StoreError;
-pub use world::{Account, SandboxContext, User};
 
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::integration::{Integration, IntegrationSettings};
 use clock::{Clock, Ids};
 use envelope::ApiFailure;
-use gate::RequestLog;
+use middleware::RequestLog;
 use rate_limit::{RateLimitStatus, RateLimits};
 use seed::Seed;
+use state::audit_log::LoggedEntry;
+use state::{State, WriteContext};
 use store::Store;
-use world::audit_log::LoggedEntry;
-use world::{State, WriteContext};
 
 /// The path that every route stands below, as on the real service.
 pub const BASE_PATH: &str = "/client/v4";

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Path};
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
-use axum::middleware;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -18,17 +18,17 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use uuid::Uuid;
 
-use super::access::Caller;
+use super::auth::Caller;
 use super::envelope::{ApiFailure, Item, success, success_paged, success_with_messages};
-use super::gate::RequestOrigin;
+use super::middleware::RequestOrigin;
 use super::paging::paged;
-use super::refusal::RecordedError;
+use super::recorded_errors::RecordedError;
 use super::settings::{Permission, UnknownAccounts};
-use super::world::audit_log::LoggedRequest;
-use super::world::integrations::show;
-use super::world::users::Summary;
-use super::world::{Account, WriteContext};
-use super::{BASE_PATH, Sandbox, gate, ssf, surroundings};
+use super::state::audit_log::LoggedRequest;
+use super::state::integrations::show;
+use super::state::users::Summary;
+use super::state::{Account, WriteContext};
+use super::{BASE_PATH, Sandbox, context_routes, middleware, ssf};
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 use crate::model::user::UserId;
@@ -56,16 +56,16 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .route("/{user_id}", get(read_user))
         .route("/{user_id}/reset", post(reset_user));
     let access = Router::new()
-        .route("/policies", get(surroundings::list_policies))
-        .route("/groups", get(surroundings::list_groups))
-        .route("/apps", get(surroundings::list_apps))
+        .route("/policies", get(context_routes::list_policies))
+        .route("/groups", get(context_routes::list_groups))
+        .route("/apps", get(context_routes::list_apps))
         .route(
             "/apps/{app_id}/policies",
-            get(surroundings::list_app_policies),
+            get(context_routes::list_app_policies),
         )
         .route(
             "/identity_providers",
-            get(surroundings::list_identity_providers),
+            get(context_routes::list_identity_providers),
         );
     let api = Router::new()
         .route("/user/tokens/verify", get(verify_user_token))
@@ -75,7 +75,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         )
         .route(
             "/accounts/{account_id}/logs/audit",
-            get(surroundings::search_audit_log),
+            get(context_routes::search_audit_log),
         )
         .nest("/accounts/{account_id}/access", access)
         .nest("/accounts/{account_id}/zt_risk_scoring", scoring);
@@ -88,7 +88,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(async || ApiFailure::MethodNotAllowed)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(sandbox.clone(), gate::pass))
+        .layer(from_fn_with_state(sandbox.clone(), middleware::pass))
         .layer(compression())
         .with_state(sandbox)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::world::{Account, SandboxContext, User};
+use super::state::{Account, SandboxContext, User};
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::behavior::{Behavior, BehaviorKey};
 use crate::model::integration::{Integration, IntegrationId};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::refusal::RecordedError;
+use super::recorded_errors::RecordedError;
 use crate::model::account::AccountId;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 /// The token that may do everything when nothing else is set.
 pub const DEFAULT_TOKEN: &str = "riskform-sandbox";

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::envelope::json_response;
 use super::{BASE_PATH, Sandbox};
 use crate::model::integration::IntegrationId;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 /// Where the configuration of an integration's transmitter stands, and its keys.
 pub(super) const CONFIGURATION: &str = "/.well-known/sse-configuration/{integration_id}";

@@ -15,8 +15,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use tempfile::NamedTempFile;
 
 use super::LOCK_POISONED;
-use super::world::audit_log::{LoggedEntry, MAX_AUDIT_ENTRIES};
-use super::world::{Account, State};
+use super::state::audit_log::{LoggedEntry, MAX_AUDIT_ENTRIES};
+use super::state::{Account, State};
 use crate::model::account::AccountId;
 
 const FORMAT: &str = "riskform.sandbox/1";

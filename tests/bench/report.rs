@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use riskform::model::behavior::RiskLevel;
 use riskform::model::user::UserRisk;
 use riskform::plan::{Format, OperationOutcome, OperationStatus, Run, Scope};
-use riskform::report::read::{Privacy, ReadFormat, UserFilter, Users, render};
+use riskform::report::get::{Privacy, ReadFormat, UserFilter, Users, render};
 use riskform::report::{self, ApplyFormat, DetailLevel, DriftFormat, PlanFormat};
 use uuid::Uuid;
 

@@ -18,7 +18,7 @@ use riskform::api::{
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
-use riskform::model::open_word::OpenEnum;
+use riskform::model::open_enum::OpenEnum;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

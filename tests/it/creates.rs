@@ -225,7 +225,7 @@ async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
         .tenant_url = "https://old.okta.com".parse().unwrap();
     let mut live = old();
     live.integrations[0].settings.integration_type =
-        riskform::model::open_word::OpenEnum::read("Entra");
+        riskform::model::open_enum::OpenEnum::read("Entra");
     desired
         .integrations
         .get_mut(&"one".parse().unwrap())

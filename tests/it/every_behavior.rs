@@ -1,7 +1,7 @@
 //! `"*"`, which stands for every behavior that the account offers and the file does not name, as a person meets it.
 
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
-use riskform::model::open_word::OpenEnum;
+use riskform::model::open_enum::OpenEnum;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 use riskform::model::user::{RiskEvent, UserId};
-use riskform::report::read::pseudonym;
+use riskform::report::get::pseudonym;
 use riskform::sandbox::{Account, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings, User};
 use serde_json::{Value, json};
 

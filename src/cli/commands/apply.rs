@@ -11,13 +11,13 @@ use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::application::{ApplyFlow, PlanSource};
+use crate::cli::run::apply_flow::{ApplyFlow, PlanSource};
 use crate::cli::run::context::ContextArgs;
 use crate::cli::run::fleet;
-use crate::cli::run::planning::Planner;
+use crate::cli::run::load_context::LoadContext;
+use crate::cli::run::planner::Planner;
 use crate::cli::run::saved_plan::{self, ApplyExpectations};
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::LoadContext;
 use crate::plan::{Intent, Options};
 use crate::report::ApplyFormat;
 

@@ -13,11 +13,11 @@ use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment::validate_proxies;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
+use crate::cli::run::load_context::{self, LoadContext};
 use crate::cli::run::session::{self, CredentialSource, Session};
-use crate::cli::run::surroundings::{self, LoadContext};
 use crate::cli::run::{documents, fleet};
+use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::Diagnostics;
-use crate::config::rule::DiagnosticCode;
 use crate::doctor::{
     Access, AccountDoctorReport, ApiTransport, CheckStatus, CredentialKind, Declared, DoctorReport,
     Files, account_findings, examine, files_finding, invalid_proxy_finding, no_credentials_finding,
@@ -177,7 +177,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> Accoun
                 source: source.to_string(),
                 proxy: session.proxy(),
             };
-            let today = surroundings::today();
+            let today = load_context::today();
             let evidence = examine(&connection, &account_id, access, declared, today).await;
             // An account that can't be read has a finding that says so already.
             let documents = match ssf {

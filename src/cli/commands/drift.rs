@@ -9,15 +9,15 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, TargetArgs};
 use crate::cli::io::ci;
 use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats};
-use crate::cli::io::notifications::NotifyArgs;
+use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::context::{self, ContextArgs, HistoryArgs};
-use crate::cli::run::ending::{exit_for_drift, fail_if_single_account};
+use crate::cli::run::exit_codes::{exit_for_drift, fail_if_single_account};
 use crate::cli::run::fleet;
-use crate::cli::run::next::{self, NextStep, ShellCommand};
-use crate::cli::run::planning::Planner;
+use crate::cli::run::load_context::LoadContext;
+use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
+use crate::cli::run::planner::Planner;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::LoadContext;
 use crate::plan::{AccountPlan, Format, Glob, Options, Retention, Run, Scope};
 use crate::report::{self, DetailLevel, DriftFormat, RunMetrics};
 
@@ -61,10 +61,10 @@ pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Ex
     if checked.run.accounts.iter().any(AccountPlan::has_drift) {
         let words = ShellCommand::fleet_args(&arguments.fleet);
         let step = NextStep {
-            line: next::line("plan", &words),
+            line: next_steps::line("plan", &words),
             what: "see what apply would do about it; or change the file to what is live",
         };
-        next::say(output, &[step]);
+        next_steps::say(output, &[step]);
     }
     Ok(checked.exit())
 }

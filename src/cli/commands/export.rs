@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, ParallelismArgs, PathArgs};
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::next::{self, NextStep, ShellCommand};
+use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{ExportOptions, PinIds, export};
 use crate::config::write::{AccountFile, FileFormat};
@@ -97,8 +97,8 @@ impl ExportArguments {
     fn print_next_steps(&self, output: &Output, file: &Path, what: &'static str) {
         let mut words = ShellCommand::of_connect(&self.connect);
         words.path(file);
-        let line = next::line("plan", &words);
-        next::say(output, &[NextStep { line, what }]);
+        let line = next_steps::line("plan", &words);
+        next_steps::say(output, &[NextStep { line, what }]);
     }
 }
 

@@ -7,9 +7,9 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::PathArgs;
 use crate::cli::io::files::{self, FileMode};
-use crate::cli::io::input;
 use crate::cli::io::output::Output;
-use crate::cli::run::surroundings::confinement;
+use crate::cli::io::stdin;
+use crate::cli::run::load_context::confinement;
 use crate::config::fmt::{Formatted, format, format_input};
 use crate::model::text::count;
 
@@ -29,7 +29,7 @@ pub(crate) struct FmtArguments {
 /// Formats the files, and names those that it changes. A file that can't be formatted is left as it is and does not keep others from it.
 pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, CommandError> {
     let FmtArguments { paths, check, diff } = arguments;
-    if let Some(input) = input::named_by(&paths.paths)? {
+    if let Some(input) = stdin::named_by(&paths.paths)? {
         return format_one(input, *check, *diff, output);
     }
     let (files, diagnostics) = format(&paths.paths, &confinement(paths.root.as_deref()));

@@ -11,10 +11,10 @@ use crate::cli::flags::{AccountArgs, ConnectionArgs, level};
 use crate::cli::io::formats::{FormatArgs, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
-use crate::cli::run::users::{UserRef, with_email};
+use crate::cli::run::user_selection::{UserRef, with_email};
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{IntegrationId, ReferenceId};
-use crate::report::read::{
+use crate::report::get::{
     Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, Tabular, User, UserFilter, Users,
     render,
 };

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::run::next::{self, NextStep, ShellCommand};
+use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{ExportOptions, PinIds, export};
 
@@ -87,14 +87,14 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
     let mut words = ShellCommand::of_connect(&connect).and(ShellCommand::of_who(&who));
     words.path(&path);
     let step = |command, what| NextStep {
-        line: next::line(command, &words),
+        line: next_steps::line(command, &words),
         what,
     };
     let steps = [
         step("plan", "see what apply would do"),
         step("apply", "do it, once you say yes"),
     ];
-    next::say(output, &steps);
+    next_steps::say(output, &steps);
     Ok(Exit::Done)
 }
 

@@ -12,13 +12,13 @@ use crate::cli::io::ci;
 use crate::cli::io::formats::{DetailArgs, FormatArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::context::ContextArgs;
-use crate::cli::run::ending::{exit_for_plan, fail_if_single_account};
+use crate::cli::run::exit_codes::{exit_for_plan, fail_if_single_account};
 use crate::cli::run::fleet;
-use crate::cli::run::next::{self, NextStep, ShellCommand};
-use crate::cli::run::planning::Planner;
+use crate::cli::run::load_context::LoadContext;
+use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
+use crate::cli::run::planner::Planner;
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::LoadContext;
 use crate::plan::{AccountPlan, Intent, Options};
 use crate::report::{self, PlanFormat};
 
@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
             output,
         )?;
     } else if run.accounts.iter().any(AccountPlan::is_applicable) {
-        next::say(output, &arguments.next());
+        next_steps::say(output, &arguments.next());
     }
     let changes = if arguments.detailed_exitcode {
         Exit::Changes
@@ -100,11 +100,11 @@ impl PlanArguments {
             .and(ShellCommand::fleet_args(&self.fleet));
         [
             NextStep {
-                line: next::line("apply", &words),
+                line: next_steps::line("apply", &words),
                 what: "read again, ask, and carry it out",
             },
             NextStep {
-                line: next::line("plan --out plan.json", &words),
+                line: next_steps::line("plan --out plan.json", &words),
                 what: "save it, so that just this is carried out",
             },
         ]

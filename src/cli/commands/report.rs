@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::ExpectArgs;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::ending::of_run;
+use crate::cli::run::exit_codes::of_run;
 use crate::cli::run::fleet;
 use crate::plan::{Format, MergeRules, Run, merge};
 use crate::report::{self, ApplyFormat, DetailLevel, DriftFormat, MergeFormat, PlanFormat};

@@ -13,14 +13,14 @@ use crate::cli::flags::{AccountArgs, ConnectionArgs, level};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::output::Output;
 use crate::cli::io::prompt;
-use crate::cli::run::ending::exit_for_reset;
+use crate::cli::run::exit_codes::exit_for_reset;
 use crate::cli::run::session::Account;
 use crate::cli::run::signals;
-use crate::cli::run::users::{SelectedUsers, UserRef, choose, parse_list};
+use crate::cli::run::user_selection::{SelectedUsers, UserRef, choose, parse_list};
 use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
-use crate::report::read::table::Width;
-use crate::report::read::{Privacy, users_table};
+use crate::report::get::table::Width;
+use crate::report::get::{Privacy, users_table};
 use crate::report::text::{ResetText, count};
 
 /// Flags of `reset`.

@@ -7,11 +7,11 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::DesiredStateArgs;
 use crate::cli::io::ci;
 use crate::cli::io::formats::FormatArgs;
-use crate::cli::io::input;
 use crate::cli::io::output::Output;
+use crate::cli::io::stdin;
 use crate::cli::run::fleet;
-use crate::cli::run::next::{self, NextStep, ShellCommand};
-use crate::cli::run::surroundings::LoadContext;
+use crate::cli::run::load_context::LoadContext;
+use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::config::load;
 use crate::report::{self, ValidateFormat, ValidationResult};
 
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
     fleet::check_paths(paths)?;
     let surroundings = LoadContext::of(&arguments.desired)?;
     let request = surroundings.request(&arguments.desired)?;
-    let input = input::named_by(paths)?;
+    let input = stdin::named_by(paths)?;
     let is_file = input.is_none();
     let (accounts, diagnostics) = match input {
         Some(input) => load::validate_stdin(&request, input),
@@ -50,10 +50,10 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
     formats.write(output, |format| report::files(&checked, format))?;
     if is_file && matches!(end, Ok(Exit::Done)) && !checked.accounts.is_empty() {
         let step = NextStep {
-            line: next::line("plan", &ShellCommand::of_desired(&arguments.desired)),
+            line: next_steps::line("plan", &ShellCommand::of_desired(&arguments.desired)),
             what: "compare with what is live",
         };
-        next::say(output, &[step]);
+        next_steps::say(output, &[step]);
     }
     end
 }

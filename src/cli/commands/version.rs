@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::report::VersionFormat;
-use crate::report::read::json;
+use crate::report::get::json;
 
 /// Flags of `version`.
 #[derive(Args, Debug)]

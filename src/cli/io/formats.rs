@@ -10,7 +10,7 @@ use crate::cli::error::CommandError;
 use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::output::Output;
 use crate::config::write::FileFormat;
-use crate::report::read::ReadFormat;
+use crate::report::get::ReadFormat;
 use crate::report::{
     ApplyFormat, AuditFormat, DetailLevel, DoctorFormat, DriftFormat, MergeFormat, PlanFormat,
     ValidateFormat, VersionFormat,

@@ -2,15 +2,15 @@
 
 pub(crate) mod audit_log;
 pub(crate) mod ci;
+mod ci_state;
 pub(crate) mod environment;
 pub(crate) mod files;
 pub(crate) mod formats;
-pub(crate) mod input;
 pub(crate) mod links;
-pub(crate) mod notifications;
+pub(crate) mod notify;
 pub(crate) mod output;
-mod pipeline;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod state;
+pub(crate) mod stdin;
 mod wrap;

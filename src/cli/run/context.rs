@@ -10,8 +10,8 @@ use jiff::ToSpan;
 use crate::api::{ApiError, ErrorKind, Providers, Reader};
 use crate::cli::error::CommandError;
 use crate::cli::error::plan_error;
+use crate::cli::run::load_context;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings;
 use crate::model::account::{DesiredAccount, PolicyGuardMode};
 use crate::model::audit_log::AuditLog;
 use crate::model::context::{Access, Context, FetchError, Fetched};
@@ -163,7 +163,7 @@ async fn audit_log(
     desired: &DesiredAccount,
     history: HistoryArgs,
 ) -> Result<AuditLog, FetchError> {
-    let today = surroundings::today();
+    let today = load_context::today();
     let since = today.saturating_sub(i32::from(history.history).days());
     let before = today.saturating_add(1.day());
     let reader = reader(session, desired)?;

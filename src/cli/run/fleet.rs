@@ -10,7 +10,7 @@ use crate::cli::flags::{ExpectArgs, FleetArgs, PathArgs};
 use crate::cli::io::ci;
 use crate::cli::io::environment::interpolated;
 use crate::cli::io::output::Output;
-use crate::cli::run::surroundings::{self, LoadContext};
+use crate::cli::run::load_context::{self, LoadContext};
 use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadOptions};
 use crate::model::account::DesiredAccount;
@@ -115,11 +115,11 @@ pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
     let request = LoadOptions {
         paths,
         account_id: None,
-        default_account_id: surroundings::account_id_from_env().ok().flatten(),
-        confinement: &surroundings::confinement(None),
+        default_account_id: load_context::account_id_from_env().ok().flatten(),
+        confinement: &load_context::confinement(None),
         limits: &UNLIMITED,
         variables: &interpolated,
-        today: surroundings::today(),
+        today: load_context::today(),
     };
     let (accounts, _) = load::check(&request);
     let behaviors = accounts.iter().flat_map(|account| account.behaviors.keys());

@@ -1,15 +1,15 @@
 //! What commands are made of: the way to the API, loading and planning a fleet, applying plans, and how a run ends.
 
-pub(crate) mod application;
+pub(crate) mod apply_flow;
 pub(crate) mod audit;
 pub(crate) mod context;
 pub(crate) mod documents;
-pub(crate) mod ending;
+pub(crate) mod exit_codes;
 pub(crate) mod fleet;
-pub(crate) mod next;
-pub(crate) mod planning;
+pub(crate) mod load_context;
+pub(crate) mod next_steps;
+pub(crate) mod planner;
 pub(crate) mod saved_plan;
 pub(crate) mod session;
 pub(crate) mod signals;
-pub(crate) mod surroundings;
-pub(crate) mod users;
+pub(crate) mod user_selection;

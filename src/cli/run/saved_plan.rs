@@ -15,8 +15,8 @@ use crate::cli::error::CommandError;
 use crate::cli::error::plan_error;
 use crate::cli::io::files::{self, FileMode};
 use crate::cli::io::output::Output;
-use crate::cli::run::next::{self, ShellCommand};
-use crate::config::recheck::recheck;
+use crate::cli::run::next_steps::{self, ShellCommand};
+use crate::config::revalidate::recheck;
 use crate::model::account::AccountId;
 use crate::model::limits::Limits;
 use crate::model::text::escape_invisible_json;
@@ -42,7 +42,7 @@ pub(crate) fn write(
     output.say(format_args!(
         "The plan is saved in {}, its digest is {digest}. To apply it:\n  {}",
         path.display(),
-        next::line("apply", &apply.and(words.clone()))
+        next_steps::line("apply", &apply.and(words.clone()))
     ));
     Ok(())
 }

@@ -19,8 +19,8 @@ use crate::cli::flags::{AccountArgs, ConnectionArgs};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::progress;
+use crate::cli::run::load_context;
 use crate::cli::run::signals;
-use crate::cli::run::surroundings;
 
 use crate::doctor::{Destination, ProxyInfo};
 use crate::model::account::{AccountId, DesiredAccount};
@@ -343,11 +343,11 @@ impl Account {
 
 /// The account that the command line or the environment names. The simulated API has one to offer where neither does.
 pub(crate) fn id(who: &AccountArgs, connect: &ConnectionArgs) -> Result<AccountId, CommandError> {
-    surroundings::read_env_file(who, &UNLIMITED)?;
+    load_context::read_env_file(who, &UNLIMITED)?;
     if let Some(id) = &who.account_id {
         return Ok(id.clone());
     }
-    match surroundings::account_id_from_env()? {
+    match load_context::account_id_from_env()? {
         Some(id) => Ok(id),
         None if connect.sandbox => RECORDED_ACCOUNT
             .parse()

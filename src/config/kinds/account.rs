@@ -13,12 +13,12 @@ use super::integration::{self, IntegrationLayer, invalid_tenant_url};
 use super::subject::KeyPath;
 use super::text::{Environment, StringValue, VariableUse};
 use super::{ConfigValue, Field, Fields, Shape, fields, nested, written_words};
-use crate::config::bounds::Resource;
+use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
 use crate::config::interpolate::is_variable_name;
 use crate::config::json_schema::{text_or_digits, texts};
-use crate::config::rule::DiagnosticCode;
-use crate::config::source::{Span, Spanned};
+use crate::config::resource_limits::Resource;
+use crate::config::span::{Span, Spanned};
 use crate::config::yaml::{Document, Entry, Value};
 use crate::model::account::{
     AccountId, DesiredAccount, GuardMode, Guards, ParseAccountIdError, PolicyGuardMode,

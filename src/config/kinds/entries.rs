@@ -10,10 +10,10 @@ use serde_json::json;
 use super::decode::Decoder;
 use super::subject::KeyPath;
 use super::{ConfigValue, Field, Fields, Shape};
-use crate::config::bounds::Resource;
+use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
-use crate::config::rule::DiagnosticCode;
-use crate::config::source::Span;
+use crate::config::resource_limits::Resource;
+use crate::config::span::Span;
 use crate::config::yaml::Entry;
 
 /// A kind of entry.

@@ -1,6 +1,6 @@
 //! A field of a file, with its place and what its value was made of.
 
-use crate::config::source::{Span, Spanned};
+use crate::config::span::{Span, Spanned};
 
 /// A field of one file: left out, there but wrong (and reported), or set.
 ///

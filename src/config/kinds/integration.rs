@@ -11,10 +11,10 @@ use super::entries::{EntryMap, NamedEntry};
 use super::subject::KeyPath;
 use super::text::StringValue;
 use super::{ConfigValue, Field, Fields, Shape, fields, nested, variables_by_field, written_words};
+use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
 use crate::config::json_schema::text_like;
-use crate::config::rule::DiagnosticCode;
-use crate::config::source::{Span, Spanned};
+use crate::config::span::{Span, Spanned};
 use crate::config::yaml::{Entry, Node, Value};
 use crate::model::address::Name;
 use crate::model::integration::{

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::config::source::{Span, Spanned};
+use crate::config::span::{Span, Spanned};
 use crate::config::yaml::{Entry, Node};
 use decode::Decoder;
 pub(super) use field::Field;
@@ -153,7 +153,7 @@ macro_rules! fields {
             fn read_fields(
                 decoder: &mut crate::config::kinds::decode::Decoder<'_>,
                 node: &crate::config::yaml::Node,
-                place: crate::config::source::Span,
+                place: crate::config::span::Span,
                 subject: crate::config::kinds::subject::KeyPath<'_>,
             ) -> Option<Self> {
                 let known = const { &[$(stringify!($field)),+] };

@@ -1,6 +1,6 @@
 //! Texts of a file, and the variables that may stand in them.
 
-use crate::config::source::Span;
+use crate::config::span::Span;
 use crate::model::limits::Limits;
 
 /// A scalar with its variables filled in.

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::decode::Decoder;
 use super::text::{StringValue, VariableUse};
-use crate::config::bounds::Resource;
+use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::DiagnosticBuilder;
 use crate::config::interpolate::{Segment, Variable, pieces};
-use crate::config::rule::DiagnosticCode;
-use crate::config::source::Span;
+use crate::config::resource_limits::Resource;
+use crate::config::span::Span;
 use crate::config::yaml::{MAX_VALUE_BYTES, Scalar};
 use crate::model::limits::VariableDenied;
 

@@ -11,10 +11,10 @@ use granit_parser::{Event, ScalarStyle, StructureStyle};
 use super::comments::Comment;
 use super::emit::quoted;
 use super::{Document, Entry, Node, Scalar, Value};
-use crate::config::bounds::Resource;
+use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
-use crate::config::rule::DiagnosticCode;
-use crate::config::source::{SourceId, Span};
+use crate::config::resource_limits::Resource;
+use crate::config::span::{SourceId, Span};
 
 /// How deep collections may nest. Nothing that a file can declare goes deeper than six.
 pub(super) const MAX_NESTING: usize = 32;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Document, Node, Trivia, Value};
-use crate::config::source::Span;
+use crate::config::span::Span;
 
 /// A comment as it is written.
 #[derive(Debug)]

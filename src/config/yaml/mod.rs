@@ -16,7 +16,7 @@ mod parse;
 
 use std::sync::Arc;
 
-use super::source::Span;
+use super::span::Span;
 
 pub(super) use builder::MAX_VALUE_BYTES;
 pub(super) use parse::{each, with_comments};

@@ -7,9 +7,9 @@ use granit_parser::{ErrorKind, Event, Options, Parser, ScanError, options};
 use super::Document;
 use super::builder::{Builder, MAX_NESTING, NextStep, ParseMode, too_deep};
 use super::comments::{self, Comment};
+use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::{DiagnosticBuilder, DiagnosticSink};
-use crate::config::rule::DiagnosticCode;
-use crate::config::source::{SourceId, Span};
+use crate::config::span::{SourceId, Span};
 
 /// Hands over every document of a text, each before the next is read, so that no more than one is held. Mistakes in the syntax are
 /// reported; whatever could be read is handed over.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::account::LiveAccount;
 use crate::model::behavior::RiskLevel;
 use crate::model::context::{Access, Level, PolicyRule};
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::{count, few};
 use crate::plan::{AccountPlan, LevelPolicies, PolicyName, policies_for_level};
 

@@ -6,12 +6,12 @@ use crate::api::Providers;
 use crate::model::address::Address;
 use crate::model::integration::{Integration, IntegrationId, IntegrationType};
 use crate::model::location::Location;
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::count;
 use crate::plan::{AccountPlan, matches};
 
-use super::super::diagnosis::SsfDocument;
 use super::super::finding::{CheckStatus, Detail, Finding};
+use super::super::report::SsfDocument;
 use super::{AuditCheck, AuditFinding, finding_from_details};
 
 /// The active integrations, each by its address.

@@ -11,11 +11,11 @@ use std::collections::BTreeSet;
 
 use crate::api::Providers;
 use crate::model::context::{Access, Fetched};
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 use crate::plan::AccountPlan;
 
-use super::diagnosis::SsfDocument;
 use super::finding::{CheckStatus, Detail, Finding};
+use super::report::SsfDocument;
 
 use access::{levels, policies};
 use files::{behaviors, drift, unlisted};

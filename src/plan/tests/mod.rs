@@ -6,9 +6,9 @@ mod matching;
 mod order;
 mod policies;
 mod run;
+mod scenarios;
 mod targets;
 mod weakening;
-mod worlds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use crate::model::account::{
 };
 use crate::model::address::{Address, Name};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
+use crate::model::generated_reference::GeneratedReferences;
 use crate::model::integration::{
     DesiredIntegration, IgnoreChange, Integration, IntegrationId, IntegrationSettings,
     IntegrationType, ReferenceId, TenantUrl,
 };
 use crate::model::location::Location;
-use crate::model::open_word::OpenEnum;
-use crate::model::reference::GeneratedReferences;
+use crate::model::open_enum::OpenEnum;
 
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Format, Glob, GlobMatch, Guard, IntegrationTarget,

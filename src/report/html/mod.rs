@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::plan::{AccountPlan, Format, Run, Weakening};
 
-use super::block::{ChangeMarker, DisplayItem, Severity, blocks, gravest_first, refusal};
-use super::fields::FieldLine;
+use super::display_item::{ChangeMarker, DisplayItem, Severity, blocks, gravest_first, refusal};
+use super::field_lines::FieldLine;
 use super::totals::{RunSummary, counts};
 use crate::model::text::{EscapeInvisible, count};
 

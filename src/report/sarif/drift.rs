@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::plan::sha256;
 use crate::plan::{AccountPlan, Run, Status};
-use crate::report::block::{ChangeMarker, DisplayItem, blocks};
+use crate::report::display_item::{ChangeMarker, DisplayItem, blocks};
 
 use super::{
     Configuration, Finding, Notification, Region, ReportingDescriptor, location, log, message,

@@ -1,7 +1,7 @@
 //! Mistakes in files as SARIF: one rule for each kind, each finding at its place.
 
+use crate::config::code::{DiagnosticCode, Severity};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Label};
-use crate::config::rule::{DiagnosticCode, Severity};
 
 use super::{
     Configuration, Finding, Location, Region, ReportingDescriptor, location, log, message,

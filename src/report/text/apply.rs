@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Note, Operation, OperationOutcome, Run};
-use crate::report::block::{Severity, prefix};
+use crate::report::display_item::{Severity, prefix};
 use crate::report::style::{self, link};
 use crate::report::totals::RunSummary;
 

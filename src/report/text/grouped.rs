@@ -7,12 +7,12 @@ use std::fmt;
 
 use crate::model::text::{GROUPING_THRESHOLD, count, few};
 use crate::plan::{AccountPlan, Run};
-use crate::report::block::gravest_first;
+use crate::report::display_item::gravest_first;
 use crate::report::style;
 
 use super::items::{Item, Line, write_items};
+use super::layout::account_heading;
 use super::own_ids::IdMask;
-use super::parts::account_heading;
 
 /// Writes what `items` says of the accounts, the gravest first: what several share once, with their names.
 pub(super) fn grouped(

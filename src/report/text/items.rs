@@ -5,11 +5,11 @@ use std::fmt;
 
 use crate::model::text::{EscapeInvisible, count};
 use crate::plan::{AccountPlan, Format, Run};
-use crate::report::block::{DisplayItem, Severity, blocks, refusal};
-use crate::report::fields::FieldLine;
+use crate::report::display_item::{DisplayItem, Severity, blocks, refusal};
+use crate::report::field_lines::FieldLine;
 use crate::report::style;
 
-use super::parts::{account_error, block_lines, note_line};
+use super::layout::{account_error, block_lines, note_line};
 
 /// One thing that an account has to show.
 pub(super) struct Item {

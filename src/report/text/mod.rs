@@ -3,8 +3,8 @@
 mod apply;
 mod grouped;
 mod items;
+mod layout;
 mod own_ids;
-mod parts;
 mod reset;
 mod run;
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::model::address::Address;
+use crate::model::generated_reference::{GeneratedReferences, whose};
 use crate::model::integration::ReferenceId;
-use crate::model::reference::{GeneratedReferences, whose};
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Change, Field, FieldValue};
 

@@ -7,13 +7,13 @@ use std::fmt;
 use crate::model::text::{EscapeInvisible, few};
 use crate::plan::{AccountPlan, Format, Run};
 use crate::report::DetailLevel;
-use crate::report::block::{Severity, gravest_first, refusal};
+use crate::report::display_item::{Severity, gravest_first, refusal};
 use crate::report::style;
 use crate::report::totals::{RunSummary, counts};
 
 use super::grouped::grouped;
 use super::items::{Line, items, write_items};
-use super::parts::account_heading;
+use super::layout::account_heading;
 
 /// A plan, or drift.
 pub struct RunText<'a>(pub &'a Run, pub DetailLevel);

@@ -7,11 +7,11 @@
 //! | `laboratory` | the script played on the way to the sandbox's router: a tower service whose errors are broken connections |
 //! | `serve` | the same on a real socket, where a broken connection is one |
 
-mod foreign;
-mod laboratory;
+mod external_change;
+mod injector;
 mod script;
 mod serve;
 
-pub use foreign::ExternalChange;
-pub use laboratory::{ConnectionFault, FaultInjector, InjectedFault};
+pub use external_change::ExternalChange;
+pub use injector::{ConnectionFault, FaultInjector, InjectedFault};
 pub use script::{Execution, Fault, FaultRule, FaultScript, FaultScriptError, RequestMethod};

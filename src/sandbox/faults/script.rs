@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
-use super::foreign::ExternalChange;
-use crate::model::open_word::words;
+use super::external_change::ExternalChange;
+use crate::model::open_enum::words;
 use crate::sandbox::{RecordedError, SsfFlaw};
 
 /// Rules, and the seed of whatever they leave to chance. The default has no rules, so nothing goes wrong.

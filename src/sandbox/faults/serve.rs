@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::laboratory::{ConnectionFault, FaultInjector};
+use super::injector::{ConnectionFault, FaultInjector};
 
 /// How long calls in flight may take to end when the server stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use riskform::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedI
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
 use riskform::model::context::IdentityProvider;
 use riskform::model::integration::{Integration, IntegrationSettings, ReferenceId, TenantUrl};
-use riskform::model::open_word::OpenEnum;
+use riskform::model::open_enum::OpenEnum;
 use riskform::plan::Options;
 use uuid::Uuid;
 

@@ -195,7 +195,7 @@ fn every_rule_is_in_the_table() {
     let table = text
         .split_once("\n\n| rule")
         .map(|(_, rest)| format!("| rule{rest}"));
-    assert_eq!(table.unwrap_or_default(), riskform::config::rule::table());
+    assert_eq!(table.unwrap_or_default(), riskform::config::code::table());
 }
 
 /// What a fixture says is to be found in it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use riskform::model::account::{GuardMode, LiveAccount};
 use riskform::model::behavior::RiskLevel;
-use riskform::model::open_word::OpenEnum;
+use riskform::model::open_enum::OpenEnum;
 use riskform::plan::{
     AccountError, AccountPlan, AttributedAction, Attribution, Change, FailureKind,
     FieldAttribution, Format, OperationOutcome, OperationResult, OperationStatus, Run,

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorKey;
-use riskform::model::open_word::OpenEnum;
+use riskform::model::open_enum::OpenEnum;
 use riskform::model::user::RiskEvent;
 use riskform::sandbox::{
     AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Settings, TenantUrlForm,

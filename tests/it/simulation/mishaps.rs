@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use riskform::model::behavior::BehaviorKey;
 use riskform::model::integration::{ReferenceId, TenantUrl};
-use riskform::model::open_word::OpenEnum;
+use riskform::model::open_enum::OpenEnum;
 use riskform::sandbox::{Execution, ExternalChange, Fault, FaultRule, FaultScript, RequestMethod};
 
 /// Everything that goes wrong in one world.

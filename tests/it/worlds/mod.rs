@@ -23,7 +23,7 @@ use riskform::model::integration::{
     Lifecycle, ReferenceId, TenantUrl,
 };
 use riskform::model::location::Location;
-use riskform::model::open_word::OpenEnum;
+use riskform::model::open_enum::OpenEnum;
 use riskform::plan::{
     AccountPlan, IntegrationTarget, OperationKind, Options, Overrides, PlanErrors, plan,
 };

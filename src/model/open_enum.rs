@@ -107,14 +107,14 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::model::open_word::UnknownVariant;
+            type Err = $crate::model::open_enum::UnknownVariant;
 
             fn from_str(word: &str) -> Result<Self, Self::Err> {
                 Self::ALL
                     .iter()
                     .copied()
                     .find(|known| known.as_str() == word)
-                    .ok_or($crate::model::open_word::UnknownVariant)
+                    .ok_or($crate::model::open_enum::UnknownVariant)
             }
         }
 

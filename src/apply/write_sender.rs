@@ -11,10 +11,10 @@ use crate::api::{
     SendPermit, Writer,
 };
 use crate::model::integration::{Integration, IntegrationId};
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 use crate::plan::OperationId;
 
-use super::outcome::{OperationError, Outcome, SkipReason};
+use super::result::{OperationError, Outcome, SkipReason};
 
 /// Is told of each write before it leaves and once it has ended. Where it fails on [`WriteEvent::Leaves`], the write is not sent, and no other.
 pub(super) trait WriteObserver {

@@ -20,8 +20,8 @@ use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
 use crate::cli::io::prompt;
 use crate::cli::run::context::{self, ContextArgs};
-use crate::cli::run::ending::{exit_for_apply, fail_if_single_account};
-use crate::cli::run::planning;
+use crate::cli::run::exit_codes::{exit_for_apply, fail_if_single_account};
+use crate::cli::run::planner;
 use crate::cli::run::session::Session;
 use crate::cli::run::signals;
 use crate::config::export;
@@ -309,12 +309,12 @@ impl RefreshedAccount {
     ) -> Result<Self, AccountError> {
         let renamed = match origin {
             PlanSource::SavedPlan if needs_identity_providers(desired) => {
-                let providers = planning::identity_providers(session, desired).await?;
+                let providers = planner::identity_providers(session, desired).await?;
                 changed_identity_providers(desired, &providers)
             }
             PlanSource::SavedPlan | PlanSource::ThisRun => Vec::new(),
         };
-        let live = planning::read_account(session, desired).await?;
+        let live = planner::read_account(session, desired).await?;
         Ok(RefreshedAccount { live, renamed })
     }
 }

@@ -12,8 +12,8 @@ use super::envelope::{ApiFailure, json_response, success_paged};
 use super::paging::{PageRequest, query};
 use super::routes::RequestContext;
 use super::settings::{AppPolicies, CursorPlace, Permission};
-use super::world::SandboxContext;
-use super::world::audit_log::LoggedEntry;
+use super::state::SandboxContext;
+use super::state::audit_log::LoggedEntry;
 
 /// How many entries a page of the audit log holds when nobody says.
 const DEFAULT_LIMIT: usize = 100;

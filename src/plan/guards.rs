@@ -13,7 +13,7 @@ use crate::model::address::Address;
 use crate::model::context::{Access, Context, Fetched, Level};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::limits::{DeleteAllPolicy, Limits};
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 use super::change::{Action, Change, ResourceDiff};
 use super::matching::Matches;

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::AccountId;
+use crate::model::account_error::FailureKind;
 use crate::model::address::Address;
-use crate::model::failure::FailureKind;
 use crate::plan::{Action, FieldChange, UnlistedSettings, sha256};
 
 use super::payload::noteworthy;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountError, AccountPlan, Note};
-use crate::report::block::DisplayItem;
-use crate::report::fields::{self, FieldLine};
+use crate::report::display_item::DisplayItem;
+use crate::report::field_lines::{self, FieldLine};
 use crate::report::style;
 
 /// Where a word such as `weakens` stands, in columns from the left: `weaker: lower than declared` fits a terminal of 80.
@@ -46,7 +46,7 @@ pub(super) fn block_lines(
     say: impl Fn(&FieldLine) -> String,
 ) -> fmt::Result {
     title(f, style, block, remark)?;
-    let width = fields::width(&block.fields);
+    let width = field_lines::width(&block.fields);
     let mut lines = block.fields.iter();
     lines.try_for_each(|line| writeln!(f, "      {:width$}{}", line.field, say(line)))
 }

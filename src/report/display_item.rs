@@ -9,8 +9,8 @@ use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
 use crate::plan::{AccountPlan, Action, Change, Format, GuardViolation, Run, Weakening};
 
-use super::context;
-use super::fields::{self, FieldLine};
+use super::attribution;
+use super::field_lines::{self, FieldLine};
 use super::style;
 
 /// One thing that is worth showing.
@@ -152,8 +152,8 @@ pub(super) fn blocks<'a>(
         mark: ChangeMarker::Unlisted,
         words: "unlisted",
         weakening: None,
-        fields: fields::unlisted(&thing.settings),
-        who: context::who(&thing.attribution, now),
+        fields: field_lines::unlisted(&thing.settings),
+        who: attribution::who(&thing.attribution, now),
         location: None,
     });
     changes.chain(unlisted)
@@ -172,7 +172,7 @@ fn planned(change: &Change) -> DisplayItem<'_> {
         },
         words: change.action().as_str(),
         weakening: change.weakens(),
-        fields: fields::lines(change),
+        fields: field_lines::lines(change),
         who: Vec::new(),
         location: change.location(),
     }
@@ -192,8 +192,8 @@ fn found(change: &Change, now: Timestamp) -> DisplayItem<'_> {
         },
         words: happened(change),
         weakening: change.live_weaker(),
-        fields: fields::lines(change),
-        who: context::who(change.attribution(), now),
+        fields: field_lines::lines(change),
+        who: attribution::who(change.attribution(), now),
         location: change.location(),
     }
 }

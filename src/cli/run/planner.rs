@@ -5,8 +5,8 @@ use crate::cli::flags::FleetArgs;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
 use crate::cli::run::context::{self, ContextArgs};
+use crate::cli::run::load_context;
 use crate::cli::run::session::Session;
-use crate::cli::run::surroundings::{self};
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::IdentityProvider;
@@ -47,7 +47,7 @@ impl<'a> Planner<'a> {
     ) -> Self {
         Planner {
             session,
-            today: surroundings::today(),
+            today: load_context::today(),
             options,
             context,
             parallelism: fleet.parallelism(),

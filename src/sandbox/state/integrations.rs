@@ -9,7 +9,7 @@ use crate::model::account::AccountId;
 use crate::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::sandbox::body::{self, FieldErrors};
 use crate::sandbox::envelope::{ApiFailure, FieldError};
 use crate::sandbox::settings::{

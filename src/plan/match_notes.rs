@@ -2,8 +2,8 @@
 //! taken for what, and how to say it.
 
 use crate::model::account::{DesiredAccount, UnlistedIntegrations};
+use crate::model::generated_reference::GeneratedReferences;
 use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
-use crate::model::reference::GeneratedReferences;
 
 use super::Intent;
 use super::change::Action;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Account;
 use crate::model::behavior::RiskLevel;
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::user::{RiskEvent, UserId};
 use crate::sandbox::envelope::ApiFailure;
 

@@ -6,7 +6,7 @@
 mod behaviors;
 mod csv;
 mod integrations;
-mod privacy;
+mod pseudonym;
 pub mod table;
 mod user;
 mod users;
@@ -15,14 +15,14 @@ use serde::Serialize;
 
 use crate::config::write::value_to_yaml;
 use crate::model::account::AccountId;
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 use crate::model::text::escape_invisible_json;
 
 use table::Width;
 
 pub use behaviors::Behaviors;
 pub use integrations::{Integrations, OneIntegration};
-pub use privacy::{Privacy, pseudonym};
+pub use pseudonym::{Privacy, pseudonym};
 pub use user::User;
 pub use users::{UserFilter, Users, users_table};
 

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Tabular;
-use super::privacy::{Privacy, pseudonym};
+use super::pseudonym::{Privacy, pseudonym};
 use super::table::{Column, Width, fields, grid};
 use crate::model::behavior::RiskLevel;
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::EscapeInvisible;
 use crate::model::user::{RiskEvent, UserEvents, UserId};
 

@@ -11,9 +11,9 @@ use crate::model::address::Address;
 use crate::model::integration::IntegrationId;
 use crate::plan::{Action, Change, OperationKind, plan};
 
-use super::attempt::pause;
 use super::event::ApplyEvent;
-use super::outcome::Verification;
+use super::result::Verification;
+use super::write_sender::pause;
 use super::{ApplyContext, ApplyRun};
 
 /// How long is waited before each look: a read right after a write may not show it yet (`schema/api.md`, Integrations).

@@ -8,7 +8,7 @@ use crate::model::behavior::{BehaviorKey, RiskLevel};
 use crate::model::integration::{
     Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::sandbox::{Sandbox, StoreError};
 
 /// A change behind the API's back, past all of its rules. What names something that is not there changes nothing.

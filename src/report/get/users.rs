@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Tabular;
-use super::privacy::{Privacy, pseudonym};
+use super::pseudonym::{Privacy, pseudonym};
 use super::table::{Column, Width, grid};
 use crate::model::behavior::RiskLevel;
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::EscapeInvisible;
 use crate::model::user::UserRisk;
 use crate::report::text::count;

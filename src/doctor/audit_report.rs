@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::account::AccountId;
+use crate::model::account_error::AccountError;
 use crate::model::address::Name;
-use crate::model::failure::AccountError;
 use crate::model::shard::Shard;
 use crate::plan::{self, AccountPlan};
 

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header};
 use uuid::Uuid;
 
 use super::envelope::ApiFailure;
-use super::refusal::RecordedError;
+use super::recorded_errors::RecordedError;
 use super::settings::{Permissions, Settings};
 
 /// A caller whose credentials are valid.

@@ -1,6 +1,6 @@
 //! The rules that a file is held to: one stable id for each kind of mistake.
 
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 words! {
     /// How grave a diagnostic is.

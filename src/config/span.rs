@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::blot::redact_secrets;
+use super::redact::redact_secrets;
 use crate::model::location::Location;
 
 /// Which text of the run.

@@ -13,12 +13,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::access::{Caller, authenticate};
+use super::auth::{Caller, authenticate};
 use super::envelope::ApiFailure;
-use super::refusal::RecordedError;
+use super::recorded_errors::RecordedError;
 use super::settings::Settings;
 use super::ssf;
-use super::world::audit_log::Author;
+use super::state::audit_log::Author;
 use super::{BASE_PATH, Sandbox};
 
 /// Says in a request whom the audit log is to name as its author: an e-mail address.

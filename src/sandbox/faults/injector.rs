@@ -19,11 +19,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower::{Service, ServiceExt};
 
-use super::foreign::ExternalChange;
+use super::external_change::ExternalChange;
 use super::script::{Execution, Fault, FaultRule, FaultScript};
 use crate::model::integration::IntegrationId;
 use crate::sandbox::envelope::ApiFailure;
-use crate::sandbox::gate::set_cf_ray;
+use crate::sandbox::middleware::set_cf_ray;
 use crate::sandbox::{BASE_PATH, RecordedError, Sandbox, StoreError};
 
 /// How long half an answer waits for the half that never comes.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Account;
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
-use crate::model::open_word::OpenEnum;
+use crate::model::open_enum::OpenEnum;
 use crate::sandbox::body::{self, FieldErrors, below};
 use crate::sandbox::envelope::FieldError;
 use crate::sandbox::settings::BehaviorsPut;

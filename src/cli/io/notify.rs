@@ -13,7 +13,7 @@ use crate::cli::flags::FleetArgs;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::state::State;
-use crate::cli::run::next;
+use crate::cli::run::next_steps;
 use crate::notify::{
     CheckResult, DeliveryRecord, Message, NotifyOn, Outcome, Settings, Target, TargetKind, notify,
 };
@@ -158,7 +158,7 @@ impl Notifications {
         };
         let (run_url, next) = (
             environment::run_url(),
-            next::next_command_after_drift(result, fleet),
+            next_steps::next_command_after_drift(result, fleet),
         );
         let message = Message {
             outcome,

@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::model::open_word::words;
+use crate::model::open_enum::words;
 
 /// Names each recorded body and its status. Where nobody reported the status, an independent client's is taken.
 macro_rules! refusals {
