@@ -1,4 +1,4 @@
-//! Where the API lives: an https URL, or plain http to this very machine.
+//! The base URL of the API: https, or plain http on loopback.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,25 +17,25 @@ impl BaseUrl {
         &self.0
     }
 
-    /// What was probably meant, where it lacks the path of Cloudflare's own.
+    /// Returns this URL with Cloudflare's path appended if it does not end in that path: the likely intention.
     pub(super) fn with_default_path(&self) -> Option<String> {
         const USUAL: &str = "/client/v4";
         (!self.0.ends_with(USUAL)).then(|| format!("{}{USUAL}", self.0))
     }
 
-    /// Whether everything on the way is encrypted; without, it leads to this very machine.
+    /// Returns true for https; plain http is allowed for loopback only.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
     }
 
-    /// The whole URL of a path that begins with a slash.
+    /// Returns the full URL of a path that starts with a slash.
     pub(super) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 }
 
 impl Default for BaseUrl {
-    /// Cloudflare's own (`schema/api.md`, Transport).
+    /// Returns Cloudflare's base URL.
     fn default() -> Self {
         BaseUrl("https://api.cloudflare.com/client/v4".to_owned())
     }
@@ -72,30 +72,26 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// Why a text can't be the base URL. The text itself is never shown: what does not belong in it may be a secret.
+/// An invalid base URL. Never shows the text, which may contain a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseBaseUrlError {
-    /// No URL at all.
-    #[error("the base URL is not a URL ({0}); write https://host/path")]
+    /// Not a URL.
+    #[error("invalid base URL ({0}); expected https://host/path")]
     Malformed(url::ParseError),
-    /// Another scheme than https.
-    #[error("the base URL must begin with https://")]
+    /// Scheme other than https.
+    #[error("the base URL must start with https://")]
     Scheme,
-    /// Plain http to another machine.
-    #[error(
-        "plain http to {0} would show the credentials to everyone on the way; write https (http is for loopback only)"
-    )]
+    /// Plain http to a host other than loopback.
+    #[error("http is allowed only for localhost; use https for {0}")]
     PlainHttp(String),
     /// `user:password@`.
-    #[error(
-        "a user name or password does not belong in the base URL; credentials have variables of their own"
-    )]
+    #[error("the base URL must not contain a user name or password")]
     UserInfo,
     /// `?…`
-    #[error("a query does not belong in the base URL")]
+    #[error("the base URL must not contain a query")]
     Query,
     /// `#…`
-    #[error("a fragment does not belong in the base URL")]
+    #[error("the base URL must not contain a fragment")]
     Fragment,
 }
 

@@ -1,10 +1,10 @@
-//! The wish that nothing more is sent, which every wait listens to.
+//! Cancellation of a run. Every wait in the client ends when it is requested.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// A wish to stop. Whatever waits ends at once, calls in flight are finished, no other leaves. Clones share it.
+/// A request to stop. Waits end at once, requests in flight are completed, and no new request is sent. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct CancellationToken(Arc<watch::Sender<bool>>);
 
@@ -15,23 +15,23 @@ impl Default for CancellationToken {
 }
 
 impl CancellationToken {
-    /// Wishes it; there is no way back.
+    /// Requests cancellation. Cannot be undone.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
 
-    /// Says whether it is wished.
+    /// Returns true if cancellation was requested.
     pub fn is_cancelled(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Ready once it is wished.
+    /// Completes when cancellation is requested.
     pub async fn requested(&self) {
         let mut wish = self.0.subscribe();
         let _ = wish.wait_for(|wished| *wished).await;
     }
 
-    /// Waits for something, unless a stop comes first; one that has come already always does.
+    /// Awaits a future unless cancellation is requested first. An earlier request always wins.
     pub async fn or<T>(&self, waited: impl Future<Output = T>) -> Result<T, Cancelled> {
         tokio::select! {
             biased;
@@ -41,7 +41,7 @@ impl CancellationToken {
     }
 }
 
-/// A wait that a stop ended.
+/// A wait ended by cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("stopped")]
+#[error("canceled")]
 pub struct Cancelled;

@@ -1,7 +1,7 @@
-//! Whom to call, how and in whose name: what all calls of a run share, and the one way that a call takes.
+//! The client shared by all requests of a run, and the single code path that sends a request.
 //!
-//! A read is repeated here. A write never is: whoever sends it must record it first and may have to look before it goes out again, so it
-//! asks for [`SendPermit`], sends once, and asks [`wait_to_repeat`](Client::wait_to_repeat), the policy that reads follow as well.
+//! Reads are retried by the client, writes are not: the caller must record a write before sending it, and may have to read the live state
+//! before a retry. It gets a [`SendPermit`], sends once, and calls [`wait_to_repeat`](Client::wait_to_repeat), which applies the same policy.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,9 +30,9 @@ use super::time_budget::{TimeBudget, TimeBudgetExceeded};
 use super::transport::Transport;
 use super::transport_error::{Delivery, TransportError, TransportErrorKind};
 
-/// Whom to call, how, and in whose name. Cheap to clone; every reader and writer made from it shares it.
+/// An API client. Cheap to clone; all its readers and writers share it.
 ///
-/// The rate limit is the token's, so a run needs one client for each token, and no more.
+/// The rate limit applies to a token, so use exactly one client per token.
 #[derive(Clone)]
 pub struct Client(Arc<ClientInner>);
 
@@ -49,20 +49,20 @@ struct ClientInner {
     signs: Mutex<Option<ResponseMetadata>>,
 }
 
-/// How a run behaves towards the server.
+/// Options of a client.
 #[derive(Clone)]
 pub struct ClientOptions {
-    /// How stubbornly it repeats.
+    /// Retries.
     pub retry: RetryPolicy,
-    /// How fast it calls.
+    /// Request rate.
     pub rate: RateSettings,
-    /// Who hears of retries and waits.
+    /// Receives retries and waits.
     pub observer: Observer,
-    /// Once wished, every wait ends and nothing more is sent.
+    /// Ends every wait and prevents new requests when canceled.
     pub stop: CancellationToken,
 }
 
-/// Hears of events as they happen. Called between requests, so it should be quick.
+/// Callback for events. Called between requests, so it must be fast.
 pub type Observer = Arc<dyn Fn(&ClientEvent) + Send + Sync>;
 
 impl Default for ClientOptions {
@@ -76,7 +76,7 @@ impl Default for ClientOptions {
     }
 }
 
-/// What a call brought.
+/// A successful response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiResponse<T> {
     pub value: T,
@@ -84,7 +84,7 @@ pub struct ApiResponse<T> {
 }
 
 impl<T> ApiResponse<T> {
-    /// Turns the value into another, and keeps the rest.
+    /// Converts the value.
     pub fn map<U>(self, into: impl FnOnce(T) -> U) -> ApiResponse<U> {
         ApiResponse {
             value: into(self.value),
@@ -93,43 +93,43 @@ impl<T> ApiResponse<T> {
     }
 }
 
-/// One call to be made.
+/// A request to send.
 pub(super) struct ApiRequest {
     pub(super) operation: Endpoint,
-    /// Below the base URL, beginning with a slash.
+    /// Relative to the base URL, starting with a slash.
     pub(super) path: String,
     pub(super) body: Option<Value>,
 }
 
-/// An answer in good order.
+/// A valid response.
 pub(super) struct DecodedResponse<T> {
     pub(super) content: ResultField<T>,
     pub(super) pages: ResultInfo,
     pub(super) trace: RequestIds,
 }
 
-/// Leave to send one request: the rate budget has room for it, and nobody wants to stop. Whoever holds it records the write, then sends.
+/// The right to send one request: within the rate limit, and not canceled. The holder records the write, then sends it.
 #[must_use]
 pub struct SendPermit<'a>(Permit<'a>);
 
-/// What is to become of a call that failed.
+/// Decision about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// It may be sent again; the wait is over.
+    /// Send again, now.
     Retry,
-    /// It would do harm, or change nothing, or has been tried often enough.
+    /// Do not send again: unsafe, useless, or out of attempts.
     GiveUp,
-    /// A stop came.
+    /// The run was canceled.
     Cancelled,
 }
 
 impl Client {
-    /// Joins the parts, with the usual conduct. Nothing is sent yet.
+    /// Creates a client with default options. Sends nothing.
     pub fn new(transport: Transport, base_url: BaseUrl, credentials: Credentials) -> Self {
         Client::with_options(transport, base_url, credentials, ClientOptions::default())
     }
 
-    /// Joins the parts. Nothing is sent yet.
+    /// Creates a client. Sends nothing.
     pub fn with_options(
         transport: Transport,
         base_url: BaseUrl,
@@ -159,17 +159,17 @@ impl Client {
         }))
     }
 
-    /// Where the calls go.
+    /// Returns the base URL.
     pub fn base_url(&self) -> &BaseUrl {
         &self.0.base_url
     }
 
-    /// What the calls came to so far.
+    /// Returns the request counters.
     pub fn counters(&self) -> RequestStats {
         *self.counted()
     }
 
-    /// What the last answer told about the server.
+    /// Returns the metadata of the last response.
     pub fn signs(&self) -> Option<ResponseMetadata> {
         self.lock_metadata().clone()
     }
@@ -178,7 +178,7 @@ impl Client {
         &self.0.stop
     }
 
-    /// Reads, again where that may help.
+    /// Sends a read request, with retries.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         call: &ApiRequest,
@@ -187,7 +187,7 @@ impl Client {
             .await
     }
 
-    /// The same, for as long as there is patience with the server.
+    /// Sends a read request, with retries, within a time budget.
     pub(super) async fn send_read_within<T: DeserializeOwned>(
         &self,
         call: &ApiRequest,
@@ -212,7 +212,7 @@ impl Client {
         }
     }
 
-    /// Waits until one more request may be sent.
+    /// Waits until the next request may be sent.
     pub(super) async fn leave(&self) -> Result<SendPermit<'_>, Cancelled> {
         let tell = |wait, reason| {
             self.counted().waits += 1;
@@ -222,13 +222,13 @@ impl Client {
         Ok(SendPermit(permit))
     }
 
-    /// Waits before a call that failed for the `attempt`-th time (counted from 1) is sent again, if it is to be.
+    /// Decides whether to retry a request after its `attempt`-th failure (counted from 1), and waits before the retry.
     pub(super) async fn wait_to_repeat(&self, attempt: u32, error: &ApiError) -> RetryDecision {
         let Some(wait) = self.retry_delay(attempt, error) else {
             return RetryDecision::GiveUp;
         };
         if *error.kind() == ErrorKind::RateLimited {
-            // Its answer has held everyone back already. The wait is told and counted once, where leave is asked for.
+            // A 429 pauses all requests. The wait for the next permit reports and counts it.
             return RetryDecision::Retry;
         }
         (self.0.observer)(&ClientEvent::Retrying {
@@ -250,10 +250,10 @@ impl Client {
         let rate_limited = *error.kind() == ErrorKind::RateLimited;
         if rate_limited {
             counters.rate_limited += 1;
-            // Without a time to wait for, another call would only lengthen the block.
+            // Without a known delay, another request would only extend the block.
             error.retry_after()?;
         }
-        // The whole run pauses after a 429, so those repeats are no storm and need no cap of their own.
+        // A 429 pauses the whole run, so these retries need no limit.
         if !retry::is_repeatable(error.operation(), error.kind())
             || !(rate_limited || retry::has_retry_budget(&counters))
         {
@@ -270,7 +270,7 @@ impl Client {
         Some(wait)
     }
 
-    /// Sends a call once.
+    /// Sends a request once.
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
         leave: SendPermit<'_>,
@@ -288,7 +288,7 @@ impl Client {
         let sent = Instant::now();
         let answer = self.0.transport.exchange(request).await;
         let answer = answer.map_err(|error| {
-            tracing::debug!(method = %call.operation.method(), path = call.path, %error, "not answered");
+            tracing::debug!(method = %call.operation.method(), path = call.path, %error, "request failed");
             self.transport_error(call, error)
         })?;
         let limits = RateHeaders::read(answer.headers());
@@ -296,7 +296,7 @@ impl Client {
         *self.lock_metadata() = Some(ResponseMetadata::read(answer.headers(), &limits));
         let mut retry_after = limits.retry_after;
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            // All other calls would run into the same refusal, so they wait too, before the next one is admitted.
+            // All other requests would be rejected as well, so pause them before the next permit is given out.
             retry_after = self.pause_after_rate_limit(&limits, sent);
         }
         drop(permit);
@@ -307,7 +307,7 @@ impl Client {
             status = answer.status().as_u16(),
             ray = trace.ray,
             milliseconds = sent.elapsed().as_millis(),
-            "answered"
+            "response received"
         );
         match envelope::open(call.operation, &answer, |text| {
             self.0.credentials.redact(text)
@@ -327,9 +327,9 @@ impl Client {
         }
     }
 
-    /// Pauses the run after a 429, and says for how long; `None` if nobody can know.
+    /// Pauses the run after a 429 and returns the delay; `None` if it is unknown.
     fn pause_after_rate_limit(&self, limits: &RateHeaders, sent: Instant) -> Option<Duration> {
-        /// What is waited where the server says nothing at all.
+        /// Delay if the response has no rate-limit headers.
         const GUESS: Duration = Duration::from_secs(30);
         let longest = self.0.retry.longest_retry_after;
         if let Some(asked) = limits.retry_after {
@@ -346,7 +346,7 @@ impl Client {
         self.0.budget.pause_once(guess, sent).then_some(guess)
     }
 
-    /// Takes the result out of an answer that must hold one.
+    /// Returns the result of a response that must have one.
     pub(super) fn result<T>(
         &self,
         call: &ApiRequest,
@@ -356,17 +356,17 @@ impl Client {
         match content {
             ResultField::Result(value) => Ok(ApiResponse { value, trace }),
             ResultField::Null | ResultField::Absent => {
-                Err(self.unexpected(call, "an envelope without a result", trace))
+                Err(self.unexpected(call, "a response without a result", trace))
             }
         }
     }
 
-    /// There is no such thing, and no call is needed to know it.
+    /// Returns a not-found error without sending a request.
     pub(super) fn not_found(&self, call: &ApiRequest) -> ApiError {
         ApiError::new(self.details(call, ErrorKind::NotFound))
     }
 
-    /// An envelope in good order that does not hold what was asked for.
+    /// Returns an error for a valid envelope with unexpected content.
     pub(super) fn unexpected(
         &self,
         call: &ApiRequest,
@@ -424,7 +424,7 @@ impl Client {
         let error = TransportError {
             failure: TransportErrorKind::Timeout,
             reach: Delivery::MaybeDelivered,
-            detail: "the answers took too long".to_owned(),
+            detail: "the responses took too long".to_owned(),
         };
         self.transport_error(call, error)
     }

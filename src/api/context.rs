@@ -1,8 +1,7 @@
-//! Reads what surrounds risk scoring: Access policies and groups, identity providers, and the account's audit log.
+//! Reads the context of risk scoring: Access policies and groups, identity providers, and the account's audit log.
 //!
-//! All of it is lenient (`schema/api.md`, Access lists): an item that can't be understood is skipped and counted, never an error. Nothing of
-//! these answers is shown in an error, since rules and providers may hold secrets. Lists are read one after the other, so that a missing
-//! permission costs one request.
+//! Parsing is lenient (`schema/api.md`, Access lists): items in an unknown format are skipped and counted. Errors never show these responses,
+//! since rules and providers may contain secrets. Lists are read sequentially, so a missing permission costs one request.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -26,37 +25,36 @@ use super::reader::{Reader, read};
 use super::time_budget::TimeBudget;
 use super::transport_error::TransportErrorKind;
 
-/// The largest page that Access gives out (`schema/api.md`, Access lists), and the audit log's.
+/// Maximum page size of Access lists (`schema/api.md`, Access lists) and of the audit log.
 const PAGE_SIZE: usize = 1_000;
 
-/// Far more than any account has; a list that goes on has no end.
+/// Maximum number of pages of an Access list; more are treated as endless.
 const MAX_PAGES: usize = 50;
 
-/// How much of an audit log is read: the author of what is live stands among the newest entries, and a busy account writes many.
+/// Maximum number of audit log pages. The author of the live state is among the newest entries.
 const MAX_AUDIT_LOG_PAGES: usize = 20;
 
-/// Where the list of applications does not hold their policies, each must be asked for its own; of more than so many, nobody waits for the
-/// answers.
+/// Maximum number of applications whose policies are read one by one, if the list of applications does not include them.
 const MAX_APP_LOOKUPS: usize = 200;
 
 const APP_LOOKUP_CONCURRENCY: usize = 10;
 
-/// The identity providers that could be understood.
+/// The account's identity providers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Providers {
     pub providers: Vec<IdentityProvider>,
-    /// How many could not, or were left unread.
+    /// Number of providers in an unknown format or not read.
     pub skipped: usize,
 }
 
-/// The items of a list.
+/// Items of a list.
 struct Items {
     items: Vec<Value>,
-    /// How many were left unread.
+    /// Number of items not read.
     unread: usize,
 }
 
-/// What can be asked whether it may be read.
+/// A list for which the read permission can be tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContextProbe {
     /// Reusable Access policies.
@@ -65,13 +63,13 @@ pub enum ContextProbe {
     Groups,
     /// The account's audit log.
     AuditLog {
-        /// A day that the log reaches to.
+        /// Last day to search.
         today: Date,
     },
 }
 
 impl Reader {
-    /// Asks for the smallest page of a list, to see whether it may be read.
+    /// Requests the smallest page of a list to test the permission to read it.
     pub async fn probe(
         &self,
         surroundings: ContextProbe,
@@ -96,8 +94,8 @@ impl Reader {
         self.client().read::<Value>(&call).await.map(|_| ())
     }
 
-    /// Everything that looks at users' levels: reusable policies, the policies of single applications, and the groups that they lead to,
-    /// which are not asked for where no policy leads to one. Takes no more of the server's time than `patience`.
+    /// Reads everything that can use a risk level: reusable policies, application policies, and groups, if a policy refers to one.
+    /// Stops with a timeout error after `patience`.
     pub async fn access(
         &self,
         account: &AccountId,
@@ -116,7 +114,7 @@ impl Reader {
             skipped: reusable.unread + apps.unread + asked.unread,
             ..Access::default()
         };
-        // A reusable policy stands in several lists; its own says how many applications use it.
+        // A reusable policy can appear in several lists. Only the list of reusable policies has its number of applications.
         let embedded = own.embedded.into_iter();
         for item in embedded.chain(&asked.items).chain(&reusable.items) {
             match AccessPolicy::read(item) {
@@ -138,7 +136,7 @@ impl Reader {
         Ok(access.retain_level_policies())
     }
 
-    /// Asks applications for their policies, the first of them where there are many.
+    /// Reads the policies of the first [`MAX_APP_LOOKUPS`] applications.
     async fn app_policies(
         &self,
         account: &AccountId,
@@ -168,7 +166,7 @@ impl Reader {
                         policies.items.extend(answer.items);
                         policies.unread += answer.unread;
                     }
-                    // It was deleted since it was listed.
+                    // The application was deleted after it was listed.
                     Err(error) if *error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
@@ -177,7 +175,7 @@ impl Reader {
         Ok(policies)
     }
 
-    /// Every identity provider of the account.
+    /// Reads all identity providers of the account.
     pub async fn identity_providers(&self, account: &AccountId) -> Result<Providers, ApiError> {
         let operation = Endpoint::ListIdentityProviders;
         let patience = &mut TimeBudget::endless();
@@ -192,8 +190,7 @@ impl Reader {
         })
     }
 
-    /// Every item of one of Access's lists. The vendor's own clients read on to an empty page, so a page that says it is the last, or has
-    /// room left, ends it as well.
+    /// Reads all items of an Access list, until an empty page or until the totals are reached.
     async fn items(
         &self,
         operation: Endpoint,
@@ -216,7 +213,7 @@ impl Reader {
             if unread > 0 {
                 return Ok(Items { items, unread });
             }
-            // A server that knows no pages says the same on every one.
+            // A server without paging returns the same items for every page.
             if !read.is_empty() && items.ends_with(&read) {
                 return Ok(Items { items, unread: 0 });
             }
@@ -226,12 +223,12 @@ impl Reader {
                 return Ok(Items { items, unread: 0 });
             }
         }
-        // How many more there are is not known.
+        // The number of remaining items is unknown.
         Ok(Items { items, unread: 1 })
     }
 
-    /// The writes of risk scoring that the account's audit log shows from the day `since` on, up to and without the day `before`. Takes no
-    /// more of the server's time than `patience`; what was read by then counts, from the moment on that it reaches back to.
+    /// Reads the risk-scoring writes in the account's audit log from the day `since` until the day before `before`. After `patience`, returns
+    /// the entries read so far, with the time that they reach back to.
     pub async fn audit_log(
         &self,
         account: &AccountId,
@@ -254,7 +251,7 @@ impl Reader {
         let mut patience = TimeBudget::of(patience);
         let reading = self.audit_pages(&first, account, &mut patience, &mut log, &mut reached);
         let ended = match reading.await {
-            // Half a log tells as much as it tells, and none is an error.
+            // An incomplete log is useful; none at all is an error.
             Err(error) if is_timeout(&error) && reached.is_some() => false,
             ended => ended?,
         };
@@ -264,7 +261,7 @@ impl Reader {
         Ok(log)
     }
 
-    /// Reads page by page, the newest entry first; says whether it came to the end. `reached` is how far back it came.
+    /// Reads page by page, newest entry first, and returns true if the log is complete. `reached` is the time of the oldest entry read.
     async fn audit_pages(
         &self,
         first: &ApiRequest,
@@ -295,7 +292,7 @@ impl Reader {
                 }
             }
             match pages.cursor {
-                // A cursor that leads to itself would never end.
+                // Stop if the cursor does not advance.
                 Some(next) if !items.is_empty() && cursor.as_ref() != Some(&next) => {
                     cursor = Some(next);
                 }
@@ -310,7 +307,7 @@ fn items_from(content: ResultField<Value>) -> Items {
     let (items, unread) = match content {
         ResultField::Result(Value::Array(items)) => (items, 0),
         ResultField::Null => (Vec::new(), 0),
-        // Whatever is in there could not be understood.
+        // Unknown format.
         ResultField::Result(_) | ResultField::Absent => (Vec::new(), 1),
     };
     Items { items, unread }
@@ -321,19 +318,19 @@ fn is_timeout(error: &ApiError) -> bool {
     matches!(error.kind(), ErrorKind::Transport { failure, .. } if *failure == timeout)
 }
 
-/// What the list of applications tells of their policies. Whether it embeds them, and whole, is not known (`schema/api.md`, Access lists).
+/// Policies in the list of applications. It is unknown whether the list includes them completely (`schema/api.md`, Access lists).
 struct AppPolicies<'a> {
-    /// Those that it holds with their rules.
+    /// Policies with rules.
     embedded: Vec<&'a Value>,
-    /// The applications that have to be asked, since they may have others.
+    /// IDs of applications whose policies must be read separately.
     to_ask: Vec<&'a str>,
 }
 
 impl<'a> AppPolicies<'a> {
-    /// `reusable` are the ids of the policies whose rules are known already.
+    /// Collects the policies. `reusable` are the IDs of policies with known rules.
     fn of(apps: &'a [Value], reusable: &HashSet<&str>) -> Self {
         let policies = |app: &'a Value| app["policies"].as_array();
-        // A list that shows no policy at all may be one that never does.
+        // If no application has policies, the list may never include them.
         let embeds = apps.iter().filter_map(policies).any(|own| !own.is_empty());
         let mut found = AppPolicies {
             embedded: Vec::new(),
@@ -355,7 +352,7 @@ impl<'a> AppPolicies<'a> {
     }
 }
 
-/// The id of an item, or of a mere reference to one.
+/// Returns the ID of an item or of a reference to one.
 fn id(item: &Value) -> Option<&str> {
     item.as_str().or_else(|| item["id"].as_str())
 }

@@ -1,4 +1,4 @@
-//! Who asks: the two ways to authenticate, and the care that neither is ever shown.
+//! Credentials for the API: a token, or email and API key. They are redacted in all output.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-/// What proves to the API who is asking. Prints as `***`.
+/// API credentials. Debug output shows `***`.
 #[derive(Clone)]
 pub struct Credentials {
     form: CredentialKind,
@@ -22,16 +22,16 @@ enum CredentialKind {
 }
 
 impl Credentials {
-    /// Takes an API token.
+    /// Creates credentials from an API token.
     pub fn api_token(token: SecretString) -> Result<Self, CredentialsError> {
         let token = Secret::new("API token", token)?;
         Ok(Credentials::new(CredentialKind::ApiToken(token)))
     }
 
-    /// Takes an e-mail address and its global API key.
+    /// Creates credentials from an email address and its global API key.
     pub fn api_key(email: SecretString, key: SecretString) -> Result<Self, CredentialsError> {
         Ok(Credentials::new(CredentialKind::ApiKey {
-            email: Secret::new("e-mail address of the API key", email)?,
+            email: Secret::new("email address of the API key", email)?,
             key: Secret::new("API key", key)?,
         }))
     }
@@ -44,7 +44,7 @@ impl Credentials {
         }
     }
 
-    /// Says which variables they come from, for whoever has to change them.
+    /// Sets the names of the variables that the credentials come from, for error messages.
     #[must_use]
     pub fn with_source(self, source: &str) -> Self {
         Credentials {
@@ -57,7 +57,7 @@ impl Credentials {
         &self.source
     }
 
-    /// Adds the headers that carry the credentials, marked so that no layer prints or indexes them.
+    /// Adds the authentication headers, marked as sensitive.
     pub(super) fn authorize(&self, headers: &mut HeaderMap) {
         const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
         const KEY: HeaderName = HeaderName::from_static("x-auth-key");
@@ -72,7 +72,7 @@ impl Credentials {
         }
     }
 
-    /// Puts `***` in place of the secret wherever a text holds it: a server or a proxy may echo what it was sent.
+    /// Replaces the secret in a text with `***`, since a server or proxy may echo request headers.
     pub(super) fn redact(&self, text: &str) -> String {
         match &self.form {
             CredentialKind::ApiToken(secret)
@@ -93,7 +93,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A text that a header can carry and nobody may see.
+/// A secret header value in visible ASCII.
 #[derive(Clone)]
 struct Secret(SecretString);
 
@@ -118,21 +118,19 @@ impl Secret {
     }
 }
 
-/// Why credentials can't be used. Never shows them.
+/// Invalid credentials. Never shows the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// Nothing there.
+    /// Empty value.
     #[error("the {what} is empty")]
     Empty {
-        /// Which part.
+        /// Part of the credentials, for the message.
         what: &'static str,
     },
-    /// A character that no header can carry.
-    #[error(
-        "the {what} holds a character that cannot be sent: a space, a line break at its end, or one outside ASCII"
-    )]
+    /// Character that is not allowed in a header.
+    #[error("the {what} contains a space, line break or non-ASCII character")]
     Malformed {
-        /// Which part.
+        /// Part of the credentials, for the message.
         what: &'static str,
     },
 }

@@ -1,52 +1,52 @@
-//! What can be asked of the API, and what is true of each question: its method, the permission it needs, what it answers.
+//! Endpoints of the API, with their HTTP methods and permissions.
 
 use std::fmt;
 
 use http::Method;
 
-/// One kind of call.
+/// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// Every behavior of the account.
+    /// Reads all behaviors of the account.
     ReadBehaviors,
-    /// The complete map of behaviors, written.
+    /// Writes the complete map of behaviors.
     WriteBehaviors,
-    /// Every integration of the account.
+    /// Lists all integrations of the account.
     ListIntegrations,
-    /// One integration by its id.
+    /// Reads an integration by ID.
     ReadIntegration,
-    /// One integration by its reference.
+    /// Reads an integration by `reference_id`.
     ReadIntegrationByReference,
-    /// A new integration.
+    /// Creates an integration.
     CreateIntegration,
-    /// An integration, overwritten.
+    /// Overwrites an integration.
     UpdateIntegration,
-    /// An integration, deleted.
+    /// Deletes an integration.
     DeleteIntegration,
-    /// Every user who has a score.
+    /// Lists the users with a risk score.
     ListUsers,
-    /// One user's events and score.
+    /// Reads a user's events and score.
     ReadUser,
-    /// One user's score, cleared.
+    /// Resets a user's score.
     ResetUser,
-    /// Whether the token is valid.
+    /// Verifies the token.
     VerifyToken,
-    /// The reusable Access policies.
+    /// Lists the reusable Access policies.
     ListAccessPolicies,
-    /// The Access groups.
+    /// Lists the Access groups.
     ListAccessGroups,
-    /// The Access applications.
+    /// Lists the Access applications.
     ListAccessApps,
-    /// The policies of one Access application.
+    /// Lists the policies of an Access application.
     ListAccessAppPolicies,
-    /// The Access identity providers.
+    /// Lists the Access identity providers.
     ListIdentityProviders,
-    /// The account's audit log.
+    /// Searches the account's audit log.
     SearchAuditLog,
 }
 
 impl Endpoint {
-    /// The HTTP method.
+    /// Returns the HTTP method.
     pub fn method(self) -> Method {
         match self {
             Endpoint::ReadBehaviors
@@ -68,7 +68,7 @@ impl Endpoint {
         }
     }
 
-    /// The permission that a token needs, if any (`schema/api.md`, Transport).
+    /// Returns the permission that a token needs, if any (`schema/api.md`, Transport).
     pub fn permission(self) -> Option<Permission> {
         match self {
             Endpoint::ReadBehaviors
@@ -92,7 +92,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether its answers are about persons or may hold secrets, so that nothing of them is shown in an error.
+    /// Returns true if responses may contain personal data or secrets and must not be shown in errors.
     pub(super) fn has_sensitive_response(self) -> bool {
         match self.permission() {
             Some(
@@ -105,21 +105,21 @@ impl Endpoint {
         }
     }
 
-    /// What a good answer holds.
+    /// Returns the expected content of a response, for error messages.
     pub(super) fn answers(self) -> &'static str {
         match self {
             Endpoint::ReadBehaviors => "the account's behaviors",
             Endpoint::WriteBehaviors => "the behaviors after the write",
             Endpoint::ListIntegrations => "the account's integrations",
             Endpoint::ReadIntegration | Endpoint::ReadIntegrationByReference => {
-                "the integration that was asked for"
+                "the requested integration"
             }
             Endpoint::CreateIntegration => "the new integration",
             Endpoint::UpdateIntegration => "the integration after the write",
-            Endpoint::DeleteIntegration => "a confirmation that the integration is deleted",
-            Endpoint::ListUsers => "the users who have a score",
+            Endpoint::DeleteIntegration => "a confirmation that the integration was deleted",
+            Endpoint::ListUsers => "the users with a risk score",
             Endpoint::ReadUser => "the user's events",
-            Endpoint::ResetUser => "a confirmation that the score is cleared",
+            Endpoint::ResetUser => "a confirmation that the score was reset",
             Endpoint::VerifyToken => "the status of the token",
             Endpoint::ListAccessPolicies => "the account's Access policies",
             Endpoint::ListAccessGroups => "the account's Access groups",
@@ -131,25 +131,25 @@ impl Endpoint {
     }
 }
 
-/// What a token must be allowed, in the vendor's words.
+/// A permission of an API token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
-    /// To read behaviors and integrations.
+    /// Read behaviors and integrations.
     Read,
-    /// To write anything.
+    /// Write behaviors and integrations, and reset users.
     Write,
-    /// To read about users.
+    /// Read users.
     PiiRead,
-    /// To read Access policies and applications.
+    /// Read Access policies and applications.
     AccessPolicies,
-    /// To read Access groups and identity providers.
+    /// Read Access groups and identity providers.
     AccessGroups,
-    /// To read the audit log.
+    /// Read the account's audit log.
     AccountSettings,
 }
 
 impl Permission {
-    /// The name as the dashboard shows it.
+    /// Returns the name shown in the dashboard.
     pub fn as_str(self) -> &'static str {
         match self {
             Permission::Read => "Zero Trust Read",

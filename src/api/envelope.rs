@@ -1,4 +1,4 @@
-//! Every answer is an envelope, `{success, errors[], messages[], result}`: opens it, or says what is wrong with it.
+//! Parses the envelope of a response, `{success, errors[], messages[], result}`, and classifies errors.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
@@ -14,19 +14,19 @@ use crate::model::text::is_invisible;
 use super::endpoint::Endpoint;
 use super::error::{ApiMessage, ErrorKind};
 
-/// How many characters of a strange answer are shown.
+/// Maximum length of a response excerpt in an error.
 const MAX_EXCERPT_CHARS: usize = 120;
 
-/// How many characters of one of the server's texts are shown.
+/// Maximum length of a server message in an error.
 const MAX_TEXT_CHARS: usize = 500;
 
-/// Why an envelope gave no result.
+/// A response without a usable result.
 pub(super) struct EnvelopeError {
     pub(super) kind: ErrorKind,
     pub(super) messages: Vec<ApiMessage>,
 }
 
-/// What an envelope holds as its `result`.
+/// The `result` of an envelope.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum ResultField<T> {
     Result(T),
@@ -35,24 +35,24 @@ pub(super) enum ResultField<T> {
     Absent,
 }
 
-/// What `result_info` says about the pages of a list, as far as it can be read.
+/// Paging information from `result_info`; unreadable fields are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ResultInfo {
     pub(super) page: Option<u64>,
     pub(super) per_page: Option<u64>,
     total_count: Option<u64>,
     total_pages: Option<u64>,
-    /// Where the next page begins, in a log.
+    /// Cursor of the next page of a log.
     pub(super) cursor: Option<String>,
 }
 
 impl ResultInfo {
-    /// Whether they say how much there is.
+    /// Returns true if a total is known.
     pub(super) fn has_totals(&self) -> bool {
         self.total_count.is_some() || self.total_pages.is_some()
     }
 
-    /// Whether there is more than so many items on so many pages.
+    /// Returns true if the list has more than `held` items or `pages` pages.
     pub(super) fn has_more(&self, held: usize, pages: u64) -> bool {
         self.total_count.is_some_and(|total| total > held as u64)
             || self.total_pages.is_some_and(|total| total > pages)
@@ -88,7 +88,7 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Er
         per_page: number("per_page"),
         total_count: number("total_count"),
         total_pages: number("total_pages"),
-        // The documentation and the vendor's generated clients look in two places.
+        // The API documentation and Cloudflare's generated clients use different fields.
         cursor: [info.get("cursor"), info.pointer("/cursors/after")]
             .into_iter()
             .flatten()
@@ -98,11 +98,10 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Er
     })
 }
 
-/// Opens the envelope of an answer. `redact` takes the credentials out of a text.
+/// Parses the envelope of a response. `redact` removes the credentials from a text.
 ///
-/// The code of a refusal decides, and the status only where no code is known: the real service sends one code with several statuses
-/// (`schema/api.md`, Errors). A refusal that is no envelope did not come from Cloudflare's API, so it means nothing: a 404 of some proxy
-/// must not pass for an integration that is gone.
+/// Known error codes decide the kind, the status only if there is none: the API sends one code with several statuses (`schema/api.md`,
+/// Refusals). A 4xx without an envelope is unexpected, because a proxy's 404 must not look like a deleted integration.
 pub(super) fn open<T: DeserializeOwned>(
     operation: Endpoint,
     answer: &Response<Bytes>,
@@ -136,7 +135,7 @@ pub(super) fn open<T: DeserializeOwned>(
         },
         _ if status.is_redirection() => {
             let target = header(answer.headers(), LOCATION.as_str()).unwrap_or("nowhere");
-            let problem = format!("a redirect to {target}, which is never followed");
+            let problem = format!("a redirect to {target} (redirects are not followed)");
             unexpected(operation, text(&problem, MAX_TEXT_CHARS), body, &text)
         }
         Some(messages) => refusal(operation, status, messages),
@@ -151,7 +150,7 @@ pub(super) fn open<T: DeserializeOwned>(
     })
 }
 
-/// The kind of a 4xx whose body is an envelope.
+/// Returns the kind of a 4xx response with an envelope.
 fn refusal(operation: Endpoint, status: StatusCode, messages: &[ApiMessage]) -> ErrorKind {
     let by_code = messages.iter().find_map(|message| match message.code {
         9106 | 6003 => Some(ErrorKind::Credentials),
@@ -172,19 +171,19 @@ fn refusal(operation: Endpoint, status: StatusCode, messages: &[ApiMessage]) -> 
     })
 }
 
-/// What is wrong with an answer that claims success.
+/// A defect of a response with a success status.
 enum EnvelopeProblem {
-    /// Text that is no JSON, or JSON that is no envelope.
+    /// Not JSON, or not an envelope.
     NoEnvelope,
-    /// JSON that breaks off.
+    /// Truncated JSON.
     Half,
-    /// An envelope that says `success: false`.
+    /// Envelope with `success: false`.
     Unsuccessful,
-    /// An envelope whose result has another shape.
+    /// Envelope with a result of a different shape.
     Shape {
-        /// Where in the answer.
+        /// Path of the value in the response.
         path: String,
-        /// What was found and what should be there; `None` where that may tell about people.
+        /// Found and expected value; `None` if it may contain personal data.
         mismatch: Option<String>,
     },
 }
@@ -193,14 +192,16 @@ impl EnvelopeProblem {
     fn describe(&self, headers: &HeaderMap) -> String {
         match self {
             EnvelopeProblem::NoEnvelope => match header(headers, CONTENT_TYPE.as_str()) {
-                Some(content_type) => format!("{content_type} that is not an envelope of the API"),
-                None => "something that is not an envelope of the API".to_owned(),
+                Some(content_type) => {
+                    format!("a response of type {content_type} that is not from the Cloudflare API")
+                }
+                None => "a response that is not from the Cloudflare API".to_owned(),
             },
-            EnvelopeProblem::Half => "an answer that breaks off".to_owned(),
+            EnvelopeProblem::Half => "a truncated response".to_owned(),
             EnvelopeProblem::Unsuccessful => "a success status with success: false".to_owned(),
             EnvelopeProblem::Shape { path, mismatch } => match mismatch {
-                Some(mismatch) => format!("another shape at {path}: {mismatch}"),
-                None => format!("another shape at {path}"),
+                Some(mismatch) => format!("a different shape at {path}: {mismatch}"),
+                None => format!("a different shape at {path}"),
             },
         }
     }
@@ -217,11 +218,11 @@ fn parse_success<T: DeserializeOwned>(
     }
 }
 
-/// Reads once more what can't be read, and keeps track of where: that takes as long as reading, so good answers are spared it.
+/// Parses an invalid body again to find the path of the error. Valid bodies are parsed once, without tracking the path.
 fn diagnose_body<T: DeserializeOwned>(operation: Endpoint, body: &[u8]) -> EnvelopeProblem {
     let mut json = serde_json::Deserializer::from_slice(body);
     let Err(error) = serde_path_to_error::deserialize::<_, Envelope<T>>(&mut json) else {
-        // Something stands behind it.
+        // Data after the envelope.
         return EnvelopeProblem::NoEnvelope;
     };
     let path = error.path().to_string();
@@ -237,7 +238,7 @@ fn diagnose_body<T: DeserializeOwned>(operation: Endpoint, body: &[u8]) -> Envel
     }
 }
 
-/// The errors of an envelope, or `None` if the body is none.
+/// Returns the errors of an envelope, or `None` if the body is not an envelope.
 fn errors(body: &[u8]) -> Option<Vec<ApiMessage>> {
     serde_json::from_slice::<Envelope<IgnoredAny>>(body)
         .ok()
@@ -279,7 +280,7 @@ fn excerpt(
     body: &[u8],
     text: &impl Fn(&str, usize) -> String,
 ) -> Option<String> {
-    // Far more than is shown, so that a secret at the cut is still seen whole and taken out.
+    // Longer than the excerpt, so that a secret at its end is complete and gets redacted.
     let beginning = String::from_utf8_lossy(&body[..body.len().min(64 * MAX_EXCERPT_CHARS)]);
     let line = text(&beginning, MAX_EXCERPT_CHARS);
     (!line.is_empty() && !operation.has_sensitive_response()).then_some(line)
@@ -289,8 +290,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A text in one line that no terminal takes for a command: what can't be seen
-/// becomes a space, runs of space become one, and what is too long ends in an ellipsis.
+/// Returns a text in one line that is safe to print: invisible characters become spaces, runs of spaces become one, and a long text ends
+/// in an ellipsis.
 fn one_line(text: &str, longest: usize) -> String {
     let strange = |c: char| c.is_whitespace() || is_invisible(c);
     let words: Vec<&str> = text
@@ -336,7 +337,7 @@ mod tests {
             problem: problem.to_owned(),
             excerpt: excerpt.clone(),
         };
-        let no_envelope = "text/html that is not an envelope of the API";
+        let no_envelope = "a response of type text/html that is not from the Cloudflare API";
         for (status, body, kind) in [
             (401, refused(1), ErrorKind::Credentials),
             (401, refused(10000), ErrorKind::CredentialsOrPermission),
@@ -373,7 +374,7 @@ mod tests {
                 302,
                 String::new(),
                 strange(
-                    "a redirect to https://elsewhere.example/, which is never followed",
+                    "a redirect to https://elsewhere.example/ (redirects are not followed)",
                     &None,
                 ),
             ),
@@ -383,7 +384,7 @@ mod tests {
                 200,
                 r#"{"success":true,"err"#.to_owned(),
                 strange(
-                    "an answer that breaks off",
+                    "a truncated response",
                     &Some(r#"{"success":true,"err"#.to_owned()),
                 ),
             ),
@@ -466,13 +467,13 @@ mod tests {
         };
         assert_eq!(
             problem,
-            "another shape at result.enabled: invalid type: string \"ann@example.com\", expected a boolean at line 1 column 79"
+            "a different shape at result.enabled: invalid type: string \"ann@example.com\", expected a boolean at line 1 column 79"
         );
         assert_eq!(excerpt.as_deref(), Some(body));
         assert_eq!(
             kind(Endpoint::ReadUser),
             ErrorKind::UnexpectedResponse {
-                problem: "another shape at result.enabled".to_owned(),
+                problem: "a different shape at result.enabled".to_owned(),
                 excerpt: None,
             }
         );

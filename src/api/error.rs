@@ -1,4 +1,4 @@
-//! What can go wrong with a call: one error type, and a kind on which callers decide.
+//! The error of an API request. Callers decide on its [`ErrorKind`].
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::endpoint::{Endpoint, Permission};
 use super::response_metadata::RequestIds;
 use super::transport_error::{Delivery, TransportErrorKind};
 
-/// A call that did not bring what was asked for. Displays as one line; [`help`](ApiError::help) is the way out.
+/// A failed API request. Displays as one line; [`help`](ApiError::help) suggests a fix.
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<ErrorDetails>);
 
@@ -24,7 +24,7 @@ pub(super) struct ErrorDetails {
     pub(super) operation: Endpoint,
     pub(super) base_url: BaseUrl,
     pub(super) path: String,
-    /// Where the credentials come from.
+    /// Source of the credentials.
     pub(super) credentials: Arc<str>,
     pub(super) kind: ErrorKind,
     pub(super) status: Option<StatusCode>,
@@ -33,67 +33,64 @@ pub(super) struct ErrorDetails {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// What went wrong, as far as a caller decides on it.
+/// Kind of an API error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The credentials are missing, wrong, expired, malformed or bound to other addresses.
+    /// Credentials are missing, invalid, expired, malformed or restricted to other IP addresses.
     Credentials,
-    /// The credentials are refused or lack the permission; the API doesn't say which (code 10000).
+    /// Authentication failed or permission missing (code 10000 for both).
     CredentialsOrPermission,
-    /// The credentials are good but may not do this.
+    /// Credentials are valid but lack the permission.
     Permission,
-    /// The account does not have Risk Scoring (code 3314).
+    /// The account's plan does not include Risk Scoring (code 3314).
     Entitlement,
-    /// There is no such thing: 404.
+    /// The resource does not exist: 404.
     NotFound,
-    /// The account id, or the path, is wrong (code 7003).
+    /// Unknown account ID or path (code 7003).
     UnknownRoute,
-    /// Too many requests: 429.
+    /// Rate limit exceeded: 429.
     RateLimited,
     /// Any other 4xx.
     Rejected,
-    /// A stop came before it was sent.
+    /// Canceled before it was sent.
     Cancelled,
     /// 5xx.
     ServerError {
-        /// The answer, where it is no envelope.
+        /// Beginning of the response if it is not an envelope.
         excerpt: Option<String>,
     },
-    /// No whole answer.
+    /// No complete response.
     Transport {
-        /// What went wrong.
         failure: TransportErrorKind,
-        /// Whether the server may have seen the request.
+        /// Whether the request may have reached the server.
         reach: Delivery,
-        /// What the layers below say about it.
+        /// Message of the underlying error.
         detail: String,
     },
-    /// An answer that Cloudflare would not give, or one in a shape that riskform does not know.
+    /// A response that is not from Cloudflare's API or has an unknown format.
     UnexpectedResponse {
-        /// What is wrong with it.
         problem: String,
-        /// Its beginning; left out where it may tell about people.
+        /// Beginning of the response; `None` if it may contain personal data.
         excerpt: Option<String>,
     },
 }
 
-/// One entry of an envelope's `errors` or `messages`. Its texts hold neither control characters nor credentials.
+/// An entry of `errors` or `messages` in an envelope. Control characters and credentials are removed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "WireMessage")]
 pub struct ApiMessage {
-    /// The vendor's number for it.
+    /// Cloudflare's error code.
     pub code: i64,
-    /// What it says.
     pub message: String,
-    /// What is behind it, in its own codes and words.
+    /// Causes, with code and message.
     pub chain: Vec<(i64, String)>,
-    /// Where the vendor explains it.
+    /// Link to Cloudflare's documentation.
     pub documentation_url: Option<String>,
-    /// The field of the body that it is about, as a JSON pointer.
+    /// JSON pointer to the invalid field of the request.
     pub pointer: Option<String>,
 }
 
-/// A message as the envelope carries it.
+/// A message in an envelope.
 #[derive(Deserialize)]
 struct WireMessage {
     #[serde(default)]
@@ -168,56 +165,56 @@ impl ApiError {
         ApiError(Box::new(details))
     }
 
-    /// What went wrong, to decide on.
+    /// Returns the kind of error.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// What was asked.
+    /// Returns the endpoint of the request.
     pub fn operation(&self) -> Endpoint {
         self.0.operation
     }
 
-    /// The HTTP method of the call.
+    /// Returns the HTTP method of the request.
     pub fn method(&self) -> Method {
         self.0.operation.method()
     }
 
-    /// The path of the call, below the base URL.
+    /// Returns the path of the request, relative to the base URL.
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
-    /// Whom the call went to.
+    /// Returns the base URL of the request.
     pub fn base_url(&self) -> &BaseUrl {
         &self.0.base_url
     }
 
-    /// The HTTP status, if there was an answer.
+    /// Returns the HTTP status, if there was a response.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status
     }
 
-    /// The envelope's errors, if the answer was one.
+    /// Returns the errors of the envelope; empty if there was none.
     pub fn messages(&self) -> &[ApiMessage] {
         &self.0.messages
     }
 
-    /// How an operator finds the call again.
+    /// Returns the request IDs of the response.
     pub fn trace(&self) -> &RequestIds {
         &self.0.trace
     }
 
-    /// How long the answer asks to wait.
+    /// Returns the delay of the `Retry-After` header.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether a write that ended so may have been carried out all the same. Whoever repeats it must look first.
+    /// Returns true if a failed write may still have been applied. Check the live state before a retry.
     pub fn may_have_succeeded(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Transport { reach, .. } => *reach == Delivery::MaybeDelivered,
-            // A gateway that answers 502 or 504 knows as little as we do, and so does whatever answered in no known shape.
+            // A gateway's 502 or 504, or a response in an unknown format, does not say whether the write was applied.
             ErrorKind::ServerError { .. } | ErrorKind::UnexpectedResponse { .. } => true,
             ErrorKind::Credentials
             | ErrorKind::CredentialsOrPermission
@@ -231,20 +228,21 @@ impl ApiError {
         }
     }
 
-    /// The way out, as one or two sentences; `None` where the error itself says all there is to say.
+    /// Returns a suggested fix in one or two sentences, if there is one.
     pub fn help(&self) -> Option<String> {
-        // Whatever else there is to say would blame the account or the server.
+        // With a wrong base URL, every other hint would mislead.
         if matches!(
             self.kind(),
             ErrorKind::UnknownRoute | ErrorKind::UnexpectedResponse { .. }
         ) && let Some(meant) = self.base_url().with_default_path()
         {
             return Some(format!(
-                "the base URL {} does not end in /client/v4, as Cloudflare's does; did you mean {meant}?",
+                "the base URL {} does not end in /client/v4; did you mean {meant}?",
                 self.base_url()
             ));
         }
-        const ENTERPRISE: &str = "Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account";
+        const ENTERPRISE: &str =
+            "Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it";
         let ErrorDetails {
             operation,
             base_url,
@@ -258,18 +256,18 @@ impl ApiError {
             ErrorKind::Credentials => {
                 let elsewhere = |message: &ApiMessage| message.message.contains("from location");
                 Some(if messages.iter().any(elsewhere) {
-                    format!("the token in {credentials} only works from other addresses: allow this one in its settings, or run it there")
+                    format!("the token in {credentials} is restricted to other IP addresses; add this one in the token settings")
                 } else {
-                    format!("set {credentials} to credentials that are whole, not expired and not revoked")
+                    format!("check {credentials}: the value may be incomplete, expired or revoked")
                 })
             }
             ErrorKind::CredentialsOrPermission => {
                 let account = match self.account() {
-                    Some(account) => format!("check the account id {account} first; then "),
+                    Some(account) => format!("check the account ID {account}, then "),
                     None => String::new(),
                 };
                 let lacks = match permission {
-                    Some(permission) => format!("lack the permission \"{permission}\", or may "),
+                    Some(permission) => format!("lack the permission {permission}, or "),
                     None => String::new(),
                 };
                 Some(format!(
@@ -278,12 +276,12 @@ impl ApiError {
             }
             ErrorKind::Permission => permission.map(|permission| {
                 let grant =
-                    format!("give the token the permission \"{permission}\" on this account");
+                    format!("give the token in {credentials} the permission {permission}");
                 let said = messages.iter().any(|message| message.code == 9109);
                 match permission {
-                    // The list of integrations answers 403 without a code of its own on an account without the feature.
+                    // For an account without the entitlement, the list of integrations returns 403 without code 3314.
                     Permission::Read | Permission::Write if !said => {
-                        format!("{grant}; if it has it: {ENTERPRISE}")
+                        format!("{grant}. If the token has it, the account may lack Risk Scoring (an Enterprise feature)")
                     }
                     Permission::Read
                     | Permission::Write
@@ -294,27 +292,27 @@ impl ApiError {
                 }
             }),
             ErrorKind::Entitlement => Some(ENTERPRISE.to_owned()),
-            ErrorKind::NotFound => Some("check the account id and the id in the path".to_owned()),
+            ErrorKind::NotFound => Some("check the account ID and the resource ID".to_owned()),
             ErrorKind::UnknownRoute => Some(match self.account() {
-                Some(account) => format!("check the account id {account}"),
+                Some(account) => format!("check the account ID {account}"),
                 None => format!("check the base URL {base_url}"),
             }),
             ErrorKind::RateLimited => Some(
-                "wait, or call more slowly with --max-requests-per-second; whatever else uses the token counts as well"
+                "wait a few minutes or use --max-requests-per-second; other clients of this token count toward the same limit"
                     .to_owned(),
             ),
             ErrorKind::Rejected | ErrorKind::Cancelled => None,
             ErrorKind::ServerError { .. } => {
-                Some("try again; https://www.cloudflarestatus.com tells about incidents".to_owned())
+                Some("try again later; see https://www.cloudflarestatus.com for incidents".to_owned())
             }
             ErrorKind::Transport { failure, .. } => transport_help(*failure).map(str::to_owned),
             ErrorKind::UnexpectedResponse { .. } => Some(format!(
-                "check the base URL {base_url}: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed"
+                "check the base URL {base_url}: a proxy may have answered instead of the Cloudflare API, or the API has changed"
             )),
         }
     }
 
-    /// The account that the path names.
+    /// Returns the account ID in the path.
     fn account(&self) -> Option<&str> {
         self.0.path.strip_prefix("/accounts/")?.split('/').next()
     }
@@ -322,13 +320,11 @@ impl ApiError {
 
 fn transport_help(failure: TransportErrorKind) -> Option<&'static str> {
     match failure {
-        TransportErrorKind::Connect => Some(
-            "check the network, and the base URL if --base-url or CLOUDFLARE_BASE_URL names one",
-        ),
-        TransportErrorKind::Tls => Some(
-            "if a proxy on the way inspects TLS, name its certificate authority with --ca-bundle FILE",
-        ),
-        TransportErrorKind::Timeout => Some("try again, or allow more time with --timeout SECONDS"),
+        TransportErrorKind::Connect => Some("check your network connection and the base URL"),
+        TransportErrorKind::Tls => {
+            Some("if a proxy inspects TLS, pass its CA certificate with --ca-bundle")
+        }
+        TransportErrorKind::Timeout => Some("try again or use a longer --timeout"),
         TransportErrorKind::ConnectionClosed => Some("try again"),
         TransportErrorKind::ClientBuild | TransportErrorKind::TooLarge => None,
     }
@@ -355,36 +351,36 @@ impl fmt::Display for ApiError {
             ErrorKind::UnexpectedResponse { problem, excerpt } => {
                 write!(
                     f,
-                    "{method} {base_url}{path}: expected {}, but got {problem}",
+                    "{method} {base_url}{path}: unexpected response: expected {}, got {problem}",
                     operation.answers()
                 )?;
                 write_excerpt(f, excerpt.as_deref())?;
             }
-            ErrorKind::Credentials => write!(f, "{method} {path}: the credentials were refused")?,
+            ErrorKind::Credentials => write!(f, "{method} {path}: authentication failed")?,
             ErrorKind::CredentialsOrPermission => write!(
                 f,
-                "{method} {path}: the credentials were refused, or lack the permission"
+                "{method} {path}: authentication failed or permission missing"
             )?,
             ErrorKind::Permission => write!(f, "{method} {path}: permission denied")?,
             ErrorKind::Entitlement => {
                 write!(f, "{method} {path}: the account does not have Risk Scoring")?
             }
             ErrorKind::NotFound => write!(f, "{method} {path}: not found")?,
-            ErrorKind::UnknownRoute => write!(f, "{method} {path}: the API has no such path")?,
+            ErrorKind::UnknownRoute => write!(f, "{method} {path}: unknown account or path")?,
             ErrorKind::Cancelled => {
-                return write!(f, "{method} {path}: stopped before it was sent");
+                return write!(f, "{method} {path}: canceled before it was sent");
             }
             ErrorKind::RateLimited => {
-                write!(f, "{method} {path}: too many requests")?;
+                write!(f, "{method} {path}: rate limit exceeded")?;
                 match retry_after {
-                    Some(Duration::MAX) => f.write_str(", the server asks to wait for ever")?,
-                    Some(wait) => write!(f, ", the server asks to wait {} s", wait.as_secs())?,
+                    Some(Duration::MAX) => f.write_str(", no usable Retry-After")?,
+                    Some(wait) => write!(f, ", retry after {} s", wait.as_secs())?,
                     None => {}
                 }
             }
             ErrorKind::Rejected => write!(f, "{method} {path}: refused")?,
             ErrorKind::ServerError { excerpt } => {
-                write!(f, "{method} {path}: the server failed")?;
+                write!(f, "{method} {path}: server error")?;
                 write_excerpt(f, excerpt.as_deref())?;
             }
         }
@@ -463,7 +459,8 @@ mod tests {
                 Endpoint::CreateIntegration,
                 Some(200),
                 ErrorKind::UnexpectedResponse {
-                    problem: "text/html that is not an envelope of the API".to_owned(),
+                    problem: "a response of type text/html that is not from the Cloudflare API"
+                        .to_owned(),
                     excerpt: Some("<html>".to_owned()),
                 },
             ),
@@ -492,34 +489,34 @@ mod tests {
                 .to_owned()
         })
         .collect();
-        insta::assert_snapshot!(lines.join("\n"), @r###"
-        GET /accounts/023e…/x: the credentials were refused [status 401]
-          set PROD_TOKEN to credentials that are whole, not expired and not revoked
-        GET /accounts/023e…/x: the credentials were refused, or lack the permission [status 403]
-          check the account id 023e… first; then the credentials in PROD_TOKEN: they may lack the permission "Zero Trust Read", or may be expired, revoked or restricted
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        GET /accounts/023e…/x: authentication failed [status 401]
+          check PROD_TOKEN: the value may be incomplete, expired or revoked
+        GET /accounts/023e…/x: authentication failed or permission missing [status 403]
+          check the account ID 023e…, then the credentials in PROD_TOKEN: they may lack the permission Zero Trust Read, or be expired, revoked or restricted
         GET /accounts/023e…/x: permission denied [status 403]
-          give the token the permission "Zero Trust Read" on this account; if it has it: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+          give the token in PROD_TOKEN the permission Zero Trust Read. If the token has it, the account may lack Risk Scoring (an Enterprise feature)
         POST /accounts/023e…/x: permission denied [status 403]
-          give the token the permission "Zero Trust Write" on this account; if it has it: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+          give the token in PROD_TOKEN the permission Zero Trust Write. If the token has it, the account may lack Risk Scoring (an Enterprise feature)
         GET /accounts/023e…/x: permission denied [status 403]
-          give the token the permission "Zero Trust: PII Read" on this account
+          give the token in PROD_TOKEN the permission Zero Trust: PII Read
         PUT /accounts/023e…/x: the account does not have Risk Scoring [status 403]
-          Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+          Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it
         GET /accounts/023e…/x: not found
-          check the account id and the id in the path
-        GET /accounts/023e…/x: the API has no such path [status 404]
-          check the account id 023e…
-        GET /accounts/023e…/x: too many requests [status 429]
-          wait, or call more slowly with --max-requests-per-second; whatever else uses the token counts as well
+          check the account ID and the resource ID
+        GET /accounts/023e…/x: unknown account or path [status 404]
+          check the account ID 023e…
+        GET /accounts/023e…/x: rate limit exceeded [status 429]
+          wait a few minutes or use --max-requests-per-second; other clients of this token count toward the same limit
         PUT /accounts/023e…/x: refused [status 409]
-        DELETE /accounts/023e…/x: the server failed ("<html>") [status 502] (ambiguous)
-          try again; https://www.cloudflarestatus.com tells about incidents
-        GET https://api.cloudflare.com/client/v4/accounts/023e…/x: could not connect: connection refused
-          check the network, and the base URL if --base-url or CLOUDFLARE_BASE_URL names one
+        DELETE /accounts/023e…/x: server error ("<html>") [status 502] (ambiguous)
+          try again later; see https://www.cloudflarestatus.com for incidents
+        GET https://api.cloudflare.com/client/v4/accounts/023e…/x: cannot connect: connection refused
+          check your network connection and the base URL
         POST https://api.cloudflare.com/client/v4/accounts/023e…/x: timed out: connection refused (ambiguous)
-          try again, or allow more time with --timeout SECONDS
-        POST https://api.cloudflare.com/client/v4/accounts/023e…/x: expected the new integration, but got text/html that is not an envelope of the API ("<html>") [status 200] (ambiguous)
-          check the base URL https://api.cloudflare.com/client/v4: something other than the Cloudflare API, such as a proxy, may have answered, or the API has changed
-        "###);
+          try again or use a longer --timeout
+        POST https://api.cloudflare.com/client/v4/accounts/023e…/x: unexpected response: expected the new integration, got a response of type text/html that is not from the Cloudflare API ("<html>") [status 200] (ambiguous)
+          check the base URL https://api.cloudflare.com/client/v4: a proxy may have answered instead of the Cloudflare API, or the API has changed
+        "#);
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller may want to show or count while calls are under way. Nothing here prints.
+//! Events and counters of a client. Nothing in this module prints.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,60 +6,54 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use super::rate_headers::RatePolicy;
 
-/// Something that makes a run slower than it looks from outside. Displays as one line.
+/// A delay that the user should see. Displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientEvent {
-    /// A call failed and will be sent again.
+    /// A request failed and will be retried.
     Retrying {
-        /// What was asked.
         operation: Endpoint,
-        /// Its path, below the base URL.
+        /// Path relative to the base URL.
         path: String,
-        /// Which attempt failed, from 1.
+        /// Number of the failed attempt, from 1.
         attempt: u32,
-        /// How many attempts there are at most.
+        /// Maximum number of attempts.
         attempts: u32,
-        /// How long until the next one.
+        /// Delay before the next attempt.
         wait: Duration,
-        /// What the failed attempt ended with, in one line.
+        /// Error of the failed attempt, in one line.
         error: String,
     },
-    /// Every call that shares the token waits, in all accounts of the run. Told once for all of them.
-    Waiting {
-        /// How long.
-        wait: Duration,
-        /// What for.
-        reason: WaitReason,
-    },
+    /// All requests with this token wait, in every account of the run. Sent once per wait.
+    Waiting { wait: Duration, reason: WaitReason },
 }
 
-/// Why calls wait.
+/// Reason for a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// The server answered 429, and said for how long.
+    /// Response 429 with a delay.
     RateLimited,
-    /// The server answered 429, and not for how long.
+    /// Response 429 without a delay.
     RateLimitedNoRetryAfter,
-    /// The server's rate limit is used up, or nearly.
+    /// The token's rate limit is almost used up.
     Budget(RatePolicy),
-    /// The limit for everything that calls from this address is used up.
+    /// The rate limit of this IP address is used up.
     Address(RatePolicy),
-    /// The run's own `--max-requests-per-second`.
+    /// Limit set with `--max-requests-per-second`.
     MaxRequestsPerSecond,
 }
 
-/// What a run's calls came to.
+/// Request counters of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestStats {
-    /// Requests sent, every attempt counted.
+    /// Requests sent, including retries.
     pub requests: u64,
-    /// Attempts repeated after a failure other than a 429.
+    /// Retries, except those after a 429.
     pub retries: u64,
-    /// Answers 429.
+    /// Responses with status 429.
     pub rate_limited: u64,
-    /// How often the whole run had to wait for its rate budget.
+    /// Number of waits for the rate limit.
     pub waits: u64,
-    /// How long it waited for it in total.
+    /// Total time spent in those waits.
     pub waited: Duration,
 }
 
@@ -87,42 +81,34 @@ impl fmt::Display for ClientEvent {
                 error,
             } => write!(
                 f,
-                "attempt {attempt} of {attempts} failed, next in {:.1} s: {error}",
+                "attempt {attempt}/{attempts} failed, retrying in {:.1} s: {error}",
                 wait.as_secs_f64()
             ),
             ClientEvent::Waiting { wait, reason } => {
-                write!(
-                    f,
-                    "every call waits {:.0} s: {reason}",
-                    wait.as_secs_f64().ceil()
-                )
+                let seconds = wait.as_secs_f64().ceil();
+                match reason {
+                    WaitReason::RateLimited => {
+                        write!(f, "rate limited, waiting {seconds:.0} s (429, Retry-After)")
+                    }
+                    WaitReason::RateLimitedNoRetryAfter => write!(
+                        f,
+                        "rate limited, waiting {seconds:.0} s (429, no Retry-After); will retry once"
+                    ),
+                    WaitReason::Budget(RatePolicy { quota, window }) => write!(
+                        f,
+                        "waiting {seconds:.0} s: staying below the limit of {quota} requests per {} s",
+                        window.as_secs()
+                    ),
+                    WaitReason::Address(RatePolicy { quota, window }) => write!(
+                        f,
+                        "waiting {seconds:.0} s: staying below the limit of {quota} requests per {} s for one IP address",
+                        window.as_secs()
+                    ),
+                    WaitReason::MaxRequestsPerSecond => {
+                        write!(f, "waiting {seconds:.0} s: --max-requests-per-second")
+                    }
+                }
             }
-        }
-    }
-}
-
-impl fmt::Display for WaitReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WaitReason::RateLimited => f.write_str("the server answered 429 and asks for it"),
-            WaitReason::RateLimitedNoRetryAfter => f.write_str(
-                "the server answered 429 without saying for how long; after that the run gives up",
-            ),
-            WaitReason::Budget(RatePolicy { quota, window }) => {
-                write!(
-                    f,
-                    "the token's {quota} requests per {} s are nearly used up",
-                    window.as_secs()
-                )
-            }
-            WaitReason::Address(RatePolicy { quota, window }) => {
-                write!(
-                    f,
-                    "{quota} requests per {} s is the limit for one address",
-                    window.as_secs()
-                )
-            }
-            WaitReason::MaxRequestsPerSecond => f.write_str("--max-requests-per-second"),
         }
     }
 }

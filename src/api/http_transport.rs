@@ -1,4 +1,4 @@
-//! The network form of the transport: a reqwest client that trusts what the machine trusts and follows nobody.
+//! The network transport: a reqwest client that uses the system's certificates and proxy and does not follow redirects.
 
 use std::fmt;
 use std::io;
@@ -14,14 +14,14 @@ use super::transport_error::{
     Delivery, MAX_RESPONSE_BYTES, TransportError, TransportErrorKind, is_io, root_cause,
 };
 
-/// How to call over the network.
+/// Settings of the network transport.
 #[derive(Clone, Debug)]
 pub struct NetworkSettings {
-    /// The longest that connecting may take: name, TCP and TLS together.
+    /// Maximum time to connect: DNS, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// The longest that one exchange may take, from the first byte sent to the last one received.
+    /// Timeout per request, until the response is complete.
     pub timeout: Duration,
-    /// Certificate authorities to trust beside the machine's own.
+    /// CA certificates to trust in addition to the system's.
     pub ca_bundle: Option<CaBundle>,
 }
 
@@ -35,12 +35,12 @@ impl Default for NetworkSettings {
     }
 }
 
-/// Certificate authorities, read from a PEM text.
+/// CA certificates.
 #[derive(Clone)]
 pub struct CaBundle(Vec<Certificate>);
 
 impl CaBundle {
-    /// Reads every certificate of a PEM text.
+    /// Parses all certificates of a PEM text.
     pub fn from_pem(pem: &[u8]) -> Result<Self, CaBundleError> {
         match Certificate::from_pem_bundle(pem) {
             Ok(certificates) if certificates.is_empty() => Err(CaBundleError::Empty),
@@ -56,28 +56,26 @@ impl fmt::Debug for CaBundle {
     }
 }
 
-/// Why a text is no bundle of certificates.
+/// An invalid CA bundle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaBundleError {
-    /// No certificate in it.
-    #[error(
-        "no certificate in it; it should hold PEM blocks that begin with -----BEGIN CERTIFICATE-----"
-    )]
+    /// No certificate found.
+    #[error("no PEM certificate found (expected -----BEGIN CERTIFICATE-----)")]
     Empty,
-    /// A block that can't be read.
-    #[error("a certificate in it cannot be read: {0}")]
+    /// A certificate cannot be parsed.
+    #[error("invalid certificate: {0}")]
     Malformed(String),
 }
 
-/// The clients, built when the first request needs one.
+/// HTTP clients, created on the first request.
 #[derive(Clone)]
 pub(super) struct HttpTransport(Arc<HttpClients>);
 
 struct HttpClients {
     settings: NetworkSettings,
-    /// For https: through the system's proxy if it has one.
+    /// For https: uses the system's proxy if one is set.
     proxied: OnceLock<Result<Client, TransportError>>,
-    /// For plain http, which only ever goes to loopback: a proxy would see the credentials.
+    /// For plain http, which is allowed for loopback only: a proxy would see the credentials.
     direct: OnceLock<Result<Client, TransportError>>,
 }
 
@@ -100,7 +98,7 @@ impl HttpTransport {
             .execute(request)
             .await
             .map_err(TransportError::reqwest)?;
-        // Refused by what it claims, before anything is fetched, and by what it turns out to be, once decompressed.
+        // Check the announced size before reading the body, and the actual size while decompressing.
         let mut expected = answer.content_length().unwrap_or(0);
         let mut body = BytesMut::new();
         loop {
@@ -145,17 +143,17 @@ enum ProxyMode {
 fn build(settings: &NetworkSettings, route: ProxyMode) -> Result<Client, TransportError> {
     let NetworkSettings {
         connect_timeout,
-        // The transport itself watches over the whole exchange, in both of its forms alike.
+        // Enforced by `Transport` for both kinds of transport.
         timeout: _,
         ca_bundle,
     } = settings;
     let builder = Client::builder()
         .gzip(true)
         .connect_timeout(*connect_timeout)
-        // A redirect would carry the credentials to wherever an answer says.
+        // A redirect would send the credentials to a URL chosen by the response.
         .redirect(reqwest::redirect::Policy::none());
     let builder = match (route, ca_bundle) {
-        // Nothing is encrypted there, and reading the machine's certificates takes longer than a request.
+        // No TLS on loopback, and loading the system's certificates takes longer than a request.
         (ProxyMode::Direct, _) => builder.no_proxy().tls_certs_only([]),
         (ProxyMode::SystemProxy, None) => builder,
         (ProxyMode::SystemProxy, Some(CaBundle(certificates))) => {
@@ -167,14 +165,14 @@ fn build(settings: &NetworkSettings, route: ProxyMode) -> Result<Client, Transpo
 
 impl TransportError {
     pub(super) fn reqwest(error: reqwest::Error) -> Self {
-        // The caller names the URL itself.
+        // The caller adds the URL to the message.
         let error = error.without_url();
         let (failure, reach) = if error.is_builder() {
             (TransportErrorKind::ClientBuild, Delivery::NotDelivered)
         } else if error.is_connect() && error.is_timeout() {
             (TransportErrorKind::Timeout, Delivery::NotDelivered)
         } else if error.is_connect() && is_io(&error, io::ErrorKind::InvalidData) {
-            // What rustls refuses arrives as invalid data.
+            // rustls reports certificate errors as invalid data.
             (TransportErrorKind::Tls, Delivery::NotDelivered)
         } else if error.is_connect() {
             (TransportErrorKind::Connect, Delivery::NotDelivered)

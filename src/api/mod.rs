@@ -1,10 +1,10 @@
-//! The Cloudflare client over a transport: endpoints, envelope, errors, retry, rate budget.
+//! The Cloudflare API client: endpoints, envelopes, errors, retries and rate limiting.
 //!
-//! A [`Client`] joins a [`Transport`] (the network, or any tower service within the process), a [`BaseUrl`] and [`Credentials`]. It makes
-//! a [`Reader`], which cannot write, and a [`Writer`]. Every call brings an [`ApiResponse`] or an [`ApiError`]. How stubbornly and how fast
-//! they call is the client's [`ClientOptions`]; what slows a run down is told as [`ClientEvent`]s and counted. A [`CancellationToken`] ends every wait.
+//! A [`Client`] consists of a [`Transport`] (the network or an in-process tower service), a [`BaseUrl`] and [`Credentials`]. It provides a
+//! [`Reader`], which cannot write, and a [`Writer`]. Every request returns an [`ApiResponse`] or an [`ApiError`]. [`ClientOptions`] set retries
+//! and rate; delays are reported as [`ClientEvent`]s and counted. A [`CancellationToken`] ends every wait.
 //!
-//! Deliberately absent: printing, planning, the environment, and any knowledge of the simulated API.
+//! The module does not print, plan or read the environment, and does not depend on the simulated API.
 
 mod base_url;
 mod cancellation;

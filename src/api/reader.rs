@@ -1,4 +1,4 @@
-//! What may be read. A reader has no way to write, so code that is given one cannot either.
+//! Read requests. Code with only a [`Reader`] cannot change an account.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,10 +16,10 @@ use super::envelope::ResultField;
 use super::error::ApiError;
 use super::token::{TokenOwner, VerifiedToken};
 
-/// No list has more pages; one that goes on has no end.
+/// Maximum number of pages of a list. Longer lists are treated as endless.
 const MOST_PAGES: u64 = 1_000;
 
-/// The reading half of a client.
+/// Sends read requests.
 #[derive(Clone, Debug)]
 pub struct Reader(Client);
 
@@ -35,22 +35,22 @@ struct Summary {
 }
 
 impl Client {
-    /// What may only read.
+    /// Returns a reader that shares this client.
     pub fn reader(&self) -> Reader {
         Reader(self.clone())
     }
 }
 
 impl Reader {
-    /// Everything that a plan for one account needs: exactly two reads, both in flight together.
+    /// Reads an account's behaviors and integrations: exactly two requests, sent concurrently.
     pub async fn live(&self, account: &AccountId) -> Result<LiveAccount, ApiError> {
-        // Both to their ends: whichever failed first would be told otherwise, and that differs from run to run.
+        // `join` instead of `try_join`: the reported error must not depend on which request fails first.
         let (behaviors, integrations) =
             tokio::join!(self.behaviors(account), self.integrations(account));
         Ok(LiveAccount::new(behaviors?.value, integrations?.value))
     }
 
-    /// Every behavior that the account offers.
+    /// Reads all behaviors of the account.
     pub async fn behaviors(
         &self,
         account: &AccountId,
@@ -60,7 +60,7 @@ impl Reader {
         Ok(answer.map(|result| result.behaviors))
     }
 
-    /// Every integration of the account, in the server's order.
+    /// Reads all integrations of the account, in the server's order.
     pub async fn integrations(
         &self,
         account: &AccountId,
@@ -69,7 +69,7 @@ impl Reader {
         self.whole(Endpoint::ListIntegrations, path).await
     }
 
-    /// One integration.
+    /// Reads one integration.
     pub async fn integration(
         &self,
         account: &AccountId,
@@ -85,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// The integration that holds a reference. One that no path can carry is not found, without a call.
+    /// Reads the integration with a `reference_id`. Returns not found, without a request, if a path cannot contain the reference.
     pub async fn integration_by_reference(
         &self,
         account: &AccountId,
@@ -98,26 +98,26 @@ impl Reader {
         };
         let call = read(OPERATION, path);
         let answer: ApiResponse<Integration> = self.one(&call).await?;
-        // Whatever stands between might have rewritten the path, and a wrong integration adopted is worse than none.
+        // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
         if answer.value.settings.reference_id.as_ref() == Some(reference) {
             Ok(answer)
         } else {
             let problem = format!(
-                "the integration {}, which holds another reference_id",
+                "the integration {} with a different reference_id",
                 answer.value.id
             );
             Err(self.0.unexpected(&call, problem, answer.trace))
         }
     }
 
-    /// Every user who has a score.
+    /// Reads all users with a risk score.
     pub async fn users(&self, account: &AccountId) -> Result<ApiResponse<Vec<UserRisk>>, ApiError> {
         let path = user::summary_path(account);
         let answer = self.whole::<Summary>(Endpoint::ListUsers, path).await?;
         Ok(answer.map(|result| result.users))
     }
 
-    /// One user's events and score.
+    /// Reads a user's events and score.
     pub async fn user(
         &self,
         account: &AccountId,
@@ -127,8 +127,10 @@ impl Reader {
             .await
     }
 
-    /// What the API says about the token that this reader uses. One that it does not accept is a
-    /// [`Credentials`](super::ErrorKind::Credentials) error.
+    /// Verifies the token of this reader.
+    ///
+    /// # Errors
+    /// [`Credentials`](super::ErrorKind::Credentials) if the API rejects the token.
     pub async fn verify_token(
         &self,
         owner: TokenOwner<'_>,
@@ -149,8 +151,7 @@ impl Reader {
         self.0.result(call, opened)
     }
 
-    /// Reads a list to its end. One whose answer says that there is more than can be had is an error: what was left out would be taken
-    /// for what is not there.
+    /// Reads all pages of a list. An incomplete list is an error, because missing items would look like deleted ones.
     async fn whole<P: PagedList>(
         &self,
         operation: Endpoint,
@@ -169,14 +170,14 @@ impl Reader {
                 .result(&call, DecodedResponse { content, ..opened })?,
         };
         let incomplete = |held: usize, what: &str| {
-            let problem = format!("{held} of them, and not the rest: {what}");
+            let problem = format!("an incomplete list of {held} items: {what}");
             self.0.unexpected(&call, problem, trace.clone())
         };
         let mut seen = HashSet::new();
         for item in value.items() {
             if !seen.insert(P::key(item)) && P::UNIQUE_KEYS {
                 let problem = match operation.has_sensitive_response() {
-                    true => "one of them twice".to_owned(),
+                    true => "a duplicate item".to_owned(),
                     false => format!("{} twice", P::key(item)),
                 };
                 return Err(self.0.unexpected(&call, problem, trace));
@@ -187,7 +188,7 @@ impl Reader {
             number += 1;
             let held = value.items().len();
             if number > MOST_PAGES {
-                return Err(incomplete(held, "the pages have no end"));
+                return Err(incomplete(held, "the list does not end"));
             }
             let mut next = read(operation, format!("{}?page={number}", call.path));
             if let Some(size) = pages.per_page {
@@ -201,7 +202,10 @@ impl Reader {
                 || new.is_empty()
                 || new.iter().any(|item| !seen.insert(P::key(item)))
             {
-                return Err(incomplete(held, &format!("page {number} could not be had")));
+                return Err(incomplete(
+                    held,
+                    &format!("page {number} is missing or repeats items"),
+                ));
             }
             value.items().extend(new);
         }
@@ -209,15 +213,15 @@ impl Reader {
     }
 }
 
-/// An answer that may be one page of several.
+/// A list that may have several pages.
 trait PagedList: DeserializeOwned {
     type Item;
-    /// What `result: null` means, where it can mean an empty list.
+    /// Value for `result: null` if that means an empty list.
     const EMPTY: Option<fn() -> Self>;
-    /// Whether two items of one key mean that nothing of it can be trusted.
+    /// Whether a duplicate key makes the list invalid.
     const UNIQUE_KEYS: bool;
     fn items(&mut self) -> &mut Vec<Self::Item>;
-    /// What tells an item from every other.
+    /// Returns the unique key of an item.
     fn key(item: &Self::Item) -> String;
 }
 

@@ -1,4 +1,4 @@
-//! What an answer tells whatever was asked: how to find the call again, and how it stands with the server.
+//! Metadata of a response, read from its headers: request IDs, rate limit and clock.
 
 use http::HeaderMap;
 use http::header::DATE;
@@ -6,17 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::rate_headers::RateHeaders;
 
-/// How an operator finds a call again.
+/// IDs that identify a request in Cloudflare's logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestIds {
-    /// The answer's `Cf-Auditlog-Id`. Not every answer has one (`schema/api.md`, Transport).
+    /// `Cf-Auditlog-Id` header. Not every response has one (`schema/api.md`, Transport).
     pub audit_log_id: Option<String>,
-    /// The answer's `CF-Ray`, which the vendor's audit log and its error pages name.
+    /// `CF-Ray` header, also shown in Cloudflare's audit log and error pages.
     pub ray: Option<String>,
 }
 
 impl RequestIds {
-    /// Takes what a later answer tells, and keeps what it doesn't.
+    /// Overwrites the IDs with those of a later response; keeps IDs that it lacks.
     pub(crate) fn keep(&mut self, later: &RequestIds) {
         let RequestIds { audit_log_id, ray } = later;
         if audit_log_id.is_some() {
@@ -31,7 +31,7 @@ impl RequestIds {
         let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
         RequestIds {
             audit_log_id: text("cf-auditlog-id"),
-            // Printed among words, so nothing that is not one.
+            // Untrusted and printed in messages, so only letters, digits and hyphens are accepted.
             ray: text("cf-ray").filter(|ray| {
                 ray.len() <= 64 && ray.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             }),
@@ -39,17 +39,17 @@ impl RequestIds {
     }
 }
 
-/// The signs of one answer.
+/// Metadata of one response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseMetadata {
-    /// Where the caller stands with the rate limit.
+    /// Rate-limit headers.
     pub rate: RateHeaders,
-    /// How far the server's clock was ahead of this machine's, within a second or so; `None` where the answer bore no `Date`.
+    /// Offset of the server's clock from this machine's, to about a second; `None` without a `Date` header.
     pub clock_ahead: Option<SignedDuration>,
 }
 
 impl ResponseMetadata {
-    /// Reads the headers of an answer that has just come in.
+    /// Reads the headers of a response that has just arrived.
     pub(super) fn read(headers: &HeaderMap, rate: &RateHeaders) -> Self {
         ResponseMetadata {
             rate: rate.clone(),

@@ -1,4 +1,4 @@
-//! When a failed call is sent again, and after how long. Pure: no clock, no sleep, and its chance comes from a seed.
+//! Retry policy: which failed requests are retried, and after which delay. Pure functions without clock or sleep; jitter comes from a seed.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use super::error::ErrorKind;
 use super::event::RequestStats;
 use super::transport_error::{Delivery, TransportErrorKind};
 
-/// How stubbornly to repeat.
+/// Limits and delays of retries.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    /// How often one call is attempted at most, the first time included.
+    /// Maximum number of attempts per request, including the first one.
     pub attempts: NonZeroU32,
-    /// The longest wait before the second attempt; it doubles with each further one.
+    /// Maximum delay before the second attempt, doubled with each further one.
     pub first_wait: Duration,
-    /// Where the doubling ends.
+    /// Upper limit of the doubled delay.
     pub longest_wait: Duration,
-    /// The longest that a server's `Retry-After` is obeyed; a call that should wait longer fails instead.
+    /// Maximum `Retry-After` that is honored. A request that should wait longer fails.
     pub longest_retry_after: Duration,
-    /// Where the jitter comes from: the same seed, the same waits. `None` takes a new one for each run.
+    /// Seed of the jitter; `None` for a random one in each run.
     pub seed: Option<u64>,
 }
 
@@ -36,7 +36,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How long to wait after a failed attempt (counted from 1) before the next one, or `None` to give up.
+    /// Returns the delay after a failed attempt (counted from 1), or `None` to give up.
     pub(super) fn wait(
         &self,
         attempt: u32,
@@ -46,7 +46,7 @@ impl RetryPolicy {
         if attempt >= self.attempts.get() {
             return None;
         }
-        // Full jitter: anywhere between nothing and the doubled wait, so that what failed together does not return together.
+        // Full jitter, between zero and the doubled delay, so that concurrent requests do not retry at the same time.
         let doubled = self.first_wait.saturating_mul(1 << (attempt - 1).min(31));
         let jittered = doubled.min(self.longest_wait).mul_f64(random.f64());
         match retry_after {
@@ -56,11 +56,10 @@ impl RetryPolicy {
     }
 }
 
-/// Whether a call that ended so may be sent again.
+/// Returns true if a failed request may be retried.
 ///
-/// Whatever was not carried out may be repeated. Of what may have been carried out, only what does no harm twice: reads, and the
-/// writes that say the same thing however often they are said. Not a create, which would make a second one, and not a reset, which
-/// would clear what happened since.
+/// A request that was not delivered may always be retried. One that may have been delivered is retried only if it is idempotent: not a
+/// create, which could create a duplicate, and not a reset, which would also reset newer events.
 pub(super) fn is_repeatable(operation: Endpoint, kind: &ErrorKind) -> bool {
     match kind {
         ErrorKind::RateLimited => true,
@@ -71,7 +70,7 @@ pub(super) fn is_repeatable(operation: Endpoint, kind: &ErrorKind) -> bool {
             | TransportErrorKind::ConnectionClosed => {
                 *reach == Delivery::NotDelivered || is_idempotent(operation)
             }
-            // These would end the same way again.
+            // A retry would fail the same way.
             TransportErrorKind::ClientBuild
             | TransportErrorKind::Tls
             | TransportErrorKind::TooLarge => false,
@@ -110,8 +109,8 @@ fn is_idempotent(operation: Endpoint) -> bool {
     }
 }
 
-/// Whether the run as a whole may still repeat: a few times in any case, and then one request in five. A server that fails every
-/// call is not made worse by a fleet, and the fleet is told soon.
+/// Returns true if the run may still retry: 20 times plus one retry per five requests. A failing server is not flooded by the accounts
+/// of a large run, and the run fails early.
 pub(super) fn has_retry_budget(counters: &RequestStats) -> bool {
     counters.retries < 20 + counters.requests / 5
 }

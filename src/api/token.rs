@@ -1,4 +1,4 @@
-//! What the API says about the token itself (`schema/api.md`, Transport).
+//! Verification of an API token (`schema/api.md`, Transport).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,34 +7,33 @@ use crate::model::account::AccountId;
 use crate::model::open_enum::{OpenEnum, words};
 
 words! {
-    /// Whether a token can be used.
+    /// Status of an API token.
     TokenStatus {
-        /// It can.
+        /// Usable.
         Active = "active",
-        /// Its owner switched it off.
+        /// Disabled by its owner.
         Disabled = "disabled",
-        /// Its time is over.
+        /// Past its expiration date.
         Expired = "expired",
     }
 }
 
-/// A token that the API knows.
+/// Result of verifying a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifiedToken {
-    /// Its id, which is no secret.
+    /// ID of the token (not secret).
     #[serde(default)]
     pub id: Option<String>,
-    /// Whether it can be used.
     pub status: OpenEnum<TokenStatus>,
-    /// When it begins to be valid.
+    /// Start of validity.
     #[serde(default)]
     pub not_before: Option<Timestamp>,
-    /// When it ceases to be valid; without one, never.
+    /// End of validity; `None` if the token does not expire.
     #[serde(default)]
     pub expires_on: Option<Timestamp>,
 }
 
-/// Who a token belongs to: the two kinds are verified at different places, and each place refuses the other kind.
+/// Owner of a token. User tokens and account tokens have different verification endpoints, and each rejects the other kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenOwner<'a> {
     User,
@@ -42,7 +41,7 @@ pub enum TokenOwner<'a> {
 }
 
 impl TokenOwner<'_> {
-    /// The path, below the base URL, that verifies the token a call is made with.
+    /// Returns the path that verifies the request's token, relative to the base URL.
     pub(super) fn verify_path(self) -> String {
         match self {
             TokenOwner::User => "/user/tokens/verify".to_owned(),

@@ -1,7 +1,6 @@
-//! How a request reaches a server and its answer comes back: over the network, or in-process.
+//! Sends requests to a server, over the network or in-process.
 //!
-//! Knows nothing of Cloudflare: no paths, no credentials, no envelope. Whatever goes wrong is a [`TransportError`], and the one
-//! thing a caller must know about it is whether the request may have been carried out.
+//! Independent of Cloudflare: no paths, credentials or envelopes. A [`TransportError`] says whether the request may have been delivered.
 
 use std::error::Error;
 use std::fmt;
@@ -16,7 +15,7 @@ use tower::{Service, ServiceExt};
 use super::http_transport::{HttpTransport, NetworkSettings};
 use super::transport_error::{Delivery, MAX_RESPONSE_BYTES, TransportError, TransportErrorKind};
 
-/// One way to exchange a request for an answer, cheap to clone and shared by everything that calls.
+/// Sends requests and returns responses. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
     exchange: BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>,
@@ -24,7 +23,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Calls over the network. Nothing is built before the first request, so that commands that never call pay nothing.
+    /// Creates a network transport. The HTTP clients are created on the first request, so offline commands start faster.
     pub fn network(settings: NetworkSettings) -> Self {
         let timeout = settings.timeout;
         let network = HttpTransport::new(settings);
@@ -38,10 +37,10 @@ impl Transport {
         }
     }
 
-    /// Calls a service within this process, such as an axum `Router`. `timeout` is for one exchange, on tokio's clock.
+    /// Creates a transport to a service in this process, such as an axum `Router`. `timeout` applies to one request, on tokio's clock.
     ///
-    /// A service that plays a broken network answers with an [`io::Error`](std::io::Error): `ConnectionRefused` stands for a server that was never
-    /// reached, any other one (also from the answer's body) for a connection that closed under the request.
+    /// A service simulates a network failure by returning an [`io::Error`](std::io::Error): `ConnectionRefused` means not delivered, any other
+    /// error (also from the response body) means that the connection closed during the request.
     pub fn in_process<S, B>(service: S, timeout: Duration) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -71,7 +70,10 @@ impl Transport {
         }
     }
 
-    /// Sends one request and waits for the whole answer, no longer than the timeout.
+    /// Sends one request and returns the complete response.
+    ///
+    /// # Errors
+    /// A [`TransportError`] if no complete response arrives before the timeout.
     pub async fn exchange(
         &self,
         request: Request<Bytes>,
@@ -82,7 +84,7 @@ impl Transport {
                 Err(TransportError {
                     failure: TransportErrorKind::Timeout,
                     reach: Delivery::MaybeDelivered,
-                    detail: format!("no whole answer within {:?}", self.timeout),
+                    detail: format!("no complete response within {:?}", self.timeout),
                 })
             })
     }
@@ -96,5 +98,5 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Any error that can cross a thread, as tower's services have it.
+/// Error type of tower services.
 pub type BoxError = Box<dyn Error + Send + Sync>;

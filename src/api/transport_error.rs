@@ -1,4 +1,4 @@
-//! What can go wrong between a request and its answer, whichever way they take.
+//! Errors of the transport: a request without a complete response.
 
 use std::error::Error;
 use std::fmt;
@@ -6,57 +6,56 @@ use std::io;
 
 use http_body_util::LengthLimitError;
 
-/// No answer may be larger, after decompression. The largest real one, the users of a big account, is far below it.
+/// Maximum size of a response after decompression. The largest expected one, the users of a big account, is far smaller.
 pub(super) const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 
-/// An exchange that brought no whole answer.
+/// A request without a complete response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}: {detail}")]
 pub struct TransportError {
-    /// What went wrong.
     pub failure: TransportErrorKind,
-    /// Whether the server may have seen the request.
+    /// Whether the request may have reached the server.
     pub reach: Delivery,
-    /// What the layers below say about it.
+    /// Message of the underlying error.
     pub detail: String,
 }
 
-/// What went wrong with an exchange.
+/// Kind of a transport error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportErrorKind {
-    /// The client itself could not be built.
+    /// The HTTP client cannot be created.
     ClientBuild,
-    /// No connection came about: no such host, refused, a proxy that would not.
+    /// No connection: unknown host, refused by the host or by a proxy.
     Connect,
-    /// The server's certificate or its TLS was not accepted.
+    /// Server certificate or TLS version not accepted.
     Tls,
-    /// It took too long.
+    /// The timeout expired.
     Timeout,
-    /// The connection broke before the answer was whole, or its encoding was broken.
+    /// The connection closed before the response was complete, or its encoding is invalid.
     ConnectionClosed,
-    /// The answer was larger than any real one.
+    /// The response exceeds [`MAX_RESPONSE_BYTES`].
     TooLarge,
 }
 
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            TransportErrorKind::ClientBuild => "the HTTP client could not be built",
-            TransportErrorKind::Connect => "could not connect",
-            TransportErrorKind::Tls => "no trusted TLS connection",
+            TransportErrorKind::ClientBuild => "cannot create the HTTP client",
+            TransportErrorKind::Connect => "cannot connect",
+            TransportErrorKind::Tls => "TLS certificate not trusted",
             TransportErrorKind::Timeout => "timed out",
-            TransportErrorKind::ConnectionClosed => "the connection broke",
-            TransportErrorKind::TooLarge => "the answer is too large",
+            TransportErrorKind::ConnectionClosed => "connection closed",
+            TransportErrorKind::TooLarge => "response too large",
         })
     }
 }
 
-/// Whether a request that brought no answer may have reached the server and been carried out.
+/// Whether a failed request may have reached the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It provably never arrived: repeating it is safe, whatever it does.
+    /// Certainly not received: a retry is always safe.
     NotDelivered,
-    /// It may have been carried out: the outcome is ambiguous.
+    /// Possibly received and executed.
     MaybeDelivered,
 }
 
@@ -89,22 +88,22 @@ impl TransportError {
     }
 }
 
-/// Whether an [`io::Error`] of this kind is among the causes of an error.
+/// Returns true if the chain of causes contains an [`io::Error`] of this kind.
 pub(super) fn is_io(error: &(dyn Error + 'static), kind: io::ErrorKind) -> bool {
     chain(error)
         .filter_map(<dyn Error>::downcast_ref::<io::Error>)
         .any(|error| error.kind() == kind)
 }
 
-/// What is at the bottom of a chain of causes; the layers above only say who noticed.
+/// Returns the message of the innermost cause. The outer ones only name the layer.
 pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
     chain(error).last().unwrap_or(error).to_string()
 }
 
-/// An error and its causes, outermost first.
+/// Iterates over an error and its causes, outermost first.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
-        // An `io::Error` that wraps another error passes it over when asked for its source.
+        // `io::Error::source` skips the error that it wraps.
         match error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref)

@@ -1,7 +1,7 @@
-//! What may be written. Only code that is given a writer can change an account.
+//! Write requests. Only code with a [`Writer`] can change an account.
 //!
-//! Every write needs [`SendPermit`] and goes out once; nothing is repeated here. Whoever asked for leave records the write before it is sent,
-//! and decides with [`wait_to_repeat`](Writer::wait_to_repeat), after a look where one is due, whether it is sent again.
+//! Every write needs a [`SendPermit`] and is sent once. The caller records the write before sending it, and uses
+//! [`wait_to_repeat`](Writer::wait_to_repeat) to decide on a retry, after reading the live state if necessary.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::client::{ApiRequest, ApiResponse, Client, DecodedResponse, RetryDecis
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
 
-/// The writing half of a client.
+/// Sends write requests.
 #[derive(Clone, Debug)]
 pub struct Writer(Client);
 
@@ -28,32 +28,32 @@ struct SettingsMap {
 }
 
 impl Client {
-    /// What may only write.
+    /// Returns a writer that shares this client.
     pub fn writer(&self) -> Writer {
         Writer(self.clone())
     }
 }
 
 impl Writer {
-    /// The wish that ends every wait of this writer's client.
+    /// Returns the cancellation token of the client.
     pub fn stop(&self) -> &CancellationToken {
         self.0.stop()
     }
 
-    /// Waits until one more request may be sent.
+    /// Waits until the next request may be sent.
     pub async fn leave(&self) -> Result<SendPermit<'_>, Cancelled> {
         self.0.leave().await
     }
 
-    /// Waits before a write that failed for the `attempt`-th time (counted from 1) is sent again, if it is to be.
+    /// Decides whether to retry a write after its `attempt`-th failure (counted from 1), and waits before the retry.
     pub async fn wait_to_repeat(&self, attempt: u32, error: &ApiError) -> RetryDecision {
         self.0.wait_to_repeat(attempt, error).await
     }
 
-    /// Writes behaviors. Give the complete map: what happens to keys left out is unknown (`schema/api.md`, Behaviors).
-    /// Answers the behaviors after the write, perhaps more than were sent.
+    /// Writes the complete map of behaviors. The effect on missing keys is unknown (`schema/api.md`, Behaviors). Returns the behaviors after
+    /// the write, which may be more than those sent.
     ///
-    /// Before it is sent again, read again: the map was laid over a read that is old by then.
+    /// Read the behaviors again before a retry: the map is based on an earlier read.
     pub async fn write_behaviors(
         &self,
         leave: SendPermit<'_>,
@@ -70,9 +70,9 @@ impl Writer {
         Ok(answer.map(|result| result.behaviors))
     }
 
-    /// Creates an integration. It is active whatever the settings say (`schema/api.md`, Integrations).
+    /// Creates an integration, which is always active (`schema/api.md`, Integrations).
     ///
-    /// Where the error [`is_ambiguous`](ApiError::is_ambiguous), look for what it may have made.
+    /// If the error [`may_have_succeeded`](ApiError::may_have_succeeded), look for the integration before a retry.
     pub async fn create_integration(
         &self,
         leave: SendPermit<'_>,
@@ -85,7 +85,7 @@ impl Writer {
             .await
     }
 
-    /// Overwrites an integration's `tenant_url`, `reference_id` and `active`, all three.
+    /// Overwrites `tenant_url`, `reference_id` and `active` of an integration.
     pub async fn update_integration(
         &self,
         leave: SendPermit<'_>,
@@ -99,7 +99,7 @@ impl Writer {
             .await
     }
 
-    /// Deletes an integration. One that is gone already, perhaps by an earlier attempt, is as good as deleted.
+    /// Deletes an integration. Succeeds if it no longer exists, perhaps because of an earlier attempt.
     pub async fn delete_integration(
         &self,
         leave: SendPermit<'_>,
@@ -121,7 +121,7 @@ impl Writer {
         }
     }
 
-    /// Clears a user's score.
+    /// Resets a user's score.
     pub async fn reset_user(
         &self,
         leave: SendPermit<'_>,
@@ -143,7 +143,7 @@ impl Writer {
     }
 }
 
-/// An answer that holds nothing is a good one here.
+/// Ignores the content of a response.
 fn confirmed<T>(opened: DecodedResponse<T>) -> ApiResponse<()> {
     ApiResponse {
         value: (),

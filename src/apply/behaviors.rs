@@ -1,7 +1,7 @@
-//! The one write of all behaviors.
+//! Writes all behaviors in one request.
 //!
-//! There is no conditional write, so the complete map is read immediately before it is written, and again before a write is repeated,
-//! whatever it failed of: only a foreign change inside that pair of calls can be overwritten unseen.
+//! The API has no conditional writes, so the complete map is read immediately before each attempt. Only an external change between that
+//! read and the write can be overwritten unnoticed.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(super) async fn send(
             .map(|(key, behavior)| (key, behavior.settings))
             .collect();
         let wanted = overlay(declared, &live)?;
-        // Either a write that ended ambiguously was carried out, or somebody else has done the work.
+        // An earlier attempt was applied, or another client made the same change.
         Ok(if wanted == live {
             Precheck::AlreadyDone(())
         } else {

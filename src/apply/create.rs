@@ -1,9 +1,8 @@
-//! Creates an integration exactly once, although the API knows no idempotency key.
+//! Creates an integration exactly once, although the API has no idempotency key.
 //!
-//! A POST that ended ambiguously is never repeated blindly. What it may have made is looked for, for at least [`MIN_LOOKUP_TIME`]; what was not
-//! there before the wave and is exactly what was sent is adopted; only else is it sent once more. After the last creation the account is
-//! listed once: where another run, or a person, made the same thing first, this run takes its own back, and only its own (see
-//! [`settle_twins`]).
+//! If a POST may have been delivered, the integration is looked up for at least [`MIN_LOOKUP_TIME`]. A match that did not exist before the
+//! wave is adopted. Otherwise the POST is sent once more. After the last create, the account is listed once: if another run or a user
+//! created the same integration first, this run deletes the one it created (see [`resolve_duplicates`]).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,28 +18,28 @@ use super::result::{Duplicate, Made, OperationError, OperationReport, Outcome, S
 use super::write_sender::{WriteKind, WriteOutcome, pause};
 use super::{ApplyRun, write};
 
-/// How long what an ambiguous creation may have made is looked for, since a read may lag behind a write.
+/// Minimum time to look up an integration after an unknown outcome, since reads may lag behind writes.
 const MIN_LOOKUP_TIME: Duration = Duration::from_secs(5);
-/// How long to go on trying when the reads themselves fail.
+/// Maximum time to retry the lookup if reads fail.
 const MAX_LOOKUP_TIME: Duration = Duration::from_secs(30);
-/// The pause between two looks.
+/// Delay between two lookups.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a creation brought about.
+/// An integration created or adopted by this run.
 #[derive(Clone, Debug)]
 pub(super) struct Created {
     pub(super) integration: Integration,
-    /// What this run last wrote to it.
+    /// Settings last written by this run.
     pub(super) sent: IntegrationSettings,
     claim: Ownership,
 }
 
-/// How a run knows that an integration is its own.
+/// Evidence that an integration was created by this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ownership {
-    /// A 2xx answer to its own POST named the id.
+    /// The ID comes from a 2xx response to this run's POST.
     Confirmed,
-    /// It was found after an ambiguous POST: most likely its own, but perhaps somebody else's, so it is never taken back.
+    /// Found after a POST with an unknown outcome. Another client may have created it, so this run never deletes it.
     Adopted,
 }
 
@@ -54,11 +53,11 @@ pub(super) async fn create(
         Err(error) if *error.kind() == ErrorKind::Cancelled => {
             return Outcome::NotAttempted(SkipReason::Stopped);
         }
-        // Without it, nobody could tell what a lost answer had made.
+        // Without the list, a lost response could not be resolved.
         Err(error) => return Outcome::Failed(error.clone().into()),
     }
     let end = match post(run, operation, settings).await {
-        // The server takes no reference that it doesn't know, and made nothing: once more without it, to be known by its tenant.
+        // The server may reject a generated reference. Retry without it, and match the integration by its tenant.
         CreateOutcome::Refused(OperationError::Api(refusal))
             if run.uses_generated_reference(operation) =>
         {
@@ -91,18 +90,18 @@ pub(super) async fn create(
     }
 }
 
-/// How a creation ended.
+/// Outcome of a create.
 enum CreateOutcome {
     Made(Box<Created>),
-    /// The server refused it for what it is, and a look showed that it made nothing.
+    /// Rejected because of the request body. A lookup showed that nothing was created.
     Refused(OperationError),
-    /// It was not carried out, for a reason that has nothing to do with what it is.
+    /// Failed for a reason other than the request body.
     Failed(OperationError),
     Unknown(OperationError),
     NotSent(SkipReason),
 }
 
-/// Creates it, looks for it where the answer was lost, and sends it once more where there is nothing.
+/// Sends the create, looks up the integration after an unknown outcome, and sends it once more if it does not exist.
 async fn post(
     run: &ApplyRun<'_, '_>,
     operation: &Operation,
@@ -125,14 +124,14 @@ async fn post(
     match poll_for_created(run, operation, &unknown, settings).await {
         Some(LookupResult::Ours(found)) => return adopted(*found, settings),
         Some(LookupResult::ReferenceMismatch(failure)) => return CreateOutcome::Unknown(failure),
-        // It was looked for long enough to know that the first call made nothing: the one repetition is safe.
+        // The lookup was long enough to show that the first request created nothing, so one retry is safe.
         Some(LookupResult::Nothing) => {}
         None => return CreateOutcome::Unknown(unknown),
     }
     let found = match send(run, operation, settings).await {
         WriteOutcome::Done(integration) => return created_from_response(integration, settings),
         WriteOutcome::NotSent(_) => None,
-        // Refused may mean that the key is taken: by what the first call made, and no read had shown.
+        // A rejection may mean that the first request did create the integration, but no read has shown it yet.
         WriteOutcome::Failed(_) => look(run, settings).await.ok(),
         WriteOutcome::Unknown(again) => poll_for_created(run, operation, &again, settings).await,
     };
@@ -189,7 +188,7 @@ fn made(integration: &Integration) -> Made {
     }
 }
 
-/// Whether a refusal may have to do with what was sent, rather than with who sent it or how fast.
+/// Returns true if the request body may have caused the rejection, not the credentials or the rate.
 fn may_be_caused_by_body(error: &ApiError) -> bool {
     match error.kind() {
         ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::UnknownRoute => true,
@@ -205,22 +204,22 @@ fn may_be_caused_by_body(error: &ApiError) -> bool {
     }
 }
 
-/// What a list shows of a creation.
+/// Result of looking up a created integration.
 enum LookupResult {
     Ours(Box<Integration>),
-    /// One of the same tenant, with another reference: nobody can say whose it is.
+    /// An integration of the same tenant with a different `reference_id`, of unknown origin.
     ReferenceMismatch(OperationError),
     Nothing,
 }
 
-/// Looks until it is found, or until a list that was read late enough does not hold it; `None` if neither can be said.
+/// Polls the account until the integration is found or a late enough list does not contain it; `None` if the reads fail or the run is canceled.
 async fn poll_for_created(
     run: &ApplyRun<'_, '_>,
     operation: &Operation,
     failure: &OperationError,
     settings: &IntegrationSettings,
 ) -> Option<LookupResult> {
-    // Looking changes nothing, so it goes on even where it can't be told.
+    // Reads change nothing, so they continue even if the observer fails.
     run.attempts
         .witness(|observer| (observer.0)(ApplyEvent::LookingForCreated { operation, failure }));
     let started = Instant::now();
@@ -236,7 +235,7 @@ async fn poll_for_created(
     }
 }
 
-/// Finds in one list what a creation may have made. Only what was not there before the wave can be it.
+/// Lists the account and finds the created integration. Integrations that existed before the wave are excluded.
 async fn look(
     run: &ApplyRun<'_, '_>,
     settings: &IntegrationSettings,
@@ -261,7 +260,7 @@ async fn look(
     candidates.sort_by_key(Integration::seniority);
     let fits = |live: &Integration| match (&settings.reference_id, &live.settings.reference_id) {
         (Some(sent), Some(live)) => sent == live,
-        // The server keeps none, or invents what was not sent.
+        // The server drops references, or generates missing ones.
         (Some(_), None) | (None, _) => true,
     };
     if let Some(ours) = candidates.iter().find(|live| fits(live)) {
@@ -277,10 +276,10 @@ async fn look(
     })
 }
 
-/// Looks for twins of what this run created, and takes its own back where an elder one stands beside it.
+/// Finds duplicates of integrations created by this run, and deletes this run's one if the other is older.
 ///
-/// It deletes only under all of these: a 2xx answer to its own POST named the id; the integration still holds exactly what was sent; the
-/// elder twin was just read again. A twin that can't be taken back is given time to be taken back by whoever made it, and then reported.
+/// It deletes only if the ID comes from a 2xx response to this run's POST, the integration still has exactly the settings that were sent,
+/// and the older one was just read again. Other duplicates are reported, after waiting for the other client to delete its own.
 pub(super) async fn resolve_duplicates(
     run: &ApplyRun<'_, '_>,
     executed: &mut [OperationReport],
@@ -290,7 +289,7 @@ pub(super) async fn resolve_duplicates(
     }
     let started = Instant::now();
     loop {
-        // Where the list can't be read, reading back can't either, and says so.
+        // If the list cannot be read, verification fails as well and reports it.
         let Ok(list) = run.list().await else {
             return Vec::new();
         };
@@ -315,12 +314,12 @@ pub(super) async fn resolve_duplicates(
     }
 }
 
-/// The twins of what this run made; the eldest of each.
+/// Returns the oldest duplicate of each integration created by this run.
 fn find_duplicates(
     run: &ApplyRun<'_, '_>,
     list: &[Integration],
 ) -> Vec<(OperationId, Integration)> {
-    // What the plan knew belongs to other entries, which the file pins beside this one.
+    // Integrations in the plan belong to other entries.
     let planned = run.plan.live().integrations.iter().map(|live| live.id);
     let made = run.made.borrow();
     let known: BTreeSet<IntegrationId> = planned
@@ -339,8 +338,7 @@ fn find_duplicates(
         .collect()
 }
 
-/// Says whether an integration is a twin of what was created, whether active or not. Where the server keeps no references, an unset one
-/// is as good as the one that was sent.
+/// Returns true if an integration is a duplicate of a created one, active or not. If the server drops references, an unset one matches.
 fn is_duplicate(other: &IntegrationSettings, created: &Created) -> bool {
     let IntegrationSettings {
         integration_type,
@@ -361,10 +359,10 @@ fn planned<'a>(run: &ApplyRun<'a, '_>, operation: OperationId) -> &'a Operation 
         .operations
         .iter()
         .find(|planned| planned.id == operation)
-        .expect("whatever was made was made by an operation of the plan")
+        .expect("every created integration belongs to an operation of the plan")
 }
 
-/// Deletes what this run made in favor of its elder twin; says whether it did.
+/// Deletes the integration created by this run in favor of the older duplicate. Returns true if it did.
 async fn delete_own_duplicate(
     run: &ApplyRun<'_, '_>,
     operation: OperationId,

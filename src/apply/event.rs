@@ -1,4 +1,4 @@
-//! What an application tells while it goes on: for progress, and for the audit trail that must be on disk before a call is sent.
+//! Events of a running apply, for progress and for the audit log, which must be on disk before a write is sent.
 
 use crate::api::{ApiError, RequestIds};
 use crate::plan::Operation;
@@ -6,33 +6,33 @@ use crate::plan::Operation;
 use super::result::{OperationError, Outcome};
 use super::write_sender::{Write, WriteEvent, WriteObserver};
 
-/// Is told of every event. Where it fails on [`ApplyEvent::Sending`], the call is not sent, and no other is.
+/// Callback for events. If it fails, for example on [`ApplyEvent::Sending`], no further write is sent.
 pub type ApplyObserver<'o> = dyn FnMut(ApplyEvent<'_>) -> anyhow::Result<()> + Send + 'o;
 
-/// One thing that happened.
+/// Event of a running apply.
 #[derive(Debug)]
 pub enum ApplyEvent<'a> {
-    /// An operation begins. Several may be under way.
+    /// An operation starts. Several may run concurrently.
     Started { operation: &'a Operation },
-    /// A writing call is about to be sent.
+    /// A write is about to be sent.
     Sending(&'a Write<'a>),
-    /// A writing call ended.
+    /// A write ended.
     Answered(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
-    /// A creation ended ambiguously, with this failure, and what it may have made is looked for.
+    /// A create has an unknown outcome, and its integration is looked up.
     LookingForCreated {
         operation: &'a Operation,
         failure: &'a OperationError,
     },
-    /// An operation is over.
+    /// An operation ended.
     Finished {
         operation: &'a Operation,
         outcome: &'a Outcome,
     },
-    /// The account is read, to see that what was applied is there.
+    /// Verification starts.
     ReadingBack,
 }
 
-/// An observer as what every write is told to.
+/// Passes write events to an [`ApplyObserver`].
 pub(super) struct ObserverAdapter<'a, 'o>(pub(super) &'a mut ApplyObserver<'o>);
 
 impl WriteObserver for ObserverAdapter<'_, '_> {

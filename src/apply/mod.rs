@@ -1,8 +1,8 @@
-//! Carries a plan out, in three waves, and emits events.
+//! Applies a plan in three waves and emits events.
 //!
-//! Whatever is done here was printable beforehand: [`apply`] sends the plan's operations as soon as what they need is done, skips what
-//! needs something that failed, and finally reads the account back. Everything that is sent goes through [`write_sender`]. The only choices are
-//! in [`create`], which sees to it that an integration is created exactly once. What should change is never decided here.
+//! [`apply`] sends the plan's operations as soon as their dependencies are done, skips those with a failed dependency, and finally verifies
+//! the account. All writes go through [`write_sender`]. The plan decides the changes. Only [`create`] makes further decisions, to create an
+//! integration exactly once.
 
 mod behaviors;
 mod create;
@@ -38,20 +38,20 @@ pub use result::{
 };
 pub use write_sender::{Write, WriteKind};
 
-/// How many operations of one account are under way at once, at most.
+/// Maximum number of concurrent operations per account.
 const MAX_IN_FLIGHT: usize = 10;
 
-/// What an application needs beside the plan. A stop is wished of the writer's client.
+/// Input of [`apply`] besides the plan. The writer's client can cancel the run.
 pub struct ApplyContext<'a> {
     pub reader: &'a Reader,
     pub writer: &'a Writer,
-    /// The options that the plan was made with, so that it can be made again.
+    /// Options of the plan, used to plan again for verification.
     pub options: &'a Options,
-    /// The day that the plan was made with.
+    /// Date of the plan.
     pub today: Date,
 }
 
-/// Carries out one account's plan. `observe` is told of each call before it is sent; where it fails, nothing more is sent.
+/// Applies one account's plan. `observe` is called before each write; if it fails, nothing more is sent.
 pub async fn apply(
     plan: &AccountPlan,
     context: &ApplyContext<'_>,
@@ -86,7 +86,7 @@ pub async fn apply(
     let executed = plan.operations.iter().map(|operation| {
         let outcome = ends
             .remove(&operation.id)
-            .expect("every operation is of one of the three waves");
+            .expect("every operation belongs to one of the three waves");
         run.executed(operation.id, outcome)
     });
     let mut applied = ApplyResult {
@@ -101,19 +101,19 @@ pub async fn apply(
     applied
 }
 
-/// How the operations ended so far.
+/// Outcomes of the finished operations.
 type Outcomes = BTreeMap<OperationId, Outcome>;
 
-/// One application under way. Its operations share it while they wait, and nobody holds a borrow across an await.
+/// State of a running apply, shared by its concurrent operations. No borrow is held across an await.
 struct ApplyRun<'a, 'o> {
     plan: &'a AccountPlan,
     reader: &'a Reader,
     attempts: WriteSender<'a, ObserverAdapter<'a, 'o>>,
-    /// What was there before the second wave, where it creates: nothing that a lost answer could have made.
+    /// IDs of the integrations that existed before the second wave, if it creates any. A lost create cannot have created these.
     known_before: RefCell<Result<BTreeSet<IntegrationId>, ApiError>>,
-    /// What each creation made, as it was last written.
+    /// Created integrations, as last written.
     made: RefCell<BTreeMap<OperationId, create::Created>>,
-    /// What it deleted of its own; a lagging list may still show it.
+    /// Own integrations deleted as duplicates. A lagging list may still contain them.
     taken_back: RefCell<BTreeSet<IntegrationId>>,
     notes: RefCell<Vec<Note>>,
 }
@@ -123,7 +123,7 @@ impl<'a> ApplyRun<'a, '_> {
         &self.plan.account_id
     }
 
-    /// Carries out the operations of one wave, each as soon as what it needs is done.
+    /// Runs the operations of one wave, each as soon as its dependencies are done.
     async fn wave(&self, wave: Wave, ends: &mut Outcomes) {
         let mut waiting: VecDeque<&Operation> = self
             .plan
@@ -132,7 +132,7 @@ impl<'a> ApplyRun<'a, '_> {
             .filter(|operation| operation.wave == wave)
             .collect();
         let mut under_way = FuturesUnordered::new();
-        // Creations of one tenant go one after the other: of two whose answers are lost, nobody could tell which is whose.
+        // Creates for one tenant run sequentially: after two lost responses, their integrations could not be told apart.
         let mut tenants: Vec<&TenantUrl> = Vec::new();
         loop {
             let mut held_back = VecDeque::new();
@@ -164,7 +164,7 @@ impl<'a> ApplyRun<'a, '_> {
                     self.finish(operation, &outcome);
                     ends.insert(operation.id, outcome);
                 }
-                // What needed what was just skipped is skipped in the next round.
+                // Dependents of skipped operations are skipped in the next round.
                 None if waiting.is_empty() => return,
                 None => {}
             }
@@ -221,7 +221,7 @@ impl<'a> ApplyRun<'a, '_> {
                     return WriteOutcome::Failed(OperationError::NothingMade(creation));
                 };
                 if created.sent.reference_id.is_none() {
-                    // It was created without the reference that the plan wanted, and a PUT without the one it has would lose that.
+                    // Created without the planned reference: a PUT without the server's reference would remove it.
                     settings
                         .reference_id
                         .clone_from(&created.integration.settings.reference_id);
@@ -262,7 +262,7 @@ impl<'a> ApplyRun<'a, '_> {
             .await
     }
 
-    /// Lists what is there before anything is created.
+    /// Lists the existing integrations before the first create.
     async fn record_existing_ids(&self) {
         let is_create =
             |operation: &Operation| matches!(operation.call, OperationKind::Create { .. });
@@ -281,7 +281,7 @@ impl<'a> ApplyRun<'a, '_> {
         Ok(answer.value)
     }
 
-    /// Says whether an entry declares no reference, so that a creation bears our own.
+    /// Returns true if the entry has no `reference_id` and gets a generated one.
     fn uses_generated_reference(&self, operation: &Operation) -> bool {
         match &operation.address {
             Address::Integration(name) => {
@@ -300,7 +300,7 @@ impl<'a> ApplyRun<'a, '_> {
     }
 
     fn finish(&self, operation: &Operation, outcome: &Outcome) {
-        // The operation is over, so a failing observer has nothing left to prevent but what comes next.
+        // A failing observer stops the operations that follow.
         self.attempts
             .witness(|observer| (observer.0)(ApplyEvent::Finished { operation, outcome }));
     }
@@ -341,7 +341,7 @@ fn created_tenant(operation: &Operation) -> Option<&TenantUrl> {
     }
 }
 
-/// What was deleted to be replaced, and stands nowhere now.
+/// Returns the integrations that were deleted for a replacement that was not created.
 fn lost(plan: &AccountPlan, applied: &ApplyResult) -> Vec<FailedReplacement> {
     let replaced = plan
         .changes

@@ -1,4 +1,4 @@
-//! Clears users' scores, several at once. A failure that is about one user does not keep the next from being tried.
+//! Resets users' scores concurrently. A failure for one user does not stop the others.
 
 use std::cell::RefCell;
 
@@ -13,24 +13,24 @@ use super::MAX_IN_FLIGHT;
 use super::result::{Outcome, SkipReason};
 use super::write_sender::{Write, WriteEvent, WriteKind, WriteObserver, WriteSender};
 
-/// Is told of every write, and of every user's end. Where it fails on [`ResetEvent::Sending`], the call is not sent, and no other is.
+/// Callback for events. If it fails, for example on [`ResetEvent::Sending`], no further write is sent.
 pub type ResetObserver<'o> = dyn FnMut(ResetEvent<'_>) -> anyhow::Result<()> + 'o;
 
-/// One thing that happened.
+/// Event of a reset.
 pub enum ResetEvent<'a> {
     Sending(&'a Write<'a>),
     Answered(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
     Finished(&'a ResetResult),
 }
 
-/// What became of one user's reset.
+/// Result of resetting one user.
 #[derive(Debug)]
 pub struct ResetResult {
     pub user: UserId,
     pub outcome: Outcome,
-    /// How many writes were sent.
+    /// Number of writes sent.
     pub attempts: u32,
-    /// Whether one of them was carried out, or may have been.
+    /// Whether a write was or may have been applied.
     pub wrote: bool,
 }
 
@@ -45,7 +45,7 @@ impl WriteObserver for Observer<'_, '_> {
     }
 }
 
-/// Clears the scores of these users; the ends stand in their order.
+/// Resets the scores of the users. Results are in the same order.
 pub async fn reset(
     writer: &Writer,
     account: &AccountId,
@@ -53,7 +53,7 @@ pub async fn reset(
     observe: &mut ResetObserver<'_>,
 ) -> Vec<ResetResult> {
     let attempts = WriteSender::new(writer, Observer(observe));
-    // Set once one was refused for a reason that is about the token or the account, and so holds for everybody.
+    // Set when a reset is rejected because of the token or the account, which applies to all users.
     let refused: RefCell<bool> = RefCell::default();
     let one = async |(number, user): (u32, UserId)| {
         let operation = OperationId(number);
@@ -92,7 +92,7 @@ pub async fn reset(
     };
     let mut users = (1..).zip(users.iter().copied());
     let mut ends = Vec::new();
-    // The first goes alone: what is refused for everybody is refused once.
+    // The first user goes alone, so that a rejection that applies to all is sent once.
     if let Some(first) = users.next() {
         ends.push(one(first).await);
     }

@@ -1,4 +1,4 @@
-//! What became of a plan: each operation's end, twins, and what reading back found.
+//! The result of applying a plan: operation outcomes, duplicates and verification.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,22 @@ use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
 use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, PlanErrors};
 
-/// What became of one account's plan.
+/// Result of applying one account's plan.
 #[derive(Debug)]
 pub struct ApplyResult {
-    /// How each operation ended, in the plan's order.
+    /// Operation reports, in the plan's order.
     pub executed: Vec<OperationReport>,
-    /// What the reader should know beside that.
+    /// Additional facts.
     pub notes: Vec<Note>,
-    /// What was deleted to be replaced, and stands nowhere now.
+    /// Integrations that were deleted for a replacement that was not created.
     pub lost: Vec<FailedReplacement>,
-    /// Twins of what was created that this run may not take back.
+    /// Duplicates of created integrations that this run may not delete.
     pub twins: Vec<Duplicate>,
-    /// What reading back found.
     pub read_back: Verification,
 }
 
 impl ApplyResult {
-    /// The addresses whose every operation was done: what must now plan empty.
+    /// Returns the addresses with all operations done, for which a new plan must be empty.
     pub fn settled(&self, plan: &AccountPlan) -> BTreeSet<Address> {
         let mut settled = BTreeSet::new();
         let mut unsettled = BTreeSet::new();
@@ -40,14 +39,14 @@ impl ApplyResult {
         &settled - &unsettled
     }
 
-    /// What went wrong beside the operations, each as a sentence.
+    /// Returns problems other than failed operations, one sentence each.
     pub fn problems(&self) -> Vec<String> {
         let lost = self.lost.iter().map(ToString::to_string);
         let twins = self.twins.iter().map(ToString::to_string);
         lost.chain(twins).chain(self.read_back.problems()).collect()
     }
 
-    /// The first operation's failure, if one failed.
+    /// Returns the error of the first failed operation.
     pub fn first_failure(&self) -> Option<&OperationError> {
         self.executed
             .iter()
@@ -57,23 +56,23 @@ impl ApplyResult {
             })
     }
 
-    /// Says whether anything was written, or may have been.
+    /// Returns true if a write was or may have been applied.
     pub fn wrote_anything(&self) -> bool {
         self.executed.iter().any(|executed| executed.wrote)
     }
 
-    /// Says whether any write was sent, whatever became of it.
+    /// Returns true if a write was sent.
     pub fn sent_anything(&self) -> bool {
         self.executed.iter().any(|executed| executed.attempts > 0)
     }
 
-    /// Says whether every operation is done.
+    /// Returns true if all operations are done.
     pub fn all_operations_done(&self) -> bool {
         let mut executed = self.executed.iter();
         executed.all(|executed| matches!(executed.outcome, Outcome::Done(_)))
     }
 
-    /// Says whether the account is as the plan wanted it.
+    /// Returns true if all operations are done and the account is as planned.
     pub fn is_complete(&self) -> bool {
         let ApplyResult {
             executed: _,
@@ -89,56 +88,56 @@ impl ApplyResult {
     }
 }
 
-/// How one operation ended, and what was sent for it.
+/// Outcome of an operation and its writes.
 #[derive(Debug)]
 pub struct OperationReport {
     pub operation: OperationId,
     pub outcome: Outcome,
-    /// How many writes were sent.
+    /// Number of writes sent.
     pub attempts: u32,
-    /// Whether one of them was carried out, or may have been.
+    /// Whether a write was or may have been applied.
     pub wrote: bool,
-    /// How to find the last one again that had an answer.
+    /// Request IDs of the last response.
     pub trace: RequestIds,
 }
 
-/// How an operation can end.
+/// Outcome of an operation.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It was carried out; a creation made this.
+    /// Applied. For a create, with the new integration.
     Done(Option<Made>),
-    /// It was refused, or did not arrive: nothing happened.
+    /// Rejected or not delivered: no change.
     Failed(OperationError),
-    /// It may have been carried out.
+    /// May have been applied.
     Unknown(OperationError),
-    /// It was not tried.
+    /// Not sent.
     NotAttempted(SkipReason),
 }
 
-/// An integration that a creation brought about.
+/// A created integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     pub id: IntegrationId,
-    /// What an operator pastes into Okta.
+    /// URL to enter in Okta's shared-signals settings.
     pub well_known_url: String,
 }
 
-/// Why an operation failed.
+/// Error of an operation.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
-    /// The API, or the way to it.
+    /// Failed request.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// A write may have been carried out, and nothing that followed made it known.
-    #[error("{error}; whether it was carried out is unknown{}", and_then(.then.as_deref()))]
+    /// A write may have been applied, and later requests did not show whether it was.
+    #[error("{error}; it may have been applied{}", and_then(.then.as_deref()))]
     Unknown {
         error: ApiError,
-        /// What came of trying to find out.
+        /// Error of the lookup that followed.
         then: Option<Box<OperationError>>,
     },
-    /// Beside what was sent stands a new one of the same tenant with another reference.
+    /// A new integration of the same tenant has a different `reference_id`.
     #[error(
-        "a new integration of this tenant, {found}, holds the reference_id {}, and {} was sent; nothing more was sent",
+        "found a new integration {found} for this tenant with reference_id {} instead of {}; stopped",
         reference(.theirs.as_ref()),
         reference(.sent.as_ref())
     )]
@@ -147,16 +146,16 @@ pub enum OperationError {
         theirs: Option<ReferenceId>,
         sent: Option<ReferenceId>,
     },
-    /// Declared behaviors are no longer offered.
-    #[error("the account no longer offers {}", list(.0))]
+    /// Declared behaviors no longer exist.
+    #[error("behavior no longer available: {}", list(.0))]
     NotOffered(Vec<BehaviorKey>),
-    /// The operation that should have made its integration made none.
-    #[error("operation {0} made no integration")]
+    /// The create operation that this operation depends on created no integration.
+    #[error("operation {0} created no integration")]
     NothingMade(OperationId),
 }
 
 fn and_then(failure: Option<&OperationError>) -> String {
-    failure.map_or_else(String::new, |failure| format!("; then {failure}"))
+    failure.map_or_else(String::new, |failure| format!("; then: {failure}"))
 }
 
 fn reference(reference: Option<&ReferenceId>) -> &str {
@@ -170,7 +169,7 @@ fn list(keys: &[BehaviorKey]) -> String {
 
 impl OperationError {
     pub(super) fn unknown(error: ApiError, then: Option<OperationError>) -> Self {
-        // The same error twice says nothing new.
+        // Do not repeat the same error.
         let then = then.filter(|failure| failure.to_string() != error.to_string());
         OperationError::Unknown {
             error,
@@ -178,22 +177,22 @@ impl OperationError {
         }
     }
 
-    /// The way out, where there is more to say than to run it again.
+    /// Returns a suggested fix, if there is one.
     pub fn help(&self) -> Option<String> {
         match self {
             OperationError::Api(error) => error.help(),
-            OperationError::Unknown { .. } => {
-                Some("run it again in a minute: what is there by then is recognized".to_owned())
-            }
+            OperationError::Unknown { .. } => Some(
+                "run the command again in a minute; it continues from the live state".to_owned(),
+            ),
             OperationError::AnotherReference { found, .. } => Some(format!(
-                "look at {found}; the next plan recognizes it by its tenant_url, and id: pins it"
+                "check {found}; the next plan matches it by tenant_url, or set `id:`"
             )),
-            OperationError::NotOffered(_) => Some("plan again".to_owned()),
+            OperationError::NotOffered(_) => Some("run riskform plan again".to_owned()),
             OperationError::NothingMade(_) => None,
         }
     }
 
-    /// The API's error behind it, if that is what it is.
+    /// Returns the underlying API error.
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
             OperationError::Api(error) | OperationError::Unknown { error, .. } => Some(error),
@@ -204,30 +203,30 @@ impl OperationError {
     }
 }
 
-/// Why an operation was not tried.
+/// Reason for not attempting an operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
-    /// An operation that it needs was not carried out.
-    #[error("it needs operation {0}")]
+    /// A dependency is not done.
+    #[error("operation {0} did not succeed")]
     Dependency(OperationId),
-    /// The user stopped the run.
+    /// The run was canceled.
     #[error("stopped")]
     Stopped,
-    /// What no file lists is deleted only once everything that the files list is done.
-    #[error("operation {0} comes before it and was not done")]
+    /// An operation of an earlier wave is not done: unlisted integrations are deleted last.
+    #[error("earlier operation {0} did not succeed")]
     EarlierWave(OperationId),
-    /// Another reset was refused for a reason that holds for this one.
-    #[error("another was refused for a reason that holds for all")]
+    /// Another reset was rejected for a reason that applies to all.
+    #[error("would fail for the same reason")]
     RefusedForAll,
-    /// It, or what came before it, could not be recorded.
-    #[error("not sent, since it could not be recorded: {0}")]
+    /// This or an earlier write could not be recorded.
+    #[error("not sent: cannot write the audit log: {0}")]
     Unrecorded(String),
 }
 
-/// An integration that was deleted to be replaced, when its successor did not come about.
+/// An integration that was deleted, but whose replacement was not created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{address}: {id} is deleted, or may be, and its successor is not there; it held integration_type {}, tenant_url {}, reference_id {}, active {}",
+    "{address}: deleted {id}, but its replacement was not created. Its settings were: integration_type {}, tenant_url {}, reference_id {}, active {}",
     .settings.integration_type,
     .settings.tenant_url,
     reference(.settings.reference_id.as_ref()),
@@ -239,37 +238,35 @@ pub struct FailedReplacement {
     pub settings: IntegrationSettings,
 }
 
-/// Two live integrations where one was wanted, and this run may not delete the other.
+/// A duplicate integration that this run may not delete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{address} exists twice: {ours} and {twin}, which this run did not make; delete one of them"
-)]
+#[error("{address} exists twice: {ours} and {twin} (not created by this run); delete one of them")]
 pub struct Duplicate {
     pub address: Address,
-    /// The one that the run made or adopted.
+    /// Integration created or adopted by this run.
     pub ours: IntegrationId,
     pub twin: IntegrationId,
 }
 
-/// What reading the account back found.
+/// Result of verifying the account after the writes.
 #[derive(Debug)]
 pub enum Verification {
-    /// Nothing was carried out that could be read back.
+    /// No change to verify.
     Skipped,
-    /// Everything that was applied is there.
+    /// The live state is as applied.
     Passed,
-    /// This much still differs.
+    /// Remaining differences.
     Mismatch(Vec<Change>),
-    /// A stop came before.
+    /// Canceled.
     Stopped,
-    /// The account could not be read.
+    /// The account cannot be read.
     ReadFailed(ApiError),
-    /// What is live now can't be told apart any more.
+    /// Live integrations match ambiguously.
     Ambiguous(PlanErrors),
 }
 
 impl Verification {
-    /// What reading back found wrong, each as a sentence.
+    /// Returns the problems found, one sentence each.
     pub fn problems(&self) -> Vec<String> {
         match self {
             Verification::Skipped | Verification::Passed => Vec::new(),
@@ -277,32 +274,32 @@ impl Verification {
                 .iter()
                 .map(|change| {
                     format!(
-                        "{} did not read back as applied: {}",
+                        "{} is not as applied: {}",
                         change.address(),
                         what_differs(change)
                     )
                 })
                 .collect(),
             Verification::Stopped => {
-                vec!["stopped before what was applied could be read back".to_owned()]
+                vec!["stopped before the changes could be verified".to_owned()]
             }
             Verification::ReadFailed(error) => {
-                vec![format!("what was applied could not be read back: {error}")]
+                vec![format!("cannot verify the changes: {error}")]
             }
             Verification::Ambiguous(errors) => errors
                 .problems()
                 .iter()
-                .map(|problem| format!("what was applied can't be told apart any more: {problem}"))
+                .map(|problem| format!("cannot verify the changes: {problem}"))
                 .collect(),
         }
     }
 }
 
-/// `risk_level is "low", not "high"`; a thing that should not be there, or is not, says so.
+/// Describes a difference: `risk_level is "low", not "high"`.
 fn what_differs(change: &Change) -> String {
     match change.action() {
-        Action::Create => "it is not there".to_owned(),
-        Action::Delete => "it is still there".to_owned(),
+        Action::Create => "it does not exist".to_owned(),
+        Action::Delete => "it still exists".to_owned(),
         Action::Update | Action::Replace => {
             let fields: Vec<String> = change
                 .fields()

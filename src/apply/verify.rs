@@ -1,5 +1,5 @@
-//! Reads the account once more: what was applied must now plan empty, each entry pinned to the integration that was written for it, so
-//! that none is taken for another.
+//! Verifies the account after the writes: a new plan must be empty for the applied changes. Each entry is pinned to the integration
+//! that was written for it, so that none is mistaken for another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::result::Verification;
 use super::write_sender::pause;
 use super::{ApplyContext, ApplyRun};
 
-/// How long is waited before each look: a read right after a write may not show it yet (`schema/api.md`, Integrations).
+/// Delays before each read: a read right after a write may not show it yet (`schema/api.md`, Integrations).
 const RETRY_DELAYS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_millis(250),
@@ -26,7 +26,7 @@ const RETRY_DELAYS: [Duration; 6] = [
     Duration::from_secs(4),
 ];
 
-/// Reads back, repeatedly while something of `settled` still differs.
+/// Reads the account, repeatedly while an address of `settled` differs.
 pub(super) async fn read_back(
     run: &ApplyRun<'_, '_>,
     context: &ApplyContext<'_>,
@@ -35,7 +35,7 @@ pub(super) async fn read_back(
     if settled.is_empty() {
         return Verification::Skipped;
     }
-    // Reading changes nothing, so it goes on even where it can't be told.
+    // Reads change nothing, so they continue even if the observer fails.
     run.attempts
         .witness(|observer| (observer.0)(ApplyEvent::ReadingBack));
     let desired = Arc::new(pinned(run, settled));
@@ -56,7 +56,7 @@ pub(super) async fn read_back(
     found
 }
 
-/// The desired account, every settled entry pinned to its integration.
+/// Returns the desired account with every settled entry pinned to its integration.
 fn pinned(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
     let mut desired = (**run.plan.desired()).clone();
     let made = run.made.borrow();
@@ -76,7 +76,7 @@ fn pinned(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount
         };
         pin(&mut desired, change.address(), id);
     }
-    // The others say nothing, and must not contend for what was written.
+    // Other entries must not match the written integrations.
     let rest = run.plan.changes.iter();
     let rest = rest.filter(|change| change.action() != Action::Delete);
     let rest: BTreeSet<&Address> = rest.map(|change| change.address()).collect();

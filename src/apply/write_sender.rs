@@ -1,7 +1,7 @@
-//! The only place that sends writes, waits before it sends them again, and knows what was sent.
+//! Sends all writes, with retries, and records them.
 //!
-//! A write is told before it leaves, and is not sent where it can't be told. What it ended with is recorded as it ends, never guessed from
-//! the last error afterwards: a read that fails later can't hide that something was written. A stop ends every wait; nothing leaves after it.
+//! The observer is called before each write; if it fails, the write is not sent. The outcome is recorded when the write ends, so a later
+//! failed read cannot hide a change. After cancellation, every wait ends and nothing is sent.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,35 +16,35 @@ use crate::plan::OperationId;
 
 use super::result::{OperationError, Outcome, SkipReason};
 
-/// Is told of each write before it leaves and once it has ended. Where it fails on [`WriteEvent::Leaves`], the write is not sent, and no other.
+/// Receives each write before it is sent and after it ended. If it fails, the write and all later ones are not sent.
 pub(super) trait WriteObserver {
     fn tell(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()>;
 }
 
-/// What becomes of one write.
+/// Event of a write.
 pub(super) enum WriteEvent<'a> {
-    /// It is about to be sent.
+    /// About to be sent.
     Leaves,
-    /// It ended.
+    /// Ended.
     Ended(Result<&'a RequestIds, &'a ApiError>),
 }
 
-/// One write, as it is told and written down.
+/// A write, as reported to observers and the audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
-    /// The operation that it serves.
+    /// Operation of the plan.
     pub operation: OperationId,
-    /// What that changes: one or more addresses.
+    /// Changed addresses, separated by commas.
     pub addresses: &'a str,
     pub deed: WriteKind,
-    /// The integration that it is about, where that has an id already.
+    /// ID of the integration, if known.
     pub id: Option<IntegrationId>,
-    /// Which of the operation's writes it is, from 1.
+    /// Number of the write within the operation, from 1.
     pub attempt: u32,
 }
 
 words! {
-    /// What a writing call does.
+    /// Kind of a write.
     WriteKind {
         /// Writes all behaviors.
         WriteBehaviors = "write_behaviors",
@@ -54,32 +54,32 @@ words! {
         Update = "update",
         /// Deletes an integration.
         Delete = "delete",
-        /// Deletes an integration that this very run created, because an elder twin stands beside it.
+        /// Deletes an integration created by this run, because an older duplicate exists.
         TakeBack = "take_back",
-        /// Clears a user's score.
+        /// Resets a user's score.
         Reset = "reset",
     }
 }
 
-/// What is known about an operation's writes.
+/// Record of an operation's writes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WriteRecord {
-    /// How many were sent.
+    /// Number of writes sent.
     pub(super) sent: u32,
-    /// Whether one of them was carried out, or may have been.
+    /// Whether a write was or may have been applied.
     pub(super) wrote: bool,
-    /// How to find the last one again that had an answer.
+    /// Request IDs of the last response.
     pub(super) trace: RequestIds,
 }
 
-/// How a write ended once repeating could not help any more.
+/// Final outcome of a write, after retries.
 pub(super) enum WriteOutcome<T> {
     Done(T),
-    /// It was refused or never arrived: nothing happened.
+    /// Rejected or not delivered: no change.
     Failed(OperationError),
-    /// It may have been carried out.
+    /// May have been applied.
     Unknown(OperationError),
-    /// It never left.
+    /// Not sent.
     NotSent(SkipReason),
 }
 
@@ -94,7 +94,7 @@ impl From<WriteOutcome<()>> for Outcome {
     }
 }
 
-/// What an answer may name: the integration that a creation made.
+/// A response that may contain the ID of the created integration.
 pub(super) trait HasIntegrationId {
     fn id(&self) -> Option<IntegrationId>;
 }
@@ -111,20 +111,20 @@ impl HasIntegrationId for Integration {
     }
 }
 
-/// What a look right before a write found.
+/// Result of a check immediately before a write.
 pub(super) enum Precheck<B, T> {
-    /// This is to be written.
+    /// Write this.
     Write(B),
-    /// There is nothing left to write.
+    /// No write needed.
     AlreadyDone(T),
 }
 
-/// Everything that one account's writes go through.
+/// Sends the writes of one account.
 pub(super) struct WriteSender<'a, W> {
     writer: &'a Writer,
     witness: RefCell<W>,
     records: RefCell<BTreeMap<OperationId, WriteRecord>>,
-    /// Set once the witness has failed: what can't be recorded is not done.
+    /// Error of the observer; set once it failed. Later writes are not sent.
     unrecorded: RefCell<Option<String>>,
 }
 
@@ -142,14 +142,14 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         self.writer.stop()
     }
 
-    /// Why nothing may be started any more, if so.
+    /// Returns the reason why no further write may be sent, if there is one.
     pub(super) fn obstacle(&self) -> Option<SkipReason> {
         let unrecorded = self.unrecorded.borrow().clone();
         let stopped = || self.stop().is_cancelled().then_some(SkipReason::Stopped);
         unrecorded.map(SkipReason::Unrecorded).or_else(stopped)
     }
 
-    /// Uses the witness for something else than a write; where that fails, no other write is sent.
+    /// Calls the observer. If it fails, no further write is sent.
     pub(super) fn witness(&self, tell: impl FnOnce(&mut W) -> anyhow::Result<()>) {
         if let Err(error) = tell(&mut self.witness.borrow_mut()) {
             *self.unrecorded.borrow_mut() = Some(format!("{error:#}"));
@@ -161,7 +161,7 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         records.get(&operation).cloned().unwrap_or_default()
     }
 
-    /// Sends a write, again where that may help.
+    /// Sends a write, with retries.
     pub(super) async fn send<T: HasIntegrationId>(
         &self,
         write: Write<'_>,
@@ -176,14 +176,14 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         .await
     }
 
-    /// The same, with a look before each time that it is sent.
+    /// Sends a write, with retries, and runs a check before each attempt.
     pub(super) async fn send_with_precheck<B, T: HasIntegrationId>(
         &self,
         write: Write<'_>,
         look: impl AsyncFn() -> Result<Precheck<B, T>, OperationError>,
         call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> Result<ApiResponse<T>, ApiError>,
     ) -> WriteOutcome<T> {
-        // The first write that may have been carried out; whatever follows, only a success makes it known.
+        // Error of the first attempt that may have been applied. Only a later success resolves it.
         let mut unknown: Option<ApiError> = None;
         let mut attempt = 1;
         loop {
@@ -238,7 +238,7 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             ..write
         };
         self.witness(|witness| witness.tell(&write, WriteEvent::Leaves));
-        // The witness may have failed, or wished a stop, and what others told meanwhile counts as well.
+        // The observer may have failed or canceled the run, also for a concurrent write.
         if let Some(why) = self.obstacle() {
             return not_sent(why);
         }
@@ -257,7 +257,7 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             id: write.id.or(named),
             ..write
         };
-        // A write that was made stays made even where its end can't be told; that stops what would come next.
+        // If the observer fails, the write is still applied, but no further one is sent.
         self.witness(|witness| witness.tell(&write, WriteEvent::Ended(ended)));
         match answer {
             Ok(answer) => Ok(answer.value),
@@ -270,13 +270,13 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     }
 }
 
-/// Why a write that was tried once brought nothing.
+/// Error of a single attempt.
 enum SendOnceError {
     NotSent(SkipReason),
     Failed(ApiError),
 }
 
-/// How a write ends that failed for good.
+/// Returns the outcome of a write that will not be retried.
 fn end<T>(unknown: Option<ApiError>, failure: OperationError) -> WriteOutcome<T> {
     let stopped =
         matches!(failure.api_error(), Some(error) if *error.kind() == ErrorKind::Cancelled);
@@ -290,7 +290,7 @@ fn end<T>(unknown: Option<ApiError>, failure: OperationError) -> WriteOutcome<T>
     }
 }
 
-/// Waits, unless a stop comes first.
+/// Waits, unless the run is canceled first.
 pub(super) async fn pause(
     stop: &CancellationToken,
     length: std::time::Duration,

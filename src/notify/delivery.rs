@@ -1,4 +1,4 @@
-//! One notification to one target: a client, a signature, and another attempt where it may help.
+//! Delivers one notification to one target, with a signature and retries.
 
 use std::error::Error;
 
@@ -17,42 +17,41 @@ use super::slack::slack_payload;
 use super::target::{Target, TargetKind};
 use super::{Message, Settings};
 
-/// Names a message: the same in every attempt to deliver it, so that a receiver can tell one that comes twice.
+/// Header with the message ID. All delivery attempts use the same ID, so receivers can detect duplicates.
 pub const ID_HEADER: &str = "X-Riskform-Id";
-/// When the message was made, in seconds since 1970: a receiver refuses what is older than a few minutes, so that nobody can send it anew.
+/// Header with the Unix time of the message. Receivers should reject old messages to prevent replays.
 pub const TIMESTAMP_HEADER: &str = "X-Riskform-Timestamp";
-/// Carries `sha256=` and the HMAC-SHA256 of `ID.TIMESTAMP.BODY`, in hexadecimal, under the secret that both sides know.
+/// Header with `sha256=` and the hexadecimal HMAC-SHA256 of `ID.TIMESTAMP.BODY`, using the shared secret.
 pub const SIGNATURE_HEADER: &str = "X-Riskform-Signature-256";
 
-/// A notification that nobody got.
+/// A notification that was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{target} was not notified: {reason}")]
+#[error("cannot notify {target}: {reason}")]
 pub struct NotifyError {
-    /// Who should have got it.
     pub target: Target,
-    /// What the last attempt came to.
+    /// Error of the last attempt.
     pub reason: DeliveryError,
 }
 
-/// What an attempt came to. Never holds what the server wrote: a page that says what it could not find would show the secret path.
+/// Error of a delivery attempt. Does not contain the response body, which may show the secret URL path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
-    /// It answered, and did not take it.
+    /// Error status.
     #[error("it answered {0}")]
     Refused(StatusCode),
-    /// It pointed elsewhere.
-    #[error("it answered {0}, and redirects are not followed; give the URL that it redirects to")]
+    /// Redirect.
+    #[error("it answered {0} (redirects are not followed); use the final URL")]
     Redirected(StatusCode),
-    /// It did not answer.
-    #[error("it did not answer: {0}")]
+    /// No response.
+    #[error("no answer: {0}")]
     Unreachable(String),
-    /// There was no way to ask.
-    #[error("the request can't be made: {0}")]
+    /// The request cannot be created.
+    #[error("cannot create the request: {0}")]
     Setup(String),
 }
 
 impl DeliveryError {
-    /// Says whether the same request may fare better a moment later. One that got through unnoticed and comes twice does no harm.
+    /// Returns true if a retry may succeed. A message delivered twice has the same ID.
     fn may_pass(&self) -> bool {
         match self {
             DeliveryError::Refused(status) => status.is_server_error(),
@@ -62,7 +61,7 @@ impl DeliveryError {
     }
 }
 
-/// Tells one target, with as many further attempts as there are pauses.
+/// Delivers a message to one target, with one retry per pause.
 pub(super) async fn deliver(
     target: &Target,
     message: &Message<'_>,
@@ -95,7 +94,7 @@ fn client(target: &Target, settings: &Settings) -> Result<Client, reqwest::Error
     let mut builder = Client::builder()
         .user_agent(concat!("riskform/", env!("CARGO_PKG_VERSION")))
         .timeout(settings.timeout)
-        // Only the operator says where a finding goes.
+        // A redirect would send the message to a URL that the user did not choose.
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(settings.certificates.iter().cloned());
     if target.is_local() {
@@ -104,7 +103,7 @@ fn client(target: &Target, settings: &Settings) -> Result<Client, reqwest::Error
     builder.build()
 }
 
-/// What tells one message from every other.
+/// ID and time of a message.
 #[derive(Clone, Copy)]
 struct MessageStamp {
     id: Uuid,
@@ -147,7 +146,7 @@ async fn attempt(request: RequestBuilder) -> Result<(), DeliveryError> {
         if error.is_builder() {
             DeliveryError::Setup(cause(error))
         } else if error.is_timeout() {
-            DeliveryError::Unreachable("it took too long".to_owned())
+            DeliveryError::Unreachable("timed out".to_owned())
         } else {
             DeliveryError::Unreachable(cause(error))
         }
@@ -162,7 +161,7 @@ async fn attempt(request: RequestBuilder) -> Result<(), DeliveryError> {
     }
 }
 
-/// What is at the bottom of an error; the layers above would name the URL.
+/// Returns the innermost cause of an error. The outer ones contain the URL.
 fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn Error = &error;
@@ -189,7 +188,7 @@ mod tests {
             id: Uuid::nil(),
             at: 1_700_000_000,
         };
-        // As `printf 00000000-0000-0000-0000-000000000000.1700000000.body | openssl dgst -sha256 -hmac Jefe` says.
+        // Expected value: printf 00000000-0000-0000-0000-000000000000.1700000000.body | openssl dgst -sha256 -hmac Jefe
         assert_eq!(
             signature(&"Jefe".into(), stamp, "body"),
             "sha256=8a5b8ffa6afcb5e13e09eda4efe5c392bf9892d855aab70d3cb26250bf9b4a8d"

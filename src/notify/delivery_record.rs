@@ -1,4 +1,4 @@
-//! What a target was told last, so that the same drift is not told every hour, and its end is told once.
+//! The last notification of a target, so that the same drift is not sent on every run, and its resolution is sent once.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,17 +11,17 @@ use crate::plan::{Action, FieldChange, UnlistedSettings, sha256};
 use super::payload::noteworthy;
 use super::{CheckResult, Message, Outcome};
 
-/// The last message of drift or an error. Holds nothing of what was found but its digest.
+/// The last notification of drift or an error. Contains only a digest of the findings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRecord {
-    /// What was found.
+    /// Digest of the findings.
     digest: String,
-    /// When it was told.
+    /// Time of delivery.
     at: Timestamp,
 }
 
 impl DeliveryRecord {
-    /// What to remember of a message once it is delivered: nothing, where all is well.
+    /// Returns the record of a delivered message; `None` if it reports no problem.
     pub fn of(message: &Message<'_>, at: Timestamp) -> Option<Self> {
         match message.outcome {
             Outcome::Ok | Outcome::Resolved => None,
@@ -34,7 +34,7 @@ impl DeliveryRecord {
 }
 
 impl Message<'_> {
-    /// How the check ended for whoever was told this last; `None` where it is the same, and told less than `again` ago.
+    /// Returns the outcome to send after the last notification; `None` if the same was sent less than `again` ago.
     pub fn outcome_to_send(
         &self,
         told: Option<&DeliveryRecord>,
@@ -44,7 +44,7 @@ impl Message<'_> {
         match (self.outcome, told) {
             (Outcome::Ok, Some(_)) => Some(Outcome::Resolved),
             (Outcome::Drift | Outcome::Error, Some(told)) => {
-                // A clock that was set back must not keep anybody from hearing.
+                // Send if the clock was set back.
                 let ago = now.duration_since(told.at);
                 let is_recent = !ago.is_negative() && ago < again;
                 (!is_recent || told.digest != digest(&self.finding)).then_some(self.outcome)
@@ -54,7 +54,7 @@ impl Message<'_> {
     }
 }
 
-/// What makes two findings the same. Rays, times and who did it differ from check to check, and make none.
+/// The data that identifies a finding. Excludes request IDs, times and authors, which differ between checks.
 #[derive(Serialize)]
 struct Digested<'a> {
     account_id: &'a AccountId,

@@ -1,15 +1,15 @@
-//! Notifications: tells webhooks, Slack and a dead-man's switch how a check ended.
+//! Sends notifications about the result of a check to webhooks, Slack and heartbeat monitors.
 //!
-//! Has a client of its own, so no Cloudflare token ever comes near it. A URL says by its scheme what is sent there:
+//! Uses a separate HTTP client without Cloudflare credentials. The URL's scheme selects the format:
 //!
-//! | URL | what is sent | when |
+//! | URL | content | when |
 //! | --- | --- | --- |
-//! | `https://…` | a JSON document by POST, signed if there is a secret | on drift and error, and once they are gone |
-//! | `https://hooks.slack.com/…`, `slack+https://…` | a Slack message by POST | on drift and error, and once they are gone |
-//! | `ping+https://…` | nothing, by GET: a dead-man's switch alarms when it stops coming | when all is well |
+//! | `https://…` | JSON by POST, signed if a secret is set | on drift and errors, and when resolved |
+//! | `https://hooks.slack.com/…`, `slack+https://…` | Slack message by POST | on drift and errors, and when resolved |
+//! | `ping+https://…` | empty GET, whose absence is the alarm | on success |
 //!
-//! Never decides what drift is, never follows a redirect, and never shows more of a URL than its host: the rest is its password. What was
-//! told already is for the caller to keep ([`DeliveryRecord`]).
+//! Does not follow redirects, and shows only the scheme and host of a URL, because the rest is secret. The caller stores which
+//! notifications were sent ([`DeliveryRecord`]).
 
 mod delivery;
 mod delivery_record;
@@ -32,60 +32,55 @@ pub use payload::NOTIFICATION_FORMAT;
 pub use target::{ParseTargetError, Target, TargetKind};
 
 words! {
-    /// How a check ended.
+    /// Outcome of a check.
     Outcome {
-        /// Live is as declared.
+        /// The live state is as declared.
         Ok = "ok",
-        /// Something differs, or is in no file.
+        /// Differences or unlisted resources.
         Drift = "drift",
-        /// Something could not be checked; what could be may have drifted all the same.
+        /// An account could not be checked; others may have drifted.
         Error = "error",
-        /// Live is as declared, and the last message said otherwise.
+        /// The live state is as declared again, after a notification of drift or an error.
         Resolved = "resolved",
     }
 }
 
-/// What there is to tell.
+/// A notification.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// How the check ended.
     pub outcome: Outcome,
-    /// What it found.
     pub finding: CheckResult<'a>,
-    /// Where the pipeline around the run shows it.
+    /// URL of the CI job.
     pub run_url: Option<&'a str>,
-    /// The command that goes on from here.
+    /// Suggested next command.
     pub next: Option<&'a str>,
 }
 
-/// What a check found.
+/// Result of a check.
 #[derive(Clone, Copy, Debug)]
 pub enum CheckResult<'a> {
-    /// Accounts, each checked or failed.
+    /// Checked and failed accounts.
     Accounts(&'a Run),
-    /// Nothing: it failed before it had accounts.
+    /// The check failed before reading any account.
     Failed {
-        /// What kind of error it was.
         kind: &'a str,
-        /// What happened.
         message: &'a str,
-        /// The way out.
         help: Option<&'a str>,
     },
 }
 
-/// How to notify.
+/// Settings of notifications.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What is worth a message.
+    /// Outcomes to send.
     pub when: NotifyOn,
-    /// Signs what goes to webhooks.
+    /// Secret that signs webhook messages.
     pub secret: Option<SecretString>,
-    /// Certificate authorities to trust beside the machine's own.
+    /// CA certificates to trust in addition to the system's.
     pub certificates: Vec<Certificate>,
-    /// The longest that one attempt may take.
+    /// Timeout per attempt.
     pub timeout: Duration,
-    /// How long to wait before each further attempt; as many as there are.
+    /// Delay before each retry, one per retry.
     pub pauses: Vec<Duration>,
 }
 
@@ -101,18 +96,18 @@ impl Default for Settings {
     }
 }
 
-/// What is worth a message. Pings don't care: they come exactly when all is well.
+/// Outcomes that cause a message. Pings are sent only on success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotifyOn {
     /// Drift and errors.
     Problems,
-    /// Every check.
+    /// All outcomes.
     Always,
 }
 
-/// Tells every target that wants to know, all at once, and says who could not be told.
+/// Sends the message to all targets that want it, concurrently, and returns the failures.
 ///
-/// What the check found does not depend on who heard of it, so a failure is for the caller to mention, no more.
+/// A failure does not change the result of the check. The caller prints a warning.
 pub async fn notify(
     targets: &[Target],
     message: &Message<'_>,
@@ -129,7 +124,7 @@ pub async fn notify(
         .collect()
 }
 
-/// Says whether a target is told of such an outcome. A ping on drift would keep a dead-man's switch quiet that should ring.
+/// Returns true if a target gets messages with this outcome. A ping on drift would prevent the monitor's alarm.
 fn wants(form: TargetKind, outcome: Outcome, when: NotifyOn) -> bool {
     match (form, outcome) {
         (TargetKind::Ping, Outcome::Ok | Outcome::Resolved) => true,

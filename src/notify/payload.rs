@@ -1,4 +1,4 @@
-//! What a webhook gets: the part of a drift document that somebody has to look at.
+//! The webhook payload: the accounts of a drift document that need attention.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::{CheckResult, Message, Outcome};
 /// The format of a notification.
 pub const NOTIFICATION_FORMAT: &str = "riskform.notification/1";
 
-/// How many accounts a payload lists; receivers refuse bodies of many megabytes, and nobody reads on.
+/// Maximum number of accounts in a payload, since receivers limit the size of a body.
 const MAX_ACCOUNTS: usize = 100;
 
 /// The body of a generic webhook.
@@ -35,7 +35,7 @@ struct Notification<'a> {
     accounts_left_out: usize,
 }
 
-/// Why there are no accounts.
+/// Error of a run without accounts.
 #[derive(Serialize)]
 struct RunError<'a> {
     kind: &'a str,
@@ -43,7 +43,7 @@ struct RunError<'a> {
     help: Option<&'a str>,
 }
 
-/// An account that drifted or could not be read.
+/// An account with drift or an error.
 #[derive(Serialize)]
 struct Account<'a> {
     account_id: &'a AccountId,
@@ -56,7 +56,7 @@ struct Account<'a> {
     notes: Vec<NoteWithMessage<'a>>,
 }
 
-/// The message as the JSON that webhooks get. Leaves out what is as it should be, and the accounts' whole configuration.
+/// Returns the JSON body for webhooks. Omits unchanged accounts and full configurations.
 pub(super) fn webhook_payload(message: &Message<'_>) -> String {
     let mut notification = Notification {
         format: NOTIFICATION_FORMAT,
@@ -111,7 +111,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
     notification.accounts_left_out = noteworthy.count();
 }
 
-/// The accounts that somebody has to look at, the gravest first.
+/// Returns the accounts with errors or drift, most severe first.
 pub(super) fn noteworthy(document: &Run) -> Vec<&AccountPlan> {
     let accounts = document.accounts.iter();
     let mut noteworthy: Vec<&AccountPlan> = accounts
@@ -128,16 +128,16 @@ pub(super) fn noteworthy(document: &Run) -> Vec<&AccountPlan> {
     noteworthy
 }
 
-/// How much of a hurry something is, the gravest first.
+/// Severity of a finding, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
-    /// Nobody knows how the account is.
+    /// The account's state is unknown.
     Failed,
     /// Protection is weaker than declared.
     Weaker,
     Different,
     Unlisted,
-    /// What could not be told of the rest.
+    /// Context that is unknown.
     Untold,
 }
 
@@ -150,18 +150,18 @@ impl Severity {
     }
 }
 
-/// The message in one line.
+/// Returns the message in one line.
 pub(super) fn headline(message: &Message<'_>) -> String {
     match message.finding {
-        CheckResult::Failed { .. } => "riskform could not check for drift".to_owned(),
+        CheckResult::Failed { .. } => "riskform: drift check failed".to_owned(),
         CheckResult::Accounts(document) => {
             let accounts = count(document.accounts.len(), "account");
             match findings(document) {
                 _ if message.outcome == Outcome::Resolved => {
-                    format!("riskform: resolved; no drift in {accounts} any more")
+                    format!("riskform: {accounts} as declared again")
                 }
                 findings if findings.is_empty() => format!("riskform: no drift in {accounts}"),
-                findings => format!("riskform checked {accounts}: {}", findings.join(", ")),
+                findings => format!("riskform drift: {} ({accounts})", findings.join(", ")),
             }
         }
     }
@@ -179,18 +179,21 @@ fn findings(document: &Run) -> Vec<String> {
         document.totals().failed_accounts,
     ];
     let mut findings = Vec::new();
-    if differing > 0 {
-        let verb = if differing == 1 { "differs" } else { "differ" };
-        findings.push(format!("{} {verb}", count(differing, "thing")));
-    }
     if weaker > 0 {
-        findings.push(format!("{weaker} weaker than declared"));
+        findings.push(format!("{weaker} weaker"));
     }
     if unlisted > 0 {
-        findings.push(format!("{unlisted} in no file"));
+        findings.push(format!("{unlisted} unlisted"));
+    }
+    match (differing - weaker, findings.is_empty()) {
+        (0, _) => {}
+        (1, true) => findings.push("1 differs".to_owned()),
+        (others, true) => findings.push(format!("{others} differ")),
+        (1, false) => findings.push("1 other differs".to_owned()),
+        (others, false) => findings.push(format!("{others} others differ")),
     }
     if failed > 0 {
-        findings.push(format!("{} could not be checked", count(failed, "account")));
+        findings.push(format!("{failed} failed"));
     }
     findings
 }
@@ -265,7 +268,7 @@ pub(super) mod tests {
         help: Some("write one"),
     };
 
-    /// A message from a pipeline that says where it shows the run.
+    /// A message with the URL of a CI job.
     pub(in crate::notify) fn message(outcome: Outcome, finding: CheckResult<'_>) -> Message<'_> {
         Message {
             outcome,
@@ -283,7 +286,7 @@ pub(super) mod tests {
         };
         assert_eq!(
             headline(Outcome::Error, &document),
-            "riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked"
+            "riskform drift: 1 weaker, 1 unlisted, 2 others differ, 1 failed (3 accounts)"
         );
         document.accounts.truncate(2);
         document.accounts.remove(0);
@@ -293,7 +296,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             headline(Outcome::Resolved, &document),
-            "riskform: resolved; no drift in 1 account any more"
+            "riskform: 1 account as declared again"
         );
     }
 
@@ -310,7 +313,7 @@ pub(super) mod tests {
         assert_eq!(notification["summary"]["update"], 2);
         assert_eq!(notification["run_url"], "https://ci.example/run/1");
         assert_eq!(notification["next"], "riskform plan accounts");
-        // The gravest first: of the account that failed nobody knows how it is.
+        // The failed account comes first.
         let [staging, production] = notification["accounts"].as_array().unwrap().as_slice() else {
             panic!("{notification}");
         };
@@ -333,7 +336,7 @@ pub(super) mod tests {
     fn a_run_without_accounts_says_why() {
         let message = message(Outcome::Error, FILES);
         let notification: Value = serde_json::from_str(&webhook_payload(&message)).unwrap();
-        assert_eq!(notification["text"], "riskform could not check for drift");
+        assert_eq!(notification["text"], "riskform: drift check failed");
         assert_eq!(
             notification["error"]["message"],
             "riskform.yaml: no such file"

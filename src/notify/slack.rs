@@ -1,4 +1,4 @@
-//! What a Slack channel gets: a headline, a line for each thing that is the matter, the gravest first, and what to do next.
+//! The Slack message: a headline, one line per finding, most severe first, and the next command.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -17,12 +17,12 @@ use crate::report::attribution::who;
 use super::payload::{Severity, headline, noteworthy};
 use super::{CheckResult, Message, Outcome};
 
-/// How many lines a message lists; a channel is no place for a whole report.
+/// Maximum number of findings in a message.
 const MAX_LINES: usize = 20;
-/// How many characters of a line are shown.
+/// Maximum length of a text.
 const MAX_LINE_CHARS: usize = 400;
 
-/// The message as the JSON that Slack's incoming webhooks take.
+/// Returns the JSON body for Slack's incoming webhooks.
 pub(super) fn slack_payload(message: &Message<'_>) -> String {
     let symbol = match message.outcome {
         Outcome::Ok | Outcome::Resolved => ":white_check_mark:",
@@ -42,9 +42,9 @@ pub(super) fn slack_payload(message: &Message<'_>) -> String {
         let _ = write!(text, "\nNext: `{}`", SlackEscaped(next));
     }
     if let Some(url) = message.run_url {
-        // A bar would end the URL, and a label of the writer's choice begin.
+        // A vertical bar would end the URL and start the label.
         let url = SlackEscaped(url).to_string().replace('|', "%7C");
-        let _ = write!(text, "\n<{url}|The run>");
+        let _ = write!(text, "\n<{url}|View run>");
     }
     json!({ "text": text, "unfurl_links": false, "unfurl_media": false }).to_string()
 }
@@ -59,23 +59,23 @@ fn lines(finding: &CheckResult<'_>) -> Vec<String> {
     }
 }
 
-/// One thing that is the matter, and the accounts in which it is.
+/// A finding and its accounts.
 struct Line<'a> {
     gravity: Severity,
-    /// Its address; none where it is the account itself.
+    /// Address of the resource; `None` for a finding about the account.
     address: Option<&'a Address>,
     what: String,
     places: Vec<AccountRef<'a>>,
 }
 
-/// An account in which something is the matter.
+/// An account with a finding.
 struct AccountRef<'a> {
     account: &'a str,
-    /// Who made it so there, and which policies act on it.
+    /// Author of the change and affected policies.
     context: String,
 }
 
-/// Everything that is the matter, the gravest first, the same in several accounts once.
+/// Returns all findings, most severe first. Findings that several accounts share are grouped.
 fn together(document: &Run) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = HashMap::new();
@@ -91,7 +91,7 @@ fn together(document: &Run) -> Vec<Line<'_>> {
             None => lines.push(line),
         }
     }
-    // Two accounts read better as two lines, which begin with what somebody looks for.
+    // Few accounts get one line each.
     let mut lines: Vec<Line<'_>> = lines
         .into_iter()
         .flat_map(|line| match line.places.len() < GROUPING_THRESHOLD {
@@ -119,7 +119,7 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
             .iter()
             .map(|help| format!("; {}", SlackEscaped(help)));
         let what = format!(
-            "could not be checked: {}{}",
+            "failed: {}{}",
             SlackEscaped(&error.message),
             help.collect::<String>()
         );
@@ -132,20 +132,20 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
     });
     let unlisted = account.reported().map(|thing| {
         let what = match &thing.settings {
-            UnlistedSettings::Behavior(_) => "is in no file".to_owned(),
+            UnlistedSettings::Behavior(_) => "unlisted".to_owned(),
             UnlistedSettings::Integration(settings) => format!(
-                "is in no file: tenant `{}`, {}",
+                "unlisted: tenant `{}`, {}",
                 SlackEscaped(settings.tenant_url.as_str()),
                 match settings.active {
                     true => "active",
-                    false => "not active",
+                    false => "inactive",
                 }
             ),
         };
         let context = context(account, &thing.address, &thing.attribution, now);
         line(Severity::Unlisted, Some(&thing.address), what, context)
     });
-    // Of the notes those that say what could not be told here.
+    // Notes about unknown context.
     let untold = account.notes.iter().filter(|note| note.is_about_context());
     let untold = untold.map(|note| {
         let what = format!("– {}", SlackEscaped(&note.to_string()));
@@ -158,7 +158,7 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
         .collect()
 }
 
-/// Who made something so, and which policies act on it.
+/// Returns the author of a change and the affected policies.
 fn context(
     account: &AccountPlan,
     address: &Address,
@@ -177,7 +177,7 @@ fn context(
 }
 
 impl<'a> Line<'a> {
-    /// The same, account by account.
+    /// Splits the finding into one per account.
     fn apart(self) -> Vec<Line<'a>> {
         let Line {
             gravity,
@@ -201,7 +201,7 @@ impl<'a> Line<'a> {
             what,
             places,
         } = self;
-        // What not all of them share has no room in one line.
+        // Only context that all accounts share is shown.
         let context = match places.split_first() {
             Some((first, rest)) if rest.iter().all(|one| one.context == first.context) => {
                 first.context.as_str()
@@ -226,7 +226,7 @@ fn named(accounts: &[&str]) -> String {
     format!("{} ({})", count(accounts.len(), "account"), few(accounts))
 }
 
-/// What is the matter, after the name of the thing.
+/// Describes a change. The text follows the address.
 fn sentence(change: &Change) -> String {
     let fields: Vec<String> = change.fields().iter().map(field).collect();
     let fields = fields.join(", ");
@@ -237,7 +237,7 @@ fn sentence(change: &Change) -> String {
             let tenant = changed.iter().find(|one| one.field == Field::TenantUrl);
             let tenant = tenant.and_then(|one| one.before.as_ref());
             let tenant = tenant.map(|tenant| format!(": tenant {}", value(Some(tenant))));
-            format!("should not be there{}", tenant.unwrap_or_default())
+            format!("should not exist{}", tenant.unwrap_or_default())
         }
         Action::Update | Action::Replace => fields,
     };
@@ -255,7 +255,7 @@ fn field(change: &FieldChange) -> String {
         ..
     } = change;
     format!(
-        "{field} is {}, declared {}",
+        "{field}: {} (declared {})",
         value(live.as_ref()),
         value(declared.as_ref())
     )
@@ -268,7 +268,7 @@ fn value(value: Option<&FieldValue>) -> String {
     }
 }
 
-/// Displays a text so that Slack can't take any of it for a mention, a link or formatting; what the API answers may hold anything.
+/// Displays a text without Slack mentions, links or formatting. Texts from the API are untrusted.
 struct SlackEscaped<'a>(&'a str);
 
 impl fmt::Display for SlackEscaped<'_> {
@@ -280,9 +280,9 @@ impl fmt::Display for SlackEscaped<'_> {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
-                // It would end the code that an address or a value stands in.
+                // A backtick would end the code span.
                 '`' => f.write_char('\'')?,
-                // They would begin bold, italic or struck text outside code; look-alikes read the same.
+                // Replaced by look-alikes, because they start bold or struck-through text outside of code.
                 '*' => f.write_char('∗')?,
                 '~' => f.write_char('∼')?,
                 c => f.write_char(c)?,
@@ -308,22 +308,22 @@ mod tests {
     #[test]
     fn a_channel_reads_what_differs_and_nothing_in_it_is_obeyed() {
         let document = document();
-        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @r"
-        :x: *riskform checked 3 accounts: 3 things differ, 1 weaker than declared, 1 in no file, 1 account could not be checked*
-        • `staging` could not be checked: the API answered 500 for '&lt;b&gt;'
-        • `production/behavior.sentinel_one` enabled is `false`, declared `true` – *weaker than declared* (disabled)
-        • `production/behavior.imp_travel` risk_level is `&lt;!channel&gt;`, declared `high`
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @"
+        :x: *riskform drift: 1 weaker, 1 unlisted, 2 others differ, 1 failed (3 accounts)*
+        • `staging` failed: the API answered 500 for '&lt;b&gt;'
+        • `production/behavior.sentinel_one` enabled: `false` (declared `true`) – *weaker than declared* (disabled)
+        • `production/behavior.imp_travel` risk_level: `&lt;!channel&gt;` (declared `high`)
         • `production/integration.corporate-okta` is missing
-        • `production/integration[4cfe8442-664b-4915-acd4-b39cd65c4314]` is in no file: tenant `https://x.okta.com`, active
+        • `production/integration[4cfe8442-664b-4915-acd4-b39cd65c4314]` unlisted: tenant `https://x.okta.com`, active
         Next: `riskform plan accounts`
-        <https://ci.example/run/1|The run>
+        <https://ci.example/run/1|View run>
         ");
         insta::assert_snapshot!(text(Outcome::Error, FILES), @r"
         :x: *riskform could not check for drift*
         • riskform.yaml: no such file
         • write one
         Next: `riskform plan accounts`
-        <https://ci.example/run/1|The run>
+        <https://ci.example/run/1|View run>
         ");
     }
 
@@ -339,15 +339,15 @@ mod tests {
                 document.accounts.push(account);
             }
         }
-        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @r"
-        :x: *riskform checked 101 accounts: 150 things differ, 50 weaker than declared, 50 in no file, 50 accounts could not be checked*
-        • 50 accounts (staging-0, staging-1, staging-2, staging-3, staging-4 and 45 more) could not be checked: the API answered 500 for '&lt;b&gt;'
-        • `behavior.sentinel_one` enabled is `false`, declared `true` – *weaker than declared* (disabled) – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
-        • `behavior.imp_travel` risk_level is `&lt;!channel&gt;`, declared `high` – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @"
+        :x: *riskform drift: 50 weaker, 50 unlisted, 100 others differ, 50 failed (101 accounts)*
+        • 50 accounts (staging-0, staging-1, staging-2, staging-3, staging-4 and 45 more) failed: the API answered 500 for '&lt;b&gt;'
+        • `behavior.sentinel_one` enabled: `false` (declared `true`) – *weaker than declared* (disabled) – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
+        • `behavior.imp_travel` risk_level: `&lt;!channel&gt;` (declared `high`) – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
         • `integration.corporate-okta` is missing – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
-        • `integration[4cfe8442-664b-4915-acd4-b39cd65c4314]` is in no file: tenant `https://x.okta.com`, active – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
+        • `integration[4cfe8442-664b-4915-acd4-b39cd65c4314]` unlisted: tenant `https://x.okta.com`, active – in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)
         Next: `riskform plan accounts`
-        <https://ci.example/run/1|The run>
+        <https://ci.example/run/1|View run>
         ");
     }
 

@@ -1,4 +1,4 @@
-//! Where a notification goes, and in which form.
+//! The URL of a notification and its format.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,44 +7,44 @@ use url::{Host, Url};
 
 use crate::model::loopback::is_loopback;
 
-/// Where Slack's incoming webhooks live.
+/// Host of Slack's incoming webhooks.
 const SLACK_HOST: &str = "hooks.slack.com";
 
-/// One URL to notify. Shows its scheme and host only, in `Debug` too: the rest of a webhook's URL is its password.
+/// A URL to notify. Shows only its scheme and host, also in `Debug`, because the rest of a webhook URL is secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     form: TargetKind,
     url: Url,
 }
 
-/// What a target understands.
+/// Format of the notifications for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
     /// A JSON document.
     Webhook,
     /// Slack's incoming webhooks.
     Slack,
-    /// A dead-man's switch.
+    /// A heartbeat monitor.
     Ping,
 }
 
 impl Target {
-    /// What it understands.
+    /// Returns the format.
     pub fn form(&self) -> TargetKind {
         self.form
     }
 
-    /// The whole URL, to be sent to and never shown.
+    /// Returns the full URL, which is secret.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The whole URL, to be digested and never shown.
+    /// Returns the full URL for digests; never print it.
     pub fn secret(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Says whether it is plain http, which only ever goes to this very machine.
+    /// Returns true for plain http, which is allowed for loopback only.
     pub(super) fn is_local(&self) -> bool {
         self.url.scheme() == "http"
     }
@@ -99,21 +99,17 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Why a text is nothing to notify. The text itself is never shown, since most of it is a secret.
+/// An invalid notification URL. Never shows the text, which is mostly secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTargetError {
-    /// No URL at all.
-    #[error(
-        "not a URL ({0}); write https://…, slack+https://… for a Slack webhook or ping+https://… for a dead-man's switch"
-    )]
+    /// Not a URL.
+    #[error("invalid URL ({0}); expected https://… or slack+https://…")]
     Malformed(url::ParseError),
-    /// Another scheme than https.
-    #[error("a notification goes to https://…, slack+https://… or ping+https://…")]
+    /// Unknown scheme.
+    #[error("expected https://… or slack+https://…")]
     Scheme,
-    /// Plain http to another machine.
-    #[error(
-        "plain http to {0} would show the URL's secret to everyone on the way; write https (http is for loopback only)"
-    )]
+    /// Plain http to a host other than loopback.
+    #[error("http is allowed only for localhost; use https for {0}")]
     PlainHttp(String),
 }
 

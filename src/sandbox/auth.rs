@@ -1,4 +1,4 @@
-//! Who is calling: a token, or the legacy pair of e-mail address and key (`schema/api.md`, Transport).
+//! Authentication: a token, or the legacy pair of email address and key (`schema/api.md`, Transport).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::{HeaderMap, header};
@@ -8,19 +8,18 @@ use super::envelope::ApiFailure;
 use super::recorded_errors::RecordedError;
 use super::settings::{Permissions, Settings};
 
-/// A caller whose credentials are valid.
+/// A caller with valid credentials.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     /// The token; with the legacy pair, the key.
     pub(super) token: String,
-    /// The e-mail address of the legacy pair; `None` with a token.
+    /// The email address of the legacy pair; `None` with a token.
     pub(super) email: Option<String>,
-    /// What it may do.
     pub(super) permissions: Permissions,
 }
 
 impl Caller {
-    /// The public id of the token, from which the token can't be told.
+    /// Returns the public ID of the token, which does not reveal the token.
     pub(super) fn token_id(&self) -> String {
         let hash = digest(&SHA256, self.token.as_bytes());
         let first = hash.as_ref()[..16]
@@ -30,7 +29,7 @@ impl Caller {
     }
 }
 
-/// Reads the credentials of a request. A key is valid if a token of that name is; the e-mail address may be any.
+/// Authenticates a request. A key is valid if it equals a valid token; any email address is accepted.
 pub(super) fn authenticate(
     headers: &HeaderMap,
     settings: &Settings,
@@ -67,7 +66,7 @@ pub(super) fn authenticate(
     })
 }
 
-/// The token of an `Authorization` header.
+/// Returns the token of an `Authorization` header.
 fn bearer(authorization: &str) -> Result<&str, RecordedError> {
     match authorization.split_once(' ') {
         Some((scheme, token))

@@ -1,10 +1,10 @@
-//! Reads request bodies: every mistake is found in one go, each with a JSON pointer to it.
+//! Parses request bodies. Reports all errors, each with a JSON pointer.
 
 use serde_json::{Map, Value};
 
 use super::envelope::FieldError;
 
-/// Reads the bytes of a body with `decode`, which names what is wrong to the [`FieldErrors`] it is given.
+/// Parses a body with `decode`, which adds errors to the given [`FieldErrors`].
 pub(super) fn read<T>(
     bytes: &[u8],
     decode: impl FnOnce(&Value, &mut FieldErrors) -> Option<T>,
@@ -20,12 +20,12 @@ pub(super) fn read<T>(
     }
 }
 
-/// What is wrong with a body. Whatever answers `None` has added a mistake.
+/// Errors in a body. Methods that return `None` have added an error.
 #[derive(Debug)]
 pub(super) struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
-    /// Adds a mistake, and stands for the value that could not be read.
+    /// Adds an error and returns `None` in place of the value.
     pub(super) fn add<T>(&mut self, pointer: &str, message: impl Into<String>) -> Option<T> {
         self.0.push(FieldError {
             pointer: pointer.to_owned(),
@@ -44,7 +44,7 @@ impl FieldErrors {
         object.or_else(|| self.add(pointer, "must be an object"))
     }
 
-    /// Reads a member that must be there.
+    /// Reads a required member.
     pub(super) fn member<'v>(
         &mut self,
         object: &'v Map<String, Value>,
@@ -56,7 +56,7 @@ impl FieldErrors {
             .or_else(|| self.add(&below(pointer, name), "is required"))
     }
 
-    /// Reads a boolean that must be there.
+    /// Reads a required boolean.
     pub(super) fn boolean(
         &mut self,
         object: &Map<String, Value>,
@@ -68,7 +68,7 @@ impl FieldErrors {
             .or_else(|| self.add(&below(pointer, name), "must be true or false"))
     }
 
-    /// Reads a string that must be there.
+    /// Reads a required string.
     pub(super) fn text<'v>(
         &mut self,
         object: &'v Map<String, Value>,
@@ -80,7 +80,7 @@ impl FieldErrors {
             .or_else(|| self.add(&below(pointer, name), "must be a string"))
     }
 
-    /// Reads a string that may be null or not there; both are the inner `None`.
+    /// Reads an optional string; if it is null or missing, the inner value is `None`.
     pub(super) fn optional_text<'v>(
         &mut self,
         object: &'v Map<String, Value>,
@@ -95,7 +95,7 @@ impl FieldErrors {
     }
 }
 
-/// The pointer to a member, escaped as RFC 6901 asks.
+/// Returns the pointer to a member, escaped as in RFC 6901.
 pub(super) fn below(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }

@@ -1,10 +1,10 @@
-//! Time and ids: the two things that differ from run to run, in one place, so that a seed and a start can fix them.
+//! Time and IDs, which a start time and a seed make reproducible.
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::{Builder, Uuid};
 
-/// Tells the time, which goes on with tokio's clock: in paused time it stands still until somebody sleeps.
+/// A clock based on tokio's clock, which may be paused.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Timestamp,
@@ -19,7 +19,7 @@ impl Clock {
         }
     }
 
-    /// The moment, to the second, as the recorded answers show it.
+    /// Returns the time in whole seconds, as in the recorded responses.
     pub(super) fn now(&self) -> Timestamp {
         let elapsed =
             SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
@@ -32,7 +32,7 @@ impl Clock {
     }
 }
 
-/// Makes ids: the same seed and serial number give the same id, and no two serial numbers of a sandbox give one twice.
+/// Generates IDs from a seed and a serial number; different serial numbers give different IDs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ids {
     seed: u64,

@@ -1,5 +1,5 @@
-//! The routes of what surrounds risk scoring, all of them read only: Access policies, applications, groups and identity providers, and
-//! the account's audit log. None needs the entitlement.
+//! Read-only routes of the context of risk scoring: Access policies, applications, groups and identity providers, and the account's
+//! audit log. They do not need the entitlement.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,7 +15,7 @@ use super::settings::{AppPolicies, CursorPlace, Permission};
 use super::state::SandboxContext;
 use super::state::audit_log::LoggedEntry;
 
-/// How many entries a page of the audit log holds when nobody says.
+/// Default page size of the audit log.
 const DEFAULT_LIMIT: usize = 100;
 
 pub(super) async fn list_policies(visit: RequestContext) -> Result<Response, ApiFailure> {
@@ -74,7 +74,7 @@ fn list(
     Ok(success_paged(&page, Some(info)))
 }
 
-/// Searches the audit log. The cursor is the serial number of the entry that the page before ended with.
+/// Searches the audit log. The cursor is the serial number of the last entry of the previous page.
 pub(super) async fn search_audit_log(visit: RequestContext) -> Result<Response, ApiFailure> {
     let account = visit.account_of(Permission::AuditLog)?;
     let search = AuditLogQuery::read(&query(&visit.uri)).map_err(ApiFailure::AuditQuery)?;
@@ -111,7 +111,7 @@ pub(super) async fn search_audit_log(visit: RequestContext) -> Result<Response, 
     Ok(json_response(StatusCode::OK, &page))
 }
 
-/// Every filter, and where in an entry its value stands.
+/// Filters and the pointers to their values in an entry.
 const FILTERS: [(&str, &str); 19] = [
     ("id", "/id"),
     ("raw_uri", "/raw/uri"),
@@ -134,7 +134,7 @@ const FILTERS: [(&str, &str); 19] = [
     ("account_name", "/account/name"),
 ];
 
-/// What a query asks of the audit log.
+/// A query of the audit log.
 #[derive(Debug)]
 struct AuditLogQuery {
     since: Timestamp,
@@ -145,7 +145,7 @@ struct AuditLogQuery {
     filters: Vec<Filter>,
 }
 
-/// The values that a place in an entry may have, or may not have.
+/// Allowed or excluded values of a field.
 #[derive(Debug)]
 struct Filter {
     pointer: &'static str,
@@ -227,7 +227,7 @@ fn read_moment(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// The filters whose words are a closed set.
+/// Checks the value of filters with a closed set of values.
 fn check_word(name: &str, value: &str) -> Result<(), String> {
     let allowed: &[&str] = match name {
         "action_type" => &["create", "delete", "view", "update"],

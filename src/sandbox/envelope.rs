@@ -1,7 +1,6 @@
-//! Answers in the vendor's envelope (`schema/api.md`, Transport): `{success, errors, messages, result}`.
+//! Responses in Cloudflare's envelope (`schema/api.md`, Transport): `{success, errors, messages, result}`.
 //!
-//! What the real service was seen to refuse stands in `refusal`. The codes of the 40000s are made up, since nobody published the real
-//! ones; nothing may depend on them.
+//! Recorded errors of the real API are in `recorded_errors`. Codes 40000 and above are invented, since the real ones are unknown.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,17 +11,17 @@ use super::paging::PageInfo;
 use super::recorded_errors::RecordedError;
 use super::store::StoreError;
 
-/// Answers 200 with the result.
+/// Returns 200 with the result.
 pub(super) fn success(result: &impl Serialize) -> Response {
     succeed(&[], result, None)
 }
 
-/// Answers 200 with the result and words about it.
+/// Returns 200 with the result and messages.
 pub(super) fn success_with_messages(messages: &[Item], result: &impl Serialize) -> Response {
     succeed(messages, result, None)
 }
 
-/// Answers 200 with what may be one page of several.
+/// Returns 200 with a result that may be one page of several.
 pub(super) fn success_paged(result: &impl Serialize, page: Option<PageInfo>) -> Response {
     succeed(&[], result, page)
 }
@@ -40,41 +39,40 @@ fn succeed(messages: &[Item], result: &impl Serialize, result_info: Option<PageI
     )
 }
 
-/// Why a request was not done.
+/// Failure of a request.
 #[derive(Debug)]
 pub(super) enum ApiFailure {
-    /// As the real service was seen to refuse.
+    /// A recorded error of the real API.
     Refused(RecordedError),
-    /// No route, or an id in it that is no id.
+    /// Unknown route, or an invalid ID in the path.
     NoRoute { path: String },
-    /// The route is there, for other methods.
+    /// The route exists for other methods.
     MethodNotAllowed,
-    /// No such integration.
+    /// Unknown integration.
     NoIntegration,
-    /// No such user.
+    /// Unknown user.
     NoUser,
-    /// No such application.
+    /// Unknown application.
     NoApplication,
-    /// The body is larger than the sandbox reads.
+    /// The body exceeds the limit.
     BodyTooLarge,
-    /// The body says something that is not allowed.
+    /// Invalid body.
     Body(Vec<FieldError>),
-    /// The query says something that is not allowed.
+    /// Invalid query.
     Query(String),
-    /// The same of the audit log's, whose envelope differs.
+    /// Invalid query of the audit log, whose envelope differs.
     AuditQuery(String),
-    /// The change was made and could not be kept.
+    /// The change could not be saved.
     NotKept(StoreError),
-    /// The service has a fault of its own.
+    /// Internal error.
     Internal,
 }
 
-/// One thing that is wrong with a body, and where.
+/// An error in a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FieldError {
     /// A JSON pointer (RFC 6901) into the body.
     pub(super) pointer: String,
-    /// What is wrong there.
     pub(super) message: String,
 }
 
@@ -126,7 +124,7 @@ impl IntoResponse for ApiFailure {
     fn into_response(self) -> Response {
         match self {
             ApiFailure::Refused(refusal) => refusal.into_response(),
-            // The audit log's own refusals have neither codes nor messages.
+            // Errors of the audit log have no codes or messages.
             ApiFailure::AuditQuery(message) => json_response(
                 StatusCode::BAD_REQUEST,
                 &json!({ "success": false, "errors": [{ "message": message }] }),
@@ -208,7 +206,7 @@ fn respond(status: StatusCode, envelope: &Envelope<'_, impl Serialize>) -> Respo
     json_response(status, envelope)
 }
 
-/// Answers with JSON, in no envelope but what it brings.
+/// Returns JSON without an envelope.
 pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_vec(body)
         .expect("every result is plain data with string keys, which always has a JSON form");

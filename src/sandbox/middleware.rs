@@ -1,4 +1,4 @@
-//! What happens to every request before and after its route: latency, credentials, rate limit, the headers of every answer, the log.
+//! Middleware for every request: latency, authentication, rate limit, response headers and the request log.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -21,45 +21,44 @@ use super::ssf;
 use super::state::audit_log::Author;
 use super::{BASE_PATH, Sandbox};
 
-/// Says in a request whom the audit log is to name as its author: an e-mail address.
+/// Request header with the email address that the audit log shows as author.
 pub const ACTOR_HEADER: &str = "sandbox-actor";
 
-/// Says in a request by what means the audit log is to say that it came, such as `dash`.
+/// Request header with the interface that the audit log shows, such as `dash`.
 pub const CONTEXT_HEADER: &str = "sandbox-context";
 
-/// Room for tens of thousands of behaviors; without a limit a client could fill the memory.
+/// Maximum body size: enough for tens of thousands of behaviors.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// Timers count whole milliseconds and round up, which would make each answer as much late.
+/// Timers round up to whole milliseconds; this compensates for it.
 const TIMER_GRANULARITY: Duration = Duration::from_micros(999);
 
-/// One request as it came in.
+/// A received request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReceivedRequest {
-    /// When, since the sandbox was opened.
+    /// Time since the sandbox was opened.
     pub at: Duration,
-    /// How.
     pub method: Method,
-    /// Where to, below the base path: `/accounts/…`, with its query.
+    /// Path relative to the base path, with its query: `/accounts/…`.
     pub path: String,
-    /// What it said; `None` for an empty body or one that is not JSON.
+    /// JSON body; `None` if it is empty or not JSON.
     pub body: Option<Value>,
-    /// Whether it brought credentials of any kind.
+    /// Whether the request had credentials of any kind.
     pub credentials: bool,
-    /// What was answered; `None` until it is.
+    /// Response status; `None` until there is a response.
     pub status: Option<StatusCode>,
 }
 
 const CREDENTIALS: [&str; 3] = ["authorization", "x-auth-email", "x-auth-key"];
 
-/// What a route must know of a request besides its path: how its answer can be found, and who its author is.
+/// Request ID and author of a request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestOrigin {
     pub(super) ray: String,
     pub(super) author: Author,
 }
 
-/// Takes a request through.
+/// Processes a request.
 pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let latency = sandbox.settings().latency;
@@ -81,7 +80,7 @@ pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next:
     });
     let response = answer(&sandbox, parts, body, next).await;
     sandbox.log().note_answer(received, response.status());
-    // Counted from the arrival, so that what answering takes is in it.
+    // Measured from arrival, so that the latency includes the processing time.
     sleep_until(arrived + latency.saturating_sub(TIMER_GRANULARITY)).await;
     response
 }
@@ -94,7 +93,7 @@ async fn answer(
 ) -> Response {
     let settings = sandbox.settings();
     let ids = sandbox.next_answer();
-    // The documents behind `well_known_url` are another service's: no credentials, no limit, no headers of the API.
+    // `well_known_url` belongs to a different service: no credentials, no rate limit, no API headers.
     if ssf::is_about(&parts.uri) {
         return next
             .run(Request::from_parts(
@@ -134,7 +133,7 @@ async fn answer(
     response
 }
 
-/// Names the request as the edge does, on whatever answer.
+/// Sets the `cf-ray` header.
 pub(super) fn set_cf_ray(headers: &mut HeaderMap, ray: &str) {
     let ray = HeaderValue::try_from(format!("{ray}-SIM"));
     headers.insert(
@@ -175,7 +174,7 @@ fn path_below_base(uri: &Uri) -> String {
     path.strip_prefix(BASE_PATH).unwrap_or(path).to_owned()
 }
 
-/// The requests that came in, in their order.
+/// Received requests, in order.
 #[derive(Debug, Default)]
 pub(super) struct RequestLog {
     kept: bool,
@@ -211,6 +210,6 @@ impl RequestLog {
     fn lock(&self) -> MutexGuard<'_, Vec<ReceivedRequest>> {
         self.requests
             .lock()
-            .expect("nobody panics while holding the log")
+            .expect("no panic while the log is locked")
     }
 }

@@ -1,21 +1,21 @@
-//! The simulated API: everything that riskform asks of the real one, answered by an axum router from memory.
+//! The simulated API: an in-memory axum router with all endpoints that riskform uses.
 //!
-//! A [`Sandbox`] is served on a socket, or its [`router`](Sandbox::router) is called in-process; there the whole program runs in tokio's
-//! paused time, for all waiting and all clocks are tokio's. It keeps to `schema/api.md`, and where that says *unknown*, to its
-//! [`Settings`]. It knows nothing of riskform's own client.
+//! A [`Sandbox`] is served on a socket, or its [`router`](Sandbox::router) is called in-process. In-process tests can pause the time, because
+//! all delays and clocks are tokio's. The sandbox follows `schema/api.md`, and its [`Settings`] where that says *unknown*. It does not use
+//! riskform's client.
 //!
-//! | file | is for |
+//! | file | content |
 //! | --- | --- |
-//! | `settings` | how it behaves |
-//! | `gate` | what happens to every request: latency, credentials (`access`), `rate_limit`, headers, log |
-//! | `routes` | the routes of risk scoring, and the permission that each needs |
-//! | `surroundings` | the routes of what surrounds it: Access and the audit log |
-//! | `ssf` | the documents behind `well_known_url`, which need no credentials |
-//! | `body`, `paging`, `envelope`, `refusal` | how requests are read and answers written |
-//! | `world` | the state and the rules by which it changes; `seed` is how it starts |
-//! | `store` | the file that it is kept in |
+//! | `settings` | settings |
+//! | `middleware` | latency, authentication (`auth`), `rate_limit`, headers, request log |
+//! | `routes` | risk-scoring routes and their permissions |
+//! | `context_routes` | routes of Access and the audit log |
+//! | `ssf` | documents at `well_known_url`, which need no credentials |
+//! | `body`, `paging`, `envelope`, `recorded_errors` | parsing of requests, formats of responses |
+//! | `state` | state and its rules; `seed` is the initial state |
+//! | `store` | file storage |
 //! | `clock` | time and ids |
-//! | `faults` | the fault laboratory, and the server |
+//! | `faults` | fault injector and server |
 
 mod auth;
 mod body;
@@ -72,10 +72,10 @@ use state::audit_log::LoggedEntry;
 use state::{State, WriteContext};
 use store::Store;
 
-/// The path that every route stands below, as on the real service.
+/// Base path of all routes, as in the real API.
 pub const BASE_PATH: &str = "/client/v4";
 
-/// A simulated API. Its clones are handles to the same one.
+/// A simulated API. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct Sandbox(Arc<Inner>);
 
@@ -92,17 +92,17 @@ struct Inner {
     store: Option<Store>,
 }
 
-/// Marks the serial numbers that made-up references are drawn from: a range that neither ids nor answers reach.
+/// Start of the serial numbers for generated references; outside the ranges of IDs and responses.
 const REFERENCES: u64 = 1 << 62;
 
-/// The same for the ids of audit log entries, and for those of requests at the edge.
+/// The same for audit log entries and request IDs.
 const ENTRIES: u64 = 1 << 61;
 const RAYS: u64 = 1 << 60;
 
-/// What taking hold of the world relies on.
-const LOCK_POISONED: &str = "nobody panics while changing the world";
+/// Message for a poisoned lock.
+const LOCK_POISONED: &str = "no panic while the state is locked";
 
-/// What an answer can be found by.
+/// Request IDs of a response.
 #[derive(Clone, Debug)]
 struct ResponseIds {
     audit_log_id: Uuid,
@@ -111,12 +111,12 @@ struct ResponseIds {
 }
 
 impl Sandbox {
-    /// A sandbox that is gone when its last handle is.
+    /// Creates a sandbox in memory.
     pub fn in_memory(settings: Settings) -> Self {
         Self::new(settings, State::default(), None)
     }
 
-    /// A sandbox that is kept in a file. The file is locked until the last handle is gone, and made by the first change.
+    /// Opens a sandbox stored in a file. The file is locked until the last clone is dropped, and created by the first change.
     pub fn open(path: &Path, settings: Settings) -> Result<Self, StoreError> {
         let (store, world) = Store::open(path)?;
         Ok(Self::new(settings, world, Some(store)))
@@ -136,37 +136,37 @@ impl Sandbox {
         }))
     }
 
-    /// The API, below [`BASE_PATH`].
+    /// Returns a router for the API, at [`BASE_PATH`].
     pub fn router(&self) -> Router {
         routes::router(self.clone())
     }
 
-    /// The API behind a script of faults; with the default script, which has none, just the API, ready to be served.
+    /// Returns the API with a script of faults. The default script is empty.
     pub fn laboratory(&self, script: FaultScript) -> FaultInjector {
         FaultInjector::new(self.clone(), script)
     }
 
-    /// How this sandbox behaves.
+    /// Returns the settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
 
-    /// Every request so far, in the order in which they came.
+    /// Returns all received requests, in order.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.log().requests()
     }
 
-    /// How an account stands. One that nobody has written to stands as the seed has it.
+    /// Returns the state of an account. Accounts that were never written to have the initial state.
     pub fn account(&self, id: &AccountId) -> Account {
         self.read(id, Account::clone)
     }
 
-    /// What a client that reads an account's behaviors and integrations sees.
+    /// Returns the behaviors and integrations that a client reads.
     pub fn live(&self, id: &AccountId) -> LiveAccount {
         self.read(id, Account::live)
     }
 
-    /// Puts an account in place, whatever was there.
+    /// Sets the state of an account.
     pub fn put_account(
         &self,
         id: &AccountId,
@@ -175,7 +175,7 @@ impl Sandbox {
         self.edit(id, |present| *present = account.into())
     }
 
-    /// Changes an account behind the API's back and past all of its rules, as somebody in the dashboard or the vendor would.
+    /// Changes an account directly, without the API's rules: an external change by a dashboard user or Cloudflare.
     pub fn edit<T>(
         &self,
         id: &AccountId,
@@ -186,7 +186,7 @@ impl Sandbox {
         Ok(done)
     }
 
-    /// Makes an integration as somebody in the dashboard would: with an id and a time of its own, past all rules.
+    /// Creates an integration directly, with a new ID and time but without the API's rules, like a dashboard user.
     pub fn create_in_dashboard(
         &self,
         id: &AccountId,
@@ -199,7 +199,7 @@ impl Sandbox {
         Ok(created)
     }
 
-    /// The audit log of an account, the oldest entry first, as the API would show it without delay and retention.
+    /// Returns the audit log of an account, oldest entry first, without delay and retention.
     pub fn audit_log(&self, id: &AccountId) -> Vec<Value> {
         let world = self.world();
         world
@@ -208,7 +208,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// Adds an entry of any shape to an account's audit log, as the vendor might.
+    /// Adds an entry of any format to an account's audit log.
     pub fn log_entry(&self, id: &AccountId, time: Timestamp, shown: Value) {
         let mut world = self.0.world.write().expect(LOCK_POISONED);
         let serial = world.next_serial();
@@ -222,7 +222,7 @@ impl Sandbox {
         );
     }
 
-    /// Whether the account was written to.
+    /// Returns true if the account was written to.
     fn knows(&self, id: &AccountId) -> bool {
         self.world().account(id).is_some()
     }
@@ -235,7 +235,7 @@ impl Sandbox {
         }
     }
 
-    /// Changes an account for a route, logs it, and returns once the change is on disk.
+    /// Changes an account for a route, logs the change, and returns once it is stored.
     async fn write<T>(
         &self,
         id: &AccountId,
@@ -258,13 +258,13 @@ impl Sandbox {
             let sandbox = self.clone();
             tokio::task::spawn_blocking(move || sandbox.keep(serial))
                 .await
-                .expect("keeping the state does not panic, and nobody aborts it")
+                .expect("storing the state does not panic and is not aborted")
                 .map_err(ApiFailure::NotKept)?;
         }
         Ok(done)
     }
 
-    /// Changes an account in memory, and names the serial number of the change.
+    /// Changes an account in memory and returns the serial number of the change.
     fn change<T, E>(
         &self,
         id: &AccountId,
@@ -296,15 +296,11 @@ impl Sandbox {
     }
 
     fn count_request(&self, token: Option<&str>) -> Option<RateLimitStatus> {
-        let mut limits = self
-            .0
-            .rate_limits
-            .lock()
-            .expect("nobody panics while counting");
+        let mut limits = self.0.rate_limits.lock().expect("no panic while counting");
         limits.count(self.0.settings.rate_limit, token, Instant::now())
     }
 
-    /// Answers count apart from the world's serials, in ranges of their own, so that an answer never makes a write.
+    /// Returns the IDs of the next response. They use separate ranges of serial numbers, so that reads do not change the state.
     fn next_answer(&self) -> ResponseIds {
         let number = self.0.answers.fetch_add(1, Ordering::Relaxed);
         let (ray, _) = self.0.ids.nth(RAYS | number).as_u64_pair();

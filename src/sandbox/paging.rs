@@ -1,4 +1,4 @@
-//! Lists in pages: `page` and `per_page` of a query, and the `result_info` of the answer.
+//! Paging of lists: `page` and `per_page` of a query, and the `result_info` of the response.
 
 use std::num::IntErrorKind;
 
@@ -9,17 +9,17 @@ use url::form_urlencoded;
 use super::envelope::ApiFailure;
 use super::settings::Paging;
 
-/// The largest page that may be asked for (`schema/api.md`, Access lists).
+/// Maximum page size (`schema/api.md`, Access lists).
 const MAX_PAGE_SIZE: usize = 1_000;
 
-/// Every parameter of a query, in its order.
+/// Returns all parameters of a query, in order.
 pub(super) fn query(uri: &Uri) -> Vec<(String, String)> {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .into_owned()
         .collect()
 }
 
-/// `result_info`: which page this is, of how much.
+/// `result_info` of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct PageInfo {
     count: usize,
@@ -29,7 +29,7 @@ pub(super) struct PageInfo {
     total_pages: usize,
 }
 
-/// The page that a query asks for, counted from 1, and its size.
+/// Requested page, counted from 1, and page size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageRequest {
     page: usize,
@@ -37,7 +37,7 @@ pub(super) struct PageRequest {
 }
 
 impl PageRequest {
-    /// Reads a query, of which other parameters are left to others.
+    /// Parses a query, ignoring other parameters.
     pub(super) fn read(uri: &Uri, default_size: usize) -> Result<Self, ApiFailure> {
         let mut wanted = PageRequest {
             page: 1,
@@ -51,7 +51,7 @@ impl PageRequest {
             };
             let number = match value.parse::<usize>() {
                 Ok(number) => Some(number),
-                // The document sets no greatest page: one beyond all there can be is empty.
+                // The API documents no maximum page; pages after the end are empty.
                 Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(usize::MAX),
                 Err(_) => None,
             };
@@ -63,7 +63,7 @@ impl PageRequest {
         Ok(wanted)
     }
 
-    /// Cuts the page out of all.
+    /// Returns the page of a list.
     pub(super) fn cut<T>(self, all: Vec<T>) -> (Vec<T>, PageInfo) {
         let PageRequest { page, per_page } = self;
         let total_count = all.len();
@@ -83,7 +83,7 @@ impl PageRequest {
     }
 }
 
-/// Cuts a list of risk scoring as the setting says.
+/// Returns the page of a risk-scoring list according to the setting.
 pub(super) fn paged<T>(
     all: Vec<T>,
     uri: &Uri,

@@ -1,4 +1,4 @@
-//! The limit on how many requests a token may make (`schema/api.md`, Transport). That of 200 a second and address is not played.
+//! Rate limit per token (`schema/api.md`, Transport). The limit of 200 requests per second and IP address is not simulated.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use super::settings::RateLimit;
 
-/// What each token has used.
+/// Requests of each token.
 #[derive(Debug, Default)]
 pub(super) struct RateLimits {
-    /// Requests with no valid token share one window, so that nobody can fill the memory with guesses.
+    /// Requests without a valid token share one window, which bounds the memory.
     windows: HashMap<Option<String>, Window>,
 }
 
@@ -22,20 +22,20 @@ struct Window {
     blocked: bool,
 }
 
-/// Where a token stands after a request.
+/// Rate-limit status of a token after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RateLimitStatus {
     limit: u32,
     window: Duration,
     remaining: u32,
-    /// Until the window resets, or the block ends.
+    /// Time until the window resets or the block ends.
     resets_in: Duration,
-    /// Whether the request was one too many, or came during the block.
+    /// Whether the request exceeded the limit or came during a block.
     pub(super) blocked: bool,
 }
 
 impl RateLimits {
-    /// Counts one request; `None` where nothing is limited.
+    /// Counts one request; returns `None` without a limit.
     pub(super) fn count(
         &mut self,
         limit: RateLimit,
@@ -68,7 +68,7 @@ impl RateLimits {
         }
         window.used = window.used.saturating_add(1);
         if window.used > limit && !window.blocked {
-            // Going over blocks every call for a whole window more, not just for the rest of this one.
+            // Exceeding the limit blocks all requests for another full window.
             window.blocked = true;
             window.ends = now + length;
         }
@@ -83,7 +83,7 @@ impl RateLimits {
 }
 
 impl RateLimitStatus {
-    /// Adds the headers that tell a client where it stands. Times are whole seconds, rounded up.
+    /// Adds the rate-limit headers. Times are whole seconds, rounded up.
     pub(super) fn stamp(&self, headers: &mut HeaderMap) {
         let RateLimitStatus {
             limit,

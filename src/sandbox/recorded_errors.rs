@@ -1,15 +1,15 @@
-//! Refusals of the real service, byte for byte as its users reported them (`schema/api.md`, Errors).
+//! Recorded error responses of the real API, byte for byte (`schema/api.md`, Errors).
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::model::open_enum::words;
 
-/// Names each recorded body and its status. Where nobody reported the status, an independent client's is taken.
+/// Defines each recorded body and its status. Unreported statuses are taken from an independent client.
 macro_rules! refusals {
     ($($(#[$attribute:meta])* $variant:ident = $file:literal, $status:ident;)+) => {
         words! {
-            /// A refusal of the real service, named as its recording is: status, code, and what tells it from others.
+            /// A recorded error of the real API, named after its recording: status, code and detail.
             RecordedError {
                 $($(#[$attribute])* $variant = $file),+
             }
@@ -29,42 +29,42 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// No credentials. It has no `messages` and no `result`.
+    /// No credentials. Without `messages` and `result`.
     NoCredentials = "400-9106", BAD_REQUEST;
-    /// The legacy pair, both halves malformed.
+    /// Malformed email address and key.
     MalformedPair = "400-6003-6102-6103", BAD_REQUEST;
-    /// The legacy pair, its key malformed.
+    /// Malformed key of the legacy pair.
     MalformedKey = "400-6003-6103", BAD_REQUEST;
     /// A malformed token.
     MalformedToken = "400-6003-6111", BAD_REQUEST;
-    /// The legacy pair is dead, restricted or lacks the permission.
+    /// The legacy pair is invalid, restricted or lacks the permission.
     PairRefused = "400-10000", BAD_REQUEST;
-    /// The token is dead, restricted or lacks the permission: the gateway doesn't say which.
+    /// The token is invalid, restricted or lacks the permission (the API does not say which).
     Undecided = "403-10000", FORBIDDEN;
-    /// The same, without `messages` and `result`.
+    /// Like `Undecided`, without `messages` and `result`.
     UndecidedShort = "403-10000-short", FORBIDDEN;
-    /// The token is bound to other addresses.
+    /// The token is restricted to other IP addresses.
     OtherLocation = "403-9109-location", FORBIDDEN;
     /// The token lacks the permission.
     LacksPermission = "403-9109-resource", FORBIDDEN;
-    /// The token is dead or expired.
+    /// The token is invalid or expired.
     DeadToken = "4xx-9109-token", UNAUTHORIZED;
-    /// The account has not bought risk scoring.
+    /// The account is not entitled to risk scoring.
     NotEntitled = "403-3314", FORBIDDEN;
-    /// Verifying: no such token at this place.
+    /// Verification: unknown token at this endpoint.
     InvalidToken = "401-1000-verify", UNAUTHORIZED;
-    /// Verifying: the legacy pair can't be verified.
+    /// Verification: not possible with the legacy pair.
     NoTokenToVerify = "4xx-1001-verify", BAD_REQUEST;
-    /// Another account id, or path.
+    /// Unknown account ID or path.
     NoRoute = "404-7003", NOT_FOUND;
-    /// Too many requests; today's wording.
+    /// Rate limit exceeded; current wording.
     RateLimited = "429-971", TOO_MANY_REQUESTS;
-    /// Too many requests; the elder wording.
+    /// Rate limit exceeded; older wording.
     RateLimitedElder = "429-10100", TOO_MANY_REQUESTS;
 }
 
 impl RecordedError {
-    /// How the routes that verify a token say it.
+    /// Returns the error that token verification sends instead.
     pub(super) fn for_token_verify(self) -> Self {
         match self {
             RecordedError::NoCredentials | RecordedError::PairRefused => {

@@ -1,6 +1,6 @@
-//! The routes: each names the permission it needs, reads its ids from the path, and asks the world.
+//! Routes: each requires a permission, parses IDs from the path, and reads or changes the state.
 //!
-//! The checks come in one order: credentials, rate limit, route and ids, permission, entitlement, then what the account says.
+//! Order of the checks: credentials, rate limit, route and IDs, permission, entitlement, then the account's rules.
 
 use std::collections::HashMap;
 
@@ -33,9 +33,9 @@ use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 use crate::model::user::UserId;
 
-/// Every route of `schema/openapi.yaml` but the audit log's history.
+/// Returns a router with all routes of `schema/openapi.yaml` except the history of the audit log.
 pub(super) fn router(sandbox: Sandbox) -> Router {
-    // A literal segment is matched before `{user_id}`, which shares its place.
+    // Literal segments take precedence over `{user_id}`.
     let scoring = Router::new()
         .route("/behaviors", get(read_behaviors).put(write_behaviors))
         .route("/summary", get(read_summary))
@@ -93,7 +93,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .with_state(sandbox)
 }
 
-/// Compresses, as Cloudflare does, whatever does not fit into one packet anyway.
+/// Compresses responses larger than one packet, as Cloudflare does.
 fn compression() -> CompressionLayer<SizeAbove> {
     const ONE_PACKET: u16 = 1_400;
     CompressionLayer::new()
@@ -217,7 +217,7 @@ async fn verify_account_token(visit: RequestContext) -> Result<Response, ApiFail
     verify(&visit)
 }
 
-/// Whoever comes this far has shown a valid token, or the legacy pair, which can't be verified.
+/// Verifies a token that was already authenticated. The legacy pair cannot be verified.
 fn verify(visit: &RequestContext) -> Result<Response, ApiFailure> {
     if visit.caller.email.is_some() {
         return Err(RecordedError::NoTokenToVerify.into());
@@ -242,10 +242,10 @@ async fn no_route(OriginalUri(uri): OriginalUri) -> ApiFailure {
     }
 }
 
-/// One request on its way through a route.
+/// Context of a request in a route.
 pub(super) struct RequestContext {
     pub(super) sandbox: Sandbox,
-    /// Where the request goes, its query included.
+    /// URI with query.
     pub(super) uri: Uri,
     caller: Caller,
     origin: RequestOrigin,
@@ -260,7 +260,7 @@ impl FromRequestParts<Sandbox> for RequestContext {
         let OriginalUri(uri) = OriginalUri::from_request_parts(parts, sandbox)
             .await
             .unwrap_or_else(|never| match never {});
-        // The gate lets nobody through without leaving word of who it is.
+        // The middleware sets both for every authenticated request.
         let (Some(caller), Some(origin)) = (parts.extensions.get(), parts.extensions.get()) else {
             return Err(RecordedError::NoCredentials.into());
         };
@@ -285,7 +285,7 @@ impl RequestContext {
         id.parse().map_err(|_| self.no_route())
     }
 
-    /// The account, which is only had by naming the permission that the route needs.
+    /// Returns the account ID after checking the permission.
     pub(super) fn account_of(&self, permission: Permission) -> Result<AccountId, ApiFailure> {
         let id = self.account_id()?;
         let settings = self.sandbox.settings();
@@ -305,7 +305,7 @@ impl RequestContext {
         }
     }
 
-    /// The same where the account must have bought risk scoring as well.
+    /// Returns the account ID after checking the permission and the entitlement.
     fn account(&self, permission: Permission) -> Result<AccountId, ApiFailure> {
         let id = self.account_of(permission)?;
         if self.sandbox.settings().entitlement.covers(&id) {
@@ -315,7 +315,7 @@ impl RequestContext {
         }
     }
 
-    /// Changes the account, logs it, and answers with what the change made.
+    /// Changes the account, logs the change and returns the result.
     async fn write(
         &self,
         body: &[u8],
@@ -345,7 +345,7 @@ impl RequestContext {
         Ok(success(&result))
     }
 
-    /// The id of what was written: what the path names, or the answer.
+    /// Returns the ID of the changed resource, from the path or the response.
     fn resource_id(&self, result: &Value) -> Option<String> {
         let named = ["integration_id", "user_id"].map(|name| self.segments.get(name));
         let made = || result.get("id")?.as_str().map(str::to_owned);
@@ -360,7 +360,7 @@ impl RequestContext {
         self.uuid("user_id").map(UserId::from)
     }
 
-    /// Reads an id, in the one spelling that the schema's `format: uuid` allows; the library would take three more.
+    /// Parses an ID in the format of the schema (`format: uuid`). The library accepts more.
     fn uuid(&self, name: &str) -> Result<Uuid, ApiFailure> {
         let text = self.segment(name)?;
         Uuid::try_parse(text)

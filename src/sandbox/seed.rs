@@ -1,4 +1,4 @@
-//! The starting state: the recorded answers of the real service, and a few made-up users, since nobody records people.
+//! The initial state: recorded responses of the real API, and a few invented users.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use crate::model::behavior::{Behavior, BehaviorKey};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::user::UserId;
 
-/// The account that the recordings were made of.
+/// The recorded account.
 pub const RECORDED_ACCOUNT: &str = "f037e56e89293a057740de681ac9abbe";
 
-/// How an account looks before anybody writes to it.
+/// Initial state of an account.
 #[derive(Debug)]
 pub(super) struct Seed(Account);
 
 impl Seed {
-    /// Reads the state that is built into the program.
+    /// Reads the built-in state.
     pub(super) fn recorded() -> Self {
         let behaviors: Envelope<Behaviors> = built_in(include_str!("recordings/behaviors.json"));
         let integrations: Envelope<Vec<Integration>> =
@@ -44,7 +44,7 @@ impl Seed {
         self.0.integrations.contains_key(&id)
     }
 
-    /// The starting state as this account's own.
+    /// Returns the initial state with this account's own IDs.
     pub(super) fn account(&self, id: &AccountId) -> Account {
         let mut account = self.0.clone();
         for integration in account.integrations.values_mut() {

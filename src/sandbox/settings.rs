@@ -1,4 +1,4 @@
-//! How the simulated API behaves: who may do what, its limits, and each of the ways that `schema/api.md` marks as unknown.
+//! Settings of the simulated API: permissions, limits, and all behavior that `schema/api.md` marks as unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -11,57 +11,57 @@ use super::recorded_errors::RecordedError;
 use crate::model::account::AccountId;
 use crate::model::open_enum::words;
 
-/// The token that may do everything when nothing else is set.
+/// Default token, with all permissions.
 pub const DEFAULT_TOKEN: &str = "riskform-sandbox";
 
-/// How one sandbox behaves. The default is what the recordings and `schema/api.md` suggest.
+/// Settings of a sandbox. The defaults follow the recordings and the contract.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What a write of behaviors does to the keys that it leaves out.
+    /// Effect of a write on omitted behaviors.
     pub behaviors_put: BehaviorsPut,
-    /// Which fields of an integration no two of an account may share.
+    /// Fields that must be unique among an account's integrations.
     pub unique: BTreeSet<UniqueKey>,
-    /// In which form a `tenant_url` is kept.
+    /// Stored form of a `tenant_url`.
     pub tenant_url: TenantUrlForm,
-    /// What becomes of a `reference_id` that a request leaves out.
+    /// Value of a `reference_id` that was not sent.
     pub unset_reference: UnsetReference,
-    /// What a write that leaves it out does to the one that is there.
+    /// Effect of a write without `reference_id` on an existing one.
     pub omitted_reference: OmittedReference,
-    /// Which references are accepted.
+    /// Accepted references.
     pub references: AcceptedReferences,
-    /// What becomes of a request for an account that nobody has written to yet.
+    /// Response for an account that was never written to.
     pub unknown_accounts: UnknownAccounts,
-    /// How long an answer takes; half of it passes before the work is done, half after.
+    /// Response time; half before the change, half after it.
     pub latency: Duration,
-    /// How many requests a token may make.
+    /// Rate limit per token.
     pub rate_limit: RateLimit,
-    /// Which lists come in pages.
+    /// Paging of risk-scoring lists.
     pub paging: Paging,
-    /// The tokens that are valid, and what each may do.
+    /// Valid tokens and their permissions.
     pub tokens: BTreeMap<String, Permissions>,
-    /// The tokens that an account owns itself. They are verified at the account's place, and any other one at both.
+    /// Account-owned tokens, which are verified at the account's endpoint only. Other tokens are verified at both endpoints.
     pub account_tokens: BTreeSet<String>,
-    /// The tokens that are bound to other addresses than the caller's.
+    /// Tokens restricted to other IP addresses.
     pub elsewhere_tokens: BTreeSet<String>,
-    /// The people behind tokens, by e-mail address, as the audit log names them; without one, the account itself owns the token.
+    /// Owners of tokens as email addresses, for the audit log. Tokens without one belong to the account.
     pub owners: BTreeMap<String, String>,
-    /// From when until when tokens are valid, as verifying tells it.
+    /// Validity period that token verification returns.
     pub token_dates: Option<(Timestamp, Timestamp)>,
-    /// How a token that lacks the permission is refused.
+    /// Error for a missing permission.
     pub missing_permission: RecordedError,
-    /// Which accounts have bought risk scoring.
+    /// Accounts entitled to risk scoring.
     pub entitlement: Entitlement,
-    /// Whether the list of Access applications holds their policies.
+    /// Whether the list of Access applications includes their policies.
     pub app_policies: AppPolicies,
-    /// How the account's audit log behaves.
+    /// Settings of the audit log.
     pub audit_log: AuditLogSettings,
-    /// Whether answers bear a `Cf-Auditlog-Id`.
+    /// Whether responses have a `Cf-Auditlog-Id`.
     pub audit_log_ids: bool,
-    /// Makes ids repeat from run to run; without one they are random.
+    /// Seed of the IDs; `None` for random ones.
     pub seed: Option<u64>,
-    /// What the sandbox's clock shows when it starts; without one, the machine's time. It goes on with tokio's clock.
+    /// Initial time; `None` for the system time. Advances with tokio's clock.
     pub clock_start: Option<Timestamp>,
-    /// Whether every request is kept for [`Sandbox::requests`](super::Sandbox::requests). A server that runs for long had better not.
+    /// Whether to record requests for [`Sandbox::requests`](super::Sandbox::requests). Turn this off for a long-running server.
     pub record_requests: bool,
 }
 
@@ -96,21 +96,21 @@ impl Default for Settings {
 }
 
 words! {
-    /// What a write of behaviors does to the keys that it leaves out (`schema/api.md`, Behaviors: unknown).
+    /// Effect of a write on omitted behaviors (`schema/api.md`, Behaviors: unknown).
     BehaviorsPut {
-        /// They stay as they are.
+        /// Unchanged.
         Merge = "merge",
-        /// They go back to disabled and low.
+        /// Reset to disabled and low.
         Replace = "replace",
-        /// They make the request fail.
+        /// The request fails.
         RequireAll = "require-all",
     }
 }
 
 words! {
-    /// A field that no two integrations of an account may share (`schema/api.md`, Integrations: unknown).
+    /// A field that must be unique among an account's integrations (`schema/api.md`, Integrations: unknown).
     UniqueKey {
-        /// `reference_id`; unset ones don't clash.
+        /// `reference_id`, unless unset.
         ReferenceId = "reference_id",
         /// `tenant_url`, compared normalized.
         TenantUrl = "tenant_url",
@@ -118,9 +118,9 @@ words! {
 }
 
 words! {
-    /// In which form a `tenant_url` is kept (`schema/api.md`, Integrations: unknown).
+    /// Stored form of a `tenant_url` (`schema/api.md`, Integrations: unknown).
     TenantUrlForm {
-        /// As it was sent.
+        /// As sent.
         Verbatim = "verbatim",
         /// Host in lower case, without default port and trailing slash.
         Normalized = "normalized",
@@ -128,82 +128,82 @@ words! {
 }
 
 words! {
-    /// What becomes of a `reference_id` that a POST or PUT leaves out or sends as `null` or `""` (`schema/api.md`, Integrations: unknown).
+    /// Value of a `reference_id` that a POST or PUT omits or sends as `null` or `""` (`schema/api.md`, Integrations: unknown).
     UnsetReference {
-        /// The server makes one up: another random UUID each time.
+        /// A new random UUID each time.
         Random = "random",
         /// `""`
         Empty = "empty",
         /// `null`
         Null = "null",
-        /// The field is not there.
+        /// The field is omitted.
         Absent = "absent",
     }
 }
 
 words! {
-    /// What a PUT that leaves `reference_id` out does to the one that is there (`schema/api.md`, Integrations: unknown).
+    /// Effect of a PUT without `reference_id` on an existing one (`schema/api.md`, Integrations: unknown).
     OmittedReference {
-        /// It is lost, and the integration is as one that was made without.
+        /// Removed, as if the integration had been created without one.
         Cleared = "lost",
-        /// It stays.
+        /// Unchanged.
         Kept = "kept",
     }
 }
 
 words! {
-    /// Which references are accepted (`schema/api.md`, Integrations: unknown).
+    /// Accepted references (`schema/api.md`, Integrations: unknown).
     AcceptedReferences {
         /// Any text.
         Any = "any",
-        /// The id of one of the account's Access identity providers, and what the integration holds already.
+        /// IDs of the account's Access identity providers, and the integration's current value.
         Providers = "providers",
     }
 }
 
 words! {
-    /// What becomes of a request for an account that nobody has written to yet.
+    /// Response for an account that was never written to.
     UnknownAccounts {
-        /// It finds the recorded starting state.
+        /// The recorded initial state.
         Default = "seeded",
-        /// It is refused, as for an account that the token does not reach.
+        /// An error, as for an account that the token cannot access.
         Refused = "refused",
     }
 }
 
-/// Whether the lists of risk scoring come in pages (`schema/api.md`, Users: unknown). Those of the surroundings always do.
+/// Paging of risk-scoring lists (`schema/api.md`, Users: unknown). Access and audit log lists always have pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
-    /// All of a list in one answer, which says nothing of pages.
+    /// Complete lists, without paging information.
     None,
-    /// So many a page; `page` asks for another.
+    /// Pages of this size, selected by `page`.
     Followed(NonZeroUsize),
-    /// So many, whatever page is asked for: the rest can't be had.
+    /// Always the first page of this size.
     Ignored(NonZeroUsize),
 }
 
 words! {
-    /// Whether the list of Access applications holds their policies (`schema/api.md`, Access lists: unknown).
+    /// Policies in the list of Access applications (`schema/api.md`, Access lists: unknown).
     AppPolicies {
-        /// Whole.
+        /// Complete.
         Embedded = "embedded",
-        /// `policies` is empty; they must be asked for application by application.
+        /// `policies` is empty. Each application's policies need a separate request.
         Absent = "absent",
     }
 }
 
-/// How an account's audit log behaves where `schema/api.md` says *unknown*.
+/// Settings of the audit log that `schema/api.md` marks as unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditLogSettings {
-    /// How long it takes until an entry is shown.
+    /// Delay until an entry appears.
     pub delay: Duration,
-    /// How long an entry is kept.
+    /// Retention of entries.
     pub retention: Duration,
-    /// Whether entries hold what was sent and answered.
+    /// Whether entries contain request and response bodies.
     pub bodies: bool,
-    /// Whether `raw.uri` begins with [`BASE_PATH`](super::BASE_PATH).
+    /// Whether `raw.uri` starts with [`BASE_PATH`](super::BASE_PATH).
     pub whole_uri: bool,
-    /// Where an answer names the next page.
+    /// Location of the next cursor in a response.
     pub cursor: CursorPlace,
 }
 
@@ -221,31 +221,30 @@ impl Default for AuditLogSettings {
 }
 
 words! {
-    /// Where an answer names the next page of the audit log.
+    /// Location of the next cursor in an audit log response.
     CursorPlace {
         /// `result_info.cursor`, as documented.
         ResultInfo = "result_info.cursor",
-        /// `result_info.cursors.after`, where the vendor's generated clients look.
+        /// `result_info.cursors.after`, as in Cloudflare's generated clients.
         Cursors = "result_info.cursors.after",
     }
 }
 
-/// How many requests a token may make in a window of time; the one too many blocks it for as long as a window.
+/// Maximum requests per token and window. Exceeding it blocks the token for another window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateLimit {
-    /// Any number, and no header speaks of a limit.
+    /// Unlimited, without rate-limit headers.
     Off,
     /// This many in each window.
     Limited {
-        /// How many.
         requests: NonZeroU32,
-        /// How long the window is, and how long the block.
+        /// Duration of the window and of the block.
         window: Duration,
     },
 }
 
 impl Default for RateLimit {
-    /// 1,200 in five minutes (`schema/api.md`, Transport).
+    /// 1,200 requests per five minutes (`schema/api.md`, Transport).
     fn default() -> Self {
         const REQUESTS: NonZeroU32 = NonZeroU32::new(1_200).expect("1,200 is not zero");
         RateLimit::Limited {
@@ -258,7 +257,7 @@ impl Default for RateLimit {
 impl FromStr for RateLimit {
     type Err = ParseSettingError;
 
-    /// Reads `N/SECONDS` or `off`.
+    /// Parses `N/SECONDS` or `off`.
     fn from_str(text: &str) -> Result<Self, ParseSettingError> {
         if text == "off" {
             return Ok(RateLimit::Off);
@@ -276,34 +275,34 @@ impl FromStr for RateLimit {
 }
 
 words! {
-    /// What a token may do (`schema/api.md`, Transport).
+    /// A permission of a token (`schema/api.md`, Transport).
     Permission {
-        /// *Zero Trust Read*: see behaviors and integrations.
+        /// *Zero Trust Read*: read behaviors and integrations.
         Read = "read",
-        /// *Zero Trust Write*: change them, and reset users; it includes reading.
+        /// *Zero Trust Write*: change behaviors and integrations, and reset users. Includes *Zero Trust Read*.
         Write = "write",
-        /// *Zero Trust: PII Read*: see users.
+        /// *Zero Trust: PII Read*: read users.
         Pii = "pii",
         /// *Access: Apps and Policies Read*.
         Apps = "apps",
         /// *Access: Organizations, Identity Providers, and Groups Read*.
         Groups = "groups",
-        /// *Account Settings Read*: see the audit log.
+        /// *Account Settings Read*: read the audit log.
         AuditLog = "audit-log",
     }
 }
 
-/// Everything that one token may do.
+/// Permissions of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(BTreeSet<Permission>);
 
 impl Permissions {
-    /// Every permission there is.
+    /// Returns all permissions.
     pub fn all() -> Self {
         Permissions(Permission::ALL.iter().copied().collect())
     }
 
-    /// Says whether the token may do this.
+    /// Returns true if the permission is granted.
     pub fn allow(&self, wanted: Permission) -> bool {
         self.0.contains(&wanted)
             || (wanted == Permission::Read && self.0.contains(&Permission::Write))
@@ -313,7 +312,7 @@ impl Permissions {
 impl FromStr for Permissions {
     type Err = ParseSettingError;
 
-    /// Reads words between commas; the empty text is a token that may do nothing.
+    /// Parses permissions separated by commas. An empty text grants none.
     fn from_str(text: &str) -> Result<Self, ParseSettingError> {
         text.split(',')
             .filter(|word| !word.is_empty())
@@ -323,11 +322,10 @@ impl FromStr for Permissions {
     }
 }
 
-/// One token and what it may do, as `--permissions` spells it: `[TOKEN=]read,write,pii`.
+/// A token and its permissions, in the format of `--permissions`: `[TOKEN=]read,write,pii`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub token: String,
-    /// What it may do.
     pub permissions: Permissions,
 }
 
@@ -335,7 +333,7 @@ impl FromStr for Grant {
     type Err = ParseSettingError;
 
     fn from_str(text: &str) -> Result<Self, ParseSettingError> {
-        // The last equals sign divides: a token may hold one, a list of permissions never does.
+        // Split at the last equals sign, because a token may contain one.
         let (token, permissions) = text.rsplit_once('=').unwrap_or((DEFAULT_TOKEN, text));
         if token.is_empty() {
             return Err(ParseSettingError::Permissions);
@@ -347,19 +345,19 @@ impl FromStr for Grant {
     }
 }
 
-/// Which accounts have bought risk scoring.
+/// Accounts entitled to risk scoring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entitlement {
     /// Every account.
     All,
-    /// Every account but these.
+    /// All accounts except these.
     AllBut(BTreeSet<AccountId>),
     /// No account.
     None,
 }
 
 impl Entitlement {
-    /// Says whether the account has it.
+    /// Returns true if the account is entitled.
     pub fn covers(&self, account: &AccountId) -> bool {
         match self {
             Entitlement::All => true,
@@ -369,15 +367,15 @@ impl Entitlement {
     }
 }
 
-/// A text that is no setting of the kind it was read for.
+/// An invalid value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSettingError {
-    /// No rate limit.
-    #[error("a rate limit is REQUESTS/SECONDS, such as 1200/300, or off")]
+    /// Invalid rate limit.
+    #[error("expected REQUESTS/SECONDS, such as 1200/300, or off")]
     RateLimit,
-    /// No permissions.
+    /// Invalid permissions.
     #[error(
-        "permissions are read, write, pii, apps, groups and audit-log between commas, after TOKEN= where another token than the default one is meant"
+        "expected [TOKEN=]LIST with read, write, pii, apps, groups and audit-log, separated by commas"
     )]
     Permissions,
 }

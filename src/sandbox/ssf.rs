@@ -1,7 +1,7 @@
-//! The documents behind an integration's `well_known_url`: which transmitter sends, and its keys.
+//! The documents at an integration's `well_known_url` (`schema/api.md`, Integrations): transmitter configuration and keys.
 //!
-//! They are another service's, which asks for no credentials. The sandbox answers for its host, at the paths that the URLs have; whoever
-//! reads them must take the sandbox's own address for it.
+//! They belong to a different service without authentication. The sandbox serves them at the same paths, so clients must replace the host
+//! with the sandbox's address.
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -13,29 +13,29 @@ use super::{BASE_PATH, Sandbox};
 use crate::model::integration::IntegrationId;
 use crate::model::open_enum::words;
 
-/// Where the configuration of an integration's transmitter stands, and its keys.
+/// Paths of the transmitter configuration and of its keys.
 pub(super) const CONFIGURATION: &str = "/.well-known/sse-configuration/{integration_id}";
 pub(super) const KEYS: &str = "/{integration_id}/jwks.json";
 
 const HOST: &str = "https://ssf.risk-score.teams.cloudflare.com";
 
-/// More than any reader need put up with.
+/// Size of a document that readers should reject.
 const TOO_LARGE: usize = 2 * 1024 * 1024;
 
 words! {
-    /// A rule of the standard that is broken.
+    /// A violation of the standard.
     SsfFlaw {
         /// 404.
         Missing = "missing",
         /// A redirect to another host.
         Redirect = "redirect",
-        /// Another content type.
+        /// Wrong content type.
         ContentType = "content_type",
-        /// No JSON.
+        /// Not JSON.
         NotJson = "not_json",
-        /// JSON, but no object.
+        /// JSON, but not an object.
         NoObject = "no_object",
-        /// Larger than a reader should take.
+        /// Too large.
         TooLarge = "too_large",
         /// A member that is an empty array.
         EmptyArray = "empty_array",
@@ -47,11 +47,11 @@ words! {
         QueryIssuer = "query_issuer",
         /// An issuer with a fragment.
         FragmentIssuer = "fragment_issuer",
-        /// An issuer that is not the one that the URL was made from.
+        /// An issuer that does not match the URL.
         OtherIssuer = "other_issuer",
-        /// No keys named.
+        /// No `jwks_uri`.
         NoJwksUri = "no_jwks_uri",
-        /// Keys without https.
+        /// A `jwks_uri` without https.
         HttpJwksUri = "http_jwks_uri",
         /// No delivery methods, which is allowed.
         NoDeliveryMethods = "no_delivery_methods",
@@ -63,26 +63,26 @@ words! {
         KeysMissing = "keys_missing",
         /// The keys: a redirect to another host.
         KeysRedirect = "keys_redirect",
-        /// The keys: another content type.
+        /// The keys: wrong content type.
         KeysContentType = "keys_content_type",
-        /// The keys: no JSON.
+        /// The keys: not JSON.
         KeysNotJson = "keys_not_json",
-        /// The keys: larger than a reader should take.
+        /// The keys: too large.
         KeysTooLarge = "keys_too_large",
         /// No keys.
         NoKeys = "no_keys",
         /// No RSA key.
         NoRsaKey = "no_rsa_key",
-        /// An RSA key for encryption alone.
+        /// An RSA key for encryption only.
         EncryptionKey = "encryption_key",
-        /// An RSA key for another algorithm.
+        /// An RSA key for the wrong algorithm.
         OtherAlgorithm = "other_algorithm",
         /// A key without an id.
         NoKeyId = "no_key_id",
     }
 }
 
-/// Whether a request asks for one of these documents.
+/// Returns true if the URI is one of these documents.
 pub(super) fn is_about(uri: &Uri) -> bool {
     let path = uri.path();
     let path = path.strip_prefix(BASE_PATH).unwrap_or(path);
@@ -126,7 +126,7 @@ pub(super) async fn configuration(
         Some(SsfFlaw::HttpEndpoint) => {
             set("status_endpoint", json!("http://ssf.example.com/status"));
         }
-        // The flaws of the keys, and none.
+        // Flaws of the keys, or none.
         _ => {}
     }
     json_response(StatusCode::OK, &document)
@@ -182,7 +182,7 @@ fn no_json() -> Response {
 }
 
 impl Sandbox {
-    /// Whether there is an integration of this id in any account.
+    /// Returns true if any account has an integration with this ID.
     fn knows_integration(&self, id: &str) -> bool {
         let Ok(id) = id.parse::<IntegrationId>() else {
             return false;

@@ -1,7 +1,6 @@
-//! Keeps a sandbox in one JSON file, locked for as long as it is open.
+//! Stores a sandbox in a JSON file, which is locked while it is open.
 //!
-//! The file is replaced in one step, so that whoever kills the program finds the old state or the new one. It is not flushed to the
-//! medium each time: that would guard a simulation against loss of power, at the price of every write.
+//! Each write replaces the file atomically. It is not synced to disk, because a simulation need not survive a power failure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -21,16 +20,16 @@ use crate::model::account::AccountId;
 
 const FORMAT: &str = "riskform.sandbox/1";
 
-/// One open file.
+/// An open sandbox file.
 #[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
-    /// Held, never read: the lock goes when the handle does. It is a file of its own because the data file is replaced by each write.
+    /// Lock, released when dropped. A separate file, because each write replaces the data file.
     _lock: File,
     kept: Mutex<SavedState>,
 }
 
-/// What the file holds. Each account's text is remembered, so that a write costs the making of what changed and the copying of the rest.
+/// Content of the file. Caches the JSON of each account, so that a write serializes only changed accounts.
 #[derive(Debug)]
 struct SavedState {
     serials: u64,
@@ -60,7 +59,7 @@ struct DocumentText<'a> {
 }
 
 impl Store {
-    /// Opens a file, which may not exist yet, and reads what it holds.
+    /// Opens a file, which may not exist yet, and reads its state.
     pub(super) fn open(path: &Path) -> Result<(Self, State), StoreError> {
         let failed = |source| StoreError::Io {
             path: path.to_owned(),
@@ -101,10 +100,9 @@ impl Store {
         Ok((store, world))
     }
 
-    /// Sees to it that the file holds the change with this serial number. Changes that pile up while one write is on its way share
-    /// the next: otherwise many at once would each write everything.
+    /// Returns once the file contains the change with this serial number. Changes made during a write are saved together by the next one.
     pub(super) fn keep(&self, serial: u64, world: &RwLock<State>) -> Result<(), StoreError> {
-        let mut kept = self.kept.lock().expect("nobody panics while writing");
+        let mut kept = self.kept.lock().expect("no panic while writing");
         if serial <= kept.serials {
             return Ok(());
         }
@@ -171,12 +169,12 @@ fn text(item: &impl Serialize) -> Box<RawValue> {
     to_raw_value(item).expect("accounts and log entries are plain data with string keys")
 }
 
-/// Opens a file of ours, never what a link points to: a checkout could have brought the link. `None` where there is no file.
+/// Opens a file without following symlinks, which an untrusted checkout may contain. Returns `None` if it does not exist.
 fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, StoreError> {
     let not_ours = || StoreError::NotRegularFile {
         path: path.to_owned(),
     };
-    // Asked first, for opening a pipe would wait for its other end.
+    // Checked first, because opening a FIFO would block.
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(not_ours());
     }
@@ -191,7 +189,7 @@ fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, Stor
     }
 }
 
-/// Refuses a folder that is a link if the path is relative: then a checkout could have brought it.
+/// Rejects a directory that is a symlink if the path is relative, since an untrusted checkout may contain it.
 fn refuse_linked_folder(path: &Path) -> Result<(), StoreError> {
     let links = folder(path).ancestors().filter(|folder| {
         folder.is_relative() && fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink())
@@ -217,33 +215,25 @@ fn lock_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Why a sandbox's file could not be used.
+/// Error of a sandbox file.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another sandbox has it open.
-    #[error("{} is in use by another sandbox; end that one, or name another file", path.display())]
+    /// Open in another sandbox.
+    #[error("{} is in use by another sandbox; stop that sandbox or choose another file", path.display())]
     InUse { path: PathBuf },
-    /// It, its lock or its folder is a link, or something else that is not the sandbox's own.
-    #[error("{} is a link, or not a file: the sandbox keeps its data only in a place of its own; remove it, or name another file with `riskform sandbox --data`", path.display())]
-    NotRegularFile {
-        /// What is in the way.
-        path: PathBuf,
-    },
-    /// It is no sandbox's file, or half of one.
-    #[error("{} is not a sandbox's file: {source}; move it away to start anew", path.display())]
+    /// The file, its lock or its directory is a symlink, or is not a regular file.
+    #[error("{} is a symlink or not a regular file; remove it or choose another file with `riskform sandbox --data`", path.display())]
+    NotRegularFile { path: PathBuf },
+    /// Not a sandbox file, or truncated.
+    #[error("{} is not a sandbox file: {source}; move it away to start with a new one", path.display())]
     Damaged {
         path: PathBuf,
-        /// Where reading it failed.
         source: serde_json::Error,
     },
-    /// It was written by another version of riskform.
-    #[error("{} has the format {format:?}, and this riskform reads {FORMAT}; move it away to start anew", path.display())]
+    /// Written by a different version of riskform.
+    #[error("{} has the unsupported format {format:?} (expected {FORMAT}); move it away to start with a new one", path.display())]
     OtherFormat { path: PathBuf, format: String },
-    /// The file system refused.
-    #[error("cannot keep the sandbox in {}: {source}", path.display())]
-    Io {
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
+    /// I/O error.
+    #[error("cannot store the sandbox in {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
 }

@@ -469,7 +469,7 @@ async fn errors_carry_what_the_answer_says() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
     insta::assert_snapshot!(
         error,
-        @"GET /accounts/023e105f4ecef8ad9ca31a8372d0c353/zt_risk_scoring/behaviors: too many requests, the server asks to wait 120 s: slow down, *** (code 971) [status 429]"
+        @"GET /accounts/023e105f4ecef8ad9ca31a8372d0c353/zt_risk_scoring/behaviors: rate limit exceeded, retry after 120 s: slow down, *** (code 971) [status 429]"
     );
 }
 
@@ -746,11 +746,11 @@ pub(crate) async fn serve_over_tls(
 #[test]
 fn a_bundle_without_a_certificate_is_refused() {
     for (pem, problem) in [
-        ("", "no certificate in it"),
-        ("not PEM at all", "no certificate in it"),
+        ("", "no PEM certificate found"),
+        ("not PEM at all", "no PEM certificate found"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA!\n-----END CERTIFICATE-----\n",
-            "a certificate in it cannot be read",
+            "invalid certificate: ",
         ),
     ] {
         let error = CaBundle::from_pem(pem.as_bytes()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! How the client behaves towards a server that fails or limits: retries and the rate budget, in paused time and once for real.
+//! Retries and rate limiting of the client, in paused time and once in real time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -25,7 +25,7 @@ fn account() -> AccountId {
     "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap()
 }
 
-/// What the server does with one request.
+/// Response of the server to a request.
 #[derive(Clone, Copy, Debug)]
 enum ScriptedResponse {
     Refuse,
@@ -52,7 +52,7 @@ fn body(status: u16) -> Body {
         .into()
 }
 
-/// A connection to a server that follows a script, and the events that it caused.
+/// A client of a scripted server, and its events.
 struct Scripted {
     connection: Client,
     events: Arc<Mutex<Vec<ClientEvent>>>,
@@ -127,7 +127,7 @@ async fn ask(connection: &Client, ask: Ask) -> Result<(), ApiError> {
     if let Ask::Read = ask {
         return reader.behaviors(&account).await.map(drop);
     }
-    // As whoever writes does it: ask for leave, send, and ask whether to send again.
+    // Like a writer: get a permit, send, and decide on a retry.
     for attempt in 1.. {
         let leave = writer.leave().await.unwrap();
         let sent = match ask {
@@ -217,8 +217,8 @@ async fn every_retry_is_told_with_its_reason() {
         .collect();
     insta::with_settings!({filters => vec![(r"\d\.\d s", "[wait]"), ("https.*/behaviors", "[path]"), ("/acc.*/behaviors", "[path]")]}, {
         insta::assert_snapshot!(lines.join("\n"), @r"
-        attempt 1 of 4 failed, next in [wait]: GET [path]: could not connect: connection refused
-        attempt 2 of 4 failed, next in [wait]: GET [path]: the server failed [status 500]
+        attempt 1/4 failed, retrying in [wait]: GET [path]: cannot connect: connection refused
+        attempt 2/4 failed, retrying in [wait]: GET [path]: server error [status 500]
         ");
     });
     assert_eq!(server.connection.counters().retries, 2);
@@ -253,7 +253,7 @@ async fn how_long_a_429_lasts_is_guessed_once_in_a_run() {
         ScriptedResponse::Answer(429, "ratelimit", r#""default";r=0;t=45"#);
     const HUGE: ScriptedResponse =
         ScriptedResponse::Answer(429, "retry-after", "99999999999999999999999999");
-    // What the server does to two calls, when the requests go out, and which of the calls succeed.
+    // Responses to two calls, the times of the requests, and the calls that succeed.
     for (script, seconds, succeeds) in [
         (&[UNSAID][..], &[0, 30, 30][..], [true, true]),
         (&[GARBLED], &[0, 30, 30], [true, true]),
@@ -298,7 +298,7 @@ async fn one_429_holds_back_the_whole_run_and_is_told_once() {
     for _ in 0..200 {
         let connection = server.connection.clone();
         calls.spawn(async move { ask(&connection, Ask::Read).await });
-        // Others come while the first ones wait.
+        // More calls arrive while the first ones wait.
         sleep(Duration::from_millis(10)).await;
     }
     assert!(calls.join_all().await.iter().all(Result::is_ok));
@@ -324,7 +324,7 @@ async fn one_429_holds_back_the_whole_run_and_is_told_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_others_used_is_taken_from_what_the_server_says_is_left() {
-    // Nothing is left for 30 s, though this run has made a single request.
+    // The limit is used up for 30 s, although this run has sent only one request.
     let server = scripted(&[ScriptedResponse::Answer(
         200,
         "ratelimit",
@@ -379,18 +379,18 @@ async fn the_own_ceiling_holds() {
     assert_eq!(start.elapsed().as_secs(), 10);
 }
 
-/// How a server counts its window.
+/// Window of a rate limit.
 #[derive(Clone, Copy, Debug)]
 enum Counts {
-    /// Any stretch of time as long as the window.
+    /// Sliding window.
     Sliding,
-    /// A window that begins with the first request after the last one ended.
+    /// A window that starts with the first request after the previous one ended.
     FromTheFirst,
-    /// Windows that follow each other on the clock.
+    /// Fixed windows on the clock.
     OnTheClock,
 }
 
-/// A server that enforces a limit, says so in its headers, and counts what it refused.
+/// A server that enforces a rate limit, sends its headers and counts rejections.
 #[derive(Debug)]
 struct Meter {
     counts: Counts,
@@ -465,7 +465,7 @@ const SCALED: RatePolicy = RatePolicy {
     window: Duration::from_secs(3),
 };
 
-/// Makes so many reads, as many at a time, and says how long they took.
+/// Sends concurrent reads and returns their duration.
 async fn read_many(reader: &Reader, requests: usize, at_a_time: usize) -> Duration {
     let start = Instant::now();
     let mut readers = JoinSet::new();
@@ -507,7 +507,7 @@ async fn five_thousand_requests_earn_no_429_and_lose_no_time() {
     }
 }
 
-/// The meter behind a network that takes 2 to 12 ms each way, in a random but repeatable manner.
+/// The server behind a network with a reproducible random latency of 2 to 12 ms.
 fn distant(
     meter: &Arc<Mutex<Meter>>,
 ) -> impl tower::Service<
@@ -534,7 +534,7 @@ fn distant(
     })
 }
 
-/// A tenth of it on the wall clock, over a socket. How long it takes depends on the machine, so only the refusals are judged.
+/// A tenth of it in real time, over a socket. Only rejections are checked, because the duration depends on the machine.
 #[tokio::test]
 async fn five_hundred_requests_for_real_earn_no_429() {
     let meter = Meter::new(Counts::OnTheClock, SCALED);

@@ -1,5 +1,4 @@
-//! Which Access policies act on the levels that change, with the real program: what it says and asks for, and what it makes of a server
-//! that refuses, stalls or talks nonsense.
+//! Affected Access policies, with the real program: output, requests, and servers that reject, stall or send invalid data.
 
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::riskform::{Run, SandboxServer, TestDir};
 
-/// Lowers what the recorded account has at high, on which three policies act, and leaves nothing at medium, on which two do.
+/// Lowers the recorded account's high behaviors, used by three policies, and leaves no medium one, used by two.
 const FILE: &str = "\
 version: 1
 account_id: f037e56e89293a057740de681ac9abbe
@@ -27,7 +26,7 @@ behaviors:
 unlisted: { integrations: keep }
 ";
 
-/// As the recorded account is, but for an integration.
+/// Like the recorded account, except for an integration.
 const OTHER: &str = "\
 version: 1
 account_id: f037e56e89293a057740de681ac9abbe
@@ -51,7 +50,7 @@ fn document(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}{}", run.stdout, run.stderr))
 }
 
-/// What a run asked for beside behaviors and integrations, and how many requests it sent at all.
+/// Returns a run's requests other than behaviors and integrations, and the number of all requests.
 fn asked(sandbox: &Sandbox, before: usize) -> (Vec<String>, usize) {
     let requests = &sandbox.requests()[before..];
     let surroundings = requests.iter().filter_map(|request| {
@@ -101,7 +100,7 @@ fn a_plan_says_which_policies_act_before_and_after() {
     assert_eq!(notes[1]["after"]["policies"], json!([]));
     let access = &account["context"]["access"]["read"];
     assert_eq!(access["policies"].as_object().unwrap().len(), 4);
-    // What else a rule asks for is kept nowhere.
+    // Other parts of a rule are not stored.
     let whole = run.to_string();
     assert!(!whole.contains("contractor@example.com") && !whole.contains("email_domain"));
 }
@@ -119,7 +118,7 @@ fn what_surrounds_an_account_is_asked_for_only_where_it_matters() {
         (as_live, "drift", &[]),
         (OTHER, "plan", &[]),
         (OTHER, "drift", &["audit"]),
-        // Nobody is at the level of what is off, before or after.
+        // Disabled behaviors assign no level.
         (off, "plan", &[]),
         (off, "drift", &["audit"]),
         (FILE, "plan", lists),
@@ -187,7 +186,7 @@ fn each_account_of_a_fleet_is_asked_once() {
     assert_eq!(server.sandbox.requests().len(), 3 * (2 + 3 + 1));
 }
 
-/// A server that answers a request whose path holds this in a way of its own.
+/// A server with a special response for paths that contain a text.
 fn odd(path: &'static str, answer: fn() -> Response<Body>) -> SandboxServer {
     SandboxServer::behind(Settings::default(), move |_, router: Router| {
         router.layer(from_fn(move |request: Request, next: Next| async move {
@@ -225,7 +224,7 @@ fn no_list() -> Response<Body> {
     )
 }
 
-/// Costs one note and changes nothing else; but the guard that needs to know refuses.
+/// Adds a note and changes nothing else, except that the guard blocks without this data.
 #[test]
 fn what_can_not_be_read_costs_one_note_and_the_guard_refuses() {
     let sound = workplace(&SandboxServer::start(Settings::default()), FILE);
@@ -300,7 +299,7 @@ fn slow_lists_cost_a_note() {
     assert!(run.stdout.contains(note), "{}", run.stdout);
 }
 
-/// 20,000 policies on 20 pages, of which a few look at levels: nothing else of them is kept or shown.
+/// 20,000 policies on 20 pages, a few of which use levels. Only those are stored and shown.
 #[test]
 fn huge_lists_are_read_to_their_end_and_a_few_names_are_shown() {
     let server = SandboxServer::start(Settings::default());
@@ -314,7 +313,7 @@ fn huge_lists_are_read_to_their_end_and_a_few_names_are_shown() {
         };
         json!({ "id": format!("p{n}"), "name": format!("Policy {n:05}"), "decision": if n % 2_500 == 11 { "isolate" } else { "deny" }, "include": [rule] })
     };
-    // A chain that leads back into itself, and to the level.
+    // A cyclic chain that leads to the level.
     let group = |n: usize| {
         let next = json!({ "group": { "id": format!("g{}", (n + 1) % 500) } });
         let level = json!({ "user_risk_score": { "user_risk_score": ["medium"] } });
@@ -377,7 +376,7 @@ fn names_from_access_are_somebody_elses_text() {
         let run = workplace.run(&[command, "--format", format]);
         let shown = &run.stdout;
         assert!(shown.contains("alert(1)"), "{command} {format}: {shown}");
-        // Whoever reads JSON gets the same value back.
+        // JSON round trip.
         assert_eq!(
             shown.contains('\u{202e}'),
             format == "json",
@@ -419,7 +418,7 @@ fn a_guard_that_has_to_look_does_not_look_away() {
         ("plan --no-context --limits limits.yml", 64),
         ("plan --no-context --limits limits.yml --allow-policies", 64),
         ("plan deny.yaml --no-context --allow-policies", 0),
-        // Drift refuses nothing.
+        // Guards do not apply to drift.
         ("drift deny.yaml --no-context", 2),
         ("drift --no-context --history 5", 64),
         ("drift --history 0", 64),
@@ -447,7 +446,7 @@ fn a_guard_that_has_to_look_does_not_look_away() {
     assert_eq!(server.writes(), 0);
 }
 
-/// What a reviewer saw is what the file holds, whoever may read Access when it is applied.
+/// The saved plan contains the reviewed context, even if Access is not readable during apply.
 #[test]
 fn a_saved_plan_holds_what_acts_on_its_levels() {
     let server = SandboxServer::start(Settings::default());
@@ -460,7 +459,7 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
         0
     );
     workplace.write("limits.yml", "version: 1\nguards: { policies: deny }\n");
-    // The limits of whoever applies judge by what the file knows; what it does not know, they refuse.
+    // Limits during apply use the context in the plan, and block if it is missing.
     for (file, reason) in [
         (
             "plan.json",
@@ -508,7 +507,7 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
     );
     assert_eq!(server.writes(), 0);
 
-    // Access is another one by now; the file's is shown, and nothing of it is asked for again.
+    // Access has changed. The saved context is shown, without new requests.
     let edited = server
         .sandbox
         .edit(&account(), |account| account.context = Default::default());
@@ -630,7 +629,7 @@ fn a_provider_of_another_org_is_a_warning_in_every_format() {
         shown.stdout,
         shown.stderr
     );
-    // It is read although nobody wants to look around.
+    // Read despite --no-context.
     let run = workplace.run(&["plan", "--no-context"]);
     assert!(run.stdout.contains(warning), "{}", run.stdout);
 }

@@ -149,12 +149,12 @@ fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
         (
             "CLOUDFLARE_BASE_URL",
             "https://me:canary@api.example.com",
-            "CLOUDFLARE_BASE_URL can't be used: a user name",
+            "CLOUDFLARE_BASE_URL can't be used: the base URL must not contain a user name",
         ),
         (
             "CLOUDFLARE_BASE_URL",
             "https://[canary",
-            "CLOUDFLARE_BASE_URL can't be used: the base URL is not a URL",
+            "CLOUDFLARE_BASE_URL can't be used: invalid base URL",
         ),
         (
             "HTTPS_PROXY",
@@ -243,7 +243,7 @@ fn a_base_url_without_the_usual_path_is_told() {
     workplace.write("riskform.yaml", FILE);
     let short = server.base_url().replace("/client/v4", "");
     let help = format!(
-        "the base URL {short} does not end in /client/v4, as Cloudflare's does; did you mean {}?",
+        "the base URL {short} does not end in /client/v4; did you mean {}?",
         server.base_url()
     );
     for command in ["plan", "drift", "get behaviors", "apply"] {

@@ -1,4 +1,4 @@
-//! Several runs at once, a person at the dashboard, and operations that fail: nothing is there twice, and nothing is taken from anybody.
+//! Concurrent runs, dashboard changes and failing operations: no duplicates, and no deletion of other clients' integrations.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,8 +38,7 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-/// No POST goes on before all of all processes have come, so that they create at the same time: nobody's list shows what another is about
-/// to make.
+/// Holds POSTs until all processes have sent theirs, so that no list contains the others' integrations.
 #[test]
 fn processes_that_create_the_same_at_once_leave_one_of_each() {
     let together = Arc::new(AtomicBool::new(true));
@@ -108,12 +107,12 @@ fn processes_that_create_the_same_at_once_leave_one_of_each() {
     assert!(before.is_subset(&ids(&server.sandbox)));
 }
 
-/// When a person makes the very integration that a run is about to make.
+/// Time at which a user creates the same integration as the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RaceWindow {
     /// After the run's list, before its POST.
     BeforeThePost,
-    /// After its POST, before it is answered.
+    /// After its POST, before the response.
     AfterThePost,
 }
 
@@ -128,9 +127,9 @@ unlisted: { integrations: keep }
 #[test]
 fn what_a_person_makes_at_the_worst_moment_stays() {
     for (moment, code, left) in [
-        // The elder is the person's, so the run takes its own back.
+        // The user's one is older, so the run deletes its own.
         (RaceWindow::BeforeThePost, 0, 1),
-        // The elder is the run's, and the person's is not the run's to delete.
+        // The run's one is older, and the run must not delete the user's.
         (RaceWindow::AfterThePost, 3, 2),
     ] {
         let persons: Arc<OnceLock<IntegrationId>> = Arc::default();
@@ -165,7 +164,7 @@ fn with_a_person(
     router.layer(from_fn(move |request: Request, next: Next| {
         let (sandbox, made) = (sandbox.clone(), Arc::clone(&made));
         let is_post = request.method() == Method::POST;
-        // The vendor's times have no fractions of seconds, and here it matters who was first.
+        // API times are whole seconds, and the order matters.
         let a_moment = || tokio::time::sleep(Duration::from_millis(1_100));
         let create = move || {
             let settings = IntegrationSettings {
@@ -205,7 +204,7 @@ integrations:
 unlisted: { integrations: delete }
 ";
 
-/// The taker wants the tenant that the holder is to let go, and the holder's update is refused.
+/// One entry needs the tenant of another, whose update is rejected.
 #[test]
 fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
     let holder = "00000000-0000-4000-8000-000000000001";
@@ -257,7 +256,7 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
         lines.collect::<Vec<_>>().join("\n")
     };
     let report = ["error", "not attempted", "Apply"];
-    // What goes out side by side ends in any order.
+    // Concurrent operations end in any order.
     let progress = told(&run.stderr, &["["]);
     let mut progress: Vec<&str> = progress
         .lines()

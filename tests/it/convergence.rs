@@ -1,4 +1,4 @@
-//! Whatever is declared and whatever is live: plan, apply, plan again is empty, under every way in which the API may behave.
+//! After apply, a new plan is empty, for random accounts and every possible API behavior.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ use crate::worlds::{
     ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
 
-/// Worlds for each of the 192 combinations of what is unknown: 1,536 in all.
+/// Cases for each of the 192 combinations of unknown API behavior: 1,536 in total.
 const WORLDS_EACH: u32 = 8;
 
 #[test]
@@ -32,7 +32,7 @@ fn plan_apply_plan_again_is_empty() {
     for_each_api_variant(WORLDS_EACH, worlds, |world, unknowns| {
         tally_of(&world, unknowns).map(|found| tally.borrow_mut().add(found))
     });
-    // A run in which nothing happens would prove nothing.
+    // The cases must include every kind of operation.
     let Tally {
         planned,
         refused,
@@ -52,7 +52,7 @@ struct Tally {
     refused: usize,
     operations: usize,
     parked: usize,
-    /// Planned, with a reference that the server refuses.
+    /// Planned with a reference that the server rejects.
     unsendable: usize,
 }
 
@@ -110,7 +110,7 @@ async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, Test
     }
     prop_assert!(applied.is_complete(), "{:?}", applied);
     assert_only_planned_writes(&planned, &sent)?;
-    // A create that the server refused for our own reference went out once more without it, which no plan can print.
+    // A create with a rejected generated reference is retried without it, which is not part of the plan.
     let sent_once_more = |note: &Note| matches!(note, Note::CreatedWithoutReference { .. });
     if !applied.notes.iter().any(sent_once_more) {
         let order = as_printed(&planned, &applied, &sent)?;
@@ -139,7 +139,7 @@ async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, Test
     })
 }
 
-/// A connection to the sandbox within this process.
+/// Returns an in-process client of the sandbox.
 pub fn connection(sandbox: &Sandbox) -> Client {
     within(sandbox.router())
 }
@@ -154,7 +154,7 @@ fn within(router: Router) -> Client {
     )
 }
 
-/// Applies a plan; takes down the writes that were sent, and the live state after each.
+/// Applies a plan and records the writes and the live state after each.
 async fn carry_out(
     planned: &AccountPlan,
     sandbox: &Sandbox,
@@ -189,7 +189,7 @@ async fn carry_out(
     (applied, requests.filter(writes).collect(), states)
 }
 
-/// A refusal names things that really stand in each other's way.
+/// Conflicts name resources that really conflict.
 fn check_refusal(problem: &PlanError, world: &Scenario) -> Result<(), TestCaseError> {
     let ids: BTreeSet<IntegrationId> = world.live.integrations.iter().map(|live| live.id).collect();
     match problem {
@@ -217,7 +217,7 @@ fn same_bytes_ten_times(world: &Scenario, live: &LiveAccount) -> Result<(), Test
     };
     let first = bytes(live);
     for turn in 1..10 {
-        // The server's order is its own affair.
+        // The order of the server's list is unspecified.
         let mut integrations = live.integrations.clone();
         if !integrations.is_empty() {
             let by = turn % integrations.len();
@@ -229,8 +229,8 @@ fn same_bytes_ten_times(world: &Scenario, live: &LiveAccount) -> Result<(), Test
     Ok(())
 }
 
-/// What is sent is what the plan printed, call by call, and nothing goes out before what it needs. Says in which order the operations
-/// went out, and what each made.
+/// Checks that the requests are those of the plan, and that dependencies come first. Returns the order of the operations and the
+/// integrations that they created.
 fn as_printed<'p>(
     planned: &'p AccountPlan,
     applied: &'p ApplyResult,
@@ -278,10 +278,10 @@ fn as_printed<'p>(
     Ok(order)
 }
 
-/// An operation, and what it made.
+/// An operation and the integration that it created.
 type Step<'p> = (&'p Operation, Option<IntegrationId>);
 
-/// No call is about an integration that no change is about.
+/// Checks that all requests are about integrations with a change.
 fn assert_only_planned_writes(
     planned: &AccountPlan,
     sent: &[ReceivedRequest],
@@ -308,8 +308,8 @@ fn assert_only_planned_writes(
     Ok(())
 }
 
-/// After every single operation each entry is still matched to the integration that it was, so that a run that is killed there loses
-/// nothing. An entry whose integration is yet to be made is matched to none, and one that is replaced loses its old one first.
+/// Checks that after every operation each entry still matches its integration, so that a killed run loses nothing. Entries whose integration
+/// is not created yet match none, and a replaced integration is deleted first.
 fn assert_identities_stable<'p>(
     world: &Scenario,
     planned: &AccountPlan,

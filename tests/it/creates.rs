@@ -1,5 +1,5 @@
-//! An integration is created exactly once, whatever becomes of the answers, and what was sent is known afterwards. In-process and in paused
-//! time, under the likeliest reading: a server that invents a reference where none is sent.
+//! An integration is created exactly once, even if responses are lost. In-process and in paused time, with a server that generates missing
+//! references.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::worlds::{TODAY, account_id, unguarded};
 
-/// One entry with a declared reference or none, and an unlisted integration to be deleted after it.
+/// One entry, with or without a reference, and an unlisted integration that is deleted after it.
 fn desired(reference: Option<&str>) -> DesiredAccount {
     let location = json!({ "file": "one.yaml", "line": 1, "column": 1 });
     serde_json::from_value(json!({
@@ -88,7 +88,7 @@ impl CreateScenario {
         apply(&self.plan(), &context, &mut |_| Ok(())).await
     }
 
-    /// The tenants that are there.
+    /// Returns the live tenants.
     fn tenants(&self) -> Vec<String> {
         let live = self.sandbox.live(&account_id());
         let mut tenants: Vec<String> = live
@@ -116,33 +116,33 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
     const BOTH: &[&str] = &["old.okta.com", "one.okta.com"];
     const OLD: &[&str] = &["old.okta.com"];
     for (script, outcomes, tenants, again) in [
-        // Nothing goes wrong.
+        // No fault.
         ("rules: []", ["done", "done"], ONE, 0),
-        // It was carried out, and the answer lost.
+        // Applied, but the response was lost.
         ("rules: [{ method: POST, times: 1, fault: close_after }]", ["done", "done"], ONE, 0),
         ("rules: [{ method: POST, times: 1, fault: half_answer }]", ["done", "done"], ONE, 0),
         ("rules: [{ method: POST, times: 1, fault: { bad_gateway: { work: done } } }]", ["done", "done"], ONE, 0),
-        // It was not carried out, and the answer lost.
+        // Not applied, and the response was lost.
         ("rules: [{ method: POST, times: 1, fault: close_before }]", ["done", "done"], ONE, 0),
         ("rules: [{ method: POST, times: 1, fault: { bad_gateway: { work: skipped } } }]", ["done", "done"], ONE, 0),
-        // The first was not carried out, and the second's answer lost.
+        // The first was not applied, and the second response was lost.
         (
             "rules: [{ method: POST, times: 1, fault: close_before }, { method: POST, times: 1, fault: close_after }]",
             ["done", "done"],
             ONE,
             0,
         ),
-        // Every creation fails: the old one must not go.
+        // Every create fails: the unlisted one must not be deleted.
         ("rules: [{ method: POST, fault: { server_error: { work: skipped } } }]", ["unknown", "not attempted"], OLD, 2),
         ("rules: [{ method: POST, fault: { refuse: { seconds: 1 } } }]", ["failed", "not attempted"], OLD, 2),
-        // The answer lost, and no list that could tell.
+        // Response lost, and the lookup fails.
         (
             "rules: [{ method: POST, times: 1, fault: close_after }, { method: GET, skip: 1, fault: { server_error: { work: skipped } } }]",
             ["unknown", "not attempted"],
             BOTH,
             1,
         ),
-        // Somebody else made one of the same tenant at that moment: nobody can say whose it is.
+        // Another client created one for the same tenant at the same time: the origin is unknown.
         (
             "rules: [{ method: POST, fault: close_before },
                      { method: POST, times: 1, fault: { change: { create_integration: { tenant_url: 'https://one.okta.com', reference_id: theirs } } } }]",
@@ -181,7 +181,7 @@ async fn one_of_the_same_tenant_with_another_reference_is_named_and_nothing_more
             .is_some_and(|reference| reference.as_str() == "theirs")
     });
     let expected = format!(
-        "a new integration of this tenant, {}, holds the reference_id theirs, and r1 was sent; nothing more was sent",
+        "found a new integration {} for this tenant with reference_id theirs instead of r1; stopped",
         theirs.unwrap().id
     );
     assert_eq!(failure, expected);
@@ -195,7 +195,7 @@ async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_o
         unset_reference: UnsetReference::Random,
         ..Settings::default()
     };
-    // Our own is left out, and said so; a declared one is never left out.
+    // A generated reference is omitted with a note; a declared one is never omitted.
     let world = CreateScenario::new(None, settings.clone(), "rules: []");
     let applied = world.apply().await;
     assert!(applied.is_complete(), "{applied:?}");
@@ -242,7 +242,7 @@ async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
     assert!(!applied.is_complete());
     assert_eq!(
         applied.lost[0].to_string(),
-        "integration.one: 00000000-0000-4000-8000-000000000001 is deleted, or may be, and its successor is not there; it held \
+        "integration.one: deleted 00000000-0000-4000-8000-000000000001, but its replacement was not created. Its settings were: \
          integration_type Entra, tenant_url https://old.okta.com, reference_id old, active true"
     );
 }

@@ -98,8 +98,8 @@ fn a_healthy_account_and_one_without_anything() {
     let table = one_line(&run.stdout);
     for told in [
         "warn files there is no riskform.yaml help: write one (riskform init makes it from the live account)",
-        "lack the permission: Authentication error (code 10000)",
-        "help: check the account id f037e56e89293a057740de681ac9abbe first; then the credentials in CLOUDFLARE_API_TOKEN",
+        "authentication failed or permission missing: Authentication error (code 10000)",
+        "help: check the account ID f037e56e89293a057740de681ac9abbe, then the credentials in CLOUDFLARE_API_TOKEN",
         "unknown Zero Trust: PII Read can't be told before the rest is fixed",
         "1 failure, 1 warning, 6 unknown.",
     ] {

@@ -140,12 +140,12 @@ fn behaviors_and_integrations_are_shown_with_every_field() {
     id,integration_type,tenant_url,reference_id,active,created_at,account_tag,well_known_url
     4cfe8442-664b-4915-acd4-b39cd65c4314,Okta,https://example.oktapreview.com,[id],true,2025-03-19T19:53:56Z,f037e56e89293a057740de681ac9abbe,https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314
     "###);
-    assert_snapshot!(workplace.run(&["get", "integration", ANN]).shown(), @r###"
+    assert_snapshot!(workplace.run(&["get", "integration", ANN]).shown(), @"
     exit 1
     --- stderr
     error: GET /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations/[id]: not found: Integration not found (code 40401) [status 404]
-      help: check the account id and the id in the path
-    "###);
+      help: check the account ID and the resource ID
+    ");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! kill -9 of the real program at every boundary of its requests: one more run finishes the job, and nothing is there twice.
+//! kill -9 of the real program before and after each request: one more run completes the changes, without duplicates.
 
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use crate::riskform::{Run, SandboxServer, TestDir};
 use crate::worlds::account_id;
 
-/// Ten operations: one write of behaviors, three creations of which one is inactive and so takes two, a swap that takes three by way
-/// of parking, and two deletions.
+/// Ten operations: one write of behaviors, three creates (an inactive one takes two), a swap of three with a placeholder, and two
+/// deletions.
 const FILE: &str = r"
 version: 1
 account_id: 023e105f4ecef8ad9ca31a8372d0c353
@@ -46,7 +46,7 @@ fn killed_at_any_boundary_the_next_run_finishes_the_job() {
     assert_eq!(expected.integrations.len(), 5);
 
     for request in 0..requests {
-        // Between two calls is where the next one has not been carried out: before it.
+        // A kill between two requests equals a kill before the second.
         for side in [Side::BeforeTheWork, Side::AfterTheWork] {
             let case = format!("request {request} of {requests}, {side:?}");
             let (workplace, server, reached) = prepare(Some((request, side)));
@@ -81,9 +81,9 @@ enum Side {
     AfterTheWork,
 }
 
-/// An account to be changed, and a server that tells when it has come to the given request, which it then never answers.
+/// Returns an account and a server that reports the given request and never responds to it.
 fn prepare(until: Option<(usize, Side)>) -> (TestDir, SandboxServer, Receiver<()>) {
-    // The strictest of the ways in which the API may behave.
+    // The strictest API behavior.
     let settings = Settings {
         behaviors_put: BehaviorsPut::Replace,
         unique: riskform::sandbox::UniqueKey::ALL.iter().copied().collect(),
@@ -151,7 +151,7 @@ fn live() -> LiveAccount {
     )
 }
 
-/// How an account stands, but for what differs from run to run: the ids of what was made.
+/// Returns the account's state without the IDs of created integrations, which differ between runs.
 #[derive(Debug, PartialEq)]
 struct FinalState {
     behaviors: Vec<BehaviorSettings>,

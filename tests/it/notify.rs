@@ -1,4 +1,4 @@
-//! Notifications over real loopback sockets, by the room itself and by the real program, to servers that write down what they are sent.
+//! Notifications over loopback sockets, from the library and from the real program, to servers that record requests.
 
 use std::collections::VecDeque;
 use std::os::unix::fs::PermissionsExt;
@@ -32,14 +32,14 @@ const MESSAGE: Message<'_> = Message {
     next: None,
 };
 
-/// What a request held.
+/// A recorded request.
 struct Received {
     line: String,
     headers: HeaderMap,
     body: String,
 }
 
-/// A server that answers with each of `statuses` in turn, and the last one for ever.
+/// A server that responds with each of `statuses` in turn, then always with the last one.
 #[derive(Clone)]
 struct Server {
     address: String,
@@ -144,7 +144,7 @@ async fn a_webhook_gets_signed_json_and_no_credentials() {
     let stamp = |name| headers[name].to_str().unwrap();
     let signed = format!("{}.{}.{body}", stamp(ID_HEADER), stamp(TIMESTAMP_HEADER));
     hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
-    // Neither the body alone nor the same message of another time bears the signature.
+    // The signature covers the body and the time.
     hmac::verify(&key, body.as_bytes(), &signature).unwrap_err();
     let age = jiff::Timestamp::now().as_second() - stamp(TIMESTAMP_HEADER).parse::<i64>().unwrap();
     assert!((0..60).contains(&age), "{age}");
@@ -214,7 +214,7 @@ async fn one_that_does_not_answer_keeps_no_other_from_hearing() {
         },
         received: Arc::default(),
     };
-    // Its connections are accepted by the system, and never answered.
+    // The system accepts connections, but there is no response.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = format!("http://{}/canary", silent.local_addr().unwrap());
     let alive = Server::answering(&[200]).await;
@@ -239,7 +239,7 @@ async fn one_that_does_not_answer_keeps_no_other_from_hearing() {
     }
 }
 
-/// Runs `drift` on the quickstart, which the sandbox does not match, with the environment's URLs and these arguments.
+/// Runs `drift` on the quickstart, which differs from the sandbox.
 async fn drift(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", QUICKSTART);
@@ -273,7 +273,7 @@ async fn drift_tells_who_is_named_by_flags_or_else_by_the_environment() {
 
     assert_eq!(drift(&environment, &[]).await.code, 2);
     {
-        // The ping stays away, since there is drift.
+        // No ping on drift.
         let received = variable.received.lock().unwrap();
         let [webhook] = received.as_slice() else {
             panic!("{} requests", received.len());
@@ -306,7 +306,7 @@ async fn who_can_not_be_told_is_a_warning_and_no_url_is_ever_shown() {
     let run = drift(&[], &["--notify", &url, "-vv"]).await;
     assert_eq!(run.code, 2);
     let warning = format!(
-        "warning: http://{}/… was not notified: it answered 404 Not Found",
+        "warning: cannot notify http://{}/…: it answered 404 Not Found",
         refusing.address
     );
     assert!(run.stderr.contains(&warning), "{}", run.stderr);
@@ -324,7 +324,7 @@ async fn who_can_not_be_told_is_a_warning_and_no_url_is_ever_shown() {
 }
 
 impl Server {
-    /// The outcomes of all messages, as a webhook is told them.
+    /// Returns the outcomes of all messages.
     fn outcomes(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         received
@@ -334,7 +334,7 @@ impl Server {
     }
 }
 
-/// A folder with the quickstart, and one for what is kept.
+/// A directory with the quickstart, and one for the notification state.
 fn at_home(state: &str) -> TestDir {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", QUICKSTART);
@@ -356,7 +356,7 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
     assert_eq!((drift(&[]).await, drift(&[]).await), (2, 2));
     assert_eq!(server.outcomes(), ["\"drift\""]);
 
-    // What is kept is its owner's alone, and shows neither URL nor drift.
+    // The state file is private and contains no URL and no drift.
     let folder = workplace.path("state/riskform");
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -371,7 +371,7 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
         );
     }
 
-    // Another drift is told, and so is each where that is wanted.
+    // New drift is sent, and with --notify-again 0 the same drift as well.
     let lax = QUICKSTART.replace("high", "low");
     assert_ne!(lax, QUICKSTART);
     workplace.write("riskform.yaml", &lax);
@@ -392,7 +392,7 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
     assert_eq!(drift(&["--notify-always"]).await, 0);
     assert_eq!(server.outcomes()[5..], ["\"ok\""]);
 
-    // Of what failed before it had accounts, the end is told as well.
+    // The end of an error without accounts is sent as well.
     workplace.write("riskform.yaml", "nonesuch: 1\n");
     assert_eq!((drift(&[]).await, drift(&[]).await), (1, 1));
     workplace.write("riskform.yaml", &lax);
@@ -452,7 +452,7 @@ async fn where_nothing_can_be_kept_every_run_tells_and_says_why() {
             assert!(told.stderr.contains(why), "{}", told.shown());
             assert_eq!(server.requests(), 3 * index + run);
         }
-        // Whoever wants that hears nothing of it.
+        // Not sent.
         let meant = drift_in(&workplace, &["--notify", &url, "--notify-again", "0"]).await;
         assert!(!meant.stderr.contains("warning"), "{}", meant.shown());
     }
@@ -488,15 +488,15 @@ async fn a_message_links_to_the_run_and_names_what_to_do_next() {
         body["text"].as_str().unwrap().to_owned()
     };
     let next = "\nNext: `riskform plan --sandbox`";
-    let link = "<https://github.example/acme/risk/actions/runs/7|The run>";
+    let link = "<https://github.example/acme/risk/actions/runs/7|View run>";
     assert!(
         text(github).ends_with(&format!("{next}\n{link}")),
         "{}",
         text(github)
     );
-    assert!(text(gitlab).ends_with("<https://gitlab.example/jobs/7|The run>"));
+    assert!(text(gitlab).ends_with("<https://gitlab.example/jobs/7|View run>"));
     assert!(text(wrong).ends_with(next), "{}", text(wrong));
-    // The tenant of what is in no file.
+    // The tenant of the unlisted integration.
     assert!(
         text(github).contains("https://example.oktapreview.com"),
         "{}",

@@ -191,7 +191,7 @@ fn what_goes_on_is_told_once_it_is_asked_for() {
     let requests = told(&["-vv"]);
     for path in ["zt_risk_scoring/behaviors", "zt_risk_scoring/integrations"] {
         let lines = requests.lines().filter(|line| {
-            line.contains("answered method=GET")
+            line.contains("response received method=GET")
                 && line.contains(path)
                 && line.contains("status=200")
         });
@@ -236,7 +236,7 @@ fn a_missing_entitlement_says_what_to_ask_for() {
     exit 6
     --- stderr
     error: GET /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
-      help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+      help: Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it
     "###);
 }
 
@@ -263,11 +263,11 @@ fn what_was_answered_to_a_lost_create_is_told() {
             .unwrap()
             .to_owned()
     };
-    assert_snapshot!(fault("close_after"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the connection broke: connection closed before message completed; looking whether it was created all the same");
-    assert_snapshot!(fault("half_answer"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the connection broke: end of file before message length reached; looking whether it was created all the same");
-    assert_snapshot!(fault("{ bad_gateway: { work: done } }"), @r#"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the server failed ("<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>") [status 502]; looking whether it was created all the same"#);
-    assert_snapshot!(fault("{ server_error: { work: done } }"), @"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: the server failed: Internal server error (code 40050) [status 500]; looking whether it was created all the same");
-    assert_snapshot!(fault("{ wrong_json: { work: done } }"), @r#"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: expected the new integration, but got application/json that is not an envelope of the API ("{\"data\":[],\"status\":\"ok\"}") [status 200]; looking whether it was created all the same"#);
+    assert_snapshot!(fault("close_after"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: connection closed: connection closed before message completed; looking whether it was created all the same");
+    assert_snapshot!(fault("half_answer"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: connection closed: end of file before message length reached; looking whether it was created all the same");
+    assert_snapshot!(fault("{ bad_gateway: { work: done } }"), @r#"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: server error ("<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>") [status 502]; looking whether it was created all the same"#);
+    assert_snapshot!(fault("{ server_error: { work: done } }"), @"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: server error: Internal server error (code 40050) [status 500]; looking whether it was created all the same");
+    assert_snapshot!(fault("{ wrong_json: { work: done } }"), @r#"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: unexpected response: expected the new integration, got a response of type application/json that is not from the Cloudflare API ("{\"data\":[],\"status\":\"ok\"}") [status 200]; looking whether it was created all the same"#);
 }
 
 #[test]
@@ -286,11 +286,11 @@ fn a_dead_server_is_named() {
     let shown = workplace.run(&["plan", "-q", "--timeout", "20"]).shown();
     // Both reads are in flight together, so either may be the first to give up.
     let shown = shown.replace("/integrations:", "/behaviors:");
-    assert_snapshot!(shown, @r"
+    assert_snapshot!(shown, @"
     exit 1
     --- stderr
-    error: GET http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/behaviors: could not connect: Connection refused (os error 111)
-      help: check the network, and the base URL if --base-url or CLOUDFLARE_BASE_URL names one
+    error: GET http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/behaviors: cannot connect: Connection refused (os error 111)
+      help: check your network connection and the base URL
     ");
 }
 

@@ -103,7 +103,7 @@ fn the_ray_is_in_the_error_of_a_script_and_the_variable_in_the_help() {
     assert_eq!(error["kind"], "access");
     let help = error["help"].as_str().unwrap();
     assert!(
-        help.starts_with(&format!("check the account id {ACCOUNT} first")),
+        help.starts_with(&format!("check the account ID {ACCOUNT}, then")),
         "{help}"
     );
     assert!(help.contains("CLOUDFLARE_PROD_TOKEN"), "{help}");
@@ -189,7 +189,10 @@ fn a_list_that_says_there_is_more_is_read_to_its_end_or_not_at_all() {
             };
             assert_eq!(lines, expected, "{case}");
         } else {
-            assert!(run.stderr.contains("2 of them, and not the rest"), "{case}");
+            assert!(
+                run.stderr.contains("an incomplete list of 2 items"),
+                "{case}"
+            );
         }
     }
 }
@@ -202,7 +205,7 @@ fn answers_that_cant_be_trusted_are_errors_and_what_is_only_shown_may_be_null() 
     assert_eq!(run.code, 1);
     assert!(
         run.stderr
-            .contains("but got 00000000-0000-4000-8000-000000000001 twice"),
+            .contains("got 00000000-0000-4000-8000-000000000001 twice"),
         "{}",
         run.stderr
     );

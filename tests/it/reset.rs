@@ -117,7 +117,7 @@ fn a_reset_shows_who_reports_each_and_leaves_a_trail_without_names() {
 fn one_failure_does_not_keep_the_others_from_being_reset() {
     let (server, workplace) = three_users("write,pii");
     let run = workplace.run(&["reset", NOBODY, ANN, CAY, "--auto-approve"]);
-    assert_snapshot!(run.shown(), @r###"
+    assert_snapshot!(run.shown(), @"
     exit 3
     --- stdout
     LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL           NAME
@@ -125,13 +125,13 @@ fn one_failure_does_not_keep_the_others_from_being_reset() {
     low         1  2026-01-01 00:00  cay@example.com  Cay
     [id]  no score is known
     error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: not found: User not found (code 40402) [status 404]
-      help: check the account id and the id in the path
+      help: check the account ID and the resource ID
     Reset incomplete: 2 reset, 1 failed, 0 not attempted.
     --- stderr
     [1/3] [id]: done
     [2/3] [id]: done
     [3/3] [id]: failed
-    "###);
+    ");
     assert_eq!(cleared(&server), "Ann Cay");
 }
 
@@ -139,17 +139,17 @@ fn one_failure_does_not_keep_the_others_from_being_reset() {
 fn a_refusal_that_holds_for_all_ends_the_run() {
     let (server, workplace) = three_users("read,pii");
     let run = workplace.run(&["reset", ANN, BEN, "--auto-approve", "-q"]);
-    assert_snapshot!(run.shown(), @r###"
+    assert_snapshot!(run.shown(), @"
     exit 6
     --- stdout
     LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL           NAME
     high        1  2026-01-01 00:00  ann@example.com  Ann
     high        1  2026-01-01 00:00  ben@example.com  Ben
-    error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: the credentials were refused, or lack the permission: Authentication error (code 10000) [status 403]
-      help: check the account id f037e56e89293a057740de681ac9abbe first; then the credentials in CLOUDFLARE_API_TOKEN: they may lack the permission "Zero Trust Write", or may be expired, revoked or restricted
-    not attempted: [id]: another was refused for a reason that holds for all
+    error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: authentication failed or permission missing: Authentication error (code 10000) [status 403]
+      help: check the account ID f037e56e89293a057740de681ac9abbe, then the credentials in CLOUDFLARE_API_TOKEN: they may lack the permission Zero Trust Write, or be expired, revoked or restricted
+    not attempted: [id]: would fail for the same reason
     Reset incomplete: 0 reset, 1 failed, 1 not attempted.
-    "###);
+    ");
     assert_eq!(server.writes(), 1);
     // By id alone, nobody needs to be read about.
     let (server, workplace) = three_users("write");

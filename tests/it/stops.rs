@@ -1,5 +1,5 @@
-//! SIGTERM and Ctrl-C of the real program over a real socket, in each of its waits: it ends within a second, says so in its exit code, and
-//! nothing is sent afterwards.
+//! SIGTERM and SIGINT of the real program over a real socket, during each kind of wait: it ends within a second with the right exit code, and
+//! sends nothing afterwards.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::riskform::{Run, SandboxServer, TestDir};
 
-/// One write of behaviors, then two creations.
+/// One write of behaviors, then two creates.
 const FILE: &str = r"
 version: 1
 account_id: f037e56e89293a057740de681ac9abbe
@@ -28,16 +28,16 @@ integrations:
 unlisted: { integrations: keep }
 ";
 
-/// What a run waits for when it is stopped.
+/// Wait during which a run is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
-    /// A 429 asked for ten minutes.
+    /// A 429 with a delay of ten minutes.
     RateLimited,
-    /// The write of behaviors failed, and is to be sent again.
+    /// Retry of a failed write of behaviors.
     Retry,
-    /// The token's requests are used up.
+    /// Rate limit reached.
     Budget,
-    /// The answer to a creation was lost, and no list shows it.
+    /// Lookup after a lost response to a create.
     LookingForCreated,
 }
 
@@ -46,7 +46,7 @@ fn refused(status: StatusCode) -> Response {
     (status, [("retry-after", "600")], body.to_string()).into_response()
 }
 
-/// Starts an apply against a server that makes it wait, and tells when the wait begins.
+/// Starts an apply against a server that makes it wait, and reports the start of the wait.
 fn waiting(wait: Wait) -> (TestDir, SandboxServer, Child, Receiver<()>) {
     let (tell, told) = channel();
     let tell: Arc<Mutex<Sender<()>>> = Arc::new(Mutex::new(tell));
@@ -99,7 +99,7 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Sends a signal, and waits for the end; says how long that took.
+/// Sends a signal, waits for the end, and returns the time it took.
 fn stop(child: Child, name: &str) -> (Run, Duration) {
     signal(&child, name);
     let asked = Instant::now();
@@ -107,7 +107,7 @@ fn stop(child: Child, name: &str) -> (Run, Duration) {
     (run, asked.elapsed())
 }
 
-/// Enough for a program to have come from an answer to the wait after it.
+/// Time for the program to get from a response to the next wait.
 fn a_moment() {
     std::thread::sleep(Duration::from_millis(300));
 }

@@ -44,12 +44,12 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
         "reading 0/24 accounts",
         "/24 accounts, 1 failed",
         "(waiting for the rate limit) [",
-        "every call waits ",
+        "staying below the limit of ",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     // The bar is taken away before a line is printed, so that none runs into it.
-    for (at, _) in shown.match_indices("every call waits ") {
+    for (at, _) in shown.match_indices("waiting 6 s: ") {
         let before = &shown[..at];
         assert!(before.ends_with(['\n', 'K', '\r']), "{before:?}");
     }

@@ -4,33 +4,32 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// How many entries of one account are kept; what is elder goes first, so that a server that runs for long keeps its memory.
+/// Maximum number of entries per account. The oldest are dropped.
 pub(in crate::sandbox) const MAX_AUDIT_ENTRIES: usize = 10_000;
 
-/// One entry, and what its place in the log goes by.
+/// An entry and its position in the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::sandbox) struct LoggedEntry {
-    /// Grows from entry to entry.
+    /// Serial number, increasing.
     pub(in crate::sandbox) serial: u64,
-    /// When it happened.
     pub(in crate::sandbox) time: Timestamp,
     /// The entry as the API shows it.
     pub(in crate::sandbox) shown: Value,
 }
 
-/// Who sent a write, and how.
+/// Author of a write.
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Author {
-    /// `dash`, `api_token`, `api_key`, or what a test says.
+    /// `dash`, `api_token`, `api_key`, or a value set by a test.
     pub(in crate::sandbox) context: String,
-    /// The person's address; without one, the account itself acted.
+    /// The user's email address; `None` if the account is the author.
     pub(in crate::sandbox) email: Option<String>,
-    /// The public id and the name of the token, where one was used.
+    /// Public ID and name of the token, if one was used.
     pub(in crate::sandbox) token: Option<(String, String)>,
     pub(in crate::sandbox) user_agent: String,
 }
 
-/// A write that is to be logged.
+/// A write to log.
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct LoggedRequest<'a> {
     pub(in crate::sandbox) account: &'a str,
@@ -38,9 +37,9 @@ pub(in crate::sandbox) struct LoggedRequest<'a> {
     pub(in crate::sandbox) uri: &'a str,
     pub(in crate::sandbox) ray: &'a str,
     pub(in crate::sandbox) author: &'a Author,
-    /// What was sent and answered, where entries hold that.
+    /// Request and response body, if entries contain them.
     pub(in crate::sandbox) bodies: Option<(Value, Value)>,
-    /// The id of what was written, where it has one.
+    /// ID of the changed resource, if it has one.
     pub(in crate::sandbox) resource_id: Option<String>,
 }
 

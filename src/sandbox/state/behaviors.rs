@@ -1,4 +1,4 @@
-//! Behaviors: a fixed set that can be configured.
+//! Behaviors: a fixed set with settings.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::sandbox::body::{self, FieldErrors, below};
 use crate::sandbox::envelope::FieldError;
 use crate::sandbox::settings::BehaviorsPut;
 
-/// `{behaviors: {key: …}}`, as reads and writes answer it.
+/// `{behaviors: {key: …}}`, the response of reads and writes.
 #[derive(Debug, Serialize)]
 pub(in crate::sandbox) struct Behaviors<T> {
     behaviors: T,
 }
 
 impl Account {
-    /// What the API shows of the behaviors.
+    /// Returns the response of a read.
     pub(in crate::sandbox) fn shown_behaviors(
         &self,
     ) -> Behaviors<&BTreeMap<BehaviorKey, Behavior>> {
@@ -28,7 +28,7 @@ impl Account {
         }
     }
 
-    /// What the API answers to a write: the settings of every behavior, not only of those that were sent (`schema/api.md`, Behaviors).
+    /// Returns the response of a write: the settings of all behaviors, not only of those sent (`schema/api.md`, Behaviors).
     pub(in crate::sandbox) fn behavior_settings(
         &self,
     ) -> Behaviors<BTreeMap<&BehaviorKey, &BehaviorSettings>> {
@@ -108,7 +108,7 @@ impl Account {
         })
     }
 
-    /// A level of the schema, or one that the account shows already: the vendor would take back a word that it added itself.
+    /// Returns true for a level of the schema or one that the account already uses.
     fn knows(&self, risk_level: &OpenEnum<RiskLevel>) -> bool {
         risk_level.known().is_some()
             || self
@@ -118,7 +118,7 @@ impl Account {
     }
 }
 
-/// A behavior that nobody has configured. That it is disabled is documented; its level is made up.
+/// Returns the settings of an unconfigured behavior. Only `enabled: false` is documented.
 fn untouched() -> BehaviorSettings {
     BehaviorSettings {
         enabled: false,

@@ -1,4 +1,4 @@
-//! Integrations: where scores are sent. Made, overwritten and deleted one at a time.
+//! Integrations, which are created, overwritten and deleted one at a time.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -31,7 +31,7 @@ pub(in crate::sandbox) struct IntegrationView<'a> {
     well_known_url: &'a str,
 }
 
-/// Shows an integration the way the settings ask for.
+/// Returns an integration as the API shows it with these settings.
 pub(in crate::sandbox) fn show<'a>(
     integration: &'a Integration,
     settings: &Settings,
@@ -44,7 +44,7 @@ pub(in crate::sandbox) fn show<'a>(
         settings: configured,
     } = integration;
     let unset = match settings.unset_reference {
-        // One that was unset behind the API's back shows as the schema wants it: a string.
+        // Unset by a direct change: shown as a string, as in the schema.
         UnsetReference::Random | UnsetReference::Empty => Some(Some("")),
         UnsetReference::Null => Some(None),
         UnsetReference::Absent => None,
@@ -73,7 +73,7 @@ impl Account {
         self.integrations.get(&id).ok_or(ApiFailure::NoIntegration)
     }
 
-    /// Finds an integration by its reference: of several that share it, the one with the lowest id.
+    /// Finds an integration by its reference; if several match, the one with the lowest ID.
     pub(in crate::sandbox) fn integration_with(
         &self,
         reference: &str,
@@ -87,7 +87,7 @@ impl Account {
             .ok_or(ApiFailure::NoIntegration)
     }
 
-    /// Makes the integration that a body describes. It is active, whatever the body says.
+    /// Creates an integration from a body. It is always active.
     pub(in crate::sandbox) fn create_integration(
         &mut self,
         account_id: &AccountId,
@@ -111,7 +111,7 @@ impl Account {
         Ok(self.add_integration(account_id, configured, stamp))
     }
 
-    /// Puts an integration in place without asking any rule.
+    /// Adds an integration without checking any rule.
     pub(in crate::sandbox) fn add_integration(
         &mut self,
         account_id: &AccountId,
@@ -128,7 +128,7 @@ impl Account {
         })
     }
 
-    /// Overwrites what a body can say about an integration; what it leaves out is lost, and its type stays.
+    /// Overwrites an integration, except its type. Omitted fields are reset.
     pub(in crate::sandbox) fn put_integration(
         &mut self,
         id: IntegrationId,
@@ -169,7 +169,7 @@ impl Account {
             .ok_or(ApiFailure::NoIntegration)
     }
 
-    /// Reads the two fields that creating and overwriting share.
+    /// Parses the fields that creating and overwriting have in common.
     fn decode_keys(
         &self,
         body: &Map<String, Value>,
@@ -190,7 +190,7 @@ impl Account {
                 mistakes.add("/reference_id", "must be the id of an identity provider");
         }
         let tenant_url = mistakes.text(body, "", "tenant_url")?;
-        // The schema asks for a URI and no more, so that is what the sandbox takes; that it be an https base URL is riskform's own rule.
+        // The schema requires a URI. That it must be an https base URL is riskform's rule, not the API's.
         if !is_uri(tenant_url) {
             return mistakes.add("/tenant_url", "must be a URI");
         }
@@ -247,7 +247,7 @@ impl Account {
     }
 }
 
-/// Where Okta finds what it must know, in the form that was recorded.
+/// Returns the `well_known_url`, in the recorded format.
 pub(in crate::sandbox) fn well_known_url(id: IntegrationId) -> String {
     format!("https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/{id}")
 }
@@ -263,7 +263,7 @@ fn decode_type(
     }
 }
 
-/// RFC 3986: what parses as a URL, and holds only characters that a URI may hold.
+/// Returns true for a URL with only the characters that RFC 3986 allows.
 fn is_uri(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte);
     text.bytes().all(allowed) && Url::parse(text).is_ok()

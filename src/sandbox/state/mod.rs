@@ -1,7 +1,6 @@
-//! The state of the simulated accounts and the rules by which it changes. Knows no HTTP, no file and no clock: whatever time or id a
-//! change needs is handed in.
+//! The state of the simulated accounts and the rules for changes. Independent of HTTP, files and clocks: times and IDs are parameters.
 //!
-//! What holds for one kind of thing stands in that kind's file. A change that is refused has changed nothing.
+//! Each kind of resource has its own file. A rejected change leaves the state unchanged.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -25,22 +24,22 @@ pub use users::User;
 use super::seed::Seed;
 use audit_log::{LoggedEntry, MAX_AUDIT_ENTRIES};
 
-/// Every account that somebody has written to. Any other one is as the seed has it, and takes no room.
+/// Accounts that were written to. All others have the initial state and are not stored.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// How many serial numbers were given out, so that no id is made twice, not even after a restart.
+    /// Number of used serial numbers, so that IDs stay unique even after a restart.
     serials: u64,
     accounts: BTreeMap<AccountId, Account>,
-    /// Those that changed since somebody last asked.
+    /// Accounts changed since the last [`take_changed`](State::take_changed).
     changed: BTreeSet<AccountId>,
     /// The audit log of each account, the newest entry last.
     logs: BTreeMap<AccountId, VecDeque<LoggedEntry>>,
-    /// How many entries of each log came since somebody last asked.
+    /// Number of entries per log since the last [`take_logged`](State::take_logged).
     logged: BTreeMap<AccountId, usize>,
 }
 
 impl State {
-    /// A world as it was kept; all of it counts as changed.
+    /// Restores a stored state; all accounts count as changed.
     pub(super) fn kept(
         serials: u64,
         accounts: BTreeMap<AccountId, Account>,
@@ -58,7 +57,7 @@ impl State {
         }
     }
 
-    /// The audit log of an account, the newest entry last.
+    /// Returns the audit log of an account, newest entry last.
     pub(super) fn audit_log(
         &self,
         id: &AccountId,
@@ -85,7 +84,7 @@ impl State {
         accounts.any(|account| account.integrations.contains_key(&id))
     }
 
-    /// The last serial number that was given out. Every change takes one, so it says as well how new the world is.
+    /// Returns the last used serial number. Every change uses one, so it also identifies the version of the state.
     pub(super) fn serials(&self) -> u64 {
         self.serials
     }
@@ -95,7 +94,7 @@ impl State {
         self.serials
     }
 
-    /// Changes an account. One that nobody has written to becomes part of the world only if the change succeeds.
+    /// Changes an account. An account that was never written to is stored only if the change succeeds.
     pub(super) fn change<T, E>(
         &mut self,
         id: &AccountId,
@@ -115,7 +114,7 @@ impl State {
         Ok(done)
     }
 
-    /// The entries that were logged since this was last asked.
+    /// Returns the entries logged since the last call.
     pub(super) fn take_logged(
         &mut self,
     ) -> impl Iterator<Item = (AccountId, impl Iterator<Item = &LoggedEntry>)> {
@@ -127,28 +126,28 @@ impl State {
         })
     }
 
-    /// The accounts that changed since this was last asked.
+    /// Returns the accounts changed since the last call.
     pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (AccountId, &Account)> {
         let changed = std::mem::take(&mut self.changed).into_iter();
         changed.filter_map(|id| self.accounts.get(&id).map(|account| (id, account)))
     }
 }
 
-/// One simulated account: what the API can show and change, and the users that it can only show.
+/// A simulated account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Every behavior that the account offers.
+    /// All behaviors.
     pub behaviors: BTreeMap<BehaviorKey, Behavior>,
-    /// Every integration.
+    /// All integrations.
     pub integrations: BTreeMap<IntegrationId, Integration>,
-    /// Every user, those without a score included.
+    /// All users, including those without a score.
     pub users: BTreeMap<UserId, User>,
-    /// What surrounds risk scoring.
+    /// Access resources.
     #[serde(default)]
     pub context: SandboxContext,
 }
 
-/// What surrounds risk scoring in an account, item by item as the API shows it. No route changes it.
+/// Access resources of an account, as the API shows them. Read-only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SandboxContext {
@@ -163,7 +162,7 @@ pub struct SandboxContext {
 }
 
 impl SandboxContext {
-    /// Whether an Access identity provider has this id.
+    /// Returns true if an Access identity provider has this ID.
     fn offers_identity_provider(&self, id: &str) -> bool {
         self.identity_providers
             .iter()
@@ -172,7 +171,7 @@ impl SandboxContext {
 }
 
 impl Account {
-    /// What a client that reads behaviors and integrations sees.
+    /// Returns the behaviors and integrations that a client reads.
     pub fn live(&self) -> LiveAccount {
         LiveAccount::new(
             self.behaviors.clone(),
@@ -182,7 +181,7 @@ impl Account {
 }
 
 impl From<LiveAccount> for Account {
-    /// An account without users or surroundings.
+    /// Creates an account without users or Access resources.
     fn from(
         LiveAccount {
             behaviors,
@@ -200,15 +199,15 @@ impl From<LiveAccount> for Account {
     }
 }
 
-/// What the server adds to a change.
+/// Values that the server adds to a change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteContext {
-    /// When it happens.
+    /// Time of the change.
     pub(super) now: Timestamp,
-    /// An id that nothing has yet.
+    /// A new ID.
     pub(super) id: Uuid,
-    /// A reference that nothing has yet, for an integration that is written without one.
+    /// A new reference, for an integration without one.
     pub(super) reference: Uuid,
-    /// The id of the audit log's entry.
+    /// ID of the audit log entry.
     pub(super) entry: Uuid,
 }

@@ -1,4 +1,4 @@
-//! Users: their events, and the score that follows from them.
+//! Users, their events and scores.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,22 +9,20 @@ use crate::model::open_enum::OpenEnum;
 use crate::model::user::{RiskEvent, UserId};
 use crate::sandbox::envelope::ApiFailure;
 
-/// One simulated user. The score is no field: it follows from the events since the last reset.
+/// A simulated user. The score is derived from the events since the last reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// The user's name.
     pub name: String,
-    /// The user's e-mail address.
     pub email: String,
-    /// What the user triggered.
+    /// Events triggered by the user.
     pub events: Vec<RiskEvent>,
-    /// When the score was last cleared.
+    /// Time of the last score reset.
     #[serde(default)]
     pub last_reset_time: Option<Timestamp>,
 }
 
 impl User {
-    /// The events that count towards the score.
+    /// Returns the events that count toward the score.
     fn counted(&self) -> impl Iterator<Item = &RiskEvent> {
         let counts = |event: &&RiskEvent| {
             self.last_reset_time
@@ -33,7 +31,7 @@ impl User {
         self.events.iter().filter(counts)
     }
 
-    /// The highest level among the counted events; a word that nobody knows stands above those of the schema.
+    /// Returns the highest level of the counted events. Unknown levels sort above `high`.
     fn score(&self) -> Option<&OpenEnum<RiskLevel>> {
         self.counted().map(|event| &event.risk_level).max()
     }
@@ -56,7 +54,7 @@ pub(in crate::sandbox) struct ScoredUser<'a> {
     max_risk_level: &'a OpenEnum<RiskLevel>,
 }
 
-/// A user alone.
+/// Response for a single user.
 #[derive(Debug, Serialize)]
 pub(in crate::sandbox) struct UserDetail<'a> {
     name: &'a str,
@@ -68,7 +66,7 @@ pub(in crate::sandbox) struct UserDetail<'a> {
 }
 
 impl Account {
-    /// Every user who has a score.
+    /// Returns all users with a score.
     pub(in crate::sandbox) fn scored_users(&self) -> Vec<ScoredUser<'_>> {
         let users = self.users.iter().filter_map(|(user_id, user)| {
             Some(ScoredUser {
@@ -83,7 +81,7 @@ impl Account {
         users.collect()
     }
 
-    /// One user, with or without a score.
+    /// Returns a user, with or without a score.
     pub(in crate::sandbox) fn user(&self, id: UserId) -> Result<UserDetail<'_>, ApiFailure> {
         let user = self.users.get(&id).ok_or(ApiFailure::NoUser)?;
         Ok(UserDetail {
@@ -95,14 +93,14 @@ impl Account {
         })
     }
 
-    /// Clears a user's score. The events stay, as history.
+    /// Resets a user's score. The events are kept.
     pub(in crate::sandbox) fn reset_user(
         &mut self,
         id: UserId,
         now: Timestamp,
     ) -> Result<(), ApiFailure> {
         let user = self.users.get_mut(&id).ok_or(ApiFailure::NoUser)?;
-        // No event may outlive the reset, whatever the two clocks say.
+        // The reset must cover all events, even if the clocks differ.
         let newest = user.events.iter().map(|event| event.timestamp).max();
         user.last_reset_time = Some(newest.map_or(now, |newest| newest.max(now)));
         Ok(())

@@ -186,7 +186,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
     lost (00000000…0002)  ./b.yaml
 
       error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
-      help: Zero Trust Risk Scoring is an Enterprise feature: ask the Cloudflare account team to enable it for this account
+      help: Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it
 
     production (f037e56e…abbe)  ./a.yaml
 

@@ -1,4 +1,4 @@
-//! The file that a sandbox is kept in.
+//! The sandbox file.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -109,7 +109,7 @@ fn a_second_opener_is_told_at_once() {
     assert_eq!(
         refused,
         format!(
-            "{} is in use by another sandbox; end that one, or name another file",
+            "{} is in use by another sandbox; stop that sandbox or choose another file",
             path.display()
         )
     );
@@ -120,15 +120,15 @@ fn a_second_opener_is_told_at_once() {
 #[test]
 fn a_file_that_is_no_sandbox_is_left_alone() {
     let cases = [
-        ("", "is not a sandbox's file: EOF"),
+        ("", "is not a sandbox file: EOF"),
         (
             r#"{"format": "riskform.sandbox/1", "serials": 1"#,
-            "is not a sandbox's file: EOF",
+            "is not a sandbox file: EOF",
         ),
-        ("{}", "is not a sandbox's file: missing field `format`"),
+        ("{}", "is not a sandbox file: missing field `format`"),
         (
             r#"{"format": "riskform.sandbox/2", "serials": 1, "accounts": {}}"#,
-            r#"has the format "riskform.sandbox/2""#,
+            r#"has the unsupported format "riskform.sandbox/2""#,
         ),
     ];
     for (text, expected) in cases {
@@ -144,7 +144,7 @@ fn a_file_that_is_no_sandbox_is_left_alone() {
     }
 }
 
-/// A checkout may bring links; nothing is read through them, and nothing that they point to is touched.
+/// A checkout may contain symlinks, which are not followed.
 #[test]
 fn links_are_refused_and_their_targets_left_alone() {
     const SECRET: &str = "credentials: secret\n";
@@ -182,7 +182,7 @@ fn a_linked_folder_of_the_checkout_is_refused_by_the_program() {
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
 
-/// A lock that is there is taken, not emptied: it may be somebody's file.
+/// An existing lock file is not truncated, because it may be another file.
 #[test]
 fn the_lock_is_not_emptied() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong in a simulated world: faults on the way, changes by others, a run that is stopped or killed, reads that lag.
+//! Faults of a simulated account: network faults, external changes, stopped and killed runs, lagging reads.
 
 use std::time::Duration;
 
@@ -11,45 +11,45 @@ use riskform::model::integration::{ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
 use riskform::sandbox::{Execution, ExternalChange, Fault, FaultRule, FaultScript, RequestMethod};
 
-/// Everything that goes wrong in one world.
+/// Faults of one account.
 #[derive(Clone, Debug)]
 pub struct Mishaps {
     pub script: FaultScript,
-    /// How long the service takes; half of it before it does its work.
+    /// Response time; half of it before the change.
     pub latency: Duration,
-    /// How old what a read shows may be (`schema/api.md`, Integrations: unknown).
+    /// Maximum lag of reads (`schema/api.md`, Integrations: unknown).
     pub lag: Duration,
-    /// The request, counted from 0 over all runs, at which a run is killed.
+    /// Request that kills the run, counted from 0 over all runs.
     pub kill: Option<Kill>,
-    /// When runs are asked to stop.
+    /// Time of cancellation.
     pub stop: Option<StopAt>,
 }
 
-/// When a run is asked to stop.
+/// Time at which a run is canceled.
 #[derive(Clone, Copy, Debug)]
 pub enum StopAt {
-    /// At so many requests into each run, counted from 0.
+    /// At a request of each run, counted from 0.
     Request(u32, Side),
-    /// So long after its beginning, whatever it waits for then.
+    /// After this time.
     After(Duration),
 }
 
-/// Where a run is killed.
+/// Point at which a run is killed.
 #[derive(Clone, Copy, Debug)]
 pub struct Kill {
     pub request: u32,
     pub side: Side,
 }
 
-/// On which side of the service's work.
+/// Before or after the server's change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Before,
     After,
 }
 
-/// A third of the worlds has a quiet account, a third one that others change as well, and a third reads that lag. Where reads lag nobody
-/// else changes anything: what a read can't show can't be respected.
+/// A third of the accounts has no external changes, a third has some, and a third has lagging reads. The last third has no external
+/// changes, because lagging reads would hide them.
 pub fn mishaps() -> impl Strategy<Value = Mishaps> {
     let seconds = |table: &'static [u64]| select(table).prop_map(Duration::from_millis);
     let quiet = (vec(fault(), 0..5), Just(Duration::ZERO));
@@ -66,7 +66,7 @@ pub fn mishaps() -> impl Strategy<Value = Mishaps> {
     (
         prop_oneof![quiet, shared, lagging],
         any::<u64>(),
-        // The vendor's times have no fractions, so only a slow service tells who was first.
+        // API times are whole seconds, so the order is known only with a slow server.
         seconds(&[0, 100, 3_000, 3_000, 3_000]),
         option::weighted(0.2, kill.prop_map(|(request, side)| Kill { request, side })),
         option::weighted(0.2, stop()),
@@ -88,7 +88,7 @@ fn stop() -> impl Strategy<Value = StopAt> {
     ]
 }
 
-/// A fault for a few of the requests that fit.
+/// A fault for some of the matching requests.
 fn fault() -> impl Strategy<Value = FaultRule> {
     let work = || prop_oneof![Just(Execution::Done), Just(Execution::Skipped)];
     let seconds = |table: &'static [u64]| select(table).prop_map(Duration::from_secs);
@@ -123,7 +123,7 @@ fn fault() -> impl Strategy<Value = FaultRule> {
     )
 }
 
-/// Something that somebody else does just before one of the requests is carried out.
+/// An external change immediately before a request is processed.
 fn change() -> impl Strategy<Value = FaultRule> {
     let key = select(&["high_dlp", "imp_travel", "sentinel_one", "new_one"][..]);
     let level = select(&["low", "medium", "high", "critical"][..]);
@@ -182,7 +182,7 @@ fn change() -> impl Strategy<Value = FaultRule> {
         ..FaultRule::always(Fault::Change(change))
     };
     prop_oneof![
-        // The worst moments: between the list and the POST, and between the read of the behaviors and their PUT.
+        // The critical moments: between list and POST, and between read and PUT of the behaviors.
         3 => (0..2_u32).prop_map(move |skip| {
             rule(Some(RequestMethod::Post), skip, ExternalChange::CreateTheSame)
         }),

@@ -1,7 +1,7 @@
-//! Random worlds in which everything goes wrong that can: applied again until a run reports success, each ends as declared, with nothing
-//! twice, nothing lost and nothing touched that no plan announced. In-process and in paused time, so hours pass in seconds.
+//! Simulation of random accounts with random faults. Runs are repeated until one succeeds; then the account must be as declared, without
+//! duplicates, losses or unplanned changes. In-process and in paused time.
 //!
-//! `RISKFORM_WORLDS` says how many worlds, `RISKFORM_SEED` which.
+//! `RISKFORM_WORLDS` sets the number of accounts, `RISKFORM_SEED` the seed.
 
 mod mishaps;
 mod passage;
@@ -31,11 +31,11 @@ use mishaps::{Mishaps, StopAt, mishaps};
 use passage::{BehaviorsWritten, RecordingProxy, pause};
 use tokio::time::sleep;
 
-/// Worlds in an ordinary run: 11 for each of the 192 combinations of what is unknown.
+/// Default number of accounts: 11 for each of the 192 combinations of unknown API behavior.
 const WORLDS: u32 = 2_112;
-/// How many runs things may go wrong in.
+/// Number of runs with faults.
 const TROUBLED_RUNS: u32 = 4;
-/// In how many runs it must succeed once nothing goes wrong any more.
+/// Number of further runs, without faults, in which it must succeed.
 const CALM_RUNS: u32 = 5;
 
 #[test]
@@ -58,14 +58,14 @@ fn applied_again_every_world_ends_as_declared() {
     for (what, times) in &tally {
         println!("{times:>7} {what}");
     }
-    // A simulation in which nothing goes wrong would prove nothing; in a few worlds not everything can.
+    // Every kind of fault must occur, except in a small simulation.
     for what in &Counted::ALL {
         let happened = tally.contains_key(what) || count < WORLDS;
         assert!(happened, "never happened: {what:?}");
     }
 }
 
-/// What is counted; each must happen in every run of the simulation.
+/// Counted events; each must occur in every simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Counted {
     Worlds,
@@ -154,40 +154,40 @@ fn simulate(
     })
 }
 
-/// One world under way.
+/// State of one simulated account.
 struct Simulation<'a> {
     world: &'a Scenario,
     unknowns: ApiVariant,
-    /// Whether the last plan held a reference that the server refuses.
+    /// Whether the last plan contained a reference that the server rejects.
     unsendable: bool,
     sandbox: Sandbox,
     passage: RecordingProxy,
     stop: Option<StopAt>,
-    /// Whether any run has come to a plan.
+    /// Whether any run created a plan.
     planned: bool,
     /// Whether any run was killed or stopped.
     cut_short: bool,
-    /// Twins that a run named, since it could not tell for certain which of two was its own.
+    /// Duplicates reported by a run that could not decide which one it created.
     reported: BTreeSet<IntegrationId>,
-    /// What was deleted, as a plan announced or in favour of an elder twin, in any run.
+    /// Integrations deleted in any run, as planned or in favor of an older duplicate.
     deleted: BTreeSet<IntegrationId>,
     tally: Counts,
 }
 
-/// How one run ended.
+/// Result of one run.
 enum End {
     Success,
     Incomplete,
-    /// The files can't be planned against what is live.
+    /// The files conflict with the live state.
     Unplannable(String),
 }
 
-/// What a run told while it went on.
+/// Events of a run.
 #[derive(Default)]
 struct Reported {
-    /// Deletions that were sent.
+    /// Deletions sent.
     deleted: Vec<(WriteKind, IntegrationId)>,
-    /// What a good answer to one of its own POSTs named.
+    /// IDs from successful responses to the run's own POSTs.
     named: BTreeSet<IntegrationId>,
     looked: usize,
 }
@@ -220,7 +220,7 @@ impl<'a> Simulation<'a> {
         for number in 0.. {
             if number == TROUBLED_RUNS {
                 self.passage.calm_down();
-                // Somebody who stops every run after its first call is a mishap like any other, and ends with them.
+                // The stop after the first request is a fault and ends with the other faults.
                 self.stop = None;
             }
             if number >= TROUBLED_RUNS {
@@ -228,7 +228,7 @@ impl<'a> Simulation<'a> {
             }
             let changes = self.foreign_changes();
             let end = self.run_once().await?;
-            // What others did while this run was under way may have come too late for it to see.
+            // The run may not have seen concurrent external changes.
             let alone = self.foreign_changes() == changes;
             match end {
                 End::Success if alone => break,
@@ -267,7 +267,7 @@ impl<'a> Simulation<'a> {
         self.check_end()
     }
 
-    /// Reads, plans and applies, as one start of the program does.
+    /// Reads, plans and applies, like one start of the program.
     async fn run_once(&mut self) -> Result<End, TestCaseError> {
         self.tally.count(Counted::Runs, 1);
         let passage = self.passage.clone();
@@ -297,7 +297,7 @@ impl<'a> Simulation<'a> {
             &Vec::<String>::new(),
             "sent after a stop"
         );
-        // Where the server takes none but its own, one that was created without goes on without.
+        // A server that accepts only its own references keeps an integration created without one.
         prop_assert!(
             seen.without_reference.is_empty()
                 || self.unknowns.references == AcceptedReferences::Providers,
@@ -392,7 +392,7 @@ impl<'a> Simulation<'a> {
         )
     }
 
-    /// A run deletes what its plan announced, and takes back only what a good answer to its own POST named.
+    /// Checks that a run deletes only planned integrations, and duplicates that its own POST created.
     fn check_run(&mut self, planned: &AccountPlan, told: &Reported) -> Result<(), TestCaseError> {
         let announced: BTreeSet<IntegrationId> = planned
             .changes
@@ -413,8 +413,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// A write of behaviors leaves what the plan does not declare as it stood when the write arrived, but for what others did at that
-    /// very moment.
+    /// Checks that a write of behaviors does not change undeclared ones, except for simultaneous external changes.
     fn check_written(
         &mut self,
         written: &BehaviorsWritten,
@@ -453,7 +452,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// Whatever the end: nothing is gone that no plan announced and nobody else deleted, and what is new is an entry's or somebody else's.
+    /// Checks that all missing integrations were deleted by a plan or externally, and all new ones belong to an entry or are external.
     fn check_end(&self) -> Result<(), TestCaseError> {
         let live = self.sandbox.live(&account_id());
         let now: BTreeSet<IntegrationId> = live.integrations.iter().map(|live| live.id).collect();
@@ -471,7 +470,7 @@ impl<'a> Simulation<'a> {
         let Ok(found) = matches(&self.world.desired, &live) else {
             return Ok(());
         };
-        // Where a run was cut short, nobody took the younger of two back, and the plan says so.
+        // An interrupted run does not delete the newer duplicate; the plan reports it.
         let twins: Vec<IntegrationId> = match planned(&self.world.desired, &live, &unguarded()) {
             Ok(plan) if self.cut_short => plan.notes.iter().flat_map(duplicates_of).collect(),
             Ok(_) | Err(_) => Vec::new(),
@@ -479,7 +478,7 @@ impl<'a> Simulation<'a> {
         for unlisted in &found.unlisted {
             let theirs = others.contains(&unlisted.id)
                 || self.world.live.integrations.iter().any(|live| live.id == unlisted.id)
-                // Somebody who moves an integration away from its entry makes it an unlisted one.
+                // An external change of the keys makes an integration unlisted.
                 || self.met_change(|change| matches!(change, ExternalChange::EditIntegration { .. }));
             prop_assert!(
                 theirs || twins.contains(&unlisted.id) || self.reported.contains(&unlisted.id),
@@ -490,8 +489,8 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// Without success in all calm runs: only where the server refuses a reference that nobody can do without, or where others broke a rule
-    /// that the API itself would not let anybody break.
+    /// Checks that runs without faults fail only if the server rejects a required reference, or if an external change broke a rule of the
+    /// API.
     fn check_hindered(&mut self) -> Result<(), TestCaseError> {
         if self.unsendable {
             self.tally.count(Counted::HinderedByTheServer, 1);
@@ -540,7 +539,7 @@ impl<'a> Simulation<'a> {
                     let adopted = made
                         .as_ref()
                         .is_some_and(|made| !told.named.contains(&made.id));
-                    // After a take-back it is the elder twin that stands for the entry.
+                    // After a duplicate was deleted, the older one belongs to the entry.
                     let took_back = told
                         .deleted
                         .iter()
@@ -571,8 +570,8 @@ fn duplicates_of(note: &Note) -> Vec<IntegrationId> {
     }
 }
 
-/// What a run says of itself must be so: an account that moved was written, nothing unknown passes for nothing written, and nothing that no
-/// file lists is deleted unless everything before it was done.
+/// Checks the reports of a run: changed accounts are reported as written, unknown outcomes count as written, and unlisted integrations are
+/// deleted only after all other operations are done.
 fn check_applied(
     applied: &ApplyResult,
     planned: &AccountPlan,
@@ -598,7 +597,7 @@ fn check_applied(
     Ok(())
 }
 
-/// How far one start of the program came.
+/// Progress of one start of the program.
 enum Read {
     Failed,
     Unplannable(String),

@@ -1,4 +1,4 @@
-//! The way between riskform and a simulated world, seen by the test: it plays the mishaps and takes down what it must know to judge.
+//! The connection between riskform and a simulated account. It injects faults and records requests for the checks.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -20,21 +20,21 @@ use tower::ServiceExt;
 
 use super::mishaps::{Kill, Mishaps, Side, StopAt};
 
-/// A write of behaviors, and how they stood when it arrived.
+/// A write of behaviors and the state before it.
 pub struct BehaviorsWritten {
     pub body: Value,
     pub before: Value,
-    /// What others did at the very moment of the write, which nobody can see coming.
+    /// Simultaneous external changes.
     pub at_that_moment: Vec<InjectedFault>,
 }
 
-/// The passage. Its clones are the same one.
+/// The connection. Clones share the state.
 #[derive(Clone)]
 pub struct RecordingProxy(Arc<Parts>);
 
 struct Parts {
     sandbox: Sandbox,
-    /// Shows the account as it was some time ago.
+    /// Lag of reads.
     replica: Sandbox,
     laboratory: FaultInjector,
     account: AccountId,
@@ -51,15 +51,15 @@ struct Seen {
     run: RecordedRun,
 }
 
-/// What is seen of one run.
+/// Recorded data of one run.
 #[derive(Default)]
 pub struct RecordedRun {
     stop: Option<CancellationToken>,
     stop_at: Option<(u32, Side)>,
     requests: u32,
-    /// Requests that came after the run was asked to stop.
+    /// Requests after cancellation.
     pub after_the_stop: Vec<String>,
-    /// Overwrites of an integration that would lose its reference.
+    /// Updates that would remove a reference.
     pub without_reference: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ impl RecordingProxy {
         &self.0.laboratory
     }
 
-    /// Begins with another run, which is asked to stop there.
+    /// Starts recording a run that is canceled at the given time.
     pub fn begin(&self, stop: CancellationToken, stop_at: Option<StopAt>) {
         self.0.seen.lock().unwrap().run = RecordedRun {
             stop: Some(stop),
@@ -100,28 +100,28 @@ impl RecordingProxy {
         };
     }
 
-    /// What was seen of the run since it began.
+    /// Returns the recorded data of the run.
     pub fn take_run(&self) -> RecordedRun {
         std::mem::take(&mut self.0.seen.lock().unwrap().run)
     }
 
-    /// Ready when the run is to be killed.
+    /// Completes when the run must be killed.
     pub async fn killed(&self) {
         self.0.killed.notified().await;
     }
 
-    /// Nothing goes wrong from now on, but that reads lag.
+    /// Ends all faults except lagging reads.
     pub fn calm_down(&self) {
         self.0.laboratory.stop();
         self.0.seen.lock().unwrap().kill = None;
     }
 
-    /// The writes of behaviors since the last time.
+    /// Returns the writes of behaviors since the last call.
     pub fn take_written(&self) -> Vec<BehaviorsWritten> {
         std::mem::take(&mut self.0.seen.lock().unwrap().written)
     }
 
-    /// The passage as a service for an in-process transport.
+    /// Returns a service for an in-process transport.
     pub fn service(
         &self,
     ) -> impl tower::Service<
@@ -201,7 +201,7 @@ impl RecordingProxy {
         }
     }
 
-    /// Where this request is to kill its run, or to stop it.
+    /// Kills or cancels the run if this request must.
     fn count_request(&self, request: &Request<Full<Bytes>>) -> (Option<Side>, Option<Side>) {
         let mut seen = self.0.seen.lock().unwrap();
         let number = seen.requests;
@@ -262,7 +262,7 @@ impl RecordingProxy {
         }
     }
 
-    /// Answers a read from what was there a while ago.
+    /// Responds to a read with an earlier state.
     async fn as_it_was(&self, request: Request<Body>) -> Response<Body> {
         let account = {
             let seen = self.0.seen.lock().unwrap();
@@ -283,7 +283,7 @@ impl RecordingProxy {
     }
 }
 
-/// The pause between two runs, long enough for a lagging read to have caught up.
+/// Delay between two runs, longer than the lag of reads.
 pub async fn pause() {
     sleep(Duration::from_secs(60)).await;
 }

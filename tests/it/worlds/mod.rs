@@ -1,6 +1,6 @@
-//! Random worlds: a desired account, a live one, and an API that behaves in one of the ways that nobody could rule out.
+//! Random test cases: a desired account, a live account, and one possible behavior of the API.
 //!
-//! Values come from small pools, so that keys collide, move and swap often.
+//! Values come from small pools, so that keys often collide, change and swap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,10 +32,10 @@ use riskform::sandbox::{
     UnsetReference,
 };
 
-/// The day on which every random world is planned.
+/// Date of all random plans.
 pub const TODAY: Date = date(2026, 11, 22);
 
-/// Plans an account of a random world on its day.
+/// Plans a random account.
 pub fn planned(
     desired: &DesiredAccount,
     live: &LiveAccount,
@@ -45,7 +45,7 @@ pub fn planned(
     plan(&desired, &live, TODAY, options)
 }
 
-/// The seed of this run's random worlds: `RISKFORM_SEED`, else a new one. Failing tests print it.
+/// Returns the seed: `RISKFORM_SEED`, or a random one. Failing tests print it.
 pub fn seed() -> u64 {
     match std::env::var("RISKFORM_SEED") {
         Ok(seed) => seed.parse().expect("RISKFORM_SEED is a number"),
@@ -53,7 +53,7 @@ pub fn seed() -> u64 {
     }
 }
 
-/// Checks so many random cases under each combination of the unknowns.
+/// Checks this many random cases for each combination of unknown API behavior.
 pub fn for_each_api_variant<S: Strategy>(
     cases_each: u32,
     strategy: impl Fn(ApiVariant) -> S,
@@ -74,12 +74,12 @@ pub fn for_each_api_variant<S: Strategy>(
     }
 }
 
-/// The account that every random world is about.
+/// ID of all random accounts.
 pub fn account_id() -> AccountId {
     "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap()
 }
 
-/// Every way in which the API may behave where `schema/api.md` says *unknown*.
+/// One combination of the API behavior that `schema/api.md` marks as unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiVariant {
     pub behaviors_put: BehaviorsPut,
@@ -91,7 +91,7 @@ pub struct ApiVariant {
 }
 
 impl ApiVariant {
-    /// Every combination there is.
+    /// Returns all combinations.
     pub fn all() -> Vec<ApiVariant> {
         let mut all = Vec::new();
         for behaviors_put in BehaviorsPut::ALL {
@@ -117,7 +117,7 @@ impl ApiVariant {
         all
     }
 
-    /// A sandbox that behaves so, with what is live. The references of the pool are those of its identity providers.
+    /// Returns a sandbox with this behavior and live state. The references of the pool are its identity providers.
     pub fn sandbox(self, live: &LiveAccount, settings: Settings) -> Sandbox {
         let sandbox = Sandbox::in_memory(settings);
         sandbox.put_account(&account_id(), live.clone()).unwrap();
@@ -131,8 +131,8 @@ impl ApiVariant {
         sandbox
     }
 
-    /// Whether a plan sends a reference that this server refuses, and that nobody can do without: a parked one, or our own beside an
-    /// integration that has none. Such a plan fails, says so, and changes nothing else.
+    /// Returns true if a plan needs a reference that this server rejects: a placeholder, or a generated one next to an integration without
+    /// one. Such a plan fails, reports it, and changes nothing else.
     pub fn refuses(self, planned: &AccountPlan) -> bool {
         let held = |id: IntegrationId| {
             let mut live = planned.live().integrations.iter();
@@ -159,7 +159,7 @@ impl ApiVariant {
                 })
     }
 
-    /// The sandbox's settings.
+    /// Returns the sandbox's settings.
     pub fn settings(self) -> Settings {
         let mut unique = BTreeSet::new();
         if self.unique_reference {
@@ -182,14 +182,14 @@ impl ApiVariant {
     }
 }
 
-/// What is declared, and what is live.
+/// Desired and live account.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub desired: DesiredAccount,
     pub live: LiveAccount,
 }
 
-/// Options that let nothing but the files decide: guards have tests of their own.
+/// Options without guards, which have separate tests.
 pub fn unguarded() -> Options {
     Options {
         overrides: Overrides {
@@ -202,7 +202,7 @@ pub fn unguarded() -> Options {
     }
 }
 
-/// Worlds that are possible where the API behaves in a given way.
+/// Generates cases that are possible with the given API behavior.
 pub fn worlds(unknowns: ApiVariant) -> impl Strategy<Value = Scenario> {
     (live(unknowns), vec(entry(), 0..6), behaviors(), unlisted()).prop_map(
         move |(live, entries, behaviors, unlisted)| Scenario {
@@ -260,7 +260,7 @@ fn live(unknowns: ApiVariant) -> impl Strategy<Value = LiveAccount> {
     })
 }
 
-/// The keys that are taken where they must be unique.
+/// Used keys, if they must be unique.
 #[derive(Default)]
 struct Taken(BTreeSet<String>);
 
@@ -304,7 +304,7 @@ fn behavior(name: &str, enabled: bool, level: &str) -> Behavior {
     }
 }
 
-/// An entry before it is fitted into a file: its pin is an index into what is live.
+/// An entry draft; its pin is an index into the live integrations.
 #[derive(Clone, Debug)]
 struct Entry {
     tenant: &'static str,
@@ -312,7 +312,7 @@ struct Entry {
     active: bool,
     declares_type: bool,
     pin: Option<Index>,
-    /// Wants the keys of this live integration, whichever it is itself: the stuff that swaps are made of.
+    /// Uses the keys of this live integration, which creates swaps.
     covets: Option<Index>,
 }
 
@@ -369,8 +369,8 @@ fn location(line: usize) -> Location {
     }
 }
 
-/// Fits the parts into a file that would load: no two entries share a key unless both pin distinct ids, and none at all where the API
-/// demands unique keys. Behaviors that the account does not offer are left to the tests of that error.
+/// Combines drafts to a valid file: entries share a key only if both pin different IDs, and never if the API requires unique keys. Unknown
+/// behaviors have separate tests.
 fn desired(
     entries: Vec<Entry>,
     behaviors: DeclaredBehaviors,
