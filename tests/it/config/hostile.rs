@@ -370,7 +370,7 @@ fn a_name_that_a_terminal_would_obey_is_spelled_out() {
 fn random_harm_ends_soon_and_in_bounded_memory() {
     const FILES: usize = 100;
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let count: usize = number("RISKFORM_HOSTILE").unwrap_or(1_000);
+    let count: usize = number("RISKFORM_HOSTILE").unwrap_or(200);
     let seed: u64 =
         number("RISKFORM_SEED").map_or_else(|| fastrand::u64(..), |seed: usize| seed as u64);
     println!("RISKFORM_SEED={seed}");
