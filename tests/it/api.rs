@@ -1,4 +1,4 @@
-//! The client over real loopback sockets, against small servers made by hand, and within the process.
+//! The API client, over loopback sockets and in-process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -24,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower_http::compression::CompressionLayer;
 
-/// A token that must never be seen again.
+/// A token that must not appear in output.
 const CANARY: &str = "canary-2c5d0fe1";
 
 const INTEGRATION: &str = "4cfe8442-664b-4915-acd4-b39cd65c4314";
@@ -51,7 +51,7 @@ fn connection(base_url: &str, settings: NetworkSettings) -> Client {
     connect(Transport::network(settings), base_url.parse().unwrap())
 }
 
-/// A connection that attempts everything once, so that each failure shows itself.
+/// A client without retries.
 fn connect(transport: Transport, base_url: BaseUrl) -> Client {
     let conduct = ClientOptions {
         retry: RetryPolicy {
@@ -78,7 +78,7 @@ fn envelope(result: &Value) -> String {
     json!({ "success": true, "errors": [], "messages": [], "result": result }).to_string()
 }
 
-/// Serves a router on loopback, and names its base URL.
+/// Serves a router on loopback and returns its base URL.
 async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -86,7 +86,7 @@ async fn serve(router: Router) -> String {
     format!("http://{address}/client/v4")
 }
 
-/// Reads one request, writes these bytes, and closes the connection or leaves it open.
+/// Reads one request, writes bytes, and closes the connection or keeps it open.
 async fn serve_bytes(answer: &'static [u8], then: Then) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -113,13 +113,13 @@ enum Then {
     Hang,
 }
 
-/// The base URL of a port at which nobody listens.
+/// Returns the base URL of a closed port.
 async fn dead() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Everything that an error shows anywhere.
+/// Returns all texts of an error.
 fn shown(error: &ApiError) -> String {
     let text = format!("{error}\n{error:?}\n{:?}", error.help());
     assert!(!text.contains(CANARY), "{text}");
@@ -149,7 +149,7 @@ fn behaviors() -> Value {
         "name": "Impossible Travel", "description": "…", "enabled": true, "risk_level": "critical" } } })
 }
 
-/// A server that knows the ten operations, and writes down what it was asked.
+/// A server with the ten operations that records requests.
 fn ten_operations(asked: Arc<Mutex<Vec<String>>>) -> Router {
     async fn answer(
         State(asked): State<Arc<Mutex<Vec<String>>>>,
@@ -313,7 +313,7 @@ async fn compressed_answers_are_understood() {
     assert_eq!(*encodings.lock().unwrap(), ["gzip"]);
 }
 
-/// The environment of a process can't be changed from within, so this runs another test in a process of its own.
+/// Runs another test in a separate process, because a process cannot change its own environment safely.
 #[test]
 fn no_proxy_sees_what_goes_to_loopback() {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
@@ -382,7 +382,7 @@ async fn slow_servers_time_out() {
         Then::Hang,
     )
     .await;
-    // A server that accepts and never speaks TLS keeps the connection from coming about.
+    // A server that accepts without TLS prevents the connection.
     let no_handshake = silent.replace("http://", "https://");
     for (base_url, reach) in [
         (silent, Delivery::MaybeDelivered),
@@ -564,7 +564,7 @@ async fn live_is_exactly_two_reads_both_in_flight_together() {
     let calls = Arc::new(AtomicUsize::new(0));
     let both = Arc::new(tokio::sync::Barrier::new(2));
     let counted = Arc::clone(&calls);
-    // Neither is answered before both are asked.
+    // Responses wait until both requests arrived.
     let service = Router::new().fallback(async move |request: Request| {
         counted.fetch_add(1, Ordering::SeqCst);
         both.wait().await;
@@ -666,11 +666,11 @@ async fn requests_share_one_connection_where_the_server_has_http_2() {
     assert_eq!(server.connections.load(Ordering::Relaxed), 1);
 }
 
-/// A server that speaks TLS and both versions of HTTP.
+/// A server with TLS, HTTP/1.1 and HTTP/2.
 struct TlsServer {
     base_url: String,
     connections: Arc<AtomicUsize>,
-    /// Of each request.
+    /// HTTP version of each request.
     versions: Arc<Mutex<Vec<Version>>>,
 }
 
@@ -699,7 +699,7 @@ impl axum::serve::Listener for TlsListener {
     }
 }
 
-/// Serves behaviors, whatever is asked for, and counts.
+/// Always returns behaviors, and counts requests.
 async fn serve_tls(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> TlsServer {
     let versions: Arc<Mutex<Vec<Version>>> = Arc::default();
     let seen = Arc::clone(&versions);
@@ -715,7 +715,7 @@ async fn serve_tls(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> TlsServe
     }
 }
 
-/// Serves over TLS; gives the URL and the number of connections.
+/// Serves over TLS, and returns the URL and the number of connections.
 pub(crate) async fn serve_over_tls(
     certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
     router: Router,

@@ -1,4 +1,4 @@
-//! Who set what: random worlds in which several people write by several means, and the account's own audit log is all that is asked.
+//! Attribution of changes: random accounts changed by several users in several ways, checked against the account's audit log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,14 +47,14 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-/// One account, those who write to it, and who is known to have set each value.
+/// An account, its users, and the known author of each value.
 struct AttributionScenario {
     sandbox: Sandbox,
     router: Router,
     random: fastrand::Rng,
-    /// Whoever last changed a value: a person and a means.
+    /// Author of each value: user and interface.
     setters: BTreeMap<String, (String, String)>,
-    /// Integrations that are gone: id, tenant, who deleted it.
+    /// Deleted integrations: ID, tenant, author.
     deleted: Vec<(IntegrationId, String, (String, String))>,
 }
 
@@ -92,7 +92,7 @@ impl AttributionScenario {
         done
     }
 
-    /// One write by somebody: most hold more than they change, some are refused, some change nothing.
+    /// Sends one write. Most contain unchanged values, some are rejected, some change nothing.
     async fn write(&mut self) {
         let who = (
             PEOPLE[self.random.usize(1..PEOPLE.len())].to_owned(),
@@ -135,7 +135,7 @@ impl AttributionScenario {
         }
     }
 
-    /// The whole map or a part of it, with at most one value changed.
+    /// Writes all or some behaviors, with at most one change.
     fn behaviors(&mut self, live: &LiveAccount) -> Value {
         let whole = self.random.u32(..4) > 0;
         let changed = KEYS[self.random.usize(..KEYS.len())];
@@ -157,7 +157,7 @@ impl AttributionScenario {
         json!({ "behaviors": sent })
     }
 
-    /// Remembers who made each difference, told from the account itself.
+    /// Records the author of each difference.
     fn note(&mut self, who: &(String, String), before: &LiveAccount) {
         let after = self.sandbox.live(&account());
         let (old, new) = (values(before), values(&after));
@@ -174,12 +174,12 @@ impl AttributionScenario {
         }
     }
 
-    /// Holds what drift says of a file that declares the account as it was against who is known to have changed it; says how much.
+    /// Compares the authors shown by drift with the known ones, and returns the number of comparisons.
     fn check_drift(&self, declared: &LiveAccount, log: &AuditLog, seed: u64) -> usize {
         let file = Arc::new(file(declared));
         let live = Arc::new(self.sandbox.live(&account()));
         let today = date(2026, 11, 1);
-        // Somebody may have made two that fit one entry.
+        // Two live integrations may match one entry.
         let Ok(planned) = plan(&file, &live, today, &Options::default()) else {
             return 0;
         };
@@ -257,7 +257,7 @@ impl AttributionScenario {
     }
 }
 
-/// A file that declares an account as it is, its integration pinned.
+/// Returns a file that declares the live account, with its integration pinned.
 fn file(live: &LiveAccount) -> DesiredAccount {
     let location = json!({ "file": "a.yaml", "line": 1, "column": 1 });
     let behaviors: BTreeMap<&str, Value> = live
@@ -287,7 +287,7 @@ fn since() -> Timestamp {
     "2026-10-02T00:00:00Z".parse().unwrap()
 }
 
-/// Every value of an account by a name of its own.
+/// Returns all values of an account by name.
 fn values(live: &LiveAccount) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (key, behavior) in live.behaviors.iter() {
@@ -319,7 +319,7 @@ fn values(live: &LiveAccount) -> BTreeMap<String, String> {
     values
 }
 
-/// What the log tells of every value of an account, by the same names.
+/// Returns the attribution of all values, by the same names.
 fn attributions(log: &AuditLog, live: &LiveAccount) -> BTreeMap<String, Attribution> {
     let mut told = BTreeMap::new();
     for (key, behavior) in live.behaviors.iter() {
@@ -349,7 +349,7 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
     let (mut set, mut attributed) = (0, 0);
     for seed in (0..WORLDS).map(|n| first.wrapping_add(n)) {
         let mut world = AttributionScenario::new(seed, AuditLogSettings::default());
-        // Somebody has written everything once, so that the log shows what stood there before anybody changed it.
+        // Write everything once, so that the log contains the initial values.
         let installer = (PEOPLE[0].to_owned(), "api_token".to_owned());
         let live = world.sandbox.live(&account());
         let settings: BTreeMap<_, _> = live
@@ -392,7 +392,7 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
                         "RISKFORM_SEED={seed}: {name}: {attribution:?}"
                     );
                 }
-                // Nobody has changed it: the recorded integration was never written, or the log begins with its value.
+                // Unchanged: never written, or the log starts with its value.
                 None => assert!(
                     matches!(
                         attribution,
@@ -452,7 +452,7 @@ async fn where_the_log_keeps_no_requests_nobody_is_said_to_have_set_anything() {
     }
 }
 
-/// The recordings, and what the vendor might add to them.
+/// Returns the recordings, and variants that Cloudflare may send.
 #[test]
 fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
     let recorded: Value =
@@ -549,14 +549,14 @@ async fn what_is_not_in_the_log_is_attributed_to_nobody() {
     let who = (PEOPLE[1].to_owned(), "dash".to_owned());
     let body = json!({ "behaviors": { "imp_travel": { "enabled": false, "risk_level": "low" } } });
     assert!(world.send(&who, Method::PUT, "behaviors", body).await);
-    // The log begins with this entry: the value may have stood there before.
+    // The log starts with this entry: the value may be older.
     let told = attributions(&world.log(), &world.sandbox.live(&account()));
     let Attribution::SinceBefore { since: edge, first } = &told["imp_travel enabled"] else {
         panic!("{told:?}");
     };
     assert_eq!(*edge, since());
     assert_eq!(first.actor.as_deref(), Some(PEOPLE[1]));
-    // A change past the log, as one that is not shown yet: the newest entry holds another value.
+    // A change that the log does not show yet: the newest entry has a different value.
     world
         .sandbox
         .edit(&account(), |account| {

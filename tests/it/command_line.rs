@@ -1,4 +1,4 @@
-//! The command line as scripts rely on it: which flags a command takes, where they stand, and what becomes of the ones that it would not obey.
+//! The command line: accepted options, their positions, and errors for options without effect.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -185,7 +185,7 @@ fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
         ] {
             let run = workplace.run(&command.split(' ').collect::<Vec<_>>());
             assert_eq!(run.code, 1, "{variable} {command}: {}", run.shown());
-            // The doctor tells it in a table, whose lines are broken.
+            // The doctor prints a table with wrapped lines.
             let told = run.shown();
             let told: Vec<&str> = told.split_whitespace().collect();
             assert!(
@@ -207,7 +207,7 @@ fn a_proxy_that_is_down_is_named() {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", FILE);
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
-    // Nobody listens on the port of discard.
+    // The discard port is closed.
     workplace.set("HTTPS_PROXY", "http://me:canary@127.0.0.1:9");
     let run = workplace.run(&["plan"]);
     assert_eq!(run.code, 1, "{}", run.shown());
@@ -375,7 +375,7 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
     assert_eq!(workplace.run(&["fmt", "--check", "new.yaml"]).code, 0);
 }
 
-/// Runs a command with this on its standard input.
+/// Runs a command with this standard input.
 fn through(workplace: &TestDir, arguments: &[&str], input: &str) -> Run {
     let mut child = workplace
         .command(arguments)
@@ -435,7 +435,7 @@ fn validate_checks_what_is_passed_through_it() {
 
     1 account, 1 error
     ");
-    // Another program's file is not shown, and nothing outside of the folder is read.
+    // Unrelated files are not shown, and files outside of the directory are not read.
     let foreign = through(&workplace, &["validate", "-"], "machine: canary\n");
     assert_eq!(foreign.code, 1);
     assert!(!foreign.shown().contains("canary"), "{}", foreign.shown());
@@ -501,7 +501,7 @@ fn what_to_do_next_is_said_to_a_person() {
             said.shown()
         );
     }
-    // Nothing goes on from what is as it should be, and nobody who wants quiet or data is told.
+    // No next steps without changes, with --quiet, or with data on stdout.
     for line in [
         "plan --sandbox",
         "drift --sandbox",

@@ -1,4 +1,4 @@
-//! Reading what surrounds risk scoring: page by page, leniently, and never for longer than allowed.
+//! Reading Access policies and audit logs: paging, lenient parsing and time limits.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -72,7 +72,7 @@ async fn access(client: &Client) -> Result<Access, ApiError> {
     client.reader().access(&account(), PATIENCE).await
 }
 
-/// The lists that were asked for, in their order, without where they stand.
+/// Returns the requested lists, in order.
 fn asked(sandbox: &Sandbox) -> Vec<String> {
     let requests = sandbox.requests().into_iter();
     requests
@@ -160,7 +160,7 @@ async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
     assert_eq!((providers.providers.len(), providers.skipped), (0, 1));
 }
 
-/// Whatever the list of applications leaves out is asked for, and nothing else.
+/// Only policies missing in the list of applications are requested.
 #[tokio::test(start_paused = true)]
 async fn applications_are_asked_only_where_they_may_have_policies_that_nobody_told() {
     let whole = json!({ "id": "own", "name": "Own", "decision": "deny", "include": [] });
@@ -208,7 +208,7 @@ async fn what_is_not_a_list_is_counted_as_not_understood() {
                     json!({ "id": "p", "name": "P", "include": [{ "group": { "id": "g" } }] });
                 let result = match uri.path().rsplit('/').next() {
                     Some(list) if list == strange => result,
-                    // The same on every page, as of a server that knows no pages.
+                    // The same items on every page: a server without paging.
                     Some("policies") => json!([policy]),
                     _ => Value::Null,
                 };
@@ -286,7 +286,7 @@ async fn nothing_of_a_strange_answer_is_shown() {
     }
 }
 
-/// What a run waits for its own rate budget is not the server's fault.
+/// Waiting for the rate limit does not use the time budget.
 #[tokio::test(start_paused = true)]
 async fn slow_lists_of_access_are_given_up_and_a_slow_pace_is_not() {
     let slow = || Fault::Slow {
@@ -311,7 +311,7 @@ async fn slow_lists_of_access_are_given_up_and_a_slow_pace_is_not() {
     assert!(begun.elapsed() > PATIENCE, "{:?}", begun.elapsed());
 }
 
-/// As many writes as fill several pages, each a second after the other.
+/// Enough writes for several pages, one per second.
 fn write_much(sandbox: &Sandbox) {
     for n in 0..2_500 {
         let time = format!(

@@ -1,4 +1,4 @@
-//! The doctor: what it finds of everything that can keep somebody out, and that it never writes.
+//! doctor: findings for all causes of failure, without any writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn allowed(permissions: &str) -> Settings {
     }
 }
 
-/// `check status`, for every finding that is not a pass.
+/// Returns `check status` of every finding that is not a pass.
 fn findings(run: &Run) -> String {
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let accounts = document["accounts"].as_array().unwrap();
@@ -178,7 +178,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
         (code, found.as_str()),
         (0, "zero_trust_write warn, new_behaviors warn")
     );
-    // "*" covers what no name does, and what is not managed is known.
+    // "*" includes all other behaviors, and unmanaged ones are known.
     for rest in [
         "\"*\": { enabled: true }",
         "\"*\": { enabled: true }, high_dlp: null",
@@ -212,7 +212,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
         (0, "zero_trust_write warn, new_behaviors warn")
     );
 
-    // Nobody listens at a port that was free a moment ago.
+    // A port that was just free.
     workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9");
     let (code, found) = doctor(&workplace);
     assert_eq!(code, 1);
@@ -223,7 +223,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     assert_eq!(alone.run(&["doctor"]).code, 64);
 }
 
-/// Whoever wrote a file for a newer riskform is told so.
+/// Files for a newer version are reported.
 #[test]
 fn keys_that_this_version_does_not_know_are_named() {
     let workplace = TestDir::new();
@@ -247,7 +247,7 @@ fn keys_that_this_version_does_not_know_are_named() {
     assert!(!run.stdout.contains("does not know"), "{}", run.stdout);
 }
 
-/// What goes to this machine passes no proxy, and a broken one is no matter.
+/// Requests to loopback use no proxy, so a broken one does not matter.
 #[test]
 fn a_proxy_that_is_not_on_the_way_is_not_told() {
     let (_server, mut workplace) = served(Settings::default());
@@ -255,7 +255,7 @@ fn a_proxy_that_is_not_on_the_way_is_not_told() {
     let direct = workplace.run(&["doctor"]);
     assert_eq!(direct.code, 0);
     assert!(!direct.stdout.contains("proxy"), "{}", direct.stdout);
-    // Neither does what NO_PROXY exempts: the call fails by itself.
+    // NO_PROXY exempts the host, so the request itself fails.
     workplace.set("HTTPS_PROXY", "http://canary:9");
     workplace.set("NO_PROXY", "invalid");
     workplace.set("CLOUDFLARE_BASE_URL", "https://api.invalid/client/v4");
@@ -264,12 +264,12 @@ fn a_proxy_that_is_not_on_the_way_is_not_told() {
     assert!(!exempt.stdout.contains("proxy"), "{}", exempt.stdout);
 }
 
-/// A table's text without its columns' breaks.
+/// Returns a table's text without line breaks.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Examines an account of a sandbox, every answer of which passes through `change` first.
+/// Examines a sandbox account, with each response changed by `change`.
 async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<DoctorFinding> {
     let router: Router = Sandbox::in_memory(settings).router();
     let router = router.layer(map_response(move |mut response: Response| {
@@ -347,7 +347,7 @@ async fn the_rate_budget_is_told_and_never_broken() {
     );
 }
 
-/// The document is asked for without the token, and each rule of the standard is a line of its own.
+/// The document is requested without the token, with one finding per rule.
 #[test]
 fn ssf_looks_at_each_integrations_document() {
     let (server, workplace) = served(Settings::default());

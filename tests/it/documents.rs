@@ -1,4 +1,4 @@
-//! What tests of several rooms do with documents: load a desired-state file, and hold JSON against a schema.
+//! Helpers for several modules: load a desired-state file, and validate JSON against a schema.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use riskform::model::account::DesiredAccount;
 use riskform::model::limits::UNLIMITED;
 use serde_json::Value;
 
-/// Loads the one account of a file, without any variables.
+/// Loads the only account of a file, without variables.
 pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Diagnostics> {
     let mut loaded = load(&LoadOptions {
         paths: &[path.to_owned()],
@@ -25,7 +25,7 @@ pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Diagnostics
     Ok(loaded.accounts.remove(0))
 }
 
-/// Holds a document against its schema, and gives back what did it, so that a damaged one can be tried as well.
+/// Validates a document against its schema and returns the validator.
 pub fn assert_valid(what: &str, schema: &str, document: &Value) -> Validator {
     let schema: Value = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::draft202012::options()

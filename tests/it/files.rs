@@ -1,4 +1,4 @@
-//! The commands that work on files alone, as a person meets them: validate, fmt, schema.
+//! The offline commands: validate, fmt, schema.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

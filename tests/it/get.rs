@@ -1,4 +1,4 @@
-//! Reading live things with the real program: what it shows of whom, in every format.
+//! get with the real program, in all formats.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn served(settings: Settings) -> (SandboxServer, TestDir) {
     (server, workplace)
 }
 
-/// Puts these users in the place of the ones that were there.
+/// Replaces the users.
 pub fn put_users(sandbox: &Sandbox, users: &[(&str, User)]) {
     let id = RECORDED_ACCOUNT.parse().unwrap();
     let users: BTreeMap<UserId, User> = users
@@ -188,7 +188,7 @@ fn users_are_sorted_and_filtered() {
     };
     let pseudonym_of_ben = pseudonym(BEN.parse().unwrap());
     for (arguments, names) in [
-        // A word that nobody knows may well be graver than high.
+        // Unknown levels sort above high.
         (&[][..], "Çay Ben Ann"),
         (&["--min-level", "low"], "Çay Ben Ann"),
         (&["--min-level", "high"], "Çay Ben"),
@@ -255,7 +255,7 @@ fn redacted_nobody_is_named_in_any_format_or_log() {
             let run = workplace.run(arguments);
             assert_eq!(run.code, 0, "{}", run.stderr);
             assert!(run.stdout.contains(&pseudonym), "{}", run.stdout);
-            // The city stands in the details of an event.
+            // The city is in the details of an event.
             for personal in ["Amina", "Diallo", "amina", "@example.com", "Lisbon"] {
                 let shown = format!("{}{}", run.stdout, run.stderr);
                 assert!(!shown.contains(personal), "{personal}: {shown}");
@@ -314,6 +314,6 @@ fn what_is_missing_is_named_and_ends_with_6() {
     "###);
     let without = nowhere.run(&["get", "users", "--account-id", RECORDED_ACCOUNT]);
     assert_eq!(without.code, 6, "{}", without.stderr);
-    // The simulated API has an account to offer where nobody names one.
+    // The sandbox has a default account.
     assert_eq!(nowhere.run(&["get", "users", "--sandbox"]).code, 0);
 }

@@ -1,4 +1,4 @@
-//! Everything that is tested from outside the crate: whole binaries, real sockets, random worlds. One test binary, so that it links once.
+//! Integration tests: the real program, real sockets and random accounts. One test binary, to link only once.
 
 #![allow(
     clippy::panic,

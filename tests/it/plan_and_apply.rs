@@ -1,4 +1,4 @@
-//! The main job as a person meets it: the real program, what it prints, and how it ends.
+//! plan and apply with the real program: output and exit codes.
 
 use insta::assert_snapshot;
 use rexpect::session::spawn_command;
@@ -123,7 +123,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
 fn the_simulated_api_within_the_process_is_kept_from_run_to_run() {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", QUICKSTART);
-    // It needs no credentials and ignores whatever leads elsewhere.
+    // Needs no credentials and ignores other connection settings.
     workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:1/");
     let first = workplace.run(&["apply", "--sandbox", "--auto-approve"]);
     assert_eq!(first.code, 0, "{}", first.stderr);
@@ -240,7 +240,7 @@ fn a_missing_entitlement_says_what_to_ask_for() {
     "###);
 }
 
-/// "No answer" is said only where there was none.
+/// "No answer" is shown only without a response.
 #[test]
 fn what_was_answered_to_a_lost_create_is_told() {
     let fault = |fault: &str| {
@@ -273,7 +273,7 @@ fn what_was_answered_to_a_lost_create_is_told() {
 #[test]
 fn a_dead_server_is_named() {
     let mut workplace = TestDir::new();
-    // A port that was free a moment ago.
+    // A port that was just free.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -284,7 +284,7 @@ fn a_dead_server_is_named() {
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
     workplace.write("riskform.yaml", QUICKSTART);
     let shown = workplace.run(&["plan", "-q", "--timeout", "20"]).shown();
-    // Both reads are in flight together, so either may be the first to give up.
+    // Both reads are concurrent, so either may fail first.
     let shown = shown.replace("/integrations:", "/behaviors:");
     assert_snapshot!(shown, @"
     exit 1
@@ -426,14 +426,14 @@ fn what_moved_while_the_question_stood_is_shown_and_asked_about_again() {
     terminal.send_line("yes").unwrap();
     terminal.exp_string("Apply complete").unwrap();
     let live = server.sandbox.live(&account);
-    // What the file does not list stays as somebody left it.
+    // Unlisted resources are unchanged.
     assert!(!live.behaviors.values().next().unwrap().settings.enabled);
 }
 
-/// The program on a terminal of its own.
+/// Runs the program on a terminal.
 fn on_a_terminal(workplace: &TestDir, arguments: &[&str]) -> std::process::Command {
     let mut command = workplace.command(arguments);
-    // The terminal brings its own.
+    // Set by the terminal.
     command.stdin(std::process::Stdio::inherit());
     command
 }
@@ -538,7 +538,7 @@ fn destroy_reads_back_what_it_deleted_and_nothing_that_its_entries_would_match_n
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     let account = RECORDED_ACCOUNT.parse().unwrap();
-    // Of the same tenant as the entry, which its reference leads elsewhere.
+    // Same tenant as the entry, whose reference matches another integration.
     let neighbor = serde_json::json!({
         "integration_type": "Okta", "tenant_url": "https://example.oktapreview.com", "reference_id": "r2", "active": true,
     });
@@ -558,7 +558,7 @@ fn destroy_reads_back_what_it_deleted_and_nothing_that_its_entries_would_match_n
     let run = workplace.run(&["destroy", "--auto-approve"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(!run.stdout.contains("still there"), "{}", run.stdout);
-    // It is left alone, and whoever would destroy again is warned.
+    // Unchanged, with a warning.
     assert!(run.stdout.contains(&neighbor.to_string()), "{}", run.stdout);
     let live = server.sandbox.live(&account);
     let left: Vec<_> = live.integrations.iter().map(|live| live.id).collect();

@@ -1,5 +1,4 @@
-//! What the real service answers when it refuses (`schema/api.md`, Errors), and answers that can't be trusted: the real program tells each
-//! apart, with its exit code and its way out.
+//! Error responses of the real API (`schema/api.md`, Errors) and invalid responses: message, help and exit code of the real program.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +15,7 @@ use crate::riskform::{Run, SandboxServer, TestDir};
 
 const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
-/// Runs the program against a server that answers everything the same way.
+/// Runs the program against a server with a constant response.
 fn answered(status: u16, body: String, arguments: &[&str]) -> Run {
     let server = SandboxServer::behind(Settings::default(), move |_, _| {
         Router::new().fallback(async move || {
@@ -48,7 +47,7 @@ fn every_refusal_of_the_real_service_is_told_apart() {
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
         let body = fs::read_to_string(&file).unwrap();
-        // Where the status isn't known, it must not matter.
+        // Unknown statuses must not matter.
         let statuses = match name[..3].parse() {
             Ok(status) => vec![status],
             Err(_) => vec![400, 401, 403],
@@ -123,14 +122,14 @@ fn integration(number: u8) -> Value {
     })
 }
 
-/// How a server treats a list that has two pages.
+/// Behavior of a server with a list of two pages.
 #[derive(Clone, Copy, Debug)]
 enum Paging {
-    /// It follows `page`.
+    /// Honors `page`.
     Follows,
-    /// It answers the first page whatever is asked.
+    /// Always returns the first page.
     Ignores,
-    /// Its second page is empty.
+    /// The second page is empty.
     EndsEarly,
 }
 

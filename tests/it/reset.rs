@@ -1,4 +1,4 @@
-//! Clearing scores with the real program: who is chosen, who is asked, what is written down.
+//! reset with the real program: selection of users, confirmation and audit log.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -37,7 +37,7 @@ fn three_users(permissions: &str) -> (SandboxServer, TestDir) {
     (server, workplace)
 }
 
-/// The names of those whose score was cleared.
+/// Returns the names of the reset users.
 fn cleared(server: &SandboxServer) -> String {
     let account = server.sandbox.account(&RECORDED_ACCOUNT.parse().unwrap());
     let cleared = account
@@ -151,7 +151,7 @@ fn a_refusal_that_holds_for_all_ends_the_run() {
     Reset incomplete: 0 reset, 1 failed, 1 not attempted.
     ");
     assert_eq!(server.writes(), 1);
-    // By id alone, nobody needs to be read about.
+    // By ID, no user needs to be read.
     let (server, workplace) = three_users("write");
     assert_eq!(workplace.run(&["reset", ANN, "--auto-approve"]).code, 0);
     assert_eq!(cleared(&server), "Ann");

@@ -1,4 +1,4 @@
-//! Runs the real program: in an empty folder, with a scrubbed environment, and with what is volatile replaced in what it says.
+//! Runs the real program in an empty directory with a clean environment, and replaces volatile parts of its output.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,13 +11,13 @@ use axum::Router;
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use tempfile::TempDir;
 
-/// An empty folder in which the program is run.
+/// An empty directory to run the program in.
 pub struct TestDir {
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
-/// What a run brought.
+/// Result of a run.
 pub struct Run {
     pub code: i32,
     pub stdout: String,
@@ -32,7 +32,7 @@ impl TestDir {
         }
     }
 
-    /// One whose environment leads to a served sandbox.
+    /// Creates a directory whose environment points to a served sandbox.
     pub fn with(server: &SandboxServer) -> Self {
         let mut workplace = TestDir::new();
         workplace.set("CLOUDFLARE_BASE_URL", &server.base_url());
@@ -44,18 +44,18 @@ impl TestDir {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Writes a file, and gives back its name for an argument.
+    /// Writes a file and returns its name.
     pub fn write(&self, name: &str, content: &str) -> PathBuf {
         fs::write(self.folder.path().join(name), content).unwrap();
         name.into()
     }
 
-    /// Where a file of the folder is.
+    /// Returns the path of a file.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// What a run has left in a file.
+    /// Reads a file.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
@@ -66,14 +66,14 @@ impl TestDir {
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
-            // Nobody reads along, so nothing is said about what to do next.
+            // Not a terminal, so there are no next steps.
             .env("CI", "true")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }
 
-    /// Runs the program to its end, with nothing on its standard input.
+    /// Runs the program with empty standard input.
     pub fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Run {
         Run::from(self.command(arguments).output().unwrap())
     }
@@ -95,7 +95,7 @@ impl From<Output> for Run {
 }
 
 impl Run {
-    /// Exit code, standard output and standard error as one text; what differs from run to run is replaced.
+    /// Returns exit code, stdout and stderr as one text, with volatile parts replaced.
     pub fn shown(&self) -> String {
         let Run {
             code,
@@ -112,7 +112,7 @@ impl Run {
     }
 }
 
-/// Takes out the ids that the sandbox's edge gave to requests.
+/// Removes request IDs.
 fn without_rays(mut shown: String) -> String {
     const RAY: &str = ", ray ";
     const END: &str = "-SIM";
@@ -125,7 +125,7 @@ fn without_rays(mut shown: String) -> String {
     shown
 }
 
-/// Takes out the day from which on the audit log was read.
+/// Replaces the start date of the audit log.
 fn without_days(mut shown: String) -> String {
     const SINCE: &str = "audit log since 20";
     const DAY: usize = "26-11-25".len();
@@ -136,7 +136,7 @@ fn without_days(mut shown: String) -> String {
     shown
 }
 
-/// Replaces the abbreviated ids that a sandbox gave.
+/// Replaces abbreviated IDs of the sandbox.
 fn without_short_ids(mut shown: String) -> String {
     const END: &str = "…, by ";
     const RECORDED: &str = "4cfe8442";
@@ -153,7 +153,7 @@ fn without_short_ids(mut shown: String) -> String {
     shown
 }
 
-/// Replaces ids that a sandbox gave, and the port that it serves on.
+/// Replaces IDs and the port of the sandbox.
 fn replace_ids(text: &str) -> String {
     const RECORDED: [&str; 1] = ["4cfe8442-664b-4915-acd4-b39cd65c4314"];
     let mut shown = String::new();
@@ -165,7 +165,7 @@ fn replace_ids(text: &str) -> String {
                 .is_ok_and(|id| id.get_version_num() == 4)
             && !RECORDED.contains(&word)
             && !text.contains(&format!("reference_id  {word}"));
-        // The id of an integration in a title.
+        // The ID of an integration in a title.
         let abbreviated = word.len() == 8 && piece.ends_with('…') && shown.ends_with("  (");
         if made || abbreviated && !RECORDED.iter().any(|id| id.starts_with(word)) {
             shown.push_str(&piece.replace(word, "[id]"));
@@ -182,7 +182,7 @@ fn replace_ids(text: &str) -> String {
     }
 }
 
-/// A sandbox served on loopback by a thread of this test, so that the test can look into it.
+/// A sandbox served on loopback by a thread, so that tests can read its state.
 pub struct SandboxServer {
     pub sandbox: Sandbox,
     address: SocketAddr,
@@ -195,7 +195,7 @@ impl SandboxServer {
         SandboxServer::behind(settings, |_, router| router)
     }
 
-    /// One whose requests pass whatever `gate` puts before the router.
+    /// Starts a server with middleware in front of the router.
     pub fn behind(
         settings: Settings,
         gate: impl FnOnce(&Sandbox, Router) -> Router + Send + 'static,
@@ -207,7 +207,7 @@ impl SandboxServer {
         SandboxServer::serve(settings, gate)
     }
 
-    /// One whose rate limit is as the settings say.
+    /// Starts a server with the rate limit of the settings.
     pub fn limited(settings: Settings) -> Self {
         SandboxServer::serve(settings, |_, router| router)
     }
@@ -247,7 +247,7 @@ impl SandboxServer {
         format!("http://{}/client/v4", self.address)
     }
 
-    /// How many requests were received that are not reads.
+    /// Returns the number of received writes.
     pub fn writes(&self) -> usize {
         let requests = self.sandbox.requests();
         requests
@@ -261,7 +261,7 @@ impl Drop for SandboxServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic in there has failed the test already.
+            // A panic in the thread has already failed the test.
             let _ = thread.join();
         }
     }

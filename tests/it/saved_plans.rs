@@ -1,4 +1,4 @@
-//! `plan --out`, `show` and `apply --plan`; the way back; the audit trail; stopping.
+//! `plan --out`, `show` and `apply --plan`; rollback files; audit logs; cancellation.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-/// A served sandbox, and a workplace in which a plan of the quickstart is saved.
+/// Returns a served sandbox and a directory with a saved plan of the quickstart.
 fn with_saved_plan() -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
@@ -45,7 +45,7 @@ fn a_saved_plan_is_private_holds_no_secret_and_is_carried_out_as_it_is() {
     let shown = workplace.run(&["show", "plan.json"]);
     assert_eq!(shown.stdout, workplace.run(&["plan"]).stdout);
 
-    // What the file says by now is nobody's business: the plan was looked at.
+    // The approved plan decides, even if the file has changed since.
     workplace.write("riskform.yaml", "version: 1");
     let run = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -162,7 +162,7 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
     assert_eq!(server.writes(), 0);
 }
 
-/// The file with something changed in it, and a digest that fits again.
+/// Returns the plan file with a change and a matching digest.
 fn doctored(workplace: &TestDir, change: impl Fn(&mut Value)) {
     let mut plan: Value = serde_json::from_str(&workplace.read("plan.json")).unwrap();
     change(&mut plan);
@@ -174,7 +174,7 @@ fn doctored(workplace: &TestDir, change: impl Fn(&mut Value)) {
     workplace.write("doctored.json", &plan.to_string());
 }
 
-/// Whoever may write the file may recompute its digest, so everything in it is held against what the planner makes of it.
+/// An attacker can recompute the digest, so the plan is compared with a new one.
 #[test]
 fn a_doctored_plan_sends_nothing() {
     let (server, workplace) = with_saved_plan();
@@ -239,7 +239,7 @@ fn a_doctored_plan_sends_nothing() {
         assert_eq!(run.code, *code, "{name}");
     }
     assert_eq!(server.writes(), 0);
-    // Places in files are the one thing that may move.
+    // Only source locations may differ.
     doctored(&workplace, |plan| {
         plan["accounts"][0]["changes"][0]["location"]["line"] = 99.into();
     });
@@ -351,7 +351,7 @@ fn a_fleet_that_is_half_written_says_so_whatever_the_other_half_is() {
     assert_eq!(workplace.run(&["plan", "."]).code, 1);
     let run = workplace.run(&["apply", ".", "--auto-approve"]);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
-    // Nothing was left to write, so the error alone counts.
+    // No change remained, so only the error counts.
     assert_eq!(workplace.run(&["apply", ".", "--auto-approve"]).code, 1);
 }
 
@@ -566,7 +566,7 @@ fn a_signal_finishes_the_call_in_flight_and_starts_no_other() {
         assert_eq!(output.status.code(), Some(3), "{stdout}");
         assert_eq!(stdout.matches("not attempted: ").count(), 2, "{stdout}");
         assert_eq!(server.writes(), 1);
-        // A second run finishes the work.
+        // A second run completes the changes.
         assert_eq!(workplace.run(&["apply", "--auto-approve"]).code, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What a person sees on a terminal, as a terminal draws it: 80 columns, and 140. Each of these was looked at.
+//! Terminal screens at 80 and 140 columns.
 
 use std::num::NonZero;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use riskform::sandbox::Settings;
 use crate::riskform::{SandboxServer, TestDir};
 
 const WIDTHS: [NonZero<u16>; 2] = [NonZero::new(80).unwrap(), NonZero::new(140).unwrap()];
-/// More rows than any screen has, so that nothing scrolls away.
+/// Number of rows, large enough to prevent scrolling.
 const ROWS: NonZero<u16> = NonZero::new(200).unwrap();
 
 const DESIRED: &str = include_str!("../../examples/quickstart.yaml");
@@ -23,7 +23,7 @@ integrations:
   corporate-okta: { tenant_url: http://corp.okta.com, reference_id: \"\" }
 ";
 
-/// What stands on a terminal of so many columns after a run.
+/// Returns the terminal screen after a run.
 fn screen(workplace: &TestDir, arguments: &[&str], columns: NonZero<u16>) -> String {
     let program = workplace.command(arguments);
     let mut command = Command::new("bash");
@@ -42,7 +42,7 @@ fn screen(workplace: &TestDir, arguments: &[&str], columns: NonZero<u16>) -> Str
                 .get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         )
-        // A person reads along.
+        // Next steps are shown on a terminal only.
         .env_remove("CI")
         .env("PATH", "/usr/bin:/bin")
         .env("TERM", "xterm-256color")
@@ -52,10 +52,10 @@ fn screen(workplace: &TestDir, arguments: &[&str], columns: NonZero<u16>) -> Str
         .exp_eof()
         .unwrap();
     let mut terminal = vt100::Parser::new(ROWS, columns, 0);
-    // Each byte was read as a character of its own.
+    // Each byte was read as a character.
     let written: Vec<u8> = written.chars().map(|byte| byte as u8).collect();
     terminal.process(&written);
-    // What the terminal itself broke, for want of a place to break it, is one line.
+    // Join lines that the terminal wrapped.
     let screen = terminal.screen();
     let ends = (0..).map(|row| if screen.row_wrapped(row) { "" } else { "\n" });
     let rows = screen.rows(0, columns.get()).zip(ends);
@@ -63,7 +63,7 @@ fn screen(workplace: &TestDir, arguments: &[&str], columns: NonZero<u16>) -> Str
     rows.trim_end().to_owned()
 }
 
-/// The screens of runs one after another, at each width in a world of its own.
+/// Returns the screens of several runs, with a new sandbox for each width.
 fn screens(runs: &[(&str, &[&str])], prepare: impl Fn(&TestDir)) {
     let mut shown: Vec<String> = vec![String::new(); runs.len()];
     for columns in WIDTHS {
@@ -99,7 +99,7 @@ fn with_file(workplace: &TestDir) {
     workplace.write("riskform.yaml", DESIRED);
 }
 
-/// Twelve accounts: three drift alike, one can't be planned.
+/// Twelve accounts: three with the same drift, one with an error.
 fn with_fleet(workplace: &TestDir) {
     let document = |number: u32| {
         let behavior = match number {

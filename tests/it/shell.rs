@@ -1,4 +1,4 @@
-//! What makes riskform at home in a shell: completions and manual pages.
+//! Shell completions and manual pages.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ fn every_shell_gets_completions() {
     assert!(bash.unwrap().status.success());
 }
 
-/// Sees to it that a shell on a terminal completes what is typed to what is wanted, once Tab is pressed.
+/// Checks that a shell completes a typed text after Tab.
 fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
     let program = Path::new(env!("CARGO_BIN_EXE_riskform"));
     let inherited = std::env::var_os("PATH").unwrap();
@@ -48,16 +48,16 @@ fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
     session.send_line(setup).unwrap();
     session.send_line("echo rea''dy").unwrap();
     session.exp_string("ready").unwrap();
-    // What is typed before the shell asks for a line is no line to complete.
+    // Wait for the prompt before typing.
     std::thread::sleep(std::time::Duration::from_millis(500));
-    // What is completed is drawn in pieces, so the whole line is printed in the end: Ctrl-A goes to its beginning.
+    // The shell draws completions in parts. Ctrl-A goes to the start, so that the whole line can be printed.
     let keys = format!("riskform {typed}\t\u{1}echo \r");
     session.send(&keys).unwrap();
     session.flush().unwrap();
     session
         .exp_string(wanted)
         .unwrap_or_else(|error| panic!("{shell}: riskform {typed}: {error}"));
-    // A shell that has ended need not be waited for.
+    // No wait for an ended shell.
     let _ = session.send("\u{15}exit\n").and_then(|_| session.flush());
 }
 
@@ -136,7 +136,7 @@ fn the_version_is_told_to_scripts() {
         version["target"].as_str().unwrap().contains('-'),
         "{version}"
     );
-    // A build for trying things out is made of no commit.
+    // Development builds have no commit.
     assert_eq!(version["commit"], serde_json::Value::Null);
     assert_eq!(
         workplace.run(&["--version"]).stdout,

@@ -1,4 +1,4 @@
-//! What a person sees on a terminal and no file gets: how far reading has come, why it waits, and links.
+//! Output for terminals only: progress, waits and links.
 
 use std::num::NonZeroU32;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use riskform::sandbox::{RateLimit, Settings};
 
 use crate::riskform::{SandboxServer, TestDir};
 
-/// All that a run writes to a terminal of this name.
+/// Returns the output of a run on a terminal of this type.
 fn on_a_terminal(workplace: &TestDir, arguments: &[&str], name: &str) -> String {
     let mut command = workplace.command(arguments);
     command.env("TERM", name).stdin(Stdio::inherit());
@@ -17,7 +17,7 @@ fn on_a_terminal(workplace: &TestDir, arguments: &[&str], name: &str) -> String 
     terminal.exp_eof().unwrap()
 }
 
-/// 24 accounts, of which one can't be planned, behind a limit that they use up.
+/// 24 accounts, one of which fails, with a rate limit that they exceed.
 #[test]
 fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
     let server = SandboxServer::limited(Settings {
@@ -48,7 +48,7 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    // The bar is taken away before a line is printed, so that none runs into it.
+    // The progress bar is removed before a line is printed.
     for (at, _) in shown.match_indices("waiting 6 s: ") {
         let before = &shown[..at];
         assert!(before.ends_with(['\n', 'K', '\r']), "{before:?}");

@@ -1,5 +1,5 @@
-//! What somebody can do who may only change the files: nothing. The real program over a real socket that counts requests; each attack
-//! ends before anything is sent, and no message shows what was sought. And what the operator's limits stop, whatever files and flags say.
+//! Attacks through files: the real program over a socket that counts requests. Each attack fails before anything is sent, and no message
+//! shows a secret. Also operator limits, which files and flags cannot exceed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,7 @@ use crate::riskform::{Run, SandboxServer, TestDir};
 
 const HEAD: &str = "version: 1\naccount_id: 023e105f4ecef8ad9ca31a8372d0c353\n";
 
-/// A checkout in which somebody put files and links, next to what they are not to see; the environment is full of secrets.
+/// An untrusted checkout with files and symlinks, next to private files. The environment contains secrets.
 fn attacked(server: &SandboxServer, files: &[(&str, &str)], links: &[(&str, &str)]) -> TestDir {
     let mut workplace = TestDir::with(server);
     for name in [
@@ -239,7 +239,7 @@ fn a_file_reads_no_variable_and_no_file_of_its_choice() {
             &["destroy", "--auto-approve"],
             &["fmt"],
         ] {
-            // What has no canonical layout is nobody's attack, and what is right to `fmt` shows no value.
+            // Files that fmt cannot format are no attack, and fmt shows no values of valid files.
             let run = workplace.run(&[command, &["repo/riskform.yaml"]].concat());
             assert_nothing_shown(what, &run);
             if command != ["fmt"] {
@@ -267,7 +267,7 @@ fn fmt_rewrites_nothing_outside_of_the_checkout() {
     assert_eq!(workplace.read("home/untidy.yaml"), untidy);
 }
 
-/// Limits where whoever may change the files can't change them.
+/// A limits file outside of the checkout.
 fn limits(text: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("limits.yaml");
@@ -327,7 +327,7 @@ fn no_file_and_no_flag_gets_past_the_limits() {
             planned.stdout, planned.stderr
         );
 
-        // A plan that was saved where there were no limits is judged by those of whoever applies it.
+        // Limits also apply to a plan that was saved without limits.
         let elsewhere = TestDir::with(&server);
         elsewhere.write("riskform.yaml", file);
         let saved = elsewhere.run(&[&["plan", "--out", "saved.plan"][..], &flags].concat());
@@ -408,7 +408,7 @@ fn a_provider_of_many_names_its_customers_tokens_in_the_limits() {
     let run = workplace.run(&listed);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
 
-    // The environment wins, unless it is empty there.
+    // The environment takes precedence unless its value is empty.
     workplace.set("CUSTOMER_010_API_TOKEN", "");
     assert_eq!(workplace.run(&listed).code, 0);
     workplace.set("CUSTOMER_010_API_TOKEN", "another");

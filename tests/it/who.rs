@@ -1,5 +1,4 @@
-//! Who made what drifted, with the real program: in each format and in messages, as far as the audit log tells, and what is said where it
-//! doesn't.
+//! Authors of drift, with the real program: in all formats and notifications, and if the audit log is incomplete.
 
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-/// An entry about a write of behaviors, so many hours ago.
+/// Returns an entry for a write of behaviors some hours ago.
 fn entry(hours: i64, actor: Value, behaviors: Value) -> (Timestamp, Value) {
     let time = Timestamp::now() - SignedDuration::from_hours(hours);
     let shown = json!({
@@ -49,7 +48,7 @@ fn behaviors(dlp: bool, travel: bool, level: &str) -> Value {
     })
 }
 
-/// Carol set everything up, Alice switched a detection off in the dashboard, Bob lowered another by a token, and Carol repeated all of it.
+/// Carol created everything, Alice disabled a behavior in the dashboard, Bob lowered one with a token, and Carol rewrote everything.
 fn tampered() -> SandboxServer {
     let server = SandboxServer::start(Settings::default());
     let carol = json!({ "email": "carol@example.com", "context": "api_key" });
@@ -85,7 +84,7 @@ fn drift(server: &SandboxServer, arguments: &[&str]) -> Run {
     workplace.run(&[&["drift"], arguments].concat())
 }
 
-/// Without the moments, which are another one in every run.
+/// Removes times, which differ between runs.
 fn without_moments(text: &str) -> String {
     let mut shown = String::new();
     for piece in text.split_inclusive(" UTC") {
@@ -141,7 +140,7 @@ fn each_difference_is_attributed_to_whoever_made_it() {
     assert_eq!(travel["attribution"][0]["author"]["token_name"], "ci");
     assert!(account["context"]["audit_log"]["read"]["since"].is_string());
 
-    // Where nobody is seen to have written another value before, it may have been so for longer.
+    // Without an earlier value in the log, the change may be older.
     let short = drift(&server, &["--history", "2"]).stdout;
     assert_eq!(short.matches("so since before 20").count(), 2, "{short}");
     let longer = drift(&server, &["--history", "6"]).stdout;
@@ -184,7 +183,7 @@ fn messages_say_who_did_it_and_what_acts_on_it() {
     assert!(account["notes"][0]["message"].is_string());
 }
 
-/// A log that comes late, keeps little, is refused or stalls: it is said, and nothing else changes.
+/// A log that is late, short, rejected or stalled adds a note and changes nothing else.
 #[test]
 fn what_the_log_does_not_tell_is_said_and_changes_nothing_else() {
     let whole = drift(&tampered(), &["--no-context", "--format", "json"]);
@@ -290,7 +289,7 @@ fn whoever_is_named_in_the_log_is_somebody_elses_text() {
     for format in ["text", "markdown", "html", "json"] {
         let shown = drift(&server, &["--format", format]).stdout;
         assert!(shown.contains("alert(1)"), "{format}: {shown}");
-        // Whoever reads JSON gets the same value back.
+        // JSON round trip.
         assert_eq!(shown.contains('\u{202e}'), format == "json", "{format}");
         let breaks = |line: &str| {
             let line = line.trim_start();
@@ -311,7 +310,7 @@ fn whoever_is_named_in_the_log_is_somebody_elses_text() {
     );
 }
 
-/// Writes down what it is sent.
+/// Records requests.
 struct Receiver {
     url: String,
     bodies: std::sync::Arc<std::sync::Mutex<Vec<Value>>>,

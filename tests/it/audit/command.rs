@@ -1,4 +1,4 @@
-//! `riskform audit` over a served sandbox: what it reads, how it ends, and that it never writes.
+//! `riskform audit` over a served sandbox: requests and exit codes, without any writes.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::documents::assert_valid;
 use crate::riskform::{Run, SandboxServer, TestDir};
 
-/// The recorded account as it is.
+/// A file for the recorded account.
 const FILE: &str = "\
 version: 1
 account_id: f037e56e89293a057740de681ac9abbe
@@ -42,7 +42,7 @@ fn audited(settings: Settings, file: &str, arguments: &[&str]) -> (SandboxServer
     (server, workplace, run)
 }
 
-/// Checks and their status, of every account.
+/// Returns the status of all checks of all accounts.
 fn standings(run: &Run) -> String {
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let accounts = document["accounts"].as_array().unwrap().iter();
@@ -79,7 +79,7 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
     Audit: 7 passed.
     "###);
     let requests = server.sandbox.requests();
-    // Two of risk scoring, three of Access, one of its providers; and two without credentials.
+    // Two for risk scoring, three for Access, one for its providers, and two without credentials.
     let with_credentials = requests.iter().filter(|request| request.credentials);
     assert_eq!(
         (requests.len(), with_credentials.count()),
@@ -89,7 +89,7 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
     for request in requests.iter().filter(|request| !request.credentials) {
         assert!(!request.path.contains("/accounts/"), "{request:?}");
     }
-    // Cron mails whatever is printed.
+    // cron mails all output.
     let quiet = workplace.run(&["audit", "-q"]);
     assert_eq!(
         (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
@@ -129,7 +129,7 @@ fn what_is_ignored_is_neither_judged_nor_read() {
         for finding in findings {
             assert!(!ignored.contains(&finding["check"]), "{arguments:?}");
         }
-        // What needs a permission that the token lacks can be left out as well.
+        // Checks with a missing permission can be ignored as well.
         let (_, _, blind) = audited(allowed("read"), FILE, &arguments);
         assert_eq!(
             blind.code,
@@ -160,7 +160,7 @@ fn how_it_ends() {
             6,
             "policies unknown Access: Organizations, Identity Providers, and Groups Read; levels unknown Access: Organizations, Identity Providers, and Groups Read; providers unknown Access: Organizations, Identity Providers, and Groups Read",
         ),
-        // A failure is a failure, whatever else can't be told.
+        // A failed check counts, even if others are unknown.
         (
             allowed("read"),
             &off,
@@ -177,7 +177,7 @@ fn how_it_ends() {
             run.stdout
         );
     }
-    // An account that can't be read at all is the error of the run.
+    // An unreadable account is an error of the run.
     let (_, _, run) = audited(allowed(""), FILE, &[]);
     assert_eq!(run.code, 6);
     assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
@@ -196,7 +196,7 @@ fn how_it_ends() {
     }
 }
 
-/// In a fleet each account ends as it would alone, and the gravest end wins.
+/// The most severe result of all accounts decides the exit code.
 #[test]
 fn a_fleet_ends_with_the_gravest() {
     let second = "version: 1\naccount_id: 00000000000000000000000000000002\nname: second\napi_token_env: CLOUDFLARE_SECOND\nintegrations: { okta: { tenant_url: https://example.oktapreview.com } }\n";
@@ -234,7 +234,7 @@ fn a_fleet_ends_with_the_gravest() {
             run.stdout
         );
     }
-    // Of a shard, only its accounts count.
+    // Only the accounts of the shard count.
     let shards = ["0/2", "1/2"].map(|shard| {
         let run = workplace.run(&["audit", ".", "--shard", shard, "-o", "json"]);
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
@@ -244,7 +244,7 @@ fn a_fleet_ends_with_the_gravest() {
     assert_eq!(server.writes(), 0);
 }
 
-/// Whatever one route answers, the run goes on, the checks that need it say so, and nothing of the answer is shown.
+/// After any response of one route, the run continues, its checks report the error, and the response is not shown.
 #[test]
 fn no_route_of_the_surroundings_fails_the_run() {
     let forbidden = || {
@@ -281,7 +281,7 @@ fn no_route_of_the_surroundings_fails_the_run() {
                     let (code, expected) = match (check, number) {
                         ("ssf", _) => (0, "ssf warn".to_owned()),
                         (_, 0) => (6, format!("{check} unknown Access: ")),
-                        // What is left of a list may be enough: the application names two of the policies as well.
+                        // Part of a list may be enough: the application includes two of the policies as well.
                         ("policies", 2) => (0, String::new()),
                         (_, _) => (0, format!("{check} unknown -")),
                     };
@@ -293,7 +293,7 @@ fn no_route_of_the_surroundings_fails_the_run() {
     });
 }
 
-/// An audit in which every request that holds this in its path is answered so.
+/// Runs an audit with a fixed response for paths that contain a text.
 fn audited_where(route: &'static str, answer: fn() -> Response) -> Run {
     let server = SandboxServer::behind(Settings::default(), move |_, router| {
         router.layer(from_fn(move |request: Request, next: Next| {

@@ -1,4 +1,4 @@
-//! An audit in every format: one account, a fleet, and texts that want to be more than text.
+//! Audit results in all formats: one account, many accounts, and malicious texts.
 
 use insta::assert_snapshot;
 use riskform::doctor::{AuditCheck, AuditReport, CheckStatus, SsfRule};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
 use crate::report::hostile::{EVIL, outside_of_code};
 
-/// Five accounts: two sound, one with something of everything, one that could not be looked at, and one that lacks a permission.
+/// Five accounts: two without findings, one with findings of every kind, one with an error, and one with a missing permission.
 pub(crate) fn fleet() -> AuditReport {
     let mut blind = sound();
     blind.access_unread = Some(forbidden("Access: Apps and Policies Read"));
@@ -122,7 +122,7 @@ fn a_fleet_is_a_table_and_what_does_not_pass() {
     "###);
 }
 
-/// The same in three accounts is told once, five names and how many more.
+/// The same finding in three accounts is shown once, with at most five names.
 #[test]
 fn what_is_alike_is_told_once() {
     let many = |count: usize| {
@@ -142,7 +142,7 @@ fn what_is_alike_is_told_once() {
     }
     let text = plain(&many(8), AuditFormat::Text);
     assert!(text.contains("account-0, account-1, account-2, account-3, account-4 and 3 more: "));
-    // Each account has a place of its own in the others.
+    // Each account has a separate section in the other formats.
     let junit = report::audit(&many(8), AuditFormat::Junit);
     assert_eq!(junit.matches("it has no reference_id").count(), 8);
 }
@@ -304,7 +304,7 @@ fn markdown_is_cut_from_the_least_grave_end_and_says_so() {
     "###);
 }
 
-/// Evil wherever somebody else's text can stand.
+/// Malicious texts in all untrusted values.
 fn evil() -> AuditReport {
     let mut world = sound();
     world.policies = json!([

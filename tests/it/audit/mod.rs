@@ -1,4 +1,4 @@
-//! The audit: each check as a table, every format, and the command over a served sandbox.
+//! Audit: tables of checks, all formats, and the command over a served sandbox.
 
 mod checks;
 mod command;
@@ -22,7 +22,7 @@ use crate::documents::load_file;
 
 const TODAY: Date = date(2026, 11, 22);
 
-/// Everything that an audit looks at, as files and the API say it.
+/// Input of an audit, as files and API responses.
 pub(crate) struct World {
     pub file: String,
     pub behaviors: Value,
@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub policies: Value,
     pub groups: Value,
     pub providers: Value,
-    /// How many items of Access, and how many providers, could not be understood.
+    /// Number of Access items and providers in an unknown format.
     pub skipped: (usize, usize),
     pub access_unread: Option<FetchError>,
     pub providers_unread: Option<FetchError>,
@@ -40,7 +40,7 @@ pub(crate) struct World {
 const OKTA: &str = "11111111-1111-4111-8111-111111111111";
 const PROVIDER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
 
-/// A policy with one rule in one of its lists.
+/// Returns a policy with one rule.
 pub(crate) fn policy(name: &str, decision: &str, list: &str, rule: Value) -> Value {
     let mut policy = json!({ "id": name, "name": name, "decision": decision, "app_count": 1 });
     policy["include"] = json!([{ "everyone": {} }]);
@@ -52,7 +52,7 @@ pub(crate) fn levels(levels: &[&str]) -> Value {
     json!({ "user_risk_score": { "user_risk_score": levels } })
 }
 
-/// An account in which everything is as it should be.
+/// Returns an account without findings.
 pub(crate) fn sound() -> World {
     World {
         file: "\
@@ -101,7 +101,7 @@ impl World {
         let path = folder.path().join("riskform.yaml");
         std::fs::write(&path, &self.file).unwrap();
         let desired = load_file(&path, TODAY).unwrap();
-        // The folder is another one each time.
+        // The directory differs between runs.
         let desired = serde_json::to_string(&desired).unwrap();
         let folder = folder.path().display().to_string();
         let desired = desired.replace(&format!("{folder}/"), "");
@@ -153,7 +153,7 @@ impl World {
     }
 }
 
-/// What could not be read for want of a permission.
+/// Returns an error for a missing permission.
 pub(crate) fn forbidden(permission: &str) -> FetchError {
     FetchError {
         reason: "403 Forbidden".to_owned(),
@@ -161,14 +161,14 @@ pub(crate) fn forbidden(permission: &str) -> FetchError {
     }
 }
 
-/// The same account under another name.
+/// Returns the same account with a different name.
 pub(crate) fn renamed(mut account: AccountAudit, number: usize, name: &str) -> AccountAudit {
     account.account_id = format!("{number:032x}").parse().unwrap();
     account.name = Some(name.parse().unwrap());
     account
 }
 
-/// An account that could not be looked at.
+/// Returns an account with an error.
 pub(crate) fn lost() -> AccountAudit {
     let plan = sound().planned();
     let error = AccountError {
@@ -187,7 +187,7 @@ pub(crate) fn audit(accounts: Vec<AccountAudit>) -> AuditReport {
     AuditReport::new(base_url, None, Default::default(), accounts, now)
 }
 
-/// An account with something of everything: each status, and each kind of detail.
+/// Returns an account with all statuses and kinds of details.
 pub(crate) fn unsound() -> World {
     let mut world = sound();
     world.behaviors["imp_travel"]["enabled"] = json!(false);

@@ -1,4 +1,4 @@
-//! No file leads out of the folder that it belongs to, and nothing of another file is ever shown.
+//! Files cannot refer to files outside of their directory, and unrelated files are never shown.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use riskform::model::limits::UNLIMITED;
 use super::{Fleet, TODAY, found, variable};
 
 const ACCOUNT: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
-/// What must never be seen, and never be written over.
+/// A secret that must not be shown or overwritten.
 const FOREIGN: &str = "version: 1\nname: very-private\nvery_private: very-private\n";
 
-/// Loads paths of a fleet, from within a folder of it where that is given as `--root`.
+/// Loads paths, optionally in a directory given as `--root`.
 fn load_in(
     fleet: &Fleet,
     path: &str,
@@ -36,7 +36,7 @@ fn load_in(
     })
 }
 
-/// A checkout beside a home folder with secrets in it. `links` are made in the checkout: name and target.
+/// Creates a checkout next to a home directory with secrets. `links` are symlinks in the checkout: name and target.
 fn workplace(files: &[(&str, &str)], links: &[(&str, &str)]) -> Fleet {
     let fleet = Fleet::new(&[
         ("home/creds.yaml", FOREIGN),
@@ -185,7 +185,7 @@ fn no_file_leads_out_of_the_checkout() {
         );
         let shown = diagnostics.to_string();
         assert!(!shown.contains("very"), "{what}: {shown}");
-        // What can't be read can't be rewritten either.
+        // Unreadable files are not rewritten.
         let _ = format(&[fleet.path(path)], &AllowedRoot::default());
         for foreign in [
             "home/creds.yaml",
@@ -339,7 +339,7 @@ fn a_checkout_in_the_home_folder_or_none_makes_the_own_folder_the_root() {
     std::fs::create_dir(fleet.path("me/.git")).unwrap();
     outside(None).unwrap();
     assert_eq!(found(&outside(Some("me")).unwrap_err()), ["confined 3:11"]);
-    // A worktree's `.git` is a file.
+    // In a worktree, `.git` is a file.
     std::fs::remove_dir(fleet.path("me/.git")).unwrap();
     std::fs::write(fleet.path("me/.git"), "gitdir: elsewhere").unwrap();
     outside(None).unwrap();

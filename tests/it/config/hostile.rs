@@ -1,4 +1,4 @@
-//! Files that mean harm: each is refused with a clear error, quickly and in bounded memory.
+//! Malicious files: rejected with a clear error, quickly and in bounded memory.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -106,7 +106,7 @@ fn a_file_of_absurd_shape_is_refused() {
             Err(diagnostics) => {
                 let rendered = diagnostics.to_string();
                 assert!(rendered.len() < 20_000, "{what}: {} bytes", rendered.len());
-                // What else is said of such keys is beside the point.
+                // Other diagnostics for such keys do not matter.
                 let beside = |line: &&String| {
                     !line.starts_with("unknown-key") || expected.contains(&line.as_str())
                 };
@@ -117,7 +117,7 @@ fn a_file_of_absurd_shape_is_refused() {
     }
 }
 
-/// What grows without measure is refused for the whole run.
+/// Exponential growth is rejected for the whole run.
 #[test]
 fn many_files_hold_no_more_than_one_may() {
     let documents = |count: usize, text: &str| {
@@ -194,7 +194,7 @@ fn many_files_hold_no_more_than_one_may() {
         assert!(found.iter().any(is_expected), "{what}: {:?}", found.first());
         let rendered = diagnostics.to_string();
         assert!(rendered.len() < 1 << 20, "{what}: {}", rendered.len());
-        // Twenty times what was measured without optimization; anything quadratic takes minutes.
+        // Twenty times the measured value without optimization. Quadratic algorithms take minutes.
         assert!(started.elapsed() < Duration::from_secs(60), "{what}");
     }
 }
@@ -319,7 +319,7 @@ fn what_is_no_file_is_never_opened() {
         );
     }
     std::fs::create_dir(fleet.path(".git")).unwrap();
-    // All of it at once, found by walking, with a way up again that is not followed twice.
+    // All files in one directory tree, with a symlink to a parent.
     let diagnostics = fleet.load(&["real"]).unwrap_err();
     assert_eq!(
         found(&diagnostics),
@@ -364,7 +364,7 @@ fn a_name_that_a_terminal_would_obey_is_spelled_out() {
     assert!(rendered.contains("k\\u{1b}[2J"), "{rendered}");
 }
 
-/// Random files that mean harm, by the hundred in one run, which may take 256 MB of memory and must end. On demand
+/// Random malicious files, hundreds per run, with at most 256 MB of memory. On demand
 /// `RISKFORM_HOSTILE=100000 cargo test --profile release --test it random_harm`, where each hundred may take two seconds.
 #[test]
 fn random_harm_ends_soon_and_in_bounded_memory() {
@@ -385,7 +385,7 @@ fn random_harm_ends_soon_and_in_bounded_memory() {
         let mut command = Command::new("sh");
         let program = env!("CARGO_BIN_EXE_riskform");
         let started = Instant::now();
-        // The data segment holds everything that is allocated.
+        // All allocations are in the data segment.
         let run = command
             .args([
                 "-c",
@@ -406,7 +406,7 @@ fn random_harm_ends_soon_and_in_bounded_memory() {
     }
 }
 
-/// A file of one of the shapes that were ever slow or large, of a random size, sometimes damaged.
+/// A file of a shape that was slow or large before, of random size, sometimes damaged.
 fn harm(random: &mut fastrand::Rng) -> String {
     let size = 1 << random.u32(0..12);
     let many = |line: &dyn Fn(usize) -> String| -> String { (0..size).map(line).collect() };
@@ -462,7 +462,7 @@ fn harm(random: &mut fastrand::Rng) -> String {
     text
 }
 
-/// Whatever a file holds, loading it ends without a panic, and so does showing what is wrong.
+/// Loading any file and showing its diagnostics does not panic.
 fn survive(bytes: &[u8]) {
     let fleet = Fleet::new(&[]);
     fleet.write("a.yaml", bytes);
@@ -472,7 +472,7 @@ fn survive(bytes: &[u8]) {
     }
 }
 
-/// Scraps of the language, so that random files get past the first character.
+/// Fragments of the language, so that random files get past the first character.
 fn scraps() -> impl Strategy<Value = String> {
     let scrap = prop::sample::select(vec![
         "version: 1\n",

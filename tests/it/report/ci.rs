@@ -1,4 +1,4 @@
-//! `--ci`: what pipelines pick up.
+//! `--ci`: results for CI jobs.
 
 use insta::assert_snapshot;
 use riskform::sandbox::Settings;

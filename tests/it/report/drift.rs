@@ -1,4 +1,4 @@
-//! `drift` as cron and a person meet it: what it says, how it ends, and that it never writes.
+//! `drift` with the real program: output and exit codes, without any writes.
 
 use http::Method;
 use insta::assert_snapshot;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::riskform::{SandboxServer, TestDir};
 
-/// As the sandbox's recorded account is.
+/// A file for the recorded account.
 const AS_RECORDED: &str = "\
 version: 1
 account_id: f037e56e89293a057740de681ac9abbe
@@ -25,7 +25,7 @@ fn recorded() -> riskform::model::account::AccountId {
     "f037e56e89293a057740de681ac9abbe".parse().unwrap()
 }
 
-/// Somebody at the dashboard: a detection switched off, an integration added.
+/// Dashboard changes: a disabled behavior and a new integration.
 fn meddle(server: &SandboxServer) {
     server
         .sandbox
@@ -217,7 +217,7 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
 fn guards_have_nothing_to_refuse() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
-    // Applying this would weaken, which the file denies.
+    // Apply would weaken protection, which the file denies.
     let denied = AS_RECORDED.replace("risk_level: high", "risk_level: low")
         + "guards: { weakening: deny }\n";
     workplace.write("riskform.yaml", &denied);
@@ -253,7 +253,7 @@ fn standard_output_is_one_document_whatever_happens() {
     }
 }
 
-/// A token that is revoked resolves no alert: the account's values stay, and its failure has a series of its own.
+/// A revoked token resolves no alert: the account's values remain, and the failure has a separate series.
 #[test]
 fn an_account_that_fails_keeps_its_last_known_metrics() {
     let server = SandboxServer::start(Settings::default());

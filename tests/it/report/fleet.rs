@@ -1,4 +1,4 @@
-//! A large fleet in which three accounts fail, each in another way.
+//! Many accounts, three of which fail in different ways.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -19,7 +19,7 @@ fn id(number: u32) -> String {
     format!("{:032x}", 0xabc0_0000 + number)
 }
 
-/// Answers for three of the accounts as a service in trouble would.
+/// Returns errors for three of the accounts.
 async fn trouble(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let of = |number| path.contains(&id(number));
@@ -39,7 +39,7 @@ async fn trouble(request: Request, next: Next) -> Response {
     }
 }
 
-/// A sandbox in trouble, on loopback until the test's process ends; its base URL.
+/// Serves a failing sandbox until the process ends, and returns its base URL.
 fn serve() -> String {
     let (ready, started) = mpsc::channel();
     thread::spawn(move || {
@@ -87,7 +87,7 @@ fn a_fleet_of_200_of_which_three_fail_reports_all_200() {
         "prometheus=metrics",
     ]);
 
-    // A refused token is graver than a failing server.
+    // An authentication error is more severe than a server error.
     assert_eq!(run.code, 6, "{}", run.stderr);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let accounts = document["accounts"].as_array().unwrap();

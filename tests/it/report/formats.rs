@@ -1,4 +1,4 @@
-//! Each format of one result: a fleet in which something was meddled with, nothing changed, and nothing could be read.
+//! All formats of one result: accounts with drift, without changes, and with an error.
 
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ fn a_plan_as_markdown() {
     "###);
 }
 
-/// What the file does not name, and which live integration an entry is.
+/// Unlisted resources, and the matched integration of each entry.
 #[test]
 fn titles_say_what_declares_it_and_which_integration_it_is() {
     let plan = planned(desired("star.yaml"), meddled_with());

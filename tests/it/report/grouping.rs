@@ -1,4 +1,4 @@
-//! A fleet of 300 accounts, read from the top: the gravest first, what is the same in several told once, and nothing cut off or endless.
+//! 300 accounts: most severe first, and repeated findings are grouped.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn text(run: &Run, detail: DetailLevel) -> String {
     anstream::adapter::strip_str(&text).to_string()
 }
 
-/// An integration that nobody listed: the same tenant everywhere, with the id and the reference that the server made up.
+/// An unlisted integration of the same tenant, with a server-generated ID and reference.
 fn shadow(number: usize) -> Value {
     json!({
         "id": format!("{number:08x}-0000-4000-8000-000000000000"),
@@ -35,7 +35,7 @@ fn shadow(number: usize) -> Value {
     })
 }
 
-/// The 50 in the middle drift alike, the last 20 are refused: by the API in drift, by a guard in a plan.
+/// 50 accounts have the same drift, and the last 20 fail: rejected by the API in drift, blocked by a guard in a plan.
 fn large(format: Format) -> Run {
     let base = desired("staging.yaml");
     let accounts = (0..ACCOUNTS).map(|number| {
@@ -174,7 +174,7 @@ fn in_summary_it_is_a_line_an_account() {
     "###);
 }
 
-/// What two accounts share stands in both; what differs between accounts stands by itself.
+/// Findings of two accounts are shown for each; different findings are shown separately.
 #[test]
 fn only_the_same_is_told_together() {
     let mut run = large(Format::Plan);
@@ -220,7 +220,7 @@ fn only_the_same_is_told_together() {
     ");
 }
 
-/// A page and a comment keep the order; a comment names every account that weakens, deletes, failed or was refused.
+/// Page and comment use the same order. A comment names all accounts that weaken, delete, fail or are blocked.
 #[test]
 fn every_format_keeps_the_order() {
     for format in [Format::Plan, Format::Drift] {
@@ -241,7 +241,7 @@ fn every_format_keeps_the_order() {
     }
 }
 
-/// The names of a section, as many as there are, are five and a number.
+/// A section shows five names and a count.
 #[test]
 fn no_line_is_endless() {
     for format in [Format::Plan, Format::Drift] {
@@ -259,7 +259,7 @@ fn no_line_is_endless() {
     }
 }
 
-/// The same mistake in a document of each account: its places differ, and its help is the same.
+/// The same error in each account's document, with different locations and the same help.
 #[test]
 fn the_same_error_is_told_once_with_its_help() {
     let mut run = large(Format::Plan);
@@ -292,7 +292,7 @@ fn the_same_error_is_told_once_with_its_help() {
     "###);
 }
 
-/// What became of an application is told once as well, and where to paste the URLs.
+/// Results of apply are grouped as well, with the URLs to paste.
 #[test]
 fn what_became_of_it_is_told_once() {
     let mut run = large(Format::Plan);
@@ -340,7 +340,7 @@ fn what_became_of_it_is_told_once() {
     "###);
 }
 
-/// Who did it may be somebody else in each account: one is told, and how to see the others.
+/// Authors may differ between accounts: one is shown, with a hint to see the others.
 #[test]
 fn who_did_it_is_told_of_one() {
     let mut run = large(Format::Drift);

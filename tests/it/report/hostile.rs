@@ -1,4 +1,4 @@
-//! Names, URLs, levels and reasons that want to be more than text, and results that want to be more than a comment can hold.
+//! Malicious names, URLs, levels and reasons, and results larger than a comment.
 
 use riskform::model::account::{DesiredAccount, LiveAccount, UnlistedIntegrations};
 use riskform::model::integration::ReferenceId;
@@ -12,7 +12,7 @@ use super::{as_declared, desired, drift, fleet, meddled_with, planned};
 
 pub(crate) const EVIL: &str = "</code></pre></details><script>alert(1)</script><img src=x onerror=alert(2)>\n```\n~~~\n# h\n![i](https://evil.example/i) @team {0} ]]> \u{202e}\u{1b}[31m";
 
-/// The production account, with evil wherever foreign text can stand.
+/// Returns the production account with malicious texts in all untrusted values.
 fn evil_plan() -> Run {
     let mut account: Value = serde_json::to_value(desired("production.yaml")).unwrap();
     account["source"] = json!(format!("{EVIL}.yaml"));
@@ -37,7 +37,7 @@ fn evil_plan() -> Run {
     plan
 }
 
-/// What stands outside of fenced blocks and of `<code>`.
+/// Returns the text outside of fenced blocks and `<code>`.
 pub(crate) fn outside_of_code(markdown: &str) -> String {
     let mut outside = String::new();
     let mut fenced = false;
@@ -132,7 +132,7 @@ fn every_other_format_keeps_its_own_form() {
     assert_eq!(diff.matches("\n```\n").count(), 0);
 }
 
-/// 150 creates of 400 bytes beside one detection that is switched off; and 300 accounts, of which the last deletes and the middle weakens.
+/// 150 creates of 400 bytes and one disabled behavior; and 300 accounts, the last with a deletion and the middle one with a weakening.
 #[test]
 fn no_padding_hides_what_weakens_deletes_or_was_refused() {
     let mut padded = desired("production.yaml");
@@ -196,7 +196,7 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
     }
     assert!(!markdown(&run, MAX_JOB_SUMMARY_BYTES).contains("Cut to fit"));
 
-    // Where everything is grave, everything is told, in a line each.
+    // If all findings are severe, all are shown, one per line.
     for account in &mut run.accounts {
         let error = AccountError {
             kind: FailureKind::Api,
@@ -230,7 +230,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
             .collect();
         plan
     };
-    // Nothing is cut, many accounts are, one account is within itself, and one change is larger than everything.
+    // Uncut; many accounts cut; one account cut; one change larger than the limit.
     for (count, length, cut) in [
         (10, 1, false),
         (500, 1, true),

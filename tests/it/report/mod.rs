@@ -1,4 +1,4 @@
-//! Results in every format, and the commands that show them.
+//! Results in all formats, and the commands that show them.
 
 mod ci;
 mod drift;
@@ -26,13 +26,13 @@ fn now() -> Timestamp {
     "2026-11-22T10:00:00Z".parse().unwrap()
 }
 
-/// What a fixture declares; its places are those of the file in the repository.
+/// Loads a fixture, with locations in the file of the repository.
 fn desired(file: &str) -> DesiredAccount {
     let path = format!("tests/fixtures/report/{file}");
     load_file(path.as_ref(), TODAY).unwrap()
 }
 
-/// An account in which somebody has been at work.
+/// Returns an account with external changes.
 fn meddled_with() -> LiveAccount {
     let behaviors = json!({
         "high_dlp": { "name": "High DLP", "description": "", "enabled": true, "risk_level": "medium" },
@@ -65,7 +65,7 @@ fn meddled_with() -> LiveAccount {
     )
 }
 
-/// An account that is as `staging.yaml` declares it.
+/// Returns an account as declared in `staging.yaml`.
 fn as_declared() -> LiveAccount {
     let behaviors = json!({
         "imp_travel": { "name": "Impossible Travel", "description": "", "enabled": true, "risk_level": "low" },
@@ -83,7 +83,7 @@ fn run(format: Format, accounts: Vec<AccountPlan>) -> Run {
     Run::new(format, base_url, None, accounts, now())
 }
 
-/// Three accounts: one that differs, one that does not, one that could not be read.
+/// Three accounts: with drift, as declared, and with an error.
 fn fleet() -> Run {
     let mut lost = desired("staging.yaml");
     lost.account_id = "00000000000000000000000000000002".parse().unwrap();

@@ -1,4 +1,4 @@
-//! The page's looks and structure, without a browser: contrast in both colour schemes, labels that lead somewhere, headings in order.
+//! Structure of the HTML page, without a browser: contrast in both color schemes, label targets, order of headings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ fn pages() -> [String; 3] {
     ]
 }
 
-/// The values of an attribute, in order.
+/// Returns the values of an attribute, in order.
 fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
     page.split(&format!(" {name}=\""))
         .skip(1)
@@ -47,7 +47,7 @@ fn contrast(a: &str, b: &str) -> f64 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-/// The colours of the light and of the dark scheme by their names.
+/// Returns the colors of the light and dark schemes by name.
 fn schemes() -> [BTreeMap<&'static str, &'static str>; 2] {
     let (light, dark) = STYLE.split_once("prefers-color-scheme: dark").unwrap();
     [light, dark].map(|part| {
@@ -64,7 +64,7 @@ fn schemes() -> [BTreeMap<&'static str, &'static str>; 2] {
 
 #[test]
 fn text_can_be_read_in_both_schemes() {
-    // WCAG 2.2, 1.4.3, level AA; and 1.4.11 for the borders that tell what a block is about.
+    // WCAG 2.2, 1.4.3, level AA; and 1.4.11 for the borders that show the type of a block.
     for scheme in schemes() {
         for text in ["text", "quiet", "link", "good", "attention", "danger"] {
             for ground in ["page", "panel"] {
@@ -121,7 +121,7 @@ fn labels_lead_somewhere_and_headings_stand_in_order() {
     }
 }
 
-/// What is unlisted and stays has one value, not a way from somewhere to nowhere.
+/// Unmanaged resources have one value, not a change.
 #[test]
 fn nothing_that_stays_is_shown_as_going_away() {
     for page in pages().iter().take(2) {
@@ -134,7 +134,7 @@ fn nothing_that_stays_is_shown_as_going_away() {
     }
 }
 
-/// A filter for each status that there is, and the gravest account first; accounts as declared are one line.
+/// One filter per status, most severe account first, and one line for accounts as declared.
 #[test]
 fn a_fleet_is_filtered_by_status() {
     for (page, statuses) in pages()

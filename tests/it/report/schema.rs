@@ -1,4 +1,4 @@
-//! The JSON Schemas of the documents: checked in as they are generated, and kept by what the program prints.
+//! The JSON Schemas: the committed files are up to date, and the program's output is valid.
 
 use std::fs;
 

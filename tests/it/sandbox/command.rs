@@ -1,4 +1,4 @@
-//! `riskform sandbox` as a process.
+//! The `riskform sandbox` command.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,10 +19,10 @@ fn riskform(arguments: &[&str]) -> Command {
     command
 }
 
-/// A served sandbox; killed when this is dropped.
+/// A served sandbox, killed on drop.
 pub struct SandboxProcess {
     process: Child,
-    /// What it printed for the shell.
+    /// Shell output.
     pub environment: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl SandboxProcess {
         }
     }
 
-    /// Sends a request without a body, and returns the status and the answer.
+    /// Sends a request without a body and returns status and response.
     fn call(&self, method: &str, rest: &str, token: &str) -> (String, Value) {
         let base = self.environment[0]
             .strip_prefix("CLOUDFLARE_BASE_URL=http://")
@@ -57,7 +57,7 @@ impl SandboxProcess {
         (status, serde_json::from_str(body).unwrap())
     }
 
-    /// Asks it to end, and returns its exit code.
+    /// Terminates the process and returns its exit code.
     fn end(mut self, signal: &str) -> Option<i32> {
         let sent = Command::new("kill")
             .args(["-s", signal, &self.process.id().to_string()])
@@ -70,7 +70,7 @@ impl SandboxProcess {
 
 impl Drop for SandboxProcess {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -134,7 +134,7 @@ fn it_keeps_its_data_even_when_killed() {
             )
         )
     );
-    // Dropping kills it the hard way.
+    // Drop sends SIGKILL.
     drop(served);
     let served = SandboxProcess::start(&data);
     assert_eq!(served.call("GET", integration, "riskform-sandbox").0, "404");

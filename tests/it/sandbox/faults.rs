@@ -1,4 +1,4 @@
-//! The fault laboratory: each fault within the process and on a socket, the rules that choose, and the script's file format.
+//! The fault injector: all faults in-process and on a socket, the rules, and the script format.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -52,7 +52,7 @@ async fn send(
     Ok((parts.status.as_u16(), parts.headers, body))
 }
 
-/// What a client sees: a status, or how the connection broke.
+/// The client's view: a status, or the kind of connection failure.
 async fn outcome(
     laboratory: &FaultInjector,
     method: &str,
@@ -74,7 +74,7 @@ fn references(sandbox: &Sandbox) -> Vec<String> {
     references
 }
 
-/// Every fault, what the client sees of it, and whether the request was carried out.
+/// All faults, the client's view of them, and whether the request was applied.
 fn every_fault() -> Vec<(Fault, Result<u16, ErrorKind>, bool)> {
     let (done, skipped) = (Execution::Done, Execution::Skipped);
     vec![
@@ -332,7 +332,7 @@ async fn others_change_the_account_just_before_the_request() {
     );
 }
 
-/// A laboratory on a socket, which ends when this is dropped.
+/// A fault injector on a socket, stopped on drop.
 struct Served {
     address: SocketAddr,
     sandbox: Sandbox,
@@ -352,7 +352,7 @@ async fn serve(rules: Vec<FaultRule>) -> Served {
     }
 }
 
-/// Everything that comes back on a connection of its own, until the server closes it.
+/// Returns all bytes of a new connection until the server closes it.
 async fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
@@ -363,7 +363,7 @@ async fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
     stream.write_all(head.as_bytes()).await?;
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer).await {
-        // A reset is as good an end as any, and what came before it counts.
+        // A reset also ends the response.
         Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
         _ => Ok(answer),
     }
@@ -433,7 +433,7 @@ async fn the_server_ends_when_it_is_told_to() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(laboratory.serve(listener, async move { drop(stopped.await) }));
-    // A connection that is open and idle must not keep it.
+    // Idle connections must not delay the end.
     let _idle = TcpStream::connect(address).await.unwrap();
     exchange(address).await.unwrap();
     drop(stop);
@@ -546,7 +546,7 @@ fn the_schema_and_the_parser_agree() {
     }
 }
 
-/// The client must learn from a fault what it would learn from a real one: whether the request may have been carried out.
+/// Faults are classified like real errors: whether the request may have been delivered.
 #[tokio::test(start_paused = true)]
 async fn the_client_hears_whether_a_request_may_have_arrived() {
     for (fault, expected, _) in every_fault() {

@@ -1,5 +1,5 @@
-//! The simulated API from outside: through its router, in paused time, every answer checked against the OpenAPI document; through the
-//! fault laboratory; and as the command that serves it.
+//! The simulated API: through its router in paused time, with all responses checked against the OpenAPI document; through the fault
+//! injector; and as a command.
 
 pub mod command;
 mod faults;
@@ -23,13 +23,13 @@ use tower::ServiceExt;
 
 use openapi::OpenApi;
 
-/// A client that trusts nothing: whatever it is answered must be what the document allows.
+/// A client that validates each response against the document.
 struct Client {
     sandbox: Sandbox,
     router: Router,
     openapi: Arc<OpenApi>,
     headers: HeaderMap,
-    /// Every operation that answered, with the status.
+    /// Operations with the status of their responses.
     seen: Mutex<BTreeSet<(String, u16)>>,
 }
 
@@ -45,10 +45,10 @@ impl Answer {
         &self.body["result"]
     }
 
-    /// The status, the codes and the pointers of a failure.
+    /// Returns status, codes and pointers of an error.
     fn failure(&self) -> Value {
         let errors = self.body["errors"].as_array().unwrap();
-        // The audit log's own refusals have no codes.
+        // Errors of the audit log have no codes.
         let codes: Vec<_> = errors.iter().map(|error| &error["code"]).collect();
         let pointers: Vec<_> = errors
             .iter()
@@ -78,7 +78,7 @@ impl Client {
         }
     }
 
-    /// Sends these headers instead of the usual token.
+    /// Sends these headers instead of the default token.
     fn with_headers(mut self, headers: &[(&'static str, &str)]) -> Self {
         let headers = headers
             .iter()
@@ -162,7 +162,7 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
-/// A path of risk scoring in the recorded account.
+/// Returns a risk-scoring path of the recorded account.
 fn scoring(rest: &str) -> String {
     format!("/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/{rest}")
 }

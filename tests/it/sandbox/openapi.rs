@@ -1,4 +1,4 @@
-//! Checks answers against `schema/openapi.yaml`.
+//! Validates responses against `schema/openapi.yaml`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,17 +8,17 @@ use jsonschema::Validator;
 use riskform::sandbox::UnsetReference;
 use serde_json::{Map, Value, json};
 
-/// The document, its `nullable` rewritten to what JSON Schema says for it.
+/// The document, with `nullable` converted to JSON Schema.
 pub(super) struct OpenApi {
     document: Value,
-    /// One for each kind of answer, by its schema.
+    /// Validators by schema.
     validators: Mutex<HashMap<String, Validator>>,
 }
 
 impl OpenApi {
-    /// Reads the document, with the one deviation that is allowed: an unset `reference_id` may be null or absent.
+    /// Reads the document, with one exception: an unset `reference_id` may be null or missing.
     pub(super) fn allowing(unset: UnsetReference) -> Arc<Self> {
-        // Compiling the schemas takes longer than all that is checked by them.
+        // Cached, because compiling the schemas is slower than all checks.
         static READ: Mutex<BTreeMap<UnsetReference, Arc<OpenApi>>> = Mutex::new(BTreeMap::new());
         let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
         let document = read.entry(unset);
@@ -46,11 +46,11 @@ impl OpenApi {
         }
     }
 
-    /// Every operation: its id, method and path template.
+    /// Returns ID, method and path template of all operations.
     pub(super) fn operations(&self) -> Vec<(String, Method, String)> {
         let paths = self.document["paths"].as_object().unwrap();
         let mut operations = Vec::new();
-        // The sandbox has no history of an entry, and the SSF document is another service's, with tests of its own.
+        // The sandbox has no history of entries, and the SSF document has separate tests.
         let served = paths
             .iter()
             .filter(|(path, _)| !path.ends_with("/history") && !path.starts_with("/.well-known"));
@@ -65,7 +65,7 @@ impl OpenApi {
         operations
     }
 
-    /// The operation that a request means: of several templates that fit, the one with the fewest parameters.
+    /// Returns the operation of a request: the matching template with the fewest parameters.
     pub(super) fn operation(&self, method: &Method, path: &str) -> Option<String> {
         let fitting = self
             .operations()
@@ -76,7 +76,7 @@ impl OpenApi {
             .map(|(id, _, _)| id)
     }
 
-    /// Panics unless the document allows the answer. What it has no operation for must at least come in the vendor's envelope.
+    /// Panics if the document does not allow the response. Responses without an operation must at least be envelopes.
     pub(super) fn check(&self, method: &Method, path: &str, status: StatusCode, body: &Value) {
         let place = format!("{method} {path} -> {status}");
         let schema = match self.operation(method, path) {
@@ -136,7 +136,7 @@ fn fits(template: &str, path: &str) -> bool {
             .all(|(wanted, found)| wanted.starts_with('{') || *wanted == found)
 }
 
-/// OpenAPI 3.0 has a keyword of its own for "or null", which JSON Schema does not know.
+/// Converts OpenAPI 3.0's `nullable`, which JSON Schema does not have.
 fn spell_out_nullable(value: &mut Value) {
     match value {
         Value::Object(object) => {

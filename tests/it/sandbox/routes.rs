@@ -1,4 +1,4 @@
-//! What each route does.
+//! The sandbox's routes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -91,7 +91,7 @@ async fn a_level_that_the_vendor_added_is_taken_back() {
         })
         .unwrap();
     body["behaviors"]["imp_travel"]["enabled"] = json!(false);
-    // The document does not know the word, so this answer can't be checked against it.
+    // The level is not in the document, so this response is not validated.
     let request = request(Method::PUT, &path)
         .body(Body::from(body.to_string()))
         .unwrap();
@@ -206,7 +206,7 @@ async fn an_unset_reference_looks_as_set() {
     }
 }
 
-/// The body of an integration for `tenant`, with these fields besides.
+/// Returns an integration body for `tenant` with additional fields.
 fn okta(tenant: &str, fields: Value) -> Value {
     let mut body = json!({ "integration_type": "Okta", "tenant_url": tenant });
     let fields = fields.as_object().unwrap().clone();
@@ -495,7 +495,7 @@ async fn a_body_past_all_bounds_is_refused() {
     assert_eq!(answer.failure(), json!([413, [40013]]));
 }
 
-/// Large accounts are answered whole and without quadratic work: each of these would take minutes otherwise.
+/// Large accounts work without quadratic time, which would take minutes.
 #[tokio::test(start_paused = true)]
 async fn large_accounts_are_answered_whole() {
     let client = Client::new(Settings {

@@ -1,4 +1,4 @@
-//! Every route, in every setting, in success and in each kind of failure. What is answered is checked by the client.
+//! All routes with all settings, successes and failures. The client validates the responses.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
 const USER: &str = "0d7f1f6e-52c7-4b0f-8a5c-1d7a0c3f9b11";
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
-/// One request to each operation, right in the starting state in every setting, in an order in which each finds what it needs.
+/// One valid request to each operation, for the initial state and all settings, in a working order.
 fn good_requests() -> Vec<(Method, String, Value)> {
     let behavior = json!({ "enabled": true, "risk_level": "low" });
     let behaviors =
@@ -66,7 +66,7 @@ fn good_requests() -> Vec<(Method, String, Value)> {
     requests.chain(surroundings).collect()
 }
 
-/// What needs no entitlement, with the permission that each needs.
+/// Requests that need no entitlement, with their permissions.
 const SURROUNDINGS: [(&str, &str); 8] = [
     ("/accounts/{account}/access/policies", "apps"),
     ("/accounts/{account}/access/apps", "apps"),
@@ -84,7 +84,7 @@ const SURROUNDINGS: [(&str, &str); 8] = [
     ("/user/tokens/verify", ""),
 ];
 
-/// Sends all of them, and names the statuses.
+/// Sends all requests and returns the statuses.
 async fn statuses(client: &Client) -> BTreeSet<u16> {
     let mut statuses = BTreeSet::new();
     for (method, path, body) in good_requests() {
@@ -257,7 +257,7 @@ fn wrong_bodies() -> Vec<(Method, String, String, Vec<&'static str>)> {
 
 #[tokio::test(start_paused = true)]
 async fn credentials_decide_before_anything_else() {
-    // What the routes answer, and those that verify a token: status and codes.
+    // Status and codes of normal routes and of token verification.
     let key = ("x-auth-key", DEFAULT_TOKEN);
     let email = ("x-auth-email", "someone@example.com");
     let cases: [(&[(&str, &str)], Value, Value); 12] = [
@@ -329,7 +329,7 @@ async fn credentials_decide_before_anything_else() {
 
 #[tokio::test(start_paused = true)]
 async fn each_operation_needs_its_own_permission() {
-    // What risk scoring answers, in the order of `good_requests`.
+    // Risk-scoring responses, in the order of `good_requests`.
     let cases = [
         ("", [403; 11]),
         (
