@@ -1,7 +1,7 @@
 //! Creates an integration exactly once, although the API has no idempotency key.
 //!
 //! If a POST may have been delivered, the integration is looked up for at least [`MIN_LOOKUP_TIME`]. A match that did not exist before the
-//! wave is adopted. Otherwise the POST is sent once more. After the last create, the account is listed once: if another run or a user
+//! wave is adopted. Otherwise the POST is sent again. After the last create, the account is listed once: if another run or a user
 //! created the same integration first, this run deletes the one it created (see [`resolve_duplicates`]).
 
 use std::collections::BTreeSet;
@@ -101,7 +101,7 @@ enum CreateOutcome {
     NotSent(SkipReason),
 }
 
-/// Sends the create, looks up the integration after an unknown outcome, and sends it once more if it does not exist.
+/// Sends the create, looks up the integration after an unknown outcome, and sends it again if it does not exist.
 async fn post(
     run: &ApplyRun<'_, '_>,
     operation: &Operation,

@@ -56,7 +56,7 @@ pub(super) async fn read_back(
     found
 }
 
-/// Returns the desired account with every settled entry pinned to its integration.
+/// Returns the desired account with every completed entry pinned to its integration.
 fn pinned(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
     let mut desired = (**run.plan.desired()).clone();
     let made = run.made.borrow();

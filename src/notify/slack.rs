@@ -319,7 +319,7 @@ mod tests {
         <https://ci.example/run/1|View run>
         ");
         insta::assert_snapshot!(text(Outcome::Error, FILES), @r"
-        :x: *riskform could not check for drift*
+        :x: *riskform: drift check failed*
         • riskform.yaml: no such file
         • write one
         Next: `riskform plan accounts`

@@ -161,7 +161,7 @@ impl AuditLogQuery {
         };
         let moment = |name: &str| {
             let text = one(name).ok_or_else(|| format!("{name} is required"))?;
-            read_moment(text).ok_or_else(|| format!("{name} is neither a date nor a timestamp"))
+            read_moment(text).ok_or_else(|| format!("{name} must be a date or a timestamp"))
         };
         let limit = one("limit").map_or(Some(DEFAULT_LIMIT), |text| {
             text.parse()
@@ -198,7 +198,7 @@ impl AuditLogQuery {
             ascending: match one("direction") {
                 None | Some("desc") => false,
                 Some("asc") => true,
-                Some(_) => return Err("direction is neither asc nor desc".to_owned()),
+                Some(_) => return Err("direction must be asc or desc".to_owned()),
             },
             limit: limit.ok_or("limit is not a number from 1 to 1000")?,
             cursor,
@@ -233,7 +233,7 @@ fn check_word(name: &str, value: &str) -> Result<(), String> {
         "action_type" => &["create", "delete", "view", "update"],
         "action_result" => &["success", "failure"],
         "actor_email" if !value.contains('@') => {
-            return Err(format!("{name} is not an e-mail address"));
+            return Err(format!("{name} is not an email address"));
         }
         _ => return Ok(()),
     };

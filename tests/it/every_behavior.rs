@@ -1,4 +1,4 @@
-//! `"*"`, which stands for every behavior that the account offers and the file does not name, as a person meets it.
+//! The wildcard entry `"*"` for all behaviors that the file does not name, with the real program.
 
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
 use riskform::model::open_enum::OpenEnum;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::riskform::{SandboxServer, TestDir};
 
-/// `high_dlp` is as it is recorded, `imp_travel` is nobody's, and the rest is on.
+/// `high_dlp` is as recorded, `imp_travel` is unmanaged, and all others are enabled.
 const STAR: &str = "\
 version: 1
 account_id: f037e56e89293a057740de681ac9abbe
@@ -18,7 +18,7 @@ behaviors:
 unlisted: { behaviors: disable, integrations: keep }
 ";
 
-/// The vendor begins to offer another behavior.
+/// Cloudflare adds a behavior.
 fn offer_another(server: &SandboxServer) {
     let another = Behavior {
         name: "Novel".into(),
@@ -48,7 +48,7 @@ fn it_covers_what_the_file_does_not_name_and_says_so() {
     assert_eq!(change["covered_by"], "*");
     assert_eq!(change["location"]["line"], 6);
 
-    // What nobody has read is not switched on: the saved plan is stale once there is one behavior more.
+    // A new behavior makes the saved plan stale.
     offer_another(&server);
     let stale = workplace.run(&["apply", "--plan", "saved.plan", "--auto-approve"]);
     assert_eq!(stale.code, 4, "{}", stale.stderr);
@@ -57,14 +57,14 @@ fn it_covers_what_the_file_does_not_name_and_says_so() {
     assert_eq!(drift.code, 2);
     assert!(drift.stdout.contains("behavior.novel"), "{}", drift.stdout);
 
-    // `imp_travel: null` is touched neither by the star nor by `unlisted: disable`.
+    // `imp_travel: null` excludes it from the wildcard and from `unlisted: disable`.
     assert_eq!(workplace.run(&["apply", "--auto-approve"]).code, 0);
     let live = server.sandbox.live(&RECORDED_ACCOUNT.parse().unwrap());
     let on = |key: &str| live.behaviors[&BehaviorKey::new(key)].settings.enabled;
     assert!(on("sentinel_one") && on("novel") && on("imp_travel"));
     assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
 
-    // What only the star covers stays on when the file's own things go.
+    // destroy does not disable behaviors matched only by the wildcard.
     let destroyed = workplace.run(&["destroy", "--auto-approve"]);
     assert_eq!(destroyed.code, 0, "{}", destroyed.stderr);
     assert!(

@@ -1,4 +1,4 @@
-//! The SSF document, held against each rule of the standard: the sandbox breaks them one by one.
+//! Checks of the SSF document, with a sandbox that violates each rule of the standard.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 const URL: &str = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";
 
-/// Every finding, and the number of requests that were made for them.
+/// Returns all findings and the number of requests.
 async fn inspected(
     flaw: Option<SsfFlaw>,
     url: &str,
@@ -58,7 +58,7 @@ async fn a_sound_document_keeps_every_rule() {
 #[tokio::test(start_paused = true)]
 async fn each_broken_rule_is_a_finding_of_its_own() {
     use SsfRule::*;
-    // What is broken, the finding, and what it says.
+    // Flaw, finding and message.
     let cases: [(SsfFlaw, &[SsfRule], &str); 27] = [
         (
             SsfFlaw::Missing,
@@ -172,7 +172,7 @@ async fn each_broken_rule_is_a_finding_of_its_own() {
     }
 }
 
-/// Nothing is asked of a URL that is not one, and nobody is asked over plain http.
+/// No request for an invalid or plain http URL.
 #[tokio::test(start_paused = true)]
 async fn a_url_that_no_issuer_can_have_is_not_asked() {
     for url in [
@@ -193,7 +193,7 @@ async fn a_url_that_no_issuer_can_have_is_not_asked() {
     }
 }
 
-/// Over a real network: the host that the URL names is asked, over TLS, by a client that carries nothing of ours and follows nobody.
+/// Over a socket: the request goes to the URL's host, over TLS, without credentials and redirects.
 #[tokio::test]
 async fn the_named_host_is_asked_without_credentials_and_followed_nowhere() {
     let asked: Arc<Mutex<Vec<(String, BTreeSet<String>)>>> = Arc::default();
@@ -204,7 +204,7 @@ async fn the_named_host_is_asked_without_credentials_and_followed_nowhere() {
         let names = request.headers().keys().map(ToString::to_string);
         let path = request.uri().path().to_owned();
         seen.lock().unwrap().push((path.clone(), names.collect()));
-        // The URI has the host where HTTP/2 is spoken.
+        // With HTTP/2, the URI contains the host.
         let origin = format!("https://{}", request.uri().authority().unwrap());
         async move { answer(&origin, &path) }
     });
@@ -240,7 +240,7 @@ async fn the_named_host_is_asked_without_credentials_and_followed_nowhere() {
     }
 }
 
-/// A sound document and its keys; whatever is called moved is elsewhere.
+/// Returns a valid document and its keys, and redirects for paths with `moved`.
 fn answer(origin: &str, path: &str) -> Response {
     let json = |body: String| ([("content-type", "application/json")], body).into_response();
     match path {

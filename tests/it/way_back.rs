@@ -1,4 +1,4 @@
-//! `--save-previous`: whatever a run does, applying what it saved leads back to the settings that were there.
+//! `--save-previous`: applying the rollback file restores the previous settings.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use crate::worlds::{
     ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
 
-/// Worlds for each of the 192 combinations of what is unknown.
+/// Cases for each of the 192 combinations of unknown API behavior.
 const WORLDS_EACH: u32 = 4;
 
 #[test]
@@ -40,18 +40,18 @@ fn what_was_saved_leads_back() {
     assert!(tally[&Way::Whole] > 10 && tally[&Way::AsFarAsDeclarable] > 10);
 }
 
-/// How far the way back led.
+/// Result of a rollback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
-    /// There was nothing to come back from.
+    /// No change to roll back.
     NeverLeft,
-    /// Every setting is as it was.
+    /// All settings are restored.
     Whole,
-    /// Every setting that a file can declare is as it was; the file's comments name the others.
+    /// All settings that a file can declare are restored; comments in the file name the others.
     AsFarAsDeclarable,
-    /// It is refused with the reason, since something that no file can declare, or that shared a key, stands in the way.
+    /// Rejected with a reason, because of a conflict with a setting that a file cannot declare or with a shared key.
     RefusedByWhatCannotBeDeclared,
-    /// It opens a swap by parking a reference, which this server refuses.
+    /// A swap needs a placeholder, which this server rejects.
     RefusedByTheServer,
 }
 
@@ -93,7 +93,7 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
             return Ok(Way::RefusedByWhatCannotBeDeclared);
         }
     };
-    // Nothing was there before, or nothing that a file can declare: only then does the way back delete all that is there now.
+    // The rollback deletes everything only if there was nothing before that a file can declare.
     let refused = back
         .refusals
         .iter()
@@ -135,7 +135,7 @@ fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {
     load_file(&path, TODAY).map_err(|problems| TestCaseError::fail(format!("{problems}\n{yaml}")))
 }
 
-/// No file can ask for an unset reference, so what took one since keeps it, and another may want it back.
+/// A file cannot unset a reference, so a new reference is kept, and another entry may need it.
 fn lacks_a_reference(live: &LiveAccount) -> bool {
     let mut integrations = live.integrations.iter();
     integrations.any(|live| live.settings.reference_id.is_none())
@@ -167,7 +167,7 @@ fn check_settings(
             prop_assert_eq!(&was.risk_level, &is.risk_level, "{}", key);
         }
     }
-    // No server can be asked for no reference: where there was none, ours may stand now.
+    // A reference cannot be cleared: a generated one may remain.
     let unset = |settings: &IntegrationSettings| settings.reference_id.is_none();
     let unset: BTreeSet<String> = before
         .integrations
@@ -186,7 +186,7 @@ fn check_settings(
     Ok(())
 }
 
-/// Each setting with the number of integrations that have it; ids and times are not settings.
+/// Returns each setting with its number of integrations, without IDs and times.
 fn settings(live: &LiveAccount, unset: &BTreeSet<String>) -> BTreeMap<String, usize> {
     let mut settings = BTreeMap::new();
     for integration in &live.integrations {

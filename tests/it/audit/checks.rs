@@ -1,11 +1,11 @@
-//! Each check: what passes, warns, fails, and what can't be told.
+//! All audit checks: passed, warnings, failed and unknown.
 
 use riskform::doctor::{AuditCheck, AuditFinding, CheckStatus, Finding, SsfRule};
 use serde_json::json;
 
 use super::{OKTA, PROVIDER, World, forbidden, levels, policy, sound};
 
-/// A finding as lines: its status and message, then whatever of it does not pass.
+/// Returns a finding as lines: status and message, then the details that do not pass.
 fn lines(finding: &AuditFinding) -> String {
     let mut text = format!("{}: {}", finding.status, finding.message);
     if let Some(permission) = &finding.permission {
@@ -49,7 +49,7 @@ fn a_sound_account_passes_every_check_and_each_passing_message_is_true() {
     assert!(findings.iter().all(|finding| finding.help.is_none()));
 }
 
-/// What is changed in a sound account, the check that says so, and what it says. Every other check stays as it is, unless it is named.
+/// Changes to an account without findings, and the expected finding. Other checks are unchanged unless listed.
 type Case = (AuditCheck, fn(&mut World), &'static str);
 
 fn with_file(world: &mut World, from: &str, to: &str) {
@@ -123,13 +123,13 @@ const CASES: &[Case] = &[
     ),
     (
         AuditCheck::Policies,
-        // An allow that requires other levels acts on all that it leaves out.
+        // An allow policy with required levels uses all other levels.
         |world| only(world, policy("P", "allow", "require", levels(&["low"]))),
         "pass: policies act on medium (1), high (1)",
     ),
     (
         AuditCheck::Policies,
-        // No application uses it, so it acts on nobody.
+        // Not used by an application, so without effect.
         |world| {
             world
                 .policies
@@ -171,7 +171,7 @@ const CASES: &[Case] = &[
     ),
     (
         AuditCheck::Levels,
-        // It does its work on high, and names medium beside it.
+        // Uses high, and also names medium.
         |world| world.behaviors["high_dlp"]["enabled"] = json!(false),
         "warn: no enabled behavior gives medium; the policies that act on it act on given levels, too\n\
          warn medium: no enabled behavior gives it; acting on it and on levels that are given: Risky users",
@@ -187,7 +187,7 @@ const CASES: &[Case] = &[
     ),
     (
         AuditCheck::Levels,
-        // Users without a score have that level all the same.
+        // Users without a score have that level, too.
         |world| {
             let unscored = policy("Unscored", "deny", "include", levels(&["unscored"]));
             world.policies.as_array_mut().unwrap().push(unscored);
@@ -357,7 +357,7 @@ const CASES: &[Case] = &[
         AuditCheck::Drift,
         |world| {
             world.behaviors["high_dlp"]["risk_level"] = json!("low");
-            // What is off although it is declared on is told by another check.
+            // Disabled but declared as enabled: reported by the behaviors check.
             world.behaviors["imp_travel"] = json!({ "enabled": false, "risk_level": "low" });
             world.integrations[0]["active"] = json!(false);
             world.integrations[0]["tenant_url"] = json!("https://x.okta.com");
@@ -413,7 +413,7 @@ fn each_check_says_what_it_finds() {
     }
 }
 
-/// Many words that nobody knows, many policies, groups in a circle: bounded, and still told.
+/// Many unknown levels, many policies and cyclic groups: bounded output.
 #[test]
 fn huge_lists_are_judged_in_time() {
     let mut world = sound();

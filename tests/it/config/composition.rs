@@ -1,4 +1,4 @@
-//! Files that lay over each other, fleets in directories, and what may be inherited, taken away or never named.
+//! Overriding files, directories of accounts, and inherited, removed and excluded entries.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ fn load(files: &[(&str, &str)]) -> Result<Loaded, Diagnostics> {
     Fleet::new(files).load(&[""])
 }
 
-/// The sources of the accounts, and their ids' first two digits.
+/// Returns the sources of the accounts and the first two digits of their IDs.
 fn accounts(loaded: &Loaded) -> Vec<String> {
     loaded
         .accounts
@@ -31,7 +31,7 @@ fn accounts(loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-/// What the only account declares.
+/// Returns the declarations of the only account.
 fn only(loaded: &Loaded) -> serde_json::Value {
     let [account] = loaded.accounts.as_slice() else {
         panic!("one account is expected: {loaded:?}");
@@ -506,7 +506,7 @@ fn a_long_chain_and_a_wide_one_are_refused() {
         "{diagnostics}"
     );
 
-    // Every level doubles what lies beneath: written out it would be 2^40 files.
+    // Every level doubles the files below: 2^40 in total.
     let mut files: Vec<(String, String)> = (0..40)
         .map(|i| {
             (

@@ -1,4 +1,4 @@
-//! The examples: each loads, tells an editor where its schema is, and does what it is there for.
+//! The examples: each loads, refers to its schema, and works as described.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ fn every_example_names_its_schema() {
     }
 }
 
-/// What the real service was seen to answer.
+/// Recorded behaviors of the real API.
 fn recorded() -> LiveAccount {
     let result = |text: &str| serde_json::from_str::<Value>(text).unwrap()["result"].take();
     let behaviors = result(include_str!(

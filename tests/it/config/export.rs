@@ -1,4 +1,4 @@
-//! What a live account is exported as: a file that declares it as it is.
+//! Export: a file that declares the live account.
 
 use std::collections::BTreeMap;
 
@@ -177,7 +177,7 @@ fn the_way_back_never_deletes_what_it_could_not_list() {
     assert_eq!(back.unlisted.integrations, UnlistedIntegrations::Report);
 }
 
-/// Live accounts with everything that an export has to tell apart, quote or leave out.
+/// Generates live accounts with values that an export must distinguish, quote or omit.
 fn live_accounts() -> impl Strategy<Value = LiveAccount> {
     let key = prop::sample::select(vec![
         "imp_travel",
@@ -227,7 +227,7 @@ fn live_accounts() -> impl Strategy<Value = LiveAccount> {
 }
 
 proptest! {
-    /// Planning what was exported finds nothing to change, and nothing unlisted but what the comments name.
+    /// A plan of the export has no changes, and only unlisted resources that the comments name.
     #[test]
     fn an_export_plans_empty(live in live_accounts()) {
         let document: AccountFile = export(&account_id(), None, &live, ExportOptions::default());

@@ -1,4 +1,4 @@
-//! The formatter: canonical, idempotent, and never at the cost of a value or a comment.
+//! The formatter: canonical, idempotent, and without loss of values or comments.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use riskform::config::fmt::{format, format_input};
 
 use super::{Fleet, corpus, declared, examples, found, load_paths};
 
-/// What a text is formatted to.
+/// Returns the formatted text.
 pub(super) fn formatted(text: &str) -> String {
     let fleet = Fleet::new(&[("a.yaml", text)]);
     let (mut files, diagnostics) = format(&[fleet.path("a.yaml")], &AllowedRoot::default());
@@ -132,7 +132,7 @@ fn standard_input_is_laid_out_as_a_file() {
     assert_eq!(found(&diagnostics), ["syntax 1:7"]);
 }
 
-/// 16,000 commented lines took 58 s, optimized, when each comment was looked for among all.
+/// 16,000 commented lines took 58 s with a quadratic search for comments.
 #[test]
 fn a_long_file_is_laid_out_in_proportion() {
     let entry = |at: usize| {
@@ -222,7 +222,7 @@ fn what_can_not_be_laid_out_is_left_alone_with_a_reason() {
     assert!(fragment.is_changed() && fragment.path.ends_with("_fragment.yaml"));
 }
 
-/// A file of the examples with blanks, comments and line breaks strewn in.
+/// An example file with random blanks, comments and line breaks.
 fn disturbed() -> impl Strategy<Value = String> {
     let scrap = prop::sample::select(vec![
         " ",
@@ -255,7 +255,7 @@ fn disturbed() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Whatever a file looks like: it is left alone with a reason, or says the same afterwards and is formatted for good.
+    /// Any file is either unchanged with a reason, or equivalent and stable after formatting.
     #[test]
     fn formatting_is_safe_and_settles(text in disturbed()) {
         let fleet = Fleet::new(&[("a.yaml", &text)]);

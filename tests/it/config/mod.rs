@@ -1,4 +1,4 @@
-//! The desired-state language from outside: a corpus of files that are accepted, and of files that are refused for what they say.
+//! The desired-state format: fixtures of valid and invalid files.
 
 mod composition;
 mod confinement;
@@ -53,7 +53,7 @@ fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
     })
 }
 
-/// A directory of files that goes with the test.
+/// A directory of files, deleted with the test.
 struct Fleet {
     directory: TempDir,
 }
@@ -101,13 +101,13 @@ impl Fleet {
         })
     }
 
-    /// A text that does not tell where the directory is.
+    /// Removes the path of the directory from a text.
     fn shown(&self, text: &str) -> String {
         let directory = format!("{}/", self.directory.path().display());
         text.replace(&directory, "")
     }
 
-    /// One line for each diagnostic: `file rule line:column`.
+    /// Returns one line per diagnostic: `file rule line:column`.
     fn found(&self, diagnostics: &Diagnostics) -> Vec<String> {
         let lines = found(diagnostics);
         let files = diagnostics
@@ -120,7 +120,7 @@ impl Fleet {
     }
 }
 
-/// Every fixture of a kind, sorted.
+/// Returns all fixtures of a kind, sorted.
 fn corpus(kind: &str) -> Vec<PathBuf> {
     let directory = Path::new("tests/fixtures/config").join(kind);
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
@@ -136,7 +136,7 @@ fn corpus(kind: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Every desired-state file among the examples, fragments as well, sorted.
+/// Returns all desired-state files of the examples, including fragments, sorted.
 fn examples() -> Vec<PathBuf> {
     let yaml_in = |directory: &str| {
         let entries = std::fs::read_dir(directory).unwrap();
@@ -152,7 +152,7 @@ fn examples() -> Vec<PathBuf> {
     files
 }
 
-/// One line for each diagnostic: `rule line:column`.
+/// Returns one line per diagnostic: `rule line:column`.
 fn found(diagnostics: &Diagnostics) -> Vec<String> {
     diagnostics
         .iter()
@@ -163,14 +163,14 @@ fn found(diagnostics: &Diagnostics) -> Vec<String> {
         .collect()
 }
 
-/// What an account declares, without what says where.
+/// Returns the declarations of an account, without locations.
 fn declared(account: &DesiredAccount) -> Value {
     let mut value = serde_json::to_value(account).unwrap();
     forget_locations(&mut value);
     let account = value.as_object_mut().unwrap();
     account.remove("source");
     if let Some(Value::Object(unmanaged)) = account.get_mut("unmanaged") {
-        // Of these there is nothing but the place.
+        // These consist of a location only.
         unmanaged
             .values_mut()
             .for_each(|place| *place = Value::Null);
@@ -198,7 +198,7 @@ fn every_rule_is_in_the_table() {
     assert_eq!(table.unwrap_or_default(), riskform::config::code::table());
 }
 
-/// What a fixture says is to be found in it.
+/// Returns the expected diagnostics of a fixture.
 fn expected(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path)
         .unwrap()
@@ -223,7 +223,7 @@ fn valid_files_are_accepted() {
     }
 }
 
-/// A fixture says in comments at its top what is to be found: `# expect: unknown-key 5:3`, in order.
+/// Comments at the top of a fixture list the expected diagnostics: `# expect: unknown-key 5:3`, in order.
 #[test]
 fn invalid_files_are_refused_for_everything_that_is_wrong() {
     for path in corpus("invalid") {

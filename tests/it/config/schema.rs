@@ -1,4 +1,4 @@
-//! The JSON Schema: up to date, and of one mind with the loader.
+//! The JSON Schema: up to date and consistent with the loader.
 
 use riskform::config::schema;
 use riskform::model::behavior::BehaviorKey;
@@ -32,12 +32,12 @@ fn the_schema_of_the_limits_in_the_repository_is_the_one_of_the_types() {
     );
 }
 
-/// Whether every document of a YAML text is valid; a text that a common reader of YAML refuses is not.
+/// Returns true if all documents of a YAML text are valid; false for text that a common YAML parser rejects.
 fn accepts(text: &str) -> bool {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
     let validator = jsonschema::draft7::new(&schema).unwrap();
     let text = text.trim_start_matches('\u{FEFF}');
-    // By way of YAML's own value, which takes no key twice, as editors don't.
+    // Parsed as a YAML value, which rejects duplicate keys, like editors.
     let documents: Result<Vec<serde_yaml::Value>, _> = serde_yaml::Deserializer::from_str(text)
         .map(serde_yaml::Value::deserialize)
         .collect();
@@ -46,7 +46,7 @@ fn accepts(text: &str) -> bool {
         documents.into_iter().map(json).collect()
     });
     documents.is_some_and(|mut documents| {
-        // An empty document beside others declares nothing, and editors don't look at it.
+        // Empty documents are ignored, as in editors.
         documents.retain(|document| !document.is_null());
         !documents.is_empty() && documents.iter().all(|one| validator.is_valid(one))
     })
@@ -60,7 +60,7 @@ fn schema_and_loader_accept_the_same_files() {
     }
 }
 
-/// What no schema can say, a fixture names: `# schema: accepts, since …`.
+/// A fixture names rules that a schema cannot express: `# schema: accepts, since …`.
 #[test]
 fn schema_and_loader_refuse_the_same_files() {
     for path in corpus("invalid") {
@@ -72,7 +72,7 @@ fn schema_and_loader_refuse_the_same_files() {
     }
 }
 
-/// What an editor shows instead of a raw pattern. The account's own behaviors take the place of the documented ones.
+/// Descriptions shown instead of a raw pattern.
 #[test]
 fn editors_say_what_is_expected_and_complete_what_there_is() {
     fn check(schema: &Value) {

@@ -1,4 +1,4 @@
-//! What surrounds risk scoring: the lists of Access in pages, the audit log that writes feed, and the SSF documents.
+//! Routes of the context: Access lists with pages, the audit log and the SSF documents.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -114,7 +114,7 @@ async fn an_application_has_its_policies_where_that_is_set_and_at_its_own_place_
 #[tokio::test(start_paused = true)]
 async fn the_lists_of_risk_scoring_come_in_pages_where_that_is_set() {
     let two = NonZeroUsize::new(2).unwrap();
-    // How many are on each page that is asked for.
+    // Number of items on each page.
     let cases = [
         (Paging::None, [3, 3, 3], Value::Null),
         (Paging::Followed(two), [2, 1, 0], json!(3)),
@@ -193,7 +193,7 @@ async fn every_write_is_logged_with_its_author_and_nothing_else_is() {
     )
     .await
     .result();
-    // Neither reads nor refusals are logged.
+    // Reads and errors are not logged.
     client.get(&scoring("behaviors")).await;
     client
         .send(Method::PUT, &scoring("behaviors"), json!({}))
@@ -324,7 +324,7 @@ async fn the_audit_log_comes_in_pages_late_and_not_for_ever() {
     }
 }
 
-/// Asks for a document as whoever follows a `well_known_url` does: without credentials.
+/// Requests a document without credentials.
 async fn document(sandbox: &Sandbox, flaw: Option<SsfFlaw>, path: &str) -> (u16, String, String) {
     let rules = flaw
         .into_iter()
@@ -378,7 +378,7 @@ async fn the_documents_behind_a_well_known_url_are_as_recorded_and_break_any_rul
         let missing = path.replace(ID, "00000000-0000-4000-8000-000000000000");
         assert_eq!(document(&sandbox, None, &missing).await.0, 404);
     }
-    // Each flaw spoils one of the two documents, and no two do it in the same way.
+    // Each flaw changes one of the two documents in a different way.
     let mut spoiled = BTreeSet::new();
     for flaw in SsfFlaw::ALL {
         let answers = [
