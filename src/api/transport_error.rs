@@ -33,7 +33,7 @@ pub enum TransportErrorKind {
     Timeout,
     /// The connection closed before the response was complete, or its encoding is invalid.
     ConnectionClosed,
-    /// The response exceeds [`MAX_RESPONSE_BYTES`].
+    /// The response exceeds the maximum size.
     TooLarge,
 }
 
