@@ -40,7 +40,9 @@ pub(crate) enum CommandError {
     BlockedByLimits(Vec<String>),
     /// Results that don't belong together.
     Merge(InvalidMerge),
-    /// Anything else.
+    /// An error with the way to fix it.
+    WithHelp(Box<CommandError>, String),
+    /// Any other error.
     Other(anyhow::Error),
 }
 
@@ -52,7 +54,17 @@ impl CommandError {
         move |error| CommandError::Other(error.into().context(context.to_string()))
     }
 
-    /// How the program ends because of it.
+    /// Returns a command-line error with the way to fix it.
+    pub(crate) fn usage(message: impl fmt::Display, help: impl Into<String>) -> Self {
+        CommandError::Usage(message.to_string()).with_help(help)
+    }
+
+    /// Adds the way to fix the error.
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
+        CommandError::WithHelp(Box::new(self), help.into())
+    }
+
+    /// Returns the exit code of the error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             CommandError::Usage(_) => Exit::Usage,
@@ -60,6 +72,7 @@ impl CommandError {
             CommandError::StalePlan(_) => Exit::Stale,
             CommandError::PlanBlocked(_) | CommandError::BlockedByLimits(_) => Exit::Blocked,
             CommandError::Interrupted(signal) => signal.exit(),
+            CommandError::WithHelp(error, _) => error.exit(),
             CommandError::Files(_)
             | CommandError::NoFile { .. }
             | CommandError::UserLookup(_)
@@ -85,6 +98,7 @@ impl CommandError {
             CommandError::Declined => "declined",
             CommandError::Interrupted(_) => "ended",
             CommandError::BrokenPipe => "broken_pipe",
+            CommandError::WithHelp(error, _) => error.kind(),
             CommandError::Merge(_) | CommandError::Other(_) => "error",
         }
     }
@@ -93,21 +107,22 @@ impl CommandError {
     pub(crate) fn help(&self) -> Option<Cow<'_, str>> {
         let help = match self {
             CommandError::NoFile { nearby } if nearby.is_empty() => {
-                "riskform init writes one; else name a file or a folder".into()
+                "run `riskform init` to create it, or pass a file or directory".into()
             }
-            CommandError::NoFile { nearby } => format!(
-                "name it: {}; or let riskform init write one",
-                nearby.join(", ")
-            )
-            .into(),
+            CommandError::NoFile { nearby } => {
+                format!("pass a file ({}) or run `riskform init`", nearby.join(", ")).into()
+            }
             CommandError::Account(error) => error.help.as_deref()?.into(),
+            CommandError::WithHelp(_, help) => help.into(),
             CommandError::Merge(error) => error.help()?.into(),
-            CommandError::StalePlan(_) => "plan again, and have the new plan looked at".into(),
+            CommandError::StalePlan(_) => {
+                "run `riskform plan --out` again and review the new plan".into()
+            }
             CommandError::PlanBlocked(_) => {
-                "an override belongs to plan: give it there, and save the plan again".into()
+                "pass the override to `riskform plan --out` and save the plan again".into()
             }
             CommandError::NotATerminal => {
-                "look at what would be done, then pass --auto-approve to do it unattended".into()
+                "review the plan, then run again with --auto-approve".into()
             }
             CommandError::Usage(_)
             | CommandError::Files(_)
@@ -127,8 +142,9 @@ impl fmt::Display for CommandError {
         match self {
             CommandError::Usage(message) => f.write_str(message),
             CommandError::Files(diagnostics) => f.write_str(&diagnostics.render(Color::Ansi)),
-            CommandError::NoFile { .. } => f.write_str("there is no riskform.yaml here"),
+            CommandError::NoFile { .. } => f.write_str("riskform.yaml not found in this directory"),
             CommandError::Account(error) => error.fmt(f),
+            CommandError::WithHelp(error, _) => error.fmt(f),
             CommandError::StalePlan(moves) => {
                 f.write_str("the plan is stale")?;
                 moves.iter().try_for_each(|moved| write!(f, "\n  {moved}"))
@@ -136,7 +152,7 @@ impl fmt::Display for CommandError {
             CommandError::PlanBlocked(refusals) => {
                 write!(
                     f,
-                    "the plan was refused when it was made, by {}",
+                    "the saved plan is blocked by {}",
                     count(*refusals, "guard")
                 )
             }
@@ -144,19 +160,17 @@ impl fmt::Display for CommandError {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 f.write_str(&lines.join("\n"))
             }
-            CommandError::NotATerminal => {
-                f.write_str("there is something to approve, and standard input is not a terminal")
-            }
-            CommandError::Declined => f.write_str("declined; nothing was written"),
+            CommandError::NotATerminal => f.write_str("cannot ask for approval: no terminal"),
+            CommandError::Declined => f.write_str("not approved; no changes were made"),
             CommandError::Interrupted(signal) => {
-                write!(f, "ended by {signal}; nothing was written")
+                write!(f, "interrupted by {signal}; no changes were made")
             }
             CommandError::BrokenPipe => f.write_str("standard output is closed"),
             CommandError::BlockedByLimits(refusals) => {
-                f.write_str("the limits of this run refuse the plan")?;
+                f.write_str("the plan is blocked by --limits")?;
                 refusals.iter().try_for_each(|one| write!(f, "\n  {one}"))
             }
-            CommandError::Merge(error) => write!(f, "these can't be merged: {error}"),
+            CommandError::Merge(error) => write!(f, "cannot merge the results: {error}"),
             CommandError::Other(error) => write!(f, "{error:#}"),
         }
     }
@@ -206,9 +220,9 @@ fn proxy(error: &ApiError) -> Option<String> {
         ErrorKind::Transport {
             failure: TransportErrorKind::Connect | TransportErrorKind::Timeout,
             ..
-        } if error.base_url().is_https() => environment::proxy_variable().map(|name| {
-            format!("{name} names a proxy: check that it is up, or unset the variable")
-        }),
+        } if error.base_url().is_https() => {
+            environment::proxy_variable().map(|name| format!("check the proxy set in {name}"))
+        }
         _ => None,
     }
 }

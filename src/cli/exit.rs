@@ -44,22 +44,18 @@ impl Exit {
     ];
 
     /// What it means, for whoever reads the help.
-    pub(crate) fn meaning(self) -> &'static str {
+    pub(crate) const fn meaning(self) -> &'static str {
         match self {
-            Exit::Done => "done; nothing to do",
-            Exit::Error => "error: file, network, API; or declined",
-            Exit::Changes => {
-                "there are changes (plan --detailed-exitcode), drift, or failed checks (audit)"
-            }
-            Exit::Incomplete => {
-                "incomplete: some operations failed, are unknown, were not attempted, or did not read back"
-            }
-            Exit::Stale => "the plan is stale",
-            Exit::Blocked => "a guard refused",
-            Exit::Auth => "credentials missing or refused, permission or entitlement missing",
-            Exit::Usage => "wrong command line",
-            Exit::Interrupted => "ended by Ctrl-C before anything was written",
-            Exit::Terminated => "ended by SIGTERM before anything was written",
+            Exit::Done => "success",
+            Exit::Error => "error, or the plan was not approved",
+            Exit::Changes => "changes (plan --detailed-exitcode), drift, or failed checks (audit)",
+            Exit::Incomplete => "some writes were sent, but not all changes were made",
+            Exit::Stale => "the live account changed after the plan was made",
+            Exit::Blocked => "blocked by a guard",
+            Exit::Auth => "credentials, permission or entitlement problem",
+            Exit::Usage => "invalid command line",
+            Exit::Interrupted => "interrupted by Ctrl-C before any write",
+            Exit::Terminated => "terminated by SIGTERM before any write",
         }
     }
 

@@ -20,10 +20,14 @@ use crate::plan::{Glob, Overrides, Targets};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Tell the pipeline: GITHUB_STEP_SUMMARY and GITHUB_OUTPUT, or riskform.env on GitLab
+    /// Write the result to the CI job
+    ///
+    /// Writes the step summary and outputs on GitHub, or riskform.env on GitLab.
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) ci: bool,
-    /// When to color [NO_COLOR and CLICOLOR_FORCE are obeyed, too]
+    /// Use colors
+    ///
+    /// NO_COLOR and CLICOLOR_FORCE are honored.
     #[arg(
         long,
         global = true,
@@ -33,10 +37,10 @@ pub(crate) struct GlobalArgs {
         default_value_t
     )]
     pub(crate) color: Color,
-    /// Say more on standard error; twice for every request
+    /// Print progress details to stderr (-vv: every request)
     #[arg(short, long, global = true, hide_short_help = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Print results and errors only
+    /// Print only results and errors
     #[arg(
         short,
         long,
@@ -51,10 +55,12 @@ pub(crate) struct GlobalArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// Use the simulated API: in-process, kept in .riskform/sandbox.json; credentials and CLOUDFLARE_BASE_URL are ignored
+    /// Use a simulated account instead of Cloudflare
+    ///
+    /// The account is stored in .riskform/sandbox.json. Credentials and CLOUDFLARE_BASE_URL are ignored.
     #[arg(long)]
     pub(crate) sandbox: bool,
-    /// The API's base URL [default: CLOUDFLARE_BASE_URL, else https://api.cloudflare.com/client/v4]
+    /// API base URL [env: CLOUDFLARE_BASE_URL] [default: https://api.cloudflare.com/client/v4]
     #[arg(
         long,
         hide_short_help = true,
@@ -62,13 +68,13 @@ pub(crate) struct ConnectionArgs {
         conflicts_with = "sandbox"
     )]
     pub(crate) base_url: Option<String>,
-    /// PEM file of certificate authorities to trust beside the system's
+    /// PEM file with additional CA certificates to trust
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub(crate) ca_bundle: Option<PathBuf>,
-    /// How many requests to send in a second at most [default: as many as the API's limits permit]
+    /// Limit requests per second [default: the API's own rate limit]
     #[arg(long, hide_short_help = true, value_name = "N")]
     pub(crate) max_requests_per_second: Option<NonZeroU32>,
-    /// Seconds that one request may take
+    /// Timeout per request, in seconds
     #[arg(long, hide_short_help = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
@@ -77,7 +83,7 @@ pub(crate) struct ConnectionArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct AccountArgs {
-    /// The account, where the file names none [default: CLOUDFLARE_ACCOUNT_ID]
+    /// Account ID [env: CLOUDFLARE_ACCOUNT_ID]
     #[arg(long, value_name = "ID")]
     pub(crate) account_id: Option<AccountId>,
     /// Credentials, and what files may interpolate: lines NAME=value; the environment wins
@@ -89,7 +95,7 @@ pub(crate) struct AccountArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct ParallelismArgs {
-    /// How many accounts to work on at once
+    /// Number of accounts to process at once
     #[arg(long, hide_short_help = true, value_name = "N", default_value = "10", value_parser = accounts_at_once)]
     pub(crate) parallelism: NonZeroUsize,
 }
@@ -98,7 +104,7 @@ pub(crate) struct ParallelismArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct ExpectArgs {
-    /// End with an error where there is another number of accounts, all shards together
+    /// Fail if the files do not declare exactly N accounts
     #[arg(long, hide_short_help = true, value_name = "N")]
     pub(crate) expect_accounts: Option<usize>,
 }
@@ -107,10 +113,10 @@ pub(crate) struct ExpectArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
 pub(crate) struct PathArgs {
-    /// Desired-state files, or directories of them
+    /// Desired-state files or directories
     #[arg(value_name = "PATH", default_value = PathArgs::USUAL, hide_short_help = true, help_heading = "Arguments")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The folder that no file may lie outside of [default: the one that holds .git, else PATH's own]
+    /// Directory all files must be in [default: the Git repository of PATH, or PATH's directory]
     #[arg(long, hide_short_help = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 }
@@ -127,7 +133,9 @@ pub(crate) struct DesiredStateArgs {
     pub(crate) paths: PathArgs,
     #[command(flatten)]
     pub(crate) who: AccountArgs,
-    /// What the operator permits, whatever the files say [default: RISKFORM_LIMITS]
+    /// Operator limits file [env: RISKFORM_LIMITS]
+    ///
+    /// Files and flags cannot exceed the limits.
     #[arg(
         long,
         hide_short_help = true,
@@ -168,7 +176,9 @@ impl FleetArgs {
 /// Which addresses to look at.
 #[derive(Args, Debug)]
 pub(crate) struct TargetArgs {
-    /// Narrow to these addresses, e.g. 'behavior.*' (of a glob only * and ? are special); may be repeated
+    /// Limit the run to matching addresses, e.g. 'behavior.*'
+    ///
+    /// Wildcards are * and ?. Repeatable.
     #[arg(long = "target", value_name = "GLOB")]
     targets: Vec<String>,
 }
@@ -188,18 +198,24 @@ impl TargetArgs {
 
 /// Which guards to override.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Overrides of guards")]
+#[command(next_help_heading = "Guard overrides")]
 pub(crate) struct OverrideArgs {
-    /// The most integrations that may be deleted or replaced, in each account, whatever the file says
+    /// Allow N deletes or replacements per account
+    ///
+    /// Overrides `guards.max_deletes`.
     #[arg(long, hide_short_help = true, value_name = "N")]
     max_deletes: Option<u32>,
-    /// Permit a plan that leaves none of several live integrations
+    /// Allow a plan that deletes every live integration
     #[arg(long, hide_short_help = true)]
     allow_delete_all: bool,
-    /// Permit what weakens protection where the file denies it
+    /// Allow changes that weaken protection
+    ///
+    /// Overrides `guards.weakening: deny`.
     #[arg(long, hide_short_help = true)]
     allow_weakening: bool,
-    /// Permit that Access policies wait for a level that no enabled behavior gives, where the file denies it
+    /// Allow removing a level that an Access policy uses
+    ///
+    /// Overrides `guards.policies: deny`.
     #[arg(long, hide_short_help = true)]
     allow_policies: bool,
 }
@@ -224,7 +240,7 @@ impl OverrideArgs {
 /// When to color.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal.
+    /// Only on a terminal
     #[default]
     Auto,
     Always,
@@ -249,20 +265,19 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "write a number of seconds above 0".to_owned())
+        .ok_or_else(|| "expected a number of seconds greater than 0".to_owned())
 }
 
 /// Reads a risk level.
 pub(crate) fn level(text: &str) -> Result<RiskLevel, String> {
     text.parse().map_err(|_| {
         let levels: Vec<&str> = RiskLevel::ALL.iter().map(|level| level.as_str()).collect();
-        format!("the levels are {}", levels.join(", "))
+        format!("expected one of: {}", levels.join(", "))
     })
 }
 
 fn accounts_at_once(text: &str) -> Result<NonZeroUsize, &'static str> {
-    text.parse()
-        .map_err(|_| "write a number of accounts, 1 or more")
+    text.parse().map_err(|_| "expected a number of at least 1")
 }
 
 /// Moves the flags that stand before a command's name behind it, where the command takes them or refuses them by its own name.

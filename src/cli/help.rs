@@ -1,30 +1,42 @@
-//! What `--help`, `-h` and the manual pages say beside the flags: commands in groups, examples, exit codes, variables and files.
-//!
-//! One table of commands; a test sees to it that each is there, that its examples are command lines, and that -h fits a screen.
+//! Help texts that clap does not write: the overview of all commands, and each command's examples and exit codes.
 
 use clap::{Arg, ArgAction, Command};
 
 use crate::cli::exit::Exit;
 use crate::cli::io::environment;
 
-/// What is said of one command.
+/// Examples and exit codes of a command.
 struct CommandHelp {
-    /// Its name, and its own command's behind a space.
     name: &'static str,
-    /// What it does, and the command line that does it.
-    examples: &'static [(&'static str, &'static str)],
-    exits: &'static [Exit],
+    examples: &'static [Example],
+    exits: &'static [ExitText],
 }
 
-use Exit::{Auth, Blocked, Changes, Done, Error, Incomplete, Stale, Usage};
+/// A comment and a command line.
+type Example = (&'static str, &'static str);
 
-/// How a command ends that only reads.
-const READ_EXITS: &[Exit] = &[Done, Error, Auth, Usage];
-/// How a command ends that stays on this machine.
-const LOCAL_EXITS: &[Exit] = &[Done, Error, Usage];
-const WRITE_EXITS: &[Exit] = &[Done, Error, Incomplete, Stale, Blocked, Auth, Usage];
+/// An exit code and its meaning for one command.
+pub(crate) type ExitText = (Exit, &'static str);
 
-/// The commands, in the groups that the overview shows.
+const SUCCESS: ExitText = (Exit::Done, Exit::Done.meaning());
+const ERROR: ExitText = (Exit::Error, "error");
+const BLOCKED: ExitText = (Exit::Blocked, Exit::Blocked.meaning());
+const AUTH: ExitText = (Exit::Auth, Exit::Auth.meaning());
+const USAGE: ExitText = (Exit::Usage, Exit::Usage.meaning());
+
+const READ_EXITS: &[ExitText] = &[SUCCESS, ERROR, AUTH, USAGE];
+const LOCAL_EXITS: &[ExitText] = &[SUCCESS, ERROR, USAGE];
+const WRITE_EXITS: &[ExitText] = &[
+    (Exit::Done, "all changes made, or nothing to do"),
+    (Exit::Error, "error or not approved; no changes were made"),
+    (Exit::Incomplete, Exit::Incomplete.meaning()),
+    (Exit::Stale, "the saved plan is stale"),
+    BLOCKED,
+    AUTH,
+    USAGE,
+];
+
+/// All commands, in the groups of the overview.
 const GROUPS: &[(&str, &[CommandHelp])] = &[
     (
         "Change",
@@ -34,26 +46,33 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 examples: &[
                     ("show what apply would do", "riskform plan"),
                     (
-                        "save the plan, so that what runs is what was read",
+                        "save the plan to apply exactly these changes later",
                         "riskform plan --out plan.json",
                     ),
                     (
-                        "for a pull request, and for a script",
+                        "Markdown for a pull request, JSON for a script",
                         "riskform plan -o markdown=plan.md -o json",
                     ),
                 ],
-                exits: &[Done, Error, Changes, Blocked, Auth, Usage],
+                exits: &[
+                    (Exit::Done, "no error (with or without changes)"),
+                    ERROR,
+                    (Exit::Changes, "changes (with --detailed-exitcode)"),
+                    BLOCKED,
+                    AUTH,
+                    USAGE,
+                ],
             },
             CommandHelp {
                 name: "apply",
                 examples: &[
-                    ("show the plan, ask, carry it out", "riskform apply"),
+                    ("show the plan, ask for approval, apply", "riskform apply"),
                     (
-                        "carry out what was read and saved",
+                        "apply a saved plan",
                         "riskform apply --plan plan.json --auto-approve",
                     ),
                     (
-                        "keep a way back and a trace",
+                        "keep a rollback file and an audit log",
                         "riskform apply --save-previous before.yaml --audit-log audit.jsonl",
                     ),
                 ],
@@ -63,11 +82,11 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 name: "destroy",
                 examples: &[
                     (
-                        "delete the listed integrations, disable the listed behaviors",
+                        "delete all integrations and disable all behaviors in the file",
                         "riskform destroy",
                     ),
                     (
-                        "only one of them",
+                        "delete one integration",
                         "riskform destroy --target integration.corporate-okta",
                     ),
                 ],
@@ -78,11 +97,17 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 examples: &[
                     ("clear one user's score", "riskform reset alice@example.com"),
                     (
-                        "see who has the level high, and clear nobody",
+                        "list users with level high without resetting them",
                         "riskform reset --level high --dry-run",
                     ),
                 ],
-                exits: &[Done, Error, Incomplete, Auth, Usage],
+                exits: &[
+                    (Exit::Done, "all users reset"),
+                    (Exit::Error, "error or not approved; no user was reset"),
+                    (Exit::Incomplete, "some users were not reset"),
+                    AUTH,
+                    USAGE,
+                ],
             },
         ],
     ),
@@ -92,60 +117,71 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
             CommandHelp {
                 name: "drift",
                 examples: &[
+                    ("report all differences", "riskform drift"),
                     (
-                        "say how live accounts differ from their files",
-                        "riskform drift",
-                    ),
-                    (
-                        "from cron: silent without drift, a message with it",
+                        "from cron: print nothing and notify Slack only on drift",
                         "riskform drift -q --notify https://hooks.slack.com/services/T/B/X",
                     ),
                     (
-                        "for a monitoring system",
+                        "Prometheus metrics",
                         "riskform drift -o prometheus=riskform.prom",
                     ),
                 ],
-                exits: &[Done, Error, Changes, Auth, Usage],
+                exits: &[
+                    (Exit::Done, "no drift"),
+                    ERROR,
+                    (Exit::Changes, "drift"),
+                    AUTH,
+                    USAGE,
+                ],
             },
             CommandHelp {
                 name: "audit",
                 examples: &[
+                    ("check one account", "riskform audit"),
                     (
-                        "do policies act on the scores, and does Okta hear of them",
-                        "riskform audit",
-                    ),
-                    (
-                        "a fleet, without the SSF documents",
+                        "HTML report for a directory of accounts",
                         "riskform audit accounts --ignore ssf -o html=audit.html",
                     ),
                 ],
-                exits: &[Done, Error, Changes, Auth, Usage],
+                exits: &[
+                    (Exit::Done, "all checks passed (warnings allowed)"),
+                    ERROR,
+                    (Exit::Changes, "at least one check failed"),
+                    (
+                        Exit::Auth,
+                        "a check could not run because a permission is missing",
+                    ),
+                    USAGE,
+                ],
             },
             CommandHelp {
                 name: "doctor",
                 examples: &[
-                    ("why riskform can't get in", "riskform doctor"),
+                    ("check the setup", "riskform doctor"),
                     (
-                        "without files",
+                        "check one account without files",
                         "riskform doctor --account-id 023e105f4ecef8ad9ca31a8372d0c353",
                     ),
                 ],
-                exits: READ_EXITS,
+                exits: &[
+                    (Exit::Done, "no failed check"),
+                    (Exit::Error, "a check failed"),
+                    AUTH,
+                    USAGE,
+                ],
             },
         ],
     ),
     (
-        "Look",
+        "Inspect",
         &[
             CommandHelp {
                 name: "get",
                 examples: &[
+                    ("list live integrations", "riskform get integrations"),
                     (
-                        "the integrations that are live",
-                        "riskform get integrations",
-                    ),
-                    (
-                        "who has a high score",
+                        "list users with level high",
                         "riskform get users --min-level high",
                     ),
                 ],
@@ -155,7 +191,10 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 name: "show",
                 examples: &[
                     ("read a saved plan", "riskform show plan.json"),
-                    ("as a page", "riskform show plan.json -o html=plan.html"),
+                    (
+                        "as an HTML page",
+                        "riskform show plan.json -o html=plan.html",
+                    ),
                 ],
                 exits: LOCAL_EXITS,
             },
@@ -166,7 +205,14 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                     "riskform report merge drift-0.json drift-1.json -o html=drift.html",
                 )],
                 exits: &[
-                    Done, Error, Changes, Incomplete, Stale, Blocked, Auth, Usage,
+                    SUCCESS,
+                    ERROR,
+                    (Exit::Changes, Exit::Changes.meaning()),
+                    (Exit::Incomplete, Exit::Incomplete.meaning()),
+                    (Exit::Stale, Exit::Stale.meaning()),
+                    BLOCKED,
+                    AUTH,
+                    USAGE,
                 ],
             },
         ],
@@ -179,22 +225,30 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 examples: &[
                     ("check files without the network", "riskform validate"),
                     (
-                        "a folder, for a code host",
+                        "SARIF for code scanning",
                         "riskform validate accounts -o sarif=riskform.sarif",
                     ),
                 ],
-                exits: LOCAL_EXITS,
+                exits: &[
+                    (Exit::Done, "no errors (warnings allowed)"),
+                    (Exit::Error, "errors in the files"),
+                    USAGE,
+                ],
             },
             CommandHelp {
                 name: "fmt",
                 examples: &[
-                    ("lay files out canonically", "riskform fmt ."),
+                    ("format all files in this directory", "riskform fmt ."),
                     (
-                        "show what would change, and end with 1 if anything would",
+                        "show a diff and exit with code 1 if anything would change",
                         "riskform fmt --check --diff .",
                     ),
                 ],
-                exits: LOCAL_EXITS,
+                exits: &[
+                    (Exit::Done, "formatted, or nothing to do"),
+                    (Exit::Error, "error, or unformatted files (with --check)"),
+                    USAGE,
+                ],
             },
             CommandHelp {
                 name: "export",
@@ -213,7 +267,7 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
             CommandHelp {
                 name: "schema",
                 examples: &[("for an editor", "riskform schema config")],
-                exits: LOCAL_EXITS,
+                exits: READ_EXITS,
             },
         ],
     ),
@@ -224,7 +278,7 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 name: "init",
                 examples: &[
                     (
-                        "write riskform.yaml, from the live account where there is a token",
+                        "create riskform.yaml from the live account",
                         "riskform init",
                     ),
                     ("try it with the simulated API", "riskform init --sandbox"),
@@ -235,7 +289,7 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 name: "sandbox",
                 examples: &[
                     (
-                        "try things out without an account",
+                        "run a simulated API on port 8787",
                         "riskform sandbox --port 8787",
                     ),
                     (
@@ -270,13 +324,13 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
     ),
 ];
 
-/// What riskform reads and writes beside what is named on the command line.
+/// Files that riskform reads and writes without being named on the command line.
 pub(crate) const FILES: &[(&str, &str)] = &[
-    ("riskform.yaml", "the desired state, where no PATH is given"),
+    ("riskform.yaml", "desired state, if no PATH is given"),
     (".riskform/sandbox.json", "the accounts of --sandbox"),
     (
         "~/.local/state/riskform",
-        "digests of what was notified, below XDG_STATE_HOME where that is set",
+        "notification state ($XDG_STATE_HOME/riskform if set)",
     ),
     (
         "riskform.env, gl-code-quality-report.json",
@@ -284,47 +338,71 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// A command line with everything that is said beside the flags.
-pub(crate) fn dressed(riskform: Command) -> Command {
+/// Adds the overview, the examples and the exit codes.
+pub(crate) fn with_help(riskform: Command) -> Command {
+    let help = Arg::new("help")
+        .short('h')
+        .long("help")
+        .help("Print help (-h for a summary)")
+        .global(true)
+        .hide_short_help(true)
+        .action(ArgAction::Help);
+    let version = Arg::new("version")
+        .short('V')
+        .long("version")
+        .help("Print the version")
+        .hide_short_help(true)
+        .action(ArgAction::Version);
     let overview = overview(&riskform);
-    let variables = table(environment::VARIABLES);
-    let mut riskform = with_short_help(riskform)
+    let variables: String = (environment::VARIABLES.iter())
+        .map(|(name, meaning)| format!("\n  {name}\n      {meaning}"))
+        .collect();
+    let exits = Exit::ALL.iter().map(|exit| (*exit, exit.meaning()));
+    let mut riskform = riskform
         .help_template(format!(
             "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}\n\
-             Every command takes -q, -v, --color WHEN and --ci; COMMAND -h says what else.\n\n{{options}}{{after-help}}"
+             All commands accept -q, -v, --color and --ci. Details: `riskform COMMAND -h`.\n\n{{options}}{{after-help}}"
         ))
+        .disable_help_flag(true)
         .disable_version_flag(true)
-        .arg(
-            Arg::new("version")
-                .short('V')
-                .long("version")
-                .help("Print the version")
-                .hide_short_help(true)
-                .action(ArgAction::Version),
-        )
+        .args([help, version])
         .after_long_help(format!(
-            "Environment\n{variables}\n\nExit codes\n{}",
-            exit_codes(Exit::ALL)
+            "Environment variables:{variables}\n\n{}",
+            exit_codes(exits)
         ));
     for entry in GROUPS.iter().flat_map(|(_, entries)| *entries) {
         riskform = riskform.mut_subcommand(entry.name, |command| {
-            command
-                .after_help(format!(
-                    "Examples\n{}\nExit codes: {}. --help says more.",
-                    lines(entry),
-                    codes(entry)
-                ))
-                .after_long_help(format!(
-                    "Examples\n{}\n\nExit codes\n{}",
-                    examples(entry),
-                    exit_codes(entry.exits)
-                ))
+            entry
+                .add_to(command)
+                .mut_subcommands(|inner| entry.add_to(inner))
         });
     }
     riskform
 }
 
-/// The groups of commands, a line each; those that only set something up share one.
+impl CommandHelp {
+    fn add_to(&self, command: Command) -> Command {
+        let (mut lines, mut examples) = (String::new(), String::new());
+        for (comment, line) in self.examples {
+            lines.push_str(&format!("  {line}\n"));
+            examples.push_str(&format!("  # {comment}\n  {line}\n"));
+        }
+        let codes: Vec<String> = (self.exits.iter())
+            .map(|(exit, _)| exit.code().to_string())
+            .collect();
+        let codes = codes.join(", ");
+        command
+            .after_help(format!(
+                "Examples:\n{lines}\nExit codes: {codes}. See --help for details."
+            ))
+            .after_long_help(format!(
+                "Examples:\n{examples}\n{}",
+                exit_codes(self.exits.iter().copied())
+            ))
+    }
+}
+
+/// Returns the commands in groups, one per line; commands used only once share the last line.
 fn overview(riskform: &Command) -> String {
     const COMBINED_COMMANDS: [&str; 3] = ["completions", "man", "version"];
     let mut overview = String::new();
@@ -333,16 +411,11 @@ fn overview(riskform: &Command) -> String {
             .iter()
             .filter(|entry| !COMBINED_COMMANDS.contains(&entry.name));
         for (index, entry) in alone.enumerate() {
-            let about = riskform
-                .find_subcommand(entry.name)
-                .and_then(Command::get_about);
-            let about = about.map(ToString::to_string).unwrap_or_default();
+            let command = riskform.find_subcommand(entry.name);
+            let about = command.and_then(Command::get_about).cloned();
+            let about = about.unwrap_or_default();
             let group = if index == 0 { *group } else { "" };
-            overview.push_str(&format!(
-                "{group:<8}{:<10}{}\n",
-                entry.name,
-                first_clause(&about)
-            ));
+            overview.push_str(&format!("{group:<8}{:<10}{about}\n", entry.name));
         }
     }
     let (last, rest) = COMBINED_COMMANDS.split_last().expect("there are three");
@@ -350,86 +423,16 @@ fn overview(riskform: &Command) -> String {
     overview
 }
 
-/// Makes -h fit a screen: of each flag it says the first clause of what --help says, and of itself nothing.
-fn with_short_help(command: Command) -> Command {
-    let help = Arg::new("help")
-        .short('h')
-        .long("help")
-        .help("Print help; -h the short one")
-        .hide_short_help(true)
-        .action(ArgAction::Help);
-    command
-        .disable_help_flag(true)
-        .arg(help)
-        .mut_args(
-            |argument| match argument.get_help().map(ToString::to_string) {
-                Some(help) if argument.get_long_help().is_none() => argument
-                    .help(first_clause(&help).to_owned())
-                    .long_help(help),
-                Some(_) | None => argument,
-            },
-        )
-        .mut_subcommands(with_short_help)
-}
-
-/// What stands before the first detail.
-fn first_clause(help: &str) -> &str {
-    let details = ["; ", ": ", " (", " ["];
-    let ends = details.iter().filter_map(|detail| help.find(detail));
-    ends.min().map_or(help, |end| &help[..end])
-}
-
-/// A command line and what it is for.
-pub(crate) type Example = (&'static str, &'static str);
-
-/// The examples of a command, and the ways in which it ends; none for what is not in the table.
-pub(crate) fn of(name: &str) -> Option<(&'static [Example], &'static [Exit])> {
+/// Returns the examples and the exit codes of a command.
+pub(crate) fn of(name: &str) -> Option<(&'static [Example], &'static [ExitText])> {
     let mut entries = GROUPS.iter().flat_map(|(_, entries)| *entries);
     let entry = entries.find(|entry| entry.name == name)?;
     Some((entry.examples, entry.exits))
 }
 
-/// The command lines alone, for a help that fits a screen.
-fn lines(entry: &CommandHelp) -> String {
-    let lines: Vec<String> = entry
-        .examples
-        .iter()
-        .map(|(_, line)| format!("  {line}"))
-        .collect();
-    lines.join("\n")
-}
-
-fn examples(entry: &CommandHelp) -> String {
-    let lines = entry.examples.iter();
-    let lines: Vec<String> = lines
-        .map(|(what, line)| format!("  # {what}\n  {line}"))
-        .collect();
-    lines.join("\n")
-}
-
-fn codes(entry: &CommandHelp) -> String {
-    let codes: Vec<String> = entry
-        .exits
-        .iter()
-        .map(|exit| exit.code().to_string())
-        .collect();
-    codes.join(", ")
-}
-
-fn exit_codes(exits: &[Exit]) -> String {
-    let lines: Vec<String> = exits
-        .iter()
-        .map(|exit| format!("  {:<4} {}", exit.code(), exit.meaning()))
-        .collect();
-    lines.join("\n")
-}
-
-fn table(rows: &[(&str, &str)]) -> String {
-    let lines: Vec<String> = rows
-        .iter()
-        .map(|(name, what)| format!("  {name}\n      {what}"))
-        .collect();
-    lines.join("\n")
+fn exit_codes(exits: impl Iterator<Item = ExitText>) -> String {
+    let lines = exits.map(|(exit, meaning)| format!("\n  {:<4} {meaning}", exit.code()));
+    format!("Exit codes:{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
@@ -439,14 +442,14 @@ mod tests {
 
     #[test]
     fn every_command_has_its_place_and_its_examples_are_command_lines() {
-        let told: Vec<&str> = GROUPS
+        let names: Vec<&str> = GROUPS
             .iter()
             .flat_map(|(_, entries)| *entries)
             .map(|entry| entry.name)
             .collect();
         let riskform = Cli::command_line();
         let mut known: Vec<&str> = riskform.get_subcommands().map(Command::get_name).collect();
-        let mut sorted = told.clone();
+        let mut sorted = names.clone();
         sorted.sort_unstable();
         known.sort_unstable();
         assert_eq!(sorted, known);
@@ -468,12 +471,11 @@ mod tests {
         while let Some(command) = commands.pop() {
             let help = command.clone().render_help().to_string();
             let lines: Vec<&str> = help.lines().collect();
-            // A line is left for the prompt.
+            // One line is for the prompt.
             let fits = lines.len() < 24 && lines.iter().all(|line| line.chars().count() <= 80);
             assert!(
                 fits,
-                "{} -h has {} lines for a screen of 80 × 24; what stands before the first `;`, `:`, `(` or `[` of a flag's text is its short \
-                 help, and hide_short_help leaves a flag to --help:\n{help}",
+                "{} -h has {} lines; a screen has 80 × 24. Shorten the first paragraphs, or use hide_short_help:\n{help}",
                 command.get_name(),
                 lines.len()
             );

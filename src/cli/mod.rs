@@ -39,7 +39,7 @@ use run::signals;
 
 pub use exit::Exit;
 
-/// Keeps Cloudflare Zero Trust Risk Scoring the way a YAML file says it should be.
+/// Manage Cloudflare Zero Trust Risk Scoring as code
 #[derive(Debug, Parser)]
 #[command(name = "riskform", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -52,27 +52,35 @@ pub(crate) struct Cli {
 /// What riskform can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write the first desired-state file; from the live account where there is a token
+    /// Create riskform.yaml from the live account
+    ///
+    /// Writes a template if no credentials are set.
     Init(init::InitArguments),
-    /// Show what apply would do
+    /// Show the changes apply would make
     Plan(plan::PlanArguments),
-    /// Carry out what plan shows, once it is approved
+    /// Make the changes, after you approve the plan
     Apply(apply::ApplyArgs),
     /// Show a saved plan
     Show(show::ShowArguments),
-    /// Delete listed integrations and disable listed behaviors; nothing unlisted is touched
+    /// Delete the integrations and disable the behaviors in the files
+    ///
+    /// Unlisted resources are not changed.
     Destroy(apply::DestroyArgs),
-    /// Say how live accounts differ from their files; nothing is written
+    /// Report differences between live accounts and their files
+    ///
+    /// Read-only.
     Drift(drift::DriftArguments),
-    /// Say whether the control stands as a whole: scores are given, policies act on them, Okta hears; nothing is written
+    /// Check behaviors, Access policies and Okta integrations
+    ///
+    /// Read-only.
     Audit(audit::AuditArguments),
     /// Work with what runs wrote as JSON
     Report(report::ReportArguments),
-    /// Write the live account as a desired-state file
+    /// Print the live account as a desired-state file
     Export(export::ExportArguments),
-    /// Check files without the network
+    /// Check files for errors (offline)
     Validate(validate::ValidateArguments),
-    /// Lay files out canonically; comments are kept
+    /// Format files (keeps comments)
     Fmt(fmt::FmtArguments),
     /// Print a JSON Schema
     #[command(mut_args(|arg| match arg.get_help_heading() {
@@ -80,19 +88,23 @@ pub(crate) enum Command {
         _ => arg,
     }))]
     Schema(schema::SchemaArguments),
-    /// Read live things: behaviors, integrations, and the users who have a score
+    /// Show live behaviors, integrations or users
     Get(get::GetArguments),
-    /// Clear users' risk scores
+    /// Reset users' risk scores
     Reset(reset::ResetArguments),
-    /// Find out why riskform can't get in: credentials, permissions, entitlement, rate limit, clock, files; writes nothing
+    /// Check credentials, permissions and connectivity
+    ///
+    /// Also checks entitlement, rate limit, clock and files. Read-only.
     Doctor(doctor::DoctorArguments),
-    /// Serve the simulated API on a loopback port; prints the variables that point to it
+    /// Run a simulated API on localhost
+    ///
+    /// Prints the variables to export.
     Sandbox(sandbox::SandboxArguments),
-    /// Print a shell's completions
+    /// Print shell completions
     Completions(completions::CompletionsArguments),
     /// Print the manual page, or write all of them
     Man(man::ManArguments),
-    /// Say which riskform this is
+    /// Print version and build information
     Version(version::VersionArguments),
 }
 
@@ -107,7 +119,7 @@ impl Cli {
 
     /// The command line with everything that its help says.
     fn command_line() -> clap::Command {
-        help::dressed(Cli::command())
+        help::with_help(Cli::command())
     }
 }
 
@@ -180,7 +192,7 @@ fn suggest_commands(riskform: &clap::Command, mut error: clap::Error) -> clap::E
     };
     let takers = flags::takers(riskform, &flag);
     if !takers.is_empty() {
-        let tip = format!("{flag} belongs to {}", takers.join(", "));
+        let tip = format!("{flag} is an option of {}", takers.join(", "));
         error.remove(ContextKind::SuggestedArg);
         error.insert(
             ContextKind::Suggested,
@@ -194,9 +206,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(CommandError::other(
-            "the asynchronous runtime can't be started",
-        ))?;
+        .map_err(CommandError::other("cannot start the async runtime"))?;
     let Cli { common: _, command } = cli;
     let run = async {
         match command {

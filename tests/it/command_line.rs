@@ -17,40 +17,37 @@ fn a_flag_that_would_not_be_obeyed_is_refused() {
         ("apply --plan x --expect-accounts 1", "cannot be used with"),
         (
             "get users --shard 0/2",
-            "--shard belongs to plan, apply, destroy, drift",
+            "--shard is an option of plan, apply, destroy, drift",
         ),
         (
             "--shard 0/2 get users",
-            "--shard belongs to plan, apply, destroy, drift",
+            "--shard is an option of plan, apply, destroy, drift",
         ),
-        ("schema config --parallelism 3", "--parallelism belongs to"),
-        ("validate --sandbox", "--sandbox belongs to"),
-        ("fmt --account-id x", "--account-id belongs to"),
-        ("show x --base-url http://x", "--base-url belongs to"),
+        ("schema config --parallelism 3", "--parallelism is an option of"),
+        ("validate --sandbox", "--sandbox is an option of"),
+        ("fmt --account-id x", "--account-id is an option of"),
+        ("show x --base-url http://x", "--base-url is an option of"),
         (
             "plan --sandbox --base-url https://x",
             "cannot be used with '--base-url",
         ),
-        (
-            "plan --parallelism 0",
-            "write a number of accounts, 1 or more",
-        ),
+        ("plan --parallelism 0", "expected a number of at least 1"),
         (
             "plan -o p.json",
-            "this is a file; write the kind before it: json=p.json (plan --out FILE saves a plan)",
+            "`p.json` looks like a file name; use --format json=p.json (plan --out FILE saves a plan)",
         ),
         (
             "drift -o junit.xml",
-            "this is a file; write the kind before it: text=junit.xml",
+            "`junit.xml` looks like a file name; use --format text=junit.xml",
         ),
-        ("plan -o json=", "name a file behind the ="),
+        ("plan -o json=", "missing file name after `=`"),
         (
             "plan -o nonsense",
-            "this command knows text, json, markdown, diff, html",
+            "expected one of: text, json, markdown, diff, html",
         ),
         (
             "plan -o text -o json",
-            "--format is given twice for standard output",
+            "only one --format can go to standard output",
         ),
         ("plan --nonsense", "unexpected argument '--nonsense'"),
     ];
@@ -123,7 +120,7 @@ fn another_number_of_accounts_than_expected_is_an_error() {
         assert_eq!(run.code, 1, "{line}: {}", run.shown());
         assert!(
             run.stderr
-                .contains("error: 1 account declared, and --expect-accounts names 2"),
+                .contains("error: the files declare 1 account, but --expect-accounts is 2"),
             "{line}: {}",
             run.shown()
         );
@@ -149,27 +146,27 @@ fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
         (
             "CLOUDFLARE_BASE_URL",
             "https://me:canary@api.example.com",
-            "CLOUDFLARE_BASE_URL can't be used: the base URL must not contain a user name",
+            "invalid CLOUDFLARE_BASE_URL: the base URL must not contain a user name",
         ),
         (
             "CLOUDFLARE_BASE_URL",
             "https://[canary",
-            "CLOUDFLARE_BASE_URL can't be used: invalid base URL",
+            "invalid CLOUDFLARE_BASE_URL: invalid base URL",
         ),
         (
             "HTTPS_PROXY",
             "http://me:canary@",
-            "the proxy in HTTPS_PROXY can't be used: empty host",
+            "invalid proxy in HTTPS_PROXY: empty host",
         ),
         (
             "https_proxy",
             "me:canary@proxy:port",
-            "the proxy in https_proxy can't be used: invalid port",
+            "invalid proxy in https_proxy: invalid port",
         ),
         (
             "ALL_PROXY",
             "socks5://canary",
-            "the proxy in ALL_PROXY can't be used: socks5 is not supported",
+            "invalid proxy in ALL_PROXY: socks5 is not supported",
         ),
     ];
     for (variable, value, words) in table {
@@ -212,7 +209,7 @@ fn a_proxy_that_is_down_is_named() {
     let run = workplace.run(&["plan"]);
     assert_eq!(run.code, 1, "{}", run.shown());
     assert!(
-        run.stderr.contains("HTTPS_PROXY names a proxy"),
+        run.stderr.contains("check the proxy set in HTTPS_PROXY"),
         "{}",
         run.shown()
     );
@@ -274,7 +271,7 @@ fn errors_point_to_what_was_meant() {
         let stderr = said(command, 1);
         assert!(
             stderr.contains(
-                "error: there is no riskform.yaml here\n  help: riskform init writes one"
+                "error: riskform.yaml not found in this directory\n  help: run `riskform init`"
             ),
             "{stderr}"
         );
@@ -282,48 +279,47 @@ fn errors_point_to_what_was_meant() {
     std::fs::create_dir(workplace.path("accounts")).unwrap();
     workplace.write("accounts/acme.yaml", FILE);
     assert!(
-        said("plan", 1)
-            .contains("help: name it: accounts/acme.yaml; or let riskform init write one")
+        said("plan", 1).contains("help: pass a file (accounts/acme.yaml) or run `riskform init`")
     );
 
     workplace.write("riskform.yaml", FILE);
     said("plan --out p.plan", 0);
     assert!(said("apply p.plan", 64).contains(
-        "p.plan is a saved plan, not a desired-state file; riskform apply --plan p.plan"
+        "p.plan is a saved plan, not a desired-state file\n  help: run `riskform apply --plan p.plan`"
     ));
     assert!(said("apply --plan riskform.yaml", 64).contains(
-        "riskform.yaml is a desired-state file, not a saved plan; riskform apply riskform.yaml"
+        "riskform.yaml is a desired-state file, not a saved plan\n  help: run `riskform apply riskform.yaml`"
     ));
     let warned = said("drift --sandbox --ignore behavior.imp_trvel", 0);
     assert!(
         warned.contains(
-            "warning: --ignore behavior.imp_trvel matches no address; did you mean behavior.imp_travel?"
+            "warning: no resource matches --ignore behavior.imp_trvel; did you mean behavior.imp_travel?"
         ),
         "{warned}"
     );
     let refused = said("plan --sandbox --target behavior.imp_trvel", 64);
     assert!(
         refused.contains(
-            "error: --target behavior.imp_trvel matches no address; did you mean behavior.imp_travel?"
+            "error: no resource matches --target behavior.imp_trvel\n  help: did you mean behavior.imp_travel?"
         ),
         "{refused}"
     );
     assert!(said("show riskform.yaml", 64).contains("riskform.yaml is a desired-state file"));
     let stderr = said(&format!("get integration corporate-okta {account}"), 64);
     assert!(
-        stderr.contains("riskform get integrations lists them"),
+        stderr.contains("run `riskform get integrations` to list them"),
         "{stderr}"
     );
     for line in ["reset --level hi", "get users --min-level hi"] {
         let stderr = said(&format!("{line} {account}"), 64);
         assert!(
-            stderr.contains("the levels are low, medium, high"),
+            stderr.contains("expected one of: low, medium, high"),
             "{stderr}"
         );
     }
     assert!(
         said("plan -o json=missing/plan.json", 1)
-            .contains("missing/plan.json can't be written: there is no folder missing")
+            .contains("cannot write missing/plan.json: directory missing does not exist")
     );
 }
 
@@ -340,7 +336,7 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
     );
     assert!(
         run.stderr
-            .contains("riskform.yaml holds what is live, each integration pinned to its id."),
+            .contains("Wrote riskform.yaml: 3 behaviors, 1 integration, with their live settings."),
         "{}",
         run.shown()
     );
@@ -354,7 +350,7 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
     let again = workplace.run(&["init"]);
     assert_eq!(again.code, 64);
     assert!(
-        again.stderr.contains("riskform.yaml is there already"),
+        again.stderr.contains("riskform.yaml already exists"),
         "{}",
         again.shown()
     );
@@ -363,7 +359,7 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
     let run = workplace.run(&["init", "new.yaml"]);
     assert_eq!(run.code, 0, "{}", run.shown());
     assert!(
-        run.stderr.contains("new.yaml holds an example"),
+        run.stderr.contains("Wrote new.yaml: an example."),
         "{}",
         run.shown()
     );
@@ -403,7 +399,7 @@ fn fmt_formats_what_is_passed_through_it() {
     assert_eq!(both.code, 64, "{}", both.shown());
     assert!(
         both.stderr
-            .contains("- is standard input, and can't be checked together with files"),
+            .contains("`-` (standard input) cannot be combined with files"),
         "{}",
         both.shown()
     );
@@ -477,7 +473,7 @@ fn what_to_do_next_is_said_to_a_person() {
         ),
         (
             "export --sandbox",
-            "riskform plan --sandbox  # once that is saved as riskform.yaml",
+            "riskform plan --sandbox  # after saving the output as riskform.yaml",
         ),
         (
             "export --sandbox --split fleet",
@@ -485,7 +481,7 @@ fn what_to_do_next_is_said_to_a_person() {
         ),
         (
             "init --sandbox new.yaml",
-            "riskform apply --sandbox new.yaml  # ",
+            "riskform plan --sandbox new.yaml  # ",
         ),
         (
             "plan --sandbox 'a b/off.yaml' --out p.json",

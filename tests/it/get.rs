@@ -279,7 +279,7 @@ fn who_can_not_be_found_for_certain_is_told_without_names() {
     );
     let several = workplace.run(&["get", "user", "shared@example.com"]);
     assert_snapshot!(several.stderr, @r###"
-    error: several users have the e-mail address shared@example.com; name the one by id:
+    error: several users have the email address shared@example.com; use a user ID:
       0a000000-0000-4000-8000-000000000001  high, 1 event, the last at 2026-01-01T00:00:00Z
       0a000000-0000-4000-8000-000000000002  high, 1 event, the last at 2026-01-01T00:00:00Z
     "###);
@@ -310,7 +310,8 @@ fn what_is_missing_is_named_and_ends_with_6() {
     assert_snapshot!(nowhere.run(&["get", "users"]).shown(), @r###"
     exit 64
     --- stderr
-    error: which account? pass --account-id ID, or set CLOUDFLARE_ACCOUNT_ID
+    error: which account?
+      help: set CLOUDFLARE_ACCOUNT_ID, or pass --account-id
     "###);
     let without = nowhere.run(&["get", "users", "--account-id", RECORDED_ACCOUNT]);
     assert_eq!(without.code, 6, "{}", without.stderr);

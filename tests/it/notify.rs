@@ -445,7 +445,7 @@ async fn where_nothing_can_be_kept_every_run_tells_and_says_why() {
             assert_eq!(told.code, 2);
             assert!(
                 told.stderr
-                    .contains("warning: what was notified can't be kept: "),
+                    .contains("warning: cannot save the notification state: "),
                 "{}",
                 told.shown()
             );

@@ -171,7 +171,7 @@ fn without_credentials_the_variables_are_named() {
     exit 6
     --- stderr
     error: no credentials for quickstart
-      help: set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; --sandbox needs none
+      help: set CLOUDFLARE_API_TOKEN, or try --sandbox, which needs no credentials
     "###);
     assert_eq!(server.sandbox.requests().len(), 0);
 }
@@ -218,8 +218,8 @@ fn nobody_to_ask_is_an_error_and_nothing_is_written() {
     let run = workplace.run(&["apply"]);
     assert_eq!(run.code, 1);
     assert_snapshot!(run.stderr, @r###"
-    error: there is something to approve, and standard input is not a terminal
-      help: look at what would be done, then pass --auto-approve to do it unattended
+    error: cannot ask for approval: no terminal
+      help: review the plan, then run again with --auto-approve
     "###);
     assert_eq!(server.writes(), 0);
 }
@@ -385,7 +385,7 @@ fn only_yes_approves() {
             terminal.exp_string("Apply complete").unwrap();
         } else {
             terminal
-                .exp_string("declined; nothing was written")
+                .exp_string("not approved; no changes were made")
                 .unwrap();
         }
         let end = terminal.process().wait().unwrap();

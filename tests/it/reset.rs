@@ -123,7 +123,7 @@ fn one_failure_does_not_keep_the_others_from_being_reset() {
     LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL           NAME
     high        1  2026-01-01 00:00  ann@example.com  Ann
     low         1  2026-01-01 00:00  cay@example.com  Cay
-    [id]  no score is known
+    [id]  no known score
     error: [id]: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/[id]/reset: not found: User not found (code 40402) [status 404]
       help: check the account ID and the resource ID
     Reset incomplete: 2 reset, 1 failed, 0 not attempted.
@@ -196,7 +196,7 @@ fn nothing_is_written_unless_everybody_is_found_and_somebody_agrees() {
 fn only_yes_resets() {
     for (answer, names, said) in [
         ("yes", "Ann", "Reset complete"),
-        ("y", "", "declined; nothing was written"),
+        ("y", "", "not approved; no changes were made"),
     ] {
         let (server, workplace) = three_users("write,pii");
         let mut command = workplace.command(&["reset", "ann@example.com"]);

@@ -84,7 +84,7 @@ fn a_stale_plan_is_refused_with_each_field_that_moved() {
     error: the plan is stale
       quickstart: behavior.high_dlp: enabled moved from true to false
       quickstart: integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: active moved from true to false
-      help: plan again, and have the new plan looked at
+      help: run `riskform plan --out` again and review the new plan
     ");
     assert_eq!(server.writes(), 0);
 }
@@ -98,7 +98,7 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
             "truncated",
             text[..text.len() / 2].to_owned(),
             &[],
-            "is not a usable plan: it is damaged: EOF",
+            "cannot use the saved plan other.json: it is damaged: EOF",
             1,
         ),
         (
@@ -126,14 +126,14 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
             "another account",
             text.clone(),
             &["--account-id", "00000000000000000000000000000000"],
-            "the plan is for the account f037e56e89293a057740de681ac9abbe",
+            "the plan is for account f037e56e89293a057740de681ac9abbe",
             1,
         ),
         (
             "another API",
             text.clone(),
             &["--base-url", "http://localhost:1/"],
-            "the plan was made against",
+            "the plan is for http",
             1,
         ),
         (
@@ -222,7 +222,7 @@ fn a_doctored_plan_sends_nothing() {
         (
             "another version",
             &|plan| plan["riskform_version"] = "0.0.1".into(),
-            "it was made by riskform 0.0.1",
+            "the plan was created by riskform 0.0.1",
             4,
         ),
         (
@@ -268,7 +268,7 @@ fn the_plan_that_was_approved_is_the_one_that_is_applied() {
     ]);
     assert_eq!(run.code, 4, "{}", run.stderr);
     assert!(
-        run.stderr.contains("--expect-digest names"),
+        run.stderr.contains("expected sha256:000"),
         "{}",
         run.stderr
     );

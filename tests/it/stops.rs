@@ -215,7 +215,11 @@ fn whoever_only_reads_ends_at_once_with_the_signals_code() {
         let (run, took) = stop(child, name);
         assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
         assert!(took < Duration::from_secs(1), "{arguments:?}: {took:?}");
-        assert!(run.stderr.contains("nothing was written"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("no changes were made"),
+            "{}",
+            run.stderr
+        );
         if arguments.contains(&"json") {
             let document: Value = serde_json::from_str(&run.stdout).unwrap();
             assert_eq!(document["error"]["kind"], "ended");

@@ -24,14 +24,16 @@ use crate::report::ApplyFormat;
 /// Flags of `apply`.
 #[derive(Args, Debug)]
 pub(crate) struct ApplyArgs {
-    /// Carry out this saved plan; it takes no files, targets or overrides
+    /// Apply a saved plan
+    ///
+    /// Cannot be combined with files, targets or overrides.
     #[arg(
         long,
         value_name = "FILE",
         conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies", "no_context"]
     )]
     plan: Option<PathBuf>,
-    /// End with 4 unless the saved plan has this digest
+    /// Fail (exit code 4) unless the saved plan has this digest
     #[arg(long, value_name = "DIGEST", requires = "plan")]
     expect_digest: Option<String>,
     #[command(flatten)]
@@ -41,13 +43,17 @@ pub(crate) struct ApplyArgs {
 /// Flags of `apply` and `destroy`.
 #[derive(Args, Debug)]
 pub(crate) struct DestroyArgs {
-    /// Apply without asking
+    /// Skip the confirmation prompt
     #[arg(long)]
     auto_approve: bool,
-    /// Before the first write, save what is there: the way back
+    /// Save the current state as a rollback file
+    ///
+    /// The file is written before the first write. It must not exist.
     #[arg(long, value_name = "FILE")]
     save_previous: Option<PathBuf>,
-    /// Append a JSON line before and after each write: what it changes, by whom, and how it ended
+    /// Append a JSON line before and after each write
+    ///
+    /// Each line has the change, who ran the command and the result.
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
@@ -166,10 +172,11 @@ impl DestroyArgs {
     fn ensure_previous_file_is_new(&self) -> Result<(), CommandError> {
         match &self.save_previous {
             Some(file) if file.symlink_metadata().is_ok() => {
-                Err(CommandError::Other(anyhow::anyhow!(
-                    "--save-previous {}: the file is there already, and may be the way back from an earlier run; name another one",
+                let error = anyhow::anyhow!(
+                    "--save-previous {}: the file already exists and may be the rollback file of an earlier run",
                     file.display()
-                )))
+                );
+                Err(CommandError::Other(error).with_help("choose another file name"))
             }
             Some(_) | None => Ok(()),
         }

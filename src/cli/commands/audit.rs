@@ -26,7 +26,7 @@ use crate::report::{self, AuditFormat};
 /// Flags of `audit`.
 #[derive(Args, Debug)]
 pub(crate) struct AuditArguments {
-    /// Leave out a check; may be repeated
+    /// Skip a check (repeatable)
     #[arg(long = "ignore", value_name = "CHECK", value_parser = checks())]
     ignored: Vec<AuditCheck>,
     #[command(flatten)]

@@ -22,7 +22,7 @@ const COMPLETE_ENV: &str = "RISKFORM_COMPLETE";
 /// Flags of `completions`.
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArguments {
-    /// The shell to write them for
+    /// Shell
     #[arg(value_enum)]
     shell: Shell,
 }
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<E
             "riskform",
             &mut script,
         )
-        .map_err(CommandError::other("the completions can't be written"))?;
+        .map_err(CommandError::other("cannot write the completions"))?;
     output.result(String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

@@ -24,7 +24,9 @@ use crate::report::{self, DetailLevel, DriftFormat, RunMetrics};
 /// Flags of `drift`.
 #[derive(Args, Debug)]
 pub(crate) struct DriftArguments {
-    /// Leave these addresses out (as of --target); may be repeated
+    /// Ignore matching addresses (repeatable)
+    ///
+    /// Takes the same patterns as --target.
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
     #[command(flatten)]
@@ -62,7 +64,7 @@ pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Ex
         let words = ShellCommand::fleet_args(&arguments.fleet);
         let step = NextStep {
             line: next_steps::line("plan", &words),
-            what: "see what apply would do about it; or change the file to what is live",
+            what: "see how to restore the declared state (or update the file)",
         };
         next_steps::say(output, &[step]);
     }

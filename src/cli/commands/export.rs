@@ -22,16 +22,20 @@ use crate::plan::AccountError;
 /// Flags of `export`.
 #[derive(Args, Debug)]
 pub(crate) struct ExportArguments {
-    /// The accounts, where it is not the one of --account-id; several need --split
+    /// Account IDs to export (several require --split)
     #[arg(value_name = "ACCOUNT_ID")]
     accounts: Vec<AccountId>,
-    /// Write a file for each account into this folder; named by its id, none is overwritten
+    /// Write one file per account into this directory
+    ///
+    /// Files are named by account ID. Existing files are never overwritten.
     #[arg(long, value_name = "DIR", conflicts_with = "formats")]
     split: Option<PathBuf>,
-    /// Pin each integration to its id; it stays the same whatever changes
+    /// Pin each integration to its ID
     #[arg(long)]
     with_ids: bool,
-    /// Name identity providers in place of their ids; those of Access that a reference_id belongs to
+    /// Write identity provider names instead of IDs
+    ///
+    /// A reference_id becomes `identity_provider: NAME` if it belongs to an Access identity provider.
     #[arg(long)]
     with_names: bool,
     #[command(flatten)]
@@ -63,12 +67,12 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
         let at_once = arguments.parallelism.parallelism.get();
         let exit = export.split(directory, &accounts, at_once, output).await?;
         if exit == Exit::Done {
-            arguments.print_next_steps(output, directory, "see that it is as it was written");
+            arguments.print_next_steps(output, directory, "check: there should be no changes");
         }
         return Ok(exit);
     }
     let [account] = accounts.as_slice() else {
-        let message = "several accounts are several files: pass --split DIR";
+        let message = "several accounts need --split DIR";
         return Err(CommandError::Usage(message.to_owned()));
     };
     let document = export.read(account).await.map_err(CommandError::Account)?;
@@ -81,12 +85,12 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
     formats.write(output, |format| document.written(format))?;
     match formats.files.first() {
         Some((_, file)) => {
-            arguments.print_next_steps(output, file, "no changes: it is as it was written")
+            arguments.print_next_steps(output, file, "check: there should be no changes")
         }
         None => arguments.print_next_steps(
             output,
             Path::new(PathArgs::USUAL),
-            "once that is saved as riskform.yaml: no changes",
+            "after saving the output as riskform.yaml: there should be no changes",
         ),
     }
     Ok(Exit::Done)
@@ -119,7 +123,7 @@ impl Export<'_> {
         output: &Output,
     ) -> Result<Exit, CommandError> {
         std::fs::create_dir_all(directory).map_err(CommandError::other(format!(
-            "{} can't be made",
+            "cannot create {}",
             directory.display()
         )))?;
         let mut read = stream::iter(accounts)
@@ -135,7 +139,7 @@ impl Export<'_> {
                         Exit::Done
                     }
                     Err(error) => {
-                        let context = format!("{} can't be written", path.display());
+                        let context = format!("cannot write {}", path.display());
                         output.error(&CommandError::other(context)(error))
                     }
                 },

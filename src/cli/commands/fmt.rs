@@ -18,10 +18,12 @@ use crate::model::text::count;
 pub(crate) struct FmtArguments {
     #[command(flatten)]
     paths: PathArgs,
-    /// Write nothing; name the files that are not formatted, and end with 1 if there are any
+    /// List unformatted files instead of formatting them
+    ///
+    /// Exits with code 1 if there are any.
     #[arg(long)]
     check: bool,
-    /// Write nothing; show what would change
+    /// Show a diff instead of writing files
     #[arg(long)]
     diff: bool,
 }
@@ -51,7 +53,7 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Com
     if refused {
         let paths = paths.paths.iter().map(|path| path.to_string_lossy());
         output.say(format_args!(
-            "{} to format; run riskform fmt {}",
+            "{} not formatted; run `riskform fmt {}`",
             count(changed.len(), "file"),
             paths.collect::<Vec<_>>().join(" ")
         ));

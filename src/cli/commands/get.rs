@@ -29,15 +29,17 @@ pub(crate) struct GetArguments {
 /// What can be read.
 #[derive(Debug, Subcommand)]
 enum Resource {
-    /// Every behavior that the account offers, and how it is configured
+    /// All behaviors of the account and their settings
     Behaviors(ReadArgs),
-    /// Every integration of the account
+    /// All integrations of the account
     Integrations(ReadArgs),
     /// One integration
     Integration(IntegrationArguments),
-    /// The users who have a score, the gravest first, and how many there are of each level
+    /// Users with a risk score, highest first
+    ///
+    /// Shows totals per level, too.
     Users(UsersArguments),
-    /// One user's score, and the events it comes from
+    /// A user's score and events
     User(UserArguments),
 }
 
@@ -54,10 +56,10 @@ struct ReadArgs {
 
 #[derive(Args, Debug)]
 struct IntegrationArguments {
-    /// Its id
+    /// Integration ID
     #[arg(value_name = "ID", required_unless_present = "reference_id", value_parser = id)]
     id: Option<IntegrationId>,
-    /// Its reference, instead of the id
+    /// Find the integration by reference_id instead of ID
     #[arg(long, value_name = "REFERENCE", conflicts_with = "id", value_parser = reference)]
     reference_id: Option<ReferenceId>,
     #[command(flatten)]
@@ -66,13 +68,19 @@ struct IntegrationArguments {
 
 #[derive(Args, Debug)]
 struct UsersArguments {
-    /// Only users of this level or a higher one: low, medium or high
+    /// Only users at or above this level
+    ///
+    /// LEVEL is low, medium or high.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     min_level: Option<RiskLevel>,
-    /// Only users with an event in this time before now: 7d, 12h, 2w, 1month
+    /// Only users with an event within this period
+    ///
+    /// Examples: 7d, 12h, 2w, 1month.
     #[arg(long, value_name = "SPAN", value_parser = before_now)]
     since: Option<Timestamp>,
-    /// Only users with this text: in their name, e-mail address, id or pseudonym
+    /// Only users matching TEXT
+    ///
+    /// Searches names, email addresses, IDs and pseudonyms.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     #[command(flatten)]
@@ -83,7 +91,7 @@ struct UsersArguments {
 
 #[derive(Args, Debug)]
 struct UserArguments {
-    /// The user's id or e-mail address
+    /// User ID or email address
     #[arg(value_name = "USER")]
     user: UserRef,
     #[command(flatten)]
@@ -95,7 +103,9 @@ struct UserArguments {
 /// Whether people are shown by their names.
 #[derive(Args, Debug)]
 pub(crate) struct PrivacyArguments {
-    /// Show people by stable pseudonyms; without e-mail addresses, names and details of events
+    /// Replace names and email addresses with pseudonyms
+    ///
+    /// Hides event details, too.
     #[arg(long)]
     redact: bool,
 }
@@ -213,12 +223,12 @@ fn failed(error: ApiError) -> CommandError {
 fn id(text: &str) -> Result<IntegrationId, &'static str> {
     // The name of an entry is known to its file alone.
     text.parse().map_err(|_| {
-        "this is not the id of a live integration; riskform get integrations lists them, and --reference-id finds one by its reference"
+        "not an integration ID (a UUID); run `riskform get integrations` to list them, or use --reference-id"
     })
 }
 
 fn reference(text: &str) -> Result<ReferenceId, &'static str> {
-    ReferenceId::new(text).ok_or("a reference is never empty")
+    ReferenceId::new(text).ok_or("reference_id must not be empty")
 }
 
 /// The moment that lies a span before now. Days and months are the calendar's, in UTC.
@@ -229,7 +239,7 @@ pub(crate) fn before_now(text: &str) -> Result<Timestamp, String> {
 fn before(now: Timestamp, text: &str) -> Result<Timestamp, String> {
     let span: Span = text
         .parse()
-        .map_err(|_| "write a span of time such as 7d, 12h or 2w".to_owned())?;
+        .map_err(|_| "expected a period such as 7d, 12h or 2w".to_owned())?;
     if span.is_negative() || span.is_zero() {
         return Err("a span of time before now is longer than nothing".to_owned());
     }

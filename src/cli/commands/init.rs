@@ -14,12 +14,13 @@ use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{ExportOptions, PinIds, export};
+use crate::model::text::count;
 
 /// What stands above the state itself.
 const HEADING: &str = "\
 # yaml-language-server: $schema=riskform.schema.json
 #
-# The desired state of one Cloudflare account's Zero Trust Risk Scoring. A field that is left out stays as it is live.
+# The desired state of one Cloudflare account's Zero Trust Risk Scoring. Fields you leave out keep their live value.
 # For the line above: riskform schema config > riskform.schema.json
 ";
 
@@ -47,7 +48,7 @@ unlisted:
 /// Flags of `init`.
 #[derive(Args, Debug)]
 pub(crate) struct InitArguments {
-    /// The file to write; one that is there is never overwritten
+    /// File to create (never overwritten)
     #[arg(value_name = "PATH", default_value = PathArgs::USUAL)]
     path: PathBuf,
     #[command(flatten)]
@@ -64,53 +65,48 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
         return Err(exists(&path));
     }
     let live = live(&who, &connect, output).await?;
-    let is_example = live.is_none();
-    let (text, origin) = match live {
-        Some(text) => (text, "what is live, each integration pinned to its id"),
-        None => (TEMPLATE.to_owned(), "an example"),
+    let (text, content, step) = match live {
+        Some((text, content)) => (text, content, "No changes, until you edit the file"),
+        None => {
+            let content = format!(
+                "an example. To start from the live account, set {} and {}, remove it, and run riskform init",
+                environment::API_TOKEN,
+                environment::ACCOUNT_ID
+            );
+            (TEMPLATE.to_owned(), content, "show what apply would change")
+        }
     };
     let mut file = File::create_new(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(&path),
-        _ => CommandError::other(format!("{name} can't be written"))(error),
+        _ => CommandError::other(format!("cannot write {name}"))(error),
     })?;
     file.write_all(format!("{HEADING}{text}").as_bytes())
-        .map_err(CommandError::other(format!("{name} can't be written")))?;
+        .map_err(CommandError::other(format!("cannot write {name}")))?;
     output.result(format_args!("{name}\n"))?;
-    output.say(format_args!("{name} holds {origin}."));
-    if is_example {
-        output.say(format_args!(
-            "Set {} and {}, and make the file say what you want. To start from what is live instead, remove it and run riskform init again with both set.",
-            environment::API_TOKEN,
-            environment::ACCOUNT_ID
-        ));
-    }
+    output.say(format_args!("Wrote {name}: {content}."));
     let mut words = ShellCommand::of_connect(&connect).and(ShellCommand::of_who(&who));
     words.path(&path);
-    let step = |command, what| NextStep {
-        line: next_steps::line(command, &words),
-        what,
+    let step = NextStep {
+        line: next_steps::line("plan", &words),
+        what: step,
     };
-    let steps = [
-        step("plan", "see what apply would do"),
-        step("apply", "do it, once you say yes"),
-    ];
-    next_steps::say(output, &steps);
+    next_steps::say(output, &[step]);
     Ok(Exit::Done)
 }
 
 fn exists(path: &Path) -> CommandError {
-    CommandError::Usage(format!(
-        "{} is there already; name another file, or remove it first",
-        path.display()
-    ))
+    CommandError::usage(
+        format_args!("{} already exists", path.display()),
+        "pass another path: riskform init PATH",
+    )
 }
 
-/// The live account as a file, where the command line and the environment say which one and in whose name.
+/// Returns the live account as a file and a summary of its content, or `None` without an account or credentials.
 async fn live(
     who: &AccountArgs,
     connect: &ConnectionArgs,
     output: &Output,
-) -> Result<Option<String>, CommandError> {
+) -> Result<Option<(String, String)>, CommandError> {
     let session = Session::open(connect, output)?;
     let Ok(account) = session::id(who, connect) else {
         return Ok(None);
@@ -124,5 +120,11 @@ async fn live(
         pins: PinIds::Always,
         providers: &[],
     };
-    Ok(Some(export(&account, None, &live, detail).to_yaml()))
+    let content = format!(
+        "{}, {}, with their live settings",
+        count(live.behaviors.len(), "behavior"),
+        count(live.integrations.len(), "integration")
+    );
+    let text = export(&account, None, &live, detail).to_yaml();
+    Ok(Some((text, content)))
 }

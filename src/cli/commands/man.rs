@@ -76,7 +76,13 @@ fn page(name: &str, command: &Command, riskform: &Command) -> Result<String, Com
     let mut page = String::from_utf8_lossy(&page).into_owned();
     // What is below a command is told with it: `get users` with `get`.
     let told = name.split('-').nth(1).and_then(help::of);
-    let (examples, exits) = told.unwrap_or((&[], Exit::ALL));
+    let (examples, exits) = match told {
+        Some((examples, exits)) => (examples, exits.to_vec()),
+        None => {
+            let exits = Exit::ALL.iter().map(|exit| (*exit, exit.meaning()));
+            (&[][..], exits.collect())
+        }
+    };
     if !examples.is_empty() {
         page.push_str(".SH EXAMPLES\n");
         for (what, line) in examples {
@@ -89,7 +95,7 @@ fn page(name: &str, command: &Command, riskform: &Command) -> Result<String, Com
     }
     let exits = exits
         .iter()
-        .map(|exit| (exit.code().to_string(), exit.meaning()));
+        .map(|(exit, meaning)| (exit.code().to_string(), *meaning));
     section(&mut page, "EXIT STATUS", exits);
     let pairs = |table: &'static [(&'static str, &'static str)]| {
         table.iter().map(|(name, what)| ((*name).to_owned(), *what))

@@ -25,10 +25,10 @@ use crate::report::{self, PlanFormat};
 /// Flags of `plan`.
 #[derive(Args, Debug)]
 pub(crate) struct PlanArguments {
-    /// Save the plan in this file, for apply --plan
+    /// Save the plan to a file for `apply --plan`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// End with 2 when there are changes
+    /// Exit with code 2 if there are changes
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
             output,
         )?;
     } else if run.accounts.iter().any(AccountPlan::is_applicable) {
-        next_steps::say(output, &arguments.next());
+        next_steps::say(output, &[arguments.next()]);
     }
     let changes = if arguments.detailed_exitcode {
         Exit::Changes
@@ -89,8 +89,8 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
 }
 
 impl PlanArguments {
-    /// What goes on from a plan that has something to do.
-    fn next(&self) -> [NextStep; 2] {
+    /// Returns the command that applies the plan.
+    fn next(&self) -> NextStep {
         let mut words = ShellCommand::default();
         for target in self.targets.raw() {
             words.flag("--target", Some(target));
@@ -98,15 +98,9 @@ impl PlanArguments {
         let words = words
             .and(ShellCommand::of_overrides(self.overrides.overrides()))
             .and(ShellCommand::fleet_args(&self.fleet));
-        [
-            NextStep {
-                line: next_steps::line("apply", &words),
-                what: "read again, ask, and carry it out",
-            },
-            NextStep {
-                line: next_steps::line("plan --out plan.json", &words),
-                what: "save it, so that just this is carried out",
-            },
-        ]
+        NextStep {
+            line: next_steps::line("apply", &words),
+            what: "asks before it writes",
+        }
     }
 }

@@ -26,22 +26,28 @@ use crate::report::text::{ResetText, count};
 /// Flags of `reset`.
 #[derive(Args, Debug)]
 pub(crate) struct ResetArguments {
-    /// Users, by id or e-mail address
+    /// User IDs or email addresses
     #[arg(value_name = "USER", required_unless_present_any = ["levels", "from"])]
     users: Vec<UserRef>,
-    /// Every user of exactly this level as well: low, medium or high; may be repeated
+    /// Also reset every user at exactly this level (repeatable)
+    ///
+    /// LEVEL is low, medium or high.
     #[arg(long = "level", value_name = "LEVEL", value_parser = level)]
     levels: Vec<RiskLevel>,
-    /// Every user whom a file names as well: one a line, # begins a comment; - is standard input
+    /// Also read users from a file
+    ///
+    /// One user per line. # starts a comment. `-` is standard input.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Reset without asking
+    /// Skip the confirmation prompt
     #[arg(long, conflicts_with = "dry_run")]
     auto_approve: bool,
-    /// Only show who would be reset
+    /// Show the users without resetting them
     #[arg(long)]
     dry_run: bool,
-    /// Append a JSON line before and after each write: whose score is cleared, by whom, and how it ended
+    /// Append a JSON line before and after each write
+    ///
+    /// Each line has the user, who ran the command and the result.
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
@@ -61,7 +67,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     let account = Account::open(&arguments.who, &arguments.connect, output)?;
     let chosen = find(&names, &arguments.levels, &account).await?;
     if chosen.is_empty() {
-        output.say("Nobody to reset.");
+        output.say("No users to reset.");
         return Ok(Exit::Done);
     }
     output.result(shown(&chosen, arguments.privacy.privacy(), output.width()))?;
@@ -116,7 +122,7 @@ fn listed(path: &Path) -> Result<Vec<UserRef>, CommandError> {
     parse_list(&text).map_err(|wrong| {
         let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
         CommandError::Other(anyhow::anyhow!(
-            "--from {}: lines without an id (a UUID) or an e-mail address: {}",
+            "--from {}: invalid lines (expected a user ID or an email address): {}",
             path.display(),
             lines.join(", ")
         ))
@@ -156,7 +162,7 @@ fn shown(chosen: &SelectedUsers, privacy: Privacy, width: Width) -> String {
     }
     for (id, user) in chosen {
         if user.is_none() {
-            text.push_str(&format!("{id}  no score is known\n"));
+            text.push_str(&format!("{id}  no known score\n"));
         }
     }
     text

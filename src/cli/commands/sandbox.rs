@@ -23,40 +23,46 @@ use crate::sandbox::{
 /// Flags of `sandbox`.
 #[derive(Args, Debug)]
 pub(crate) struct SandboxArguments {
-    /// The port on 127.0.0.1; 0 takes any that is free
+    /// Port on 127.0.0.1 (0: any free port)
     #[arg(long, value_name = "PORT", default_value = "0")]
     port: u16,
-    /// Keep the accounts in this file instead of in memory
+    /// Store the accounts in a file (default: in memory)
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// What a write of behaviors does to the ones that it leaves out
+    /// How a PUT treats behaviors missing from its body
     #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "merge", value_parser = enum_parser(BehaviorsPut::ALL, BehaviorsPut::as_str))]
     behaviors_put: BehaviorsPut,
-    /// Fields that no two integrations of an account may share
+    /// Integration fields that must be unique in an account
     #[arg(long, hide_short_help = true, value_name = "FIELDS", value_delimiter = ',', value_parser = enum_parser(UniqueKey::ALL, UniqueKey::as_str))]
     unique: Vec<UniqueKey>,
-    /// In which form a tenant_url is kept
+    /// How tenant_url is stored
     #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "verbatim", value_parser = tenant_url_form())]
     tenant_url: TenantUrlForm,
-    /// What becomes of a reference_id that a request leaves out
+    /// Value of reference_id if a request omits it
     #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "random", value_parser = enum_parser(UnsetReference::ALL, UnsetReference::as_str))]
     unset_reference: UnsetReference,
-    /// Which references are accepted
+    /// Which reference_id values are accepted
     #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "any", value_parser = enum_parser(AcceptedReferences::ALL, AcceptedReferences::as_str))]
     references: AcceptedReferences,
-    /// How long each answer takes
+    /// Response time, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     latency: Option<Duration>,
-    /// How many requests a token may make: N/SECONDS, or off; one too many blocks it for as long [default: 1200/300]
+    /// Requests per token [default: 1200/300]
+    ///
+    /// N/SECONDS or off. A token that exceeds the limit is blocked for SECONDS.
     #[arg(long, value_name = "LIMIT")]
     rate_limit: Option<RateLimit>,
-    /// What a token may do: [TOKEN=]WORDS, of read,write,pii,apps,groups,audit-log; may be repeated [default: all of it]
+    /// Permissions of a token (repeatable) [default: all]
+    ///
+    /// [TOKEN=]LIST. LIST is one or more of read,write,pii,apps,groups,audit-log.
     #[arg(long, value_name = "GRANT")]
     permissions: Vec<Grant>,
-    /// Answer as where risk scoring is not bought
+    /// Simulate an account without Risk Scoring
     #[arg(long)]
     no_entitlement: bool,
-    /// Let things go wrong as this script says (schema/faults.schema.json)
+    /// Simulate the failures in this script
+    ///
+    /// See schema/faults.schema.json.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
 }
@@ -98,10 +104,10 @@ pub(crate) async fn run(
     let settings = arguments.settings();
     let sandbox = match &arguments.data {
         Some(path) => Sandbox::open(path, settings)
-            .map_err(CommandError::other("the simulated API can't be opened"))?,
+            .map_err(CommandError::other("cannot open the simulated API"))?,
         None => Sandbox::in_memory(settings),
     };
-    let cannot_serve = || format!("port {} of 127.0.0.1 can't be served", arguments.port);
+    let cannot_serve = || format!("cannot listen on 127.0.0.1:{}", arguments.port);
     // Loopback only: whoever reaches the port may do everything.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))
         .await
@@ -116,7 +122,7 @@ pub(crate) async fn run(
         environment::API_TOKEN,
         environment::ACCOUNT_ID,
     ))?;
-    output.say("serving the simulated API; export these variables to use it, Ctrl-C to end");
+    output.say("simulated API is running; export these variables to use it (Ctrl-C to stop)");
     sandbox
         .laboratory(script.unwrap_or_default())
         .serve(listener, stop)

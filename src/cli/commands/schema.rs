@@ -14,10 +14,12 @@ use crate::report::schema::{audit_schema, schema};
 /// Flags of `schema`.
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArguments {
-    /// What the schema describes
+    /// Document type
     #[arg(value_enum, value_name = "DOCUMENT")]
     document: SchemaKind,
-    /// Name the behaviors that the account offers, so that editors complete them; `config` only
+    /// Add the account's behavior names
+    ///
+    /// Editors complete them. Only with `config`.
     #[arg(long)]
     from_live: bool,
     #[command(flatten)]
@@ -29,17 +31,17 @@ pub(crate) struct SchemaArguments {
 /// What there is a schema of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SchemaKind {
-    /// A desired-state file
+    /// Desired-state file
     Config,
-    /// The operator's limits
+    /// Limits file
     Limits,
-    /// What plan --format json prints
+    /// Output of plan --format json
     Plan,
-    /// What drift --format json prints
+    /// Output of drift --format json
     Drift,
-    /// What apply --format json prints
+    /// Output of apply --format json
     Apply,
-    /// What audit --format json prints
+    /// Output of audit --format json
     Audit,
 }
 
@@ -48,7 +50,7 @@ pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<E
     let text = match arguments.document {
         SchemaKind::Config if arguments.from_live => from_live(&arguments, output).await?,
         _ if arguments.from_live => {
-            let message = "--from-live goes with `schema config`";
+            let message = "--from-live can only be used with `schema config`";
             return Err(CommandError::Usage(message.to_owned()));
         }
         SchemaKind::Config => config::schema::schema([]),

@@ -14,7 +14,7 @@ use crate::report::{self, PlanFormat};
 /// Flags of `show`.
 #[derive(Args, Debug)]
 pub(crate) struct ShowArguments {
-    /// A plan that `plan --out` wrote
+    /// File written by `plan --out`
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
     if is_file && matches!(end, Ok(Exit::Done)) && !checked.accounts.is_empty() {
         let step = NextStep {
             line: next_steps::line("plan", &ShellCommand::of_desired(&arguments.desired)),
-            what: "compare with what is live",
+            what: "compare with the live account",
         };
         next_steps::say(output, &[step]);
     }

@@ -185,6 +185,6 @@ impl AuditLog {
         text.push('\n');
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write(&text)
-            .with_context(|| format!("the audit log {} can't be written", self.0.path))
+            .with_context(|| format!("cannot write the audit log {}", self.0.path))
     }
 }

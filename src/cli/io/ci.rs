@@ -295,6 +295,6 @@ fn append(output: &Output, file: &Path, text: &str) {
         .open(file)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     if let Err(error) = written {
-        output.warn(format_args!("{} can't be written: {error}", file.display()));
+        output.warn(format_args!("cannot write {}: {error}", file.display()));
     }
 }

@@ -35,7 +35,7 @@ const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_prox
 
 /// A variable that names a proxy which can't be used. What it holds is not shown, since it may be a password.
 #[derive(Debug, thiserror::Error)]
-#[error("the proxy in {variable} can't be used: {why}")]
+#[error("invalid proxy in {variable}: {why}")]
 pub(crate) struct InvalidProxy {
     variable: &'static str,
     why: String,
@@ -96,11 +96,13 @@ fn whole(text: &str) -> String {
 
 fn check_proxy(text: &str) -> Result<(), String> {
     let url =
-        Url::parse(&whole(text)).map_err(|error| format!("{error}; write http://host:port"))?;
+        Url::parse(&whole(text)).map_err(|error| format!("{error}; expected http://host:port"))?;
     match url.scheme() {
         "http" | "https" if url.host().is_some() && url.path() == "/" => Ok(()),
-        "http" | "https" => Err("it is not http://host:port".to_owned()),
-        scheme => Err(format!("{scheme} is not supported; write http://host:port")),
+        "http" | "https" => Err("expected http://host:port".to_owned()),
+        scheme => Err(format!(
+            "{scheme} is not supported; expected http://host:port"
+        )),
     }
 }
 
@@ -144,61 +146,46 @@ pub(crate) fn run_url() -> Option<Url> {
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         API_TOKEN,
-        "the API token; files may name another one with api_token_env",
+        "API token (a file can select another variable with api_token_env)",
     ),
     (
         "CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY",
-        "the legacy credentials, where there is no token",
+        "legacy credentials, used if there is no token",
     ),
     (
         ACCOUNT_ID,
-        "the account, where neither file nor --account-id names one",
+        "account ID, if neither the file nor --account-id sets it",
     ),
-    (
-        BASE_URL,
-        "the API's base URL, where --base-url is not given",
-    ),
+    (BASE_URL, "same as --base-url"),
     (
         "*_ACCOUNT_ID, RISKFORM_VAR_*",
-        "what files may interpolate beside CLOUDFLARE_ACCOUNT_ID",
+        "variables that files can use as ${NAME}",
     ),
-    (
-        "RISKFORM_LIMITS",
-        "what the operator permits, where --limits is not given",
-    ),
+    ("RISKFORM_LIMITS", "same as --limits"),
     (
         NOTIFY,
-        "the URLs that drift notifies, separated by spaces, where --notify is not given",
-    ),
-    (NOTIFY_SECRET, "signs what goes to webhooks"),
-    (
-        "HTTPS_PROXY, ALL_PROXY, NO_PROXY",
-        "the proxy on the way to the API",
+        "URLs to notify, separated by spaces; same as --notify",
     ),
     (
-        "NO_COLOR, CLICOLOR_FORCE",
-        "whether to color, where --color is auto",
+        NOTIFY_SECRET,
+        "key for signing webhook requests (HMAC-SHA256)",
     ),
+    ("HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxy settings"),
+    ("NO_COLOR, CLICOLOR_FORCE", "disable or force colors"),
     (
         "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITLAB_CI",
-        "the pipeline that --ci tells",
+        "used by --ci",
     ),
-    (
-        "CI",
-        "set by pipelines; then nothing is said about what to do next",
-    ),
+    ("CI", "if set, next steps are not printed"),
     (
         "GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILDKITE_BUILD_CREATOR, CIRCLE_USERNAME, BUILD_USER_ID, USER, LOGNAME",
-        "who runs this, for --audit-log",
+        "actor name for --audit-log",
     ),
     (
         "GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID, CI_JOB_URL, BUILDKITE_BUILD_URL, CIRCLE_BUILD_URL, BUILD_URL",
-        "where the run is shown, for notifications",
+        "link to the CI run for notifications",
     ),
-    (
-        "XDG_STATE_HOME, HOME",
-        "where what was notified is kept, in riskform below the first or .local/state/riskform below the second",
-    ),
+    ("XDG_STATE_HOME, HOME", "location of the notification state"),
 ];
 
 /// The account, where neither file nor flag names one.
@@ -263,20 +250,20 @@ mod tests {
             assert_eq!(check_proxy(fine), Ok(()), "{fine}");
         }
         let table = [
-            ("http://", "empty host; write http://host:port"),
+            ("http://", "empty host; expected http://host:port"),
             (
                 "http://proxy:port",
-                "invalid port number; write http://host:port",
+                "invalid port number; expected http://host:port",
             ),
             (
                 "http://canary canary",
-                "invalid international domain name; write http://host:port",
+                "invalid international domain name; expected http://host:port",
             ),
             (
                 "socks5://canary",
-                "socks5 is not supported; write http://host:port",
+                "socks5 is not supported; expected http://host:port",
             ),
-            ("http://proxy/canary", "it is not http://host:port"),
+            ("http://proxy/canary", "expected http://host:port"),
         ];
         for (text, why) in table {
             let said = check_proxy(text).unwrap_err();

@@ -127,7 +127,7 @@ fn place(path: &Path) -> io::Result<WriteTarget> {
             Ok(WriteTarget::Stream)
         }
         _ if is_link => Err(io::Error::other(
-            "it is a link; name the file that it leads to",
+            "it is a symbolic link; pass the target file",
         )),
         Some(kind) if kind.is_file() => Ok(WriteTarget::File),
         Some(kind) if kind.is_dir() => Err(io::Error::other("it is a folder")),
@@ -181,7 +181,7 @@ fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     } else if found.uid() == rustix::process::geteuid().as_raw() {
         Ok(file)
     } else {
-        Err(io::Error::other("it belongs to another user"))
+        Err(io::Error::other("it is owned by another user"))
     }
 }
 
@@ -197,7 +197,7 @@ fn write_atomic(path: &Path, content: &[u8], readable_by: FileMode) -> io::Resul
     };
     if !folder.is_dir() {
         return Err(io::Error::other(format!(
-            "there is no folder {}",
+            "directory {} does not exist",
             folder.display()
         )));
     }
@@ -225,7 +225,7 @@ fn without_path(error: io::Error) -> io::Error {
 }
 
 fn write_error(path: &Path, error: io::Error) -> CommandError {
-    CommandError::other(format!("{} can't be written", path.display()))(error)
+    CommandError::other(format!("cannot write {}", path.display()))(error)
 }
 
 #[cfg(test)]
@@ -276,7 +276,7 @@ mod tests {
         fs::write(&target, "kept").unwrap();
         symlink(&target, &link).unwrap();
         let expected = format!(
-            "{} can't be written: it is a link; name the file that it leads to",
+            "cannot write {}: it is a symbolic link; pass the target file",
             link.display()
         );
         assert_eq!(said(write(&link, "x", FileMode::Everybody)), expected);
@@ -353,7 +353,7 @@ mod tests {
         let table = [
             (
                 missing.join("file"),
-                format!("there is no folder {}", missing.display()),
+                format!("directory {} does not exist", missing.display()),
             ),
             (folder.path().to_owned(), "it is a folder".to_owned()),
             (
@@ -362,7 +362,7 @@ mod tests {
             ),
         ];
         for (path, why) in table {
-            let expected = format!("{} can't be written: {why}", path.display());
+            let expected = format!("cannot write {}: {why}", path.display());
             assert_eq!(said(write(&path, "x", FileMode::Everybody)), expected);
         }
     }
@@ -379,7 +379,7 @@ mod tests {
         // Only root may give a file away; whoever is not has none to test with.
         if std::os::unix::fs::chown(&path, Some(65532), None).is_ok() {
             let expected = format!(
-                "{} can't be written: it belongs to another user",
+                "cannot write {}: it is owned by another user",
                 path.display()
             );
             assert_eq!(said(append(&path).map(drop)), expected);

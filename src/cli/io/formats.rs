@@ -69,7 +69,9 @@ pub(crate) struct FormatArgs<K: OutputFormat> {
 /// How much the text tells of a fleet.
 #[derive(Args, Debug)]
 pub(crate) struct DetailArgs {
-    /// Tell a fleet account by account; also what is the same in several
+    /// Show every account separately
+    ///
+    /// Otherwise accounts with the same changes are shown together.
     #[arg(long, hide_short_help = true, conflicts_with = "summary")]
     expand: bool,
     /// Tell a fleet in a line an account
@@ -95,9 +97,10 @@ impl DetailArgs {
         if formats.kinds().any(|kind| kind.as_str() == "text") {
             return Ok(detail);
         }
-        Err(CommandError::Usage(format!(
-            "{flag} is about the format text, and no text is written; leave --format out, or add --format text=FILE"
-        )))
+        Err(CommandError::usage(
+            format_args!("{flag} needs the format text"),
+            "remove --format, or add --format text=FILE",
+        ))
     }
 }
 
@@ -109,12 +112,12 @@ struct FormatArg<K> {
 }
 
 fn help<K: OutputFormat>() -> String {
-    format!("Show it as {}", names::<K>())
+    format!("Output format: {}", names::<K>())
 }
 
 fn long_help<K: OutputFormat>() -> String {
     format!(
-        "How to show the result: {}; KIND=FILE writes a file, and may be repeated",
+        "Output format: {}. Use KIND=FILE to write to a file (repeatable)",
         names::<K>()
     )
 }
@@ -140,7 +143,7 @@ fn names<K: OutputFormat>() -> String {
 
 fn parse<K: OutputFormat>(text: &str) -> Result<FormatArg<K>, String> {
     let (name, file) = match text.split_once('=') {
-        Some((_, "")) => return Err("name a file behind the =".to_owned()),
+        Some((_, "")) => return Err("missing file name after `=`".to_owned()),
         Some((name, file)) => (name, Some(PathBuf::from(file))),
         None => (text, None),
     };
@@ -151,14 +154,14 @@ fn parse<K: OutputFormat>(text: &str) -> Result<FormatArg<K>, String> {
             let mut kinds = K::ALL.iter().map(|kind| kind.as_str());
             let kind = kinds.find(|kind| extension.is_some_and(|extension| extension == *kind));
             Err(format!(
-                "this is a file; write the kind before it: {}={text}{}",
+                "`{text}` looks like a file name; use --format {}={text}{}",
                 kind.unwrap_or(K::ALL[0].as_str()),
                 K::HINT
             ))
         }
         None => {
             let known: Vec<&str> = K::ALL.iter().map(|kind| kind.as_str()).collect();
-            Err(format!("this command knows {}", known.join(", ")))
+            Err(format!("expected one of: {}", known.join(", ")))
         }
     }
 }
@@ -183,9 +186,9 @@ impl<K: OutputFormat> FormatArgs<K> {
         let mut printed = self.printed();
         let stdout = match (printed.next(), printed.next()) {
             (Some(_), Some(_)) => {
-                return Err(CommandError::Usage(
-                    "--format is given twice for standard output; with --format KIND=FILE one of them goes to a file"
-                        .to_owned(),
+                return Err(CommandError::usage(
+                    "only one --format can go to standard output",
+                    "write the other one to a file with --format KIND=FILE",
                 ));
             }
             (Some(kind), None) => Some(kind),

@@ -22,15 +22,17 @@ use crate::plan::{Run, sha256};
 /// The flags of a command that notifies.
 #[derive(Args, Debug)]
 pub(crate) struct NotifyArgs {
-    /// Tell this URL of drift and errors: a webhook, Slack (slack+https://…), or ping+https://… when all is well; may be repeated
-    /// [default: the URLs in RISKFORM_NOTIFY, which no list of processes shows]
+    /// Send drift and errors to a URL
+    ///
+    /// The URL is a webhook, Slack (slack+https://…), or a service to call if there is no drift (ping+https://…). Repeatable.
+    /// Prefer RISKFORM_NOTIFY, because command lines are visible to other users. [env: RISKFORM_NOTIFY]
     // A text, since clap would show one that can't be read, and most of it is a secret.
     #[arg(long = "notify", value_name = "URL")]
     urls: Vec<String>,
-    /// Tell of every check, not only of drift and errors
+    /// Notify after every run, not only on drift and errors
     #[arg(long, hide_short_help = true, help_heading = "Notifications")]
     notify_always: bool,
-    /// Tell the same drift again after so many hours; 0 is every run
+    /// Hours after which unchanged drift is sent again (0: every run)
     #[arg(long, hide_short_help = true, help_heading = "Notifications", value_name = "HOURS", default_value = "24", value_parser = hours)]
     notify_again: SignedDuration,
 }
@@ -39,7 +41,7 @@ fn hours(text: &str) -> Result<SignedDuration, &'static str> {
     let hours = text.parse::<u32>();
     hours
         .map(|hours| SignedDuration::from_hours(hours.into()))
-        .map_err(|_| "write a number of hours, 0 or more")
+        .map_err(|_| "expected a number of hours, 0 or more")
 }
 
 impl NotifyArgs {
@@ -209,7 +211,7 @@ impl Notifications {
         };
         let why = end.err().filter(|_| !self.again.is_zero())?;
         Some(format!(
-            "what was notified can't be kept: {why}; so every run tells it, as --notify-again 0 would without this warning"
+            "cannot save the notification state: {why}; the same drift will be sent on every run"
         ))
     }
 

@@ -185,7 +185,7 @@ impl Output {
         };
         self.apart(print).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => CommandError::BrokenPipe,
-            _ => CommandError::other("standard output can't be written")(error),
+            _ => CommandError::other("cannot write to standard output")(error),
         })
     }
 
@@ -242,6 +242,7 @@ impl Output {
             | CommandError::Interrupted(_)
             | CommandError::BlockedByLimits(_)
             | CommandError::Merge(_)
+            | CommandError::WithHelp(..)
             | CommandError::Other(_) => {
                 let red = style::ERROR;
                 let message = error.to_string();

@@ -17,7 +17,7 @@ pub(crate) async fn approve(question: &str) -> Result<(), CommandError> {
     let mut stderr = anstream::stderr();
     write!(stderr, "{bold}{question}{bold:#} Only 'yes' is accepted: ")
         .and_then(|()| stderr.flush())
-        .map_err(CommandError::other("the question can't be shown"))?;
+        .map_err(CommandError::other("cannot show the prompt"))?;
     // On a thread of its own, which nobody waits for: a signal must end the run while the question stands.
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
@@ -27,7 +27,7 @@ pub(crate) async fn approve(question: &str) -> Result<(), CommandError> {
         let _ = tell.send(read.map(|_| answer));
     });
     let answer = match told.await {
-        Ok(answer) => answer.map_err(CommandError::other("the answer can't be read"))?,
+        Ok(answer) => answer.map_err(CommandError::other("cannot read the answer"))?,
         Err(_) => return Err(CommandError::Declined),
     };
     if answer.trim() == "yes" {

@@ -17,7 +17,7 @@ pub(crate) fn named_by(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, CommandErro
         return Ok(None);
     }
     if paths.len() > 1 {
-        let message = "- is standard input, and can't be checked together with files";
+        let message = "`-` (standard input) cannot be combined with files";
         return Err(CommandError::Usage(message.to_owned()));
     }
     let mut bytes = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn named_by(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, CommandErro
         .lock()
         .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(CommandError::other("standard input can't be read"))?;
+        .map_err(CommandError::other("cannot read standard input"))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(CommandError::Other(anyhow::anyhow!(
             "standard input is larger than {} MiB",

@@ -110,7 +110,7 @@ impl ApplyFlow<'_> {
                 .find_map(|account| Some(account.options.as_ref()?.intent));
             let question = match intent.unwrap_or_default() {
                 Intent::Apply => format!("Apply these changes{accounts}?"),
-                Intent::Destroy => format!("Destroy all of this{accounts}?"),
+                Intent::Destroy => format!("Destroy these resources{accounts}?"),
             };
             prompt::approve(&question).await?;
             if self.refresh().await? == LiveState::Same {
@@ -192,7 +192,8 @@ impl ApplyFlow<'_> {
             PlanSource::SavedPlan | PlanSource::ThisRun => {
                 for moved in moves {
                     let moved = EscapeInvisible(&moved);
-                    self.output.warn(format_args!("moved meanwhile: {moved}"));
+                    self.output
+                        .warn(format_args!("changed since the plan: {moved}"));
                 }
                 Ok(since)
             }

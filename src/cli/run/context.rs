@@ -26,7 +26,7 @@ const AUDIT_LOG_TIME_BUDGET: Duration = Duration::from_secs(20);
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Context")]
 pub(crate) struct ContextArgs {
-    /// Read nothing beside risk scoring: no Access policies, no audit log
+    /// Skip Access policies and the audit log
     #[arg(long, hide_short_help = true)]
     pub(crate) no_context: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) struct ContextArgs {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Context")]
 pub(crate) struct HistoryArgs {
-    /// How many days of the audit log to search for who made a difference
+    /// Days of audit log to search for who changed something
     #[arg(
         long,
         hide_short_help = true,
@@ -78,7 +78,7 @@ impl ContextArgs {
         };
         match denied {
             Some(denied) => Err(CommandError::Usage(format!(
-                "{denied}, and that guard needs the Access policies, which --no-context leaves unread"
+                "--no-context cannot be used: {denied}, and this guard needs the Access policies"
             ))),
             None => Ok(()),
         }

@@ -48,10 +48,11 @@ pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
             return Err(CommandError::NoFile { nearby: nearby() });
         }
         if is_saved_plan(path) {
-            return Err(CommandError::Usage(format!(
-                "{path} is a saved plan, not a desired-state file; riskform apply --plan {path} carries it out, riskform show {path} shows it",
-                path = path.display()
-            )));
+            let path = path.display();
+            return Err(CommandError::usage(
+                format_args!("{path} is a saved plan, not a desired-state file"),
+                format!("run `riskform apply --plan {path}` or `riskform show {path}`"),
+            ));
         }
     }
     Ok(())
@@ -138,7 +139,7 @@ pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
 pub(crate) fn expect(expected: &ExpectArgs, found: usize) -> Result<(), CommandError> {
     match expected.expect_accounts {
         Some(expected) if expected != found => Err(CommandError::Other(anyhow::anyhow!(
-            "{} declared, and --expect-accounts names {expected}",
+            "the files declare {}, but --expect-accounts is {expected}",
             count(found, "account")
         ))),
         Some(_) | None => Ok(()),

@@ -110,12 +110,18 @@ impl<'a> Planner<'a> {
             .collect()
             .await;
         progress.finish();
-        if let Some(why) = unnamed.borrow().first() {
-            return Err(CommandError::Usage(format!("--target {why}")));
+        if let Some((glob, help)) = unnamed.borrow().first() {
+            let error = CommandError::Usage(format!("no resource matches --target {glob}"));
+            return Err(match help {
+                Some(help) => error.with_help(help),
+                None => error,
+            });
         }
-        // What was to be ignored may be gone by now, which is no reason not to check the rest.
-        if let Some(why) = unignored.borrow().first() {
-            self.output.warn(format_args!("--ignore {why}"));
+        // An ignored resource may have been deleted, so this is only a warning.
+        if let Some((glob, help)) = unignored.borrow().first() {
+            let help = help.map_or_else(String::new, |help| format!("; {help}"));
+            let warning = format_args!("no resource matches --ignore {glob}{help}");
+            self.output.warn(warning);
         }
         kept.sort_unstable_by_key(|(index, _)| *index);
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
@@ -202,17 +208,17 @@ impl<'a> UnmatchedGlobs<'a> {
         }
     }
 
-    /// The first of them, and what may have been meant.
-    fn first(&self) -> Option<String> {
+    /// Returns the first unmatched glob and a suggestion.
+    fn first(&self) -> Option<(String, Option<String>)> {
         let glob = self.globs.first()?.to_string();
         let meant: Vec<&str> = self.meant.iter().map(String::as_str).collect();
         let close = similar::get_close_matches(glob.as_str(), &meant, 1, 0.6);
         let help = match (&self.by_id, close.first()) {
-            (Some(address), _) => format!("; that integration is listed as {address}"),
-            (None, Some(meant)) => format!("; did you mean {meant}?"),
-            (None, None) => String::new(),
+            (Some(address), _) => Some(format!("use the address {address}")),
+            (None, Some(meant)) => Some(format!("did you mean {meant}?")),
+            (None, None) => None,
         };
-        Some(format!("{glob} matches no address{help}"))
+        Some((glob, help))
     }
 }
 

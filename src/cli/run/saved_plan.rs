@@ -40,7 +40,7 @@ pub(crate) fn write(
     apply.flag("--plan", Some(path.display()));
     apply.flag("--expect-digest", Some(digest));
     output.say(format_args!(
-        "The plan is saved in {}, its digest is {digest}. To apply it:\n  {}",
+        "Saved the plan to {} (digest {digest}). To apply it:\n  {}",
         path.display(),
         next_steps::line("apply", &apply.and(words.clone()))
     ));
@@ -54,7 +54,7 @@ pub(crate) fn read(path: &Path, output: &Output) -> Result<Run, CommandError> {
         return planned_anew(path, read);
     }
     output.warn(format_args!(
-        "{} was made by riskform {}, so it is shown as it is, and this version does not apply it",
+        "{} was created by riskform {}; this version can show it but not apply it",
         path.display(),
         read.run.riskform_version
     ));
@@ -87,7 +87,7 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
         && digest != read.digest
     {
         return Err(CommandError::StalePlan(vec![format!(
-            "{} has the digest {}, and --expect-digest names {digest}",
+            "{} has digest {}, expected {digest}",
             path.display(),
             read.digest
         )]));
@@ -100,14 +100,14 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
     }
     if !is_same_version(&read) {
         return Err(CommandError::StalePlan(vec![format!(
-            "it was made by riskform {}, and this is riskform {}",
+            "the plan was created by riskform {}; this is {}",
             read.run.riskform_version,
             env!("CARGO_PKG_VERSION")
         )]));
     }
     if read.run.base_url != expected.base_url {
         return Err(CommandError::Other(anyhow!(
-            "the plan was made against {}, and this run is against {}",
+            "the plan is for {}, but this run uses {}",
             read.run.base_url,
             expected.base_url
         )));
@@ -124,7 +124,7 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
             && *wanted != account.account_id
         {
             return Err(CommandError::Other(anyhow!(
-                "the plan is for the account {}, and --account-id names {wanted}",
+                "the plan is for account {}, not {wanted}",
                 account.account_id
             )));
         }
@@ -139,7 +139,7 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
         let problems = recheck(account.desired(), expected.limits);
         if !problems.is_empty() {
             return Err(CommandError::Other(anyhow!(
-                "{} declares what no file may: {}",
+                "{} contains invalid values: {}",
                 path.display(),
                 problems.join("; ")
             )));
@@ -181,11 +181,12 @@ fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), CommandError> {
 fn text(path: &Path) -> Result<String, CommandError> {
     let name = path.display();
     let text =
-        fs::read_to_string(path).map_err(CommandError::other(format!("{name} can't be read")))?;
+        fs::read_to_string(path).map_err(CommandError::other(format!("cannot read {name}")))?;
     if text.lines().any(|line| line.starts_with("version:")) {
-        return Err(CommandError::Usage(format!(
-            "{name} is a desired-state file, not a saved plan; riskform apply {name} applies it"
-        )));
+        return Err(CommandError::usage(
+            format_args!("{name} is a desired-state file, not a saved plan"),
+            format!("run `riskform apply {name}`"),
+        ));
     }
     Ok(text)
 }
@@ -199,7 +200,7 @@ fn planned_anew(path: &Path, read: ParsedRun) -> Result<Run, CommandError> {
 }
 
 fn unusable(path: &Path) -> impl FnOnce(ParseRunError) -> CommandError {
-    CommandError::other(format!("{} is not a usable plan", path.display()))
+    CommandError::other(format!("cannot use the saved plan {}", path.display()))
 }
 
 /// Says whether this very version made it, and so plans the same.
@@ -425,7 +426,7 @@ mod tests {
             (
                 "/riskform_version",
                 json!("0.0.1"),
-                "it was made by riskform 0.0.1",
+                "the plan was created by riskform 0.0.1",
             ),
         ];
         for (place, value, message) in table {

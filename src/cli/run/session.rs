@@ -104,7 +104,7 @@ impl Session {
 
     fn sandbox(connect: &ConnectionArgs, output: &Output) -> Result<Self, CommandError> {
         let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
-            .map_err(CommandError::other("the simulated API can't be opened"))?;
+            .map_err(CommandError::other("cannot open the simulated API"))?;
         Ok(Session {
             base_url: SANDBOX_BASE_URL
                 .parse()
@@ -228,7 +228,7 @@ impl Session {
                 None => {
                     return Err(missing(
                         label,
-                        &format!("set {name}, which api_token_env names"),
+                        &format!("set {name} (named by api_token_env)"),
                     ));
                 }
             },
@@ -245,7 +245,7 @@ impl Session {
                 } else {
                     return Err(missing(
                         label,
-                        "set CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; --sandbox needs none",
+                        "set CLOUDFLARE_API_TOKEN, or try --sandbox, which needs no credentials",
                     ));
                 }
             }
@@ -257,7 +257,7 @@ impl Session {
             }
             Err(error) => Err(AccountError {
                 kind: FailureKind::Credentials,
-                message: format!("the credentials for {label} can't be used: {error}"),
+                message: format!("invalid credentials for {label}: {error}"),
                 ray: None,
                 help: None,
             }),
@@ -274,7 +274,7 @@ pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError
         (None, None) => return Ok(BaseUrl::default()),
     };
     text.parse()
-        .map_err(CommandError::other(format!("{origin} can't be used")))
+        .map_err(CommandError::other(format!("invalid {origin}")))
 }
 
 /// The limits until the server says others. Cloudflare's hold for whatever may lead to Cloudflare; plain http leads to this very machine.
@@ -352,9 +352,9 @@ pub(crate) fn id(who: &AccountArgs, connect: &ConnectionArgs) -> Result<AccountI
         None if connect.sandbox => RECORDED_ACCOUNT
             .parse()
             .map_err(CommandError::other("the simulated account has no id")),
-        None => Err(CommandError::Usage(format!(
-            "which account? pass --account-id ID, or set {}",
-            environment::ACCOUNT_ID
-        ))),
+        None => Err(CommandError::usage(
+            "which account?",
+            format!("set {}, or pass --account-id", environment::ACCOUNT_ID),
+        )),
     }
 }

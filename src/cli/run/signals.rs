@@ -33,7 +33,9 @@ pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError>
         let _ = PROCESS.received.set(first);
         PROCESS.stop.request();
         if PROCESS.writes.load(Ordering::Relaxed) {
-            output.say("stopping; calls in flight are finished; once more to end at once");
+            output.say(
+                "stopping after the requests in progress; press Ctrl-C again to exit immediately",
+            );
         } else {
             PROCESS.ended.notify_one();
         }
@@ -74,7 +76,7 @@ pub(crate) fn first_signal() -> Result<impl Future<Output = ()>, CommandError> {
 
 fn streams() -> Result<(unix::Signal, unix::Signal), CommandError> {
     let listen =
-        |kind| unix::signal(kind).map_err(CommandError::other("signals can't be listened for"));
+        |kind| unix::signal(kind).map_err(CommandError::other("cannot listen for signals"));
     Ok((
         listen(SignalKind::interrupt())?,
         listen(SignalKind::terminate())?,

@@ -30,7 +30,7 @@ impl FromStr for UserRef {
 
 /// A text that names no user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a user is named by id (a UUID) or by e-mail address")]
+#[error("expected a user ID (UUID) or an email address")]
 pub(crate) struct ParseUserRefError;
 
 /// Reads a list of users, one a line, where `#` begins a comment. Answers the numbers of the lines that name nobody, for the lines
@@ -160,14 +160,14 @@ fn candidate(user: &UserRisk) -> String {
 pub(crate) enum UserLookupError {
     /// The summary holds users with a score only.
     #[error(
-        "nobody who has a score has the e-mail address {email}; check the address, or name the user by id"
+        "no user with a score has the email address {email}; check the address or use the user ID"
     )]
     Nobody {
         /// The address.
         email: String,
     },
     /// It does not say who is meant.
-    #[error("several users have the e-mail address {email}; name the one by id:{}", candidates.concat())]
+    #[error("several users have the email address {email}; use a user ID:{}", candidates.concat())]
     Several {
         /// The address.
         email: String,
@@ -210,10 +210,10 @@ mod tests {
         ];
         assert_eq!(with_email("ann@example.COM", &users), Ok(&users[0]));
         let nobody = with_email("ben@example.com", &users).unwrap_err();
-        insta::assert_snapshot!(nobody, @"nobody who has a score has the e-mail address ben@example.com; check the address, or name the user by id");
+        insta::assert_snapshot!(nobody, @"no user with a score has the email address ben@example.com; check the address or use the user ID");
         let several = with_email("shared@example.com", &users).unwrap_err();
-        insta::assert_snapshot!(several, @r"
-        several users have the e-mail address shared@example.com; name the one by id:
+        insta::assert_snapshot!(several, @"
+        several users have the email address shared@example.com; use a user ID:
           7a1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11  high, 2 events, the last at 2026-11-01T10:00:00Z
           8b1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11  high, 2 events, the last at 2026-11-01T10:00:00Z
         ");

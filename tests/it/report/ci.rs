@@ -111,7 +111,7 @@ fn what_a_pipeline_cannot_be_told_is_a_warning() {
     workplace.set("GITHUB_OUTPUT", "no/such/folder");
     let run = workplace.run(&["plan", "--ci"]);
     assert_eq!(run.code, 0);
-    assert_snapshot!(run.stderr, @r###"warning: no/such/folder can't be written: No such file or directory (os error 2)"###);
+    assert_snapshot!(run.stderr, @r###"warning: cannot write no/such/folder: No such file or directory (os error 2)"###);
 }
 
 const MISTAKES: &str = "version: 1

@@ -129,7 +129,7 @@ fn it_keeps_its_data_even_when_killed() {
         (
             Some(1),
             format!(
-                "error: the simulated API can't be opened: {} is in use by another sandbox; stop that sandbox or choose another file\n",
+                "error: cannot open the simulated API: {} is in use by another sandbox; stop that sandbox or choose another file\n",
                 path.display()
             )
         )
