@@ -1,4 +1,4 @@
-//! What a command can fail with: each with its words, its way out and its exit code.
+//! Errors of commands, with their messages, help and exit codes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,34 +11,34 @@ use crate::config::diagnostic::{Color, Diagnostics};
 use crate::plan::{AccountError, FailureKind, InvalidMerge, PlanErrors};
 use crate::report::text::count;
 
-/// Why a command could not do its work.
+/// Error of a command.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// The command line makes no sense.
+    /// Invalid command line.
     Usage(String),
-    /// The files are wrong.
+    /// Invalid files.
     Files(Diagnostics),
-    /// Nobody named a file, and there is none of the usual name; holds what may have been meant.
+    /// No file given and no `riskform.yaml`; with desired-state files nearby.
     NoFile { nearby: Vec<String> },
-    /// An account could not be handled.
+    /// Error of one account.
     Account(AccountError),
-    /// What is live is no longer what the saved plan was made from; holds each move as a sentence.
+    /// The live state changed after the plan was saved; with one sentence per change.
     StalePlan(Vec<String>),
-    /// The saved plan holds this many refusals.
+    /// The saved plan has this many guard violations.
     PlanBlocked(usize),
-    /// Users are named who can't be found, or not for certain.
+    /// Unknown or ambiguous users.
     UserLookup(Vec<UserLookupError>),
-    /// There is a question to ask and nobody to answer it.
+    /// Approval is needed, but standard input is not a terminal.
     NotATerminal,
-    /// The user said no.
+    /// The user did not approve.
     Declined,
-    /// Ctrl-C or SIGTERM, before anything was written.
+    /// Ctrl-C or SIGTERM before the first write.
     Interrupted(Signal),
-    /// Whoever reads standard output has stopped.
+    /// Standard output was closed.
     BrokenPipe,
-    /// The limits of this run refuse the saved plan; holds each refusal as a sentence.
+    /// The limits of this run block the saved plan; with one sentence per violation.
     BlockedByLimits(Vec<String>),
-    /// Results that don't belong together.
+    /// Results that cannot be merged.
     Merge(InvalidMerge),
     /// An error with the way to fix it.
     WithHelp(Box<CommandError>, String),
@@ -47,7 +47,7 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
-    /// Wraps any error with what was being done.
+    /// Wraps an error with context.
     pub(crate) fn other<E: Into<anyhow::Error>>(
         context: impl fmt::Display,
     ) -> impl FnOnce(E) -> CommandError {
@@ -80,12 +80,12 @@ impl CommandError {
             | CommandError::Declined
             | CommandError::Merge(_)
             | CommandError::Other(_) => Exit::Error,
-            // Whoever closed the pipe has seen enough; that is no failure of ours.
+            // A closed pipe, as of `riskform plan | head`, is not an error.
             CommandError::BrokenPipe => Exit::Done,
         }
     }
 
-    /// What kind of error it is, for scripts.
+    /// Returns the kind of error for JSON output.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             CommandError::Usage(_) => "usage",
@@ -103,7 +103,7 @@ impl CommandError {
         }
     }
 
-    /// The way out.
+    /// Returns the way to fix the error.
     pub(crate) fn help(&self) -> Option<Cow<'_, str>> {
         let help = match self {
             CommandError::NoFile { nearby } if nearby.is_empty() => {
@@ -176,7 +176,7 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// How the program ends when one account could not be handled.
+/// Returns the exit code for the error of one account.
 pub(crate) fn account_exit(error: &AccountError) -> Exit {
     match error.kind {
         FailureKind::Credentials
@@ -187,7 +187,7 @@ pub(crate) fn account_exit(error: &AccountError) -> Exit {
     }
 }
 
-/// An API error as the failure of an account.
+/// Converts an API error to an account error.
 pub(crate) fn account_error(error: &ApiError) -> AccountError {
     let kind = match error.kind() {
         ErrorKind::Credentials => FailureKind::Credentials,
@@ -214,7 +214,7 @@ pub(crate) fn account_error(error: &ApiError) -> AccountError {
     }
 }
 
-/// Where the API can't be reached, which variable names the proxy on the way.
+/// Returns a hint at the proxy if the API cannot be reached.
 fn proxy(error: &ApiError) -> Option<String> {
     match error.kind() {
         ErrorKind::Transport {
@@ -227,7 +227,7 @@ fn proxy(error: &ApiError) -> Option<String> {
     }
 }
 
-/// A file that can't come true as the failure of its account.
+/// Converts planning errors to an account error.
 pub(crate) fn plan_error(errors: &PlanErrors) -> AccountError {
     AccountError {
         kind: FailureKind::Desired,

@@ -1,35 +1,35 @@
-//! How the program can end: its exit codes, one table in code and in the README.
+//! Exit codes. The README has the same table.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// How a run ended. Scripts depend on the numbers.
+/// Exit code of a run. The numbers are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, or nothing to do.
+    /// Success.
     Done = 0,
-    /// An error of a file, the network or the API; or the user declined.
+    /// Error, or not approved.
     Error = 1,
-    /// There are changes (`plan --detailed-exitcode`), or drift.
+    /// Changes (`plan --detailed-exitcode`), drift or failed checks.
     Changes = 2,
-    /// Some operations failed, were not attempted, or did not read back.
+    /// Some writes were sent, but not all changes were made.
     Incomplete = 3,
-    /// The plan is stale.
+    /// The live account changed after the plan was made.
     Stale = 4,
-    /// A guard refused.
+    /// Blocked by a guard.
     Blocked = 5,
-    /// Credentials are missing or refused, or a permission or the entitlement is missing.
+    /// Credentials, permission or entitlement problem.
     Auth = 6,
-    /// The command line is wrong.
+    /// Invalid command line.
     Usage = 64,
-    /// Ended by Ctrl-C before anything was written.
+    /// Interrupted by Ctrl-C before any write.
     Interrupted = 130,
-    /// Ended by SIGTERM before anything was written.
+    /// Terminated by SIGTERM before any write.
     Terminated = 143,
 }
 
 impl Exit {
-    /// Every end, by its number.
+    /// All exit codes in numeric order.
     pub(crate) const ALL: &[Exit] = &[
         Exit::Done,
         Exit::Error,
@@ -43,7 +43,7 @@ impl Exit {
         Exit::Terminated,
     ];
 
-    /// What it means, for whoever reads the help.
+    /// Returns the general meaning of the code.
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Exit::Done => "success",
@@ -59,12 +59,12 @@ impl Exit {
         }
     }
 
-    /// The number that scripts see.
+    /// Returns the numeric code.
     pub(crate) fn code(self) -> u8 {
         self as u8
     }
 
-    /// The gravest of a fleet's ends: what was half written first, then what could not be done, then what was not to be done.
+    /// Returns the most severe exit code of several accounts.
     pub(crate) fn gravest(ends: impl IntoIterator<Item = Exit>) -> Exit {
         ends.into_iter()
             .max_by_key(|end| end.gravity())
@@ -92,7 +92,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The two signals that ask a program to end.
+/// Signal that stops the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Interrupt,
@@ -100,7 +100,7 @@ pub(crate) enum Signal {
 }
 
 impl Signal {
-    /// How a program ends because of it: 128 and its number, as a shell would report it.
+    /// Returns the exit code: 128 plus the signal number.
     pub(crate) fn exit(self) -> Exit {
         match self {
             Signal::Interrupt => Exit::Interrupted,

@@ -1,6 +1,6 @@
-//! The flags that several commands share, in groups: a command takes only the groups that it obeys, so that no flag is accepted and ignored.
+//! Flags shared by several commands. A command takes only the groups that it uses, so no flag is accepted and ignored.
 //!
-//! A flag may stand before the command's name or behind it; [`behind_the_name`] sees to that.
+//! Flags may come before the command's name; see [`move_flags_after_command`].
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -51,7 +51,7 @@ pub(crate) struct GlobalArgs {
     pub(crate) quiet: bool,
 }
 
-/// How the API is reached.
+/// Connection to the API.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
@@ -79,7 +79,7 @@ pub(crate) struct ConnectionArgs {
     pub(crate) timeout: Duration,
 }
 
-/// Whose account it is about.
+/// Selected account.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct AccountArgs {
@@ -91,7 +91,6 @@ pub(crate) struct AccountArgs {
     pub(crate) env_file: Option<PathBuf>,
 }
 
-/// How many accounts are worked on at once.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct ParallelismArgs {
@@ -100,7 +99,7 @@ pub(crate) struct ParallelismArgs {
     pub(crate) parallelism: NonZeroUsize,
 }
 
-/// How many accounts there must be.
+/// Expected number of accounts.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct ExpectArgs {
@@ -109,7 +108,7 @@ pub(crate) struct ExpectArgs {
     pub(crate) expect_accounts: Option<usize>,
 }
 
-/// Which files to load.
+/// Desired-state files.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
 pub(crate) struct PathArgs {
@@ -122,11 +121,11 @@ pub(crate) struct PathArgs {
 }
 
 impl PathArgs {
-    /// The file of whoever names none.
+    /// Default desired-state file.
     pub(crate) const USUAL: &str = "riskform.yaml";
 }
 
-/// The desired state, as files declare it.
+/// Desired-state files, account and limits.
 #[derive(Args, Debug)]
 pub(crate) struct DesiredStateArgs {
     #[command(flatten)]
@@ -147,7 +146,7 @@ pub(crate) struct DesiredStateArgs {
     pub(crate) expected: ExpectArgs,
 }
 
-/// A fleet: what files declare, and the way to the accounts.
+/// Desired state of all accounts, and the connection to them.
 #[derive(Args, Debug)]
 pub(crate) struct FleetArgs {
     #[command(flatten)]
@@ -167,13 +166,12 @@ pub(crate) struct FleetArgs {
 }
 
 impl FleetArgs {
-    /// How many accounts are worked on at once.
     pub(crate) fn parallelism(&self) -> usize {
         self.parallelism.parallelism.get()
     }
 }
 
-/// Which addresses to look at.
+/// Selected addresses.
 #[derive(Args, Debug)]
 pub(crate) struct TargetArgs {
     /// Limit the run to matching addresses, e.g. 'behavior.*'
@@ -184,7 +182,7 @@ pub(crate) struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// The globs as they were written.
+    /// Returns the globs as written.
     pub(crate) fn raw(&self) -> &[String] {
         &self.targets
     }
@@ -196,7 +194,7 @@ impl TargetArgs {
     }
 }
 
-/// Which guards to override.
+/// Guard overrides.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Guard overrides")]
 pub(crate) struct OverrideArgs {
@@ -237,7 +235,7 @@ impl OverrideArgs {
     }
 }
 
-/// When to color.
+/// Use of colors.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Color {
     /// Only on a terminal
@@ -248,7 +246,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Makes it hold for everything that is printed.
+    /// Sets the color choice of the process.
     pub(crate) fn write_global(self) {
         match self {
             Color::Auto => ColorChoice::Auto,
@@ -259,7 +257,7 @@ impl Color {
     }
 }
 
-/// Reads a length of time.
+/// Parses a duration in seconds.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
@@ -268,7 +266,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds greater than 0".to_owned())
 }
 
-/// Reads a risk level.
+/// Parses a risk level.
 pub(crate) fn level(text: &str) -> Result<RiskLevel, String> {
     text.parse().map_err(|_| {
         let levels: Vec<&str> = RiskLevel::ALL.iter().map(|level| level.as_str()).collect();
@@ -280,9 +278,9 @@ fn accounts_at_once(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "expected a number of at least 1")
 }
 
-/// Moves the flags that stand before a command's name behind it, where the command takes them or refuses them by its own name.
+/// Moves flags from before the command's name to after it.
 ///
-/// Whatever is not understood stays where it is, for clap to say so.
+/// Returns the words unchanged if one of them is unknown, so that clap reports it.
 pub(crate) fn move_flags_after_command(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let flags = values_of_flags(root);
     let mut names = Vec::new();
@@ -315,7 +313,7 @@ pub(crate) fn move_flags_after_command(root: &Command, words: Vec<OsString>) -> 
         .collect()
 }
 
-/// Whether a flag is followed by its value, by its name of whichever length.
+/// Maps every long and short flag to true if it takes a value.
 fn values_of_flags(command: &Command) -> HashMap<String, bool> {
     let mut flags = HashMap::new();
     for argument in command.get_arguments() {
@@ -338,7 +336,7 @@ fn takes_the_next_word(word: &str, flags: &HashMap<String, bool>) -> bool {
     let takes_value = |name: &str| flags.get(name).copied().unwrap_or(false);
     match word.strip_prefix('-') {
         Some(shorts) if !shorts.starts_with('-') => {
-            // Of several in one word only the last can have its value in the next, and one before it would have the rest of the word.
+            // In a group like `-qo`, only the last flag can take the next word as its value.
             let mut shorts = shorts.chars();
             let last = shorts.next_back();
             shorts.all(|short| !takes_value(&format!("-{short}")))
@@ -348,7 +346,7 @@ fn takes_the_next_word(word: &str, flags: &HashMap<String, bool>) -> bool {
     }
 }
 
-/// The commands that take a flag, written as it is given: `--shard`.
+/// Returns the commands that accept a flag such as `--out`.
 pub(crate) fn takers(command: &Command, flag: &str) -> Vec<String> {
     let mut names = Vec::new();
     for inner in command.get_subcommands() {
@@ -386,9 +384,9 @@ mod tests {
             ("r -ojson plan", "r plan -ojson"),
             ("r -qo json plan", "r plan -qo json"),
             ("r -q get --since 7d users x", "r get users -q --since 7d x"),
-            // What stands for a value is none, even if a command has that name.
+            // A value may equal a command's name.
             ("r --format plan plan", "r plan --format plan"),
-            // Nothing is made of what can't be understood.
+            // Unknown words are left in place.
             ("r", "r"),
             ("r --version", "r --version"),
             ("r --help", "r --help"),

@@ -1,16 +1,15 @@
-//! The command line: one file per command, exit codes, prompts, progress.
+//! The command line. Only this module reads the environment, prints and writes files.
 //!
-//! The only room that reads the environment, prints, and writes files. Each command reads as the pipeline: load, read live, plan, show,
-//! apply, report.
+//! Start with a file in `commands`: load, read live state, plan, show, apply, report.
 //!
-//! | where | what |
+//! | module | content |
 //! | --- | --- |
-//! | here | the command line as a whole, and which command answers to it |
-//! | `exit`, `error` | the exit codes, and what a command can fail with |
-//! | `flags` | the flags that several commands share |
+//! | this one | parsing and dispatch of commands |
+//! | `exit`, `error` | exit codes and errors |
+//! | `flags`, `help` | shared flags and help texts |
 //! | `commands` | one file per command |
-//! | `run` | what commands are made of: the way to the API, loading and planning a fleet, applying, how a run ends |
-//! | `io` | what goes in and out: standard streams, files, the terminal, the pipeline around it |
+//! | `run` | steps shared by commands: session, planning, applying, exit codes |
+//! | `io` | standard streams, files, terminal, CI jobs |
 
 mod commands;
 mod error;
@@ -49,7 +48,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What riskform can do.
+/// All commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create riskform.yaml from the live account
@@ -74,7 +73,7 @@ pub(crate) enum Command {
     ///
     /// Read-only.
     Audit(audit::AuditArguments),
-    /// Work with what runs wrote as JSON
+    /// Merge JSON results of several runs
     Report(report::ReportArguments),
     /// Print the live account as a desired-state file
     Export(export::ExportArguments),
@@ -109,7 +108,7 @@ pub(crate) enum Command {
 }
 
 impl Cli {
-    /// Reads a command line; flags may stand before the command's name as well.
+    /// Parses a command line. Flags may come before the command's name.
     fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
         let mut riskform = Cli::command_line();
         let words = move_flags_after_command(&riskform, words);
@@ -117,14 +116,14 @@ impl Cli {
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))
     }
 
-    /// The command line with everything that its help says.
+    /// Returns the command line with all help texts.
     fn command_line() -> clap::Command {
         help::with_help(Cli::command())
     }
 }
 
 impl Command {
-    /// Says whether standard output must be one JSON document, whatever happens.
+    /// Returns true if standard output must be one JSON document, even after an error.
     pub(crate) fn prints_json(&self) -> bool {
         match self {
             Command::Plan(arguments) => arguments.formats.prints_json(),
@@ -153,7 +152,7 @@ impl Command {
     }
 }
 
-/// Parses the command line, runs the command, reports its error, and says how it ended.
+/// Runs the command line and returns the exit code.
 pub fn main() -> Exit {
     if completions::answer(Cli::command_line) {
         return Exit::Done;
@@ -163,7 +162,7 @@ pub fn main() -> Exit {
         Err(error) => {
             let error = suggest_commands(&Cli::command(), error);
             Output::command_line(&error);
-            // Help and version come as errors as well.
+            // clap returns help and version as errors.
             return match error.use_stderr() {
                 true => Exit::Usage,
                 false => Exit::Done,
@@ -182,7 +181,7 @@ pub fn main() -> Exit {
     exit
 }
 
-/// Adds to clap's complaint about a flag which commands take it.
+/// Adds the commands that accept an unknown flag to clap's error.
 fn suggest_commands(riskform: &clap::Command, mut error: clap::Error) -> clap::Error {
     let flag = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => {

@@ -23,7 +23,10 @@ fn a_flag_that_would_not_be_obeyed_is_refused() {
             "--shard 0/2 get users",
             "--shard is an option of plan, apply, destroy, drift",
         ),
-        ("schema config --parallelism 3", "--parallelism is an option of"),
+        (
+            "schema config --parallelism 3",
+            "--parallelism is an option of",
+        ),
         ("validate --sandbox", "--sandbox is an option of"),
         ("fmt --account-id x", "--account-id is an option of"),
         ("show x --base-url http://x", "--base-url is an option of"),

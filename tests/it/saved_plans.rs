@@ -267,11 +267,7 @@ fn the_plan_that_was_approved_is_the_one_that_is_applied() {
         &other,
     ]);
     assert_eq!(run.code, 4, "{}", run.stderr);
-    assert!(
-        run.stderr.contains("expected sha256:000"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("expected sha256:000"), "{}", run.stderr);
     assert_eq!(server.writes(), 0);
     let run = workplace.run(&[
         "apply",

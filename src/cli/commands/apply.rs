@@ -1,4 +1,4 @@
-//! `riskform apply` and `riskform destroy`: load, read live, plan, show, ask, read again, write, read back, report.
+//! `riskform apply` and `riskform destroy`: load, read live state, plan, show, ask, read again, write, verify, report.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub(crate) struct DestroyArgs {
     fleet: FleetArgs,
 }
 
-/// Carries out what `plan` shows, or showed when it was saved, once it is approved.
+/// Plans and applies the changes, or applies a saved plan, after approval.
 pub(crate) async fn apply(arguments: ApplyArgs, output: &Output) -> Result<Exit, CommandError> {
     match arguments.plan {
         Some(file) => {
@@ -79,7 +79,7 @@ pub(crate) async fn apply(arguments: ApplyArgs, output: &Output) -> Result<Exit,
     }
 }
 
-/// Deletes the listed integrations and disables the listed behaviors, once that is approved.
+/// Deletes the declared integrations and disables the declared behaviors, after approval.
 pub(crate) async fn destroy(arguments: DestroyArgs, output: &Output) -> Result<Exit, CommandError> {
     plan_and_apply(Intent::Destroy, arguments, output).await
 }
@@ -158,7 +158,7 @@ async fn apply_saved_plan(
         plan,
     };
     application.show(&formats)?;
-    // Nobody should be asked about a plan that can't be carried out any more, or be told that there is nothing to do.
+    // The plan may be stale, so check before asking for approval.
     application.refresh().await?;
     if application.has_changes() && !arguments.auto_approve {
         application.approve(&formats).await?;
@@ -168,7 +168,7 @@ async fn apply_saved_plan(
 }
 
 impl DestroyArgs {
-    /// A second try must not overwrite what the first one saved: the way back to before both.
+    /// Returns an error if the rollback file exists: it may be from an earlier, incomplete run.
     fn ensure_previous_file_is_new(&self) -> Result<(), CommandError> {
         match &self.save_previous {
             Some(file) if file.symlink_metadata().is_ok() => {

@@ -1,4 +1,4 @@
-//! `riskform audit`: load, read live and its surroundings, judge, show. Nothing is ever written to an account.
+//! `riskform audit`: load, read live state and context, check, show. Never writes to an account.
 
 use std::collections::BTreeSet;
 
@@ -40,14 +40,14 @@ fn checks() -> impl TypedValueParser<Value = AuditCheck> {
     PossibleValuesParser::new(checks).try_map(|check| check.parse::<AuditCheck>())
 }
 
-/// Says whether both halves of the control stand.
+/// Checks behaviors, Access policies and Okta integrations.
 pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options::default();
-    // An audit looks around by itself, in whatever differs or not.
+    // The audit reads the context itself, even for accounts without changes.
     let no_context = ContextArgs { no_context: true };
     let planning = Planner::new(&arguments.fleet, no_context, &options, &session, output);
     let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     Ok(exit_for_audit(&audit))
 }
 
-/// Shows what was found. With `-q` a text of nothing but passes is not printed, since cron mails whatever is.
+/// Shows the findings. With `-q`, a text with only passed checks is not printed, because cron mails all output.
 fn show(
     audit: &AuditReport,
     formats: &Formats<AuditFormat>,

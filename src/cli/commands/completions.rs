@@ -1,7 +1,7 @@
-//! `riskform completions`: what makes a shell complete riskform's commands, flags and values.
+//! `riskform completions`: shell completion of commands, flags and values.
 //!
-//! The script asks riskform itself each time, so that it offers what there is: the addresses of the files at hand, kinds of formats,
-//! levels. It asks through a variable, see [`answer`].
+//! The script calls riskform itself for each completion, so it offers the addresses in the current files. It asks through
+//! a variable, see [`answer`].
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::cli::io::output::Output;
 use crate::cli::run::fleet;
 use crate::model::behavior::RiskLevel;
 
-/// The variable through which a shell asks.
+/// Variable set by the completion script.
 const COMPLETE_ENV: &str = "RISKFORM_COMPLETE";
 
 /// Flags of `completions`.
@@ -27,7 +27,7 @@ pub(crate) struct CompletionsArguments {
     shell: Shell,
 }
 
-/// The shells that can be answered.
+/// Supported shells.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shell {
     Bash,
@@ -37,7 +37,7 @@ enum Shell {
     Zsh,
 }
 
-/// Prints the script.
+/// Prints the completion script.
 pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<Exit, CommandError> {
     let name = arguments.shell.to_possible_value();
     let name = name.as_ref().map_or("", |value| value.get_name());
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<E
     Ok(Exit::Done)
 }
 
-/// Answers a shell that asks for completions, and says whether one did.
+/// Prints completions and returns true if a shell asked for them.
 pub(crate) fn answer(riskform: impl Fn() -> Command) -> bool {
     let folder = std::env::current_dir().ok();
     CompleteEnv::with_factory(|| with_values(riskform()))
@@ -68,11 +68,11 @@ pub(crate) fn answer(riskform: impl Fn() -> Command) -> bool {
         .unwrap_or(false)
 }
 
-/// Adds what the values of flags may be.
+/// Adds the candidates for values of flags.
 fn with_values(command: Command) -> Command {
     command
         .mut_args(|argument| match argument.get_long() {
-            // What is one of a few words offers them itself.
+            // clap completes enumerated values.
             Some(_) if !argument.get_possible_values().is_empty() => argument,
             Some("target" | "ignore") => argument.add(ArgValueCandidates::new(addresses)),
             Some("level" | "min-level") => argument.add(ArgValueCandidates::new(levels)),
@@ -81,8 +81,8 @@ fn with_values(command: Command) -> Command {
         .mut_subcommands(with_values)
 }
 
-/// The addresses that the files at hand declare: those that stand on the line already, else the usual one, else what is in the folder.
-/// Whatever is wrong with them, nobody wants to hear it while pressing Tab.
+/// Returns the addresses declared in the paths on the command line, else in `riskform.yaml`, else in the directory.
+/// Errors in the files are ignored.
 fn addresses() -> Vec<CompletionCandidate> {
     let is_file = |path: &PathBuf| {
         let is_yaml = path
@@ -90,7 +90,7 @@ fn addresses() -> Vec<CompletionCandidate> {
             .is_some_and(|ending| ending == "yaml" || ending == "yml");
         path.is_dir() || (is_yaml && path.is_file())
     };
-    // The shell's own line stands behind `--`, the program's name first.
+    // The command line to complete follows `--` and starts with the program name.
     let words = std::env::args_os().skip_while(|word| word != "--").skip(2);
     let mut paths: Vec<PathBuf> = words.map(PathBuf::from).filter(is_file).collect();
     if paths.is_empty() {

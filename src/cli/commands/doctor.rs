@@ -1,4 +1,4 @@
-//! `riskform doctor`: look at files, credentials and the API, and say what to fix.
+//! `riskform doctor`: checks files, credentials and the API.
 
 use std::path::Path;
 
@@ -30,14 +30,14 @@ use crate::report::{self, DoctorFormat};
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     fleet: FleetArgs,
-    /// Look as well at the SSF document behind each integration's well_known_url, which Okta reads
+    /// Check the SSF document of each integration, too
     #[arg(long)]
     ssf: bool,
     #[command(flatten)]
     pub(crate) formats: FormatArgs<DoctorFormat>,
 }
 
-/// Looks at everything, and shows how it stands.
+/// Runs all checks and shows the findings.
 pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let (files, patients) = patients(&arguments.fleet, output)?;
@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
     Ok(exit(&diagnosis))
 }
 
-/// One account to look at.
+/// An account to check.
 struct DoctorTarget {
     account_id: AccountId,
     label: String,
@@ -95,7 +95,7 @@ impl From<DesiredAccount> for DoctorTarget {
     }
 }
 
-/// How it stands with the files, and the accounts to look at: those that the files declare, else the one of the command line.
+/// Checks the files and returns the accounts to check: the declared ones, else the one of the command line.
 fn patients(
     fleet: &FleetArgs,
     output: &Output,
@@ -126,7 +126,7 @@ fn patients(
                 accounts.into_iter().map(DoctorTarget::from).collect(),
             ))
         }
-        // Files that are wrong are a finding among others, and whoever names an account has it looked at all the same.
+        // Invalid files are a finding. An account given on the command line is still checked.
         Err(CommandError::Files(diagnostics)) => {
             let files = Files::Invalid {
                 unknown_keys: unknown_keys(&diagnostics),
@@ -137,7 +137,7 @@ fn patients(
     }
 }
 
-/// The keys that this version of riskform doesn't know, each with its place.
+/// Returns the unknown keys with their locations.
 fn unknown_keys(diagnostics: &Diagnostics) -> Vec<String> {
     let unknown = diagnostics
         .iter()
@@ -179,7 +179,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> Accoun
             };
             let today = load_context::today();
             let evidence = examine(&connection, &account_id, access, declared, today).await;
-            // An account that can't be read has a finding that says so already.
+            // There already is a finding for an account that cannot be read.
             let documents = match ssf {
                 true => match connection.reader().integrations(&account_id).await {
                     Ok(integrations) => documents::look(session, &integrations.value).await,
@@ -202,7 +202,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> Accoun
     }
 }
 
-/// What keeps somebody out is told apart from everything else.
+/// Returns the exit code: authentication problems have their own.
 fn exit(diagnosis: &DoctorReport) -> Exit {
     let findings = diagnosis.all();
     let failures = findings.filter(|finding| finding.status == CheckStatus::Fail);

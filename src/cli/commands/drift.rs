@@ -1,4 +1,4 @@
-//! `riskform drift`: load, read live, compare, show. Nothing is ever written to an account.
+//! `riskform drift`: load, read live state, compare, show. Never writes to an account.
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ pub(crate) struct DriftArguments {
     fleet: FleetArgs,
 }
 
-/// Says how the live accounts differ from their files.
+/// Reports differences between live accounts and their files.
 pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Ex
     Ok(checked.exit())
 }
 
-/// What the formats need of each account.
+/// Returns the parts of each account that the formats need.
 fn keep(formats: &Formats<DriftFormat>) -> Retention {
     if formats.kinds().any(DriftFormat::shows_states) {
         Retention::States
@@ -80,16 +80,16 @@ fn keep(formats: &Formats<DriftFormat>) -> Retention {
     }
 }
 
-/// What the file of metrics holds from the run before.
+/// Returns the metrics file of the previous run.
 fn previous_metrics(formats: &Formats<DriftFormat>) -> Option<String> {
     let mut files = formats.files.iter();
     let (_, file) = files.find(|(kind, _)| *kind == DriftFormat::Prometheus)?;
-    // Reading from a pipe would wait for somebody to write.
+    // Reading from a pipe would block.
     let is_file = std::fs::metadata(file).is_ok_and(|file| file.is_file());
     is_file.then(|| std::fs::read_to_string(file).ok())?
 }
 
-/// What a check found.
+/// Result of a drift check.
 struct DriftResult {
     run: Run,
     figures: RunMetrics,
@@ -104,7 +104,7 @@ async fn check(
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
-    // Everything is compared and then narrowed: a target that would need another address for being applied is drift all the same.
+    // Compare everything, then filter: drift of a target counts even if applying it would need another address.
     let scope = Scope {
         targets: arguments.targets.targets(),
         ignored: arguments
@@ -144,7 +144,7 @@ async fn check(
 }
 
 impl DriftResult {
-    /// Shows what was found. With `-q` a text without drift is not printed, since cron mails whatever is.
+    /// Shows the drift. With `-q`, a text without drift is not printed, because cron mails all output.
     fn show(
         &self,
         formats: &Formats<DriftFormat>,

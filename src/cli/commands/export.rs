@@ -48,7 +48,7 @@ pub(crate) struct ExportArguments {
     parallelism: ParallelismArgs,
 }
 
-/// Writes the live accounts as the files that declare them as they are.
+/// Writes the live accounts as desired-state files.
 pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let accounts = match arguments.accounts.as_slice() {
@@ -77,7 +77,7 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
     };
     let document = export.read(account).await.map_err(CommandError::Account)?;
     if formats.stdout == Some(FileFormat::Json) {
-        // What YAML says in comments.
+        // In YAML these are comments.
         for left_out in document.left_out() {
             output.warn(left_out);
         }
@@ -97,7 +97,7 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
 }
 
 impl ExportArguments {
-    /// What goes on from a file that was written.
+    /// Prints the command that checks the file.
     fn print_next_steps(&self, output: &Output, file: &Path, what: &'static str) {
         let mut words = ShellCommand::of_connect(&self.connect);
         words.path(file);
@@ -106,7 +106,7 @@ impl ExportArguments {
     }
 }
 
-/// How accounts are read and written.
+/// Options for reading and writing accounts.
 struct Export<'a> {
     session: &'a Session,
     pins: PinIds,
@@ -114,7 +114,7 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// Writes a fleet. One account's failure does not keep the others from being written.
+    /// Writes one file per account. If an account fails, the others are still written.
     async fn split(
         &self,
         directory: &Path,
@@ -172,7 +172,7 @@ impl Export<'_> {
     }
 }
 
-/// Writes a file that is not there yet: one that is may say more than the account can tell.
+/// Creates a file. Existing files are kept: they may have comments and guards that an export lacks.
 fn create(path: &Path, content: &str) -> io::Result<()> {
     File::create_new(path)?.write_all(content.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! `riskform fmt`: lays files out canonically.
+//! `riskform fmt`: formats files.
 
 use clap::Args;
 use similar::TextDiff;
@@ -28,7 +28,7 @@ pub(crate) struct FmtArguments {
     diff: bool,
 }
 
-/// Formats the files, and names those that it changes. A file that can't be formatted is left as it is and does not keep others from it.
+/// Formats the files and prints the paths of changed ones. Invalid files are reported and left unchanged.
 pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, CommandError> {
     let FmtArguments { paths, check, diff } = arguments;
     if let Some(input) = stdin::named_by(&paths.paths)? {
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Com
     Ok(if refused { Exit::Error } else { Exit::Done })
 }
 
-/// Formats standard input, and prints it: what editors and hooks pass a file through.
+/// Formats standard input, for editors and hooks.
 fn format_one(
     input: Vec<u8>,
     check: bool,

@@ -1,4 +1,4 @@
-//! `riskform get`: read live things, and show them.
+//! `riskform get`: reads and shows live resources and users.
 
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
@@ -26,7 +26,7 @@ pub(crate) struct GetArguments {
     resource: Resource,
 }
 
-/// What can be read.
+/// Readable resources.
 #[derive(Debug, Subcommand)]
 enum Resource {
     /// All behaviors of the account and their settings
@@ -43,7 +43,7 @@ enum Resource {
     User(UserArguments),
 }
 
-/// The flags of every resource.
+/// Flags of every resource.
 #[derive(Args, Debug)]
 struct ReadArgs {
     #[command(flatten)]
@@ -100,7 +100,7 @@ struct UserArguments {
     reading: ReadArgs,
 }
 
-/// Whether people are shown by their names.
+/// Flag to hide personal data.
 #[derive(Args, Debug)]
 pub(crate) struct PrivacyArguments {
     /// Replace names and email addresses with pseudonyms
@@ -121,7 +121,7 @@ impl PrivacyArguments {
 }
 
 impl GetArguments {
-    /// Says whether standard output must be one JSON document, whatever happens.
+    /// Returns true if standard output must be one JSON document, even after an error.
     pub(crate) fn prints_json(&self) -> bool {
         self.resource.reading().formats.prints_json()
     }
@@ -138,7 +138,7 @@ impl Resource {
     }
 }
 
-/// Reads what was asked for, and shows it.
+/// Reads and shows the resource.
 pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit, CommandError> {
     let GetArguments { resource } = arguments;
     let reading = resource.reading();
@@ -199,7 +199,7 @@ pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit
     }
 }
 
-/// Where what is read comes from and goes to.
+/// Source account and output formats.
 struct GetOutput<'a> {
     formats: Formats<ReadFormat>,
     account: Account,
@@ -221,7 +221,7 @@ fn failed(error: ApiError) -> CommandError {
 }
 
 fn id(text: &str) -> Result<IntegrationId, &'static str> {
-    // The name of an entry is known to its file alone.
+    // Entry names are known only to the files.
     text.parse().map_err(|_| {
         "not an integration ID (a UUID); run `riskform get integrations` to list them, or use --reference-id"
     })
@@ -231,7 +231,7 @@ fn reference(text: &str) -> Result<ReferenceId, &'static str> {
     ReferenceId::new(text).ok_or("reference_id must not be empty")
 }
 
-/// The moment that lies a span before now. Days and months are the calendar's, in UTC.
+/// Returns the time one period before now. Days and months are calendar units in UTC.
 pub(crate) fn before_now(text: &str) -> Result<Timestamp, String> {
     before(Timestamp::now(), text)
 }

@@ -1,4 +1,4 @@
-//! `riskform init`: the first desired-state file, from the live account where it can be read, else to be filled in.
+//! `riskform init`: creates the first desired-state file from the live account, or a template without credentials.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,7 +16,7 @@ use crate::cli::run::session::{self, Session};
 use crate::config::export::{ExportOptions, PinIds, export};
 use crate::model::text::count;
 
-/// What stands above the state itself.
+/// Comment at the top of the file.
 const HEADING: &str = "\
 # yaml-language-server: $schema=riskform.schema.json
 #
@@ -24,7 +24,7 @@ const HEADING: &str = "\
 # For the line above: riskform schema config > riskform.schema.json
 ";
 
-/// What is written where no account can be read.
+/// File content without credentials.
 const TEMPLATE: &str = "\
 version: 1
 account_id: ${CLOUDFLARE_ACCOUNT_ID}
@@ -57,7 +57,7 @@ pub(crate) struct InitArguments {
     connect: ConnectionArgs,
 }
 
-/// Writes the file, and says what to do next.
+/// Creates the file and prints the next step.
 pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exit, CommandError> {
     let InitArguments { path, who, connect } = arguments;
     let name = path.display();

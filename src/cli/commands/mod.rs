@@ -1,4 +1,4 @@
-//! One file per command: its flags, and the stretch of the pipeline that it is.
+//! One file per command: its flags and its steps.
 
 pub(crate) mod apply;
 pub(crate) mod audit;

@@ -1,4 +1,4 @@
-//! `riskform plan`: load, read live, plan, show.
+//! `riskform plan`: load, read live state, plan, show.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) struct PlanArguments {
     fleet: FleetArgs,
 }
 
-/// Shows what `apply` would do.
+/// Shows the changes `apply` would make.
 pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;

@@ -1,4 +1,4 @@
-//! `riskform reset`: choose users, show them, ask, clear their scores, report.
+//! `riskform reset`: selects users, shows them, asks, resets their scores, reports.
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ pub(crate) struct ResetArguments {
     connect: ConnectionArgs,
 }
 
-/// Clears the scores of the chosen users, once that is approved.
+/// Resets the scores of the selected users, after approval.
 pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Exit, CommandError> {
     let mut names = arguments.users;
     if let Some(file) = &arguments.from {
@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     if arguments.dry_run {
         return Ok(Exit::Done);
     }
-    // Nobody is to agree to what then can't be written down.
+    // Open the audit log before asking, so that an approved reset can be logged.
     let audit_log = arguments.audit_log.as_deref();
     let audit_log = audit_log.map(AuditLog::open).transpose()?;
     if !arguments.auto_approve {
@@ -111,7 +111,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     Ok(exit_for_reset(&ends, signals::received()))
 }
 
-/// Reads the users of a file.
+/// Reads the users in a file.
 fn listed(path: &Path) -> Result<Vec<UserRef>, CommandError> {
     let text = if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())
@@ -129,7 +129,7 @@ fn listed(path: &Path) -> Result<Vec<UserRef>, CommandError> {
     })
 }
 
-/// Finds everybody who is meant. If one can't be found for certain, nobody is reset.
+/// Finds the selected users. Returns an error if one of them is unknown or ambiguous.
 async fn find(
     names: &[UserRef],
     levels: &[RiskLevel],
@@ -138,14 +138,14 @@ async fn find(
     let by_id_alone = levels.is_empty() && names.iter().all(|name| matches!(name, UserRef::Id(_)));
     let summary = match account.connection.reader().users(&account.id).await {
         Ok(answer) => answer.value,
-        // Whoever may not read about people can still reset those whose ids are known.
+        // Resetting by ID does not need permission to read users.
         Err(error) if by_id_alone && is_permission_error(&error) => Vec::new(),
         Err(error) => return Err(CommandError::Account(account_error(&error))),
     };
     choose(names, levels, &summary).map_err(CommandError::UserLookup)
 }
 
-/// Whether reading was refused, and not for what it asked. Where the credentials themselves are bad, writing says so.
+/// Returns true if reading was denied. With invalid credentials, the write fails with the same error.
 fn is_permission_error(error: &ApiError) -> bool {
     matches!(
         error.kind(),
@@ -153,7 +153,7 @@ fn is_permission_error(error: &ApiError) -> bool {
     )
 }
 
-/// Who would be reset: a table of those who have a score, and the ids of the others.
+/// Returns a table of the users with a score, and the IDs of the others.
 fn shown(chosen: &SelectedUsers, privacy: Privacy, width: Width) -> String {
     let mut text = String::new();
     let known: Vec<UserRisk> = chosen.values().flatten().cloned().collect();

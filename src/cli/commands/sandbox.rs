@@ -1,4 +1,4 @@
-//! `riskform sandbox`: the simulated API on a loopback port, for scripts, other tools and trying things out.
+//! `riskform sandbox`: the simulated API on a loopback port, for scripts, other tools and experiments.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -88,14 +88,14 @@ impl SandboxArguments {
             } else {
                 Entitlement::All
             },
-            // Nobody could ask a server for them, and it may run for long.
+            // A server cannot return them, and the list would grow without limit.
             record_requests: false,
             ..defaults
         }
     }
 }
 
-/// Serves until Ctrl-C or SIGTERM.
+/// Serves requests until Ctrl-C or SIGTERM.
 pub(crate) async fn run(
     arguments: SandboxArguments,
     output: &Output,
@@ -108,7 +108,7 @@ pub(crate) async fn run(
         None => Sandbox::in_memory(settings),
     };
     let cannot_serve = || format!("cannot listen on 127.0.0.1:{}", arguments.port);
-    // Loopback only: whoever reaches the port may do everything.
+    // Loopback only: the port has no access control.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))
         .await
         .map_err(CommandError::other(cannot_serve()))?;
@@ -137,7 +137,7 @@ fn read_script(path: &Path) -> Result<FaultScript, CommandError> {
     FaultScript::parse(&text).map_err(CommandError::other(context()))
 }
 
-/// As it was spelled in version 0.1, the second word is still understood.
+/// Returns a parser that also accepts the spelling `normalised`.
 fn tenant_url_form() -> impl TypedValueParser<Value = TenantUrlForm> {
     let forms = TenantUrlForm::ALL.iter().map(|form| {
         let word = PossibleValue::new(form.as_str());
@@ -149,7 +149,7 @@ fn tenant_url_form() -> impl TypedValueParser<Value = TenantUrlForm> {
     PossibleValuesParser::new(forms).map(|text| text.parse().unwrap_or(TenantUrlForm::Normalized))
 }
 
-/// Takes one of these words, and names them all in the help and to whoever writes another.
+/// Returns a parser for these values. Help and errors list them.
 fn enum_parser<T>(
     words: &'static [T],
     as_str: fn(T) -> &'static str,

@@ -28,7 +28,7 @@ pub(crate) struct SchemaArguments {
     connect: ConnectionArgs,
 }
 
-/// What there is a schema of.
+/// Documents with a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SchemaKind {
     /// Desired-state file

@@ -1,4 +1,4 @@
-//! `riskform validate`: checks files without the network.
+//! `riskform validate`: checks files offline.
 
 use clap::Args;
 
@@ -24,7 +24,7 @@ pub(crate) struct ValidateArguments {
     pub(crate) formats: FormatArgs<ValidateFormat>,
 }
 
-/// Says everything that is wrong with the files.
+/// Reports all errors and warnings in the files.
 pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let paths = &arguments.desired.paths.paths;
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
         None => load::check(&request),
     };
     let end = match diagnostics.errors() {
-        // How many accounts there are is only known of files that are right.
+        // The number of accounts is known only if the files are valid.
         0 => fleet::expect(&arguments.desired.expected, accounts.len()).map(|()| Exit::Done),
         _ => Ok(Exit::Error),
     };

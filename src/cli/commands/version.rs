@@ -1,4 +1,4 @@
-//! `riskform version`: which riskform this is, for bug reports and for whoever checks what was installed.
+//! `riskform version`: version and build information.
 
 use std::fmt::Write;
 
@@ -19,19 +19,19 @@ pub(crate) struct VersionArguments {
     pub(crate) formats: FormatArgs<VersionFormat>,
 }
 
-/// What is known about this very program.
+/// Version and build information.
 #[derive(Serialize)]
 struct BuildInfo {
     format: &'static str,
     version: &'static str,
-    /// The commit that a release is made of, and its day; a build for trying things out has none.
+    /// Commit of a release; `None` in a development build.
     commit: Option<&'static str>,
     build_date: Option<&'static str>,
     target: &'static str,
     features: [&'static str; 0],
 }
 
-/// Says which riskform this is.
+/// Prints version and build information.
 pub(crate) fn run(arguments: &VersionArguments, output: &Output) -> Result<Exit, CommandError> {
     let some = |text: &'static str| (!text.is_empty()).then_some(text);
     let build = BuildInfo {
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &VersionArguments, output: &Output) -> Result<Exit,
         commit: some(env!("RISKFORM_COMMIT")),
         build_date: some(env!("RISKFORM_COMMIT_DATE")),
         target: env!("RISKFORM_TARGET"),
-        // There are none to choose from: every riskform can do the same.
+        // There are no optional features.
         features: [],
     };
     let formats = arguments.formats.read(output)?;

@@ -1,8 +1,7 @@
-//! `--audit-log FILE`: a JSON line of intent before each writing call, and one of outcome after it.
+//! `--audit-log FILE`: one JSON line before each write, and one after it.
 //!
-//! A line is on disk before the call it announces is sent, so that no change to an account is ever without a trace; where the line can't be
-//! written, the call is not sent. Lines say what is changed, from what to what, and by whom. They never hold a secret, nor anything about
-//! people but who ran riskform.
+//! The first line is on disk before the request is sent. If it cannot be written, the request is not sent. Lines hold the
+//! change, the old and new values and the actor. They never hold a secret or other personal data.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +22,7 @@ use crate::model::integration::IntegrationId;
 use crate::model::text::escape_invisible_json;
 use crate::plan::{Effect, OperationId};
 
-/// An audit log that is open for appending. Clones share it.
+/// An audit log open for appending. Clones share the file.
 #[derive(Clone)]
 pub(crate) struct AuditLog(Arc<Log>);
 
@@ -34,20 +33,20 @@ struct Log {
     actor: String,
 }
 
-/// The call that a line is about.
+/// Request of a line.
 #[derive(Clone, Copy, Serialize)]
 struct Call<'a> {
     account_id: &'a AccountId,
-    /// The operation's number in the plan, and which of its writes this is.
+    /// Number of the operation in the plan, and of the write in the operation.
     operation: OperationId,
     attempt: u32,
-    /// What it changes.
+    /// Changed resources.
     address: &'a str,
     action: WriteKind,
-    /// The integration that it is about, where that has an id already.
+    /// ID of the integration; `None` before it is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     integration_id: Option<IntegrationId>,
-    /// The fields that it changes, from what to what. What is cleared with a score nobody knows.
+    /// Changed fields with old and new values. Empty for a reset.
     #[serde(skip_serializing_if = "<[Effect]>::is_empty")]
     changes: &'a [Effect],
 }
@@ -74,9 +73,9 @@ enum Phase {
 #[derive(Serialize)]
 struct CallResult<'a> {
     outcome: &'static str,
-    /// The answer's `Cf-Auditlog-Id`: where the vendor's own audit log tells of the call.
+    /// `Cf-Auditlog-Id` of the response: the entry in the account's audit log.
     request_id: Option<&'a str>,
-    /// The answer's `CF-Ray`.
+    /// `CF-Ray` of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     ray: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +83,7 @@ struct CallResult<'a> {
 }
 
 impl AuditLog {
-    /// Opens a log for appending, and makes it, readable by its owner alone, where there is none.
+    /// Opens the log for appending. A new file is readable only by its owner.
     pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
         let file = files::append(path)?;
         Ok(AuditLog(Arc::new(Log {
@@ -95,7 +94,7 @@ impl AuditLog {
         })))
     }
 
-    /// Announces a write; it is on disk when this returns.
+    /// Logs a write before it is sent. The line is on disk when this returns.
     pub(crate) fn sending(
         &self,
         account_id: &AccountId,
@@ -105,7 +104,7 @@ impl AuditLog {
         self.append(Phase::Intent, account_id, write, changes, None)
     }
 
-    /// Tells how a write ended.
+    /// Logs the result of a write.
     pub(crate) fn answered(
         &self,
         account_id: &AccountId,
@@ -127,7 +126,7 @@ impl AuditLog {
         self.append(Phase::Outcome, account_id, write, changes, Some(end))
     }
 
-    /// Writes down an application's events that are writes. `effects` is what each of its operations changes.
+    /// Logs the writes among the events of an apply run. `effects` are the changes of each operation.
     pub(crate) fn observe(
         &self,
         account_id: &AccountId,
@@ -180,7 +179,7 @@ impl AuditLog {
             call,
             end,
         };
-        // It may be a stream that somebody reads along.
+        // The log may be a terminal or the log of a CI job.
         let mut text = escape_invisible_json(serde_json::to_string(&line)?);
         text.push('\n');
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,14 +1,14 @@
-//! `--ci`: what pipelines pick up from a job, written where they look for it, however the run ends.
+//! `--ci`: writes the result to the CI job, also after an error.
 //!
-//! | where | what |
+//! | target | content |
 //! | --- | --- |
-//! | the file that `GITHUB_STEP_SUMMARY` names | the result as Markdown, or the error |
-//! | the file that `GITHUB_OUTPUT` names | `exit_code`, `has_changes` and the totals, for later steps |
-//! | the log, where `GITHUB_ACTIONS` is set | an annotation for each thing that is wrong with a file, and for the error |
-//! | `riskform.env` in the project's folder, where `GITLAB_CI` is set | the outputs as `RISKFORM_…` variables, for `artifacts:reports:dotenv` |
-//! | `gl-code-quality-report.json` beside it | what is wrong with files, for `artifacts:reports:codequality` |
+//! | file named by `GITHUB_STEP_SUMMARY` | the result or the error as Markdown |
+//! | file named by `GITHUB_OUTPUT` | `exit_code`, `has_changes` and the totals |
+//! | standard error, if `GITHUB_ACTIONS` is set | an annotation per file diagnostic, and for the error |
+//! | `riskform.env` in the project directory, if `GITLAB_CI` is set | the outputs as `RISKFORM_…` variables, for `artifacts:reports:dotenv` |
+//! | `gl-code-quality-report.json` in the same directory | the file diagnostics, for `artifacts:reports:codequality` |
 //!
-//! The values of outputs are words and numbers of riskform's own, so nothing foreign gets into a pipeline's variables.
+//! Output values are words and numbers of riskform, never text from files or the API.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,17 +31,17 @@ use crate::model::text::hex;
 use crate::plan::{Format, Run};
 use crate::report::{MAX_JOB_SUMMARY_BYTES, audit_markdown, markdown};
 
-/// Where GitLab finds the variables.
+/// File of variables for GitLab.
 const GITLAB_VARIABLES: &str = "riskform.env";
-/// Where GitLab finds what is wrong with files.
+/// Code quality report for GitLab.
 const GITLAB_QUALITY: &str = "gl-code-quality-report.json";
 
-/// Tells the pipeline a result. What can't be written is a warning: the run itself is over, and went as its exit code says.
+/// Writes a result to the CI job. A failed write is a warning and does not change the exit code.
 pub(crate) fn tell(output: &Output, run: &Run) {
     report_as_markdown(output, |room| markdown(run, room), || totals(run));
 }
 
-/// Tells the pipeline an audit.
+/// Writes an audit to the CI job.
 pub(crate) fn report_audit(output: &Output, audit: &AuditReport) {
     let totals = || {
         let AuditTotals {
@@ -65,7 +65,7 @@ pub(crate) fn report_audit(output: &Output, audit: &AuditReport) {
     report_as_markdown(output, |room| audit_markdown(audit, room), totals);
 }
 
-/// Tells a result as Markdown, no longer than the room that is left, and by its totals.
+/// Writes the Markdown within the remaining size limit, and the totals.
 fn report_as_markdown(
     output: &Output,
     markdown: impl FnOnce(usize) -> String,
@@ -76,7 +76,7 @@ fn report_as_markdown(
     };
     if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
         let file = Path::new(&file);
-        // What earlier commands of the step wrote counts as well.
+        // Earlier commands of the step count toward the limit.
         let there = file.metadata().map_or(0, |there| there.len());
         let room =
             MAX_JOB_SUMMARY_BYTES.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
@@ -87,7 +87,7 @@ fn report_as_markdown(
     told.has_summary = true;
 }
 
-/// Tells the pipeline what is wrong with files.
+/// Writes file diagnostics to the CI job.
 pub(crate) fn diagnose(output: &Output, diagnostics: &Diagnostics) {
     let Some(pipeline) = output.pipeline() else {
         return;
@@ -103,7 +103,7 @@ pub(crate) fn diagnose(output: &Output, diagnostics: &Diagnostics) {
         .extend(diagnostics.iter().cloned());
 }
 
-/// Tells the pipeline how the run ended.
+/// Writes the exit code and the error to the CI job.
 pub(crate) fn end(output: &Output, exit: Exit, error: Option<&CommandError>) {
     let Some(pipeline) = output.pipeline() else {
         return;
@@ -152,7 +152,7 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&CommandError>) {
     }
 }
 
-/// What later steps decide by: the members of the JSON's `summary`, and whether anything differs.
+/// Returns the outputs for later steps: the members of the JSON's `summary` and `has_changes`.
 fn totals(run: &Run) -> Vec<(String, String)> {
     let totals = run.totals();
     let has_changes = totals.changed_accounts > 0;
@@ -167,7 +167,7 @@ fn totals(run: &Run) -> Vec<(String, String)> {
     outputs
 }
 
-/// `name=value`, one a line.
+/// Returns one `name=value` per line.
 fn lines(outputs: &[(String, String)], name: impl Fn(&str) -> String) -> String {
     let lines = outputs.iter();
     lines
@@ -175,7 +175,7 @@ fn lines(outputs: &[(String, String)], name: impl Fn(&str) -> String) -> String 
         .collect()
 }
 
-/// An error as Markdown. The message may hold anything, so it stands in HTML with its special characters as references.
+/// Returns an error as Markdown. The message is escaped HTML, because it may contain any text.
 fn failure(error: &CommandError, exit: Exit) -> String {
     let message = anstream::adapter::strip_str(&error.to_string()).to_string();
     let help = error.help().map(|help| format!("\n\n{help}"));
@@ -183,7 +183,7 @@ fn failure(error: &CommandError, exit: Exit) -> String {
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-        // A blank line would end the HTML, and Markdown begin.
+        // A blank line would end the HTML block.
         .replace("\n\n", "\n&#8203;\n");
     format!(
         "### riskform: nothing was done (exit {})\n\n<pre><code>{text}</code></pre>\n\n",
@@ -191,7 +191,7 @@ fn failure(error: &CommandError, exit: Exit) -> String {
     )
 }
 
-/// A diagnostic as a command to GitHub's runner, which shows it at its line.
+/// Returns a diagnostic as a GitHub workflow command, shown at its line.
 fn annotation(diagnostic: &Diagnostic) -> String {
     let command = match diagnostic.severity {
         Severity::Error => "error",
@@ -222,7 +222,7 @@ fn words(diagnostic: &Diagnostic) -> String {
         .join("\n")
 }
 
-/// The name of a file as a repository knows it: relative to its root, where the run is within it.
+/// Returns the path relative to the repository root if the file is inside it.
 fn repository_path(file: &str, root: Option<String>) -> String {
     let absolute = std::path::absolute(file);
     let within = absolute.iter().zip(&root).find_map(|(path, root)| {
@@ -232,7 +232,7 @@ fn repository_path(file: &str, root: Option<String>) -> String {
     within.unwrap_or_else(|| file.trim_start_matches("./").to_owned())
 }
 
-/// Diagnostics as GitLab reads them. A fingerprint stays while lines move.
+/// Returns diagnostics for GitLab. Fingerprints do not depend on line numbers.
 fn quality(diagnostics: &[Diagnostic]) -> Vec<Value> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let report = diagnostics.iter().map(|diagnostic| {
@@ -260,18 +260,18 @@ fn quality(diagnostics: &[Diagnostic]) -> Vec<Value> {
     report.collect()
 }
 
-/// Displays a text as the message of a workflow command.
+/// Message of a workflow command.
 struct Data<'a>(&'a str);
 
 impl fmt::Display for Data<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The older form of commands is one anywhere in a line.
+        // The runner finds the older `##[` form anywhere in a line.
         let text = self.0.replace("##[", "#\\u{23}[").replace('%', "%25");
         f.write_str(&text.replace('\r', "%0D").replace('\n', "%0A"))
     }
 }
 
-/// Displays a text as a property of a workflow command.
+/// Property of a workflow command.
 struct CommandProperty<'a>(&'a str);
 
 impl fmt::Display for CommandProperty<'_> {
@@ -287,7 +287,7 @@ fn summarize(output: &Output, markdown: &str) {
     }
 }
 
-/// A step's earlier commands may have written there as well.
+/// Appends, because earlier commands of the step may have written to the file.
 fn append(output: &Output, file: &Path, text: &str) {
     let written = OpenOptions::new()
         .append(true)

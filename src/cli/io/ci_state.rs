@@ -1,10 +1,10 @@
-//! What a run keeps for the pipeline around it, until its end.
+//! Result for the CI job, collected during the run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::diagnostic::Diagnostic;
 
-/// What a run has to tell its pipeline in the end. Clones share it.
+/// Result for the CI job. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CiReport(Arc<Mutex<CiState>>);
 
@@ -12,7 +12,7 @@ pub(crate) struct CiReport(Arc<Mutex<CiState>>);
 pub(super) struct CiState {
     pub(super) outputs: Vec<(String, String)>,
     pub(super) diagnostics: Vec<Diagnostic>,
-    /// Whether the summary holds the result already, errors of accounts included.
+    /// Whether the summary is already written, including errors of accounts.
     pub(super) has_summary: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What riskform takes from the environment: the only place where it is read.
+//! Environment variables. Only this module reads them.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -15,12 +15,12 @@ pub(crate) fn add(variables: BTreeMap<String, String>) {
     FROM_FILE.get_or_init(|| variables);
 }
 
-/// Reads a variable; one that is empty counts as not set, since that is how shells and CI unset them.
+/// Returns a variable. An empty one counts as not set, because shells and CI systems unset variables that way.
 pub(crate) fn variable(name: &str) -> Option<String> {
     interpolated(name).filter(|value| !value.is_empty())
 }
 
-/// Reads a variable as files see it: set but empty is something else than not set.
+/// Returns a variable for use in files, where an empty one counts as set.
 pub(crate) fn interpolated(name: &str) -> Option<String> {
     let own = std::env::var(name).ok();
     let from_file = || FROM_FILE.get()?.get(name).cloned();
@@ -30,10 +30,10 @@ pub(crate) fn interpolated(name: &str) -> Option<String> {
     }
 }
 
-/// The variables that name a proxy for https, in the order in which they are looked at.
+/// Proxy variables for https, in order of precedence.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// A variable that names a proxy which can't be used. What it holds is not shown, since it may be a password.
+/// Invalid proxy variable. The value is not shown, because it may contain a password.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid proxy in {variable}: {why}")]
 pub(crate) struct InvalidProxy {
@@ -41,7 +41,7 @@ pub(crate) struct InvalidProxy {
     why: String,
 }
 
-/// Refuses a proxy that can't be used: without it, the call would go out directly, which is what a proxy is there to prevent.
+/// Returns an error for an invalid proxy. Ignoring it would send requests directly.
 pub(crate) fn validate_proxies() -> Result<(), InvalidProxy> {
     for variable in PROXIES {
         if let Some(text) = self::variable(variable) {
@@ -51,12 +51,12 @@ pub(crate) fn validate_proxies() -> Result<(), InvalidProxy> {
     Ok(())
 }
 
-/// The variable that names the proxy for https, where there is one.
+/// Returns the first proxy variable that is set.
 pub(crate) fn proxy_variable() -> Option<&'static str> {
     PROXIES.into_iter().find(|name| variable(name).is_some())
 }
 
-/// The variable that names the proxy on the way to a host, and the proxy's own host and port: never its user or password.
+/// Returns the proxy variable used for a host, with the proxy's host and port but without user and password.
 pub(crate) fn proxy_to(host: &str) -> Option<ProxyInfo> {
     let exempt = variable("NO_PROXY").or_else(|| variable("no_proxy"));
     if exempt.is_some_and(|names| is_exempt(host, &names)) {
@@ -71,7 +71,7 @@ pub(crate) fn proxy_to(host: &str) -> Option<ProxyInfo> {
     })
 }
 
-/// Whether a list such as `NO_PROXY` names a host, or a domain that it is in.
+/// Returns true if a list such as `NO_PROXY` contains a host or its domain.
 fn is_exempt(host: &str, names: &str) -> bool {
     let mut names = names
         .split(',')
@@ -85,7 +85,7 @@ fn is_exempt(host: &str, names: &str) -> bool {
     })
 }
 
-/// A proxy with its scheme.
+/// Adds the scheme to a proxy without one.
 fn whole(text: &str) -> String {
     if text.contains("://") {
         text.to_owned()
@@ -106,7 +106,7 @@ fn check_proxy(text: &str) -> Result<(), String> {
     }
 }
 
-/// Who runs this: what a CI says about it, else the user of the machine, if only by number.
+/// Returns the user who runs riskform: from the CI system, else the local user name or number.
 pub(crate) fn actor() -> String {
     const VARIABLES: [(&str, &str); 7] = [
         ("GITHUB_ACTOR", "github"),
@@ -123,7 +123,7 @@ pub(crate) fn actor() -> String {
     named.unwrap_or_else(|| format!("uid:{}", rustix::process::getuid().as_raw()))
 }
 
-/// Where the pipeline around the run shows it, as its CI says.
+/// Returns the URL of the CI job.
 pub(crate) fn run_url() -> Option<Url> {
     const VARIABLES: [&str; 4] = [
         "CI_JOB_URL",
@@ -142,7 +142,7 @@ pub(crate) fn run_url() -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-/// Every variable that is read, and what for.
+/// All variables with their meaning.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         API_TOKEN,
@@ -188,25 +188,25 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("XDG_STATE_HOME, HOME", "location of the notification state"),
 ];
 
-/// The account, where neither file nor flag names one.
+/// Account ID.
 pub(crate) const ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
-/// The API's base URL.
+/// API base URL.
 pub(crate) const BASE_URL: &str = "CLOUDFLARE_BASE_URL";
-/// The file that sets the operator's limits, where no flag names one.
+/// Operator limits file.
 pub(crate) const LIMITS: &str = "RISKFORM_LIMITS";
-/// The API token.
+/// API token.
 pub(crate) const API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
-/// The e-mail address of the legacy credentials.
+/// Email address of the legacy credentials.
 pub(crate) const EMAIL: &str = "CLOUDFLARE_EMAIL";
-/// The key of the legacy credentials.
+/// Key of the legacy credentials.
 pub(crate) const API_KEY: &str = "CLOUDFLARE_API_KEY";
-/// Set where GitHub's runner reads along.
+/// Set by GitHub Actions.
 pub(crate) const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
-/// Set by nearly every pipeline.
+/// Set by most CI systems.
 pub(crate) const CI: &str = "CI";
-/// The URLs to notify, separated by white space, where no flag names any.
+/// URLs to notify, separated by whitespace.
 pub(crate) const NOTIFY: &str = "RISKFORM_NOTIFY";
-/// Signs what goes to webhooks.
+/// Key for signing webhook requests.
 pub(crate) const NOTIFY_SECRET: &str = "RISKFORM_NOTIFY_SECRET";
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The one way to write a file.
+//! Writing files.
 //!
-//! | what the path names | what is done |
+//! | path | action |
 //! | --- | --- |
-//! | `/dev/stdout`, `/dev/stderr`, `/dev/fd/N` | written to, whatever is behind it |
-//! | a device or a pipe, also behind a link | opened and written to, for a file in its place would break whoever reads from it |
-//! | any other link | refused: whoever may make a link would choose what is overwritten |
-//! | nothing, or a file | written beside and renamed, so that a reader sees either the old content or the whole new one |
+//! | `/dev/stdout`, `/dev/stderr`, `/dev/fd/N` | written to the open stream |
+//! | a device or a pipe, also through a symbolic link | opened and written to |
+//! | any other symbolic link | error, because its target may be chosen by someone else |
+//! | a file, or nothing | written to a temporary file and renamed, so readers see the old or the new content |
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -15,14 +15,14 @@ use std::path::Path;
 
 use crate::cli::error::CommandError;
 
-/// Who may read a file that is written.
+/// Permissions of a written file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileMode {
-    /// Whoever the umask permits.
+    /// Default permissions of the umask.
     Everybody,
-    /// Its owner alone.
+    /// Readable and writable only by the owner.
     OwnerOnly,
-    /// Whoever may read the file that is there.
+    /// Permissions of the existing file.
     Preserve,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn write(
         .map_err(|error| write_error(path, error))
 }
 
-/// Whether a path names something that keeps nothing, and that may be read along, such as a job's log.
+/// Returns true if a path is a terminal, pipe or device, such as the log of a CI job.
 pub(crate) fn is_stream(path: &Path) -> bool {
     matches!(
         place(path),
@@ -51,11 +51,11 @@ pub(crate) fn is_stream(path: &Path) -> bool {
     )
 }
 
-/// Opens a file to append lines to, which its owner alone may read; makes it where there is none.
+/// Opens or creates a file for appending, readable only by its owner.
 ///
 /// # Errors
 ///
-/// Beside what can't be opened: a link, and a file of somebody else, who could read and change what is written.
+/// Also returned for a symbolic link and for a file of another user.
 pub(crate) fn append(path: &Path) -> Result<AppendTarget, CommandError> {
     let open = || {
         Ok(match place(path)? {
@@ -68,16 +68,16 @@ pub(crate) fn append(path: &Path) -> Result<AppendTarget, CommandError> {
     open().map_err(|error| write_error(path, error))
 }
 
-/// Where lines are appended.
+/// Target of appended lines.
 pub(crate) enum AppendTarget {
-    /// A file, whose lines are on disk once they are written.
+    /// A file, synced after each line.
     File(File),
-    /// Something that keeps nothing.
+    /// A terminal, pipe or device.
     Stream(Box<dyn Write + Send>),
 }
 
 impl AppendTarget {
-    /// Writes a line at once, so that two runs that append to one file never mix theirs.
+    /// Writes a line in one call, so that lines of concurrent runs do not mix.
     pub(crate) fn write(&mut self, line: &str) -> io::Result<()> {
         match self {
             AppendTarget::File(file) => {
@@ -92,7 +92,7 @@ impl AppendTarget {
     }
 }
 
-/// What a path names, as far as writing is concerned.
+/// Kind of path to write to.
 enum WriteTarget {
     Stdout,
     Stderr,
@@ -116,7 +116,7 @@ fn place(path: &Path) -> io::Result<WriteTarget> {
         Err(error) => return Err(error),
     };
     let is_link = found.is_symlink();
-    // A link to nothing is a link as well.
+    // Includes a dangling link.
     let target = if is_link {
         fs::metadata(path).ok().map(|target| target.file_type())
     } else {
@@ -139,7 +139,7 @@ fn is_descriptor(path: &Path, number: &str) -> bool {
     descriptor(path).is_some_and(|name| name == number)
 }
 
-/// The number of the open file that a path names, as `/dev/fd/N` does.
+/// Returns N of a path such as `/dev/fd/N`.
 fn descriptor(path: &Path) -> Option<&OsStr> {
     let folders = [Path::new("/dev/fd"), Path::new("/proc/self/fd")];
     let name = path.file_name()?;
@@ -147,12 +147,12 @@ fn descriptor(path: &Path) -> Option<&OsStr> {
     (is_number && folders.contains(&path.parent()?)).then_some(name)
 }
 
-/// Opens what is there, and cuts nothing off: an open file may hold what others wrote.
+/// Opens a stream without truncating it.
 fn open_stream(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).open(path)
 }
 
-/// Reads a small file of one's own, and follows no link to it.
+/// Reads a file owned by the user. Symbolic links are not followed.
 pub(crate) fn read_owned(path: &Path) -> io::Result<String> {
     const MOST: u64 = 1 << 20;
     let file = own(path, OpenOptions::new().read(true))?;
@@ -161,7 +161,7 @@ pub(crate) fn read_owned(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Opens a file of one's own for appending.
+/// Opens a file owned by the user for appending.
 fn open_owned_append(path: &Path) -> io::Result<File> {
     own(
         path,
@@ -169,7 +169,7 @@ fn open_owned_append(path: &Path) -> io::Result<File> {
     )
 }
 
-/// Opens a file of one's own, without following a link that was put there meanwhile, or waiting for whoever writes to a pipe.
+/// Opens a file owned by the user, without following symbolic links or waiting for a pipe.
 fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags =
@@ -201,14 +201,14 @@ fn write_atomic(path: &Path, content: &[u8], readable_by: FileMode) -> io::Resul
             folder.display()
         )));
     }
-    // The temporary name is of no use to anybody, so it is left out of what is said.
+    // Do not show the temporary name.
     let mut file = tempfile::Builder::new()
         .permissions(permissions.clone())
         .tempfile_in(folder)
         .map_err(without_path)?;
     file.write_all(content)?;
     if readable_by == FileMode::Preserve {
-        // What the umask took away.
+        // Restore the bits removed by the umask.
         file.as_file().set_permissions(permissions)?;
     }
     file.as_file().sync_all()?;
@@ -237,7 +237,7 @@ mod tests {
 
     use super::*;
 
-    /// Makes a node in a folder: `p` a pipe, `c 1 3` what /dev/null is. Only root may make devices.
+    /// Creates a pipe (`p`) or a device (`c 1 3` is /dev/null). Devices need root.
     fn node(path: &Path, kind: &[&str]) -> bool {
         let made = Command::new("mknod").arg(path).args(kind).output();
         made.unwrap().status.success()
@@ -309,7 +309,7 @@ mod tests {
     fn a_device_stays_one() {
         let folder = tempfile::tempdir().unwrap();
         let (device, link) = (folder.path().join("null"), folder.path().join("link"));
-        // Whoever is not root may still be handed a link to the machine's own.
+        // Without root, link to the real device.
         let device = if node(&device, &["c", "1", "3"]) {
             device
         } else {
@@ -376,7 +376,7 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        // Only root may give a file away; whoever is not has none to test with.
+        // Only root can change the owner.
         if std::os::unix::fs::chown(&path, Some(65532), None).is_ok() {
             let expected = format!(
                 "cannot write {}: it is owned by another user",

@@ -1,4 +1,4 @@
-//! `--format KIND` to standard output, `--format KIND=FILE` to a file; several at once.
+//! `--format KIND` for standard output, `--format KIND=FILE` for files.
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::report::{
     ValidateFormat, VersionFormat,
 };
 
-/// The formats that a command knows; the first is what it prints without a flag.
+/// Output formats of a command. The first is the default.
 pub(crate) trait OutputFormat: Copy + Debug + Eq + Send + Sync + 'static {
     const ALL: &'static [Self];
-    /// What whoever names a file instead of a kind may have meant.
+    /// Hint for a file name in place of a format.
     const HINT: &'static str;
 
     fn as_str(self) -> &'static str;
@@ -51,7 +51,7 @@ kinds! {
     VersionFormat "",
 }
 
-/// The `--format` flags of a command.
+/// `--format` flags of a command.
 #[derive(Args, Debug)]
 pub(crate) struct FormatArgs<K: OutputFormat> {
     #[arg(
@@ -66,7 +66,7 @@ pub(crate) struct FormatArgs<K: OutputFormat> {
     formats: Vec<FormatArg<K>>,
 }
 
-/// How much the text tells of a fleet.
+/// Detail of the text output for several accounts.
 #[derive(Args, Debug)]
 pub(crate) struct DetailArgs {
     /// Show every account separately
@@ -80,11 +80,11 @@ pub(crate) struct DetailArgs {
 }
 
 impl DetailArgs {
-    /// Says how much of it to tell.
+    /// Returns the level of detail.
     ///
     /// # Errors
     ///
-    /// A flag where no text is written that could obey it.
+    /// A flag is given but no text is written.
     pub(crate) fn read<K: OutputFormat>(
         &self,
         formats: &Formats<K>,
@@ -104,7 +104,7 @@ impl DetailArgs {
     }
 }
 
-/// A format, and the file that it goes to; without one it is printed.
+/// A format and its file; `None` is standard output.
 #[derive(Clone, Debug)]
 struct FormatArg<K> {
     kind: K,
@@ -167,7 +167,7 @@ fn parse<K: OutputFormat>(text: &str) -> Result<FormatArg<K>, String> {
 }
 
 impl<K: OutputFormat> FormatArgs<K> {
-    /// Says whether standard output must be one JSON document, whatever happens.
+    /// Returns true if standard output must be one JSON document, even after an error.
     pub(crate) fn prints_json(&self) -> bool {
         self.printed().any(|kind| kind.as_str() == "json")
     }
@@ -177,7 +177,7 @@ impl<K: OutputFormat> FormatArgs<K> {
         printed.map(|format| format.kind)
     }
 
-    /// Says where the result goes. Whoever wants quiet, and has every format written to a file, is printed nothing.
+    /// Resolves the formats. With `-q`, nothing is printed if only files are named.
     ///
     /// # Errors
     ///
@@ -206,22 +206,22 @@ impl<K: OutputFormat> FormatArgs<K> {
     }
 }
 
-/// Where a result goes, in which formats.
+/// Formats of the result.
 pub(crate) struct Formats<K> {
-    /// What is printed.
+    /// Format of standard output.
     pub(crate) stdout: Option<K>,
-    /// What is written to files.
+    /// Formats of files.
     pub(crate) files: Vec<(K, PathBuf)>,
 }
 
 impl<K: OutputFormat> Formats<K> {
-    /// Every kind that is asked for.
+    /// Returns all requested formats.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = K> {
         let files = self.files.iter().map(|(kind, _)| *kind);
         files.chain(self.stdout)
     }
 
-    /// Prints the result, and writes it to the files.
+    /// Prints the result and writes it to the files.
     pub(crate) fn write(
         &self,
         output: &Output,

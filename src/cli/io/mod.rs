@@ -1,4 +1,4 @@
-//! What goes in and out: standard streams, files, the environment, the person at the terminal and the pipeline around it.
+//! Input and output: standard streams, files, environment, prompts and CI jobs.
 
 pub(crate) mod audit_log;
 pub(crate) mod ci;

@@ -1,4 +1,4 @@
-//! `--notify`: who hears how a check ended, and what each was told already.
+//! `--notify`: sends notifications and records the ones already sent.
 
 use std::path::PathBuf;
 
@@ -19,14 +19,14 @@ use crate::notify::{
 };
 use crate::plan::{Run, sha256};
 
-/// The flags of a command that notifies.
+/// Notification flags.
 #[derive(Args, Debug)]
 pub(crate) struct NotifyArgs {
     /// Send drift and errors to a URL
     ///
     /// The URL is a webhook, Slack (slack+https://…), or a service to call if there is no drift (ping+https://…). Repeatable.
     /// Prefer RISKFORM_NOTIFY, because command lines are visible to other users. [env: RISKFORM_NOTIFY]
-    // A text, since clap would show one that can't be read, and most of it is a secret.
+    // A String, because clap would show an invalid URL, and the URL is a secret.
     #[arg(long = "notify", value_name = "URL")]
     urls: Vec<String>,
     /// Notify after every run, not only on drift and errors
@@ -45,7 +45,7 @@ fn hours(text: &str) -> Result<SignedDuration, &'static str> {
 }
 
 impl NotifyArgs {
-    /// Reads who is to be told. RISKFORM_NOTIFY_SECRET signs what goes to webhooks. `narrowed` is what the check is narrowed by.
+    /// Resolves the targets and settings. `narrowed` are the patterns that limit the check.
     pub(crate) fn read(
         &self,
         fleet: &FleetArgs,
@@ -83,8 +83,7 @@ impl NotifyArgs {
     }
 }
 
-/// Names what is checked: the files and what else decides which accounts they declare. Where a check fails before it knows its accounts,
-/// that is all there is to know it by.
+/// Returns a digest of the files and of the flags that select accounts. It identifies the check even if no account could be loaded.
 fn about(fleet: &FleetArgs, narrowed: &[&[String]]) -> String {
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let paths = fleet.desired.paths.paths.iter();
@@ -123,18 +122,18 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, CommandError
     Certificate::from_pem_bundle(&pem).map_err(CommandError::other(context()))
 }
 
-/// Who is to be told, and how.
+/// Targets and settings of notifications.
 pub(crate) struct Notifications {
     targets: Vec<Target>,
-    /// After how long the same is told again.
+    /// Interval for repeating the same notification.
     again: SignedDuration,
-    /// Names what is checked.
+    /// Digest that identifies the check.
     about: String,
     settings: Settings,
 }
 
 impl Notifications {
-    /// Tells how a check ended. Whoever can't be told is a warning: what the check found stands all the same.
+    /// Sends the result of a check. A failed delivery is a warning and does not change the result.
     pub(crate) async fn tell(
         &self,
         result: Result<(&Run, Exit), &CommandError>,
@@ -172,21 +171,21 @@ impl Notifications {
         let told = self.targets.iter();
         let told = told.map(|target| self.send_to(target, message, &state));
         let mut warnings: Vec<String> = join_all(told).await.into_iter().flatten().collect();
-        // Where nothing can be kept, it is so for every target.
+        // The state directory is the same for all targets.
         warnings.dedup();
         for warning in warnings {
             output.warn(warning);
         }
     }
 
-    /// Tells one target, unless it was told the same already, and keeps what it was told. Says what went wrong.
+    /// Notifies one target unless the same notification was already sent. Returns a warning if it failed.
     async fn send_to(
         &self,
         target: &Target,
         message: Message<'_>,
         state: &State,
     ) -> Option<String> {
-        // A dead-man's switch is told each time, or it rings.
+        // A dead man's switch must be called every time.
         if target.form() == TargetKind::Ping {
             return self.deliver(target, &message).await;
         }
@@ -201,7 +200,7 @@ impl Notifications {
         let message = Message { outcome, ..message };
         let failure = self.deliver(target, &message).await;
         if failure.is_some() {
-            // Nobody heard of it, so the next run tells it.
+            // Not recorded, so the next run sends it again.
             return failure;
         }
         let end = match DeliveryRecord::of(&message, now) {

@@ -1,4 +1,4 @@
-//! Printing: data to standard output, words to standard error.
+//! Output: data to standard output, messages to standard error.
 
 #![allow(
     clippy::print_stderr,
@@ -32,24 +32,24 @@ use crate::model::text::{EscapeInvisible, escape_invisible_json, escape_workflow
 use crate::report::json::error_document;
 use crate::report::style;
 
-/// Where a command's words go. Colors are stripped where the stream is no terminal.
+/// Output of a command. Colors are removed if the stream is not a terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     quiet: bool,
-    /// Whether the pipeline around the run is to be told.
+    /// Result for the CI job, with `--ci`.
     pipeline: Option<CiReport>,
-    /// Whether a runner reads along, which takes some lines for commands.
+    /// Whether GitHub Actions parses the output for workflow commands.
     runner: bool,
-    /// Whether standard output must be one JSON document, whatever happens.
+    /// Whether standard output must be one JSON document, even after an error.
     json: bool,
     /// Whether anything was printed to standard output. Clones share it.
     printed: Arc<AtomicBool>,
-    /// The bar that lines must not run into. Clones share it.
+    /// Current progress bar. Clones share it.
     bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
 impl Output {
-    /// Prints as the flags say.
+    /// Creates the output from the flags.
     pub(crate) fn new(common: &GlobalArgs, json: bool) -> Self {
         Output {
             quiet: common.quiet,
@@ -61,7 +61,7 @@ impl Output {
         }
     }
 
-    /// Prints what clap has to say of a command line, which is help as well. Its error goes into a document, too, where one is asked for.
+    /// Prints clap's help or error. With `--format json`, an error is also printed as a JSON document.
     pub(crate) fn command_line(error: &clap::Error) {
         let said = error.render().ansi().to_string();
         let said = match is_github_actions() {
@@ -69,7 +69,7 @@ impl Output {
             false => said.into(),
         };
         if !error.use_stderr() {
-            // Whoever closed the pipe has read enough of the help.
+            // A closed pipe is not an error.
             let _ = write!(anstream::stdout(), "{said}");
             return;
         }
@@ -80,7 +80,7 @@ impl Output {
             .any(|pair| pair == ["--format", "json"] || pair == ["-o", "json"]);
         let joined = |argument| argument == "--format=json" || argument == "-ojson";
         if separate || arguments.iter().any(joined) {
-            // What follows the first paragraph is for a terminal.
+            // The usage lines after the first paragraph are for people.
             let message = error.to_string();
             let message = message.split("\n\nUsage:").next().unwrap_or(&message);
             let message = message.trim_start_matches("error: ").trim_end();
@@ -91,12 +91,12 @@ impl Output {
         }
     }
 
-    /// Says whether only results and errors are wanted.
+    /// Returns true with `--quiet`.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Says whether a person reads along, and not only a script, a pipeline or somebody who wants quiet.
+    /// Returns true if next steps should be printed: not quiet, no JSON and not in a CI job.
     pub(crate) fn is_interactive(&self) -> bool {
         !self.quiet
             && !self.json
@@ -105,23 +105,23 @@ impl Output {
             && variable(environment::CI).is_none()
     }
 
-    /// The pipeline around the run, where it is to be told.
+    /// Returns the result for the CI job, with `--ci`.
     pub(crate) fn pipeline(&self) -> Option<&CiReport> {
         self.pipeline.as_ref()
     }
 
-    /// Prints beside this bar from now on, or beside none.
+    /// Sets or removes the progress bar.
     pub(crate) fn beside(&self, bar: Option<ProgressBar>) {
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
 
-    /// The bar that stands on the terminal.
+    /// Returns the current progress bar.
     pub(crate) fn bar(&self) -> Option<ProgressBar> {
         let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         bar.clone()
     }
 
-    /// Prints without running into the bar.
+    /// Prints while the progress bar is hidden.
     fn apart<T>(&self, print: impl FnOnce() -> T) -> T {
         match self.bar() {
             Some(bar) => bar.suspend(print),
@@ -129,12 +129,12 @@ impl Output {
         }
     }
 
-    /// How many columns a table may have: as many as the terminal.
+    /// Returns the width of the terminal on standard output.
     pub(crate) fn width(&self) -> Option<u16> {
         columns(io::stdout())
     }
 
-    /// How many columns words on standard error have.
+    /// Returns the width of the terminal on standard error.
     pub(crate) fn stderr_width(&self) -> Option<u16> {
         columns(io::stderr())
     }
@@ -148,13 +148,13 @@ impl Output {
         }
     }
 
-    /// A result in one of the formats; what of it nobody should obey is escaped as the format can.
+    /// Escapes workflow commands and invisible characters as the format allows.
     pub(crate) fn escaped(&self, format: &str, text: String) -> String {
         match format {
             "json" | "sarif" if self.runner || io::stdout().is_terminal() => {
                 escape_invisible_json(text)
             }
-            // Whoever reads these back must get the same values; what writes them quotes what a runner would obey.
+            // The writer already quotes workflow commands; the values must stay the same.
             "json" | "sarif" | "yaml" => text,
             _ => self.harmless(&text).into_owned(),
         }
@@ -165,7 +165,7 @@ impl Output {
         self.print(&self.harmless(&result.to_string()))
     }
 
-    /// A text in which a runner that reads along finds no command.
+    /// Escapes workflow commands if GitHub Actions parses the output.
     fn harmless<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.runner {
             true => escape_workflow_commands(text),
@@ -189,14 +189,14 @@ impl Output {
         })
     }
 
-    /// Prints a line about what is going on to standard error, unless the user wants quiet.
+    /// Prints a status line to standard error, unless quiet.
     pub(crate) fn say(&self, line: impl fmt::Display) {
         if !self.quiet {
             self.line(&line.to_string());
         }
     }
 
-    /// Prints a line that is to be copied, and so is never broken, unless the user wants quiet.
+    /// Prints a status line that is never wrapped, unless quiet.
     pub(crate) fn status_unwrapped(&self, line: impl fmt::Display) {
         if !self.quiet {
             self.apart(|| anstream::eprintln!("{}", self.harmless(&line.to_string())));
@@ -208,7 +208,7 @@ impl Output {
         self.apart(|| anstream::eprintln!("{}", fitting(&line, self.stderr_width())));
     }
 
-    /// Prints a command to the runner that reads along.
+    /// Prints a workflow command.
     pub(crate) fn annotate(&self, command: String) {
         self.apart(|| eprintln!("{command}"));
     }
@@ -219,17 +219,17 @@ impl Output {
         self.line(&format!("{yellow}warning{yellow:#}: {warning}"));
     }
 
-    /// Prints an error to standard error, and says how the program ends because of it.
+    /// Prints an error to standard error and returns its exit code.
     pub(crate) fn error(&self, error: &CommandError) -> Exit {
         if self.json && !self.printed.load(Ordering::Relaxed) {
             let message = anstream::adapter::strip_str(&error.to_string()).to_string();
-            // There is nobody left to tell if even this can't be written.
+            // There is no way to report this failure.
             let document = error_document(error.kind(), &message, error.help().as_deref());
             let _ = self.rendered("json", document);
         }
         match error {
             CommandError::BrokenPipe => {}
-            // Rendered diagnostics say "error" themselves, once for each.
+            // Each rendered diagnostic starts with "error" itself.
             CommandError::Files(_) => self.line(error.to_string().trim_end()),
             CommandError::Usage(_)
             | CommandError::NoFile { .. }
@@ -261,7 +261,7 @@ impl Output {
     }
 }
 
-/// How wide a terminal is; `None` where the stream is none.
+/// Returns the width of a terminal, or `None` for other streams.
 fn columns(stream: impl AsFd) -> Option<u16> {
     match terminal_size::terminal_size_of(stream) {
         Some((Width(columns), _)) if columns > 0 => Some(columns),
@@ -269,7 +269,7 @@ fn columns(stream: impl AsFd) -> Option<u16> {
     }
 }
 
-/// A text in lines that a terminal has room for.
+/// Wraps a text to the width.
 fn fitting(text: &str, width: Option<u16>) -> Cow<'_, str> {
     match width {
         Some(width) => wrapped(text, width.into()).into(),
@@ -277,12 +277,12 @@ fn fitting(text: &str, width: Option<u16>) -> Cow<'_, str> {
     }
 }
 
-/// Whether GitHub's runner reads what is printed, and takes some lines for commands.
+/// Returns true if GitHub Actions parses the output for workflow commands.
 fn is_github_actions() -> bool {
     variable(environment::GITHUB_ACTIONS).is_some()
 }
 
-/// Standard error, for events: each comes in one piece.
+/// Writer for tracing events. Each event is one write.
 struct StderrWriter;
 
 impl Write for StderrWriter {
@@ -301,8 +301,7 @@ impl Write for StderrWriter {
     }
 }
 
-/// Shows the program's own events from now on: once the stages of the pipeline, twice every request. The libraries' events stay out, since
-/// nobody knows what they tell.
+/// Enables riskform's own tracing events: steps with `-v`, every request with `-vv`.
 pub(crate) fn trace(verbose: u8) {
     let level = match verbose {
         0 => return,

@@ -1,5 +1,4 @@
-//! How far a run has come: a bar on a terminal while accounts are read and while plans are carried out; elsewhere a line an operation. This is
-//! also where a person is told why calls wait, so that no line ever runs into a bar.
+//! Progress: a bar on a terminal, otherwise one line per operation. Also prints why requests wait, above the bar.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +12,7 @@ use crate::model::address::Address;
 use crate::model::text::EscapeInvisible;
 use crate::plan::Operation;
 
-/// Progress over all accounts of a run. Clones share it.
+/// Progress of a run. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -23,13 +22,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts at nothing of `total` accounts that are read. One account is read before anybody could look.
+    /// Creates the progress of reading `total` accounts. It is hidden for one account.
     pub(crate) fn reading(total: usize, output: &Output) -> Self {
         const TEMPLATE: &str = "reading {pos}/{len} accounts{prefix} {msg} [{wide_bar}]";
         Progress::new(TEMPLATE, total, output, total < 2)
     }
 
-    /// Starts at nothing of `total` operations.
+    /// Creates the progress of `total` operations.
     pub(crate) fn applying(total: usize, output: &Output) -> Self {
         const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {wide_msg}";
         Progress::new(TEMPLATE, total, output, false)
@@ -56,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// An account was read, or could not be.
+    /// Counts an account as read or failed.
     pub(crate) fn read<T, E>(&self, account: &Result<T, E>) {
         if account.is_err() {
             let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
@@ -66,7 +65,7 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    /// What one account's events are told to. `label` stands before each address, and is empty for a single account.
+    /// Returns an observer for one account's events. `label` is printed before each address; it is empty for a single account.
     pub(crate) fn observer(&self, label: Arc<str>) -> impl FnMut(&ApplyEvent<'_>) + Send + use<> {
         let progress = self.clone();
         move |event| progress.observe(&label, event)
@@ -105,14 +104,14 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
         self.output.beside(None);
     }
 }
 
-/// Tells why calls wait: a line, and a word in the bar until something is done again.
+/// Prints why requests wait, and shows it in the bar.
 pub(crate) fn wait(output: &Output, event: &api::ClientEvent) {
     output.say(EscapeInvisible(&event.to_string()));
     if let (api::ClientEvent::Waiting { .. }, Some(bar)) = (event, output.bar()) {
@@ -120,7 +119,7 @@ pub(crate) fn wait(output: &Output, event: &api::ClientEvent) {
     }
 }
 
-/// `POST integration.corporate-okta`, with the number of further addresses where it carries several.
+/// Returns a text such as `POST integration.corporate-okta`, with the number of further addresses.
 fn what(label: &str, operation: &Operation) -> String {
     let address: &Address = &operation.address;
     let further = match operation.covers.len() {

@@ -1,4 +1,4 @@
-//! Asks the person at the terminal.
+//! Prompt for approval.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::cli::error::CommandError;
 use crate::report::style;
 
-/// Asks a question that only `yes` answers; anything else, the end of input included, is a no.
+/// Asks for approval. Any answer except `yes` is an error.
 pub(crate) async fn approve(question: &str) -> Result<(), CommandError> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
@@ -18,12 +18,12 @@ pub(crate) async fn approve(question: &str) -> Result<(), CommandError> {
     write!(stderr, "{bold}{question}{bold:#} Only 'yes' is accepted: ")
         .and_then(|()| stderr.flush())
         .map_err(CommandError::other("cannot show the prompt"))?;
-    // On a thread of its own, which nobody waits for: a signal must end the run while the question stands.
+    // Read on a separate thread, so that a signal can stop the run while the prompt waits.
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
         let mut answer = String::new();
         let read = stdin.lock().read_line(&mut answer);
-        // Whoever asked may be gone.
+        // The receiver may have been dropped.
         let _ = tell.send(read.map(|_| answer));
     });
     let answer = match told.await {

@@ -1,4 +1,4 @@
-//! What one run keeps for the next: `$XDG_STATE_HOME/riskform`, else `~/.local/state/riskform`. Nothing of it is needed, only useful.
+//! State kept between runs in `$XDG_STATE_HOME/riskform`, else `~/.local/state/riskform`. It may be deleted at any time.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use crate::cli::io::environment::variable;
 use crate::cli::io::files::{self, FileMode};
 
-/// The folder of what is kept.
+/// The state directory.
 pub(crate) struct State(Option<PathBuf>);
 
 impl State {
-    /// Finds the folder; it is made when something is to be kept.
+    /// Finds the directory. It is created by the first write.
     pub(crate) fn open() -> Self {
         let absolute = |name| {
             variable(name)
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// Reads what was kept under a name; nothing, where there is nothing, or it can't be understood.
+    /// Reads a value. Returns `None` if the file is missing or invalid.
     pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
         let path = self.folder()?.join(name);
         match files::read_owned(&path) {
@@ -50,7 +50,7 @@ impl State {
         }
     }
 
-    /// Keeps something under a name, readable by its owner alone.
+    /// Writes a value to a file that only the owner can read.
     pub(crate) fn write(&self, name: &str, kept: &impl Serialize) -> Result<(), String> {
         let folder = self.folder()?;
         DirBuilder::new()
@@ -63,7 +63,7 @@ impl State {
             .map_err(|error| error.to_string())
     }
 
-    /// Forgets what was kept under a name.
+    /// Removes a value.
     pub(crate) fn remove(&self, name: &str) -> Result<(), String> {
         let path = self.folder()?.join(name);
         fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))

@@ -1,4 +1,4 @@
-//! Standard input in place of a file: what editors and hooks pass through `fmt -` and `validate -`.
+//! Standard input in place of a file, for `fmt -` and `validate -` in editors and hooks.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::cli::error::CommandError;
 use crate::config::files::MAX_FILE_BYTES;
 
-/// Reads standard input, where that is what the paths name.
+/// Reads standard input if the path is `-`.
 ///
 /// # Errors
 ///
-/// Files beside it, and more than a file may hold.
+/// `-` together with files, or input that is too large.
 pub(crate) fn named_by(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, CommandError> {
     let is_input = |path: &PathBuf| path == Path::new("-");
     if !paths.iter().any(is_input) {

@@ -1,4 +1,4 @@
-//! The second stretch of the pipeline: a plan that is shown, approved, carried out, read back and reported.
+//! Applying a plan: show, approve, write, verify, report.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,29 +34,27 @@ use crate::plan::{
 use crate::report::text::RunText;
 use crate::report::{self, ApplyFormat, DetailLevel, json};
 
-/// What a plan that was read from a file must still be true of.
+/// Source of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PlanSource {
-    /// It was made by this very run, which may make it anew.
+    /// Made by this run, so it may be planned again.
     ThisRun,
-    /// Somebody looked at it as it is, so what moved meanwhile refuses it.
+    /// Reviewed before this run, so any live change is an error.
     SavedPlan,
 }
 
-/// Whether anything moved in the accounts since they were read.
+/// Result of reading the accounts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LiveState {
-    /// They are as the plan has them.
     Same,
-    /// Something moved.
     Changed,
 }
 
-/// A plan on its way to being carried out.
+/// A plan to apply.
 pub(crate) struct ApplyFlow<'a> {
     pub(crate) session: &'a Session,
     pub(crate) fleet: &'a FleetArgs,
-    /// Whether to look around when the plan is made anew.
+    /// Context to read when planning again.
     pub(crate) context: ContextArgs,
     pub(crate) output: &'a Output,
     pub(crate) origin: PlanSource,
@@ -66,7 +64,7 @@ pub(crate) struct ApplyFlow<'a> {
 }
 
 impl ApplyFlow<'_> {
-    /// The plans that have something to do and may do it.
+    /// Returns the account plans that have changes and are not blocked.
     fn work(&self) -> impl Iterator<Item = &AccountPlan> {
         self.plan
             .accounts
@@ -74,16 +72,16 @@ impl ApplyFlow<'_> {
             .filter(|plan| plan.is_applicable())
     }
 
-    /// Says whether there is anything to do that may be done.
+    /// Returns true if any account plan has changes and is not blocked.
     pub(crate) fn has_changes(&self) -> bool {
         self.work().next().is_some()
     }
 
-    /// Shows the plan. Where standard output is for scripts, it waits for the result, and a person reads the plan on standard error.
+    /// Shows the plan on standard output, or on standard error if standard output is for scripts.
     pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), CommandError> {
         match formats.stdout {
             Some(ApplyFormat::Text) => {
-                // An empty line parts the plan from what becomes of it.
+                // An empty line separates the plan from the result.
                 let gap = if self.has_changes() { "\n" } else { "" };
                 let shown = format!("{}{gap}", RunText(&self.plan, DetailLevel::Grouped));
                 self.output.rendered("text", shown)
@@ -95,7 +93,7 @@ impl ApplyFlow<'_> {
         }
     }
 
-    /// Asks until the answer is about what is live: whatever moved while the question stood is shown, and asked about again.
+    /// Asks for approval. Shows the new plan and asks again if the live state changed during the prompt.
     pub(crate) async fn approve(
         &mut self,
         formats: &Formats<ApplyFormat>,
@@ -123,8 +121,8 @@ impl ApplyFlow<'_> {
         }
     }
 
-    /// Reads the accounts anew that something is to be done to; of a saved plan all, since it was made who knows when. What moved refuses
-    /// a saved plan; else it is said, and planned anew. An account that can't be read any more is left out.
+    /// Reads the accounts with changes again, or all accounts of a saved plan. A live change makes a saved plan stale; otherwise it is a
+    /// warning and the account is planned again. An account that fails is left out.
     pub(crate) async fn refresh(&mut self) -> Result<LiveState, CommandError> {
         let (session, origin) = (self.session, self.origin);
         let reads: Vec<(usize, Result<RefreshedAccount, AccountError>)> = {
@@ -167,7 +165,7 @@ impl ApplyFlow<'_> {
             }
             let live = Arc::new(live);
             if Some(live_digest(&live)) == account.live_digest {
-                // What was just read is the way back, not what a file says was there.
+                // The rollback file must come from the current live state, not from the saved plan.
                 account.live = Some(live);
                 continue;
             }
@@ -200,7 +198,7 @@ impl ApplyFlow<'_> {
         }
     }
 
-    /// Applies every account's plan, several accounts at once; the results stand in the plan's order.
+    /// Applies the account plans concurrently. The results are in the order of the plan.
     pub(crate) async fn carry_out(&self) -> Result<Vec<Option<ApplyResult>>, CommandError> {
         if !self.has_changes() {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
@@ -228,7 +226,7 @@ impl ApplyFlow<'_> {
         Ok(applied)
     }
 
-    /// What is there now, as desired-state files: a document for each account that something is about to be done to.
+    /// Returns the rollback file: one document per account with changes.
     fn previous(&self) -> String {
         let documents: Vec<String> = self
             .work()
@@ -272,7 +270,7 @@ impl ApplyFlow<'_> {
         apply(plan, &context, &mut observe).await
     }
 
-    /// Reports what became of the plan. Nothing to do has been said already, but a document is owed all the same.
+    /// Reports the result and returns the exit code.
     pub(crate) fn report(
         &self,
         applied: &[Option<ApplyResult>],
@@ -283,7 +281,7 @@ impl ApplyFlow<'_> {
         ci::tell(self.output, &run);
         fail_if_single_account(&run)?;
         let exit = exit_for_apply(&self.plan, applied, signals::received());
-        // Of a saved plan somebody approved the rest, knowing that some accounts had failed: it is carried out, and the run is incomplete.
+        // A saved plan was approved with failed accounts in it: the others are applied, and the run is incomplete.
         let handled = self.plan.handled().count();
         let left_out = self.origin == PlanSource::SavedPlan
             && handled > 0
@@ -295,10 +293,10 @@ impl ApplyFlow<'_> {
     }
 }
 
-/// What was read of an account before it is written to.
+/// Live state read before the first write.
 struct RefreshedAccount {
     live: LiveAccount,
-    /// Identity providers that a saved plan found by name, and that are others today.
+    /// Identity providers whose ID changed since the plan was saved.
     renamed: Vec<String>,
 }
 
@@ -320,7 +318,7 @@ impl RefreshedAccount {
     }
 }
 
-/// The day and the options that an account was planned with.
+/// Returns the date and the options that an account was planned with.
 fn plan_inputs(account: &AccountPlan) -> (Date, &Options) {
     let (Some(today), Some(options)) = (account.today, &account.options) else {
         unreachable!("a planned account keeps the day and the options that it was planned with")

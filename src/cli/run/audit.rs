@@ -1,4 +1,4 @@
-//! Reads what an audit looks at: an account's surroundings, and the SSF documents of its integrations.
+//! Reads the input of an audit: the context of an account and the SSF documents of its integrations.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,7 @@ use crate::doctor::{AccountAudit, AuditCheck, AuditInput, audit_findings};
 use crate::model::context::Fetched;
 use crate::plan::AccountPlan;
 
-/// Looks at an account that was planned. Of its surroundings only what the checks need is read, and what can't be read makes a check
-/// unknown.
+/// Audits a planned account. Reads only the context that the checks need. If it cannot be read, the check is unknown.
 pub(crate) async fn look(
     session: &Session,
     plan: &AccountPlan,
@@ -42,7 +41,6 @@ pub(crate) async fn look(
     AccountAudit::new(plan, audit_findings(&evidence, ignored))
 }
 
-/// Reads what is wanted, and nothing else.
 async fn only<T>(wanted: bool, reading: impl Future<Output = T>) -> Option<T> {
     if wanted { Some(reading.await) } else { None }
 }

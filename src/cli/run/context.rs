@@ -1,6 +1,6 @@
-//! What surrounds risk scoring in an account, read where a run needs it: who acts on the levels that change, and who made what differs.
+//! Context of an account: Access policies that use a level, identity providers and the audit log.
 //!
-//! A part that can't be read is told, and the run goes on without it.
+//! If a part cannot be read, the run continues without it and notes that.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::model::audit_log::AuditLog;
 use crate::model::context::{Access, Context, FetchError, Fetched};
 use crate::plan::{AccountError, AccountPlan, Note, Options, affects_levels, plan_within};
 
-/// How much of the server's time the lists of Access may take, all of them together.
+/// Time budget for all Access lists of an account.
 const ACCESS_TIME_BUDGET: Duration = Duration::from_secs(60);
-/// How much of it the pages of the audit log may take.
+/// Time budget for the audit log of an account.
 const AUDIT_LOG_TIME_BUDGET: Duration = Duration::from_secs(20);
 
-/// Whether to look around at all.
+/// Flag to skip the context.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Context")]
 pub(crate) struct ContextArgs {
@@ -31,7 +31,7 @@ pub(crate) struct ContextArgs {
     pub(crate) no_context: bool,
 }
 
-/// How far back the audit log is read.
+/// Period of the audit log to read.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Context")]
 pub(crate) struct HistoryArgs {
@@ -48,11 +48,11 @@ pub(crate) struct HistoryArgs {
 }
 
 impl ContextArgs {
-    /// Refuses to look away where a guard has to look.
+    /// Checks that no guard needs the Access policies if `--no-context` is given.
     ///
     /// # Errors
     ///
-    /// The file or the limits deny to lose levels that policies act on.
+    /// The file or the limits set `guards.policies: deny`.
     pub(crate) fn check(
         self,
         accounts: &[DesiredAccount],
@@ -85,8 +85,8 @@ impl ContextArgs {
     }
 }
 
-/// Plans an account again that was planned without looking around, where its changes touch a level that policies may act on; `None`
-/// where they touch none, or it is known already what acts on it. What was read once is not read twice.
+/// Plans an account again with its Access policies if the changes affect a level. Returns `None` if the policies are not needed or
+/// already known.
 pub(crate) async fn look_around(
     session: &Session,
     arguments: ContextArgs,
@@ -110,7 +110,7 @@ pub(crate) async fn look_around(
     Some(planned.unwrap_or_else(|errors| AccountPlan::failed(desired, plan_error(&errors))))
 }
 
-/// What acts on users' levels in an account.
+/// Reads the Access policies and groups of an account.
 pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Fetched<Access> {
     let access = match reader(session, desired) {
         Ok(reader) => reader.access(&desired.account_id, ACCESS_TIME_BUDGET).await,
@@ -122,7 +122,7 @@ pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Fetch
     }
 }
 
-/// The identity providers of an account.
+/// Reads the identity providers of an account.
 pub(crate) async fn identity_providers(
     session: &Session,
     desired: &DesiredAccount,
@@ -137,7 +137,7 @@ pub(crate) async fn identity_providers(
     }
 }
 
-/// Says of everything that drifted who made it so, as far as the audit log of the last days tells. Without drift, nobody is asked.
+/// Adds the attribution to drift. Without drift, the audit log is not read.
 pub(crate) async fn attributed(
     session: &Session,
     arguments: ContextArgs,
@@ -180,7 +180,7 @@ fn reader(session: &Session, desired: &DesiredAccount) -> Result<Reader, FetchEr
     Ok(connection?.reader())
 }
 
-/// Why a part could not be read; where a permission is missing, which.
+/// Converts an API error, with the missing permission if there is one.
 fn unread(error: &ApiError) -> FetchError {
     let operation = error.operation();
     let permission = match error.kind() {

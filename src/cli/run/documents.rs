@@ -1,4 +1,4 @@
-//! Looks at the SSF documents behind integrations' `well_known_url`s. No credentials come near these requests.
+//! Checks the SSF documents at `well_known_url`. These requests carry no credentials.
 
 use futures_util::stream::{self, StreamExt};
 
@@ -6,10 +6,10 @@ use crate::cli::run::session::Session;
 use crate::doctor::{SsfDocument, inspect};
 use crate::model::integration::Integration;
 
-/// How many documents of one account are asked for side by side.
+/// Maximum concurrent requests per account.
 const AT_ONCE: usize = 4;
 
-/// Looks at the document behind each of these integrations.
+/// Checks the document of each integration.
 pub(crate) async fn look<'a>(
     session: &Session,
     integrations: impl IntoIterator<Item = &'a Integration>,

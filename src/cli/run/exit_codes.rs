@@ -1,4 +1,4 @@
-//! The one place where the end of a run becomes an exit code.
+//! Exit codes of runs.
 
 use crate::apply::{ApplyResult, OperationError, Outcome, ResetResult};
 use crate::cli::error::{CommandError, account_error, account_exit};
@@ -6,7 +6,7 @@ use crate::cli::exit::{Exit, Signal};
 use crate::doctor::{AuditReport, CheckStatus};
 use crate::plan::{AccountPlan, Format, OperationOutcome, Run};
 
-/// Makes the failure of the only account the error of the run; in a fleet it is one finding among others.
+/// Returns the error of the account if there is only one. With several accounts, it is part of the report.
 pub(crate) fn fail_if_single_account(run: &Run) -> Result<(), CommandError> {
     match run.accounts.as_slice() {
         [account] => match &account.error {
@@ -17,7 +17,7 @@ pub(crate) fn fail_if_single_account(run: &Run) -> Result<(), CommandError> {
     }
 }
 
-/// How a run ends that only looked. `changes` is what an account with changes counts as.
+/// Returns the exit code of a plan. `changes` is the code for an account with changes.
 pub(crate) fn exit_for_plan(run: &Run, changes: Exit) -> Exit {
     Exit::gravest(run.accounts.iter().map(|account| match &account.error {
         Some(error) => account_exit(error),
@@ -27,7 +27,7 @@ pub(crate) fn exit_for_plan(run: &Run, changes: Exit) -> Exit {
     }))
 }
 
-/// How a check of drift ends.
+/// Returns the exit code of a drift check.
 pub(crate) fn exit_for_drift(run: &Run) -> Exit {
     Exit::gravest(run.accounts.iter().map(|account| match &account.error {
         Some(error) => account_exit(error),
@@ -36,7 +36,7 @@ pub(crate) fn exit_for_drift(run: &Run) -> Exit {
     }))
 }
 
-/// How an audit ends: with its failures, else with what it lacks a permission to tell.
+/// Returns the exit code of an audit: failed checks first, then missing permissions.
 pub(crate) fn exit_for_audit(audit: &AuditReport) -> Exit {
     Exit::gravest(audit.accounts.iter().map(|account| match &account.error {
         Some(error) => account_exit(error),
@@ -46,7 +46,7 @@ pub(crate) fn exit_for_audit(audit: &AuditReport) -> Exit {
     }))
 }
 
-/// How an application ended, by what it wrote down.
+/// Returns the exit code of an apply run, from its JSON.
 pub(crate) fn of_application(run: &Run) -> Exit {
     let ends = |account: &AccountPlan| -> Vec<OperationOutcome> {
         let operations = account.operations.iter();
@@ -81,7 +81,7 @@ pub(crate) fn of_application(run: &Run) -> Exit {
     }
 }
 
-/// How a run ended, by what it wrote down.
+/// Returns the exit code of a run, from its JSON.
 pub(crate) fn of_run(run: &Run) -> Exit {
     match run.format {
         Format::Plan => exit_for_plan(run, Exit::Done),
@@ -90,7 +90,7 @@ pub(crate) fn of_run(run: &Run) -> Exit {
     }
 }
 
-/// How a run of resets ends: by the same rule as an application.
+/// Returns the exit code of `reset`, by the same rule as `apply`.
 pub(crate) fn exit_for_reset(resets: &[ResetResult], ended: Option<Signal>) -> Exit {
     let first = resets.iter().find_map(|reset| match &reset.outcome {
         Outcome::Done(_) => None,
@@ -114,8 +114,7 @@ fn failure_exit(failure: &OperationError) -> Exit {
     error.map_or(Exit::Error, |error| account_exit(&account_error(error)))
 }
 
-/// How a run ends that applied. Where nothing was written, the reason counts; once anything was written, whatever did not go well leaves
-/// the run half done, in whichever account it was.
+/// Returns the exit code of `apply`: 3 if a write was sent and not all went well, else the most severe code of the accounts.
 pub(crate) fn exit_for_apply(
     run: &Run,
     applied: &[Option<ApplyResult>],

@@ -1,4 +1,4 @@
-//! Loads the files of a fleet, and says what is the wrong file.
+//! Loads the desired-state files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use crate::model::account::DesiredAccount;
 use crate::model::limits::UNLIMITED;
 use crate::model::text::count;
 
-/// Loads the files; warnings are shown, mistakes refuse the whole fleet.
+/// Loads the files and shows warnings. An error in one file fails the whole run.
 pub(crate) fn load(
     fleet: &FleetArgs,
     surroundings: &LoadContext,
@@ -41,7 +41,7 @@ pub(crate) fn load(
     Ok(accounts)
 }
 
-/// Refuses what is no mistake in a file, but the wrong file.
+/// Returns an error for a missing `riskform.yaml` and for a saved plan.
 pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
     for path in paths {
         if path == Path::new(PathArgs::USUAL) && fs::symlink_metadata(path).is_err() {
@@ -58,7 +58,7 @@ pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What looks like a desired-state file, in this folder and in those below.
+/// Returns desired-state files in this directory and its subdirectories.
 fn nearby() -> Vec<String> {
     const MOST: usize = 5;
     let files = |folder: &Path| -> Vec<PathBuf> {
@@ -102,7 +102,7 @@ fn is_saved_plan(path: &Path) -> bool {
     })
 }
 
-/// Whether the beginning of a file is like that.
+/// Returns true if the beginning of a file matches.
 fn starts_with_text(path: &Path, like: impl Fn(&str) -> bool) -> bool {
     const BEGINNING: u64 = 4096;
     let mut text = Vec::new();
@@ -111,7 +111,7 @@ fn starts_with_text(path: &Path, like: impl Fn(&str) -> bool) -> bool {
     is_file && read().is_ok() && like(&String::from_utf8_lossy(&text))
 }
 
-/// The addresses that files declare, as far as they can be loaded.
+/// Returns the addresses declared in the files that can be loaded.
 pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
     let request = LoadOptions {
         paths,
@@ -133,9 +133,9 @@ pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Refuses another number of accounts than the command line names.
+/// Checks the number of accounts against `--expect-accounts`.
 ///
-/// What was lost on the way to a machine, such as a folder that a mount leaves out, would else go unseen.
+/// This finds files that are missing, such as a directory that was not mounted.
 pub(crate) fn expect(expected: &ExpectArgs, found: usize) -> Result<(), CommandError> {
     match expected.expect_accounts {
         Some(expected) if expected != found => Err(CommandError::Other(anyhow::anyhow!(

@@ -1,4 +1,4 @@
-//! What surrounds the desired-state files of a run: where they may stand, what they may read, and what the operator permits.
+//! Settings for loading files: allowed root, variables and limits.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct LoadContext {
 }
 
 impl LoadContext {
-    /// Reads the limits, then what they permit of the file of variables.
+    /// Reads the limits, then the variables that they permit.
     pub(crate) fn of(desired: &DesiredStateArgs) -> Result<Self, CommandError> {
         let limits = load_limits(desired)?;
         read_env_file(&desired.who, &limits)?;
@@ -33,7 +33,7 @@ impl LoadContext {
         })
     }
 
-    /// What is to be loaded.
+    /// Returns the options for loading files.
     pub(crate) fn request<'a>(
         &'a self,
         desired: &'a DesiredStateArgs,
@@ -50,7 +50,7 @@ impl LoadContext {
     }
 }
 
-/// Where the files of a run may stand.
+/// Returns the directories that files may be in.
 pub(crate) fn confinement(root: Option<&Path>) -> AllowedRoot {
     AllowedRoot {
         root: root.map(Path::to_owned),
@@ -58,7 +58,7 @@ pub(crate) fn confinement(root: Option<&Path>) -> AllowedRoot {
     }
 }
 
-/// The operator's limits: --limits, else RISKFORM_LIMITS, else none.
+/// Loads the limits from `--limits` or RISKFORM_LIMITS.
 pub(crate) fn load_limits(desired: &DesiredStateArgs) -> Result<Arc<Limits>, CommandError> {
     let file = desired.limits.clone();
     let file = file.or_else(|| variable(environment::LIMITS).map(PathBuf::from));
@@ -78,12 +78,12 @@ fn refused(diagnostics: Diagnostics) -> CommandError {
     CommandError::Files(diagnostics)
 }
 
-/// The day, in UTC, that ends `ignore_changes` are measured by.
+/// Returns today's date in UTC, for `until` in `ignore_changes`.
 pub(crate) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
-/// The account that the environment names.
+/// Returns the account ID from the environment.
 pub(crate) fn account_id_from_env() -> Result<Option<AccountId>, CommandError> {
     variable(environment::ACCOUNT_ID)
         .map(|text| {

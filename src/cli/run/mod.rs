@@ -1,4 +1,4 @@
-//! What commands are made of: the way to the API, loading and planning a fleet, applying plans, and how a run ends.
+//! Steps shared by commands: session, loading, planning, applying, exit codes.
 
 pub(crate) mod apply_flow;
 pub(crate) mod audit;

@@ -1,4 +1,4 @@
-//! What to do next: the command that goes on from what was shown, with the flags that this one was given. Said on standard error, to a person.
+//! Next steps: follow-up commands with the flags of this run, printed to standard error.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -9,13 +9,13 @@ use crate::cli::flags::{AccountArgs, ConnectionArgs, DesiredStateArgs, FleetArgs
 use crate::cli::io::output::Output;
 use crate::plan::{Overrides, Run};
 
-/// A command line to go on with, and what it is for.
+/// A follow-up command and its purpose.
 pub(crate) struct NextStep {
     pub(crate) line: String,
     pub(crate) what: &'static str,
 }
 
-/// Names what to do next, unless a script or a pipeline runs this, or quiet is wanted.
+/// Prints the next steps, unless quiet, in a CI job or with JSON output.
 pub(crate) fn say(output: &Output, steps: &[NextStep]) {
     if steps.is_empty() || !output.is_interactive() {
         return;
@@ -37,18 +37,18 @@ pub(crate) fn say(output: &Output, steps: &[NextStep]) {
     }
 }
 
-/// A command with flags and paths, to be pasted into a shell.
+/// Returns a command line, quoted for a shell.
 pub(crate) fn line(command: &str, words: &ShellCommand) -> String {
     let words = words.0.iter().map(|word| format!(" {}", quoted(word)));
     format!("riskform {command}{}", words.collect::<String>())
 }
 
-/// The flags and paths of this run that another command needs as well.
+/// Flags and paths of a follow-up command.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ShellCommand(Vec<String>);
 
 impl ShellCommand {
-    /// The way to the API.
+    /// Returns the connection flags.
     pub(crate) fn of_connect(connect: &ConnectionArgs) -> Self {
         let ConnectionArgs {
             sandbox,
@@ -66,7 +66,7 @@ impl ShellCommand {
         words
     }
 
-    /// Whose account it is about.
+    /// Returns the account flags.
     pub(crate) fn of_who(who: &AccountArgs) -> Self {
         let AccountArgs {
             account_id,
@@ -78,7 +78,7 @@ impl ShellCommand {
         words
     }
 
-    /// The files, and what they may read.
+    /// Returns the paths and the flags for files.
     pub(crate) fn of_desired(desired: &DesiredStateArgs) -> Self {
         let DesiredStateArgs {
             paths,
@@ -96,14 +96,14 @@ impl ShellCommand {
         words
     }
 
-    /// All of it.
+    /// Returns all paths and flags.
     pub(crate) fn fleet_args(fleet: &FleetArgs) -> Self {
         let mut words = ShellCommand::of_connect(&fleet.connect);
         words.flag("--shard", fleet.shard);
         words.and(ShellCommand::of_desired(&fleet.desired))
     }
 
-    /// What overrides guards.
+    /// Returns the guard overrides.
     pub(crate) fn of_overrides(overrides: Overrides) -> Self {
         let Overrides {
             max_deletes,
@@ -124,7 +124,7 @@ impl ShellCommand {
         self
     }
 
-    /// The only path, which need not be named if it is the usual one.
+    /// Adds a path unless it is the default.
     pub(crate) fn path(&mut self, path: &Path) {
         if path != Path::new(PathArgs::USUAL) {
             self.word(path);
@@ -146,7 +146,7 @@ impl ShellCommand {
     }
 }
 
-/// The command that goes on from a check for drift, for whoever is told of it.
+/// Returns the follow-up command for a drift notification.
 pub(crate) fn next_command_after_drift(
     result: Result<(&Run, Exit), &CommandError>,
     fleet: &FleetArgs,
@@ -165,7 +165,7 @@ pub(crate) fn next_command_after_drift(
     }
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! Reads the accounts of a run and plans each, side by side; one account's failure does not hide the others'.
+//! Reads and plans the accounts concurrently. A failed account does not stop the others.
 
 use crate::cli::error::{CommandError, account_error, plan_error};
 use crate::cli::flags::FleetArgs;
@@ -22,22 +22,22 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// How the accounts of a run are planned.
+/// Reads and plans accounts.
 pub(crate) struct Planner<'a> {
     session: &'a Session,
     today: Date,
     options: &'a Options,
-    /// Whether to look around.
+    /// Context to read.
     context: ContextArgs,
-    /// How many accounts are worked on at once.
+    /// Number of accounts to process at once.
     parallelism: usize,
-    /// Which part of the fleet it is about.
+    /// Part of the accounts to process.
     shard: Option<Shard>,
     output: &'a Output,
 }
 
 impl<'a> Planner<'a> {
-    /// As the flags say, and as of today.
+    /// Creates a planner from the flags and today's date.
     pub(crate) fn new(
         fleet: &FleetArgs,
         context: ContextArgs,
@@ -56,7 +56,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Reads every account and plans it; one account's failure does not hide the others'.
+    /// Reads and plans every account.
     pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, CommandError> {
         let scope = Scope {
             targets: self.options.targets.clone(),
@@ -67,22 +67,22 @@ impl<'a> Planner<'a> {
         Ok(self.run(Format::Plan, accounts))
     }
 
-    /// The same plan, knowing what acts on the levels that change; `None` where it has nothing to know.
+    /// Plans again with the Access policies; `None` if they are not needed.
     pub(crate) async fn look_around(&self, planned: &AccountPlan) -> Option<AccountPlan> {
         context::look_around(self.session, self.context, planned).await
     }
 
-    /// What was made of the accounts as the result of this run.
+    /// Returns the result of this run.
     pub(crate) fn run(&self, format: Format, accounts: Vec<AccountPlan>) -> Run {
         let base_url = self.session.base_url().to_string();
         Run::new(format, base_url, self.shard, accounts, Timestamp::now())
     }
 
-    /// The same, but only what `keep` makes of an account outlasts it. The results stand in the order of the accounts.
+    /// Reads and plans every account and keeps only the result of `keep`. The results are in the order of the accounts.
     ///
     /// # Errors
     ///
-    /// A target that names nothing. What is ignored and names nothing is a warning.
+    /// A target without a match. An ignored address without a match is a warning.
     pub(crate) async fn each<T>(
         &self,
         accounts: Vec<DesiredAccount>,
@@ -96,7 +96,7 @@ impl<'a> Planner<'a> {
             unignored.borrow_mut().look_at(planned);
         };
         let (keep, look_at) = (&keep, &look_at);
-        // Whichever is done first makes room for the next: one account that keeps failing holds nobody else up.
+        // Unordered, so that a slow account does not delay the others.
         let progress = Progress::reading(accounts.len(), self.output);
         let progress = &progress;
         let mut kept: Vec<(usize, T)> = stream::iter(accounts.into_iter().enumerate())
@@ -148,7 +148,7 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Gives each entry that names an identity provider that one's id as its reference. What goes away needs none.
+    /// Resolves identity provider names to IDs. Entries to delete need none.
     async fn name_identity_providers(
         &self,
         desired: &mut DesiredAccount,
@@ -161,7 +161,7 @@ impl Planner<'_> {
     }
 }
 
-/// The identity providers that an account's files may name.
+/// Reads the identity providers of an account.
 pub(crate) async fn identity_providers(
     session: &Session,
     desired: &DesiredAccount,
@@ -172,10 +172,10 @@ pub(crate) async fn identity_providers(
     Ok(read.providers)
 }
 
-/// The globs that have named nothing yet.
+/// Globs without a match so far.
 struct UnmatchedGlobs<'a> {
     globs: Vec<&'a Glob>,
-    /// What they could have named: the addresses of everything, or of the integration whose id one is.
+    /// Addresses for suggestions.
     meant: BTreeSet<String>,
     by_id: Option<Address>,
 }
@@ -190,7 +190,7 @@ impl<'a> UnmatchedGlobs<'a> {
     }
 
     fn look_at(&mut self, planned: &AccountPlan) {
-        // An account that could not be read might hold whatever is named.
+        // The globs may match resources of an account that could not be read.
         if planned.error.is_some() {
             self.globs.clear();
         }
@@ -222,7 +222,7 @@ impl<'a> UnmatchedGlobs<'a> {
     }
 }
 
-/// Reads what one account holds live.
+/// Reads the live state of an account.
 pub(crate) async fn read_account(
     session: &Session,
     desired: &DesiredAccount,

@@ -1,8 +1,7 @@
 //! Saved plans: `plan --out FILE` writes one, `apply --plan FILE` and `show FILE` read it.
 //!
-//! The file holds everything that a reviewer saw and nothing that is secret. **What runs is what is shown**: it is planned anew from the
-//! states that the file holds, and whatever else the file says must be what comes of that. Its digest tells accidents, such as a file
-//! that was cut off; it authenticates nobody, so whoever may write the file may decide what is applied, but not hide it.
+//! The file has no secrets. Reading plans again from the desired and live states in the file, and the rest of the file must match the
+//! result. So an edited file cannot hide an operation. The digest detects accidents such as a truncated file; it is not a signature.
 
 use std::collections::HashSet;
 use std::fs;
@@ -22,7 +21,7 @@ use crate::model::limits::Limits;
 use crate::model::text::escape_invisible_json;
 use crate::plan::{Format, Options, ParseRunError, ParsedRun, Run, plan_within};
 
-/// Writes a plan to a file that its owner alone may read, and says how to apply just this one.
+/// Writes a plan to a file that only the owner can read, and prints the command to apply it.
 pub(crate) fn write(
     path: &Path,
     plan: &Run,
@@ -47,7 +46,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Reads a saved plan in order to show it. One that another version made is shown as it is.
+/// Reads a saved plan to show it. A plan of another version is shown without planning again.
 pub(crate) fn read(path: &Path, output: &Output) -> Result<Run, CommandError> {
     let read = parse(path, &text(path)?)?;
     if is_same_version(&read) {
@@ -61,19 +60,19 @@ pub(crate) fn read(path: &Path, output: &Output) -> Result<Run, CommandError> {
     Ok(read.run)
 }
 
-/// What a saved plan is held against before it is carried out.
+/// Values that a saved plan must match before it is applied.
 pub(crate) struct ApplyExpectations<'a> {
-    /// The digest that `--expect-digest` names.
+    /// Digest from `--expect-digest`.
     pub(crate) digest: Option<&'a str>,
-    /// Where this run's calls go.
+    /// Base URL of this run.
     pub(crate) base_url: &'a str,
-    /// The account that `--account-id` names.
+    /// Account from `--account-id`.
     pub(crate) account_id: Option<&'a AccountId>,
-    /// What this run's operator permits.
+    /// Limits of this run.
     pub(crate) limits: &'a Arc<Limits>,
 }
 
-/// Reads a saved plan in order to carry it out: whatever is wrong with it ends the run before anything is read or sent.
+/// Reads and checks a saved plan to apply it. Errors are reported before the first request.
 pub(crate) fn load_for_apply(
     path: &Path,
     expected: &ApplyExpectations<'_>,
@@ -149,7 +148,7 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
     Ok(run)
 }
 
-/// The limits are the running command's, so the plan is judged by them again.
+/// Plans again with the limits of this run.
 fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), CommandError> {
     let mut refused = Vec::new();
     for account in &mut run.accounts {
@@ -203,7 +202,7 @@ fn unusable(path: &Path) -> impl FnOnce(ParseRunError) -> CommandError {
     CommandError::other(format!("cannot use the saved plan {}", path.display()))
 }
 
-/// Says whether this very version made it, and so plans the same.
+/// Returns true if this version of riskform saved the plan.
 fn is_same_version(read: &ParsedRun) -> bool {
     read.format == Format::Plan.as_str() && read.run.riskform_version == env!("CARGO_PKG_VERSION")
 }
@@ -218,7 +217,7 @@ mod tests {
 
     const BASE_URL: &str = "https://api.test/client/v4";
 
-    /// A fleet's plan with every kind of call: behaviors, a create that is deactivated at once, an update, a replacement, deletes.
+    /// Returns a plan with every kind of operation.
     fn saved() -> Value {
         let location = json!({ "file": "a.yaml", "line": 1, "column": 1 });
         let entry = |name: &str, tenant: &str, reference: Value, active: bool| {
@@ -288,7 +287,7 @@ mod tests {
         serde_json::from_str(&run.to_json()).unwrap()
     }
 
-    /// A doctored plan with a digest that fits again.
+    /// Returns an edited plan with a valid digest.
     fn sealed(plan: &Value) -> String {
         let mut covered = plan.clone();
         if let Some(members) = covered.as_object_mut() {
@@ -301,7 +300,7 @@ mod tests {
         plan.to_string()
     }
 
-    /// The calls that would be sent, or why none is.
+    /// Returns the requests of a plan.
     fn calls(plan: &Value) -> Result<Vec<String>, CommandError> {
         let expected = ApplyExpectations {
             digest: None,
@@ -326,7 +325,7 @@ mod tests {
             .collect())
     }
 
-    /// The place of every value, as JSON pointers.
+    /// Returns the JSON pointers of all values.
     fn places(value: &Value, at: &str, places: &mut Vec<String>) {
         match value {
             Value::Object(members) => {
@@ -345,7 +344,7 @@ mod tests {
         places.push(at.to_owned());
     }
 
-    /// What somebody might write in place of a value.
+    /// Returns replacements for a value.
     fn others(value: &Value) -> Vec<Value> {
         let mut others = vec![Value::Null];
         match value {

@@ -1,4 +1,4 @@
-//! From the command line and the environment to connections: which API, through which transport, in whose name.
+//! Connections to the API: base URL, transport and credentials from the command line and the environment.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,31 +28,30 @@ use crate::model::limits::UNLIMITED;
 use crate::plan::{AccountError, FailureKind};
 use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
 
-/// Where `--sandbox` keeps its data, below the working directory.
+/// Data file of `--sandbox`, below the working directory.
 const SANDBOX_FILE: &str = ".riskform/sandbox.json";
-/// What stands for the base URL where there is no network at all; `.invalid` never resolves (RFC 2606).
+/// Base URL of the in-process API. `.invalid` never resolves (RFC 2606).
 const SANDBOX_BASE_URL: &str = "https://sandbox.invalid/client/v4";
 
-/// One run's way to the API. Connections are made once for each set of credentials, since a token has one rate budget.
+/// Connections of a run, one per set of credentials, because the rate limit is per token.
 pub(crate) struct Session {
     base_url: BaseUrl,
     transport: Transport,
-    /// How the network is called; `None` where it is not.
+    /// HTTP transport; `None` for the in-process API.
     network: Option<NetworkSettings>,
     whose: CredentialOrigin,
     connections: Mutex<HashMap<CredentialSource, Client>>,
     conduct: ClientOptions,
 }
 
-/// Where credentials come from.
+/// Source of all credentials: sandbox or environment.
 enum CredentialOrigin {
-    /// The simulated API takes its own token.
+    /// Token of the simulated API.
     Sandbox,
-    /// The environment.
     Environment,
 }
 
-/// The variables that one set of credentials was read from.
+/// Variables of one set of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CredentialSource {
     Sandbox,
@@ -73,7 +72,7 @@ impl fmt::Display for CredentialSource {
 }
 
 impl Session {
-    /// Opens the simulated API, or prepares the way to the real one; nothing is sent yet.
+    /// Opens the simulated API or prepares the HTTP client. Sends no request.
     pub(crate) fn open(connect: &ConnectionArgs, output: &Output) -> Result<Self, CommandError> {
         if connect.sandbox {
             return Session::sandbox(connect, output);
@@ -117,20 +116,19 @@ impl Session {
         })
     }
 
-    /// The same, but one that tells what it is answered at once, and waits for nothing that a server asks it to wait for.
+    /// Returns a session that does not retry or wait.
     pub(crate) fn without_retries(mut self) -> Self {
         self.conduct.retry.attempts = NonZeroU32::MIN;
         self.conduct.retry.longest_retry_after = Duration::ZERO;
         self
     }
 
-    /// The way to the documents behind `well_known_url`s: a transport of its own, without credentials. A simulated API stands in for
-    /// their host.
+    /// Returns the transport for `well_known_url` documents. It has no credentials. The simulated API serves them itself.
     pub(crate) fn documents(&self) -> (Transport, Destination) {
         let base_url = Url::parse(&self.base_url.to_string()).ok();
         let stand_in = base_url.filter(|base_url| match self.whose {
             CredentialOrigin::Sandbox => true,
-            // Only loopback may be called without TLS.
+            // Only loopback is allowed without TLS.
             CredentialOrigin::Environment => base_url.scheme() == "http",
         });
         let destination = stand_in.map_or(Destination::Named, Destination::StandIn);
@@ -141,7 +139,7 @@ impl Session {
         (transport, destination)
     }
 
-    /// The proxy on the way to the API, where there is one.
+    /// Returns the proxy for the API.
     pub(crate) fn proxy(&self) -> Option<ProxyInfo> {
         match self.whose {
             CredentialOrigin::Environment if self.base_url.is_https() => {
@@ -152,12 +150,12 @@ impl Session {
         }
     }
 
-    /// Where the calls go.
+    /// Returns the base URL.
     pub(crate) fn base_url(&self) -> &BaseUrl {
         &self.base_url
     }
 
-    /// The connection in whose name an account is handled.
+    /// Returns the connection for an account.
     ///
     /// # Errors
     ///
@@ -166,8 +164,7 @@ impl Session {
         self.connection_to(desired.label(), desired.api_token_env.as_deref())
     }
 
-    /// The connection in whose name an account is handled that goes by this label. `api_token_env` names the variable of its token,
-    /// where a file does.
+    /// Returns the connection for an account with this label. `api_token_env` is the token variable named in the file.
     pub(crate) fn connection_to(
         &self,
         label: &str,
@@ -190,7 +187,7 @@ impl Session {
         Ok(connection.clone())
     }
 
-    /// What all connections' calls came to.
+    /// Returns the request counters of all connections.
     pub(crate) fn counters(&self) -> RequestStats {
         let connections = self
             .connections
@@ -199,7 +196,7 @@ impl Session {
         connections.values().map(Client::counters).sum()
     }
 
-    /// Where the credentials come from that [`connection_to`](Self::connection_to) would use.
+    /// Returns the source of the credentials that [`connection_to`](Self::connection_to) uses.
     pub(crate) fn source(
         &self,
         label: &str,
@@ -265,8 +262,8 @@ impl Session {
     }
 }
 
-/// The base URL that the command line or the environment names, else Cloudflare's own. One that can't be used is not shown: it may hold a
-/// password.
+/// Returns the base URL from the command line or the environment, else Cloudflare's. An invalid one is not shown, because it may
+/// contain a password.
 pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError> {
     let (origin, text) = match (&connect.base_url, variable(environment::BASE_URL)) {
         (Some(text), _) => ("--base-url", text.clone()),
@@ -277,7 +274,7 @@ pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError
         .map_err(CommandError::other(format!("invalid {origin}")))
 }
 
-/// The limits until the server says others. Cloudflare's hold for whatever may lead to Cloudflare; plain http leads to this very machine.
+/// Returns the initial rate limits: Cloudflare's for https, none for plain http, which is only allowed on loopback.
 fn default_rate_limits(base_url: &BaseUrl) -> RateSettings {
     if base_url.is_https() {
         RateSettings::default()
@@ -286,7 +283,7 @@ fn default_rate_limits(base_url: &BaseUrl) -> RateSettings {
     }
 }
 
-/// How the run behaves towards the server. Whoever watches is told why it waits, and a signal ends every wait.
+/// Returns the client options. Waits are shown as progress, and a signal cancels them.
 fn conduct(
     rate: RateSettings,
     connect: &ConnectionArgs,
@@ -320,14 +317,14 @@ fn ca_bundle(path: &Path) -> Result<CaBundle, CommandError> {
     CaBundle::from_pem(&pem).map_err(CommandError::other(context()))
 }
 
-/// One account, and the way to it.
+/// An account and its connection.
 pub(crate) struct Account {
     pub(crate) id: AccountId,
     pub(crate) connection: Client,
 }
 
 impl Account {
-    /// Opens the way to the account that the command line or the environment names.
+    /// Connects to the account from the command line or the environment.
     pub(crate) fn open(
         who: &AccountArgs,
         connect: &ConnectionArgs,
@@ -341,7 +338,7 @@ impl Account {
     }
 }
 
-/// The account that the command line or the environment names. The simulated API has one to offer where neither does.
+/// Returns the account ID from the command line or the environment. The simulated API has a default.
 pub(crate) fn id(who: &AccountArgs, connect: &ConnectionArgs) -> Result<AccountId, CommandError> {
     load_context::read_env_file(who, &UNLIMITED)?;
     if let Some(id) = &who.account_id {

@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM: who only reads ends at once, who writes lets the calls in flight finish, a server closes.
+//! Ctrl-C and SIGTERM. A run that only reads stops at once. A run that writes finishes the requests in progress.
 //!
-//! What a process does about a signal is the whole process's affair, so this is the one place with state of its own.
+//! Signals concern the whole process, so this module has global state.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, OnceLock};
@@ -23,8 +23,8 @@ struct Process {
 
 static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
 
-/// From now on signals are listened for. While the program only reads, one ends it ([`ended`]); once it [writes](begin_to_write), the
-/// first wishes the stop that this returns, and a second ends it at once.
+/// Starts listening for signals. Before [`enter_write_phase`], the first one stops the program ([`ended`]). After it, the first one
+/// cancels the returned token, and the second one exits at once.
 pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError> {
     let (mut interrupt, mut terminate) = streams()?;
     let output = output.clone();
@@ -45,7 +45,7 @@ pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError>
     Ok(PROCESS.stop.clone())
 }
 
-/// Ready once a signal ends a program that only reads.
+/// Waits for a signal that stops a run without writes.
 pub(crate) async fn ended() -> Signal {
     loop {
         PROCESS.ended.notified().await;
@@ -55,18 +55,18 @@ pub(crate) async fn ended() -> Signal {
     }
 }
 
-/// The signal that came, if one did.
+/// Returns the received signal.
 pub(crate) fn received() -> Option<Signal> {
     PROCESS.received.get().copied()
 }
 
-/// From now on a signal lets calls in flight finish. Refused where one came already.
+/// Lets requests in progress finish after a signal. Returns an error if a signal was already received.
 pub(crate) fn enter_write_phase() -> Result<(), CommandError> {
     PROCESS.writes.store(true, Ordering::Relaxed);
     received().map_or(Ok(()), |signal| Err(CommandError::Interrupted(signal)))
 }
 
-/// Ready with the first signal from now on.
+/// Returns a future that waits for the next signal.
 pub(crate) fn first_signal() -> Result<impl Future<Output = ()>, CommandError> {
     let (mut interrupt, mut terminate) = streams()?;
     Ok(async move {

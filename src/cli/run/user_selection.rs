@@ -1,4 +1,4 @@
-//! Users as the command line names them: by id, by e-mail address, by level.
+//! Selects users by ID, email address or level.
 
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
 use crate::report::text::count;
 
-/// An id or an e-mail address.
+/// A user ID or an email address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UserRef {
     Id(UserId),
@@ -28,13 +28,13 @@ impl FromStr for UserRef {
     }
 }
 
-/// A text that names no user.
+/// Neither a user ID nor an email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a user ID (UUID) or an email address")]
 pub(crate) struct ParseUserRefError;
 
-/// Reads a list of users, one a line, where `#` begins a comment. Answers the numbers of the lines that name nobody, for the lines
-/// themselves may be about anybody.
+/// Parses one user per line; `#` starts a comment. The error has the numbers of invalid lines, not their text, which may be
+/// personal data.
 pub(crate) fn parse_list(text: &str) -> Result<Vec<UserRef>, Vec<usize>> {
     let (mut users, mut wrong) = (Vec::new(), Vec::new());
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -54,10 +54,10 @@ pub(crate) fn parse_list(text: &str) -> Result<Vec<UserRef>, Vec<usize>> {
     }
 }
 
-/// Users, each once, with what the summary tells about them: nothing about those who have no score.
+/// Selected users with their scores; `None` for users without a score.
 pub(crate) type SelectedUsers = BTreeMap<UserId, Option<UserRisk>>;
 
-/// Finds everybody who is meant by name or by level, or says of everybody who can't be found for certain why.
+/// Selects users by name and by level. The error lists every unknown or ambiguous name.
 pub(crate) fn choose(
     names: &[UserRef],
     levels: &[RiskLevel],
@@ -95,7 +95,7 @@ pub(crate) fn choose(
     }
 }
 
-/// Finds the one user of the summary who has an e-mail address.
+/// Finds the user with an email address.
 pub(crate) fn with_email<'a>(
     email: &str,
     summary: &'a [UserRisk],
@@ -103,10 +103,10 @@ pub(crate) fn with_email<'a>(
     Directory::of(summary).with_email(email)
 }
 
-/// The summary, to look users up in.
+/// Index of the users with a score.
 struct Directory<'a> {
     by_id: HashMap<UserId, &'a UserRisk>,
-    /// By address in lower case: the case of an e-mail address tells nobody apart.
+    /// Users by lower-case email address.
     by_email: HashMap<String, Vec<&'a UserRisk>>,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Who it might be. An error may end in a log, so nobody is named whom the user did not name.
+/// Describes a candidate without personal data, because errors may end up in logs.
 fn candidate(user: &UserRisk) -> String {
     format!(
         "\n  {}  {}, {}, the last at {}",
@@ -155,23 +155,19 @@ fn candidate(user: &UserRisk) -> String {
     )
 }
 
-/// Why an e-mail address leads to no user.
+/// Unknown or ambiguous email address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UserLookupError {
-    /// The summary holds users with a score only.
+    /// No user with a score has this address.
     #[error(
         "no user with a score has the email address {email}; check the address or use the user ID"
     )]
-    Nobody {
-        /// The address.
-        email: String,
-    },
-    /// It does not say who is meant.
+    Nobody { email: String },
+    /// Several users have this address.
     #[error("several users have the email address {email}; use a user ID:{}", candidates.concat())]
     Several {
-        /// The address.
         email: String,
-        /// A line each.
+        /// One line per candidate.
         candidates: Vec<String>,
     },
 }
