@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""TLS in front of a plain server on loopback, as the static binary's check needs it.
+"""A TLS proxy for a plain server on loopback.
 
     tls.py CERTIFICATE KEY PORT
 
-Prints the port that it listens on, and hands everything on to PORT.
+Prints the port that it listens on, and forwards connections to PORT.
 """
 import asyncio
 import ssl

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A code host on loopback, as far as the pipelines in examples/ speak to one: comments of GitHub and notes of GitLab, in pages, and files.
+"""A stub of a code host on loopback for the pipelines in examples/: GitHub comments, GitLab notes, and files.
 
     code-host.py FOLDER
 
-Prints its port, and serves FOLDER below /files. It starts with 130 comments of other people; the first of them copies our own comment's
-beginning, since anybody may. GET /state tells all comments and every request that was made.
+Prints its port, and serves FOLDER below /files. Starts with 130 comments of other users; the first one copies the beginning of the action's
+comment. GET /state returns all comments and requests.
 """
 import json
 import pathlib
