@@ -1,26 +1,25 @@
-//! The rules that a file is held to: one stable id for each kind of mistake.
+//! Rules for files: one stable id for each kind of mistake.
 
 use crate::model::open_enum::words;
 
 words! {
-    /// How grave a diagnostic is.
+    /// Severity of a diagnostic.
     Severity {
-        /// The files are refused.
+        /// The files are rejected.
         Error = "error",
-        /// The files are accepted, but somebody should look.
+        /// The files are accepted, but should be checked.
         Warning = "warning",
     }
 }
 
-/// Gives the rules their ids, their severity and their description at once, the last out of their comments, so that what is documented
-/// is what the program says.
+/// Declares the rules with id and severity. The doc comment of a rule is its description in outputs.
 macro_rules! rules {
     (
         errors: { $($(#[doc = $error_doc:literal])+ $error:ident = $error_id:literal,)+ }
         warnings: { $($(#[doc = $warning_doc:literal])+ $warning:ident = $warning_id:literal,)+ }
     ) => {
         words! {
-            /// One kind of mistake. The words are stable: code hosts show them, and scripts may depend on them.
+            /// Kind of a mistake. The ids are stable, because code hosts show them and scripts may depend on them.
             DiagnosticCode {
                 $($(#[doc = $error_doc])+ $error = $error_id,)+
                 $($(#[doc = $warning_doc])+ $warning = $warning_id,)+
@@ -28,7 +27,7 @@ macro_rules! rules {
         }
 
         impl DiagnosticCode {
-            /// How grave it is to break the rule.
+            /// Returns the severity of the rule.
             pub fn severity(self) -> Severity {
                 match self {
                     $(DiagnosticCode::$error)|+ => Severity::Error,
@@ -36,7 +35,7 @@ macro_rules! rules {
                 }
             }
 
-            /// What the mistake is, in a sentence.
+            /// Returns the description of the rule.
             pub fn description(self) -> &'static str {
                 match self {
                     $(DiagnosticCode::$error => concat!($($error_doc),+).trim_ascii(),)+
@@ -49,128 +48,128 @@ macro_rules! rules {
 
 rules! {
     errors: {
-        /// A file or directory can't be read.
+        /// Cannot read a file or directory.
         Unreadable = "unreadable",
-        /// A FIFO, a socket or a device where a file should be.
+        /// Not a regular file (FIFO, socket or device).
         NotAFile = "not-a-file",
-        /// A file outside of the folder that the files of its PATH belong to, or one of git's own.
-        Confined = "confined",
-        /// Nothing to load: no file in a directory, or nothing but fragments.
+        /// File outside the allowed root directory, or inside `.git`.
+        Confined = "outside-root",
+        /// No desired-state files found, or only fragments.
         NothingToLoad = "nothing-to-load",
-        /// A file, a value, or all of it together is larger than any desired state.
+        /// File or value exceeds the size limit.
         TooLarge = "too-large",
-        /// The file is not UTF-8.
+        /// File is not UTF-8.
         NotUtf8 = "not-utf-8",
-        /// A character that can't be seen, and could disguise what a file says.
+        /// Invisible character.
         ControlCharacter = "control-character",
-        /// A file whose first key is none of ours: nothing of it is shown.
-        ForeignFile = "foreign-file",
-        /// The file declares nothing.
+        /// Not a desired-state file: unknown first key.
+        ForeignFile = "unrelated-file",
+        /// Empty document.
         EmptyDocument = "empty-document",
-        /// The text is not YAML.
+        /// Invalid YAML.
         Syntax = "syntax",
-        /// Collections nested deeper than anything a file can declare.
+        /// Nesting is too deep.
         Nesting = "nesting",
-        /// An alias without an anchor, one within its own anchor, or aliases that multiply without measure.
+        /// Unknown or recursive alias, or too many aliases.
         Alias = "alias",
-        /// A YAML tag such as `!!str`.
+        /// YAML tag such as `!!str`.
         Tag = "tag",
-        /// A key stands twice in one mapping.
+        /// Duplicate key in a mapping.
         DuplicateKey = "duplicate-key",
-        /// A key that is a list or a mapping.
+        /// Key is a list or mapping.
         KeyNotText = "key-not-text",
-        /// A key that means nothing here.
+        /// Unknown key.
         UnknownKey = "unknown-key",
-        /// A key that has to be there.
+        /// Missing required key.
         MissingKey = "missing-key",
-        /// A list where a mapping belongs, a text where a number belongs.
+        /// Wrong type, such as a list instead of a mapping.
         WrongType = "wrong-type",
-        /// Not one of the words that are allowed.
-        UnknownWord = "unknown-word",
-        /// `yes`, `no`, `on`, `off`: booleans of YAML 1.1, plain text since.
+        /// Value is not one of the allowed values.
+        UnknownWord = "unknown-value",
+        /// `yes`, `no`, `on` or `off` instead of `true` or `false`.
         YamlBoolean = "yaml-1.1-boolean",
-        /// A line of `--env-file` that sets nothing, or something that doesn't belong there.
+        /// Invalid line in the file of `--env-file`.
         EnvFile = "env-file",
-        /// Another version of the format than 1.
+        /// Unsupported format version.
         Version = "version",
-        /// A number that is out of bounds or oddly written.
+        /// Number out of range, or in an unusual notation.
         Number = "number",
-        /// A name, or a behavior's key, with characters that it can't have.
+        /// Invalid character in a name or behavior key.
         Name = "name",
-        /// Not an account id.
+        /// Invalid account ID.
         AccountId = "account-id",
-        /// Not an integration's id.
+        /// Invalid integration ID.
         IntegrationId = "integration-id",
-        /// Not the base URL of a tenant.
+        /// Invalid tenant URL.
         TenantUrl = "tenant-url",
-        /// An empty reference, or an empty name of an identity provider.
+        /// Empty `reference_id` or `identity_provider`.
         ReferenceId = "reference-id",
-        /// A `reference_id` and an `identity_provider` in one entry.
+        /// Both `reference_id` and `identity_provider` are set.
         TwoReferences = "two-references",
-        /// Not a day of the calendar.
+        /// Invalid date.
         Date = "date",
-        /// Not the name of an environment variable, or one that may not hold a token.
+        /// Invalid environment variable name, or one not allowed to hold a token.
         VariableName = "variable-name",
-        /// An entry that declares nothing.
+        /// Empty entry.
         EmptyEntry = "empty-entry",
-        /// The same thing twice in one list.
+        /// Duplicate list item.
         DuplicateItem = "duplicate-item",
-        /// No account id, neither in the file nor on the command line nor in the environment.
+        /// No account ID in the file, on the command line or in the environment.
         MissingAccountId = "missing-account-id",
-        /// The file and the command line name different accounts.
+        /// Account ID differs between file and command line.
         AccountIdConflict = "account-id-conflict",
-        /// Two documents for one account.
+        /// Account declared twice.
         DuplicateAccount = "duplicate-account",
-        /// Two accounts with one name.
+        /// Account name used twice.
         DuplicateName = "duplicate-name",
-        /// Two entries with one `tenant_url` that don't both pin an id.
+        /// Two entries have the same `tenant_url` and are not both pinned with `id`.
         SharedTenantUrl = "shared-tenant-url",
-        /// Two entries with one `reference_id` that don't both pin an id.
+        /// Two entries have the same `reference_id` and are not both pinned with `id`.
         SharedReferenceId = "shared-reference-id",
-        /// Two entries pinned to one integration.
+        /// Two entries are pinned to the same integration.
         SharedId = "shared-id",
-        /// `null` where nothing is inherited.
+        /// `null` without an inherited entry.
         NothingToRemove = "nothing-to-remove",
-        /// A file that extends itself, perhaps through others.
+        /// `extends` cycle.
         ExtendsCycle = "extends-cycle",
-        /// A file in `extends` that can't be used.
+        /// Cannot use a file named in `extends`.
         Extends = "extends",
-        /// A `${` that is no variable.
+        /// Invalid `${…}` expression.
         Interpolation = "interpolation",
-        /// A variable that is not set.
+        /// Variable is not set.
         UnsetVariable = "unset-variable",
-        /// A variable that is set, but empty.
+        /// Variable is empty.
         EmptyVariable = "empty-variable",
-        /// A variable that files may not read.
+        /// Variable is not allowed in files.
         ForbiddenVariable = "forbidden-variable",
-        /// A file that the formatter leaves as it is.
+        /// File cannot be formatted.
         Layout = "layout",
-        /// A variable that holds a credential, or seems to.
+        /// Variable holds a credential.
         SecretVariable = "secret-variable",
-        /// A key that asks for a credential in the file.
+        /// Credential in a file.
         SecretKey = "secret-key",
     }
     warnings: {
-        /// An `until` that has passed.
+        /// `until` date has passed.
         Expired = "expired",
-        /// Limits that stand beneath the root of the files that they limit.
+        /// Limits file is inside the directory it limits.
         LimitsBeneathRoot = "limits-beneath-root",
-        /// A tenant that is not an Okta organization: no score ever arrives there.
+        /// Host is not an Okta domain; scores will not arrive.
         NotAnOktaOrganization = "not-an-okta-organization",
-        /// The host of an organization's admin console: no score ever arrives there.
+        /// Host is an Okta admin console; scores will not arrive.
         AdminHost = "admin-host",
-        /// A reference that is not a UUID, as the id of every Access identity provider is.
+        /// `reference_id` is not a UUID.
         ReferenceNotUuid = "reference-not-uuid",
-        /// `reference_id: null`: read as left out, since no server can be asked for none.
+        /// `reference_id: null` is ignored; a reference cannot be cleared.
         NullReference = "null-reference",
-        /// An item of `protected` that looks like a host and is taken for a reference.
+        /// Item of `protected` looks like a host but is treated as a `reference_id`.
         ProtectedHost = "protected-host",
     }
 }
 
-/// The rules as a table in Markdown. Ends with a line break.
+/// Returns the rules as a Markdown table with a final line break.
 pub fn table() -> String {
-    let mut table = String::from("| rule | severity | what is wrong |\n| --- | --- | --- |\n");
+    let mut table = String::from("| rule | severity | description |\n| --- | --- | --- |\n");
     for rule in DiagnosticCode::ALL {
         let (severity, description) = (rule.severity(), rule.description());
         table.push_str(&format!("| `{rule}` | {severity} | {description} |\n"));

@@ -1,7 +1,6 @@
-//! What is wrong with a file, where, and the way out: values that the loader collects and a command renders.
+//! Diagnostics of files: problem, location and fix. The loader collects them, a command renders them.
 //!
-//! A [`Diagnostic`] holds everything it needs to be shown, the source line included, so that no file has to stay in memory and none
-//! is read again. Nothing here prints.
+//! A [`Diagnostic`] contains the source lines to show, so files are not kept in memory and not read again. This module does not print.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,34 +15,34 @@ use super::resource_limits::{Resource, ResourceUsage};
 use super::span::{Place, Region, SourceId, Sources, Span};
 use crate::model::text::{count, visible};
 
-/// One mistake, or one warning.
+/// An error or warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// What kind of mistake it is; stable, so that code hosts and scripts may depend on it.
+    /// Id of the rule; stable, so that code hosts and scripts may depend on it.
     pub rule: DiagnosticCode,
-    /// Whether it refuses the files.
+    /// Severity. Errors reject the files.
     pub severity: Severity,
-    /// What is wrong, with the name of the thing.
+    /// Description of the problem.
     pub message: String,
-    /// Where it stands, and a word on what stands there.
+    /// Location of the problem.
     pub primary: Label,
-    /// Other places that belong to it.
+    /// Related locations.
     pub related: Vec<Label>,
-    /// The way out.
+    /// Suggestion to fix the problem.
     pub help: Option<String>,
-    /// Which file pulled in the one at fault, or which account is concerned.
+    /// File that extends the one with the problem, or account that is affected.
     pub note: Option<String>,
 }
 
-/// A place and what is to be said about it.
+/// A location with a short text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Label {
     pub place: Place,
-    /// A few words; may be empty.
+    /// Text shown at the location; may be empty.
     pub text: String,
 }
 
-/// Whether rendered text carries color.
+/// Color mode of rendered text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
     /// Plain text.
@@ -52,10 +51,10 @@ pub enum Color {
     Ansi,
 }
 
-/// How many diagnostics one run keeps; the rest are only counted, so that a file of nothing but mistakes stays cheap.
+/// Maximum number of diagnostics kept in one run. Further ones are only counted.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
 
-/// Everything that was found wrong in one run, in the order of the files.
+/// All diagnostics of a run, in the order of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -63,27 +62,27 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// The diagnostics, at most [`MAX_DIAGNOSTICS`] of them.
+    /// Returns at most [`MAX_DIAGNOSTICS`] diagnostics.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()
     }
 
-    /// How many further ones were found and only counted.
+    /// Returns the number of further diagnostics, which were only counted.
     pub fn omitted(&self) -> usize {
         self.omitted
     }
 
-    /// Whether there is nothing to say.
+    /// Returns true if there are no diagnostics.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty() && self.omitted == 0
     }
 
-    /// How many errors there are.
+    /// Returns the number of errors.
     pub fn errors(&self) -> usize {
         self.count(Severity::Error) + self.omitted
     }
 
-    /// How many warnings there are.
+    /// Returns the number of warnings.
     pub fn warnings(&self) -> usize {
         self.count(Severity::Warning)
     }
@@ -92,7 +91,7 @@ impl Diagnostics {
         self.iter().filter(|one| one.severity == severity).count()
     }
 
-    /// Every diagnostic in the manner of rustc: title, place, source line, underline, help. Ends with a line break unless empty.
+    /// Renders all diagnostics in the style of rustc: title, location, source line, underline, help. Ends with a line break unless empty.
     pub fn render(&self, color: Color) -> String {
         let renderer = match color {
             Color::Plain => Renderer::plain(),
@@ -105,14 +104,14 @@ impl Diagnostics {
         }
         if self.omitted > 0 {
             text.push_str(&format!(
-                "{} more are not shown: fix these first\n\n",
+                "{} more not shown; fix these first\n\n",
                 self.omitted
             ));
         }
         text
     }
 
-    /// The totals in one line, such as `12 errors, 1 warning`.
+    /// Returns the totals in one line, such as `12 errors, 1 warning`.
     pub fn summary(&self) -> String {
         match (self.errors(), self.warnings()) {
             (errors, 0) => count(errors, "error"),
@@ -168,7 +167,7 @@ impl Label {
             end_column: _,
             excerpt,
         } = region;
-        // The renderer counts columns in what it is given, so that a line without its beginning needs them told.
+        // The renderer computes columns from the excerpt, which is wrong if the start of the line is cut.
         let origin = || {
             Origin::path(file)
                 .line(*line as usize)
@@ -190,7 +189,7 @@ impl Label {
     }
 }
 
-/// A diagnostic on its way: it still speaks of spans.
+/// Builder for a diagnostic; its locations are still spans.
 #[derive(Debug)]
 pub(super) struct DiagnosticBuilder {
     rule: DiagnosticCode,
@@ -201,7 +200,7 @@ pub(super) struct DiagnosticBuilder {
     note: Option<String>,
 }
 
-/// Where a draft stands: in a text, or at a file as a whole.
+/// Location of a diagnostic: a span, or a file as a whole.
 #[derive(Debug)]
 enum DiagnosticLocation {
     Span(Span),
@@ -209,12 +208,12 @@ enum DiagnosticLocation {
 }
 
 impl DiagnosticBuilder {
-    /// Something wrong at a place in a text.
+    /// Creates a diagnostic for a span.
     pub(super) fn new(rule: DiagnosticCode, span: Span, message: impl Into<String>) -> Self {
         DiagnosticBuilder::at(rule, DiagnosticLocation::Span(span), message)
     }
 
-    /// Something wrong with a file as a whole.
+    /// Creates a diagnostic for a file as a whole.
     pub(super) fn of_file(
         rule: DiagnosticCode,
         file: impl Into<Arc<str>>,
@@ -260,26 +259,26 @@ impl DiagnosticBuilder {
     }
 }
 
-/// How many diagnostics are known again; those behind them are counted each time.
+/// Maximum number of diagnostics that are deduplicated. Further ones are counted each time.
 const MAX_DEDUPLICATED: usize = 100_000;
-/// How long a message may be, in characters. A value that it quotes may be 8 KiB.
+/// Maximum length of a message. A quoted value may have up to 8 KiB.
 const MAX_MESSAGE_CHARS: usize = 600;
 
-/// Collects diagnostics while files are loaded, and owns the texts that they point into.
+/// Collects diagnostics while files are loaded, and owns the texts of the files.
 #[derive(Debug, Default)]
 pub(super) struct DiagnosticSink {
-    /// The texts of the run.
+    /// Texts of all files of the run.
     pub(super) sources: Sources,
     spent: ResourceUsage,
     list: Vec<Diagnostic>,
     omitted: usize,
     errors: usize,
-    /// Hashes of what was found already; a fragment's mistake that many accounts inherit is said once.
+    /// Hashes of diagnostics, so that a mistake in a fragment is reported once, even if many accounts inherit it.
     seen: HashSet<u64>,
     context: Option<IncludedFrom>,
 }
 
-/// Why files are read or judged at the moment: said with each diagnostic that stands in another file than the one that asked for it.
+/// Reason why a file is currently read or validated. It is added as a note to diagnostics in other files.
 #[derive(Debug)]
 pub(super) struct IncludedFrom {
     asked_by: SourceId,
@@ -287,12 +286,12 @@ pub(super) struct IncludedFrom {
 }
 
 impl DiagnosticSink {
-    /// Counts what is about to be kept; false, and a diagnostic, once there is too much of it.
+    /// Counts a resource. Returns false and reports an error if the limit is exceeded.
     pub(super) fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
         let counted = self.spent.add(resource, amount);
         if let Err(message) = &counted {
             let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
-            self.push(draft.help("load fewer files at once, or declare less in them"));
+            self.push(draft.help("load fewer files in one run, or declare less in them"));
         }
         counted.is_ok()
     }
@@ -302,7 +301,7 @@ impl DiagnosticSink {
             DiagnosticLocation::Span(span) => Some(span.order()),
             DiagnosticLocation::File(_) => None,
         };
-        // Rule, place and message make two diagnostics one.
+        // Diagnostics with equal rule, location and message are duplicates.
         let mut hasher = DefaultHasher::new();
         (draft.rule, spot, &draft.message).hash(&mut hasher);
         let said = hasher.finish();
@@ -359,23 +358,23 @@ impl DiagnosticSink {
         });
     }
 
-    /// Whether further diagnostics are only counted.
+    /// Returns true if further diagnostics are only counted.
     pub(super) fn is_full(&self) -> bool {
         self.list.len() >= MAX_DIAGNOSTICS
     }
 
-    /// Counts an error that nobody will see.
+    /// Counts an error that is not shown.
     pub(super) fn omit(&mut self) {
         self.errors += 1;
         self.omitted += 1;
     }
 
-    /// How many errors were found so far.
+    /// Returns the number of errors so far.
     pub(super) fn errors(&self) -> usize {
         self.errors
     }
 
-    /// Says, until [`DiagnosticSink::restore`], for whom files are read or judged. Returns what was said before.
+    /// Sets the note for diagnostics in files other than `asked_by`, until [`DiagnosticSink::restore`]. Returns the previous note.
     pub(super) fn within(&mut self, asked_by: SourceId, note: String) -> Option<IncludedFrom> {
         self.context.replace(IncludedFrom { asked_by, note })
     }
@@ -384,7 +383,7 @@ impl DiagnosticSink {
         self.context = outer;
     }
 
-    /// Everything found, in the order of the files.
+    /// Returns all diagnostics, in the order of the files.
     pub(super) fn finish(self) -> Diagnostics {
         let DiagnosticSink {
             sources: _,
@@ -400,7 +399,7 @@ impl DiagnosticSink {
     }
 }
 
-/// A text as it may be shown: of a length that somebody reads, the middle left out where it is longer.
+/// Escapes invisible characters, and shortens long text in the middle.
 fn shown(text: String) -> String {
     let text = visible(text);
     let length = match text.len() > MAX_MESSAGE_CHARS {
@@ -417,7 +416,7 @@ fn shown(text: String) -> String {
 }
 
 impl Diagnostic {
-    /// What diagnostics are sorted by.
+    /// Returns the sort key of a diagnostic.
     fn order(&self) -> (&str, u32, u32, &str, &str) {
         let (line, column) = self
             .primary

@@ -1,4 +1,4 @@
-//! A live account as a desired-state file: one that plans empty, and one that leads back to where the account was.
+//! Exports a live account as a desired-state file, for `export` and as a rollback file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::model::integration::{
 };
 use crate::model::text::is_invisible;
 
-/// What declares a live account as it is. What no file can declare is left out, and a comment says so.
+/// Returns a file that declares the live state. Values that a file cannot declare are omitted, with a comment.
 pub fn export(
     account_id: &AccountId,
     name: Option<&Name>,
@@ -44,26 +44,26 @@ pub fn export(
     document
 }
 
-/// How integrations are declared.
+/// Options for exported integrations.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExportOptions<'a> {
     pub pins: PinIds,
-    /// Whose names stand in place of their ids; none where ids are wanted.
+    /// Identity providers to write by name. Empty to write IDs.
     pub providers: &'a [IdentityProvider],
 }
 
-/// Which integrations are pinned to their ids.
+/// Integrations to pin to their IDs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PinIds {
-    /// Those that could not be told apart otherwise; a file without ids is easier to read, and outlives what it declares.
+    /// Only integrations that would be ambiguous. A file without IDs is easier to read, and stays valid if integrations are replaced.
     #[default]
     WhenAmbiguous,
-    /// All of them: whatever is about to change may be the very keys that they would be recognized by.
+    /// All integrations, because a run may change the values that they are matched by.
     Always,
 }
 
 impl ExportOptions<'_> {
-    /// The name of the identity provider whose id a reference is, where a file that says it would find that one alone.
+    /// Returns the name of the identity provider with the ID `reference`, if the name is unique and valid in a file.
     fn provider_of(&self, reference: &ReferenceId) -> Option<&str> {
         let okta = || self.providers.iter().filter(|one| one.is_okta());
         let name = okta().find(|one| one.id == *reference)?.name.as_str();
@@ -72,16 +72,15 @@ impl ExportOptions<'_> {
     }
 }
 
-/// What leads back to a live account from whatever a run that makes `creates` integrations leaves behind.
+/// Returns the rollback file for a live account before a run that creates `creates` integrations.
 pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> AccountFile {
     let detail = ExportOptions {
         pins: PinIds::Always,
         providers: &[],
     };
     let mut document = export(&desired.account_id, desired.name.as_ref(), live, detail);
-    document.header = vec![
-        "What was there before a run of riskform. Applying this file leads back to it.".to_owned(),
-    ];
+    document.header =
+        vec!["State before a riskform run. Apply this file to restore it.".to_owned()];
     document.api_token_env = desired.api_token_env.clone();
     if creates > 0 && document.integration_comments.is_empty() {
         let integrations = UnlistedIntegrations::Delete;
@@ -94,12 +93,12 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> A
             ..Guards::default()
         });
         document.unlisted_comment = Some(format!(
-            "The run creates {creates}, so the way back deletes as many; everything that was there is listed above."
+            "Integrations created by the run: {creates}. This file deletes them. All earlier integrations are listed above."
         ));
     } else if creates > 0 {
-        // Deleting what is unlisted would take what was left out along with what the run made.
+        // Deleting unlisted integrations would also delete those that could not be exported.
         document.unlisted_comment = Some(format!(
-            "The run creates {creates}, which applying this does not delete: some of what was there can't be listed above."
+            "Integrations created by the run: {creates}. This file does not delete them, because some earlier integrations cannot be listed."
         ));
     }
     document
@@ -108,7 +107,7 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> A
 fn export_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<BehaviorEntry, String> {
     if !is_declarable_key(key.as_str()) {
         return Err(format!(
-            "left out: the key {:?} can't be declared",
+            "left out: invalid behavior name {:?}",
             key.as_str()
         ));
     }
@@ -120,7 +119,7 @@ fn export_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<BehaviorEnt
         comment: match level.known() {
             Some(_) => None,
             None => Some(format!(
-                "left out: the risk_level {:?} can't be declared",
+                "left out: unknown risk_level {:?}",
                 level.to_string()
             )),
         },
@@ -142,7 +141,7 @@ fn export_integration(
     } = settings;
     let left_out = |what: &str, value: &str| {
         Err(format!(
-            "left out: integration[{id}], whose {what} {value:?} can't be declared"
+            "left out: integration[{id}] with invalid {what} {value:?}"
         ))
     };
     if integration_type.known().is_none() {
@@ -156,7 +155,7 @@ fn export_integration(
     {
         return left_out("reference_id", reference.as_str());
     }
-    // What shares a key can only be told apart by its id.
+    // Integrations with equal tenant_url or reference_id need their IDs.
     let shares = |other: &&Integration| {
         other.id != *id
             && (other.settings.tenant_url == *tenant_url
@@ -178,9 +177,9 @@ fn export_integration(
     })
 }
 
-/// Whether the loader would take a text as it is.
+/// Returns true if a file can contain the text.
 fn is_declarable(text: &str) -> bool {
-    // Half of the bound, since every `${` in it is written with one character more.
+    // Half of the limit, because escaping adds a character to every `${`.
     text.len() <= MAX_VALUE_BYTES / 2 && !text.chars().any(is_invisible)
 }
 
@@ -191,8 +190,8 @@ fn is_declarable_key(key: &str) -> bool {
         && !key.chars().any(|c| c.is_whitespace() || is_invisible(c))
 }
 
-/// Gives each integration a name made from its tenant's host; those whose hosts give the same one carry a part of their ids as well, so
-/// that a name never depends on which others there are beyond that.
+/// Names each integration after the host of its tenant. If several have the same host, a part of the ID is appended, so that the name does
+/// not depend on the order of the integrations.
 fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
     let mut bases: BTreeMap<String, Vec<&Integration>> = BTreeMap::new();
     for integration in integrations {
@@ -225,7 +224,7 @@ fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
     names
 }
 
-/// `https://corp.okta.com:8443` as `corp-okta-com-8443`.
+/// Returns the name for a host, such as `corp-okta-com-8443` for `https://corp.okta.com:8443`.
 fn name_from_host(url: &str) -> String {
     let host = url.strip_prefix("https://").unwrap_or(url);
     let name: String = host

@@ -1,8 +1,7 @@
-//! Finds and opens desired-state files, within bounds: nothing outside of the folder that the files of a PATH belong to, no device, no
-//! FIFO, no loop of links, nothing of absurd size.
+//! Finds and opens desired-state files: only regular files of limited size inside the root directory.
 //!
-//! Files may be changed by people who may not read the machine they are loaded on: a link or an `extends` that leads elsewhere would show
-//! them lines of any file there, and `fmt` would rewrite it.
+//! Authors of the files may have no access to the machine that loads them. A symlink or `extends` that leads outside the root would show
+//! them lines of other files, and `fmt` would rewrite those files.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -14,44 +13,45 @@ use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
 use crate::model::text::visible;
 
-/// The largest file that is read, in bytes: twice what 100,000 integrations need.
+/// Maximum size of a file: twice the size needed for 100,000 integrations.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
-/// The most that all files of one run may hold together, in bytes.
+/// Maximum total size of the files of one run.
 pub(super) const MAX_TOTAL_BYTES: u64 = 64 << 20;
 
-/// What stands for standard input among paths.
+/// Path that means standard input.
 pub(super) const STDIN_PATH: &str = "-";
 
 /// The files of one run.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    /// How many bytes were read so far.
+    /// Number of bytes read so far.
     total: u64,
 }
 
-/// What decides where the files of a run may stand.
+/// Directory that all files of a run must be in.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedRoot {
-    /// The folder that holds all of them; without one it is found for each PATH.
+    /// The root directory. If unset, it is determined for each PATH.
     pub root: Option<PathBuf>,
-    /// The home folder: a `.git` in it makes no root.
+    /// Home directory. It is not used as a root, even if it has a `.git`.
     pub home: Option<PathBuf>,
 }
 
-/// A file that was found.
+/// A file found for a PATH.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FoundFile {
-    /// As the user named it.
+    /// Path as given by the user.
     pub(super) path: PathBuf,
-    /// With every link followed.
+    /// Path with all symlinks resolved.
     pub(super) canonical: PathBuf,
-    /// The folder that neither it nor what it extends leads out of.
+    /// Root directory of the file and its base files.
     pub(super) root: Arc<Path>,
 }
 
 impl AllowedRoot {
-    /// The folder that the files of a PATH belong to: the nearest checkout, else the PATH's own folder. Git is not asked, since it obeys
-    /// variables and files that somebody else may have written.
+    /// Returns the root directory for a PATH: its Git repository, or the directory of PATH.
+    ///
+    /// Does not run Git, because Git follows variables and files that another user may have written.
     fn for_path(&self, path: &Path) -> Result<Arc<Path>, FileError> {
         if let Some(root) = &self.root {
             return match root.canonicalize() {
@@ -74,7 +74,7 @@ impl AllowedRoot {
                     if !fs::symlink_metadata(&at)?.is_symlink() {
                         continue;
                     }
-                    // Whoever may change a checkout may have put the link there: it must not lead out.
+                    // A symlink inside a repository is untrusted and must not lead out of the repository.
                     if let Some(root) = self.checkout(&folder) {
                         return Ok(root.into());
                     }
@@ -91,7 +91,7 @@ impl AllowedRoot {
         Ok(self.checkout(&at).unwrap_or(&at).into())
     }
 
-    /// Standard input, as a file of the working folder.
+    /// Returns standard input as a file in the working directory.
     pub(super) fn input(&self) -> Result<FoundFile, FileError> {
         let folder = Path::new(".");
         Ok(FoundFile {
@@ -101,7 +101,8 @@ impl AllowedRoot {
         })
     }
 
-    /// The nearest folder upwards that holds a `.git`. Home and root folders don't count: everything of a user would be beneath them.
+    /// Returns the nearest parent directory with a `.git`. Home and root directories do not count, because they contain all files of a
+    /// user.
     fn checkout<'p>(&self, folder: &'p Path) -> Option<&'p Path> {
         let home = self.home.as_ref().and_then(|home| home.canonicalize().ok());
         folder.ancestors().find(|folder| {
@@ -112,7 +113,7 @@ impl AllowedRoot {
     }
 }
 
-/// Says whether a file may be read, and written by `fmt`: beneath its root with every link followed, and YAML by its ending.
+/// Checks that a file is inside the root and has the extension of a YAML or JSON file.
 fn admit(canonical: &Path, root: &Path) -> Result<(), FileError> {
     within(canonical, root)?;
     if has_ending(canonical, &["yaml", "yml", "json"]) {
@@ -122,7 +123,7 @@ fn admit(canonical: &Path, root: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Says whether a file or a folder stands beneath a root, and in no `.git`.
+/// Checks that a file or directory is inside the root, and not inside a `.git`.
 fn within(canonical: &Path, root: &Path) -> Result<(), FileError> {
     if !canonical.starts_with(root) {
         return Err(FileError::Outside(root.to_owned()));
@@ -134,43 +135,42 @@ fn within(canonical: &Path, root: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Which files of a directory are meant.
+/// Files to select in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileSelection {
-    /// Those that declare accounts.
+    /// Files that declare accounts.
     Accounts,
-    /// Fragments as well.
+    /// All files, including fragments.
     Any,
 }
 
-/// Why a file is not read.
+/// Reason why a file is not read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    #[error("no such file")]
+    #[error("file not found")]
     Missing,
-    #[error("a directory, where a file is meant")]
+    #[error("expected a file, found a directory")]
     Directory,
-    #[error("neither a file nor a directory")]
+    #[error("not a regular file or directory")]
     NotRegularFile,
     #[error("not a .yaml, .yml or .json file")]
     WrongExtension,
-    #[error("leads out of {}", shown(.0))]
+    #[error("is outside {}", shown(.0))]
     Outside(PathBuf),
-    #[error("belongs to git")]
+    #[error("is inside a .git directory")]
     InsideGitDir,
-    #[error("{} is not a folder", shown(.0))]
+    #[error("{} is not a directory", shown(.0))]
     RootNotFound(PathBuf),
     #[error("larger than {} MiB", MAX_FILE_BYTES >> 20)]
     TooLarge,
-    #[error("the files of this run hold more than {} MiB together", MAX_TOTAL_BYTES >> 20)]
+    #[error("the files of this run have more than {} MiB in total", MAX_TOTAL_BYTES >> 20)]
     TotalTooLarge,
-    #[error("can't be read: {0}")]
+    #[error("cannot read: {0}")]
     Io(io::Error),
 }
 
-/// The way out of a confinement.
-pub(super) const OUTSIDE_ROOT_HELP: &str =
-    "put the file beneath that folder, or name a wider one with --root; links are followed first";
+/// Help for files outside the root.
+pub(super) const OUTSIDE_ROOT_HELP: &str = "move the file into that directory or pass a parent directory with --root (symlinks are resolved)";
 
 impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
@@ -182,31 +182,32 @@ impl From<io::Error> for FileError {
 }
 
 impl FileError {
-    /// The diagnostic for a file that the user named, or that was found in a directory.
+    /// Returns the diagnostic for a file given by the user or found in a directory.
     pub(super) fn of_file(&self, path: &Path) -> DiagnosticBuilder {
         let (rule, help) = match self {
             FileError::Missing => (
                 DiagnosticCode::Unreadable,
-                "check the path; it defaults to riskform.yaml",
+                "check the path (default: riskform.yaml)",
             ),
             FileError::Io(_) => (
                 DiagnosticCode::Unreadable,
-                "check its permissions and those of the directories above",
+                "check the permissions of the file and its parent directories",
             ),
-            FileError::Directory | FileError::NotRegularFile => (
-                DiagnosticCode::NotAFile,
-                "name a YAML file, or a directory of them",
-            ),
+            FileError::Directory | FileError::NotRegularFile => {
+                (DiagnosticCode::NotAFile, "pass a YAML file or a directory")
+            }
             FileError::WrongExtension => (
                 DiagnosticCode::NotAFile,
-                "name a YAML file; of a link, what it leads to counts",
+                "pass a .yaml, .yml or .json file (symlinks are resolved)",
             ),
             FileError::Outside(_) | FileError::InsideGitDir => {
                 (DiagnosticCode::Confined, OUTSIDE_ROOT_HELP)
             }
-            FileError::RootNotFound(_) => (DiagnosticCode::Confined, "name a folder with --root"),
-            FileError::TooLarge => (DiagnosticCode::TooLarge, "declare less in one file"),
-            FileError::TotalTooLarge => (DiagnosticCode::TooLarge, "load fewer files at once"),
+            FileError::RootNotFound(_) => {
+                (DiagnosticCode::Confined, "pass a directory with --root")
+            }
+            FileError::TooLarge => (DiagnosticCode::TooLarge, "split the file"),
+            FileError::TotalTooLarge => (DiagnosticCode::TooLarge, "load fewer files in one run"),
         };
         let file = shown(path);
         DiagnosticBuilder::of_file(rule, file.as_str(), format!("{file}: {self}")).help(help)
@@ -214,7 +215,7 @@ impl FileError {
 }
 
 impl Files {
-    /// The files that the user means, in the order given; those of a directory sorted by path. None twice.
+    /// Returns the files for `paths`, in the given order and without duplicates. Files of a directory are sorted by path.
     pub(super) fn find(
         &self,
         paths: &[PathBuf],
@@ -240,23 +241,23 @@ impl Files {
         files
     }
 
-    /// Reads a regular file, within the bounds. It is named with every link followed, so that what was admitted is what is read.
+    /// Reads a regular file, up to the size limits. The path is canonical, so that the file that was checked is the file that is read.
     pub(super) fn read(&mut self, canonical: &Path) -> Result<Vec<u8>, FileError> {
         let metadata = fs::metadata(canonical)?;
         if metadata.is_dir() {
             return Err(FileError::Directory);
         }
-        // Opening a FIFO waits for a writer, perhaps for ever.
+        // Opening a FIFO blocks until there is a writer.
         if !metadata.is_file() {
             return Err(FileError::NotRegularFile);
         }
         if metadata.len() > MAX_FILE_BYTES {
             return Err(FileError::TooLarge);
         }
-        // One byte more, so that a single read shows the end as well.
+        // One more byte, so that a single read detects the end of the file.
         let room = usize::try_from(metadata.len() + 1).unwrap_or_default();
         let mut bytes = Vec::with_capacity(room);
-        // The size may have changed since, and some file systems don't tell it.
+        // The size may have changed, and some file systems do not report it.
         File::open(canonical)?
             .take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut bytes)?;
@@ -271,7 +272,7 @@ impl Files {
         Ok(bytes)
     }
 
-    /// Follows a path in `extends` to the file itself. `path` is `written` beside the file `from`.
+    /// Returns the canonical path of a base file. `path` is `written` relative to the file `from`.
     pub(super) fn fragment(
         &self,
         path: &Path,
@@ -279,7 +280,7 @@ impl Files {
         written: &str,
         root: &Path,
     ) -> Result<PathBuf, FileError> {
-        // Judged as it is written first, so that nobody learns what exists elsewhere.
+        // The path as written is checked first, so that errors do not reveal which files exist outside the root.
         let folder = from
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
@@ -295,7 +296,7 @@ impl Files {
     }
 }
 
-/// A path with its `.` and `..` taken at their word.
+/// Removes `.` and `..` from a path without reading the file system.
 fn normalize_path(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
@@ -337,7 +338,7 @@ fn expand(
     let mut directories = vec![path.to_owned()];
     while let Some(directory) = directories.pop() {
         let canonical = directory.canonicalize()?;
-        // Links may lead back up: a directory that was entered before is not entered again.
+        // Symlinks may lead to a parent directory, so every directory is visited only once.
         if !entered.insert(canonical.clone()) {
             continue;
         }
@@ -358,20 +359,20 @@ fn expand(
             DiagnosticBuilder::of_file(
                 DiagnosticCode::NothingToLoad,
                 directory.as_str(),
-                format!("{directory}: no file in it declares an account"),
+                format!("{directory}: no desired-state files found"),
             )
-            .help("files end in .yaml or .yml, and don't begin with `_` or `.`"),
+            .help("only *.yaml and *.yml files are loaded, except those starting with `_` or `.`"),
         );
     }
     Ok(files)
 }
 
-/// What stands in one directory.
+/// Content of a directory.
 #[derive(Default)]
 struct DirectoryListing {
-    /// What is to be listed next.
+    /// Directories to list next.
     directories: Vec<PathBuf>,
-    /// What is to be loaded.
+    /// Files to load.
     files: Vec<FoundFile>,
 }
 
@@ -385,7 +386,7 @@ fn list(
     let mut listed = DirectoryListing::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        // Hidden directories belong to tools, and what begins with `_` is a fragment or holds nothing else.
+        // Hidden directories belong to tools. Files and directories that start with `_` contain fragments.
         let name = entry.file_name();
         let begins_with = |mark| name.as_encoded_bytes().starts_with(mark);
         if begins_with(b".") || (kind == FileSelection::Accounts && begins_with(b"_")) {
@@ -398,7 +399,7 @@ fn list(
         } else if file_type.is_dir() {
             listed.directories.push(path);
         } else if is_yaml(&path) {
-            // Only a link could lead elsewhere, and asking the system for thousands of paths takes longer than reading the files.
+            // Only symlinks need `canonicalize`, which takes longer for thousands of paths than reading the files.
             listed.files.push(FoundFile {
                 path,
                 canonical: canonical_directory.join(name),
@@ -410,7 +411,7 @@ fn list(
 }
 
 impl DirectoryListing {
-    /// Adds what a link leads to.
+    /// Adds the target of a symlink.
     fn follow(&mut self, link: PathBuf, root: &Arc<Path>, found: &mut DiagnosticSink) {
         let is_wanted = is_yaml(&link);
         let canonical = match link.canonicalize() {
@@ -433,12 +434,12 @@ impl DirectoryListing {
     }
 }
 
-/// A path as messages name it.
+/// Formats a path for messages.
 pub(super) fn shown(path: &Path) -> String {
     visible(path.display().to_string())
 }
 
-/// Whether a file in a folder is meant to be loaded.
+/// Returns true if a file in a directory is loaded.
 fn is_yaml(path: &Path) -> bool {
     has_ending(path, &["yaml", "yml"])
 }
@@ -448,7 +449,7 @@ fn has_ending(path: &Path, endings: &[&str]) -> bool {
     ending.is_some_and(|ending| endings.contains(&ending))
 }
 
-/// The path that a file means by one in its `extends`.
+/// Returns the path of a base file, as written in `extends` of `file`.
 pub(super) fn beside(file: &Path, written: &str) -> PathBuf {
     let directory = file.parent().unwrap_or(Path::new(""));
     directory

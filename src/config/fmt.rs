@@ -1,4 +1,4 @@
-//! Lays files out canonically: order of keys, spacing, alignment; comments and blank lines are kept. Writes nothing itself.
+//! Formats files: order of keys, spacing and alignment. Keeps comments and blank lines. Does not write files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use super::span::SourceId;
 use super::text;
 use super::yaml::{self, Document, Entry, Node, Scalar, Value, emit};
 
-/// A file, as it is and as it should be.
+/// A file before and after formatting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formatted {
-    /// The file as the user named it.
+    /// Path as given by the user.
     pub path: PathBuf,
-    /// The file itself, where a link was named.
+    /// Path with all symlinks resolved.
     pub target: PathBuf,
     pub before: String,
     pub after: String,
 }
 
 impl Formatted {
-    /// Whether there is anything to do.
+    /// Returns true if formatting changes the file.
     pub fn is_changed(&self) -> bool {
         self.before != self.after
     }
 }
 
-/// Formats every file that the paths name, fragments as well. What is not YAML, or better left alone, is in the diagnostics instead.
+/// Formats all files at the paths, including fragments. Files that cannot be formatted are reported in the diagnostics.
 pub fn format(paths: &[PathBuf], confinement: &AllowedRoot) -> (Vec<Formatted>, Diagnostics) {
     let mut files = Files::default();
     let mut found = DiagnosticSink::default();
@@ -69,12 +69,12 @@ fn format_bytes(
     })
 }
 
-/// What a text is laid out as; `None` where it has no canonical layout.
+/// Function that formats a text and returns it with its comments, or `None` if the text cannot be formatted.
 type LayOut = fn(SourceId, &mut DiagnosticSink) -> Option<(String, Vec<String>)>;
 
-/// Lays a text out anew; `None`, and a diagnostic, when it is not YAML or better left alone.
+/// Formats a text. Reports an error and returns `None` if that is not possible.
 ///
-/// What comes out is read again and compared, values and comments, and must come out the same a second time.
+/// Verifies that the output has the same values and comments, and that formatting it again does not change it.
 fn checked(source: SourceId, lay_out: LayOut, found: &mut DiagnosticSink) -> Option<String> {
     let errors = found.errors();
     let before = documents(source, found);
@@ -107,9 +107,8 @@ fn checked(source: SourceId, lay_out: LayOut, found: &mut DiagnosticSink) -> Opt
     let formatted = attempt();
     if formatted.is_none() {
         let file = Arc::clone(found.sources.name(source));
-        let message = "the file has no canonical layout, and is left as it is";
-        let help =
-            "write it without directives, comments in unusual places or keys of several lines";
+        let message = "cannot format this file; it was not changed";
+        let help = "remove directives, comments in unusual places and multi-line keys";
         found.push(DiagnosticBuilder::of_file(DiagnosticCode::Layout, file, message).help(help));
     }
     formatted
@@ -124,7 +123,7 @@ fn documents(source: SourceId, found: &mut DiagnosticSink) -> Vec<Document> {
 fn format_yaml(source: SourceId, found: &mut DiagnosticSink) -> Option<(String, Vec<String>)> {
     let (mut documents, comments) = yaml::with_comments(source, found)?;
     for document in &mut documents {
-        // An alias must stay behind its anchor, so a document with anchors keeps its order.
+        // An alias must come after its anchor, so a document with anchors keeps its order.
         if !document.root.has_anchor() {
             order(&mut document.root);
         }
@@ -154,19 +153,19 @@ fn format_json(source: SourceId, found: &mut DiagnosticSink) -> Option<(String, 
     Some((emit::json(&document.root), Vec::new()))
 }
 
-/// Brings known keys into their order. What stands at the very top of the file stays there.
+/// Sorts known keys. Comments at the top of the file stay there.
 fn order(root: &mut Node) {
     let header = root.take_header();
     order_by(root, DOCUMENT);
     root.put_header(header);
 }
 
-/// The entries that a file names keep their order.
+/// Sorts known keys of a node. Named entries keep their order.
 fn order_by(node: &mut Node, shape: Shape) {
     match (&mut node.value, shape) {
         (Value::Mapping(entries), Shape::Fields(fields)) => {
             let rank = |entry: &Entry| fields.iter().position(|(key, _)| *key == &*entry.key);
-            // Unknown keys go last; somebody will have to fix them anyway.
+            // Unknown keys go last.
             entries.sort_by_key(|entry| rank(entry).unwrap_or(fields.len()));
             for entry in entries {
                 if let Some(at) = rank(entry) {
@@ -188,7 +187,7 @@ fn order_by(node: &mut Node, shape: Shape) {
     }
 }
 
-/// Whether two trees say the same, whatever the order of their keys.
+/// Returns true if two trees have the same values, in any order of keys.
 fn same(before: &Node, after: &Node) -> bool {
     match (&before.value, &after.value) {
         (Value::Scalar(before), Value::Scalar(after)) => same_scalar(before, after),
@@ -214,13 +213,13 @@ fn same_scalar(before: &Scalar, after: &Scalar) -> bool {
     if before.is_null() || after.is_null() {
         return before.is_null() == after.is_null();
     }
-    // What every reader takes for text is the same with quotes and without; so is what holds a space or spans lines.
+    // Quotes make no difference for text that all YAML parsers read as text, such as text with spaces.
     let quotes_mean_nothing =
         || before.text.contains(char::is_whitespace) || emit::is_bare(&before.text);
     before.text == after.text && (before.plain == after.plain || quotes_mean_nothing())
 }
 
-/// Formats what was read from standard input, which is YAML.
+/// Formats YAML from standard input.
 pub fn format_input(bytes: Vec<u8>) -> (Option<Formatted>, Diagnostics) {
     let mut found = DiagnosticSink::default();
     let path = || Path::new("-").to_owned();

@@ -1,45 +1,45 @@
-//! `${NAME}`, `${NAME:-default}` and `$${` inside the text of a scalar. Takes texts apart and judges names; looks nothing up.
+//! Parses `${NAME}`, `${NAME:-default}` and `$${` in scalars, and checks names of variables. Does not look up variables.
 
 use crate::model::limits::smells_of_a_secret;
 
-/// One piece of a text.
+/// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Segment<'t> {
-    /// Itself.
+    /// Literal text.
     Literal(&'t str),
-    /// What a variable holds.
+    /// A variable.
     Variable(Variable<'t>),
-    /// A `${` that is no variable, up to where it goes wrong.
+    /// A `${` without a valid variable.
     Malformed {
-        /// Which `${` of the text it is, from 0.
+        /// Number of the `${` in the text, starting at 0.
         ordinal: usize,
-        /// What is wrong with it.
+        /// Reason why it is invalid.
         why: Malformed,
     },
 }
 
-/// A variable as it is written.
+/// A variable, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Variable<'t> {
     pub(super) name: &'t str,
-    /// What stands in for it when it is not set or empty, as in a shell.
+    /// Value to use if the variable is not set or empty, as in a shell.
     pub(super) default: Option<&'t str>,
-    /// Which `${` of the text it is, from 0.
+    /// Number of the `${` in the text, starting at 0.
     pub(super) ordinal: usize,
 }
 
-/// Why a `${` is no variable.
+/// Reason why a `${` is not a valid variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
-    #[error("`${{` without its `}}`")]
+    #[error("missing `}}` after `${{`")]
     Unclosed,
-    #[error("`${{…}}` without the name of a variable")]
+    #[error("invalid variable name in `${{…}}`")]
     Name,
-    #[error("a variable within the default of another")]
+    #[error("variables cannot be nested in a default")]
     Nested,
 }
 
-/// Takes a text apart.
+/// Splits a text into literals and variables.
 pub(super) fn pieces(text: &str) -> Vec<Segment<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -62,7 +62,7 @@ pub(super) fn pieces(text: &str) -> Vec<Segment<'_>> {
     pieces
 }
 
-/// Reads what stands behind a `${`, and returns what is left behind its `}`.
+/// Parses the text after `${`. Returns the segment and the text after its `}`.
 fn variable(text: &str, ordinal: usize) -> (Segment<'_>, &str) {
     let malformed = |why, rest| (Segment::Malformed { ordinal, why }, rest);
     let Some(end) = text.find('}') else {
@@ -87,12 +87,12 @@ fn variable(text: &str, ordinal: usize) -> (Segment<'_>, &str) {
     (Segment::Variable(variable), rest)
 }
 
-/// A text written so that it means itself: what looks like a variable in it is none.
+/// Escapes `${`, so that the text contains no variables.
 pub(super) fn escaped(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// Whether a text can be the name of an environment variable.
+/// Returns true if a text is a valid name of an environment variable.
 pub(super) fn is_variable_name(text: &str) -> bool {
     !text.starts_with(|c: char| c.is_ascii_digit())
         && !text.is_empty()
@@ -101,7 +101,7 @@ pub(super) fn is_variable_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Whether a key of a file says that its value is a credential.
+/// Returns true if the name of a key suggests a credential.
 pub(super) fn is_secret_key(key: &str) -> bool {
     smells_of_a_secret(key) || key.to_ascii_uppercase().contains("KEY")
 }

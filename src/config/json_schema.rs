@@ -1,14 +1,14 @@
-//! The pieces that JSON Schemas of files are made of.
+//! Building blocks for the JSON Schemas of files.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Value, json};
 
-/// A variable somewhere in a text.
+/// Pattern of a variable in a text.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}";
 
-/// A JSON Schema of draft 7, since editors know that one best.
+/// Returns a JSON Schema of draft 7, which editors support best.
 pub(super) fn root_schema<T: JsonSchema>(title: &str) -> Schema {
     let generator = SchemaSettings::draft07()
         .with_transform(RecursiveTransform(unwrap_description))
@@ -18,21 +18,21 @@ pub(super) fn root_schema<T: JsonSchema>(title: &str) -> Schema {
     schema
 }
 
-/// A schema as text. Ends with a line break.
+/// Formats a schema, with a final line break.
 pub(super) fn printed(schema: &Schema) -> String {
     let mut text = serde_json::to_string_pretty(schema).expect("a schema is JSON already");
     text.push('\n');
     text
 }
 
-/// Descriptions come from comments, whose line breaks mean nothing to an editor.
+/// Joins the lines of a description, which comes from a wrapped doc comment.
 fn unwrap_description(schema: &mut Schema) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace('\n', " ");
     }
 }
 
-/// What is not text by itself may also come out of a variable. Editors show `expected` where something else stands.
+/// Returns a schema that also accepts a variable. `expected` is the error message in editors.
 pub(super) fn or_variable(schema: Value, expected: &str) -> Schema {
     json_schema!({
         "anyOf": [schema, { "type": "string", "pattern": VARIABLE }],
@@ -40,7 +40,7 @@ pub(super) fn or_variable(schema: Value, expected: &str) -> Schema {
     })
 }
 
-/// A text of a certain shape, or one with a variable in it.
+/// Returns a schema for text that matches a pattern or contains a variable.
 pub(super) fn text_like(pattern: &str, expected: &str) -> Schema {
     json_schema!({
         "type": "string",
@@ -49,7 +49,7 @@ pub(super) fn text_like(pattern: &str, expected: &str) -> Schema {
     })
 }
 
-/// A text that somebody may leave without quotes although it looks like a number; the loader takes it as it is written.
+/// Returns a schema for text that may be written without quotes even if it looks like a number.
 pub(super) fn text_or_digits(pattern: &str, expected: &str) -> Schema {
     json_schema!({
         "type": ["string", "number"],
@@ -58,7 +58,7 @@ pub(super) fn text_or_digits(pattern: &str, expected: &str) -> Schema {
     })
 }
 
-/// A list of texts.
+/// Returns a schema for a list of texts.
 pub(super) fn texts() -> Schema {
     json_schema!({ "type": "array", "items": { "type": ["string", "number"] } })
 }

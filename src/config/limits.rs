@@ -1,4 +1,4 @@
-//! The operator's limits (`--limits`): one YAML document, read as strictly as a desired-state file. What it permits is judged elsewhere.
+//! Reads the operator limits (`--limits`): one YAML document, validated as strictly as a desired-state file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,11 @@ use super::kinds::{Field, Fields};
 use super::yaml::{self, Document};
 use crate::model::limits::{Limits, UNLIMITED};
 
-/// Reads the limits, or says everything that is wrong with them.
+/// Reads the limits file.
+///
+/// # Errors
+///
+/// All mistakes in the file.
 pub fn load(path: &Path) -> Result<Limits, Diagnostics> {
     let mut found = DiagnosticSink::default();
     let limits = read(path, &mut found);
@@ -41,19 +45,19 @@ fn read(path: &Path, found: &mut DiagnosticSink) -> Option<Limits> {
         if documents == 1 {
             layer = decode(&document, found);
         } else {
-            let message = "limits are one document";
+            let message = "the limits file contains several documents";
             let draft =
                 DiagnosticBuilder::new(DiagnosticCode::WrongType, document.root.span, message);
-            found.push(draft.help("put everything into the first one"));
+            found.push(draft.help("move everything into the first document"));
         }
     });
     if layer.is_none() && found.errors() == 0 {
         let draft = DiagnosticBuilder::of_file(
             DiagnosticCode::EmptyDocument,
             name,
-            "the limits say nothing",
+            "the limits file is empty",
         );
-        found.push(draft.help("begin them with `version: 1`"));
+        found.push(draft.help("start the file with `version: 1`"));
     }
     let LimitsLayer {
         version: _,
@@ -99,7 +103,7 @@ fn decode(document: &Document, found: &mut DiagnosticSink) -> Option<LimitsLayer
     LimitsLayer::read_fields(&mut decoder, root, root.span, KeyPath::LIMITS)
 }
 
-/// The JSON Schema of the limits.
+/// Returns the JSON Schema of the limits file.
 pub fn schema() -> String {
     printed(&root_schema::<LimitsLayer>("riskform limits"))
 }

@@ -1,6 +1,6 @@
-//! Loads desired-state files: finds them, reads them within bounds, lays them over each other, and judges the fleet as a whole.
+//! Loads desired-state files: finds, reads and merges them, and validates all accounts together. Start with [`load`].
 //!
-//! Every mistake of every file is reported in one go, and one bad file refuses all of them.
+//! All mistakes of all files are reported together. One invalid file rejects all files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -24,48 +24,52 @@ use super::yaml;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::limits::{Limits, VariableDenied};
 
-/// How many files one account may pull in through `extends`, all levels together.
+/// Maximum number of base files of one account, on all levels.
 pub const MAX_EXTENDED_FILES: usize = 64;
 
-/// What to load, and what the files may refer to.
+/// Files to load and values that they may refer to.
 pub struct LoadOptions<'a> {
-    /// Files and directories, as the user named them.
+    /// Files and directories, as given by the user.
     pub paths: &'a [PathBuf],
-    /// The account of the command line: stands in for a file that names none, and must not disagree with one that does.
+    /// Account ID of the command line. It is the default for files, and must not differ from the ID in a file.
     pub account_id: Option<AccountId>,
-    /// The account of the environment: only stands in.
+    /// Account ID of the environment; only a default.
     pub default_account_id: Option<AccountId>,
-    /// Where the files may stand.
+    /// Directory that all files must be in.
     pub confinement: &'a AllowedRoot,
-    /// The operator's limits: which variables files may name.
+    /// Operator limits, which determine the variables that files may use.
     pub limits: &'a Limits,
-    /// The environment, for `${NAME}`. It is never asked for a variable that the limits don't permit.
+    /// Looks up environment variables for `${NAME}`. Called only for variables that the limits allow.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
-    /// The day, in UTC, by which an `until` has passed or not.
+    /// Current date (UTC), to check the `until` dates of `ignore_changes`.
     pub today: Date,
 }
 
-/// What the files declare.
+/// Result of loading.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The accounts, sorted by source, then by account id. At least one.
+    /// Accounts, sorted by source, then by account ID. Not empty.
     pub accounts: Vec<DesiredAccount>,
-    /// What somebody should look at all the same.
+    /// Warnings.
     pub warnings: Diagnostics,
 }
 
-/// Loads every file, or says everything that is wrong with them.
+/// Loads all files.
+///
+/// # Errors
+///
+/// All mistakes in the files.
 pub fn load(request: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
     let (accounts, mut found) = read(request, None);
     if accounts.is_empty() && found.errors() == 0 {
         let first = request.paths.first().map(|path| shown(path));
-        let message = "nothing but fragments: a file whose name begins with `_` declares no account by itself";
+        let message = "only fragments found: files starting with `_` are used through `extends`";
         let draft = DiagnosticBuilder::of_file(
             DiagnosticCode::NothingToLoad,
             first.unwrap_or_default(),
             message,
         );
-        found.push(draft.help("name a file that declares an account"));
+        found.push(draft.help("pass a file that declares an account"));
     }
     if found.errors() > 0 {
         return Err(found.finish());
@@ -76,14 +80,13 @@ pub fn load(request: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
     })
 }
 
-/// Checks every file, fragments by themselves as well, and says everything there is to say. The accounts are those that came of the files
-/// in spite of it.
+/// Checks all files and returns all diagnostics, also for fragments. The accounts are those that could be read despite mistakes.
 pub fn check(request: &LoadOptions<'_>) -> (Vec<DesiredAccount>, Diagnostics) {
     let (accounts, found) = read(request, None);
     (accounts, found.finish())
 }
 
-/// Checks what was read from standard input in place of files. It stands in the working folder, as far as `extends` is concerned.
+/// Checks text from standard input instead of files. Paths in `extends` are relative to the working directory.
 pub fn validate_stdin(
     request: &LoadOptions<'_>,
     input: Vec<u8>,
@@ -119,21 +122,21 @@ fn read(
     (accounts, loader.found)
 }
 
-/// A file that was read.
+/// Parsed documents of a file.
 struct ReadFile {
     layers: Vec<Arc<ParsedDocument>>,
 }
 
-/// The files laid beneath a document, lowest first; `None` when one of them could not be had, which has been reported.
+/// Base documents of a document, lowest first. `None` if one of them could not be read; this has been reported.
 type BaseLayers = Option<Vec<Arc<ParsedDocument>>>;
 
 struct Loader<'a> {
     files: Files,
     found: DiagnosticSink,
     environment: Environment<'a>,
-    /// By canonical path, so that a baseline is read once however many files extend it.
+    /// Files by canonical path, so that a base file is read once for all files that extend it.
     read: HashMap<PathBuf, Arc<ReadFile>>,
-    /// By root and canonical path: what lies beneath a file that is extended, itself included.
+    /// Base documents of a base file, including itself, by root and canonical path.
     beneath: HashMap<(Arc<Path>, PathBuf), BaseLayers>,
 }
 
@@ -170,7 +173,7 @@ impl Loader<'_> {
                     continue;
                 }
                 layers.push(Arc::clone(layer));
-                let context = format!("in what {} declares", shown(&path));
+                let context = format!("merged into {}", shown(&path));
                 let outer = self.found.within(layer.span.source, context);
                 declared.extend(declare(&layers, &ids, request.today, &mut self.found));
                 self.found.restore(outer);
@@ -183,7 +186,7 @@ impl Loader<'_> {
         accounts
     }
 
-    /// Takes standard input for a file.
+    /// Parses standard input as a file.
     fn input(&mut self, request: &LoadOptions<'_>, input: Vec<u8>) -> Vec<FoundFile> {
         match request.confinement.input() {
             Ok(file) => {
@@ -197,7 +200,7 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads a file that the user named, or that was found in a directory.
+    /// Reads a file given by the user or found in a directory.
     fn root(&mut self, path: &Path, canonical: &Path) -> Option<Arc<ReadFile>> {
         if let Some(file) = self.read.get(canonical) {
             return Some(Arc::clone(file));
@@ -211,13 +214,13 @@ impl Loader<'_> {
         }
     }
 
-    /// Decodes what a file holds.
+    /// Parses the content of a file.
     fn decode(&mut self, path: &Path, canonical: &Path, bytes: Vec<u8>) -> Arc<ReadFile> {
         let errors_before = self.found.errors();
         let mut layers = Vec::new();
         if let Some(source) = self.text(path, bytes) {
             yaml::each(source, &mut self.found, |document, found| {
-                // Editors and templates leave empty documents behind; they declare nothing and harm nothing.
+                // Empty documents are allowed, because editors and templates create them.
                 if !document.root.is_null() {
                     let layer = ParsedDocument::read(&document, found, self.environment);
                     layers.push(Arc::new(layer));
@@ -227,10 +230,10 @@ impl Loader<'_> {
                 let draft = DiagnosticBuilder::of_file(
                     DiagnosticCode::EmptyDocument,
                     shown(path),
-                    "the file declares nothing",
+                    "the file is empty",
                 );
                 self.found
-                    .push(draft.help("begin it with `version: 1`, or remove it"));
+                    .push(draft.help("start the file with `version: 1`, or remove it"));
             }
         }
         let file = Arc::new(ReadFile { layers });
@@ -238,13 +241,13 @@ impl Loader<'_> {
         file
     }
 
-    /// Registers the text of a file, or reports why it is none.
+    /// Registers the text of a file. Reports an error if it is not valid text.
     fn text(&mut self, path: &Path, bytes: Vec<u8>) -> Option<SourceId> {
         let name: Arc<str> = shown(path).into();
         super::text::register(name, bytes, &mut self.found)
     }
 
-    /// The layers beneath a document. `chain` leads from the file the user named to the one the document stands in.
+    /// Returns the base documents of a document. `chain` leads from the file given by the user to the file of the document.
     fn extended(
         &mut self,
         layer: &ParsedDocument,
@@ -267,7 +270,7 @@ impl Loader<'_> {
         complete.then_some(layers)
     }
 
-    /// The layers of one item of `extends`, the file itself on top.
+    /// Returns the documents for one item of `extends`, the file itself last.
     fn fragment(
         &mut self,
         item: &StringValue,
@@ -286,10 +289,9 @@ impl Loader<'_> {
         let links = &chain.links;
         if let Some(at) = links.iter().position(|link| link.canonical == canonical) {
             let cycle = shown_chain(&links[at..], &path);
-            let message = format!("files that extend each other: {cycle}");
+            let message = format!("`extends` cycle: {cycle}");
             let draft = DiagnosticBuilder::new(DiagnosticCode::ExtendsCycle, item.span, message);
-            self.found
-                .push(draft.help("take one of them out of `extends`"));
+            self.found.push(draft.help("remove one `extends` entry"));
             return None;
         }
         let place = (Arc::clone(&chain.root), canonical);
@@ -319,7 +321,7 @@ impl Loader<'_> {
             None => match self.files.read(canonical) {
                 Ok(bytes) => {
                     let puller = self.found.sources.location(item.span);
-                    let context = format!("pulled in by {puller}");
+                    let context = format!("extended by {puller}");
                     let outer = self.found.within(item.span.source, context);
                     let file = self.decode(path, canonical, bytes);
                     self.found.restore(outer);
@@ -332,7 +334,7 @@ impl Loader<'_> {
             },
         };
         match file.layers.as_slice() {
-            // Why it holds none has been reported.
+            // Already reported.
             [] => None,
             [layer] => {
                 let mut layers = self.extended(layer, path, chain)?;
@@ -344,10 +346,10 @@ impl Loader<'_> {
                     DiagnosticBuilder::new(
                         DiagnosticCode::Extends,
                         item.span,
-                        format!("{} holds several documents", shown(path)),
+                        format!("{} contains several documents", shown(path)),
                     )
-                    .also(second.span, "the second one begins here")
-                    .help("extend a file with one document"),
+                    .also(second.span, "start of the second document")
+                    .help("extend a file that contains one document"),
                 );
                 None
             }
@@ -367,18 +369,18 @@ impl Loader<'_> {
             }
             _ => (
                 DiagnosticCode::Extends,
-                "a path in `extends` is relative to the file that it stands in",
+                "paths in `extends` are relative to the file",
             ),
         };
         let message = format!("{}: {refused}", shown(path));
         let mut draft = DiagnosticBuilder::new(rule, item.span, message).help(help);
         if chain.len() > 1 {
-            draft = draft.note(format!("the chain is {}", shown_chain(chain, path)));
+            draft = draft.note(format!("`extends` chain: {}", shown_chain(chain, path)));
         }
         self.found.push(draft);
     }
 
-    /// Warns where whoever may change the files may change the limits as well.
+    /// Warns if users who can edit the files can edit the limits as well.
     fn check_limits_location(&mut self, limits: &Limits, files: &[FoundFile]) {
         let Some(source) = &limits.source else {
             return;
@@ -392,16 +394,19 @@ impl Loader<'_> {
         if let Some(file) = files.iter().find(|file| beneath(file)) {
             let (limits, root) = (shown(source), shown(&file.root));
             let message = format!(
-                "the limits {limits} stand beneath {root}, as the files that they limit do"
+                "the limits file {limits} is inside {root}, so anyone who can edit the files can edit it"
             );
             let draft =
                 DiagnosticBuilder::of_file(DiagnosticCode::LimitsBeneathRoot, limits, message);
-            self.found
-                .push(draft.help("keep them where whoever may change the files can't change them"));
+            self.found.push(
+                draft.help(
+                    "move the limits file to a place that authors of the files cannot change",
+                ),
+            );
         }
     }
 
-    /// Refuses the variables that some file of the fleet names as its token's, wherever another file uses them.
+    /// Reports uses of variables that any file names in `api_token_env`.
     fn check_token_variables(&mut self) {
         let layers = || self.read.values().flat_map(|file| &file.layers);
         let tokens: HashSet<&str> = layers()
@@ -421,18 +426,18 @@ impl Loader<'_> {
 }
 
 fn too_many(item: &StringValue) -> DiagnosticBuilder {
-    let message = format!("extends pulls in more than {MAX_EXTENDED_FILES} files");
+    let message = format!("`extends` loads more than {MAX_EXTENDED_FILES} files");
     DiagnosticBuilder::new(DiagnosticCode::Extends, item.span, message).help("extend fewer files")
 }
 
-/// The way from the file that the user named to the one that is read.
+/// Chain of `extends` from the file given by the user to the current file.
 struct ExtendsChain {
-    /// The folder that none of them leads out of.
+    /// Root directory of all files in the chain.
     root: Arc<Path>,
     links: Vec<ExtendsLink>,
 }
 
-/// One file on the way from the one that the user named.
+/// A file in a chain of `extends`.
 struct ExtendsLink {
     canonical: PathBuf,
     shown: String,
@@ -459,7 +464,7 @@ fn is_fragment(path: &Path) -> bool {
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"_"))
 }
 
-/// Judges what only several accounts together can get wrong.
+/// Checks that account IDs and names are unique.
 fn check_fleet(declared: &[MergedAccount], found: &mut DiagnosticSink) {
     let (mut accounts, mut names) = (BTreeMap::new(), BTreeMap::new());
     for one in declared {
@@ -469,11 +474,11 @@ fn check_fleet(declared: &[MergedAccount], found: &mut DiagnosticSink) {
                 DiagnosticBuilder::new(
                     DiagnosticCode::DuplicateAccount,
                     one.id_span,
-                    format!("two documents for the account {}", account.account_id),
+                    format!("account {} is declared twice", account.account_id),
                 )
-                .label("again here")
-                .also(first.id_span, "first here")
-                .help("one account is one document: join them, or share what they have in common through `extends`"),
+                .label("duplicate")
+                .also(first.id_span, "first occurrence")
+                .help("merge the documents, or move common parts to a file for `extends`"),
             );
         } else if let Some(first) = names.insert(account.label(), one) {
             let first: &MergedAccount = first;
@@ -481,11 +486,11 @@ fn check_fleet(declared: &[MergedAccount], found: &mut DiagnosticSink) {
                 DiagnosticBuilder::new(
                     DiagnosticCode::DuplicateName,
                     one.name_span,
-                    format!("two accounts are called `{}`", account.label()),
+                    format!("account name `{}` is used twice", account.label()),
                 )
-                .label("again here")
-                .also(first.name_span, "first here")
-                .help("give each account a `name` of its own"),
+                .label("duplicate")
+                .also(first.name_span, "first occurrence")
+                .help("give each account a unique `name`"),
             );
         }
     }

@@ -1,43 +1,43 @@
-//! Desired-state files: YAML text to what it declares, and back.
+//! Desired-state files: parsing, validation, formatting and export. Start with [`load`].
 //!
 //! # The code map
 //!
-//! From a file to an account, in the order of the work:
+//! From a file to an account, in order of processing:
 //!
 //! | file | does |
 //! | --- | --- |
-//! | [`limits`], [`env_file`] | what the operator permits; credentials from a file |
-//! | [`load`] | the whole way, for a fleet: every file, every mistake, in one go |
-//! | `files` | finds and opens files; only here this room touches the file system |
-//! | `text`, `foreign` | bytes to text, and which characters can't be seen; files of other programs |
-//! | `yaml` | text to a tree whose nodes know their place, and back; only here are the parser and the canonical layout known |
-//! | `interpolate` | `${NAME}` in scalars, and which names are secret |
+//! | [`limits`], [`env_file`] | operator limits; credentials from a file |
+//! | [`load`] | loads all files of a fleet and reports all mistakes together |
+//! | `files` | finds and opens files; the only file that uses the file system |
+//! | `text`, `unrelated_file` | bytes to text; detection of unrelated files |
+//! | `yaml` | text to a tree with spans, and back; the only module that knows the parser and the canonical format |
+//! | `interpolate` | `${NAME}` in scalars |
 //! | `kinds::decode` | nodes to values: types, words, known keys |
-//! | `kinds` | the rules of one kind: its keys, how files lay over each other, what comes of it |
-//! | `kinds::entries` | what behaviors and integrations have in common |
-//! | [`revalidate`] | the rules once more, on an account from a saved plan |
-//! | [`schema`], `json_schema` | the JSON Schema of it, for editors |
-//! | `rule`, `diagnostic`, `source`, `suggest` | mistakes: their ids, their text, their place, the nearest right word |
-//! | `bounds` | how much the files of one run may hold together |
+//! | `kinds` | keys, validation and merging of each kind of resource |
+//! | `kinds::entries` | named entries of behaviors and integrations |
+//! | [`revalidate`] | validation of an account from a saved plan |
+//! | [`schema`], `json_schema` | JSON Schema for editors |
+//! | `code`, `diagnostic`, `span`, `suggest` | diagnostics: ids, texts, locations, suggestions |
+//! | `resource_limits` | limits for all files of one run together |
 //!
-//! And back to a file:
+//! From an account to a file:
 //!
 //! | file | does |
 //! | --- | --- |
-//! | [`export`] | a live account as the file that declares it |
-//! | [`write`](mod@write) | a file in its canonical layout |
-//! | [`fmt`] | files that people wrote, laid out anew |
+//! | [`export`] | a live account as a desired-state file |
+//! | [`write`](mod@write) | a file in canonical format |
+//! | [`fmt`] | formats existing files |
 //!
-//! # What is deliberately absent
+//! # Invariants
 //!
-//! Nothing here knows the network, the environment (it is handed in), a clock (the day is handed in) or the terminal.
+//! This module does not use the network, the terminal, environment variables or a clock: variables and the date are parameters.
 //!
-//! # Bounds
+//! # Limits
 //!
-//! A file may come from a stranger's pull request. One file is at most 32 MiB, all files of one run 64 MiB; one document holds at most
-//! 800,000 values with its aliases written out, nested at most 32 deep, each at most 8 KiB; a list has at most 10,000 items, one account
-//! extends at most 64 files. What all files of a run may hold together stands in `bounds`. What exceeds a bound is a diagnostic, and
-//! nothing behind it is read; everything takes time in proportion to the files.
+//! Files are untrusted, for example in a pull request. A file has at most 32 MiB, all files of a run 64 MiB. A document has at most 800,000
+//! values with aliases expanded, nested at most 32 levels deep, each at most 8 KiB. A list has at most 10,000 items. An account extends at
+//! most 64 files. `resource_limits` has the limits for a run. Exceeding a limit is an error and ends reading. All steps are linear in the size of
+//! the files.
 
 pub mod code;
 pub mod diagnostic;

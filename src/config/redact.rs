@@ -1,14 +1,14 @@
-//! Blots out of source lines what seems to be a credential, so that a log never repeats what somebody pasted into a file by mistake: the
-//! values of keys that name a secret, those of several lines included, and the user information of URLs.
+//! Redacts likely credentials in source lines, so that logs do not contain them: values of keys that name a secret, including multi-line
+//! values, and the user information of URLs.
 
 use std::ops::Range;
 
 use super::interpolate::is_secret_key;
 
-/// How many bytes before a line are looked at for the key that it belongs to; a private key has about 3,000.
+/// Number of bytes before a line to search for its key. A private key has about 3,000 bytes.
 const LOOKBACK_BYTES: usize = 16 << 10;
 
-/// Blots a line, or the part of it that is shown. `above` is the text before it.
+/// Redacts a line, or the part of it that is shown. `above` is the text before it.
 pub(super) fn redact_secrets(line: &mut String, above: &str) {
     let from = above.len().saturating_sub(LOOKBACK_BYTES);
     let from = (from..=above.len()).find(|at| above.is_char_boundary(*at));
@@ -38,7 +38,7 @@ fn blot(line: &mut String, blots: impl IntoIterator<Item = Range<usize>>) {
 
 /// The value of a key that names a secret.
 struct Secret<'a> {
-    /// Where it begins, and where it ends, if it does on this line.
+    /// Start, and end if the value ends on this line.
     start: usize,
     end: Option<usize>,
     value: &'a str,
@@ -55,7 +55,7 @@ fn secrets(line: &str) -> impl Iterator<Item = Secret<'_>> {
                 .unwrap_or_default();
             let value = line[at + separator.len()..].trim_start();
             let start = line.len() - value.len();
-            // Within braces a bare value ends at a comma; anywhere else a comma is part of it.
+            // In braces, an unquoted value ends at a comma. Elsewhere, a comma is part of the value.
             let in_braces = line[..at].contains(['{', '[']);
             let length = match value.chars().next() {
                 Some(quote @ ('"' | '\'')) => value[1..].rfind(quote).map(|at| at + 2),
@@ -63,7 +63,7 @@ fn secrets(line: &str) -> impl Iterator<Item = Secret<'_>> {
                 Some(_) | None => None,
             };
             let whole = &value[..length.unwrap_or(value.len())];
-            // The one key that rightly holds a name may have been given the token itself.
+            // Users may write the token itself instead of the name of a variable.
             let is_secret = match key {
                 "api_token_env" => {
                     whole.len() >= 32 && whole.contains(|c: char| c.is_ascii_lowercase())
@@ -78,10 +78,10 @@ fn secrets(line: &str) -> impl Iterator<Item = Secret<'_>> {
         })
 }
 
-/// Whether a line is the continuation of a secret that begins above it: of a block scalar, of a text in quotes or without, or of a key
-/// that ends the line before.
+/// Returns true if a line continues a secret that starts above: a block scalar, quoted or plain text, or the value of a key on the line
+/// before.
 fn is_secret_continuation(line: &str, above: &str) -> bool {
-    // What is left of this very line in front of what is shown of it.
+    // `hidden` is the start of this line, which is not shown.
     let (above, hidden) = match above.rfind(['\n', '\r']) {
         Some(at) => above.split_at(at + 1),
         None => ("", above),
@@ -176,7 +176,7 @@ mod tests {
             "version: 1\r\napi_token: |\r\n  first\r\n",
         ] {
             for line in ["    secret: 1, or", "    se}cret"] {
-                // What looks like a key of its own is one, unless a text is open.
+                // A line with a key is a separate key, unless a text is open.
                 let is_open = above.contains(['|', '>']) || above.contains("first");
                 if is_open || !line.contains(": ") {
                     let stars = format!("    {}", "*".repeat(line.len() - 4));
@@ -184,7 +184,7 @@ mod tests {
                 }
             }
         }
-        // Of a long line only a part is shown.
+        // Only a part of a long line is shown.
         let part = format!("version: 1\napi_token: {}", "x".repeat(10_000));
         assert_eq!(blotted("secret", &part), "******");
         assert_eq!(blotted("x: y", "{ api_token: abc, name: "), "x: y");

@@ -1,5 +1,4 @@
-//! The language's own rules again, for what was read from a saved plan rather than from files: whoever could write the plan could write
-//! there what no file may say.
+//! Validates the desired state in a saved plan, because an edited plan could contain values that files cannot.
 
 use super::interpolate::is_variable_name;
 use super::kinds::behavior;
@@ -8,7 +7,7 @@ use crate::model::integration::TenantUrl;
 use crate::model::limits::Limits;
 use crate::model::text::is_invisible;
 
-/// Everything in a desired account that no file could have declared under these limits.
+/// Returns all mistakes in a desired account: values that files cannot declare under these limits.
 pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
     let DesiredAccount {
         account_id: _,
@@ -26,25 +25,25 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
     if let Some(name) = api_token_env
         && !(is_variable_name(name) && limits.allows_token_variable(name))
     {
-        wrong.push("api_token_env names a variable that may not hold a token".to_owned());
+        wrong.push("api_token_env names a variable that is not allowed to hold a token".to_owned());
     }
     for key in behaviors.keys().chain(unmanaged.keys()) {
         if !behavior::is_key(key.as_str()) {
-            wrong.push("a behavior's key is not a word".to_owned());
+            wrong.push("invalid behavior name".to_owned());
         }
     }
     for (key, behavior) in behaviors {
         if behavior.enabled.is_none() && behavior.risk_level.is_none() {
-            wrong.push(format!("behavior.{key} declares nothing"));
+            wrong.push(format!("behavior.{key} is empty"));
         }
     }
     for (name, integration) in integrations {
         if integration.name != *name {
-            wrong.push(format!("integration.{name} has two names"));
+            wrong.push(format!("integration.{name}: the name differs from the key"));
         }
         if let Err(error) = integration.tenant_url.as_str().parse::<TenantUrl>() {
             wrong.push(format!(
-                "integration.{name}.tenant_url is not the base URL of a tenant: {error}"
+                "integration.{name}.tenant_url: invalid tenant URL: {error}"
             ));
         }
         let reasons = integration.lifecycle.ignore_changes.iter();
@@ -54,7 +53,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
         for text in texts {
             if text.contains(is_invisible) {
                 wrong.push(format!(
-                    "integration.{name} holds a character that can't be seen"
+                    "integration.{name} contains an invisible character"
                 ));
             }
         }
@@ -64,7 +63,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
         .chain([&**source])
         .any(|text| text.is_empty() || text.contains(is_invisible))
     {
-        wrong.push("a text is empty, or holds a character that can't be seen".to_owned());
+        wrong.push("a text is empty or contains an invisible character".to_owned());
     }
     let used = behaviors
         .values()
@@ -75,7 +74,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
         .flat_map(|one| one.values().flatten())
         .all(|name| is_variable_name(name))
     {
-        wrong.push("a variable has an impossible name".to_owned());
+        wrong.push("invalid variable name".to_owned());
     }
     wrong
 }
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
     use crate::model::limits::UNLIMITED;
 
-    /// An account as a saved plan holds it.
+    /// Returns an account as in a saved plan.
     fn sound() -> Value {
         let place = json!({ "file": "a.yaml", "line": 1, "column": 1 });
         json!({
@@ -117,40 +116,40 @@ mod tests {
             (
                 "/api_token_env",
                 json!("GITHUB_TOKEN"),
-                "may not hold a token",
+                "not allowed to hold a token",
             ),
             (
                 "/behaviors",
                 json!({ "a*": { "enabled": true, "location": place } }),
-                "not a word",
+                "invalid behavior name",
             ),
             (
                 "/behaviors/imp_travel/enabled",
                 Value::Null,
-                "declares nothing",
+                "behavior.imp_travel is empty",
             ),
-            ("/integrations/corp/name", json!("other"), "has two names"),
+            ("/integrations/corp/name", json!("other"), "name differs"),
             (
                 "/integrations/corp/tenant_url",
                 json!("http://127.0.0.1"),
-                "not the base URL of a tenant",
+                "invalid tenant URL",
             ),
             (
                 "/integrations/corp/reference_id",
                 json!("a\u{3164}b"),
-                "can't be seen",
+                "an invisible character",
             ),
             (
                 "/integrations/corp/lifecycle/ignore_changes/0/reason",
                 json!("a\u{202e}b"),
-                "can't be seen",
+                "an invisible character",
             ),
             ("/guards/protected/0/text", json!(""), "a text is empty"),
-            ("/source", json!("a\u{200b}.yaml"), "can't be seen"),
+            ("/source", json!("a\u{200b}.yaml"), "an invisible character"),
             (
                 "/every_behavior/variables/enabled/0",
                 json!("a b"),
-                "impossible name",
+                "invalid variable name",
             ),
         ];
         let rechecked =

@@ -1,7 +1,6 @@
-//! The JSON Schema of desired-state files, generated from the tables that files are read by, for editors that complete and check.
+//! JSON Schema of desired-state files for editors, generated from the tables that the loader uses.
 //!
-//! JSON Schema can say less than the loader checks: nothing between files, nothing about uniqueness, nothing about what a variable holds.
-//! What it refuses, the loader refuses as well.
+//! The loader also rejects all files that the schema rejects. It checks more: relations between files, uniqueness and values of variables.
 
 use serde_json::Value;
 
@@ -9,9 +8,7 @@ use super::json_schema::{printed, root_schema};
 use super::kinds::account::Layer;
 use crate::model::behavior::BehaviorKey;
 
-/// The JSON Schema of one document.
-///
-/// Editors complete the behaviors that are named: those of an account, else the documented ones.
+/// Returns the JSON Schema of a document. Editors complete the given behaviors, or the documented ones if there are none.
 pub fn schema<'k>(behaviors: impl IntoIterator<Item = &'k BehaviorKey>) -> String {
     let mut schema = root_schema::<Layer>("riskform desired state");
     let behaviors: Vec<&str> = behaviors.into_iter().map(BehaviorKey::as_str).collect();

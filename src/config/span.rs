@@ -1,4 +1,4 @@
-//! The texts that diagnostics point into: spans, places, and the one line of source that is shown with a place.
+//! Texts of files: spans, locations, and the source line shown with a location.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use serde::Serialize;
 use super::redact::redact_secrets;
 use crate::model::location::Location;
 
-/// Which text of the run.
+/// Index of a text in [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SourceId(u32);
 
-/// A stretch of one text. Line and column stand in it because finding them again would mean reading the text again.
+/// Range in a text. It includes line and column, because computing them later would require another pass over the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) source: SourceId,
-    /// Byte offsets.
+    /// Byte offsets of start and end.
     pub(super) start: u32,
     pub(super) end: u32,
-    /// Of the start, from 1; the column in characters.
+    /// Line and column of the start, starting at 1. The column counts characters.
     pub(super) line: u32,
     pub(super) column: u32,
 }
 
 impl Span {
-    /// Of what was never read.
+    /// Span of values that were not read from a file.
     pub(super) const NOWHERE: Span = Span {
         source: SourceId(u32::MAX),
         start: 0,
@@ -34,25 +34,25 @@ impl Span {
         column: 0,
     };
 
-    /// Whether nothing is written there, as for a key without a value.
+    /// Returns true if the span is empty, such as the value of a key without a value.
     pub(super) fn is_empty(self) -> bool {
         self.start == self.end
     }
 
-    /// What spans are sorted by: file by file in the order they were read, then from top to bottom.
+    /// Returns the sort key of a span: by file in the order of reading, then by position.
     pub(super) fn order(self) -> (u32, u32) {
         (self.source.0, self.start)
     }
 }
 
-/// A value and where it is written.
+/// A value and its span.
 #[derive(Clone, Debug)]
 pub(super) struct Spanned<T> {
     pub(super) value: T,
     pub(super) span: Span,
 }
 
-/// The texts of one run.
+/// Texts of all files of a run.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     list: Vec<Source>,
@@ -62,12 +62,12 @@ pub(super) struct Sources {
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
-    /// Whether nothing of it is ever shown.
+    /// Whether the file is unrelated, so that its content is not shown.
     is_foreign: bool,
 }
 
 impl Sources {
-    /// Keeps a text. Nothing of a foreign one is ever shown.
+    /// Adds a text. The content of an unrelated file is not shown.
     pub(super) fn add(&mut self, name: Arc<str>, text: Arc<str>, is_foreign: bool) -> SourceId {
         let id = u32::try_from(self.list.len()).expect("fewer files than u32 can count");
         self.list.push(Source {
@@ -90,7 +90,7 @@ impl Sources {
         &self.get(id).text
     }
 
-    /// What stands at a span, letter for letter.
+    /// Returns the text of a span, as written.
     pub(super) fn written(&self, span: Span) -> &str {
         self.text(span.source)
             .get(span.start as usize..span.end as usize)
@@ -128,52 +128,52 @@ impl Sources {
     }
 }
 
-/// A place as diagnostics name it.
+/// Location of a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// The file as the user named it.
+    /// File, as given by the user.
     pub file: Arc<str>,
-    /// Where in it; absent when the file as a whole is meant.
+    /// Region in the file; missing if the diagnostic is about the whole file.
     #[serde(flatten)]
     pub region: Option<Region>,
 }
 
-/// A stretch of one line.
+/// Region of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Region {
-    /// The line, from 1.
+    /// Line, starting at 1.
     pub line: u32,
-    /// The first column in characters, from 1.
+    /// First column in characters, starting at 1.
     pub column: u32,
-    /// The column behind the last.
+    /// Column after the last character.
     pub end_column: u32,
-    /// The line itself.
+    /// Excerpt of the line.
     #[serde(skip)]
     pub excerpt: Excerpt,
 }
 
-/// The source line of a place, cut to a readable length, with credentials blotted out. Empty where nothing may be shown.
+/// Source line of a location: shortened, with credentials redacted. Empty if the content must not be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The line, or the part of it around the place.
+    /// The line, or the part around the location.
     pub text: String,
     start: usize,
     end: usize,
     from_line_start: bool,
 }
 
-/// How many bytes of a line are kept before a place. Renderers trim further; this is for lines that hold a whole file.
+/// Maximum number of bytes kept before a location. Renderers shorten further; this limit is for files with a single long line.
 const MAX_BEFORE_BYTES: usize = 4_096;
-/// How many bytes of a line are kept behind the beginning of a place.
+/// Maximum number of bytes kept after the start of a location.
 const MAX_AFTER_BYTES: usize = 160;
 
 impl Excerpt {
-    /// The bytes of the text that the place covers.
+    /// Returns the byte range of the location in the excerpt.
     pub fn range(&self) -> Range<usize> {
         self.start..self.end
     }
 
-    /// Whether nothing is cut off in front.
+    /// Returns true if the start of the line is not cut.
     pub fn is_from_line_start(&self) -> bool {
         self.from_line_start
     }
@@ -210,7 +210,7 @@ impl Excerpt {
     }
 }
 
-/// The nearest character boundary at or before an offset.
+/// Returns the nearest character boundary at or before an offset.
 fn floor(text: &str, mut at: usize) -> usize {
     at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -219,7 +219,7 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The nearest character boundary at or after an offset.
+/// Returns the nearest character boundary at or after an offset.
 fn ceil(text: &str, mut at: usize) -> usize {
     at = at.min(text.len());
     while !text.is_char_boundary(at) {

@@ -1,10 +1,10 @@
-//! Did you mean …?
+//! Suggestions for unknown words.
 
 use similar::get_close_matches;
 
-/// The word among `known` that `written` comes nearest to, if any is near.
+/// Returns the word in `known` that is most similar to `written`, if any is similar.
 pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
-    // A word of absurd length resembles nothing, and comparing it would take its time.
+    // Comparing very long words takes too long.
     if written.len() > 64 {
         return None;
     }
@@ -16,7 +16,7 @@ pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
         .copied()
 }
 
-/// The help line for a word that is not `known`: the nearest one, else all of them.
+/// Returns the help for an unknown word: the most similar word, or all known words.
 pub(super) fn did_you_mean(written: &str, known: &[&str]) -> String {
     match nearest(written, known) {
         Some(word) => format!("did you mean `{word}`?"),
@@ -24,12 +24,12 @@ pub(super) fn did_you_mean(written: &str, known: &[&str]) -> String {
     }
 }
 
-/// Lists what may be written.
+/// Returns the help that lists all known words.
 pub(super) fn one_of(known: &[&str]) -> String {
     format!("write {}", alternatives(known))
 }
 
-/// The words in a sentence: `keep`, `report` or `delete`.
+/// Formats words for a sentence: `keep`, `report` or `delete`.
 pub(super) fn alternatives(known: &[&str]) -> String {
     let quoted: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
     match quoted.as_slice() {

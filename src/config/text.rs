@@ -1,4 +1,4 @@
-//! Bytes to text: UTF-8 without control characters, or a diagnostic that says where.
+//! Decodes files to text: UTF-8 without control characters.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
 use super::span::{SourceId, Span};
 use super::unrelated_file::is_foreign;
 
-/// Registers a file's text; `None`, and a diagnostic, when it is no text.
+/// Registers the text of a file. Reports an error and returns `None` if it is not valid text.
 pub(super) fn register(
     name: Arc<str>,
     bytes: Vec<u8>,
@@ -17,11 +17,11 @@ pub(super) fn register(
         Ok(text) => text,
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            // Up to the first bad byte the replaced text is the same, so the offset holds.
+            // The text before the first invalid byte is unchanged, so the offset is valid.
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let draft = |span| {
                 DiagnosticBuilder::new(DiagnosticCode::NotUtf8, span, "the file is not UTF-8")
-                    .help("save it as UTF-8")
+                    .help("save the file as UTF-8")
             };
             refuse(name, &text, at, found, draft);
             return None;
@@ -31,9 +31,12 @@ pub(super) fn register(
     let unseen = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}');
     if let Some((at, c)) = text.char_indices().find(|(_, c)| unseen(*c)) {
         let draft = |span| {
-            let message = format!("the control character U+{:04X} in the file", u32::from(c));
+            let message = format!(
+                "the file contains the control character U+{:04X}",
+                u32::from(c)
+            );
             DiagnosticBuilder::new(DiagnosticCode::ControlCharacter, span, message)
-                .help("take the character out")
+                .help("remove the character")
         };
         refuse(name, text, at, found, draft);
         return None;
@@ -41,15 +44,15 @@ pub(super) fn register(
     let foreign = is_foreign(text);
     let source = found.sources.add(Arc::clone(&name), text.into(), foreign);
     if foreign {
-        let message = "not a desired-state file: its first key is none of riskform's, so nothing of it is shown";
+        let message = "not a desired-state file (unknown first key); its content is not shown";
         let draft = DiagnosticBuilder::of_file(DiagnosticCode::ForeignFile, name, message);
-        found.push(draft.help("name a desired-state file, or begin this one with `version: 1`"));
+        found.push(draft.help("pass a desired-state file, or start the file with `version: 1`"));
         return None;
     }
     Some(source)
 }
 
-/// Reports one character of a text that is refused for it.
+/// Reports an invalid character.
 fn refuse(
     name: Arc<str>,
     text: &str,

@@ -1,11 +1,11 @@
-//! Files of another program, which somebody may name by mistake or on purpose: nothing of them is shown.
+//! Detects unrelated files, whose content must not be shown.
 
 use super::kinds::is_key;
 
-/// Whether a text begins with a key that neither a desired-state file nor the limits have, or with no key at all.
+/// Returns true if the first key of a text is unknown, or if it has no key.
 pub(super) fn is_foreign(text: &str) -> bool {
     let mut rest = text.trim_start();
-    // Comments, directives and markers may stand before the first key, and the brace of a JSON file.
+    // Comments, directives, document markers and the brace of a JSON file may precede the first key.
     while let Some(c) = rest.chars().next() {
         let line = rest.find(['\n', '\r']).unwrap_or(rest.len());
         let length = match c {

@@ -1,7 +1,6 @@
-//! Writes desired-state files in their canonical layout, as YAML or JSON.
+//! Writes desired-state files in canonical format, as YAML or JSON.
 //!
-//! What is written reads back as the same values, here and in readers of YAML 1.1, which take `no`, `1_000` or a date for something else
-//! than text.
+//! Parsers of YAML 1.1 and 1.2 read the same values from the output: text such as `no`, `1_000` or a date is quoted.
 
 use super::interpolate::escaped;
 use super::yaml::{self, Entry, Node, Trivia, Value, emit};
@@ -11,16 +10,16 @@ use crate::model::integration::{IgnoreChange, IntegrationId, Lifecycle, Referenc
 use crate::model::open_enum::words;
 
 words! {
-    /// The formats of a desired-state file.
+    /// Format of a desired-state file.
     FileFormat {
-        /// For people and editors.
+        /// YAML with comments.
         Yaml = "yaml",
-        /// For programs; YAML as well, but without comments.
+        /// JSON, which has no comments.
         Json = "json",
     }
 }
 
-/// Any value as YAML that reads back the same, quoted and escaped as a desired-state file is.
+/// Serializes any value as YAML, quoted and escaped as in desired-state files.
 pub fn value_to_yaml(value: &serde_yaml::Value) -> String {
     emit::yaml(&[yaml::Document::of(node(value))])
 }
@@ -43,7 +42,7 @@ fn node(value: &serde_yaml::Value) -> Node {
     }
 }
 
-/// A desired-state file to be written. What is `None` or empty is left out, except for `behaviors` and `integrations`, which say `{}`.
+/// A desired-state file to write. `None` and empty values are omitted, except `behaviors` and `integrations`, which are written as `{}`.
 #[derive(Clone, Debug, Default)]
 pub struct AccountFile {
     /// Comments at the top of the file.
@@ -54,11 +53,11 @@ pub struct AccountFile {
     pub name: Option<String>,
     /// `api_token_env`
     pub api_token_env: Option<String>,
-    /// `behaviors`, in the order to be written.
+    /// `behaviors`, in output order.
     pub behaviors: Vec<BehaviorEntry>,
     /// Comments at the end of `behaviors`.
     pub behavior_comments: Vec<String>,
-    /// `integrations`, in the order to be written.
+    /// `integrations`, in output order.
     pub integrations: Vec<IntegrationEntry>,
     /// Comments at the end of `integrations`.
     pub integration_comments: Vec<String>,
@@ -70,7 +69,7 @@ pub struct AccountFile {
     pub guards: Option<Guards>,
 }
 
-/// One entry of `behaviors`, in words rather than types, so that a live word that no file could declare can be shown as well.
+/// An entry of `behaviors`. Its values are text, so that it can contain live values that are unknown to riskform.
 #[derive(Clone, Debug)]
 pub struct BehaviorEntry {
     pub key: BehaviorKey,
@@ -78,11 +77,11 @@ pub struct BehaviorEntry {
     pub enabled: Option<bool>,
     /// `risk_level`
     pub risk_level: Option<String>,
-    /// A comment beside it.
+    /// Comment on the same line.
     pub comment: Option<String>,
 }
 
-/// One entry of `integrations`, in words rather than types.
+/// An entry of `integrations`, with values as text.
 #[derive(Clone, Debug)]
 pub struct IntegrationEntry {
     /// The local name.
@@ -104,7 +103,7 @@ pub struct IntegrationEntry {
 }
 
 impl AccountFile {
-    /// What the comments say is left out.
+    /// Returns the comments about omitted values.
     pub fn left_out(&self) -> impl Iterator<Item = &str> {
         let beside = self.behaviors.iter().filter_map(|one| one.comment.as_ref());
         beside
@@ -113,7 +112,7 @@ impl AccountFile {
             .map(String::as_str)
     }
 
-    /// The file in a format.
+    /// Returns the file in a format.
     pub fn written(&self, format: FileFormat) -> String {
         match format {
             FileFormat::Yaml => self.to_yaml(),
@@ -121,12 +120,12 @@ impl AccountFile {
         }
     }
 
-    /// The file as YAML.
+    /// Returns the file as YAML.
     pub fn to_yaml(&self) -> String {
         emit::yaml(&[yaml::Document::of(self.tree())])
     }
 
-    /// The file as JSON, which is YAML too. It has no comments.
+    /// Returns the file as JSON, without comments.
     pub fn to_json(&self) -> String {
         emit::json(&self.tree())
     }
@@ -155,7 +154,7 @@ impl AccountFile {
             .into_iter()
             .filter_map(|(key, text)| Some((key, text?)));
         entries.extend(short.map(|(key, text)| Entry::new(key, Node::text(text))));
-        // Sections stand apart, the short keys at the top together.
+        // Blank lines separate the sections, but not the short keys at the top.
         let mut section = |key, above: Vec<Trivia>, node: Node| {
             let above = std::iter::once(Trivia::Blank).chain(above);
             entries.push(Entry::new(key, node.above(above)));

@@ -16,47 +16,47 @@ use crate::plan::{self, AccountPlan};
 use super::audit::{AuditCheck, AuditFinding};
 use super::finding::CheckStatus;
 
-/// A whole audit.
+/// Result of an audit.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditReport {
     pub format: &'static str,
-    /// The version of riskform that wrote it.
+    /// Version of riskform that wrote the document.
     pub riskform_version: &'static str,
-    /// The API that was asked.
+    /// Base URL of the API.
     pub base_url: String,
-    /// When it was written.
+    /// Time of writing.
     pub created_at: Timestamp,
-    /// Which part of the fleet it is about; `null` for all of it.
+    /// Shard of the fleet. Null for all accounts.
     pub shard: Option<Shard>,
-    /// The checks that were left out.
+    /// Skipped checks.
     pub ignored: BTreeSet<AuditCheck>,
-    /// Sorted by source, then by id.
+    /// Accounts, sorted by source, then by ID.
     pub accounts: Vec<AccountAudit>,
     pub summary: AuditTotals,
 }
 
-/// One account of an audit.
+/// Result of an audit for one account.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AccountAudit {
     pub account_id: AccountId,
     pub name: Option<Name>,
-    /// The file that declares it.
+    /// File that declares the account.
     pub source: Arc<str>,
     pub status: plan::Status,
-    /// Why it could not be looked at. Then there are no findings.
+    /// Error of the account. If set, there are no findings.
     pub error: Option<AccountError>,
-    /// One for each check that was not left out.
+    /// Findings: one per check.
     pub findings: Vec<AuditFinding>,
 }
 
-/// How many findings stand how, in all accounts.
+/// Number of findings by status, in all accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AuditTotals {
     pub pass: usize,
     pub warn: usize,
     pub fail: usize,
     pub unknown: usize,
-    /// Accounts that could not be looked at.
+    /// Number of accounts that failed.
     pub failed_accounts: usize,
 }
 

@@ -8,51 +8,51 @@ use crate::model::context::FetchError;
 use crate::model::location::Location;
 use crate::model::open_enum::words;
 
-/// What one check found.
+/// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding<C> {
     pub check: C,
-    /// How it stands.
+    /// Status of the check.
     pub status: CheckStatus,
-    /// What was found.
+    /// Summary of the result.
     pub message: String,
-    /// What to do about it.
+    /// Suggestion to fix the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The permission that would tell, where the want of it is why nothing can be told.
+    /// Missing permission, if the status is unknown because of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
-    /// What the message sums up, one by one.
+    /// Details of the message, one per resource or level.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
 }
 
-/// One of the things that a finding is about.
+/// A resource or level that a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Detail {
-    /// How it stands.
+    /// Status of the resource or level.
     pub status: CheckStatus,
-    /// Its address, or the level that it is about.
+    /// Address of the resource, or the level.
     pub about: String,
-    /// What is to be said of it.
+    /// Description of the status.
     pub message: String,
-    /// Where it is declared.
+    /// Location of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
 }
 
 words! {
-    /// How a check stands, in rising gravity.
+    /// Status of a check, in rising severity.
     CheckStatus {
-        /// As it should be.
+        /// The check passed.
         Pass = "pass",
-        /// Nothing is wrong, and it is good to know.
+        /// Information; not a problem.
         Info = "info",
-        /// Worth a look.
+        /// A possible problem.
         Warn = "warn",
-        /// It can't be told.
+        /// The result is unknown.
         Unknown = "unknown",
-        /// Something is not as it should be, or will not work.
+        /// A problem.
         Fail = "fail",
     }
 }

@@ -1,4 +1,4 @@
-//! One account: what its file declares for it, and what it holds live.
+//! An account: its desired state, as declared in files, and its live state, as returned by the API.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,18 +15,17 @@ use super::integration::{DesiredIntegration, Integration, TenantUrl};
 use super::location::Location;
 use super::open_enum::words;
 
-/// The id of a Cloudflare account: 32 lower-case hexadecimal digits.
+/// ID of a Cloudflare account: 32 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct AccountId(#[schemars(regex(pattern = "^[0-9a-f]{32}$"))] Arc<str>);
 
 impl AccountId {
-    /// The id as the API spells it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first eight and the last four digits, for headings.
+    /// Returns the first eight and the last four digits, for headings.
     pub fn abbreviated(&self) -> String {
         format!("{}…{}", &self.0[..8], &self.0[28..])
     }
@@ -58,41 +57,41 @@ impl<'de> Deserialize<'de> for AccountId {
     }
 }
 
-/// A text that is not an account id.
+/// Error for text that is not an account ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an account id is 32 hexadecimal digits")]
+#[error("expected 32 hexadecimal digits")]
 pub struct ParseAccountIdError;
 
-/// What the files declare for one account.
+/// Desired state of one account, as declared in its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredAccount {
     pub account_id: AccountId,
-    /// Its label in output.
+    /// Display name of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// The file that declares it, as the user named it.
+    /// File that declares the account, as given by the user.
     pub source: Arc<str>,
-    /// The name of the variable that holds its token, where the file names one.
+    /// Name of the environment variable that holds the API token for this account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_token_env: Option<String>,
-    /// The behaviors that the file names.
+    /// Behaviors declared by name.
     pub behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
-    /// `"*"`: what every behavior should be that the account offers. What a named one leaves out, it takes from here.
+    /// The wildcard entry `"*"`. It applies to all behaviors of the account, and to fields that a named entry leaves out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_behavior: Option<DesiredBehavior>,
-    /// `NAME: null` beside a `"*"`: neither that nor `unlisted` touches them.
+    /// Behaviors excluded from `"*"` and from `unlisted` (`NAME: null`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unmanaged: BTreeMap<BehaviorKey, Location>,
-    /// The listed integrations.
+    /// Declared integrations by name.
     pub integrations: BTreeMap<Name, DesiredIntegration>,
-    /// What to do with what is not listed.
+    /// Handling of live resources that are not in any file.
     pub unlisted: Unlisted,
-    /// What a plan may not do.
+    /// Rules that block a plan.
     pub guards: Guards,
 }
 
 impl DesiredAccount {
-    /// What the file says of one behavior.
+    /// Returns the declaration of a behavior, with the wildcard entry merged in.
     pub fn behavior(&self, key: &BehaviorKey) -> BehaviorDeclaration<'_> {
         let every = self.every_behavior.as_ref();
         match (self.behaviors.get(key), every) {
@@ -112,7 +111,7 @@ impl DesiredAccount {
         }
     }
 
-    /// By field, the names of the variables that a behavior's declared values were made of.
+    /// Returns the names of the variables in a behavior's declared values, by field.
     pub fn behavior_variables(&self, key: &BehaviorKey) -> BTreeMap<String, Vec<String>> {
         let every = self.every_behavior.as_ref();
         let Some(named) = self.behaviors.get(key) else {
@@ -133,7 +132,7 @@ impl DesiredAccount {
         variables
     }
 
-    /// How the account is called in output: its name, else its id.
+    /// Returns the display name of the account: its name, or its ID if it has none.
     pub fn label(&self) -> &str {
         self.name
             .as_ref()
@@ -141,77 +140,75 @@ impl DesiredAccount {
     }
 }
 
-/// What a file says of one behavior.
+/// A behavior as declared in files.
 #[derive(Clone, Copy, Debug)]
 pub enum BehaviorDeclaration<'a> {
-    /// It names it.
+    /// Declared by name.
     Named {
-        /// What it should be.
         declared: DeclaredBehavior,
-        /// Where it is named.
+        /// Location of the entry.
         location: &'a Location,
     },
-    /// Only `"*"` covers it.
+    /// Declared only by the wildcard entry `"*"`.
     Wildcard {
-        /// What it should be.
         declared: DeclaredBehavior,
-        /// Where the star stands.
+        /// Location of the wildcard entry.
         location: &'a Location,
     },
-    /// It says that it is not managed.
+    /// Excluded from the wildcard entry with `null`.
     Unmanaged,
-    /// It does not say anything.
+    /// Not declared.
     Unlisted,
 }
 
-/// What to do with live things that no file lists.
+/// Handling of live resources that are not in any file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unlisted {
-    /// With behaviors.
+    /// Handling of unlisted behaviors.
     pub behaviors: UnlistedBehaviors,
-    /// With integrations.
+    /// Handling of unlisted integrations.
     pub integrations: UnlistedIntegrations,
 }
 
 words! {
-    /// What to do with a behavior that no file lists.
+    /// Handling of behaviors that are not in any file.
     #[derive(Default)]
     UnlistedBehaviors {
-        /// Leave it alone.
+        /// Keeps it.
         #[default]
         Keep = "keep",
-        /// Leave it alone, and say so; drift.
+        /// Keeps it and reports it as drift.
         Report = "report",
-        /// Disable it.
+        /// Disables it.
         Disable = "disable",
     }
 }
 
 words! {
-    /// What to do with an integration that no file lists.
+    /// Handling of integrations that are not in any file.
     #[derive(Default)]
     UnlistedIntegrations {
-        /// Leave it alone.
+        /// Keeps it.
         Keep = "keep",
-        /// Leave it alone, and say so; drift.
+        /// Keeps it and reports it as drift.
         #[default]
         Report = "report",
-        /// Delete it.
+        /// Deletes it.
         Delete = "delete",
     }
 }
 
-/// What a plan for this account may not do.
+/// Rules that block a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Guards {
-    /// The most integrations that a plan may delete; a replacement counts as one.
+    /// Maximum number of integrations a plan may delete or replace.
     pub max_deletes: u32,
-    /// What to do about weakening changes.
+    /// Handling of plans that weaken protection.
     pub weakening: GuardMode,
-    /// What to do about levels that no enabled behavior gives any more although a policy acts on them.
+    /// Handling of plans after which no enabled behavior assigns a level that an Access policy uses.
     #[serde(default)]
     pub policies: PolicyGuardMode,
-    /// Integrations that must stay as they are.
+    /// Integrations that cannot be deleted, replaced, deactivated or redirected.
     pub protected: Vec<ProtectedItem>,
 }
 
@@ -227,47 +224,47 @@ impl Default for Guards {
 }
 
 words! {
-    /// What to do about a change that weakens protection.
+    /// Handling of plans that weaken protection.
     #[derive(Default)]
     GuardMode {
-        /// Say so.
+        /// Adds a note to the plan.
         #[default]
         Warn = "warn",
-        /// Refuse the plan.
+        /// Blocks the plan.
         Deny = "deny",
     }
 }
 
 words! {
-    /// What to do about a change after which a level that an Access policy acts on is given by no enabled behavior.
+    /// Handling of plans after which no enabled behavior assigns a level that an Access policy uses.
     #[derive(Default)]
     PolicyGuardMode {
-        /// Say so.
+        /// Adds a note to the plan.
         #[default]
         Warn = "warn",
-        /// Refuse the plan; also where policies can't be read.
+        /// Blocks the plan, also if Access policies cannot be read.
         Deny = "deny",
     }
 }
 
-/// One item of `guards.protected`: names live integrations by what they hold.
+/// An item of `guards.protected`: a tenant_url, a reference_id, an ID, an address or an address pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProtectedItem {
-    /// The text as declared.
+    /// Text as declared.
     pub text: String,
-    /// Where it is declared.
+    /// Location of the item.
     pub location: Location,
 }
 
 impl ProtectedItem {
-    /// Says whether a text is an address, or a glob of addresses.
+    /// Returns true if `text` is an address or an address pattern.
     pub fn is_address(text: &str) -> bool {
         text.starts_with("integration.")
             || text.starts_with("integration[")
             || text.contains(['*', '?'])
     }
 
-    /// Says whether an entry of the file is meant, live or yet to be made.
+    /// Returns true if the item protects this entry, whether or not it exists live.
     pub fn matches_entry(&self, label: &str, entry: &DesiredIntegration) -> bool {
         let address = Address::Integration(entry.name.clone()).to_string();
         let pattern = WildMatch::new(&self.text);
@@ -278,7 +275,7 @@ impl ProtectedItem {
             || pattern.matches(&format!("{label}/{address}"))
     }
 
-    /// Says whether a live integration is meant, which an account of this label has under this address.
+    /// Returns true if the item protects this live integration. `label` is the display name of the account.
     pub fn covers(&self, label: &str, address: &Address, live: &Integration) -> bool {
         let Integration { id, settings, .. } = live;
         let glob = || {
@@ -295,17 +292,17 @@ impl ProtectedItem {
     }
 }
 
-/// What the API answered for one account: the only truth there is.
+/// Live state of one account, as returned by the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveAccount {
-    /// Every behavior that the account offers.
+    /// All behaviors of the account.
     pub behaviors: BTreeMap<BehaviorKey, Behavior>,
-    /// Every integration, ordered by id.
+    /// All integrations of the account, ordered by ID.
     pub integrations: Vec<Integration>,
 }
 
 impl LiveAccount {
-    /// Joins the two answers, and puts the integrations into an order that does not depend on the server's.
+    /// Creates a live state. Sorts the integrations, so that their order does not depend on the server.
     pub fn new(
         behaviors: BTreeMap<BehaviorKey, Behavior>,
         mut integrations: Vec<Integration>,

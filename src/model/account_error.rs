@@ -1,41 +1,41 @@
-//! Why one account could not be handled, while the others go on.
+//! The error of one account. A run continues with the other accounts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::open_enum::words;
 
-/// The failure of one account; its display is what happened.
+/// Error of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct AccountError {
-    /// Decides the exit code.
+    /// Kind of the error; determines the exit code.
     pub kind: FailureKind,
     pub message: String,
-    /// The answer's `CF-Ray`, where there was one.
+    /// `CF-Ray` header of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ray: Option<String>,
-    /// The way out.
+    /// Suggestion to fix the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
 
 words! {
-    /// The kinds of failure that a script can tell apart.
+    /// Kind of an account error.
     FailureKind {
-        /// No credentials, or the API does not take them.
+        /// Credentials are missing or invalid.
         Credentials = "credentials",
-        /// The API does not take the credentials, or they lack a permission; it doesn't say which.
+        /// Credentials are invalid or lack a permission; the API does not say which.
         CredentialsOrPermission = "access",
-        /// The token lacks a permission.
+        /// A permission is missing.
         Permission = "permission",
-        /// The account does not have risk scoring.
+        /// The plan of the account does not include risk scoring.
         Entitlement = "entitlement",
-        /// What the file says can't be planned against what is live.
+        /// The desired state cannot be planned for the live account.
         Desired = "desired",
-        /// The API refused the request, failed, or answered something unexpected.
+        /// The API rejected the request, failed, or sent an unexpected response.
         Api = "api",
-        /// The API could not be reached.
+        /// The API cannot be reached.
         Transport = "transport",
     }
 }

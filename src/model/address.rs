@@ -1,4 +1,4 @@
-//! How things are named: `behavior.imp_travel`, `integration.corporate-okta`, `integration[<id>]`.
+//! Names and addresses of resources: `behavior.imp_travel`, `integration.corporate-okta`, `integration[<id>]`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,13 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::behavior::BehaviorKey;
 use super::integration::IntegrationId;
 
-/// A local name, `[A-Za-z0-9_-]+`: an account's label or an integration's name in the file. It is never sent to the API.
+/// Name of an account or integration in files (`[A-Za-z0-9_-]+`). It is not sent to Cloudflare.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))] Arc<str>);
 
 impl Name {
-    /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,21 +52,21 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A name that is empty or holds a character outside `[A-Za-z0-9_-]`.
+/// Error for a name that is empty or has characters other than `[A-Za-z0-9_-]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name is one or more of A-Z, a-z, 0-9, _ and -")]
+#[error("use one or more of A-Z, a-z, 0-9, `_` and `-`")]
 pub struct ParseNameError;
 
-/// How one thing of an account is named in plans, reports and `--target`.
+/// Address of a resource within an account, as in plans, reports and `--target`.
 ///
-/// Ordered as plans list things: behaviors by key, listed integrations by name, unlisted ones by id.
+/// Sorted as in plans: behaviors by key, declared integrations by name, unlisted ones by ID.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// `behavior.imp_travel`
     Behavior(BehaviorKey),
     /// `integration.corporate-okta`
     Integration(Name),
-    /// `integration[4cfe8442-664b-4915-acd4-b39cd65c4314]`: live, but in no file.
+    /// `integration[4cfe8442-664b-4915-acd4-b39cd65c4314]`: a live integration that is not in any file.
     UnlistedIntegration(IntegrationId),
 }
 
@@ -123,14 +122,14 @@ impl JsonSchema for Address {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "How one thing of an account is named: `behavior.KEY`, `integration.NAME`, or `integration[ID]` for one that no file lists.",
+            "description": "Address of a resource: `behavior.NAME`, `integration.NAME`, or `integration[ID]` for an unlisted integration.",
             "type": "string",
             "pattern": r"^(behavior\..*|integration\.[A-Za-z0-9_-]+|integration\[[0-9a-f-]{36}\])$"
         })
     }
 }
 
-/// A text that names nothing a plan could hold.
+/// Error for text that is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an address is behavior.KEY, integration.NAME or integration[ID]")]
+#[error("expected an address: behavior.NAME, integration.NAME or integration[ID]")]
 pub struct ParseAddressError;

@@ -1,6 +1,6 @@
-//! The account's audit log as far as it tells of risk scoring (`schema/api.md`, Audit log): who wrote what, when and by what means.
+//! Entries of the account's audit log about risk scoring: who changed what, when and how (`schema/api.md`, Audit log).
 //!
-//! Every field of an entry is optional and every word open, so an entry is read leniently, and one that can't be read is only counted.
+//! Every field of an entry is optional and its values may be unknown. Entries that cannot be parsed are only counted.
 
 use std::collections::BTreeMap;
 
@@ -14,89 +14,88 @@ use super::behavior::{BehaviorKey, RiskLevel};
 use super::integration::{IntegrationId, IntegrationType, ReferenceId, TenantUrl};
 use super::open_enum::OpenEnum;
 
-/// The successful writes of one account's risk scoring that its audit log shows.
+/// Successful writes to the risk scoring of one account, from its audit log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditLog {
-    /// From when on everything that the log shows was read.
+    /// Start of the period that was read completely.
     pub since: Timestamp,
-    /// The newest first.
+    /// Entries, newest first.
     pub entries: Vec<AuditEntry>,
-    /// How many entries could not be read.
+    /// Number of entries that could not be parsed.
     pub skipped: usize,
 }
 
-/// One successful write.
+/// A successful write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     pub author: Author,
     pub wrote: LoggedWrite,
 }
 
-/// Who wrote, when, and by what means. All texts are somebody else's.
+/// Author of a change: who made it, when and how. All texts are untrusted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Author {
-    /// The person's address, or what else is known of who it was.
+    /// Email address of the user, or another description of the author.
     pub actor: Option<String>,
-    /// `dash`, `api_token`, `api_key` or another word of the vendor's.
+    /// Means of access, such as `dash`, `api_token` or `api_key`.
     pub means: Option<String>,
-    /// The name of the token that was used.
+    /// Name of the API token.
     pub token_name: Option<String>,
-    /// Whether the caller said it was riskform, which anyone can say.
+    /// Whether the user agent was riskform. Other programs can send the same user agent.
     pub through_riskform: bool,
     #[schemars(with = "String")]
     pub time: Timestamp,
-    /// The entry's id.
+    /// ID of the audit-log entry.
     pub entry_id: Option<String>,
-    /// The request's id at the edge.
+    /// `CF-Ray` of the request.
     pub ray: Option<String>,
 }
 
-/// What a write left behind, as far as its entry tells: what was sent, and where that is silent, what was answered. `None` where the
-/// log keeps no request.
+/// State after a write, from the logged request and, for fields it lacks, the logged response. `None` if the log has no request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoggedWrite {
     Behaviors(Option<BTreeMap<BehaviorKey, LoggedBehavior>>),
-    /// The integration's id is not known where the log keeps no answer.
+    /// The ID is `None` if the log has no response.
     Created(Option<IntegrationId>, Option<LoggedIntegration>),
     Updated(IntegrationId, Option<LoggedIntegration>),
     Deleted(IntegrationId),
 }
 
-/// What an entry tells of one behavior.
+/// Logged fields of a behavior.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoggedBehavior {
     pub enabled: Option<bool>,
     pub risk_level: Option<OpenEnum<RiskLevel>>,
 }
 
-/// What an entry tells of one integration.
+/// Logged fields of an integration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoggedIntegration {
     pub integration_type: Option<OpenEnum<IntegrationType>>,
     pub tenant_url: Option<TenantUrl>,
-    /// The inner `None` is an unset one.
+    /// `Some(None)`: the reference was unset.
     pub reference_id: Option<Option<ReferenceId>>,
     pub active: Option<bool>,
 }
 
-/// What an item of the log turned out to be.
+/// A parsed item of the audit log.
 #[expect(
     clippy::large_enum_variant,
-    reason = "a reading lives for a moment; entries are what is kept"
+    reason = "the value is short-lived; only entries are kept"
 )]
 #[derive(Clone, Debug, PartialEq)]
 pub enum ParsedEntry {
     Entry(AuditEntry),
-    /// It is about something else, or changed nothing.
+    /// An entry about another product, or one that changed nothing.
     Elsewhere,
     Unreadable,
 }
 
 impl AuditEntry {
-    /// Reads one item of an account's log.
+    /// Parses an item of an account's audit log.
     pub fn read(account: &AccountId, item: &Value) -> ParsedEntry {
         let Some(uri) = text(item, "/raw/uri") else {
-            // Another product may log without a request; what is not even an object is no entry.
+            // Other products may log without a request.
             return match item.pointer("/action").is_some_and(Value::is_object) {
                 true => ParsedEntry::Elsewhere,
                 false => ParsedEntry::Unreadable,
@@ -125,7 +124,7 @@ impl AuditEntry {
     }
 }
 
-/// When an item of the log happened, if it can be told.
+/// Returns the time of an item of the audit log.
 pub fn time(item: &Value) -> Option<Timestamp> {
     text(item, "/action/time")?.parse().ok()
 }
@@ -155,7 +154,7 @@ impl Author {
 }
 
 impl LoggedWrite {
-    /// What a write of this place below `zt_risk_scoring/` left behind; `None` for a place or a method that writes nothing of ours.
+    /// Parses a write to `place`, a path below `zt_risk_scoring/`. Returns `None` for other paths and methods.
     fn read(item: &Value, place: &str) -> Option<Self> {
         let method = text(item, "/raw/method").or(match text(item, "/action/type") {
             Some("create") => Some("POST"),
@@ -170,7 +169,7 @@ impl LoggedWrite {
                 let answered = answer(item, "/id").and_then(Value::as_str);
                 let id = answered.or_else(|| text(item, "/resource/id"));
                 let trace = LoggedIntegration::read(item).map(|trace| LoggedIntegration {
-                    // A new integration always is.
+                    // New integrations are always active.
                     active: Some(true),
                     ..trace
                 });
@@ -193,7 +192,7 @@ fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedBehavior>> {
     let sent = item.pointer("/resource/request/behaviors")?.as_object()?;
     let answered = answer(item, "/behaviors").and_then(Value::as_object);
     let mut traces: BTreeMap<BehaviorKey, LoggedBehavior> = BTreeMap::new();
-    // What was sent wins; the answer tells the rest, such as keys that were left out.
+    // The request takes precedence; the response adds keys that the request lacks.
     for (key, settings) in sent.iter().chain(answered.into_iter().flatten()) {
         let trace = traces.entry(BehaviorKey::new(key.as_str())).or_default();
         trace.enabled = trace.enabled.or(settings["enabled"].as_bool());
@@ -207,7 +206,7 @@ fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedBehavior>> {
 impl LoggedIntegration {
     fn read(item: &Value) -> Option<Self> {
         let sent = item.pointer("/resource/request")?;
-        // A write of an integration always names its tenant: a request without is one that was not kept.
+        // Writes of integrations always contain tenant_url. Without it, the log has no request.
         sent.get("tenant_url")?;
         let told = |name: &str| {
             let sent = sent.get(name).filter(|value| !is_unset(value));
@@ -220,7 +219,7 @@ impl LoggedIntegration {
             reference_id: match told("reference_id") {
                 Some(Value::String(reference)) => Some(ReferenceId::new(reference.as_str())),
                 Some(_) => Some(None),
-                // The server may have made one up, and no answer tells it.
+                // The server may have generated a reference, which is not logged.
                 None => None,
             },
             active: told("active").and_then(Value::as_bool),
@@ -232,7 +231,7 @@ fn is_unset(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
 }
 
-/// A place in the answer, whether the log keeps its `result` alone or the whole envelope.
+/// Returns a value of the logged response, which is either the `result` or the whole envelope.
 fn answer<'a>(item: &'a Value, pointer: &str) -> Option<&'a Value> {
     let answer = item.pointer("/resource/response")?;
     let result = answer.get("result").unwrap_or(answer);

@@ -1,4 +1,4 @@
-//! Risk behaviors: a fixed set that the vendor offers per account, which can be configured but neither created nor deleted.
+//! Risk behaviors: a fixed set per account. They can be configured, but not created or deleted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,9 +12,9 @@ use super::location::Location;
 use super::null_is_default;
 use super::open_enum::{OpenEnum, words};
 
-/// The short name of a behavior, such as `imp_travel`.
+/// Name of a behavior, such as `imp_travel`.
 ///
-/// Any word: the vendor adds behaviors over time and does not publish their keys (`schema/api.md`, Behaviors).
+/// Any text is valid, because Cloudflare adds behaviors over time and does not publish their names.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -22,12 +22,11 @@ use super::open_enum::{OpenEnum, words};
 pub struct BehaviorKey(String);
 
 impl BehaviorKey {
-    /// Takes the key as the API or a file spells it.
+    /// Creates a key from text of the API or a file, without validation.
     pub fn new(key: impl Into<String>) -> Self {
         BehaviorKey(key.into())
     }
 
-    /// The key as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,7 +39,7 @@ impl fmt::Display for BehaviorKey {
 }
 
 words! {
-    /// How much a behavior adds to a user's risk: the words a file may declare, in rising order.
+    /// Risk level that a behavior assigns to users, in rising order.
     RiskLevel {
         /// `low`
         Low = "low",
@@ -51,59 +50,60 @@ words! {
     }
 }
 
-/// The part of a behavior that can be configured, as the API holds it.
+/// Settings of a behavior, as returned by the API.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub struct BehaviorSettings {
-    /// Whether the behavior is detected.
+    /// Whether detection is enabled.
     pub enabled: bool,
-    /// The level it gives; a word riskform does not know is carried along untouched.
+    /// Level assigned to users. Levels unknown to riskform are kept unchanged.
     pub risk_level: OpenEnum<RiskLevel>,
 }
 
-/// One behavior as the account offers it.
+/// A behavior of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Behavior {
-    /// The vendor's title.
+    /// Title of the behavior.
     #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
-    /// The vendor's sentence about what triggers it.
+    /// Description of what triggers the behavior.
     #[serde(default, deserialize_with = "null_is_default")]
     pub description: String,
-    /// How it is configured.
+    /// Settings of the behavior.
     #[serde(flatten)]
     pub settings: BehaviorSettings,
 }
 
-/// The path, below the base URL, at which an account's behaviors are read and written.
+/// Returns the path to read and write the behaviors of an account, relative to the base URL.
 pub fn path(account: &AccountId) -> String {
     format!("/accounts/{account}/zt_risk_scoring/behaviors")
 }
 
-/// The body that writes behaviors. Always the complete map: nobody knows what the API does with keys left out (`schema/api.md`, Behaviors).
+/// Returns the request body that writes behaviors. It must contain all behaviors of the account: how the API treats missing keys is
+/// unknown (`schema/api.md`, Behaviors).
 pub fn write_body(behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>) -> Value {
     json!({ "behaviors": behaviors })
 }
 
-/// What a file declares about one behavior; a field left out stays as it is live.
+/// A behavior as declared in files. Missing fields keep their live value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredBehavior {
-    /// Whether it should be detected.
+    /// Whether detection is enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// The level it should give.
+    /// Level assigned to users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk_level: Option<RiskLevel>,
-    /// Where it is declared.
+    /// Location of the entry.
     pub location: Location,
-    /// By field, the names of the variables that its value was made of.
+    /// Names of the variables used in the values, by field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, Vec<String>>,
 }
 
 impl DesiredBehavior {
-    /// What it declares, without its place.
+    /// Returns the declared fields without location and variables.
     pub fn declared(&self) -> DeclaredBehavior {
         DeclaredBehavior {
             enabled: self.enabled,
@@ -112,25 +112,25 @@ impl DesiredBehavior {
     }
 }
 
-/// The declared fields of one behavior; what is `None` stays as it is live.
+/// Declared fields of a behavior. Missing fields keep their live value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeclaredBehavior {
-    /// Whether it should be detected.
+    /// Whether detection is enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// The level it should give.
+    /// Level assigned to users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk_level: Option<RiskLevel>,
 }
 
 impl DeclaredBehavior {
-    /// Off, at whatever level.
+    /// Disables the behavior and keeps its level.
     pub const DISABLED: DeclaredBehavior = DeclaredBehavior {
         enabled: Some(false),
         risk_level: None,
     };
 
-    /// Lays these fields over others that are declared.
+    /// Merges these fields over those of a base file.
     pub fn overriding(self, lower: DeclaredBehavior) -> DeclaredBehavior {
         DeclaredBehavior {
             enabled: self.enabled.or(lower.enabled),
@@ -138,7 +138,7 @@ impl DeclaredBehavior {
         }
     }
 
-    /// Lays the declared fields over the live ones.
+    /// Merges the declared fields over the live settings.
     pub fn over(&self, live: &BehaviorSettings) -> BehaviorSettings {
         BehaviorSettings {
             enabled: self.enabled.unwrap_or(live.enabled),
@@ -149,7 +149,8 @@ impl DeclaredBehavior {
     }
 }
 
-/// Lays declared values over a complete live map. What is not declared stays as it is live; what is not live is not added.
+/// Merges declared behaviors over all live ones. Undeclared behaviors keep their settings. Behaviors that do not exist live are not
+/// added.
 pub fn overlay(
     declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
     live: &BTreeMap<BehaviorKey, BehaviorSettings>,
@@ -166,20 +167,20 @@ pub fn overlay(
 }
 
 words! {
-    /// Why a change of a behavior weakens protection.
+    /// Reason why a change of a behavior weakens protection.
     BehaviorWeakening {
-        /// It is no longer detected.
+        /// Detection is disabled.
         Disabled = "disabled",
-        /// It gives a lower level.
+        /// The level is lowered.
         Lowered = "lowered",
-        /// Its level moved to or from a word whose rank nobody knows.
+        /// The level changes to or from a level unknown to riskform.
         UnknownLevel = "level unknown",
     }
 }
 
-/// Says why going from `before` to `after` weakens protection, or `None` when it does not.
+/// Returns the reason why a change from `before` to `after` weakens protection, if it does.
 pub fn weakening(before: &BehaviorSettings, after: &BehaviorSettings) -> Option<BehaviorWeakening> {
-    // A behavior that is off protects nobody, so nothing that happens to it weakens anything.
+    // A change of a disabled behavior cannot weaken protection.
     if !before.enabled {
         return None;
     }
@@ -194,8 +195,10 @@ pub fn weakening(before: &BehaviorSettings, after: &BehaviorSettings) -> Option<
     }
 }
 
-/// Says whether the level that an enabled behavior gives changes. Up or down: Access policies match a level exactly, so those that matched
-/// the one before stop matching (`schema/api.md`, Access policies).
+/// Returns true if an enabled behavior assigns another level after the change.
+///
+/// A higher level counts, too: Access policies match a level exactly, so policies that use the old level stop
+/// matching (`schema/api.md`, Access policies).
 pub fn changes_level(before: &BehaviorSettings, after: &BehaviorSettings) -> bool {
     before.enabled && after.enabled && before.risk_level != after.risk_level
 }

@@ -1,7 +1,7 @@
-//! What surrounds risk scoring in an account: the Access policies and groups that look at a user's level, and the identity providers.
+//! Context of risk scoring in an account: Access policies and groups that use risk levels, and identity providers. It is never written.
 //!
-//! All of it is only read. Nearly every field is optional in the API's schema, and its words are open (`schema/api.md`, Access policies), so
-//! whatever can't be understood is passed over. Of a rule nothing is kept but levels and groups: the rest may hold secrets.
+//! Nearly every field of the API is optional and its values may be unknown, so items that cannot be parsed are skipped (`schema/api.md`,
+//! Access policies). Only the levels and groups of a rule are kept, because other conditions may contain secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,35 +15,35 @@ use super::behavior::RiskLevel;
 use super::integration::{ReferenceId, TenantUrl};
 use super::open_enum::{OpenEnum, words};
 
-/// What was read of an account's surroundings.
+/// Context of a plan: data that it reads in addition to behaviors and integrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Context {
-    /// What acts on users' levels.
+    /// Access policies and groups that use risk levels.
     pub access: Fetched<Access>,
-    /// How much of the audit log was read; what it tells stands in each change.
+    /// Period of the audit log that was read. The authors found there are in the changes.
     #[serde(default)]
     pub audit_log: Fetched<AuditLogWindow>,
 }
 
-/// A part of the context. Each is read only where it is needed, and a run goes on without it.
+/// A part of the context. It is read only if needed, and a run continues if it cannot be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fetched<T> {
-    /// Nobody asked for it.
+    /// Not requested.
     #[default]
     NotRead,
-    /// It could not be read.
+    /// Reading failed.
     Failed(FetchError),
-    /// It was read.
+    /// Read successfully.
     Read(T),
 }
 
-/// Why a part of the context could not be read.
+/// Reason why a part of the context could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FetchError {
-    /// What happened.
+    /// Error message.
     pub reason: String,
-    /// The permission that it takes, where it is missing.
+    /// Missing permission, if that is the reason.
     pub permission: Option<String>,
 }
 
@@ -56,112 +56,112 @@ impl fmt::Display for FetchError {
     }
 }
 
-/// The stretch of the audit log that was read.
+/// Period of the audit log that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditLogWindow {
-    /// From when on everything that it shows was read.
+    /// Start of the period that was read completely.
     #[schemars(with = "String")]
     pub since: Timestamp,
-    /// How many entries could not be read.
+    /// Number of entries that could not be parsed.
     pub skipped: usize,
 }
 
-/// A level as rules name it: the words of behaviors, and `unscored` for a user without one.
+/// Risk level in an Access rule: a level of behaviors, or `unscored` for users without a score.
 pub type Level = OpenEnum<RiskLevel>;
 
-/// Everything that looks at a user's level.
+/// Access policies and groups that use risk levels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Access {
-    /// Reusable policies and those of single applications, each once, by id.
+    /// Policies by ID: reusable policies and those of a single application.
     pub policies: BTreeMap<String, AccessPolicy>,
-    /// Groups, by id.
+    /// Groups by ID.
     pub groups: BTreeMap<String, AccessGroup>,
-    /// How many policies, groups and applications could not be understood, or were left unread.
+    /// Number of policies, groups and applications that were skipped because they could not be parsed or read.
     #[serde(default)]
     pub skipped: usize,
 }
 
-/// A policy in front of applications.
+/// An Access policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessPolicy {
     pub id: String,
-    /// Its name; somebody else's text.
+    /// Name of the policy (untrusted text).
     pub name: String,
-    /// What it does to those it matches.
+    /// Decision for users that match.
     pub decision: OpenEnum<Decision>,
-    /// Whom it matches.
+    /// Rules that select users.
     pub rules: PolicyRules,
-    /// How many applications use it, where that is known.
+    /// Number of applications that use the policy, if known.
     pub app_count: Option<u64>,
 }
 
-/// A set of people that policies and other groups refer to.
+/// An Access group: a set of users that policies and other groups refer to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessGroup {
     pub id: String,
-    /// Its name; somebody else's text.
+    /// Name of the group (untrusted text).
     pub name: String,
-    /// Whom it holds.
+    /// Rules that select the members.
     pub rules: PolicyRules,
 }
 
 words! {
-    /// What a policy does to those it matches.
+    /// Decision of a policy for users that match.
     Decision {
-        /// Lets them in.
+        /// Allows access.
         Allow = "allow",
-        /// Keeps them out.
+        /// Denies access.
         Deny = "deny",
-        /// Lets services in.
+        /// Allows access by services.
         NonIdentity = "non_identity",
-        /// Asks nothing.
+        /// Skips the login.
         Bypass = "bypass",
     }
 }
 
-/// Whom something matches: any of `include`, none of `exclude`, all of `require`.
+/// Rules of a policy or group. A user must match any of `include`, none of `exclude` and all of `require`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyRules {
-    /// Any of these.
+    /// Rules of which at least one must match.
     pub include: Vec<PolicyRule>,
-    /// None of these.
+    /// Rules of which none may match.
     pub exclude: Vec<PolicyRule>,
-    /// All of these.
+    /// Rules that must all match.
     pub require: Vec<PolicyRule>,
 }
 
-/// One condition.
+/// One condition of a policy or group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyRule {
-    /// The user's level is one of these; it is no threshold.
+    /// Matches users with exactly one of these levels.
     Levels(BTreeSet<Level>),
-    /// The user is in the group with this id.
+    /// Matches members of the group with this ID.
     Group(String),
-    /// Anything else, which may be so or not.
+    /// Any other condition; its result is unknown.
     Other,
 }
 
-/// A way to log in.
+/// An Access identity provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityProvider {
-    /// Its id: the reference of the integration that belongs to it.
+    /// ID of the provider, which is the reference_id of its integration.
     pub id: ReferenceId,
-    /// Its name; somebody else's text.
+    /// Name of the provider (untrusted text).
     pub name: String,
-    /// Its kind, such as `okta`.
+    /// Type of the provider, such as `okta`.
     pub kind: String,
-    /// The base URL of its Okta org. Nothing else of its configuration is kept: that has a place for a secret.
+    /// Base URL of the Okta organization. The rest of the configuration is not kept, because it may contain a secret.
     pub okta_account: Option<TenantUrl>,
 }
 
 impl IdentityProvider {
-    /// Whether it is an Okta org.
+    /// Returns true if the provider is Okta.
     pub fn is_okta(&self) -> bool {
         self.kind == "okta"
     }
 
-    /// Reads an item of the API's list; `None` where it lacks its id or name.
+    /// Parses an item of the API's list. Returns `None` if its ID or name is missing.
     pub fn read(item: &Value) -> Option<Self> {
         let okta_account = item.pointer("/config/okta_account").and_then(Value::as_str);
         Some(IdentityProvider {
@@ -174,14 +174,14 @@ impl IdentityProvider {
 }
 
 impl Access {
-    /// Says whether any policy refers to a group.
+    /// Returns true if a policy refers to a group.
     pub fn references_groups(&self) -> bool {
         let mut rules = self.policies.values().flat_map(|policy| policy.rules.all());
         rules.any(|rule| matches!(rule, PolicyRule::Group(_)))
     }
 
-    /// Keeps the policies that look at a level, themselves or through groups, and every group that those lead to: nothing else can act on
-    /// a level. An account may have thousands of others.
+    /// Keeps only policies that use a level, directly or through groups, and the groups they refer to. An account may have thousands of
+    /// other policies.
     #[must_use]
     pub fn retain_level_policies(mut self) -> Self {
         let looks = self.groups_using_levels();
@@ -208,7 +208,7 @@ impl Access {
         self
     }
 
-    /// The ids of the groups that look at a level, themselves or through others.
+    /// Returns the IDs of the groups that use a level, directly or through other groups.
     fn groups_using_levels(&self) -> BTreeSet<String> {
         let mut led_to_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut ahead: Vec<&str> = Vec::new();
@@ -235,7 +235,7 @@ impl Access {
 }
 
 impl AccessPolicy {
-    /// Reads an item of the API's lists; `None` where it lacks its id or name.
+    /// Parses an item of the API's lists. Returns `None` if its ID or name is missing.
     pub fn read(item: &Value) -> Option<Self> {
         Some(AccessPolicy {
             id: text(item, "id")?,
@@ -248,7 +248,7 @@ impl AccessPolicy {
 }
 
 impl AccessGroup {
-    /// Reads an item of the API's list; `None` where it lacks its id or name.
+    /// Parses an item of the API's list. Returns `None` if its ID or name is missing.
     pub fn read(item: &Value) -> Option<Self> {
         Some(AccessGroup {
             id: text(item, "id")?,
@@ -272,7 +272,7 @@ impl PolicyRules {
         }
     }
 
-    /// Every rule.
+    /// Returns all rules.
     pub fn all(&self) -> impl Iterator<Item = &PolicyRule> {
         let PolicyRules {
             include,
@@ -282,7 +282,7 @@ impl PolicyRules {
         include.iter().chain(exclude).chain(require)
     }
 
-    /// The ids of the groups that they refer to.
+    /// Returns the IDs of the groups that the rules refer to.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.all().filter_map(|rule| match rule {
             PolicyRule::Group(id) => Some(id.as_str()),

@@ -1,7 +1,6 @@
-//! The references that riskform makes: its own, by which an integration is known again although no file names one, and those that
-//! nobody can have.
+//! Generated references, which match an integration to an entry without `reference_id`, and placeholders for use during updates.
 //!
-//! Both are pure functions of what they stand for, so every run of every machine makes the same ones, and no state has to be kept.
+//! Both are pure functions of account, name and ID, so every run on every machine generates the same ones and no state is stored.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use uuid::{Builder, Uuid};
@@ -10,15 +9,15 @@ use super::account::AccountId;
 use super::address::Name;
 use super::integration::{IntegrationId, ReferenceId};
 
-/// What riskform's own references are made from. Another value would make every integration a stranger.
+/// Namespace of generated references. It must never change: existing integrations would no longer match their entries.
 const GENERATED_NAMESPACE: u128 = 0x826a_0046_8aa4_48c7_bb87_3e3f_b19b_9baa;
-/// What the references of parked integrations are made from.
+/// Namespace of placeholder references.
 const PLACEHOLDER_NAMESPACE: u128 = 0x44d0_253c_24a7_4555_a074_827d_b211_7cdc;
 
-/// The references that are riskform's own for one entry of one account, numbered from 1.
+/// Generated references of one entry, numbered from 1.
 ///
-/// Each is a UUID in the form of version 4. Its first half says whose it is and its second half which one, so that an integration's entry is
-/// found without trying every number.
+/// Each is a UUID in the form of version 4. The first half depends only on the entry, the second half also on the number, so that the entry
+/// of an integration is found without trying every number.
 #[derive(Clone)]
 pub struct GeneratedReferences {
     entry: Context,
@@ -29,12 +28,12 @@ pub struct GeneratedReferences {
 type HalfUuid = [u8; 8];
 
 impl GeneratedReferences {
-    /// Those of the entry with this name.
+    /// Creates the generated references of the entry with this name.
     pub fn of(account: &AccountId, name: &Name) -> Self {
         let mut entry = Context::new(&SHA256);
         entry.update(&GENERATED_NAMESPACE.to_be_bytes());
         entry.update(account.as_str().as_bytes());
-        // No name holds it, so no two entries are hashed alike.
+        // Names cannot contain `/`, so no two entries have the same hash input.
         entry.update(b"/");
         entry.update(name.as_str().as_bytes());
         GeneratedReferences {
@@ -43,39 +42,39 @@ impl GeneratedReferences {
         }
     }
 
-    /// The one with this number.
+    /// Returns the reference with this number.
     pub fn nth(&self, count: usize) -> ReferenceId {
         uuid(self.whose, half(self.entry.clone(), &format!("/{count}")))
     }
 
-    /// The first that is not held by others.
+    /// Returns the first reference that is not in use.
     pub fn first_unused(&self, is_held: impl Fn(&ReferenceId) -> bool) -> ReferenceId {
         (1..)
             .map(|count| self.nth(count))
             .find(|reference| !is_held(reference))
-            .expect("an account holds fewer references than there are numbers")
+            .expect("an account has fewer references than there are numbers")
     }
 
-    /// Says whether a reference is one of the first `at_most`.
+    /// Returns true if `reference` is one of the first `at_most` references.
     pub fn include(&self, reference: &ReferenceId, at_most: usize) -> bool {
         whose(reference) == Some(self.key())
             && (1..=at_most).any(|count| self.nth(count) == *reference)
     }
 
-    /// What [`whose`] says of each of them.
+    /// Returns the key of the entry, which [`whose`] returns for each of its references.
     pub fn key(&self) -> u64 {
         builder(self.whose, [0; 8]).into_uuid().as_u64_pair().0
     }
 }
 
-/// Says which entry a reference was made for, if riskform made it: the [`GeneratedReferences::key`] of that entry.
+/// Returns the [`GeneratedReferences::key`] of the entry that a generated reference belongs to.
 pub fn whose(reference: &ReferenceId) -> Option<u64> {
     let uuid: Uuid = reference.as_str().parse().ok()?;
     Some(uuid.as_u64_pair().0)
 }
 
 impl ReferenceId {
-    /// What an integration holds for a moment, while another takes the reference that it had.
+    /// Returns the placeholder for an integration while another one takes its reference.
     pub fn parked(id: IntegrationId) -> Self {
         let mut hash = Context::new(&SHA256);
         hash.update(&PLACEHOLDER_NAMESPACE.to_be_bytes());
@@ -116,7 +115,7 @@ mod tests {
     const A: &str = "f037e56e89293a057740de681ac9abbe";
     const B: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
-    /// These values are kept by servers: whoever changes them makes every integration a stranger.
+    /// These values are stored on servers. If they change, existing integrations no longer match their entries.
     #[test]
     fn references_never_change() {
         let parked = ReferenceId::parked(Uuid::from_u128(1).into());

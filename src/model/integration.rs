@@ -1,4 +1,4 @@
-//! Integrations: where the account sends users' risk scores. One known kind, Okta.
+//! Integrations: Okta tenants that receive users' risk scores.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use super::open_enum::{OpenEnum, words};
 
 pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
 
-/// The id that the API gave an integration; a UUID.
+/// ID of an integration: a UUID assigned by the API.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -30,7 +30,7 @@ pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
 pub struct IntegrationId(Uuid);
 
 impl IntegrationId {
-    /// Enough of it to know it again: its first eight digits.
+    /// Returns the first eight digits.
     pub fn abbreviated(self) -> String {
         format!("{}…", &self.0.to_string()[..8])
     }
@@ -56,21 +56,20 @@ impl FromStr for IntegrationId {
     }
 }
 
-/// The reference that the account's owner gave an integration: a string that is not empty.
+/// Reference of an integration: the ID of the Access identity provider for the tenant, or a generated reference.
 ///
-/// Should be the id of the Access identity provider for the Okta tenant, but the API takes any string.
+/// Never empty. The API accepts any other string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ReferenceId(#[schemars(length(min = 1))] Arc<str>);
 
 impl ReferenceId {
-    /// Takes a reference as it is written; `None` for the empty string, which is how the API may show an unset one.
+    /// Creates a reference. Returns `None` for the empty string, which the API may return for an unset reference.
     pub fn new(text: impl Into<Arc<str>>) -> Option<Self> {
         let text = text.into();
         (!text.is_empty()).then_some(ReferenceId(text))
     }
 
-    /// The reference as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,11 +84,11 @@ impl fmt::Display for ReferenceId {
 impl<'de> Deserialize<'de> for ReferenceId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         ReferenceId::new(String::deserialize(deserializer)?)
-            .ok_or_else(|| serde::de::Error::custom("a reference_id is never empty"))
+            .ok_or_else(|| serde::de::Error::custom("reference_id must not be empty"))
     }
 }
 
-/// Reads a `reference_id` as the API may show it: `""`, `null` and absent are the same unset reference (`schema/api.md`, Integrations).
+/// Deserializes a `reference_id` of the API: `""`, `null` and a missing field all mean unset (`schema/api.md`, Integrations).
 fn deserialize_reference_id<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<ReferenceId>, D::Error> {
@@ -97,7 +96,7 @@ fn deserialize_reference_id<'de, D: Deserializer<'de>>(
 }
 
 words! {
-    /// The kinds of integration that a file may declare.
+    /// Type of an integration.
     IntegrationType {
         /// `Okta`
         Okta = "Okta",
@@ -105,9 +104,9 @@ words! {
 }
 
 words! {
-    /// The fields of an integration that a file declares and a change names, in the order they are shown.
+    /// Field of an integration, in display order.
     IntegrationField {
-        /// `integration_type`; can't be changed, so that another one means a replacement.
+        /// `integration_type`. Changing it replaces the integration.
         IntegrationType = "integration_type",
         /// `tenant_url`
         TenantUrl = "tenant_url",
@@ -118,14 +117,14 @@ words! {
     }
 }
 
-/// The part of an integration that is configured rather than given by the server.
+/// Settings of an integration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationSettings {
-    /// What kind it is.
+    /// Type of the integration.
     pub integration_type: OpenEnum<IntegrationType>,
-    /// Which tenant receives the scores.
+    /// Tenant that receives the scores.
     pub tenant_url: TenantUrl,
-    /// The owner's reference; `None` is unset.
+    /// ID of the Access identity provider, or a generated reference. Null if unset.
     #[serde(default, deserialize_with = "deserialize_reference_id")]
     pub reference_id: Option<ReferenceId>,
     /// Whether scores are sent.
@@ -133,7 +132,8 @@ pub struct IntegrationSettings {
 }
 
 impl IntegrationSettings {
-    /// The body that creates such an integration. It can't say `active`: a new one always is (`schema/api.md`, Integrations).
+    /// Returns the request body that creates the integration. It has no `active`: new integrations are always active (`schema/api.md`,
+    /// Integrations).
     pub fn create_body(&self) -> Value {
         let IntegrationSettings {
             integration_type,
@@ -151,7 +151,8 @@ impl IntegrationSettings {
         }
     }
 
-    /// The body that overwrites an integration. Always all three: what is left out is lost (`schema/api.md`, Integrations).
+    /// Returns the request body that updates the integration. It has all fields, because the API clears missing ones (`schema/api.md`,
+    /// Integrations).
     pub fn update_body(&self) -> Value {
         let IntegrationSettings {
             integration_type: _,
@@ -163,18 +164,17 @@ impl IntegrationSettings {
     }
 }
 
-/// The path, below the base URL, at which integrations are listed and created.
+/// Returns the path to list and create integrations, relative to the base URL.
 pub fn collection_path(account: &AccountId) -> String {
     format!("/accounts/{account}/zt_risk_scoring/integrations")
 }
 
-/// The path of one integration. `id` displays an [`IntegrationId`], or stands for one that is yet to be made.
+/// Returns the path of one integration. `id` is an [`IntegrationId`], or a placeholder for one that does not exist yet.
 pub fn path(account: &AccountId, id: impl fmt::Display) -> String {
     format!("/accounts/{account}/zt_risk_scoring/integrations/{id}")
 }
 
-/// The path that finds an integration by its reference, or `None` for one that no path can carry: the dot segments, which every
-/// URL library takes for a step up.
+/// Returns the path to get an integration by its reference. Returns `None` for `.` and `..`, which URL libraries remove from paths.
 pub fn reference_path(account: &AccountId, reference: &ReferenceId) -> Option<String> {
     const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -190,27 +190,27 @@ pub fn reference_path(account: &AccountId, reference: &ReferenceId) -> Option<St
     })
 }
 
-/// One integration as the API answers it.
+/// An integration of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Integration {
-    /// The server's id.
+    /// ID of the integration.
     pub id: IntegrationId,
-    /// The account that it belongs to, as the server names it.
+    /// Account tag returned by the API.
     #[serde(default, deserialize_with = "null_is_default")]
     pub account_tag: String,
-    /// When it was created, as the server wrote it.
+    /// Creation time, as returned by the API.
     #[serde(default, deserialize_with = "null_is_default")]
     pub created_at: String,
-    /// What an operator pastes into Okta.
+    /// URL to enter in Okta's shared-signals settings.
     #[serde(default, deserialize_with = "null_is_default")]
     pub well_known_url: String,
-    /// How it is configured.
+    /// Settings of the integration.
     #[serde(flatten)]
     pub settings: IntegrationSettings,
 }
 
 impl IntegrationSettings {
-    /// Says whether two integrations are the same but for their ids and whether they are active.
+    /// Returns true if both have the same type, tenant and reference.
     pub fn is_duplicate_of(&self, other: &IntegrationSettings) -> bool {
         let IntegrationSettings {
             integration_type,
@@ -225,52 +225,52 @@ impl IntegrationSettings {
 }
 
 impl Integration {
-    /// Orders integrations by age, then by id, so that every run agrees on the elder of two.
+    /// Returns a sort key: oldest first, then by ID, so that every run finds the same oldest integration.
     pub fn seniority(&self) -> impl Ord + use<> {
         (self.created(), self.created_at.clone(), self.id)
     }
 
-    /// The moment of its creation, where the server's text is one.
+    /// Returns the creation time, if the text from the API is valid.
     pub fn created(&self) -> Option<Timestamp> {
         self.created_at.parse().ok()
     }
 }
 
-/// One entry under `integrations`.
+/// An integration as declared in files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredIntegration {
-    /// The local name; never sent.
+    /// Local name, which is not sent to Cloudflare.
     pub name: Name,
-    /// What kind it should be; left out it stays as it is, and is Okta on create.
+    /// Type of the integration. Default: the live value, or Okta on create.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integration_type: Option<IntegrationType>,
-    /// Which tenant should receive the scores.
+    /// Tenant that receives the scores.
     pub tenant_url: TenantUrl,
-    /// The owner's reference; left out it stays as it is, and is our own on create.
+    /// ID of the Access identity provider. Default: the live value, or a generated one on create.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_id: Option<ReferenceId>,
-    /// The name of the Access identity provider that `reference_id` is the id of, once it is resolved.
+    /// Name of the Access identity provider. Its ID is in `reference_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
-    /// The Okta org that this provider belongs to, where that is known.
+    /// Okta organization of the identity provider, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider_org: Option<TenantUrl>,
-    /// Whether scores should be sent.
+    /// Whether scores are sent.
     pub active: bool,
-    /// Pins the entry to one live integration.
+    /// ID of the live integration this entry manages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<IntegrationId>,
-    /// What must not happen to it.
+    /// Protection settings.
     pub lifecycle: Lifecycle,
-    /// Where it is declared.
+    /// Location of the entry.
     pub location: Location,
-    /// By field, the names of the variables that its value was made of.
+    /// Names of the variables used in the values, by field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, Vec<String>>,
 }
 
 impl DesiredIntegration {
-    /// The settings it has when it is created, before `ignore_changes` has any live value to keep.
+    /// Returns the settings for a create. `ignore_changes` has no effect, because there are no live values to keep.
     pub fn create_settings(&self) -> IntegrationSettings {
         IntegrationSettings {
             integration_type: self
@@ -283,8 +283,8 @@ impl DesiredIntegration {
         }
     }
 
-    /// Lays the declared fields over the live ones, `ignore_changes` left aside. What compares equal keeps its live spelling, so that
-    /// a URL that differs in its trailing slash alone is never rewritten.
+    /// Merges the declared fields over the live ones, without regard to `ignore_changes`. Equal values keep their live notation, so that a
+    /// URL that differs only in a trailing slash is not rewritten.
     pub fn over<'a>(&self, live: &'a IntegrationSettings) -> Cow<'a, IntegrationSettings> {
         let same_tenant = self.tenant_url == live.tenant_url;
         if same_tenant && self.matches_except_tenant(live) {
@@ -316,47 +316,48 @@ impl DesiredIntegration {
     }
 }
 
-/// What must not happen to an integration.
+/// Protection settings of an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lifecycle {
-    /// Deleting or replacing it is refused, without an override.
+    /// Blocks every plan that deletes or replaces the integration. Cannot be overridden.
     pub prevent_destroy: bool,
-    /// Fields that are sent as they are live.
+    /// Fields to ignore. Updates send their live values.
     pub ignore_changes: Vec<IgnoreChange>,
 }
 
-/// One field whose live value is left alone.
+/// A field to ignore, permanently or until a date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IgnoreChange {
     pub field: IntegrationField,
-    /// The last day, in UTC, on which it is left alone; without one, for good.
+    /// Last day (UTC) the field is ignored. Permanent if missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
-    /// Why, for whoever reads the plan.
+    /// Reason, shown in plans.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Where it is declared.
+    /// Location of the item.
     pub location: Location,
 }
 
 words! {
-    /// Why a change of an integration weakens protection.
+    /// Reason why a change of an integration weakens protection.
     IntegrationWeakening {
-        /// It is gone.
+        /// The integration is deleted.
         Deleted = "deleted",
-        /// Another one stands in its place.
+        /// The integration is replaced.
         Replaced = "replaced",
-        /// It no longer sends scores.
+        /// Scores are no longer sent.
         Deactivated = "deactivated",
-        /// Scores go to another tenant.
+        /// Scores are sent to another tenant.
         TenantUrl = "tenant_url changed",
-        /// It belongs to another identity provider.
+        /// The integration is linked to another identity provider.
         ReferenceId = "reference_id changed",
     }
 }
 
-/// Says why going from `before` to `after` weakens protection: the gravest reason, or `None` when it does not. An absent state is `None`.
-/// `is_own` says whether riskform made a reference: giving that up unlinks nothing, no more than giving an unset one a value.
+/// Returns the most severe reason why a change from `before` to `after` weakens protection, if it does. `None` is a missing integration.
+///
+/// `is_own` returns true for generated references. Replacing one does not unlink an identity provider, and so does not weaken protection.
 pub fn weakening(
     before: Option<&IntegrationSettings>,
     after: Option<&IntegrationSettings>,

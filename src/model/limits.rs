@@ -1,4 +1,4 @@
-//! What the operator permits, whatever the files say (`--limits`).
+//! Operator limits (`--limits`).
 
 use std::path::PathBuf;
 
@@ -9,32 +9,32 @@ use super::integration::TenantUrl;
 use super::open_enum::words;
 
 words! {
-    /// What becomes of a plan that leaves none of several live integrations.
+    /// Handling of plans that delete every live integration.
     DeleteAllPolicy {
-        /// It is refused, and --allow-delete-all doesn't help.
+        /// Blocks the plan, even with --allow-delete-all.
         Deny = "deny",
     }
 }
 
-/// The limits of one run. The default permits whatever the files and the command line do.
+/// Limits of one run. The default sets no limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The file that sets them, as the user named it.
+    /// Limits file, as given by the user.
     pub source: Option<PathBuf>,
     pub max_deletes: Option<u32>,
     pub delete_all: Option<DeleteAllPolicy>,
     pub weakening: GuardMode,
     pub policies: PolicyGuardMode,
     pub protected: Vec<ProtectedItem>,
-    /// Globs of hosts; `None` permits every one.
+    /// Host patterns that integrations may send scores to. `None` allows all.
     pub allowed_tenants: Option<Vec<String>>,
-    /// Globs of variables that files may interpolate, beside those that need no permission.
+    /// Variable patterns that files may use, in addition to the default ones.
     pub variables: Vec<String>,
-    /// Globs of variables that `api_token_env` may name, beside `CLOUDFLARE_*`.
+    /// Variable patterns allowed in `api_token_env`, in addition to `CLOUDFLARE_*`.
     pub token_variables: Vec<String>,
 }
 
-/// Where no limits are set.
+/// Limits of a run without a limits file.
 pub static UNLIMITED: Limits = Limits {
     source: None,
     max_deletes: None,
@@ -47,18 +47,19 @@ pub static UNLIMITED: Limits = Limits {
     token_variables: Vec::new(),
 };
 
-/// Why a variable is not read.
+/// Reason why a file may not use a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VariableDenied {
-    /// Its name says that it is a secret. No limits permit that.
+    /// The name suggests a secret. Limits cannot allow it.
     Secret,
-    /// Nobody permits it.
+    /// Not allowed by default or by the limits.
     Unlisted,
 }
 
 impl Limits {
-    /// Says whether files may interpolate a variable. The file doesn't choose what it may read: a pull request could print any variable
-    /// of the pipeline, or send it to a host of its choice.
+    /// Checks whether files may use a variable.
+    ///
+    /// Without this check, a pull request could print any variable of the pipeline, or send its value to a host of its choice.
     pub fn allows_variable(&self, name: &str) -> Result<(), VariableDenied> {
         if smells_of_a_secret(name) || name.starts_with("RISKFORM_NOTIFY") {
             return Err(VariableDenied::Secret);
@@ -69,19 +70,19 @@ impl Limits {
         permitted.then_some(()).ok_or(VariableDenied::Unlisted)
     }
 
-    /// Says whether `api_token_env` may name a variable.
+    /// Returns true if `api_token_env` may name the variable.
     pub fn allows_token_variable(&self, name: &str) -> bool {
         name.starts_with("CLOUDFLARE_") || any_matches(&self.token_variables, name)
     }
 
-    /// Says whether `--env-file` may set a variable: a credential, or one that files may interpolate. The base URL is neither: it decides
-    /// who receives the token.
+    /// Returns true if `--env-file` may set the variable: credentials and variables that files may use. The base URL is not allowed,
+    /// because it determines the recipient of the token.
     pub fn may_stand_in_an_env_file(&self, name: &str) -> bool {
         let is_credential = self.allows_token_variable(name) && name != "CLOUDFLARE_BASE_URL";
         is_credential || self.allows_variable(name).is_ok()
     }
 
-    /// Says whether integrations may lead to a tenant: a glob has to match its host as a whole, port left aside.
+    /// Returns true if integrations may send scores to the tenant. A pattern must match the whole host; the port is ignored.
     pub fn allows(&self, tenant: &TenantUrl) -> bool {
         let Some(allowed) = &self.allowed_tenants else {
             return true;
@@ -97,7 +98,7 @@ fn any_matches(globs: &[String], name: &str) -> bool {
     globs.iter().any(|glob| WildMatch::new(glob).matches(name))
 }
 
-/// Whether a name says that what it names is a secret.
+/// Returns true if the name of a variable or key suggests a secret.
 pub fn smells_of_a_secret(name: &str) -> bool {
     const WORDS: [&str; 9] = [
         "KEY", "PAT", "PWD", "PASS", "AUTH", "DSN", "JWT", "CRED", "COOKIE",
@@ -113,7 +114,7 @@ pub fn smells_of_a_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     name.split('_').any(|word| WORDS.contains(&word))
         || ANYWHERE.iter().any(|part| name.contains(part))
-        // The address is one half of the legacy pair of credentials.
+        // The email address is part of the legacy credentials (email and API key).
         || name == "CLOUDFLARE_EMAIL"
 }
 

@@ -1,4 +1,4 @@
-//! Where in the files something was declared.
+//! Locations in desired-state files.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A place in a desired-state file.
+/// Location in a desired-state file.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub struct Location {
-    /// The file as the user named it. Shared, since every declaration of a file carries it.
+    /// File, as given by the user.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// Line, starting at 1.
     pub line: u32,
-    /// The column in characters, from 1.
+    /// Column in characters, starting at 1.
     pub column: u32,
 }
 

@@ -1,8 +1,8 @@
-//! Which hosts are this very machine: the only ones that plain http may go to, since what is sent there crosses no network.
+//! Loopback hosts: the only hosts that may be contacted over plain HTTP, because such requests do not cross a network.
 
 use url::Host;
 
-/// Says whether a host is `localhost`, or an address of the loopback range (127.0.0.0/8, `::1`; RFC 1122 and RFC 4291).
+/// Returns true if the host is `localhost` or a loopback address (127.0.0.0/8, `::1`; RFC 1122 and RFC 4291).
 pub fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost",

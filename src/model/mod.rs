@@ -1,7 +1,7 @@
-//! The domain's words as types: what an account declares, what it holds live, and how each thing is named.
+//! Types of the domain: the desired and live state of an account, and the names of its resources. Start with [`account`].
 //!
-//! Knows nobody: no other room, no network, no command line, no file, no environment, no clock. Whatever is true of one kind of
-//! resource (its identity, its fields, what weakens it) stands in that kind's own file.
+//! This module uses no other module, network, file, environment variable or clock. Everything specific to one kind of resource (its
+//! identity, its fields, which changes weaken protection) is in the file of that kind.
 
 pub mod account;
 pub mod account_error;
@@ -22,7 +22,7 @@ pub mod user;
 
 use serde::{Deserialize, Deserializer};
 
-/// Reads a field that is only shown, and that the API may leave null (`schema/api.md`, Optional fields).
+/// Deserializes a field that may be null in API responses. For fields that are only displayed (`schema/api.md`, Optional fields).
 pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

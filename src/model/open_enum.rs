@@ -1,4 +1,4 @@
-//! Words the vendor may add to: read, shown and written back untouched even when riskform does not know them.
+//! Enums of known values, and open enums that keep values unknown to riskform unchanged.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,20 +7,20 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A word of the API that riskform either knows or carries along letter for letter.
+/// A value of the API that may be unknown to riskform.
 ///
-/// The vendor may add risk levels and integration types at any time (`schema/api.md`, Behaviors and Integrations), so whatever is read
-/// from the API is an `OpenEnum`; only what a user declares must be a known one.
+/// Cloudflare may add risk levels and integration types at any time, so values read from the API are of this type. Values in files must
+/// be known ones (`schema/api.md`, Behaviors and Integrations).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OpenEnum<T> {
-    /// A word that riskform knows.
+    /// A value known to riskform.
     Known(T),
-    /// Any other word, as the API wrote it.
+    /// Any other value, unchanged.
     Unknown(String),
 }
 
 impl<T: Copy> OpenEnum<T> {
-    /// The known word, or `None` for one that riskform has never heard of.
+    /// Returns the value if riskform knows it.
     pub fn known(&self) -> Option<T> {
         match self {
             OpenEnum::Known(word) => Some(*word),
@@ -36,7 +36,7 @@ impl<T> From<T> for OpenEnum<T> {
 }
 
 impl<T: FromStr> OpenEnum<T> {
-    /// Reads a word as the API writes it; never fails.
+    /// Parses a value of the API; never fails.
     pub fn read(word: &str) -> Self {
         word.parse()
             .map_or_else(|_| OpenEnum::Unknown(word.to_owned()), OpenEnum::Known)
@@ -72,14 +72,13 @@ impl<T: JsonSchema> JsonSchema for OpenEnum<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let known = generator.subschema_for::<T>();
         json_schema!({
-            "description": "A known word, or any other that the API may use one day.",
+            "description": "A known value, or another one that a later version of the API may use.",
             "anyOf": [known, { "type": "string" }]
         })
     }
 }
 
-/// Gives a closed set of words its spellings at once: `as_str`, `Display`, `FromStr`, serde's and the JSON Schema's, so that they cannot
-/// disagree.
+/// Declares an enum with one text per variant, used by `as_str`, `Display`, `FromStr`, serde and the JSON Schema.
 macro_rules! words {
     ($(#[$attribute:meta])* $name:ident { $($(#[$variant_attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
@@ -89,10 +88,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every word, in the order of the declaration.
+            /// All values, in the order of declaration.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 
-            /// The word as files and the API spell it.
+            /// Returns the text used in files, JSON and the API.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $($name::$variant => $word),+
@@ -145,7 +144,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-/// A word outside the closed set it was read for.
+/// Error for text that is none of the known values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not one of the words that are allowed here")]
+#[error("unknown value")]
 pub struct UnknownVariant;

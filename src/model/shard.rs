@@ -1,7 +1,6 @@
-//! `--shard I/N`: a fleet split over several machines.
+//! `--shard I/N`: a subset of the accounts, to split a fleet over several machines.
 //!
-//! An account belongs to the shard whose number is the first eight bytes of the SHA-256 of its id, read as a big-endian number, modulo N.
-//! So it stays where it is when others come and go, every account is in exactly one shard, and no shard needs to know the others.
+//! The shard of an account is the first eight bytes of the SHA-256 of its ID, as a big-endian number, modulo N.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -13,19 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use super::account::AccountId;
 
-/// One of several shards.
+/// A subset of the accounts.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub struct Shard {
-    /// From 0.
+    /// Number of the shard, starting at 0.
     pub index: u64,
-    /// How many shards there are.
+    /// Number of shards.
     pub of: NonZeroU64,
 }
 
 impl Shard {
-    /// Says whether an account belongs to it.
+    /// Returns true if the account belongs to the shard.
     pub fn holds(self, account: &AccountId) -> bool {
         let hash = digest(&SHA256, account.as_str().as_bytes());
         let first = hash
@@ -54,7 +53,7 @@ impl FromStr for Shard {
             };
             (shard.index < shard.of.get()).then_some(shard)
         };
-        read().ok_or_else(|| "a shard is I/N, with I from 0 and below N, such as 0/4".to_owned())
+        read().ok_or_else(|| "expected I/N with 0 ≤ I < N, such as 0/4".to_owned())
     }
 }
 
@@ -80,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_account_never_moves_to_another_shard() {
-        // Computed with `printf %s ID | sha256sum`; a fleet that is running relies on these.
+        // Computed with `printf %s ID | sha256sum`; deployments rely on these values.
         let table = [
             ("023e105f4ecef8ad9ca31a8372d0c353", "1/16"),
             ("00000000000000000000000000000001", "7/16"),

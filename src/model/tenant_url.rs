@@ -1,4 +1,4 @@
-//! The base URL of an Okta tenant: what one may look like, and when two are the same.
+//! Base URL of an Okta tenant: validation, normalization and comparison.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,19 +12,19 @@ use url::Url;
 
 use super::integration::IntegrationId;
 
-/// The base URL of an Okta tenant: shown as written, compared normalized.
+/// Base URL of an Okta tenant: shown as written, compared in normalized form.
 ///
-/// Normalized means: the host in lower case (IDNA), no default port, no trailing slash. The API may store either form
-/// (`schema/api.md`, Integrations), and a live one may be something that no file could declare; that compares letter for letter.
+/// Normalized means: the host in lower case (IDNA), no default port, no trailing slash. The API may store either form (`schema/api.md`,
+/// Integrations). A live value that is not a valid tenant URL is compared as text.
 #[derive(Clone, Debug)]
 pub struct TenantUrl {
     written: Arc<str>,
-    /// The very same text where it was written that way.
+    /// Shares `written` if both are equal.
     normalized: Arc<str>,
 }
 
 impl TenantUrl {
-    /// Takes any text that the API answered; never fails.
+    /// Creates a URL from any text returned by the API; never fails.
     pub fn from_live(text: impl Into<Arc<str>>) -> Self {
         let written = text.into();
         match normalize(&written) {
@@ -47,8 +47,8 @@ impl TenantUrl {
         }
     }
 
-    /// The tenant of an integration for the moment that another takes its own: `.invalid` never resolves (RFC 2606), and the id makes it
-    /// one integration's.
+    /// Returns the placeholder for an integration while another one takes its URL. `.invalid` never resolves (RFC 2606), and
+    /// the ID makes it unique.
     pub fn parked(id: IntegrationId) -> Self {
         let normalized: Arc<str> = format!("https://{id}.parked.invalid").into();
         TenantUrl {
@@ -57,12 +57,12 @@ impl TenantUrl {
         }
     }
 
-    /// The URL as it was written.
+    /// Returns the URL as written.
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// Why no score ever arrives at this tenant, where that can be seen in its host.
+    /// Returns a warning if scores cannot arrive at this host.
     pub fn misdirection(&self) -> Option<TenantUrlWarning> {
         const ORGANIZATIONS: [&str; 5] = [
             ".okta.com",
@@ -80,14 +80,14 @@ impl TenantUrl {
         }
     }
 
-    /// The host as it is compared, without a port; `None` where a live text is not a tenant's URL.
+    /// Returns the normalized host without port, or `None` if a live value is not a valid tenant URL.
     pub fn host(&self) -> Option<String> {
         normalize(&self.written).ok()?;
         let url = Url::parse(&self.normalized).ok()?;
         url.host_str().map(str::to_owned)
     }
 
-    /// The form that is compared and digested.
+    /// Returns the normalized form, for comparisons and digests.
     pub fn normalized(&self) -> &str {
         &self.normalized
     }
@@ -96,14 +96,14 @@ impl TenantUrl {
 impl FromStr for TenantUrl {
     type Err = ParseTenantUrlError;
 
-    /// Takes what a file declares: https, a host, perhaps a port, nothing else.
+    /// Parses the URL in a file: https, host and optional port.
     fn from_str(text: &str) -> Result<Self, ParseTenantUrlError> {
         Ok(TenantUrl::new(text.into(), normalize(text)?))
     }
 }
 
 fn normalize(text: &str) -> Result<String, ParseTenantUrlError> {
-    // The URL standard strips spaces and control characters silently; what is shown as written must be what is sent.
+    // The URL standard silently strips spaces and control characters, but the URL must be sent as written.
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(ParseTenantUrlError::Malformed);
     }
@@ -122,7 +122,7 @@ fn normalize(text: &str) -> Result<String, ParseTenantUrlError> {
     if url.scheme() != "https" {
         return Err(ParseTenantUrlError::Scheme);
     }
-    // `https:host` and `https:\\host` parse as well, but are nothing a person means to write.
+    // `https:host` and `https:\\host` parse as well, but are likely typing errors.
     let Some(rest) = text.get("https://".len()..).filter(|_| {
         text.get(..8)
             .is_some_and(|start| start.eq_ignore_ascii_case("https://"))
@@ -165,8 +165,9 @@ fn normalize(text: &str) -> Result<String, ParseTenantUrlError> {
     })
 }
 
-/// Whether a host is an ASCII DNS name (RFC 1123), as it is written. The URL standard maps many other characters to it, so that two hosts
-/// which look alike would differ, or two which differ be the same.
+/// Returns true if a host, as written, is an ASCII DNS name (RFC 1123).
+///
+/// The URL standard maps many other characters to ASCII, so that two hosts which look the same could differ, or different ones be equal.
 fn is_dns_name(host: &str) -> bool {
     host.len() <= 253
         && host.split('.').all(|label| {
@@ -218,52 +219,52 @@ impl JsonSchema for TenantUrl {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "The base URL of a tenant, as it was written. A live one may be any text.",
+            "description": "Base URL of a tenant, as written. A live value may be any text.",
             "type": "string"
         })
     }
 }
 
-/// Why no score ever arrives at a tenant.
+/// Reason why scores cannot arrive at a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TenantUrlWarning {
-    /// It is not an Okta organization.
+    /// The host is not an Okta domain.
     NotOkta,
-    /// It is an organization's admin console.
+    /// The host is an Okta admin console.
     Admin,
 }
 
-/// Why a text is not the base URL of a tenant.
+/// Error for text that is not the base URL of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTenantUrlError {
-    /// Another scheme than https, or none.
+    /// Missing scheme, or a scheme other than https.
     #[error("the scheme must be https")]
     Scheme,
     /// Nothing after the scheme.
     #[error("the host is missing")]
     NoHost,
     /// `user:password@`.
-    #[error("a user name or password does not belong in it")]
+    #[error("a user name or password is not allowed")]
     UserInfo,
-    /// Anything behind the host but one slash.
-    #[error("a path does not belong in it")]
+    /// Anything after the host except one slash.
+    #[error("a path is not allowed")]
     Path,
     /// `?…`
-    #[error("a query does not belong in it")]
+    #[error("a query is not allowed")]
     Query,
     /// `#…`
-    #[error("a fragment does not belong in it")]
+    #[error("a fragment is not allowed")]
     Fragment,
-    /// A host with other characters than a DNS name has.
-    #[error("its host is not an ASCII DNS name")]
+    /// A host with characters that are not allowed in DNS names.
+    #[error("the host is not an ASCII DNS name")]
     Host,
     /// An IP address.
-    #[error("its host is an address, not a name")]
+    #[error("the host is an IP address")]
     Address,
     /// `:0`, or a colon without a port.
-    #[error("its port is not a number from 1 to 65535")]
+    #[error("the port is not a number from 1 to 65535")]
     Port,
-    /// No URL at all: a bad host or port, a space.
-    #[error("it is not a URL")]
+    /// Not a URL, such as a text with spaces.
+    #[error("not a URL")]
     Malformed,
 }

@@ -1,6 +1,6 @@
-//! What is safe to show: which characters can't be seen, foreign text on a terminal, in JSON and in a CI log; counts and hex digits.
+//! Escaping of untrusted text for terminals, JSON and CI logs; formatting of counts and hex digits.
 //!
-//! Files and the API may hold anything, and terminals, code hosts and readers obey some of it.
+//! Text from files and the API may contain control sequences that terminals and code hosts interpret.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -8,11 +8,10 @@ use std::fmt::{self, Write};
 use icu_properties::CodePointMapData;
 use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint, GeneralCategory};
 
-/// Whether a reader can't see a character, or takes it for a space: controls, format and private-use characters, what Unicode does not
-/// assign, separators other than the space, and what it says may be ignored (Unicode Standard Annexes 9, 31 and 44). Fillers such as
-/// U+3164 are among the last.
+/// Returns true for characters that are invisible or look like a space: control, format, private-use and unassigned characters, separators
+/// other than the space, and default-ignorable ones such as U+3164 (Unicode Standard Annexes 9, 31 and 44).
 ///
-/// They could make a file, a plan or a terminal show something else than what is meant, and the URL standard drops some of them silently.
+/// They could make a file, a plan or a terminal display misleading text, and the URL standard silently drops some of them.
 pub fn is_invisible(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -32,7 +31,7 @@ pub fn is_invisible(c: char) -> bool {
     unseen_category || c == BRAILLE_BLANK || DefaultIgnorableCodePoint::for_char(c)
 }
 
-/// Displays a text with everything that can't be seen escaped.
+/// Displays text with invisible characters escaped.
 pub struct EscapeInvisible<'a>(pub &'a str);
 
 impl fmt::Display for EscapeInvisible<'_> {
@@ -46,7 +45,7 @@ impl fmt::Display for EscapeInvisible<'_> {
     }
 }
 
-/// A text with everything that can't be seen escaped.
+/// Returns the text with invisible characters escaped.
 pub fn visible(text: String) -> String {
     if text.contains(is_invisible) {
         EscapeInvisible(&text).to_string()
@@ -55,14 +54,14 @@ pub fn visible(text: String) -> String {
     }
 }
 
-/// A text of several lines on one, everything that can't be seen escaped.
+/// Joins the lines of a text and escapes invisible characters.
 pub fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     EscapeInvisible(&lines.join(" ")).to_string()
 }
 
-/// Escapes in a JSON text what [`EscapeInvisible`] escapes in any other, and the `##[` of workflow commands. It stays the same value: JSON holds
-/// none of these outside of strings.
+/// Escapes invisible characters and the `##[` of workflow commands in JSON. The value stays the same, because JSON has such characters
+/// only in strings.
 pub fn escape_invisible_json(json: String) -> String {
     let strange = |c: char| c != '\n' && is_invisible(c);
     let json = match json.contains("##[") {
@@ -76,7 +75,7 @@ pub fn escape_invisible_json(json: String) -> String {
     for c in json.chars() {
         if strange(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(visible, "\\u{unit:04x}").expect("a string takes whatever is written");
+                write!(visible, "\\u{unit:04x}").expect("writing to a string cannot fail");
             }
         } else {
             visible.push(c);
@@ -85,8 +84,8 @@ pub fn escape_invisible_json(json: String) -> String {
     visible
 }
 
-/// A text in which GitHub's runner finds no workflow command: `##[` anywhere, and `::` where only space, controls and colors stand before
-/// it on its line, are broken visibly. For whole texts, as they go to the log.
+/// Escapes workflow commands of GitHub Actions in a log: `##[` anywhere, and `::` at the start of a line, even after whitespace, control
+/// characters and colors.
 pub fn escape_workflow_commands(text: &str) -> Cow<'_, str> {
     if !text.contains("##[") && !text.contains("::") {
         return Cow::Borrowed(text);
@@ -106,7 +105,7 @@ pub fn escape_workflow_commands(text: &str) -> Cow<'_, str> {
     Cow::Owned(broken)
 }
 
-/// How many bytes of space, controls and escape sequences a line begins with.
+/// Returns the number of bytes of whitespace, control characters and escape sequences at the start of a line.
 fn leading_noise_len(line: &str) -> usize {
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
@@ -123,7 +122,7 @@ fn leading_noise_len(line: &str) -> usize {
     line.len() - rest.len()
 }
 
-/// A number and its noun: `1 change`, `2 changes`, `2 entries`.
+/// Formats a number and its noun: `1 change`, `2 changes`, `2 entries`.
 pub fn count(number: usize, noun: &str) -> String {
     let stem = noun
         .strip_suffix('y')
@@ -136,10 +135,10 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// In so many accounts, the same thing is told once.
+/// Minimum number of accounts with equal changes that are shown as a group.
 pub const GROUPING_THRESHOLD: usize = 3;
 
-/// Five of a list, and how many more there are.
+/// Formats the first five items of a list and the number of further ones.
 pub fn few<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     const FEW: usize = 5;
     let mut items = items.into_iter();
@@ -155,12 +154,12 @@ pub fn few<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// Bytes as hex digits.
+/// Formats bytes as hex digits.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     let bytes = bytes.as_ref();
     let mut digits = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        write!(digits, "{byte:02x}").expect("a string takes whatever is written");
+        write!(digits, "{byte:02x}").expect("writing to a string cannot fail");
     }
     digits
 }

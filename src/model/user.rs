@@ -1,4 +1,4 @@
-//! Users' risk: what the API tells about people. Personal data, so nothing here is ever logged.
+//! Risk scores of users. Personal data: values of this module are never logged.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use super::behavior::RiskLevel;
 use super::null_is_default;
 use super::open_enum::OpenEnum;
 
-/// The id of a Zero Trust user: always a UUID, which tells it from the literal path segments that share its place.
+/// ID of a Zero Trust user: always a UUID, so it cannot be confused with other path segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserId(Uuid);
@@ -38,73 +38,73 @@ impl FromStr for UserId {
     }
 }
 
-/// The path, below the base URL, of the account's users who have a score.
+/// Returns the path of the users with a risk score, relative to the base URL.
 pub fn summary_path(account: &AccountId) -> String {
     format!("/accounts/{account}/zt_risk_scoring/summary")
 }
 
-/// The path of one user's events.
+/// Returns the path of a user's events.
 pub fn path(account: &AccountId, user: UserId) -> String {
     format!("/accounts/{account}/zt_risk_scoring/{user}")
 }
 
-/// The path that clears one user's score.
+/// Returns the path that resets a user's risk score.
 pub fn reset_path(account: &AccountId, user: UserId) -> String {
     format!("/accounts/{account}/zt_risk_scoring/{user}/reset")
 }
 
-/// One line of the account's summary: a user who has a score.
+/// A user with a risk score.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRisk {
-    /// The user's id.
+    /// ID of the user.
     pub user_id: UserId,
-    /// The user's name.
+    /// Name of the user.
     #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
-    /// The user's e-mail address; several users may share one.
+    /// Email address of the user; several users may have the same one.
     #[serde(default, deserialize_with = "null_is_default")]
     pub email: String,
-    /// How many events stand against the user.
+    /// Number of events.
     #[serde(default, deserialize_with = "null_is_default")]
     pub event_count: u64,
-    /// When the newest of them happened.
+    /// Time of the newest event.
     #[serde(default)]
     pub last_event: Option<Timestamp>,
-    /// The score: the highest level among the behaviors that the user triggered.
+    /// Risk score: the highest level of the behaviors that the user triggered.
     pub max_risk_level: OpenEnum<RiskLevel>,
 }
 
-/// One user's events and score.
+/// Events and risk score of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEvents {
-    /// The user's name.
+    /// Name of the user.
     #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
-    /// The user's e-mail address.
+    /// Email address of the user.
     #[serde(default, deserialize_with = "null_is_default")]
     pub email: String,
-    /// What the user triggered, in the API's order.
+    /// Events, in the order of the API.
     pub events: Vec<RiskEvent>,
-    /// When the score was last cleared.
+    /// Time of the last reset.
     #[serde(default)]
     pub last_reset_time: Option<Timestamp>,
-    /// The score; absent for a user without one.
+    /// Risk score; missing if the user has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk_level: Option<OpenEnum<RiskLevel>>,
 }
 
-/// One time that a user triggered a behavior.
+/// A user's triggering of a behavior.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RiskEvent {
-    /// The event's id; a plain string, by the vendor's schema.
+    /// ID of the event.
     pub id: String,
-    /// The behavior's title.
+    /// Title of the behavior.
     pub name: String,
-    /// The level it gave.
+    /// Level assigned by the behavior.
     pub risk_level: OpenEnum<RiskLevel>,
-    /// When it happened.
+    /// Time of the event.
     pub timestamp: Timestamp,
-    /// Whatever the vendor adds; of no known shape.
+    /// Additional data of unknown structure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_details: Option<Value>,
 }

@@ -264,7 +264,7 @@ pub(super) mod tests {
 
     pub(in crate::notify) const FILES: CheckResult<'static> = CheckResult::Failed {
         kind: "files",
-        message: "riskform.yaml: no such file",
+        message: "riskform.yaml: file not found",
         help: Some("write one"),
     };
 
@@ -339,7 +339,7 @@ pub(super) mod tests {
         assert_eq!(notification["text"], "riskform: drift check failed");
         assert_eq!(
             notification["error"]["message"],
-            "riskform.yaml: no such file"
+            "riskform.yaml: file not found"
         );
         assert_eq!(notification["accounts"], json!([]));
     }

@@ -320,7 +320,7 @@ mod tests {
         ");
         insta::assert_snapshot!(text(Outcome::Error, FILES), @r"
         :x: *riskform: drift check failed*
-        • riskform.yaml: no such file
+        • riskform.yaml: file not found
         • write one
         Next: `riskform plan accounts`
         <https://ci.example/run/1|View run>

@@ -24,45 +24,45 @@ use crate::model::open_enum::words;
 use super::change::{Change, Field, FieldChange, ResourceDiff, UnlistedSettings};
 use super::run::AccountPlan;
 
-/// What the log tells of who set a value. No entry proves nothing.
+/// Author of a value, from the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Attribution {
-    /// This entry set it: the one before held another value, or it is the entry that made the integration.
+    /// Set by this entry: the previous entry has another value, or this entry created the integration.
     Set { author: Author },
-    /// Every entry that was read holds the value: it was set before this moment, or by the first of them.
+    /// All entries have the value. It was set before this time or by the first entry.
     SinceBefore {
         #[schemars(with = "String")]
         since: Timestamp,
         first: Author,
     },
-    /// The log keeps no request of this entry, so it may have set the value or repeated it.
+    /// Set or repeated by this entry. The log has no request to decide.
     LastWritten { author: Author },
-    /// No entry since this moment tells of the value.
+    /// No entry since this time has the value.
     Untold {
         #[schemars(with = "String")]
         since: Timestamp,
     },
 }
 
-/// Who did something about a thing, as far as the log tells.
+/// Author of a change to a resource, from the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldAttribution {
     pub deed: AttributedAction,
-    /// Which of its fields it is about; none, where the thing itself was made or deleted.
+    /// Fields that were set. Empty if the resource was created or deleted.
     pub fields: Vec<Field>,
     #[serde(flatten)]
     pub attribution: Attribution,
 }
 
 words! {
-    /// What somebody did.
+    /// Action of an author.
     AttributedAction {
-        /// Gave fields their live values.
+        /// Set fields to their live values.
         Set = "set",
-        /// Made what is there and should not be.
+        /// Created an unlisted resource.
         Created = "created",
-        /// Deleted what should be there.
+        /// Deleted a declared resource.
         Deleted = "deleted",
     }
 }

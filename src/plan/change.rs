@@ -21,7 +21,7 @@ use super::attribution::FieldAttribution;
 use super::change_shape::ChangeJson;
 use super::matching::MatchedBy;
 
-/// One thing that differs, by its kind.
+/// A change of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "ChangeJson", try_from = "ChangeJson")]
 pub enum Change {
@@ -29,38 +29,38 @@ pub enum Change {
     Integration(ResourceDiff<IntegrationSettings>),
 }
 
-/// A thing on its way from what it is to what it will be. One of the two may be missing, never both.
+/// State of a resource before and after a change. At most one of the two is missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResourceDiff<T> {
     pub address: Address,
     pub before: Option<T>,
     pub after: Option<T>,
-    /// Why carrying it out weakens protection, if it does.
+    /// Reason why the change weakens protection, if it does.
     pub weakens: Option<Weakening>,
-    /// Why what is live protects less than what is declared, if it does.
+    /// Reason why the live state protects less than the desired state, if it does.
     pub live_weaker: Option<Weakening>,
-    /// Where it is declared; an unlisted thing is nowhere.
+    /// Location of the entry. `None` for unlisted resources.
     pub location: Option<Location>,
-    /// What declares it, where the file does not name it.
+    /// Entry that declares the resource if it is not declared by name.
     pub covered_by: Option<DeclaredBy>,
-    /// The live integration that it is about, if there is one.
+    /// Live integration, if it exists.
     pub found: Option<LiveMatch>,
-    /// Where the file has its values from, if not from itself.
+    /// Variables and identity provider used in the declared values.
     pub sources: ValueSources,
-    /// In drift: who made it differ.
+    /// Drift only: authors of the difference.
     pub attribution: Vec<FieldAttribution>,
 }
 
-/// What declared values were made of, beside what the file says.
+/// Variables and identity provider used in declared values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValueSources {
-    /// By field, the names of the variables in its value.
+    /// Names of the variables used in the value, by field.
     pub variables: BTreeMap<String, Vec<String>>,
-    /// The identity provider whose id the `reference_id` is.
+    /// Name of the identity provider that has the declared `reference_id`.
     pub identity_provider: Option<String>,
 }
 
-/// A live integration, and what it was recognized by: nothing, where no file lists it.
+/// A live integration and how it was matched to its entry (`None` if it is unlisted).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveMatch {
     pub id: IntegrationId,
@@ -68,29 +68,29 @@ pub struct LiveMatch {
 }
 
 words! {
-    /// What declares things that a file does not name.
+    /// Entry that declares resources without naming them.
     DeclaredBy {
-        /// Every other behavior that the account offers.
+        /// The wildcard entry.
         Wildcard = "*",
     }
 }
 
 words! {
-    /// What happens to one thing.
+    /// Action of a change.
     Action {
-        /// It is made.
+        /// Creates the resource.
         Create = "create",
-        /// Some of its fields change.
+        /// Updates fields of the resource.
         Update = "update",
-        /// It is deleted and made anew, since the field that differs can't be changed.
+        /// Deletes the resource and creates it again, because a field cannot be updated.
         Replace = "replace",
-        /// It is deleted.
+        /// Deletes the resource.
         Delete = "delete",
     }
 }
 
 words! {
-    /// The kinds of resource.
+    /// Kind of a resource.
     Kind {
         /// A risk behavior.
         Behavior = "behavior",
@@ -148,7 +148,7 @@ impl Change {
         }
     }
 
-    /// Why carrying it out weakens protection, if it does.
+    /// Returns the reason why the change weakens protection, if it does.
     pub fn weakens(&self) -> Option<Weakening> {
         match self {
             Change::Behavior(diff) => diff.weakens,
@@ -156,7 +156,7 @@ impl Change {
         }
     }
 
-    /// Why what is live protects less than what is declared, if it does.
+    /// Returns the reason why the live state protects less than the desired state, if it does.
     pub fn live_weaker(&self) -> Option<Weakening> {
         match self {
             Change::Behavior(diff) => diff.live_weaker,
@@ -164,7 +164,7 @@ impl Change {
         }
     }
 
-    /// What declares it, where the file does not name it.
+    /// Returns the entry that declares the resource if it is not declared by name.
     pub fn covered_by(&self) -> Option<DeclaredBy> {
         match self {
             Change::Behavior(diff) => diff.covered_by,
@@ -316,19 +316,19 @@ impl ResourceFields for IntegrationSettings {
 }
 
 words! {
-    /// Every field that a change can name, in the order that they are shown.
+    /// Field of a resource, in display order.
     Field {
-        /// A behavior's switch.
+        /// `enabled` of a behavior.
         Enabled = "enabled",
-        /// A behavior's level.
+        /// `risk_level` of a behavior.
         RiskLevel = "risk_level",
-        /// An integration's kind.
+        /// `integration_type` of an integration.
         IntegrationType = "integration_type",
-        /// An integration's tenant.
+        /// `tenant_url` of an integration.
         TenantUrl = "tenant_url",
-        /// An integration's reference.
+        /// `reference_id` of an integration.
         ReferenceId = "reference_id",
-        /// An integration's switch.
+        /// `active` of an integration.
         Active = "active",
     }
 }
@@ -344,16 +344,16 @@ impl From<IntegrationField> for Field {
     }
 }
 
-/// One field that differs. Where the thing is not there, or the field unset, there is no value.
+/// A changed field. Values are missing if the resource does not exist or the field is unset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     pub field: Field,
     pub before: Option<FieldValue>,
     pub after: Option<FieldValue>,
-    /// The names of the variables that the declared value was made of.
+    /// Names of the variables used in the declared value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<String>,
-    /// The Access identity provider whose id is declared.
+    /// Name of the Access identity provider that has the declared reference_id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
 }
@@ -373,7 +373,7 @@ impl FieldChange {
     }
 }
 
-/// The value of one field, as it is shown.
+/// Value of a field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FieldValue {
@@ -399,7 +399,7 @@ pub(super) fn quoted(value: Option<&FieldValue>) -> String {
     }
 }
 
-/// Why a change weakens protection.
+/// Reason why a change weakens protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Weakening {
     Behavior(BehaviorWeakening),
@@ -448,18 +448,18 @@ impl JsonSchema for Weakening {
         let behaviors = BehaviorWeakening::ALL.iter().map(|word| word.as_str());
         let integrations = IntegrationWeakening::ALL.iter().map(|word| word.as_str());
         let words: Vec<&str> = behaviors.chain(integrations).collect();
-        json_schema!({ "description": "Why protection weakens.", "type": "string", "enum": words })
+        json_schema!({ "description": "Reason why protection is weakened.", "type": "string", "enum": words })
     }
 }
 
-/// Something live that no file lists, and that stays.
+/// A live resource that is not in any file and is not changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnlistedResource {
     pub address: Address,
-    /// What the file says about such things.
+    /// Handling of such resources, as declared in `unlisted`.
     pub policy: Policy,
     pub settings: UnlistedSettings,
-    /// In drift: who made it.
+    /// Drift only: author of the resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attribution: Vec<FieldAttribution>,
 }
@@ -475,20 +475,20 @@ impl UnlistedResource {
 }
 
 words! {
-    /// What a file says about things that it does not list. Those that are disabled or deleted are changes, not unlisted things.
+    /// Handling of unlisted resources. Resources to disable or delete are changes, and not in the list of unlisted resources.
     Policy {
-        /// Leave them alone.
+        /// Keeps them.
         Keep = "keep",
-        /// Leave them alone, and say so.
+        /// Keeps them and reports them as drift.
         Report = "report",
-        /// Disable behaviors; one that is unlisted is disabled already.
+        /// Disables behaviors; this one is already disabled.
         Disable = "disable",
-        /// Delete integrations; on `destroy` they stay all the same.
+        /// Deletes integrations, except on `destroy`.
         Delete = "delete",
     }
 }
 
-/// How an unlisted thing is configured.
+/// Settings of an unlisted resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum UnlistedSettings {

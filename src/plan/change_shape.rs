@@ -14,40 +14,40 @@ use super::change::{
 };
 use super::matching::MatchedBy;
 
-/// A change as JSON: what follows from `before` and `after` is written for whoever reads it, and computed anew when it is read back.
+/// A change of one resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Change")]
 pub(super) struct ChangeJson {
     address: Address,
     kind: Kind,
     action: Action,
-    /// Whether carrying it out weakens protection.
+    /// Reason why the change weakens protection. Null if it does not.
     weakens: bool,
     weakening: Option<Weakening>,
-    /// Whether what is live protects less than what is declared.
+    /// Reason why the live state protects less than the desired state. Null if it does not.
     live_weaker: bool,
     live_weakening: Option<Weakening>,
-    /// Where it is declared; `null` for an unlisted thing.
+    /// Location of the entry. Null for unlisted resources.
     location: Option<Location>,
-    /// What declares it, where the file does not name it.
+    /// Entry that declares the resource if it is not declared by name.
     #[serde(default)]
     covered_by: Option<DeclaredBy>,
-    /// The live integration that it is about.
+    /// ID of the live integration.
     integration_id: Option<IntegrationId>,
-    /// What that integration was recognized by.
+    /// How the live integration was matched to its entry.
     matched_by: Option<MatchedBy>,
-    /// Everything that it is; `null` where it is not there.
+    /// Live settings. Null if the resource does not exist.
     before: Option<SettingsJson>,
-    /// Everything that it will be, or is declared to be.
+    /// Settings after the change. Null if the resource is deleted.
     after: Option<SettingsJson>,
-    /// The fields that differ; all of them, where it comes or goes.
+    /// Changed fields. All fields for a create or delete.
     fields: Vec<FieldChange>,
-    /// In drift: who made it differ, as far as the audit log was asked.
+    /// Drift only: authors of the difference, from the audit log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attribution: Vec<FieldAttribution>,
 }
 
-/// The settings of any kind; their members tell them apart.
+/// Settings of a behavior or an integration.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Settings")]

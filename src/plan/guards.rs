@@ -22,28 +22,29 @@ use super::policies::{self, policies_for_level, unassigned_levels};
 use super::{Intent, Options};
 
 words! {
+    /// A rule that blocks a plan.
     Guard {
-        /// More deletes than the file permits.
+        /// Blocks plans with more deletes than allowed.
         MaxDeletes = "max_deletes",
-        /// None of several live integrations would be left.
+        /// Blocks plans that delete every live integration.
         DeleteAll = "delete_all",
-        /// An entry that must not be deleted or replaced would be.
+        /// Blocks plans that delete or replace an entry with `prevent_destroy`.
         PreventDestroy = "prevent_destroy",
-        /// An integration that must stay as it is would not.
+        /// Blocks plans that delete, replace, deactivate or redirect a protected integration.
         Protected = "protected",
-        /// Protection would be weakened, and the file or the limits deny that.
+        /// Blocks plans that weaken protection.
         Weakening = "weakening",
-        /// Access policies would wait for a level that no enabled behavior gives.
+        /// Blocks plans after which no enabled behavior assigns a level that an Access policy uses.
         Policies = "policies",
-        /// Scores would go to a tenant that the limits don't allow.
+        /// Blocks plans that send scores to a tenant outside the limits.
         AllowedTenants = "allowed_tenants",
     }
 }
 
-/// Which guards the user overrides.
+/// Guard overrides from the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overrides {
-    /// `--max-deletes N`, in place of what the file says.
+    /// `--max-deletes N`; overrides the files.
     pub max_deletes: Option<u32>,
     /// `--allow-delete-all`
     pub allow_delete_all: bool,
@@ -54,16 +55,16 @@ pub struct Overrides {
     pub allow_policies: bool,
 }
 
-/// A guard's no.
+/// A guard that blocks the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardViolation {
-    /// Which guard.
+    /// Name of the guard.
     pub guard: Guard,
-    /// What it is about; `None` for the plan as a whole.
+    /// Address of the change. Null for the plan as a whole.
     pub address: Option<Address>,
-    /// Why.
+    /// Reason why the plan is blocked.
     pub reason: String,
-    /// The flag that would permit it; `None` where nothing does.
+    /// Flag that overrides the guard. Null if it cannot be overridden.
     #[serde(rename = "override")]
     pub way_past: Option<String>,
 }

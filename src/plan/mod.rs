@@ -74,14 +74,14 @@ pub use run::{AccountPlan, Format, GlobMatch, NoteWithMessage, Run, Status, Unch
 pub use target::{Glob, Targets};
 pub use totals::{ApplyTotals, Totals};
 
-/// What the user wants, beside the files.
+/// Options of a plan from the command line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Options {
-    /// Whether the listed things should be as declared, or gone.
+    /// Purpose of the plan: apply or destroy.
     pub intent: Intent,
-    /// Which addresses to look at.
+    /// Addresses to include (`--target`).
     pub targets: Targets,
-    /// Which guards the user overrides.
+    /// Guards overridden by flags.
     #[serde(flatten)]
     pub overrides: Overrides,
     /// What the operator permits. It is the running command's, so no saved plan holds it.
@@ -90,13 +90,13 @@ pub struct Options {
 }
 
 words! {
-    /// What should become of the listed things.
+    /// Purpose of a plan.
     #[derive(Default)]
     Intent {
-        /// They become what the files declare.
+        /// Changes the account to the desired state.
         #[default]
         Apply = "apply",
-        /// Listed integrations are deleted and listed behaviors disabled; what is unlisted is never touched.
+        /// Deletes declared integrations and disables declared behaviors. Unlisted resources are not changed.
         Destroy = "destroy",
     }
 }

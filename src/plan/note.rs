@@ -18,156 +18,156 @@ use super::change::{FieldValue, quoted};
 use super::matching::MatchedBy;
 use super::policies::{LevelPolicies, describe_change, describe_drift, skipped_summary};
 
-/// One note; its display is the advice.
+/// A fact about the plan that is not a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Note {
-    /// A field differs, and `ignore_changes` leaves it as it is.
+    /// A field differs, but is in `ignore_changes`.
     Ignored {
         address: Address,
         field: IntegrationField,
-        /// What it is and stays.
+        /// Live value, which is kept.
         live: Option<FieldValue>,
-        /// What the file says.
+        /// Declared value.
         declared: Option<FieldValue>,
-        /// The last day that it stays so.
+        /// Last day (UTC) the field is ignored.
         until: Option<Date>,
-        /// Why, in the file's words.
+        /// Reason given in the file.
         reason: Option<String>,
     },
-    /// An `ignore_changes` has ended, so that the field counts again.
+    /// An item of `ignore_changes` has expired.
     Expired {
         address: Address,
         field: IntegrationField,
-        /// The last day that it was left alone.
+        /// Last day (UTC) the field was ignored.
         until: Date,
     },
-    /// The live integration that an entry is pinned to is gone.
+    /// The live integration that an entry is pinned to does not exist.
     PinGone {
         address: Address,
-        /// The id that it is pinned to.
+        /// ID in the entry.
         id: IntegrationId,
     },
-    /// An integration that is declared inactive can only be created active.
+    /// An integration declared inactive is active for a moment, because new integrations are always active.
     ExportsForAMoment { address: Address },
-    /// The level of an enabled behavior changes: Access policies match a level exactly.
+    /// The level of an enabled behavior changes. Access policies match a level exactly.
     LevelChanged {
         address: Address,
-        /// The level that policies may match today.
+        /// Level before the change.
         from: OpenEnum<RiskLevel>,
-        /// The level that they would have to match.
+        /// Level after the change.
         to: OpenEnum<RiskLevel>,
     },
-    /// In drift: the live level of an enabled behavior is another than the declared one.
+    /// Drift: the live level of an enabled behavior differs from the declared one.
     LevelDiffers {
         address: Address,
-        /// The level that policies match today.
+        /// Live level.
         live: OpenEnum<RiskLevel>,
-        /// The level that they no longer match.
+        /// Declared level.
         declared: OpenEnum<RiskLevel>,
     },
-    /// Which Access policies act on the level that behaviors give today, and on the one that they will give.
+    /// Access policies that use the levels of behaviors before and after the change.
     ActedOn {
-        /// The behaviors, at least one.
+        /// Addresses of the behaviors.
         addresses: Vec<Address>,
-        /// Today; `None` while it is off.
+        /// Level before the change. Null if disabled.
         before: Option<LevelPolicies>,
-        /// Afterwards; `None` where it is off then.
+        /// Level after the change. Null if disabled.
         after: Option<LevelPolicies>,
     },
-    /// In drift: which Access policies act on the level that behaviors give, and on the one that they are declared to give.
+    /// Drift: Access policies that use the live and the declared levels of behaviors.
     ActedOnInDrift {
-        /// The behaviors, at least one.
+        /// Addresses of the behaviors.
         addresses: Vec<Address>,
-        /// What is live; `None` while it is off.
+        /// Live level. Null if disabled.
         live: Option<LevelPolicies>,
-        /// What is declared; `None` where it is declared off.
+        /// Declared level. Null if disabled.
         declared: Option<LevelPolicies>,
     },
-    /// Levels change, and which Access policies act on them could not be read.
+    /// Levels change, but Access policies could not be read.
     PoliciesUnknown {
-        /// Why.
+        /// Reason.
         unread: FetchError,
     },
-    /// Levels change, and some of what may act on them could not be understood.
+    /// Levels change, but some Access policies, groups or applications could not be parsed.
     PoliciesNotUnderstood {
-        /// How many policies, groups and applications.
+        /// Number of policies, groups and applications.
         skipped: usize,
     },
-    /// Something differs, and who changed it could not be read.
+    /// The audit log could not be read, so authors of changes are unknown.
     HistoryUnknown {
-        /// Why.
+        /// Reason.
         unread: FetchError,
     },
     /// An item of `guards.protected` matches nothing.
     ProtectsNothing {
         item: String,
-        /// Where it is declared.
+        /// Location of the item.
         location: Location,
     },
-    /// Only `"*"` covers a behavior, so that `destroy` leaves it.
+    /// A behavior is declared only by `"*"`, so `destroy` does not disable it.
     LeftEnabled { address: Address },
-    /// Several live integrations are exactly alike, and bear the entry's own reference.
+    /// Several live integrations are duplicates with the generated reference of an entry.
     Twins {
         address: Address,
-        /// The eldest, which is the entry's.
+        /// ID of the oldest one, which matches the entry.
         id: IntegrationId,
-        /// The others, which are unlisted.
+        /// IDs of the others, which are unlisted.
         twins: Vec<IntegrationId>,
     },
-    /// A changed integration was recognized by nothing but the reference that riskform once gave it.
+    /// A changed integration matches its entry only by generated reference.
     OwnReference {
         address: Address,
         id: IntegrationId,
-        /// Where it sends scores today.
+        /// Live tenant URL.
         tenant_url: TenantUrl,
     },
-    /// The references and the tenant of an entry lead to two different integrations.
+    /// An entry matches two live integrations.
     TwoIntegrations {
         address: Address,
-        /// The one that it is taken for, and by what.
+        /// ID of the integration that is used.
         id: IntegrationId,
-        /// What that was recognized by.
+        /// How it was matched.
         by: MatchedBy,
-        /// The other one.
+        /// ID of the other integration.
         other: IntegrationId,
-        /// What leads to that.
+        /// How the other one was matched.
         other_by: MatchedBy,
     },
-    /// An entry is created although integrations are live that no file lists: one of them may be meant.
+    /// An integration is created although unlisted ones exist. The entry may be for one of them.
     CreatedBesideUnlisted {
         address: Address,
-        /// Those that stay.
+        /// IDs of the unlisted integrations.
         unlisted: Vec<IntegrationId>,
     },
-    /// The identity provider that an entry names belongs to another Okta org than its tenant.
+    /// The identity provider of an entry belongs to another Okta organization than its tenant.
     OtherOrg {
         address: Address,
-        /// The provider's name.
+        /// Name of the identity provider.
         identity_provider: String,
-        /// The entry's tenant.
+        /// Tenant of the entry.
         tenant_url: TenantUrl,
-        /// The provider's org.
+        /// Okta organization of the identity provider.
         org: TenantUrl,
     },
-    /// Once `destroy` has deleted an entry's integration, the entry fits others.
+    /// After `destroy` has deleted the integration of an entry, the entry matches other integrations.
     FitsNext {
         address: Address,
-        /// What it fits then.
+        /// IDs of the integrations that match then.
         candidates: Vec<IntegrationId>,
     },
-    /// Integrations exchange a value, so that one of them holds a value for a moment that nobody can have.
+    /// Integrations exchange a value, so one of them has a placeholder for a moment.
     Parked {
         address: Address,
         id: IntegrationId,
         field: IntegrationField,
-        /// What it holds meanwhile.
+        /// Placeholder value.
         value: String,
     },
-    /// An apply found that the server takes no reference that it doesn't know.
+    /// During an apply, the API rejected a generated reference, and the integration was created without it.
     CreatedWithoutReference {
         address: Address,
-        /// What the server said to the first attempt.
+        /// Error message of the API.
         refusal: String,
     },
 }

@@ -16,65 +16,65 @@ use crate::model::integration::{
 };
 use crate::model::open_enum::{OpenEnum, words};
 
-/// One call, the changes that it carries, and the calls that must have succeeded before it.
+/// A write request, the changes it makes, and the operations it depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "OperationJson", try_from = "OperationJson")]
 pub struct Operation {
-    /// Its number in the list, from 1.
+    /// Number of the operation, starting at 1.
     pub id: OperationId,
     pub account_id: AccountId,
     pub call: OperationKind,
-    /// The change that it carries; the first of them, for the one write of all behaviors.
+    /// Address of the change it makes (the first one if there are several).
     pub address: Address,
-    /// Every change that it carries.
+    /// Addresses of all changes it makes.
     pub covers: Vec<Address>,
-    /// The operations without which it must not be tried.
+    /// Operations that must be done before.
     pub needs: Vec<OperationId>,
-    /// When it goes out: a wave starts when the one before has ended.
+    /// Wave of the operation. A wave starts when the previous one has ended.
     pub wave: Wave,
-    /// After an application: what became of it.
+    /// Result, after an apply.
     pub end: Option<OperationStatus>,
 }
 
-/// What became of an operation.
+/// Result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationStatus {
     pub outcome: OperationOutcome,
-    /// The integration that it made.
+    /// Integration created by the operation.
     pub result: Option<OperationResult>,
-    /// The `Cf-Auditlog-Id` of its call.
+    /// `CF-Auditlog-Id` header of the response.
     pub audit_log_id: Option<String>,
-    /// The `Cf-Ray` of its call.
+    /// `CF-Ray` header of the response.
     pub ray: Option<String>,
-    /// Why it failed, or was not attempted.
+    /// Reason why the operation failed or was not attempted.
     pub error: Option<String>,
-    /// The way out of its failure.
+    /// Suggestion to fix the error.
     pub help: Option<String>,
 }
 
 words! {
-    /// How an operation ended.
+    /// Outcome of an operation.
     OperationOutcome {
-        /// It was carried out.
+        /// Succeeded.
         Done = "done",
-        /// It was tried and refused; nothing happened.
+        /// Failed without a change.
         Failed = "failed",
-        /// It was sent, and whether it was carried out nobody knows.
+        /// Sent, but the result is unknown.
         Unknown = "unknown",
-        /// It was not tried.
+        /// Not attempted.
         NotAttempted = "not_attempted",
     }
 }
 
-/// The integration that an operation made.
+/// Integration created by an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationResult {
     pub id: IntegrationId,
-    /// What an operator pastes into Okta.
+    /// URL to enter in Okta's shared-signals settings.
     pub well_known_url: String,
 }
 
-/// The number of an operation within its account's plan.
+/// Number of an operation within the plan of an account.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -88,14 +88,14 @@ impl fmt::Display for OperationId {
 }
 
 words! {
-    /// The three stretches of an account's work.
+    /// Group of operations. Waves run one after the other.
     Wave {
-        /// The one write of all behaviors.
+        /// Writes all behaviors with one request.
         Behaviors = "behaviors",
-        /// What the entries of the file need, and the deletion of what stands in their way.
+        /// Creates, updates and replaces declared integrations, and deletes those that block them.
         Integrations = "entries",
-        /// The deletion of what no file lists. Not attempted unless everything of integrations before it is done, so that exporting never
-        /// ends because its successor failed.
+        /// Deletes unlisted integrations. Not attempted unless all operations on integrations before are done, so that a failed create
+        /// never leaves an account without an integration.
         Cleanup = "unlisted",
     }
 }
@@ -216,47 +216,47 @@ impl OperationKind {
     }
 }
 
-/// An operation as JSON: its request as a reviewer reads it, from which the call is rebuilt when it is read back.
+/// A write request, the changes it makes, and the operations it depends on.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Operation")]
 struct OperationJson {
-    /// Its number, from 1.
+    /// Number of the operation, starting at 1.
     id: OperationId,
     method: Method,
-    /// The path of its request; `{result:N}` stands for the id that operation N makes.
+    /// Path of the request. `{result:N}` is the ID of the integration that operation N creates.
     path: String,
-    /// The body of its request.
+    /// Body of the request.
     body: Option<Value>,
-    /// The change that it carries; of several the first.
+    /// Address of the change it makes (the first one if there are several).
     address: Address,
-    /// Every change that it carries.
+    /// Addresses of all changes it makes.
     covers: Vec<Address>,
-    /// The operations without which it must not be tried.
+    /// Operations that must be done before.
     needs: Vec<OperationId>,
-    /// When it goes out: a wave starts when the one before has ended.
+    /// Wave of the operation. A wave starts when the previous one has ended.
     wave: Wave,
-    /// On the write of behaviors: what is laid over the map that is read right before it.
+    /// Write of behaviors only: the fields to merge into the live behaviors, which are read right before the write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     declared: Option<BTreeMap<BehaviorKey, DeclaredBehavior>>,
-    /// On the update of an integration: its type, which can't be changed and so is not in the body.
+    /// Update of an integration only: its type, which cannot be changed and is not in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     integration_type: Option<OpenEnum<IntegrationType>>,
-    /// After an application: how it ended.
+    /// After an apply: outcome of the operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<OperationOutcome>,
-    /// After an application: what it made.
+    /// After an apply: integration created by the operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     result: Option<OperationResult>,
-    /// After an application: the `Cf-Auditlog-Id` of its call.
+    /// After an apply: `CF-Auditlog-Id` header of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     audit_log_id: Option<String>,
-    /// After an application: the `Cf-Ray` of its call.
+    /// After an apply: `CF-Ray` header of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ray: Option<String>,
-    /// After an application: why it failed, or was not attempted.
+    /// After an apply: reason why the operation failed or was not attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// After an application: the way out of its failure.
+    /// After an apply: suggestion to fix the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     help: Option<String>,
 }

@@ -21,18 +21,18 @@ use crate::model::text::few;
 use super::change::Change;
 use super::note::Note;
 
-/// A level, and the policies that act on it.
+/// A level and the Access policies that use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LevelPolicies {
     pub level: Level,
-    /// The policies, by name.
+    /// Policies, sorted by name.
     pub policies: Vec<PolicyName>,
 }
 
-/// Which policy is meant.
+/// Name and ID of an Access policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyName {
-    /// Its name; somebody else's text.
+    /// Name of the policy (untrusted text).
     pub name: String,
     pub id: String,
 }

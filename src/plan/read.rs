@@ -12,13 +12,13 @@ use super::plan_within;
 use super::run::{AccountPlan, Format, Run};
 use super::totals::Totals;
 
-/// A run as it is written.
+/// A run with its totals and digest, as written to JSON.
 #[derive(Serialize, JsonSchema)]
 pub struct RunWithDigest<'a> {
     #[serde(flatten)]
     pub run: &'a Run,
     pub summary: Totals,
-    /// SHA-256 over everything else but the moments of writing. Tells accidents; authenticates nobody.
+    /// SHA-256 of all other members except timestamps. Detects accidental changes; it is not a signature.
     pub digest: String,
 }
 

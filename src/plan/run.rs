@@ -23,91 +23,91 @@ use super::note::Note;
 use super::operation::Operation;
 use super::target::Glob;
 
-/// A whole run. [`Run::sealed`] is it with its totals and its digest.
+/// Result of a plan, drift or apply run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     pub format: Format,
-    /// The version of riskform that wrote it.
+    /// Version of riskform that wrote the document.
     pub riskform_version: String,
-    /// The API that was asked.
+    /// Base URL of the API.
     pub base_url: String,
-    /// When it was written; of several that were merged, when the newest was. Not part of the digest.
+    /// Time of writing (of the newest one, if several were merged). Not part of the digest.
     pub created_at: Timestamp,
-    /// Of several that were merged, when the oldest was written. Not part of the digest.
+    /// Time of writing of the oldest one, if several were merged. Not part of the digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Timestamp>,
-    /// Which part of the fleet it is about; `null` for all of it.
+    /// Shard of the fleet. Null for all accounts.
     pub shard: Option<Shard>,
-    /// Sorted by source, then by id.
+    /// Accounts, sorted by source, then by ID.
     pub accounts: Vec<AccountPlan>,
 }
 
 words! {
-    /// What a run was for, and the version of its shape.
+    /// Name and version of a document format.
     Format {
-        /// What would be done.
+        /// A plan.
         Plan = "riskform.plan/2",
-        /// How the live accounts differ from their files. Nothing is done about it, so there are no operations and no refusals.
+        /// Differences between live accounts and their files, without operations and guard violations.
         Drift = "riskform.drift/2",
-        /// What was done.
+        /// Result of an apply.
         Apply = "riskform.apply/2",
     }
 }
 
-/// One account of a run: how it differs, and what would be done about it in which order. Execution has no choices left.
+/// Changes of one account and the operations that make them. Execution has no choices left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountPlan {
     pub account_id: AccountId,
     pub name: Option<Name>,
-    /// The file that declares it.
+    /// File that declares the account.
     pub source: Arc<str>,
     pub status: Status,
-    /// Why it could not be handled. Then nothing is known of it, and the lists are empty.
+    /// Error of the account. If set, the lists are empty.
     pub error: Option<AccountError>,
-    /// The day, in UTC, that the ends of `ignore_changes` are measured by.
+    /// Date (UTC) used to check the `until` dates of `ignore_changes`.
     pub today: Option<Date>,
-    /// What the user wanted, beside the files.
+    /// Options from the command line.
     pub options: Option<Options>,
-    /// SHA-256 over everything live, unlisted things included.
+    /// SHA-256 of the live state, including unlisted resources.
     pub live_digest: Option<String>,
-    /// What the API answered.
+    /// Live state, as returned by the API.
     pub live: Option<Arc<LiveAccount>>,
-    /// What the files declare.
+    /// Desired state, as declared in the files.
     pub desired: Option<Arc<DesiredAccount>>,
-    /// What surrounds risk scoring in the account.
+    /// Access policies, groups and the period of the audit log that was read.
     pub context: Option<Context>,
-    /// What differs: behaviors by key, then listed integrations by name, then unlisted ones by id. In drift, what is weaker stands first.
+    /// Changes: behaviors by key, declared integrations by name, then unlisted ones by ID. In drift, weaker resources come first.
     pub changes: Vec<Change>,
-    /// How many listed things are as declared.
+    /// Number of declared resources without changes.
     pub unchanged: Unchanged,
-    /// What is live but in no file, and stays.
+    /// Unlisted resources that are not changed.
     pub unlisted: Vec<UnlistedResource>,
-    /// What the reader should know that is no change.
+    /// Notes about the plan.
     #[serde(serialize_with = "with_messages")]
     #[schemars(with = "Vec<NoteWithMessage<'static>>")]
     pub notes: Vec<Note>,
-    /// Changes that `--target` or `--ignore` left out.
+    /// Addresses of changes excluded by `--target` or `--ignore`.
     pub left_out: Vec<Address>,
-    /// What the guards refuse; a plan with a refusal is shown, never applied.
+    /// Guards that block the plan. A blocked plan cannot be applied.
     pub refusals: Vec<GuardViolation>,
-    /// The calls, in their order.
+    /// Operations, in order of execution.
     pub operations: Vec<Operation>,
-    /// After an application: what went wrong beside the operations, such as what did not read back.
+    /// After an apply: problems besides failed operations, such as failed verification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<String>>,
 }
 
 words! {
-    /// Whether an account could be handled.
+    /// Status of an account.
     Status {
-        /// It could.
+        /// Processed.
         Ok = "ok",
-        /// It could not; `error` says why.
+        /// Failed; see `error`.
         Error = "error",
     }
 }
 
-/// How many listed things are as declared.
+/// Number of declared resources without changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unchanged {
     pub behaviors: usize,
@@ -270,12 +270,12 @@ impl AccountPlan {
     }
 }
 
-/// A note with its sentence.
+/// A note with its text.
 #[derive(Serialize, JsonSchema)]
 pub struct NoteWithMessage<'a> {
     #[serde(flatten)]
     note: &'a Note,
-    /// The same as a sentence.
+    /// Text of the note.
     message: String,
 }
 

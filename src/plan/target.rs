@@ -14,7 +14,7 @@ use crate::model::address::Address;
 use super::behaviors::BehaviorDiff;
 use super::integrations::IntegrationDiff;
 
-/// A pattern over addresses; only `*` and `?` are special, so that the brackets of an unlisted one need no escape.
+/// Address pattern with the wildcards `*` and `?`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", from = "String")]
 pub struct Glob {
@@ -56,11 +56,11 @@ impl fmt::Display for Glob {
     }
 }
 
-/// The addresses to look at; without a glob, all.
+/// Addresses to include. Without a pattern, all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Targets {
-    /// The globs; one that fits is enough.
+    /// Patterns, of which at least one must match.
     pub globs: Vec<Glob>,
 }
 

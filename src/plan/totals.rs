@@ -12,57 +12,57 @@ use super::change::Action;
 use super::operation::OperationOutcome;
 use super::run::{AccountPlan, Format, Run};
 
-/// The totals of a run.
+/// Totals of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Summary")]
 pub struct Totals {
-    /// Things to create.
+    /// Resources to create.
     pub create: usize,
-    /// Things to update.
+    /// Resources to update.
     pub update: usize,
-    /// Things to replace.
+    /// Resources to replace.
     pub replace: usize,
-    /// Things to delete.
+    /// Resources to delete.
     pub delete: usize,
-    /// Listed things that are as declared.
+    /// Declared resources without changes.
     pub unchanged: usize,
-    /// Live things that no file lists, and that stay.
+    /// Unlisted resources that are not changed.
     pub unlisted: usize,
-    /// Unlisted things that their file wants reported.
+    /// Unlisted resources reported as drift.
     pub reported: usize,
     /// Changes that weaken protection.
     pub weakening: usize,
-    /// Live things that protect less than declared.
+    /// Resources whose live state protects less than the desired state.
     pub live_weaker: usize,
-    /// Accounts.
+    /// Accounts in the run.
     pub accounts: usize,
-    /// Accounts in which something differs; in drift, also those in which something unlisted is reported.
+    /// Accounts with changes; for drift, also those with reported unlisted resources.
     pub changed_accounts: usize,
-    /// Accounts whose plan a guard refused.
+    /// Accounts whose plan is blocked by a guard.
     pub refused_accounts: usize,
-    /// Accounts that could not be handled.
+    /// Accounts that failed.
     pub failed_accounts: usize,
-    /// What became of the plan; only where it was applied.
+    /// Results, after an apply.
     #[serde(flatten)]
     pub done: Option<ApplyTotals>,
 }
 
-/// What became of a plan.
+/// Totals of an apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ApplyTotals {
-    /// Things that were created.
+    /// Resources created.
     pub created: usize,
-    /// Things that were updated.
+    /// Resources updated.
     pub updated: usize,
-    /// Things that were replaced.
+    /// Resources replaced.
     pub replaced: usize,
-    /// Things that were deleted.
+    /// Resources deleted.
     pub deleted: usize,
     /// Operations that failed.
     pub failed: usize,
-    /// Operations that may or may not have been carried out.
+    /// Operations whose result is unknown.
     pub unknown: usize,
-    /// Operations that were not attempted.
+    /// Operations not attempted.
     pub not_attempted: usize,
 }
 

@@ -16,7 +16,7 @@ pub fn schema(format: Format) -> String {
 pub fn audit_schema() -> String {
     of::<AuditReport>(
         AuditReport::FORMAT,
-        "What `riskform audit --format json` prints: how each account stands to each check.",
+        "Output of `riskform audit --format json`: the result of each check in each account.",
     )
 }
 
@@ -39,13 +39,13 @@ fn of<T: JsonSchema>(format: &str, description: &str) -> String {
 fn description(format: Format) -> &'static str {
     match format {
         Format::Plan => {
-            "What `riskform plan --format json` prints and `riskform apply --plan` reads: what would be done, account by account."
+            "Output of `riskform plan --format json` and input of `riskform apply --plan`: the changes and operations of each account."
         }
         Format::Drift => {
-            "What `riskform drift --format json` prints: how live accounts differ from their files. `before` is live, `after` declared."
+            "Output of `riskform drift --format json`: differences between live accounts and their files. `before` is live, `after` is declared."
         }
         Format::Apply => {
-            "What `riskform apply --format json` prints: what was to be done, and what became of each operation."
+            "Output of `riskform apply --format json`: the plan and the outcome of each operation."
         }
     }
 }

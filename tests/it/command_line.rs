@@ -424,13 +424,13 @@ fn validate_checks_what_is_passed_through_it() {
     insta::assert_snapshot!(through(&workplace, &["validate", "-"], &wrong).shown(), @r"
     exit 1
     --- stdout
-    error[yaml-1.1-boolean]: behavior.imp_travel.enabled takes true or false
+    error[yaml-1.1-boolean]: behavior.imp_travel.enabled: expected true or false, found `yes`
      --> -:4:26
       |
     4 |   imp_travel: { enabled: yes }
       |                          ^^^
       |
-      = help: write `true`, not `yes`
+      = help: write `true`
 
     1 account, 1 error
     ");
@@ -444,7 +444,7 @@ fn validate_checks_what_is_passed_through_it() {
         &format!("extends: [../x.yaml]\n{FILE}"),
     );
     assert!(
-        outside.stdout.contains("error[confined]"),
+        outside.stdout.contains("error[outside-root]"),
         "{}",
         outside.shown()
     );

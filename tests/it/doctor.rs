@@ -239,7 +239,7 @@ fn keys_that_this_version_does_not_know_are_named() {
     assert_eq!(
         message,
         format!(
-            "not valid: riskform {version} does not know 2 keys: the document has no key `wobble` (riskform.yaml:8), integration.okta has no key `wabble` (riskform.yaml:10)"
+            "not valid: riskform {version} does not know 2 keys: unknown key `wobble` in the document (riskform.yaml:8), unknown key `wabble` in integration.okta (riskform.yaml:10)"
         )
     );
     workplace.write("riskform.yaml", "version: 2\n");

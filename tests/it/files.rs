@@ -26,15 +26,15 @@ fn validate_shows_every_mistake_with_its_place_and_the_way_out() {
     assert_snapshot!(workplace.run(&["validate"]).shown(), @r##"
     exit 1
     --- stdout
-    error[yaml-1.1-boolean]: behavior.imp_travel.enabled takes true or false
+    error[yaml-1.1-boolean]: behavior.imp_travel.enabled: expected true or false, found `yes`
      --> riskform.yaml:4:26
       |
     4 |   imp_travel: { enabled: yes, risk_levl: high }
       |                          ^^^
       |
-      = help: write `true`, not `yes`
+      = help: write `true`
 
-    error[unknown-key]: behavior.imp_travel has no key `risk_levl`
+    error[unknown-key]: unknown key `risk_levl` in behavior.imp_travel
      --> riskform.yaml:4:31
       |
     4 |   imp_travel: { enabled: yes, risk_levl: high }
@@ -42,13 +42,13 @@ fn validate_shows_every_mistake_with_its_place_and_the_way_out() {
       |
       = help: did you mean `risk_level`?
 
-    warning[protected-host]: `corp.okta.com` is taken for a reference_id
+    warning[protected-host]: `corp.okta.com` is treated as a reference_id
      --> riskform.yaml:5:23
       |
     5 | guards: { protected: [corp.okta.com] }
       |                       ^^^^^^^^^^^^^
       |
-      = help: write `https://corp.okta.com` if the tenant is meant
+      = help: write `https://corp.okta.com` to protect the tenant
 
     1 account, 2 errors, 1 warning
     "##);
@@ -85,8 +85,8 @@ fn validate_speaks_to_scripts_and_to_code_hosts() {
     );
     assert_snapshot!(serde_json::to_string_pretty(&document["diagnostics"][0]).unwrap(), @r##"
     {
-      "help": "write `true`, not `yes`",
-      "message": "behavior.imp_travel.enabled takes true or false",
+      "help": "write `true`",
+      "message": "behavior.imp_travel.enabled: expected true or false, found `yes`",
       "note": null,
       "primary": {
         "place": {
@@ -133,7 +133,7 @@ fn validate_speaks_to_scripts_and_to_code_hosts() {
         }
       ],
       "message": {
-        "text": "behavior.imp_travel.enabled takes true or false\nwrite `true`, not `yes`"
+        "text": "behavior.imp_travel.enabled: expected true or false, found `yes`\nwrite `true`"
       },
       "ruleId": "yaml-1.1-boolean",
       "ruleIndex": 19

@@ -25,7 +25,7 @@ const MESSAGE: Message<'_> = Message {
     outcome: Outcome::Error,
     finding: CheckResult::Failed {
         kind: "files",
-        message: "riskform.yaml: no such file",
+        message: "riskform.yaml: file not found",
         help: None,
     },
     run_url: None,

@@ -216,7 +216,7 @@ fn a_doctored_plan_sends_nothing() {
         (
             "another token",
             &|plan| plan["accounts"][0]["desired"]["api_token_env"] = "GITHUB_TOKEN".into(),
-            "api_token_env names a variable that may not hold a token",
+            "api_token_env names a variable that is not allowed to hold a token",
             1,
         ),
         (

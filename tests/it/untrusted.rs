@@ -157,25 +157,25 @@ fn a_file_reads_no_variable_and_no_file_of_its_choice() {
             "a file elsewhere",
             format!("{HEAD}extends: [\"../home/creds.yaml\"]\n"),
             &[],
-            "confined",
+            "outside-root",
         ),
         (
             "a file elsewhere, through a link",
             format!("{HEAD}extends: [_link.yaml]\n"),
             &[("repo/_link.yaml", "../home/creds.yaml")],
-            "confined",
+            "outside-root",
         ),
         (
             "a PATH that is a link",
             String::new(),
             &[("repo/riskform.yaml", "../home/creds.yaml")],
-            "confined",
+            "outside-root",
         ),
         (
             "git's own configuration",
             String::new(),
             &[("repo/riskform.yaml", ".git/config")],
-            "confined",
+            "outside-root",
         ),
         (
             "a host in letters that look alike",
@@ -358,7 +358,7 @@ fn limits_are_read_as_strictly_as_files_and_stand_elsewhere() {
     workplace.write("riskform.yaml", HEAD);
     for (text, rule) in [
         ("guard: {}\n", "unknown-key"),
-        ("guards: { delete_all: warn }\n", "unknown-word"),
+        ("guards: { delete_all: warn }\n", "unknown-value"),
         ("allowed_tenants: [\"https://a.okta.com\"]\n", "tenant-url"),
         ("variables: [\"${HOME}\"]\n", "interpolation"),
         ("variables: [\"A B\"]\n", "variable-name"),

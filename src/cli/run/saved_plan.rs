@@ -415,7 +415,7 @@ mod tests {
             (
                 "/accounts/0/desired/api_token_env",
                 json!("GITHUB_TOKEN"),
-                "api_token_env names a variable that may not hold a token",
+                "api_token_env names a variable that is not allowed to hold a token",
             ),
             (
                 "/accounts/0/operations",

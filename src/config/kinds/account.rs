@@ -28,69 +28,66 @@ use crate::model::address::{Name, ParseNameError};
 use crate::model::integration::TenantUrl;
 
 fields! {
-    /// What should be true of one Cloudflare account's Zero Trust Risk Scoring. One document, one account; a file whose name begins with
-    /// `_` is a fragment for `extends` and declares no account by itself.
+    /// Desired state of Zero Trust Risk Scoring in one Cloudflare account. Files whose name starts with `_` are fragments for `extends`.
     #[schemars(rename = "DesiredState")]
     Layer {
-        /// The version of this format.
+        /// Version of the file format.
         version: Version, required "write `version: 1`";
-        /// The account: 32 hexadecimal digits. Left out, --account-id or CLOUDFLARE_ACCOUNT_ID stands in.
+        /// Account ID (32 hexadecimal digits). Default: --account-id, then CLOUDFLARE_ACCOUNT_ID.
         #[schemars(
             example = &"023e105f4ecef8ad9ca31a8372d0c353",
             example = &"${CLOUDFLARE_ACCOUNT_ID}"
         )]
         account_id: AccountId;
-        /// What the account is called in output. Unique in a fleet; left out, the account id stands in.
+        /// Display name of the account; must be unique. Default: the account ID.
         #[schemars(example = &"production")]
         name: Name;
-        /// Files to merge beneath this one, relative to it; of several the later wins.
+        /// Base files, relative to this file. Later files override earlier ones; this file overrides all.
         #[schemars(example = ["_baseline.yaml"])]
         extends: Extends;
-        /// The NAME of the environment variable that holds the API token. The token itself never stands in a file. No other credential is
-        /// tried where this is given.
+        /// Name of the environment variable that holds the API token for this account. Never the token itself.
         #[schemars(example = &"CLOUDFLARE_API_TOKEN")]
         api_token_env: VariableName;
-        /// Risk behaviors by the vendor's key; `"*"` is every other one that the account offers. `null` takes away one that is inherited
-        /// through `extends`; beside a `"*"` it leaves one alone.
+        /// Risk behaviors by name. `"*"` applies to all behaviors not listed. `null` removes an inherited entry, or excludes a behavior
+        /// from `"*"`.
         behaviors: EntryMap<BehaviorLayer>;
-        /// Integrations by a local name that is never sent. `null` takes away one that is inherited through `extends`.
+        /// Integrations by a local name, which is not sent to Cloudflare. `null` removes an inherited entry.
         integrations: EntryMap<IntegrationLayer>;
-        /// What to do with what is live but in no file.
+        /// Handling of live resources that are not in any file.
         unlisted: UnlistedLayer;
-        /// What a plan for this account may not do.
+        /// Rules that block a plan.
         guards: GuardsLayer;
     }
 }
 
 fields! {
-    /// What to do with live things that no file lists.
+    /// Handling of live resources that are not in any file.
     #[schemars(rename = "Unlisted")]
     UnlistedLayer {
-        /// With behaviors: leave them alone, report them as drift, or disable them.
+        /// Unlisted behaviors: keep, report as drift, or disable.
         #[schemars(extend("default" = "keep"))]
         behaviors: UnlistedBehaviors;
-        /// With integrations: leave them alone, report them as drift, or delete them.
+        /// Unlisted integrations: keep, report as drift, or delete.
         #[schemars(extend("default" = "report"))]
         integrations: UnlistedIntegrations;
     }
 }
 
 fields! {
-    /// What a plan may not do.
+    /// Rules that block a plan.
     #[schemars(rename = "Guards")]
     GuardsLayer {
-        /// The most integrations that a plan may delete or replace. --max-deletes overrides it.
+        /// Maximum number of integrations a plan may delete or replace. Override: --max-deletes.
         #[schemars(extend("default" = 1))]
         max_deletes: u32;
-        /// Whether a plan that weakens protection is refused. --allow-weakening overrides `deny`.
+        /// Block plans that weaken protection. Override: --allow-weakening.
         #[schemars(extend("default" = "warn"))]
         weakening: GuardMode;
-        /// Whether a plan is refused after which a level that an Access policy acts on is given by no enabled behavior. --allow-policies
-        /// overrides `deny`.
+        /// Block plans after which no enabled behavior assigns a level that an Access policy uses. Override: --allow-policies.
         #[schemars(extend("default" = "warn"))]
         policies: PolicyGuardMode;
-        /// Integrations that are never deleted, replaced or deactivated, nor changed in tenant_url or reference_id: by a tenant_url, a
-        /// reference_id, an id, an address or a glob of addresses. The lists of all files count together. There is no override.
+        /// Integrations that cannot be deleted, replaced, deactivated, or changed in tenant_url or reference_id: tenant_url, reference_id,
+        /// ID, address or address pattern. Lists of all files are combined. Cannot be overridden.
         #[schemars(example = ["https://corp.okta.com"])]
         protected: ProtectedList;
     }
@@ -146,7 +143,7 @@ impl ConfigValue for Version {
             }
             Value::Invalid => Field::Wrong,
             Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
-                let message = "the only version of the format is the number 1";
+                let message = "unsupported version; expected `version: 1`";
                 let draft =
                     DiagnosticBuilder::new(DiagnosticCode::Version, entry.value_span(), message);
                 decoder.found.push(draft.help("write `version: 1`"));
@@ -166,16 +163,16 @@ impl ConfigValue for AccountId {
             DiagnosticBuilder::new(
                 DiagnosticCode::AccountId,
                 text.span,
-                format!("`{}` is not an account id: {error}", text.written),
+                format!("invalid account ID `{}`: {error}", text.written),
             )
-            .help("the dashboard shows it in the address of every page of the account")
+            .help("find it in the URL of the Cloudflare dashboard")
         })
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         text_or_digits(
             "[0-9a-fA-F]{32}",
-            "an account id, 32 hexadecimal digits, or ${CLOUDFLARE_ACCOUNT_ID}",
+            "an account ID (32 hexadecimal digits) or ${CLOUDFLARE_ACCOUNT_ID}",
         )
     }
 }
@@ -186,7 +183,7 @@ impl ConfigValue for Name {
             DiagnosticBuilder::new(
                 DiagnosticCode::Name,
                 text.span,
-                format!("`{}` can't name an account", text.written),
+                format!("invalid account name `{}`", text.written),
             )
             .help(error.to_string())
         })
@@ -231,8 +228,8 @@ impl ConfigValue for VariableName {
         };
         let (message, help) = if !is_variable_name(&text.value) || may_be_a_token(&text.value) {
             (
-                "api_token_env takes the name of an environment variable",
-                "write the name, such as `CLOUDFLARE_API_TOKEN`; the token itself never stands in a file",
+                "api_token_env must be the name of an environment variable",
+                "use a name such as `CLOUDFLARE_API_TOKEN`, never the token itself",
             )
         } else if !decoder
             .environment
@@ -240,8 +237,8 @@ impl ConfigValue for VariableName {
             .allows_token_variable(&text.value)
         {
             (
-                "api_token_env takes a variable whose name begins with `CLOUDFLARE_`, or one that the limits list",
-                "rename the variable, or list it under `token_variables` in the file that --limits names",
+                "api_token_env must name a variable that starts with `CLOUDFLARE_` or that the limits file allows",
+                "rename the variable or allow it under `token_variables` in the limits file",
             )
         } else {
             return Field::set(VariableName(text.value), text.span);
@@ -343,9 +340,9 @@ fn unprotecting(text: &StringValue, subject: KeyPath<'_>) -> Option<DiagnosticBu
         let draft = DiagnosticBuilder::new(
             DiagnosticCode::ReferenceId,
             text.span,
-            format!("an item of {subject} is empty"),
+            format!("{subject} contains an empty item"),
         );
-        return Some(draft.help("write a tenant_url, a reference_id, an id or an address"));
+        return Some(draft.help("use a tenant_url, a reference_id, an ID or an address"));
     }
     if value.contains("://") {
         let error = value.parse::<TenantUrl>().err()?;
@@ -361,10 +358,10 @@ fn unprotecting(text: &StringValue, subject: KeyPath<'_>) -> Option<DiagnosticBu
         DiagnosticBuilder::new(
             DiagnosticCode::ProtectedHost,
             text.span,
-            format!("`{}` is taken for a reference_id", text.written),
+            format!("`{}` is treated as a reference_id", text.written),
         )
         .help(format!(
-            "write `https://{}` if the tenant is meant",
+            "write `https://{}` to protect the tenant",
             text.written
         ))
     })
@@ -496,9 +493,9 @@ fn resolve_account_id(
                 DiagnosticBuilder::new(
                     DiagnosticCode::AccountIdConflict,
                     declared.span,
-                    format!("the file is for another account than --account-id {flag}"),
+                    format!("account_id does not match --account-id {flag}"),
                 )
-                .help("leave --account-id out, or name the file of that account"),
+                .help("omit --account-id, or pass the file of that account"),
             );
             None
         }
@@ -507,8 +504,12 @@ fn resolve_account_id(
         (Field::Absent, None) => {
             if default.is_none() {
                 found.push(
-                    DiagnosticBuilder::new(DiagnosticCode::MissingAccountId, document, "no account id")
-                        .help("declare `account_id` in the file, give --account-id, or set CLOUDFLARE_ACCOUNT_ID"),
+                    DiagnosticBuilder::new(
+                        DiagnosticCode::MissingAccountId,
+                        document,
+                        "missing account ID",
+                    )
+                    .help("set `account_id`, pass --account-id, or set CLOUDFLARE_ACCOUNT_ID"),
                 );
             }
             default.clone()

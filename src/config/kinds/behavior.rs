@@ -15,13 +15,13 @@ use crate::model::location::Location;
 use crate::model::text::is_invisible;
 
 fields! {
-    /// One risk behavior. A field that is left out stays as it is live; at least one is declared.
+    /// A risk behavior. Fields you leave out keep their live value; set at least one.
     #[schemars(rename = "Behavior", extend("minProperties" = 1))]
     BehaviorLayer {
-        /// Whether the behavior is detected. Disabling one stops future detection; scores already given stay.
+        /// Enable detection. Disabling does not change existing scores.
         #[schemars(example = true)]
         enabled: bool;
-        /// The level that it gives a user. Access policies match a level exactly, not as a threshold.
+        /// Level assigned to users. Access policies match a level exactly, not "at least".
         #[schemars(example = &"high")]
         risk_level: RiskLevel;
     }
@@ -36,10 +36,10 @@ impl NamedEntry for BehaviorLayer {
     type Key = BehaviorKey;
 
     const ENTRY: KeyPath<'static> = KeyPath::named("behavior");
-    const DECLARE: &'static str = "declare `enabled` or `risk_level`, or take the entry out";
+    const DECLARE: &'static str = "set `enabled` or `risk_level`, or remove the entry";
     const KEY_PATTERN: &'static str = r"^(\*|(?!.*\$\{)[^\s*]+)$";
     const KEY_EXPECTED: &'static str =
-        "the vendor's key of a behavior, such as imp_travel, or \"*\" for every other";
+        "a behavior name such as imp_travel, or \"*\" for all behaviors not listed";
     const KEY_EXAMPLES: &'static [&'static str] = &["imp_travel", "high_dlp", "sentinel_one", "*"];
 
     fn key(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<BehaviorKey> {
@@ -48,13 +48,13 @@ impl NamedEntry for BehaviorLayer {
             return Some(BehaviorKey::new(key));
         } else if key.contains('*') {
             (
-                "a behavior's key is not a pattern",
-                "write the keys one by one, or `\"*\"` for every behavior that the file does not name",
+                "behavior names cannot be patterns",
+                "list each behavior, or use \"*\" for all behaviors not listed",
             )
         } else {
             (
-                "a behavior's key is a word without spaces",
-                "write the key as the vendor does, such as `imp_travel`",
+                "behavior names cannot be empty or contain spaces",
+                "use Cloudflare's name of the behavior, such as `imp_travel`",
             )
         };
         let draft = DiagnosticBuilder::new(DiagnosticCode::Name, entry.key_span, message);

@@ -62,9 +62,9 @@ impl<'a> Decoder<'a> {
             Value::Invalid => None,
             Value::Scalar(_) | Value::Sequence(_) => {
                 let help = if node.is_null() {
-                    "leave the key out, or write `{}` for an empty mapping"
+                    "remove the key, or write `{}` for an empty mapping"
                 } else {
-                    "write `key: value` lines below it, indented"
+                    "write indented `key: value` lines below the key"
                 };
                 self.wrong_type(node, place, subject, "a mapping", help);
                 None
@@ -97,7 +97,7 @@ impl<'a> Decoder<'a> {
         key: &str,
         help: &str,
     ) {
-        let message = format!("{subject} lacks its `{key}`");
+        let message = format!("{subject}: missing key `{key}`");
         self.lacking(DiagnosticBuilder::new(DiagnosticCode::MissingKey, place, message).help(help));
     }
 
@@ -109,16 +109,16 @@ impl<'a> Decoder<'a> {
     ) -> Option<&'n [Node]> {
         match &entry.value.value {
             Value::Sequence(items) if items.len() > MAX_LIST_ITEMS => {
-                let message = format!("{subject} takes at most {MAX_LIST_ITEMS} items");
+                let message = format!("{subject}: at most {MAX_LIST_ITEMS} items are allowed");
                 let draft =
                     DiagnosticBuilder::new(DiagnosticCode::TooLarge, entry.value_span(), message);
-                self.found.push(draft.help("list fewer"));
+                self.found.push(draft.help("remove some items"));
                 None
             }
             Value::Sequence(items) => Some(items),
             Value::Invalid => None,
             Value::Scalar(_) | Value::Mapping(_) => {
-                let help = "write it in brackets, as in `[one, two]`";
+                let help = "use brackets, as in `[one, two]`";
                 self.wrong_type(&entry.value, entry.value_span(), subject, "a list", help);
                 None
             }
@@ -138,19 +138,19 @@ impl<'a> Decoder<'a> {
                 entry.key_span,
                 "merge keys are not part of YAML 1.2",
             )
-            .help("write the fields out, or share them through `extends`")
+            .help("repeat the fields or use `extends`")
         } else if is_secret_key(key) {
             DiagnosticBuilder::new(
                 DiagnosticCode::SecretKey,
                 entry.key_span,
-                format!("a credential such as `{key}` does not belong in a file"),
+                format!("credentials such as `{key}` must not be in a file"),
             )
-            .help("put it into an environment variable, and name that with `api_token_env`")
+            .help("set an environment variable and name it in `api_token_env`")
         } else {
             DiagnosticBuilder::new(
                 DiagnosticCode::UnknownKey,
                 entry.key_span,
-                format!("{subject} has no key `{key}`"),
+                format!("unknown key `{key}` in {subject}"),
             )
             .help(did_you_mean(key, known))
         };
@@ -169,7 +169,7 @@ impl<'a> Decoder<'a> {
             DiagnosticBuilder::new(
                 DiagnosticCode::WrongType,
                 place,
-                format!("{subject} takes {expected}, not {}", kind(node)),
+                format!("{subject}: expected {expected}, found {}", kind(node)),
             )
             .help(help),
         );
@@ -201,7 +201,7 @@ impl<'a> Decoder<'a> {
         place: Span,
         subject: KeyPath<'_>,
     ) -> Option<StringValue> {
-        let help = "write a text";
+        let help = "write a text value";
         let text = self.scalar(node, place, subject, "text", help)?;
         if text.plain && !text.filled && matches!(&*text.value, "true" | "false") {
             self.wrong_type(
@@ -209,7 +209,7 @@ impl<'a> Decoder<'a> {
                 place,
                 subject,
                 "text",
-                "put it in quotes if it is meant as text",
+                "put the value in quotes to make it text",
             );
             return None;
         }
@@ -219,11 +219,11 @@ impl<'a> Decoder<'a> {
                     DiagnosticCode::ControlCharacter,
                     text.span,
                     format!(
-                        "{subject} holds the character U+{:04X}, which can't be seen",
+                        "{subject} contains the invisible character U+{:04X}",
                         u32::from(unseen)
                     ),
                 )
-                .help("take the character out"),
+                .help("remove the character"),
             );
             return None;
         }
@@ -246,9 +246,9 @@ impl<'a> Decoder<'a> {
                 DiagnosticBuilder::new(
                     DiagnosticCode::Interpolation,
                     node.span,
-                    format!("{subject} takes no variable"),
+                    format!("variables are not allowed in {subject}"),
                 )
-                .help("write it out; `$${` stands for a literal `${`"),
+                .help("write the value; use `$${` for a literal `${`"),
             );
             return None;
         }
@@ -294,19 +294,25 @@ impl<'a> Decoder<'a> {
             Some(meant) if text.is_bare() => DiagnosticBuilder::new(
                 DiagnosticCode::YamlBoolean,
                 span,
-                format!("{subject} takes true or false"),
+                format!(
+                    "{subject}: expected true or false, found `{}`",
+                    text.written
+                ),
             )
-            .help(format!("write `{meant}`, not `{}`", text.written)),
+            .help(format!("write `{meant}`")),
             Some(meant) => DiagnosticBuilder::new(
                 DiagnosticCode::WrongType,
                 span,
-                format!("{subject} takes true or false, not text"),
+                format!("{subject}: expected true or false, found text"),
             )
-            .help(format!("write `{meant}`, without quotes")),
+            .help(format!("write `{meant}` without quotes")),
             None => DiagnosticBuilder::new(
                 DiagnosticCode::WrongType,
                 span,
-                format!("{subject} takes true or false, not `{}`", text.written),
+                format!(
+                    "{subject}: expected true or false, found `{}`",
+                    text.written
+                ),
             )
             .help(help),
         };
@@ -333,16 +339,19 @@ impl<'a> Decoder<'a> {
         let (rule, message) = if text.is_bare() {
             (
                 DiagnosticCode::Number,
-                format!("{subject} takes a whole number, not `{}`", text.written),
+                format!(
+                    "{subject}: expected a whole number, found `{}`",
+                    text.written
+                ),
             )
         } else {
             (
                 DiagnosticCode::WrongType,
-                format!("{subject} takes a whole number, not text"),
+                format!("{subject}: expected a whole number, found text"),
             )
         };
         let help = format!(
-            "write decimal digits without quotes, sign or leading zero, up to {}",
+            "write decimal digits without quotes, sign or leading zeros (maximum {})",
             u32::MAX
         );
         self.found
@@ -383,7 +392,7 @@ impl<'a> Decoder<'a> {
             DiagnosticBuilder::new(
                 DiagnosticCode::UnknownWord,
                 text.span,
-                format!("{subject} takes {expected}, not `{}`", text.written),
+                format!("{subject}: expected {expected}, found `{}`", text.written),
             )
             .help(help),
         );
@@ -398,11 +407,11 @@ pub(in crate::config) fn duplicate_item(
     span: Span,
     earlier: Span,
 ) -> DiagnosticBuilder {
-    let message = format!("{subject} lists `{written}` twice");
+    let message = format!("{subject} contains `{written}` twice");
     DiagnosticBuilder::new(DiagnosticCode::DuplicateItem, span, message)
-        .label("again here")
-        .also(earlier, "first here")
-        .help("keep one of them")
+        .label("duplicate")
+        .also(earlier, "first occurrence")
+        .help("remove one of them")
 }
 
 /// What a node is, for a message.

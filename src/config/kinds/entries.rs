@@ -94,9 +94,9 @@ impl<L: NamedEntry> ConfigValue for EntryMap<L> {
                     DiagnosticBuilder::new(
                         DiagnosticCode::Interpolation,
                         entry.key_span,
-                        "variables are replaced in values, never in keys",
+                        "variables are not allowed in keys",
                     )
-                    .help("write the key out"),
+                    .help("write the key without variables"),
                 );
                 None
             } else {
@@ -153,7 +153,7 @@ impl<L: NamedEntry> Item<L> {
             return Item::Invalid;
         };
         if entry.value.is_empty() {
-            let message = format!("{subject} declares nothing");
+            let message = format!("{subject} is empty");
             let draft = DiagnosticBuilder::new(DiagnosticCode::EmptyEntry, entry.key_span, message);
             decoder.lacking(draft.help(L::DECLARE));
         }
@@ -199,9 +199,12 @@ impl<L: NamedEntry> EntryMap<L> {
                     DiagnosticBuilder::new(
                         DiagnosticCode::NothingToRemove,
                         *span,
-                        format!("{} takes away nothing: no extended file lists it", L::ENTRY.at(&key.to_string())),
+                        format!(
+                            "{}: null has no effect; no extended file declares it",
+                            L::ENTRY.at(&key.to_string())
+                        ),
                     )
-                    .help("`null` takes away an inherited entry; write its fields, or take the entry out"),
+                    .help("`null` removes an inherited entry; add fields or remove the entry"),
                 );
             }
         }

@@ -23,56 +23,56 @@ use crate::model::integration::{
 };
 
 fields! {
-    /// One integration: a tenant that users' risk scores are sent to.
+    /// An Okta tenant that receives users' risk scores.
     #[schemars(rename = "Integration", extend("minProperties" = 1))]
     IntegrationLayer {
-        /// What kind it is. Left out it stays as it is, and is Okta on create. Another type means a replacement.
+        /// Integration type. Default: the live value, or Okta on create. Changing it replaces the integration.
         #[schemars(example = &"Okta")]
         integration_type: IntegrationType;
-        /// The tenant's base URL: https, a host, perhaps a port, nothing else. Required once all files are laid over each other.
+        /// Base URL of the tenant: https, host and optional port. Required.
         #[schemars(example = &"https://corp.okta.com")]
         tenant_url: TenantUrl;
-        /// The id of the Access identity provider for the tenant. Left out it stays as it is live, and is riskform's own on create.
+        /// ID of the Access identity provider for the tenant. Default: the live value, or a generated one on create.
         #[schemars(example = &"3701e70b-5de4-4d9d-8972-f5aa994d9057")]
         reference_id: ReferenceId;
-        /// Instead of `reference_id`: the name of the Access identity provider whose id it is.
+        /// Name of the Access identity provider, instead of its ID in `reference_id`.
         #[schemars(example = &"Okta (corp)")]
         identity_provider: ProviderName;
-        /// Whether scores are sent.
+        /// Send scores.
         #[schemars(extend("default" = true))]
         active: bool;
-        /// Pins this entry to one live integration, by the id that the API gave it. Needed only where two share a URL or a reference.
+        /// ID of the live integration this entry manages. Required only if several share a tenant_url or reference_id.
         #[schemars(example = &"4cfe8442-664b-4915-acd4-b39cd65c4314")]
         id: IntegrationId;
-        /// What must not happen to it.
+        /// Protection settings.
         lifecycle: LifecycleLayer;
     }
 }
 
 fields! {
-    /// What must not happen to an integration.
+    /// Protection settings of an integration.
     #[schemars(rename = "Lifecycle")]
     LifecycleLayer {
-        /// Refuse any plan that deletes or replaces it. There is no override.
+        /// Block every plan that deletes or replaces this integration. Cannot be overridden.
         #[schemars(extend("default" = false))]
         prevent_destroy: bool;
-        /// Fields that are left as they are live. An extending file replaces the whole list.
+        /// Fields to ignore. An overriding file replaces the whole list.
         #[schemars(example = ["active"])]
         ignore_changes: IgnoreChanges;
     }
 }
 
 fields! {
-    /// One field that is left as it is live, for good or until a day.
+    /// A field to ignore, permanently or until a date.
     #[schemars(rename = "IgnoreChange")]
     IgnoreLayer {
-        /// The field to leave alone.
+        /// Field to ignore.
         #[schemars(example = &"active")]
-        field: IntegrationField, required "name the field to leave alone, as in `{ field: active, until: 2026-12-31 }`";
-        /// The last day, in UTC, on which it is left alone. Afterwards it counts again.
+        field: IntegrationField, required "name the field to ignore, as in `{ field: active, until: 2026-12-31 }`";
+        /// Last day (UTC) the field is ignored.
         #[schemars(example = &"2026-12-31")]
         until: Date;
-        /// Why, for whoever reads the plan.
+        /// Reason, shown in plans.
         #[schemars(example = &"Okta migration")]
         reason: StringValue;
     }
@@ -93,7 +93,7 @@ impl NamedEntry for IntegrationLayer {
     type Key = Name;
 
     const ENTRY: KeyPath<'static> = KeyPath::named("integration");
-    const DECLARE: &'static str = "declare its `tenant_url`, or take the entry out";
+    const DECLARE: &'static str = "set `tenant_url`, or remove the entry";
     const KEY_PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
     const KEY_EXPECTED: &'static str = "a name of letters, digits, _ and -";
     const KEY_EXAMPLES: &'static [&'static str] = &["corporate-okta"];
@@ -105,9 +105,9 @@ impl NamedEntry for IntegrationLayer {
                 DiagnosticBuilder::new(
                     DiagnosticCode::Name,
                     entry.key_span,
-                    format!("`{}` can't name an integration", entry.key),
+                    format!("invalid integration name `{}`", entry.key),
                 )
-                .help("use one or more of A-Z, a-z, 0-9, `_` and `-`; the name is local and never sent"),
+                .help("use one or more of A-Z, a-z, 0-9, `_` and `-`; the name is local and not sent to Cloudflare"),
             );
         }
         name.ok()
@@ -132,10 +132,10 @@ impl NamedEntry for IntegrationLayer {
                 DiagnosticBuilder::new(
                     DiagnosticCode::TwoReferences,
                     provider.span,
-                    format!("{subject} names its reference twice"),
+                    format!("{subject} sets both `reference_id` and `identity_provider`"),
                 )
-                .label("by the provider's name")
-                .also(reference.span, "by the id")
+                .label("name of the identity provider")
+                .also(reference.span, "ID of the identity provider")
                 .help("keep `reference_id` or `identity_provider`"),
             );
         }
@@ -161,7 +161,7 @@ impl ConfigValue for TenantUrl {
     fn schema(_: &mut SchemaGenerator) -> Schema {
         text_like(
             r"[Hh][Tt][Tt][Pp][Ss]://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?",
-            "the https address of the tenant without a path, such as https://corp.okta.com",
+            "the https URL of the tenant without a path, such as https://corp.okta.com",
         )
     }
 }
@@ -170,13 +170,13 @@ fn misdirected(why: TenantUrlWarning, subject: KeyPath<'_>, span: Span) -> Diagn
     let (rule, message, help) = match why {
         TenantUrlWarning::NotOkta => (
             DiagnosticCode::NotAnOktaOrganization,
-            format!("{subject} is not an Okta organization's; no score ever arrives there"),
-            "write the organization's own URL, such as `https://corp.okta.com`, not a custom domain",
+            format!("{subject} is not an Okta domain; scores will not arrive"),
+            "use the organization's Okta URL, such as `https://corp.okta.com`, not a custom domain",
         ),
         TenantUrlWarning::Admin => (
             DiagnosticCode::AdminHost,
-            format!("{subject} is an admin console's; no score ever arrives there"),
-            "take `-admin` out of the host",
+            format!("{subject} is an Okta admin console URL; scores will not arrive"),
+            "remove `-admin` from the host",
         ),
     };
     DiagnosticBuilder::new(rule, span, message).help(help)
@@ -189,25 +189,25 @@ pub(in crate::config) fn invalid_tenant_url(
     subject: KeyPath<'_>,
 ) -> DiagnosticBuilder {
     let help = match error {
-        ParseTenantUrlError::Scheme => "begin it with `https://`",
-        ParseTenantUrlError::NoHost => "put the tenant's host behind `https://`",
+        ParseTenantUrlError::Scheme => "start the URL with `https://`",
+        ParseTenantUrlError::NoHost => "add the host of the tenant after `https://`",
         ParseTenantUrlError::UserInfo => {
-            "take out everything between `https://` and the host; credentials don't belong in a file"
+            "remove everything between `https://` and the host; credentials must not be in a file"
         }
         ParseTenantUrlError::Path | ParseTenantUrlError::Query | ParseTenantUrlError::Fragment => {
-            "end it behind the host or the port"
+            "remove everything after the host or port"
         }
         ParseTenantUrlError::Host => {
-            "write letters, digits, dots and hyphens; an internationalized name in its `xn--` form"
+            "use letters, digits, dots and hyphens; write an internationalized name in its `xn--` form"
         }
-        ParseTenantUrlError::Address => "write the tenant's name, such as `corp.okta.com`",
-        ParseTenantUrlError::Port => "leave the port out, or write a number from 1 to 65535",
-        ParseTenantUrlError::Malformed => "write it as `https://corp.okta.com`",
+        ParseTenantUrlError::Address => "use the host name of the tenant, such as `corp.okta.com`",
+        ParseTenantUrlError::Port => "remove the port, or use a number from 1 to 65535",
+        ParseTenantUrlError::Malformed => "use a URL such as `https://corp.okta.com`",
     };
     DiagnosticBuilder::new(
         DiagnosticCode::TenantUrl,
         text.span,
-        format!("{subject} is not the base URL of a tenant: {error}"),
+        format!("{subject}: invalid tenant URL: {error}"),
     )
     .help(help)
 }
@@ -219,11 +219,9 @@ impl ConfigValue for ReferenceId {
                 DiagnosticBuilder::new(
                     DiagnosticCode::NullReference,
                     entry.value_span(),
-                    format!(
-                        "{subject} is read as left out: a server can't be asked for no reference"
-                    ),
+                    format!("{subject}: null is ignored; a reference cannot be cleared"),
                 )
-                .help("take the key out; the reference stays as it is live"),
+                .help("remove the key; the live reference is kept"),
             );
             return Field::Absent;
         }
@@ -234,15 +232,15 @@ impl ConfigValue for ReferenceId {
                 let draft = DiagnosticBuilder::new(DiagnosticCode::ReferenceId, text.span, message);
                 decoder
                     .found
-                    .push(draft.help("leave it out to keep what is live"));
+                    .push(draft.help("remove the key to keep the live reference"));
             } else if !is_uuid(&text.value) {
                 decoder.found.push(
                     DiagnosticBuilder::new(
                         DiagnosticCode::ReferenceNotUuid,
                         text.span,
-                        format!("{subject} is not a UUID, as the id of every Access identity provider is"),
+                        format!("{subject} is not a UUID; Access identity provider IDs are UUIDs"),
                     )
-                    .help("write the provider's id, or name the provider with `identity_provider`"),
+                    .help("use the ID of the identity provider, or set its name in `identity_provider`"),
                 );
             }
             reference
@@ -270,7 +268,7 @@ impl ConfigValue for ProviderName {
                 );
                 decoder
                     .found
-                    .push(draft.help("write the provider's name as the dashboard shows it"));
+                    .push(draft.help("use the name that the dashboard shows"));
             }
             let is_named = !name.is_empty();
             is_named.then_some(ProviderName(text.value))
@@ -278,7 +276,7 @@ impl ConfigValue for ProviderName {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number"], "pattern": r"\S", "errorMessage": "a text that is not empty" })
+        json_schema!({ "type": ["string", "number"], "pattern": r"\S", "errorMessage": "a non-empty text" })
     }
 }
 
@@ -289,9 +287,9 @@ impl ConfigValue for IntegrationId {
                 DiagnosticBuilder::new(
                     DiagnosticCode::IntegrationId,
                     text.span,
-                    format!("{subject} takes the id of an integration, not `{}`", text.written),
+                    format!("{subject}: expected an integration ID, found `{}`", text.written),
                 )
-                .help("`riskform get integrations` shows ids such as `4cfe8442-664b-4915-acd4-b39cd65c4314`")
+                .help("run `riskform get integrations` to list IDs such as `4cfe8442-664b-4915-acd4-b39cd65c4314`")
             })
             .then(|Pin(id)| Some(id))
     }
@@ -299,7 +297,7 @@ impl ConfigValue for IntegrationId {
     fn schema(_: &mut SchemaGenerator) -> Schema {
         text_like(
             "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
-            "the id of a live integration, a UUID (riskform get integrations)",
+            "the ID of a live integration, a UUID (see riskform get integrations)",
         )
     }
 }
@@ -381,15 +379,18 @@ impl ConfigValue for Date {
                 DiagnosticBuilder::new(
                     DiagnosticCode::Date,
                     text.span,
-                    format!("{subject} takes a day, not `{}`", text.written),
+                    format!(
+                        "{subject}: expected a date such as 2026-12-31, found `{}`",
+                        text.written
+                    ),
                 )
-                .help("write it as year, month and day: `2026-12-31`")
+                .help("write year, month and day, as in `2026-12-31`")
             })
             .then(|IsoDate(date)| Some(date))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        text_like("[0-9]{4}-[0-9]{2}-[0-9]{2}", "a day such as 2026-12-31")
+        text_like("[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date such as 2026-12-31")
     }
 }
 
@@ -455,9 +456,9 @@ fn one(
             DiagnosticBuilder::new(
                 DiagnosticCode::MissingKey,
                 place,
-                format!("integration.{name} lacks its `tenant_url`"),
+                format!("integration.{name}: missing key `tenant_url`"),
             )
-            .help("declare the tenant's base URL, such as `tenant_url: https://corp.okta.com`"),
+            .help("set the base URL of the tenant, such as `tenant_url: https://corp.okta.com`"),
         );
     }
     let lifecycle = lifecycle
@@ -519,11 +520,11 @@ impl IgnoreLayer {
                     DiagnosticCode::Expired,
                     until.span,
                     format!(
-                        "integration.{name} ignored changes of `{}` until {}; they count again",
+                        "integration.{name}: ignore_changes for `{}` expired on {}",
                         field.value, until.value
                     ),
                 )
-                .help("take the item out, or move its end"),
+                .help("remove the item or extend its date"),
             );
         }
         Some(IgnoreChange {
@@ -576,15 +577,15 @@ fn duplicate_key(
     let (what, help) = match rule {
         DiagnosticCode::SharedId => (
             "id",
-            "one live integration can only be one entry: take the `id` out of one",
+            "remove `id` from one of them; a live integration belongs to one entry",
         ),
         DiagnosticCode::SharedTenantUrl => (
             "tenant_url",
-            "give each its own, or pin both to their live integrations with `id`",
+            "use different values, or pin both entries with `id`",
         ),
         _ => (
             "reference_id",
-            "give each its own, or pin both to their live integrations with `id`",
+            "use different values, or pin both entries with `id`",
         ),
     };
     DiagnosticBuilder::new(
@@ -592,7 +593,7 @@ fn duplicate_key(
         span,
         format!("integration.{elder} and integration.{name} have the same `{what}`"),
     )
-    .label("again here")
-    .also(elder_span, "first here")
+    .label("duplicate")
+    .also(elder_span, "first occurrence")
     .help(help)
 }

@@ -14,40 +14,38 @@ use crate::model::account::{GuardMode, PolicyGuardMode};
 use crate::model::limits::DeleteAllPolicy;
 
 fields! {
-    /// What the operator permits, whatever desired-state files and flags say. Only what is written here counts; of this and the files the
-    /// stricter holds.
+    /// Operator limits. The stricter of limits and files applies; no file or flag can exceed the limits.
     #[schemars(rename = "Limits")]
     LimitsLayer {
-        /// The version of this format.
+        /// Version of the file format.
         version: Version, required "write `version: 1`";
-        /// What no plan may do.
+        /// Guards for every plan.
         guards: LimitGuards;
-        /// The hosts that integrations may be created for or moved to, as globs. Left out, all; an empty list is none.
+        /// Host patterns that integrations may send scores to. Default: all; an empty list allows none.
         #[schemars(example = ["*.okta.com"])]
         allowed_tenants: HostGlobs;
-        /// The variables that files may interpolate beside CLOUDFLARE_ACCOUNT_ID, *_ACCOUNT_ID and RISKFORM_VAR_*, as globs. None whose
-        /// name says that it is a secret.
+        /// Variable patterns that files may use, in addition to CLOUDFLARE_ACCOUNT_ID, *_ACCOUNT_ID and RISKFORM_VAR_*.
         #[schemars(example = ["CI_ENVIRONMENT_NAME"])]
         variables: NameGlobs;
-        /// The variables that `api_token_env` may name beside CLOUDFLARE_*, as globs.
+        /// Variable patterns allowed in `api_token_env`, in addition to CLOUDFLARE_*.
         #[schemars(example = ["CUSTOMER_*_API_TOKEN"])]
         token_variables: NameGlobs;
     }
 }
 
 fields! {
-    /// What no plan may do.
+    /// Guards for every plan.
     #[schemars(rename = "LimitGuards")]
     LimitGuards {
-        /// The most integrations that a plan may delete or replace.
+        /// Maximum number of integrations a plan may delete or replace.
         max_deletes: u32;
-        /// Whether a plan may leave none of several live integrations.
+        /// Allow deleting every live integration.
         delete_all: DeleteAllPolicy;
-        /// Whether a plan may weaken protection.
+        /// Allow plans that weaken protection.
         weakening: GuardMode;
-        /// Whether a plan may leave an Access policy with a level that no enabled behavior gives.
+        /// Allow plans after which no enabled behavior assigns a level that an Access policy uses.
         policies: PolicyGuardMode;
-        /// Integrations that stay as they are, as in a file; these and the files' count together.
+        /// Protected integrations, in addition to those in the files.
         #[schemars(example = ["https://corp.okta.com"])]
         protected: ProtectedList;
     }
@@ -69,7 +67,7 @@ impl ConfigValue for HostGlobs {
 
     fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let is_host = |c: char| c.is_ascii_alphanumeric() || "-.*?".contains(c);
-        let help = "write hosts, or globs such as `*.okta.com`, without scheme and port";
+        let help = "use host names or patterns such as `*.okta.com`, without scheme and port";
         globs(
             decoder,
             entry,
@@ -91,7 +89,7 @@ impl ConfigValue for NameGlobs {
 
     fn read(decoder: &mut Decoder<'_>, entry: &Entry, subject: KeyPath<'_>) -> Field<Self> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_*?".contains(c);
-        let help = "write names of variables, or globs such as `CI_ENVIRONMENT_*`";
+        let help = "use variable names or patterns such as `CI_ENVIRONMENT_*`";
         globs(
             decoder,
             entry,
@@ -125,7 +123,7 @@ fn globs(
             continue;
         };
         if text.value.is_empty() || !text.value.chars().all(&is_fit) {
-            let message = format!("{subject} can't hold `{}`", text.written);
+            let message = format!("{subject}: invalid pattern `{}`", text.written);
             decoder
                 .found
                 .push(DiagnosticBuilder::new(rule, text.span, message).help(help));

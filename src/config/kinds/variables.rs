@@ -33,7 +33,7 @@ impl Decoder<'_> {
         if pieces.len() > 2 * MAX_VARIABLES_PER_VALUE {
             let message = format!("more than {MAX_VARIABLES_PER_VALUE} variables in one value");
             let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
-            self.found.push(draft.help("use fewer"));
+            self.found.push(draft.help("use fewer variables"));
             return None;
         }
         for piece in pieces {
@@ -55,18 +55,18 @@ impl Decoder<'_> {
                         why.to_string(),
                     );
                     self.found.push(draft.help(
-                        "write `${NAME}` or `${NAME:-default}`, and `$${` for a literal `${`",
+                        "write `${NAME}` or `${NAME:-default}`; use `$${` for a literal `${`",
                     ));
                 }
             }
         }
         if value.len() > MAX_VALUE_BYTES {
             let message = format!(
-                "with its variables filled in the value is longer than {MAX_VALUE_BYTES} bytes"
+                "the value is longer than {MAX_VALUE_BYTES} bytes after its variables are replaced"
             );
             let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
             self.found
-                .push(draft.help("set the variables to something shorter"));
+                .push(draft.help("use shorter values for the variables"));
             return None;
         }
         sound.then(|| StringValue {
@@ -101,9 +101,9 @@ impl Decoder<'_> {
             let draft = DiagnosticBuilder::new(
                 DiagnosticCode::Interpolation,
                 place,
-                "no variable may stand here",
+                "variables are not allowed in this file",
             );
-            let help = "write it out; `$${` stands for a literal `${`";
+            let help = "write the value; use `$${` for a literal `${`";
             self.found.push(draft.help(help));
             return None;
         };
@@ -124,8 +124,8 @@ impl Decoder<'_> {
                     (DiagnosticCode::UnsetVariable, "is not set")
                 };
                 let draft =
-                    DiagnosticBuilder::new(rule, place, format!("the variable `{name}` {state}"));
-                let help = format!("set it, or give a default: `${{{name}:-default}}`");
+                    DiagnosticBuilder::new(rule, place, format!("variable `{name}` {state}"));
+                let help = format!("set it or add a default: `${{{name}:-default}}`");
                 self.found.push(draft.help(help));
                 None
             }
@@ -163,13 +163,13 @@ pub(in crate::config) fn denied_variable(
     let (rule, message, help) = match forbidden {
         VariableDenied::Secret => (
             DiagnosticCode::SecretVariable,
-            format!("the variable `{name}` may hold a credential, which must never reach a plan or an account"),
-            "use a variable whose name doesn't say that it is a secret, and never the one that `api_token_env` names".to_owned(),
+            format!("variable `{name}` may hold a credential, which must not be part of a plan"),
+            "use a variable without words such as TOKEN or KEY in its name, and not the one named in `api_token_env`".to_owned(),
         ),
         VariableDenied::Unlisted => (
             DiagnosticCode::ForbiddenVariable,
-            format!("files may not read the variable `{name}`"),
-            format!("call it `RISKFORM_VAR_{name}`, or list it in the file that --limits names: `variables: [{name}]`"),
+            format!("variable `{name}` is not allowed in files"),
+            format!("rename it to `RISKFORM_VAR_{name}` or allow it under `variables` in the limits file"),
         ),
     };
     DiagnosticBuilder::new(rule, span, message).help(help)

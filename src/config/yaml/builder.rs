@@ -131,8 +131,8 @@ impl<'f> Builder<'f> {
         if event.tag().is_some() {
             let span = self.span(&span.tag_span().unwrap_or(*span));
             let draft =
-                DiagnosticBuilder::new(DiagnosticCode::Tag, span, "a YAML tag has no meaning here");
-            self.found.push(draft.help("leave the tag out"));
+                DiagnosticBuilder::new(DiagnosticCode::Tag, span, "YAML tags are not supported");
+            self.found.push(draft.help("remove the tag"));
         }
     }
 
@@ -177,10 +177,10 @@ impl<'f> Builder<'f> {
             }
             Event::Alias(id) => self.alias(id, span),
             Event::UnresolvedAlias(name) => {
-                let message = format!("no anchor `&{name}` stands before the alias `*{name}`");
+                let message = format!("alias `*{name}` has no anchor `&{name}` before it");
                 let draft = DiagnosticBuilder::new(DiagnosticCode::Alias, span, message);
                 self.found.push(
-                    draft.help("put a text that begins with `*` in quotes, or define the anchor"),
+                    draft.help("define the anchor, or put text that starts with `*` in quotes"),
                 );
                 self.complete(Node::new(Value::Invalid, span), 0, None)
             }
@@ -200,7 +200,7 @@ impl<'f> Builder<'f> {
     fn scalar(&mut self, decoded: &str, style: ScalarStyle, span: Span, written: &str) -> Node {
         if decoded.len() > MAX_VALUE_BYTES {
             let message = format!(
-                "a value of {} bytes; the most is {MAX_VALUE_BYTES}",
+                "a value has {} bytes; the maximum is {MAX_VALUE_BYTES}",
                 decoded.len()
             );
             self.found.push(DiagnosticBuilder::new(
@@ -282,9 +282,9 @@ impl<'f> Builder<'f> {
 
     fn alias(&mut self, id: usize, span: Span) -> NextStep {
         let Some(Anchor { node: _, size }) = self.anchors.get(&id) else {
-            let message = "the alias stands within what its own anchor names";
+            let message = "the alias is inside the value of its own anchor";
             let draft = DiagnosticBuilder::new(DiagnosticCode::Alias, span, message);
-            self.found.push(draft.help("write the value out"));
+            self.found.push(draft.help("repeat the value"));
             return self.complete(Node::new(Value::Invalid, span), 0, None);
         };
         let Size {
@@ -340,10 +340,10 @@ impl<'f> Builder<'f> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
             let message =
-                format!("more than {MAX_NODES} values in one document, aliases written out");
+                format!("more than {MAX_NODES} values in one document (aliases expanded)");
             let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
             self.found
-                .push(draft.help("declare less in one document, or use fewer aliases"));
+                .push(draft.help("split the document, or use fewer aliases"));
             return false;
         }
         self.found.spend(Resource::Values, nodes, span)
@@ -400,11 +400,11 @@ impl<'f> Builder<'f> {
                 DiagnosticBuilder::new(
                     DiagnosticCode::DuplicateKey,
                     entry.key_span,
-                    format!("the key `{}` stands twice in one mapping", entry.key),
+                    format!("duplicate key `{}`", entry.key),
                 )
-                .label("again here")
-                .also(first.key_span, "first here")
-                .help("keep one of them"),
+                .label("duplicate")
+                .also(first.key_span, "first occurrence")
+                .help("remove one of them"),
             );
         }
         let mut twice = twice.iter().map(|(again, _)| *again).peekable();
@@ -470,9 +470,9 @@ impl DiagnosticSink {
             }
             Value::Invalid => Key::Unusable,
             Value::Sequence(_) | Value::Mapping(_) => {
-                let message = "a list or a mapping can't be a key";
+                let message = "a list or mapping cannot be a key";
                 let draft = DiagnosticBuilder::new(DiagnosticCode::KeyNotText, node.span, message);
-                self.push(draft.help("put a value that begins with `{` or `[` in quotes"));
+                self.push(draft.help("put a value that starts with `{` or `[` in quotes"));
                 Key::Unusable
             }
         }
@@ -485,7 +485,7 @@ pub(super) fn too_deep(span: Span) -> DiagnosticBuilder {
         span,
         format!("nested more than {MAX_NESTING} levels deep"),
     )
-    .help("nothing that a file declares goes deeper than six")
+    .help("a desired-state file needs at most 6 levels")
 }
 
 /// How much a tree holds.

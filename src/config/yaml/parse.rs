@@ -129,24 +129,24 @@ impl Builder<'_> {
             ErrorKind::TabNotAllowed
             | ErrorKind::TabInBlockIndentation
             | ErrorKind::TabInIndentation
-            | ErrorKind::TabAtBlockScalarStart => Some("indent with spaces, not with tabs"),
+            | ErrorKind::TabAtBlockScalarStart => Some("indent with spaces, not tabs"),
             ErrorKind::InvalidSimpleKey | ErrorKind::SimpleKeyExpected => {
                 Some("a key ends with a colon and a space, as in `key: value`")
             }
             ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator
                 if self.follows_dollar(span) =>
             {
-                Some("within braces or brackets, put a variable in quotes: `\"${NAME}\"`")
+                Some("put variables in quotes inside braces or brackets: `\"${NAME}\"`")
             }
             ErrorKind::UnexpectedCharacter { .. } => {
-                Some("put the value in quotes if it begins with this character")
+                Some("put the value in quotes if it starts with this character")
             }
-            _ => Some("fix this place first; what follows it in the document was not read"),
+            _ => Some("the rest of this document was not checked"),
         };
         let draft = DiagnosticBuilder::new(
             DiagnosticCode::Syntax,
             span,
-            format!("not YAML: {}", error.info()),
+            format!("invalid YAML: {}", error.info()),
         );
         self.found.push(draft.help_opt(help.map(str::to_owned)));
         NextStep::NextDocument

@@ -280,7 +280,7 @@ fn what_goes_wrong_between_files_names_both() {
                 ),
             ],
             &["_base.yaml unknown-key 2:1"],
-            "pulled in by a.yaml:3:11",
+            "extended by a.yaml:3:11",
         ),
         (
             "a fragment that many extend is at fault once",
@@ -299,7 +299,7 @@ fn what_goes_wrong_between_files_names_both() {
                 ),
             ],
             &["_base.yaml missing-key 2:17"],
-            "in what a.yaml declares",
+            "merged into a.yaml",
         ),
         (
             "a missing file shows the chain",
@@ -311,7 +311,7 @@ fn what_goes_wrong_between_files_names_both() {
                 ),
             ],
             &["_base.yaml extends 2:11"],
-            "the chain is a.yaml → _base.yaml → _gone.yaml",
+            "`extends` chain: a.yaml → _base.yaml → _gone.yaml",
         ),
         (
             "a cycle shows the chain",
@@ -324,13 +324,13 @@ fn what_goes_wrong_between_files_names_both() {
                 ),
             ],
             &["_two.yaml extends-cycle 2:11"],
-            "files that extend each other: _one.yaml → _two.yaml → _one.yaml",
+            "`extends` cycle: _one.yaml → _two.yaml → _one.yaml",
         ),
         (
             "a file that extends itself",
             &[("a.yaml", "version: 1\nextends: [a.yaml]\n")],
             &["a.yaml extends-cycle 2:11"],
-            "files that extend each other: a.yaml → a.yaml",
+            "`extends` cycle: a.yaml → a.yaml",
         ),
         (
             "a fragment is one document",
@@ -342,7 +342,7 @@ fn what_goes_wrong_between_files_names_both() {
                 ),
             ],
             &["a.yaml extends 3:11"],
-            "_base.yaml holds several documents",
+            "_base.yaml contains several documents",
         ),
         (
             "a directory can't be extended",
@@ -351,7 +351,7 @@ fn what_goes_wrong_between_files_names_both() {
                 ("a.yaml", "version: 1\nextends: [_base]\n"),
             ],
             &["a.yaml extends 2:11"],
-            "_base: a directory, where a file is meant",
+            "_base: expected a file, found a directory",
         ),
         (
             "two documents for one account",
@@ -384,7 +384,7 @@ fn what_goes_wrong_between_files_names_both() {
                 ),
             ],
             &["a.yaml nothing-to-remove 4:14"],
-            "behavior.b takes away nothing",
+            "behavior.b: null has no effect",
         ),
         (
             "a star that takes nothing away",
@@ -393,7 +393,7 @@ fn what_goes_wrong_between_files_names_both() {
                 "version: 1\naccount_id: 0a000000000000000000000000000000\nbehaviors: { \"*\": null }\n",
             )],
             &["a.yaml nothing-to-remove 3:14"],
-            "behavior.* takes away nothing",
+            "behavior.*: null has no effect",
         ),
         (
             "a reference that is named twice in one file",
@@ -427,7 +427,7 @@ fn what_goes_wrong_between_files_names_both() {
             "fragments alone declare no account",
             &[("_base.yaml", "version: 1\n")],
             &["nothing-to-load"],
-            "no file in it declares an account",
+            "no desired-state files found",
         ),
     ];
     for (what, files, expected, said) in table {

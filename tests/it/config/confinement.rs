@@ -66,42 +66,42 @@ fn no_file_leads_out_of_the_checkout() {
             "repo/a.yaml",
             extending("../home/creds.yaml"),
             &[],
-            "confined 3:11",
+            "outside-root 3:11",
         ),
         (
             "extends of what isn't there, outside",
             "repo/a.yaml",
             extending("../home/gone.yaml"),
             &[],
-            "confined 3:11",
+            "outside-root 3:11",
         ),
         (
             "extends by an absolute path",
             "repo/a.yaml",
             extending(absolute.to_str().unwrap()),
             &[],
-            "confined 3:11",
+            "outside-root 3:11",
         ),
         (
             "extends through a link",
             "repo/a.yaml",
             extending("_link.yaml"),
             &[("repo/_link.yaml", "../home/creds.yaml")],
-            "confined 3:11",
+            "outside-root 3:11",
         ),
         (
             "extends through a folder that is a link",
             "repo/a.yaml",
             extending("deep/creds.yaml"),
             &[("repo/deep", "../home")],
-            "confined 3:11",
+            "outside-root 3:11",
         ),
         (
             "extends a file of git",
             "repo/a.yaml",
             extending(".git/hooks/x.yaml"),
             &[],
-            "confined 3:11",
+            "outside-root 3:11",
         ),
         (
             "extends a file of another ending",
@@ -122,14 +122,14 @@ fn no_file_leads_out_of_the_checkout() {
             "repo/b.yaml",
             ACCOUNT.to_owned(),
             &[("repo/b.yaml", "../home/creds.yaml")],
-            "confined",
+            "outside-root",
         ),
         (
             "a PATH that is a link to git's own",
             "repo/b.yaml",
             ACCOUNT.to_owned(),
             &[("repo/b.yaml", ".git/config")],
-            "confined",
+            "outside-root",
         ),
         (
             "a PATH that is a link to another kind of file",
@@ -143,35 +143,35 @@ fn no_file_leads_out_of_the_checkout() {
             "repo/fleet",
             ACCOUNT.to_owned(),
             &[("repo/fleet", "../home")],
-            "confined",
+            "outside-root",
         ),
         (
             "a PATH through a link",
             "repo/fleet/more",
             ACCOUNT.to_owned(),
             &[("repo/fleet", "../home")],
-            "confined",
+            "outside-root",
         ),
         (
             "a file of a folder that is a link",
             "repo/fleet",
             ACCOUNT.to_owned(),
             &[("repo/fleet/x.yaml", "../../home/creds.yaml")],
-            "confined",
+            "outside-root",
         ),
         (
             "a folder of a folder that is a link",
             "repo/fleet",
             ACCOUNT.to_owned(),
             &[("repo/fleet/x", "../../home/more")],
-            "confined",
+            "outside-root",
         ),
         (
             "a folder of git",
             "repo/fleet",
             ACCOUNT.to_owned(),
             &[("repo/fleet/x", "../.git/hooks")],
-            "confined",
+            "outside-root",
         ),
     ];
     for (what, path, text, links, expected) in table {
@@ -209,7 +209,7 @@ fn fmt_finds_nothing_outside_of_the_checkout() {
     let (files, diagnostics) = format(&[fleet.path("repo/fleet")], &AllowedRoot::default());
     let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
     assert_eq!(paths, [fleet.path("repo/fleet/ok.yaml")]);
-    assert_eq!(found(&diagnostics), ["confined"; 3]);
+    assert_eq!(found(&diagnostics), ["outside-root"; 3]);
     assert!(!diagnostics.to_string().contains("very"), "{diagnostics}");
 }
 
@@ -335,16 +335,19 @@ fn a_checkout_in_the_home_folder_or_none_makes_the_own_folder_the_root() {
     ];
     let fleet = Fleet::new(&files);
     let outside = |home| load_in(&fleet, "me/fleet/a.yaml", None, home).map(|_| ());
-    assert_eq!(found(&outside(None).unwrap_err()), ["confined 3:11"]);
+    assert_eq!(found(&outside(None).unwrap_err()), ["outside-root 3:11"]);
     std::fs::create_dir(fleet.path("me/.git")).unwrap();
     outside(None).unwrap();
-    assert_eq!(found(&outside(Some("me")).unwrap_err()), ["confined 3:11"]);
+    assert_eq!(
+        found(&outside(Some("me")).unwrap_err()),
+        ["outside-root 3:11"]
+    );
     // In a worktree, `.git` is a file.
     std::fs::remove_dir(fleet.path("me/.git")).unwrap();
     std::fs::write(fleet.path("me/.git"), "gitdir: elsewhere").unwrap();
     outside(None).unwrap();
     let narrower = load_in(&fleet, "me/fleet/a.yaml", Some("me/fleet"), None);
-    assert_eq!(found(&narrower.unwrap_err()), ["confined 3:11"]);
+    assert_eq!(found(&narrower.unwrap_err()), ["outside-root 3:11"]);
     let nowhere = load_in(&fleet, "me/fleet/a.yaml", Some("gone"), None);
-    assert_eq!(found(&nowhere.unwrap_err()), ["confined"]);
+    assert_eq!(found(&nowhere.unwrap_err()), ["outside-root"]);
 }
