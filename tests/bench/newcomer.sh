@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# How long a newcomer waits for the README's commands, from a clean checkout with nothing built: the first plan, the tests' build on top of it,
-# and `cargo install`. First with what cargo has downloaded already, then without.
+# Measures the README's commands from a clean checkout: the first plan, then the build of the tests, and `cargo install`. First with cargo's
+# downloads, then without.
 #
 #   tests/bench/newcomer.sh
 #
-# Takes a quarter of an hour, and a machine that does nothing else.
+# Takes 15 minutes on an idle machine.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
