@@ -169,12 +169,12 @@ fn a_wrong_command_line_names_what_is_right() {
         (
             vec!["--rate-limit", "5"],
             64,
-            "a rate limit is REQUESTS/SECONDS, such as 1200/300, or off",
+            "expected REQUESTS/SECONDS, such as 1200/300, or off",
         ),
         (
             vec!["--permissions", "admin"],
             64,
-            "permissions are read, write, pii, apps, groups and audit-log between commas",
+            "with read, write, pii, apps, groups and audit-log, separated by commas",
         ),
         (vec!["--latency", "soon"], 64, "'--latency"),
         (
