@@ -178,7 +178,11 @@ fn a_linked_folder_of_the_checkout_is_refused_by_the_program() {
     workplace.write("riskform.yaml", "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors: { imp_travel: { enabled: false } }\n");
     let run = workplace.run(&["apply", "--sandbox", "--auto-approve"]);
     assert_eq!(run.code, 1, "{}", run.stderr);
-    assert!(run.stderr.contains(".riskform is a symlink"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains(".riskform is a symlink"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
 
