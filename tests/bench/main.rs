@@ -1,7 +1,7 @@
-//! What the program's own work costs, and how that grows: each benchmark runs at sizes a factor ten apart.
+//! Benchmarks of loading, planning and reporting, and their growth: each runs at sizes a factor ten apart.
 //!
-//! `cargo bench --bench speed` measures all, `cargo bench --bench speed -- plan/` one group. At the end it prints what ten times as much
-//! costs. Nothing here touches the network; `wire.sh` measures whole runs.
+//! `cargo bench --bench speed` measures all, `cargo bench --bench speed -- plan/` one group. At the end it prints the cost of
+//! ten times the size. No benchmark uses the network; `wire.sh` measures whole runs.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
