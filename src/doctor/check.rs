@@ -1,18 +1,18 @@
-//! What the doctor looks at: one stable id for each check.
+//! Checks of the doctor, with stable ids.
 
 use super::finding::Finding;
 use crate::model::open_enum::words;
 
 words! {
-    /// The checks, in the order in which one thing needs the other.
+    /// The checks, in order of dependency.
     Check {
-        /// The desired-state files are there and valid.
+        /// The desired-state files exist and are valid.
         Files = "files",
-        /// There is something to show the API.
+        /// Credentials are set.
         Credentials = "credentials",
-        /// The API answers.
+        /// The API responds.
         Api = "api",
-        /// The proxy that the environment names.
+        /// The proxy in the environment.
         Proxy = "proxy",
         /// The token is valid.
         Token = "token",
@@ -22,7 +22,7 @@ words! {
         PiiRead = "zero_trust_pii_read",
         /// *Zero Trust Write*.
         Write = "zero_trust_write",
-        /// The account has bought risk scoring.
+        /// Risk Scoring is enabled for the account.
         Entitlement = "entitlement",
         /// *Access: Apps and Policies Read*.
         AccessPolicies = "access_policies",
@@ -30,17 +30,17 @@ words! {
         AccessGroups = "access_groups",
         /// *Account Settings Read*.
         AuditLog = "audit_log",
-        /// How many requests are left.
+        /// Remaining requests.
         RateBudget = "rate_budget",
-        /// This machine's clock.
+        /// Clock of this machine.
         Clock = "clock",
-        /// Behaviors that the vendor offers and no file lists.
+        /// Unlisted behaviors of the account.
         NewBehaviors = "new_behaviors",
     }
 }
 
 impl Check {
-    /// What the check is called in a table; permissions by the names that the dashboard shows.
+    /// Title in a table. Permissions have their dashboard names.
     pub fn title(self) -> &'static str {
         match self {
             Check::Files => "files",
@@ -61,7 +61,7 @@ impl Check {
         }
     }
 
-    /// Whether it is about being let in, rather than about anything else.
+    /// Returns true if it checks credentials or permissions.
     pub fn is_auth_check(self) -> bool {
         match self {
             Check::Credentials
@@ -83,5 +83,5 @@ impl Check {
     }
 }
 
-/// What the doctor's checks find.
+/// Finding of the doctor.
 pub type DoctorFinding = Finding<Check>;

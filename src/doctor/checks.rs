@@ -1,4 +1,4 @@
-//! The checks: each looks at the evidence and says how one thing stands, and what to do about it.
+//! The checks of the doctor. Each evaluates the responses and returns a result with advice.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,14 +15,14 @@ use crate::api::{ApiError, ErrorKind, TokenStatus, TransportErrorKind};
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::{count, few};
 
-/// A token that ends within so many hours is worth a warning.
+/// Tokens that expire sooner cause a warning.
 const TOKEN_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// Two clocks that differ by less agree: answers take time, and tell it in whole seconds.
+/// Tolerated clock difference: responses take time, and their date has whole seconds.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
-/// A budget of which less than one part in so many is left is nearly spent.
+/// Fraction of the rate limit below which a warning is given.
 const LOW_BUDGET_DIVISOR: u64 = 10;
 
-/// Everything that can be said about one account, in the order in which one thing needs the other.
+/// Returns all findings about one account, in order of dependency.
 pub fn account_findings(evidence: &ProbeResults, now: Timestamp) -> Vec<DoctorFinding> {
     let findings = [
         Some(credentials(evidence)),
@@ -43,13 +43,14 @@ pub fn account_findings(evidence: &ProbeResults, now: Timestamp) -> Vec<DoctorFi
     findings.into_iter().flatten().collect()
 }
 
-/// The files, which are there for all accounts together.
+/// Returns the finding about the files, shared by all accounts.
 pub fn files_finding(files: &Files) -> DoctorFinding {
     match files {
-        Files::Absent { path } => Finding::warn(Check::Files, format!("there is no {path}"))
-            .help("write one (riskform init makes it from the live account), or name the files to look at"),
+        Files::Absent { path } => Finding::warn(Check::Files, format!("{path} not found"))
+            .help("run `riskform init` to create it, or pass the files to check"),
         Files::Invalid { unknown_keys } if unknown_keys.is_empty() => {
-            Finding::fail(Check::Files, "not valid").help("run riskform validate, which shows every mistake")
+            Finding::fail(Check::Files, "not valid")
+                .help("run `riskform validate` to see every error")
         }
         Files::Invalid { unknown_keys } => Finding::fail(
             Check::Files,
@@ -60,7 +61,7 @@ pub fn files_finding(files: &Files) -> DoctorFinding {
                 few(unknown_keys)
             ),
         )
-        .help("a newer riskform may know them; riskform validate shows every mistake"),
+        .help("update riskform if the keys are new; run `riskform validate` to see every error"),
         Files::Valid { accounts } => Finding::pass(
             Check::Files,
             format!("valid, for {}", count(*accounts, "account")),
@@ -68,7 +69,7 @@ pub fn files_finding(files: &Files) -> DoctorFinding {
     }
 }
 
-/// There is nothing to show the API, so that nothing can be asked.
+/// Returns the finding about missing credentials. No request can be sent.
 pub fn no_credentials_finding(message: String, help: Option<String>) -> DoctorFinding {
     Finding {
         help,
@@ -76,22 +77,22 @@ pub fn no_credentials_finding(message: String, help: Option<String>) -> DoctorFi
     }
 }
 
-/// The proxy can't be used, so that nothing can be asked.
+/// Returns the finding about an invalid proxy. No request can be sent.
 pub fn invalid_proxy_finding(message: String) -> DoctorFinding {
-    Finding::fail(Check::Proxy, message).help("correct the variable, or unset it")
+    Finding::fail(Check::Proxy, message).help("correct or unset the variable")
 }
 
 fn credentials(evidence: &ProbeResults) -> DoctorFinding {
     Finding::pass(
         Check::Credentials,
-        format!("from {}", evidence.access.source),
+        format!("set by {}", evidence.access.source),
     )
 }
 
-/// Only where one is on the way: named by its variable, since whoever can't get through has to know where it comes from.
+/// Returns a finding only if a proxy is set. Its variable is named, so that it can be corrected.
 fn proxy(evidence: &ProbeResults) -> Option<DoctorFinding> {
     let ProxyInfo { variable, address } = evidence.access.proxy.as_ref()?;
-    let message = format!("{variable} names {address}");
+    let message = format!("{address} ({variable})");
     let lost = |error: &ApiError| {
         matches!(
             error.kind(),
@@ -104,10 +105,10 @@ fn proxy(evidence: &ProbeResults) -> Option<DoctorFinding> {
     Some(if errors(evidence).any(lost) {
         Finding::fail(
             Check::Proxy,
-            format!("{message}, and the API can't be reached through it"),
+            format!("cannot reach the API through {message}"),
         )
         .help(format!(
-            "check that it is up and lets calls to the API pass, or unset {variable}"
+            "check that the proxy is up and allows requests to the API, or unset {variable}"
         ))
     } else {
         Finding::pass(Check::Proxy, message)
@@ -121,7 +122,7 @@ fn api(evidence: &ProbeResults) -> DoctorFinding {
         ..
     } = evidence;
     let troubles = errors(evidence).filter(|error| match error.kind() {
-        // Those have checks of their own, and prove that the API answers.
+        // These errors have separate checks and prove that the API responds.
         ErrorKind::Credentials
         | ErrorKind::CredentialsOrPermission
         | ErrorKind::Permission
@@ -139,11 +140,11 @@ fn api(evidence: &ProbeResults) -> DoctorFinding {
         return Finding::from_error(Check::Api, CheckStatus::Fail, error);
     }
     let message = match way {
-        ApiTransport::InProcess => "the simulated one, within this process".to_owned(),
+        ApiTransport::InProcess => "simulated in this process".to_owned(),
         ApiTransport::Network if base_url.is_https() => {
-            format!("{base_url} answers, and its certificate is trusted")
+            format!("{base_url} responds, certificate trusted")
         }
-        ApiTransport::Network => format!("{base_url} answers, on this machine and without TLS"),
+        ApiTransport::Network => format!("{base_url} responds (localhost, without TLS)"),
     };
     Finding::pass(Check::Api, message)
 }
@@ -156,40 +157,42 @@ fn token(evidence: &ProbeResults, now: Timestamp) -> DoctorFinding {
                 Finding::from_error(check, CheckStatus::Fail, error)
             }
             CredentialEvidence::Answered | CredentialEvidence::Known => {
-                Finding::pass(check, "a global API key, which is taken")
+                Finding::pass(check, "global API key, accepted")
             }
             CredentialEvidence::Unknown => Finding::untold(check),
         },
         (None, CredentialKind::Token) => Finding::untold(check),
         (Some(Ok((owner, token))), _) => {
             let whose = match owner {
-                Owner::User => "a user's token",
-                Owner::Account => "a token of the account's own",
+                Owner::User => "user token",
+                Owner::Account => "account token",
             };
             let ends = token.expires_on.map_or_else(
-                || "which never expires".to_owned(),
-                |end| format!("which expires at {end}"),
+                || "no expiration".to_owned(),
+                |end| format!("expires at {end}"),
             );
             let message = format!("{whose}, {}, {ends}", token.status);
             match token.status {
                 OpenEnum::Known(TokenStatus::Active) => match token.expires_on {
                     Some(end) if end.duration_since(now) < TOKEN_EXPIRY_WARNING => {
-                        Finding::warn(check, message).help("roll the token, or give it a later end")
+                        Finding::warn(check, message)
+                            .help("roll the token or extend its expiration")
                     }
                     Some(_) | None => Finding::pass(check, message),
                 },
                 OpenEnum::Known(TokenStatus::Disabled | TokenStatus::Expired) => {
                     Finding::fail(check, message)
-                        .help("enable the token or roll it in the dashboard, or set another one")
+                        .help("enable or roll the token in the dashboard, or set another one")
                 }
-                OpenEnum::Unknown(_) => Finding::warn(check, message)
-                    .help("see what the dashboard says about this token"),
+                OpenEnum::Unknown(_) => {
+                    Finding::warn(check, message).help("check this token in the dashboard")
+                }
             }
         }
         (Some(Err(error)), _) => match (error.kind(), reads(evidence)) {
-            // A read that is answered proves more than a verification that is not, and so does one that a permission refuses.
+            // A successful read, or one denied for a missing permission, proves more than a failed verification.
             (_, CredentialEvidence::Answered) => Finding {
-                message: format!("taken for reading, but not verified: {error}"),
+                message: format!("accepted for reading, but not verified: {error}"),
                 ..Finding::from_error(check, CheckStatus::Warn, error)
             },
             (_, CredentialEvidence::Known) => Finding {
@@ -226,7 +229,7 @@ fn rate_budget(evidence: &ProbeResults) -> DoctorFinding {
     );
     if remaining.requests < quota.unwrap_or_default() / LOW_BUDGET_DIVISOR {
         Finding::warn(check, message)
-            .help("something else uses this token: wait, or give riskform a token of its own")
+            .help("another client uses this token; create a separate token for riskform")
     } else {
         Finding::pass(check, message)
     }
@@ -238,9 +241,9 @@ fn clock(evidence: &ProbeResults) -> DoctorFinding {
         return Finding::untold(check);
     };
     match signs.clock_ahead {
-        None => Finding::pass(check, "the API does not tell the time"),
+        None => Finding::pass(check, "the API sends no time"),
         Some(ahead) if ahead.abs() <= CLOCK_TOLERANCE => {
-            Finding::pass(check, "agrees with the API's")
+            Finding::pass(check, "in sync with the API")
         }
         Some(ahead) => {
             let direction = if ahead.is_negative() {
@@ -248,18 +251,14 @@ fn clock(evidence: &ProbeResults) -> DoctorFinding {
             } else {
                 "behind"
             };
-            let message = format!(
-                "this machine's is {} s {direction} the API's",
-                ahead.abs().as_secs()
-            );
-            Finding::warn(check, message).help(
-                "set the clock: --since, the ends of ignore_changes and the audit log go by it",
-            )
+            let message = format!("{} s {direction} the API", ahead.abs().as_secs());
+            Finding::warn(check, message)
+                .help("set the clock; --since, ignore_changes dates and the audit log depend on it")
         }
     }
 }
 
-/// Only where files list behaviors at all, and the live ones are known.
+/// Returns a finding only if the files list behaviors and the live ones are known.
 fn new_behaviors(evidence: &ProbeResults) -> Option<DoctorFinding> {
     let (Some(declared), Some(Ok(live))) = (&evidence.declared, &evidence.behaviors) else {
         return None;
@@ -270,12 +269,9 @@ fn new_behaviors(evidence: &ProbeResults) -> Option<DoctorFinding> {
         .map(ToString::to_string)
         .collect();
     Some(match (new.as_slice(), declared.covers_every_other) {
-        ([], _) => Finding::pass(check, "none: the files list all that the account offers"),
-        (_, true) => Finding::pass(check, "none that the files do not cover with \"*\""),
-        (new, false) => Finding::warn(
-            check,
-            format!("offered, and not in the files: {}", few(new)),
-        )
-        .help("list them under behaviors, or say under unlisted what to do with them"),
+        ([], _) => Finding::pass(check, "all behaviors are in the files"),
+        (_, true) => Finding::pass(check, "all behaviors are in the files or covered by \"*\""),
+        (new, false) => Finding::warn(check, format!("not in the files: {}", few(new)))
+            .help("add them under `behaviors`, or set `unlisted.behaviors`"),
     })
 }

@@ -1,4 +1,4 @@
-//! What a check says: how one thing stands, and what to do about it. One shape for everything that is looked at.
+//! Results of checks, shared by doctor and audit.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -81,9 +81,9 @@ impl<C> Finding<C> {
         Finding::new(check, CheckStatus::Fail, message)
     }
 
-    /// Another check says why it can't be told.
+    /// Returns an unknown result that another check explains.
     pub(super) fn untold(check: C) -> Self {
-        let message = "can't be told before the rest is fixed";
+        let message = "skipped because an earlier check failed";
         Finding::new(check, CheckStatus::Unknown, message)
     }
 
@@ -94,14 +94,14 @@ impl<C> Finding<C> {
         }
     }
 
-    /// What can't be told since something could not be read.
+    /// Returns an unknown result caused by a failed read.
     pub(super) fn unread(check: C, unread: &FetchError) -> Self {
         Finding {
             permission: unread.permission.clone(),
             ..Finding::new(
                 check,
                 CheckStatus::Unknown,
-                format!("can't be told: {unread}"),
+                format!("cannot be determined: {unread}"),
             )
         }
     }

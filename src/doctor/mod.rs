@@ -1,8 +1,8 @@
-//! Finds out whether everything stands as it should: asks what can be asked without writing, and turns the answers into findings.
+//! Read-only checks of connectivity (doctor) and of the whole setup (audit).
 //!
-//! The doctor says why somebody can't get in: [`examine`] asks, and [`account_findings`] judges; each check is one function in `checks`,
-//! and one line in the list there. The audit says whether both halves of the control stand: [`audit_findings`] judges what was read, and
-//! [`AuditReport`] is its result. The judging is pure. Deliberately absent: writing, files, the environment, printing.
+//! [`examine`] sends the requests of the doctor, and [`account_findings`] evaluates the responses; each check is one function in
+//! `checks` and one line in the list there. [`audit_findings`] evaluates an account for the audit, and [`AuditReport`] is the result.
+//! Evaluation is pure. This module does not write, read files or the environment, or print.
 
 mod audit;
 mod audit_report;

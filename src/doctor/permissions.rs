@@ -1,4 +1,4 @@
-//! The checks of what the token may do: what everything needs, and what only some commands do, so that the lack of it is no failure.
+//! Checks of token permissions: required ones, and optional ones, whose absence is no failure.
 
 use super::check::{Check, DoctorFinding};
 use super::finding::{CheckStatus, Finding};
@@ -9,16 +9,16 @@ pub(super) fn read(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::Read;
     match (&evidence.behaviors, &evidence.integrations) {
         (Some(Ok(_)), Some(Ok(()))) => {
-            Finding::pass(check, "proven: behaviors and integrations are readable")
+            Finding::pass(check, "ok: can read behaviors and integrations")
         }
-        (Some(Ok(_)), _) => Finding::pass(check, "proven: behaviors are readable"),
-        (_, Some(Ok(()))) => Finding::pass(check, "proven: integrations are readable"),
+        (Some(Ok(_)), _) => Finding::pass(check, "ok: can read behaviors"),
+        (_, Some(Ok(()))) => Finding::pass(check, "ok: can read integrations"),
         (Some(Err(error)), _) if !token_was_refused(evidence) => refused(check, error),
         (Some(Err(_)) | None, _) => Finding::untold(check),
     }
 }
 
-/// A permission that only some commands need, so that the lack of it is no failure.
+/// Returns the finding about a permission that only some commands need.
 fn optional(
     check: Check,
     asked: &Probe<()>,
@@ -31,7 +31,7 @@ fn optional(
         CredentialEvidence::Answered | CredentialEvidence::Known
     );
     match asked {
-        Some(Ok(())) => Finding::pass(check, format!("proven: {readable} are readable")),
+        Some(Ok(())) => Finding::pass(check, format!("ok: can read {readable}")),
         Some(Err(error)) => match error.kind() {
             ErrorKind::Permission | ErrorKind::CredentialsOrPermission | ErrorKind::Credentials
                 if is_known =>
@@ -42,7 +42,7 @@ fn optional(
                     None => missing,
                 }
             }
-            // Told once already, where reading was tried, or one of those that end everything.
+            // Already reported by the read check, or an error that ends the run.
             ErrorKind::Permission
             | ErrorKind::CredentialsOrPermission
             | ErrorKind::Credentials
@@ -63,7 +63,7 @@ fn optional(
 }
 
 pub(super) fn pii_read(evidence: &ProbeResults) -> DoctorFinding {
-    let without = "get users, get user, and reset by e-mail address or level do not work without";
+    let without = "get users, get user, and reset by email address or level do not work";
     optional(Check::PiiRead, &evidence.users, evidence, "users", without)
 }
 
@@ -73,7 +73,7 @@ pub(super) fn access_policies(evidence: &ProbeResults) -> DoctorFinding {
         &evidence.access_policies,
         evidence,
         "Access policies and applications",
-        "plan and drift can not say which Access policies act on a level, nor can audit",
+        "plan, drift and audit cannot show affected Access policies",
     )
 }
 
@@ -83,7 +83,7 @@ pub(super) fn access_groups(evidence: &ProbeResults) -> DoctorFinding {
         &evidence.access_groups,
         evidence,
         "Access groups and identity providers",
-        "no policy can be followed into its groups, and identity_provider in a file can not be found",
+        "groups in Access policies and identity_provider in files cannot be resolved",
     )
 }
 
@@ -93,25 +93,21 @@ pub(super) fn audit_log(evidence: &ProbeResults) -> DoctorFinding {
         &evidence.audit_log,
         evidence,
         "entries of the account's audit log",
-        "drift can not say who changed something, nor when",
+        "drift cannot show who changed something",
     )
 }
 
 pub(super) fn write(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::Write;
     match &evidence.behaviors {
-        Some(Err(error)) if *error.kind() == ErrorKind::Permission => Finding::fail(
-            check,
-            "missing: it includes reading, and reading is refused",
-        )
-        .help(grant(Permission::Write)),
-        // Told once already, where reading was tried.
+        Some(Err(error)) if *error.kind() == ErrorKind::Permission => {
+            Finding::fail(check, "missing: it includes read access, which was denied")
+                .help(grant(Permission::Write))
+        }
+        // Already reported by the read check.
         Some(Err(error)) if is_refused(error) => Finding::untold(check),
-        Some(Ok(_) | Err(_)) => Finding::warn(
-            check,
-            "can't be proven without writing, and nothing is written here",
-        )
-        .help("see that the token has it, unless it is for plan, drift and get alone"),
+        Some(Ok(_) | Err(_)) => Finding::warn(check, "cannot be tested without writing")
+            .help("check the token's permissions if it is used for apply"),
         None => Finding::untold(check),
     }
 }
@@ -121,10 +117,10 @@ pub(super) fn entitlement(evidence: &ProbeResults) -> DoctorFinding {
     let missing = errors(evidence).find(|error| *error.kind() == ErrorKind::Entitlement);
     match (missing, &evidence.behaviors, &evidence.integrations) {
         (Some(error), _, _) => Finding::from_error(check, CheckStatus::Fail, error),
-        (None, Some(Ok(_)), Some(Ok(()))) => Finding::pass(check, "risk scoring answers for this account"),
-        // The list of integrations answers a plain 403 on an account without the feature (schema/api.md, Transport).
+        (None, Some(Ok(_)), Some(Ok(()))) => Finding::pass(check, "Risk Scoring is enabled for this account"),
+        // The list of integrations returns a plain 403 on an account without the feature (schema/api.md, Transport).
         (None, Some(Ok(_)), Some(Err(error))) if *error.kind() == ErrorKind::Permission => Finding {
-            message: "behaviors are readable and the list of integrations is refused, as on accounts that lack risk scoring"
+            message: "behaviors are readable but the list of integrations is not, as on accounts without Risk Scoring"
                 .to_owned(),
             ..Finding::from_error(check, CheckStatus::Fail, error)
         },
@@ -132,7 +128,7 @@ pub(super) fn entitlement(evidence: &ProbeResults) -> DoctorFinding {
     }
 }
 
-/// The finding of a permission whose proof was not given.
+/// Returns the finding about a permission that could not be verified.
 fn refused(check: Check, error: &ApiError) -> DoctorFinding {
     match error.kind() {
         ErrorKind::Permission => Finding {
@@ -155,16 +151,16 @@ fn refused(check: Check, error: &ApiError) -> DoctorFinding {
 }
 
 fn grant(permission: Permission) -> String {
-    format!("give the token the permission \"{permission}\" on this account")
+    format!("add the permission \"{permission}\" to the token for this account")
 }
 
-/// Says whether the token's own check tells that it is refused, so that no other has to.
+/// Returns true if the token check already reports rejected credentials.
 fn token_was_refused(evidence: &ProbeResults) -> bool {
     matches!(&evidence.token, Some(Err(_)))
         && matches!(reads(evidence), CredentialEvidence::Refused(_))
 }
 
-/// Says whether the credentials were refused, or may have been.
+/// Returns true if the credentials were or may have been rejected.
 fn is_refused(error: &ApiError) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! What is asked: the token, and one question for each permission that can be proven by reading.
+//! Requests of the doctor: token verification and one read per permission.
 
 use std::collections::BTreeSet;
 
@@ -11,50 +11,49 @@ use crate::api::{
 use crate::model::account::AccountId;
 use crate::model::behavior::BehaviorKey;
 
-/// What is known about one account once everything was asked.
+/// Results of all requests for one account.
 #[derive(Clone, Debug)]
 pub struct ProbeResults {
-    /// Where the questions went.
+    /// Base URL of the API.
     pub base_url: BaseUrl,
-    /// How and in whose name they were asked.
+    /// Transport and credentials.
     pub access: Access,
-    /// What the API says about the token, and who owns it; not asked for a key.
+    /// Verified token and its owner; not requested for an API key.
     pub token: Probe<(Owner, VerifiedToken)>,
-    /// The behaviors that the account offers.
+    /// Behaviors of the account.
     pub behaviors: Probe<BTreeSet<BehaviorKey>>,
-    /// Whether the integrations can be listed.
+    /// Result of listing the integrations.
     pub integrations: Probe<()>,
-    /// Whether the users can be read; who they are is forgotten at once.
+    /// Result of listing the users, without the users.
     pub users: Probe<()>,
-    /// Whether Access policies can be read.
+    /// Result of reading the Access policies.
     pub access_policies: Probe<()>,
-    /// Whether Access groups can be read.
+    /// Result of reading the Access groups.
     pub access_groups: Probe<()>,
-    /// Whether the account's audit log can be read.
+    /// Result of reading the audit log.
     pub audit_log: Probe<()>,
-    /// What the last answer told about the server; `None` where there was none.
+    /// Metadata of the last response, if any.
     pub signs: Option<ResponseMetadata>,
-    /// What the files list, where there are any.
+    /// Listed behaviors, if there are files.
     pub declared: Option<Declared>,
 }
 
-/// An answer, or `None` where asking had become pointless.
+/// Result of a request; `None` if it was skipped.
 pub type Probe<T> = Option<Result<T, ApiError>>;
 
-/// How the API is reached, and in whose name.
+/// Transport and credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// The way there.
     pub way: ApiTransport,
-    /// What kind the credentials are.
+    /// Type of the credentials.
     pub means: CredentialKind,
-    /// Where they came from, for people.
+    /// Source of the credentials, for display.
     pub source: String,
-    /// The proxy between here and there.
+    /// Proxy, if any.
     pub proxy: Option<ProxyInfo>,
 }
 
-/// A proxy that the environment names. Never its user or password.
+/// Proxy from the environment, without user and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyInfo {
     pub variable: String,
@@ -62,25 +61,25 @@ pub struct ProxyInfo {
     pub address: String,
 }
 
-/// The way to the API.
+/// Transport to the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiTransport {
     /// Over the network.
     Network,
-    /// The simulated one, within this process.
+    /// Simulated in this process.
     InProcess,
 }
 
-/// How the API is told who asks.
+/// Type of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// An API token.
     Token,
-    /// An e-mail address and its global API key, which nothing verifies.
+    /// An email address and its global API key, which cannot be verified.
     Key,
 }
 
-/// Who owns a token.
+/// Owner of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     User,
@@ -88,36 +87,36 @@ pub enum Owner {
     Account,
 }
 
-/// What the files list for an account.
+/// Behaviors listed in the files of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
-    /// The behaviors that they name, the unmanaged ones included.
+    /// Listed behaviors, including unmanaged ones.
     pub behaviors: BTreeSet<BehaviorKey>,
-    /// Whether `"*"` covers every other.
+    /// Whether `"*"` declares all others.
     pub covers_every_other: bool,
 }
 
-/// How it stands with the files.
+/// State of the desired-state files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// There is none under the usual name, and no other was named.
+    /// The default file does not exist and no other was passed.
     Absent {
-        /// The usual name.
+        /// Default path.
         path: String,
     },
-    /// They can't be loaded.
+    /// The files cannot be loaded.
     Invalid {
-        /// The keys that this version of riskform doesn't know, each with its place.
+        /// Keys unknown to this version of riskform, with locations.
         unknown_keys: Vec<String>,
     },
-    /// They declare so many accounts.
+    /// The files are valid.
     Valid {
-        /// How many.
+        /// Number of accounts.
         accounts: usize,
     },
 }
 
-/// Asks everything about one account; reads only. Stops where the API can't be reached or asks for peace.
+/// Sends all requests for one account, all read-only. Stops if the API is unreachable or rate limited.
 pub async fn examine(
     connection: &Client,
     account: &AccountId,
@@ -166,7 +165,7 @@ pub async fn examine(
     evidence
 }
 
-/// Verifies a token where a person's is verified, then where an account's own is.
+/// Verifies a token as a user token, then as an account token.
 async fn verify(
     connection: &Client,
     account: &AccountId,
@@ -187,7 +186,7 @@ fn should_stop<T>(asked: &Probe<T>) -> bool {
     matches!(asked, Some(Err(error)) if is_fatal(error))
 }
 
-/// Whether every other question would end the same way, or make things worse.
+/// Returns true if all other requests would fail the same way or make it worse.
 fn is_fatal(error: &ApiError) -> bool {
     match error.kind() {
         ErrorKind::RateLimited | ErrorKind::Cancelled => true,
@@ -195,7 +194,7 @@ fn is_fatal(error: &ApiError) -> bool {
             TransportErrorKind::ClientBuild
             | TransportErrorKind::Connect
             | TransportErrorKind::Tls => true,
-            // A slow or broken answer to one question says little about the others.
+            // A slow or broken response to one request says little about the others.
             TransportErrorKind::Timeout
             | TransportErrorKind::ConnectionClosed
             | TransportErrorKind::TooLarge => false,
@@ -212,15 +211,15 @@ fn is_fatal(error: &ApiError) -> bool {
     }
 }
 
-/// What the reads prove about the credentials.
+/// Evidence of the reads about the credentials.
 pub(super) enum CredentialEvidence<'a> {
-    /// One was answered.
+    /// A read succeeded.
     Answered,
-    /// One was refused for another reason than the credentials.
+    /// A read was denied for another reason than the credentials.
     Known,
-    /// The credentials were refused.
+    /// The credentials were rejected.
     Refused(&'a ApiError),
-    /// Nothing.
+    /// No evidence.
     Unknown,
 }
 
@@ -245,7 +244,7 @@ pub(super) fn reads(evidence: &ProbeResults) -> CredentialEvidence<'_> {
     }
 }
 
-/// Every error, in the order of the questions.
+/// Returns all errors, in order of the requests.
 pub(super) fn errors(evidence: &ProbeResults) -> impl Iterator<Item = &ApiError> {
     fn error<T>(asked: &Probe<T>) -> Option<&ApiError> {
         asked.as_ref().and_then(|result| result.as_ref().err())

@@ -1,4 +1,4 @@
-//! Everything that the doctor found, as one document.
+//! The report of the doctor.
 
 use serde::Serialize;
 
@@ -9,26 +9,26 @@ use super::check::DoctorFinding;
 use super::finding::CheckStatus;
 use super::ssf::SsfFinding;
 
-/// Everything that was found. It serializes as its published document.
+/// Report of the doctor, serialized in its published format.
 #[derive(Debug, Serialize)]
 pub struct DoctorReport {
     format: &'static str,
-    /// The API that was asked.
+    /// Base URL of the API.
     pub base_url: String,
-    /// What is about no single account.
+    /// Findings not specific to an account.
     pub findings: Vec<DoctorFinding>,
     pub accounts: Vec<AccountDoctorReport>,
 }
 
-/// What was found of one account.
+/// Findings about one account.
 #[derive(Debug, Serialize)]
 pub struct AccountDoctorReport {
     pub account_id: AccountId,
-    /// How it is called in output.
+    /// Label in output.
     #[serde(rename = "name")]
     pub label: String,
     pub findings: Vec<DoctorFinding>,
-    /// Where they were asked for.
+    /// SSF documents, if requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ssf: Vec<SsfDocument>,
 }
@@ -55,13 +55,13 @@ impl DoctorReport {
         }
     }
 
-    /// Every finding but those of SSF documents.
+    /// Returns all findings except those of SSF documents.
     pub fn all(&self) -> impl Iterator<Item = &DoctorFinding> {
         let of_accounts = self.accounts.iter().flat_map(|account| &account.findings);
         self.findings.iter().chain(of_accounts)
     }
 
-    /// How many findings stand so, those of SSF documents included.
+    /// Returns the number of findings with this status, including SSF documents.
     pub fn count(&self, status: CheckStatus) -> usize {
         let documents = self.accounts.iter().flat_map(|account| &account.ssf);
         let documents = documents.flat_map(|document| &document.findings);

@@ -1,8 +1,8 @@
-//! Who set what differs, as far as the account's audit log tells. Pure: a log and what is live in, an [`Attribution`] out.
+//! Attribution of differences by the account's audit log: a pure function from a log and the live state to an [`Attribution`].
 //!
-//! Every write of behaviors holds the whole map, and every write of an integration all of its fields, so the newest entry is often that
-//! of somebody who repeated a value. The author is that of the **earliest entry of the unbroken run**, backwards from now, of entries
-//! that hold the live value; the run ends at an entry that holds another.
+//! Every write of behaviors sends the whole map, and every write of an integration all of its fields, so the newest entry may only
+//! repeat a value. The author is that of the **earliest entry of the unbroken run**, backwards from now, of entries with the live value.
+//! The run ends at an entry with another value.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -240,7 +240,7 @@ pub fn integration_field(
     attribute(log, |entry| match &entry.wrote {
         LoggedWrite::Created(Some(created), trace) if *created == id => {
             match trace.as_ref().map(same) {
-                // Nothing stood there before, so what it holds it has set, and what it doesn't tell nobody else has.
+                // A create sets every field that it sends; no earlier write exists.
                 Some(Some(true) | None) | None => EntryEvidence::Origin,
                 Some(Some(false)) => EntryEvidence::Differs,
             }

@@ -1,7 +1,7 @@
-//! How the declared behaviors differ from the live ones.
+//! Diff of the declared and the live behaviors.
 //!
-//! Whatever differs becomes one write of the complete live map with the declared values laid over it, since nobody knows what the API
-//! does with keys left out (`schema/api.md`, Behaviors). So this file keeps the declared overlay beside the changes.
+//! Any difference is sent as one write of the complete live map merged with the declared values, because the API's handling of omitted
+//! keys is unknown (`schema/api.md`, Behaviors). So the declared values are kept in addition to the changes.
 
 use std::collections::BTreeMap;
 
@@ -20,17 +20,17 @@ use super::change::{
 use super::error::PlanError;
 use super::note::Note;
 
-/// What `diff` found about behaviors.
+/// Result of the diff of behaviors.
 pub(super) struct BehaviorDiff {
     pub(super) changes: Vec<Change>,
-    /// Listed behaviors that are as declared.
+    /// Number of listed behaviors without a difference.
     pub(super) unchanged: Vec<Address>,
     pub(super) unlisted: Vec<UnlistedResource>,
-    /// What is laid over the live map, whether or not it differs today.
+    /// Values to merge into the live map, even if they do not differ now.
     pub(super) declared: BTreeMap<BehaviorKey, DeclaredBehavior>,
 }
 
-/// Compares every behavior that the files list, and those that they do not.
+/// Compares all behaviors, listed and unlisted.
 pub(super) fn diff(
     desired: &DesiredAccount,
     live: &LiveAccount,
@@ -65,7 +65,7 @@ pub(super) fn diff(
                 let declared = DeclaredBehavior::DISABLED;
                 found.compare(key, settings, declared, Some(location), None, notes);
             }
-            // Nobody wrote its name, so nobody asked for it to be disabled.
+            // Only an entry by name disables a behavior.
             (BehaviorDeclaration::Wildcard { .. }, Intent::Destroy) => {
                 notes.extend(settings.enabled.then(|| Note::LeftEnabled {
                     address: Address::Behavior(key.clone()),
@@ -121,7 +121,7 @@ impl BehaviorDiff {
         }));
     }
 
-    /// Notes down which variables the values of the changes were made of.
+    /// Records the variables that the values of the changes come from.
     fn name_variables(&mut self, desired: &DesiredAccount) {
         for change in &mut self.changes {
             if let Change::Behavior(diff) = change
@@ -140,7 +140,7 @@ impl BehaviorDiff {
         intent: Intent,
         notes: &mut Vec<Note>,
     ) {
-        // `destroy` never touches what is unlisted, whatever the file says.
+        // `destroy` ignores unlisted resources, whatever the file says.
         if policy == UnlistedBehaviors::Disable
             && intent == Intent::Apply
             && behavior.settings.enabled

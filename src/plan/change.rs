@@ -1,5 +1,4 @@
-//! One thing that differs: a kind of resource, before and after. Its action and its fields
-//! follow from the two.
+//! One difference: a resource before and after. Its action and its fields are derived from the two.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
-//! What can't come true: a `reference_id` or `tenant_url` that two integrations would hold.
+//! Conflicts: a `reference_id` or `tenant_url` that two integrations would have.
 //!
-//! Nobody knows whether the API demands unique values (`schema/api.md`, Integrations), and two integrations with one key could not be told
-//! apart by the next run unless the file says how. So no two entries end with one key unless both declare it, both are pinned, and the pins
-//! or the references tell them apart; and no entry takes a key that an unlisted integration holds and keeps. What an entry shares with an
-//! unlisted one already is left in peace.
+//! It is unknown whether the API requires unique values (`schema/api.md`, Integrations), and the next run cannot distinguish two
+//! integrations with one key unless the file says how. So two entries may share a key only if both declare it, both are pinned, and the
+//! pins or the references differ. An entry cannot take a key from an unlisted integration that stays. A key that an entry already shares
+//! with an unlisted integration is not checked.
 
 use std::collections::HashSet;
 
@@ -18,14 +18,14 @@ use super::fast_map::FastMap;
 use super::integrations::{IntegrationSource, PlannedIntegration};
 use super::target::TargetedDiffs;
 
-/// A value that may have to be unique within an account.
+/// A value that the API may require to be unique within an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct UniqueKey<'a> {
     pub(super) field: KeyField,
     pub(super) value: &'a str,
 }
 
-/// The fields that hold such values.
+/// Fields with such values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum KeyField {
     ReferenceId,
@@ -33,7 +33,7 @@ pub(super) enum KeyField {
 }
 
 impl KeyField {
-    /// How many there are: an integration holds no more than one key in each.
+    /// Number of key fields. An integration has at most one key in each.
     pub(super) const COUNT: usize = 2;
 }
 
@@ -46,7 +46,7 @@ impl From<KeyField> for IntegrationField {
     }
 }
 
-/// The keys that an integration with these settings holds.
+/// Returns the keys of an integration with these settings.
 pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = UniqueKey<'_>> {
     let tenant_url = UniqueKey {
         field: KeyField::TenantUrl,
@@ -59,7 +59,8 @@ pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = Uniqu
     reference_id.into_iter().chain([tenant_url])
 }
 
-/// The keys that this course takes: those that it will hold and does not hold today. What is made anew takes all of its keys.
+/// Returns the keys that the integration gets: those it will have and does not have today. A created or replaced integration gets all
+/// of its keys.
 pub(super) fn taken<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
     course.change.iter().flat_map(|change| {
         let before = match change.action() {
@@ -70,7 +71,7 @@ pub(super) fn taken<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Ite
     })
 }
 
-/// The keys that this course frees: those that it holds today and will not hold, or not without letting go in between.
+/// Returns the keys that the integration frees: those it has today and will not have, or that a replacement frees for a moment.
 pub(super) fn freed<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
     course.change.iter().flat_map(|change| {
         let after = match change.action() {
@@ -91,7 +92,7 @@ fn difference<'a>(
         .filter(move |key| !without.is_some_and(|settings| is_in(settings, *key)))
 }
 
-/// Finds every key that two integrations would hold without being permitted to share it.
+/// Finds every key that two integrations would have without being allowed to share it.
 pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
     let courses = &targeted.integrations.courses;
     let holders = shared(courses);
@@ -104,7 +105,7 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
         for key in final_keys(course) {
             let takes = taken(course).any(|taken| taken == key);
             let others = holders.get(&key).into_iter().flatten().copied();
-            // What nobody takes is told once: of the entry that stands first.
+            // If no integration newly gets the key, the conflict is reported once, for the first entry.
             let met = |other: &usize| takes || (*other > index && courses[*other].is_listed());
             let holder = others
                 .filter(|other| *other != index && met(other))
@@ -124,7 +125,7 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
     problems
 }
 
-/// The keys that more than one integration will hold, and who those are.
+/// Returns the keys that more than one integration will have, with these integrations.
 fn shared<'a>(
     courses: &'a [PlannedIntegration<'a>],
 ) -> FastMap<UniqueKey<'a>, SmallVec<[usize; 2]>> {
@@ -151,13 +152,13 @@ fn shared<'a>(
     shared
 }
 
-/// The keys that this course's integration will hold.
+/// Returns the keys that the integration will have.
 fn final_keys<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
     course.after.iter().flat_map(|after| keys(after))
 }
 
-/// Two may share a key if the file asks for it on both, and the next run can still tell them apart: by a pin that holds, or by their
-/// references. The pin of one that is made anew points nowhere.
+/// Returns true if two integrations may share a key: the file declares it for both, and the next run can distinguish them by a valid
+/// pin or by their references. The pin of a replaced integration is invalid.
 fn may_share(a: &PlannedIntegration<'_>, b: &PlannedIntegration<'_>, key: UniqueKey<'_>) -> bool {
     let both_ask = declares_key(a, key) && declares_key(b, key);
     both_ask && (keeps_pin(a) || keeps_pin(b) || declare_different_references(a, b))
@@ -171,8 +172,7 @@ fn declare_different_references(a: &PlannedIntegration<'_>, b: &PlannedIntegrati
     }
 }
 
-/// Whether the file says which live one the entry is, and that it holds this very key. A key that merely stays as it is live was not
-/// asked for.
+/// Returns true if the file pins the entry to a live integration and declares this key. A live value that merely stays does not count.
 fn declares_key(course: &PlannedIntegration<'_>, key: UniqueKey<'_>) -> bool {
     let Some(entry) = course.thing.entry() else {
         return false;

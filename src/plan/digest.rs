@@ -14,7 +14,7 @@ use crate::model::integration::{
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::hex;
 
-/// What a live account's digest covers; the members of all three stand in their canonical order.
+/// Input of the digest of a live account. All members are in canonical order.
 #[derive(Serialize)]
 struct LiveDigestInput<'a> {
     behaviors: BTreeMap<&'a BehaviorKey, DigestedBehavior<'a>>,
@@ -36,8 +36,8 @@ struct DigestedIntegration<'a> {
     tenant_url: &'a str,
 }
 
-/// Digests everything that a plan rests on: every behavior and every integration, unlisted ones included, because the write of behaviors
-/// sends the whole map and a new integration can change a match.
+/// Returns the digest of every behavior and every integration. Unlisted ones are included, because the write of behaviors sends the
+/// whole map and a new integration can change a match.
 pub fn live_digest(live: &LiveAccount) -> String {
     let LiveAccount {
         behaviors,
@@ -95,7 +95,7 @@ impl<'a> From<&'a Integration> for DigestedIntegration<'a> {
     }
 }
 
-/// Digests the JSON of a value. Equal values give equal digests where members stand sorted, as those of [`serde_json::Value`] always do.
+/// Returns the digest of a value as JSON. Equal values have equal digests if their members are sorted, as in a [`serde_json::Value`].
 pub fn sha256(value: &impl Serialize) -> String {
     let mut hash = BufWriter::new(Hashing(Context::new(&SHA256)));
     serde_json::to_writer(&mut hash, value)
@@ -105,7 +105,7 @@ pub fn sha256(value: &impl Serialize) -> String {
     format!("sha256:{}", hex(hash.finish()))
 }
 
-/// Digests what is written to it.
+/// Writer that feeds a SHA-256.
 struct Hashing(Context);
 
 impl Write for Hashing {

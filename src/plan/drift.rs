@@ -1,7 +1,6 @@
-//! A plan as drift: the same comparison, asked the other way round.
+//! Drift: a plan read as a comparison of live and declared state.
 //!
-//! Drift is looked at, never carried out: there are no operations, and guards have nothing to refuse. `before` stays what is live and
-//! `after` what is declared.
+//! Drift has no operations and no guard violations. `before` is the live and `after` the declared state.
 
 use std::collections::HashSet;
 
@@ -13,12 +12,12 @@ use crate::model::context::Fetched;
 use super::run::{AccountPlan, Unchanged};
 use super::target::{Glob, Targets};
 
-/// Which addresses count as drift.
+/// Addresses to compare.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// Those to look at.
+    /// Included addresses.
     pub targets: Targets,
-    /// Those to leave out of them.
+    /// Addresses excluded from them.
     pub ignored: Vec<Glob>,
 }
 
@@ -29,24 +28,24 @@ impl Scope {
     }
 }
 
-/// How much of an account outlasts its comparison. A fleet is large, and most of it is as declared.
+/// Amount of data to keep after a comparison. In a large fleet most of it is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
-    /// Both of its states, and how they differ.
+    /// Both states and their differences.
     States,
-    /// How they differ, alone.
+    /// The differences only.
     DiffOnly,
 }
 
 impl AccountPlan {
-    /// The drift of an account that was planned in full and without targets. What protects less than declared stands first.
+    /// Returns the drift of an account that was planned in full and without targets. Weaker resources come first.
     #[must_use]
     pub fn into_drift(mut self, scope: &Scope) -> Self {
         self.narrow(scope);
         self
     }
 
-    /// Lets go of what is not to outlast the comparison.
+    /// Drops the data that is not needed after the comparison.
     #[must_use]
     pub fn keeping(mut self, keep: Retention) -> Self {
         match keep {
@@ -89,12 +88,12 @@ impl AccountPlan {
         self.unchanged = self.count_unchanged(&includes);
         self.operations.clear();
         self.refusals.clear();
-        // A stable sort: among equals, the plan's order stays.
+        // A stable sort keeps the order of the plan.
         self.changes
             .sort_by_key(|change| change.live_weaker().is_none());
     }
 
-    /// Counts the listed things in scope that do not differ.
+    /// Counts the listed resources in scope that do not differ.
     fn count_unchanged(&self, includes: &impl Fn(&Address) -> bool) -> Unchanged {
         let Some(desired) = &self.desired else {
             return Unchanged::default();

@@ -1,5 +1,5 @@
-//! What each operation of a plan changes, field by field, for whoever writes down what is sent. A change may take several operations, such
-//! as a field that is parked first, so this says more than the changes do.
+//! Effects of each operation on the fields of resources, for the audit log. A change may take several operations, e.g. with a
+//! placeholder value, so the effects can contain more than the changes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,14 +12,14 @@ use super::change::{FieldChange, field_changes};
 use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind};
 use super::run::AccountPlan;
 
-/// What one operation does to one thing.
+/// Effect of an operation on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Effect {
     pub address: Address,
     pub fields: Vec<FieldChange>,
 }
 
-/// What every operation does, in their order: each begins where those before it end.
+/// Returns the effects of all operations, in order. Each starts from the result of the operations before it.
 pub fn effects(account: &AccountPlan) -> BTreeMap<OperationId, Vec<Effect>> {
     let live = account.live();
     let mut integrations: HashMap<IntegrationTarget, IntegrationSettings> = live
@@ -46,7 +46,7 @@ pub fn effects(account: &AccountPlan) -> BTreeMap<OperationId, Vec<Effect>> {
             effects.collect()
         }
         OperationKind::Create { settings } => {
-            // It is active, whatever the settings say.
+            // The API creates active integrations only.
             let made = IntegrationSettings {
                 active: true,
                 ..settings.clone()

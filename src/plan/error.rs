@@ -1,4 +1,4 @@
-//! Why no plan can be made: every reason at once, each with its place and the way out.
+//! Planning errors: all of them at once, each with its location and a fix.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::model::location::Location;
 
 use super::matching::MatchedBy;
 
-/// Everything that keeps one account's files from coming true.
+/// All errors in the files of one account.
 #[derive(Debug)]
 pub struct PlanErrors {
     problems: Vec<PlanError>,
@@ -20,7 +20,7 @@ impl PlanErrors {
         PlanErrors { problems }
     }
 
-    /// The reasons, behaviors first.
+    /// The errors, behaviors first.
     pub fn problems(&self) -> &[PlanError] {
         &self.problems
     }
@@ -43,87 +43,88 @@ impl fmt::Display for PlanErrors {
     }
 }
 
-/// One reason why no plan can be made.
+/// An error that prevents a plan.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlanError {
-    /// A file lists a behavior that the account does not have.
-    #[error("the account does not offer a behavior named {key}")]
+    /// A file declares a behavior that the account does not have.
+    #[error("unknown behavior {key}")]
     NotOffered {
         key: BehaviorKey,
-        /// What the account offers.
+        /// Behaviors of the account.
         offered: Vec<BehaviorKey>,
-        /// The one that was probably meant.
+        /// The most similar name.
         nearest: Option<BehaviorKey>,
-        /// Where it is declared.
+        /// Location of the declaration.
         location: Location,
     },
-    /// Several live integrations fit one entry.
-    #[error("{entry} fits several live integrations by {by}: {}", list(candidates))]
+    /// Several live integrations match one entry.
+    #[error(
+        "{entry} matches several live integrations by {by}: {}",
+        list(candidates)
+    )]
     SeveralLive {
         entry: Address,
-        /// What they have in common.
+        /// The key that they match by.
         by: MatchedBy,
-        /// The live ones.
         candidates: Vec<IntegrationId>,
-        /// Where the entry is declared.
+        /// Location of the entry.
         location: Location,
     },
-    /// Several entries fit one live integration.
-    #[error("{} all fit the live integration {id} by {by}", list(entries))]
+    /// Several entries match one live integration.
+    #[error("{} match the same live integration {id} by {by}", list(entries))]
     SeveralEntries {
         entries: Vec<Address>,
-        /// What they have in common.
+        /// The key that they match by.
         by: MatchedBy,
-        /// The live one.
         id: IntegrationId,
-        /// Where the first of them is declared.
+        /// Location of the first entry.
         location: Location,
     },
-    /// The identity provider that an entry names can't be told.
+    /// The identity provider of an entry is missing, ambiguous or not Okta.
     #[error("{entry}: {}", describe_provider_problem(name, *found, other_kind.as_deref()))]
     IdentityProvider {
         entry: Address,
         name: String,
-        /// How many Okta providers have it.
+        /// Number of Okta providers with this name.
         found: usize,
-        /// What kind the provider of that name is, if there is one.
+        /// Type of the provider with this name, if one exists.
         other_kind: Option<String>,
-        /// Those that could be meant, with their ids.
+        /// Possible providers, with their ids.
         candidates: Vec<String>,
-        /// Where the entry is declared.
+        /// Location of the entry.
         location: Location,
     },
-    /// What an entry wants is held by something that keeps it.
-    #[error("{wants} wants {key}, which {holder} holds and keeps")]
+    /// Another resource keeps a value that an entry declares.
+    #[error("{wants}: {key} is already used by {holder}")]
     Held {
-        /// The entry that wants it.
+        /// The entry that declares the value.
         wants: Address,
         /// The field and its value.
         key: String,
-        /// Who holds it.
+        /// The resource that has the value.
         holder: Address,
-        /// What would make room.
+        /// How to resolve the conflict.
         way_out: Resolution,
-        /// Where the entry is declared.
+        /// Location of the entry.
         location: Option<Location>,
     },
 }
 
-/// What would free a key that something holds and keeps.
+/// Resolutions of a conflict about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// The holder is in no file.
+    /// The holder is unlisted.
     ListOrDelete,
     /// The holder is another entry.
     ChangeEither,
-    /// Both ask for it and are pinned, but to integrations that are gone.
+    /// Both declare the key and are pinned, but to missing integrations.
     Distinguish,
-    /// The holder would let go, but was not targeted.
+    /// The holder would free the key, but is not targeted.
     Target,
 }
 
 impl PlanError {
-    /// Where in the files the cause stands.
+    /// Returns the location of the cause.
     pub fn location(&self) -> Option<&Location> {
         match self {
             PlanError::NotOffered { location, .. }
@@ -134,7 +135,7 @@ impl PlanError {
         }
     }
 
-    /// The way out.
+    /// Returns the advice for `help:`.
     pub fn help(&self) -> String {
         match self {
             PlanError::NotOffered {
@@ -143,28 +144,28 @@ impl PlanError {
                 let offered = list(offered);
                 match nearest {
                     Some(nearest) => {
-                        format!("did you mean {nearest}? the account offers {offered}")
+                        format!("did you mean {nearest}? available: {offered}")
                     }
-                    None => format!("the account offers {offered}"),
+                    None => format!("available: {offered}"),
                 }
             }
             PlanError::SeveralLive {
                 entry, candidates, ..
             } => format!(
-                "pin {entry} to the one it means, e.g. id: {}",
+                "add `id:` to {entry} to select one, e.g. `id: {}`",
                 candidates
                     .first()
                     .map_or_else(String::new, ToString::to_string)
             ),
             PlanError::SeveralEntries { id, .. } => {
                 format!(
-                    "pin the one that means it with id: {id}, and the others to integrations of their own"
+                    "add `id: {id}` to one of them and other IDs to the rest"
                 )
             }
             PlanError::IdentityProvider { candidates, .. } => match candidates.as_slice() {
-                [] => "the account has no Okta identity provider; declare reference_id instead, or leave it out".to_owned(),
+                [] => "the account has no Okta identity provider; use reference_id or remove identity_provider".to_owned(),
                 candidates => format!(
-                    "the account has {}; name one of them, or declare its id as reference_id",
+                    "available: {}; use one of these names, or set reference_id to its ID",
                     list(candidates)
                 ),
             },
@@ -175,17 +176,17 @@ impl PlanError {
                 ..
             } => match way_out {
                 Resolution::ListOrDelete => format!(
-                    "list {holder} in the file, delete it, or set unlisted.integrations: delete"
+                    "add {holder} to the file, delete it, or set `unlisted.integrations: delete`"
                 ),
                 Resolution::ChangeEither => {
                     format!(
-                        "give {wants} or {holder} another value, or declare it in both and pin each with id:"
+                        "change the value in {wants} or {holder}, or set it in both and pin each with `id:`"
                     )
                 }
                 Resolution::Distinguish => format!(
-                    "give {wants} and {holder} different values of reference_id: the integrations that they are pinned to are gone, so nothing else would tell them apart"
+                    "set different values of reference_id in {wants} and {holder}; the integrations with their ids no longer exist"
                 ),
-                Resolution::Target => format!("target {holder} as well"),
+                Resolution::Target => format!("add --target '{holder}'"),
             },
         }
     }
@@ -193,8 +194,8 @@ impl PlanError {
 
 fn describe_provider_problem(name: &str, found: usize, other_kind: Option<&str>) -> String {
     match (found, other_kind) {
-        (0, None) => format!("no identity provider is named {name:?}"),
-        (0, Some(kind)) => format!("the identity provider {name:?} is {kind:?}, not Okta"),
+        (0, None) => format!("identity provider {name:?} not found"),
+        (0, Some(kind)) => format!("identity provider {name:?} has type {kind:?}, expected okta"),
         (found, _) => format!("{found} identity providers are named {name:?}"),
     }
 }

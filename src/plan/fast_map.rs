@@ -1,10 +1,10 @@
-//! The map and the set that large accounts are looked up in.
+//! Hash map and set for lookups in large accounts.
 
 use std::collections::{HashMap, HashSet};
 
-/// Hashes several times faster than the standard library's map, with a seed of each process's own. Only ever looked up in, never walked
-/// through, so that no plan depends on the seed.
+/// Map with a faster hash than the standard library's and a random seed per process. Used only for lookups, never iterated, so no plan
+/// depends on the seed.
 pub(super) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// See [`FastMap`].
+/// Set with the same hash as [`FastMap`].
 pub(super) type FastSet<T> = HashSet<T, foldhash::fast::RandomState>;

@@ -1,5 +1,5 @@
-//! Guards: a plan that one of them refuses is still shown in full, and never applied. Of what the file and the operator's limits say the
-//! stricter holds, and no flag overrides the limits.
+//! Guards. A blocked plan is still shown in full but never applied. The stricter of the file and the operator limits applies, and no
+//! flag overrides the limits.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ use crate::model::context::{Access, Context, Fetched, Level};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::limits::{DeleteAllPolicy, Limits};
 use crate::model::open_enum::words;
+use crate::model::text::count;
 
 use super::change::{Action, Change, ResourceDiff};
 use super::matching::Matches;
@@ -69,7 +70,7 @@ pub struct GuardViolation {
     pub way_past: Option<String>,
 }
 
-/// Asks every guard.
+/// Checks all guards.
 pub(super) fn refusals(
     desired: &DesiredAccount,
     live: &LiveAccount,
@@ -112,12 +113,13 @@ fn max_deletes(
         .filter(|most| deletes > *most as usize);
     let most = by_limits.unwrap_or(permitted);
     (deletes > most as usize).then(|| {
-        let whose = by_limits.map_or("are permitted", |_| "are within the limits");
+        let limit = by_limits.map_or("limit", |_| "operator limit");
         GuardViolation {
             guard: Guard::MaxDeletes,
             address: None,
             reason: format!(
-                "it deletes or replaces {deletes} integrations, and no more than {most} {whose}"
+                "deletes or replaces {}; the {limit} is {most}",
+                count(deletes, "integration")
             ),
             way_past: by_limits
                 .is_none()
@@ -134,7 +136,7 @@ fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<G
         guard: Guard::DeleteAll,
         address: None,
         reason: format!(
-            "it leaves none of the {deletes} live integrations{}",
+            "deletes all {deletes} live integrations{}",
             if by_limits {
                 ", and the limits deny that"
             } else {
@@ -154,7 +156,7 @@ fn prevent_destroy(desired: &DesiredAccount, change: &Change) -> Option<GuardVio
         guard: Guard::PreventDestroy,
         address: Some(change.address().clone()),
         reason: format!(
-            "it would be {}d, and lifecycle.prevent_destroy forbids that",
+            "cannot be {}d: lifecycle.prevent_destroy is set",
             change.action()
         ),
         way_past: None,
@@ -182,21 +184,21 @@ fn protected(
         let covers =
             |item: &&ProtectedItem| item.covers(desired.label(), change.address(), integration);
         let (item, whose) = match by_limits.iter().find(covers) {
-            Some(item) => (item, "the limits protect"),
-            None => (by_file.iter().find(covers)?, "guards.protected lists"),
+            Some(item) => (item, "by the limits"),
+            None => (by_file.iter().find(covers)?, "guards.protected"),
         };
         Some(GuardViolation {
             guard: Guard::Protected,
             address: Some(change.address().clone()),
-            reason: format!("it {harm}, and {whose} {}", item.text),
+            reason: format!("{harm}, but {} is protected ({whose})", item.text),
             way_past: None,
         })
     };
     changes.iter().filter_map(refusal).collect()
 }
 
-/// A warning for each item of the file that matches nothing: most likely a slip, and then it protects nothing. The limits' items are for all
-/// accounts, so that each may match in another.
+/// Returns a warning for each item of `guards.protected` that matches nothing, most likely a typo. Items of the limits apply to all
+/// accounts, so they may match in another.
 pub(super) fn unmatched_protected_items(
     desired: &DesiredAccount,
     matches: &Matches<'_>,
@@ -223,7 +225,8 @@ pub(super) fn unmatched_protected_items(
         .collect()
 }
 
-/// What a change does that a protected integration must not suffer. Renaming it first, so that the list no longer fits, is harm itself.
+/// Returns the forbidden effect of a change on a protected integration. A new tenant_url or reference_id is one, because the item might
+/// not match afterwards.
 fn harm(change: &Change) -> Option<&'static str> {
     let Change::Integration(ResourceDiff { before, after, .. }) = change else {
         return None;
@@ -266,14 +269,15 @@ fn weakening(
         Some(GuardViolation {
             guard: Guard::Weakening,
             address: Some(change.address().clone()),
-            reason: format!("it weakens protection ({weakening}), and {whose}"),
+            reason: format!("weakens protection ({weakening}), and {whose}"),
             way_past: (!by_limits).then(|| "--allow-weakening".to_owned()),
         })
     };
     changes.iter().filter_map(refusal).collect()
 }
 
-/// Levels that enabled behaviors no longer give although policies act on them. Where nobody knows what acts on a level, each may be one.
+/// Returns a violation for each level that no enabled behavior would assign and a policy uses. If the policies are unknown, every such
+/// level counts.
 fn check_policies(
     desired: &DesiredAccount,
     live: &LiveAccount,
@@ -304,14 +308,14 @@ fn check_policies(
         .collect()
 }
 
-/// Why a level must not be lost that no enabled behavior gives any longer; `None` where nothing acts on it for certain.
+/// Returns the reason against losing a level; `None` if certainly no policy uses it.
 fn policy_violation(level: Level, access: &Fetched<Access>) -> Option<String> {
-    let lost = format!("no enabled behavior gives {level} any longer");
+    let lost = format!("no enabled behavior would assign level {level}");
     let unknown = match access {
         Fetched::Read(access) => {
             let acted_on = policies_for_level(&level, access);
             if !acted_on.policies.is_empty() {
-                return Some(format!("{lost}, on which {}", acted_on.count_and_names()));
+                return Some(format!("{lost}; {}", acted_on.count_and_names()));
             }
             if access.skipped == 0 {
                 return None;
@@ -321,10 +325,13 @@ fn policy_violation(level: Level, access: &Fetched<Access>) -> Option<String> {
         Fetched::Failed(unread) => format!(" ({unread})"),
         Fetched::NotRead => String::new(),
     };
-    Some(format!("{lost}, and what acts on it is not known{unknown}"))
+    Some(format!(
+        "{lost}, and the Access policies cannot be read{unknown}"
+    ))
 }
 
-/// Whether a change begins to send scores to a host that the limits don't allow. One that receives them already may go on.
+/// Returns a violation if a change starts sending scores to a host that the limits do not allow. An integration that already sends
+/// scores there may stay.
 fn disallowed_tenant(change: &Change, limits: &Limits) -> Option<GuardViolation> {
     let Change::Integration(ResourceDiff { before, after, .. }) = change else {
         return None;
@@ -338,7 +345,7 @@ fn disallowed_tenant(change: &Change, limits: &Limits) -> Option<GuardViolation>
         guard: Guard::AllowedTenants,
         address: Some(change.address().clone()),
         reason: format!(
-            "scores would go to {}, and the limits allow no such tenant",
+            "would send scores to {}, which --limits does not allow",
             after.tenant_url
         ),
         way_past: None,

@@ -1,4 +1,4 @@
-//! `identity_provider`: an entry's reference by the name of the Access identity provider whose id it is.
+//! Resolution of `identity_provider`: the name of an Access identity provider to its id.
 
 use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
@@ -9,17 +9,17 @@ use super::Intent;
 use super::error::{PlanError, PlanErrors};
 use super::note::Note;
 
-/// Says whether any entry names an identity provider, so that the account's have to be read.
+/// Returns true if an entry has `identity_provider`, so that the providers of the account must be read.
 pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {
     let mut entries = desired.integrations.values();
     entries.any(|entry| entry.identity_provider.is_some())
 }
 
-/// Gives each entry that names an identity provider that one's id as its reference, and the org that it belongs to.
+/// Sets reference_id and organization of each entry with `identity_provider`.
 ///
 /// # Errors
 ///
-/// Every name that none has, or several, or one that is not Okta.
+/// Fails for every name that is missing, ambiguous or not Okta.
 pub fn resolve_identity_providers(
     desired: &mut DesiredAccount,
     providers: &[IdentityProvider],
@@ -67,7 +67,7 @@ pub fn resolve_identity_providers(
     }
 }
 
-/// What moved since a saved plan resolved its names: each entry whose provider has another id today, from what, to what.
+/// Returns a line for each entry whose provider has a different id than in the saved plan.
 pub fn changed_identity_providers(
     desired: &DesiredAccount,
     providers: &[IdentityProvider],
@@ -87,19 +87,19 @@ pub fn changed_identity_providers(
             }
             let now: Vec<String> = ids.iter().map(|id| format!("{:?}", id.as_str())).collect();
             let now = match now.as_slice() {
-                [] => "nobody's".to_owned(),
+                [] => "no Okta identity provider".to_owned(),
                 ids => ids.join(" or "),
             };
             let address = Address::Integration(entry.name.clone());
             let was = entry.reference_id.as_ref().map_or("", ReferenceId::as_str);
             Some(format!(
-                "{address}: identity_provider {name:?} moved from {was:?} to {now}"
+                "{address}: identity_provider {name:?} changed from {was:?} to {now}"
             ))
         })
         .collect()
 }
 
-/// Warns where a provider belongs to another Okta org than the tenant of its entry.
+/// Returns a warning for each provider of another Okta organization than the entry's tenant.
 pub(super) fn notes(desired: &DesiredAccount, intent: Intent) -> Vec<Note> {
     let entries = desired.integrations.values();
     let entries = entries.filter(|_| intent == Intent::Apply);

@@ -1,4 +1,4 @@
-//! How the declared integrations differ from the live ones, and what becomes of each.
+//! Diff of the declared and the live integrations.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -21,32 +21,32 @@ use super::fast_map::FastSet;
 use super::matching::{MatchedBy, Matches, own_counts};
 use super::note::Note;
 
-/// One integration on its way from what it is to what it will be: an entry of the file, or a live one that no file lists.
+/// The live and the planned state of one integration, from a file or unlisted.
 pub(super) struct PlannedIntegration<'a> {
     pub(super) thing: IntegrationSource<'a>,
-    /// What is live.
+    /// Live state.
     pub(super) before: Option<&'a Integration>,
-    /// What it was recognized by; `None` for what no file lists, and for what is yet to be made.
+    /// Key of the match; `None` if unlisted or not created yet.
     pub(super) by: Option<MatchedBy>,
-    /// What will be; borrowed from what is live where nothing differs, since most of a large account is as declared.
+    /// Planned settings. Borrowed from the live state if nothing differs, as for most of a large account.
     pub(super) after: Option<Cow<'a, IntegrationSettings>>,
-    /// What differs; `None` is nothing.
+    /// The change, if any.
     pub(super) change: Option<Change>,
 }
 
 impl PlannedIntegration<'_> {
-    /// Says whether it is an entry of the file.
+    /// Returns true if a file declares it.
     pub(super) fn is_listed(&self) -> bool {
         self.thing.entry().is_some()
     }
 }
 
-/// What a course is about.
+/// Origin of an integration.
 #[derive(Clone, Copy)]
 pub(super) enum IntegrationSource<'a> {
     /// An entry of the file.
     Listed(&'a DesiredIntegration),
-    /// A live integration that no file lists.
+    /// An unlisted live integration.
     Unlisted(&'a Integration),
 }
 
@@ -66,16 +66,16 @@ impl<'a> IntegrationSource<'a> {
     }
 }
 
-/// What `diff` found about integrations.
+/// Result of the diff of integrations.
 pub(super) struct IntegrationDiff<'a> {
-    /// Every integration, listed ones by name, then unlisted ones by id.
+    /// All integrations: listed ones by name, then unlisted ones by id.
     pub(super) courses: Vec<PlannedIntegration<'a>>,
-    /// How many listed ones are as declared.
+    /// Number of listed ones without a difference.
     pub(super) unchanged: usize,
     pub(super) unlisted: Vec<UnlistedResource>,
 }
 
-/// Compares every integration that the files list, and those that they do not.
+/// Compares all integrations, listed and unlisted.
 pub(super) fn diff<'a>(
     desired: &'a DesiredAccount,
     live: &'a LiveAccount,
@@ -126,7 +126,7 @@ pub(super) fn diff<'a>(
     for live in &matches.unlisted {
         let thing = IntegrationSource::Unlisted(live);
         let policy = desired.unlisted.integrations;
-        // `destroy` never touches what is unlisted, whatever the file says.
+        // `destroy` ignores unlisted resources, whatever the file says.
         let deleted = policy == UnlistedIntegrations::Delete && intent == Intent::Apply;
         let after = (!deleted).then_some(Cow::Borrowed(&live.settings));
         if !deleted {
@@ -157,14 +157,14 @@ pub(super) fn diff<'a>(
     }
 }
 
-/// The references of an account, and those that riskform makes for its entries.
+/// References of an account, used and generated.
 struct ReferenceAssigner<'a> {
     account: &'a AccountId,
-    /// How many numbers an entry's own references may have.
+    /// Maximum number of generated references per entry.
     counts: usize,
     desired: &'a DesiredAccount,
     live: &'a LiveAccount,
-    /// Every reference that is live or declared.
+    /// All live and declared references.
     held: OnceCell<FastSet<&'a ReferenceId>>,
 }
 
@@ -183,8 +183,8 @@ impl<'a> ReferenceAssigner<'a> {
         GeneratedReferences::of(self.account, &entry.name).include(reference, self.counts)
     }
 
-    /// Gives what is written a reference, so that no call lacks one: a server invents a random one where it is left out, and may forget the
-    /// one it has (`schema/api.md`, Integrations). Where nothing else is written, an unset reference stays.
+    /// Sets a reference, so that no request lacks one: without it, a server generates a random one and may drop the current one
+    /// (`schema/api.md`, Integrations). If no other field is written, an unset reference stays unset.
     fn complete(
         &self,
         entry: &DesiredIntegration,
@@ -195,7 +195,7 @@ impl<'a> ReferenceAssigner<'a> {
         if !written || after.reference_id.is_some() {
             return;
         }
-        // Whoever lacks a reference holds none, so all that are held are others'.
+        // An integration without a reference cannot be the holder of a used one.
         let own = GeneratedReferences::of(self.account, &entry.name);
         let held = self.held.get_or_init(|| self.held());
         let reference = own.first_unused(|reference| held.contains(reference));
@@ -212,7 +212,7 @@ impl<'a> ReferenceAssigner<'a> {
     }
 }
 
-/// What the entry's integration should be, once `ignore_changes` has had its say.
+/// Returns the desired settings, after applying `ignore_changes`.
 fn wanted<'a>(
     entry: &DesiredIntegration,
     before: Option<&'a Integration>,
@@ -265,7 +265,7 @@ fn keep(after: &mut IntegrationSettings, live: &IntegrationSettings, field: Inte
     }
 }
 
-/// What differs between what is live and what will be; `by` is what the live one was recognized by.
+/// Returns the change between live and planned settings. `by` is the key of the match.
 fn compare(
     thing: IntegrationSource<'_>,
     before: Option<(&Integration, Option<MatchedBy>)>,

@@ -1,4 +1,4 @@
-//! What moved in a live account between two reads: each field, from what, to what.
+//! Live changes between two reads of an account, field by field.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,14 +10,14 @@ use crate::model::integration::IntegrationSettings;
 
 use super::change::{Field, FieldChange, FieldValue, ResourceFields, field_changes, quoted};
 
-/// One thing that moved.
+/// A live change of one resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveChange {
     pub address: Address,
     pub how: LiveChangeKind,
 }
 
-/// How a thing can move between two reads.
+/// Kind of a live change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LiveChangeKind {
     Changed {
@@ -25,9 +25,9 @@ pub enum LiveChangeKind {
         from: Option<FieldValue>,
         to: Option<FieldValue>,
     },
-    /// It came, with these fields.
+    /// Added, with these fields.
     Added(Vec<FieldChange>),
-    /// It went; it had these fields.
+    /// Removed; it had these fields.
     Removed(Vec<FieldChange>),
 }
 
@@ -47,17 +47,17 @@ impl fmt::Display for LiveChange {
         match &self.how {
             LiveChangeKind::Changed { field, from, to } => {
                 let (from, to) = (quoted(from.as_ref()), quoted(to.as_ref()));
-                write!(f, "{address}: {field} moved from {from} to {to}")
+                write!(f, "{address}: {field} changed from {from} to {to}")
             }
-            LiveChangeKind::Added(fields) => write!(f, "{address} appeared: {}", list(fields)),
+            LiveChangeKind::Added(fields) => write!(f, "{address} was added: {}", list(fields)),
             LiveChangeKind::Removed(fields) => {
-                write!(f, "{address} is gone; it was {}", list(fields))
+                write!(f, "{address} was removed; it had {}", list(fields))
             }
         }
     }
 }
 
-/// Compares two reads of one account, in exactly what the live digest covers.
+/// Compares two reads of one account, in the fields of the live digest.
 pub fn moved(before: &LiveAccount, after: &LiveAccount) -> Vec<LiveChange> {
     fn behaviors(live: &LiveAccount) -> BTreeMap<Address, &BehaviorSettings> {
         let behaviors = live.behaviors.iter();

@@ -1,5 +1,4 @@
-//! What a plan says of how its entries were recognized: whenever the file does not say which integration is meant, the reader is told what was
-//! taken for what, and how to say it.
+//! Notes about matches: if the file does not pin an integration, the plan reports the match and how to change it.
 
 use crate::model::account::{DesiredAccount, UnlistedIntegrations};
 use crate::model::generated_reference::GeneratedReferences;
@@ -12,7 +11,7 @@ use super::integrations::{IntegrationDiff, IntegrationSource, PlannedIntegration
 use super::matching::{MatchedBy, Matches, match_integrations, own_counts, same_type};
 use super::note::Note;
 
-/// The notes on every entry.
+/// Returns the notes on all entries.
 pub(super) fn notes(
     desired: &DesiredAccount,
     live: &[Integration],
@@ -52,7 +51,7 @@ fn matched_only_by_generated_reference(course: &PlannedIntegration<'_>) -> Optio
     })
 }
 
-/// An entry's keys may lead to another integration than the one that it is taken for. A pin leaves no doubt.
+/// Returns a note if another key of the entry matches a different integration. A pinned entry has none.
 fn conflicting_matches(
     desired: &DesiredAccount,
     live: &[Integration],
@@ -110,7 +109,7 @@ fn unlisted_alternatives(
     })
 }
 
-/// The entries go on standing in the file, so the next run matches them anew, with what is left.
+/// Returns a note if, after `destroy`, the remaining entry would match other integrations in the next run.
 fn would_match_unlisted(
     desired: &DesiredAccount,
     matches: &Matches<'_>,

@@ -1,10 +1,10 @@
-//! Which live integration is which entry. There is no state file, so identity is found anew each time.
+//! Matching of entries and live integrations. No state is stored, so every run matches again.
 //!
-//! Four passes over all entries, each over what the earlier ones left: the pinned `id`; a set and equal `reference_id`; an equal
-//! `tenant_url` and type; a reference that riskform made for the entry, of its type. The tenant comes before our own reference, since the
-//! URL that was pasted into Okta should stay with its tenant. An unset reference equals nothing. Two live ones for one entry, or two
-//! entries for one live one, within a pass are an error: a guess could delete or redirect the wrong integration. The exception are exact
-//! twins that bear the entry's own reference: two runs at once made them, and all runs agree on the elder.
+//! Four passes over all entries, each over the unmatched rest: the pinned `id`, an equal `reference_id`, an equal `tenant_url` and
+//! type, and a generated reference of the same type. The tenant comes before the generated reference, because the URL in Okta should stay
+//! with its tenant. An unset reference equals nothing. Two live integrations for one entry, or two entries for one live integration, within
+//! a pass are an error: a wrong choice could delete or redirect an integration. Only exact duplicates with the generated reference of the
+//! entry are resolved: two concurrent runs created them, and all runs choose the oldest.
 
 use std::hash::Hash;
 
@@ -21,35 +21,34 @@ use super::fast_map::FastMap;
 use super::note::Note;
 
 words! {
-    /// What an entry was recognized by.
+    /// Key of a match.
     MatchedBy {
-        /// Its pinned id.
+        /// The pinned id.
         Id = "id",
-        /// The reference that it declares.
+        /// The declared reference.
         ReferenceId = "reference_id",
-        /// Its tenant and type.
+        /// Tenant and type.
         TenantUrl = "tenant_url",
-        /// The reference that riskform made for it, and nothing else.
+        /// Only the generated reference.
         GeneratedReference = "our own reference",
     }
 }
 
-/// The live integrations by the entries that they are.
+/// Entries with their live integrations.
 #[derive(Debug)]
 pub struct Matches<'a> {
-    /// Every entry, by name.
+    /// All entries, by name.
     entries: Vec<MatchedEntry<'a>>,
-    /// Live integrations that no entry is, by id.
+    /// Unmatched live integrations, by id.
     pub unlisted: Vec<&'a Integration>,
     notes: Vec<Note>,
 }
 
-/// An entry, and the live integration that it is.
+/// An entry and its live integration.
 #[derive(Clone, Copy, Debug)]
 pub struct MatchedEntry<'a> {
-    /// What the file declares.
     pub declared: &'a DesiredIntegration,
-    /// The live one, and what it was recognized by; `None` for an entry that is yet to be made.
+    /// The live integration and the key of the match; `None` if it must be created.
     pub found: Option<(&'a Integration, MatchedBy)>,
 }
 
@@ -60,12 +59,12 @@ impl MatchedEntry<'_> {
 }
 
 impl<'a> Matches<'a> {
-    /// Every entry, by name.
+    /// Returns all entries, by name.
     pub fn entries(&self) -> &[MatchedEntry<'a>] {
         &self.entries
     }
 
-    /// What is to be said of how the entries were recognized: twins, and pins that are gone.
+    /// Returns notes about the matches: duplicates and missing pinned ids.
     pub(super) fn notes(&self) -> impl Iterator<Item = Note> {
         let gone_pins = self.entries.iter().filter_map(|entry| {
             let id = entry.declared.id?;
@@ -78,11 +77,11 @@ impl<'a> Matches<'a> {
     }
 }
 
-/// Finds which live integration is which entry.
+/// Matches entries with live integrations.
 ///
 /// # Errors
 ///
-/// Every ambiguity, with its candidates.
+/// Fails with every ambiguity and its candidates.
 pub fn matches<'a>(
     desired: &'a DesiredAccount,
     live: &'a LiveAccount,
@@ -90,7 +89,7 @@ pub fn matches<'a>(
     match_integrations(desired, live.integrations.iter().collect())
 }
 
-/// As [`matches`], for some of the live integrations.
+/// Like [`matches`], for some of the live integrations.
 pub(super) fn match_integrations<'a>(
     desired: &'a DesiredAccount,
     live: Vec<&'a Integration>,
@@ -154,8 +153,8 @@ pub(super) fn match_integrations<'a>(
     }
 }
 
-/// How many references of its own an entry may have been given in an account with so many integrations: each number is passed over only
-/// where another integration holds it.
+/// Returns the maximum number of generated references per entry in an account of this size. A number is skipped only if another
+/// integration has it.
 pub(super) fn own_counts(live: usize) -> usize {
     live + 1
 }
@@ -164,7 +163,7 @@ fn any(_: &DesiredIntegration, _: &Integration) -> bool {
     true
 }
 
-/// An entry that leaves its type out takes the type that is live, so it fits any.
+/// Returns true if the types match. An entry without a type matches any.
 pub(super) fn same_type(entry: &DesiredIntegration, live: &Integration) -> bool {
     entry
         .integration_type
@@ -175,13 +174,13 @@ struct Matcher<'a> {
     account: &'a AccountId,
     entries: Vec<MatchedEntry<'a>>,
     own_counts: usize,
-    /// Live integrations that no earlier pass matched, by id.
+    /// Live integrations not matched by an earlier pass, by id.
     live: Vec<&'a Integration>,
     notes: Vec<Note>,
     problems: Vec<PlanError>,
 }
 
-/// Positions in a list. Of what fits a key there is hardly ever more than one.
+/// Positions in a list. There is rarely more than one for a key.
 type Positions = SmallVec<[usize; 1]>;
 
 impl<'a> Matcher<'a> {
@@ -207,7 +206,7 @@ impl<'a> Matcher<'a> {
                 holders.entry(key).or_default().push(position);
             }
         }
-        // In the order of the live ones, so that several ambiguities are always told in the same order.
+        // The order of the live integrations, so that ambiguities are always reported in the same order.
         let mut claims: Vec<Positions> = vec![Positions::new(); self.live.len()];
         for (index, key) in wishes {
             let entry = self.entries[index];
@@ -254,7 +253,7 @@ impl<'a> Matcher<'a> {
             .retain(|_| claims.next().is_some_and(|claim| claim.is_empty()));
     }
 
-    /// The eldest of several exact twins that bear the entry's own reference; `None` where the candidates are anything else.
+    /// Returns the oldest of several exact duplicates with the generated reference of the entry; `None` for any other candidates.
     fn oldest_duplicate(
         &mut self,
         entry: &MatchedEntry<'a>,

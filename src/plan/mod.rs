@@ -1,8 +1,8 @@
 //! `plan(desired, live, today)`: a pure function from two states to an immutable plan.
 //!
-//! Same input, same bytes: nothing here is async, reads a clock or a file, or knows the API's client. The stages, one file each:
-//! [`matching`] finds which live integration is which entry; [`behaviors`] and [`integrations`] say what differs; [`target`] narrows;
-//! [`conflict`] refuses what can't come true; [`order`] turns the work into calls; [`guards`] says no. [`run`] is the result of it all.
+//! The same input gives the same bytes: no async code, no clock, no files, no API client. One file per stage: [`matching`] matches
+//! entries and live integrations, [`behaviors`] and [`integrations`] compute the differences, [`target`] narrows them, [`conflict`] finds
+//! contradictions, [`order`] creates the operations, and [`guards`] checks the plan. The result is in [`run`].
 
 pub mod attribution;
 mod behaviors;
@@ -84,7 +84,7 @@ pub struct Options {
     /// Guards overridden by flags.
     #[serde(flatten)]
     pub overrides: Overrides,
-    /// What the operator permits. It is the running command's, so no saved plan holds it.
+    /// Operator limits of the current command. They are not part of a saved plan.
     #[serde(skip)]
     pub limits: Arc<Limits>,
 }
@@ -101,12 +101,11 @@ words! {
     }
 }
 
-/// Plans how `live` becomes `desired`. `today` is the day, in UTC, that ends `ignore_changes` are measured by.
+/// Plans the changes from `live` to `desired`. `today` is the UTC day for the end of `ignore_changes`.
 ///
 /// # Errors
 ///
-/// Everything at once that keeps the files from coming true: behaviors that the account does not offer, entries that fit several live
-/// integrations, keys that something else holds and keeps.
+/// Fails with all errors at once: unknown behaviors, ambiguous entries, and keys that another resource keeps.
 pub fn plan(
     desired: &Arc<DesiredAccount>,
     live: &Arc<LiveAccount>,
@@ -116,11 +115,11 @@ pub fn plan(
     plan_within(desired, live, &Context::default(), today, options)
 }
 
-/// As [`plan`], knowing what surrounds risk scoring in the account.
+/// Like [`plan`], with the context of the account.
 ///
 /// # Errors
 ///
-/// As [`plan`].
+/// The same as [`plan`].
 pub fn plan_within(
     desired: &Arc<DesiredAccount>,
     live: &Arc<LiveAccount>,
@@ -180,7 +179,7 @@ pub fn plan_within(
     unlisted.extend(integrations.unlisted);
     let acted_on = policies::notes(&context.access, &changes);
     let is_known = |address: &Address| acted_on.iter().any(|note| note.concerns(address));
-    // Who acts on a level says more than that policies match it exactly.
+    // A note about policies includes the note that policies match levels exactly.
     notes.retain(|note| match note {
         Note::LevelChanged { address, .. } => !is_known(address),
         _ => true,

@@ -339,7 +339,7 @@ impl fmt::Display for Note {
                 let (live, declared) = (quoted(live.as_ref()), quoted(declared.as_ref()));
                 write!(
                     f,
-                    "{address}: {field} stays {live} (declared {declared}), ignored"
+                    "{address}: ignoring {field} (live {live}, declared {declared})"
                 )?;
                 if let Some(until) = until {
                     write!(f, " until {until}")?;
@@ -355,23 +355,23 @@ impl fmt::Display for Note {
                 until,
             } => write!(
                 f,
-                "{address}: ignoring {field} ended with {until}, so it counts again"
+                "{address}: ignore_changes for {field} expired on {until}"
             ),
             Note::PinGone { address, id } => write!(
                 f,
-                "{address}: no live integration has the id {id} that it is pinned to, so it is matched by its other keys"
+                "{address}: pinned id {id} not found; matching by reference_id or tenant_url instead; update `id:`"
             ),
             Note::ExportsForAMoment { address } => write!(
                 f,
-                "{address}: a new integration is always active, so it exports scores for a moment before it is deactivated"
+                "{address}: created active, then deactivated; scores are sent for a moment"
             ),
             Note::CreatedWithoutReference { address, refusal } => write!(
                 f,
-                "{address}: the server refused our own reference, so it was created without one and is recognized by its tenant_url: {refusal}"
+                "{address}: the API rejected the generated reference_id, so it was created without one and is matched by tenant_url: {refusal}"
             ),
             Note::LevelChanged { address, from, to } => write!(
                 f,
-                "{address}: Access policies match a level exactly, so those that match {from} no longer match what is now {to}"
+                "{address}: Access policies match levels exactly; policies on {from} will not match {to}"
             ),
             Note::LevelDiffers {
                 address,
@@ -379,7 +379,7 @@ impl fmt::Display for Note {
                 declared,
             } => write!(
                 f,
-                "{address}: Access policies match a level exactly, so those that match {declared} do not match what is live, {live}"
+                "{address}: Access policies match levels exactly; policies on {declared} do not match the live level {live}"
             ),
             Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
                 let said = self
@@ -389,27 +389,27 @@ impl fmt::Display for Note {
             }
             Note::PoliciesUnknown { unread } => write!(
                 f,
-                "which Access policies act on these levels is not known: {unread}"
+                "cannot determine which Access policies use these levels: {unread}"
             ),
             Note::PoliciesNotUnderstood { skipped } => write!(
                 f,
-                "{}, so others may act on these levels as well",
+                "{}; more policies may use these levels",
                 skipped_summary(*skipped)
             ),
             Note::HistoryUnknown { unread } => {
-                write!(f, "who changed it is not known: {unread}")
+                write!(f, "cannot determine who changed it: {unread}")
             }
             Note::ProtectsNothing { item, location } => write!(
                 f,
-                "{location}: guards.protected lists {item:?}, which matches no integration, live or declared"
+                "{location}: guards.protected: {item:?} matches no integration"
             ),
             Note::LeftEnabled { address } => write!(
                 f,
-                "{address}: only \"*\" covers it, so it stays enabled; name it in the file to disable it"
+                "{address}: stays enabled because only \"*\" declares it; list it by name to disable it"
             ),
             Note::Twins { address, id, twins } => write!(
                 f,
-                "{address}: {id} has exact twins, made by two runs at once; it is the eldest and so the entry's, unlisted are {}",
+                "{address}: several identical integrations exist; using the oldest, {id}; duplicates: {}",
                 few(twins)
             ),
             Note::OwnReference {
@@ -418,7 +418,7 @@ impl fmt::Display for Note {
                 tenant_url,
             } => write!(
                 f,
-                "{address}: {id} is recognized by our own reference alone, and {tenant_url} will receive no more scores; if another integration is meant, give the entry another name"
+                "{address}: matched {id} only by its generated reference; {tenant_url} will stop receiving scores. To create a new integration instead, rename the entry"
             ),
             Note::TwoIntegrations {
                 address,
@@ -428,11 +428,11 @@ impl fmt::Display for Note {
                 other_by,
             } => write!(
                 f,
-                "{address}: its {by} leads to {id} and its {other_by} to {other}; it is taken for {id}, and the well_known_url of {other} does not move along; pin the one that is meant with id:"
+                "{address}: {by} matches {id}, but {other_by} matches {other}; using {id} (its well_known_url stays). Set `id:` to choose"
             ),
             Note::CreatedBesideUnlisted { address, unlisted } => write!(
                 f,
-                "{address} is created beside unlisted integrations, which go on receiving scores; if one of them is meant, pin it with id: {}",
+                "{address} will be created; unlisted integrations keep receiving scores. To use one of them, set `id:` to {}",
                 few(unlisted)
             ),
             Note::OtherOrg {
@@ -442,14 +442,14 @@ impl fmt::Display for Note {
                 org,
             } => write!(
                 f,
-                "{address}: the identity provider {identity_provider:?} belongs to {org}, and the tenant is {tenant_url}"
+                "{address}: identity provider {identity_provider:?} is for {org}, but tenant_url is {tenant_url}"
             ),
             Note::FitsNext {
                 address,
                 candidates,
             } => write!(
                 f,
-                "{address}: once its integration is deleted, it fits unlisted ones, which the next apply would change and the next destroy delete: {}",
+                "{address}: after this, the entry matches unlisted integrations that the next apply would change: {}",
                 few(candidates)
             ),
             Note::Parked {
@@ -459,7 +459,7 @@ impl fmt::Display for Note {
                 value,
             } => write!(
                 f,
-                "{address}: its {field} is taken by another integration and the other way round, so {id} holds {value} for a moment"
+                "{address}: two integrations swap {field}; {id} temporarily gets {value}"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! One call of the ordered list that a plan carries out.
+//! Operations: the ordered API writes of a plan.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -323,7 +323,7 @@ impl TryFrom<OperationJson> for Operation {
     fn try_from(shape: OperationJson) -> Result<Self, String> {
         let account_id = account_of(&shape.path).ok_or("an operation's path names no account")?;
         let call = call(&account_id, &shape)?;
-        // What was rebuilt must be what the reviewer read, to the letter.
+        // The rebuilt operation must equal the reviewed one.
         if call.path(&account_id) != shape.path || call.body() != shape.body {
             return Err(format!(
                 "operation {} does not fit its own method, path and body",

@@ -1,10 +1,9 @@
-//! Turns what differs into calls, in an order that is safe wherever it is interrupted.
+//! Converts changes to operations in an order that is safe to interrupt anywhere.
 //!
-//! Behaviors come first, then creates, updates and deletes of integrations, so that exporting is never interrupted without need. The
-//! exception: whatever frees a `reference_id` or `tenant_url` goes before whatever takes it, since the API may demand unique values
-//! (`schema/api.md`, Integrations). Where updates wait for each other in a circle, the circle is opened by *parking*: the contested field of
-//! one integration, and only that field, goes to a value that nobody can have. An entry is never matched by a field that it changes, so
-//! a parked integration is still found by the next run.
+//! Behaviors come first, then creates, updates and deletes of integrations, so that scores are always exported. An operation that frees
+//! a `reference_id` or `tenant_url` comes before the one that takes it, because the API may require unique values (`schema/api.md`,
+//! Integrations). A cycle of updates is broken with a *placeholder*: one field of one integration temporarily gets a value that no other
+//! integration can have. An entry is never matched by a field that it changes, so the next run still finds that integration.
 
 use smallvec::SmallVec;
 
@@ -22,7 +21,7 @@ use super::note::Note;
 use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind, Wave};
 use super::target::TargetedDiffs;
 
-/// The calls that carry out what differs.
+/// Returns the operations for the changes.
 pub(super) fn operations(
     account_id: &AccountId,
     live: &LiveAccount,
@@ -118,11 +117,11 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
     );
 }
 
-/// One integration's part of the work that is a single turn in the order. A replacement is two: a deletion and a creation.
+/// A single step of one integration. A replacement has two: a deletion and a creation.
 struct Step<'a> {
     course: &'a PlannedIntegration<'a>,
     kind: StepKind<'a>,
-    /// The step that must come before, whatever the keys are.
+    /// The step that must come first, regardless of keys.
     after: Option<usize>,
 }
 
@@ -136,13 +135,13 @@ enum StepKind<'a> {
     Delete(IntegrationId),
 }
 
-/// The steps in the order that they would have if no key was contested: creates, updates, deletes.
+/// Returns the steps in the order without contested keys: creates, updates, deletes.
 fn steps<'a>(courses: &'a [PlannedIntegration<'a>]) -> Vec<Step<'a>> {
     let mut creates = Vec::new();
     let mut updates = Vec::new();
     let mut deletes = Vec::new();
-    // A replacement deletes before it creates, even where no key is contested: an entry that is pinned to the old id would otherwise find
-    // it again after an interruption, and create a second successor.
+    // A replacement always deletes first. Otherwise an entry pinned to the old id would match it again after an interruption and create
+    // a second successor.
     let mut successors = Vec::new();
     for course in courses {
         let Some(change) = &course.change else {
@@ -188,13 +187,13 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// The keys that it lets go of.
+    /// Returns the keys that it frees.
     fn frees(&self) -> impl Iterator<Item = UniqueKey<'a>> + use<'a> {
         let any = !matches!(self.kind, StepKind::Create(_));
         any.then(|| freed(self.course)).into_iter().flatten()
     }
 
-    /// The keys that it takes.
+    /// Returns the keys that it takes.
     fn takes(&self) -> impl Iterator<Item = UniqueKey<'a>> + use<'a> {
         let any = !matches!(self.kind, StepKind::Delete(_));
         any.then(|| taken(self.course)).into_iter().flatten()
@@ -203,11 +202,11 @@ impl<'a> Step<'a> {
 
 #[derive(Clone, Debug, PartialEq)]
 enum State {
-    /// Not come to yet.
+    /// Not visited yet.
     Unvisited,
-    /// Waiting for steps that free what it takes; holds the settings once it was parked.
+    /// Waiting for steps that free its keys. Contains the settings once it has a placeholder.
     InProgress(Option<Box<Placeholder>>),
-    /// Its operations stand in the list.
+    /// Its operations are in the list.
     Done,
 }
 
@@ -217,19 +216,19 @@ struct Placeholder {
     operation: OperationId,
 }
 
-/// Lists each step after those that free what it takes: a depth-first walk, with a stack of its own since a chain may be as long as the
-/// account is large.
+/// Lists each step after the steps that free its keys: an iterative depth-first search, because a chain can be as long as the account
+/// is large.
 struct TopologicalSort<'a, 'w> {
     steps: &'w [Step<'a>],
     freed_by: &'w FastMap<UniqueKey<'a>, SmallVec<[usize; 1]>>,
     states: Vec<State>,
-    /// The operations by which each step lets go of its keys, by their fields.
+    /// The operations that free the keys of each step, by field.
     freed_at: Vec<[Option<OperationId>; KeyField::COUNT]>,
     list: OperationList,
     notes: &'w mut Vec<Note>,
 }
 
-/// What a step waits for: other steps, each for the key that it frees, or for its own sake.
+/// Dependencies of a step: other steps, each for a key or unconditionally.
 type Dependencies<'a> = SmallVec<[(Option<UniqueKey<'a>>, usize); 2]>;
 
 impl<'a> TopologicalSort<'a, '_> {
@@ -260,7 +259,7 @@ impl<'a> TopologicalSort<'a, '_> {
         }
     }
 
-    /// What must come before a step: for each key it takes, the steps that free it.
+    /// Returns the dependencies of a step: for each key it takes, the steps that free it.
     fn waits_for(&self, index: usize) -> Dependencies<'a> {
         let step = &self.steps[index];
         let mut waits_for = Dependencies::new();
@@ -273,8 +272,8 @@ impl<'a> TopologicalSort<'a, '_> {
             );
         }
         waits_for.extend(step.after.map(|other| (None, other)));
-        // The first half of a replacement comes after the deletion of whatever unlisted integration holds its entry's keys: an entry
-        // whose own integration is gone would be matched to that one. Deletions wait for nothing, so this makes no circle.
+        // The deletion of a replacement comes after the deletion of any unlisted integration with the keys of the entry. Otherwise an
+        // interrupted run would match the entry to it. Deletions have no dependencies, so this creates no cycle.
         if let StepKind::Delete(_) = step.kind {
             for key in taken(step.course) {
                 let freeing = self.freed_by.get(&key).into_iter().flatten();
@@ -286,12 +285,12 @@ impl<'a> TopologicalSort<'a, '_> {
         waits_for
     }
 
-    /// The operation by which a step lets go of a key, once there is one.
+    /// Returns the operation that frees a key of a step, once it exists.
     fn freed_at(&self, step: usize, key: UniqueKey<'a>) -> Option<OperationId> {
         self.freed_at[step][key.field as usize]
     }
 
-    /// Lets an update that is still waiting go of one contested key.
+    /// Gives a waiting update a placeholder for one contested key.
     fn park(&mut self, index: usize, key: UniqueKey<'a>) {
         if self.freed_at(index, key).is_some() {
             return;
@@ -310,7 +309,7 @@ impl<'a> TopologicalSort<'a, '_> {
             None => (before.clone(), Vec::new()),
         };
         if settings.reference_id.is_none() {
-            // No PUT goes without a reference: with the one that comes anyway, unless somebody else still holds it.
+            // Every PUT has a reference: the planned one, unless another integration still has it.
             let held = keys(after)
                 .filter(|key| key.field == KeyField::ReferenceId)
                 .any(|key| self.freed_by.contains_key(&key));
@@ -372,7 +371,7 @@ impl<'a> TopologicalSort<'a, '_> {
                 };
                 let made = self.list.push(create, covers(), needs);
                 if !settings.active {
-                    // The API can only create active ones, so a second call follows at once.
+                    // The API creates active integrations only, so a second request follows immediately.
                     let deactivate = OperationKind::Update {
                         subject: IntegrationTarget::CreatedBy(made),
                         settings: settings.clone(),

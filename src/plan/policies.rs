@@ -1,8 +1,8 @@
-//! Which Access policies act on a level: the other half of the control, since a score does nothing by itself.
+//! Access policies that use a risk level. A score has an effect only through them.
 //!
-//! A policy acts on a level if it keeps out a user of that level whom it would treat better at another one, whatever else is true of them: a
-//! deny that matches the one and not the other, or an allow that matches the other and not the one. Levels match exactly. What a rule asks
-//! beside levels and groups may be so or not, each time it is asked. A group that leads back to itself adds nobody there.
+//! A policy uses a level if it blocks a user of that level and might not block the same user at another one: a deny that matches the
+//! first and not the second, or an allow that matches the second and not the first. Levels match exactly. Rules about anything but levels
+//! and groups may or may not match, independently each time. A group in a cycle matches no user there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ pub struct PolicyName {
     pub id: String,
 }
 
-/// Finds the policies that act on a level.
+/// Returns the policies that use a level.
 pub fn policies_for_level(level: &Level, access: &Access) -> LevelPolicies {
     let others = RiskLevel::ALL
         .iter()
@@ -65,38 +65,38 @@ pub fn policies_for_level(level: &Level, access: &Access) -> LevelPolicies {
 }
 
 impl LevelPolicies {
-    /// `no policy acts`, `1 policy acts`, `3 policies act`.
+    /// Count and verb, e.g. `no policy uses`, `1 policy uses` or `3 policies use`.
     pub fn count(&self) -> String {
         match self.policies.len() {
-            0 => "no policy acts".to_owned(),
-            1 => "1 policy acts".to_owned(),
-            many => format!("{many} policies act"),
+            0 => "no policy uses".to_owned(),
+            1 => "1 policy uses".to_owned(),
+            many => format!("{many} policies use"),
         }
     }
 
-    /// Five of the policies, and how many more.
+    /// The first five policies and the number of the rest.
     pub fn names(&self) -> String {
         let names: Vec<String> = self.policies.iter().map(PolicyName::shown).collect();
         few(&names)
     }
 
-    /// `2 policies act (Finance, Payroll)`.
+    /// Count and names, e.g. `2 policies use it (Finance, Payroll)`.
     pub(super) fn count_and_names(&self) -> String {
-        format!("{} ({})", self.count(), self.names())
+        format!("{} it ({})", self.count(), self.names())
     }
 
-    /// `2 policies act on high (Finance, Payroll)`, with something between level and names.
+    /// A sentence, e.g. `2 policies use level high (declared) (Finance, Payroll)`.
     fn on(&self, said: &str) -> String {
         let (count, level) = (self.count(), &self.level);
         match self.policies.len() {
-            0 => format!("{count} on {level}{said}"),
-            _ => format!("{count} on {level}{said} ({})", self.names()),
+            0 => format!("{count} level {level}{said}"),
+            _ => format!("{count} level {level}{said} ({})", self.names()),
         }
     }
 }
 
 impl PolicyName {
-    /// The name within a list, cut where it is long. One that could be taken for more than a name stands in quotes.
+    /// Returns the name for a list, truncated. A name with separators is quoted.
     pub fn shown(&self) -> String {
         const LONGEST: usize = 60;
         let mut name: String = self.name.chars().take(LONGEST).collect();
@@ -110,7 +110,7 @@ impl PolicyName {
     }
 }
 
-/// Which policies act on the level that a behavior gives, before and after: `2 policies act on high (Finance, Payroll); none acts on low`.
+/// Describes the policies on a level before and after a change, e.g. `2 policies use level high (Finance, Payroll); none uses level low`.
 pub(super) fn describe_change(
     before: Option<&LevelPolicies>,
     after: Option<&LevelPolicies>,
@@ -118,16 +118,15 @@ pub(super) fn describe_change(
     in_words([(before, ""), (after, "")])
 }
 
-/// The same of drift, where the declared level comes first.
+/// Describes the policies on a level in drift. The declared level comes first.
 pub(super) fn describe_drift(
     live: Option<&LevelPolicies>,
     declared: Option<&LevelPolicies>,
 ) -> String {
     match (live, declared) {
-        (Some(live), Some(declared)) if live != declared => in_words([
-            (Some(declared), ", as declared"),
-            (Some(live), ", which is live"),
-        ]),
+        (Some(live), Some(declared)) if live != declared => {
+            in_words([(Some(declared), " (declared)"), (Some(live), " (live)")])
+        }
         (live, declared) => in_words([(declared, ""), (live, "")]),
     }
 }
@@ -136,7 +135,7 @@ fn in_words(said: [(Option<&LevelPolicies>, &str); 2]) -> String {
     match said {
         [(Some(first), words), (Some(second), more)] if first != second => {
             let second = match second.policies.is_empty() {
-                true => format!("none acts on {}{more}", second.level),
+                true => format!("none uses level {}{more}", second.level),
                 false => second.on(more),
             };
             format!("{}; {second}", first.on(words))
@@ -146,19 +145,19 @@ fn in_words(said: [(Option<&LevelPolicies>, &str); 2]) -> String {
     }
 }
 
-/// How much of what could act on levels is not known.
+/// Returns the number of items that cannot be parsed.
 pub(super) fn skipped_summary(skipped: usize) -> String {
     let things = match skipped {
         1 => "1 Access policy, group or application",
         _ => "Access policies, groups or applications",
     };
     match skipped {
-        1 => format!("{things} could not be understood"),
-        _ => format!("{skipped} {things} could not be understood"),
+        1 => format!("{things} cannot be parsed"),
+        _ => format!("{skipped} {things} cannot be parsed"),
     }
 }
 
-/// Says whether changes touch a level that a behavior gives, so that it matters which policies act on it.
+/// Returns true if a change affects a level that a behavior assigns.
 pub fn affects_levels(changes: &[Change]) -> bool {
     let enabled = |settings: &BehaviorSettings| settings.enabled;
     changes.iter().any(|change| match change {
@@ -169,7 +168,7 @@ pub fn affects_levels(changes: &[Change]) -> bool {
     })
 }
 
-/// The levels that enabled behaviors give today, and none gives any longer once these changes are carried out.
+/// Returns the levels that enabled behaviors assign now and none will assign after these changes.
 pub fn unassigned_levels(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
     let given = |settings: &BehaviorSettings| settings.enabled.then(|| settings.risk_level.clone());
     let before = live.behaviors.values().map(|live| &live.settings);
@@ -189,7 +188,7 @@ pub fn unassigned_levels(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
     before.difference(&after).cloned().collect()
 }
 
-/// What changes of behaviors mean to Access policies: who acts on the levels that they are about, as far as that is known.
+/// Returns notes about the policies on the levels of changed behaviors, if they were read.
 pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
     if !affects_levels(changes) {
         return Vec::new();
@@ -217,7 +216,7 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
                 .clone(),
         )
     };
-    // What is true of several behaviors is said once.
+    // One note for several behaviors with the same levels.
     let mut said: Vec<(Option<LevelPolicies>, Option<LevelPolicies>, Vec<Address>)> = Vec::new();
     for diff in behaviors {
         let (before, after) = (acted_on(&diff.before), acted_on(&diff.after));
@@ -247,15 +246,14 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
     notes
 }
 
-/// The ways in which something may match users of two levels who are alike in everything else: a set of pairs of answers, the first that of
-/// the level in question.
+/// Possible outcomes of a rule for two users who differ only in their level: a set of pairs, the level under test first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MatchOutcomes(u8);
 
 impl MatchOutcomes {
     const NOBODY: MatchOutcomes = MatchOutcomes::of(false, false);
     const EVERYBODY: MatchOutcomes = MatchOutcomes::of(true, true);
-    /// Either both or none.
+    /// Both or neither user matches.
     const MAYBE: MatchOutcomes =
         MatchOutcomes(MatchOutcomes::NOBODY.0 | MatchOutcomes::EVERYBODY.0);
 
@@ -267,7 +265,7 @@ impl MatchOutcomes {
         self.0 & MatchOutcomes::of(level, other).0 != 0
     }
 
-    /// Each of these with each of those.
+    /// Combines two sets of outcomes.
     fn with(self, with: MatchOutcomes, both: impl Fn(bool, bool) -> bool) -> MatchOutcomes {
         let pairs = [(false, false), (false, true), (true, false), (true, true)];
         let mut ways = 0;
@@ -280,11 +278,11 @@ impl MatchOutcomes {
     }
 }
 
-/// Two levels, compared in everything that an account's groups and policies say.
+/// Two levels compared by the groups and policies of an account.
 struct LevelComparison<'a> {
     level: &'a Level,
     other: &'a Level,
-    /// Each group's circle.
+    /// The strongly connected component of each group.
     circles: &'a BTreeMap<&'a str, usize>,
     groups: BTreeMap<&'a str, MatchOutcomes>,
 }
@@ -314,7 +312,7 @@ impl<'a> LevelComparison<'a> {
         match policy.decision.known() {
             Some(Decision::Allow) => self.rules(&policy.rules, None).holds(false, true),
             Some(Decision::Deny) => self.rules(&policy.rules, None).holds(true, false),
-            // These know no user, and so no level.
+            // These decisions ignore the user and so the level.
             Some(Decision::NonIdentity | Decision::Bypass) | None => false,
         }
     }
@@ -353,9 +351,9 @@ impl<'a> LevelComparison<'a> {
     }
 }
 
-/// The groups, each behind those that it leads to, with the number of its circle: groups that lead to each other have the same.
+/// Returns the groups in dependency order, with the number of their strongly connected component.
 ///
-/// Tarjan's algorithm, with a stack of its own: somebody else wrote the groups, and a chain may be as long as the list.
+/// Uses Tarjan's algorithm without recursion, because a chain may be as long as the list.
 fn in_order(access: &Access) -> Vec<(&str, usize)> {
     struct Visit<'a> {
         id: &'a str,

@@ -100,14 +100,14 @@ fn value<E: serde::ser::Error>(member: &impl Serialize) -> Result<Value, E> {
 #[derive(Debug, thiserror::Error)]
 pub enum ParseRunError {
     /// No JSON, or JSON of another shape: most likely cut off.
-    #[error("it is damaged: {0}")]
+    #[error("not a valid saved plan: {0}")]
     Damaged(String),
-    #[error("it has the format {found}, and this version of riskform reads {known} here")]
+    #[error("unknown format {found}, expected {known}")]
     OtherFormat { found: String, known: String },
-    #[error("it is damaged: its digest does not fit what it holds")]
+    #[error("the file was changed after it was saved (digest mismatch)")]
     DigestMismatch,
     /// What it says would be done is not what follows from the states that it holds.
-    #[error("it is not what riskform makes of the states that it holds: {0}")]
+    #[error("the file was edited by hand: {0} does not match the plan for its inputs")]
     PlanMismatch(String),
 }
 
@@ -172,7 +172,7 @@ impl ParsedRun {
         made["summary"] = json!(run.totals());
         match difference(&written, &made) {
             None => Ok(run),
-            Some(place) => Err(ParseRunError::PlanMismatch(format!("{place} is another"))),
+            Some(place) => Err(ParseRunError::PlanMismatch(place)),
         }
     }
 }

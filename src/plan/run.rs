@@ -1,5 +1,5 @@
-//! What a run found out and did: the one result that every format shows, that `plan --out` saves and `report merge` joins. Its serde is
-//! the published shape (`schema/`), and everything that follows from something else in it is computed, never stored.
+//! The result of a run: the input of every output format and the content of a saved plan. Its serde representation is the published
+//! format (`schema/`). Derived values are computed, not stored.
 
 use std::sync::Arc;
 

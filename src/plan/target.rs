@@ -1,4 +1,4 @@
-//! `--target`: narrows a plan to the addresses that a glob names.
+//! `--target`: limits a plan to the addresses that match a glob.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub struct Glob {
 }
 
 impl Glob {
-    /// Takes any text.
+    /// Parses any text.
     pub fn new(text: &str) -> Self {
         Glob {
             text: text.to_owned(),
@@ -31,7 +31,7 @@ impl Glob {
         }
     }
 
-    /// Says whether it names a thing, either by its address or, as fleets show it, with the account's label before it.
+    /// Returns true if it matches the address, with or without the account in front.
     pub fn matches(&self, label: &str, address: &Address) -> bool {
         let address = address.to_string();
         self.pattern.matches(&address) || self.pattern.matches(&format!("{label}/{address}"))
@@ -65,7 +65,7 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Says whether the thing is to be looked at.
+    /// Returns true if the address is targeted.
     pub fn includes(&self, desired: &DesiredAccount, address: &Address) -> bool {
         self.globs.is_empty()
             || self
@@ -75,15 +75,15 @@ impl Targets {
     }
 }
 
-/// Both diffs, narrowed.
+/// Both diffs, limited to the targets.
 pub(super) struct TargetedDiffs<'a> {
     pub(super) behaviors: BehaviorDiff,
     pub(super) integrations: IntegrationDiff<'a>,
-    /// The changes that no glob names.
+    /// Excluded changes.
     pub(super) left_out: Vec<Address>,
 }
 
-/// Leaves out what no glob names: it stays as it is live.
+/// Removes changes that match no glob.
 pub(super) fn narrow<'a>(
     desired: &DesiredAccount,
     mut behaviors: BehaviorDiff,

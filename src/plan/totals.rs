@@ -1,5 +1,4 @@
-//! What a run adds up to. This is the one place that counts, so that a text, a page, the JSON's `summary` and the outputs of a pipeline say the
-//! same numbers by the same names.
+//! Totals of a run, counted here only, so that every format has the same numbers and names.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +57,7 @@ pub struct ApplyTotals {
     pub replaced: usize,
     /// Resources deleted.
     pub deleted: usize,
-    /// Operations that failed.
+    /// Failed operations.
     pub failed: usize,
     /// Operations whose result is unknown.
     pub unknown: usize,
@@ -67,7 +66,7 @@ pub struct ApplyTotals {
 }
 
 impl Run {
-    /// Adds everything up.
+    /// Returns the totals.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             accounts: self.accounts.len(),
@@ -82,7 +81,7 @@ impl Run {
 }
 
 impl Totals {
-    /// How many changes there are.
+    /// Returns the number of changes.
     pub fn changes(&self) -> usize {
         self.create + self.update + self.replace + self.delete
     }
@@ -137,7 +136,7 @@ impl ApplyTotals {
 }
 
 impl AccountPlan {
-    /// Says whether applying its plan left something undone or unknown.
+    /// Returns true if the apply left an operation undone or unknown.
     pub fn is_incomplete(&self) -> bool {
         let problems = self.problems.as_ref();
         let mut ends = self
@@ -149,7 +148,7 @@ impl AccountPlan {
     }
 }
 
-/// The addresses whose every operation was done.
+/// Returns the addresses with all operations done.
 fn settled(account: &AccountPlan) -> BTreeSet<&Address> {
     let mut settled = BTreeSet::new();
     let mut unsettled = BTreeSet::new();

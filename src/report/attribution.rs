@@ -1,6 +1,6 @@
-//! Who made something differ, when and by what means, in words. Who acts on a level is a note of the plan.
+//! Attribution in words: author, time and means of a change.
 //!
-//! Names, addresses and rays are somebody else's text: what can't be seen is escaped here, the rest by each format.
+//! Names, addresses and rays are untrusted: invisible characters are escaped here, the rest by each format.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,8 +8,8 @@ use crate::model::audit_log::Author;
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AttributedAction, Attribution, Field, FieldAttribution};
 
-/// A sentence for each author of a difference, as told at this moment: `set by alice@example.com in the dashboard, 3 h ago (ray 8f…,
-/// 2026-11-25 01:12 UTC)`.
+/// Returns a sentence per author of a difference, e.g. `set by alice@example.com in the dashboard, 3 h ago (ray 8f…, 2026-11-25 01:12
+/// UTC)`.
 pub fn who(attributed: &[FieldAttribution], now: Timestamp) -> Vec<String> {
     let several = attributed.len() > 1;
     let sentences = attributed.iter().map(|one| {
@@ -31,18 +31,15 @@ fn sentence(deed: AttributedAction, attribution: &Attribution, now: Timestamp) -
     match attribution {
         Attribution::Set { author } => format!("{deed} by {}", by(author, now)),
         Attribution::SinceBefore { since, first } => format!(
-            "so since before {}, or {deed} by {}",
+            "unchanged since before {}, or {deed} by {}",
             moment(*since),
             by(first, now)
         ),
         Attribution::LastWritten { author } => format!(
-            "last written by {}; the audit log does not say what was written",
+            "last written by {} (the audit log has no request body)",
             by(author, now)
         ),
-        Attribution::Untold { since } => format!(
-            "no entry of the audit log since {} says who, which proves nothing",
-            moment(*since)
-        ),
+        Attribution::Untold { since } => format!("no audit log entry since {}", moment(*since)),
     }
 }
 
@@ -56,9 +53,7 @@ fn by(author: &Author, now: Timestamp) -> String {
         entry_id,
         ray,
     } = author;
-    let actor = actor
-        .as_deref()
-        .map_or("somebody unnamed".to_owned(), shown);
+    let actor = actor.as_deref().map_or("an unknown user".to_owned(), shown);
     let through = if *through_riskform {
         " through riskform"
     } else {
@@ -85,7 +80,7 @@ fn by(author: &Author, now: Timestamp) -> String {
     format!("{actor}{through}{means}, {ago} ({id}{when})")
 }
 
-/// A foreign text, visible and not endless.
+/// Escapes and truncates untrusted text.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 100;
     let cut: String = text.chars().take(LONGEST).collect();
@@ -93,7 +88,7 @@ fn shown(text: &str) -> String {
     format!("{}{more}", EscapeInvisible(&cut))
 }
 
-/// `3 h ago`; what a clock that is ahead puts into the future happened just now.
+/// Returns e.g. `3 h ago`. Times in the future, due to clock differences, are just now.
 fn ago(since: SignedDuration) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
@@ -106,7 +101,7 @@ fn ago(since: SignedDuration) -> String {
     }
 }
 
-/// A day, with its hour where it is not a whole one.
+/// Returns a day, with the time if it is not midnight.
 fn moment(moment: Timestamp) -> String {
     let whole = moment.strftime("%H:%M:%S").to_string() == "00:00:00";
     let form = if whole {
@@ -163,7 +158,7 @@ mod tests {
                     entry_id: None,
                     ..author()
                 },
-                "somebody unnamed with an API key, 3 h ago (2026-11-25 01:12 UTC)",
+                "an unknown user with an API key, 3 h ago (2026-11-25 01:12 UTC)",
             ),
             (
                 Author {
@@ -234,8 +229,8 @@ mod tests {
             ),
         ];
         insta::assert_snapshot!(said(&both), @"
-        enabled so since before 2026-10-24, or set by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)
-        risk_level last written by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC); the audit log does not say what was written
+        enabled unchanged since before 2026-10-24, or set by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)
+        risk_level last written by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC) (the audit log has no request body)
         ");
         let since = at("2026-11-24T22:01:00Z");
         let untold = [told(
@@ -243,7 +238,7 @@ mod tests {
             &[],
             Attribution::Untold { since },
         )];
-        insta::assert_snapshot!(said(&untold), @"no entry of the audit log since 2026-11-24 22:01 UTC says who, which proves nothing");
+        insta::assert_snapshot!(said(&untold), @"no audit log entry since 2026-11-24 22:01 UTC");
         let made = [told(
             AttributedAction::Created,
             &[],

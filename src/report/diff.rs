@@ -1,6 +1,6 @@
-//! A plan as a unified diff between the live account and what it becomes, both in the desired-state file's own layout.
+//! Plan as a unified diff of the live and the planned account, in the layout of a desired-state file.
 //!
-//! Both sides are written in full: what is unlisted and stays is context. An unlisted integration has no name, so its id stands there.
+//! Both sides are complete: unlisted resources that stay are context. An unlisted integration is named by its id.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::plan::{AccountPlan, Change, Run, matches};
 
 use crate::model::text::EscapeInvisible;
 
-/// A plan as a unified diff. Accounts that could not be planned are comments between the diffs, which readers of diffs pass over.
+/// Returns a plan as a unified diff. Accounts with errors are comments, which diff tools ignore.
 pub(super) fn diff(run: &Run) -> String {
     run.accounts
         .iter()
@@ -28,7 +28,7 @@ pub(super) fn diff(run: &Run) -> String {
 fn account_diff(plan: &AccountPlan) -> String {
     let label = plan.label();
     let Some(before) = Snapshot::live(plan) else {
-        return comment(label, "what is live can't be told apart");
+        return comment(label, "cannot distinguish the live integrations");
     };
     let mut after = before.clone();
     for change in &plan.changes {
@@ -47,7 +47,7 @@ fn comment(label: &str, message: &str) -> String {
         .collect()
 }
 
-/// Everything that one side of the diff holds.
+/// One side of the diff.
 #[derive(Clone)]
 struct Snapshot {
     behaviors: BTreeMap<BehaviorKey, BehaviorSettings>,
@@ -55,7 +55,7 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    /// What is live; `None` where entries and live things no longer fit together, which only a damaged plan can bring about.
+    /// Returns the live side; `None` if entries and live integrations do not match, which only a damaged plan can cause.
     fn live(plan: &AccountPlan) -> Option<Self> {
         let (desired, live) = (plan.desired(), plan.live());
         let matches = matches(desired, live).ok()?;
@@ -78,7 +78,7 @@ impl Snapshot {
         })
     }
 
-    /// Lays one change over it.
+    /// Applies a change.
     fn apply(&mut self, change: &Change) {
         match change {
             Change::Behavior(diff) => {
@@ -96,7 +96,7 @@ impl Snapshot {
         }
     }
 
-    /// It as a desired-state file.
+    /// Returns it as a desired-state file.
     fn written(&self, plan: &AccountPlan) -> String {
         let Snapshot {
             behaviors,

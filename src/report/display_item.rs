@@ -262,7 +262,7 @@ pub(super) fn refusal(prefix: &str, refusal: &GuardViolation) -> String {
         None => prefix.to_owned(),
     };
     match way_past {
-        Some(flag) => format!("{about}{reason}; {flag} permits it"),
-        None => format!("{about}{reason}; nothing overrides it"),
+        Some(flag) => format!("{about}{reason}; use {flag} to allow it"),
+        None => format!("{about}{reason}; this cannot be overridden"),
     }
 }

@@ -1,4 +1,4 @@
-//! What the doctor found, as a table and as JSON.
+//! Doctor report as a table and as JSON.
 
 use crate::doctor::{CheckStatus, DoctorReport, Finding, SsfDocument};
 use crate::model::text::{EscapeInvisible, count};
@@ -7,7 +7,7 @@ use super::DoctorFormat;
 use super::get::json;
 use super::get::table::{Column, Width, grid};
 
-/// What the doctor found in a format. `width` is how wide a table may be.
+/// Returns the report in a format. `width` is the width of a table.
 pub fn doctor(diagnosis: &DoctorReport, format: DoctorFormat, width: Width) -> String {
     match format {
         DoctorFormat::Table => table(diagnosis, width),

@@ -1,21 +1,21 @@
-//! Fields that differ, in words: what is worth a line, and how a value looks.
+//! Changed fields as text.
 
 use crate::model::integration::IntegrationType;
 use crate::plan::{Action, Change, Field, FieldChange, FieldValue, UnlistedSettings};
 
 use crate::model::text::EscapeInvisible;
 
-/// One field of a thing: its two values, each where there is one to show.
+/// A field with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FieldLine {
     pub(super) field: Field,
-    /// What is live; `None` where the thing is not there.
+    /// Live value; `None` if the resource does not exist.
     pub(super) live: Option<String>,
-    /// What is declared; `None` where the thing should not be there.
+    /// Declared value; `None` if the resource is not declared.
     pub(super) declared: Option<String>,
 }
 
-/// The fields of a change that are worth a line each.
+/// Returns the fields of a change to show.
 pub(super) fn lines(change: &Change) -> Vec<FieldLine> {
     let action = change.action();
     change
@@ -30,7 +30,7 @@ pub(super) fn lines(change: &Change) -> Vec<FieldLine> {
         .collect()
 }
 
-/// The declared value, and beside it the names of what it was made of.
+/// Returns the declared value and the names of its variables.
 fn declared(change: &FieldChange) -> String {
     let variables = change.variables.iter().map(|name| format!("${{{name}}}"));
     let sources: Vec<String> = change
@@ -46,7 +46,7 @@ fn declared(change: &FieldChange) -> String {
     format!("{value}  ({})", EscapeInvisible(&sources.join(", ")))
 }
 
-/// How wide the names of fields stand: as in every format, with room for two spaces.
+/// Returns the width of field names, with two spaces.
 pub(super) fn width(lines: &[FieldLine]) -> usize {
     const USUAL: usize = 14;
     lines
@@ -55,7 +55,7 @@ pub(super) fn width(lines: &[FieldLine]) -> usize {
         .fold(USUAL, usize::max)
 }
 
-/// Every field of what no file lists and stays: only they tell a person what it is.
+/// Returns all fields of an unlisted resource, to identify it.
 pub(super) fn unlisted(settings: &UnlistedSettings) -> Vec<FieldLine> {
     settings
         .fields()
@@ -68,8 +68,7 @@ pub(super) fn unlisted(settings: &UnlistedSettings) -> Vec<FieldLine> {
         .collect()
 }
 
-/// Leaves out what goes without saying of what is created: an unset reference, and the only known type. What goes is shown whole, since
-/// nothing shows it afterwards.
+/// Omits defaults of created resources: an unset reference and the only known type. Deleted resources are shown in full.
 fn is_shown(action: Action, change: &FieldChange) -> bool {
     match (action, change.field) {
         (Action::Create, Field::ReferenceId) => change.after.is_some(),
@@ -88,7 +87,7 @@ fn shown(value: Option<&FieldValue>) -> String {
 }
 
 impl FieldLine {
-    /// What a plan does to it.
+    /// Displays the change of a plan.
     pub(super) fn as_planned(&self) -> String {
         match (&self.live, &self.declared) {
             (Some(live), Some(declared)) => format!("{live} → {declared}"),
@@ -97,7 +96,7 @@ impl FieldLine {
         }
     }
 
-    /// How the two sides stand to each other.
+    /// Displays the difference of live and declared value.
     pub(super) fn as_drift(&self) -> String {
         match (&self.live, &self.declared) {
             (Some(live), Some(declared)) => format!("declared {declared}, live {live}"),

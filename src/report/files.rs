@@ -1,4 +1,4 @@
-//! What is wrong with files, in every format.
+//! File diagnostics in every format.
 
 use serde::Serialize;
 
@@ -7,16 +7,16 @@ use crate::model::account::{AccountId, DesiredAccount};
 
 use super::{ValidateFormat, sarif};
 
-/// What came of checking files.
+/// Result of checking files.
 #[derive(Debug)]
 pub struct ValidationResult {
-    /// The accounts that they declare.
+    /// Declared accounts.
     pub accounts: Vec<DesiredAccount>,
-    /// Everything there is to say.
+    /// All diagnostics.
     pub diagnostics: Diagnostics,
 }
 
-/// The result of a check in a format.
+/// Returns the result in a format.
 pub fn files(checked: &ValidationResult, format: ValidateFormat) -> String {
     match format {
         ValidateFormat::Text => text(checked),
@@ -52,7 +52,7 @@ struct FilesDocument<'a> {
     accounts: Vec<Account<'a>>,
     errors: usize,
     warnings: usize,
-    /// How many of the errors are not in the list.
+    /// Number of errors not in the list.
     omitted: usize,
     diagnostics: Vec<&'a Diagnostic>,
 }

@@ -1,5 +1,4 @@
-//! Results as JSON: the plan's document, with what became of each operation after an application; an audit's; and the error of a run that has no
-//! accounts to show.
+//! Results as JSON: plans, applies, audits, and the error of a run without accounts.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,10 +7,10 @@ use crate::apply::{ApplyResult, OperationReport, Outcome};
 use crate::doctor::AuditReport;
 use crate::plan::{Format, OperationOutcome, OperationResult, OperationStatus, Run};
 
-/// The format of an error.
+/// Format of an error.
 pub const ERROR_FORMAT: &str = "riskform.error/1";
 
-/// A plan with what became of it. `applied` stands in the order of its accounts; `None` is an account that was not touched.
+/// Returns a plan with its results. `applied` is in the order of the accounts; `None` is an account that was not changed.
 pub fn applied(plan: &Run, applied: &[Option<ApplyResult>], created_at: Timestamp) -> Run {
     let mut run = plan.clone();
     run.format = Format::Apply;
@@ -67,14 +66,14 @@ fn end(executed: &OperationReport) -> OperationStatus {
     end
 }
 
-/// An audit's document.
+/// Returns the document of an audit.
 pub fn document(audit: &AuditReport) -> String {
     let mut json = serde_json::to_string_pretty(audit).expect("an audit has string keys only");
     json.push('\n');
     json
 }
 
-/// The document of a run that failed before it had accounts.
+/// Returns the document of a run that failed before it had accounts.
 pub fn error_document(kind: &str, message: &str, help: Option<&str>) -> String {
     #[derive(Serialize)]
     struct ErrorDocument<'a> {

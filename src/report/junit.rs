@@ -1,4 +1,4 @@
-//! Drift as JUnit XML: a suite for each account, a case for each address. Without times, so that equal results give equal bytes.
+//! Drift as JUnit XML: one suite per account, one case per address, without times, so that equal results give equal bytes.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::display_item::{DisplayItem, blocks};
 use super::field_lines::FieldLine;
 use crate::model::text::EscapeInvisible;
 
-/// Drift as JUnit XML.
+/// Returns drift as JUnit XML.
 pub(super) fn junit(document: &Run) -> String {
     let suites = document.accounts.iter().map(|account| {
         let cases = || cases(document, account);
@@ -26,7 +26,7 @@ pub(super) fn junit(document: &Run) -> String {
     xml("riskform drift", suites)
 }
 
-/// Suites as XML.
+/// Returns suites as XML.
 pub(super) fn xml(name: &str, suites: impl IntoIterator<Item = TestSuite>) -> String {
     let mut report = Report::new(name);
     report.add_test_suites(suites);
@@ -35,7 +35,7 @@ pub(super) fn xml(name: &str, suites: impl IntoIterator<Item = TestSuite>) -> St
         .expect("what was added is text, and writing into memory does not fail")
 }
 
-/// The suite of one account: its cases, or the one that says why it could not be read.
+/// Returns the suite of one account: its cases, or its error.
 pub(super) fn suite(
     label: &str,
     source: &str,
@@ -105,7 +105,7 @@ fn case(address: &Address, status: TestCaseStatus) -> TestCase {
     TestCase::new(EscapeInvisible(&address.to_string()).to_string(), status)
 }
 
-/// Everything that the account's file lists.
+/// Returns all addresses in the file of the account.
 fn listed(account: &AccountPlan) -> impl Iterator<Item = Address> {
     account.desired.iter().flat_map(|desired| {
         let behaviors = desired.behaviors.keys().cloned().map(Address::Behavior);

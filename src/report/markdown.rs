@@ -1,9 +1,8 @@
-//! Results as Markdown for a comment on a pull request: a line of totals, then each account folded, the gravest first.
+//! Results as Markdown for a pull request comment: totals, then each account folded, most severe first.
 //!
-//! Whatever comes from files or from the API stands inside a fenced block or inside `<code>` with its special characters as references, so
-//! that it can neither open HTML nor start Markdown nor mention anybody. A comment holds 65,536 characters, a job's summary 1 MiB; the limit
-//! is kept in bytes. What weakens, deletes, failed or was refused is never cut, so that nobody can push it out of sight with much that is
-//! harmless: where it does not fit as it is, it is told in a line each.
+//! Untrusted text is in a fenced block or escaped in `<code>`, so it cannot add HTML, Markdown or mentions. A comment has at most
+//! 65,536 characters, a job summary 1 MiB; the limit is in bytes. Weakening changes, deletes, failures and blocked plans are never
+//! truncated by less important content; if they do not fit, each is one line.
 
 use std::fmt::Write;
 
@@ -15,14 +14,14 @@ use super::text::OKTA_CONSOLE_PATH;
 use super::totals::RunSummary;
 use crate::model::text::{EscapeInvisible, count};
 
-/// The most that a comment may hold.
+/// Maximum size of a comment.
 pub const MAX_COMMENT_BYTES: usize = 65_536;
-/// The most that a job's summary may hold.
+/// Maximum size of a job summary.
 pub const MAX_JOB_SUMMARY_BYTES: usize = 1024 * 1024;
-/// What is kept free for the sentences that say what was cut.
+/// Bytes reserved for truncation notices.
 const RESERVE: usize = 1024;
 
-/// A result as Markdown, no longer than `limit` bytes.
+/// Returns a result as Markdown of at most `limit` bytes.
 pub fn markdown(run: &Run, limit: usize) -> String {
     let mut text = format!("### {}\n\n", RunSummary::of(run).title());
     if let Some(oldest) = run.oldest {
@@ -56,7 +55,7 @@ pub fn markdown(run: &Run, limit: usize) -> String {
     text
 }
 
-/// Every account folded. What is harmless fills the room that is left, from the gravest account on; the first that does not fit ends it.
+/// Writes every account folded. Less important parts fill the remaining space, most severe account first, until one does not fit.
 fn folded(text: &mut String, sections: Vec<Section>, mut room: usize) {
     let (mut cut_parts, mut cut_accounts) = (0, 0);
     for section in sections {
@@ -93,14 +92,14 @@ fn folded(text: &mut String, sections: Vec<Section>, mut room: usize) {
     if cut_parts > 0 {
         let _ = writeln!(
             text,
-            "**Cut to fit:** {} and notes that weaken, delete and refuse nothing are not shown, {} not at all; the text and JSON formats hold everything.",
-            count(cut_parts, "change"),
+            "**Truncated:** {} left out ({} omitted completely). See the text or JSON output.",
+            count(cut_parts, "less important item"),
             count(cut_accounts, "account"),
         );
     }
 }
 
-/// What weakens, deletes, failed or was refused, in a line each, and nothing else.
+/// Writes only weakening changes, deletes, failures and blocked plans, one line each.
 fn one_line_per_item(text: &mut String, sections: &[Section], budget: usize) {
     let lines: Vec<String> = sections
         .iter()
@@ -127,13 +126,13 @@ fn one_line_per_item(text: &mut String, sections: &[Section], budget: usize) {
         let missing = lines.len() - fitting;
         let _ = writeln!(
             text,
-            "**{missing} of {} that weaken, delete, failed or were refused do not fit. Read the text or JSON format before you approve.**\n",
+            "**{missing} of {} with weakening changes, deletes, failures or blocked plans do not fit. Read the text or JSON output before you approve.**\n",
             lines.len()
         );
     }
     let _ = writeln!(
         text,
-        "**Cut to fit:** only what weakens, deletes, failed or was refused is shown, in a line each; the text and JSON formats hold everything.\n"
+        "**Truncated:** only weakening changes, deletes, failures and blocked plans are shown. See the text or JSON output.\n"
     );
     text.push_str(FENCE);
     lines
@@ -143,22 +142,22 @@ fn one_line_per_item(text: &mut String, sections: &[Section], budget: usize) {
     text.push_str("```\n");
 }
 
-/// What opens and closes the lines of an account.
+/// Opening and closing of a section.
 const FENCE: &str = "```diff\n";
 const CLOSING: &str = "```\n\n</details>\n\n";
 
-/// One account: what stands above its parts, and the parts, at whose borders it can be cut.
+/// One account: heading and parts, which can be truncated between parts.
 struct Section {
-    /// How a line of its own names the account.
+    /// Label of the account in a separate line.
     name: String,
     opening: String,
     parts: Vec<Part>,
 }
 
-/// A thing that is shown; ends with a line break, and is whole for itself.
+/// A part, complete and with a final line break.
 struct Part {
     text: String,
-    /// The same in a line, of what must not be cut.
+    /// Short form of a part that must be shown.
     brief: Option<String>,
 }
 
@@ -167,7 +166,7 @@ impl Part {
         Part { text, brief: None }
     }
 
-    /// Something that must not be cut; its first line tells what it is.
+    /// Returns a part that must be shown. Its first line is the short form.
     fn grave(text: String) -> Self {
         let brief = text.lines().next().map(|line| {
             let short: String = line.chars().take(240).collect();
@@ -179,7 +178,7 @@ impl Part {
 
 impl Section {
     fn of(run: &Run, account: &AccountPlan) -> Self {
-        // Every line inside begins with a word or a symbol of ours, so none of them can close the fence.
+        // Every line inside starts with fixed text, so none can close the fence.
         let mut parts = parts(run, account);
         parts.sort_by_key(|part| part.brief.is_none());
         Section {
@@ -196,7 +195,7 @@ impl Section {
         self.opening.len() + CLOSING.len()
     }
 
-    /// How much of it must not be cut.
+    /// Returns the number of bytes that must be shown.
     fn grave_size(&self) -> usize {
         let grave = self.parts.iter().filter(|part| part.brief.is_some());
         match grave.map(|part| part.text.len()).sum() {
@@ -206,9 +205,9 @@ impl Section {
     }
 }
 
-/// The line that stays visible when an account is folded.
+/// Returns the summary line of a folded account.
 fn summary(document: &Run, account: &AccountPlan) -> String {
-    // A reader of one account wants to see it, and of many to choose.
+    // A single account is open; several are folded.
     let open = if document.accounts.len() == 1 {
         " open"
     } else {
@@ -224,7 +223,7 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
     };
     let mut remarks = String::new();
     if !account.refusals.is_empty() {
-        remarks.push_str(", <b>refused</b>");
+        remarks.push_str(", <b>blocked</b>");
     }
     let (weaker, word) = match document.format {
         Format::Plan | Format::Apply => (
@@ -256,7 +255,7 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
     )
 }
 
-/// A foreign text in the midst of Markdown.
+/// Escapes untrusted text within Markdown.
 pub(super) fn code(text: &str) -> String {
     let mut html = String::from("<code>");
     for c in EscapeInvisible(text).to_string().chars() {
@@ -270,7 +269,7 @@ pub(super) fn code(text: &str) -> String {
     html
 }
 
-/// What an account has to show.
+/// Returns the parts of an account.
 fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
     let format = run.format;
     let mut parts = Vec::new();
@@ -284,7 +283,7 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
     for one in &account.refusals {
         let sentence = one_line(&refusal("", one));
         parts.push(Part::grave(format!(
-            "! refused by {}: {sentence}\n",
+            "! blocked by {}: {sentence}\n",
             one.guard
         )));
     }
@@ -319,7 +318,7 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
 }
 
 fn block_part(format: Format, block: &DisplayItem<'_>) -> String {
-    // Symbols that readers of diffs color; the words beside them say the same.
+    // Diff symbols, for color only; the text says the same.
     let symbol = match block.mark {
         ChangeMarker::Added => "+",
         ChangeMarker::Changed | ChangeMarker::Replaced => "!",
@@ -354,7 +353,7 @@ fn block_part(format: Format, block: &DisplayItem<'_>) -> String {
     part
 }
 
-/// What became of an account's plan, beside its changes.
+/// Adds the results of an account.
 fn outcomes(account: &AccountPlan) -> Vec<Part> {
     let mut parts = Vec::new();
     for operation in &account.operations {
@@ -381,7 +380,7 @@ fn outcomes(account: &AccountPlan) -> Vec<Part> {
             }
             OperationOutcome::Unknown => {
                 parts.push(Part::grave(format!(
-                    "- {address}: operation {id} may or may not have been carried out: {error}\n"
+                    "- {address}: operation {id} may have been applied: {error}\n"
                 )));
             }
             OperationOutcome::NotAttempted => {
@@ -396,7 +395,7 @@ fn outcomes(account: &AccountPlan) -> Vec<Part> {
     parts
 }
 
-/// A foreign text on one line; what would break it is shown escaped.
+/// Escapes untrusted text on one line.
 fn one_line(text: &str) -> String {
     let lines: Vec<String> = text
         .lines()

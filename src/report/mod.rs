@@ -1,7 +1,7 @@
-//! Plans and results in every format: values that display.
+//! Output formats of plans and results.
 //!
-//! Never prints. Whatever is for other programs or for the web is rendered from one structured result, the [`Run`]. Text carries its
-//! colors as ANSI sequences that only repeat what symbols and words say; whoever prints it strips them where they do not belong.
+//! Returns values, never prints. Formats for other programs are rendered from the [`Run`]. Text has ANSI colors that only repeat
+//! symbols and words; the caller strips them if necessary.
 //!
 //! | file | is for |
 //! | --- | --- |
@@ -47,19 +47,19 @@ pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
 pub use prometheus::RunMetrics;
 
 words! {
-    /// How much a text tells of a fleet.
+    /// Level of detail of a fleet in text.
     DetailLevel {
-        /// The same change, unlisted thing, note or error of several accounts once.
+        /// Content shared by several accounts is shown once.
         Grouped = "grouped",
-        /// Everything, account by account.
+        /// Everything, per account.
         Expanded = "expanded",
-        /// A line an account.
+        /// One line per account.
         Summary = "summary",
     }
 }
 
 words! {
-    /// The formats of a plan.
+    /// Formats of a plan.
     PlanFormat {
         /// For a terminal.
         Text = "text",
@@ -67,7 +67,7 @@ words! {
         Json = "json",
         /// For a comment on a pull request.
         Markdown = "markdown",
-        /// For a reviewer: what the files of both states would say.
+        /// For a review: the difference of the two states as files.
         Diff = "diff",
         /// For a browser.
         Html = "html",
@@ -75,31 +75,31 @@ words! {
 }
 
 words! {
-    /// The formats of an application's result.
+    /// Formats of an apply result.
     ApplyFormat {
         /// For a terminal.
         Text = "text",
         /// For scripts.
         Json = "json",
-        /// For a job's summary.
+        /// For a job summary.
         Markdown = "markdown",
     }
 }
 
 words! {
-    /// The formats of drift.
+    /// Formats of drift.
     DriftFormat {
         /// For a terminal, and for cron's mail.
         Text = "text",
         /// For scripts.
         Json = "json",
-        /// For an issue or a job's summary.
+        /// For an issue or a job summary.
         Markdown = "markdown",
         /// For a browser.
         Html = "html",
-        /// For whatever shows results of tests: a case for each address.
+        /// For test reports: one case per address.
         Junit = "junit",
-        /// For whatever shows findings in code: each at the line that declares it.
+        /// For code scanning: each finding at the line of the declaration.
         Sarif = "sarif",
         /// For node_exporter's textfile collector.
         Prometheus = "prometheus",
@@ -107,7 +107,7 @@ words! {
 }
 
 impl DriftFormat {
-    /// Says whether it shows what an account's states hold, beside how they differ.
+    /// Returns true if the format shows the states in addition to the differences.
     pub fn shows_states(self) -> bool {
         match self {
             DriftFormat::Json | DriftFormat::Junit => true,
@@ -121,7 +121,7 @@ impl DriftFormat {
 }
 
 words! {
-    /// The formats of what riskform says about itself.
+    /// Formats of information about riskform.
     VersionFormat {
         /// For people.
         Text = "text",
@@ -153,25 +153,25 @@ words! {
 }
 
 words! {
-    /// The formats of an audit.
+    /// Formats of an audit.
     AuditFormat {
         /// For a terminal, and for cron's mail.
         Text = "text",
         /// For scripts.
         Json = "json",
-        /// For an issue or a job's summary.
+        /// For an issue or a job summary.
         Markdown = "markdown",
         /// For a browser.
         Html = "html",
-        /// For whatever shows results of tests: a case for each check.
+        /// For test reports: one case per check.
         Junit = "junit",
-        /// For whatever shows findings in code.
+        /// For code scanning.
         Sarif = "sarif",
     }
 }
 
 words! {
-    /// The formats of what the doctor finds.
+    /// Formats of the doctor.
     DoctorFormat {
         /// For a terminal.
         Table = "table",
@@ -181,18 +181,18 @@ words! {
 }
 
 words! {
-    /// The formats of what is wrong with files.
+    /// Formats of file diagnostics.
     ValidateFormat {
         /// For a terminal.
         Text = "text",
         /// For scripts.
         Json = "json",
-        /// For whatever shows findings in code.
+        /// For code scanning.
         Sarif = "sarif",
     }
 }
 
-/// A plan in a format. The detail is for text alone.
+/// Returns a plan in a format. The detail applies to text only.
 pub fn plan(run: &Run, format: PlanFormat, detail: DetailLevel) -> String {
     match format {
         PlanFormat::Text => RunText(run, detail).to_string(),
@@ -203,7 +203,7 @@ pub fn plan(run: &Run, format: PlanFormat, detail: DetailLevel) -> String {
     }
 }
 
-/// What became of a plan in a format.
+/// Returns an apply result in a format.
 pub fn apply(run: &Run, format: ApplyFormat) -> String {
     match format {
         ApplyFormat::Text => ApplyText(run).to_string(),
@@ -212,7 +212,7 @@ pub fn apply(run: &Run, format: ApplyFormat) -> String {
     }
 }
 
-/// Drift in a format. The detail is for text alone, and the figures of the run for metrics; results that were merged have none.
+/// Returns drift in a format. The detail applies to text only, the figures of the run to metrics.
 pub fn drift(
     run: &Run,
     format: DriftFormat,

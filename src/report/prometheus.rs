@@ -1,8 +1,8 @@
-//! Drift as metrics in the text exposition format, for node_exporter's textfile collector.
+//! Drift as metrics for the textfile collector of node_exporter.
 //!
-//! All are gauges of one run: the file is replaced by the next. Where an account could be compared, every kind and action has a value,
-//! zero included, so that an alert ends when its cause does; where it could not, `riskform_account_failed` is 1, and the values that the
-//! file held before stay, so that a revoked token resolves no alert.
+//! All metrics are gauges of one run, and the next run replaces the file. A checked account has a value for every type and action,
+//! including 0, so that alerts end. For a failed account `riskform_account_failed` is 1 and the earlier values stay, so that an invalid
+//! token resolves no alert.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,34 +16,31 @@ use prometheus_client::registry::Registry;
 
 use crate::plan::{AccountPlan, Action, Kind, Policy, Run, Status, UnlistedResource};
 
-/// What a run cost, and what the one before found.
+/// Figures of a run, and the earlier metrics.
 #[derive(Clone, Debug)]
 pub struct RunMetrics {
-    /// How long it took.
+    /// Duration.
     pub elapsed: Duration,
-    /// How many requests were sent to the API.
+    /// Number of requests to the API.
     pub requests: u64,
-    /// How many of them repeated an earlier one.
+    /// Number of retries among them.
     pub retries: u64,
-    /// What the metrics' file holds so far.
+    /// Current content of the metrics file.
     pub previous: Option<String>,
 }
 
-/// Drift as metrics. The figures are left out where there are none.
+/// Returns drift as metrics, with the figures of the run if available.
 pub(super) fn metrics(document: &Run, figures: Option<&RunMetrics>) -> String {
-    let mut drift = Gauges::new("drift", "Live things that differ from their files.");
-    let mut weaker = Gauges::new(
-        "drift_weaker",
-        "Live things that protect less than declared.",
-    );
-    let mut unlisted = Gauges::new("unlisted", "Live things that no file lists.");
+    let mut drift = Gauges::new("drift", "Resources that differ from the desired state.");
+    let mut weaker = Gauges::new("drift_weaker", "Differences that weaken protection.");
+    let mut unlisted = Gauges::new("unlisted", "Unlisted live resources.");
     let mut failed = Gauges::new(
         "account_failed",
-        "Whether an account could not be compared.",
+        "1 if the account could not be checked, else 0.",
     );
     let mut success = Gauges::new(
         "last_success_timestamp_seconds",
-        "When an account was last compared.",
+        "Time of the last check of an account.",
     );
     for account in &document.accounts {
         failed.add(account, [], usize::from(account.status == Status::Error));
@@ -101,7 +98,7 @@ pub(super) fn metrics(document: &Run, figures: Option<&RunMetrics>) -> String {
     text
 }
 
-/// What can happen to a kind of resource.
+/// Actions of a resource type.
 fn possible(kind: Kind) -> &'static [Action] {
     match kind {
         Kind::Behavior => &[Action::Update],
@@ -117,22 +114,18 @@ fn register_figures(registry: &mut Registry, figures: &RunMetrics) {
         previous: _,
     } = figures;
     let seconds = ConstGauge::new(elapsed.as_secs_f64());
-    registry.register("run_seconds", "How long the run took", seconds);
+    registry.register("run_seconds", "Duration of the run", seconds);
     let requests = ConstGauge::new(*requests);
     registry.register(
         "api_requests",
-        "Requests that the run sent to the API",
+        "Requests sent to the API during the run",
         requests,
     );
     let retries = ConstGauge::new(*retries);
-    registry.register(
-        "api_retries",
-        "Requests of the run that repeated an earlier one",
-        retries,
-    );
+    registry.register("api_retries", "Retried requests during the run", retries);
 }
 
-/// One metric with its samples, in the order in which they were added. The library's own families forget it.
+/// A metric with its samples in order. The order of the library differs.
 #[derive(Debug)]
 struct Gauges {
     name: &'static str,
@@ -149,7 +142,7 @@ impl Gauges {
         }
     }
 
-    /// Takes over what an earlier run wrote of an account.
+    /// Keeps the earlier values of an account.
     fn keep(&mut self, account: &str, previous: &str) {
         let start = format!("riskform_{}{{account=\"{account}\"", self.name);
         for line in previous.lines() {
@@ -173,7 +166,7 @@ impl Gauges {
     }
 }
 
-/// Reads the rest of a line that this file wrote: `,kind="behavior",action="update"} 1`. Whatever else stands there is nobody's value.
+/// Parses the rest of a line of the file, e.g. `,kind="behavior",action="update"} 1`. Returns `None` for anything else.
 fn sample(account: &str, rest: &str) -> Option<(Vec<(&'static str, String)>, i64)> {
     let (further, value) = rest.split_once("} ")?;
     let mut labels = vec![("account", account.to_owned())];

@@ -1,4 +1,4 @@
-//! The JSON Schemas of the documents, generated from their types so that they cannot lag behind.
+//! JSON Schemas, generated from the types of the documents.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::doctor::AuditReport;
 use crate::plan::{Format, RunWithDigest};
 
-/// The JSON Schema (draft 2020-12) of a document's format, as text that ends with a line break.
+/// Returns the JSON Schema (draft 2020-12) of a document format, with a final line break.
 pub fn schema(format: Format) -> String {
     of::<RunWithDigest<'_>>(format.as_str(), description(format))
 }
 
-/// The JSON Schema of an audit.
+/// Returns the JSON Schema of an audit.
 pub fn audit_schema() -> String {
     of::<AuditReport>(
         AuditReport::FORMAT,
@@ -21,7 +21,7 @@ pub fn audit_schema() -> String {
 }
 
 fn of<T: JsonSchema>(format: &str, description: &str) -> String {
-    // As it is written: every field that is always there is required.
+    // For serialization: all fields that are always present are required.
     let generator = SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator();

@@ -1,4 +1,4 @@
-//! A run's totals in words, the same in every format for people.
+//! Totals of a run in words, the same in all text formats.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::plan::{AccountPlan, ApplyTotals, Format, Intent, Run, Totals};
 use super::display_item::{Severity, blocks, gravest_first, prefix, short};
 use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, count, few};
 
-/// What a run adds up to, in words without a period at their end.
+/// Totals in words, without final periods.
 pub(super) struct RunSummary<'a> {
     run: &'a Run,
     pub(super) totals: Totals,
@@ -27,7 +27,7 @@ impl<'a> RunSummary<'a> {
         }
     }
 
-    /// What the run is.
+    /// Heading of the run.
     pub(super) fn kind(&self) -> &'static str {
         match self.run.format {
             Format::Plan | Format::Apply if self.is_destroy => "Destroy",
@@ -41,7 +41,7 @@ impl<'a> RunSummary<'a> {
         self.totals.accounts - self.totals.failed_accounts
     }
 
-    /// What is found or to be done, and what is beside it; `None` where no account could be handled.
+    /// The changes or differences; `None` if all accounts failed.
     pub(super) fn found(&self) -> Option<(&'static str, String)> {
         if self.handled() == 0 {
             return None;
@@ -81,7 +81,7 @@ impl<'a> RunSummary<'a> {
         })
     }
 
-    /// `1 to create, 2 to update, 0 to replace, 1 to delete`.
+    /// Returns e.g. `1 to create, 2 to update, 0 to replace, 1 to delete`.
     pub(super) fn to_do(&self) -> String {
         let Totals {
             create,
@@ -96,7 +96,7 @@ impl<'a> RunSummary<'a> {
         format!("{create} to create, {update} to update, {replace} to replace, {delete} to delete")
     }
 
-    /// `1 differs, 3 unlisted, 1 of them reported`.
+    /// Returns e.g. `1 differs, 3 unlisted, 1 of them reported`.
     pub(super) fn differing(&self) -> String {
         let Totals {
             unlisted, reported, ..
@@ -129,7 +129,7 @@ impl<'a> RunSummary<'a> {
         format!("{behaviors} and {integrations} {verb}{accounts}")
     }
 
-    /// In how many accounts of how many, and in how many nothing.
+    /// Returns the number of accounts with and without changes.
     fn rest(&self) -> String {
         let Totals {
             accounts,
@@ -150,7 +150,7 @@ impl<'a> RunSummary<'a> {
         format!(". In {changed_accounts} of {accounts} accounts{rest}")
     }
 
-    /// How much weakens, or is weaker than declared: `2 changes weaken protection`.
+    /// Returns the number of weakening changes, e.g. `2 changes weaken protection`.
     pub(super) fn weaker(&self) -> Option<String> {
         match self.run.format {
             Format::Plan | Format::Apply => match self.totals.weakening {
@@ -166,7 +166,7 @@ impl<'a> RunSummary<'a> {
         }
     }
 
-    /// Five of those by name, and how many more there are. What several accounts share counts as one.
+    /// Returns the first five by name and the number of the rest. Shared ones count once.
     pub(super) fn weaker_names(&self) -> String {
         let mut holders: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
         for (_, account) in gravest_first(self.run) {
@@ -199,18 +199,18 @@ impl<'a> RunSummary<'a> {
             }))
     }
 
-    /// In how many accounts a guard refused.
+    /// Returns the number of blocked accounts.
     pub(super) fn refused(&self) -> Option<String> {
-        let words = ["refused by a guard", "is refused", "are refused"];
+        let words = ["blocked by a guard", "is blocked", "are blocked"];
         self.of_accounts(self.totals.refused_accounts, words)
     }
 
-    /// How many accounts failed.
+    /// Returns the number of failed accounts.
     pub(super) fn failed(&self) -> Option<String> {
         self.of_accounts(self.totals.failed_accounts, ["failed"; 3])
     }
 
-    /// A number of accounts of how many, in words for the only account, for one and for several.
+    /// Returns a number of accounts in words: for a single account, for one, and for several.
     fn of_accounts(&self, number: usize, [alone, one, several]: [&str; 3]) -> Option<String> {
         match (number, self.totals.accounts) {
             (0, _) => None,
@@ -220,7 +220,7 @@ impl<'a> RunSummary<'a> {
         }
     }
 
-    /// What became of it, and whether all went well: `Apply complete` and `1 created, …`.
+    /// Returns the result and whether it is complete: `Apply complete` and `1 created, …`.
     pub(super) fn became(&self) -> (String, bool, String) {
         let is_complete = !self.run.accounts.iter().any(AccountPlan::is_incomplete);
         let end = if is_complete {
@@ -260,7 +260,7 @@ impl<'a> RunSummary<'a> {
         text
     }
 
-    /// The run as a title: `riskform drift: 1 differs, 1 unlisted; 1 protects less than declared`.
+    /// Returns the run as a title, e.g. `riskform drift: 1 differs, 1 unlisted`.
     pub(super) fn title(&self) -> String {
         let kind = self.kind().to_lowercase();
         let rest = match self.totals.failed_accounts {
@@ -290,7 +290,7 @@ impl<'a> RunSummary<'a> {
     fn with_concerns(&self, mut title: String, has_found: bool) -> String {
         let mut separator = if has_found { "; " } else { "" };
         let weaker = match self.run.format {
-            // What was done is done.
+            // Past tense: the changes are made.
             Format::Apply => None,
             Format::Plan | Format::Drift => self.weaker(),
         };
@@ -306,7 +306,7 @@ impl<'a> RunSummary<'a> {
     }
 }
 
-/// What an account has to show, in numbers: `3 changes, 1 weakens, 2 notes`.
+/// Returns the counts of an account, e.g. `3 changes, 1 weakens, 2 notes`.
 pub(super) fn counts(format: Format, account: &AccountPlan) -> String {
     let weaker = account.changes.iter().filter(|change| match format {
         Format::Plan | Format::Apply => change.weakens().is_some(),

@@ -78,8 +78,8 @@ fn a_plan_says_which_policies_act_before_and_after() {
       ~ behavior.imp_travel                             weakens
           risk_level    high → low
 
-      note: behavior.high_dlp: 2 policies act on medium (Block risky users, Contractors)
-      note: behavior.imp_travel: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk"); none acts on low
+      note: behavior.high_dlp: 2 policies use level medium (Block risky users, Contractors)
+      note: behavior.imp_travel: 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk"); none uses level low
 
     Plan: 0 to create, 2 to update, 0 to replace, 0 to delete. 0 unchanged, 2 unlisted.
     2 changes weaken protection: behavior.high_dlp (disabled), behavior.imp_travel (lowered).
@@ -87,7 +87,7 @@ fn a_plan_says_which_policies_act_before_and_after() {
     let drift = workplace.run(&["drift"]);
     assert_snapshot!(
         drift.stdout.lines().find(|line| line.contains("note: behavior.imp_travel")).unwrap(),
-        @r#"  note: behavior.imp_travel: no policy acts on low, as declared; 3 policies act on high, which is live (Block risky users, Contractors, "Employees, not at high risk")"#
+        @r#"  note: behavior.imp_travel: no policy uses level low (declared); 3 policies use level high (live) (Block risky users, Contractors, "Employees, not at high risk")"#
     );
     let run = document(&workplace.run(&["plan", "--format", "json"]));
     let account = &run["accounts"][0];
@@ -167,9 +167,9 @@ fn what_is_true_of_several_behaviors_is_said_once() {
             .filter(|line| line.contains("note: behavior"));
         notes.map(str::to_owned).collect::<Vec<_>>().join("\n")
     };
-    assert_snapshot!(notes(&["plan"]), @"  note: behavior.b0, behavior.b1, behavior.b2, behavior.b3, behavior.b4 and 3 more: 2 policies act on medium (Block risky users, Contractors)");
-    assert_snapshot!(notes(&["drift", "--ignore", "behavior.b0"]), @"  note: behavior.b1, behavior.b2, behavior.b3, behavior.b4, behavior.b5 and 2 more: 2 policies act on medium (Block risky users, Contractors)");
-    assert_snapshot!(notes(&["plan", "--target", "behavior.b7"]), @"  note: behavior.b7: 2 policies act on medium (Block risky users, Contractors)");
+    assert_snapshot!(notes(&["plan"]), @"  note: behavior.b0, behavior.b1, behavior.b2, behavior.b3, behavior.b4 and 3 more: 2 policies use level medium (Block risky users, Contractors)");
+    assert_snapshot!(notes(&["drift", "--ignore", "behavior.b0"]), @"  note: behavior.b1, behavior.b2, behavior.b3, behavior.b4, behavior.b5 and 2 more: 2 policies use level medium (Block risky users, Contractors)");
+    assert_snapshot!(notes(&["plan", "--target", "behavior.b7"]), @"  note: behavior.b7: 2 policies use level medium (Block risky users, Contractors)");
 }
 
 #[test]
@@ -234,10 +234,10 @@ fn what_can_not_be_read_costs_one_note_and_the_guard_refuses() {
         changes(&workplace(&server, FILE).run(&["plan", "--format", "json"]))
     };
     drop(sound);
-    let lacks_apps = r#"which Access policies act on these levels is not known: the token lacks the permission "Access: Apps and Policies Read""#;
-    let lacks_groups = r#"which Access policies act on these levels is not known: the token lacks the permission "Access: Organizations, Identity Providers, and Groups Read""#;
-    let unknown = "which Access policies act on these levels is not known: GET ";
-    let partly = "1 Access policy, group or application could not be understood, so others may act on these levels as well";
+    let lacks_apps = r#"cannot determine which Access policies use these levels: the token lacks the permission "Access: Apps and Policies Read""#;
+    let lacks_groups = r#"cannot determine which Access policies use these levels: the token lacks the permission "Access: Organizations, Identity Providers, and Groups Read""#;
+    let unknown = "cannot determine which Access policies use these levels: GET ";
+    let partly = "1 Access policy, group or application cannot be parsed; more policies may use these levels";
     let table: [(&str, fn() -> Response<Body>, &str); 9] = [
         ("/policies", forbidden, lacks_apps),
         ("/apps", forbidden, lacks_apps),
@@ -276,7 +276,7 @@ fn what_can_not_be_read_costs_one_note_and_the_guard_refuses() {
         workplace.write("riskform.yaml", &format!("{FILE}{DENY}"));
         let refused = workplace.run(&["plan"]);
         assert_eq!(refused.code, 5, "{path}: {}", refused.stdout);
-        assert!(refused.stdout.contains("Refused by policies"), "{path}");
+        assert!(refused.stdout.contains("Blocked by policies"), "{path}");
         let permitted = workplace.run(&["plan", "--allow-policies"]);
         assert_eq!(permitted.code, 0, "{path}: {}", permitted.stdout);
     }
@@ -295,7 +295,7 @@ fn slow_lists_cost_a_note() {
     let workplace = workplace(&server, FILE);
     let run = workplace.run(&["plan", "--timeout", "0.1"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let note = "warning: which Access policies act on these levels is not known: ";
+    let note = "warning: cannot determine which Access policies use these levels: ";
     assert!(run.stdout.contains(note), "{}", run.stdout);
 }
 
@@ -340,8 +340,8 @@ fn huge_lists_are_read_to_their_end_and_a_few_names_are_shown() {
         .filter(|line| line.contains("note:"))
         .collect();
     assert_snapshot!(notes.join("\n"), @"
-      note: behavior.high_dlp: no policy acts on medium
-      note: behavior.imp_travel: 8 policies act on high (Policy 00007, Policy 02507, Policy 05007, Policy 07507, Policy 10007 and 3 more); none acts on low
+    note: behavior.high_dlp: no policy uses level medium
+    note: behavior.imp_travel: 8 policies use level high (Policy 00007, Policy 02507, Policy 05007, Policy 07507, Policy 10007 and 3 more); none uses level low
     ");
     assert_eq!(server.sandbox.requests().len(), 2 + 20 + 1 + 1);
     let json = workplace.run(&["plan", "--format", "json"]).stdout;
@@ -438,10 +438,10 @@ fn a_guard_that_has_to_look_does_not_look_away() {
     let refusals = refused
         .stdout
         .lines()
-        .filter(|line| line.starts_with("Refused"));
+        .filter(|line| line.starts_with("Blocked"));
     assert_snapshot!(refusals.collect::<Vec<_>>().join("\n"), @r#"
-    Refused by policies: no enabled behavior gives medium any longer, on which 2 policies act (Block risky users, Contractors), and guards.policies is deny; --allow-policies permits it
-    Refused by policies: no enabled behavior gives high any longer, on which 3 policies act (Block risky users, Contractors, "Employees, not at high risk"), and guards.policies is deny; --allow-policies permits it
+    Blocked by policies: no enabled behavior would assign level medium; 2 policies use it (Block risky users, Contractors), and guards.policies is deny; use --allow-policies to allow it
+    Blocked by policies: no enabled behavior would assign level high; 3 policies use it (Block risky users, Contractors, "Employees, not at high risk"), and guards.policies is deny; use --allow-policies to allow it
     "#);
     assert_eq!(server.writes(), 0);
 }
@@ -465,7 +465,7 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
             "plan.json",
             "on which 2 policies act (Block risky users, Contractors)",
         ),
-        ("blind.json", "and what acts on it is not known"),
+        ("blind.json", "and the Access policies cannot be read"),
     ] {
         let refused = workplace.run(&[
             "apply",
@@ -515,7 +515,8 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
     let before = server.sandbox.requests().len();
     let applied = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
     assert_eq!(applied.code, 0, "{}", applied.stderr);
-    let note = "note: behavior.high_dlp: 2 policies act on medium (Block risky users, Contractors)";
+    let note =
+        "note: behavior.high_dlp: 2 policies use level medium (Block risky users, Contractors)";
     assert!(applied.stdout.contains(note), "{}", applied.stdout);
     assert_eq!(asked(&server.sandbox, before).0, [""; 0]);
     let shown = workplace.run(&["show", "plan.json"]);
@@ -539,7 +540,7 @@ fn a_missing_permission_costs_one_request() {
         assert_eq!(run.code, 2, "{}", run.stderr);
         let (asked, _) = asked(&server.sandbox, 0);
         assert_eq!(asked, expected, "{permissions}");
-        let who = r#"note: who changed it is not known: the token lacks the permission "Account Settings Read""#;
+        let who = r#"note: cannot determine who changed it: the token lacks the permission "Account Settings Read""#;
         assert!(run.stdout.contains(who), "{}", run.stdout);
     }
 }
@@ -585,7 +586,7 @@ fn a_saved_plan_is_stale_once_its_identity_provider_is_another() {
         let run = workplace.run(&apply);
         assert_eq!(run.code, 4, "{}", run.stderr);
         let told =
-            format!(r#"integration.corp: identity_provider "Corp" moved from {ID:?} to {moved}"#);
+            format!(r#"integration.corp: identity_provider "Corp" changed from {ID:?} to {moved}"#);
         assert!(run.stderr.contains(&told), "{}", run.stderr);
     }
     assert_eq!(server.writes(), 0);
@@ -599,7 +600,7 @@ fn a_provider_of_another_org_is_a_warning_in_every_format() {
     let server = SandboxServer::start(Settings::default());
     providers(&server, &[("Corp", ID)]);
     let workplace = workplace(&server, NAMED);
-    let warning = r#"integration.corp: the identity provider "Corp" belongs to https://other.okta.com, and the tenant is https://corp.okta.com"#;
+    let warning = r#"integration.corp: identity provider "Corp" is for https://other.okta.com, but tenant_url is https://corp.okta.com"#;
     for command in ["plan", "drift"] {
         for format in ["text", "markdown", "html", "json"] {
             let run = workplace.run(&[command, "--format", format]);

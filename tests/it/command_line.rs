@@ -227,11 +227,11 @@ fn a_proxy_that_is_down_is_named() {
     assert_eq!((run.code, &proxy["status"]), (1, &"fail".into()));
     assert_eq!(
         proxy["message"],
-        "HTTPS_PROXY names 127.0.0.1:9, and the API can't be reached through it"
+        "cannot reach the API through 127.0.0.1:9 (HTTPS_PROXY)"
     );
     assert_eq!(
         proxy["help"],
-        "check that it is up and lets calls to the API pass, or unset HTTPS_PROXY"
+        "check that the proxy is up and allows requests to the API, or unset HTTPS_PROXY"
     );
     assert!(!run.shown().contains("canary"), "{}", run.shown());
 }

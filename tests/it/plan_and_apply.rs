@@ -32,7 +32,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
           reference_id      [id]
           active            true
 
-      note: behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
+      note: behavior.sentinel_one: 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk")
 
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
@@ -70,7 +70,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           reference_id      [id]
           active            true
 
-      note: behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
+      note: behavior.sentinel_one: 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk")
 
     Plan: 1 to create, 1 to update, 0 to replace, 1 to delete. 1 unchanged, 1 unlisted.
     1 change weakens protection: integration[4cfe8442…] (deleted).
@@ -107,7 +107,7 @@ fn apply_carries_it_out_and_a_second_one_finds_nothing_to_do() {
           reference_id      [id]
           active            true
 
-      note: behavior.imp_travel, behavior.sentinel_one: 3 policies act on high (Block risky users, Contractors, "Employees, not at high risk")
+      note: behavior.imp_travel, behavior.sentinel_one: 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk")
 
     Destroy: 2 to disable, 1 to delete. 0 unchanged, 1 unlisted.
     3 changes weaken protection: behavior.imp_travel (disabled), behavior.sentinel_one (disabled), integration.corporate-okta (deleted).
@@ -305,12 +305,12 @@ fn a_guard_refuses_and_its_override_is_named() {
     let refused: Vec<&str> = run
         .stdout
         .lines()
-        .filter(|line| line.starts_with("Refused"))
+        .filter(|line| line.starts_with("Blocked"))
         .collect();
-    assert_snapshot!(refused.join("\n"), @r###"
-    Refused by max_deletes: it deletes or replaces 1 integrations, and no more than 0 are permitted; --max-deletes 1 permits it
-    Refused by weakening: integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: it weakens protection (deleted), and guards.weakening is deny; --allow-weakening permits it
-    "###);
+    assert_snapshot!(refused.join("\n"), @"
+    Blocked by max_deletes: deletes or replaces 1 integration; the limit is 0; use --max-deletes 1 to allow it
+    Blocked by weakening: integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: weakens protection (deleted), and guards.weakening is deny; use --allow-weakening to allow it
+    ");
     assert_eq!(server.writes(), 0);
     let overridden = workplace.run(&[
         "apply",
@@ -419,7 +419,7 @@ fn what_moved_while_the_question_stood_is_shown_and_asked_about_again() {
         .unwrap();
     terminal.send_line("yes").unwrap();
     terminal
-        .exp_string("behavior.high_dlp: enabled moved from true to false")
+        .exp_string("behavior.high_dlp: enabled changed from true to false")
         .unwrap();
     terminal.exp_string("Only 'yes' is accepted: ").unwrap();
     assert_eq!(server.writes(), 0);

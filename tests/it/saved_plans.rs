@@ -80,10 +80,10 @@ fn a_stale_plan_is_refused_with_each_field_that_moved() {
         .unwrap();
     let run = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
     assert_eq!(run.code, 4);
-    insta::assert_snapshot!(run.stderr, @r"
+    insta::assert_snapshot!(run.stderr, @"
     error: the plan is stale
-      quickstart: behavior.high_dlp: enabled moved from true to false
-      quickstart: integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: active moved from true to false
+      quickstart: behavior.high_dlp: enabled changed from true to false
+      quickstart: integration[4cfe8442-664b-4915-acd4-b39cd65c4314]: active changed from true to false
       help: run `riskform plan --out` again and review the new plan
     ");
     assert_eq!(server.writes(), 0);
@@ -98,28 +98,28 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
             "truncated",
             text[..text.len() / 2].to_owned(),
             &[],
-            "cannot use the saved plan other.json: it is damaged: EOF",
+            "cannot use the saved plan other.json: not a valid saved plan: EOF",
             1,
         ),
         (
             "a changed byte",
             text.replacen("\"enabled\": true", "\"enabled\": false", 1),
             &[],
-            "its digest does not fit",
+            "the file was changed after it was saved",
             1,
         ),
         (
             "a newer format",
             text.replacen("riskform.plan/2", "riskform.plan/3", 1),
             &[],
-            "it has the format riskform.plan/3",
+            "unknown format riskform.plan/3",
             1,
         ),
         (
             "no plan at all",
             "hello".to_owned(),
             &[],
-            "it is damaged",
+            "not a valid saved plan",
             1,
         ),
         (
@@ -198,19 +198,19 @@ fn a_doctored_plan_sends_nothing() {
                 delete["path"] = path.into();
                 account["operations"].as_array_mut().unwrap().push(delete);
             },
-            "it is not what riskform makes of the states that it holds: accounts.0.operations",
+            "the file was edited by hand: accounts.0.operations does not match the plan for its inputs",
             1,
         ),
         (
             "a change that is not shown",
             &|plan| drop(plan["accounts"][0]["changes"].as_array_mut().unwrap().pop()),
-            "it is not what riskform makes of the states that it holds: accounts.0.changes",
+            "the file was edited by hand: accounts.0.changes does not match the plan for its inputs",
             1,
         ),
         (
             "another way back",
             &|plan| plan["accounts"][0]["live"]["integrations"][0]["settings"] = Value::Null,
-            "it is not what riskform makes of the states that it holds: accounts.0.live.integrations.0.settings",
+            "the file was edited by hand: accounts.0.live.integrations.0.settings does not match the plan for its inputs",
             1,
         ),
         (
@@ -228,7 +228,7 @@ fn a_doctored_plan_sends_nothing() {
         (
             "an earlier format",
             &|plan| plan["format"] = "riskform.plan/1".into(),
-            "it has the format riskform.plan/1, and this version of riskform reads riskform.plan/2 here",
+            "unknown format riskform.plan/1, expected riskform.plan/2",
             1,
         ),
     ];

@@ -292,7 +292,7 @@ fn no_file_and_no_flag_gets_past_the_limits() {
         (
             "guards: { max_deletes: 0 }\n",
             &loose,
-            "no more than 0 are within the limits",
+            "the operator limit is 0",
         ),
         (
             "guards: { weakening: deny }\n",
@@ -302,12 +302,12 @@ fn no_file_and_no_flag_gets_past_the_limits() {
         (
             "guards: { protected: [\"integration*\"] }\n",
             &loose,
-            "the limits protect integration*",
+            "but integration* is protected (by the limits)",
         ),
         (
             "allowed_tenants: [\"*.okta.com\"]\n",
             &create,
-            "the limits allow no such tenant",
+            "which --limits does not allow",
         ),
     ];
     let server = SandboxServer::start(Settings::default());

@@ -49,7 +49,7 @@ mod tests {
         for (text, expected) in [
             ("fits in 20 columns\n", "fits in 20 columns\n"),
             (
-                "  note: three policies act on high\nnext\n",
+                "  note: three policies use high\nnext\n",
                 "  note: three\n    policies act on\n    high\nnext\n",
             ),
             (

@@ -420,7 +420,7 @@ mod tests {
             (
                 "/accounts/0/operations",
                 json!([]),
-                "it is not what riskform makes of the states that it holds: accounts.0.operations",
+                "the file was edited by hand: accounts.0.operations does not match the plan for its inputs",
             ),
             (
                 "/riskform_version",

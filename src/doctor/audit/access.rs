@@ -1,4 +1,4 @@
-//! What Access does with the scores: a policy acts on each level that is given, and none waits for one that is not.
+//! Checks of Access policies: every assigned level is used, and every used level is assigned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::plan::{AccountPlan, LevelPolicies, PolicyName, policies_for_level};
 use super::super::finding::{CheckStatus, Detail, Finding};
 use super::{AuditCheck, AuditFinding, finding_from_details};
 
-/// The levels that enabled behaviors give, and which do.
+/// Returns the levels assigned by enabled behaviors, with these behaviors.
 fn given(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
     let mut given: BTreeMap<&Level, Vec<&str>> = BTreeMap::new();
     for (key, behavior) in &live.behaviors {
@@ -28,9 +28,9 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Policies;
     let given = given(plan.live());
     if given.is_empty() {
-        return Finding::warn(CHECK, "no behavior is on, so that nobody is given a level");
+        return Finding::warn(CHECK, "no behavior is enabled, so no user gets a score");
     }
-    // What was skipped may act on a level on which nothing else does.
+    // A skipped policy may use a level that no other policy uses.
     let missing = match access.skipped {
         0 => CheckStatus::Fail,
         _ => CheckStatus::Unknown,
@@ -47,10 +47,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
                 false => (CheckStatus::Pass, acts(acted_on)),
                 true => (
                     missing,
-                    format!(
-                        "no policy acts on it, and it is given by {}",
-                        few(behaviors)
-                    ),
+                    format!("no policy uses it; assigned by {}", few(behaviors)),
                 ),
             };
             Detail {
@@ -71,30 +68,30 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
             .iter()
             .map(|one| format!("{} ({})", one.level, one.policies.len()));
         let levels: Vec<String> = levels.collect();
-        let message = format!("policies act on {}", few(&levels));
+        let message = format!("policies use {}", few(&levels));
         return finding_from_details(CHECK, message, details);
     }
     let levels = few(&lacking);
     let message = match access.skipped {
-        0 => format!("no policy acts on {levels}, which enabled behaviors give"),
+        0 => format!("no policy uses {levels}, which enabled behaviors assign"),
         skipped => format!(
-            "no policy acts on {levels}, as far as can be told: {} of Access could not be read",
+            "no known policy uses {levels}; {} of Access cannot be parsed",
             count(skipped, "item")
         ),
     };
     finding_from_details(CHECK, message, details)
-        .help("let a policy name it, or give those behaviors a level that one names")
+        .help("add the level to an Access policy, or change the behaviors' risk_level")
 }
 
-/// Who acts on a level.
+/// Describes the policies that use a level.
 fn acts(acted_on: &LevelPolicies) -> String {
-    format!("{} on it: {}", acted_on.count(), acted_on.names())
+    format!("{} it: {}", acted_on.count(), acted_on.names())
 }
 
 pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Levels;
     let given: BTreeSet<&Level> = given(plan.live()).into_keys().collect();
-    // A policy that acts on a level that is given does its work, even if it names others as well.
+    // A policy that uses an assigned level has an effect, even if it also names other levels.
     let busy = given
         .iter()
         .flat_map(|level| policies_for_level(level, access).policies);
@@ -111,18 +108,18 @@ pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
     };
     let message = match (in_vain(CheckStatus::Fail), in_vain(CheckStatus::Warn)) {
         (Some(levels), _) => {
-            format!("policies wait for {levels}, which no enabled behavior gives")
+            format!("policies use {levels}, which no enabled behavior assigns")
         }
-        (None, Some(levels)) => format!(
-            "no enabled behavior gives {levels}; the policies that act on it act on given levels, too"
-        ),
-        (None, None) => return Finding::pass(CHECK, "no policy waits for a level that none gives"),
+        (None, Some(levels)) => {
+            format!("no enabled behavior assigns {levels}; its policies also use assigned levels")
+        }
+        (None, None) => return Finding::pass(CHECK, "every level used by a policy is assigned"),
     };
     finding_from_details(CHECK, message, details)
-        .help("give it to a behavior, or let the policies name a level that is given")
+        .help("assign the level to a behavior, or change the level in the policies")
 }
 
-/// A level that no enabled behavior gives, if a policy acts on it.
+/// Returns a detail for an unassigned level if a policy uses it.
 fn unused_level(acted_on: LevelPolicies, busy: &BTreeSet<PolicyName>) -> Option<Detail> {
     let LevelPolicies { level, policies } = acted_on;
     let (busy, idle): (Vec<_>, Vec<_>) = policies
@@ -137,14 +134,14 @@ fn unused_level(acted_on: LevelPolicies, busy: &BTreeSet<PolicyName>) -> Option<
         ([], busy) => (
             CheckStatus::Warn,
             format!(
-                "no enabled behavior gives it; acting on it and on levels that are given: {}",
+                "no enabled behavior assigns it; policies that use it and assigned levels: {}",
                 names(busy)
             ),
         ),
         (idle, _) => (
             CheckStatus::Fail,
             format!(
-                "no enabled behavior gives it; waiting for it: {}",
+                "no enabled behavior assigns it; policies that use it: {}",
                 names(idle)
             ),
         ),
@@ -157,8 +154,8 @@ fn unused_level(acted_on: LevelPolicies, busy: &BTreeSet<PolicyName>) -> Option<
     })
 }
 
-/// The levels that policies may wait for: those that behaviors can give, and words of theirs that nobody knows. Of the latter only the
-/// first ones, since each costs a look at every policy.
+/// Returns the levels that policies may use: the known ones and a limited number of unknown ones, because each is compared with every
+/// policy.
 fn candidate_levels(access: &Access) -> BTreeSet<Level> {
     const MAX_UNKNOWN_LEVELS: usize = 10;
     let rules = access.policies.values().map(|policy| &policy.rules);
@@ -178,5 +175,5 @@ fn candidate_levels(access: &Access) -> BTreeSet<Level> {
         .collect()
 }
 
-/// What rules call a user without a score. No behavior gives it, and users have it all the same.
+/// Name for a user without a score in rules. No behavior assigns it, but users have it.
 const UNSCORED: &str = "unscored";

@@ -1,4 +1,4 @@
-//! What the files say: behaviors declared on are on, nothing unlisted is live, nothing else differs.
+//! Checks against the files: behaviors, unlisted resources, and other drift.
 
 use crate::model::account::{BehaviorDeclaration, DesiredAccount};
 use crate::model::address::Address;
@@ -26,13 +26,12 @@ pub(super) fn behaviors(plan: &AccountPlan) -> AuditFinding {
             format!("all {declared_on} behaviors declared on are on"),
         ),
         (1, 1) => finding_from_details(CHECK, "the behavior declared on is off".to_owned(), off)
-            .help("riskform apply switches it on"),
+            .help("run `riskform apply` to enable it"),
         (_, off_now) => {
             let verb = if off_now == 1 { "is" } else { "are" };
             let behaviors = count(declared_on, "behavior");
             let message = format!("{off_now} of {behaviors} declared on {verb} off");
-            finding_from_details(CHECK, message, off)
-                .help("riskform apply switches on what is declared on")
+            finding_from_details(CHECK, message, off).help("run `riskform apply` to enable them")
         }
     }
 }
@@ -45,7 +44,7 @@ fn is_declared_on(desired: &DesiredAccount, key: &BehaviorKey) -> bool {
     }
 }
 
-/// A behavior that is off although it is declared on.
+/// Returns a detail if a behavior is off although it is declared on.
 fn off(change: &Change) -> Option<Detail> {
     let Change::Behavior(diff) = change else {
         return None;
@@ -70,16 +69,16 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
     };
     let reported = plan
         .reported()
-        .map(|thing| fail(&thing.address, "live, and in no file"));
+        .map(|thing| fail(&thing.address, "unlisted"));
     let to_change = plan
         .changes
         .iter()
         .filter(|change| change.location().is_none());
     let to_change = to_change.map(|change| {
         let message = match change.action() {
-            Action::Delete => "live, in no file, and to be deleted",
+            Action::Delete => "unlisted; apply will delete it",
             Action::Create | Action::Update | Action::Replace => {
-                "on, in no file, and to be disabled"
+                "unlisted and on; apply will disable it"
             }
         };
         fail(change.address(), message)
@@ -91,20 +90,17 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
         .filter(|thing| !thing.is_reported())
         .count();
     match (details.len(), kept) {
-        (0, 0) => Finding::pass(CHECK, "nothing is live that no file lists"),
-        (0, 1) => Finding::pass(
-            CHECK,
-            "1 thing is live and in no file, and the file keeps it",
-        ),
+        (0, 0) => Finding::pass(CHECK, "no unlisted resources"),
+        (0, 1) => Finding::pass(CHECK, "1 unlisted resource is not managed"),
         (0, kept) => {
-            let message = format!("{kept} things are live and in no file, and the file keeps them");
+            let message = format!("{kept} unlisted resources are not managed");
             Finding::pass(CHECK, message)
         }
         (found, _) => {
             let verb = if found == 1 { "is" } else { "are" };
-            let message = format!("{} {verb} live and in no file", count(found, "thing"));
+            let message = format!("{} {verb} unlisted", count(found, "resource"));
             finding_from_details(CHECK, message, details)
-                .help("declare it, delete it, or let `unlisted` in the file keep it")
+                .help("add it to the file, delete it, or set `unlisted` to keep")
         }
     }
 }
@@ -122,21 +118,21 @@ pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
         })
         .collect();
     match details.len() {
-        0 => Finding::pass(CHECK, "nothing else differs from the files"),
+        0 => Finding::pass(CHECK, "no other drift"),
         found => {
             let verb = if found == 1 { "differs" } else { "differ" };
-            let message = format!("{} {verb} from the files", count(found, "thing"));
+            let message = format!("{} {verb} from the files", count(found, "resource"));
             finding_from_details(CHECK, message, details)
-                .help("riskform drift says more; riskform apply brings back what is declared")
+                .help("run `riskform drift` for details, `riskform apply` to fix")
         }
     }
 }
 
-/// What is live against what is declared.
+/// Describes the difference between live and declared state.
 fn differs(change: &Change) -> String {
     match change.action() {
-        Action::Create => "declared, and not there".to_owned(),
-        Action::Delete => "live, and not declared".to_owned(),
+        Action::Create => "declared, but does not exist".to_owned(),
+        Action::Delete => "live, but not declared".to_owned(),
         Action::Update | Action::Replace => {
             let shown = |value: Option<FieldValue>| {
                 value.map_or_else(|| "(unset)".to_owned(), |value| value.to_string())

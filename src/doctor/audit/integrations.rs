@@ -1,4 +1,4 @@
-//! What Okta hears of: each active integration belongs to an identity provider, and its SSF document is sound.
+//! Checks of the integrations: identity providers and SSF documents.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use super::super::finding::{CheckStatus, Detail, Finding};
 use super::super::report::SsfDocument;
 use super::{AuditCheck, AuditFinding, finding_from_details};
 
-/// The active integrations, each by its address.
+/// Returns the active integrations with their addresses.
 fn active(plan: &AccountPlan) -> Vec<(Address, &Integration)> {
     let (live, desired) = (plan.live(), plan.desired());
-    // What was planned could be matched.
+    // A planned account has no ambiguous matches.
     let listed: BTreeMap<IntegrationId, Address> = matches(desired, live)
         .iter()
         .flat_map(|matches| matches.entries())
@@ -36,7 +36,7 @@ fn active(plan: &AccountPlan) -> Vec<(Address, &Integration)> {
         .collect()
 }
 
-/// Where an entry is declared.
+/// Returns the location of an entry.
 fn location(plan: &AccountPlan, address: &Address) -> Option<Location> {
     match address {
         Address::Integration(name) => Some(plan.desired().integrations.get(name)?.location.clone()),
@@ -77,30 +77,30 @@ pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
     };
     let gravest = details.iter().map(|detail| detail.status).max();
     let stands = match (gravest, others) {
-        (Some(CheckStatus::Fail), 1) => "lacks its Okta identity provider",
-        (Some(CheckStatus::Fail), _) => "lack their Okta identity providers",
+        (Some(CheckStatus::Fail), 1) => "does not reference its Okta identity provider",
+        (Some(CheckStatus::Fail), _) => "do not reference their Okta identity providers",
         (Some(CheckStatus::Unknown | CheckStatus::Warn), 1) => {
-            "may lack its Okta identity provider"
+            "may not reference its Okta identity provider"
         }
         (Some(CheckStatus::Unknown | CheckStatus::Warn), _) => {
-            "may lack their Okta identity providers"
+            "may not reference their Okta identity providers"
         }
-        _ if active.len() == 1 => "has its Okta identity provider",
-        _ => "have their Okta identity providers",
+        _ if active.len() == 1 => "references its Okta identity provider",
+        _ => "reference their Okta identity providers",
     };
     let message = format!("{whole} {stands}");
     let finding = finding_from_details(CHECK, message, details);
     match others {
         0 => finding,
-        _ => finding.help("identity_provider: NAME in the file finds the id of the right one"),
+        _ => finding.help("identity_provider: NAME in the file looks up its ID"),
     }
 }
 
-/// How an integration stands to the identity provider whose id it should bear.
+/// Compares an integration with the identity provider it references.
 fn provider(integration: &Integration, known: &Providers) -> (CheckStatus, String) {
     let settings = &integration.settings;
     let Some(reference) = &settings.reference_id else {
-        let message = "it has no reference_id, so the dashboard does not show it";
+        let message = "no reference_id, so the dashboard does not show it";
         return (CheckStatus::Fail, message.to_owned());
     };
     let Some(provider) = known
@@ -108,13 +108,13 @@ fn provider(integration: &Integration, known: &Providers) -> (CheckStatus, Strin
         .iter()
         .find(|provider| provider.id == *reference)
     else {
-        let message = format!("its reference_id {reference} is not the id of an identity provider");
+        let message = format!("reference_id {reference} is not the ID of an identity provider");
         return match known.skipped {
             0 => (CheckStatus::Fail, message),
             skipped => (
                 CheckStatus::Unknown,
                 format!(
-                    "{message}, as far as can be told: {} could not be read",
+                    "{message} in the list; {} cannot be parsed",
                     count(skipped, "provider")
                 ),
             ),
@@ -125,31 +125,29 @@ fn provider(integration: &Integration, known: &Providers) -> (CheckStatus, Strin
         _ if !provider.is_okta() => (
             CheckStatus::Fail,
             format!(
-                "its reference_id is the id of {name}, which is of the type {}, not okta",
+                "reference_id is the ID of {name}, which has type {}, expected okta",
                 provider.kind
             ),
         ),
         None => (
             CheckStatus::Warn,
-            format!(
-                "{name} does not say which Okta org it is for, so its tenant can not be compared"
-            ),
+            format!("{name} does not name its Okta organization, so the tenant cannot be compared"),
         ),
         Some(org) if *org != settings.tenant_url => (
             CheckStatus::Fail,
             format!(
-                "its tenant is {}, and {name} is for {org}",
+                "tenant_url is {}, but {name} is for {org}",
                 settings.tenant_url
             ),
         ),
         Some(_) => (
             CheckStatus::Pass,
-            format!("it bears the id of {name}, and has its tenant"),
+            format!("reference_id and tenant_url match {name}"),
         ),
     }
 }
 
-/// Nobody published what these documents hold, so that a broken rule is a warning at most.
+/// The content of these documents is not published, so a violated rule is a warning at most.
 pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Ssf;
     let Some(documents) = documents else {

@@ -1,7 +1,7 @@
-//! Whether both halves of the control stand: scores are given as declared, Access policies act on them, and Okta hears of them.
+//! Audit checks: scores are assigned as declared, Access policies use them, and Okta receives them.
 //!
-//! Each check is a function from what was read of an account to a finding, and one line in [`audit_findings`]. What could not be read makes
-//! a check unknown, never the run fail.
+//! Each check is a function from the data of an account to a finding, and one line in [`audit_findings`]. Failed reads make a check
+//! unknown but do not fail the run.
 
 mod access;
 mod files;
@@ -21,23 +21,23 @@ use access::{levels, policies};
 use files::{behaviors, drift, unlisted};
 use integrations::{providers, ssf};
 
-/// What the audit's checks find.
+/// Finding of the audit.
 pub type AuditFinding = Finding<AuditCheck>;
 
 words! {
-    /// The checks of an audit, by their stable ids.
+    /// Checks of an audit, with stable ids.
     AuditCheck {
-        /// Every behavior declared on is on.
+        /// Behaviors declared as enabled are enabled.
         Behaviors = "behaviors",
-        /// A policy acts on each level that an enabled behavior gives.
+        /// Every level assigned by an enabled behavior is used by an Access policy.
         Policies = "policies",
-        /// No policy waits for a level that no enabled behavior gives.
+        /// Every level used by an Access policy is assigned by an enabled behavior.
         Levels = "levels",
-        /// Each active integration bears the id of an Okta identity provider, and has its tenant.
+        /// Every active integration references an Okta identity provider with the same tenant.
         Providers = "providers",
-        /// Nothing is live that no file lists, as far as files want to hear of it.
+        /// No unlisted resources that the files report, disable or delete.
         Unlisted = "unlisted",
-        /// Nothing else differs from the files.
+        /// No other drift.
         Drift = "drift",
         /// The SSF document of each active integration is sound.
         Ssf = "ssf",
@@ -45,42 +45,42 @@ words! {
 }
 
 impl AuditCheck {
-    /// What is looked at, as a sentence that holds where the check passes.
+    /// Description of the passing check, as a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
-            AuditCheck::Behaviors => "Every behavior declared on is on.",
+            AuditCheck::Behaviors => "Behaviors declared as enabled are enabled.",
             AuditCheck::Policies => {
-                "An Access policy acts on each level that an enabled behavior gives."
+                "Every level assigned by an enabled behavior is used by an Access policy."
             }
             AuditCheck::Levels => {
-                "No Access policy waits for a level that no enabled behavior gives."
+                "Every level used by an Access policy is assigned by an enabled behavior."
             }
             AuditCheck::Providers => {
-                "Each active integration bears the id of an Access identity provider for Okta, and its tenant is that provider's."
+                "Every active integration references an Okta identity provider with the same tenant."
             }
             AuditCheck::Unlisted => {
-                "Nothing unlisted is live that the files want reported, disabled or deleted."
+                "No unlisted resources that the files report, disable or delete."
             }
-            AuditCheck::Drift => "Nothing else differs from the files.",
+            AuditCheck::Drift => "No other drift.",
             AuditCheck::Ssf => "The SSF document of each active integration is sound.",
         }
     }
 }
 
-/// What was read of an account.
+/// Data of an account.
 #[derive(Debug)]
 pub struct AuditInput<'a> {
-    /// How the account differs from its file.
+    /// Differences between the account and its file.
     pub plan: &'a AccountPlan,
-    /// Its Access policies and groups.
+    /// Access policies and groups.
     pub access: Fetched<Access>,
-    /// Its identity providers.
+    /// Identity providers.
     pub identity_providers: Fetched<Providers>,
-    /// The SSF documents of its active integrations; `None` where nobody asked for them.
+    /// SSF documents of the active integrations, if requested.
     pub documents: Option<Vec<SsfDocument>>,
 }
 
-/// Judges an account that could be read by every check that is not ignored.
+/// Runs all checks that are not ignored.
 pub fn audit_findings(
     evidence: &AuditInput<'_>,
     ignored: &BTreeSet<AuditCheck>,
@@ -106,7 +106,7 @@ pub fn audit_findings(
         .collect()
 }
 
-/// Judges what could be read.
+/// Runs a check if its data was read.
 fn known<T>(
     check: AuditCheck,
     reading: &Fetched<T>,
@@ -115,11 +115,11 @@ fn known<T>(
     match reading {
         Fetched::Read(value) => judge(value),
         Fetched::Failed(unread) => Finding::unread(check, unread),
-        Fetched::NotRead => Finding::new(check, CheckStatus::Unknown, "nobody asked"),
+        Fetched::NotRead => Finding::new(check, CheckStatus::Unknown, "not requested"),
     }
 }
 
-/// A finding that is as grave as the gravest of its details.
+/// Returns a finding with the status of its most severe detail.
 fn finding_from_details(check: AuditCheck, message: String, details: Vec<Detail>) -> AuditFinding {
     let gravest = details.iter().map(|detail| detail.status).max();
     Finding::new(check, gravest.unwrap_or(CheckStatus::Pass), message).details(details)

@@ -118,7 +118,7 @@ fn destroy_leaves_what_only_a_star_covers() {
     assert_eq!(
         notes,
         [
-            "behavior.imp: only \"*\" covers it, so it stays enabled; name it in the file to disable it"
+            "behavior.imp: stays enabled because only \"*\" declares it; list it by name to disable it"
         ]
     );
     assert!(plan.unlisted.is_empty());
@@ -136,7 +136,7 @@ fn what_is_not_managed_must_be_offered_as_well() {
     )
     .unwrap_err();
     let help = error.problems()[0].help();
-    assert_eq!(help, "did you mean imp? the account offers dlp, edr, imp");
+    assert_eq!(help, "did you mean imp? available: dlp, edr, imp");
 }
 
 /// Access policies match a level exactly, whichever way it moves; a behavior that is off before or after gives none.

@@ -253,7 +253,7 @@ fn no_flag_gets_past_the_limits_and_an_activation_is_judged_like_a_create() {
     assert_eq!(refusal.way_past, None);
     assert_eq!(
         refusal.reason,
-        "scores would go to https://a.test, and the limits allow no such tenant"
+        "would send scores to https://a.test, which --limits does not allow"
     );
 }
 

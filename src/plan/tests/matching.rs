@@ -51,27 +51,27 @@ fn what_cannot_come_true_is_refused_with_names() {
         (
             &["x: a"],
             &["a", "a"],
-            "integration.x fits several live integrations by tenant_url: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
+            "integration.x matches several live integrations by tenant_url: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
         ),
         (
             &["x: a r1", "y: b r1"],
             &["c r1"],
-            "integration.x, integration.y all fit the live integration 00000000-0000-0000-0000-000000000001 by reference_id",
+            "integration.x, integration.y match the same live integration 00000000-0000-0000-0000-000000000001 by reference_id",
         ),
         (
             &["x: b r1"],
             &["a r1", "b"],
-            "integration.x wants tenant_url https://b.test, which integration[00000000-0000-0000-0000-000000000002] holds and keeps",
+            "integration.x: tenant_url https://b.test is already used by integration[00000000-0000-0000-0000-000000000002]",
         ),
         (
             &["x: b r1", "y: b id=2"],
             &["a r1", "c"],
-            "integration.x wants tenant_url https://b.test, which integration.y holds and keeps",
+            "integration.x: tenant_url https://b.test is already used by integration.y",
         ),
         (
             &["x: a r1", "y: b id=2 ignore=reference_id"],
             &["c", "b r1"],
-            "integration.x wants reference_id r1, which integration.y holds and keeps",
+            "integration.x: reference_id r1 is already used by integration.y",
         ),
     ];
     for (entries, integrations, expected) in table {
@@ -112,8 +112,8 @@ fn a_behavior_that_is_not_offered_is_named_with_the_nearest() {
     assert_eq!(
         help,
         [
-            "did you mean imp? the account offers dlp, edr, imp",
-            "the account offers dlp, edr, imp"
+            "did you mean imp? available: dlp, edr, imp",
+            "available: dlp, edr, imp"
         ]
     );
 }
@@ -138,9 +138,9 @@ fn ignored_fields_stay_until_their_last_day() {
         assert_eq!(plan.notes.len(), 1, "{day}");
         insta::allow_duplicates! {
             if ignored {
-                insta::assert_snapshot!(plan.notes[0], @"integration.x: active stays false (declared true), ignored until 2026-11-22");
+                insta::assert_snapshot!(plan.notes[0], @"integration.x: ignoring active (live false, declared true) until 2026-11-22");
             } else {
-                insta::assert_snapshot!(plan.notes[0], @"integration.x: ignoring active ended with 2026-11-22, so it counts again");
+                insta::assert_snapshot!(plan.notes[0], @"integration.x: ignore_changes for active expired on 2026-11-22");
             }
         }
     }

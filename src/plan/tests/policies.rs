@@ -299,8 +299,8 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
             permission: None,
         }),
     };
-    let gone = "no enabled behavior gives medium any longer, ";
-    let unknown = "and what acts on it is not known";
+    let gone = "no enabled behavior would assign level medium";
+    let unknown = "and the Access policies cannot be read";
     let table: &[(
         &Context,
         &[(&str, Option<bool>, Option<RiskLevel>)],
@@ -310,13 +310,13 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
             &acted_on,
             &[("dlp", None, Some(RiskLevel::High))],
             Some(format!(
-                "{gone}on which 1 policy acts (Finance), and guards.policies is deny"
+                "{gone}; 1 policy uses it (Finance), and guards.policies is deny"
             )),
         ),
         (
             &acted_on,
             &[("dlp", Some(false), None)],
-            Some(format!("{gone}on which 1 policy acts")),
+            Some(format!("{gone}; 1 policy uses it")),
         ),
         // Another behavior gives the level from now on; nothing is lost that was not given; nobody acts on it.
         (
@@ -330,12 +330,12 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
         (
             &failed,
             &[("dlp", Some(false), None)],
-            Some(format!("{gone}{unknown} (HTTP 403)")),
+            Some(format!("{gone}, {unknown} (HTTP 403)")),
         ),
         (
             &Context::default(),
             &[("dlp", Some(false), None)],
-            Some(format!("{gone}{unknown}, ")),
+            Some(format!("{gone}, {unknown}, ")),
         ),
         (&failed, &[("edr", Some(true), None)], None),
     ];
@@ -395,17 +395,17 @@ fn a_plan_says_what_acts_on_a_level_before_and_after() {
     let today = date(2026, 11, 22);
     let plan = plan_within(&file, &live, &context, today, &Options::default()).unwrap();
     let notes = plan.notes.iter().map(ToString::to_string);
-    let said: Vec<String> = notes.filter(|note| note.contains("act")).collect();
+    let said: Vec<String> = notes.filter(|note| note.contains("use")).collect();
     assert_eq!(
         said,
         [
-            "behavior.dlp: 2 policies act on medium (Finance, Payroll); none acts on high",
-            "behavior.edr: 2 policies act on medium (Finance, Payroll)",
+            "behavior.dlp: 2 policies use level medium (Finance, Payroll); none uses level high",
+            "behavior.edr: 2 policies use level medium (Finance, Payroll)",
         ]
     );
     // In drift, nobody asked for the change.
     let drift = plan.into_drift(&Scope::default());
-    insta::assert_snapshot!(drift.notes[0], @"behavior.dlp: no policy acts on high, as declared; 2 policies act on medium, which is live (Finance, Payroll)");
+    insta::assert_snapshot!(drift.notes[0], @"behavior.dlp: no policy uses level high (declared); 2 policies use level medium (live) (Finance, Payroll)");
 }
 
 #[test]
@@ -457,23 +457,23 @@ fn identity_providers_are_found_by_name() {
         assert_eq!(
             changed_identity_providers(&file, &today),
             [format!(
-                r#"integration.x: identity_provider "Okta (corp)" moved from "i1" to {moved}"#
+                r#"integration.x: identity_provider "Okta (corp)" changed from "i1" to {moved}"#
             )]
         );
     }
     let file = resolved("Okta (corp)", "b").unwrap();
-    insta::assert_snapshot!(warnings(&file).join("\n"), @r#"integration.x: the identity provider "Okta (corp)" belongs to https://a.test, and the tenant is https://b.test"#);
+    insta::assert_snapshot!(warnings(&file).join("\n"), @r#"integration.x: identity provider "Okta (corp)" is for https://a.test, but tenant_url is https://b.test"#);
     let told = |name: &str| resolved(name, "a").unwrap_err().to_string();
     insta::assert_snapshot!(told("Corp"), @r#"
-    test.yaml:1:1: integration.x: no identity provider is named "Corp"
-      help: the account has Okta (corp) (i1), Twice (i2), Twice (i3); name one of them, or declare its id as reference_id
+    test.yaml:1:1: integration.x: identity provider "Corp" not found
+      help: available: Okta (corp) (i1), Twice (i2), Twice (i3); use one of these names, or set reference_id to its ID
     "#);
     insta::assert_snapshot!(told("Twice"), @r#"
     test.yaml:1:1: integration.x: 2 identity providers are named "Twice"
-      help: the account has Twice (i2), Twice (i3); name one of them, or declare its id as reference_id
+      help: available: Twice (i2), Twice (i3); use one of these names, or set reference_id to its ID
     "#);
     insta::assert_snapshot!(told("PIN"), @r#"
-    test.yaml:1:1: integration.x: the identity provider "PIN" is "onetimepin", not Okta
-      help: the account has Okta (corp) (i1), Twice (i2), Twice (i3); name one of them, or declare its id as reference_id
+    test.yaml:1:1: integration.x: identity provider "PIN" has type "onetimepin", expected okta
+      help: available: Okta (corp) (i1), Twice (i2), Twice (i3); use one of these names, or set reference_id to its ID
     "#);
 }

@@ -135,8 +135,8 @@ fn play(name: &str, references: References, steps: &[Step<'_>]) {
 fn identity_outlasts_what_happens_to_a_file() {
     use References::{Dropped, Kept, Providers};
     let created: Step<'_> = (&["x: a"], &["1 POST https://a.test ~x1"], &[]);
-    let beside = "created beside unlisted integrations";
-    let alone = "recognized by our own reference alone, and https://a.test will receive no more";
+    let beside = "will be created; unlisted integrations keep receiving scores";
+    let alone = "only by its generated reference; https://a.test will stop receiving scores";
     let table: &[(&str, References, &[Step<'_>])] = &[
         ("renamed", Kept, &[created, (&["y: a"], &[], &[])]),
         (
@@ -185,9 +185,9 @@ fn identity_outlasts_what_happens_to_a_file() {
                         "3 PUT 1 https://b.test r1 [needs 1,2]",
                     ],
                     &[
-                        "its reference_id leads to 00000000-0000-0000-0000-000000000001 and its tenant_url to 00000000-0000-0000-0000-000000000002",
+                        "reference_id matches 00000000-0000-0000-0000-000000000001, but tenant_url matches 00000000-0000-0000-0000-000000000002",
                         "so 00000000-0000-0000-0000-000000000001 holds https://00000000-0000-0000-0000-000000000001.parked.invalid for a moment",
-                        "its reference_id leads to 00000000-0000-0000-0000-000000000002 and its tenant_url to 00000000-0000-0000-0000-000000000001",
+                        "reference_id matches 00000000-0000-0000-0000-000000000002, but tenant_url matches 00000000-0000-0000-0000-000000000001",
                     ],
                 ),
             ],
@@ -223,8 +223,8 @@ fn identity_outlasts_what_happens_to_a_file() {
                     &["x: d", "y: c"],
                     &[],
                     &[
-                        "integration.x fits several live integrations by our own reference: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
-                        "pin integration.x to the one it means, e.g. id: 00000000-0000-0000-0000-000000000001",
+                        "integration.x matches several live integrations by our own reference: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
+                        "add `id:` to integration.x to select one, e.g. `id: 00000000-0000-0000-0000-000000000001`",
                     ],
                 ),
                 (
@@ -252,7 +252,7 @@ fn identity_outlasts_what_happens_to_a_file() {
                 (
                     &["x: a"],
                     &["1 PUT 1 https://a.test ~x1"],
-                    &["https://b.test will receive no more"],
+                    &["https://b.test will stop receiving"],
                 ),
             ],
         ),
@@ -292,7 +292,7 @@ fn identity_outlasts_what_happens_to_a_file() {
                     "1 POST https://a.test ~x1",
                     "2 PUT {result:1} https://a.test ~x1 off [needs 1]",
                 ],
-                &["exports scores for a moment"],
+                &["scores are sent for a moment"],
             )],
         ),
         (
@@ -376,7 +376,10 @@ fn the_elder_of_exact_twins_is_the_entrys() {
                 let unlisted = integrations.len() - 1;
                 assert_eq!(found.unlisted.len(), unlisted);
                 let notes: Vec<String> = found.notes().map(|note| note.to_string()).collect();
-                assert!(notes[0].contains("has exact twins"), "{notes:?}");
+                assert!(
+                    notes[0].contains("several identical integrations exist"),
+                    "{notes:?}"
+                );
             }
             (Err(problems), Err(by)) => {
                 assert!(problems[0].to_string().contains(by), "{problems:?}");
@@ -516,7 +519,10 @@ fn destroy_names_what_its_entries_would_fit_next() {
         (
             &["x: a r1"],
             &["a", "b r1"],
-            &["unlisted ones", "00000000-0000-0000-0000-000000000001"],
+            &[
+                "unlisted integrations",
+                "00000000-0000-0000-0000-000000000001",
+            ],
         ),
         (
             &["x: a"],
@@ -579,7 +585,7 @@ fn what_is_unlisted_goes_in_a_wave_of_its_own() {
 #[test]
 fn two_entries_share_a_key_only_where_they_can_be_told_apart() {
     let told_apart = "different values of reference_id";
-    let declare = "declare it in both and pin each with id:";
+    let declare = "set it in both and pin each with `id:`";
     let table: &[(&[&str], &[&str], Option<&str>)] = &[
         // Pinned to live ones, or to gone ones with different references: two deleted twins come back.
         (&["x: a r1 id=1", "y: a r1 id=2"], &["a r1", "b r2"], None),
@@ -599,7 +605,7 @@ fn two_entries_share_a_key_only_where_they_can_be_told_apart() {
         ),
         // Shared with what is unlisted, and not taken anew.
         (&["x: a r1 id=1"], &["a r1", "a r1"], None),
-        (&["x: a r1 id=1"], &["a", "b r1"], Some("list integration[")),
+        (&["x: a r1 id=1"], &["a", "b r1"], Some("add integration[")),
     ];
     for (entries, integrations, expected) in table {
         let plan = plan(

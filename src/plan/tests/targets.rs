@@ -57,7 +57,7 @@ fn a_change_that_needs_an_untargeted_one_is_refused() {
     )
     .unwrap_err();
     assert_eq!(errors.problems().len(), 1);
-    assert_eq!(errors.problems()[0].help(), "target integration.y as well");
+    assert_eq!(errors.problems()[0].help(), "add --target 'integration.y'");
 }
 
 #[test]

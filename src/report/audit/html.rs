@@ -1,4 +1,4 @@
-//! An audit as one self-contained page, in the looks of the others.
+//! Audit as a self-contained HTML page.
 
 use serde::Serialize;
 
@@ -11,15 +11,15 @@ use super::{Group, accounts_with_findings, groups, standing, totals};
 #[derive(Serialize)]
 struct Page<'a> {
     style: &'static str,
-    /// The totals as a sentence.
+    /// Totals as a sentence.
     sentence: String,
     base_url: &'a str,
     created_at: String,
     version: &'a str,
     checks: Vec<Check>,
-    /// Those of which there is something to tell, or the only one.
+    /// Accounts with findings, or the only account.
     accounts: Vec<Account<'a>>,
-    /// How many are not in the table since they pass every check.
+    /// Number of accounts that pass every check and are not in the table.
     clean: usize,
     failures: Vec<Failure>,
     sections: Vec<Section>,
@@ -28,21 +28,21 @@ struct Page<'a> {
 #[derive(Serialize)]
 struct Check {
     id: &'static str,
-    /// The anchor of its section; `None` where it has nothing to show.
+    /// Anchor of its section; `None` if empty.
     anchor: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Account<'a> {
     label: &'a str,
-    /// Its id in short, where the label is another.
+    /// Abbreviated id, if the label is a name.
     short_id: Option<String>,
     source: String,
-    /// How it stands to each check; `None` where it could not be looked at.
+    /// Status of each check; `None` if the account could not be checked.
     standings: Option<Vec<Word>>,
 }
 
-/// A word and its class.
+/// Text and its CSS class.
 #[derive(Serialize)]
 struct Word {
     word: &'static str,
@@ -56,7 +56,7 @@ struct Failure {
     help: Option<String>,
 }
 
-/// What does not pass a check; of an only account, also what does.
+/// Findings of a check that do not pass; for a single account, all.
 #[derive(Serialize)]
 struct Section {
     anchor: String,
@@ -69,7 +69,7 @@ struct Section {
 struct Article {
     class: &'static str,
     status: Word,
-    /// The accounts, where there are several.
+    /// Accounts, if there are several.
     whose: Option<String>,
     message: String,
     details: Vec<Detail>,
@@ -84,7 +84,7 @@ struct Detail {
     location: Option<String>,
 }
 
-/// An audit as a page.
+/// Returns an audit as a page.
 pub(super) fn page(audit: &AuditReport) -> String {
     render(include_str!("page.html"), view(audit))
 }
@@ -174,7 +174,7 @@ fn article(group: &Group<'_>, whose: Option<String>) -> Article {
         help,
         ..
     } = group.finding;
-    // Of an only account everything is shown.
+    // For a single account, all findings are shown.
     let everything = whose.is_none();
     let details = group.finding.details.iter();
     let details = details

@@ -1,4 +1,4 @@
-//! An audit as JUnit XML: a suite for each account, a case for each check. Without times, so that equal results give equal bytes.
+//! Audit as JUnit XML: one suite per account, one case per check, without times, so that equal results give equal bytes.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
@@ -8,7 +8,7 @@ use crate::model::text::EscapeInvisible;
 use super::failing_details;
 use crate::report::junit::{suite, xml};
 
-/// An audit as JUnit XML.
+/// Returns an audit as JUnit XML.
 pub(super) fn junit(audit: &AuditReport) -> String {
     let suites = audit.accounts.iter().map(|account| {
         let cases = || account.findings.iter().map(case).collect();
@@ -22,7 +22,8 @@ pub(super) fn junit(audit: &AuditReport) -> String {
     xml("riskform audit", suites)
 }
 
-/// A warning is a success that says something; what can't be told is an error where a permission would tell, else left out.
+/// Maps a warning to a success with output, and an unknown result to an error if a permission is missing. Other unknown results are
+/// omitted.
 fn case(finding: &AuditFinding) -> TestCase {
     let message = EscapeInvisible(&finding.message).to_string();
     let text = details(finding);

@@ -1,7 +1,7 @@
-//! An audit as Markdown: a line of totals, the table, and what does not pass, check by check.
+//! Audit as Markdown: totals, the table, and findings by check.
 //!
-//! Whatever is somebody else's stands inside a fenced block, where every line begins with a word of ours, or inside `<code>`. What doesn't
-//! fit is cut from the end, where the least grave stands, and said.
+//! Untrusted text is inside a fenced block, where every line starts with fixed text, or inside `<code>`. Output over the limit is
+//! truncated at the least severe end, with a notice.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ use crate::report::markdown::code;
 
 use super::{Group, accounts_with_findings, groups, standing, totals};
 
-/// What is kept free for the sentence that says what was cut.
+/// Bytes reserved for the truncation notice.
 const TRUNCATION_NOTICE_BYTES: usize = 512;
 
-/// An audit as Markdown, no longer than `limit` bytes.
+/// Returns an audit as Markdown of at most `limit` bytes.
 pub fn markdown(audit: &AuditReport, limit: usize) -> String {
     let mut text = format!("### riskform audit: {}\n\n", totals(audit));
     let room = limit.saturating_sub(TRUNCATION_NOTICE_BYTES);
@@ -32,7 +32,7 @@ pub fn markdown(audit: &AuditReport, limit: usize) -> String {
     if cut_rows + cut > 0 {
         let _ = writeln!(
             text,
-            "**Cut to fit:** {} of the table and {} are not shown, the least grave; the text and JSON formats hold everything.",
+            "**Truncated:** {} of the table and {} with less severe findings are not shown. See the text or JSON output.",
             count(cut_rows, "row"),
             count(cut, "section")
         );
@@ -40,7 +40,7 @@ pub fn markdown(audit: &AuditReport, limit: usize) -> String {
     text
 }
 
-/// The accounts of which there is something to tell; says how many rows did not fit.
+/// Writes the table of accounts with findings. Returns the number of omitted rows.
 fn table(text: &mut String, audit: &AuditReport, room: usize) -> usize {
     let rows = accounts_with_findings(audit);
     let clean = audit.accounts.len() - rows.len();
@@ -63,7 +63,7 @@ fn table(text: &mut String, audit: &AuditReport, room: usize) -> usize {
         match &account.error {
             Some(_) => {
                 let empty = " |".repeat(checks.len().saturating_sub(1));
-                let _ = writeln!(row, " | **could not be looked at** |{empty}");
+                let _ = writeln!(row, " | **could not be checked** |{empty}");
             }
             None => {
                 for check in audit.checks() {
@@ -86,7 +86,7 @@ fn table(text: &mut String, audit: &AuditReport, room: usize) -> usize {
     cut
 }
 
-/// What stands so, one section for each check. With the failures stand the accounts that could not be looked at.
+/// Returns one section per check. The first includes the accounts that could not be checked.
 fn sections(audit: &AuditReport, status: CheckStatus) -> Vec<String> {
     let mut sections = Vec::new();
     if status == CheckStatus::Fail {
@@ -104,7 +104,7 @@ fn sections(audit: &AuditReport, status: CheckStatus) -> Vec<String> {
         });
         let failed: String = failed.collect();
         if !failed.is_empty() {
-            sections.push(fenced("Accounts that could not be looked at", &failed));
+            sections.push(fenced("Accounts that could not be checked", &failed));
         }
     }
     for check in audit.checks() {
@@ -127,7 +127,7 @@ fn fenced(title: &str, lines: &str) -> String {
 }
 
 fn lines(audit: &AuditReport, group: &Group<'_>) -> String {
-    // Symbols that readers of diffs color; the words beside them say the same.
+    // Diff symbols, for color only; the text says the same.
     let symbol = match group.finding.status {
         CheckStatus::Fail => "-",
         CheckStatus::Unknown | CheckStatus::Warn => "!",

@@ -1,4 +1,4 @@
-//! An audit in every format: a list of checks for one account; for a fleet a table of accounts and checks, then what does not pass.
+//! Audit in every format: a list of checks for one account; for a fleet a table, then the findings.
 //!
 //! | file | is for |
 //! | --- | --- |
@@ -21,7 +21,7 @@ use super::{AuditFormat, json, sarif};
 
 pub use markdown::markdown as audit_markdown;
 
-/// An audit in a format.
+/// Returns an audit in a format.
 pub fn audit(audit: &AuditReport, format: AuditFormat) -> String {
     match format {
         AuditFormat::Text => text::text(audit),
@@ -33,13 +33,13 @@ pub fn audit(audit: &AuditReport, format: AuditFormat) -> String {
     }
 }
 
-/// What does not pass, told once for all accounts in which it is the same.
+/// A finding shared by accounts.
 struct Group<'a> {
     accounts: Vec<&'a AccountAudit>,
     finding: &'a AuditFinding,
 }
 
-/// What does not pass a check, the gravest first.
+/// Returns the findings of a check that do not pass, most severe first.
 fn groups(audit: &AuditReport, check: AuditCheck) -> Vec<Group<'_>> {
     let mut alike: Vec<Group<'_>> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -79,17 +79,17 @@ fn groups(audit: &AuditReport, check: AuditCheck) -> Vec<Group<'_>> {
 }
 
 impl Group<'_> {
-    /// The accounts by their names: five, and how many more.
+    /// Returns the first five names and the number of the rest.
     fn names(&self) -> String {
         few(self.accounts.iter().map(|account| account.label()))
     }
 
-    /// What is to be said one by one.
+    /// Returns the details that do not pass.
     fn details(&self) -> impl Iterator<Item = (&Detail, Option<String>)> {
         failing_details(self.finding).map(|detail| (detail, self.location(detail)))
     }
 
-    /// Where something is declared; that differs from account to account.
+    /// Returns the location of a detail, if the group has one account.
     fn location(&self, detail: &Detail) -> Option<String> {
         let location = detail.location.as_ref();
         let location = location.filter(|_| self.accounts.len() == 1)?;
@@ -97,17 +97,17 @@ impl Group<'_> {
     }
 }
 
-/// What of a finding has to be told one by one.
+/// Returns the details that do not pass.
 fn failing_details(finding: &AuditFinding) -> impl Iterator<Item = &Detail> {
     let details = finding.details.iter();
     details.filter(|detail| detail.status != CheckStatus::Pass)
 }
 
-/// The accounts of which there is something to tell: those that could not be looked at, then by their gravest finding.
+/// Returns accounts with findings: those that could not be checked, then by most severe finding.
 fn accounts_with_findings(audit: &AuditReport) -> Vec<&AccountAudit> {
     let accounts = audit.accounts.iter();
     let mut accounts: Vec<&AccountAudit> = accounts.filter(|one| !one.is_clean()).collect();
-    // A stable sort: among equals, the order of the audit stays.
+    // A stable sort keeps the order of the audit.
     accounts.sort_by_key(|account| match account.gravest() {
         None => (0, None),
         Some(status) => (1, Some(std::cmp::Reverse(status))),
@@ -115,13 +115,13 @@ fn accounts_with_findings(audit: &AuditReport) -> Vec<&AccountAudit> {
     accounts
 }
 
-/// How an account stands to a check, in a word.
+/// Returns the status of a check in an account.
 fn standing(account: &AccountAudit, check: AuditCheck) -> Option<CheckStatus> {
     let mut findings = account.findings.iter();
     Some(findings.find(|finding| finding.check == check)?.status)
 }
 
-/// The totals, the gravest first; what there is none of is not said.
+/// Returns the totals, most severe first, without zeros.
 fn totals(audit: &AuditReport) -> String {
     let AuditTotals {
         pass,
@@ -139,12 +139,8 @@ fn totals(audit: &AuditReport) -> String {
     let counted = counted.into_iter().filter(|(number, _)| *number > 0);
     let counted: Vec<String> = counted.map(|(_, text)| text).collect();
     let checks = (!counted.is_empty()).then(|| counted.join(", "));
-    let lost = (failed_accounts > 0).then(|| {
-        format!(
-            "{} could not be looked at",
-            count(failed_accounts, "account")
-        )
-    });
+    let lost = (failed_accounts > 0)
+        .then(|| format!("{} could not be checked", count(failed_accounts, "account")));
     let ignored: Vec<&str> = audit.ignored.iter().map(|check| check.as_str()).collect();
     let ignored = (!ignored.is_empty()).then(|| format!("ignored: {}", ignored.join(", ")));
     let parts: Vec<String> = [checks, lost, ignored].into_iter().flatten().collect();

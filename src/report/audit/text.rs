@@ -1,4 +1,4 @@
-//! An audit as text: what is gravest first, totals last; legible without color and at any width.
+//! Audit as text: most severe first, totals last; readable without color at any width.
 
 use std::fmt::Write;
 
@@ -10,15 +10,15 @@ use crate::report::style;
 
 use super::{accounts_with_findings, failing_details, groups, standing, totals};
 
-/// How many details of one finding are shown; the other formats hold all.
+/// Maximum details shown per finding. Other formats have all.
 const MAX_DETAILS: usize = 10;
 
-/// An audit as text.
+/// Returns an audit as text.
 pub(super) fn text(audit: &AuditReport) -> String {
     let mut text = String::new();
     let bold = style::HEADING;
     match audit.accounts.as_slice() {
-        // The failure of the only account is the error of the run, and is told as one.
+        // The error of a single account is reported as the error of the run.
         [account] if account.error.is_some() => return text,
         [account] => {
             heading(&mut text, account);
@@ -46,7 +46,7 @@ fn heading(text: &mut String, account: &AccountAudit) {
     let _ = writeln!(text, "  {}\n", EscapeInvisible(&account.source));
 }
 
-/// A check of the only account.
+/// Writes a finding of a single account.
 fn write_finding(text: &mut String, finding: &AuditFinding) {
     let message = EscapeInvisible(&finding.message);
     let _ = writeln!(
@@ -105,7 +105,7 @@ fn write_fleet(text: &mut String, audit: &AuditReport) {
     }
 }
 
-/// A row for each account of which there is something to tell, a column for each check.
+/// Writes the table of accounts with findings: one row per account, one column per check.
 fn table(text: &mut String, audit: &AuditReport, rows: &[&AccountAudit]) {
     let label = |account: &AccountAudit| match &account.name {
         Some(name) => name.to_string(),
@@ -113,7 +113,7 @@ fn table(text: &mut String, audit: &AuditReport, rows: &[&AccountAudit]) {
     };
     let width = rows.iter().map(|account| label(account).chars().count());
     let width = width.chain(["ACCOUNT".len()]).max().unwrap_or_default();
-    // What fills a column up is written before the next one, so that no line ends with spaces.
+    // Padding is written before the next column, so that no line ends with spaces.
     let mut gap = width - "ACCOUNT".len() + GAP;
     text.push_str("ACCOUNT");
     for check in audit.checks() {
@@ -128,7 +128,7 @@ fn table(text: &mut String, audit: &AuditReport, rows: &[&AccountAudit]) {
         text.push_str(&label);
         if account.error.is_some() {
             let red = style::ERROR;
-            let _ = write!(text, "{:gap$}{red}could not be looked at{red:#}", "");
+            let _ = write!(text, "{:gap$}{red}could not be checked{red:#}", "");
         } else {
             for check in audit.checks() {
                 let status = standing(account, check).unwrap_or(CheckStatus::Pass);
@@ -141,10 +141,10 @@ fn table(text: &mut String, audit: &AuditReport, rows: &[&AccountAudit]) {
     }
 }
 
-/// What stands between two columns.
+/// Spaces between columns.
 const GAP: usize = 2;
 
-/// How wide a check's column is: as wide as its title, and as any word beneath it.
+/// Returns the width of a column: its title or the longest status.
 fn column(check: AuditCheck) -> usize {
     check
         .as_str()
@@ -152,7 +152,7 @@ fn column(check: AuditCheck) -> usize {
         .max(CheckStatus::Unknown.as_str().len())
 }
 
-/// How something stands, in a column of its own.
+/// Returns a status, padded.
 fn word(status: CheckStatus) -> String {
     let color = color(status);
     format!("{color}{status:7}{color:#}")
@@ -167,7 +167,7 @@ fn color(status: CheckStatus) -> Style {
     }
 }
 
-/// What stands beneath a finding.
+/// Writes the details and the help of a finding.
 fn below<'a>(
     text: &mut String,
     details: impl Iterator<Item = (&'a Detail, Option<String>)>,
@@ -187,10 +187,7 @@ fn below<'a>(
     }
     let more = details.len().saturating_sub(MAX_DETAILS);
     if more > 0 {
-        let _ = writeln!(
-            text,
-            "           and {more} more, which --format json holds"
-        );
+        let _ = writeln!(text, "           and {more} more (see --format json)");
     }
     if let Some(help) = help {
         let _ = writeln!(text, "           help: {}", EscapeInvisible(help));

@@ -1,4 +1,4 @@
-//! An account's behaviors.
+//! Behaviors of an account.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::table::{Column, Width, grid};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
 use crate::model::text::EscapeInvisible;
 
-/// Every behavior that an account offers.
+/// All behaviors of an account.
 #[derive(Debug, Serialize)]
 pub struct Behaviors {
     /// By key.

@@ -1,15 +1,15 @@
-//! CSV that a spreadsheet opens without running any of it.
+//! CSV that is safe to open in a spreadsheet.
 
 use crate::model::text::EscapeInvisible;
 
-/// The header and the rows, with the line ends of RFC 4180.
+/// Returns header and rows, with line ends as in RFC 4180.
 pub(super) fn text(columns: &[&str], records: impl Iterator<Item = Vec<String>>) -> String {
     const IN_MEMORY: &str =
         "writing to memory does not fail, and every row has as many cells as the header";
     let records: Vec<Vec<String>> = records
         .map(|record| record.iter().map(|text| harmless(text)).collect())
         .collect();
-    // A CI runner takes a line that begins so for a command; in quotes it begins otherwise, and is the same value.
+    // CI runners treat lines with this prefix as commands. Quotes change the prefix but not the value.
     let is_command = |record: &Vec<String>| {
         let first = record.first().map(|text| text.trim_start());
         first.is_some_and(|text| text.starts_with("::"))
@@ -30,8 +30,8 @@ pub(super) fn text(columns: &[&str], records: impl Iterator<Item = Vec<String>>)
     String::from_utf8(bytes).expect("nothing but strings was written")
 }
 
-/// A cell that is neither a formula to a spreadsheet nor a command to a terminal. A spreadsheet takes what begins with one of these
-/// characters for a formula; behind a single quote it is text.
+/// Returns a cell that is neither a spreadsheet formula nor a terminal command. A single quote in front of one of these characters
+/// makes it text.
 fn harmless(text: &str) -> String {
     let visible = EscapeInvisible(text);
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {

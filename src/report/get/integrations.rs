@@ -1,4 +1,4 @@
-//! An account's integrations, each with every field.
+//! Integrations of an account, with every field.
 
 use serde::Serialize;
 
@@ -19,10 +19,10 @@ const COLUMNS: &[&str] = &[
     "well_known_url",
 ];
 
-/// Every integration of an account.
+/// All integrations of an account.
 #[derive(Debug, Serialize)]
 pub struct Integrations {
-    /// In the order of their ids.
+    /// In order of ids.
     pub integrations: Vec<Integration>,
 }
 
@@ -30,7 +30,7 @@ impl Tabular for Integrations {
     const FORMAT: &'static str = "riskform.integrations/1";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
-    /// A line each. What does not fit a terminal is left out from the right, and said: an id is enough to see the rest.
+    /// One line per integration. Columns that do not fit are omitted from the right, with a notice.
     fn table(&self, width: Width) -> String {
         const HEADINGS: &[&str] = &[
             "ID",
@@ -81,7 +81,6 @@ impl Tabular for Integrations {
 /// One integration.
 #[derive(Debug, Serialize)]
 pub struct OneIntegration {
-    /// The one that was asked for.
     pub integration: Integration,
 }
 
@@ -89,7 +88,7 @@ impl Tabular for OneIntegration {
     const FORMAT: &'static str = "riskform.integration/1";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
-    /// A line a field, none of them broken.
+    /// One line per field, unwrapped.
     fn table(&self, _: Width) -> String {
         let lines: Vec<(&str, String)> = COLUMNS
             .iter()
@@ -105,7 +104,7 @@ impl Tabular for OneIntegration {
     }
 }
 
-/// What a table says of it in a line.
+/// Returns the cells of a table row.
 fn row(integration: &Integration) -> Vec<String> {
     let settings = &integration.settings;
     let reference = settings.reference_id.as_ref();
@@ -128,7 +127,7 @@ fn shown(name: &str, value: &str) -> String {
     }
 }
 
-/// The fields in the order of [`COLUMNS`].
+/// Returns the fields in the order of [`COLUMNS`].
 fn record(integration: &Integration) -> Vec<String> {
     let Integration {
         id,

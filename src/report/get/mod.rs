@@ -1,7 +1,7 @@
-//! What was read, for people and for scripts: a table, JSON, CSV or YAML.
+//! Output of `get`: table, JSON, CSV or YAML.
 //!
-//! Each kind of thing says in its own file how it looks; what the formats have in common stands here. A table fits the width it is
-//! given, is never broken where it is piped, and needs no color. The other formats carry every field as the API spelt it.
+//! Each resource type has a file; common code is here. A table fits the width, is not wrapped in a pipe and needs no color. The other
+//! formats have every field as returned by the API.
 
 mod behaviors;
 mod csv;
@@ -27,7 +27,7 @@ pub use user::User;
 pub use users::{UserFilter, Users, users_table};
 
 words! {
-    /// The formats of what is read.
+    /// Formats of `get`.
     ReadFormat {
         /// For a terminal.
         Table = "table",
@@ -40,21 +40,21 @@ words! {
     }
 }
 
-/// One kind of thing that can be read. It serialises as the members of its JSON and YAML documents.
+/// A type of data that can be read. Serializes as the members of its JSON and YAML documents.
 pub trait Tabular: Serialize {
-    /// The format of its documents.
+    /// Name of the document format.
     const FORMAT: &'static str;
-    /// The columns of its CSV.
+    /// Columns of the CSV.
     const COLUMNS: &'static [&'static str];
 
-    /// The table, as wide as it may be.
+    /// Returns the table for this width.
     fn table(&self, width: Width) -> String;
 
-    /// The rows of its CSV.
+    /// Returns the rows of the CSV.
     fn records(&self) -> impl Iterator<Item = Vec<String>>;
 }
 
-/// What was read of an account, in a format. `width` is how wide a table may be.
+/// Returns the data in a format. `width` is the width of a table.
 pub fn render<S: Tabular>(
     account: &AccountId,
     shown: &S,
@@ -76,7 +76,7 @@ pub fn render<S: Tabular>(
     }
 }
 
-/// A document for scripts, which a terminal may show all the same.
+/// Returns a document for scripts, safe for terminals.
 pub fn json(document: &impl Serialize) -> String {
     let mut json = serde_json::to_string_pretty(document)
         .expect("strings, numbers and maps with strings for keys are JSON");

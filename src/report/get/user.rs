@@ -99,7 +99,7 @@ impl Tabular for User {
         text
     }
 
-    /// A row for each event; a user without any has one all the same.
+    /// Returns one row per event, at least one.
     fn records(&self) -> impl Iterator<Item = Vec<String>> {
         let person = self.person();
         let events: Vec<[String; 5]> = match self.user.events.as_slice() {
@@ -113,7 +113,7 @@ impl Tabular for User {
 }
 
 impl User {
-    /// The lines above the events.
+    /// Returns the lines above the events.
     fn head(&self) -> Vec<(&'static str, String)> {
         let [user_id, name, email, risk_level, last_reset_time] =
             self.person().map(|text| EscapeInvisible(&text).to_string());
@@ -133,7 +133,7 @@ impl User {
         lines
     }
 
-    /// Everything but the events, in the order of the columns.
+    /// Returns the columns without the events.
     fn person(&self) -> [String; 5] {
         let Person {
             user_id,
@@ -179,7 +179,7 @@ fn record(event: &RiskEvent) -> [String; 5] {
     ]
 }
 
-/// The event's name, and below it its details, a line each member.
+/// Returns the name of an event and its details, one line per member.
 fn told(event: &RiskEvent) -> String {
     let mut lines = vec![EscapeInvisible(&event.name).to_string()];
     if let Some(details) = &event.event_details {

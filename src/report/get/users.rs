@@ -1,4 +1,4 @@
-//! The users who have a score, the gravest first, and how many there are of each level.
+//! Users with a score, highest level first, and totals per level.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,17 +15,17 @@ use crate::model::text::EscapeInvisible;
 use crate::model::user::UserRisk;
 use crate::report::text::count;
 
-/// How long the longest bar is.
+/// Maximum length of a bar.
 const MAX_BAR_WIDTH: usize = 40;
 
-/// Which users are wanted; the default is all of them.
+/// Filter of users; by default all.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// With this level or a higher one. A word that nobody knows counts as higher: who asks for the gravest must not miss a graver one.
+    /// This level or higher. Unknown levels sort above `high`, so that no user is missed.
     pub min_level: Option<RiskLevel>,
     /// With an event since then.
     pub since: Option<Timestamp>,
-    /// With this text in name, e-mail address, id or pseudonym, whatever its case.
+    /// With this text in name, email address, id or pseudonym, ignoring case.
     pub search: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub struct Users {
 }
 
 impl Users {
-    /// Sorts the wanted users by level, then events, and counts them.
+    /// Filters and sorts users by level, then events, and counts them.
     pub fn new(mut users: Vec<UserRisk>, filter: &UserFilter, privacy: Privacy) -> Self {
         let all = users.len();
         users.retain(|user| filter.wants(user));
@@ -144,7 +144,7 @@ impl Tabular for Users {
     }
 }
 
-/// A line a user. The id is left to the other formats, where there is room for it.
+/// Returns one line per user, without the id.
 pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String {
     let common = [
         ("LEVEL", Column::Words),
@@ -176,7 +176,7 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String
     grid(width, &[&common, who].concat(), rows)
 }
 
-/// How many users each level has, the gravest first, with a bar each.
+/// Returns the number of users per level, highest first, with a bar.
 fn chart(totals: &BTreeMap<OpenEnum<RiskLevel>, usize>, width: Width) -> String {
     let most = totals.values().copied().max().unwrap_or_default().max(1);
     let columns = [
@@ -185,7 +185,7 @@ fn chart(totals: &BTreeMap<OpenEnum<RiskLevel>, usize>, width: Width) -> String 
         ("", Column::Words),
     ];
     let rows = totals.iter().rev().map(|(level, users)| {
-        // Rounded up, so that one user among thousands still shows.
+        // Rounded up, so that a single user is visible.
         let bar = (users * MAX_BAR_WIDTH).div_ceil(most);
         vec![
             EscapeInvisible(&level.to_string()).to_string(),

@@ -1,8 +1,8 @@
-//! Plans and drift as one self-contained page: no network, no script, light and dark, and nothing said by color alone. A fleet reads from the
-//! top, as everywhere: the gravest account first, each folded, and accounts as declared as one list of names.
+//! Plans and drift as a self-contained HTML page: no network, no script, light and dark, readable without color. In a fleet the most
+//! severe account comes first, each account is folded, and unchanged accounts are one list of names.
 //!
-//! `page.html` holds the markup and `style.css` the looks, with the filters by status; here stands what they show. The template escapes
-//! whatever it is given.
+//! `page.html` is the markup, `style.css` the style and the status filters. This module provides the content. The template escapes all
+//! values.
 
 use jiff::Timestamp;
 use minijinja::syntax::SyntaxConfig;
@@ -17,7 +17,7 @@ use super::field_lines::FieldLine;
 use super::totals::{RunSummary, counts};
 use crate::model::text::{EscapeInvisible, count};
 
-/// As many accounts are read at a glance; more are folded.
+/// Maximum number of accounts shown unfolded.
 const MAX_EXPANDED_ACCOUNTS: usize = 3;
 
 #[derive(Serialize)]
@@ -25,12 +25,12 @@ struct Page<'a> {
     style: &'static str,
     title: String,
     heading: &'static str,
-    /// The totals as a sentence.
+    /// Totals as a sentence.
     found: Option<String>,
-    /// What weakens, was refused or failed, in numbers.
+    /// Counts of weakening changes, blocked plans and failures.
     concerns: Vec<String>,
     base_url: &'a str,
-    /// When the oldest of several merged results was written.
+    /// Time of the oldest merged result.
     oldest: Option<String>,
     created_at: String,
     version: &'a str,
@@ -38,15 +38,15 @@ struct Page<'a> {
     filters: Vec<Filter>,
     /// Whether the accounts are unfolded.
     open: bool,
-    /// Those that have something to show, the gravest first.
+    /// Accounts with content, most severe first.
     accounts: Vec<Account<'a>>,
-    /// Those that have not, by their labels.
+    /// Labels of the unchanged accounts.
     idle: Vec<&'a str>,
     idle_heading: String,
     idle_status: &'static str,
 }
 
-/// A way to see only the accounts of one status.
+/// Filter by status.
 #[derive(Serialize)]
 struct Filter {
     class: &'static str,
@@ -61,7 +61,7 @@ struct Account<'a> {
     source: String,
     status: &'static str,
     class: &'static str,
-    /// In a line, what it has to show.
+    /// Summary of the account in one line.
     counts: String,
     error: Option<Failure>,
     refusals: Vec<String>,
@@ -80,14 +80,14 @@ struct Item {
     symbol: &'static str,
     class: &'static str,
     address: String,
-    /// What declares it, or which live integration it is.
+    /// Declaration or live integration.
     origin: Option<String>,
     words: &'static str,
-    /// Why it asks for attention.
+    /// Weakening, if any.
     weakening: Option<String>,
     location: Option<String>,
     fields: Vec<Field>,
-    /// Who made it so.
+    /// Attribution.
     who: Vec<String>,
 }
 
@@ -97,15 +97,15 @@ struct Field {
     value: String,
 }
 
-/// A plan or drift as a page.
+/// Returns a plan or drift as a page.
 pub(super) fn page(document: &Run) -> String {
     render(include_str!("page.html"), view(document))
 }
 
-/// The looks that all pages share.
+/// Style shared by all pages.
 pub(super) const STYLE: &str = include_str!("style.css");
 
-/// A template, filled with what it shows. Whatever that holds is escaped.
+/// Renders a template. All values are escaped.
 pub(super) fn render(template: &str, shown: impl Serialize) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -161,7 +161,7 @@ fn view(document: &Run) -> Page<'_> {
     }
 }
 
-/// The statuses that there are, the gravest first.
+/// Returns the present statuses, most severe first.
 fn filters(format: Format, sorted: &[(Severity, &AccountPlan)]) -> Vec<Filter> {
     let mut filters: Vec<Filter> = Vec::new();
     for (gravity, _) in sorted {
@@ -178,12 +178,12 @@ fn filters(format: Format, sorted: &[(Severity, &AccountPlan)]) -> Vec<Filter> {
     filters
 }
 
-/// How an account stands, and the class of it.
+/// Returns the status of an account and its CSS class.
 fn status(format: Format, gravity: Severity) -> (&'static str, &'static str) {
     let is_drift = format == Format::Drift;
     match gravity {
         Severity::Failed => ("failed", "failed"),
-        Severity::Refused => ("refused", "refused"),
+        Severity::Refused => ("blocked", "refused"),
         Severity::Weaker if is_drift => ("weaker than declared", "weak"),
         Severity::Weaker => ("weakens protection", "weak"),
         Severity::Removes | Severity::Differs if is_drift => ("differs", "changed"),

@@ -1,7 +1,6 @@
-//! An audit as SARIF: a rule for each check, each finding at the line that declares what it is about, else at the file as a whole.
+//! Audit as SARIF: one rule per check, each finding at the line of the declaration, else at the file.
 //!
-//! What can't be told is no finding but a notification of the run (section 3.58 of the standard), as is an account that could not be
-//! looked at.
+//! Unknown results and failed accounts are notifications, not findings (SARIF, section 3.58).
 
 use serde_json::json;
 
@@ -12,7 +11,7 @@ use super::{
     Configuration, Finding, Notification, Region, ReportingDescriptor, location, log, message,
 };
 
-/// An audit as SARIF.
+/// Returns an audit as SARIF.
 pub(in crate::report) fn sarif(audit: &AuditReport) -> String {
     let findings = || {
         let accounts = audit.accounts.iter();
@@ -21,7 +20,7 @@ pub(in crate::report) fn sarif(audit: &AuditReport) -> String {
     let failed = audit.accounts.iter().filter_map(|account| {
         let error = account.error.as_ref()?;
         let text = format!(
-            "{} could not be looked at: {}",
+            "{} could not be checked: {}",
             account.label(),
             error.message
         );
@@ -66,7 +65,7 @@ fn descriptor(check: AuditCheck) -> ReportingDescriptor {
     }
 }
 
-/// One result for each thing that a finding is about, else one for the finding.
+/// Returns one result per detail of a finding, or one for the finding.
 fn results(account: &AccountAudit, finding: &AuditFinding) -> Vec<Finding> {
     let details = finding.details.iter();
     let results: Vec<Finding> = details
@@ -104,7 +103,7 @@ fn result(
         end_column: None,
     });
     let file = place.map_or(&account.source, |place| &place.file);
-    // What stays the same from run to run, wherever in the file it moves to. A document breaks several rules.
+    // The fingerprint is stable between runs, even if the line moves. A document can violate several rules.
     let rule = detail.filter(|_| finding.check == AuditCheck::Ssf);
     let rule = rule.and_then(|detail| detail.message.split(": ").next());
     let identity = json!([account.account_id, finding.check, about, rule]);

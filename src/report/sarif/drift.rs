@@ -1,7 +1,7 @@
-//! Drift as SARIF: each finding at the line that declares what differs.
+//! Drift as SARIF: each finding at the line of the declaration.
 //!
-//! An unlisted thing is declared nowhere, so its finding is about the file as a whole. What could not be compared is no finding but a
-//! notification of the run (section 3.58 of the standard).
+//! The finding of an unlisted resource is about the whole file. A failed account is a notification, not a finding (SARIF, section
+//! 3.58).
 
 use serde_json::json;
 
@@ -13,19 +13,19 @@ use super::{
     Configuration, Finding, Notification, Region, ReportingDescriptor, location, log, message,
 };
 
-/// The kinds of findings.
+/// Types of findings.
 #[derive(Clone, Copy)]
 enum Rule {
-    /// Live protects less than declared.
+    /// Protects less than declared.
     Weaker,
-    /// Live differs, and protects no less.
+    /// Differs, and does not protect less.
     Differs,
-    /// Live, but in no file.
+    /// Unlisted.
     Unlisted,
 }
 
 impl Rule {
-    /// In the order of their indices.
+    /// In order of their indices.
     const ALL: [Rule; 3] = [Rule::Weaker, Rule::Differs, Rule::Unlisted];
 
     fn of(block: &DisplayItem<'_>) -> Self {
@@ -54,25 +54,23 @@ impl Rule {
 
     fn description(self) -> &'static str {
         match self {
-            Rule::Weaker => "What is live protects less than what is declared.",
-            Rule::Differs => "What is live differs from what is declared.",
-            Rule::Unlisted => "Something is live that no file lists.",
+            Rule::Weaker => "The live setting protects less than the declared one.",
+            Rule::Differs => "The live setting differs from the declared one.",
+            Rule::Unlisted => "A live resource is in no file.",
         }
     }
 
     fn help(self) -> &'static str {
         match self {
             Rule::Weaker | Rule::Differs => {
-                "Run `riskform apply` to bring back what is declared, or declare what is live."
+                "Run `riskform apply` to restore the declared state, or change the file to the live state."
             }
-            Rule::Unlisted => {
-                "Declare it, delete it, or set `unlisted` in the file so that it is kept."
-            }
+            Rule::Unlisted => "Add it to the file, delete it, or set `unlisted` to keep.",
         }
     }
 }
 
-/// Drift as SARIF.
+/// Returns drift as SARIF.
 pub(in crate::report) fn sarif(document: &Run) -> String {
     let failed = document
         .accounts
@@ -119,7 +117,7 @@ fn finding(account: &AccountPlan, block: &DisplayItem<'_>) -> Finding {
     let file = block
         .location
         .map_or(&account.source, |location| &location.file);
-    // What stays the same from run to run, wherever in the file it moves to.
+    // The fingerprint is stable between runs, even if the line moves.
     let identity = json!([account.account_id, block.address, rule.id()]);
     Finding {
         rule_id: rule.id(),

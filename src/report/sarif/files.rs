@@ -1,4 +1,4 @@
-//! Mistakes in files as SARIF: one rule for each kind, each finding at its place.
+//! File diagnostics as SARIF: one rule per type, each finding at its location.
 
 use crate::config::code::{DiagnosticCode, Severity};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Label};
@@ -7,7 +7,7 @@ use super::{
     Configuration, Finding, Location, Region, ReportingDescriptor, location, log, message,
 };
 
-/// What is wrong with files as SARIF.
+/// Returns the diagnostics as SARIF.
 pub(in crate::report) fn sarif(diagnostics: &Diagnostics) -> String {
     log(
         env!("CARGO_PKG_VERSION"),

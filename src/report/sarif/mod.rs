@@ -1,4 +1,4 @@
-//! SARIF 2.1.0, for whatever shows findings in code: the log and its parts, as far as they are needed here.
+//! Parts of a SARIF 2.1.0 log.
 
 mod audit;
 mod drift;
@@ -13,7 +13,7 @@ pub(super) use audit::sarif as audit;
 pub(super) use drift::sarif as drift;
 pub(super) use files::sarif as files;
 
-/// Where the standard's schema is published.
+/// URL of the standard's schema.
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
@@ -127,7 +127,7 @@ struct Region {
     end_column: Option<u32>,
 }
 
-/// A log of one run, as text that ends with a line break.
+/// Returns a log of one run, with a final line break.
 fn log(
     version: &str,
     rules: Vec<ReportingDescriptor>,
@@ -158,7 +158,7 @@ fn log(
     text
 }
 
-/// A message that holds nothing but text: the standard reads `{0}` as a placeholder and `[text](target)` as a link (section 3.11).
+/// Returns a plain-text message. `{0}` and `[text](target)` have a meaning in SARIF and are escaped (section 3.11).
 fn message(text: &str) -> Message {
     let lines: Vec<String> = text
         .lines()
@@ -174,7 +174,7 @@ fn message(text: &str) -> Message {
 }
 
 fn location(file: &str, region: Option<Region>) -> Location {
-    /// What stands for itself in the path of a URI (RFC 3986, section 3.3).
+    /// Unescaped characters in a URI path (RFC 3986, section 3.3).
     const PATH: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')
         .remove(b'-')

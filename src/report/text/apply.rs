@@ -1,4 +1,4 @@
-//! What became of a plan, as text: what failed and was not attempted by name, what to do with what was created, totals last.
+//! Apply result as text: failed and skipped operations, next steps, totals.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use crate::report::totals::RunSummary;
 use super::grouped::grouped;
 use super::items::{Item, Line, write_items};
 
-/// Where the `well_known_url` goes, in the words of Okta's console (`schema/api.md`, Integrations).
+/// Location of the `well_known_url` setting in the Okta console (`schema/api.md`, Integrations).
 pub(in crate::report) const OKTA_CONSOLE_PATH: &str =
     "Security > Device Integrations > Receive shared signals > Create stream";
 
-/// What became of each account's plan.
+/// Returns the result of each account.
 pub struct ApplyText<'a>(pub &'a Run);
 
 impl fmt::Display for ApplyText<'_> {
@@ -31,7 +31,7 @@ impl fmt::Display for ApplyText<'_> {
             _ => grouped(f, run, items)?,
         }
         created(f, run)?;
-        // Where nothing was to be done, the plan has said so.
+        // An empty plan was already reported.
         let mut accounts = run.accounts.iter();
         if accounts.all(|account| account.problems.is_none()) {
             return Ok(());
@@ -45,12 +45,12 @@ impl fmt::Display for ApplyText<'_> {
     }
 }
 
-/// What did not go well in an account.
+/// Writes the problems of an account.
 fn items(account: &AccountPlan) -> Vec<Item> {
     let mut items: Vec<Item> = account.operations.iter().filter_map(outcome).collect();
     let yellow = style::WARNING;
     for note in &account.notes {
-        // The others were said with the plan.
+        // The other notes were shown with the plan.
         if let Note::CreatedWithoutReference { .. } = note {
             let note = note.to_string();
             items.push(Item::new(Severity::Differs, |f| {
@@ -72,9 +72,7 @@ fn outcome(operation: &Operation) -> Option<Item> {
     match end.outcome {
         OperationOutcome::Done => None,
         OperationOutcome::Failed => Some(problem(&told("failed"), help)),
-        OperationOutcome::Unknown => {
-            Some(problem(&told("may or may not have been carried out"), help))
-        }
+        OperationOutcome::Unknown => Some(problem(&told("may have been applied"), help)),
         OperationOutcome::NotAttempted => {
             let yellow = style::WARNING;
             let text = format!("{address}: operation {id}: {error}");
@@ -99,7 +97,7 @@ fn problem(text: &str, help: Option<String>) -> Item {
     }
 }
 
-/// What to do with what was created: told once, with a line for each.
+/// Returns the next step for created integrations, once for all.
 fn created(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     let mut made: Vec<(String, &str)> = Vec::new();
     for account in &run.accounts {

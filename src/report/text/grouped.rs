@@ -1,5 +1,4 @@
-//! What several accounts have to show, told once where it is the same in three or more: the same text, or the same but for the ids that each
-//! account's things have of their own.
+//! Grouping: content shared by three or more accounts is shown once, if the text is equal or differs only in generated ids.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +13,7 @@ use super::items::{Item, Line, write_items};
 use super::layout::account_heading;
 use super::own_ids::IdMask;
 
-/// Writes what `items` says of the accounts, the gravest first: what several share once, with their names.
+/// Writes the items of all accounts, most severe first; shared ones once with the account names.
 pub(super) fn grouped(
     f: &mut fmt::Formatter<'_>,
     run: &Run,
@@ -32,7 +31,7 @@ pub(super) fn grouped(
             }
         }
     }
-    // What the same accounts share stands in one section, beside one for what each has alone.
+    // Items shared by the same accounts are in one section.
     let mut sections: BTreeMap<Vec<usize>, Vec<Line<'_>>> = BTreeMap::new();
     for (index, one) in told.iter().enumerate() {
         for (item, text) in one.items.iter().zip(&one.texts) {
@@ -72,7 +71,7 @@ pub(super) fn grouped(
     Ok(())
 }
 
-/// Who made what several accounts share: as many sentences as for one account, also where they differ.
+/// Returns the attribution of a shared item: as many sentences as for one account, even if they differ.
 fn who<'a>(item: &'a Item, account: &AccountPlan, different: usize) -> Cow<'a, [String]> {
     if different < 2 {
         return Cow::Borrowed(&item.who);
@@ -80,7 +79,7 @@ fn who<'a>(item: &'a Item, account: &AccountPlan, different: usize) -> Cow<'a, [
     let label = account.label();
     let sentences = item.who.iter();
     let example = |sentence| format!("in {label}: {sentence}");
-    let last = "--expand says who in each".to_owned();
+    let last = "--expand shows each account".to_owned();
     sentences
         .map(example)
         .chain([last])
@@ -88,22 +87,22 @@ fn who<'a>(item: &'a Item, account: &AccountPlan, different: usize) -> Cow<'a, [
         .into()
 }
 
-/// What one account, or several, have to show and no other.
+/// Content of one account or of a group.
 struct Section<'a> {
-    /// In the order of the accounts, the gravest first.
+    /// In order of accounts, most severe first.
     holders: Vec<usize>,
     lines: Vec<Line<'a>>,
 }
 
-/// Things of several accounts, each with the text that they share.
+/// Items of several accounts, with their shared text.
 struct AccountItems<'a> {
     account: &'a AccountPlan,
     items: Vec<Item>,
-    /// The texts by which the items are told from others: as they are, or with the account's own ids masked.
+    /// Keys of the items: their text, possibly with masked ids.
     texts: Vec<String>,
 }
 
-/// What every account has to show, the gravest first. An item's own text is kept where several accounts share it to the letter.
+/// Returns the items of every account, most severe first. Equal texts are shared.
 fn told(run: &Run, items: impl Fn(&AccountPlan) -> Vec<Item>) -> Vec<AccountItems<'_>> {
     let mut told: Vec<AccountItems<'_>> = gravest_first(run)
         .into_iter()

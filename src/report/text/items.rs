@@ -1,4 +1,4 @@
-//! What an account has to show, thing by thing and written out, so that equal ones of several accounts can be told once.
+//! Display items of an account as text, so that equal items of several accounts can be grouped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,13 +11,13 @@ use crate::report::style;
 
 use super::layout::{account_error, block_lines, note_line};
 
-/// One thing that an account has to show.
+/// One item of an account.
 pub(super) struct Item {
     pub(super) gravity: Severity,
     pub(super) text: String,
-    /// Who made it so, a sentence each.
+    /// Attribution, as sentences.
     pub(super) who: Vec<String>,
-    /// The way out of an error, which many errors share.
+    /// Help of an error, often shared.
     pub(super) help: Option<String>,
 }
 
@@ -35,10 +35,10 @@ impl Item {
     }
 }
 
-/// What an account has to show, in the order in which it is shown.
+/// Returns the items of an account, in display order.
 pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
     let mut items = Vec::new();
-    // The failure of the only account is the error of the run, and its refusals stand at the end, where a person looks for them.
+    // The error of a single account is the error of the run; its guard violations are shown at the end.
     if run.accounts.len() > 1 {
         items.extend(account.error.as_ref().map(|error| Item {
             help: error.help.clone(),
@@ -51,7 +51,7 @@ pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
             Item::new(Severity::Refused, |f| {
                 writeln!(
                     f,
-                    "  {red}refused{red:#} by {guard}: {}",
+                    "  {red}blocked{red:#} by {guard}: {}",
                     EscapeInvisible(&sentence)
                 )
             })
@@ -96,7 +96,7 @@ fn write_block(f: &mut fmt::Formatter<'_>, format: Format, block: &DisplayItem<'
     }
 }
 
-/// An item as it is told.
+/// Displays an item.
 #[derive(Clone)]
 pub(super) struct Line<'a> {
     pub(super) item: &'a Item,
@@ -114,8 +114,7 @@ impl<'a> From<&'a Item> for Line<'a> {
     }
 }
 
-/// Items one below the other, each as this text: what is the matter, an empty line, what there is to know beside it, an empty line. The help
-/// of an error is told where `is_new` says so.
+/// Displays items, separated by empty lines: the main items, then notes. The help of an error is shown if `is_new` returns true.
 pub(super) fn write_items<'a>(
     f: &mut fmt::Formatter<'_>,
     items: impl IntoIterator<Item = Line<'a>>,

@@ -1,4 +1,4 @@
-//! The parts that texts share: headings, titles, lines of fields, notes.
+//! Shared parts of texts: headings, titles, field lines, notes.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::report::display_item::DisplayItem;
 use crate::report::field_lines::{self, FieldLine};
 use crate::report::style;
 
-/// Where a word such as `weakens` stands, in columns from the left: `weaker: lower than declared` fits a terminal of 80.
+/// Column of words such as `weakens`; `weaker: lower than declared` fits 80 columns.
 const LABEL_COLUMN: usize = 52;
 
-/// The line above an account, and an empty one.
+/// Writes the heading of an account and an empty line.
 pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
     let bold = style::HEADING;
     match &account.name {
@@ -25,7 +25,7 @@ pub(super) fn account_heading(f: &mut fmt::Formatter<'_>, account: &AccountPlan)
     writeln!(f, "  {}\n", EscapeInvisible(&account.source))
 }
 
-/// Why an account could not be handled.
+/// Writes the error of an account.
 pub(super) fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) -> fmt::Result {
     let red = style::ERROR;
     let mut lines = error.message.lines();
@@ -37,7 +37,7 @@ pub(super) fn account_error(f: &mut fmt::Formatter<'_>, error: &AccountError) ->
     lines.try_for_each(|line| writeln!(f, "    {}", EscapeInvisible(line)))
 }
 
-/// A block: its title and its fields.
+/// Writes the title and the fields of an item.
 pub(super) fn block_lines(
     f: &mut fmt::Formatter<'_>,
     block: &DisplayItem<'_>,

@@ -1,4 +1,4 @@
-//! Text for a terminal; legible without color and at any width.
+//! Text for a terminal, readable without color at any width.
 
 mod apply;
 mod grouped;

@@ -1,4 +1,4 @@
-//! What became of a reset, as text: what failed and was not attempted by name, totals last.
+//! Reset result as text: failures and skipped users by name, totals last.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::apply::{Outcome, ResetResult};
 use crate::model::text::EscapeInvisible;
 use crate::report::style;
 
-/// What became of each user's reset, in the order that they were named.
+/// Results of each user, in the order given.
 pub struct ResetText<'a>(pub &'a [ResetResult]);
 
 impl fmt::Display for ResetText<'_> {
@@ -21,7 +21,7 @@ impl fmt::Display for ResetText<'_> {
                 }
                 Outcome::Unknown(failure) => {
                     unknown += 1;
-                    let help = "see with `riskform get user` whether the score is cleared";
+                    let help = "run `riskform get user` to check the score";
                     problem(f, &format!("{user}: {failure}"), Some(help))?;
                 }
                 Outcome::NotAttempted(reason) => {

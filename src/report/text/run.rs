@@ -1,5 +1,5 @@
-//! A plan, or drift, as text: one scannable line a field, the totals last. A fleet reads from the top: what a person must see stands first,
-//! what is the same in several accounts is told once, and accounts as declared are only counted.
+//! Plan or drift as text: one line per field, totals last. In a fleet the most severe accounts come first, content shared by several
+//! accounts is shown once, and unchanged accounts are only counted.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::grouped::grouped;
 use super::items::{Line, items, write_items};
 use super::layout::account_heading;
 
-/// A plan, or drift.
+/// Returns a plan or drift.
 pub struct RunText<'a>(pub &'a Run, pub DetailLevel);
 
 impl fmt::Display for RunText<'_> {
@@ -47,7 +47,7 @@ fn write_each_account(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
         .try_for_each(|account| alone(f, run, account))
 }
 
-/// A line for each account in which there is anything to see.
+/// Returns one line per account with content.
 fn a_line_each(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     let accounts: Vec<(Severity, &AccountPlan)> = gravest_first(run)
         .into_iter()
@@ -76,7 +76,7 @@ fn in_a_line(format: Format, account: &AccountPlan) -> String {
     }
     let refusals = account.refusals.iter();
     let guards: BTreeSet<&str> = refusals.map(|refusal| refusal.guard.as_str()).collect();
-    format!("refused by {}; {counts}", few(guards))
+    format!("blocked by {}; {counts}", few(guards))
 }
 
 fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
@@ -116,7 +116,7 @@ fn refusals(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
         let (guard, sentence) = (one.guard, refusal("", one));
         writeln!(
             f,
-            "{red}Refused{red:#} by {guard}: {}",
+            "{red}Blocked{red:#} by {guard}: {}",
             EscapeInvisible(&sentence)
         )
     })

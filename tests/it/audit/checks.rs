@@ -38,11 +38,11 @@ fn a_sound_account_passes_every_check_and_each_passing_message_is_true() {
         said,
         [
             "pass: all 2 behaviors declared on are on",
-            "pass: policies act on medium (1), high (2)",
-            "pass: no policy waits for a level that none gives",
-            "pass: the active integration has its Okta identity provider",
-            "pass: 1 thing is live and in no file, and the file keeps it",
-            "pass: nothing else differs from the files",
+            "pass: policies use medium (1), high (2)",
+            "pass: every level used by a policy is assigned",
+            "pass: the active integration references its Okta identity provider",
+            "pass: 1 unlisted resource is not managed",
+            "pass: no other drift",
             "pass: the SSF document keeps every rule",
         ]
     );
@@ -109,8 +109,8 @@ const CASES: &[Case] = &[
     (
         AuditCheck::Policies,
         |world| only(world, policy("P", "allow", "exclude", levels(&["high"]))),
-        "fail: no policy acts on medium, which enabled behaviors give\n\
-         fail medium: no policy acts on it, and it is given by high_dlp",
+        "fail: no policy uses medium, which enabled behaviors assign\n\
+         fail medium: no policy uses it; assigned by high_dlp",
     ),
     (
         AuditCheck::Policies,
@@ -118,14 +118,14 @@ const CASES: &[Case] = &[
             only(world, policy("P", "allow", "exclude", levels(&["high"])));
             world.skipped.0 = 2;
         },
-        "unknown: no policy acts on medium, as far as can be told: 2 items of Access could not be read\n\
-         unknown medium: no policy acts on it, and it is given by high_dlp",
+        "unknown: no known policy uses medium; 2 items of Access cannot be parsed\n\
+         unknown medium: no policy uses it; assigned by high_dlp",
     ),
     (
         AuditCheck::Policies,
         // An allow policy with required levels uses all other levels.
         |world| only(world, policy("P", "allow", "require", levels(&["low"]))),
-        "pass: policies act on medium (1), high (1)",
+        "pass: policies use medium (1), high (1)",
     ),
     (
         AuditCheck::Policies,
@@ -138,9 +138,9 @@ const CASES: &[Case] = &[
                 .iter_mut()
                 .for_each(|policy| policy["app_count"] = json!(0))
         },
-        "fail: no policy acts on medium, high, which enabled behaviors give\n\
-         fail medium: no policy acts on it, and it is given by high_dlp\n\
-         fail high: no policy acts on it, and it is given by imp_travel",
+        "fail: no policy uses medium, high, which enabled behaviors assign\n\
+         fail medium: no policy uses it; assigned by high_dlp\n\
+         fail high: no policy uses it; assigned by imp_travel",
     ),
     (
         AuditCheck::Policies,
@@ -149,32 +149,32 @@ const CASES: &[Case] = &[
                 world.behaviors[key]["enabled"] = json!(false);
             }
         },
-        "warn: no behavior is on, so that nobody is given a level",
+        "warn: no behavior is enabled, so no user gets a score",
     ),
     (
         AuditCheck::Policies,
         |world| world.behaviors["high_dlp"]["risk_level"] = json!("severe"),
-        "fail: no policy acts on severe, which enabled behaviors give\n\
-         fail severe: no policy acts on it, and it is given by high_dlp",
+        "fail: no policy uses severe, which enabled behaviors assign\n\
+         fail severe: no policy uses it; assigned by high_dlp",
     ),
     (
         AuditCheck::Policies,
         |world| world.access_unread = Some(forbidden("Access: Apps and Policies Read")),
-        "unknown: can't be told: the token lacks the permission \"Access: Apps and Policies Read\" [Access: Apps and Policies Read]",
+        "unknown: cannot be determined: the token lacks the permission \"Access: Apps and Policies Read\" [Access: Apps and Policies Read]",
     ),
     // levels
     (
         AuditCheck::Levels,
         |world| world.behaviors["imp_travel"]["enabled"] = json!(false),
-        "fail: policies wait for high, which no enabled behavior gives\n\
-         fail high: no enabled behavior gives it; waiting for it: Finance",
+        "fail: policies use high, which no enabled behavior assigns\n\
+         fail high: no enabled behavior assigns it; policies that use it: Finance",
     ),
     (
         AuditCheck::Levels,
         // Uses high, and also names medium.
         |world| world.behaviors["high_dlp"]["enabled"] = json!(false),
-        "warn: no enabled behavior gives medium; the policies that act on it act on given levels, too\n\
-         warn medium: no enabled behavior gives it; acting on it and on levels that are given: Risky users",
+        "warn: no enabled behavior assigns medium; its policies also use assigned levels\n\
+         warn medium: no enabled behavior assigns it; policies that use it and assigned levels: Risky users",
     ),
     (
         AuditCheck::Levels,
@@ -182,8 +182,8 @@ const CASES: &[Case] = &[
             let unknown = policy("Severe", "deny", "include", levels(&["severe", "unscored"]));
             world.policies.as_array_mut().unwrap().push(unknown);
         },
-        "fail: policies wait for severe, which no enabled behavior gives\n\
-         fail severe: no enabled behavior gives it; waiting for it: Severe",
+        "fail: policies use severe, which no enabled behavior assigns\n\
+         fail severe: no enabled behavior assigns it; policies that use it: Severe",
     ),
     (
         AuditCheck::Levels,
@@ -192,7 +192,7 @@ const CASES: &[Case] = &[
             let unscored = policy("Unscored", "deny", "include", levels(&["unscored"]));
             world.policies.as_array_mut().unwrap().push(unscored);
         },
-        "pass: no policy waits for a level that none gives",
+        "pass: every level used by a policy is assigned",
     ),
     (
         AuditCheck::Levels,
@@ -206,10 +206,10 @@ const CASES: &[Case] = &[
                 world.policies.as_array_mut().unwrap().push(waiting);
             }
         },
-        "fail: policies wait for low, medium, high, which no enabled behavior gives\n\
-         fail low: no enabled behavior gives it; waiting for it: P0, P1, P2, P3, P4 and 2 more\n\
-         fail medium: no enabled behavior gives it; waiting for it: Risky users\n\
-         fail high: no enabled behavior gives it; waiting for it: Finance, Risky users",
+        "fail: policies use low, medium, high, which no enabled behavior assigns\n\
+         fail low: no enabled behavior assigns it; policies that use it: P0, P1, P2, P3, P4 and 2 more\n\
+         fail medium: no enabled behavior assigns it; policies that use it: Risky users\n\
+         fail high: no enabled behavior assigns it; policies that use it: Finance, Risky users",
     ),
     (
         AuditCheck::Levels,
@@ -219,7 +219,7 @@ const CASES: &[Case] = &[
             unread.reason = "GET …: 500".to_owned();
             world.access_unread = Some(unread);
         },
-        "unknown: can't be told: GET …: 500",
+        "unknown: cannot be determined: GET …: 500",
     ),
     // providers
     (
@@ -232,14 +232,14 @@ const CASES: &[Case] = &[
             );
             world.integrations[0]["reference_id"] = json!(null);
         },
-        "fail: the active integration lacks its Okta identity provider\n\
-         fail integration.corporate-okta: it has no reference_id, so the dashboard does not show it (riskform.yaml:8:3)",
+        "fail: the active integration does not reference its Okta identity provider\n\
+         fail integration.corporate-okta: no reference_id, so the dashboard does not show it (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers = json!([]),
-        "fail: the active integration lacks its Okta identity provider\n\
-         fail integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is not the id of an identity provider (riskform.yaml:8:3)",
+        "fail: the active integration does not reference its Okta identity provider\n\
+         fail integration.corporate-okta: reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is not the ID of an identity provider (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
@@ -247,20 +247,20 @@ const CASES: &[Case] = &[
             world.providers = json!([]);
             world.skipped.1 = 1;
         },
-        "unknown: the active integration may lack its Okta identity provider\n\
-         unknown integration.corporate-okta: its reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is not the id of an identity provider, as far as can be told: 1 provider could not be read (riskform.yaml:8:3)",
+        "unknown: the active integration may not reference its Okta identity provider\n\
+         unknown integration.corporate-okta: reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057 is not the ID of an identity provider in the list; 1 provider cannot be parsed (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers[0]["type"] = json!("saml"),
-        "fail: the active integration lacks its Okta identity provider\n\
-         fail integration.corporate-okta: its reference_id is the id of Corporate Okta, which is of the type saml, not okta (riskform.yaml:8:3)",
+        "fail: the active integration does not reference its Okta identity provider\n\
+         fail integration.corporate-okta: reference_id is the ID of Corporate Okta, which has type saml, expected okta (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers[0]["config"] = json!({ "okta_account": "https://other.okta.com" }),
-        "fail: the active integration lacks its Okta identity provider\n\
-         fail integration.corporate-okta: its tenant is https://corp.okta.com, and Corporate Okta is for https://other.okta.com (riskform.yaml:8:3)",
+        "fail: the active integration does not reference its Okta identity provider\n\
+         fail integration.corporate-okta: tenant_url is https://corp.okta.com, but Corporate Okta is for https://other.okta.com (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
@@ -268,13 +268,13 @@ const CASES: &[Case] = &[
         |world| {
             world.providers[0]["config"] = json!({ "okta_account": "https://CORP.okta.com:443/" })
         },
-        "pass: the active integration has its Okta identity provider",
+        "pass: the active integration references its Okta identity provider",
     ),
     (
         AuditCheck::Providers,
         |world| world.providers[0]["config"] = json!({}),
-        "warn: the active integration may lack its Okta identity provider\n\
-         warn integration.corporate-okta: Corporate Okta does not say which Okta org it is for, so its tenant can not be compared (riskform.yaml:8:3)",
+        "warn: the active integration may not reference its Okta identity provider\n\
+         warn integration.corporate-okta: Corporate Okta does not name its Okta organization, so the tenant cannot be compared (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Providers,
@@ -290,8 +290,8 @@ const CASES: &[Case] = &[
             integrations[1]["tenant_url"] = json!("https://b.okta.com");
             integrations[1]["reference_id"] = json!("made-up");
         },
-        "fail: 1 of 2 active integrations lacks its Okta identity provider\n\
-         fail integration[33333333-3333-4333-8333-333333333333]: its reference_id made-up is not the id of an identity provider",
+        "fail: 1 of 2 active integrations does not reference its Okta identity provider\n\
+         fail integration[33333333-3333-4333-8333-333333333333]: reference_id made-up is not the ID of an identity provider",
     ),
     (
         AuditCheck::Providers,
@@ -304,7 +304,7 @@ const CASES: &[Case] = &[
     (
         AuditCheck::Providers,
         |world| world.providers_unread = Some(forbidden("Groups Read")),
-        "unknown: can't be told: the token lacks the permission \"Groups Read\" [Groups Read]",
+        "unknown: cannot be determined: the token lacks the permission \"Groups Read\" [Groups Read]",
     ),
     // unlisted
     (
@@ -317,7 +317,7 @@ const CASES: &[Case] = &[
             )
         },
         "fail: 1 thing is live and in no file\n\
-         fail behavior.sentinel_one: live, and in no file",
+         fail behavior.sentinel_one: unlisted",
     ),
     (
         AuditCheck::Unlisted,
@@ -334,8 +334,8 @@ const CASES: &[Case] = &[
             }));
         },
         "fail: 2 things are live and in no file\n\
-         fail behavior.sentinel_one: on, in no file, and to be disabled\n\
-         fail integration[22222222-2222-4222-8222-222222222222]: live, in no file, and to be deleted",
+         fail behavior.sentinel_one: unlisted and on; apply will disable it\n\
+         fail integration[22222222-2222-4222-8222-222222222222]: unlisted; apply will delete it",
     ),
     (
         AuditCheck::Unlisted,
@@ -350,7 +350,7 @@ const CASES: &[Case] = &[
                 "tenant_url": "https://old.okta.com", "reference_id": "r", "active": false,
             }));
         },
-        "pass: 2 things are live and in no file, and the file keeps them",
+        "pass: 2 unlisted resources are not managed",
     ),
     // drift
     (
@@ -370,7 +370,7 @@ const CASES: &[Case] = &[
         AuditCheck::Drift,
         |world| world.integrations = json!([]),
         "fail: 1 thing differs from the files\n\
-         fail integration.corporate-okta: declared, and not there (riskform.yaml:8:3)",
+         fail integration.corporate-okta: declared, but does not exist (riskform.yaml:8:3)",
     ),
     // ssf
     (

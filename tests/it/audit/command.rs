@@ -63,21 +63,21 @@ fn standings(run: &Run) -> String {
 #[test]
 fn an_account_as_it_should_be_passes_with_reads_alone() {
     let (server, workplace, run) = audited(Settings::default(), FILE, &[]);
-    assert_snapshot!(run.shown(), @r###"
+    assert_snapshot!(run.shown(), @"
     exit 0
     --- stdout
     production (f037e56e…abbe)  riskform.yaml
 
       pass     behaviors: all 2 behaviors declared on are on
-      pass     policies: policies act on medium (2), high (3)
-      pass     levels: no policy waits for a level that none gives
-      pass     providers: the active integration has its Okta identity provider
-      pass     unlisted: nothing is live that no file lists
-      pass     drift: nothing else differs from the files
+      pass     policies: policies use medium (2), high (3)
+      pass     levels: every level used by a policy is assigned
+      pass     providers: the active integration references its Okta identity provider
+      pass     unlisted: no unlisted resources
+      pass     drift: no other drift
       pass     ssf: the SSF document keeps every rule
 
     Audit: 7 passed.
-    "###);
+    ");
     let requests = server.sandbox.requests();
     // Two for risk scoring, three for Access, one for its providers, and two without credentials.
     let with_credentials = requests.iter().filter(|request| request.credentials);

@@ -85,15 +85,15 @@ fn what_somebody_did_is_found_and_nothing_is_written() {
 
       ~ behavior.imp_travel                             weaker: off, declared on
           enabled       declared true, live false
-          no entry of the audit log since [day] says who, which proves nothing
+          no audit log entry since 2026-11-01
       ? integration[[id]]  unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      (unset)
           active            true
-          no entry of the audit log since [day] says who, which proves nothing
+          no audit log entry since 2026-11-01
 
-      note: behavior.imp_travel: no policy acts on high
+      note: behavior.imp_travel: no policy uses level high
 
     Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared.
     1 protects less than declared: behavior.imp_travel (off, declared on).
@@ -192,15 +192,15 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
 
       ~ behavior.imp_travel                             weaker: off, declared on
           enabled       declared true, live false
-          no entry of the audit log since [day] says who, which proves nothing
+          no audit log entry since 2026-11-01
       ? integration[[id]]  unlisted
           integration_type  Okta
           tenant_url        https://shadow.okta.com
           reference_id      (unset)
           active            true
-          no entry of the audit log since [day] says who, which proves nothing
+          no audit log entry since 2026-11-01
 
-      note: behavior.imp_travel: no policy acts on high
+      note: behavior.imp_travel: no policy uses level high
 
     Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared. In 1 of 2 accounts.
     1 protects less than declared: production/behavior.imp_travel (off, declared on).

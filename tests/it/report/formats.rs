@@ -64,8 +64,8 @@ fn drift_as_text_says_what_is() {
           reference_id      (unset)
           active            true
 
-      note: behavior.high_dlp: Access policies match a level exactly, so those that match low do not match what is live, medium
-      note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
+      note: behavior.high_dlp: Access policies match levels exactly; policies on low do not match the live level medium
+      note: integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration"
 
     Drift: 3 differ, 1 unlisted. 3 as declared. In 1 of 3 accounts; 1 account is as declared.
     2 protect less than declared: production/behavior.imp_travel (off, declared on), production/integration.corporate-okta (missing).
@@ -75,7 +75,7 @@ fn drift_as_text_says_what_is() {
 
 #[test]
 fn drift_as_markdown() {
-    assert_snapshot!(drift_as(DriftFormat::Markdown), @r###"
+    assert_snapshot!(drift_as(DriftFormat::Markdown), @r#"
     ### riskform drift: 3 differ, 1 unlisted; 2 protect less than declared; 1 of 3 accounts failed
 
     <details><summary><b><code>lost</code></b> (<code>00000000000000000000000000000002</code>) <code>tests&#47;fixtures&#47;report&#47;staging&#46;yaml</code>: failed</summary>
@@ -103,23 +103,23 @@ fn drift_as_markdown() {
           tenant_url        https://old.okta.com
           reference_id      (unset)
           active            true
-    # note: behavior.high_dlp: Access policies match a level exactly, so those that match low do not match what is live, medium
-    # note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
+    # note: behavior.high_dlp: Access policies match levels exactly; policies on low do not match the live level medium
+    # note: integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration"
     ```
 
     </details>
-    "###);
+    "#);
 }
 
 #[test]
 fn a_plan_as_markdown() {
-    assert_snapshot!(plan_as(PlanFormat::Markdown), @r###"
-    ### riskform plan: 1 to create, 2 to update, 0 to replace, 0 to delete; 1 change weakens protection; 1 of 3 accounts is refused; 1 of 3 accounts failed
+    assert_snapshot!(plan_as(PlanFormat::Markdown), @r#"
+    ### riskform plan: 1 to create, 2 to update, 0 to replace, 0 to delete; 1 change weakens protection; 1 of 3 accounts is blocked; 1 of 3 accounts failed
 
-    <details><summary><b><code>production</code></b> (<code>023e105f4ecef8ad9ca31a8372d0c353</code>) <code>tests&#47;fixtures&#47;report&#47;production&#46;yaml</code>: 3 changes, <b>refused</b>, <b>weakens protection</b></summary>
+    <details><summary><b><code>production</code></b> (<code>023e105f4ecef8ad9ca31a8372d0c353</code>) <code>tests&#47;fixtures&#47;report&#47;production&#46;yaml</code>: 3 changes, <b>blocked</b>, <b>weakens protection</b></summary>
 
     ```diff
-    ! refused by weakening: behavior.high_dlp: it weakens protection (lowered), and guards.weakening is deny; --allow-weakening permits it
+    ! blocked by weakening: behavior.high_dlp: weakens protection (lowered), and guards.weakening is deny; use --allow-weakening to allow it
     ! behavior.high_dlp: update, weakens (lowered)
           risk_level    medium → low
     ! behavior.imp_travel: update
@@ -133,9 +133,9 @@ fn a_plan_as_markdown() {
           tenant_url        https://old.okta.com
           reference_id      (unset)
           active            true
-    # note: behavior.high_dlp: Access policies match a level exactly, so those that match medium no longer match what is now low
-    # note: integration.corporate-okta is created beside unlisted integrations, which go on receiving scores; if one of them is meant, pin it with id: 22222222-2222-4222-8222-222222222222
-    # note: integration.partner-okta: active stays false (declared true), ignored until 2026-12-31: "Okta migration"
+    # note: behavior.high_dlp: Access policies match levels exactly; policies on medium will not match low
+    # note: integration.corporate-okta will be created; unlisted integrations keep receiving scores. To use one of them, set `id:` to 22222222-2222-4222-8222-222222222222
+    # note: integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration"
     ```
 
     </details>
@@ -148,7 +148,7 @@ fn a_plan_as_markdown() {
     ```
 
     </details>
-    "###);
+    "#);
 }
 
 /// Unlisted resources, and the matched integration of each entry.
@@ -269,17 +269,17 @@ fn drift_as_junit() {
 
 #[test]
 fn drift_as_metrics() {
-    assert_snapshot!(drift_as(DriftFormat::Prometheus), @r###"
-    # HELP riskform_run_seconds How long the run took.
+    assert_snapshot!(drift_as(DriftFormat::Prometheus), @r#"
+    # HELP riskform_run_seconds Duration of the run.
     # TYPE riskform_run_seconds gauge
     riskform_run_seconds 1.5
-    # HELP riskform_api_requests Requests that the run sent to the API.
+    # HELP riskform_api_requests Requests sent to the API during the run.
     # TYPE riskform_api_requests gauge
     riskform_api_requests 6
-    # HELP riskform_api_retries Requests of the run that repeated an earlier one.
+    # HELP riskform_api_retries Retried requests during the run.
     # TYPE riskform_api_retries gauge
     riskform_api_retries 1
-    # HELP riskform_drift Live things that differ from their files.
+    # HELP riskform_drift Resources that differ from the desired state.
     # TYPE riskform_drift gauge
     riskform_drift{account="production",kind="behavior",action="update"} 2
     riskform_drift{account="production",kind="integration",action="create"} 1
@@ -291,13 +291,13 @@ fn drift_as_metrics() {
     riskform_drift{account="staging",kind="integration",action="update"} 0
     riskform_drift{account="staging",kind="integration",action="replace"} 0
     riskform_drift{account="staging",kind="integration",action="delete"} 0
-    # HELP riskform_drift_weaker Live things that protect less than declared.
+    # HELP riskform_drift_weaker Differences that weaken protection.
     # TYPE riskform_drift_weaker gauge
     riskform_drift_weaker{account="production",kind="behavior"} 1
     riskform_drift_weaker{account="production",kind="integration"} 1
     riskform_drift_weaker{account="staging",kind="behavior"} 0
     riskform_drift_weaker{account="staging",kind="integration"} 0
-    # HELP riskform_unlisted Live things that no file lists.
+    # HELP riskform_unlisted Unlisted live resources.
     # TYPE riskform_unlisted gauge
     riskform_unlisted{account="production",kind="behavior",policy="keep"} 0
     riskform_unlisted{account="production",kind="behavior",policy="report"} 0
@@ -307,17 +307,17 @@ fn drift_as_metrics() {
     riskform_unlisted{account="staging",kind="behavior",policy="report"} 0
     riskform_unlisted{account="staging",kind="integration",policy="keep"} 0
     riskform_unlisted{account="staging",kind="integration",policy="report"} 0
-    # HELP riskform_account_failed Whether an account could not be compared.
+    # HELP riskform_account_failed 1 if the account could not be checked, else 0.
     # TYPE riskform_account_failed gauge
     riskform_account_failed{account="production"} 0
     riskform_account_failed{account="staging"} 0
     riskform_account_failed{account="lost"} 1
-    # HELP riskform_last_success_timestamp_seconds When an account was last compared.
+    # HELP riskform_last_success_timestamp_seconds Time of the last check of an account.
     # TYPE riskform_last_success_timestamp_seconds gauge
     riskform_last_success_timestamp_seconds{account="production"} 1795341600
     riskform_last_success_timestamp_seconds{account="staging"} 1795341600
     # EOF
-    "###);
+    "#);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_fleet_of_300_is_told_in_a_screen() {
     in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
 
       error: GET /accounts/…/zt_risk_scoring/behaviors: permission denied [status 403, ray …]
-      help: give the token the permission "Zero Trust Read" on this account
+      help: add the permission "Zero Trust Read" to the token for this account
 
     in 50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
 
@@ -104,11 +104,11 @@ fn a_fleet_of_300_is_told_in_a_screen() {
     assert_snapshot!(told, @"
     in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
 
-      refused by weakening: behavior.imp_travel: it weakens protection (lowered), and guards.weakening is deny; --allow-weakening permits it
+      blocked by weakening: behavior.imp_travel: weakens protection (lowered), and guards.weakening is deny; use --allow-weakening to allow it
       ~ behavior.imp_travel                             weakens
           risk_level    high → low
 
-      note: behavior.imp_travel: Access policies match a level exactly, so those that match high no longer match what is now low
+      note: behavior.imp_travel: Access policies match levels exactly; policies on high will not match low
 
     in 50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
 
@@ -122,7 +122,7 @@ fn a_fleet_of_300_is_told_in_a_screen() {
 
     Plan: 0 to create, 70 to update, 0 to replace, 0 to delete. 230 unchanged, 50 unlisted. In 70 of 300 accounts; 230 accounts have no changes.
     20 changes weaken protection: behavior.imp_travel (lowered) in 20 accounts.
-    20 of 300 accounts are refused.
+    20 of 300 accounts are blocked.
     ");
 }
 
@@ -149,18 +149,18 @@ fn in_summary_it_is_a_line_an_account() {
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 20 + 50 + 1 + 3);
     let few = [&lines[..2], &lines[19..22], &lines[69..]].concat();
-    assert_snapshot!(few.join("\n"), @r###"
-    account-280  refused by weakening; 1 change, 1 weakens, 1 note
-    account-281  refused by weakening; 1 change, 1 weakens, 1 note
-    account-299  refused by weakening; 1 change, 1 weakens, 1 note
+    assert_snapshot!(few.join("\n"), @"
+    account-280  blocked by weakening; 1 change, 1 weakens, 1 note
+    account-281  blocked by weakening; 1 change, 1 weakens, 1 note
+    account-299  blocked by weakening; 1 change, 1 weakens, 1 note
     account-100  1 change, 1 unlisted
     account-101  1 change, 1 unlisted
     account-149  1 change, 1 unlisted
 
     Plan: 0 to create, 70 to update, 0 to replace, 0 to delete. 230 unchanged, 50 unlisted. In 70 of 300 accounts; 230 accounts have no changes.
     20 changes weaken protection: behavior.imp_travel (lowered) in 20 accounts.
-    20 of 300 accounts are refused.
-    "###);
+    20 of 300 accounts are blocked.
+    ");
     let told = text(&large(Format::Drift), DetailLevel::Summary);
     let lines: Vec<&str> = told.lines().collect();
     let few = [&lines[..1], &lines[20..21], &lines[70..]].concat();
@@ -268,11 +268,11 @@ fn the_same_error_is_told_once_with_its_help() {
         let error = AccountError {
             kind: FailureKind::Desired,
             message: format!(
-                "{}:{}:3: the account does not offer a behavior named nonesuch",
+                "{}:{}:3: unknown behavior nonesuch",
                 account.source,
                 number + 4
             ),
-            help: Some("the account offers imp_travel".to_owned()),
+            help: Some("available: imp_travel".to_owned()),
             ray: None,
         };
         *account = AccountPlan::failed(account.desired(), error);
@@ -281,8 +281,8 @@ fn the_same_error_is_told_once_with_its_help() {
     assert_snapshot!(text(&run, DetailLevel::Grouped), @r###"
     in 4 accounts: account-000, account-001, account-002, account-003
 
-      error: …: the account does not offer a behavior named nonesuch
-      help: the account offers imp_travel
+      error: …: unknown behavior nonesuch
+      help: available: imp_travel
 
     account-004 (00000000…0004)  tests/fixtures/report/staging.yaml
 
@@ -330,7 +330,7 @@ fn what_became_of_it_is_told_once() {
     in 5 accounts: account-100, account-101, account-102, account-103, account-104
 
       error: behavior.imp_travel: operation 1 failed: PUT /accounts/…/zt_risk_scoring/behaviors: permission denied [status 403]
-      help: give the token the permission "Zero Trust Write" on this account
+      help: add the permission "Zero Trust Write" to the token for this account
 
     Paste the well_known_url into Okta: Security > Device Integrations > Receive shared signals > Create stream.
 
@@ -364,12 +364,12 @@ fn who_did_it_is_told_of_one() {
     };
     assert_snapshot!(attribute(["2026-11-01"; 3]), @"
         enabled       declared true, live false
-        no entry of the audit log since 2026-11-01 says who, which proves nothing
+        no audit log entry since 2026-11-01
     ? integration[…]  unlisted
     ");
-    assert_snapshot!(attribute(["2026-11-01", "2026-11-02", "2026-11-03"]), @r###"
+    assert_snapshot!(attribute(["2026-11-01", "2026-11-02", "2026-11-03"]), @"
     enabled       declared true, live false
-    in account-100: no entry of the audit log since 2026-11-01 says who, which proves nothing
-    --expand says who in each
-    "###);
+    in account-100: no audit log entry since 2026-11-01
+    --expand shows each account
+    ");
 }

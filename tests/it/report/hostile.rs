@@ -161,7 +161,7 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
         text.contains("! behavior.high_dlp: update, weakens (disabled)"),
         "{text}"
     );
-    assert!(text.contains("**Cut to fit:**"));
+    assert!(text.contains("**Truncated:**"));
     assert!(text.contains(padded.account_id.as_str()));
 
     run.accounts = (0..300)
@@ -194,7 +194,7 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
         let grave = text.find("account&#45;299").unwrap();
         assert!(grave < text.find("account&#45;0<").unwrap_or(usize::MAX));
     }
-    assert!(!markdown(&run, MAX_JOB_SUMMARY_BYTES).contains("Cut to fit"));
+    assert!(!markdown(&run, MAX_JOB_SUMMARY_BYTES).contains("Truncated"));
 
     // If all findings are severe, all are shown, one per line.
     for account in &mut run.accounts {
@@ -244,7 +244,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
         );
         assert!(text.len() <= 65_536, "{} bytes", text.len());
         assert_eq!(
-            text.contains("**Cut to fit:**"),
+            text.contains("**Truncated:**"),
             cut,
             "{count} accounts, {length} long"
         );

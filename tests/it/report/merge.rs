@@ -232,12 +232,12 @@ fn what_does_not_belong_together_is_refused() {
         assert_eq!(run.code, 1, "{files:?}");
         shown.push_str(&run.stderr);
     }
-    assert_snapshot!(shown, @r###"
+    assert_snapshot!(shown, @"
     error: cannot merge the results: plan.json is a riskform.plan/2 and drift.json a riskform.drift/2; only results of one format can be merged
     error: cannot merge the results: the account 00000000000000000000000000000000 is in drift.json and again in again.json
-    error: damaged.json can't be read: it is damaged: its digest does not fit what it holds
-    error: foreign.json can't be read: it has the format terraform, and this version of riskform reads riskform.plan/2, riskform.drift/2, riskform.apply/2 here
-    error: error.json can't be read: it has the format riskform.error/1, and this version of riskform reads riskform.plan/2, riskform.drift/2, riskform.apply/2 here
+    error: damaged.json can't be read: the file was changed after it was saved (digest mismatch)
+    error: foreign.json can't be read: unknown format terraform, expected riskform.plan/2, riskform.drift/2, riskform.apply/2
+    error: error.json can't be read: unknown format riskform.error/1, expected riskform.plan/2, riskform.drift/2, riskform.apply/2
     error: nonesuch.json can't be read: No such file or directory (os error 2)
-    "###);
+    ");
 }
