@@ -433,7 +433,7 @@ fn a_guard_that_has_to_look_does_not_look_away() {
         assert_eq!(run.code, code, "{command}: {}{}", run.stdout, run.stderr);
     }
     let told = workplace.run(&["plan", "deny.yaml", "--no-context"]);
-    assert_snapshot!(told.stderr.lines().next().unwrap(), @"error: --no-context cannot be used: deny.yaml says `guards.policies: deny`, and this guard needs the Access policies");
+    assert_snapshot!(told.stderr.lines().next().unwrap(), @"error: --no-context cannot be used: deny.yaml has `guards.policies: deny`, and this guard needs the Access policies");
     let refused = workplace.run(&["plan", "deny.yaml"]);
     let refusals = refused
         .stdout

@@ -426,12 +426,12 @@ async fn where_nothing_can_be_kept_every_run_tells_and_says_why() {
     let nothing = |_: &TestDir| {};
     type Prepare<'a> = &'a dyn Fn(&TestDir);
     let table: [(&str, Prepare<'_>, &str); 3] = [
-        ("state", &link, "state/riskform is not a folder"),
+        ("state", &link, "state/riskform is not a directory"),
         ("state", &file, "Not a directory"),
         (
             "",
             &nothing,
-            "neither XDG_STATE_HOME nor HOME names a folder",
+            "neither XDG_STATE_HOME nor HOME is an absolute path",
         ),
     ];
     for (index, (state, prepare, why)) in table.into_iter().enumerate() {

@@ -41,7 +41,7 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
         "xterm-256color",
     );
     for part in [
-        "reading 0/24 accounts",
+        "Reading 0/24 accounts",
         "/24 accounts, 1 failed",
         "(waiting for the rate limit) [",
         "staying below the limit of ",

@@ -167,7 +167,7 @@ pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit
                 }
                 (None, None) => {
                     return Err(CommandError::Usage(
-                        "name an id, or a --reference-id".to_owned(),
+                        "expected an integration ID or --reference-id".to_owned(),
                     ));
                 }
             };
@@ -241,12 +241,12 @@ fn before(now: Timestamp, text: &str) -> Result<Timestamp, String> {
         .parse()
         .map_err(|_| "expected a period such as 7d, 12h or 2w".to_owned())?;
     if span.is_negative() || span.is_zero() {
-        return Err("a span of time before now is longer than nothing".to_owned());
+        return Err("the period must be longer than 0".to_owned());
     }
     now.to_zoned(TimeZone::UTC)
         .checked_sub(span)
         .map(|then| then.timestamp())
-        .map_err(|_| "that is before the beginning of the calendar".to_owned())
+        .map_err(|_| "the period is too long".to_owned())
 }
 
 #[cfg(test)]

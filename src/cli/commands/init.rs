@@ -29,17 +29,17 @@ const TEMPLATE: &str = "\
 version: 1
 account_id: ${CLOUDFLARE_ACCOUNT_ID}
 
-# Which behaviors are detected, and which level each gives a user. Access policies match a level exactly.
+# Behaviors, and the risk level that each assigns to a user. Access policies match levels exactly.
 behaviors:
   imp_travel: { enabled: true, risk_level: high }
   high_dlp:   { enabled: true, risk_level: medium }
 
-# Okta tenants that hear of levels. Replace the URL, and remove the comment signs.
+# Okta tenants that receive risk scores. Replace the URL and remove the comment signs.
 # integrations:
 #   corporate-okta:
 #     tenant_url: https://corp.okta.com
 
-# What to do with live things that are not listed here: keep, report (as drift), or disable and delete.
+# Unlisted resources: keep (ignore), report (as drift), disable (behaviors) or delete (integrations).
 unlisted:
   behaviors: keep
   integrations: report

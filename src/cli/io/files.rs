@@ -130,7 +130,7 @@ fn place(path: &Path) -> io::Result<WriteTarget> {
             "it is a symbolic link; pass the target file",
         )),
         Some(kind) if kind.is_file() => Ok(WriteTarget::File),
-        Some(kind) if kind.is_dir() => Err(io::Error::other("it is a folder")),
+        Some(kind) if kind.is_dir() => Err(io::Error::other("it is a directory")),
         Some(_) | None => Err(io::Error::other("it is not a file")),
     }
 }
@@ -355,7 +355,7 @@ mod tests {
                 missing.join("file"),
                 format!("directory {} does not exist", missing.display()),
             ),
-            (folder.path().to_owned(), "it is a folder".to_owned()),
+            (folder.path().to_owned(), "it is a directory".to_owned()),
             (
                 "/proc/riskform".into(),
                 "No such file or directory (os error 2)".to_owned(),

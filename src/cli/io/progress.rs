@@ -24,7 +24,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Creates the progress of reading `total` accounts. It is hidden for one account.
     pub(crate) fn reading(total: usize, output: &Output) -> Self {
-        const TEMPLATE: &str = "reading {pos}/{len} accounts{prefix} {msg} [{wide_bar}]";
+        const TEMPLATE: &str = "Reading {pos}/{len} accounts{prefix} {msg} [{wide_bar}]";
         Progress::new(TEMPLATE, total, output, total < 2)
     }
 
@@ -81,7 +81,7 @@ impl Progress {
                     None => failure.to_string(),
                 };
                 let what = what(label, operation);
-                let line = format!("{what}: {answer}; looking whether it was created all the same");
+                let line = format!("{what}: {answer}; checking whether it was created");
                 self.output.say(EscapeInvisible(&line));
             }
             ApplyEvent::Finished { operation, outcome } => {
@@ -100,7 +100,7 @@ impl Progress {
                         .say(format_args!("[{position}/{total}] {what}: {outcome}"));
                 }
             }
-            ApplyEvent::ReadingBack => self.bar.set_message(format!("{label}reading back")),
+            ApplyEvent::ReadingBack => self.bar.set_message(format!("{label}verifying")),
         }
     }
 

@@ -32,10 +32,10 @@ impl State {
 
     fn folder(&self) -> Result<&PathBuf, String> {
         let Some(folder) = &self.0 else {
-            return Err("neither XDG_STATE_HOME nor HOME names a folder".to_owned());
+            return Err("neither XDG_STATE_HOME nor HOME is an absolute path".to_owned());
         };
         match fs::symlink_metadata(folder) {
-            Ok(found) if !found.is_dir() => Err(format!("{} is not a folder", folder.display())),
+            Ok(found) if !found.is_dir() => Err(format!("{} is not a directory", folder.display())),
             Ok(_) | Err(_) => Ok(folder),
         }
     }

@@ -66,13 +66,13 @@ impl ContextArgs {
             let mut accounts = accounts.iter();
             let denies = accounts.find(|account| deny(account.guards.policies))?;
             let source = &denies.source;
-            Some(format!("{source} says `guards.policies: deny`"))
+            Some(format!("{source} has `guards.policies: deny`"))
         };
         let denied = match (
             deny(options.limits.policies),
             options.overrides.allow_policies,
         ) {
-            (true, _) => Some("the limits say `guards.policies: deny`".to_owned()),
+            (true, _) => Some("the limits have `guards.policies: deny`".to_owned()),
             (false, true) => None,
             (false, false) => by_file(),
         };

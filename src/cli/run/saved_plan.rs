@@ -129,7 +129,7 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
         }
         if !ids.insert(&account.account_id) {
             return Err(CommandError::Other(anyhow!(
-                "the plan holds the account {} twice",
+                "the plan has account {} twice",
                 account.account_id
             )));
         }
