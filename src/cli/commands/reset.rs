@@ -29,9 +29,9 @@ pub(crate) struct ResetArguments {
     /// User IDs or email addresses
     #[arg(value_name = "USER", required_unless_present_any = ["levels", "from"])]
     users: Vec<UserRef>,
-    /// Also reset every user at exactly this level (repeatable)
+    /// Also reset every user at exactly this level
     ///
-    /// LEVEL is low, medium or high.
+    /// LEVEL is low, medium or high. Repeatable.
     #[arg(long = "level", value_name = "LEVEL", value_parser = level)]
     levels: Vec<RiskLevel>,
     /// Also read users from a file
@@ -48,7 +48,7 @@ pub(crate) struct ResetArguments {
     /// Append a JSON line before and after each write
     ///
     /// Each line has the user, who ran the command and the result.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
     privacy: PrivacyArguments,
