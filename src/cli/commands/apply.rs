@@ -33,7 +33,9 @@ pub(crate) struct ApplyArgs {
         conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies", "no_context"]
     )]
     plan: Option<PathBuf>,
-    /// Fail (exit code 4) unless the saved plan has this digest
+    /// Fail unless the saved plan has this digest
+    ///
+    /// The exit code is 4.
     #[arg(long, value_name = "DIGEST", requires = "plan")]
     expect_digest: Option<String>,
     #[command(flatten)]
@@ -54,7 +56,7 @@ pub(crate) struct DestroyArgs {
     /// Append a JSON line before and after each write
     ///
     /// Each line has the change, who ran the command and the result.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) formats: FormatArgs<ApplyFormat>,
