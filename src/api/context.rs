@@ -287,7 +287,7 @@ impl Reader {
                 }
                 match AuditEntry::read(account, item) {
                     audit_log::ParsedEntry::Entry(entry) => log.entries.push(entry),
-                    audit_log::ParsedEntry::Elsewhere => {}
+                    audit_log::ParsedEntry::Irrelevant => {}
                     audit_log::ParsedEntry::Unreadable => log.skipped += 1,
                 }
             }

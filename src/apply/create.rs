@@ -69,7 +69,7 @@ pub(super) async fn create(
             if let CreateOutcome::Made(_) = end {
                 run.notes.borrow_mut().push(Note::CreatedWithoutReference {
                     address: operation.address.clone(),
-                    refusal: refusal.to_string(),
+                    error: refusal.to_string(),
                 });
             }
             end
@@ -390,7 +390,7 @@ async fn delete_own_duplicate(
     let sent = run
         .attempts
         .send(
-            write(planned, &addresses, WriteKind::TakeBack, Some(id)),
+            write(planned, &addresses, WriteKind::RemoveDuplicate, Some(id)),
             async |writer: &Writer, leave: SendPermit<'_>| {
                 writer.delete_integration(leave, account, id).await
             },

@@ -141,7 +141,10 @@ impl<'a> ApplyRun<'a, '_> {
                     held_back.push_back(operation);
                     break;
                 }
-                let is_ready = operation.needs.iter().all(|need| ends.contains_key(need));
+                let is_ready = operation
+                    .depends_on
+                    .iter()
+                    .all(|need| ends.contains_key(need));
                 let tenant = created_tenant(operation);
                 if !is_ready || tenant.is_some_and(|tenant| tenants.contains(&tenant)) {
                     held_back.push_back(operation);
@@ -173,7 +176,7 @@ impl<'a> ApplyRun<'a, '_> {
 
     fn obstacle(&self, operation: &Operation, ends: &Outcomes) -> Option<SkipReason> {
         let is_done = |id: &OperationId| matches!(ends.get(id), Some(Outcome::Done(_)));
-        if let Some(missing) = operation.needs.iter().find(|id| !is_done(id)) {
+        if let Some(missing) = operation.depends_on.iter().find(|id| !is_done(id)) {
             return Some(SkipReason::Dependency(*missing));
         }
         if let Some(obstacle) = self.attempts.obstacle() {
@@ -295,8 +298,12 @@ impl<'a> ApplyRun<'a, '_> {
     }
 
     fn addresses(&self, operation: &Operation) -> String {
-        let covers: Vec<String> = operation.covers.iter().map(ToString::to_string).collect();
-        covers.join(",")
+        let addresses: Vec<String> = operation
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        addresses.join(",")
     }
 
     fn finish(&self, operation: &Operation, outcome: &Outcome) {

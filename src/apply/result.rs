@@ -28,7 +28,7 @@ impl ApplyResult {
         let mut settled = BTreeSet::new();
         let mut unsettled = BTreeSet::new();
         for (operation, executed) in plan.operations.iter().zip(&self.executed) {
-            let addresses = operation.covers.iter().cloned();
+            let addresses = operation.addresses.iter().cloned();
             match executed.outcome {
                 Outcome::Done(_) => settled.extend(addresses),
                 Outcome::Failed(_) | Outcome::Unknown(_) | Outcome::NotAttempted(_) => {

@@ -55,7 +55,7 @@ words! {
         /// Deletes an integration.
         Delete = "delete",
         /// Deletes an integration created by this run, because an older duplicate exists.
-        TakeBack = "take_back",
+        RemoveDuplicate = "remove_duplicate",
         /// Resets a user's score.
         Reset = "reset",
     }

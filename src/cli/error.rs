@@ -92,14 +92,13 @@ impl CommandError {
             CommandError::Files(_) | CommandError::NoFile { .. } => "files",
             CommandError::Account(error) => error.kind.as_str(),
             CommandError::StalePlan(_) => "stale",
-            CommandError::PlanBlocked(_) | CommandError::BlockedByLimits(_) => "refused",
+            CommandError::PlanBlocked(_) | CommandError::BlockedByLimits(_) => "blocked",
             CommandError::UserLookup(_) => "no_such_user",
-            CommandError::NotATerminal => "not_a_terminal",
+            CommandError::NotATerminal => "no_terminal",
             CommandError::Declined => "declined",
-            CommandError::Interrupted(_) => "ended",
-            CommandError::BrokenPipe => "broken_pipe",
+            CommandError::Interrupted(_) => "interrupted",
             CommandError::WithHelp(error, _) => error.kind(),
-            CommandError::Merge(_) | CommandError::Other(_) => "error",
+            CommandError::BrokenPipe | CommandError::Merge(_) | CommandError::Other(_) => "error",
         }
     }
 
@@ -149,11 +148,11 @@ impl fmt::Display for CommandError {
                 f.write_str("the plan is stale")?;
                 moves.iter().try_for_each(|moved| write!(f, "\n  {moved}"))
             }
-            CommandError::PlanBlocked(refusals) => {
+            CommandError::PlanBlocked(violations) => {
                 write!(
                     f,
                     "the saved plan is blocked by {}",
-                    count(*refusals, "guard")
+                    count(*violations, "guard")
                 )
             }
             CommandError::UserLookup(problems) => {
@@ -166,9 +165,9 @@ impl fmt::Display for CommandError {
                 write!(f, "interrupted by {signal}; no changes were made")
             }
             CommandError::BrokenPipe => f.write_str("standard output is closed"),
-            CommandError::BlockedByLimits(refusals) => {
+            CommandError::BlockedByLimits(violations) => {
                 f.write_str("the plan is blocked by --limits")?;
-                refusals.iter().try_for_each(|one| write!(f, "\n  {one}"))
+                violations.iter().try_for_each(|one| write!(f, "\n  {one}"))
             }
             CommandError::Merge(error) => write!(f, "cannot merge the results: {error}"),
             CommandError::Other(error) => write!(f, "{error:#}"),
@@ -183,7 +182,7 @@ pub(crate) fn account_exit(error: &AccountError) -> Exit {
         | FailureKind::CredentialsOrPermission
         | FailureKind::Permission
         | FailureKind::Entitlement => Exit::Auth,
-        FailureKind::Desired | FailureKind::Api | FailureKind::Transport => Exit::Error,
+        FailureKind::Plan | FailureKind::Api | FailureKind::Network => Exit::Error,
     }
 }
 
@@ -194,7 +193,7 @@ pub(crate) fn account_error(error: &ApiError) -> AccountError {
         ErrorKind::CredentialsOrPermission => FailureKind::CredentialsOrPermission,
         ErrorKind::Permission => FailureKind::Permission,
         ErrorKind::Entitlement => FailureKind::Entitlement,
-        ErrorKind::Transport { .. } => FailureKind::Transport,
+        ErrorKind::Transport { .. } => FailureKind::Network,
         ErrorKind::NotFound
         | ErrorKind::UnknownRoute
         | ErrorKind::RateLimited
@@ -206,7 +205,7 @@ pub(crate) fn account_error(error: &ApiError) -> AccountError {
     AccountError {
         kind,
         message: error.to_string(),
-        ray: error.trace().ray.clone(),
+        cf_ray: error.trace().ray.clone(),
         help: match (error.help(), proxy(error)) {
             (Some(help), Some(proxy)) => Some(format!("{help}; {proxy}")),
             (help, proxy) => help.or(proxy),
@@ -230,9 +229,9 @@ fn proxy(error: &ApiError) -> Option<String> {
 /// Converts planning errors to an account error.
 pub(crate) fn plan_error(errors: &PlanErrors) -> AccountError {
     AccountError {
-        kind: FailureKind::Desired,
+        kind: FailureKind::Plan,
         message: errors.to_string(),
-        ray: None,
+        cf_ray: None,
         help: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Building blocks for the JSON Schemas of files.
 
-use schemars::generate::SchemaSettings;
+use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Value, json};
@@ -8,18 +8,25 @@ use serde_json::{Value, json};
 /// Pattern of a variable in a text.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}";
 
-/// Returns a JSON Schema of draft 7, which editors support best.
-pub(super) fn root_schema<T: JsonSchema>(title: &str) -> Schema {
-    let generator = SchemaSettings::draft07()
+/// Returns the JSON Schema (draft 2020-12) of a type, which `schema/NAME.schema.json` publishes.
+pub(crate) fn root_schema<T: JsonSchema>(name: &str, title: &str, contract: Contract) -> Schema {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.contract = contract;
+    let generator = settings
         .with_transform(RecursiveTransform(unwrap_description))
         .into_generator();
     let mut schema = generator.into_root_schema_for::<T>();
+    let raw = env!("CARGO_PKG_REPOSITORY").replace("github.com", "raw.githubusercontent.com");
+    schema.insert(
+        "$id".to_owned(),
+        json!(format!("{raw}/main/schema/{name}.schema.json")),
+    );
     schema.insert("title".to_owned(), json!(title));
     schema
 }
 
 /// Formats a schema, with a final line break.
-pub(super) fn printed(schema: &Schema) -> String {
+pub(crate) fn printed(schema: &Schema) -> String {
     let mut text = serde_json::to_string_pretty(schema).expect("a schema is JSON already");
     text.push('\n');
     text

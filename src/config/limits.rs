@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use schemars::generate::Contract;
+
 use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
 use super::files::{Files, shown};
@@ -105,5 +107,9 @@ fn decode(document: &Document, found: &mut DiagnosticSink) -> Option<LimitsLayer
 
 /// Returns the JSON Schema of the limits file.
 pub fn schema() -> String {
-    printed(&root_schema::<LimitsLayer>("riskform limits"))
+    printed(&root_schema::<LimitsLayer>(
+        "limits",
+        "riskform limits",
+        Contract::Deserialize,
+    ))
 }

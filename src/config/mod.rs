@@ -46,7 +46,7 @@ pub mod export;
 pub mod files;
 pub mod fmt;
 mod interpolate;
-mod json_schema;
+pub(crate) mod json_schema;
 mod kinds;
 pub mod limits;
 pub mod load;

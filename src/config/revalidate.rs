@@ -15,7 +15,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
         source,
         api_token_env,
         behaviors,
-        every_behavior,
+        wildcard,
         unmanaged,
         integrations,
         unlisted: _,
@@ -65,10 +65,7 @@ pub fn recheck(desired: &DesiredAccount, limits: &Limits) -> Vec<String> {
     {
         wrong.push("a text is empty or contains an invisible character".to_owned());
     }
-    let used = behaviors
-        .values()
-        .chain(every_behavior)
-        .map(|one| &one.variables);
+    let used = behaviors.values().chain(wildcard).map(|one| &one.variables);
     let used = used.chain(integrations.values().map(|one| &one.variables));
     if !used
         .flat_map(|one| one.values().flatten())
@@ -94,7 +91,7 @@ mod tests {
             "source": "a.yaml",
             "api_token_env": "CLOUDFLARE_API_TOKEN",
             "behaviors": { "imp_travel": { "enabled": true, "location": place } },
-            "every_behavior": { "enabled": true, "location": place, "variables": { "enabled": ["RISKFORM_VAR_ON"] } },
+            "wildcard": { "enabled": true, "location": place, "variables": { "enabled": ["RISKFORM_VAR_ON"] } },
             "unmanaged": {},
             "integrations": { "corp": {
                 "name": "corp",
@@ -147,7 +144,7 @@ mod tests {
             ("/guards/protected/0/text", json!(""), "a text is empty"),
             ("/source", json!("a\u{200b}.yaml"), "an invisible character"),
             (
-                "/every_behavior/variables/enabled/0",
+                "/wildcard/variables/enabled/0",
                 json!("a b"),
                 "invalid variable name",
             ),

@@ -19,6 +19,7 @@ use super::finding::CheckStatus;
 /// Result of an audit.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditReport {
+    #[schemars(extend("const" = AuditReport::FORMAT))]
     pub format: &'static str,
     /// Version of riskform that wrote the document.
     pub riskform_version: &'static str,

@@ -33,7 +33,7 @@ pub struct Detail {
     /// Status of the resource or level.
     pub status: CheckStatus,
     /// Address of the resource, or the level.
-    pub about: String,
+    pub subject: String,
     /// Description of the status.
     pub message: String,
     /// Location of the entry.

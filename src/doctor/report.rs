@@ -48,7 +48,7 @@ impl DoctorReport {
         accounts: Vec<AccountDoctorReport>,
     ) -> Self {
         DoctorReport {
-            format: "riskform.doctor/2",
+            format: "riskform.doctor/1",
             base_url,
             findings,
             accounts,

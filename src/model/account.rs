@@ -78,7 +78,7 @@ pub struct DesiredAccount {
     pub behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
     /// The wildcard entry `"*"`. It applies to all behaviors of the account, and to fields that a named entry leaves out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub every_behavior: Option<DesiredBehavior>,
+    pub wildcard: Option<DesiredBehavior>,
     /// Behaviors excluded from `"*"` and from `unlisted` (`NAME: null`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unmanaged: BTreeMap<BehaviorKey, Location>,
@@ -93,7 +93,7 @@ pub struct DesiredAccount {
 impl DesiredAccount {
     /// Returns the declaration of a behavior, with the wildcard entry merged in.
     pub fn behavior(&self, key: &BehaviorKey) -> BehaviorDeclaration<'_> {
-        let every = self.every_behavior.as_ref();
+        let every = self.wildcard.as_ref();
         match (self.behaviors.get(key), every) {
             (Some(named), every) => BehaviorDeclaration::Named {
                 declared: match every {
@@ -113,7 +113,7 @@ impl DesiredAccount {
 
     /// Returns the names of the variables in a behavior's declared values, by field.
     pub fn behavior_variables(&self, key: &BehaviorKey) -> BTreeMap<String, Vec<String>> {
-        let every = self.every_behavior.as_ref();
+        let every = self.wildcard.as_ref();
         let Some(named) = self.behaviors.get(key) else {
             return every
                 .map(|every| every.variables.clone())

@@ -14,7 +14,7 @@ pub struct AccountError {
     pub message: String,
     /// `CF-Ray` header of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ray: Option<String>,
+    pub cf_ray: Option<String>,
     /// Suggestion to fix the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -26,16 +26,16 @@ words! {
         /// Credentials are missing or invalid.
         Credentials = "credentials",
         /// Credentials are invalid or lack a permission; the API does not say which.
-        CredentialsOrPermission = "access",
+        CredentialsOrPermission = "credentials_or_permission",
         /// A permission is missing.
         Permission = "permission",
         /// The plan of the account does not include risk scoring.
         Entitlement = "entitlement",
         /// The desired state cannot be planned for the live account.
-        Desired = "desired",
+        Plan = "plan",
         /// The API rejected the request, failed, or sent an unexpected response.
         Api = "api",
         /// The API cannot be reached.
-        Transport = "transport",
+        Network = "network",
     }
 }

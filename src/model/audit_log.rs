@@ -38,17 +38,17 @@ pub struct Author {
     /// Email address of the user, or another description of the author.
     pub actor: Option<String>,
     /// Means of access, such as `dash`, `api_token` or `api_key`.
-    pub means: Option<String>,
+    pub method: Option<String>,
     /// Name of the API token.
     pub token_name: Option<String>,
     /// Whether the user agent was riskform. Other programs can send the same user agent.
-    pub through_riskform: bool,
+    pub via_riskform: bool,
     #[schemars(with = "String")]
     pub time: Timestamp,
     /// ID of the audit-log entry.
     pub entry_id: Option<String>,
     /// `CF-Ray` of the request.
-    pub ray: Option<String>,
+    pub cf_ray: Option<String>,
 }
 
 /// State after a write, from the logged request and, for fields it lacks, the logged response. `None` if the log has no request.
@@ -87,7 +87,7 @@ pub struct LoggedIntegration {
 pub enum ParsedEntry {
     Entry(AuditEntry),
     /// An entry about another product, or one that changed nothing.
-    Elsewhere,
+    Irrelevant,
     Unreadable,
 }
 
@@ -97,18 +97,18 @@ impl AuditEntry {
         let Some(uri) = text(item, "/raw/uri") else {
             // Other products may log without a request.
             return match item.pointer("/action").is_some_and(Value::is_object) {
-                true => ParsedEntry::Elsewhere,
+                true => ParsedEntry::Irrelevant,
                 false => ParsedEntry::Unreadable,
             };
         };
         let scoring = format!("/accounts/{account}/zt_risk_scoring/");
         let Some((_, place)) = uri.split_once(&scoring) else {
-            return ParsedEntry::Elsewhere;
+            return ParsedEntry::Irrelevant;
         };
         let status = item.pointer("/raw/status_code").and_then(Value::as_u64);
         let failed = text(item, "/action/result") == Some("failure");
         if failed || status.is_some_and(|status| !(200..300).contains(&status)) {
-            return ParsedEntry::Elsewhere;
+            return ParsedEntry::Irrelevant;
         }
         let Some(time) = time(item) else {
             return ParsedEntry::Unreadable;
@@ -119,7 +119,7 @@ impl AuditEntry {
                 author: Author::read(item, time),
                 wrote,
             }),
-            None => ParsedEntry::Elsewhere,
+            None => ParsedEntry::Irrelevant,
         }
     }
 }
@@ -143,12 +143,12 @@ impl Author {
             actor: owned("/actor/email")
                 .or(kind)
                 .or_else(|| owned("/actor/id")),
-            means: owned("/actor/context"),
+            method: owned("/actor/context"),
             token_name: owned("/actor/token_name"),
-            through_riskform: user_agent.starts_with("riskform/"),
+            via_riskform: user_agent.starts_with("riskform/"),
             time,
             entry_id: owned("/id"),
-            ray: owned("/raw/cf_ray_id"),
+            cf_ray: owned("/raw/cf_ray_id"),
         }
     }
 }

@@ -174,7 +174,7 @@ words! {
         /// The level is lowered.
         Lowered = "lowered",
         /// The level changes to or from a level unknown to riskform.
-        UnknownLevel = "level unknown",
+        UnknownLevel = "unknown_level",
     }
 }
 

@@ -31,11 +31,11 @@ pub struct Context {
 pub enum Fetched<T> {
     /// Not requested.
     #[default]
-    NotRead,
+    Skipped,
     /// Reading failed.
     Failed(FetchError),
     /// Read successfully.
-    Read(T),
+    Loaded(T),
 }
 
 /// Reason why a part of the context could not be read.

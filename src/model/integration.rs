@@ -349,9 +349,9 @@ words! {
         /// Scores are no longer sent.
         Deactivated = "deactivated",
         /// Scores are sent to another tenant.
-        TenantUrl = "tenant_url changed",
+        TenantUrlChanged = "tenant_url_changed",
         /// The integration is linked to another identity provider.
-        ReferenceId = "reference_id changed",
+        ReferenceIdChanged = "reference_id_changed",
     }
 }
 
@@ -378,13 +378,13 @@ pub fn weakening(
             } else if *active && !after.active {
                 Some(IntegrationWeakening::Deactivated)
             } else if *tenant_url != after.tenant_url {
-                Some(IntegrationWeakening::TenantUrl)
+                Some(IntegrationWeakening::TenantUrlChanged)
             } else {
                 let linked = reference_id
                     .as_ref()
                     .is_some_and(|reference| !is_own(reference));
                 (linked && *reference_id != after.reference_id)
-                    .then_some(IntegrationWeakening::ReferenceId)
+                    .then_some(IntegrationWeakening::ReferenceIdChanged)
             }
         }
     }

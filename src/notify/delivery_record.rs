@@ -144,7 +144,7 @@ mod tests {
         later.created_at += SignedDuration::from_hours(1);
         let error = later.accounts[2].error.as_mut().unwrap();
         error.message = "the API answered 500 after 31 s".to_owned();
-        error.ray = Some("8f00ba4".to_owned());
+        error.cf_ray = Some("8f00ba4".to_owned());
         assert_eq!(
             digest(&CheckResult::Accounts(&run)),
             digest(&CheckResult::Accounts(&later))

@@ -32,7 +32,7 @@ struct Notification<'a> {
     error: Option<RunError<'a>>,
     summary: Option<Totals>,
     accounts: Vec<Account<'a>>,
-    accounts_left_out: usize,
+    accounts_omitted: usize,
 }
 
 /// Error of a run without accounts.
@@ -70,7 +70,7 @@ pub(super) fn webhook_payload(message: &Message<'_>) -> String {
         error: None,
         summary: None,
         accounts: Vec::new(),
-        accounts_left_out: 0,
+        accounts_omitted: 0,
     };
     match message.finding {
         CheckResult::Accounts(document) => fill(&mut notification, document),
@@ -108,7 +108,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
             notes: account.notes.iter().map(Note::with_message).collect(),
         })
         .collect();
-    notification.accounts_left_out = noteworthy.count();
+    notification.accounts_omitted = noteworthy.count();
 }
 
 /// Returns the accounts with errors or drift, most severe first.
@@ -210,14 +210,14 @@ pub(super) mod tests {
             json!({
                 "account_id": id.repeat(32), "name": name, "source": "accounts.yaml", "status": "ok", "error": null,
                 "changes": [], "unchanged": { "behaviors": 3, "integrations": 1 },
-                "unlisted": [], "notes": [], "left_out": [], "refusals": [], "operations": []
+                "unlisted": [], "notes": [], "excluded": [], "violations": [], "operations": []
             })
         };
         let change = |address: &str, weaker: Option<&str>, before: Value, after: Value| {
             let kind = address.split('.').next();
             json!({
                 "address": address, "kind": kind, "action": "update", "weakens": false, "weakening": null,
-                "live_weaker": weaker.is_some(), "live_weakening": weaker, "before": before, "after": after, "fields": []
+                "live_weaker": weaker.is_some(), "live_weaker_reason": weaker, "before": before, "after": after, "fields": []
             })
         };
         let behavior =
@@ -255,7 +255,7 @@ pub(super) mod tests {
         staging["status"] = json!("error");
         staging["error"] = json!({ "kind": "api", "message": "the API answered 500\nfor `<b>`" });
         serde_json::from_value(json!({
-            "format": "riskform.drift/2", "riskform_version": "0.1.0", "base_url": "https://api.example/client/v4",
+            "format": "riskform.drift/1", "riskform_version": "0.1.0", "base_url": "https://api.example/client/v4",
             "created_at": "2026-11-22T10:00:00Z",
             "accounts": [production, account("1", "development"), staging]
         }))
@@ -329,7 +329,7 @@ pub(super) mod tests {
             notification["accounts"].as_array().unwrap().len(),
             MAX_ACCOUNTS
         );
-        assert_eq!(notification["accounts_left_out"], 5);
+        assert_eq!(notification["accounts_omitted"], 5);
     }
 
     #[test]

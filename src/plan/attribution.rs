@@ -31,7 +31,7 @@ pub enum Attribution {
     /// Set by this entry: the previous entry has another value, or this entry created the integration.
     Set { author: Author },
     /// All entries have the value. It was set before this time or by the first entry.
-    SinceBefore {
+    UnchangedSinceBefore {
         #[schemars(with = "String")]
         since: Timestamp,
         first: Author,
@@ -39,7 +39,7 @@ pub enum Attribution {
     /// Set or repeated by this entry. The log has no request to decide.
     LastWritten { author: Author },
     /// No entry since this time has the value.
-    Untold {
+    Unknown {
         #[schemars(with = "String")]
         since: Timestamp,
     },
@@ -48,7 +48,7 @@ pub enum Attribution {
 /// Author of a change to a resource, from the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldAttribution {
-    pub deed: AttributedAction,
+    pub action: AttributedAction,
     /// Fields that were set. Empty if the resource was created or deleted.
     pub fields: Vec<Field>,
     #[serde(flatten)]
@@ -101,7 +101,7 @@ impl AccountPlan {
             };
         }
         let context = self.context.get_or_insert_default();
-        context.audit_log = Fetched::Read(AuditLogWindow {
+        context.audit_log = Fetched::Loaded(AuditLogWindow {
             since: log.since,
             skipped: log.skipped,
         });
@@ -171,9 +171,9 @@ fn integration(
     }
 }
 
-fn whole(deed: AttributedAction, attribution: Attribution) -> FieldAttribution {
+fn whole(action: AttributedAction, attribution: Attribution) -> FieldAttribution {
     FieldAttribution {
-        deed,
+        action,
         fields: Vec::new(),
         attribution,
     }
@@ -186,7 +186,7 @@ fn together(fields: impl Iterator<Item = (Field, Attribution)>) -> Vec<FieldAttr
         match told.iter_mut().find(|told| told.attribution == attribution) {
             Some(told) => told.fields.push(field),
             None => told.push(FieldAttribution {
-                deed: AttributedAction::Set,
+                action: AttributedAction::Set,
                 fields: vec![field],
                 attribution,
             }),
@@ -335,7 +335,7 @@ fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> EntryEvidence) -> At
                     Some(entry) => Attribution::Set {
                         author: entry.author.clone(),
                     },
-                    None => Attribution::Untold { since: log.since },
+                    None => Attribution::Unknown { since: log.since },
                 };
             }
             EntryEvidence::Unknown => {
@@ -347,10 +347,10 @@ fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> EntryEvidence) -> At
         }
     }
     match earliest {
-        Some(first) => Attribution::SinceBefore {
+        Some(first) => Attribution::UnchangedSinceBefore {
             since: log.since,
             first: first.author.clone(),
         },
-        None => Attribution::Untold { since: log.since },
+        None => Attribution::Unknown { since: log.since },
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn diff(
             }
             // Only an entry by name disables a behavior.
             (BehaviorDeclaration::Wildcard { .. }, Intent::Destroy) => {
-                notes.extend(settings.enabled.then(|| Note::LeftEnabled {
+                notes.extend(settings.enabled.then(|| Note::WildcardBehaviorKept {
                     address: Address::Behavior(key.clone()),
                 }));
             }
@@ -90,7 +90,7 @@ impl BehaviorDiff {
         before: &BehaviorSettings,
         declared: DeclaredBehavior,
         location: Option<&Location>,
-        covered_by: Option<DeclaredBy>,
+        declared_by: Option<DeclaredBy>,
         notes: &mut Vec<Note>,
     ) {
         let address = Address::Behavior(key.clone());
@@ -115,7 +115,7 @@ impl BehaviorDiff {
             after: Some(after),
             location: location.cloned(),
             found: None,
-            covered_by,
+            declared_by,
             sources: ValueSources::default(),
             attribution: Vec::new(),
         }));

@@ -41,7 +41,7 @@ pub struct ResourceDiff<T> {
     /// Location of the entry. `None` for unlisted resources.
     pub location: Option<Location>,
     /// Entry that declares the resource if it is not declared by name.
-    pub covered_by: Option<DeclaredBy>,
+    pub declared_by: Option<DeclaredBy>,
     /// Live integration, if it exists.
     pub found: Option<LiveMatch>,
     /// Variables and identity provider used in the declared values.
@@ -70,7 +70,7 @@ words! {
     /// Entry that declares resources without naming them.
     DeclaredBy {
         /// The wildcard entry.
-        Wildcard = "*",
+        Wildcard = "wildcard",
     }
 }
 
@@ -164,10 +164,10 @@ impl Change {
     }
 
     /// Returns the entry that declares the resource if it is not declared by name.
-    pub fn covered_by(&self) -> Option<DeclaredBy> {
+    pub fn declared_by(&self) -> Option<DeclaredBy> {
         match self {
-            Change::Behavior(diff) => diff.covered_by,
-            Change::Integration(diff) => diff.covered_by,
+            Change::Behavior(diff) => diff.declared_by,
+            Change::Integration(diff) => diff.declared_by,
         }
     }
 
@@ -405,11 +405,27 @@ pub enum Weakening {
     Integration(IntegrationWeakening),
 }
 
+impl Weakening {
+    /// The value in JSON.
+    fn as_str(self) -> &'static str {
+        match self {
+            Weakening::Behavior(weakening) => weakening.as_str(),
+            Weakening::Integration(weakening) => weakening.as_str(),
+        }
+    }
+}
+
 impl fmt::Display for Weakening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Weakening::Behavior(weakening) => weakening.fmt(f),
-            Weakening::Integration(weakening) => weakening.fmt(f),
+            Weakening::Behavior(BehaviorWeakening::UnknownLevel) => f.write_str("unknown level"),
+            Weakening::Integration(IntegrationWeakening::TenantUrlChanged) => {
+                f.write_str("tenant_url changed")
+            }
+            Weakening::Integration(IntegrationWeakening::ReferenceIdChanged) => {
+                f.write_str("reference_id changed")
+            }
+            Weakening::Behavior(_) | Weakening::Integration(_) => f.write_str(self.as_str()),
         }
     }
 }
@@ -426,7 +442,7 @@ impl FromStr for Weakening {
 
 impl Serialize for Weakening {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.as_str())
     }
 }
 

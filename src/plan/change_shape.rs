@@ -26,12 +26,12 @@ pub(super) struct ChangeJson {
     weakening: Option<Weakening>,
     /// Reason why the live state protects less than the desired state. Null if it does not.
     live_weaker: bool,
-    live_weakening: Option<Weakening>,
+    live_weaker_reason: Option<Weakening>,
     /// Location of the entry. Null for unlisted resources.
     location: Option<Location>,
     /// Entry that declares the resource if it is not declared by name.
     #[serde(default)]
-    covered_by: Option<DeclaredBy>,
+    declared_by: Option<DeclaredBy>,
     /// ID of the live integration.
     integration_id: Option<IntegrationId>,
     /// How the live integration was matched to its entry.
@@ -59,8 +59,8 @@ enum SettingsJson {
 impl From<Change> for ChangeJson {
     fn from(change: Change) -> Self {
         let (kind, action, fields) = (change.kind(), change.action(), change.fields());
-        let (weakening, live_weakening) = (change.weakens(), change.live_weaker());
-        let covered_by = change.covered_by();
+        let (weakening, live_weaker_reason) = (change.weakens(), change.live_weaker());
+        let declared_by = change.declared_by();
         let attribution = change.attribution().to_vec();
         let (address, location, found, before, after) = match change {
             Change::Behavior(diff) => (
@@ -84,10 +84,10 @@ impl From<Change> for ChangeJson {
             action,
             weakens: weakening.is_some(),
             weakening,
-            live_weaker: live_weakening.is_some(),
-            live_weakening,
+            live_weaker: live_weaker_reason.is_some(),
+            live_weaker_reason,
             location,
-            covered_by,
+            declared_by,
             integration_id: found.map(|found| found.id),
             matched_by: found.and_then(|found| found.by),
             before,
@@ -119,9 +119,9 @@ impl TryFrom<ChangeJson> for Change {
         let ChangeJson {
             address,
             weakening: weakens,
-            live_weakening: live_weaker,
+            live_weaker_reason: live_weaker,
             location,
-            covered_by,
+            declared_by,
             before,
             after,
             integration_id,
@@ -142,7 +142,7 @@ impl TryFrom<ChangeJson> for Change {
                     weakens,
                     live_weaker,
                     location,
-                    covered_by,
+                    declared_by,
                     found,
                     sources,
                     attribution,
@@ -165,7 +165,7 @@ impl TryFrom<ChangeJson> for Change {
                     weakens,
                     live_weaker,
                     location,
-                    covered_by,
+                    declared_by,
                     found,
                     sources,
                     attribution,

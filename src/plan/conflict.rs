@@ -99,7 +99,7 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
     if holders.is_empty() {
         return Vec::new();
     }
-    let left_out: HashSet<&Address> = targeted.left_out.iter().collect();
+    let excluded: HashSet<&Address> = targeted.excluded.iter().collect();
     let mut problems = Vec::new();
     for (index, course) in courses.iter().enumerate() {
         for key in final_keys(course) {
@@ -116,7 +116,7 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
                     wants: course.thing.address(),
                     key: format!("{} {}", IntegrationField::from(key.field), key.value),
                     holder: holder.thing.address(),
-                    way_out: way_out(course, holder, key, &left_out),
+                    way_out: way_out(course, holder, key, &excluded),
                     location: course.thing.entry().map(|entry| entry.location.clone()),
                 });
             }
@@ -197,9 +197,9 @@ fn way_out(
     course: &PlannedIntegration<'_>,
     holder: &PlannedIntegration<'_>,
     key: UniqueKey<'_>,
-    left_out: &HashSet<&Address>,
+    excluded: &HashSet<&Address>,
 ) -> Resolution {
-    if left_out.contains(&holder.thing.address()) {
+    if excluded.contains(&holder.thing.address()) {
         return Resolution::Target;
     }
     match holder.thing {

@@ -54,7 +54,7 @@ impl AccountPlan {
                 self.live = None;
                 self.desired = None;
                 if let Some(context) = &mut self.context {
-                    context.access = Fetched::NotRead;
+                    context.access = Fetched::Skipped;
                 }
             }
         }
@@ -64,22 +64,22 @@ impl AccountPlan {
     fn narrow(&mut self, scope: &Scope) {
         let label = self.label().to_owned();
         let includes = |address: &Address| scope.includes(&label, address);
-        let mut left_out = Vec::new();
+        let mut excluded = Vec::new();
         self.changes.retain(|change| {
             let included = includes(change.address());
             if !included {
-                left_out.push(change.address().clone());
+                excluded.push(change.address().clone());
             }
             included
         });
         self.unlisted.retain(|thing| {
             let included = includes(&thing.address);
             if !included && thing.is_reported() {
-                left_out.push(thing.address.clone());
+                excluded.push(thing.address.clone());
             }
             included
         });
-        self.left_out = left_out;
+        self.excluded = excluded;
         self.notes
             .retain_mut(|note| note.narrow(includes) && note.applies_to_drift());
         for note in &mut self.notes {
@@ -87,7 +87,7 @@ impl AccountPlan {
         }
         self.unchanged = self.count_unchanged(&includes);
         self.operations.clear();
-        self.refusals.clear();
+        self.violations.clear();
         // A stable sort keeps the order of the plan.
         self.changes
             .sort_by_key(|change| change.live_weaker().is_none());

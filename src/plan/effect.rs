@@ -32,11 +32,14 @@ pub fn effects(account: &AccountPlan) -> BTreeMap<OperationId, Vec<Effect>> {
             declared: _,
             complete,
         } => {
-            let covers = operation.covers.iter().filter_map(|address| match address {
-                Address::Behavior(key) => Some((address, key)),
-                Address::Integration(_) | Address::UnlistedIntegration(_) => None,
-            });
-            let effects = covers.map(|(address, key)| {
+            let addresses = operation
+                .addresses
+                .iter()
+                .filter_map(|address| match address {
+                    Address::Behavior(key) => Some((address, key)),
+                    Address::Integration(_) | Address::UnlistedIntegration(_) => None,
+                });
+            let effects = addresses.map(|(address, key)| {
                 let before = live.behaviors.get(key).map(|behavior| &behavior.settings);
                 Effect {
                     address: address.clone(),

@@ -71,7 +71,7 @@ pub struct GuardViolation {
 }
 
 /// Checks all guards.
-pub(super) fn refusals(
+pub(super) fn check_guards(
     desired: &DesiredAccount,
     live: &LiveAccount,
     context: &Context,
@@ -82,22 +82,22 @@ pub(super) fn refusals(
         .iter()
         .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
         .collect();
-    let mut refusals = Vec::new();
-    refusals.extend(max_deletes(desired, gone.len(), options));
-    refusals.extend(delete_all(live, gone.len(), options));
-    refusals.extend(
+    let mut violations = Vec::new();
+    violations.extend(max_deletes(desired, gone.len(), options));
+    violations.extend(delete_all(live, gone.len(), options));
+    violations.extend(
         gone.iter()
             .filter_map(|change| prevent_destroy(desired, change)),
     );
-    refusals.extend(protected(desired, live, changes, &options.limits));
-    refusals.extend(weakening(desired, changes, options));
-    refusals.extend(check_policies(desired, live, context, changes, options));
-    refusals.extend(
+    violations.extend(protected(desired, live, changes, &options.limits));
+    violations.extend(weakening(desired, changes, options));
+    violations.extend(check_policies(desired, live, context, changes, options));
+    violations.extend(
         changes
             .iter()
             .filter_map(|change| disallowed_tenant(change, &options.limits)),
     );
-    refusals
+    violations
 }
 
 fn max_deletes(
@@ -218,7 +218,7 @@ pub(super) fn unmatched_protected_items(
     let items = desired.guards.protected.iter();
     items
         .filter(|item| !covers(item))
-        .map(|item| Note::ProtectsNothing {
+        .map(|item| Note::UnmatchedProtectedItem {
             item: item.text.clone(),
             location: item.location.clone(),
         })
@@ -312,7 +312,7 @@ fn check_policies(
 fn policy_violation(level: Level, access: &Fetched<Access>) -> Option<String> {
     let lost = format!("no enabled behavior would assign level {level}");
     let unknown = match access {
-        Fetched::Read(access) => {
+        Fetched::Loaded(access) => {
             let acted_on = policies_for_level(&level, access);
             if !acted_on.policies.is_empty() {
                 return Some(format!("{lost}; {}", acted_on.count_and_names()));
@@ -323,7 +323,7 @@ fn policy_violation(level: Level, access: &Fetched<Access>) -> Option<String> {
             format!(" ({})", policies::skipped_summary(access.skipped))
         }
         Fetched::Failed(unread) => format!(" ({unread})"),
-        Fetched::NotRead => String::new(),
+        Fetched::Skipped => String::new(),
     };
     Some(format!(
         "{lost}, and the Access policies cannot be read{unknown}"

@@ -106,7 +106,7 @@ pub(super) fn notes(desired: &DesiredAccount, intent: Intent) -> Vec<Note> {
     entries
         .filter_map(|entry| {
             let org = entry.identity_provider_org.as_ref()?;
-            (*org != entry.tenant_url).then(|| Note::OtherOrg {
+            (*org != entry.tenant_url).then(|| Note::TenantMismatch {
                 address: Address::Integration(entry.name.clone()),
                 identity_provider: entry.identity_provider.clone().unwrap_or_default(),
                 tenant_url: entry.tenant_url.clone(),

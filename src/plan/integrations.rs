@@ -104,7 +104,7 @@ pub(super) fn diff<'a>(
             .as_ref()
             .is_some_and(|change| matches!(change.action(), Action::Create | Action::Replace));
         if made && after.as_ref().is_some_and(|after| !after.active) {
-            notes.push(Note::ExportsForAMoment {
+            notes.push(Note::BrieflyActive {
                 address: thing.address(),
             });
         }
@@ -229,7 +229,7 @@ fn wanted<'a>(
         if let Some(until) = ignored.until
             && until < today
         {
-            notes.push(Note::Expired {
+            notes.push(Note::IgnoreExpired {
                 address: address(),
                 field,
                 until,
@@ -283,7 +283,7 @@ fn compare(
         weakens: weakening(live, after, &is_own).map(Weakening::Integration),
         live_weaker: weakening(after, live, &is_own).map(Weakening::Integration),
         location: thing.entry().map(|entry| entry.location.clone()),
-        covered_by: None,
+        declared_by: None,
         found: before.map(|(live, by)| LiveMatch { id: live.id, by }),
         sources: after
             .and(thing.entry())

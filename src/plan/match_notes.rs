@@ -44,10 +44,12 @@ fn matched_only_by_generated_reference(course: &PlannedIntegration<'_>) -> Optio
         .after
         .as_ref()
         .is_none_or(|after| after.tenant_url != *tenant_url);
-    (course.by == Some(MatchedBy::GeneratedReference) && leaves).then(|| Note::OwnReference {
-        address: course.thing.address(),
-        id: before.id,
-        tenant_url: tenant_url.clone(),
+    (course.by == Some(MatchedBy::GeneratedReference) && leaves).then(|| {
+        Note::MatchedByGeneratedReference {
+            address: course.thing.address(),
+            id: before.id,
+            tenant_url: tenant_url.clone(),
+        }
     })
 }
 
@@ -84,7 +86,7 @@ fn conflicting_matches(
             (other, MatchedBy::GeneratedReference)
         }
     };
-    Some(Note::TwoIntegrations {
+    Some(Note::ConflictingMatches {
         address: course.thing.address(),
         id: before.id,
         by,
@@ -103,7 +105,7 @@ fn unlisted_alternatives(
         .as_ref()
         .is_some_and(|change| change.action() == Action::Create);
     let stay = desired.unlisted.integrations != UnlistedIntegrations::Delete;
-    (created && stay && !matches.unlisted.is_empty()).then(|| Note::CreatedBesideUnlisted {
+    (created && stay && !matches.unlisted.is_empty()).then(|| Note::UnlistedAlternatives {
         address: course.thing.address(),
         unlisted: matches.unlisted.iter().map(|live| live.id).collect(),
     })
@@ -115,7 +117,7 @@ fn would_match_unlisted(
     matches: &Matches<'_>,
     integrations: &IntegrationDiff<'_>,
 ) -> Vec<Note> {
-    let note = |address, candidates: Vec<IntegrationId>| Note::FitsNext {
+    let note = |address, candidates: Vec<IntegrationId>| Note::WouldMatchUnlisted {
         address,
         candidates,
     };

@@ -30,7 +30,7 @@ words! {
         /// Tenant and type.
         TenantUrl = "tenant_url",
         /// Only the generated reference.
-        GeneratedReference = "our own reference",
+        GeneratedReference = "generated_reference",
     }
 }
 
@@ -68,7 +68,7 @@ impl<'a> Matches<'a> {
     pub(super) fn notes(&self) -> impl Iterator<Item = Note> {
         let gone_pins = self.entries.iter().filter_map(|entry| {
             let id = entry.declared.id?;
-            (!matches!(entry.found, Some((_, MatchedBy::Id)))).then(|| Note::PinGone {
+            (!matches!(entry.found, Some((_, MatchedBy::Id)))).then(|| Note::PinnedIdNotFound {
                 address: entry.address(),
                 id,
             })
@@ -271,10 +271,10 @@ impl<'a> Matcher<'a> {
         let elder = *candidates
             .iter()
             .min_by_key(|position| self.live[**position].seniority())?;
-        self.notes.push(Note::Twins {
+        self.notes.push(Note::DuplicatesFound {
             address: entry.address(),
             id: self.live[elder].id,
-            twins: candidates
+            duplicates: candidates
                 .iter()
                 .filter(|position| **position != elder)
                 .map(|position| self.live[*position].id)

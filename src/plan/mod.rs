@@ -159,7 +159,7 @@ pub fn plan_within(
     let target::TargetedDiffs {
         behaviors,
         integrations,
-        left_out,
+        excluded,
     } = targeted;
     let unchanged = Unchanged {
         behaviors: behaviors.unchanged.len(),
@@ -189,7 +189,7 @@ pub fn plan_within(
     let targeted = |address: &Address| options.targets.includes(desired, address);
     notes.retain_mut(|note| note.narrow(targeted));
     notes.sort_by(|a, b| a.address().cmp(&b.address()));
-    let refusals = guards::refusals(desired, live, context, &changes, options);
+    let violations = guards::check_guards(desired, live, context, &changes, options);
 
     Ok(AccountPlan {
         account_id: desired.account_id.clone(),
@@ -207,8 +207,8 @@ pub fn plan_within(
         unchanged,
         unlisted,
         notes,
-        left_out,
-        refusals,
+        excluded,
+        violations,
         operations,
         problems: None,
     })

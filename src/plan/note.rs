@@ -36,20 +36,20 @@ pub enum Note {
         reason: Option<String>,
     },
     /// An item of `ignore_changes` has expired.
-    Expired {
+    IgnoreExpired {
         address: Address,
         field: IntegrationField,
         /// Last day (UTC) the field was ignored.
         until: Date,
     },
     /// The live integration that an entry is pinned to does not exist.
-    PinGone {
+    PinnedIdNotFound {
         address: Address,
         /// ID in the entry.
         id: IntegrationId,
     },
     /// An integration declared inactive is active for a moment, because new integrations are always active.
-    ExportsForAMoment { address: Address },
+    BrieflyActive { address: Address },
     /// The level of an enabled behavior changes. Access policies match a level exactly.
     LevelChanged {
         address: Address,
@@ -59,7 +59,7 @@ pub enum Note {
         to: OpenEnum<RiskLevel>,
     },
     /// Drift: the live level of an enabled behavior differs from the declared one.
-    LevelDiffers {
+    LevelDrift {
         address: Address,
         /// Live level.
         live: OpenEnum<RiskLevel>,
@@ -67,7 +67,7 @@ pub enum Note {
         declared: OpenEnum<RiskLevel>,
     },
     /// Access policies that use the levels of behaviors before and after the change.
-    ActedOn {
+    PoliciesAffected {
         /// Addresses of the behaviors.
         addresses: Vec<Address>,
         /// Level before the change. Null if disabled.
@@ -76,7 +76,7 @@ pub enum Note {
         after: Option<LevelPolicies>,
     },
     /// Drift: Access policies that use the live and the declared levels of behaviors.
-    ActedOnInDrift {
+    PoliciesAffectedByDrift {
         /// Addresses of the behaviors.
         addresses: Vec<Address>,
         /// Live level. Null if disabled.
@@ -87,43 +87,43 @@ pub enum Note {
     /// Levels change, but Access policies could not be read.
     PoliciesUnknown {
         /// Reason.
-        unread: FetchError,
+        error: FetchError,
     },
     /// Levels change, but some Access policies, groups or applications could not be parsed.
-    PoliciesNotUnderstood {
+    PoliciesSkipped {
         /// Number of policies, groups and applications.
         skipped: usize,
     },
     /// The audit log could not be read, so authors of changes are unknown.
-    HistoryUnknown {
+    AttributionUnavailable {
         /// Reason.
-        unread: FetchError,
+        error: FetchError,
     },
     /// An item of `guards.protected` matches nothing.
-    ProtectsNothing {
+    UnmatchedProtectedItem {
         item: String,
         /// Location of the item.
         location: Location,
     },
     /// A behavior is declared only by `"*"`, so `destroy` does not disable it.
-    LeftEnabled { address: Address },
+    WildcardBehaviorKept { address: Address },
     /// Several live integrations are duplicates with the generated reference of an entry.
-    Twins {
+    DuplicatesFound {
         address: Address,
         /// ID of the oldest one, which matches the entry.
         id: IntegrationId,
         /// IDs of the others, which are unlisted.
-        twins: Vec<IntegrationId>,
+        duplicates: Vec<IntegrationId>,
     },
     /// A changed integration matches its entry only by generated reference.
-    OwnReference {
+    MatchedByGeneratedReference {
         address: Address,
         id: IntegrationId,
         /// Live tenant URL.
         tenant_url: TenantUrl,
     },
     /// An entry matches two live integrations.
-    TwoIntegrations {
+    ConflictingMatches {
         address: Address,
         /// ID of the integration that is used.
         id: IntegrationId,
@@ -135,13 +135,13 @@ pub enum Note {
         other_by: MatchedBy,
     },
     /// An integration is created although unlisted ones exist. The entry may be for one of them.
-    CreatedBesideUnlisted {
+    UnlistedAlternatives {
         address: Address,
         /// IDs of the unlisted integrations.
         unlisted: Vec<IntegrationId>,
     },
     /// The identity provider of an entry belongs to another Okta organization than its tenant.
-    OtherOrg {
+    TenantMismatch {
         address: Address,
         /// Name of the identity provider.
         identity_provider: String,
@@ -151,13 +151,13 @@ pub enum Note {
         org: TenantUrl,
     },
     /// After `destroy` has deleted the integration of an entry, the entry matches other integrations.
-    FitsNext {
+    WouldMatchUnlisted {
         address: Address,
         /// IDs of the integrations that match then.
         candidates: Vec<IntegrationId>,
     },
     /// Integrations exchange a value, so one of them has a placeholder for a moment.
-    Parked {
+    PlaceholderValue {
         address: Address,
         id: IntegrationId,
         field: IntegrationField,
@@ -168,7 +168,7 @@ pub enum Note {
     CreatedWithoutReference {
         address: Address,
         /// Error message of the API.
-        refusal: String,
+        error: String,
     },
 }
 
@@ -176,27 +176,26 @@ impl Note {
     /// What it is about, of several the first; `None` for the account as a whole.
     pub fn address(&self) -> Option<&Address> {
         match self {
-            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
-                addresses.first()
-            }
-            Note::ProtectsNothing { .. }
+            Note::PoliciesAffected { addresses, .. }
+            | Note::PoliciesAffectedByDrift { addresses, .. } => addresses.first(),
+            Note::UnmatchedProtectedItem { .. }
             | Note::PoliciesUnknown { .. }
-            | Note::PoliciesNotUnderstood { .. }
-            | Note::HistoryUnknown { .. } => None,
+            | Note::PoliciesSkipped { .. }
+            | Note::AttributionUnavailable { .. } => None,
             Note::Ignored { address, .. }
-            | Note::Expired { address, .. }
-            | Note::PinGone { address, .. }
-            | Note::ExportsForAMoment { address }
+            | Note::IgnoreExpired { address, .. }
+            | Note::PinnedIdNotFound { address, .. }
+            | Note::BrieflyActive { address }
             | Note::LevelChanged { address, .. }
-            | Note::LevelDiffers { address, .. }
-            | Note::LeftEnabled { address }
-            | Note::Twins { address, .. }
-            | Note::OwnReference { address, .. }
-            | Note::TwoIntegrations { address, .. }
-            | Note::CreatedBesideUnlisted { address, .. }
-            | Note::OtherOrg { address, .. }
-            | Note::FitsNext { address, .. }
-            | Note::Parked { address, .. }
+            | Note::LevelDrift { address, .. }
+            | Note::WildcardBehaviorKept { address }
+            | Note::DuplicatesFound { address, .. }
+            | Note::MatchedByGeneratedReference { address, .. }
+            | Note::ConflictingMatches { address, .. }
+            | Note::UnlistedAlternatives { address, .. }
+            | Note::TenantMismatch { address, .. }
+            | Note::WouldMatchUnlisted { address, .. }
+            | Note::PlaceholderValue { address, .. }
             | Note::CreatedWithoutReference { address, .. } => Some(address),
         }
     }
@@ -205,35 +204,34 @@ impl Note {
     pub(super) fn applies_to_drift(&self) -> bool {
         match self {
             Note::Ignored { .. }
-            | Note::Expired { .. }
-            | Note::PinGone { .. }
+            | Note::IgnoreExpired { .. }
+            | Note::PinnedIdNotFound { .. }
             | Note::LevelChanged { .. }
-            | Note::LevelDiffers { .. }
-            | Note::Twins { .. }
-            | Note::OtherOrg { .. }
-            | Note::ActedOn { .. }
-            | Note::ActedOnInDrift { .. }
+            | Note::LevelDrift { .. }
+            | Note::DuplicatesFound { .. }
+            | Note::TenantMismatch { .. }
+            | Note::PoliciesAffected { .. }
+            | Note::PoliciesAffectedByDrift { .. }
             | Note::PoliciesUnknown { .. }
-            | Note::PoliciesNotUnderstood { .. }
-            | Note::HistoryUnknown { .. }
-            | Note::ProtectsNothing { .. }
-            | Note::TwoIntegrations { .. } => true,
-            Note::ExportsForAMoment { .. }
+            | Note::PoliciesSkipped { .. }
+            | Note::AttributionUnavailable { .. }
+            | Note::UnmatchedProtectedItem { .. }
+            | Note::ConflictingMatches { .. } => true,
+            Note::BrieflyActive { .. }
             | Note::CreatedWithoutReference { .. }
-            | Note::LeftEnabled { .. }
-            | Note::OwnReference { .. }
-            | Note::CreatedBesideUnlisted { .. }
-            | Note::FitsNext { .. }
-            | Note::Parked { .. } => false,
+            | Note::WildcardBehaviorKept { .. }
+            | Note::MatchedByGeneratedReference { .. }
+            | Note::UnlistedAlternatives { .. }
+            | Note::WouldMatchUnlisted { .. }
+            | Note::PlaceholderValue { .. } => false,
         }
     }
 
     /// Says whether it is about this.
     pub fn concerns(&self, address: &Address) -> bool {
         match self {
-            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
-                addresses.contains(address)
-            }
+            Note::PoliciesAffected { addresses, .. }
+            | Note::PoliciesAffectedByDrift { addresses, .. } => addresses.contains(address),
             other => other.address() == Some(address),
         }
     }
@@ -241,7 +239,8 @@ impl Note {
     /// Leaves out what it says of other addresses than these; says whether anything is left.
     pub(super) fn narrow(&mut self, includes: impl Fn(&Address) -> bool) -> bool {
         match self {
-            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
+            Note::PoliciesAffected { addresses, .. }
+            | Note::PoliciesAffectedByDrift { addresses, .. } => {
                 addresses.retain(includes);
                 !addresses.is_empty()
             }
@@ -254,8 +253,8 @@ impl Note {
         matches!(
             self,
             Note::PoliciesUnknown { .. }
-                | Note::PoliciesNotUnderstood { .. }
-                | Note::HistoryUnknown { .. }
+                | Note::PoliciesSkipped { .. }
+                | Note::AttributionUnavailable { .. }
         )
     }
 
@@ -263,18 +262,18 @@ impl Note {
     pub(super) fn turn_to_drift(&mut self) {
         match self {
             Note::LevelChanged { address, from, to } => {
-                *self = Note::LevelDiffers {
+                *self = Note::LevelDrift {
                     address: address.clone(),
                     live: from.clone(),
                     declared: to.clone(),
                 };
             }
-            Note::ActedOn {
+            Note::PoliciesAffected {
                 addresses,
                 before,
                 after,
             } => {
-                *self = Note::ActedOnInDrift {
+                *self = Note::PoliciesAffectedByDrift {
                     addresses: std::mem::take(addresses),
                     live: before.take(),
                     declared: after.take(),
@@ -287,10 +286,10 @@ impl Note {
     /// Who acts on the levels of behaviors, without their addresses.
     pub fn acted_on(&self) -> Option<String> {
         match self {
-            Note::ActedOn { before, after, .. } => {
+            Note::PoliciesAffected { before, after, .. } => {
                 Some(describe_change(before.as_ref(), after.as_ref()))
             }
-            Note::ActedOnInDrift { live, declared, .. } => {
+            Note::PoliciesAffectedByDrift { live, declared, .. } => {
                 Some(describe_drift(live.as_ref(), declared.as_ref()))
             }
             _ => None,
@@ -300,27 +299,27 @@ impl Note {
     /// Says whether it calls for a look at the file or the account, rather than for reading alone.
     pub fn is_warning(&self) -> bool {
         match self {
-            Note::Expired { .. }
-            | Note::ProtectsNothing { .. }
-            | Note::PinGone { .. }
-            | Note::Twins { .. }
-            | Note::OwnReference { .. }
-            | Note::TwoIntegrations { .. }
-            | Note::OtherOrg { .. }
+            Note::IgnoreExpired { .. }
+            | Note::UnmatchedProtectedItem { .. }
+            | Note::PinnedIdNotFound { .. }
+            | Note::DuplicatesFound { .. }
+            | Note::MatchedByGeneratedReference { .. }
+            | Note::ConflictingMatches { .. }
+            | Note::TenantMismatch { .. }
             | Note::PoliciesUnknown { .. }
-            | Note::PoliciesNotUnderstood { .. }
-            | Note::FitsNext { .. }
+            | Note::PoliciesSkipped { .. }
+            | Note::WouldMatchUnlisted { .. }
             | Note::CreatedWithoutReference { .. } => true,
             Note::Ignored { .. }
-            | Note::ExportsForAMoment { .. }
+            | Note::BrieflyActive { .. }
             | Note::LevelChanged { .. }
-            | Note::LevelDiffers { .. }
-            | Note::ActedOn { .. }
-            | Note::ActedOnInDrift { .. }
-            | Note::HistoryUnknown { .. }
-            | Note::LeftEnabled { .. }
-            | Note::CreatedBesideUnlisted { .. }
-            | Note::Parked { .. } => false,
+            | Note::LevelDrift { .. }
+            | Note::PoliciesAffected { .. }
+            | Note::PoliciesAffectedByDrift { .. }
+            | Note::AttributionUnavailable { .. }
+            | Note::WildcardBehaviorKept { .. }
+            | Note::UnlistedAlternatives { .. }
+            | Note::PlaceholderValue { .. } => false,
         }
     }
 }
@@ -349,7 +348,7 @@ impl fmt::Display for Note {
                     None => Ok(()),
                 }
             }
-            Note::Expired {
+            Note::IgnoreExpired {
                 address,
                 field,
                 until,
@@ -357,23 +356,23 @@ impl fmt::Display for Note {
                 f,
                 "{address}: ignore_changes for {field} expired on {until}"
             ),
-            Note::PinGone { address, id } => write!(
+            Note::PinnedIdNotFound { address, id } => write!(
                 f,
                 "{address}: pinned id {id} not found; matching by reference_id or tenant_url instead; update `id:`"
             ),
-            Note::ExportsForAMoment { address } => write!(
+            Note::BrieflyActive { address } => write!(
                 f,
                 "{address}: created active, then deactivated; scores are sent for a moment"
             ),
-            Note::CreatedWithoutReference { address, refusal } => write!(
+            Note::CreatedWithoutReference { address, error } => write!(
                 f,
-                "{address}: the API rejected the generated reference_id, so it was created without one and is matched by tenant_url: {refusal}"
+                "{address}: the API rejected the generated reference_id, so it was created without one and is matched by tenant_url: {error}"
             ),
             Note::LevelChanged { address, from, to } => write!(
                 f,
                 "{address}: Access policies match levels exactly; policies on {from} will not match {to}"
             ),
-            Note::LevelDiffers {
+            Note::LevelDrift {
                 address,
                 live,
                 declared,
@@ -381,38 +380,43 @@ impl fmt::Display for Note {
                 f,
                 "{address}: Access policies match levels exactly; policies on {declared} do not match the live level {live}"
             ),
-            Note::ActedOn { addresses, .. } | Note::ActedOnInDrift { addresses, .. } => {
+            Note::PoliciesAffected { addresses, .. }
+            | Note::PoliciesAffectedByDrift { addresses, .. } => {
                 let said = self
                     .acted_on()
                     .expect("a note about policies says who acts");
                 write!(f, "{}: {said}", few(addresses))
             }
-            Note::PoliciesUnknown { unread } => write!(
+            Note::PoliciesUnknown { error } => write!(
                 f,
-                "cannot determine which Access policies use these levels: {unread}"
+                "cannot determine which Access policies use these levels: {error}"
             ),
-            Note::PoliciesNotUnderstood { skipped } => write!(
+            Note::PoliciesSkipped { skipped } => write!(
                 f,
                 "{}; more policies may use these levels",
                 skipped_summary(*skipped)
             ),
-            Note::HistoryUnknown { unread } => {
-                write!(f, "cannot determine who changed it: {unread}")
+            Note::AttributionUnavailable { error } => {
+                write!(f, "cannot determine who changed it: {error}")
             }
-            Note::ProtectsNothing { item, location } => write!(
+            Note::UnmatchedProtectedItem { item, location } => write!(
                 f,
                 "{location}: guards.protected: {item:?} matches no integration"
             ),
-            Note::LeftEnabled { address } => write!(
+            Note::WildcardBehaviorKept { address } => write!(
                 f,
                 "{address}: stays enabled because only \"*\" declares it; list it by name to disable it"
             ),
-            Note::Twins { address, id, twins } => write!(
+            Note::DuplicatesFound {
+                address,
+                id,
+                duplicates,
+            } => write!(
                 f,
                 "{address}: several identical integrations exist; using the oldest, {id}; duplicates: {}",
-                few(twins)
+                few(duplicates)
             ),
-            Note::OwnReference {
+            Note::MatchedByGeneratedReference {
                 address,
                 id,
                 tenant_url,
@@ -420,7 +424,7 @@ impl fmt::Display for Note {
                 f,
                 "{address}: matched {id} only by its generated reference; {tenant_url} will stop receiving scores. To create a new integration instead, rename the entry"
             ),
-            Note::TwoIntegrations {
+            Note::ConflictingMatches {
                 address,
                 id,
                 by,
@@ -430,12 +434,12 @@ impl fmt::Display for Note {
                 f,
                 "{address}: {by} matches {id}, but {other_by} matches {other}; using {id} (its well_known_url stays). Set `id:` to choose"
             ),
-            Note::CreatedBesideUnlisted { address, unlisted } => write!(
+            Note::UnlistedAlternatives { address, unlisted } => write!(
                 f,
                 "{address} will be created; unlisted integrations keep receiving scores. To use one of them, set `id:` to {}",
                 few(unlisted)
             ),
-            Note::OtherOrg {
+            Note::TenantMismatch {
                 address,
                 identity_provider,
                 tenant_url,
@@ -444,7 +448,7 @@ impl fmt::Display for Note {
                 f,
                 "{address}: identity provider {identity_provider:?} is for {org}, but tenant_url is {tenant_url}"
             ),
-            Note::FitsNext {
+            Note::WouldMatchUnlisted {
                 address,
                 candidates,
             } => write!(
@@ -452,7 +456,7 @@ impl fmt::Display for Note {
                 "{address}: after this, the entry matches unlisted integrations that the next apply would change: {}",
                 few(candidates)
             ),
-            Note::Parked {
+            Note::PlaceholderValue {
                 address,
                 id,
                 field,

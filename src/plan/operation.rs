@@ -27,9 +27,9 @@ pub struct Operation {
     /// Address of the change it makes (the first one if there are several).
     pub address: Address,
     /// Addresses of all changes it makes.
-    pub covers: Vec<Address>,
+    pub addresses: Vec<Address>,
     /// Operations that must be done before.
-    pub needs: Vec<OperationId>,
+    pub depends_on: Vec<OperationId>,
     /// Wave of the operation. A wave starts when the previous one has ended.
     pub wave: Wave,
     /// Result, after an apply.
@@ -45,7 +45,7 @@ pub struct OperationStatus {
     /// `CF-Auditlog-Id` header of the response.
     pub audit_log_id: Option<String>,
     /// `CF-Ray` header of the response.
-    pub ray: Option<String>,
+    pub cf_ray: Option<String>,
     /// Reason why the operation failed or was not attempted.
     pub error: Option<String>,
     /// Suggestion to fix the error.
@@ -93,10 +93,10 @@ words! {
         /// Writes all behaviors with one request.
         Behaviors = "behaviors",
         /// Creates, updates and replaces declared integrations, and deletes those that block them.
-        Integrations = "entries",
+        Integrations = "integrations",
         /// Deletes unlisted integrations. Not attempted unless all operations on integrations before are done, so that a failed create
         /// never leaves an account without an integration.
-        Cleanup = "unlisted",
+        Cleanup = "cleanup",
     }
 }
 
@@ -105,7 +105,7 @@ impl Wave {
     pub(super) fn assign(operations: &mut [Operation]) {
         let needed: HashSet<OperationId> = operations
             .iter()
-            .flat_map(|operation| operation.needs.iter().copied())
+            .flat_map(|operation| operation.depends_on.iter().copied())
             .collect();
         for operation in operations {
             operation.wave = match (&operation.call, &operation.address) {
@@ -230,9 +230,9 @@ struct OperationJson {
     /// Address of the change it makes (the first one if there are several).
     address: Address,
     /// Addresses of all changes it makes.
-    covers: Vec<Address>,
+    addresses: Vec<Address>,
     /// Operations that must be done before.
-    needs: Vec<OperationId>,
+    depends_on: Vec<OperationId>,
     /// Wave of the operation. A wave starts when the previous one has ended.
     wave: Wave,
     /// Write of behaviors only: the fields to merge into the live behaviors, which are read right before the write.
@@ -252,7 +252,7 @@ struct OperationJson {
     audit_log_id: Option<String>,
     /// After an apply: `CF-Ray` header of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ray: Option<String>,
+    cf_ray: Option<String>,
     /// After an apply: reason why the operation failed or was not attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -268,8 +268,8 @@ impl From<Operation> for OperationJson {
             account_id,
             call,
             address,
-            covers,
-            needs,
+            addresses,
+            depends_on,
             wave,
             end,
         } = operation;
@@ -285,15 +285,15 @@ impl From<Operation> for OperationJson {
             path,
             body,
             address,
-            covers,
-            needs,
+            addresses,
+            depends_on,
             wave,
             declared,
             integration_type,
             outcome: None,
             result: None,
             audit_log_id: None,
-            ray: None,
+            cf_ray: None,
             error: None,
             help: None,
         };
@@ -302,14 +302,14 @@ impl From<Operation> for OperationJson {
                 outcome,
                 result,
                 audit_log_id,
-                ray,
+                cf_ray,
                 error,
                 help,
             } = end;
             shape.outcome = Some(outcome);
             shape.result = result;
             shape.audit_log_id = audit_log_id;
-            shape.ray = ray;
+            shape.cf_ray = cf_ray;
             shape.error = error;
             shape.help = help;
         }
@@ -335,14 +335,14 @@ impl TryFrom<OperationJson> for Operation {
             account_id,
             call,
             address: shape.address,
-            covers: shape.covers,
-            needs: shape.needs,
+            addresses: shape.addresses,
+            depends_on: shape.depends_on,
             wave: shape.wave,
             end: shape.outcome.map(|outcome| OperationStatus {
                 outcome,
                 result: shape.result,
                 audit_log_id: shape.audit_log_id,
-                ray: shape.ray,
+                cf_ray: shape.cf_ray,
                 error: shape.error,
                 help: shape.help,
             }),

@@ -68,15 +68,15 @@ impl OperationList {
     fn push(
         &mut self,
         call: OperationKind,
-        covers: Vec<Address>,
-        mut needs: Vec<OperationId>,
+        addresses: Vec<Address>,
+        mut depends_on: Vec<OperationId>,
     ) -> OperationId {
-        needs.sort_unstable();
-        needs.dedup();
+        depends_on.sort_unstable();
+        depends_on.dedup();
         let id = u32::try_from(self.operations.len() + 1)
             .expect("a plan has fewer than 2^32 operations");
         let id = OperationId(id);
-        let address = covers
+        let address = addresses
             .first()
             .cloned()
             .expect("every operation carries a change");
@@ -85,8 +85,8 @@ impl OperationList {
             account_id: self.account_id.clone(),
             call,
             address,
-            covers,
-            needs,
+            addresses,
+            depends_on,
             wave: Wave::Integrations,
             end: None,
         });
@@ -104,7 +104,7 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
         .map(|(key, behavior)| (key.clone(), behavior.settings.clone()))
         .collect();
     let complete = overlay(&behaviors.declared, &live);
-    let covers = behaviors
+    let addresses = behaviors
         .changes
         .iter()
         .map(|change| change.address().clone())
@@ -112,7 +112,7 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
     let declared = behaviors.declared.clone();
     list.push(
         OperationKind::WriteBehaviors { declared, complete },
-        covers,
+        addresses,
         Vec::new(),
     );
 }
@@ -304,7 +304,7 @@ impl<'a> TopologicalSort<'a, '_> {
         let State::InProgress(parked) = &self.states[index] else {
             unreachable!("only a step that still waits is parked")
         };
-        let (mut settings, needs) = match parked {
+        let (mut settings, depends_on) = match parked {
             Some(parked) => (parked.settings.clone(), vec![parked.operation]),
             None => (before.clone(), Vec::new()),
         };
@@ -323,7 +323,7 @@ impl<'a> TopologicalSort<'a, '_> {
             KeyField::TenantUrl => settings.tenant_url = TenantUrl::parked(id),
         }
         let parked = keys(&settings).find(|parked| parked.field == key.field);
-        self.notes.push(Note::Parked {
+        self.notes.push(Note::PlaceholderValue {
             address: step.course.thing.address(),
             id,
             field: key.field.into(),
@@ -335,7 +335,7 @@ impl<'a> TopologicalSort<'a, '_> {
         };
         let operation = self
             .list
-            .push(call, vec![step.course.thing.address()], needs);
+            .push(call, vec![step.course.thing.address()], depends_on);
         self.freed_at[index][key.field as usize] = Some(operation);
         self.states[index] = State::InProgress(Some(Box::new(Placeholder {
             settings,
@@ -345,16 +345,16 @@ impl<'a> TopologicalSort<'a, '_> {
 
     fn emit(&mut self, index: usize, waits_for: &Dependencies<'a>) {
         let step = &self.steps[index];
-        let covers = || vec![step.course.thing.address()];
-        let mut needs: Vec<OperationId> = waits_for
+        let addresses = || vec![step.course.thing.address()];
+        let mut depends_on: Vec<OperationId> = waits_for
             .iter()
             .filter_map(|(key, other)| self.freed_at(*other, (*key)?))
             .collect();
         if let State::InProgress(Some(parked)) = &self.states[index] {
-            needs.push(parked.operation);
+            depends_on.push(parked.operation);
         }
         if let Some(deletion) = step.after {
-            needs.extend(
+            depends_on.extend(
                 self.steps[deletion]
                     .frees()
                     .filter_map(|key| self.freed_at(deletion, key)),
@@ -369,14 +369,14 @@ impl<'a> TopologicalSort<'a, '_> {
                         ..settings.clone()
                     },
                 };
-                let made = self.list.push(create, covers(), needs);
+                let made = self.list.push(create, addresses(), depends_on);
                 if !settings.active {
                     // The API creates active integrations only, so a second request follows immediately.
                     let deactivate = OperationKind::Update {
                         subject: IntegrationTarget::CreatedBy(made),
                         settings: settings.clone(),
                     };
-                    self.list.push(deactivate, covers(), vec![made]);
+                    self.list.push(deactivate, addresses(), vec![made]);
                 }
                 made
             }
@@ -385,11 +385,11 @@ impl<'a> TopologicalSort<'a, '_> {
                     subject: IntegrationTarget::Existing(*id),
                     settings: (*after).clone(),
                 };
-                self.list.push(update, covers(), needs)
+                self.list.push(update, addresses(), depends_on)
             }
             StepKind::Delete(id) => {
                 self.list
-                    .push(OperationKind::Delete { id: *id }, covers(), needs)
+                    .push(OperationKind::Delete { id: *id }, addresses(), depends_on)
             }
         };
         for key in step.frees() {

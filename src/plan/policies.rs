@@ -194,12 +194,12 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
         return Vec::new();
     }
     let access = match access {
-        Fetched::NotRead => return Vec::new(),
+        Fetched::Skipped => return Vec::new(),
         Fetched::Failed(unread) => {
             let unread = unread.clone();
-            return vec![Note::PoliciesUnknown { unread }];
+            return vec![Note::PoliciesUnknown { error: unread }];
         }
-        Fetched::Read(access) => access,
+        Fetched::Loaded(access) => access,
     };
     let behaviors = changes.iter().filter_map(|change| match change {
         Change::Behavior(diff) => Some(diff),
@@ -233,7 +233,7 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
     }
     let mut notes: Vec<Note> = said
         .into_iter()
-        .map(|(before, after, addresses)| Note::ActedOn {
+        .map(|(before, after, addresses)| Note::PoliciesAffected {
             addresses,
             before,
             after,
@@ -241,7 +241,7 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
         .collect();
     if access.skipped > 0 {
         let skipped = access.skipped;
-        notes.push(Note::PoliciesNotUnderstood { skipped });
+        notes.push(Note::PoliciesSkipped { skipped });
     }
     notes
 }

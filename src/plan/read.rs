@@ -1,4 +1,4 @@
-//! A run's JSON: sealed with a digest when it is written, read back, and brought up to date where an earlier version wrote it.
+//! JSON of a run: written with a digest, and read back.
 
 use schemars::JsonSchema;
 use serde::ser::{SerializeSeq, Serializer};
@@ -115,15 +115,13 @@ pub enum ParseRunError {
 #[derive(Debug)]
 pub struct ParsedRun {
     pub run: Run,
-    /// The format that the file is in, which may be an earlier one.
-    pub format: String,
     /// The file's own digest.
     pub digest: String,
     pub(super) written: Value,
 }
 
 impl Run {
-    /// Reads a run of one of these formats, also one that the version before wrote: its format is looked at first, then its digest.
+    /// Reads a run in one of these formats. Checks the format first, then the digest.
     pub fn read(text: &str, formats: &[Format]) -> Result<ParsedRun, ParseRunError> {
         #[derive(Deserialize)]
         struct Header {
@@ -131,8 +129,7 @@ impl Run {
         }
         let damaged = |error: serde_json::Error| ParseRunError::Damaged(error.to_string());
         let Header { format } = serde_json::from_str(text).map_err(damaged)?;
-        let known = |format: &Format| [format.as_str().to_owned(), earlier(*format)];
-        if !formats.iter().flat_map(known).any(|known| known == format) {
+        if !formats.iter().any(|known| known.as_str() == format) {
             let known: Vec<&str> = formats.iter().map(|format| format.as_str()).collect();
             return Err(ParseRunError::OtherFormat {
                 found: format,
@@ -141,13 +138,9 @@ impl Run {
         }
         let mut written: Value = serde_json::from_str(text).map_err(damaged)?;
         let digest = take_digest(&mut written)?;
-        if let Some(now) = formats.iter().find(|now| earlier(**now) == format) {
-            bring_up_to_date(&mut written, *now);
-        }
         let run = Run::deserialize(&written).map_err(damaged)?;
         Ok(ParsedRun {
             run,
-            format,
             digest,
             written,
         })
@@ -184,7 +177,7 @@ fn replan_account(account: &AccountPlan) -> Result<AccountPlan, ParseRunError> {
         live: Some(live),
         desired: Some(desired),
         context,
-        refusals,
+        violations,
         ..
     } = account
     else {
@@ -194,8 +187,12 @@ fn replan_account(account: &AccountPlan) -> Result<AccountPlan, ParseRunError> {
     let context = context.clone().unwrap_or_default();
     let mut planned = plan_within(desired, live, &context, *today, options)
         .map_err(|errors| ParseRunError::PlanMismatch(errors.to_string()))?;
-    if planned.refusals.iter().all(|one| refusals.contains(one)) {
-        planned.refusals.clone_from(refusals);
+    if planned
+        .violations
+        .iter()
+        .all(|one| violations.contains(one))
+    {
+        planned.violations.clone_from(violations);
     }
     Ok(planned)
 }
@@ -248,74 +245,4 @@ fn take_digest(written: &mut Value) -> Result<String, ParseRunError> {
     } else {
         Err(ParseRunError::DigestMismatch)
     }
-}
-
-/// The name of a format in the version before.
-fn earlier(format: Format) -> String {
-    format.as_str().replace("/2", "/1")
-}
-
-/// Brings a run of the version before to this one's shape: what it did not say of a change stands in what was live.
-fn bring_up_to_date(run: &mut Value, format: Format) {
-    run["format"] = json!(format);
-    run["shard"] = Value::Null;
-    let accounts = run["accounts"].as_array_mut().into_iter().flatten();
-    for account in accounts {
-        let live = account["live"].take();
-        let changes = account["changes"].as_array_mut().into_iter().flatten();
-        for change in changes {
-            complete(change, &live);
-        }
-        let operations = account["operations"].as_array_mut().into_iter().flatten();
-        for operation in operations {
-            let behaviors = operation.get("declared").is_some();
-            operation["wave"] = json!(if behaviors { "behaviors" } else { "entries" });
-            if operation["method"] == "PUT" && !behaviors {
-                // Okta was the only type that an integration could have.
-                operation["integration_type"] = json!("Okta");
-            }
-        }
-        account["live"] = live;
-    }
-}
-
-fn complete(change: &mut Value, live: &Value) {
-    let key = change["address"]
-        .as_str()
-        .and_then(|address| address.strip_prefix("behavior."));
-    let was = match key {
-        Some(key) => &live["behaviors"][key],
-        None => live["integrations"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|integration| integration["id"] == change["integration_id"])
-            .unwrap_or(&Value::Null),
-    };
-    let side = |name: &str| {
-        let mut state = if was.is_null() {
-            json!({})
-        } else {
-            was.clone()
-        };
-        for field in change["fields"].as_array().into_iter().flatten() {
-            if let (Some(state), Some(name_of_field)) =
-                (state.as_object_mut(), field["field"].as_str())
-            {
-                state.insert(name_of_field.to_owned(), field[name].clone());
-            }
-        }
-        state
-    };
-    let (before, after) = (side("before"), side("after"));
-    change["before"] = if change["action"] == "create" {
-        Value::Null
-    } else {
-        before
-    };
-    change["after"] = if change["action"] == "delete" {
-        Value::Null
-    } else {
-        after
-    };
 }

@@ -46,11 +46,11 @@ words! {
     /// Name and version of a document format.
     Format {
         /// A plan.
-        Plan = "riskform.plan/2",
+        Plan = "riskform.plan/1",
         /// Differences between live accounts and their files, without operations and guard violations.
-        Drift = "riskform.drift/2",
+        Drift = "riskform.drift/1",
         /// Result of an apply.
-        Apply = "riskform.apply/2",
+        Apply = "riskform.apply/1",
     }
 }
 
@@ -87,9 +87,9 @@ pub struct AccountPlan {
     #[schemars(with = "Vec<NoteWithMessage<'static>>")]
     pub notes: Vec<Note>,
     /// Addresses of changes excluded by `--target` or `--ignore`.
-    pub left_out: Vec<Address>,
+    pub excluded: Vec<Address>,
     /// Guards that block the plan. A blocked plan cannot be applied.
-    pub refusals: Vec<GuardViolation>,
+    pub violations: Vec<GuardViolation>,
     /// Operations, in order of execution.
     pub operations: Vec<Operation>,
     /// After an apply: problems besides failed operations, such as failed verification.
@@ -176,8 +176,8 @@ impl AccountPlan {
             unchanged: Unchanged::default(),
             unlisted: Vec::new(),
             notes: Vec::new(),
-            left_out: Vec::new(),
-            refusals: Vec::new(),
+            excluded: Vec::new(),
+            violations: Vec::new(),
             operations: Vec::new(),
             problems: None,
         }
@@ -212,7 +212,7 @@ impl AccountPlan {
 
     /// Says whether there is something to do that may be done.
     pub fn is_applicable(&self) -> bool {
-        !self.changes.is_empty() && self.refusals.is_empty()
+        !self.changes.is_empty() && self.violations.is_empty()
     }
 
     /// Says whether live differs from desired. What is unlisted counts where the file wants it reported.
@@ -265,7 +265,7 @@ impl AccountPlan {
         offered
             .map(|key| Address::Behavior(key.clone()))
             .chain(entries.map(|name| Address::Integration(name.clone())))
-            .chain(changed.chain(unlisted).chain(&self.left_out).cloned())
+            .chain(changed.chain(unlisted).chain(&self.excluded).cloned())
             .collect()
     }
 }
@@ -275,6 +275,8 @@ impl AccountPlan {
 pub struct NoteWithMessage<'a> {
     #[serde(flatten)]
     note: &'a Note,
+    /// Whether the note needs attention.
+    warning: bool,
     /// Text of the note.
     message: String,
 }
@@ -283,6 +285,7 @@ impl Note {
     pub fn with_message(&self) -> NoteWithMessage<'_> {
         NoteWithMessage {
             note: self,
+            warning: self.is_warning(),
             message: self.to_string(),
         }
     }

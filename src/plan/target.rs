@@ -80,7 +80,7 @@ pub(super) struct TargetedDiffs<'a> {
     pub(super) behaviors: BehaviorDiff,
     pub(super) integrations: IntegrationDiff<'a>,
     /// Excluded changes.
-    pub(super) left_out: Vec<Address>,
+    pub(super) excluded: Vec<Address>,
 }
 
 /// Removes changes that match no glob.
@@ -90,13 +90,13 @@ pub(super) fn narrow<'a>(
     mut integrations: IntegrationDiff<'a>,
     targets: &Targets,
 ) -> TargetedDiffs<'a> {
-    let mut left_out = Vec::new();
+    let mut excluded = Vec::new();
     if !targets.globs.is_empty() {
         let includes = |address: &Address| targets.includes(desired, address);
         behaviors.changes.retain(|change| {
             let included = includes(change.address());
             if !included {
-                left_out.push(change.address().clone());
+                excluded.push(change.address().clone());
             }
             included
         });
@@ -113,7 +113,7 @@ pub(super) fn narrow<'a>(
                 continue;
             }
             if course.change.take().is_some() {
-                left_out.push(address.clone());
+                excluded.push(address.clone());
             } else if course.thing.entry().is_some() {
                 integrations.unchanged -= 1;
             }
@@ -127,6 +127,6 @@ pub(super) fn narrow<'a>(
     TargetedDiffs {
         behaviors,
         integrations,
-        left_out,
+        excluded,
     }
 }

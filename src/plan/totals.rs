@@ -38,7 +38,7 @@ pub struct Totals {
     /// Accounts with changes; for drift, also those with reported unlisted resources.
     pub changed_accounts: usize,
     /// Accounts whose plan is blocked by a guard.
-    pub refused_accounts: usize,
+    pub blocked_accounts: usize,
     /// Accounts that failed.
     pub failed_accounts: usize,
     /// Results, after an apply.
@@ -104,7 +104,7 @@ impl Totals {
             Format::Plan | Format::Apply => !account.is_empty(),
             Format::Drift => account.has_drift(),
         });
-        self.refused_accounts += usize::from(!account.refusals.is_empty());
+        self.blocked_accounts += usize::from(!account.violations.is_empty());
         self.failed_accounts += usize::from(account.error.is_some());
         if let Some(done) = &mut self.done {
             done.add(account);
@@ -154,8 +154,10 @@ fn settled(account: &AccountPlan) -> BTreeSet<&Address> {
     let mut unsettled = BTreeSet::new();
     for operation in &account.operations {
         match &operation.end {
-            Some(end) if end.outcome == OperationOutcome::Done => settled.extend(&operation.covers),
-            Some(_) | None => unsettled.extend(&operation.covers),
+            Some(end) if end.outcome == OperationOutcome::Done => {
+                settled.extend(&operation.addresses)
+            }
+            Some(_) | None => unsettled.extend(&operation.addresses),
         }
     }
     &settled - &unsettled

@@ -13,7 +13,7 @@ use crate::plan::{AttributedAction, Attribution, Field, FieldAttribution};
 pub fn who(attributed: &[FieldAttribution], now: Timestamp) -> Vec<String> {
     let several = attributed.len() > 1;
     let sentences = attributed.iter().map(|one| {
-        let sentence = sentence(one.deed, &one.attribution, now);
+        let sentence = sentence(one.action, &one.attribution, now);
         match several {
             true => format!("{} {sentence}", fields(&one.fields)),
             false => sentence,
@@ -30,7 +30,7 @@ fn fields(fields: &[Field]) -> String {
 fn sentence(deed: AttributedAction, attribution: &Attribution, now: Timestamp) -> String {
     match attribution {
         Attribution::Set { author } => format!("{deed} by {}", by(author, now)),
-        Attribution::SinceBefore { since, first } => format!(
+        Attribution::UnchangedSinceBefore { since, first } => format!(
             "unchanged since before {}, or {deed} by {}",
             moment(*since),
             by(first, now)
@@ -39,28 +39,28 @@ fn sentence(deed: AttributedAction, attribution: &Attribution, now: Timestamp) -
             "last written by {} (the audit log has no request body)",
             by(author, now)
         ),
-        Attribution::Untold { since } => format!("no audit log entry since {}", moment(*since)),
+        Attribution::Unknown { since } => format!("no audit log entry since {}", moment(*since)),
     }
 }
 
 fn by(author: &Author, now: Timestamp) -> String {
     let Author {
         actor,
-        means,
+        method,
         token_name,
-        through_riskform,
+        via_riskform,
         time,
         entry_id,
-        ray,
+        cf_ray,
     } = author;
     let actor = actor.as_deref().map_or("an unknown user".to_owned(), shown);
-    let through = if *through_riskform {
+    let through = if *via_riskform {
         " through riskform"
     } else {
         ""
     };
     let token = token_name.as_deref().map(shown);
-    let means = match (means.as_deref(), token) {
+    let means = match (method.as_deref(), token) {
         (Some("dash"), _) => " in the dashboard".to_owned(),
         (_, Some(token)) => format!(" with the API token {token}"),
         (Some("api_token"), None) => " with an API token".to_owned(),
@@ -70,8 +70,8 @@ fn by(author: &Author, now: Timestamp) -> String {
         (Some(other), None) => format!(" by {}", shown(other)),
         (None, None) => String::new(),
     };
-    let id = match (ray, entry_id) {
-        (Some(ray), _) => format!("ray {}, ", shown(ray)),
+    let id = match (cf_ray, entry_id) {
+        (Some(cf_ray), _) => format!("ray {}, ", shown(cf_ray)),
         (None, Some(id)) => format!("entry {}, ", shown(id)),
         (None, None) => String::new(),
     };
@@ -123,12 +123,12 @@ mod tests {
     fn author() -> Author {
         Author {
             actor: Some("alice@example.com".to_owned()),
-            means: Some("dash".to_owned()),
+            method: Some("dash".to_owned()),
             token_name: None,
-            through_riskform: false,
+            via_riskform: false,
             time: at("2026-11-25T01:12:30Z"),
             entry_id: Some("e1".to_owned()),
-            ray: Some("8f00ba4c1d2e3f40".to_owned()),
+            cf_ray: Some("8f00ba4c1d2e3f40".to_owned()),
         }
     }
 
@@ -142,10 +142,10 @@ mod tests {
             ),
             (
                 Author {
-                    means: text("api_token"),
+                    method: text("api_token"),
                     token_name: text("ci\u{202e}"),
-                    through_riskform: true,
-                    ray: None,
+                    via_riskform: true,
+                    cf_ray: None,
                     ..author()
                 },
                 "alice@example.com through riskform with the API token ci\\u{202e}, 3 h ago (entry e1, 2026-11-25 01:12 UTC)",
@@ -153,8 +153,8 @@ mod tests {
             (
                 Author {
                     actor: None,
-                    means: text("api_key"),
-                    ray: None,
+                    method: text("api_key"),
+                    cf_ray: None,
                     entry_id: None,
                     ..author()
                 },
@@ -162,14 +162,14 @@ mod tests {
             ),
             (
                 Author {
-                    means: text("carrier pigeon"),
+                    method: text("carrier pigeon"),
                     ..author()
                 },
                 "alice@example.com by carrier pigeon, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)",
             ),
             (
                 Author {
-                    means: None,
+                    method: None,
                     time: at("2026-11-25T04:12:00Z"),
                     ..author()
                 },
@@ -177,7 +177,7 @@ mod tests {
             ),
             (
                 Author {
-                    means: text("oauth"),
+                    method: text("oauth"),
                     time: at("2026-11-25T03:42:00Z"),
                     ..author()
                 },
@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 Author {
-                    means: text("api"),
+                    method: text("api"),
                     time: at("2026-11-12T03:42:00Z"),
                     ..author()
                 },
@@ -205,8 +205,8 @@ mod tests {
     #[test]
     fn what_is_not_known_is_said() {
         let since = at("2026-10-24T00:00:00Z");
-        let told = |deed, fields: &[Field], attribution| FieldAttribution {
-            deed,
+        let told = |action, fields: &[Field], attribution| FieldAttribution {
+            action,
             fields: fields.to_vec(),
             attribution,
         };
@@ -217,7 +217,7 @@ mod tests {
             told(
                 AttributedAction::Set,
                 &[Field::Enabled],
-                Attribution::SinceBefore {
+                Attribution::UnchangedSinceBefore {
                     since,
                     first: author(),
                 },
@@ -236,7 +236,7 @@ mod tests {
         let untold = [told(
             AttributedAction::Deleted,
             &[],
-            Attribution::Untold { since },
+            Attribution::Unknown { since },
         )];
         insta::assert_snapshot!(said(&untold), @"no audit log entry since 2026-11-24 22:01 UTC");
         let made = [told(

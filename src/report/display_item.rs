@@ -7,7 +7,9 @@ use crate::model::address::Address;
 use crate::model::behavior::BehaviorWeakening;
 use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
-use crate::plan::{AccountPlan, Action, Change, Format, GuardViolation, Run, Weakening};
+use crate::plan::{
+    AccountPlan, Action, Change, DeclaredBy, Format, GuardViolation, Run, Weakening,
+};
 
 use super::attribution;
 use super::field_lines::{self, FieldLine};
@@ -103,10 +105,10 @@ pub(super) enum Severity {
 impl Severity {
     pub(super) fn of(run: &Run, account: &AccountPlan) -> Self {
         let gravest = blocks(run, account).map(|block| block.gravity()).min();
-        let is_silent = account.notes.is_empty() && account.left_out.is_empty();
+        let is_silent = account.notes.is_empty() && account.excluded.is_empty();
         if account.error.is_some() || account.is_incomplete() {
             Severity::Failed
-        } else if !account.refusals.is_empty() {
+        } else if !account.violations.is_empty() {
             Severity::Refused
         } else {
             match gravest {
@@ -200,8 +202,9 @@ fn found(change: &Change, now: Timestamp) -> DisplayItem<'_> {
 
 /// What the address does not tell. That of what no file lists holds the whole id.
 fn origin(change: &Change) -> Option<String> {
-    if let Some(cover) = change.covered_by() {
-        return Some(format!("by {:?}", cover.as_str()));
+    match change.declared_by() {
+        Some(DeclaredBy::Wildcard) => return Some(r#"by "*""#.to_owned()),
+        None => {}
     }
     let found = change.found()?;
     let id = found.id.abbreviated();
@@ -220,8 +223,8 @@ fn happened(change: &Change) -> &'static str {
             IntegrationWeakening::Deleted => "missing",
             IntegrationWeakening::Replaced => "of another type",
             IntegrationWeakening::Deactivated => "inactive, declared active",
-            IntegrationWeakening::TenantUrl => "sends to another tenant",
-            IntegrationWeakening::ReferenceId => "has another reference",
+            IntegrationWeakening::TenantUrlChanged => "sends to another tenant",
+            IntegrationWeakening::ReferenceIdChanged => "has another reference",
         },
         None => match (change.action(), change.location()) {
             (Action::Create, _) => "missing",

@@ -39,7 +39,7 @@ fn end(executed: &OperationReport) -> OperationStatus {
         outcome: OperationOutcome::Done,
         result: None,
         audit_log_id: trace.audit_log_id.clone(),
-        ray: trace.ray.clone(),
+        cf_ray: trace.ray.clone(),
         error: None,
         help: None,
     };

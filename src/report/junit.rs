@@ -68,7 +68,7 @@ fn cases(document: &Run, account: &AccountPlan) -> Vec<TestCase> {
         failed.insert(block.address);
         cases.push(failure(&block));
     }
-    for address in &account.left_out {
+    for address in &account.excluded {
         if failed.insert(address) {
             cases.push(case(address, TestCaseStatus::skipped()));
         }

@@ -222,7 +222,7 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
         }
     };
     let mut remarks = String::new();
-    if !account.refusals.is_empty() {
+    if !account.violations.is_empty() {
         remarks.push_str(", <b>blocked</b>");
     }
     let (weaker, word) = match document.format {
@@ -280,7 +280,7 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
         }
         parts.push(Part::grave(part));
     }
-    for one in &account.refusals {
+    for one in &account.violations {
         let sentence = one_line(&refusal("", one));
         parts.push(Part::grave(format!(
             "! blocked by {}: {sentence}\n",
@@ -301,12 +301,12 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
         let note = one_line(&note.to_string());
         parts.push(Part::harmless(format!("# note: {note}\n")));
     }
-    if !account.left_out.is_empty() {
+    if !account.excluded.is_empty() {
         let noun = match format {
             Format::Plan | Format::Apply => "change",
             Format::Drift => "difference",
         };
-        let left_out = count(account.left_out.len(), noun);
+        let left_out = count(account.excluded.len(), noun);
         parts.push(Part::harmless(format!(
             "# note: {left_out} left out by choice\n"
         )));

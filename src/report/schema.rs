@@ -1,51 +1,32 @@
-//! JSON Schemas, generated from the types of the documents.
+//! JSON Schemas of results, generated from their types.
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
-use serde_json::{Value, json};
+use schemars::generate::Contract;
+use serde_json::json;
 
+use crate::config::json_schema::{printed, root_schema};
 use crate::doctor::AuditReport;
-use crate::plan::{Format, RunWithDigest};
+use crate::plan::RunWithDigest;
 
-/// Returns the JSON Schema (draft 2020-12) of a document format, with a final line break.
-pub fn schema(format: Format) -> String {
-    of::<RunWithDigest<'_>>(format.as_str(), description(format))
+/// Returns the JSON Schema that plan, drift and apply share.
+pub fn run_schema() -> String {
+    schema::<RunWithDigest<'_>>(
+        "run",
+        "Output of `riskform plan`, `drift` and `apply` with `--format json`.",
+    )
 }
 
 /// Returns the JSON Schema of an audit.
 pub fn audit_schema() -> String {
-    of::<AuditReport>(
-        AuditReport::FORMAT,
+    schema::<AuditReport>(
+        "audit",
         "Output of `riskform audit --format json`: the result of each check in each account.",
     )
 }
 
-fn of<T: JsonSchema>(format: &str, description: &str) -> String {
-    // For serialization: all fields that are always present are required.
-    let generator = SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator();
-    let mut schema = generator.into_root_schema_for::<T>();
-    schema.insert("title".to_owned(), json!(format));
+fn schema<T: JsonSchema>(name: &str, description: &str) -> String {
+    // Fields that are always written are required.
+    let mut schema = root_schema::<T>(name, &format!("riskform {name}"), Contract::Serialize);
     schema.insert("description".to_owned(), json!(description));
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.insert("format".to_owned(), json!({ "const": format }));
-    }
-    let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only");
-    text.push('\n');
-    text
-}
-
-fn description(format: Format) -> &'static str {
-    match format {
-        Format::Plan => {
-            "Output of `riskform plan --format json` and input of `riskform apply --plan`: the changes and operations of each account."
-        }
-        Format::Drift => {
-            "Output of `riskform drift --format json`: differences between live accounts and their files. `before` is live, `after` is declared."
-        }
-        Format::Apply => {
-            "Output of `riskform apply --format json`: the plan and the outcome of each operation."
-        }
-    }
+    printed(&schema)
 }

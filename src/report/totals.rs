@@ -202,7 +202,7 @@ impl<'a> RunSummary<'a> {
     /// Returns the number of blocked accounts.
     pub(super) fn refused(&self) -> Option<String> {
         let words = ["blocked by a guard", "is blocked", "are blocked"];
-        self.of_accounts(self.totals.refused_accounts, words)
+        self.of_accounts(self.totals.blocked_accounts, words)
     }
 
     /// Returns the number of failed accounts.
@@ -321,7 +321,7 @@ pub(super) fn counts(format: Format, account: &AccountPlan) -> String {
         (weaker.count(), ""),
         (account.reported().count(), "unlisted"),
         (account.notes.len(), "note"),
-        (account.left_out.len(), "left out"),
+        (account.excluded.len(), "left out"),
     ];
     let parts: Vec<String> = numbers
         .into_iter()

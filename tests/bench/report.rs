@@ -78,7 +78,7 @@ fn applied(accounts: usize) -> Run {
                 outcome: OperationOutcome::Done,
                 result: None,
                 audit_log_id: None,
-                ray: None,
+                cf_ray: None,
                 error: None,
                 help: None,
             });

@@ -198,7 +198,7 @@ impl AttributionScenario {
             let address = change.address();
             let id = change.found().map(|found| found.id);
             for one in change.attribution() {
-                if one.deed == AttributedAction::Deleted {
+                if one.action == AttributedAction::Deleted {
                     let pinned = declared.integrations[0].id;
                     let (_, _, who) = self.deleted.iter().find(|gone| gone.0 == pinned).unwrap();
                     check(format!("{address} is gone"), &one.attribution, Some(who));
@@ -338,7 +338,7 @@ fn attributions(log: &AuditLog, live: &LiveAccount) -> BTreeMap<String, Attribut
 
 fn author(attribution: &Attribution) -> Option<(String, String)> {
     match attribution {
-        Attribution::Set { author } => Some((author.actor.clone()?, author.means.clone()?)),
+        Attribution::Set { author } => Some((author.actor.clone()?, author.method.clone()?)),
         _ => None,
     }
 }
@@ -396,7 +396,7 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
                 None => assert!(
                     matches!(
                         attribution,
-                        Attribution::SinceBefore { .. } | Attribution::Untold { .. }
+                        Attribution::UnchangedSinceBefore { .. } | Attribution::Unknown { .. }
                     ),
                     "RISKFORM_SEED={seed}: {name}: {attribution:?}"
                 ),
@@ -465,8 +465,8 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
             ParsedEntry::Entry(AuditEntry { author, wrote }) => format!(
                 "{} {} {} {wrote:?}",
                 author.actor.unwrap(),
-                author.means.unwrap(),
-                author.through_riskform
+                author.method.unwrap(),
+                author.via_riskform
             ),
             other => format!("{other:?}"),
         })
@@ -475,7 +475,7 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
     admin@example.com dash false Behaviors(Some({BehaviorKey("sentinel_one"): LoggedBehavior { enabled: Some(false), risk_level: Some(Known(High)) }}))
     admin@example.com api_token true Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(LoggedIntegration { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
     the account itself api_token false Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
-    Elsewhere
+    Irrelevant
     "###);
     let entry = &recorded["result"][0];
     let with = |pointer: &str, value: Value| {
@@ -500,7 +500,7 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
     ] {
         assert_eq!(
             with(pointer, value.clone()),
-            ParsedEntry::Elsewhere,
+            ParsedEntry::Irrelevant,
             "{pointer} {value}"
         );
     }
@@ -544,14 +544,15 @@ async fn what_is_not_in_the_log_is_attributed_to_nobody() {
     let live = world.sandbox.live(&account());
     let empty = world.log();
     for (name, told) in attributions(&empty, &live) {
-        assert_eq!(told, Attribution::Untold { since: since() }, "{name}");
+        assert_eq!(told, Attribution::Unknown { since: since() }, "{name}");
     }
     let who = (PEOPLE[1].to_owned(), "dash".to_owned());
     let body = json!({ "behaviors": { "imp_travel": { "enabled": false, "risk_level": "low" } } });
     assert!(world.send(&who, Method::PUT, "behaviors", body).await);
     // The log starts with this entry: the value may be older.
     let told = attributions(&world.log(), &world.sandbox.live(&account()));
-    let Attribution::SinceBefore { since: edge, first } = &told["imp_travel enabled"] else {
+    let Attribution::UnchangedSinceBefore { since: edge, first } = &told["imp_travel enabled"]
+    else {
         panic!("{told:?}");
     };
     assert_eq!(*edge, since());
@@ -568,7 +569,7 @@ async fn what_is_not_in_the_log_is_attributed_to_nobody() {
     let told = attributions(&world.log(), &world.sandbox.live(&account()));
     assert_eq!(
         told["imp_travel enabled"],
-        Attribution::Untold { since: since() }
+        Attribution::Unknown { since: since() }
     );
     world.write().await;
 }

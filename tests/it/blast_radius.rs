@@ -92,13 +92,13 @@ fn a_plan_says_which_policies_act_before_and_after() {
     let run = document(&workplace.run(&["plan", "--format", "json"]));
     let account = &run["accounts"][0];
     let notes = account["notes"].as_array().unwrap();
-    assert_eq!(notes[1]["kind"], "acted_on");
+    assert_eq!(notes[1]["kind"], "policies_affected");
     assert_eq!(
         notes[1]["before"]["policies"][0]["name"],
         "Block risky users"
     );
     assert_eq!(notes[1]["after"]["policies"], json!([]));
-    let access = &account["context"]["access"]["read"];
+    let access = &account["context"]["access"]["loaded"];
     assert_eq!(access["policies"].as_object().unwrap().len(), 4);
     // Other parts of a rule are not stored.
     let whole = run.to_string();
@@ -394,7 +394,7 @@ fn names_from_access_are_somebody_elses_text() {
             "html" => assert!(!shown.contains("<script>alert"), "{command}"),
             "json" => {
                 let document: Value = serde_json::from_str(shown).unwrap();
-                let access = &document["accounts"][0]["context"]["access"]["read"];
+                let access = &document["accounts"][0]["context"]["access"]["loaded"];
                 assert_eq!(access["policies"]["p"]["name"], name);
             }
             "markdown" => assert_eq!(shown.matches("\n```").count() % 2, 0, "{shown}"),
@@ -435,11 +435,11 @@ fn a_guard_that_has_to_look_does_not_look_away() {
     let told = workplace.run(&["plan", "deny.yaml", "--no-context"]);
     assert_snapshot!(told.stderr.lines().next().unwrap(), @"error: --no-context cannot be used: deny.yaml has `guards.policies: deny`, and this guard needs the Access policies");
     let refused = workplace.run(&["plan", "deny.yaml"]);
-    let refusals = refused
+    let violations = refused
         .stdout
         .lines()
         .filter(|line| line.starts_with("Blocked"));
-    assert_snapshot!(refusals.collect::<Vec<_>>().join("\n"), @r#"
+    assert_snapshot!(violations.collect::<Vec<_>>().join("\n"), @r#"
     Blocked by policies: no enabled behavior would assign level medium; 2 policies use it (Block risky users, Contractors), and guards.policies is deny; use --allow-policies to allow it
     Blocked by policies: no enabled behavior would assign level high; 3 policies use it (Block risky users, Contractors, "Employees, not at high risk"), and guards.policies is deny; use --allow-policies to allow it
     "#);
@@ -486,7 +486,7 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
     assert_eq!(flagged.code, 64, "{}", flagged.stderr);
 
     let mut doctored: Value = serde_json::from_str(&workplace.read("plan.json")).unwrap();
-    let policies = &mut doctored["accounts"][0]["context"]["access"]["read"]["policies"];
+    let policies = &mut doctored["accounts"][0]["context"]["access"]["loaded"]["policies"];
     policies.as_object_mut().unwrap().clear();
     let members = doctored.as_object_mut().unwrap();
     for name in ["digest", "created_at"] {

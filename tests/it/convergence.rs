@@ -266,7 +266,7 @@ fn as_printed<'p>(
         let found = left.iter().position(is_it);
         prop_assert!(found.is_some(), "{:?} was printed nowhere", request);
         let step = left.remove(found.unwrap());
-        for need in &step.0.needs {
+        for need in &step.0.depends_on {
             prop_assert!(
                 order.iter().any(|(before, _)| before.id == *need),
                 "{:?}",

@@ -45,7 +45,7 @@ fn it_covers_what_the_file_does_not_name_and_says_so() {
         serde_json::from_str(&workplace.run(&["plan", "--format", "json"]).stdout).unwrap();
     let change = &json["accounts"][0]["changes"][0];
     assert_eq!(change["address"], "behavior.sentinel_one");
-    assert_eq!(change["covered_by"], "*");
+    assert_eq!(change["declared_by"], "wildcard");
     assert_eq!(change["location"]["line"], 6);
 
     // A new behavior makes the saved plan stale.

@@ -329,11 +329,11 @@ fn standard_output_is_one_json_document_whatever_happens() {
     workplace.write("riskform.yaml", QUICKSTART);
     workplace.write("broken.yaml", "version: 2");
     let table: &[(&[&str], &str, i32)] = &[
-        (&["plan", "--format", "json"], "riskform.plan/2", 0),
+        (&["plan", "--format", "json"], "riskform.plan/1", 0),
         (&["apply", "--format", "json"], "riskform.error/1", 1),
         (
             &["apply", "--format", "json", "--auto-approve"],
-            "riskform.apply/2",
+            "riskform.apply/1",
             0,
         ),
         (

@@ -98,8 +98,8 @@ fn the_ray_is_in_the_error_of_a_script_and_the_variable_in_the_help() {
     assert_eq!(run.code, 6, "{}", run.stderr);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let error = &document["accounts"][0]["error"];
-    assert_eq!(error["ray"], "8f00ba4c1d2e3f40-FRA", "{error}");
-    assert_eq!(error["kind"], "access");
+    assert_eq!(error["cf_ray"], "8f00ba4c1d2e3f40-FRA", "{error}");
+    assert_eq!(error["kind"], "credentials_or_permission");
     let help = error["help"].as_str().unwrap();
     assert!(
         help.starts_with(&format!("check the account ID {ACCOUNT}, then")),

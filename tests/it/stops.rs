@@ -222,7 +222,7 @@ fn whoever_only_reads_ends_at_once_with_the_signals_code() {
         );
         if arguments.contains(&"json") {
             let document: Value = serde_json::from_str(&run.stdout).unwrap();
-            assert_eq!(document["error"]["kind"], "ended");
+            assert_eq!(document["error"]["kind"], "interrupted");
         }
     }
 }

@@ -95,10 +95,10 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
     };
     // The rollback deletes everything only if there was nothing before that a file can declare.
     let refused = back
-        .refusals
+        .violations
         .iter()
         .all(|refusal| refusal.guard == Guard::DeleteAll);
-    prop_assert!(refused, "{:?}\n{}", back.refusals, yaml);
+    prop_assert!(refused, "{:?}\n{}", back.violations, yaml);
     let applied = carry_out(&back, &connection).await;
     if unknowns.refuses(&back) {
         prop_assert!(applied.first_failure().is_some(), "{:?}", applied);

@@ -134,11 +134,14 @@ fn each_difference_is_attributed_to_whoever_made_it() {
     };
     let who = &dlp["attribution"][0];
     assert_eq!(who["fields"], json!(["enabled"]));
-    assert_eq!((&who["deed"], &who["kind"]), (&json!("set"), &json!("set")));
+    assert_eq!(
+        (&who["action"], &who["kind"]),
+        (&json!("set"), &json!("set"))
+    );
     assert_eq!(who["author"]["actor"], "alice@example.com");
-    assert_eq!(who["author"]["ray"], "8f00ba4c1d2e0100");
+    assert_eq!(who["author"]["cf_ray"], "8f00ba4c1d2e0100");
     assert_eq!(travel["attribution"][0]["author"]["token_name"], "ci");
-    assert!(account["context"]["audit_log"]["read"]["since"].is_string());
+    assert!(account["context"]["audit_log"]["loaded"]["since"].is_string());
 
     // Without an earlier value in the log, the change may be older.
     let short = drift(&server, &["--history", "2"]).stdout;
@@ -183,7 +186,7 @@ fn messages_say_who_did_it_and_what_acts_on_it() {
     let account = &webhook["accounts"][0];
     let who = &account["changes"][0]["attribution"][0]["author"]["actor"];
     assert_eq!(who, "alice@example.com");
-    assert_eq!(account["notes"][0]["kind"], "acted_on_in_drift");
+    assert_eq!(account["notes"][0]["kind"], "policies_affected_by_drift");
     assert!(account["notes"][0]["message"].is_string());
 }
 

@@ -86,7 +86,7 @@ impl From<DesiredAccount> for DoctorTarget {
             account_id: desired.account_id,
             api_token_env: desired.api_token_env,
             declared: Some(Declared {
-                covers_every_other: desired.every_behavior.is_some(),
+                covers_every_other: desired.wildcard.is_some(),
                 behaviors: (desired.behaviors.into_keys())
                     .chain(desired.unmanaged.into_keys())
                     .collect(),

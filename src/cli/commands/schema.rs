@@ -8,8 +8,7 @@ use crate::cli::flags::{AccountArgs, ConnectionArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
 use crate::config;
-use crate::plan::Format;
-use crate::report::schema::{audit_schema, schema};
+use crate::report::schema::{audit_schema, run_schema};
 
 /// Flags of `schema`.
 #[derive(Args, Debug)]
@@ -35,12 +34,8 @@ enum SchemaKind {
     Config,
     /// Limits file
     Limits,
-    /// Output of plan --format json
-    Plan,
-    /// Output of drift --format json
-    Drift,
-    /// Output of apply --format json
-    Apply,
+    /// Output of plan, drift and apply --format json
+    Run,
     /// Output of audit --format json
     Audit,
 }
@@ -55,9 +50,7 @@ pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<E
         }
         SchemaKind::Config => config::schema::schema([]),
         SchemaKind::Limits => config::limits::schema(),
-        SchemaKind::Plan => schema(Format::Plan),
-        SchemaKind::Drift => schema(Format::Drift),
-        SchemaKind::Apply => schema(Format::Apply),
+        SchemaKind::Run => run_schema(),
         SchemaKind::Audit => audit_schema(),
     };
     output.rendered("json", text)?;

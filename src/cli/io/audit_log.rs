@@ -77,7 +77,7 @@ struct CallResult<'a> {
     request_id: Option<&'a str>,
     /// `CF-Ray` of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ray: Option<&'a str>,
+    cf_ray: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -120,7 +120,7 @@ impl AuditLog {
                 Err(_) => "failed",
             },
             request_id: trace.audit_log_id.as_deref(),
-            ray: trace.ray.as_deref(),
+            cf_ray: trace.ray.as_deref(),
             error: end.err().map(ToString::to_string),
         };
         self.append(Phase::Outcome, account_id, write, changes, Some(end))

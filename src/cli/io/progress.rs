@@ -122,7 +122,7 @@ pub(crate) fn wait(output: &Output, event: &api::ClientEvent) {
 /// Returns a text such as `POST integration.corporate-okta`, with the number of further addresses.
 fn what(label: &str, operation: &Operation) -> String {
     let address: &Address = &operation.address;
-    let further = match operation.covers.len() {
+    let further = match operation.addresses.len() {
         0 | 1 => String::new(),
         several => format!(" and {} more", several - 1),
     };

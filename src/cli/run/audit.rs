@@ -34,8 +34,8 @@ pub(crate) async fn look(
     );
     let evidence = AuditInput {
         plan,
-        access: access.unwrap_or(Fetched::NotRead),
-        identity_providers: identity_providers.unwrap_or(Fetched::NotRead),
+        access: access.unwrap_or(Fetched::Skipped),
+        identity_providers: identity_providers.unwrap_or(Fetched::Skipped),
         documents,
     };
     AccountAudit::new(plan, audit_findings(&evidence, ignored))

@@ -96,7 +96,7 @@ pub(crate) async fn look_around(
         return None;
     };
     let known = planned.context.as_ref().map(|context| &context.access);
-    let is_known = !matches!(known, None | Some(Fetched::NotRead));
+    let is_known = !matches!(known, None | Some(Fetched::Skipped));
     if arguments.no_context || is_known || !affects_levels(&planned.changes) {
         return None;
     }
@@ -117,7 +117,7 @@ pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Fetch
         Err(unread) => return Fetched::Failed(unread),
     };
     match access {
-        Ok(access) => Fetched::Read(access),
+        Ok(access) => Fetched::Loaded(access),
         Err(error) => Fetched::Failed(unread(&error)),
     }
 }
@@ -132,7 +132,7 @@ pub(crate) async fn identity_providers(
         Err(unread) => return Fetched::Failed(unread),
     };
     match providers {
-        Ok(providers) => Fetched::Read(providers),
+        Ok(providers) => Fetched::Loaded(providers),
         Err(error) => Fetched::Failed(unread(&error)),
     }
 }
@@ -152,7 +152,9 @@ pub(crate) async fn attributed(
         Err(unread) => {
             let context = drift.context.get_or_insert_default();
             context.audit_log = Fetched::Failed(unread.clone());
-            drift.notes.insert(0, Note::HistoryUnknown { unread });
+            drift
+                .notes
+                .insert(0, Note::AttributionUnavailable { error: unread });
         }
     }
     drift

@@ -91,12 +91,6 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
             read.digest
         )]));
     }
-    if read.format != Format::Plan.as_str() {
-        return Err(unusable(path)(ParseRunError::OtherFormat {
-            found: read.format,
-            known: Format::Plan.to_string(),
-        }));
-    }
     if !is_same_version(&read) {
         return Err(CommandError::StalePlan(vec![format!(
             "the plan was created by riskform {}; this is {}",
@@ -112,9 +106,12 @@ fn accept(path: &Path, text: &str, expected: &ApplyExpectations<'_>) -> Result<R
         )));
     }
     let accounts = &read.run.accounts;
-    let refusals: usize = accounts.iter().map(|account| account.refusals.len()).sum();
-    if refusals > 0 {
-        return Err(CommandError::PlanBlocked(refusals));
+    let violations: usize = accounts
+        .iter()
+        .map(|account| account.violations.len())
+        .sum();
+    if violations > 0 {
+        return Err(CommandError::PlanBlocked(violations));
     }
     let mut run = planned_anew(path, read)?;
     let mut ids = HashSet::new();
@@ -163,7 +160,7 @@ fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), CommandError> {
         let judged = plan_within(account.desired(), account.live(), &context, today, &options)
             .map_err(|errors| CommandError::Account(plan_error(&errors)))?;
         let label = account.label();
-        refused.extend(judged.refusals.iter().map(|one| {
+        refused.extend(judged.violations.iter().map(|one| {
             let address = one.address.iter().map(|address| format!("{address}: "));
             let about: String = address.collect();
             format!("{label}: {about}{}", one.reason)
@@ -204,7 +201,7 @@ fn unusable(path: &Path) -> impl FnOnce(ParseRunError) -> CommandError {
 
 /// Returns true if this version of riskform saved the plan.
 fn is_same_version(read: &ParsedRun) -> bool {
-    read.format == Format::Plan.as_str() && read.run.riskform_version == env!("CARGO_PKG_VERSION")
+    read.run.riskform_version == env!("CARGO_PKG_VERSION")
 }
 
 #[cfg(test)]
@@ -272,14 +269,14 @@ mod tests {
         let live: Arc<LiveAccount> = Arc::new(serde_json::from_value(live).unwrap());
         let today = "2026-11-22".parse().unwrap();
         let planned = crate::plan::plan(&desired, &live, today, &Options::default()).unwrap();
-        assert!(planned.operations.len() >= 5 && planned.refusals.is_empty());
+        assert!(planned.operations.len() >= 5 && planned.violations.is_empty());
         let mut lost = desired.as_ref().clone();
         lost.account_id = "1".repeat(32).parse().unwrap();
         let error = crate::plan::AccountError {
             kind: FailureKind::Api,
             message: "no".to_owned(),
             help: None,
-            ray: None,
+            cf_ray: None,
         };
         let accounts = vec![planned, AccountPlan::failed(&lost, error)];
         let now = "2026-11-22T10:00:00Z".parse().unwrap();

@@ -255,7 +255,7 @@ impl Session {
             Err(error) => Err(AccountError {
                 kind: FailureKind::Credentials,
                 message: format!("invalid credentials for {label}: {error}"),
-                ray: None,
+                cf_ray: None,
                 help: None,
             }),
         }
@@ -306,7 +306,7 @@ fn missing(label: &str, help: &str) -> AccountError {
     AccountError {
         kind: FailureKind::Credentials,
         message: format!("no credentials for {label}"),
-        ray: None,
+        cf_ray: None,
         help: Some(help.to_owned()),
     }
 }

@@ -466,7 +466,7 @@ pub(in crate::config) fn declare(
         source: Arc::clone(found.sources.name(own.span.source)),
         api_token_env: api_token_env.into_value().map(|VariableName(name)| name),
         behaviors,
-        every_behavior: every,
+        wildcard: every,
         unmanaged,
         integrations,
         unlisted: unlisted.into_value().unwrap_or_default().desired(),

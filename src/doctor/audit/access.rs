@@ -52,7 +52,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
             };
             Detail {
                 status,
-                about: level.to_string(),
+                subject: level.to_string(),
                 message,
                 location: None,
             }
@@ -61,7 +61,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
     let lacking: Vec<&str> = details
         .iter()
         .filter(|detail| detail.status != CheckStatus::Pass)
-        .map(|detail| detail.about.as_str())
+        .map(|detail| detail.subject.as_str())
         .collect();
     if lacking.is_empty() {
         let levels = acted_on
@@ -103,7 +103,7 @@ pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
         .collect();
     let in_vain = |status| {
         let levels = details.iter().filter(|detail| detail.status == status);
-        let levels: Vec<&str> = levels.map(|detail| detail.about.as_str()).collect();
+        let levels: Vec<&str> = levels.map(|detail| detail.subject.as_str()).collect();
         (!levels.is_empty()).then(|| few(&levels))
     };
     let message = match (in_vain(CheckStatus::Fail), in_vain(CheckStatus::Warn)) {
@@ -148,7 +148,7 @@ fn unused_level(acted_on: LevelPolicies, busy: &BTreeSet<PolicyName>) -> Option<
     };
     Some(Detail {
         status,
-        about: level.to_string(),
+        subject: level.to_string(),
         message,
         location: None,
     })

@@ -53,7 +53,7 @@ fn off(change: &Change) -> Option<Detail> {
     let is_off = !before.enabled && after.enabled && diff.location.is_some();
     is_off.then(|| Detail {
         status: CheckStatus::Fail,
-        about: diff.address.to_string(),
+        subject: diff.address.to_string(),
         message: format!("off, declared on (level {})", after.risk_level),
         location: diff.location.clone(),
     })
@@ -63,7 +63,7 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Unlisted;
     let fail = |address: &Address, message: &str| Detail {
         status: CheckStatus::Fail,
-        about: address.to_string(),
+        subject: address.to_string(),
         message: message.to_owned(),
         location: None,
     };
@@ -112,7 +112,7 @@ pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
     let details: Vec<Detail> = others
         .map(|change| Detail {
             status: CheckStatus::Fail,
-            about: change.address().to_string(),
+            subject: change.address().to_string(),
             message: differs(change),
             location: change.location().cloned(),
         })

@@ -60,7 +60,7 @@ pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> AuditFinding {
             let (status, message) = provider(integration, known);
             Detail {
                 status,
-                about: address.to_string(),
+                subject: address.to_string(),
                 message,
                 location: location(plan, address),
             }
@@ -172,7 +172,7 @@ pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> Audi
                 .filter(|finding| finding.status != CheckStatus::Pass);
             broken.map(move |finding| Detail {
                 status: CheckStatus::Warn,
-                about: address.to_string(),
+                subject: address.to_string(),
                 message: format!("{}: {}", finding.check, finding.message),
                 location: None,
             })

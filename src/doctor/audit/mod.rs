@@ -113,9 +113,9 @@ fn known<T>(
     judge: impl FnOnce(&T) -> AuditFinding,
 ) -> AuditFinding {
     match reading {
-        Fetched::Read(value) => judge(value),
+        Fetched::Loaded(value) => judge(value),
         Fetched::Failed(unread) => Finding::unread(check, unread),
-        Fetched::NotRead => Finding::new(check, CheckStatus::Unknown, "not requested"),
+        Fetched::Skipped => Finding::new(check, CheckStatus::Unknown, "not requested"),
     }
 }
 

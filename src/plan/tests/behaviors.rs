@@ -11,7 +11,7 @@ fn declare(desired: &mut DesiredAccount, lines: &[&str]) {
             [key, "null"] => {
                 desired.unmanaged.insert(BehaviorKey::new(key), location());
             }
-            ["*", enabled, level] => desired.every_behavior = Some(entry(enabled, level)),
+            ["*", enabled, level] => desired.wildcard = Some(entry(enabled, level)),
             [key, enabled, level] => {
                 let entry = entry(enabled, level);
                 desired.behaviors.insert(BehaviorKey::new(key), entry);
@@ -84,7 +84,7 @@ fn guards_and_targets_see_what_a_star_covers() {
     declare(&mut file, &["* false -", "edr true -"]);
     file.guards.weakening = GuardMode::Deny;
     let refused: Vec<Option<String>> = planned(&file, &account(&[]))
-        .refusals
+        .violations
         .iter()
         .map(|refusal| refusal.address.as_ref().map(ToString::to_string))
         .collect();
@@ -98,7 +98,7 @@ fn guards_and_targets_see_what_a_star_covers() {
         lines(&plan),
         ["1 PUT behaviors dlp=false/medium edr=false/medium imp=true/extreme"]
     );
-    assert_eq!(plan.left_out.len(), 2);
+    assert_eq!(plan.excluded.len(), 2);
 }
 
 #[test]

@@ -216,7 +216,11 @@ fn guards_refuse_and_are_overridden() {
         change(&mut desired, &mut options);
         let live = account(&["a", "b", "c r3"]);
         let plan = plan(&desired, &live, date(2026, 11, 22), &options).unwrap();
-        let guards: Vec<Guard> = plan.refusals.iter().map(|refusal| refusal.guard).collect();
+        let guards: Vec<Guard> = plan
+            .violations
+            .iter()
+            .map(|refusal| refusal.guard)
+            .collect();
         assert_eq!(guards, *expected, "{name}");
     }
 }
@@ -246,8 +250,8 @@ fn no_flag_gets_past_the_limits_and_an_activation_is_judged_like_a_create() {
         limits.allowed_tenants = Some(vec!["b.test".to_owned()]);
     });
     let plan = plan(&desired, &live, date(2026, 11, 22), &options).unwrap();
-    let [refusal] = plan.refusals.as_slice() else {
-        panic!("{:?}", plan.refusals);
+    let [refusal] = plan.violations.as_slice() else {
+        panic!("{:?}", plan.violations);
     };
     assert_eq!(refusal.guard, Guard::AllowedTenants);
     assert_eq!(refusal.way_past, None);
@@ -268,9 +272,9 @@ fn replacing_is_refused_like_deleting() {
         (prevented, Guard::PreventDestroy),
     ] {
         let plan = planned(&desired, &live);
-        assert_eq!(plan.refusals.len(), 1);
-        assert_eq!(plan.refusals[0].guard, guard);
-        assert_eq!(plan.refusals[0].way_past, None);
+        assert_eq!(plan.violations.len(), 1);
+        assert_eq!(plan.violations[0].guard, guard);
+        assert_eq!(plan.violations[0].way_past, None);
     }
 }
 
@@ -298,7 +302,7 @@ fn a_protected_item_that_matches_nothing_is_a_warning() {
         let warned = plan
             .notes
             .iter()
-            .any(|note| matches!(note, Note::ProtectsNothing { .. }) && note.is_warning());
+            .any(|note| matches!(note, Note::UnmatchedProtectedItem { .. }) && note.is_warning());
         assert_eq!(warned, !matches, "{item}");
     }
 }

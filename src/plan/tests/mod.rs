@@ -152,7 +152,7 @@ fn desired(entries: &[&str]) -> DesiredAccount {
         source: "test.yaml".into(),
         api_token_env: None,
         behaviors: BTreeMap::new(),
-        every_behavior: None,
+        wildcard: None,
         unmanaged: BTreeMap::new(),
         integrations: entries
             .iter()
@@ -244,7 +244,11 @@ fn line(operation: &Operation, desired: &DesiredAccount) -> String {
         } => format!("PUT {subject} {}", settings(s)),
         OperationKind::Delete { id } => format!("DELETE {}", number(id)),
     };
-    let needs: Vec<String> = operation.needs.iter().map(ToString::to_string).collect();
+    let needs: Vec<String> = operation
+        .depends_on
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if needs.is_empty() {
         format!("{} {call}", operation.id)
     } else {

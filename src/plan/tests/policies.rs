@@ -287,13 +287,13 @@ fn long_chains_and_large_circles_are_followed() {
 fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
     // Live: dlp=true/medium, edr=false/medium, imp=true/extreme.
     let read = |access: Access| Context {
-        audit_log: Fetched::NotRead,
-        access: Fetched::Read(access),
+        audit_log: Fetched::Skipped,
+        access: Fetched::Loaded(access),
     };
     let acted_on = read(access(&[("Finance", "deny medium+high")], &[]));
     let idle = read(access(&[("Finance", "deny high")], &[]));
     let failed = Context {
-        audit_log: Fetched::NotRead,
+        audit_log: Fetched::Skipped,
         access: Fetched::Failed(FetchError {
             reason: "HTTP 403".to_owned(),
             permission: None,
@@ -348,8 +348,8 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
         let refused = |file: &DesiredAccount, options: &Options| {
             let (file, live) = (Arc::new(file.clone()), Arc::new(account(&[])));
             let plan = plan_within(&file, &live, context, date(2026, 11, 22), options).unwrap();
-            let mut refusals = plan.refusals.into_iter();
-            refusals.find(|refusal| refusal.guard == Guard::Policies)
+            let mut violations = plan.violations.into_iter();
+            violations.find(|refusal| refusal.guard == Guard::Policies)
         };
         assert_eq!(refused(&file, &Options::default()), None, "{declared:?}");
         file.guards.policies = PolicyGuardMode::Deny;
@@ -377,8 +377,8 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
 #[test]
 fn a_plan_says_what_acts_on_a_level_before_and_after() {
     let context = Context {
-        audit_log: Fetched::NotRead,
-        access: Fetched::Read(access(
+        audit_log: Fetched::Skipped,
+        access: Fetched::Loaded(access(
             &[("Finance", "deny medium"), ("Payroll", "allow ? | medium")],
             &[],
         )),
@@ -431,7 +431,7 @@ fn identity_providers_are_found_by_name() {
     };
     let warnings = |file: &DesiredAccount| -> Vec<String> {
         let notes = planned(file, &account(&[])).notes.into_iter();
-        let other_org = notes.filter(|note| matches!(note, Note::OtherOrg { .. }));
+        let other_org = notes.filter(|note| matches!(note, Note::TenantMismatch { .. }));
         other_org.map(|note| note.to_string()).collect()
     };
     let file = resolved("Okta (corp)", "A").unwrap();

@@ -54,7 +54,7 @@ fn a_plan_survives_its_file() {
     let error = AccountError {
         kind: FailureKind::Api,
         message: "no".into(),
-        ray: None,
+        cf_ray: None,
         help: None,
     };
     let accounts = vec![
@@ -84,7 +84,7 @@ fn a_plan_survives_its_file() {
         Run::read(&damaged, Format::ALL),
         Err(ParseRunError::DigestMismatch)
     ));
-    let newer = text.replacen("riskform.plan/2", "riskform.plan/3", 1);
+    let newer = text.replacen("riskform.plan/1", "riskform.plan/2", 1);
     assert!(matches!(
         Run::read(&newer, Format::ALL),
         Err(ParseRunError::OtherFormat { .. })

@@ -223,7 +223,7 @@ fn identity_outlasts_what_happens_to_a_file() {
                     &["x: d", "y: c"],
                     &[],
                     &[
-                        "integration.x matches several live integrations by our own reference: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
+                        "integration.x matches several live integrations by generated_reference: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
                         "add `id:` to integration.x to select one, e.g. `id: 00000000-0000-0000-0000-000000000001`",
                     ],
                 ),
@@ -360,7 +360,11 @@ fn the_elder_of_exact_twins_is_the_entrys() {
         (&["x: a"], &["a", "a"], Err("by tenant_url")),
         (&["x: a r1"], &["a r1", "a r1"], Err("by reference_id")),
         (&["x: a"], &["a ~x1", "a ~x2"], Err("by tenant_url")),
-        (&["x: c"], &["a ~x1", "b ~x1"], Err("by our own reference")),
+        (
+            &["x: c"],
+            &["a ~x1", "b ~x1"],
+            Err("by generated_reference"),
+        ),
     ];
     for (entries, integrations, expected) in table {
         let mut live = account(integrations);
@@ -481,7 +485,7 @@ fn killed_anywhere_no_entry_loses_its_id() {
             let is_done = |id: OperationId| done >> (id.0 - 1) & 1 == 1;
             let operations = plan.operations.iter();
             let done: Vec<&Operation> = operations.filter(|one| is_done(one.id)).collect();
-            let possible = |one: &&Operation| one.needs.iter().all(|needed| is_done(*needed));
+            let possible = |one: &&Operation| one.depends_on.iter().all(|needed| is_done(*needed));
             if !done.iter().all(possible) {
                 continue;
             }
@@ -547,7 +551,7 @@ fn destroy_names_what_its_entries_would_fit_next() {
         let fits: Vec<String> = plan
             .notes
             .iter()
-            .filter(|note| matches!(note, Note::FitsNext { .. }))
+            .filter(|note| matches!(note, Note::WouldMatchUnlisted { .. }))
             .map(ToString::to_string)
             .collect();
         assert_eq!(fits.is_empty(), said.is_empty(), "{entries:?}: {fits:?}");
@@ -574,10 +578,10 @@ fn what_is_unlisted_goes_in_a_wave_of_its_own() {
         waves,
         [
             "behaviors behavior.dlp",
-            "entries integration.n",
-            "entries integration[00000000-0000-0000-0000-000000000002]",
-            "entries integration.x",
-            "unlisted integration[00000000-0000-0000-0000-000000000003]",
+            "integrations integration.n",
+            "integrations integration[00000000-0000-0000-0000-000000000002]",
+            "integrations integration.x",
+            "cleanup integration[00000000-0000-0000-0000-000000000003]",
         ]
     );
 }

@@ -35,12 +35,12 @@ fn targets_narrow_and_count_what_they_leave_out() {
         ),
         ("integration.ne?", &["1 POST https://c.test ~new1"], 4),
     ];
-    for (glob, expected, left_out) in table {
+    for (glob, expected, excluded) in table {
         let mut options = Options::default();
         options.targets.globs.push(Glob::new(glob));
         let plan = plan(&desired, &live, date(2026, 11, 22), &options).unwrap();
         assert_eq!(lines(&plan), *expected, "{glob}");
-        assert_eq!(plan.left_out.len(), *left_out, "{glob}");
+        assert_eq!(plan.excluded.len(), *excluded, "{glob}");
     }
 }
 

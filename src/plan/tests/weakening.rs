@@ -41,7 +41,7 @@ fn weakening_and_its_mirror_image() {
         [
             "behavior.dlp: lowered | -",
             "behavior.edr: - | disabled",
-            "behavior.imp: level unknown | level unknown",
+            "behavior.imp: unknown level | unknown level",
             "integration.gone: - | deleted",
             "integration.off: deactivated | -",
             "integration.renamed: tenant_url changed | tenant_url changed",

@@ -79,7 +79,7 @@ struct Article {
 #[derive(Serialize)]
 struct Detail {
     status: Word,
-    about: String,
+    subject: String,
     message: String,
     location: Option<String>,
 }
@@ -181,7 +181,7 @@ fn article(group: &Group<'_>, whose: Option<String>) -> Article {
         .filter(|detail| everything || detail.status != CheckStatus::Pass)
         .map(|detail| Detail {
             status: word(detail.status),
-            about: shown(&detail.about),
+            subject: shown(&detail.subject),
             message: shown(&detail.message),
             location: group.location(detail).as_deref().map(shown),
         });

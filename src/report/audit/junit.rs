@@ -58,19 +58,19 @@ fn case(finding: &AuditFinding) -> TestCase {
 
 fn details(finding: &AuditFinding) -> String {
     let details = failing_details(finding).map(|detail| {
-        let (about, message) = (
-            EscapeInvisible(&detail.about),
+        let (subject, message) = (
+            EscapeInvisible(&detail.subject),
             EscapeInvisible(&detail.message),
         );
         match &detail.location {
             Some(location) => {
                 let location = location.to_string();
                 format!(
-                    "{about}: {message} (declared at {})",
+                    "{subject}: {message} (declared at {})",
                     EscapeInvisible(&location)
                 )
             }
-            None => format!("{about}: {message}"),
+            None => format!("{subject}: {message}"),
         }
     });
     let help = finding

@@ -143,8 +143,8 @@ fn lines(audit: &AuditReport, group: &Group<'_>) -> String {
         one_line(&group.finding.message)
     );
     for (detail, location) in group.details() {
-        let (about, message) = (one_line(&detail.about), one_line(&detail.message));
-        let _ = write!(lines, "      {} {about}: {message}", detail.status);
+        let (subject, message) = (one_line(&detail.subject), one_line(&detail.message));
+        let _ = write!(lines, "      {} {subject}: {message}", detail.status);
         if let Some(location) = location {
             let _ = write!(lines, " ({})", one_line(&location));
         }

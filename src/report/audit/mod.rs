@@ -49,7 +49,7 @@ fn groups(audit: &AuditReport, check: AuditCheck) -> Vec<Group<'_>> {
         for finding in findings {
             let details = finding.details.iter();
             let details: Vec<_> = details
-                .map(|one| (one.status, &one.about, &one.message))
+                .map(|one| (one.status, &one.subject, &one.message))
                 .collect();
             let key = (finding.status, &finding.message, details);
             let place = *places.entry(key).or_insert(alike.len());

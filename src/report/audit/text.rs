@@ -175,11 +175,11 @@ fn below<'a>(
 ) {
     let details: Vec<_> = details.collect();
     for (detail, location) in details.iter().take(MAX_DETAILS) {
-        let (about, message) = (
-            EscapeInvisible(&detail.about),
+        let (subject, message) = (
+            EscapeInvisible(&detail.subject),
             EscapeInvisible(&detail.message),
         );
-        let _ = write!(text, "           {about}: {message}");
+        let _ = write!(text, "           {subject}: {message}");
         if let Some(location) = location {
             let _ = write!(text, "  {}", EscapeInvisible(location));
         }

@@ -64,7 +64,7 @@ struct Account<'a> {
     /// Summary of the account in one line.
     counts: String,
     error: Option<Failure>,
-    refusals: Vec<String>,
+    violations: Vec<String>,
     blocks: Vec<Item>,
     notes: Vec<String>,
 }
@@ -205,10 +205,10 @@ fn view_account<'a>(run: &Run, gravity: Severity, account: &'a AccountPlan) -> A
         .iter()
         .map(|note| EscapeInvisible(&note.to_string()).to_string())
         .collect();
-    if !account.left_out.is_empty() {
+    if !account.excluded.is_empty() {
         notes.push(format!(
             "{} left out by choice",
-            count(account.left_out.len(), "address")
+            count(account.excluded.len(), "address")
         ));
     }
     let (status, class) = status(format, gravity);
@@ -231,8 +231,8 @@ fn view_account<'a>(run: &Run, gravity: Severity, account: &'a AccountPlan) -> A
                 .as_ref()
                 .map(|help| EscapeInvisible(help).to_string()),
         }),
-        refusals: account
-            .refusals
+        violations: account
+            .violations
             .iter()
             .map(|one| EscapeInvisible(&format!("{}: {}", one.guard, refusal("", one))).to_string())
             .collect(),

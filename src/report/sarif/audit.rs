@@ -91,9 +91,9 @@ fn result(
         CheckStatus::Warn => "warning",
         CheckStatus::Pass | CheckStatus::Info | CheckStatus::Unknown => return None,
     };
-    let about = detail.map_or("", |detail| &detail.about);
+    let subject = detail.map_or("", |detail| &detail.subject);
     let text = match detail {
-        Some(detail) => format!("{}/{about}: {}", account.label(), detail.message),
+        Some(detail) => format!("{}/{subject}: {}", account.label(), detail.message),
         None => format!("{}: {}", account.label(), finding.message),
     };
     let place = detail.and_then(|detail| detail.location.as_ref());
@@ -106,7 +106,7 @@ fn result(
     // The fingerprint is stable between runs, even if the line moves. A document can violate several rules.
     let rule = detail.filter(|_| finding.check == AuditCheck::Ssf);
     let rule = rule.and_then(|detail| detail.message.split(": ").next());
-    let identity = json!([account.account_id, finding.check, about, rule]);
+    let identity = json!([account.account_id, finding.check, subject, rule]);
     Some(Finding {
         rule_id: finding.check.as_str(),
         rule_index: finding.check as usize,

@@ -45,7 +45,7 @@ pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
             ..Item::new(Severity::Failed, |f| account_error(f, error))
         }));
         let red = style::ERROR;
-        items.extend(account.refusals.iter().map(|one| {
+        items.extend(account.violations.iter().map(|one| {
             let sentence = refusal("", one);
             let guard = one.guard;
             Item::new(Severity::Refused, |f| {
@@ -63,14 +63,14 @@ pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
     }));
     let notes = account.notes.iter();
     items.extend(notes.map(|note| Item::new(Severity::Said, |f| note_line(f, note))));
-    if !account.left_out.is_empty() {
+    if !account.excluded.is_empty() {
         let (noun, by) = match run.format {
             Format::Plan | Format::Apply => ("change", "--target"),
             Format::Drift => ("difference", "--target or --ignore"),
         };
-        let left_out = count(account.left_out.len(), noun);
+        let excluded = count(account.excluded.len(), noun);
         items.push(Item::new(Severity::Said, |f| {
-            writeln!(f, "  note: {left_out} left out by {by}")
+            writeln!(f, "  note: {excluded} left out by {by}")
         }));
     }
     items

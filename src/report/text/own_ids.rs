@@ -21,7 +21,7 @@ impl IdMask {
     pub(super) fn of(account: &AccountPlan) -> Self {
         let mut ids = HashSet::from([account.account_id.to_string()]);
         if let Some(error) = &account.error {
-            ids.extend(error.ray.clone());
+            ids.extend(error.cf_ray.clone());
         }
         let unlisted = account.unlisted.iter();
         let live = account.live.iter().flat_map(|live| &live.integrations);

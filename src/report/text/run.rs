@@ -71,11 +71,11 @@ fn in_a_line(format: Format, account: &AccountPlan) -> String {
         return format!("failed: {}", EscapeInvisible(message));
     }
     let counts = counts(format, account);
-    if account.refusals.is_empty() {
+    if account.violations.is_empty() {
         return counts;
     }
-    let refusals = account.refusals.iter();
-    let guards: BTreeSet<&str> = refusals.map(|refusal| refusal.guard.as_str()).collect();
+    let violations = account.violations.iter();
+    let guards: BTreeSet<&str> = violations.map(|refusal| refusal.guard.as_str()).collect();
     format!("blocked by {}; {counts}", few(guards))
 }
 
@@ -99,7 +99,7 @@ fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
         writeln!(f, "{style}{weaker}:{style:#} {names}.")?;
     }
     if let [account] = run.accounts.as_slice() {
-        return refusals(f, account);
+        return violations(f, account);
     }
     for concern in [sentences.refused(), sentences.failed()]
         .into_iter()
@@ -110,9 +110,9 @@ fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     Ok(())
 }
 
-fn refusals(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
+fn violations(f: &mut fmt::Formatter<'_>, account: &AccountPlan) -> fmt::Result {
     let red = style::ERROR;
-    account.refusals.iter().try_for_each(|one| {
+    account.violations.iter().try_for_each(|one| {
         let (guard, sentence) = (one.guard, refusal("", one));
         writeln!(
             f,

@@ -18,7 +18,7 @@ fn lines(finding: &AuditFinding) -> String {
     {
         text.push_str(&format!(
             "\n{} {}: {}",
-            detail.status, detail.about, detail.message
+            detail.status, detail.subject, detail.message
         ));
         if let Some(location) = &detail.location {
             text.push_str(&format!(" ({location})"));

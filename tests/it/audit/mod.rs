@@ -135,11 +135,11 @@ impl World {
             plan,
             access: match &self.access_unread {
                 Some(unread) => Fetched::Failed(unread.clone()),
-                None => Fetched::Read(access),
+                None => Fetched::Loaded(access),
             },
             identity_providers: match &self.providers_unread {
                 Some(unread) => Fetched::Failed(unread.clone()),
-                None => Fetched::Read(providers),
+                None => Fetched::Loaded(providers),
             },
             documents: Some(self.documents.clone()),
         };
@@ -173,7 +173,7 @@ pub(crate) fn lost() -> AccountAudit {
     let plan = sound().planned();
     let error = AccountError {
         kind: FailureKind::Permission,
-        ray: None,
+        cf_ray: None,
         message: "GET /accounts/00000000000000000000000000000009/zt_risk_scoring/behaviors: 403 Forbidden".to_owned(),
         help: Some("give the token the permission Zero Trust Read".to_owned()),
     };

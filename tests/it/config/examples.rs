@@ -72,5 +72,5 @@ fn the_quickstart_creates_updates_and_deletes() {
     for action in [Action::Create, Action::Update, Action::Delete] {
         assert_eq!(plan.count(action), 1, "{action}");
     }
-    assert!(plan.refusals.is_empty());
+    assert!(plan.violations.is_empty());
 }

@@ -35,7 +35,7 @@ fn the_schema_of_the_limits_in_the_repository_is_the_one_of_the_types() {
 /// Returns true if all documents of a YAML text are valid; false for text that a common YAML parser rejects.
 fn accepts(text: &str) -> bool {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
-    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
     let text = text.trim_start_matches('\u{FEFF}');
     // Parsed as a YAML value, which rejects duplicate keys, like editors.
     let documents: Result<Vec<serde_yaml::Value>, _> = serde_yaml::Deserializer::from_str(text)

@@ -65,7 +65,7 @@ fn all_is_well_and_cron_has_nothing_to_mail() {
     );
     let json = workplace.run(&["drift", "-q", "--format", "json"]);
     assert!(
-        json.stdout.contains("riskform.drift/2"),
+        json.stdout.contains("riskform.drift/1"),
         "a document is owed all the same"
     );
 }
@@ -225,7 +225,7 @@ fn guards_have_nothing_to_refuse() {
     let run = workplace.run(&["drift", "--format", "json"]);
     assert_eq!(run.code, 2);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(document["accounts"][0]["refusals"], json!([]));
+    assert_eq!(document["accounts"][0]["violations"], json!([]));
     assert_eq!(document["accounts"][0]["operations"], json!([]));
 }
 

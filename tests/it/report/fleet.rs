@@ -101,8 +101,8 @@ fn a_fleet_of_200_of_which_three_fail_reports_all_200() {
         })
         .collect();
     let expected = [
-        ("account-17", "access"),
-        ("account-199", "transport"),
+        ("account-17", "credentials_or_permission"),
+        ("account-199", "network"),
         ("account-42", "api"),
     ];
     assert_eq!(failed, expected.into());

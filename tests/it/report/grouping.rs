@@ -62,7 +62,7 @@ fn large(format: Format) -> Run {
                 kind: FailureKind::Permission,
                 message: format!("GET /accounts/{id}/zt_risk_scoring/behaviors: permission denied [status 403, ray 8f0{number}abc-FRA]"),
                 help: Some("give the token the permission \"Zero Trust Read\" on this account".to_owned()),
-                ray: Some(format!("8f0{number}abc-FRA")),
+                cf_ray: Some(format!("8f0{number}abc-FRA")),
             };
             return AccountPlan::failed(&account, error);
         }
@@ -266,14 +266,14 @@ fn the_same_error_is_told_once_with_its_help() {
     run.accounts.truncate(5);
     for (number, account) in run.accounts.iter_mut().enumerate() {
         let error = AccountError {
-            kind: FailureKind::Desired,
+            kind: FailureKind::Plan,
             message: format!(
                 "{}:{}:3: unknown behavior nonesuch",
                 account.source,
                 number + 4
             ),
             help: Some("available: imp_travel".to_owned()),
-            ray: None,
+            cf_ray: None,
         };
         *account = AccountPlan::failed(account.desired(), error);
     }
@@ -313,7 +313,7 @@ fn what_became_of_it_is_told_once() {
                 },
                 result: (number == 8).then_some(result),
                 audit_log_id: None,
-                ray: None,
+                cf_ray: None,
                 error: Some(format!(
                     "PUT /accounts/{}/zt_risk_scoring/behaviors: permission denied [status 403]",
                     account.account_id
@@ -353,9 +353,9 @@ fn who_did_it_is_told_of_one() {
             };
             let since = format!("{day}T00:00:00Z").parse().unwrap();
             diff.attribution = vec![FieldAttribution {
-                deed: AttributedAction::Set,
+                action: AttributedAction::Set,
                 fields: Vec::new(),
-                attribution: Attribution::Untold { since },
+                attribution: Attribution::Unknown { since },
             }];
         }
         let told = text(&run, DetailLevel::Grouped);

@@ -202,7 +202,7 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
             kind: FailureKind::Api,
             message: format!("no {}", "z".repeat(100)),
             help: Some("h".repeat(400)),
-            ray: None,
+            cf_ray: None,
         };
         *account = AccountPlan::failed(account.desired(), error);
     }

@@ -233,11 +233,11 @@ fn what_does_not_belong_together_is_refused() {
         shown.push_str(&run.stderr);
     }
     assert_snapshot!(shown, @"
-    error: cannot merge the results: plan.json is a riskform.plan/2 and drift.json a riskform.drift/2; only results of one format can be merged
+    error: cannot merge the results: plan.json is a riskform.plan/1 and drift.json a riskform.drift/1; only results of one format can be merged
     error: cannot merge the results: the account 00000000000000000000000000000000 is in drift.json and again in again.json
     error: damaged.json can't be read: the file was changed after it was saved (digest mismatch)
-    error: foreign.json can't be read: unknown format terraform, expected riskform.plan/2, riskform.drift/2, riskform.apply/2
-    error: error.json can't be read: unknown format riskform.error/1, expected riskform.plan/2, riskform.drift/2, riskform.apply/2
+    error: foreign.json can't be read: unknown format terraform, expected riskform.plan/1, riskform.drift/1, riskform.apply/1
+    error: error.json can't be read: unknown format riskform.error/1, expected riskform.plan/1, riskform.drift/1, riskform.apply/1
     error: nonesuch.json can't be read: No such file or directory (os error 2)
     ");
 }

@@ -90,7 +90,7 @@ fn fleet() -> Run {
     lost.name = Some("lost".parse().unwrap());
     let error = AccountError {
         kind: FailureKind::Permission,
-        ray: None,
+        cf_ray: None,
         message: "GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden".to_owned(),
         help: Some("give the token the permission Zero Trust Read".to_owned()),
     };

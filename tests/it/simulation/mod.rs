@@ -401,7 +401,7 @@ impl<'a> Simulation<'a> {
             .filter_map(|change| Some(change.found()?.id))
             .collect();
         for (deed, id) in &told.deleted {
-            if *deed == WriteKind::TakeBack {
+            if *deed == WriteKind::RemoveDuplicate {
                 prop_assert!(told.named.contains(id), "{} was taken back", id);
                 prop_assert!(!self.passage.laboratory().made_by_others().contains(id));
                 self.tally.count(Counted::TakeBacks, 1);
@@ -543,7 +543,7 @@ impl<'a> Simulation<'a> {
                     let took_back = told
                         .deleted
                         .iter()
-                        .any(|(deed, _)| *deed == WriteKind::TakeBack);
+                        .any(|(deed, _)| *deed == WriteKind::RemoveDuplicate);
                     if adopted && !took_back {
                         self.tally.count(Counted::Adoptions, 1);
                     }
@@ -565,7 +565,7 @@ impl<'a> Simulation<'a> {
 
 fn duplicates_of(note: &Note) -> Vec<IntegrationId> {
     match note {
-        Note::Twins { twins, .. } => twins.clone(),
+        Note::DuplicatesFound { duplicates, .. } => duplicates.clone(),
         _ => Vec::new(),
     }
 }
@@ -609,7 +609,8 @@ impl Reported {
     fn hear(&mut self, event: &ApplyEvent<'_>) {
         match event {
             ApplyEvent::Sending(write) => {
-                if let (WriteKind::Delete | WriteKind::TakeBack, Some(id)) = (write.deed, write.id)
+                if let (WriteKind::Delete | WriteKind::RemoveDuplicate, Some(id)) =
+                    (write.deed, write.id)
                 {
                     self.deleted.push((write.deed, id));
                 }

@@ -429,7 +429,7 @@ fn desired(
                 (BehaviorKey::new(key), declared)
             })
             .collect(),
-        every_behavior: None,
+        wildcard: None,
         unmanaged: Default::default(),
         integrations: integrations
             .into_iter()
