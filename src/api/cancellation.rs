@@ -16,7 +16,7 @@ impl Default for CancellationToken {
 
 impl CancellationToken {
     /// Requests cancellation. Cannot be undone.
-    pub fn request(&self) {
+    pub fn cancel(&self) {
         self.0.send_replace(true);
     }
 
@@ -26,16 +26,19 @@ impl CancellationToken {
     }
 
     /// Completes when cancellation is requested.
-    pub async fn requested(&self) {
+    pub async fn cancelled(&self) {
         let mut wish = self.0.subscribe();
         let _ = wish.wait_for(|wished| *wished).await;
     }
 
     /// Awaits a future unless cancellation is requested first. An earlier request always wins.
-    pub async fn or<T>(&self, waited: impl Future<Output = T>) -> Result<T, Cancelled> {
+    pub async fn run_until_cancelled<T>(
+        &self,
+        waited: impl Future<Output = T>,
+    ) -> Result<T, Cancelled> {
         tokio::select! {
             biased;
-            () = self.requested() => Err(Cancelled),
+            () = self.cancelled() => Err(Cancelled),
             done = waited => Ok(done),
         }
     }

@@ -1,7 +1,7 @@
 //! The client shared by all requests of a run, and the single code path that sends a request.
 //!
 //! Reads are retried by the client, writes are not: the caller must record a write before sending it, and may have to read the live state
-//! before a retry. It gets a [`SendPermit`], sends once, and calls [`wait_to_repeat`](Client::wait_to_repeat), which applies the same policy.
+//! before a retry. It gets a [`SendPermit`], sends once, and calls [`wait_to_repeat`](Client::wait_before_retry), which applies the same policy.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -166,11 +166,11 @@ impl Client {
 
     /// Returns the request counters.
     pub fn counters(&self) -> RequestStats {
-        *self.counted()
+        *self.lock_stats()
     }
 
     /// Returns the metadata of the last response.
-    pub fn signs(&self) -> Option<ResponseMetadata> {
+    pub fn last_metadata(&self) -> Option<ResponseMetadata> {
         self.lock_metadata().clone()
     }
 
@@ -179,7 +179,7 @@ impl Client {
     }
 
     /// Sends a read request, with retries.
-    pub(super) async fn read<T: DeserializeOwned>(
+    pub(super) async fn send_read<T: DeserializeOwned>(
         &self,
         call: &ApiRequest,
     ) -> Result<DecodedResponse<T>, ApiError> {
@@ -195,15 +195,17 @@ impl Client {
     ) -> Result<DecodedResponse<T>, ApiError> {
         let mut attempt = 1;
         loop {
-            let Ok(leave) = self.leave().await else {
-                return Err(ApiError::new(self.details(call, ErrorKind::Cancelled)));
+            let Ok(leave) = self.acquire_permit().await else {
+                return Err(ApiError::new(
+                    self.error_details(call, ErrorKind::Cancelled),
+                ));
             };
             let error = match patience.wait(self.send(leave, call)).await {
                 Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(error)) => error,
                 Err(TimeBudgetExceeded) => return Err(self.timeout_error(call)),
             };
-            match patience.wait(self.wait_to_repeat(attempt, &error)).await {
+            match patience.wait(self.wait_before_retry(attempt, &error)).await {
                 Ok(RetryDecision::Retry) => attempt += 1,
                 Ok(RetryDecision::GiveUp | RetryDecision::Cancelled) | Err(TimeBudgetExceeded) => {
                     return Err(error);
@@ -213,17 +215,21 @@ impl Client {
     }
 
     /// Waits until the next request may be sent.
-    pub(super) async fn leave(&self) -> Result<SendPermit<'_>, Cancelled> {
+    pub(super) async fn acquire_permit(&self) -> Result<SendPermit<'_>, Cancelled> {
         let tell = |wait, reason| {
-            self.counted().waits += 1;
-            (self.0.observer)(&ClientEvent::Waiting { wait, reason });
+            self.lock_stats().waits += 1;
+            (self.0.observer)(&ClientEvent::RateLimited { wait, reason });
         };
-        let permit = self.0.stop.or(self.0.budget.admit(tell)).await?;
+        let permit = self
+            .0
+            .stop
+            .run_until_cancelled(self.0.budget.admit(tell))
+            .await?;
         Ok(SendPermit(permit))
     }
 
     /// Decides whether to retry a request after its `attempt`-th failure (counted from 1), and waits before the retry.
-    pub(super) async fn wait_to_repeat(&self, attempt: u32, error: &ApiError) -> RetryDecision {
+    pub(super) async fn wait_before_retry(&self, attempt: u32, error: &ApiError) -> RetryDecision {
         let Some(wait) = self.retry_delay(attempt, error) else {
             return RetryDecision::GiveUp;
         };
@@ -235,18 +241,18 @@ impl Client {
             operation: error.operation(),
             path: error.path().to_owned(),
             attempt,
-            attempts: self.0.retry.attempts.get(),
+            attempts: self.0.retry.max_attempts.get(),
             wait,
             error: error.to_string(),
         });
-        match self.0.stop.or(sleep(wait)).await {
+        match self.0.stop.run_until_cancelled(sleep(wait)).await {
             Ok(()) => RetryDecision::Retry,
             Err(Cancelled) => RetryDecision::Cancelled,
         }
     }
 
     fn retry_delay(&self, attempt: u32, error: &ApiError) -> Option<Duration> {
-        let mut counters = self.counted();
+        let mut counters = self.lock_stats();
         let rate_limited = *error.kind() == ErrorKind::RateLimited;
         if rate_limited {
             counters.rate_limited += 1;
@@ -254,7 +260,7 @@ impl Client {
             error.retry_after()?;
         }
         // A 429 pauses the whole run, so these retries need no limit.
-        if !retry::is_repeatable(error.operation(), error.kind())
+        if !retry::is_retryable(error.operation(), error.kind())
             || !(rate_limited || retry::has_retry_budget(&counters))
         {
             return None;
@@ -281,12 +287,12 @@ impl Client {
             .request(call)
             .map_err(|error| self.transport_error(call, error))?;
         {
-            let mut counters = self.counted();
+            let mut counters = self.lock_stats();
             counters.requests += 1;
             counters.waited += permit.held_up;
         }
         let sent = Instant::now();
-        let answer = self.0.transport.exchange(request).await;
+        let answer = self.0.transport.send(request).await;
         let answer = answer.map_err(|error| {
             tracing::debug!(method = %call.operation.method(), path = call.path, %error, "request failed");
             self.transport_error(call, error)
@@ -309,7 +315,7 @@ impl Client {
             milliseconds = sent.elapsed().as_millis(),
             "response received"
         );
-        match envelope::open(call.operation, &answer, |text| {
+        match envelope::parse_response(call.operation, &answer, |text| {
             self.0.credentials.redact(text)
         }) {
             Ok((content, pages)) => Ok(DecodedResponse {
@@ -322,7 +328,7 @@ impl Client {
                 status: Some(answer.status()),
                 trace,
                 retry_after,
-                ..self.details(call, fault.kind)
+                ..self.error_details(call, fault.kind)
             })),
         }
     }
@@ -331,7 +337,7 @@ impl Client {
     fn pause_after_rate_limit(&self, limits: &RateHeaders, sent: Instant) -> Option<Duration> {
         /// Delay if the response has no rate-limit headers.
         const GUESS: Duration = Duration::from_secs(30);
-        let longest = self.0.retry.longest_retry_after;
+        let longest = self.0.retry.max_retry_after;
         if let Some(asked) = limits.retry_after {
             if asked <= longest {
                 self.0.budget.pause(asked, WaitReason::RateLimited);
@@ -355,19 +361,19 @@ impl Client {
         let DecodedResponse { content, trace, .. } = opened;
         match content {
             ResultField::Result(value) => Ok(ApiResponse { value, trace }),
-            ResultField::Null | ResultField::Absent => {
-                Err(self.unexpected(call, "a response without a result", trace))
+            ResultField::Null | ResultField::Missing => {
+                Err(self.unexpected_response(call, "a response without a result", trace))
             }
         }
     }
 
     /// Returns a not-found error without sending a request.
     pub(super) fn not_found(&self, call: &ApiRequest) -> ApiError {
-        ApiError::new(self.details(call, ErrorKind::NotFound))
+        ApiError::new(self.error_details(call, ErrorKind::NotFound))
     }
 
     /// Returns an error for a valid envelope with unexpected content.
-    pub(super) fn unexpected(
+    pub(super) fn unexpected_response(
         &self,
         call: &ApiRequest,
         problem: impl Into<String>,
@@ -380,7 +386,7 @@ impl Client {
         ApiError::new(ErrorDetails {
             status: Some(StatusCode::OK),
             trace,
-            ..self.details(call, kind)
+            ..self.error_details(call, kind)
         })
     }
 
@@ -399,7 +405,7 @@ impl Client {
         };
         let mut request = request.body(body).map_err(|error| TransportError {
             failure: TransportErrorKind::ClientBuild,
-            reach: Delivery::NotDelivered,
+            delivery: Delivery::NotDelivered,
             detail: error.to_string(),
         })?;
         self.0.credentials.authorize(request.headers_mut());
@@ -409,7 +415,7 @@ impl Client {
     pub(super) fn transport_error(&self, call: &ApiRequest, error: TransportError) -> ApiError {
         let TransportError {
             failure,
-            reach,
+            delivery: reach,
             detail,
         } = error;
         let kind = ErrorKind::Transport {
@@ -417,19 +423,19 @@ impl Client {
             reach,
             detail: self.0.credentials.redact(&detail),
         };
-        ApiError::new(self.details(call, kind))
+        ApiError::new(self.error_details(call, kind))
     }
 
     fn timeout_error(&self, call: &ApiRequest) -> ApiError {
         let error = TransportError {
             failure: TransportErrorKind::Timeout,
-            reach: Delivery::MaybeDelivered,
+            delivery: Delivery::MaybeDelivered,
             detail: "the responses took too long".to_owned(),
         };
         self.transport_error(call, error)
     }
 
-    fn details(&self, call: &ApiRequest, kind: ErrorKind) -> ErrorDetails {
+    fn error_details(&self, call: &ApiRequest, kind: ErrorKind) -> ErrorDetails {
         ErrorDetails {
             operation: call.operation,
             base_url: self.0.base_url.clone(),
@@ -447,7 +453,7 @@ impl Client {
         self.0.signs.lock().expect("signs lock poisoned")
     }
 
-    fn counted(&self) -> MutexGuard<'_, RequestStats> {
+    fn lock_stats(&self) -> MutexGuard<'_, RequestStats> {
         self.0.counters.lock().expect("counters lock poisoned")
     }
 }

@@ -51,7 +51,7 @@ pub struct Providers {
 struct Items {
     items: Vec<Value>,
     /// Number of items not read.
-    unread: usize,
+    skipped: usize,
 }
 
 /// A list for which the read permission can be tested.
@@ -91,7 +91,7 @@ impl Reader {
             }
         };
         let call = read(operation, format!("/accounts/{account}/{list}"));
-        self.client().read::<Value>(&call).await.map(|_| ())
+        self.client().send_read::<Value>(&call).await.map(|_| ())
     }
 
     /// Reads everything that can use a risk level: reusable policies, application policies, and groups, if a policy refers to one.
@@ -108,16 +108,18 @@ impl Reader {
         let apps = self.items(apps, account, "apps", patience).await?;
         let known = reusable.items.iter().filter_map(id).collect();
         let own = AppPolicies::of(&apps.items, &known);
-        let asked = self.app_policies(account, &own.to_ask, patience).await?;
+        let asked = self
+            .app_policies(account, &own.apps_to_query, patience)
+            .await?;
 
         let mut access = Access {
-            skipped: reusable.unread + apps.unread + asked.unread,
+            skipped: reusable.skipped + apps.skipped + asked.skipped,
             ..Access::default()
         };
         // A reusable policy can appear in several lists. Only the list of reusable policies has its number of applications.
         let embedded = own.embedded.into_iter();
         for item in embedded.chain(&asked.items).chain(&reusable.items) {
-            match AccessPolicy::read(item) {
+            match AccessPolicy::from_json(item) {
                 Some(policy) => drop(access.policies.insert(policy.id.clone(), policy)),
                 None => access.skipped += 1,
             }
@@ -125,7 +127,7 @@ impl Reader {
         if access.references_groups() {
             let groups = Endpoint::ListAccessGroups;
             let groups = self.items(groups, account, "groups", patience).await?;
-            access.skipped += groups.unread;
+            access.skipped += groups.skipped;
             for item in &groups.items {
                 match AccessGroup::read(item) {
                     Some(group) => drop(access.groups.insert(group.id.clone(), group)),
@@ -145,7 +147,7 @@ impl Reader {
     ) -> Result<Items, ApiError> {
         let mut policies = Items {
             items: Vec::new(),
-            unread: ids.len().saturating_sub(MAX_APP_LOOKUPS),
+            skipped: ids.len().saturating_sub(MAX_APP_LOOKUPS),
         };
         let ids = &ids[..ids.len().min(MAX_APP_LOOKUPS)];
         for ids in ids.chunks(APP_LOOKUP_CONCURRENCY) {
@@ -164,7 +166,7 @@ impl Reader {
                 match answer {
                     Ok(answer) => {
                         policies.items.extend(answer.items);
-                        policies.unread += answer.unread;
+                        policies.skipped += answer.skipped;
                     }
                     // The application was deleted after it was listed.
                     Err(error) if *error.kind() == ErrorKind::NotFound => {}
@@ -179,11 +181,16 @@ impl Reader {
     pub async fn identity_providers(&self, account: &AccountId) -> Result<Providers, ApiError> {
         let operation = Endpoint::ListIdentityProviders;
         let patience = &mut TimeBudget::endless();
-        let Items { items, unread } = self
+        let Items {
+            items,
+            skipped: unread,
+        } = self
             .items(operation, account, "identity_providers", patience)
             .await?;
-        let providers: Vec<IdentityProvider> =
-            items.iter().filter_map(IdentityProvider::read).collect();
+        let providers: Vec<IdentityProvider> = items
+            .iter()
+            .filter_map(IdentityProvider::from_json)
+            .collect();
         Ok(Providers {
             skipped: items.len() - providers.len() + unread,
             providers,
@@ -208,23 +215,26 @@ impl Reader {
             let held = items.len();
             let Items {
                 items: read,
-                unread,
+                skipped: unread,
             } = items_from(content);
             if unread > 0 {
-                return Ok(Items { items, unread });
+                return Ok(Items {
+                    items,
+                    skipped: unread,
+                });
             }
             // A server without paging returns the same items for every page.
             if !read.is_empty() && items.ends_with(&read) {
-                return Ok(Items { items, unread: 0 });
+                return Ok(Items { items, skipped: 0 });
             }
             items.extend(read);
             let more = pages.has_more(items.len(), page as u64);
             if items.len() == held || (pages.has_totals() && !more) {
-                return Ok(Items { items, unread: 0 });
+                return Ok(Items { items, skipped: 0 });
             }
         }
         // The number of remaining items is unknown.
-        Ok(Items { items, unread: 1 })
+        Ok(Items { items, skipped: 1 })
     }
 
     /// Reads the risk-scoring writes in the account's audit log from the day `since` until the day before `before`. After `patience`, returns
@@ -279,7 +289,10 @@ impl Reader {
             }
             let DecodedResponse { content, pages, .. } =
                 self.client().send_read_within(&call, patience).await?;
-            let Items { items, unread } = items_from(content);
+            let Items {
+                items,
+                skipped: unread,
+            } = items_from(content);
             log.skipped += unread;
             for item in &items {
                 if let Some(time) = audit_log::time(item) {
@@ -308,9 +321,12 @@ fn items_from(content: ResultField<Value>) -> Items {
         ResultField::Result(Value::Array(items)) => (items, 0),
         ResultField::Null => (Vec::new(), 0),
         // Unknown format.
-        ResultField::Result(_) | ResultField::Absent => (Vec::new(), 1),
+        ResultField::Result(_) | ResultField::Missing => (Vec::new(), 1),
     };
-    Items { items, unread }
+    Items {
+        items,
+        skipped: unread,
+    }
 }
 
 fn is_timeout(error: &ApiError) -> bool {
@@ -323,7 +339,7 @@ struct AppPolicies<'a> {
     /// Policies with rules.
     embedded: Vec<&'a Value>,
     /// IDs of applications whose policies must be read separately.
-    to_ask: Vec<&'a str>,
+    apps_to_query: Vec<&'a str>,
 }
 
 impl<'a> AppPolicies<'a> {
@@ -334,7 +350,7 @@ impl<'a> AppPolicies<'a> {
         let embeds = apps.iter().filter_map(policies).any(|own| !own.is_empty());
         let mut found = AppPolicies {
             embedded: Vec::new(),
-            to_ask: Vec::new(),
+            apps_to_query: Vec::new(),
         };
         for app in apps {
             let own = policies(app).filter(|_| embeds);
@@ -345,7 +361,7 @@ impl<'a> AppPolicies<'a> {
             found.embedded.extend(whole);
             let is_known = |one: &&Value| id(one).is_some_and(|id| reusable.contains(id));
             if own.is_none() || !bare.iter().all(is_known) {
-                found.to_ask.extend(id(app));
+                found.apps_to_query.extend(id(app));
             }
         }
         found

@@ -106,7 +106,7 @@ impl Endpoint {
     }
 
     /// Returns the expected content of a response, for error messages.
-    pub(super) fn answers(self) -> &'static str {
+    pub(super) fn expected_response(self) -> &'static str {
         match self {
             Endpoint::ReadBehaviors => "the account's behaviors",
             Endpoint::WriteBehaviors => "the behaviors after the write",

@@ -32,7 +32,7 @@ pub(super) enum ResultField<T> {
     Result(T),
     Null,
     #[default]
-    Absent,
+    Missing,
 }
 
 /// Paging information from `result_info`; unreadable fields are `None`.
@@ -102,7 +102,7 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Er
 ///
 /// Known error codes decide the kind, the status only if there is none: the API sends one code with several statuses (`schema/api.md`,
 /// Refusals). A 4xx without an envelope is unexpected, because a proxy's 404 must not look like a deleted integration.
-pub(super) fn open<T: DeserializeOwned>(
+pub(super) fn parse_response<T: DeserializeOwned>(
     operation: Endpoint,
     answer: &Response<Bytes>,
     redact: impl Fn(&str) -> String,
@@ -120,11 +120,11 @@ pub(super) fn open<T: DeserializeOwned>(
                     body,
                     &text,
                 ),
-                messages: cleaned(messages, &text),
+                messages: sanitize_messages(messages, &text),
             }
         });
     }
-    let messages = errors(body).map(|messages| cleaned(messages, &text));
+    let messages = errors(body).map(|messages| sanitize_messages(messages, &text));
     let kind = match &messages {
         _ if status == StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
         _ if status.is_server_error() => ErrorKind::ServerError {
@@ -138,7 +138,7 @@ pub(super) fn open<T: DeserializeOwned>(
             let problem = format!("a redirect to {target} (redirects are not followed)");
             unexpected(operation, text(&problem, MAX_TEXT_CHARS), body, &text)
         }
-        Some(messages) => refusal(operation, status, messages),
+        Some(messages) => classify_client_error(operation, status, messages),
         None => {
             let problem = EnvelopeProblem::NoEnvelope.describe(answer.headers());
             unexpected(operation, text(&problem, MAX_TEXT_CHARS), body, &text)
@@ -151,7 +151,11 @@ pub(super) fn open<T: DeserializeOwned>(
 }
 
 /// Returns the kind of a 4xx response with an envelope.
-fn refusal(operation: Endpoint, status: StatusCode, messages: &[ApiMessage]) -> ErrorKind {
+fn classify_client_error(
+    operation: Endpoint,
+    status: StatusCode,
+    messages: &[ApiMessage],
+) -> ErrorKind {
     let by_code = messages.iter().find_map(|message| match message.code {
         9106 | 6003 => Some(ErrorKind::Credentials),
         9109 if message.message.contains("requested resource") => Some(ErrorKind::Permission),
@@ -176,7 +180,7 @@ enum EnvelopeProblem {
     /// Not JSON, or not an envelope.
     NoEnvelope,
     /// Truncated JSON.
-    Half,
+    Truncated,
     /// Envelope with `success: false`.
     Unsuccessful,
     /// Envelope with a result of a different shape.
@@ -197,7 +201,7 @@ impl EnvelopeProblem {
                 }
                 None => "a response that is not from the Cloudflare API".to_owned(),
             },
-            EnvelopeProblem::Half => "a truncated response".to_owned(),
+            EnvelopeProblem::Truncated => "a truncated response".to_owned(),
             EnvelopeProblem::Unsuccessful => "a success status with success: false".to_owned(),
             EnvelopeProblem::Shape { path, mismatch } => match mismatch {
                 Some(mismatch) => format!("a different shape at {path}: {mismatch}"),
@@ -233,7 +237,7 @@ fn diagnose_body<T: DeserializeOwned>(operation: Endpoint, body: &[u8]) -> Envel
             path,
             mismatch: (!operation.has_sensitive_response()).then(|| error.to_string()),
         },
-        Err(whole) if whole.is_eof() && !body.is_empty() => EnvelopeProblem::Half,
+        Err(whole) if whole.is_eof() && !body.is_empty() => EnvelopeProblem::Truncated,
         Err(_) => EnvelopeProblem::NoEnvelope,
     }
 }
@@ -245,7 +249,10 @@ fn errors(body: &[u8]) -> Option<Vec<ApiMessage>> {
         .map(|envelope| envelope.errors)
 }
 
-fn cleaned(messages: Vec<ApiMessage>, text: &impl Fn(&str, usize) -> String) -> Vec<ApiMessage> {
+fn sanitize_messages(
+    messages: Vec<ApiMessage>,
+    text: &impl Fn(&str, usize) -> String,
+) -> Vec<ApiMessage> {
     let text = |raw: &str| text(raw, MAX_TEXT_CHARS);
     messages
         .into_iter()
@@ -320,7 +327,8 @@ mod tests {
             .header(LOCATION, "https://elsewhere.example/")
             .body(Bytes::copy_from_slice(body.as_bytes()))
             .unwrap();
-        open(operation, &answer, |text| text.replace("canary", "***")).map(|(content, _)| content)
+        parse_response(operation, &answer, |text| text.replace("canary", "***"))
+            .map(|(content, _)| content)
     }
 
     fn refused(code: i64) -> String {
@@ -419,7 +427,7 @@ mod tests {
                 ResultField::Result(7.into()),
             ),
             (r#"{"success":true,"result":null}"#, ResultField::Null),
-            (r#"{"success":true}"#, ResultField::Absent),
+            (r#"{"success":true}"#, ResultField::Missing),
         ] {
             let value = opened(Endpoint::DeleteIntegration, 200, body).ok().unwrap();
             assert_eq!(value, result, "{body}");
@@ -456,7 +464,7 @@ mod tests {
             r#"{"success":true,"errors":[],"messages":[],"result":{"enabled":"ann@example.com"}}"#;
         let kind = |operation| {
             let answer = Response::new(Bytes::from_static(body.as_bytes()));
-            open::<Shape>(operation, &answer, str::to_owned)
+            parse_response::<Shape>(operation, &answer, str::to_owned)
                 .err()
                 .unwrap()
                 .kind

@@ -201,7 +201,7 @@ impl ApiError {
     }
 
     /// Returns the request IDs of the response.
-    pub fn trace(&self) -> &RequestIds {
+    pub fn request_ids(&self) -> &RequestIds {
         &self.0.trace
     }
 
@@ -352,7 +352,7 @@ impl fmt::Display for ApiError {
                 write!(
                     f,
                     "{method} {base_url}{path}: unexpected response: expected {}, got {problem}",
-                    operation.answers()
+                    operation.expected_response()
                 )?;
                 write_excerpt(f, excerpt.as_deref())?;
             }

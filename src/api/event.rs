@@ -24,7 +24,7 @@ pub enum ClientEvent {
         error: String,
     },
     /// All requests with this token wait, in every account of the run. Sent once per wait.
-    Waiting { wait: Duration, reason: WaitReason },
+    RateLimited { wait: Duration, reason: WaitReason },
 }
 
 /// Reason for a wait.
@@ -84,7 +84,7 @@ impl fmt::Display for ClientEvent {
                 "attempt {attempt}/{attempts} failed, retrying in {:.1} s: {error}",
                 wait.as_secs_f64()
             ),
-            ClientEvent::Waiting { wait, reason } => {
+            ClientEvent::RateLimited { wait, reason } => {
                 let seconds = wait.as_secs_f64().ceil();
                 match reason {
                     WaitReason::RateLimited => {

@@ -186,7 +186,7 @@ impl TransportError {
         };
         TransportError {
             failure,
-            reach,
+            delivery: reach,
             detail: root_cause(&error),
         }
     }

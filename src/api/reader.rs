@@ -43,7 +43,7 @@ impl Client {
 
 impl Reader {
     /// Reads an account's behaviors and integrations: exactly two requests, sent concurrently.
-    pub async fn live(&self, account: &AccountId) -> Result<LiveAccount, ApiError> {
+    pub async fn live_account(&self, account: &AccountId) -> Result<LiveAccount, ApiError> {
         // `join` instead of `try_join`: the reported error must not depend on which request fails first.
         let (behaviors, integrations) =
             tokio::join!(self.behaviors(account), self.integrations(account));
@@ -56,7 +56,7 @@ impl Reader {
         account: &AccountId,
     ) -> Result<ApiResponse<BTreeMap<BehaviorKey, Behavior>>, ApiError> {
         let call = read(Endpoint::ReadBehaviors, behavior::path(account));
-        let answer = self.one::<BehaviorMap>(&call).await?;
+        let answer = self.get::<BehaviorMap>(&call).await?;
         Ok(answer.map(|result| result.behaviors))
     }
 
@@ -66,7 +66,7 @@ impl Reader {
         account: &AccountId,
     ) -> Result<ApiResponse<Vec<Integration>>, ApiError> {
         let path = integration::collection_path(account);
-        self.whole(Endpoint::ListIntegrations, path).await
+        self.get_all_pages(Endpoint::ListIntegrations, path).await
     }
 
     /// Reads one integration.
@@ -76,12 +76,12 @@ impl Reader {
         id: IntegrationId,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let call = read(Endpoint::ReadIntegration, integration::path(account, id));
-        let answer: ApiResponse<Integration> = self.one(&call).await?;
+        let answer: ApiResponse<Integration> = self.get(&call).await?;
         if answer.value.id == id {
             Ok(answer)
         } else {
             let problem = format!("the integration {}", answer.value.id);
-            Err(self.0.unexpected(&call, problem, answer.trace))
+            Err(self.0.unexpected_response(&call, problem, answer.trace))
         }
     }
 
@@ -97,7 +97,7 @@ impl Reader {
             return Err(self.0.not_found(&call));
         };
         let call = read(OPERATION, path);
-        let answer: ApiResponse<Integration> = self.one(&call).await?;
+        let answer: ApiResponse<Integration> = self.get(&call).await?;
         // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
         if answer.value.settings.reference_id.as_ref() == Some(reference) {
             Ok(answer)
@@ -106,14 +106,16 @@ impl Reader {
                 "the integration {} with a different reference_id",
                 answer.value.id
             );
-            Err(self.0.unexpected(&call, problem, answer.trace))
+            Err(self.0.unexpected_response(&call, problem, answer.trace))
         }
     }
 
     /// Reads all users with a risk score.
     pub async fn users(&self, account: &AccountId) -> Result<ApiResponse<Vec<UserRisk>>, ApiError> {
         let path = user::summary_path(account);
-        let answer = self.whole::<Summary>(Endpoint::ListUsers, path).await?;
+        let answer = self
+            .get_all_pages::<Summary>(Endpoint::ListUsers, path)
+            .await?;
         Ok(answer.map(|result| result.users))
     }
 
@@ -123,7 +125,7 @@ impl Reader {
         account: &AccountId,
         id: UserId,
     ) -> Result<ApiResponse<UserEvents>, ApiError> {
-        self.whole(Endpoint::ReadUser, user::path(account, id))
+        self.get_all_pages(Endpoint::ReadUser, user::path(account, id))
             .await
     }
 
@@ -135,7 +137,7 @@ impl Reader {
         &self,
         owner: TokenOwner<'_>,
     ) -> Result<ApiResponse<VerifiedToken>, ApiError> {
-        self.one(&read(Endpoint::VerifyToken, owner.verify_path()))
+        self.get(&read(Endpoint::VerifyToken, owner.verify_path()))
             .await
     }
 
@@ -143,22 +145,22 @@ impl Reader {
         &self.0
     }
 
-    async fn one<T: DeserializeOwned>(
+    async fn get<T: DeserializeOwned>(
         &self,
         call: &ApiRequest,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let opened = self.0.read(call).await?;
+        let opened = self.0.send_read(call).await?;
         self.0.result(call, opened)
     }
 
     /// Reads all pages of a list. An incomplete list is an error, because missing items would look like deleted ones.
-    async fn whole<P: PagedList>(
+    async fn get_all_pages<P: PagedList>(
         &self,
         operation: Endpoint,
         path: String,
     ) -> Result<ApiResponse<P>, ApiError> {
         let call = read(operation, path);
-        let opened = self.0.read::<P>(&call).await?;
+        let opened = self.0.send_read::<P>(&call).await?;
         let (mut pages, trace) = (opened.pages.clone(), opened.trace.clone());
         let ApiResponse { mut value, .. } = match (opened.content, P::EMPTY) {
             (ResultField::Null, Some(empty)) => ApiResponse {
@@ -171,7 +173,7 @@ impl Reader {
         };
         let incomplete = |held: usize, what: &str| {
             let problem = format!("an incomplete list of {held} items: {what}");
-            self.0.unexpected(&call, problem, trace.clone())
+            self.0.unexpected_response(&call, problem, trace.clone())
         };
         let mut seen = HashSet::new();
         for item in value.items() {
@@ -180,7 +182,7 @@ impl Reader {
                     true => "a duplicate item".to_owned(),
                     false => format!("{} twice", P::key(item)),
                 };
-                return Err(self.0.unexpected(&call, problem, trace));
+                return Err(self.0.unexpected_response(&call, problem, trace));
             }
         }
         let mut number = 1;
@@ -194,7 +196,7 @@ impl Reader {
             if let Some(size) = pages.per_page {
                 next.path.push_str(&format!("&per_page={size}"));
             }
-            let opened = self.0.read::<P>(&next).await?;
+            let opened = self.0.send_read::<P>(&next).await?;
             pages = opened.pages.clone();
             let mut page: ApiResponse<P> = self.0.result(&next, opened)?;
             let new: Vec<P::Item> = std::mem::take(page.value.items());

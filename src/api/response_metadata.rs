@@ -17,7 +17,7 @@ pub struct RequestIds {
 
 impl RequestIds {
     /// Overwrites the IDs with those of a later response; keeps IDs that it lacks.
-    pub(crate) fn keep(&mut self, later: &RequestIds) {
+    pub(crate) fn update_from(&mut self, later: &RequestIds) {
         let RequestIds { audit_log_id, ray } = later;
         if audit_log_id.is_some() {
             self.audit_log_id.clone_from(audit_log_id);
@@ -45,7 +45,7 @@ pub struct ResponseMetadata {
     /// Rate-limit headers.
     pub rate: RateHeaders,
     /// Offset of the server's clock from this machine's, to about a second; `None` without a `Date` header.
-    pub clock_ahead: Option<SignedDuration>,
+    pub clock_skew: Option<SignedDuration>,
 }
 
 impl ResponseMetadata {
@@ -53,7 +53,7 @@ impl ResponseMetadata {
     pub(super) fn read(headers: &HeaderMap, rate: &RateHeaders) -> Self {
         ResponseMetadata {
             rate: rate.clone(),
-            clock_ahead: date(headers).map(|date| date.duration_since(Timestamp::now())),
+            clock_skew: date(headers).map(|date| date.duration_since(Timestamp::now())),
         }
     }
 }

@@ -12,13 +12,13 @@ use super::transport_error::{Delivery, TransportErrorKind};
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     /// Maximum number of attempts per request, including the first one.
-    pub attempts: NonZeroU32,
+    pub max_attempts: NonZeroU32,
     /// Maximum delay before the second attempt, doubled with each further one.
-    pub first_wait: Duration,
+    pub base_delay: Duration,
     /// Upper limit of the doubled delay.
-    pub longest_wait: Duration,
+    pub max_delay: Duration,
     /// Maximum `Retry-After` that is honored. A request that should wait longer fails.
-    pub longest_retry_after: Duration,
+    pub max_retry_after: Duration,
     /// Seed of the jitter; `None` for a random one in each run.
     pub seed: Option<u64>,
 }
@@ -26,10 +26,10 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         RetryPolicy {
-            attempts: NonZeroU32::MIN.saturating_add(3),
-            first_wait: Duration::from_millis(500),
-            longest_wait: Duration::from_secs(20),
-            longest_retry_after: Duration::from_secs(15 * 60),
+            max_attempts: NonZeroU32::MIN.saturating_add(3),
+            base_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(20),
+            max_retry_after: Duration::from_secs(15 * 60),
             seed: None,
         }
     }
@@ -43,14 +43,14 @@ impl RetryPolicy {
         retry_after: Option<Duration>,
         random: &mut fastrand::Rng,
     ) -> Option<Duration> {
-        if attempt >= self.attempts.get() {
+        if attempt >= self.max_attempts.get() {
             return None;
         }
         // Full jitter, between zero and the doubled delay, so that concurrent requests do not retry at the same time.
-        let doubled = self.first_wait.saturating_mul(1 << (attempt - 1).min(31));
-        let jittered = doubled.min(self.longest_wait).mul_f64(random.f64());
+        let doubled = self.base_delay.saturating_mul(1 << (attempt - 1).min(31));
+        let jittered = doubled.min(self.max_delay).mul_f64(random.f64());
         match retry_after {
-            Some(asked) => (asked <= self.longest_retry_after).then(|| asked.max(jittered)),
+            Some(asked) => (asked <= self.max_retry_after).then(|| asked.max(jittered)),
             None => Some(jittered),
         }
     }
@@ -60,7 +60,7 @@ impl RetryPolicy {
 ///
 /// A request that was not delivered may always be retried. One that may have been delivered is retried only if it is idempotent: not a
 /// create, which could create a duplicate, and not a reset, which would also reset newer events.
-pub(super) fn is_repeatable(operation: Endpoint, kind: &ErrorKind) -> bool {
+pub(super) fn is_retryable(operation: Endpoint, kind: &ErrorKind) -> bool {
     match kind {
         ErrorKind::RateLimited => true,
         ErrorKind::ServerError { .. } => is_idempotent(operation),
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_their_cap_with_full_jitter() {
         let settings = RetryPolicy {
-            attempts: NonZeroU32::new(40).unwrap(),
+            max_attempts: NonZeroU32::new(40).unwrap(),
             ..RetryPolicy::default()
         };
         for (attempt, cap) in [
@@ -233,7 +233,7 @@ mod tests {
                 ),
             ] {
                 assert_eq!(
-                    is_repeatable(operation, kind),
+                    is_retryable(operation, kind),
                     repeatable,
                     "{operation:?} {kind:?}"
                 );

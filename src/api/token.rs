@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::AccountId;
-use crate::model::open_enum::{OpenEnum, words};
+use crate::model::open_enum::{OpenEnum, string_enum};
 
-words! {
+string_enum! {
     /// Status of an API token.
     TokenStatus {
         /// Usable.

@@ -74,16 +74,13 @@ impl Transport {
     ///
     /// # Errors
     /// A [`TransportError`] if no complete response arrives before the timeout.
-    pub async fn exchange(
-        &self,
-        request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, TransportError> {
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         tokio::time::timeout(self.timeout, self.exchange.clone().oneshot(request))
             .await
             .unwrap_or_else(|_| {
                 Err(TransportError {
                     failure: TransportErrorKind::Timeout,
-                    reach: Delivery::MaybeDelivered,
+                    delivery: Delivery::MaybeDelivered,
                     detail: format!("no complete response within {:?}", self.timeout),
                 })
             })

@@ -15,7 +15,7 @@ pub(super) const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 pub struct TransportError {
     pub failure: TransportErrorKind,
     /// Whether the request may have reached the server.
-    pub reach: Delivery,
+    pub delivery: Delivery,
     /// Message of the underlying error.
     pub detail: String,
 }
@@ -63,7 +63,7 @@ impl TransportError {
     pub(super) fn too_large() -> Self {
         TransportError {
             failure: TransportErrorKind::TooLarge,
-            reach: Delivery::MaybeDelivered,
+            delivery: Delivery::MaybeDelivered,
             detail: format!("more than {} MiB", MAX_RESPONSE_BYTES >> 20),
         }
     }
@@ -82,7 +82,7 @@ impl TransportError {
         };
         TransportError {
             failure,
-            reach,
+            delivery: reach,
             detail: root_cause(error),
         }
     }

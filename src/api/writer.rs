@@ -36,18 +36,18 @@ impl Client {
 
 impl Writer {
     /// Returns the cancellation token of the client.
-    pub fn stop(&self) -> &CancellationToken {
+    pub fn cancellation(&self) -> &CancellationToken {
         self.0.stop()
     }
 
     /// Waits until the next request may be sent.
     pub async fn leave(&self) -> Result<SendPermit<'_>, Cancelled> {
-        self.0.leave().await
+        self.0.acquire_permit().await
     }
 
     /// Decides whether to retry a write after its `attempt`-th failure (counted from 1), and waits before the retry.
     pub async fn wait_to_repeat(&self, attempt: u32, error: &ApiError) -> RetryDecision {
-        self.0.wait_to_repeat(attempt, error).await
+        self.0.wait_before_retry(attempt, error).await
     }
 
     /// Writes the complete map of behaviors. The effect on missing keys is unknown (`schema/api.md`, Behaviors). Returns the behaviors after
@@ -112,10 +112,10 @@ impl Writer {
             None,
         );
         match self.0.send::<IgnoredAny>(leave, &call).await {
-            Ok(opened) => Ok(confirmed(opened)),
+            Ok(opened) => Ok(empty_response(opened)),
             Err(error) if *error.kind() == ErrorKind::NotFound => Ok(ApiResponse {
                 value: (),
-                trace: error.trace().clone(),
+                trace: error.request_ids().clone(),
             }),
             Err(error) => Err(error),
         }
@@ -130,7 +130,7 @@ impl Writer {
     ) -> Result<ApiResponse<()>, ApiError> {
         let call = write(Endpoint::ResetUser, user::reset_path(account, id), None);
         let opened = self.0.send::<IgnoredAny>(leave, &call).await?;
-        Ok(confirmed(opened))
+        Ok(empty_response(opened))
     }
 
     async fn send<T: DeserializeOwned>(
@@ -144,7 +144,7 @@ impl Writer {
 }
 
 /// Ignores the content of a response.
-fn confirmed<T>(opened: DecodedResponse<T>) -> ApiResponse<()> {
+fn empty_response<T>(opened: DecodedResponse<T>) -> ApiResponse<()> {
     ApiResponse {
         value: (),
         trace: opened.trace,

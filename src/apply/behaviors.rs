@@ -59,5 +59,5 @@ fn overlay(
     if !gone.is_empty() {
         return Err(OperationError::NotOffered(gone));
     }
-    Ok(behavior::overlay(declared, live))
+    Ok(behavior::apply_declared(declared, live))
 }

@@ -15,7 +15,7 @@ use crate::plan::{Note, Operation, OperationId};
 
 use super::event::ApplyEvent;
 use super::result::{Duplicate, Made, OperationError, OperationReport, Outcome, SkipReason};
-use super::write_sender::{WriteKind, WriteOutcome, pause};
+use super::write_sender::{WriteKind, WriteOutcome, sleep_or_cancel};
 use super::{ApplyRun, write};
 
 /// Minimum time to look up an integration after an unknown outcome, since reads may lag behind writes.
@@ -48,7 +48,7 @@ pub(super) async fn create(
     operation: &Operation,
     settings: &IntegrationSettings,
 ) -> Outcome {
-    match run.known_before.borrow().as_ref() {
+    match run.ids_before.borrow().as_ref() {
         Ok(_) => {}
         Err(error) if *error.kind() == ErrorKind::Cancelled => {
             return Outcome::NotAttempted(SkipReason::Stopped);
@@ -56,7 +56,7 @@ pub(super) async fn create(
         // Without the list, a lost response could not be resolved.
         Err(error) => return Outcome::Failed(error.clone().into()),
     }
-    let end = match post(run, operation, settings).await {
+    let end = match create_or_find(run, operation, settings).await {
         // The server may reject a generated reference. Retry without it, and match the integration by its tenant.
         CreateOutcome::Refused(OperationError::Api(refusal))
             if run.uses_generated_reference(operation) =>
@@ -65,8 +65,8 @@ pub(super) async fn create(
                 reference_id: None,
                 ..settings.clone()
             };
-            let end = post(run, operation, &without).await;
-            if let CreateOutcome::Made(_) = end {
+            let end = create_or_find(run, operation, &without).await;
+            if let CreateOutcome::Created(_) = end {
                 run.notes.borrow_mut().push(Note::CreatedWithoutReference {
                     address: operation.address.clone(),
                     error: refusal.to_string(),
@@ -77,9 +77,9 @@ pub(super) async fn create(
         end => end,
     };
     match end {
-        CreateOutcome::Made(created) => {
-            let made = made(&created.integration);
-            run.made.borrow_mut().insert(operation.id, *created);
+        CreateOutcome::Created(created) => {
+            let made = created_integration(&created.integration);
+            run.created.borrow_mut().insert(operation.id, *created);
             Outcome::Done(Some(made))
         }
         CreateOutcome::Refused(failure) | CreateOutcome::Failed(failure) => {
@@ -92,7 +92,7 @@ pub(super) async fn create(
 
 /// Outcome of a create.
 enum CreateOutcome {
-    Made(Box<Created>),
+    Created(Box<Created>),
     /// Rejected because of the request body. A lookup showed that nothing was created.
     Refused(OperationError),
     /// Failed for a reason other than the request body.
@@ -102,7 +102,7 @@ enum CreateOutcome {
 }
 
 /// Sends the create, looks up the integration after an unknown outcome, and sends it again if it does not exist.
-async fn post(
+async fn create_or_find(
     run: &ApplyRun<'_, '_>,
     operation: &Operation,
     settings: &IntegrationSettings,
@@ -111,8 +111,8 @@ async fn post(
         WriteOutcome::Done(integration) => return created_from_response(integration, settings),
         WriteOutcome::NotSent(why) => return CreateOutcome::NotSent(why),
         WriteOutcome::Failed(OperationError::Api(error)) if may_be_caused_by_body(&error) => {
-            return match look(run, settings).await {
-                Ok(LookupResult::Ours(found)) => adopted(*found, settings),
+            return match find_created(run, settings).await {
+                Ok(LookupResult::Ours(found)) => adopt_existing(*found, settings),
                 Ok(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
                 Ok(LookupResult::Nothing) => CreateOutcome::Refused(error.into()),
                 Err(_) => CreateOutcome::Failed(error.into()),
@@ -122,7 +122,7 @@ async fn post(
         WriteOutcome::Unknown(failure) => failure,
     };
     match poll_for_created(run, operation, &unknown, settings).await {
-        Some(LookupResult::Ours(found)) => return adopted(*found, settings),
+        Some(LookupResult::Ours(found)) => return adopt_existing(*found, settings),
         Some(LookupResult::ReferenceMismatch(failure)) => return CreateOutcome::Unknown(failure),
         // The lookup was long enough to show that the first request created nothing, so one retry is safe.
         Some(LookupResult::Nothing) => {}
@@ -132,11 +132,11 @@ async fn post(
         WriteOutcome::Done(integration) => return created_from_response(integration, settings),
         WriteOutcome::NotSent(_) => None,
         // A rejection may mean that the first request did create the integration, but no read has shown it yet.
-        WriteOutcome::Failed(_) => look(run, settings).await.ok(),
+        WriteOutcome::Failed(_) => find_created(run, settings).await.ok(),
         WriteOutcome::Unknown(again) => poll_for_created(run, operation, &again, settings).await,
     };
     match found {
-        Some(LookupResult::Ours(found)) => adopted(*found, settings),
+        Some(LookupResult::Ours(found)) => adopt_existing(*found, settings),
         Some(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
         Some(LookupResult::Nothing) | None => CreateOutcome::Unknown(unknown),
     }
@@ -162,15 +162,15 @@ fn created_from_response(
     integration: Integration,
     settings: &IntegrationSettings,
 ) -> CreateOutcome {
-    CreateOutcome::Made(Box::new(Created {
+    CreateOutcome::Created(Box::new(Created {
         integration,
         sent: settings.clone(),
         claim: Ownership::Confirmed,
     }))
 }
 
-fn adopted(integration: Integration, settings: &IntegrationSettings) -> CreateOutcome {
-    CreateOutcome::Made(Box::new(adopt(integration, settings)))
+fn adopt_existing(integration: Integration, settings: &IntegrationSettings) -> CreateOutcome {
+    CreateOutcome::Created(Box::new(adopt(integration, settings)))
 }
 
 fn adopt(integration: Integration, settings: &IntegrationSettings) -> Created {
@@ -181,7 +181,7 @@ fn adopt(integration: Integration, settings: &IntegrationSettings) -> Created {
     }
 }
 
-fn made(integration: &Integration) -> Made {
+fn created_integration(integration: &Integration) -> Made {
     Made {
         id: integration.id,
         well_known_url: integration.well_known_url.clone(),
@@ -220,30 +220,33 @@ async fn poll_for_created(
     settings: &IntegrationSettings,
 ) -> Option<LookupResult> {
     // Reads change nothing, so they continue even if the observer fails.
-    run.attempts
-        .witness(|observer| (observer.0)(ApplyEvent::LookingForCreated { operation, failure }));
+    run.attempts.notify_observer(|observer| {
+        (observer.0)(ApplyEvent::LookingForCreated { operation, failure })
+    });
     let started = Instant::now();
     loop {
         let late_enough = started.elapsed() >= MIN_LOOKUP_TIME;
-        match look(run, settings).await {
+        match find_created(run, settings).await {
             Ok(LookupResult::Nothing) if !late_enough => {}
             Ok(found) => return Some(found),
             Err(_) if started.elapsed() >= MAX_LOOKUP_TIME => return None,
             Err(_) => {}
         }
-        pause(run.attempts.stop(), LOOKUP_INTERVAL).await.ok()?;
+        sleep_or_cancel(run.attempts.stop(), LOOKUP_INTERVAL)
+            .await
+            .ok()?;
     }
 }
 
 /// Lists the account and finds the created integration. Integrations that existed before the wave are excluded.
-async fn look(
+async fn find_created(
     run: &ApplyRun<'_, '_>,
     settings: &IntegrationSettings,
 ) -> Result<LookupResult, ApiError> {
     let list = run.list().await?;
     let mut candidates: Vec<Integration> = {
-        let known_before = run.known_before.borrow();
-        let (made, taken_back) = (run.made.borrow(), run.taken_back.borrow());
+        let known_before = run.ids_before.borrow();
+        let (made, taken_back) = (run.created.borrow(), run.removed_duplicates.borrow());
         let is_known = |id: &IntegrationId| {
             known_before.as_ref().is_ok_and(|known| known.contains(id))
                 || made.values().any(|created| created.integration.id == *id)
@@ -257,7 +260,7 @@ async fn look(
             })
             .collect()
     };
-    candidates.sort_by_key(Integration::seniority);
+    candidates.sort_by_key(Integration::creation_order);
     let fits = |live: &Integration| match (&settings.reference_id, &live.settings.reference_id) {
         (Some(sent), Some(live)) => sent == live,
         // The server drops references, or generates missing ones.
@@ -267,7 +270,7 @@ async fn look(
         return Ok(LookupResult::Ours(Box::new(ours.clone())));
     }
     Ok(match candidates.into_iter().next() {
-        Some(another) => LookupResult::ReferenceMismatch(OperationError::AnotherReference {
+        Some(another) => LookupResult::ReferenceMismatch(OperationError::ReferenceMismatch {
             found: another.id,
             theirs: another.settings.reference_id,
             sent: settings.reference_id.clone(),
@@ -284,7 +287,7 @@ pub(super) async fn resolve_duplicates(
     run: &ApplyRun<'_, '_>,
     executed: &mut [OperationReport],
 ) -> Vec<Duplicate> {
-    if run.made.borrow().is_empty() {
+    if run.created.borrow().is_empty() {
         return Vec::new();
     }
     let started = Instant::now();
@@ -295,11 +298,11 @@ pub(super) async fn resolve_duplicates(
         };
         let mut twins = Vec::new();
         for (operation, twin) in find_duplicates(run, &list) {
-            let ours = run.made.borrow()[&operation].clone();
-            let elder = twin.seniority() < ours.integration.seniority();
+            let ours = run.created.borrow()[&operation].clone();
+            let elder = twin.creation_order() < ours.integration.creation_order();
             if !elder || !delete_own_duplicate(run, operation, &ours, &twin, executed).await {
                 twins.push(Duplicate {
-                    address: planned(run, operation).address.clone(),
+                    address: planned_operation(run, operation).address.clone(),
                     ours: ours.integration.id,
                     twin: twin.id,
                 });
@@ -308,7 +311,10 @@ pub(super) async fn resolve_duplicates(
         if twins.is_empty() || started.elapsed() >= MIN_LOOKUP_TIME {
             return twins;
         }
-        if pause(run.attempts.stop(), LOOKUP_INTERVAL).await.is_err() {
+        if sleep_or_cancel(run.attempts.stop(), LOOKUP_INTERVAL)
+            .await
+            .is_err()
+        {
             return twins;
         }
     }
@@ -321,10 +327,10 @@ fn find_duplicates(
 ) -> Vec<(OperationId, Integration)> {
     // Integrations in the plan belong to other entries.
     let planned = run.plan.live().integrations.iter().map(|live| live.id);
-    let made = run.made.borrow();
+    let made = run.created.borrow();
     let known: BTreeSet<IntegrationId> = planned
         .chain(made.values().map(|created| created.integration.id))
-        .chain(run.taken_back.borrow().iter().copied())
+        .chain(run.removed_duplicates.borrow().iter().copied())
         .collect();
     made.iter()
         .filter_map(|(operation, created)| {
@@ -332,7 +338,7 @@ fn find_duplicates(
                 .iter()
                 .filter(|other| !known.contains(&other.id))
                 .filter(|other| is_duplicate(&other.settings, created))
-                .min_by_key(|other| other.seniority())?;
+                .min_by_key(|other| other.creation_order())?;
             Some((*operation, twin.clone()))
         })
         .collect()
@@ -354,7 +360,7 @@ fn is_duplicate(other: &IntegrationSettings, created: &Created) -> bool {
     same_reference && other.integration_type == *integration_type && other.tenant_url == *tenant_url
 }
 
-fn planned<'a>(run: &ApplyRun<'a, '_>, operation: OperationId) -> &'a Operation {
+fn planned_operation<'a>(run: &ApplyRun<'a, '_>, operation: OperationId) -> &'a Operation {
     run.plan
         .operations
         .iter()
@@ -385,7 +391,7 @@ async fn delete_own_duplicate(
         Ok(elder) if is_duplicate(&elder.value.settings, created) => elder.value,
         Ok(_) | Err(_) => return false,
     };
-    let planned = planned(run, operation);
+    let planned = planned_operation(run, operation);
     let addresses = run.addresses(planned);
     let sent = run
         .attempts
@@ -404,9 +410,9 @@ async fn delete_own_duplicate(
         .iter_mut()
         .find(|executed| executed.operation == operation)
     {
-        executed.outcome = Outcome::Done(Some(made(&adopted.integration)));
+        executed.outcome = Outcome::Done(Some(created_integration(&adopted.integration)));
     }
-    run.made.borrow_mut().insert(operation, adopted);
-    run.taken_back.borrow_mut().insert(id);
+    run.created.borrow_mut().insert(operation, adopted);
+    run.removed_duplicates.borrow_mut().insert(id);
     true
 }

@@ -17,7 +17,7 @@ pub enum ApplyEvent<'a> {
     /// A write is about to be sent.
     Sending(&'a Write<'a>),
     /// A write ended.
-    Answered(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
+    Responded(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
     /// A create has an unknown outcome, and its integration is looked up.
     LookingForCreated {
         operation: &'a Operation,
@@ -29,17 +29,17 @@ pub enum ApplyEvent<'a> {
         outcome: &'a Outcome,
     },
     /// Verification starts.
-    ReadingBack,
+    Verifying,
 }
 
 /// Passes write events to an [`ApplyObserver`].
 pub(super) struct ObserverAdapter<'a, 'o>(pub(super) &'a mut ApplyObserver<'o>);
 
 impl WriteObserver for ObserverAdapter<'_, '_> {
-    fn tell(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()> {
+    fn on_event(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()> {
         (self.0)(match call {
-            WriteEvent::Leaves => ApplyEvent::Sending(write),
-            WriteEvent::Ended(outcome) => ApplyEvent::Answered(write, outcome),
+            WriteEvent::Sending => ApplyEvent::Sending(write),
+            WriteEvent::Finished(outcome) => ApplyEvent::Responded(write, outcome),
         })
     }
 }

@@ -61,9 +61,9 @@ pub async fn apply(
         plan,
         reader: context.reader,
         attempts: WriteSender::new(context.writer, ObserverAdapter(observe)),
-        known_before: RefCell::new(Ok(BTreeSet::new())),
-        made: RefCell::default(),
-        taken_back: RefCell::default(),
+        ids_before: RefCell::new(Ok(BTreeSet::new())),
+        created: RefCell::default(),
+        removed_duplicates: RefCell::default(),
         notes: RefCell::default(),
     };
     let mut ends = Outcomes::new();
@@ -96,8 +96,8 @@ pub async fn apply(
         lost: Vec::new(),
         read_back: Verification::Skipped,
     };
-    applied.lost = lost(plan, &applied);
-    applied.read_back = verify::read_back(&run, context, &applied.settled(plan)).await;
+    applied.lost = failed_replacements(plan, &applied);
+    applied.read_back = verify::verify(&run, context, &applied.completed_addresses(plan)).await;
     applied
 }
 
@@ -110,11 +110,11 @@ struct ApplyRun<'a, 'o> {
     reader: &'a Reader,
     attempts: WriteSender<'a, ObserverAdapter<'a, 'o>>,
     /// IDs of the integrations that existed before the second wave, if it creates any. A lost create cannot have created these.
-    known_before: RefCell<Result<BTreeSet<IntegrationId>, ApiError>>,
+    ids_before: RefCell<Result<BTreeSet<IntegrationId>, ApiError>>,
     /// Created integrations, as last written.
-    made: RefCell<BTreeMap<OperationId, create::Created>>,
+    created: RefCell<BTreeMap<OperationId, create::Created>>,
     /// Own integrations deleted as duplicates. A lagging list may still contain them.
-    taken_back: RefCell<BTreeSet<IntegrationId>>,
+    removed_duplicates: RefCell<BTreeSet<IntegrationId>>,
     notes: RefCell<Vec<Note>>,
 }
 
@@ -179,7 +179,7 @@ impl<'a> ApplyRun<'a, '_> {
         if let Some(missing) = operation.depends_on.iter().find(|id| !is_done(id)) {
             return Some(SkipReason::Dependency(*missing));
         }
-        if let Some(obstacle) = self.attempts.obstacle() {
+        if let Some(obstacle) = self.attempts.blocked_by() {
             return Some(obstacle);
         }
         if operation.wave != Wave::Cleanup {
@@ -193,7 +193,7 @@ impl<'a> ApplyRun<'a, '_> {
 
     async fn execute(&self, operation: &Operation) -> Outcome {
         self.attempts
-            .witness(|observer| (observer.0)(ApplyEvent::Started { operation }));
+            .notify_observer(|observer| (observer.0)(ApplyEvent::Started { operation }));
         let sent = match &operation.call {
             OperationKind::WriteBehaviors { declared, .. } => {
                 behaviors::send(self, operation, declared).await
@@ -219,9 +219,9 @@ impl<'a> ApplyRun<'a, '_> {
         let id = match subject {
             IntegrationTarget::Existing(id) => id,
             IntegrationTarget::CreatedBy(creation) => {
-                let made = self.made.borrow();
+                let made = self.created.borrow();
                 let Some(created) = made.get(&creation) else {
-                    return WriteOutcome::Failed(OperationError::NothingMade(creation));
+                    return WriteOutcome::Failed(OperationError::NothingCreated(creation));
                 };
                 if created.sent.reference_id.is_none() {
                     // Created without the planned reference: a PUT without the server's reference would remove it.
@@ -246,7 +246,7 @@ impl<'a> ApplyRun<'a, '_> {
             )
             .await;
         if let (WriteOutcome::Done(()), IntegrationTarget::CreatedBy(creation)) = (&sent, subject)
-            && let Some(created) = self.made.borrow_mut().get_mut(&creation)
+            && let Some(created) = self.created.borrow_mut().get_mut(&creation)
         {
             created.sent.active = settings.active;
         }
@@ -276,7 +276,7 @@ impl<'a> ApplyRun<'a, '_> {
             let planned = self.plan.live().integrations.iter().map(|live| live.id);
             list.iter().map(|live| live.id).chain(planned).collect()
         });
-        *self.known_before.borrow_mut() = known;
+        *self.ids_before.borrow_mut() = known;
     }
 
     async fn list(&self) -> Result<Vec<Integration>, ApiError> {
@@ -309,7 +309,7 @@ impl<'a> ApplyRun<'a, '_> {
     fn finish(&self, operation: &Operation, outcome: &Outcome) {
         // A failing observer stops the operations that follow.
         self.attempts
-            .witness(|observer| (observer.0)(ApplyEvent::Finished { operation, outcome }));
+            .notify_observer(|observer| (observer.0)(ApplyEvent::Finished { operation, outcome }));
     }
 
     fn executed(&self, operation: OperationId, outcome: Outcome) -> OperationReport {
@@ -317,9 +317,9 @@ impl<'a> ApplyRun<'a, '_> {
         OperationReport {
             operation,
             attempts: record.sent,
-            wrote: record.wrote || matches!(outcome, Outcome::Unknown(_)),
+            wrote: record.may_have_written || matches!(outcome, Outcome::Unknown(_)),
             outcome,
-            trace: record.trace,
+            trace: record.request_ids,
         }
     }
 }
@@ -349,7 +349,7 @@ fn created_tenant(operation: &Operation) -> Option<&TenantUrl> {
 }
 
 /// Returns the integrations that were deleted for a replacement that was not created.
-fn lost(plan: &AccountPlan, applied: &ApplyResult) -> Vec<FailedReplacement> {
+fn failed_replacements(plan: &AccountPlan, applied: &ApplyResult) -> Vec<FailedReplacement> {
     let replaced = plan
         .changes
         .iter()

@@ -37,10 +37,10 @@ pub struct ResetResult {
 struct Observer<'a, 'o>(&'a mut ResetObserver<'o>);
 
 impl WriteObserver for Observer<'_, '_> {
-    fn tell(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()> {
+    fn on_event(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()> {
         (self.0)(match call {
-            WriteEvent::Leaves => ResetEvent::Sending(write),
-            WriteEvent::Ended(outcome) => ResetEvent::Answered(write, outcome),
+            WriteEvent::Sending => ResetEvent::Sending(write),
+            WriteEvent::Finished(outcome) => ResetEvent::Answered(write, outcome),
         })
     }
 }
@@ -65,7 +65,7 @@ pub async fn reset(
             id: None,
             attempt: 0,
         };
-        let outcome = match attempts.obstacle() {
+        let outcome = match attempts.blocked_by() {
             Some(obstacle) => Outcome::NotAttempted(obstacle),
             None if *refused.borrow() => Outcome::NotAttempted(SkipReason::RefusedForAll),
             None => {
@@ -85,9 +85,9 @@ pub async fn reset(
             user,
             outcome,
             attempts: record.sent,
-            wrote: record.wrote,
+            wrote: record.may_have_written,
         };
-        attempts.witness(|observer| (observer.0)(ResetEvent::Finished(&reset)));
+        attempts.notify_observer(|observer| (observer.0)(ResetEvent::Finished(&reset)));
         reset
     };
     let mut users = (1..).zip(users.iter().copied());

@@ -24,7 +24,7 @@ pub struct ApplyResult {
 
 impl ApplyResult {
     /// Returns the addresses with all operations done, for which a new plan must be empty.
-    pub fn settled(&self, plan: &AccountPlan) -> BTreeSet<Address> {
+    pub fn completed_addresses(&self, plan: &AccountPlan) -> BTreeSet<Address> {
         let mut settled = BTreeSet::new();
         let mut unsettled = BTreeSet::new();
         for (operation, executed) in plan.operations.iter().zip(&self.executed) {
@@ -129,7 +129,7 @@ pub enum OperationError {
     #[error(transparent)]
     Api(#[from] ApiError),
     /// A write may have been applied, and later requests did not show whether it was.
-    #[error("{error}; it may have been applied{}", and_then(.then.as_deref()))]
+    #[error("{error}; it may have been applied{}", followed_by(.then.as_deref()))]
     Unknown {
         error: ApiError,
         /// Error of the lookup that followed.
@@ -141,7 +141,7 @@ pub enum OperationError {
         reference(.theirs.as_ref()),
         reference(.sent.as_ref())
     )]
-    AnotherReference {
+    ReferenceMismatch {
         found: IntegrationId,
         theirs: Option<ReferenceId>,
         sent: Option<ReferenceId>,
@@ -151,10 +151,10 @@ pub enum OperationError {
     NotOffered(Vec<BehaviorKey>),
     /// The create operation that this operation depends on created no integration.
     #[error("operation {0} created no integration")]
-    NothingMade(OperationId),
+    NothingCreated(OperationId),
 }
 
-fn and_then(failure: Option<&OperationError>) -> String {
+fn followed_by(failure: Option<&OperationError>) -> String {
     failure.map_or_else(String::new, |failure| format!("; then: {failure}"))
 }
 
@@ -184,11 +184,11 @@ impl OperationError {
             OperationError::Unknown { .. } => Some(
                 "run the command again in a minute; it continues from the live state".to_owned(),
             ),
-            OperationError::AnotherReference { found, .. } => Some(format!(
+            OperationError::ReferenceMismatch { found, .. } => Some(format!(
                 "check {found}; the next plan matches it by tenant_url, or set `id:`"
             )),
             OperationError::NotOffered(_) => Some("run riskform plan again".to_owned()),
-            OperationError::NothingMade(_) => None,
+            OperationError::NothingCreated(_) => None,
         }
     }
 
@@ -196,9 +196,9 @@ impl OperationError {
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
             OperationError::Api(error) | OperationError::Unknown { error, .. } => Some(error),
-            OperationError::AnotherReference { .. }
+            OperationError::ReferenceMismatch { .. }
             | OperationError::NotOffered(_)
-            | OperationError::NothingMade(_) => None,
+            | OperationError::NothingCreated(_) => None,
         }
     }
 }
@@ -276,7 +276,7 @@ impl Verification {
                     format!(
                         "{} is not as applied: {}",
                         change.address(),
-                        what_differs(change)
+                        describe_mismatch(change)
                     )
                 })
                 .collect(),
@@ -296,7 +296,7 @@ impl Verification {
 }
 
 /// Describes a difference: `risk_level is "low", not "high"`.
-fn what_differs(change: &Change) -> String {
+fn describe_mismatch(change: &Change) -> String {
     match change.action() {
         Action::Create => "it does not exist".to_owned(),
         Action::Delete => "it still exists".to_owned(),

@@ -13,7 +13,7 @@ use crate::plan::{Action, Change, OperationKind, plan};
 
 use super::event::ApplyEvent;
 use super::result::Verification;
-use super::write_sender::pause;
+use super::write_sender::sleep_or_cancel;
 use super::{ApplyContext, ApplyRun};
 
 /// Delays before each read: a read right after a write may not show it yet (`schema/api.md`, Integrations).
@@ -27,7 +27,7 @@ const RETRY_DELAYS: [Duration; 6] = [
 ];
 
 /// Reads the account, repeatedly while an address of `settled` differs.
-pub(super) async fn read_back(
+pub(super) async fn verify(
     run: &ApplyRun<'_, '_>,
     context: &ApplyContext<'_>,
     settled: &BTreeSet<Address>,
@@ -37,14 +37,14 @@ pub(super) async fn read_back(
     }
     // Reads change nothing, so they continue even if the observer fails.
     run.attempts
-        .witness(|observer| (observer.0)(ApplyEvent::ReadingBack));
-    let desired = Arc::new(pinned(run, settled));
+        .notify_observer(|observer| (observer.0)(ApplyEvent::Verifying));
+    let desired = Arc::new(pin_written_entries(run, settled));
     let mut found = Verification::Skipped;
     for wait in RETRY_DELAYS {
-        if let Err(Cancelled) = pause(run.attempts.stop(), wait).await {
+        if let Err(Cancelled) = sleep_or_cancel(run.attempts.stop(), wait).await {
             return Verification::Stopped;
         }
-        found = look(run, context, &desired, settled).await;
+        found = verify_once(run, context, &desired, settled).await;
         match found {
             Verification::Mismatch(_) | Verification::Ambiguous(_) => {}
             Verification::Skipped
@@ -57,9 +57,9 @@ pub(super) async fn read_back(
 }
 
 /// Returns the desired account with every completed entry pinned to its integration.
-fn pinned(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
+fn pin_written_entries(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
     let mut desired = (**run.plan.desired()).clone();
-    let made = run.made.borrow();
+    let made = run.created.borrow();
     for operation in &run.plan.operations {
         let id = match &operation.call {
             OperationKind::Create { .. } => made.get(&operation.id).map(|made| made.integration.id),
@@ -95,13 +95,13 @@ fn pin(desired: &mut DesiredAccount, address: &Address, id: Option<IntegrationId
     }
 }
 
-async fn look(
+async fn verify_once(
     run: &ApplyRun<'_, '_>,
     context: &ApplyContext<'_>,
     desired: &Arc<DesiredAccount>,
     settled: &BTreeSet<Address>,
 ) -> Verification {
-    let live = match run.reader.live(run.account()).await {
+    let live = match run.reader.live_account(run.account()).await {
         Ok(live) => Arc::new(live),
         Err(error) if *error.kind() == ErrorKind::Cancelled => return Verification::Stopped,
         Err(error) => return Verification::ReadFailed(error),

@@ -11,22 +11,22 @@ use crate::api::{
     SendPermit, Writer,
 };
 use crate::model::integration::{Integration, IntegrationId};
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::plan::OperationId;
 
 use super::result::{OperationError, Outcome, SkipReason};
 
 /// Receives each write before it is sent and after it ended. If it fails, the write and all later ones are not sent.
 pub(super) trait WriteObserver {
-    fn tell(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()>;
+    fn on_event(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()>;
 }
 
 /// Event of a write.
 pub(super) enum WriteEvent<'a> {
     /// About to be sent.
-    Leaves,
+    Sending,
     /// Ended.
-    Ended(Result<&'a RequestIds, &'a ApiError>),
+    Finished(Result<&'a RequestIds, &'a ApiError>),
 }
 
 /// A write, as reported to observers and the audit log.
@@ -43,7 +43,7 @@ pub struct Write<'a> {
     pub attempt: u32,
 }
 
-words! {
+string_enum! {
     /// Kind of a write.
     WriteKind {
         /// Writes all behaviors.
@@ -67,9 +67,9 @@ pub(super) struct WriteRecord {
     /// Number of writes sent.
     pub(super) sent: u32,
     /// Whether a write was or may have been applied.
-    pub(super) wrote: bool,
+    pub(super) may_have_written: bool,
     /// Request IDs of the last response.
-    pub(super) trace: RequestIds,
+    pub(super) request_ids: RequestIds,
 }
 
 /// Final outcome of a write, after retries.
@@ -125,7 +125,7 @@ pub(super) struct WriteSender<'a, W> {
     witness: RefCell<W>,
     records: RefCell<BTreeMap<OperationId, WriteRecord>>,
     /// Error of the observer; set once it failed. Later writes are not sent.
-    unrecorded: RefCell<Option<String>>,
+    record_error: RefCell<Option<String>>,
 }
 
 impl<'a, W: WriteObserver> WriteSender<'a, W> {
@@ -134,25 +134,25 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             writer,
             witness: RefCell::new(witness),
             records: RefCell::default(),
-            unrecorded: RefCell::default(),
+            record_error: RefCell::default(),
         }
     }
 
     pub(super) fn stop(&self) -> &'a CancellationToken {
-        self.writer.stop()
+        self.writer.cancellation()
     }
 
     /// Returns the reason why no further write may be sent, if there is one.
-    pub(super) fn obstacle(&self) -> Option<SkipReason> {
-        let unrecorded = self.unrecorded.borrow().clone();
+    pub(super) fn blocked_by(&self) -> Option<SkipReason> {
+        let unrecorded = self.record_error.borrow().clone();
         let stopped = || self.stop().is_cancelled().then_some(SkipReason::Stopped);
         unrecorded.map(SkipReason::Unrecorded).or_else(stopped)
     }
 
     /// Calls the observer. If it fails, no further write is sent.
-    pub(super) fn witness(&self, tell: impl FnOnce(&mut W) -> anyhow::Result<()>) {
+    pub(super) fn notify_observer(&self, tell: impl FnOnce(&mut W) -> anyhow::Result<()>) {
         if let Err(error) = tell(&mut self.witness.borrow_mut()) {
-            *self.unrecorded.borrow_mut() = Some(format!("{error:#}"));
+            *self.record_error.borrow_mut() = Some(format!("{error:#}"));
         }
     }
 
@@ -190,10 +190,10 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             let body = match look().await {
                 Ok(Precheck::AlreadyDone(value)) => return WriteOutcome::Done(value),
                 Ok(Precheck::Write(body)) => body,
-                Err(failure) => return end(unknown, failure),
+                Err(failure) => return final_outcome(unknown, failure),
             };
             let error = match self
-                .once(write, |writer, leave| call(writer, leave, body))
+                .send_once(write, |writer, leave| call(writer, leave, body))
                 .await
             {
                 Ok(value) => return WriteOutcome::Done(value),
@@ -210,7 +210,7 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             }
             match self.writer.wait_to_repeat(attempt, &error).await {
                 RetryDecision::Retry => attempt += 1,
-                RetryDecision::GiveUp => return end(unknown, OperationError::Api(error)),
+                RetryDecision::GiveUp => return final_outcome(unknown, OperationError::Api(error)),
                 RetryDecision::Cancelled => {
                     return match unknown {
                         Some(error) => WriteOutcome::Unknown(OperationError::unknown(error, None)),
@@ -221,13 +221,17 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         }
     }
 
-    async fn once<'w, T: HasIntegrationId, F: Future<Output = Result<ApiResponse<T>, ApiError>>>(
+    async fn send_once<
+        'w,
+        T: HasIntegrationId,
+        F: Future<Output = Result<ApiResponse<T>, ApiError>>,
+    >(
         &'w self,
         write: Write<'_>,
         call: impl FnOnce(&'w Writer, SendPermit<'w>) -> F,
     ) -> Result<T, SendOnceError> {
         let not_sent = |why| Err(SendOnceError::NotSent(why));
-        if let Some(why) = self.obstacle() {
+        if let Some(why) = self.blocked_by() {
             return not_sent(why);
         }
         let Ok(leave) = self.writer.leave().await else {
@@ -237,20 +241,22 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             attempt: self.record(write.operation).sent + 1,
             ..write
         };
-        self.witness(|witness| witness.tell(&write, WriteEvent::Leaves));
+        self.notify_observer(|witness| witness.on_event(&write, WriteEvent::Sending));
         // The observer may have failed or canceled the run, also for a concurrent write.
-        if let Some(why) = self.obstacle() {
+        if let Some(why) = self.blocked_by() {
             return not_sent(why);
         }
-        self.note(write.operation, |record| record.sent += 1);
+        self.update_record(write.operation, |record| record.sent += 1);
         let answer = call(self.writer, leave).await;
         let ended = match &answer {
             Ok(answer) => Ok(&answer.trace),
             Err(error) => Err(error),
         };
-        self.note(write.operation, |record| {
-            record.wrote |= ended.map_or_else(ApiError::may_have_succeeded, |_| true);
-            record.trace.keep(ended.unwrap_or_else(ApiError::trace));
+        self.update_record(write.operation, |record| {
+            record.may_have_written |= ended.map_or_else(ApiError::may_have_succeeded, |_| true);
+            record
+                .request_ids
+                .update_from(ended.unwrap_or_else(ApiError::request_ids));
         });
         let named = answer.as_ref().ok().and_then(|answer| answer.value.id());
         let write = Write {
@@ -258,14 +264,14 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             ..write
         };
         // If the observer fails, the write is still applied, but no further one is sent.
-        self.witness(|witness| witness.tell(&write, WriteEvent::Ended(ended)));
+        self.notify_observer(|witness| witness.on_event(&write, WriteEvent::Finished(ended)));
         match answer {
             Ok(answer) => Ok(answer.value),
             Err(error) => Err(SendOnceError::Failed(error)),
         }
     }
 
-    fn note(&self, operation: OperationId, note: impl FnOnce(&mut WriteRecord)) {
+    fn update_record(&self, operation: OperationId, note: impl FnOnce(&mut WriteRecord)) {
         note(self.records.borrow_mut().entry(operation).or_default());
     }
 }
@@ -277,7 +283,7 @@ enum SendOnceError {
 }
 
 /// Returns the outcome of a write that will not be retried.
-fn end<T>(unknown: Option<ApiError>, failure: OperationError) -> WriteOutcome<T> {
+fn final_outcome<T>(unknown: Option<ApiError>, failure: OperationError) -> WriteOutcome<T> {
     let stopped =
         matches!(failure.api_error(), Some(error) if *error.kind() == ErrorKind::Cancelled);
     match unknown {
@@ -291,9 +297,9 @@ fn end<T>(unknown: Option<ApiError>, failure: OperationError) -> WriteOutcome<T>
 }
 
 /// Waits, unless the run is canceled first.
-pub(super) async fn pause(
+pub(super) async fn sleep_or_cancel(
     stop: &CancellationToken,
     length: std::time::Duration,
 ) -> Result<(), Cancelled> {
-    stop.or(tokio::time::sleep(length)).await
+    stop.run_until_cancelled(tokio::time::sleep(length)).await
 }

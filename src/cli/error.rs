@@ -9,7 +9,7 @@ use crate::cli::io::environment;
 use crate::cli::run::user_selection::UserLookupError;
 use crate::config::diagnostic::{Color, Diagnostics};
 use crate::plan::{AccountError, FailureKind, InvalidMerge, PlanErrors};
-use crate::report::text::count;
+use crate::report::text::pluralize;
 
 /// Error of a command.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl fmt::Display for CommandError {
                 write!(
                     f,
                     "the saved plan is blocked by {}",
-                    count(*violations, "guard")
+                    pluralize(*violations, "guard")
                 )
             }
             CommandError::UserLookup(problems) => {
@@ -205,7 +205,7 @@ pub(crate) fn account_error(error: &ApiError) -> AccountError {
     AccountError {
         kind,
         message: error.to_string(),
-        cf_ray: error.trace().ray.clone(),
+        cf_ray: error.request_ids().ray.clone(),
         help: match (error.help(), proxy(error)) {
             (Some(help), Some(proxy)) => Some(format!("{help}; {proxy}")),
             (help, proxy) => help.or(proxy),

@@ -1,8 +1,8 @@
 //! Rules for files: one stable id for each kind of mistake.
 
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
-words! {
+string_enum! {
     /// Severity of a diagnostic.
     Severity {
         /// The files are rejected.
@@ -18,7 +18,7 @@ macro_rules! rules {
         errors: { $($(#[doc = $error_doc:literal])+ $error:ident = $error_id:literal,)+ }
         warnings: { $($(#[doc = $warning_doc:literal])+ $warning:ident = $warning_id:literal,)+ }
     ) => {
-        words! {
+        string_enum! {
             /// Kind of a mistake. The ids are stable, because code hosts show them and scripts may depend on them.
             DiagnosticCode {
                 $($(#[doc = $error_doc])+ $error = $error_id,)+

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::code::{DiagnosticCode, Severity};
 use super::resource_limits::{Resource, ResourceUsage};
 use super::span::{Place, Region, SourceId, Sources, Span};
-use crate::model::text::{count, visible};
+use crate::model::text::{escape_invisible, pluralize};
 
 /// An error or warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -114,10 +114,14 @@ impl Diagnostics {
     /// Returns the totals in one line, such as `12 errors, 1 warning`.
     pub fn summary(&self) -> String {
         match (self.errors(), self.warnings()) {
-            (errors, 0) => count(errors, "error"),
-            (0, warnings) => count(warnings, "warning"),
+            (errors, 0) => pluralize(errors, "error"),
+            (0, warnings) => pluralize(warnings, "warning"),
             (errors, warnings) => {
-                format!("{}, {}", count(errors, "error"), count(warnings, "warning"))
+                format!(
+                    "{}, {}",
+                    pluralize(errors, "error"),
+                    pluralize(warnings, "warning")
+                )
             }
         }
     }
@@ -401,7 +405,7 @@ impl DiagnosticSink {
 
 /// Escapes invisible characters, and shortens long text in the middle.
 fn shown(text: String) -> String {
-    let text = visible(text);
+    let text = escape_invisible(text);
     let length = match text.len() > MAX_MESSAGE_CHARS {
         true => text.chars().count(),
         false => return text,

@@ -108,14 +108,14 @@ fn assignment<'l>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::limits::UNLIMITED;
+    use crate::model::limits::NO_LIMITS;
 
     fn read(text: &str) -> Result<BTreeMap<String, String>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vars.env");
         std::fs::write(&path, text).unwrap();
         let shown = format!("{}", path.display());
-        load(&path, &UNLIMITED).map_err(|error| {
+        load(&path, &NO_LIMITS).map_err(|error| {
             let messages: Vec<String> = error
                 .iter()
                 .map(|one| one.message.replace(&shown, "vars.env"))

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::code::DiagnosticCode;
 use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
-use crate::model::text::visible;
+use crate::model::text::escape_invisible;
 
 /// Maximum size of a file: twice the size needed for 100,000 integrations.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
@@ -436,7 +436,7 @@ impl DirectoryListing {
 
 /// Formats a path for messages.
 pub(super) fn shown(path: &Path) -> String {
-    visible(path.display().to_string())
+    escape_invisible(path.display().to_string())
 }
 
 /// Returns true if a file in a directory is loaded.

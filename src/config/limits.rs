@@ -15,7 +15,7 @@ use super::kinds::subject::KeyPath;
 use super::kinds::text::Environment;
 use super::kinds::{Field, Fields};
 use super::yaml::{self, Document};
-use crate::model::limits::{Limits, UNLIMITED};
+use crate::model::limits::{Limits, NO_LIMITS};
 
 /// Reads the limits file.
 ///
@@ -98,7 +98,7 @@ fn decode(document: &Document, found: &mut DiagnosticSink) -> Option<LimitsLayer
         return None;
     }
     let environment = Environment {
-        limits: &UNLIMITED,
+        limits: &NO_LIMITS,
         variable: None,
     };
     let mut decoder = Decoder::new(found, environment, document.whole);

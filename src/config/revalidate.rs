@@ -81,7 +81,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::limits::UNLIMITED;
+    use crate::model::limits::NO_LIMITS;
 
     /// Returns an account as in a saved plan.
     fn sound() -> Value {
@@ -150,7 +150,7 @@ mod tests {
             ),
         ];
         let rechecked =
-            |account: Value| recheck(&serde_json::from_value(account).unwrap(), &UNLIMITED);
+            |account: Value| recheck(&serde_json::from_value(account).unwrap(), &NO_LIMITS);
         assert_eq!(rechecked(sound()), Vec::<String>::new());
         for (place, value, said) in table {
             let mut account = sound();

@@ -7,9 +7,9 @@ use super::yaml::{self, Entry, Node, Trivia, Value, emit};
 use crate::model::account::{AccountId, Guards, Unlisted};
 use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{IgnoreChange, IntegrationId, Lifecycle, ReferenceId};
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
-words! {
+string_enum! {
     /// Format of a desired-state file.
     FileFormat {
         /// YAML with comments.

@@ -118,7 +118,7 @@ impl AccountAudit {
     }
 
     /// How it stands as a whole; `None` where it could not be looked at.
-    pub fn gravest(&self) -> Option<CheckStatus> {
+    pub fn worst_status(&self) -> Option<CheckStatus> {
         let statuses = self.findings.iter().map(|finding| finding.status);
         let gravest = statuses.max().unwrap_or(CheckStatus::Pass);
         self.error.is_none().then_some(gravest)
@@ -126,7 +126,7 @@ impl AccountAudit {
 
     /// Says whether every check passes.
     pub fn is_clean(&self) -> bool {
-        self.gravest() == Some(CheckStatus::Pass)
+        self.worst_status() == Some(CheckStatus::Pass)
     }
 
     /// Says whether something can't be told for want of a permission.

@@ -1,9 +1,9 @@
 //! Checks of the doctor, with stable ids.
 
 use super::finding::Finding;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
-words! {
+string_enum! {
     /// The checks, in order of dependency.
     Check {
         /// The desired-state files exist and are valid.

@@ -13,7 +13,7 @@ use super::probe::{
 };
 use crate::api::{ApiError, ErrorKind, TokenStatus, TransportErrorKind};
 use crate::model::open_enum::OpenEnum;
-use crate::model::text::{count, few};
+use crate::model::text::{abbreviate_list, pluralize};
 
 /// Tokens that expire sooner cause a warning.
 const TOKEN_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -57,14 +57,14 @@ pub fn files_finding(files: &Files) -> DoctorFinding {
             format!(
                 "not valid: riskform {} does not know {}: {}",
                 env!("CARGO_PKG_VERSION"),
-                count(unknown_keys.len(), "key"),
-                few(unknown_keys)
+                pluralize(unknown_keys.len(), "key"),
+                abbreviate_list(unknown_keys)
             ),
         )
         .help("update riskform if the keys are new; run `riskform validate` to see every error"),
         Files::Valid { accounts } => Finding::pass(
             Check::Files,
-            format!("valid, for {}", count(*accounts, "account")),
+            format!("valid, for {}", pluralize(*accounts, "account")),
         ),
     }
 }
@@ -159,9 +159,9 @@ fn token(evidence: &ProbeResults, now: Timestamp) -> DoctorFinding {
             CredentialEvidence::Answered | CredentialEvidence::Known => {
                 Finding::pass(check, "global API key, accepted")
             }
-            CredentialEvidence::Unknown => Finding::untold(check),
+            CredentialEvidence::Unknown => Finding::blocked(check),
         },
-        (None, CredentialKind::Token) => Finding::untold(check),
+        (None, CredentialKind::Token) => Finding::blocked(check),
         (Some(Ok((owner, token))), _) => {
             let whose = match owner {
                 Owner::User => "user token",
@@ -203,7 +203,7 @@ fn token(evidence: &ProbeResults, now: Timestamp) -> DoctorFinding {
             (_, CredentialEvidence::Refused(refusal)) => {
                 Finding::from_error(check, CheckStatus::Fail, refusal)
             }
-            (_, CredentialEvidence::Unknown) => Finding::untold(check),
+            (_, CredentialEvidence::Unknown) => Finding::blocked(check),
         },
     }
 }
@@ -215,7 +215,7 @@ fn rate_budget(evidence: &ProbeResults) -> DoctorFinding {
         return Finding::from_error(check, CheckStatus::Fail, error);
     }
     let Some(signs) = &evidence.signs else {
-        return Finding::untold(check);
+        return Finding::blocked(check);
     };
     let Some(remaining) = signs.rate.remaining.iter().min_by_key(|left| left.requests) else {
         return Finding::pass(check, "the API states no limit");
@@ -238,9 +238,9 @@ fn rate_budget(evidence: &ProbeResults) -> DoctorFinding {
 fn clock(evidence: &ProbeResults) -> DoctorFinding {
     let check = Check::Clock;
     let Some(signs) = &evidence.signs else {
-        return Finding::untold(check);
+        return Finding::blocked(check);
     };
-    match signs.clock_ahead {
+    match signs.clock_skew {
         None => Finding::pass(check, "the API sends no time"),
         Some(ahead) if ahead.abs() <= CLOCK_TOLERANCE => {
             Finding::pass(check, "in sync with the API")
@@ -271,7 +271,7 @@ fn new_behaviors(evidence: &ProbeResults) -> Option<DoctorFinding> {
     Some(match (new.as_slice(), declared.covers_every_other) {
         ([], _) => Finding::pass(check, "all behaviors are in the files"),
         (_, true) => Finding::pass(check, "all behaviors are in the files or covered by \"*\""),
-        (new, false) => Finding::warn(check, format!("not in the files: {}", few(new)))
+        (new, false) => Finding::warn(check, format!("not in the files: {}", abbreviate_list(new)))
             .help("add them under `behaviors`, or set `unlisted.behaviors`"),
     })
 }

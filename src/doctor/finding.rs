@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::api::ApiError;
 use crate::model::context::FetchError;
 use crate::model::location::Location;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
 /// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -41,7 +41,7 @@ pub struct Detail {
     pub location: Option<Location>,
 }
 
-words! {
+string_enum! {
     /// Status of a check, in rising severity.
     CheckStatus {
         /// The check passed.
@@ -82,7 +82,7 @@ impl<C> Finding<C> {
     }
 
     /// Returns an unknown result that another check explains.
-    pub(super) fn untold(check: C) -> Self {
+    pub(super) fn blocked(check: C) -> Self {
         let message = "skipped because an earlier check failed";
         Finding::new(check, CheckStatus::Unknown, message)
     }
@@ -95,7 +95,7 @@ impl<C> Finding<C> {
     }
 
     /// Returns an unknown result caused by a failed read.
-    pub(super) fn unread(check: C, unread: &FetchError) -> Self {
+    pub(super) fn unavailable(check: C, unread: &FetchError) -> Self {
         Finding {
             permission: unread.permission.clone(),
             ..Finding::new(

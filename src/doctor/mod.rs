@@ -21,7 +21,7 @@ pub use checks::{account_findings, files_finding, invalid_proxy_finding, no_cred
 pub use finding::{CheckStatus, Detail, Finding};
 pub use probe::{
     Access, ApiTransport, CredentialKind, Declared, Files, Owner, Probe, ProbeResults, ProxyInfo,
-    examine,
+    probe_account,
 };
 pub use report::{AccountDoctorReport, DoctorReport, SsfDocument};
 pub use ssf::{Destination, SsfFinding, SsfRule, inspect};

@@ -14,12 +14,12 @@ pub(super) fn read(evidence: &ProbeResults) -> DoctorFinding {
         (Some(Ok(_)), _) => Finding::pass(check, "ok: can read behaviors"),
         (_, Some(Ok(()))) => Finding::pass(check, "ok: can read integrations"),
         (Some(Err(error)), _) if !token_was_refused(evidence) => refused(check, error),
-        (Some(Err(_)) | None, _) => Finding::untold(check),
+        (Some(Err(_)) | None, _) => Finding::blocked(check),
     }
 }
 
 /// Returns the finding about a permission that only some commands need.
-fn optional(
+fn optional_permission(
     check: Check,
     asked: &Probe<()>,
     evidence: &ProbeResults,
@@ -38,7 +38,7 @@ fn optional(
             {
                 let missing = Finding::new(check, CheckStatus::Info, format!("missing: {without}"));
                 match error.operation().permission() {
-                    Some(permission) => missing.help(grant(permission)),
+                    Some(permission) => missing.help(grant_help(permission)),
                     None => missing,
                 }
             }
@@ -48,7 +48,7 @@ fn optional(
             | ErrorKind::Credentials
             | ErrorKind::Entitlement
             | ErrorKind::RateLimited
-            | ErrorKind::Cancelled => Finding::untold(check),
+            | ErrorKind::Cancelled => Finding::blocked(check),
             ErrorKind::NotFound
             | ErrorKind::UnknownRoute
             | ErrorKind::Rejected
@@ -58,17 +58,17 @@ fn optional(
                 Finding::from_error(check, CheckStatus::Info, error)
             }
         },
-        None => Finding::untold(check),
+        None => Finding::blocked(check),
     }
 }
 
 pub(super) fn pii_read(evidence: &ProbeResults) -> DoctorFinding {
     let without = "get users, get user, and reset by email address or level do not work";
-    optional(Check::PiiRead, &evidence.users, evidence, "users", without)
+    optional_permission(Check::PiiRead, &evidence.users, evidence, "users", without)
 }
 
 pub(super) fn access_policies(evidence: &ProbeResults) -> DoctorFinding {
-    optional(
+    optional_permission(
         Check::AccessPolicies,
         &evidence.access_policies,
         evidence,
@@ -78,7 +78,7 @@ pub(super) fn access_policies(evidence: &ProbeResults) -> DoctorFinding {
 }
 
 pub(super) fn access_groups(evidence: &ProbeResults) -> DoctorFinding {
-    optional(
+    optional_permission(
         Check::AccessGroups,
         &evidence.access_groups,
         evidence,
@@ -88,7 +88,7 @@ pub(super) fn access_groups(evidence: &ProbeResults) -> DoctorFinding {
 }
 
 pub(super) fn audit_log(evidence: &ProbeResults) -> DoctorFinding {
-    optional(
+    optional_permission(
         Check::AuditLog,
         &evidence.audit_log,
         evidence,
@@ -102,13 +102,13 @@ pub(super) fn write(evidence: &ProbeResults) -> DoctorFinding {
     match &evidence.behaviors {
         Some(Err(error)) if *error.kind() == ErrorKind::Permission => {
             Finding::fail(check, "missing: it includes read access, which was denied")
-                .help(grant(Permission::Write))
+                .help(grant_help(Permission::Write))
         }
         // Already reported by the read check.
-        Some(Err(error)) if is_refused(error) => Finding::untold(check),
+        Some(Err(error)) if is_refused(error) => Finding::blocked(check),
         Some(Ok(_) | Err(_)) => Finding::warn(check, "cannot be tested without writing")
             .help("check the token's permissions if it is used for apply"),
-        None => Finding::untold(check),
+        None => Finding::blocked(check),
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) fn entitlement(evidence: &ProbeResults) -> DoctorFinding {
                 .to_owned(),
             ..Finding::from_error(check, CheckStatus::Fail, error)
         },
-        (None, _, _) => Finding::untold(check),
+        (None, _, _) => Finding::blocked(check),
     }
 }
 
@@ -146,11 +146,11 @@ fn refused(check: Check, error: &ApiError) -> DoctorFinding {
         | ErrorKind::Rejected
         | ErrorKind::ServerError { .. }
         | ErrorKind::Transport { .. }
-        | ErrorKind::UnexpectedResponse { .. } => Finding::untold(check),
+        | ErrorKind::UnexpectedResponse { .. } => Finding::blocked(check),
     }
 }
 
-fn grant(permission: Permission) -> String {
+fn grant_help(permission: Permission) -> String {
     format!("add the permission \"{permission}\" to the token for this account")
 }
 

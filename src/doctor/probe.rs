@@ -117,7 +117,7 @@ pub enum Files {
 }
 
 /// Sends all requests for one account, all read-only. Stops if the API is unreachable or rate limited.
-pub async fn examine(
+pub async fn probe_account(
     connection: &Client,
     account: &AccountId,
     access: Access,
@@ -161,7 +161,7 @@ pub async fn examine(
         evidence.access_groups = Some(groups);
         evidence.audit_log = Some(log);
     }
-    evidence.signs = connection.signs();
+    evidence.signs = connection.last_metadata();
     evidence
 }
 

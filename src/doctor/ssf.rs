@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::api::Transport;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::model::text::one_line;
 
 use super::finding::Finding;
@@ -28,7 +28,7 @@ const PUSH: [&str; 2] = [
     "https://schemas.openid.net/secevent/risc/delivery-method/push",
 ];
 
-words! {
+string_enum! {
     /// The rules, by their stable ids, in the order in which one thing needs the other.
     SsfRule {
         /// The URL is https, and a well-known one.
@@ -168,7 +168,7 @@ async fn fetch(
         .header(ACCEPT, "application/json")
         .body(Bytes::new())
         .map_err(|error| error.to_string())?;
-    let answer = transport.exchange(request).await;
+    let answer = transport.send(request).await;
     answer.map_err(|error| error.to_string())
 }
 

@@ -13,7 +13,7 @@ use super::address::{Address, Name};
 use super::behavior::{Behavior, BehaviorKey, DeclaredBehavior, DesiredBehavior};
 use super::integration::{DesiredIntegration, Integration, TenantUrl};
 use super::location::Location;
-use super::open_enum::words;
+use super::open_enum::string_enum;
 
 /// ID of a Cloudflare account: 32 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -170,7 +170,7 @@ pub struct Unlisted {
     pub integrations: UnlistedIntegrations,
 }
 
-words! {
+string_enum! {
     /// Handling of behaviors that are not in any file.
     #[derive(Default)]
     UnlistedBehaviors {
@@ -184,7 +184,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Handling of integrations that are not in any file.
     #[derive(Default)]
     UnlistedIntegrations {
@@ -223,7 +223,7 @@ impl Default for Guards {
     }
 }
 
-words! {
+string_enum! {
     /// Handling of plans that weaken protection.
     #[derive(Default)]
     GuardMode {
@@ -235,7 +235,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Handling of plans after which no enabled behavior assigns a level that an Access policy uses.
     #[derive(Default)]
     PolicyGuardMode {
@@ -276,7 +276,7 @@ impl ProtectedItem {
     }
 
     /// Returns true if the item protects this live integration. `label` is the display name of the account.
-    pub fn covers(&self, label: &str, address: &Address, live: &Integration) -> bool {
+    pub fn matches(&self, label: &str, address: &Address, live: &Integration) -> bool {
         let Integration { id, settings, .. } = live;
         let glob = || {
             let pattern = WildMatch::new(&self.text);

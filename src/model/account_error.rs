@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::open_enum::words;
+use super::open_enum::string_enum;
 
 /// Error of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
@@ -20,7 +20,7 @@ pub struct AccountError {
     pub help: Option<String>,
 }
 
-words! {
+string_enum! {
     /// Kind of an account error.
     FailureKind {
         /// Credentials are missing or invalid.

@@ -29,7 +29,7 @@ pub struct AuditLog {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     pub author: Author,
-    pub wrote: LoggedWrite,
+    pub write: LoggedWrite,
 }
 
 /// Author of a change: who made it, when and how. All texts are untrusted.
@@ -117,7 +117,7 @@ impl AuditEntry {
         match LoggedWrite::read(item, place.trim_end_matches('/')) {
             Some(wrote) => ParsedEntry::Entry(AuditEntry {
                 author: Author::read(item, time),
-                wrote,
+                write: wrote,
             }),
             None => ParsedEntry::Irrelevant,
         }
@@ -166,7 +166,7 @@ impl LoggedWrite {
         match method {
             "PUT" if place == "behaviors" => Some(LoggedWrite::Behaviors(behaviors(item))),
             "POST" if place == "integrations" => {
-                let answered = answer(item, "/id").and_then(Value::as_str);
+                let answered = response_field(item, "/id").and_then(Value::as_str);
                 let id = answered.or_else(|| text(item, "/resource/id"));
                 let trace = LoggedIntegration::read(item).map(|trace| LoggedIntegration {
                     // New integrations are always active.
@@ -190,14 +190,14 @@ impl LoggedWrite {
 
 fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedBehavior>> {
     let sent = item.pointer("/resource/request/behaviors")?.as_object()?;
-    let answered = answer(item, "/behaviors").and_then(Value::as_object);
+    let answered = response_field(item, "/behaviors").and_then(Value::as_object);
     let mut traces: BTreeMap<BehaviorKey, LoggedBehavior> = BTreeMap::new();
     // The request takes precedence; the response adds keys that the request lacks.
     for (key, settings) in sent.iter().chain(answered.into_iter().flatten()) {
         let trace = traces.entry(BehaviorKey::new(key.as_str())).or_default();
         trace.enabled = trace.enabled.or(settings["enabled"].as_bool());
         if trace.risk_level.is_none() {
-            trace.risk_level = settings["risk_level"].as_str().map(OpenEnum::read);
+            trace.risk_level = settings["risk_level"].as_str().map(OpenEnum::parse);
         }
     }
     Some(traces)
@@ -210,11 +210,11 @@ impl LoggedIntegration {
         sent.get("tenant_url")?;
         let told = |name: &str| {
             let sent = sent.get(name).filter(|value| !is_unset(value));
-            sent.or_else(|| answer(item, &format!("/{name}")))
+            sent.or_else(|| response_field(item, &format!("/{name}")))
         };
         let told_text = |name| told(name).and_then(Value::as_str);
         Some(LoggedIntegration {
-            integration_type: told_text("integration_type").map(OpenEnum::read),
+            integration_type: told_text("integration_type").map(OpenEnum::parse),
             tenant_url: told_text("tenant_url").map(TenantUrl::from_live),
             reference_id: match told("reference_id") {
                 Some(Value::String(reference)) => Some(ReferenceId::new(reference.as_str())),
@@ -232,7 +232,7 @@ fn is_unset(value: &Value) -> bool {
 }
 
 /// Returns a value of the logged response, which is either the `result` or the whole envelope.
-fn answer<'a>(item: &'a Value, pointer: &str) -> Option<&'a Value> {
+fn response_field<'a>(item: &'a Value, pointer: &str) -> Option<&'a Value> {
     let answer = item.pointer("/resource/response")?;
     let result = answer.get("result").unwrap_or(answer);
     result.pointer(pointer)

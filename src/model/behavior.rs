@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::account::AccountId;
 use super::location::Location;
 use super::null_is_default;
-use super::open_enum::{OpenEnum, words};
+use super::open_enum::{OpenEnum, string_enum};
 
 /// Name of a behavior, such as `imp_travel`.
 ///
@@ -38,7 +38,7 @@ impl fmt::Display for BehaviorKey {
     }
 }
 
-words! {
+string_enum! {
     /// Risk level that a behavior assigns to users, in rising order.
     RiskLevel {
         /// `low`
@@ -139,7 +139,7 @@ impl DeclaredBehavior {
     }
 
     /// Merges the declared fields over the live settings.
-    pub fn over(&self, live: &BehaviorSettings) -> BehaviorSettings {
+    pub fn apply_to(&self, live: &BehaviorSettings) -> BehaviorSettings {
         BehaviorSettings {
             enabled: self.enabled.unwrap_or(live.enabled),
             risk_level: self
@@ -151,14 +151,14 @@ impl DeclaredBehavior {
 
 /// Merges declared behaviors over all live ones. Undeclared behaviors keep their settings. Behaviors that do not exist live are not
 /// added.
-pub fn overlay(
+pub fn apply_declared(
     declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
     live: &BTreeMap<BehaviorKey, BehaviorSettings>,
 ) -> BTreeMap<BehaviorKey, BehaviorSettings> {
     live.iter()
         .map(|(key, settings)| {
             let settings = match declared.get(key) {
-                Some(declared) => declared.over(settings),
+                Some(declared) => declared.apply_to(settings),
                 None => settings.clone(),
             };
             (key.clone(), settings)
@@ -166,7 +166,7 @@ pub fn overlay(
         .collect()
 }
 
-words! {
+string_enum! {
     /// Reason why a change of a behavior weakens protection.
     BehaviorWeakening {
         /// Detection is disabled.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::behavior::RiskLevel;
 use super::integration::{ReferenceId, TenantUrl};
-use super::open_enum::{OpenEnum, words};
+use super::open_enum::{OpenEnum, string_enum};
 
 /// Context of a plan: data that it reads in addition to behaviors and integrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -105,7 +105,7 @@ pub struct AccessGroup {
     pub rules: PolicyRules,
 }
 
-words! {
+string_enum! {
     /// Decision of a policy for users that match.
     Decision {
         /// Allows access.
@@ -162,7 +162,7 @@ impl IdentityProvider {
     }
 
     /// Parses an item of the API's list. Returns `None` if its ID or name is missing.
-    pub fn read(item: &Value) -> Option<Self> {
+    pub fn from_json(item: &Value) -> Option<Self> {
         let okta_account = item.pointer("/config/okta_account").and_then(Value::as_str);
         Some(IdentityProvider {
             id: ReferenceId::new(text(item, "id")?)?,
@@ -236,11 +236,11 @@ impl Access {
 
 impl AccessPolicy {
     /// Parses an item of the API's lists. Returns `None` if its ID or name is missing.
-    pub fn read(item: &Value) -> Option<Self> {
+    pub fn from_json(item: &Value) -> Option<Self> {
         Some(AccessPolicy {
             id: text(item, "id")?,
             name: text(item, "name")?,
-            decision: OpenEnum::read(&text(item, "decision").unwrap_or_default()),
+            decision: OpenEnum::parse(&text(item, "decision").unwrap_or_default()),
             rules: PolicyRules::read(item),
             app_count: item.get("app_count").and_then(Value::as_u64),
         })
@@ -296,7 +296,7 @@ impl PolicyRule {
         let levels = rule.pointer("/user_risk_score/user_risk_score");
         if let Some(levels) = levels.and_then(Value::as_array) {
             let words = levels.iter().filter_map(Value::as_str);
-            return PolicyRule::Levels(words.map(OpenEnum::read).collect());
+            return PolicyRule::Levels(words.map(OpenEnum::parse).collect());
         }
         let group = rule.pointer("/group/id").and_then(Value::as_str);
         group.map_or(PolicyRule::Other, |id| PolicyRule::Group(id.to_owned()))
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_understood_is_passed_over() {
-        let policy = AccessPolicy::read(&json!({
+        let policy = AccessPolicy::from_json(&json!({
             "id": "p", "name": "P", "decision": "isolate", "app_count": "many", "precedence": null,
             "include": [
                 { "user_risk_score": { "user_risk_score": ["high", "severe", 7] } },
@@ -331,7 +331,7 @@ mod tests {
         let policy = policy.unwrap();
         assert_eq!(policy.decision, OpenEnum::Unknown("isolate".into()));
         assert_eq!(policy.app_count, None);
-        let levels = ["high", "severe"].map(OpenEnum::read).into();
+        let levels = ["high", "severe"].map(OpenEnum::parse).into();
         assert_eq!(
             policy.rules.include,
             [
@@ -349,15 +349,15 @@ mod tests {
             json!({ "id": 1, "name": "P" }),
             json!(null),
         ] {
-            assert_eq!(AccessPolicy::read(&item), None);
+            assert_eq!(AccessPolicy::from_json(&item), None);
             assert_eq!(AccessGroup::read(&item), None);
-            assert_eq!(IdentityProvider::read(&item), None);
+            assert_eq!(IdentityProvider::from_json(&item), None);
         }
     }
 
     #[test]
     fn of_an_identity_provider_no_secret_is_kept() {
-        let provider = IdentityProvider::read(&json!({
+        let provider = IdentityProvider::from_json(&json!({
             "id": "3701e70b-5de4-4d9d-8972-f5aa994d9057", "name": "Corporate Okta", "type": "okta",
             "config": { "client_secret": "hush", "okta_account": "https://corp.okta.com" },
         }));

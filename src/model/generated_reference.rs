@@ -21,7 +21,7 @@ const PLACEHOLDER_NAMESPACE: u128 = 0x44d0_253c_24a7_4555_a074_827d_b211_7cdc;
 #[derive(Clone)]
 pub struct GeneratedReferences {
     entry: Context,
-    whose: HalfUuid,
+    owner_half: HalfUuid,
 }
 
 /// Half of a UUID.
@@ -37,14 +37,17 @@ impl GeneratedReferences {
         entry.update(b"/");
         entry.update(name.as_str().as_bytes());
         GeneratedReferences {
-            whose: half(entry.clone(), "/"),
+            owner_half: half(entry.clone(), "/"),
             entry,
         }
     }
 
     /// Returns the reference with this number.
     pub fn nth(&self, count: usize) -> ReferenceId {
-        uuid(self.whose, half(self.entry.clone(), &format!("/{count}")))
+        uuid(
+            self.owner_half,
+            half(self.entry.clone(), &format!("/{count}")),
+        )
     }
 
     /// Returns the first reference that is not in use.
@@ -56,26 +59,26 @@ impl GeneratedReferences {
     }
 
     /// Returns true if `reference` is one of the first `at_most` references.
-    pub fn include(&self, reference: &ReferenceId, at_most: usize) -> bool {
-        whose(reference) == Some(self.key())
+    pub fn contains(&self, reference: &ReferenceId, at_most: usize) -> bool {
+        owner_key(reference) == Some(self.key())
             && (1..=at_most).any(|count| self.nth(count) == *reference)
     }
 
     /// Returns the key of the entry, which [`whose`] returns for each of its references.
     pub fn key(&self) -> u64 {
-        builder(self.whose, [0; 8]).into_uuid().as_u64_pair().0
+        builder(self.owner_half, [0; 8]).into_uuid().as_u64_pair().0
     }
 }
 
 /// Returns the [`GeneratedReferences::key`] of the entry that a generated reference belongs to.
-pub fn whose(reference: &ReferenceId) -> Option<u64> {
+pub fn owner_key(reference: &ReferenceId) -> Option<u64> {
     let uuid: Uuid = reference.as_str().parse().ok()?;
     Some(uuid.as_u64_pair().0)
 }
 
 impl ReferenceId {
     /// Returns the placeholder for an integration while another one takes its reference.
-    pub fn parked(id: IntegrationId) -> Self {
+    pub fn placeholder(id: IntegrationId) -> Self {
         let mut hash = Context::new(&SHA256);
         hash.update(&PLACEHOLDER_NAMESPACE.to_be_bytes());
         hash.update(id.to_string().as_bytes());
@@ -118,7 +121,7 @@ mod tests {
     /// These values are stored on servers. If they change, existing integrations no longer match their entries.
     #[test]
     fn references_never_change() {
-        let parked = ReferenceId::parked(Uuid::from_u128(1).into());
+        let parked = ReferenceId::placeholder(Uuid::from_u128(1).into());
         insta::assert_snapshot!(own(A, "corporate-okta").nth(1), @"06e2baf2-4283-423d-af90-ab36c0e75a61");
         insta::assert_snapshot!(own(A, "corporate-okta").nth(2), @"06e2baf2-4283-423d-a5f3-16a1eefb90dd");
         insta::assert_snapshot!(parked, @"38967514-09e7-405b-9b8f-2662c216658c");
@@ -140,10 +143,10 @@ mod tests {
             }
         }
         let x = own(A, "a");
-        assert!(x.include(&x.nth(3), 3));
-        assert!(!x.include(&x.nth(4), 3));
-        assert!(!x.include(&own(A, "b").nth(1), 3));
-        assert!(!x.include(&own(B, "a").nth(1), 3));
+        assert!(x.contains(&x.nth(3), 3));
+        assert!(!x.contains(&x.nth(4), 3));
+        assert!(!x.contains(&own(A, "b").nth(1), 3));
+        assert!(!x.contains(&own(B, "a").nth(1), 3));
         let (first, third) = (x.nth(1), x.nth(3));
         assert_eq!(
             x.first_unused(|held| [&first, &third].contains(&held)),

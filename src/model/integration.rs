@@ -18,7 +18,7 @@ use super::account::AccountId;
 use super::address::Name;
 use super::location::Location;
 use super::null_is_default;
-use super::open_enum::{OpenEnum, words};
+use super::open_enum::{OpenEnum, string_enum};
 
 pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
 
@@ -95,7 +95,7 @@ fn deserialize_reference_id<'de, D: Deserializer<'de>>(
     Ok(Option::<String>::deserialize(deserializer)?.and_then(ReferenceId::new))
 }
 
-words! {
+string_enum! {
     /// Type of an integration.
     IntegrationType {
         /// `Okta`
@@ -103,7 +103,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Field of an integration, in display order.
     IntegrationField {
         /// `integration_type`. Changing it replaces the integration.
@@ -226,7 +226,7 @@ impl IntegrationSettings {
 
 impl Integration {
     /// Returns a sort key: oldest first, then by ID, so that every run finds the same oldest integration.
-    pub fn seniority(&self) -> impl Ord + use<> {
+    pub fn creation_order(&self) -> impl Ord + use<> {
         (self.created(), self.created_at.clone(), self.id)
     }
 
@@ -285,7 +285,7 @@ impl DesiredIntegration {
 
     /// Merges the declared fields over the live ones, without regard to `ignore_changes`. Equal values keep their live notation, so that a
     /// URL that differs only in a trailing slash is not rewritten.
-    pub fn over<'a>(&self, live: &'a IntegrationSettings) -> Cow<'a, IntegrationSettings> {
+    pub fn apply_to<'a>(&self, live: &'a IntegrationSettings) -> Cow<'a, IntegrationSettings> {
         let same_tenant = self.tenant_url == live.tenant_url;
         if same_tenant && self.matches_except_tenant(live) {
             return Cow::Borrowed(live);
@@ -339,7 +339,7 @@ pub struct IgnoreChange {
     pub location: Location,
 }
 
-words! {
+string_enum! {
     /// Reason why a change of an integration weakens protection.
     IntegrationWeakening {
         /// The integration is deleted.

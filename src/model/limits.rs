@@ -6,9 +6,9 @@ use wildmatch::WildMatch;
 
 use super::account::{GuardMode, PolicyGuardMode, ProtectedItem};
 use super::integration::TenantUrl;
-use super::open_enum::words;
+use super::open_enum::string_enum;
 
-words! {
+string_enum! {
     /// Handling of plans that delete every live integration.
     DeleteAllPolicy {
         /// Blocks the plan, even with --allow-delete-all.
@@ -35,7 +35,7 @@ pub struct Limits {
 }
 
 /// Limits of a run without a limits file.
-pub static UNLIMITED: Limits = Limits {
+pub static NO_LIMITS: Limits = Limits {
     source: None,
     max_deletes: None,
     delete_all: None,
@@ -83,7 +83,7 @@ impl Limits {
     }
 
     /// Returns true if integrations may send scores to the tenant. A pattern must match the whole host; the port is ignored.
-    pub fn allows(&self, tenant: &TenantUrl) -> bool {
+    pub fn allows_tenant(&self, tenant: &TenantUrl) -> bool {
         let Some(allowed) = &self.allowed_tenants else {
             return true;
         };
@@ -187,8 +187,12 @@ mod tests {
             (&[], "https://corp.okta.com", false),
         ] {
             let tenant = TenantUrl::from_live(tenant);
-            assert_eq!(limits(globs).allows(&tenant), allowed, "{globs:?} {tenant}");
+            assert_eq!(
+                limits(globs).allows_tenant(&tenant),
+                allowed,
+                "{globs:?} {tenant}"
+            );
         }
-        assert!(Limits::default().allows(&TenantUrl::from_live("whatever")));
+        assert!(Limits::default().allows_tenant(&TenantUrl::from_live("whatever")));
     }
 }

@@ -37,7 +37,7 @@ impl<T> From<T> for OpenEnum<T> {
 
 impl<T: FromStr> OpenEnum<T> {
     /// Parses a value of the API; never fails.
-    pub fn read(word: &str) -> Self {
+    pub fn parse(word: &str) -> Self {
         word.parse()
             .map_or_else(|_| OpenEnum::Unknown(word.to_owned()), OpenEnum::Known)
     }
@@ -60,7 +60,7 @@ impl<T: fmt::Display> Serialize for OpenEnum<T> {
 
 impl<'de, T: FromStr> Deserialize<'de> for OpenEnum<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|word| Self::read(&word))
+        String::deserialize(deserializer).map(|word| Self::parse(&word))
     }
 }
 
@@ -79,7 +79,7 @@ impl<T: JsonSchema> JsonSchema for OpenEnum<T> {
 }
 
 /// Declares an enum with one text per variant, used by `as_str`, `Display`, `FromStr`, serde and the JSON Schema.
-macro_rules! words {
+macro_rules! string_enum {
     ($(#[$attribute:meta])* $name:ident { $($(#[$variant_attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,7 +142,7 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
+pub(crate) use string_enum;
 
 /// Error for text that is none of the known values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

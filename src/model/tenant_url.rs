@@ -49,7 +49,7 @@ impl TenantUrl {
 
     /// Returns the placeholder for an integration while another one takes its URL. `.invalid` never resolves (RFC 2606), and
     /// the ID makes it unique.
-    pub fn parked(id: IntegrationId) -> Self {
+    pub fn placeholder(id: IntegrationId) -> Self {
         let normalized: Arc<str> = format!("https://{id}.parked.invalid").into();
         TenantUrl {
             written: Arc::clone(&normalized),
@@ -63,7 +63,7 @@ impl TenantUrl {
     }
 
     /// Returns a warning if scores cannot arrive at this host.
-    pub fn misdirection(&self) -> Option<TenantUrlWarning> {
+    pub fn warning(&self) -> Option<TenantUrlWarning> {
         const ORGANIZATIONS: [&str; 5] = [
             ".okta.com",
             ".oktapreview.com",

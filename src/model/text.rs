@@ -46,7 +46,7 @@ impl fmt::Display for EscapeInvisible<'_> {
 }
 
 /// Returns the text with invisible characters escaped.
-pub fn visible(text: String) -> String {
+pub fn escape_invisible(text: String) -> String {
     if text.contains(is_invisible) {
         EscapeInvisible(&text).to_string()
     } else {
@@ -123,7 +123,7 @@ fn leading_noise_len(line: &str) -> usize {
 }
 
 /// Formats a number and its noun: `1 change`, `2 changes`, `2 entries`.
-pub fn count(number: usize, noun: &str) -> String {
+pub fn pluralize(number: usize, noun: &str) -> String {
     let stem = noun
         .strip_suffix('y')
         .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
@@ -139,7 +139,7 @@ pub fn count(number: usize, noun: &str) -> String {
 pub const GROUPING_THRESHOLD: usize = 3;
 
 /// Formats the first five items of a list and the number of further ones.
-pub fn few<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+pub fn abbreviate_list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     const FEW: usize = 5;
     let mut items = items.into_iter();
     let shown: Vec<String> = items
@@ -224,7 +224,7 @@ mod tests {
         ];
         for (text, shown) in table {
             assert_eq!(EscapeInvisible(text).to_string(), shown);
-            assert_eq!(visible(text.to_owned()), shown);
+            assert_eq!(escape_invisible(text.to_owned()), shown);
         }
         assert_eq!(one_line(" a\r\n\tb\u{7}\n"), "a b\\u{7}");
     }
@@ -270,12 +270,12 @@ mod tests {
             (1, "address", "1 address"),
             (3, "address", "3 addresses"),
         ] {
-            assert_eq!(count(number, noun), said);
+            assert_eq!(pluralize(number, noun), said);
         }
-        assert_eq!(few(["a", "b"]), "a, b");
-        assert_eq!(few(1..=5), "1, 2, 3, 4, 5");
-        assert_eq!(few(1..=7), "1, 2, 3, 4, 5 and 2 more");
-        assert_eq!(few([""; 0]), "");
+        assert_eq!(abbreviate_list(["a", "b"]), "a, b");
+        assert_eq!(abbreviate_list(1..=5), "1, 2, 3, 4, 5");
+        assert_eq!(abbreviate_list(1..=7), "1, 2, 3, 4, 5 and 2 more");
+        assert_eq!(abbreviate_list([""; 0]), "");
         assert_eq!(hex([0, 0xab, 0x1f]), "00ab1f");
     }
 }

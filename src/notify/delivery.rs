@@ -52,7 +52,7 @@ pub enum DeliveryError {
 
 impl DeliveryError {
     /// Returns true if a retry may succeed. A message delivered twice has the same ID.
-    fn may_pass(&self) -> bool {
+    fn is_retryable(&self) -> bool {
         match self {
             DeliveryError::Refused(status) => status.is_server_error(),
             DeliveryError::Unreachable(_) => true,
@@ -71,8 +71,8 @@ pub(super) async fn deliver(
         target: target.clone(),
         reason,
     };
-    let client =
-        client(target, settings).map_err(|error| failure(DeliveryError::Setup(cause(error))))?;
+    let client = client(target, settings)
+        .map_err(|error| failure(DeliveryError::Setup(root_cause(error))))?;
     let stamp = MessageStamp {
         id: Uuid::new_v4(),
         at: Timestamp::now().as_second(),
@@ -82,7 +82,7 @@ pub(super) async fn deliver(
         let request = request(&client, target, message, stamp, settings.secret.as_ref());
         match attempt(request).await {
             Ok(()) => return Ok(()),
-            Err(reason) => match pauses.next().filter(|_| reason.may_pass()) {
+            Err(reason) => match pauses.next().filter(|_| reason.is_retryable()) {
                 Some(pause) => tokio::time::sleep(*pause).await,
                 None => return Err(failure(reason)),
             },
@@ -144,11 +144,11 @@ fn request(
 async fn attempt(request: RequestBuilder) -> Result<(), DeliveryError> {
     let answer = request.send().await.map_err(|error| {
         if error.is_builder() {
-            DeliveryError::Setup(cause(error))
+            DeliveryError::Setup(root_cause(error))
         } else if error.is_timeout() {
             DeliveryError::Unreachable("timed out".to_owned())
         } else {
-            DeliveryError::Unreachable(cause(error))
+            DeliveryError::Unreachable(root_cause(error))
         }
     })?;
     let status = answer.status();
@@ -162,7 +162,7 @@ async fn attempt(request: RequestBuilder) -> Result<(), DeliveryError> {
 }
 
 /// Returns the innermost cause of an error. The outer ones contain the URL.
-fn cause(error: reqwest::Error) -> String {
+fn root_cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn Error = &error;
     while let Some(deeper) = cause.source() {

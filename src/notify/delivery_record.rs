@@ -8,7 +8,7 @@ use crate::model::account_error::FailureKind;
 use crate::model::address::Address;
 use crate::plan::{Action, FieldChange, UnlistedSettings, sha256};
 
-use super::payload::noteworthy;
+use super::payload::accounts_with_problems;
 use super::{CheckResult, Message, Outcome};
 
 /// The last notification of drift or an error. Contains only a digest of the findings.
@@ -67,19 +67,21 @@ fn digest(finding: &CheckResult<'_>) -> String {
     match finding {
         CheckResult::Failed { kind, message, .. } => sha256(&(kind, message)),
         CheckResult::Accounts(run) => {
-            let accounts = noteworthy(run).into_iter().map(|account| Digested {
-                account_id: &account.account_id,
-                error: account.error.as_ref().map(|error| error.kind),
-                changes: account
-                    .changes
-                    .iter()
-                    .map(|change| (change.address(), change.action(), change.fields()))
-                    .collect(),
-                unlisted: account
-                    .reported()
-                    .map(|thing| (&thing.address, &thing.settings))
-                    .collect(),
-            });
+            let accounts = accounts_with_problems(run)
+                .into_iter()
+                .map(|account| Digested {
+                    account_id: &account.account_id,
+                    error: account.error.as_ref().map(|error| error.kind),
+                    changes: account
+                        .changes
+                        .iter()
+                        .map(|change| (change.address(), change.action(), change.fields()))
+                        .collect(),
+                    unlisted: account
+                        .reported()
+                        .map(|thing| (&thing.address, &thing.settings))
+                        .collect(),
+                });
             sha256(&accounts.collect::<Vec<_>>())
         }
     }

@@ -23,7 +23,7 @@ use futures_util::future::join_all;
 use reqwest::Certificate;
 use secrecy::SecretString;
 
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::plan::Run;
 
 pub use delivery::{DeliveryError, ID_HEADER, NotifyError, SIGNATURE_HEADER, TIMESTAMP_HEADER};
@@ -31,7 +31,7 @@ pub use delivery_record::DeliveryRecord;
 pub use payload::NOTIFICATION_FORMAT;
 pub use target::{ParseTargetError, Target, TargetKind};
 
-words! {
+string_enum! {
     /// Outcome of a check.
     Outcome {
         /// The live state is as declared.
@@ -115,7 +115,7 @@ pub async fn notify(
 ) -> Vec<NotifyError> {
     let deliveries = targets
         .iter()
-        .filter(|target| wants(target.form(), message.outcome, settings.when))
+        .filter(|target| should_notify(target.form(), message.outcome, settings.when))
         .map(|target| delivery::deliver(target, message, settings));
     join_all(deliveries)
         .await
@@ -125,7 +125,7 @@ pub async fn notify(
 }
 
 /// Returns true if a target gets messages with this outcome. A ping on drift would prevent the monitor's alarm.
-fn wants(form: TargetKind, outcome: Outcome, when: NotifyOn) -> bool {
+fn should_notify(form: TargetKind, outcome: Outcome, when: NotifyOn) -> bool {
     match (form, outcome) {
         (TargetKind::Ping, Outcome::Ok | Outcome::Resolved) => true,
         (TargetKind::Ping, Outcome::Drift | Outcome::Error) => false,
@@ -160,11 +160,15 @@ mod tests {
         for (form, outcome, noteworthy, always) in table {
             let case = format!("{form:?} on {outcome}");
             assert_eq!(
-                wants(form, outcome, NotifyOn::Problems),
+                should_notify(form, outcome, NotifyOn::Problems),
                 noteworthy,
                 "{case}"
             );
-            assert_eq!(wants(form, outcome, NotifyOn::Always), always, "{case}");
+            assert_eq!(
+                should_notify(form, outcome, NotifyOn::Always),
+                always,
+                "{case}"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::address::Name;
 use crate::plan::{
     AccountError, AccountPlan, Change, Note, NoteWithMessage, Run, Status, Totals, UnlistedResource,
 };
-use crate::report::text::count;
+use crate::report::text::pluralize;
 
 use super::{CheckResult, Message, Outcome};
 
@@ -90,7 +90,7 @@ pub(super) fn webhook_payload(message: &Message<'_>) -> String {
 }
 
 fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
-    let mut noteworthy = noteworthy(document).into_iter();
+    let mut noteworthy = accounts_with_problems(document).into_iter();
     notification.base_url = Some(&document.base_url);
     notification.created_at = Some(document.created_at);
     notification.summary = Some(document.totals());
@@ -112,7 +112,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
 }
 
 /// Returns the accounts with errors or drift, most severe first.
-pub(super) fn noteworthy(document: &Run) -> Vec<&AccountPlan> {
+pub(super) fn accounts_with_problems(document: &Run) -> Vec<&AccountPlan> {
     let accounts = document.accounts.iter();
     let mut noteworthy: Vec<&AccountPlan> = accounts
         .filter(|account| account.status == Status::Error || account.has_drift())
@@ -138,7 +138,7 @@ pub(super) enum Severity {
     Different,
     Unlisted,
     /// Context that is unknown.
-    Untold,
+    Unavailable,
 }
 
 impl Severity {
@@ -155,7 +155,7 @@ pub(super) fn headline(message: &Message<'_>) -> String {
     match message.finding {
         CheckResult::Failed { .. } => "riskform: drift check failed".to_owned(),
         CheckResult::Accounts(document) => {
-            let accounts = count(document.accounts.len(), "account");
+            let accounts = pluralize(document.accounts.len(), "account");
             match findings(document) {
                 _ if message.outcome == Outcome::Resolved => {
                     format!("riskform: {accounts} as declared again")

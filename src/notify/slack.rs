@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::model::address::Address;
-use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, count, few};
+use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, abbreviate_list, pluralize};
 use crate::plan::{
     AccountPlan, Action, Change, Field, FieldAttribution, FieldChange, FieldValue, Note, Run,
     UnlistedSettings,
 };
 use crate::report::attribution::who;
 
-use super::payload::{Severity, headline, noteworthy};
+use super::payload::{Severity, accounts_with_problems, headline};
 use super::{CheckResult, Message, Outcome};
 
 /// Maximum number of findings in a message.
@@ -51,7 +51,7 @@ pub(super) fn slack_payload(message: &Message<'_>) -> String {
 
 fn lines(finding: &CheckResult<'_>) -> Vec<String> {
     match finding {
-        CheckResult::Accounts(document) => together(document).iter().map(Line::text).collect(),
+        CheckResult::Accounts(document) => grouped_lines(document).iter().map(Line::text).collect(),
         CheckResult::Failed { message, help, .. } => std::iter::once(message)
             .chain(help)
             .map(|text| SlackEscaped(text).to_string())
@@ -76,10 +76,10 @@ struct AccountRef<'a> {
 }
 
 /// Returns all findings, most severe first. Findings that several accounts share are grouped.
-fn together(document: &Run) -> Vec<Line<'_>> {
+fn grouped_lines(document: &Run) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for line in noteworthy(document)
+    for line in accounts_with_problems(document)
         .into_iter()
         .flat_map(|account| account_lines(account, document.created_at))
     {
@@ -95,7 +95,7 @@ fn together(document: &Run) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = lines
         .into_iter()
         .flat_map(|line| match line.places.len() < GROUPING_THRESHOLD {
-            true => line.apart(),
+            true => line.split_by_account(),
             false => vec![line],
         })
         .collect();
@@ -149,7 +149,7 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
     let untold = account.notes.iter().filter(|note| note.is_about_context());
     let untold = untold.map(|note| {
         let what = format!("– {}", SlackEscaped(&note.to_string()));
-        line(Severity::Untold, None, what, String::new())
+        line(Severity::Unavailable, None, what, String::new())
     });
     failed
         .chain(changed)
@@ -178,7 +178,7 @@ fn context(
 
 impl<'a> Line<'a> {
     /// Splits the finding into one per account.
-    fn apart(self) -> Vec<Line<'a>> {
+    fn split_by_account(self) -> Vec<Line<'a>> {
         let Line {
             gravity,
             address,
@@ -223,7 +223,11 @@ impl<'a> Line<'a> {
 
 /// `50 accounts (a, b, c, d, e and 45 more)`
 fn named(accounts: &[&str]) -> String {
-    format!("{} ({})", count(accounts.len(), "account"), few(accounts))
+    format!(
+        "{} ({})",
+        pluralize(accounts.len(), "account"),
+        abbreviate_list(accounts)
+    )
 }
 
 /// Describes a change. The text follows the address.

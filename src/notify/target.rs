@@ -40,7 +40,7 @@ impl Target {
     }
 
     /// Returns the full URL for digests; never print it.
-    pub fn secret(&self) -> &str {
+    pub fn full_url(&self) -> &str {
         self.url.as_str()
     }
 

@@ -19,7 +19,7 @@ use crate::model::integration::{
     DesiredIntegration, IntegrationField, IntegrationId, IntegrationSettings, ReferenceId,
     TenantUrl,
 };
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
 use super::change::{Change, Field, FieldChange, ResourceDiff, UnlistedSettings};
 use super::run::AccountPlan;
@@ -55,7 +55,7 @@ pub struct FieldAttribution {
     pub attribution: Attribution,
 }
 
-words! {
+string_enum! {
     /// Action of an author.
     AttributedAction {
         /// Set fields to their live values.
@@ -213,7 +213,7 @@ pub fn behavior_field(
         BehaviorField::Enabled => Some(trace.enabled? == live.enabled),
         BehaviorField::RiskLevel => Some(*trace.risk_level.as_ref()? == live.risk_level),
     };
-    attribute(log, |entry| match &entry.wrote {
+    attribute(log, |entry| match &entry.write {
         LoggedWrite::Behaviors(None) => EntryEvidence::Unknown,
         LoggedWrite::Behaviors(Some(traces)) => EntryEvidence::of(traces.get(key).and_then(same)),
         LoggedWrite::Created(..) | LoggedWrite::Updated(..) | LoggedWrite::Deleted(_) => {
@@ -237,7 +237,7 @@ pub fn integration_field(
         IntegrationField::ReferenceId => Some(*trace.reference_id.as_ref()? == live.reference_id),
         IntegrationField::Active => Some(trace.active? == live.active),
     };
-    attribute(log, |entry| match &entry.wrote {
+    attribute(log, |entry| match &entry.write {
         LoggedWrite::Created(Some(created), trace) if *created == id => {
             match trace.as_ref().map(same) {
                 // A create sets every field that it sends; no earlier write exists.
@@ -255,7 +255,7 @@ pub fn integration_field(
 
 /// Who made an integration.
 pub fn creation(log: &AuditLog, id: IntegrationId) -> Attribution {
-    attribute(log, |entry| match entry.wrote {
+    attribute(log, |entry| match entry.write {
         LoggedWrite::Created(Some(created), _) if created == id => EntryEvidence::Origin,
         _ => EntryEvidence::Irrelevant,
     })
@@ -276,7 +276,7 @@ pub fn deletion(
     let was_meant = |id: IntegrationId| match pinned {
         Some(pinned) => pinned == id,
         None => {
-            let last = log.entries.iter().find_map(|entry| match &entry.wrote {
+            let last = log.entries.iter().find_map(|entry| match &entry.write {
                 LoggedWrite::Created(Some(seen), Some(trace)) if *seen == id => Some(trace),
                 LoggedWrite::Updated(seen, Some(trace)) if *seen == id => Some(trace),
                 _ => None,
@@ -284,7 +284,7 @@ pub fn deletion(
             last.is_some_and(is_meant)
         }
     };
-    attribute(log, |entry| match entry.wrote {
+    attribute(log, |entry| match entry.write {
         LoggedWrite::Deleted(deleted) if was_meant(deleted) => EntryEvidence::Origin,
         _ => EntryEvidence::Irrelevant,
     })

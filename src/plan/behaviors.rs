@@ -94,7 +94,7 @@ impl BehaviorDiff {
         notes: &mut Vec<Note>,
     ) {
         let address = Address::Behavior(key.clone());
-        let after = declared.over(before);
+        let after = declared.apply_to(before);
         self.declared.insert(key.clone(), declared);
         if after == *before {
             self.unchanged.push(address);

@@ -14,7 +14,7 @@ use crate::model::integration::{
     IntegrationField, IntegrationId, IntegrationSettings, IntegrationWeakening,
 };
 use crate::model::location::Location;
-use crate::model::open_enum::{UnknownVariant, words};
+use crate::model::open_enum::{UnknownVariant, string_enum};
 
 use super::attribution::FieldAttribution;
 use super::change_shape::ChangeJson;
@@ -66,7 +66,7 @@ pub struct LiveMatch {
     pub by: Option<MatchedBy>,
 }
 
-words! {
+string_enum! {
     /// Entry that declares resources without naming them.
     DeclaredBy {
         /// The wildcard entry.
@@ -74,7 +74,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Action of a change.
     Action {
         /// Creates the resource.
@@ -88,7 +88,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Kind of a resource.
     Kind {
         /// A risk behavior.
@@ -314,7 +314,7 @@ impl ResourceFields for IntegrationSettings {
     }
 }
 
-words! {
+string_enum! {
     /// Field of a resource, in display order.
     Field {
         /// `enabled` of a behavior.
@@ -489,7 +489,7 @@ impl UnlistedResource {
     }
 }
 
-words! {
+string_enum! {
     /// Handling of unlisted resources. Resources to disable or delete are changes, and not in the list of unlisted resources.
     Policy {
         /// Keeps them.

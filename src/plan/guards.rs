@@ -13,7 +13,7 @@ use crate::model::address::Address;
 use crate::model::context::{Access, Context, Fetched, Level};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::limits::{DeleteAllPolicy, Limits};
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::model::text::count;
 
 use super::change::{Action, Change, ResourceDiff};
@@ -22,7 +22,7 @@ use super::note::Note;
 use super::policies::{self, policies_for_level, unassigned_levels};
 use super::{Intent, Options};
 
-words! {
+string_enum! {
     /// A rule that blocks a plan.
     Guard {
         /// Blocks plans with more deletes than allowed.
@@ -182,7 +182,7 @@ fn protected(
         let harm = harm(change)?;
         let integration = by_id.get(&change.found()?.id)?;
         let covers =
-            |item: &&ProtectedItem| item.covers(desired.label(), change.address(), integration);
+            |item: &&ProtectedItem| item.matches(desired.label(), change.address(), integration);
         let (item, whose) = match by_limits.iter().find(covers) {
             Some(item) => (item, "by the limits"),
             None => (by_file.iter().find(covers)?, "guards.protected"),
@@ -207,12 +207,12 @@ pub(super) fn unmatched_protected_items(
     let covers = |item: &ProtectedItem| {
         let live = matches.entries().iter().any(|entry| {
             let (address, found) = (entry.address(), entry.found);
-            found.is_some_and(|(live, _)| item.covers(label, &address, live))
+            found.is_some_and(|(live, _)| item.matches(label, &address, live))
                 || item.matches_entry(label, entry.declared)
         });
         live || matches.unlisted.iter().any(|live| {
             let address = Address::UnlistedIntegration(live.id);
-            item.covers(label, &address, live)
+            item.matches(label, &address, live)
         })
     };
     let items = desired.guards.protected.iter();
@@ -341,7 +341,7 @@ fn disallowed_tenant(change: &Change, limits: &Limits) -> Option<GuardViolation>
         && before.as_ref().is_some_and(|before| {
             before.tenant_url == after.tenant_url && (before.active || !after.active)
         });
-    (!goes_on && !limits.allows(&after.tenant_url)).then(|| GuardViolation {
+    (!goes_on && !limits.allows_tenant(&after.tenant_url)).then(|| GuardViolation {
         guard: Guard::AllowedTenants,
         address: Some(change.address().clone()),
         reason: format!(

@@ -180,7 +180,7 @@ impl<'a> ReferenceAssigner<'a> {
     }
 
     fn is_generated(&self, entry: &DesiredIntegration, reference: &ReferenceId) -> bool {
-        GeneratedReferences::of(self.account, &entry.name).include(reference, self.counts)
+        GeneratedReferences::of(self.account, &entry.name).contains(reference, self.counts)
     }
 
     /// Sets a reference, so that no request lacks one: without it, a server generates a random one and may drop the current one
@@ -221,7 +221,7 @@ fn wanted<'a>(
 ) -> Cow<'a, IntegrationSettings> {
     let address = || Address::Integration(entry.name.clone());
     let mut after = match before {
-        Some(live) => entry.over(&live.settings),
+        Some(live) => entry.apply_to(&live.settings),
         None => Cow::Owned(entry.create_settings()),
     };
     for ignored in &entry.lifecycle.ignore_changes {

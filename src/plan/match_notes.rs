@@ -80,7 +80,7 @@ fn conflicting_matches(
             let is_own = |other: &&Integration| {
                 let reference = other.settings.reference_id.as_ref();
                 !other.settings.is_duplicate_of(&before.settings)
-                    && reference.is_some_and(|reference| own.include(reference, counts))
+                    && reference.is_some_and(|reference| own.contains(reference, counts))
             };
             let other = matches.unlisted.iter().copied().find(is_own)?;
             (other, MatchedBy::GeneratedReference)

@@ -12,15 +12,15 @@ use smallvec::SmallVec;
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::Address;
-use crate::model::generated_reference::{GeneratedReferences, whose};
+use crate::model::generated_reference::{GeneratedReferences, owner_key};
 use crate::model::integration::{DesiredIntegration, Integration, ReferenceId};
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
 use super::error::PlanError;
 use super::fast_map::FastMap;
 use super::note::Note;
 
-words! {
+string_enum! {
     /// Key of a match.
     MatchedBy {
         /// The pinned id.
@@ -126,12 +126,12 @@ pub(super) fn match_integrations<'a>(
     passes.pass(
         MatchedBy::GeneratedReference,
         |entry| Some(GeneratedReferences::of(account, &entry.name).key()),
-        |live| live.settings.reference_id.as_ref().and_then(whose),
+        |live| live.settings.reference_id.as_ref().and_then(owner_key),
         |entry, live| {
             let own = GeneratedReferences::of(account, &entry.name);
             let reference = live.settings.reference_id.as_ref();
             same_type(entry, live)
-                && reference.is_some_and(|reference| own.include(reference, counts))
+                && reference.is_some_and(|reference| own.contains(reference, counts))
         },
     );
     let Matcher {
@@ -265,12 +265,12 @@ impl<'a> Matcher<'a> {
         let twins = candidates
             .iter()
             .all(|other| self.live[*other].settings.is_duplicate_of(&first.settings));
-        if !twins || !own.include(reference, self.own_counts) {
+        if !twins || !own.contains(reference, self.own_counts) {
             return None;
         }
         let elder = *candidates
             .iter()
-            .min_by_key(|position| self.live[**position].seniority())?;
+            .min_by_key(|position| self.live[**position].creation_order())?;
         self.notes.push(Note::DuplicatesFound {
             address: entry.address(),
             id: self.live[elder].id,

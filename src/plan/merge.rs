@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::account::AccountId;
 use crate::model::shard::Shard;
-use crate::model::text::{count, few};
+use crate::model::text::{abbreviate_list, pluralize};
 
 use super::run::{Format, Run};
 
@@ -60,7 +60,7 @@ pub enum InvalidMerge {
         first: String,
         other: String,
     },
-    #[error("{} missing: {}", are(missing.len()), few(missing))]
+    #[error("{} missing: {}", are(missing.len()), abbreviate_list(missing))]
     Missing { missing: Vec<Shard> },
     #[error("the account {account_id} is in {first} and again in {other}")]
     AccountTwice {
@@ -99,7 +99,7 @@ fn part(shard: &Option<Shard>) -> String {
 
 fn are(shards: usize) -> String {
     let verb = if shards == 1 { "is" } else { "are" };
-    format!("{} {verb}", count(shards, "shard"))
+    format!("{} {verb}", pluralize(shards, "shard"))
 }
 
 /// Joins runs of one format, each with the name of its file: accounts sorted as ever. It was written when the newest of them was.

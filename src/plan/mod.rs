@@ -42,7 +42,7 @@ use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::Context;
 use crate::model::limits::Limits;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
 pub use crate::model::account_error::{AccountError, FailureKind};
 pub use attribution::{AttributedAction, Attribution, FieldAttribution};
@@ -89,7 +89,7 @@ pub struct Options {
     pub limits: Arc<Limits>,
 }
 
-words! {
+string_enum! {
     /// Purpose of a plan.
     #[derive(Default)]
     Intent {

@@ -12,7 +12,7 @@ use crate::model::context::FetchError;
 use crate::model::integration::{IntegrationField, IntegrationId, TenantUrl};
 use crate::model::location::Location;
 use crate::model::open_enum::OpenEnum;
-use crate::model::text::few;
+use crate::model::text::abbreviate_list;
 
 use super::change::{FieldValue, quoted};
 use super::matching::MatchedBy;
@@ -385,7 +385,7 @@ impl fmt::Display for Note {
                 let said = self
                     .acted_on()
                     .expect("a note about policies says who acts");
-                write!(f, "{}: {said}", few(addresses))
+                write!(f, "{}: {said}", abbreviate_list(addresses))
             }
             Note::PoliciesUnknown { error } => write!(
                 f,
@@ -414,7 +414,7 @@ impl fmt::Display for Note {
             } => write!(
                 f,
                 "{address}: several identical integrations exist; using the oldest, {id}; duplicates: {}",
-                few(duplicates)
+                abbreviate_list(duplicates)
             ),
             Note::MatchedByGeneratedReference {
                 address,
@@ -437,7 +437,7 @@ impl fmt::Display for Note {
             Note::UnlistedAlternatives { address, unlisted } => write!(
                 f,
                 "{address} will be created; unlisted integrations keep receiving scores. To use one of them, set `id:` to {}",
-                few(unlisted)
+                abbreviate_list(unlisted)
             ),
             Note::TenantMismatch {
                 address,
@@ -454,7 +454,7 @@ impl fmt::Display for Note {
             } => write!(
                 f,
                 "{address}: after this, the entry matches unlisted integrations that the next apply would change: {}",
-                few(candidates)
+                abbreviate_list(candidates)
             ),
             Note::PlaceholderValue {
                 address,

@@ -14,7 +14,7 @@ use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavi
 use crate::model::integration::{
     self, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use crate::model::open_enum::{OpenEnum, words};
+use crate::model::open_enum::{OpenEnum, string_enum};
 
 /// A write request, the changes it makes, and the operations it depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ pub struct OperationStatus {
     pub help: Option<String>,
 }
 
-words! {
+string_enum! {
     /// Outcome of an operation.
     OperationOutcome {
         /// Succeeded.
@@ -87,7 +87,7 @@ impl fmt::Display for OperationId {
     }
 }
 
-words! {
+string_enum! {
     /// Group of operations. Waves run one after the other.
     Wave {
         /// Writes all behaviors with one request.
@@ -173,7 +173,7 @@ impl fmt::Display for IntegrationTarget {
     }
 }
 
-words! {
+string_enum! {
     /// The HTTP methods that write.
     Method {
         /// `POST`

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::address::Address;
-use crate::model::behavior::overlay;
+use crate::model::behavior::apply_declared;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId, TenantUrl};
 
 use super::behaviors::BehaviorDiff;
@@ -103,7 +103,7 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
         .iter()
         .map(|(key, behavior)| (key.clone(), behavior.settings.clone()))
         .collect();
-    let complete = overlay(&behaviors.declared, &live);
+    let complete = apply_declared(&behaviors.declared, &live);
     let addresses = behaviors
         .changes
         .iter()
@@ -314,13 +314,13 @@ impl<'a> TopologicalSort<'a, '_> {
                 .filter(|key| key.field == KeyField::ReferenceId)
                 .any(|key| self.freed_by.contains_key(&key));
             settings.reference_id = match held {
-                true => Some(ReferenceId::parked(id)),
+                true => Some(ReferenceId::placeholder(id)),
                 false => after.reference_id.clone(),
             };
         }
         match key.field {
-            KeyField::ReferenceId => settings.reference_id = Some(ReferenceId::parked(id)),
-            KeyField::TenantUrl => settings.tenant_url = TenantUrl::parked(id),
+            KeyField::ReferenceId => settings.reference_id = Some(ReferenceId::placeholder(id)),
+            KeyField::TenantUrl => settings.tenant_url = TenantUrl::placeholder(id),
         }
         let parked = keys(&settings).find(|parked| parked.field == key.field);
         self.notes.push(Note::PlaceholderValue {

@@ -16,7 +16,7 @@ use crate::model::context::{
     Access, AccessPolicy, Decision, Fetched, Level, PolicyRule, PolicyRules,
 };
 use crate::model::open_enum::OpenEnum;
-use crate::model::text::few;
+use crate::model::text::abbreviate_list;
 
 use super::change::Change;
 use super::note::Note;
@@ -42,7 +42,7 @@ pub fn policies_for_level(level: &Level, access: &Access) -> LevelPolicies {
     let others = RiskLevel::ALL
         .iter()
         .map(|known| OpenEnum::Known(*known))
-        .chain([OpenEnum::read("unscored")])
+        .chain([OpenEnum::parse("unscored")])
         .filter(|other| other != level);
     let groups = in_order(access);
     let circles = groups.iter().copied().collect();
@@ -77,7 +77,7 @@ impl LevelPolicies {
     /// The first five policies and the number of the rest.
     pub fn names(&self) -> String {
         let names: Vec<String> = self.policies.iter().map(PolicyName::shown).collect();
-        few(&names)
+        abbreviate_list(&names)
     }
 
     /// Count and names, e.g. `2 policies use it (Finance, Payroll)`.

@@ -12,7 +12,7 @@ use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::account_error::AccountError;
 use crate::model::address::{Address, Name};
 use crate::model::context::Context;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::model::shard::Shard;
 
 use super::Options;
@@ -42,7 +42,7 @@ pub struct Run {
     pub accounts: Vec<AccountPlan>,
 }
 
-words! {
+string_enum! {
     /// Name and version of a document format.
     Format {
         /// A plan.
@@ -97,7 +97,7 @@ pub struct AccountPlan {
     pub problems: Option<Vec<String>>,
 }
 
-words! {
+string_enum! {
     /// Status of an account.
     Status {
         /// Processed.

@@ -1,7 +1,7 @@
 //! Doctor report as a table and as JSON.
 
 use crate::doctor::{CheckStatus, DoctorReport, Finding, SsfDocument};
-use crate::model::text::{EscapeInvisible, count};
+use crate::model::text::{EscapeInvisible, pluralize};
 
 use super::DoctorFormat;
 use super::get::json;
@@ -41,7 +41,7 @@ fn table(diagnosis: &DoctorReport, width: Width) -> String {
             text.push_str(&document(one, width));
         }
     }
-    let counted = |status, noun| count(diagnosis.count(status), noun);
+    let counted = |status, noun| pluralize(diagnosis.count(status), noun);
     let (failures, warnings) = (
         counted(CheckStatus::Fail, "failure"),
         counted(CheckStatus::Warn, "warning"),

@@ -12,7 +12,7 @@ use super::display_item::{ChangeMarker, DisplayItem, Severity, blocks, gravest_f
 use super::field_lines;
 use super::text::OKTA_CONSOLE_PATH;
 use super::totals::RunSummary;
-use crate::model::text::{EscapeInvisible, count};
+use crate::model::text::{EscapeInvisible, pluralize};
 
 /// Maximum size of a comment.
 pub const MAX_COMMENT_BYTES: usize = 65_536;
@@ -93,8 +93,8 @@ fn folded(text: &mut String, sections: Vec<Section>, mut room: usize) {
         let _ = writeln!(
             text,
             "**Truncated:** {} left out ({} omitted completely). See the text or JSON output.",
-            count(cut_parts, "less important item"),
-            count(cut_accounts, "account"),
+            pluralize(cut_parts, "less important item"),
+            pluralize(cut_accounts, "account"),
         );
     }
 }
@@ -215,10 +215,10 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
     };
     let what = match (account.status, document.format) {
         (Status::Error, _) => "failed".to_owned(),
-        (Status::Ok, Format::Plan | Format::Apply) => count(account.changes.len(), "change"),
+        (Status::Ok, Format::Plan | Format::Apply) => pluralize(account.changes.len(), "change"),
         (Status::Ok, Format::Drift) => {
             let found = account.changes.len() + account.reported().count();
-            count(found, "difference")
+            pluralize(found, "difference")
         }
     };
     let mut remarks = String::new();
@@ -306,7 +306,7 @@ fn parts(run: &Run, account: &AccountPlan) -> Vec<Part> {
             Format::Plan | Format::Apply => "change",
             Format::Drift => "difference",
         };
-        let left_out = count(account.excluded.len(), noun);
+        let left_out = pluralize(account.excluded.len(), noun);
         parts.push(Part::harmless(format!(
             "# note: {left_out} left out by choice\n"
         )));

@@ -35,7 +35,7 @@ pub mod style;
 pub mod text;
 mod totals;
 
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::plan::Run;
 
 use text::{ApplyText, RunText};
@@ -46,7 +46,7 @@ pub use files::{ValidationResult, files};
 pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
 pub use prometheus::RunMetrics;
 
-words! {
+string_enum! {
     /// Level of detail of a fleet in text.
     DetailLevel {
         /// Content shared by several accounts is shown once.
@@ -58,7 +58,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Formats of a plan.
     PlanFormat {
         /// For a terminal.
@@ -74,7 +74,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Formats of an apply result.
     ApplyFormat {
         /// For a terminal.
@@ -86,7 +86,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Formats of drift.
     DriftFormat {
         /// For a terminal, and for cron's mail.
@@ -120,7 +120,7 @@ impl DriftFormat {
     }
 }
 
-words! {
+string_enum! {
     /// Formats of information about riskform.
     VersionFormat {
         /// For people.
@@ -130,7 +130,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// The formats of merged results; which of them there are depends on what is merged.
     MergeFormat {
         /// For a terminal.
@@ -152,7 +152,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Formats of an audit.
     AuditFormat {
         /// For a terminal, and for cron's mail.
@@ -170,7 +170,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Formats of the doctor.
     DoctorFormat {
         /// For a terminal.
@@ -180,7 +180,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Formats of file diagnostics.
     ValidateFormat {
         /// For a terminal.

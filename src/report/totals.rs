@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::plan::{AccountPlan, ApplyTotals, Format, Intent, Run, Totals};
 
 use super::display_item::{Severity, blocks, gravest_first, prefix, short};
-use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, count, few};
+use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, abbreviate_list, pluralize};
 
 /// Totals in words, without final periods.
 pub(super) struct RunSummary<'a> {
@@ -57,7 +57,7 @@ impl<'a> RunSummary<'a> {
             (Format::Drift, 0) => {
                 let accounts = match self.totals.accounts {
                     1 => String::new(),
-                    _ => format!(" in {}", count(self.handled(), "account")),
+                    _ => format!(" in {}", pluralize(self.handled(), "account")),
                 };
                 ("No drift", format!("{unchanged} as declared{accounts}"))
             }
@@ -120,11 +120,11 @@ impl<'a> RunSummary<'a> {
         };
         let accounts = match self.totals.accounts {
             1 => String::new(),
-            _ => format!(" in {}", count(self.handled(), "account")),
+            _ => format!(" in {}", pluralize(self.handled(), "account")),
         };
         let (behaviors, integrations) = (
-            count(behaviors, "behavior"),
-            count(integrations, "integration"),
+            pluralize(behaviors, "behavior"),
+            pluralize(integrations, "integration"),
         );
         format!("{behaviors} and {integrations} {verb}{accounts}")
     }
@@ -188,15 +188,15 @@ impl<'a> RunSummary<'a> {
         }
         let mut holders: Vec<_> = holders.into_iter().collect();
         holders.sort_by_key(|(_, (first, _))| *first);
-        few(holders
-            .into_iter()
-            .flat_map(|(what, (_, labels))| match labels.len() {
+        abbreviate_list(holders.into_iter().flat_map(|(what, (_, labels))| {
+            match labels.len() {
                 many if many >= GROUPING_THRESHOLD => vec![format!("{what} in {many} accounts")],
                 _ => labels
                     .iter()
                     .map(|label| format!("{label}{what}"))
                     .collect(),
-            }))
+            }
+        }))
     }
 
     /// Returns the number of blocked accounts.
@@ -250,7 +250,7 @@ impl<'a> RunSummary<'a> {
             ),
         };
         if failed + unknown + not_attempted > 0 {
-            let operations = count(failed, "operation");
+            let operations = pluralize(failed, "operation");
             text.push_str(&format!(". {operations} failed, "));
             if unknown > 0 {
                 text.push_str(&format!("{unknown} unknown, "));
@@ -330,7 +330,7 @@ pub(super) fn counts(format: Format, account: &AccountPlan) -> String {
             (1, "") => format!("1 {one}"),
             (number, "") => format!("{number} {many}"),
             (number, "unlisted" | "left out") => format!("{number} {what}"),
-            (number, noun) => count(number, noun),
+            (number, noun) => pluralize(number, noun),
         })
         .collect();
     parts.join(", ")

@@ -52,7 +52,7 @@ pub(super) fn authenticate(
         },
         (None, _, _) => return Err(RecordedError::NoCredentials),
     };
-    if settings.elsewhere_tokens.contains(token) {
+    if settings.ip_restricted_tokens.contains(token) {
         return Err(RecordedError::OtherLocation);
     }
     let permissions = settings.tokens.get(token).ok_or(match email {

@@ -53,7 +53,7 @@ impl FieldErrors {
     ) -> Option<&'v Value> {
         object
             .get(name)
-            .or_else(|| self.add(&below(pointer, name), "is required"))
+            .or_else(|| self.add(&child_pointer(pointer, name), "is required"))
     }
 
     /// Reads a required boolean.
@@ -65,7 +65,7 @@ impl FieldErrors {
     ) -> Option<bool> {
         self.member(object, pointer, name)?
             .as_bool()
-            .or_else(|| self.add(&below(pointer, name), "must be true or false"))
+            .or_else(|| self.add(&child_pointer(pointer, name), "must be true or false"))
     }
 
     /// Reads a required string.
@@ -77,7 +77,7 @@ impl FieldErrors {
     ) -> Option<&'v str> {
         self.member(object, pointer, name)?
             .as_str()
-            .or_else(|| self.add(&below(pointer, name), "must be a string"))
+            .or_else(|| self.add(&child_pointer(pointer, name), "must be a string"))
     }
 
     /// Reads an optional string; if it is null or missing, the inner value is `None`.
@@ -90,12 +90,12 @@ impl FieldErrors {
         match object.get(name) {
             None | Some(Value::Null) => Some(None),
             Some(Value::String(text)) => Some(Some(text)),
-            Some(_) => self.add(&below(pointer, name), "must be a string or null"),
+            Some(_) => self.add(&child_pointer(pointer, name), "must be a string or null"),
         }
     }
 }
 
 /// Returns the pointer to a member, escaped as in RFC 6901.
-pub(super) fn below(pointer: &str, name: &str) -> String {
+pub(super) fn child_pointer(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }

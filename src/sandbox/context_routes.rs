@@ -48,14 +48,14 @@ pub(super) async fn list_apps(visit: RequestContext) -> Result<Response, ApiFail
 }
 
 pub(super) async fn list_app_policies(visit: RequestContext) -> Result<Response, ApiFailure> {
-    let account = visit.account_of(Permission::Apps)?;
+    let account = visit.account_with(Permission::Apps)?;
     let wanted = PageRequest::read(&visit.uri, 1_000)?;
     let id = visit.segment("app_id")?;
     let policies = visit.sandbox.read(&account, |account| {
         let app = account.context.apps.iter().find(|app| app["id"] == id)?;
         Some(app["policies"].as_array().cloned().unwrap_or_default())
     });
-    let (page, info) = wanted.cut(policies.ok_or(ApiFailure::NoApplication)?);
+    let (page, info) = wanted.slice(policies.ok_or(ApiFailure::NoApplication)?);
     Ok(success_paged(&page, Some(info)))
 }
 
@@ -65,18 +65,18 @@ fn list(
     default_size: usize,
     items: impl FnOnce(&SandboxContext) -> Vec<Value>,
 ) -> Result<Response, ApiFailure> {
-    let account = visit.account_of(permission)?;
+    let account = visit.account_with(permission)?;
     let wanted = PageRequest::read(&visit.uri, default_size)?;
     let items = visit
         .sandbox
         .read(&account, |account| items(&account.context));
-    let (page, info) = wanted.cut(items);
+    let (page, info) = wanted.slice(items);
     Ok(success_paged(&page, Some(info)))
 }
 
 /// Searches the audit log. The cursor is the serial number of the last entry of the previous page.
 pub(super) async fn search_audit_log(visit: RequestContext) -> Result<Response, ApiFailure> {
-    let account = visit.account_of(Permission::AuditLog)?;
+    let account = visit.account_with(Permission::AuditLog)?;
     let search = AuditLogQuery::read(&query(&visit.uri)).map_err(ApiFailure::AuditQuery)?;
     let settings = visit.sandbox.settings().audit_log;
     let now = visit.sandbox.now();
@@ -84,7 +84,7 @@ pub(super) async fn search_audit_log(visit: RequestContext) -> Result<Response, 
         let age = now.duration_since(entry.time);
         age.as_secs_f64() >= settings.delay.as_secs_f64()
             && age.as_secs_f64() <= settings.retention.as_secs_f64()
-            && search.fits(entry)
+            && search.matches(entry)
     };
     let world = visit.sandbox.world();
     let mut entries: Vec<&LoggedEntry> = world.audit_log(&account).filter(shown).collect();
@@ -206,7 +206,7 @@ impl AuditLogQuery {
         })
     }
 
-    fn fits(&self, entry: &LoggedEntry) -> bool {
+    fn matches(&self, entry: &LoggedEntry) -> bool {
         let fits = |filter: &Filter| {
             let held = match entry.shown.pointer(filter.pointer) {
                 Some(Value::String(text)) => Some(text.clone()),

@@ -63,7 +63,7 @@ pub(super) enum ApiFailure {
     /// Invalid query of the audit log, whose envelope differs.
     AuditQuery(String),
     /// The change could not be saved.
-    NotKept(StoreError),
+    NotSaved(StoreError),
     /// Internal error.
     Internal,
 }
@@ -88,7 +88,7 @@ impl ApiFailure {
             ApiFailure::Body(_) | ApiFailure::Query(_) | ApiFailure::AuditQuery(_) => {
                 StatusCode::BAD_REQUEST
             }
-            ApiFailure::Refused(_) | ApiFailure::NotKept(_) | ApiFailure::Internal => {
+            ApiFailure::Refused(_) | ApiFailure::NotSaved(_) | ApiFailure::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         }
@@ -108,7 +108,7 @@ impl ApiFailure {
             ApiFailure::Query(message) | ApiFailure::AuditQuery(message) => {
                 Item::new(40002, message)
             }
-            ApiFailure::NotKept(error) => Item::new(40050, error.to_string()),
+            ApiFailure::NotSaved(error) => Item::new(40050, error.to_string()),
             ApiFailure::Refused(_) | ApiFailure::Internal => {
                 Item::new(40050, "Internal server error")
             }

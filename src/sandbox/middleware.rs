@@ -59,7 +59,11 @@ pub(super) struct RequestOrigin {
 }
 
 /// Processes a request.
-pub(super) async fn pass(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
+pub(super) async fn handle_request(
+    State(sandbox): State<Sandbox>,
+    request: Request,
+    next: Next,
+) -> Response {
     let arrived = Instant::now();
     let latency = sandbox.settings().latency;
     sleep_until(arrived + latency / 2).await;
@@ -123,7 +127,7 @@ async fn answer(
     };
     let headers = response.headers_mut();
     if let Some(standing) = standing {
-        standing.stamp(headers);
+        standing.add_headers(headers);
     }
     set_cf_ray(headers, &ids.ray);
     if settings.audit_log_ids {

@@ -142,7 +142,7 @@ impl Sandbox {
     }
 
     /// Returns the API with a script of faults. The default script is empty.
-    pub fn laboratory(&self, script: FaultScript) -> FaultInjector {
+    pub fn with_faults(&self, script: FaultScript) -> FaultInjector {
         FaultInjector::new(self.clone(), script)
     }
 
@@ -181,8 +181,8 @@ impl Sandbox {
         id: &AccountId,
         edit: impl FnOnce(&mut Account) -> T,
     ) -> Result<T, StoreError> {
-        let (serial, done) = self.change(id, |account, _| Ok::<_, StoreError>(edit(account)))?;
-        self.keep(serial)?;
+        let (serial, done) = self.update(id, |account, _| Ok::<_, StoreError>(edit(account)))?;
+        self.save(serial)?;
         Ok(done)
     }
 
@@ -192,10 +192,10 @@ impl Sandbox {
         id: &AccountId,
         settings: IntegrationSettings,
     ) -> Result<Integration, StoreError> {
-        let (serial, created) = self.change(id, |account, stamp| {
+        let (serial, created) = self.update(id, |account, stamp| {
             Ok::<_, StoreError>(account.add_integration(id, settings, stamp).clone())
         })?;
-        self.keep(serial)?;
+        self.save(serial)?;
         Ok(created)
     }
 
@@ -223,7 +223,7 @@ impl Sandbox {
     }
 
     /// Returns true if the account was written to.
-    fn knows(&self, id: &AccountId) -> bool {
+    fn has_account(&self, id: &AccountId) -> bool {
         self.world().account(id).is_some()
     }
 
@@ -256,16 +256,16 @@ impl Sandbox {
         };
         if self.0.store.is_some() {
             let sandbox = self.clone();
-            tokio::task::spawn_blocking(move || sandbox.keep(serial))
+            tokio::task::spawn_blocking(move || sandbox.save(serial))
                 .await
                 .expect("storing the state does not panic and is not aborted")
-                .map_err(ApiFailure::NotKept)?;
+                .map_err(ApiFailure::NotSaved)?;
         }
         Ok(done)
     }
 
     /// Changes an account in memory and returns the serial number of the change.
-    fn change<T, E>(
+    fn update<T, E>(
         &self,
         id: &AccountId,
         change: impl FnOnce(&mut Account, WriteContext) -> Result<T, E>,
@@ -288,9 +288,9 @@ impl Sandbox {
         (serial, stamp)
     }
 
-    fn keep(&self, serial: u64) -> Result<(), StoreError> {
+    fn save(&self, serial: u64) -> Result<(), StoreError> {
         match &self.0.store {
-            Some(store) => store.keep(serial, &self.0.world),
+            Some(store) => store.save(serial, &self.0.world),
             None => Ok(()),
         }
     }

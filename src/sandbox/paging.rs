@@ -64,7 +64,7 @@ impl PageRequest {
     }
 
     /// Returns the page of a list.
-    pub(super) fn cut<T>(self, all: Vec<T>) -> (Vec<T>, PageInfo) {
+    pub(super) fn slice<T>(self, all: Vec<T>) -> (Vec<T>, PageInfo) {
         let PageRequest { page, per_page } = self;
         let total_count = all.len();
         let page_of_all: Vec<T> = all
@@ -103,6 +103,6 @@ pub(super) fn paged<T>(
             }
         }
     };
-    let (page, info) = wanted.cut(all);
+    let (page, info) = wanted.slice(all);
     Ok((page, Some(info)))
 }

@@ -84,7 +84,7 @@ impl RateLimits {
 
 impl RateLimitStatus {
     /// Adds the rate-limit headers. Times are whole seconds, rounded up.
-    pub(super) fn stamp(&self, headers: &mut HeaderMap) {
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         let RateLimitStatus {
             limit,
             window,

@@ -3,12 +3,12 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
 /// Defines each recorded body and its status. Unreported statuses are taken from an independent client.
-macro_rules! refusals {
+macro_rules! recorded_errors {
     ($($(#[$attribute:meta])* $variant:ident = $file:literal, $status:ident;)+) => {
-        words! {
+        string_enum! {
             /// A recorded error of the real API, named after its recording: status, code and detail.
             RecordedError {
                 $($(#[$attribute])* $variant = $file),+
@@ -28,7 +28,7 @@ macro_rules! refusals {
     };
 }
 
-refusals! {
+recorded_errors! {
     /// No credentials. Without `messages` and `result`.
     NoCredentials = "400-9106", BAD_REQUEST;
     /// Malformed email address and key.

@@ -25,7 +25,7 @@ use super::paging::paged;
 use super::recorded_errors::RecordedError;
 use super::settings::{Permission, UnknownAccounts};
 use super::state::audit_log::LoggedRequest;
-use super::state::integrations::show;
+use super::state::integrations::to_view;
 use super::state::users::Summary;
 use super::state::{Account, WriteContext};
 use super::{BASE_PATH, Sandbox, context_routes, middleware, ssf};
@@ -88,7 +88,10 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(async || ApiFailure::MethodNotAllowed)
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(sandbox.clone(), middleware::pass))
+        .layer(from_fn_with_state(
+            sandbox.clone(),
+            middleware::handle_request,
+        ))
         .layer(compression())
         .with_state(sandbox)
 }
@@ -112,7 +115,7 @@ async fn write_behaviors(visit: RequestContext, body: Bytes) -> Result<Response,
     let rule = visit.sandbox.settings().behaviors_put;
     let write = visit.write(&body, |_, account, _| {
         account.put_behaviors(&body, rule)?;
-        Ok(shown(&account.behavior_settings()))
+        Ok(to_json(&account.behavior_settings()))
     });
     write.await
 }
@@ -122,7 +125,7 @@ async fn list_integrations(visit: RequestContext) -> Result<Response, ApiFailure
     let settings = visit.sandbox.settings();
     visit.sandbox.read(&account, |account| {
         let all = account.integrations.values();
-        let all: Vec<_> = all.map(|one| show(one, settings)).collect();
+        let all: Vec<_> = all.map(|one| to_view(one, settings)).collect();
         let (page, info) = paged(all, &visit.uri, settings.paging)?;
         Ok(success_paged(&page, info))
     })
@@ -132,7 +135,7 @@ async fn create_integration(visit: RequestContext, body: Bytes) -> Result<Respon
     let settings = visit.sandbox.settings();
     let write = visit.write(&body, |id, account, stamp| {
         let created = account.create_integration(id, &body, stamp, settings)?;
-        Ok(shown(&show(created, settings)))
+        Ok(to_json(&to_view(created, settings)))
     });
     write.await
 }
@@ -142,7 +145,7 @@ async fn read_integration(visit: RequestContext) -> Result<Response, ApiFailure>
     let account = visit.account(Permission::Read)?;
     visit.sandbox.read(&account, |account| {
         let found = account.integration(integration)?;
-        Ok(success(&show(found, visit.sandbox.settings())))
+        Ok(success(&to_view(found, visit.sandbox.settings())))
     })
 }
 
@@ -151,7 +154,7 @@ async fn find_integration(visit: RequestContext) -> Result<Response, ApiFailure>
     let reference = visit.segment("reference_id")?;
     visit.sandbox.read(&account, |account| {
         let found = account.integration_with(reference)?;
-        Ok(success(&show(found, visit.sandbox.settings())))
+        Ok(success(&to_view(found, visit.sandbox.settings())))
     })
 }
 
@@ -160,7 +163,7 @@ async fn write_integration(visit: RequestContext, body: Bytes) -> Result<Respons
     let settings = visit.sandbox.settings();
     let write = visit.write(&body, |_, account, stamp| {
         let written = account.put_integration(integration, &body, stamp, settings)?;
-        Ok(shown(&show(written, settings)))
+        Ok(to_json(&to_view(written, settings)))
     });
     write.await
 }
@@ -231,7 +234,7 @@ fn verify(visit: &RequestContext) -> Result<Response, ApiFailure> {
     Ok(success_with_messages(&[valid], &state))
 }
 
-fn shown(result: &impl Serialize) -> Value {
+fn to_json(result: &impl Serialize) -> Value {
     serde_json::to_value(result)
         .expect("every result is plain data with string keys, which always has a JSON form")
 }
@@ -286,7 +289,7 @@ impl RequestContext {
     }
 
     /// Returns the account ID after checking the permission.
-    pub(super) fn account_of(&self, permission: Permission) -> Result<AccountId, ApiFailure> {
+    pub(super) fn account_with(&self, permission: Permission) -> Result<AccountId, ApiFailure> {
         let id = self.account_id()?;
         let settings = self.sandbox.settings();
         if !self.caller.permissions.allow(permission) {
@@ -300,14 +303,14 @@ impl RequestContext {
         }
         match settings.unknown_accounts {
             UnknownAccounts::Default => Ok(id),
-            UnknownAccounts::Refused if self.sandbox.knows(&id) => Ok(id),
+            UnknownAccounts::Refused if self.sandbox.has_account(&id) => Ok(id),
             UnknownAccounts::Refused => Err(RecordedError::LacksPermission.into()),
         }
     }
 
     /// Returns the account ID after checking the permission and the entitlement.
     fn account(&self, permission: Permission) -> Result<AccountId, ApiFailure> {
-        let id = self.account_of(permission)?;
+        let id = self.account_with(permission)?;
         if self.sandbox.settings().entitlement.covers(&id) {
             Ok(id)
         } else {

@@ -40,7 +40,7 @@ impl Seed {
         })
     }
 
-    pub(super) fn holds_integration(&self, id: IntegrationId) -> bool {
+    pub(super) fn has_integration(&self, id: IntegrationId) -> bool {
         self.0.integrations.contains_key(&id)
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::recorded_errors::RecordedError;
 use crate::model::account::AccountId;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
 /// Default token, with all permissions.
 pub const DEFAULT_TOKEN: &str = "riskform-sandbox";
@@ -42,7 +42,7 @@ pub struct Settings {
     /// Account-owned tokens, which are verified at the account's endpoint only. Other tokens are verified at both endpoints.
     pub account_tokens: BTreeSet<String>,
     /// Tokens restricted to other IP addresses.
-    pub elsewhere_tokens: BTreeSet<String>,
+    pub ip_restricted_tokens: BTreeSet<String>,
     /// Owners of tokens as email addresses, for the audit log. Tokens without one belong to the account.
     pub owners: BTreeMap<String, String>,
     /// Validity period that token verification returns.
@@ -80,7 +80,7 @@ impl Default for Settings {
             paging: Paging::None,
             tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), Permissions::all())]),
             account_tokens: BTreeSet::new(),
-            elsewhere_tokens: BTreeSet::new(),
+            ip_restricted_tokens: BTreeSet::new(),
             owners: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), "sandbox@example.com".to_owned())]),
             token_dates: None,
             missing_permission: RecordedError::Undecided,
@@ -95,7 +95,7 @@ impl Default for Settings {
     }
 }
 
-words! {
+string_enum! {
     /// Effect of a write on omitted behaviors (`schema/api.md`, Behaviors: unknown).
     BehaviorsPut {
         /// Unchanged.
@@ -107,7 +107,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// A field that must be unique among an account's integrations (`schema/api.md`, Integrations: unknown).
     UniqueKey {
         /// `reference_id`, unless unset.
@@ -117,7 +117,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Stored form of a `tenant_url` (`schema/api.md`, Integrations: unknown).
     TenantUrlForm {
         /// As sent.
@@ -127,7 +127,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Value of a `reference_id` that a POST or PUT omits or sends as `null` or `""` (`schema/api.md`, Integrations: unknown).
     UnsetReference {
         /// A new random UUID each time.
@@ -141,7 +141,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Effect of a PUT without `reference_id` on an existing one (`schema/api.md`, Integrations: unknown).
     OmittedReference {
         /// Removed, as if the integration had been created without one.
@@ -151,7 +151,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Accepted references (`schema/api.md`, Integrations: unknown).
     AcceptedReferences {
         /// Any text.
@@ -161,7 +161,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Response for an account that was never written to.
     UnknownAccounts {
         /// The recorded initial state.
@@ -182,7 +182,7 @@ pub enum Paging {
     Ignored(NonZeroUsize),
 }
 
-words! {
+string_enum! {
     /// Policies in the list of Access applications (`schema/api.md`, Access lists: unknown).
     AppPolicies {
         /// Complete.
@@ -220,7 +220,7 @@ impl Default for AuditLogSettings {
     }
 }
 
-words! {
+string_enum! {
     /// Location of the next cursor in an audit log response.
     CursorPlace {
         /// `result_info.cursor`, as documented.
@@ -274,7 +274,7 @@ impl FromStr for RateLimit {
     }
 }
 
-words! {
+string_enum! {
     /// A permission of a token (`schema/api.md`, Transport).
     Permission {
         /// *Zero Trust Read*: read behaviors and integrations.

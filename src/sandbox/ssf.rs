@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::envelope::json_response;
 use super::{BASE_PATH, Sandbox};
 use crate::model::integration::IntegrationId;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 
 /// Paths of the transmitter configuration and of its keys.
 pub(super) const CONFIGURATION: &str = "/.well-known/sse-configuration/{integration_id}";
@@ -22,7 +22,7 @@ const HOST: &str = "https://ssf.risk-score.teams.cloudflare.com";
 /// Size of a document that readers should reject.
 const TOO_LARGE: usize = 2 * 1024 * 1024;
 
-words! {
+string_enum! {
     /// A violation of the standard.
     SsfFlaw {
         /// 404.
@@ -188,6 +188,6 @@ impl Sandbox {
             return false;
         };
         let world = self.world();
-        world.holds_integration(id) || self.0.seed.holds_integration(id)
+        world.holds_integration(id) || self.0.seed.has_integration(id)
     }
 }

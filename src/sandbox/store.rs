@@ -92,7 +92,7 @@ impl Store {
             path: path.to_owned(),
             _lock: lock,
             kept: Mutex::new(SavedState {
-                serials: world.serials(),
+                serials: world.last_serial(),
                 accounts: BTreeMap::new(),
                 audit_log: BTreeMap::new(),
             }),
@@ -101,7 +101,7 @@ impl Store {
     }
 
     /// Returns once the file contains the change with this serial number. Changes made during a write are saved together by the next one.
-    pub(super) fn keep(&self, serial: u64, world: &RwLock<State>) -> Result<(), StoreError> {
+    pub(super) fn save(&self, serial: u64, world: &RwLock<State>) -> Result<(), StoreError> {
         let mut kept = self.kept.lock().expect("no panic while writing");
         if serial <= kept.serials {
             return Ok(());
@@ -117,7 +117,7 @@ impl Store {
                 let elder = log.len().saturating_sub(MAX_AUDIT_ENTRIES);
                 log.drain(..elder);
             }
-            world.serials()
+            world.last_serial()
         };
         self.replace(&DocumentText {
             format: FORMAT,
@@ -162,7 +162,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<State, StoreError> {
         accounts,
         audit_log,
     } = serde_json::from_slice(bytes).map_err(damaged)?;
-    Ok(State::kept(serials, accounts, audit_log))
+    Ok(State::from_saved(serials, accounts, audit_log))
 }
 
 fn text(item: &impl Serialize) -> Box<RawValue> {

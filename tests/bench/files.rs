@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
 use riskform::config::load::{LoadOptions, check};
-use riskform::model::limits::UNLIMITED;
+use riskform::model::limits::NO_LIMITS;
 use riskform::report::{ValidateFormat, ValidationResult, files};
 
 use super::inputs::{TODAY, accounts, fleet, integrations, tenant};
@@ -54,7 +54,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                     account_id: None,
                     default_account_id: None,
                     confinement: &AllowedRoot::default(),
-                    limits: &UNLIMITED,
+                    limits: &NO_LIMITS,
                     variables: &|_| None,
                     today: TODAY,
                 });

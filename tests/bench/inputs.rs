@@ -15,7 +15,7 @@ use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLev
 use riskform::model::integration::{
     Integration, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use riskform::model::limits::UNLIMITED;
+use riskform::model::limits::NO_LIMITS;
 use riskform::plan::{self, Format, Options, Run};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -112,7 +112,7 @@ pub(super) fn accounts(path: &Path) -> Vec<DesiredAccount> {
         account_id: None,
         default_account_id: None,
         confinement: &AllowedRoot::default(),
-        limits: &UNLIMITED,
+        limits: &NO_LIMITS,
         variables: &|_| None,
         today: TODAY,
     });

@@ -55,7 +55,7 @@ fn connection(base_url: &str, settings: NetworkSettings) -> Client {
 fn connect(transport: Transport, base_url: BaseUrl) -> Client {
     let conduct = ClientOptions {
         retry: RetryPolicy {
-            attempts: NonZeroU32::MIN,
+            max_attempts: NonZeroU32::MIN,
             ..RetryPolicy::default()
         },
         ..ClientOptions::default()
@@ -465,7 +465,7 @@ async fn errors_carry_what_the_answer_says() {
         .unwrap_err();
     shown(&error);
     assert_eq!(error.kind(), &ErrorKind::RateLimited);
-    assert_eq!(error.trace().audit_log_id.as_deref(), Some("audit-9"));
+    assert_eq!(error.request_ids().audit_log_id.as_deref(), Some("audit-9"));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
     insta::assert_snapshot!(
         error,
@@ -574,7 +574,11 @@ async fn live_is_exactly_two_reads_both_in_flight_together() {
             envelope(&json!([recorded_integration()]))
         }
     });
-    let live = within(service).reader().live(&account()).await.unwrap();
+    let live = within(service)
+        .reader()
+        .live_account(&account())
+        .await
+        .unwrap();
     assert_eq!((live.behaviors.len(), live.integrations.len()), (1, 1));
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }

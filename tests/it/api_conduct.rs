@@ -272,7 +272,7 @@ async fn how_long_a_429_lasts_is_guessed_once_in_a_run() {
         assert_eq!(sent_at, seconds, "{script:?}");
         let told = server.events.lock().unwrap();
         let waits = told.iter().filter_map(|event| match event {
-            ClientEvent::Waiting { reason, .. } => Some(*reason),
+            ClientEvent::RateLimited { reason, .. } => Some(*reason),
             _ => None,
         });
         let waits: Vec<WaitReason> = waits.collect();
@@ -312,7 +312,7 @@ async fn one_429_holds_back_the_whole_run_and_is_told_once() {
     let reason = WaitReason::RateLimited;
     assert_eq!(
         *server.events.lock().unwrap(),
-        [ClientEvent::Waiting { wait, reason }]
+        [ClientEvent::RateLimited { wait, reason }]
     );
     let counters = server.connection.counters();
     assert_eq!(

@@ -462,7 +462,10 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
         .unwrap()
         .iter()
         .map(|item| match AuditEntry::read(&account(), item) {
-            ParsedEntry::Entry(AuditEntry { author, wrote }) => format!(
+            ParsedEntry::Entry(AuditEntry {
+                author,
+                write: wrote,
+            }) => format!(
                 "{} {} {} {wrote:?}",
                 author.actor.unwrap(),
                 author.method.unwrap(),

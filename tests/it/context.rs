@@ -28,7 +28,7 @@ fn account() -> AccountId {
 fn client(transport: Transport) -> Client {
     let conduct = ClientOptions {
         retry: RetryPolicy {
-            attempts: NonZeroU32::MIN,
+            max_attempts: NonZeroU32::MIN,
             ..RetryPolicy::default()
         },
         ..ClientOptions::default()
@@ -48,7 +48,7 @@ fn world(settings: Settings, rules: Vec<FaultRule>) -> (Sandbox, Client) {
         clock_start: Some("2026-11-20T10:00:00Z".parse().unwrap()),
         ..settings
     });
-    let laboratory = sandbox.laboratory(FaultScript { seed: 0, rules });
+    let laboratory = sandbox.with_faults(FaultScript { seed: 0, rules });
     let transport = Transport::in_process(laboratory, Duration::from_secs(60));
     (sandbox.clone(), client(transport))
 }
@@ -404,7 +404,7 @@ async fn what_the_sandbox_logs_is_read_back() {
         sandbox.log_entry(&account(), time, item.clone());
     }
     let log = audit_log(&client).await.unwrap();
-    let kinds = log.entries.iter().map(|entry| match entry.wrote {
+    let kinds = log.entries.iter().map(|entry| match entry.write {
         LoggedWrite::Behaviors(_) => "behaviors",
         LoggedWrite::Created(..) => "created",
         LoggedWrite::Updated(..) => "updated",

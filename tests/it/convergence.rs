@@ -79,7 +79,7 @@ async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, Test
     let account = account_id();
     let sandbox = unknowns.sandbox(&world.live, unknowns.settings());
     let connection = connection(&sandbox);
-    let live = connection.reader().live(&account).await.unwrap();
+    let live = connection.reader().live_account(&account).await.unwrap();
     prop_assert_eq!(
         sandbox.requests().len(),
         2,
@@ -118,7 +118,7 @@ async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, Test
         assert_identities_stable(world, &planned, &live, steps)?;
     }
 
-    let live = connection.reader().live(&account).await.unwrap();
+    let live = connection.reader().live_account(&account).await.unwrap();
     let again = self::planned(&world.desired, &live, &unguarded()).unwrap();
     prop_assert!(again.is_empty(), "{:?}", again.changes);
     Ok(Tally {

@@ -58,7 +58,7 @@ impl CreateScenario {
         sandbox.put_account(&account_id(), old()).unwrap();
         let script = FaultScript::parse(script).unwrap();
         let transport = Transport::in_process(
-            sandbox.laboratory(script),
+            sandbox.with_faults(script),
             std::time::Duration::from_secs(30),
         );
         let client = Client::new(
@@ -225,7 +225,7 @@ async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
         .tenant_url = "https://old.okta.com".parse().unwrap();
     let mut live = old();
     live.integrations[0].settings.integration_type =
-        riskform::model::open_enum::OpenEnum::read("Entra");
+        riskform::model::open_enum::OpenEnum::parse("Entra");
     desired
         .integrations
         .get_mut(&"one".parse().unwrap())

@@ -12,7 +12,7 @@ use jiff::civil::date;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
 use riskform::doctor::{
     Access, ApiTransport, Check, CheckStatus, CredentialKind, DoctorFinding, SsfRule,
-    account_findings, examine,
+    account_findings, probe_account,
 };
 use riskform::sandbox::{
     DEFAULT_TOKEN, Entitlement, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings,
@@ -288,7 +288,7 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<DoctorFi
         proxy: None,
     };
     let account = RECORDED_ACCOUNT.parse().unwrap();
-    let evidence = examine(&connection, &account, access, None, date(2026, 11, 22)).await;
+    let evidence = probe_account(&connection, &account, access, None, date(2026, 11, 22)).await;
     account_findings(&evidence, "2026-11-22T00:00:00Z".parse().unwrap())
 }
 

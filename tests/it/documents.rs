@@ -8,7 +8,7 @@ use riskform::config::diagnostic::Diagnostics;
 use riskform::config::files::AllowedRoot;
 use riskform::config::load::{LoadOptions, load};
 use riskform::model::account::DesiredAccount;
-use riskform::model::limits::UNLIMITED;
+use riskform::model::limits::NO_LIMITS;
 use serde_json::Value;
 
 /// Loads the only account of a file, without variables.
@@ -18,7 +18,7 @@ pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Diagnostics
         account_id: None,
         default_account_id: None,
         confinement: &AllowedRoot::default(),
-        limits: &UNLIMITED,
+        limits: &NO_LIMITS,
         variables: &|_| None,
         today,
     })?;

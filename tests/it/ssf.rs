@@ -23,7 +23,7 @@ async fn inspected(
     let rules = flaw
         .into_iter()
         .map(|flaw| FaultRule::always(Fault::Ssf(flaw)));
-    let laboratory = sandbox.laboratory(FaultScript {
+    let laboratory = sandbox.with_faults(FaultScript {
         seed: 0,
         rules: rules.collect(),
     });

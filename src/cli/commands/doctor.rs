@@ -20,7 +20,8 @@ use crate::config::code::DiagnosticCode;
 use crate::config::diagnostic::Diagnostics;
 use crate::doctor::{
     Access, AccountDoctorReport, ApiTransport, CheckStatus, CredentialKind, Declared, DoctorReport,
-    Files, account_findings, examine, files_finding, invalid_proxy_finding, no_credentials_finding,
+    Files, account_findings, files_finding, invalid_proxy_finding, no_credentials_finding,
+    probe_account,
 };
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::report::{self, DoctorFormat};
@@ -178,7 +179,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> Accoun
                 proxy: session.proxy(),
             };
             let today = load_context::today();
-            let evidence = examine(&connection, &account_id, access, declared, today).await;
+            let evidence = probe_account(&connection, &account_id, access, declared, today).await;
             // There already is a finding for an account that cannot be read.
             let documents = match ssf {
                 true => match connection.reader().integrations(&account_id).await {

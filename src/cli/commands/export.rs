@@ -161,7 +161,7 @@ impl Export<'_> {
                 false => Ok(Vec::new()),
             }
         };
-        let (live, providers) = tokio::join!(reader.live(account), providers);
+        let (live, providers) = tokio::join!(reader.live_account(account), providers);
         let live = live.map_err(|error| account_error(&error))?;
         let providers = providers.map_err(|error| account_error(&error))?;
         let detail = ExportOptions {

@@ -11,7 +11,7 @@ use crate::cli::io::output::Output;
 use crate::cli::io::stdin;
 use crate::cli::run::load_context::confinement;
 use crate::config::fmt::{Formatted, format, format_input};
-use crate::model::text::count;
+use crate::model::text::pluralize;
 
 /// Flags of `fmt`.
 #[derive(Args, Debug)]
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Com
         let paths = paths.paths.iter().map(|path| path.to_string_lossy());
         output.say(format_args!(
             "{} not formatted; run `riskform fmt {}`",
-            count(changed.len(), "file"),
+            pluralize(changed.len(), "file"),
             paths.collect::<Vec<_>>().join(" ")
         ));
     }

@@ -14,7 +14,7 @@ use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{ExportOptions, PinIds, export};
-use crate::model::text::count;
+use crate::model::text::pluralize;
 
 /// Comment at the top of the file.
 const HEADING: &str = "\
@@ -114,7 +114,7 @@ async fn live(
     let Ok(connection) = session.connection_to(account.as_str(), None) else {
         return Ok(None);
     };
-    let live = connection.reader().live(&account).await;
+    let live = connection.reader().live_account(&account).await;
     let live = live.map_err(|error| CommandError::Account(account_error(&error)))?;
     let detail = ExportOptions {
         pins: PinIds::Always,
@@ -122,8 +122,8 @@ async fn live(
     };
     let content = format!(
         "{}, {}, with their live settings",
-        count(live.behaviors.len(), "behavior"),
-        count(live.integrations.len(), "integration")
+        pluralize(live.behaviors.len(), "behavior"),
+        pluralize(live.integrations.len(), "integration")
     );
     let text = export(&account, None, &live, detail).to_yaml();
     Ok(Some((text, content)))

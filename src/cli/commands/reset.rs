@@ -21,7 +21,7 @@ use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
 use crate::report::get::table::Width;
 use crate::report::get::{Privacy, users_table};
-use crate::report::text::{ResetText, count};
+use crate::report::text::{ResetText, pluralize};
 
 /// Flags of `reset`.
 #[derive(Args, Debug)]
@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     let audit_log = arguments.audit_log.as_deref();
     let audit_log = audit_log.map(AuditLog::open).transpose()?;
     if !arguments.auto_approve {
-        let users = count(chosen.len(), "user");
+        let users = pluralize(chosen.len(), "user");
         prompt::approve(&format!("Reset the risk score of {users}?")).await?;
     }
     signals::enter_write_phase()?;

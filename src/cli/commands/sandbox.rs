@@ -124,7 +124,7 @@ pub(crate) async fn run(
     ))?;
     output.say("simulated API is running; export these variables to use it (Ctrl-C to stop)");
     sandbox
-        .laboratory(script.unwrap_or_default())
+        .with_faults(script.unwrap_or_default())
         .serve(listener, stop)
         .await
         .map_err(CommandError::other(cannot_serve()))?;

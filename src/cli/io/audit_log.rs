@@ -112,7 +112,7 @@ impl AuditLog {
         changes: &[Effect],
         end: Result<&RequestIds, &ApiError>,
     ) -> anyhow::Result<()> {
-        let trace = end.unwrap_or_else(ApiError::trace);
+        let trace = end.unwrap_or_else(ApiError::request_ids);
         let end = CallResult {
             outcome: match end {
                 Ok(_) => "done",
@@ -137,13 +137,13 @@ impl AuditLog {
             |write: &Write<'_>| effects.get(&write.operation).map_or(&[][..], Vec::as_slice);
         match event {
             ApplyEvent::Sending(write) => self.sending(account_id, write, changes(write)),
-            ApplyEvent::Answered(write, end) => {
+            ApplyEvent::Responded(write, end) => {
                 self.answered(account_id, write, changes(write), *end)
             }
             ApplyEvent::Started { .. }
             | ApplyEvent::LookingForCreated { .. }
             | ApplyEvent::Finished { .. }
-            | ApplyEvent::ReadingBack => Ok(()),
+            | ApplyEvent::Verifying => Ok(()),
         }
     }
 

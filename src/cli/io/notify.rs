@@ -191,7 +191,7 @@ impl Notifications {
         }
         let name = format!(
             "told-{}.json",
-            &sha256(&(&self.about, target.secret()))[7..39]
+            &sha256(&(&self.about, target.full_url()))[7..39]
         );
         let now = Timestamp::now();
         let kept = state.read::<DeliveryRecord>(&name);

@@ -74,7 +74,7 @@ impl Progress {
     fn observe(&self, label: &str, event: &ApplyEvent<'_>) {
         match event {
             ApplyEvent::Started { operation } => self.bar.set_message(what(label, operation)),
-            ApplyEvent::Sending(_) | ApplyEvent::Answered(..) => {}
+            ApplyEvent::Sending(_) | ApplyEvent::Responded(..) => {}
             ApplyEvent::LookingForCreated { operation, failure } => {
                 let answer = match failure.api_error() {
                     Some(error) => error.to_string(),
@@ -100,7 +100,7 @@ impl Progress {
                         .say(format_args!("[{position}/{total}] {what}: {outcome}"));
                 }
             }
-            ApplyEvent::ReadingBack => self.bar.set_message(format!("{label}verifying")),
+            ApplyEvent::Verifying => self.bar.set_message(format!("{label}verifying")),
         }
     }
 
@@ -114,7 +114,7 @@ impl Progress {
 /// Prints why requests wait, and shows it in the bar.
 pub(crate) fn wait(output: &Output, event: &api::ClientEvent) {
     output.say(EscapeInvisible(&event.to_string()));
-    if let (api::ClientEvent::Waiting { .. }, Some(bar)) = (event, output.bar()) {
+    if let (api::ClientEvent::RateLimited { .. }, Some(bar)) = (event, output.bar()) {
         bar.set_message("(waiting for the rate limit)");
     }
 }

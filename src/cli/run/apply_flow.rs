@@ -26,7 +26,7 @@ use crate::cli::run::session::Session;
 use crate::cli::run::signals;
 use crate::config::export;
 use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::text::{EscapeInvisible, count};
+use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{
     AccountError, AccountPlan, Action, Intent, Options, Run, changed_identity_providers, effects,
     live_digest, moved, needs_identity_providers, plan_within,
@@ -101,7 +101,7 @@ impl ApplyFlow<'_> {
         loop {
             let accounts = match self.plan.accounts.len() {
                 1 => String::new(),
-                _ => format!(" to {}", count(self.work().count(), "account")),
+                _ => format!(" to {}", pluralize(self.work().count(), "account")),
             };
             let intent = self
                 .work()

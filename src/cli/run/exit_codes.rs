@@ -40,7 +40,7 @@ pub(crate) fn exit_for_drift(run: &Run) -> Exit {
 pub(crate) fn exit_for_audit(audit: &AuditReport) -> Exit {
     Exit::gravest(audit.accounts.iter().map(|account| match &account.error {
         Some(error) => account_exit(error),
-        None if account.gravest() == Some(CheckStatus::Fail) => Exit::Changes,
+        None if account.worst_status() == Some(CheckStatus::Fail) => Exit::Changes,
         None if account.lacks_permission() => Exit::Auth,
         None => Exit::Done,
     }))

@@ -14,8 +14,8 @@ use crate::cli::run::load_context::{self, LoadContext};
 use crate::config::diagnostic::Color;
 use crate::config::load::{self, LoadOptions};
 use crate::model::account::DesiredAccount;
-use crate::model::limits::UNLIMITED;
-use crate::model::text::count;
+use crate::model::limits::NO_LIMITS;
+use crate::model::text::pluralize;
 
 /// Loads the files and shows warnings. An error in one file fails the whole run.
 pub(crate) fn load(
@@ -118,7 +118,7 @@ pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
         account_id: None,
         default_account_id: load_context::account_id_from_env().ok().flatten(),
         confinement: &load_context::confinement(None),
-        limits: &UNLIMITED,
+        limits: &NO_LIMITS,
         variables: &interpolated,
         today: load_context::today(),
     };
@@ -140,7 +140,7 @@ pub(crate) fn expect(expected: &ExpectArgs, found: usize) -> Result<(), CommandE
     match expected.expect_accounts {
         Some(expected) if expected != found => Err(CommandError::Other(anyhow::anyhow!(
             "the files declare {}, but --expect-accounts is {expected}",
-            count(found, "account")
+            pluralize(found, "account")
         ))),
         Some(_) | None => Ok(()),
     }

@@ -228,6 +228,6 @@ pub(crate) async fn read_account(
     desired: &DesiredAccount,
 ) -> Result<LiveAccount, AccountError> {
     let reader = session.connection(desired)?.reader();
-    let live = reader.live(&desired.account_id).await;
+    let live = reader.live_account(&desired.account_id).await;
     live.map_err(|error| account_error(&error))
 }

@@ -24,7 +24,7 @@ use crate::cli::run::signals;
 
 use crate::doctor::{Destination, ProxyInfo};
 use crate::model::account::{AccountId, DesiredAccount};
-use crate::model::limits::UNLIMITED;
+use crate::model::limits::NO_LIMITS;
 use crate::plan::{AccountError, FailureKind};
 use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
 
@@ -118,8 +118,8 @@ impl Session {
 
     /// Returns a session that does not retry or wait.
     pub(crate) fn without_retries(mut self) -> Self {
-        self.conduct.retry.attempts = NonZeroU32::MIN;
-        self.conduct.retry.longest_retry_after = Duration::ZERO;
+        self.conduct.retry.max_attempts = NonZeroU32::MIN;
+        self.conduct.retry.max_retry_after = Duration::ZERO;
         self
     }
 
@@ -340,7 +340,7 @@ impl Account {
 
 /// Returns the account ID from the command line or the environment. The simulated API has a default.
 pub(crate) fn id(who: &AccountArgs, connect: &ConnectionArgs) -> Result<AccountId, CommandError> {
-    load_context::read_env_file(who, &UNLIMITED)?;
+    load_context::read_env_file(who, &NO_LIMITS)?;
     if let Some(id) = &who.account_id {
         return Ok(id.clone());
     }

@@ -31,7 +31,7 @@ pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError>
     tokio::spawn(async move {
         let first = first_of(&mut interrupt, &mut terminate).await;
         let _ = PROCESS.received.set(first);
-        PROCESS.stop.request();
+        PROCESS.stop.cancel();
         if PROCESS.writes.load(Ordering::Relaxed) {
             output.say(
                 "stopping after the requests in progress; press Ctrl-C again to exit immediately",

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
-use crate::report::text::count;
+use crate::report::text::pluralize;
 
 /// A user ID or an email address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn candidate(user: &UserRisk) -> String {
         "\n  {}  {}, {}, the last at {}",
         user.user_id,
         user.max_risk_level,
-        count(
+        pluralize(
             usize::try_from(user.event_count).unwrap_or(usize::MAX),
             "event"
         ),

@@ -148,9 +148,7 @@ impl ConfigValue for TenantUrl {
             invalid_tenant_url(error, text, subject)
         });
         if let Some(Spanned { value, span }) = field.get() {
-            let misdirected = value
-                .misdirection()
-                .map(|why| misdirected(why, subject, *span));
+            let misdirected = value.warning().map(|why| misdirected(why, subject, *span));
             misdirected
                 .into_iter()
                 .for_each(|draft| decoder.found.push(draft));

@@ -6,14 +6,14 @@ use crate::model::account::LiveAccount;
 use crate::model::behavior::RiskLevel;
 use crate::model::context::{Access, Level, PolicyRule};
 use crate::model::open_enum::OpenEnum;
-use crate::model::text::{count, few};
+use crate::model::text::{abbreviate_list, pluralize};
 use crate::plan::{AccountPlan, LevelPolicies, PolicyName, policies_for_level};
 
 use super::super::finding::{CheckStatus, Detail, Finding};
 use super::{AuditCheck, AuditFinding, finding_from_details};
 
 /// Returns the levels assigned by enabled behaviors, with these behaviors.
-fn given(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
+fn levels_by_behavior(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
     let mut given: BTreeMap<&Level, Vec<&str>> = BTreeMap::new();
     for (key, behavior) in &live.behaviors {
         if behavior.settings.enabled {
@@ -26,7 +26,7 @@ fn given(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
 
 pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Policies;
-    let given = given(plan.live());
+    let given = levels_by_behavior(plan.live());
     if given.is_empty() {
         return Finding::warn(CHECK, "no behavior is enabled, so no user gets a score");
     }
@@ -44,7 +44,7 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
         .zip(&acted_on)
         .map(|((level, behaviors), acted_on)| {
             let (status, message) = match acted_on.policies.is_empty() {
-                false => (CheckStatus::Pass, acts(acted_on)),
+                false => (CheckStatus::Pass, describe_policies(acted_on)),
                 true => (
                     missing,
                     format!("no policy uses it; assigned by {}", few(behaviors)),
@@ -68,15 +68,15 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
             .iter()
             .map(|one| format!("{} ({})", one.level, one.policies.len()));
         let levels: Vec<String> = levels.collect();
-        let message = format!("policies use {}", few(&levels));
+        let message = format!("policies use {}", abbreviate_list(&levels));
         return finding_from_details(CHECK, message, details);
     }
-    let levels = few(&lacking);
+    let levels = abbreviate_list(&lacking);
     let message = match access.skipped {
         0 => format!("no policy uses {levels}, which enabled behaviors assign"),
         skipped => format!(
             "no known policy uses {levels}; {} of Access cannot be parsed",
-            count(skipped, "item")
+            pluralize(skipped, "item")
         ),
     };
     finding_from_details(CHECK, message, details)
@@ -84,13 +84,13 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
 }
 
 /// Describes the policies that use a level.
-fn acts(acted_on: &LevelPolicies) -> String {
+fn describe_policies(acted_on: &LevelPolicies) -> String {
     format!("{} it: {}", acted_on.count(), acted_on.names())
 }
 
 pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Levels;
-    let given: BTreeSet<&Level> = given(plan.live()).into_keys().collect();
+    let given: BTreeSet<&Level> = levels_by_behavior(plan.live()).into_keys().collect();
     // A policy that uses an assigned level has an effect, even if it also names other levels.
     let busy = given
         .iter()
@@ -104,7 +104,7 @@ pub(super) fn levels(plan: &AccountPlan, access: &Access) -> AuditFinding {
     let in_vain = |status| {
         let levels = details.iter().filter(|detail| detail.status == status);
         let levels: Vec<&str> = levels.map(|detail| detail.subject.as_str()).collect();
-        (!levels.is_empty()).then(|| few(&levels))
+        (!levels.is_empty()).then(|| abbreviate_list(&levels))
     };
     let message = match (in_vain(CheckStatus::Fail), in_vain(CheckStatus::Warn)) {
         (Some(levels), _) => {
@@ -127,7 +127,7 @@ fn unused_level(acted_on: LevelPolicies, busy: &BTreeSet<PolicyName>) -> Option<
         .partition(|policy| busy.contains(policy));
     let names = |policies: &[PolicyName]| {
         let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
-        few(&names)
+        abbreviate_list(&names)
     };
     let (status, message) = match (idle.as_slice(), busy.as_slice()) {
         ([], []) => return None,
@@ -167,7 +167,7 @@ fn candidate_levels(access: &Access) -> BTreeSet<Level> {
             PolicyRule::Group(_) | PolicyRule::Other => Vec::new(),
         });
     let unknown: BTreeSet<&Level> = named
-        .filter(|level| level.known().is_none() && **level != OpenEnum::read(UNSCORED))
+        .filter(|level| level.known().is_none() && **level != OpenEnum::parse(UNSCORED))
         .collect();
     let known = RiskLevel::ALL.iter().map(|level| OpenEnum::Known(*level));
     known

@@ -3,7 +3,7 @@
 use crate::model::account::{BehaviorDeclaration, DesiredAccount};
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
-use crate::model::text::count;
+use crate::model::text::pluralize;
 use crate::plan::{AccountPlan, Action, Change, FieldValue};
 
 use super::super::finding::{CheckStatus, Detail, Finding};
@@ -17,7 +17,11 @@ pub(super) fn behaviors(plan: &AccountPlan) -> AuditFinding {
         .keys()
         .filter(|key| is_declared_on(desired, key));
     let declared_on = declared_on.count();
-    let off: Vec<Detail> = plan.changes.iter().filter_map(off).collect();
+    let off: Vec<Detail> = plan
+        .changes
+        .iter()
+        .filter_map(disabled_but_declared_on)
+        .collect();
     match (declared_on, off.len()) {
         (0, _) => Finding::pass(CHECK, "no behavior is declared on"),
         (1, 0) => Finding::pass(CHECK, "the behavior declared on is on"),
@@ -29,7 +33,7 @@ pub(super) fn behaviors(plan: &AccountPlan) -> AuditFinding {
             .help("run `riskform apply` to enable it"),
         (_, off_now) => {
             let verb = if off_now == 1 { "is" } else { "are" };
-            let behaviors = count(declared_on, "behavior");
+            let behaviors = pluralize(declared_on, "behavior");
             let message = format!("{off_now} of {behaviors} declared on {verb} off");
             finding_from_details(CHECK, message, off).help("run `riskform apply` to enable them")
         }
@@ -45,7 +49,7 @@ fn is_declared_on(desired: &DesiredAccount, key: &BehaviorKey) -> bool {
 }
 
 /// Returns a detail if a behavior is off although it is declared on.
-fn off(change: &Change) -> Option<Detail> {
+fn disabled_but_declared_on(change: &Change) -> Option<Detail> {
     let Change::Behavior(diff) = change else {
         return None;
     };
@@ -98,7 +102,7 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
         }
         (found, _) => {
             let verb = if found == 1 { "is" } else { "are" };
-            let message = format!("{} {verb} unlisted", count(found, "resource"));
+            let message = format!("{} {verb} unlisted", pluralize(found, "resource"));
             finding_from_details(CHECK, message, details)
                 .help("add it to the file, delete it, or set `unlisted` to keep")
         }
@@ -108,12 +112,13 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
 pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Drift;
     let others = plan.changes.iter();
-    let others = others.filter(|change| change.location().is_some() && off(change).is_none());
+    let others = others
+        .filter(|change| change.location().is_some() && disabled_but_declared_on(change).is_none());
     let details: Vec<Detail> = others
         .map(|change| Detail {
             status: CheckStatus::Fail,
             subject: change.address().to_string(),
-            message: differs(change),
+            message: describe_difference(change),
             location: change.location().cloned(),
         })
         .collect();
@@ -121,7 +126,7 @@ pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
         0 => Finding::pass(CHECK, "no other drift"),
         found => {
             let verb = if found == 1 { "differs" } else { "differ" };
-            let message = format!("{} {verb} from the files", count(found, "resource"));
+            let message = format!("{} {verb} from the files", pluralize(found, "resource"));
             finding_from_details(CHECK, message, details)
                 .help("run `riskform drift` for details, `riskform apply` to fix")
         }
@@ -129,7 +134,7 @@ pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
 }
 
 /// Describes the difference between live and declared state.
-fn differs(change: &Change) -> String {
+fn describe_difference(change: &Change) -> String {
     match change.action() {
         Action::Create => "declared, but does not exist".to_owned(),
         Action::Delete => "live, but not declared".to_owned(),

@@ -7,7 +7,7 @@ use crate::model::address::Address;
 use crate::model::integration::{Integration, IntegrationId, IntegrationType};
 use crate::model::location::Location;
 use crate::model::open_enum::OpenEnum;
-use crate::model::text::count;
+use crate::model::text::pluralize;
 use crate::plan::{AccountPlan, matches};
 
 use super::super::finding::{CheckStatus, Detail, Finding};
@@ -115,7 +115,7 @@ fn provider(integration: &Integration, known: &Providers) -> (CheckStatus, Strin
                 CheckStatus::Unknown,
                 format!(
                     "{message} in the list; {} cannot be parsed",
-                    count(skipped, "provider")
+                    pluralize(skipped, "provider")
                 ),
             ),
         };
@@ -183,7 +183,10 @@ pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> Audi
         (0, all) => Finding::pass(CHECK, format!("all {all} SSF documents keep every rule")),
         (broken, _) => {
             let verb = if broken == 1 { "is" } else { "are" };
-            let message = format!("{} of the standard {verb} not kept", count(broken, "rule"));
+            let message = format!(
+                "{} of the standard {verb} not kept",
+                pluralize(broken, "rule")
+            );
             finding_from_details(CHECK, message, details)
                 .help("riskform doctor --ssf says more; what Okta says counts most")
         }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use crate::api::Providers;
 use crate::model::context::{Access, Fetched};
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::plan::AccountPlan;
 
 use super::finding::{CheckStatus, Detail, Finding};
@@ -24,7 +24,7 @@ use integrations::{providers, ssf};
 /// Finding of the audit.
 pub type AuditFinding = Finding<AuditCheck>;
 
-words! {
+string_enum! {
     /// Checks of an audit, with stable ids.
     AuditCheck {
         /// Behaviors declared as enabled are enabled.
@@ -46,7 +46,7 @@ words! {
 
 impl AuditCheck {
     /// Description of the passing check, as a sentence.
-    pub fn sentence(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             AuditCheck::Behaviors => "Behaviors declared as enabled are enabled.",
             AuditCheck::Policies => {
@@ -93,10 +93,12 @@ pub fn audit_findings(
         .map(|check| match check {
             AuditCheck::Behaviors => behaviors(plan),
             AuditCheck::Policies => {
-                known(*check, &evidence.access, |access| policies(plan, access))
+                check_fetched(*check, &evidence.access, |access| policies(plan, access))
             }
-            AuditCheck::Levels => known(*check, &evidence.access, |access| levels(plan, access)),
-            AuditCheck::Providers => known(*check, &evidence.identity_providers, |known| {
+            AuditCheck::Levels => {
+                check_fetched(*check, &evidence.access, |access| levels(plan, access))
+            }
+            AuditCheck::Providers => check_fetched(*check, &evidence.identity_providers, |known| {
                 providers(plan, known)
             }),
             AuditCheck::Unlisted => unlisted(plan),
@@ -107,14 +109,14 @@ pub fn audit_findings(
 }
 
 /// Runs a check if its data was read.
-fn known<T>(
+fn check_fetched<T>(
     check: AuditCheck,
     reading: &Fetched<T>,
     judge: impl FnOnce(&T) -> AuditFinding,
 ) -> AuditFinding {
     match reading {
         Fetched::Loaded(value) => judge(value),
-        Fetched::Failed(unread) => Finding::unread(check, unread),
+        Fetched::Failed(unread) => Finding::unavailable(check, unread),
         Fetched::Skipped => Finding::new(check, CheckStatus::Unknown, "not requested"),
     }
 }

@@ -73,7 +73,9 @@ fn shown(reference: Option<&ReferenceId>, desired: &DesiredAccount) -> String {
         .flat_map(|name| (1..=3).map(move |count| format!("~{name}{count}")));
     match words.find(|word| self::reference(word) == *reference) {
         Some(own) => own,
-        None if (1..9).any(|n| ReferenceId::parked(id(n)) == *reference) => "parked".to_owned(),
+        None if (1..9).any(|n| ReferenceId::placeholder(id(n)) == *reference) => {
+            "parked".to_owned()
+        }
         None => reference.to_string(),
     }
 }
@@ -95,7 +97,7 @@ fn live(n: u128, text: &str) -> Integration {
     };
     for word in words {
         match word.strip_prefix("type=") {
-            Some(kind) => integration.settings.integration_type = OpenEnum::read(kind),
+            Some(kind) => integration.settings.integration_type = OpenEnum::parse(kind),
             None if word == "off" => integration.settings.active = false,
             None => integration.settings.reference_id = Some(reference(word)),
         }
@@ -181,7 +183,7 @@ fn account(integrations: &[&str]) -> LiveAccount {
             description: String::new(),
             settings: BehaviorSettings {
                 enabled,
-                risk_level: OpenEnum::read(level),
+                risk_level: OpenEnum::parse(level),
             },
         };
         (BehaviorKey::new(key), behavior)

@@ -15,7 +15,7 @@ use crate::plan::{
 };
 
 fn level(word: &str) -> Level {
-    OpenEnum::read(word)
+    OpenEnum::parse(word)
 }
 
 /// `decision include | exclude | require`: words of levels joined by `+`, `@group`, and `?` for any other rule.
@@ -24,7 +24,7 @@ fn policy(id: &str, text: &str) -> AccessPolicy {
     AccessPolicy {
         id: id.to_owned(),
         name: id.to_owned(),
-        decision: OpenEnum::read(decision),
+        decision: OpenEnum::parse(decision),
         rules: self::rules(rules),
         app_count: None,
     }
@@ -411,7 +411,7 @@ fn a_plan_says_what_acts_on_a_level_before_and_after() {
 #[test]
 fn identity_providers_are_found_by_name() {
     let provider = |name: &str, kind: &str, id: &str| {
-        IdentityProvider::read(&json!({ "id": id, "name": name, "type": kind, "config": { "okta_account": "https://a.test" } }))
+        IdentityProvider::from_json(&json!({ "id": id, "name": name, "type": kind, "config": { "okta_account": "https://a.test" } }))
             .unwrap()
     };
     let providers = [

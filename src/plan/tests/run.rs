@@ -10,7 +10,7 @@ fn the_digest_covers_everything_and_no_more() {
         &|live| live.integrations[1].settings.active = false,
         &|live| live.integrations[1].settings.reference_id = ReferenceId::new("r"),
         &|live| live.integrations[1].settings.tenant_url = TenantUrl::from_live("https://z.test"),
-        &|live| live.integrations[1].settings.integration_type = OpenEnum::read("Entra"),
+        &|live| live.integrations[1].settings.integration_type = OpenEnum::parse("Entra"),
         &|live| drop(live.integrations.pop()),
         &|live| live.behaviors.values_mut().next().unwrap().settings.enabled = false,
     ];

@@ -122,7 +122,7 @@ fn view(audit: &AuditReport) -> Page<'_> {
             (!articles.is_empty()).then(|| Section {
                 anchor: format!("check-{check}"),
                 check: check.as_str(),
-                sentence: check.sentence(),
+                sentence: check.description(),
                 articles,
             })
         })

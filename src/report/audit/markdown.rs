@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use crate::doctor::{AuditReport, CheckStatus};
-use crate::model::text::{count, one_line};
+use crate::model::text::{one_line, pluralize};
 use crate::report::markdown::code;
 
 use super::{Group, accounts_with_findings, groups, standing, totals};
@@ -33,8 +33,8 @@ pub fn markdown(audit: &AuditReport, limit: usize) -> String {
         let _ = writeln!(
             text,
             "**Truncated:** {} of the table and {} with less severe findings are not shown. See the text or JSON output.",
-            count(cut_rows, "row"),
-            count(cut, "section")
+            pluralize(cut_rows, "row"),
+            pluralize(cut, "section")
         );
     }
     text
@@ -46,7 +46,11 @@ fn table(text: &mut String, audit: &AuditReport, room: usize) -> usize {
     let clean = audit.accounts.len() - rows.len();
     if clean > 0 {
         let verb = if clean == 1 { "passes" } else { "pass" };
-        let _ = writeln!(text, "{} {verb} every check.\n", count(clean, "account"));
+        let _ = writeln!(
+            text,
+            "{} {verb} every check.\n",
+            pluralize(clean, "account")
+        );
     }
     if rows.is_empty() {
         return 0;
@@ -115,7 +119,7 @@ fn sections(audit: &AuditReport, status: CheckStatus) -> Vec<String> {
             .collect();
         if !groups.is_empty() {
             let lines: String = groups.iter().map(|group| lines(audit, group)).collect();
-            let title = format!("<b>{check}</b>: {}", check.sentence());
+            let title = format!("<b>{check}</b>: {}", check.description());
             sections.push(fenced(&title, &lines));
         }
     }

@@ -15,7 +15,7 @@ mod text;
 use crate::doctor::{
     AccountAudit, AuditCheck, AuditFinding, AuditReport, AuditTotals, CheckStatus, Detail,
 };
-use crate::model::text::{GROUPING_THRESHOLD, count, few};
+use crate::model::text::{GROUPING_THRESHOLD, abbreviate_list, pluralize};
 
 use super::{AuditFormat, json, sarif};
 
@@ -81,7 +81,7 @@ fn groups(audit: &AuditReport, check: AuditCheck) -> Vec<Group<'_>> {
 impl Group<'_> {
     /// Returns the first five names and the number of the rest.
     fn names(&self) -> String {
-        few(self.accounts.iter().map(|account| account.label()))
+        abbreviate_list(self.accounts.iter().map(|account| account.label()))
     }
 
     /// Returns the details that do not pass.
@@ -108,7 +108,7 @@ fn accounts_with_findings(audit: &AuditReport) -> Vec<&AccountAudit> {
     let accounts = audit.accounts.iter();
     let mut accounts: Vec<&AccountAudit> = accounts.filter(|one| !one.is_clean()).collect();
     // A stable sort keeps the order of the audit.
-    accounts.sort_by_key(|account| match account.gravest() {
+    accounts.sort_by_key(|account| match account.worst_status() {
         None => (0, None),
         Some(status) => (1, Some(std::cmp::Reverse(status))),
     });
@@ -133,7 +133,7 @@ fn totals(audit: &AuditReport) -> String {
     let counted = [
         (fail, format!("{fail} failed")),
         (unknown, format!("{unknown} unknown")),
-        (warn, count(warn, "warning")),
+        (warn, pluralize(warn, "warning")),
         (pass, format!("{pass} passed")),
     ];
     let counted = counted.into_iter().filter(|(number, _)| *number > 0);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::Style;
 
 use crate::doctor::{AccountAudit, AuditCheck, AuditFinding, AuditReport, CheckStatus, Detail};
-use crate::model::text::{EscapeInvisible, count};
+use crate::model::text::{EscapeInvisible, pluralize};
 use crate::report::style;
 
 use super::{accounts_with_findings, failing_details, groups, standing, totals};
@@ -71,7 +71,7 @@ fn write_fleet(text: &mut String, audit: &AuditReport) {
     let clean = audit.accounts.len() - rows.len();
     if clean > 0 {
         let verb = if clean == 1 { "passes" } else { "pass" };
-        let _ = writeln!(text, "{} {verb} every check.", count(clean, "account"));
+        let _ = writeln!(text, "{} {verb} every check.", pluralize(clean, "account"));
     }
     for account in rows {
         let Some(error) = &account.error else {
@@ -95,7 +95,7 @@ fn write_fleet(text: &mut String, audit: &AuditReport) {
         if groups.is_empty() {
             continue;
         }
-        let _ = writeln!(text, "\n{bold}{check}{bold:#}: {}\n", check.sentence());
+        let _ = writeln!(text, "\n{bold}{check}{bold:#}: {}\n", check.description());
         for group in groups {
             let message = EscapeInvisible(&group.finding.message);
             let status = word(group.finding.status);

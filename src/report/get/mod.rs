@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::config::write::value_to_yaml;
 use crate::model::account::AccountId;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::model::text::escape_invisible_json;
 
 use table::Width;
@@ -26,7 +26,7 @@ pub use pseudonym::{Privacy, pseudonym};
 pub use user::User;
 pub use users::{UserFilter, Users, users_table};
 
-words! {
+string_enum! {
     /// Formats of `get`.
     ReadFormat {
         /// For a terminal.

@@ -13,7 +13,7 @@ use crate::model::behavior::RiskLevel;
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::EscapeInvisible;
 use crate::model::user::UserRisk;
-use crate::report::text::count;
+use crate::report::text::pluralize;
 
 /// Maximum length of a bar.
 const MAX_BAR_WIDTH: usize = 40;
@@ -114,7 +114,7 @@ impl Tabular for Users {
             text.push('\n');
             text.push_str(&chart(&self.totals, width));
         }
-        text.push_str(&count(self.users.len(), "user"));
+        text.push_str(&pluralize(self.users.len(), "user"));
         if self.left_out > 0 {
             text.push_str(&format!(" of {}", self.users.len() + self.left_out));
         }

@@ -15,7 +15,7 @@ use crate::plan::{AccountPlan, Format, Run, Weakening};
 use super::display_item::{ChangeMarker, DisplayItem, Severity, blocks, gravest_first, refusal};
 use super::field_lines::FieldLine;
 use super::totals::{RunSummary, counts};
-use crate::model::text::{EscapeInvisible, count};
+use crate::model::text::{EscapeInvisible, pluralize};
 
 /// Maximum number of accounts shown unfolded.
 const MAX_EXPANDED_ACCOUNTS: usize = 3;
@@ -152,7 +152,7 @@ fn view(document: &Run) -> Page<'_> {
             .into_iter()
             .map(|(gravity, account)| view_account(document, gravity, account))
             .collect(),
-        idle_heading: count(idle.len(), "account"),
+        idle_heading: pluralize(idle.len(), "account"),
         idle_status,
         idle: idle
             .into_iter()
@@ -208,7 +208,7 @@ fn view_account<'a>(run: &Run, gravity: Severity, account: &'a AccountPlan) -> A
     if !account.excluded.is_empty() {
         notes.push(format!(
             "{} left out by choice",
-            count(account.excluded.len(), "address")
+            pluralize(account.excluded.len(), "address")
         ));
     }
     let (status, class) = status(format, gravity);

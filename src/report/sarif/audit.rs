@@ -49,7 +49,7 @@ pub(in crate::report) fn sarif(audit: &AuditReport) -> String {
 fn descriptor(check: AuditCheck) -> ReportingDescriptor {
     ReportingDescriptor {
         id: check.as_str(),
-        short_description: message(check.sentence()),
+        short_description: message(check.description()),
         help: None,
         default_configuration: Configuration {
             level: match check {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use crate::model::text::{GROUPING_THRESHOLD, count, few};
+use crate::model::text::{GROUPING_THRESHOLD, abbreviate_list, pluralize};
 use crate::plan::{AccountPlan, Run};
 use crate::report::display_item::gravest_first;
 use crate::report::style;
@@ -62,8 +62,12 @@ pub(super) fn grouped(
             several => {
                 let bold = style::HEADING;
                 let names = several.iter().map(|index| told[*index].account.label());
-                let accounts = count(several.len(), "account");
-                writeln!(f, "{bold}in {accounts}{bold:#}: {}\n", few(names))?;
+                let accounts = pluralize(several.len(), "account");
+                writeln!(
+                    f,
+                    "{bold}in {accounts}{bold:#}: {}\n",
+                    abbreviate_list(names)
+                )?;
             }
         }
         write_items(f, lines.iter().cloned(), &mut is_new)?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::model::text::{EscapeInvisible, count};
+use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{AccountPlan, Format, Run};
 use crate::report::display_item::{DisplayItem, Severity, blocks, refusal};
 use crate::report::field_lines::FieldLine;
@@ -68,7 +68,7 @@ pub(super) fn items(run: &Run, account: &AccountPlan) -> Vec<Item> {
             Format::Plan | Format::Apply => ("change", "--target"),
             Format::Drift => ("difference", "--target or --ignore"),
         };
-        let excluded = count(account.excluded.len(), noun);
+        let excluded = pluralize(account.excluded.len(), noun);
         items.push(Item::new(Severity::Said, |f| {
             writeln!(f, "  note: {excluded} left out by {by}")
         }));

@@ -8,7 +8,7 @@ mod own_ids;
 mod reset;
 mod run;
 
-pub use crate::model::text::count;
+pub use crate::model::text::pluralize;
 pub use apply::ApplyText;
 pub(super) use apply::OKTA_CONSOLE_PATH;
 pub use reset::ResetText;

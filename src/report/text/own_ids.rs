@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::model::address::Address;
-use crate::model::generated_reference::{GeneratedReferences, whose};
+use crate::model::generated_reference::{GeneratedReferences, owner_key};
 use crate::model::integration::ReferenceId;
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Change, Field, FieldValue};
@@ -111,5 +111,5 @@ fn is_own(account: &AccountPlan, change: &Change, reference: &str) -> bool {
         return false;
     };
     let own = GeneratedReferences::of(&account.account_id, name).key();
-    ReferenceId::new(reference).is_some_and(|reference| whose(&reference) == Some(own))
+    ReferenceId::new(reference).is_some_and(|reference| owner_key(&reference) == Some(own))
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::model::text::{EscapeInvisible, few};
+use crate::model::text::{EscapeInvisible, abbreviate_list};
 use crate::plan::{AccountPlan, Format, Run};
 use crate::report::DetailLevel;
 use crate::report::display_item::{Severity, gravest_first, refusal};
@@ -76,7 +76,7 @@ fn in_a_line(format: Format, account: &AccountPlan) -> String {
     }
     let violations = account.violations.iter();
     let guards: BTreeSet<&str> = violations.map(|refusal| refusal.guard.as_str()).collect();
-    format!("blocked by {}; {counts}", few(guards))
+    format!("blocked by {}; {counts}", abbreviate_list(guards))
 }
 
 fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {

@@ -51,7 +51,7 @@ pub enum ExternalChange {
 
 impl ExternalChange {
     /// Makes the change in the account that the request in hand is about; says which integration it made, if it made one.
-    pub(super) fn make(
+    pub(super) fn apply(
         &self,
         sandbox: &Sandbox,
         account: &AccountId,
@@ -75,7 +75,7 @@ impl ExternalChange {
                 tenant_url,
                 reference_id,
             } => return create(sandbox, account, tenant_url.clone(), reference_id.clone()),
-            ExternalChange::CreateTheSame => match described(body) {
+            ExternalChange::CreateTheSame => match keys_from_body(body) {
                 Some((tenant_url, reference_id)) => {
                     return create(sandbox, account, tenant_url, reference_id);
                 }
@@ -129,7 +129,7 @@ fn create(
 }
 
 /// The keys of the integration that a body describes, if it does.
-fn described(body: &[u8]) -> Option<(TenantUrl, Option<ReferenceId>)> {
+fn keys_from_body(body: &[u8]) -> Option<(TenantUrl, Option<ReferenceId>)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     // Only a creation says of what type it is.
     body.get("integration_type")?;

@@ -117,12 +117,12 @@ impl FaultInjector {
     }
 
     /// The faults that requests have met so far, in their order.
-    pub fn met(&self) -> Vec<InjectedFault> {
+    pub fn injected(&self) -> Vec<InjectedFault> {
         self.play().met.clone()
     }
 
     /// The integrations that foreign changes have made so far.
-    pub fn made_by_others(&self) -> BTreeSet<IntegrationId> {
+    pub fn created_externally(&self) -> BTreeSet<IntegrationId> {
         self.play().made_by_others.clone()
     }
 
@@ -154,7 +154,8 @@ impl FaultInjector {
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path();
         let path = path.strip_prefix(BASE_PATH).unwrap_or(path).to_owned();
-        let SelectedFaults { changes, fault } = self.play().draw(parts.method.as_str(), &path);
+        let SelectedFaults { changes, fault } =
+            self.play().select_faults(parts.method.as_str(), &path);
         let body = match fault {
             Some(Fault::Refuse { .. } | Fault::CloseBefore) => Bytes::new(),
             _ => body
@@ -164,7 +165,7 @@ impl FaultInjector {
                 .to_bytes(),
         };
         if let Err(error) = self.change(&changes, &path, &body) {
-            return Ok(ApiFailure::NotKept(error).into_response());
+            return Ok(ApiFailure::NotSaved(error).into_response());
         }
         if let Some(Fault::Ssf(flaw)) = fault {
             parts.extensions.insert(flaw);
@@ -193,7 +194,7 @@ impl FaultInjector {
             return Ok(());
         };
         for change in changes {
-            let made = change.make(&self.sandbox, &account, body)?;
+            let made = change.apply(&self.sandbox, &account, body)?;
             self.play().made_by_others.extend(made);
         }
         Ok(())
@@ -222,7 +223,7 @@ impl FaultInjector {
                 carry_out.await;
                 Err(ConnectionFault::Closed)
             }
-            Some(Fault::HalfAnswer) => halve(carry_out.await).await,
+            Some(Fault::HalfAnswer) => truncate_response(carry_out.await).await,
             Some(Fault::Slow { seconds }) => {
                 let response = carry_out.await;
                 sleep(seconds).await;
@@ -268,7 +269,7 @@ struct SelectedFaults {
 }
 
 impl ScriptState {
-    fn draw(&mut self, method: &str, path: &str) -> SelectedFaults {
+    fn select_faults(&mut self, method: &str, path: &str) -> SelectedFaults {
         let ScriptState {
             rules, random, met, ..
         } = self;
@@ -276,7 +277,10 @@ impl ScriptState {
             changes: Vec::new(),
             fault: None,
         };
-        for (rule, seen) in rules.iter_mut().filter(|(rule, _)| rule.fits(method, path)) {
+        for (rule, seen) in rules
+            .iter_mut()
+            .filter(|(rule, _)| rule.matches(method, path))
+        {
             let turn = *seen;
             *seen = seen.saturating_add(1);
             let due = turn >= rule.skip && rule.times.is_none_or(|times| turn - rule.skip < times);
@@ -319,7 +323,7 @@ async fn execute_if(work: Execution, carry_out: impl Future<Output = Response<Bo
 }
 
 /// Promises the whole answer, sends half of it, and breaks.
-async fn halve(response: Response<Body>) -> Result<Response<Body>, ConnectionFault> {
+async fn truncate_response(response: Response<Body>) -> Result<Response<Body>, ConnectionFault> {
     let (mut parts, body) = response.into_parts();
     let whole = body
         .collect()

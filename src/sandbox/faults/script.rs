@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
 use super::external_change::ExternalChange;
-use crate::model::open_enum::words;
+use crate::model::open_enum::string_enum;
 use crate::sandbox::{RecordedError, SsfFlaw};
 
 /// Rules, and the seed of whatever they leave to chance. The default has no rules, so nothing goes wrong.
@@ -85,7 +85,7 @@ impl FaultRule {
     }
 
     /// Says whether a request is one that the rule is about.
-    pub(super) fn fits(&self, method: &str, path: &str) -> bool {
+    pub(super) fn matches(&self, method: &str, path: &str) -> bool {
         self.method.is_none_or(|wanted| wanted.as_str() == method)
             && self
                 .path
@@ -94,7 +94,7 @@ impl FaultRule {
     }
 }
 
-words! {
+string_enum! {
     /// A method of the API.
     RequestMethod {
         /// `GET`
@@ -171,7 +171,7 @@ pub enum Fault {
     OneOf(#[serde(deserialize_with = "at_least_one")] Vec<Fault>),
 }
 
-words! {
+string_enum! {
     /// Whether a request that meets a fault is carried out all the same.
     #[derive(Default)]
     Execution {

@@ -45,7 +45,7 @@ impl FaultInjector {
                     };
                 }
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.clone().attend(stream, &connections),
+                    Ok((stream, _)) => self.clone().serve_connection(stream, &connections),
                     Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
                 },
             }
@@ -63,7 +63,7 @@ impl FaultInjector {
         TcpListener::bind(address).await
     }
 
-    fn attend(self, stream: TcpStream, connections: &GracefulShutdown) {
+    fn serve_connection(self, stream: TcpStream, connections: &GracefulShutdown) {
         // A second handle, for what no HTTP server would write.
         let Ok((stream, raw)) = split(stream) else {
             return;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Account;
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
 use crate::model::open_enum::OpenEnum;
-use crate::sandbox::body::{self, FieldErrors, below};
+use crate::sandbox::body::{self, FieldErrors, child_pointer};
 use crate::sandbox::envelope::FieldError;
 use crate::sandbox::settings::BehaviorsPut;
 
@@ -52,7 +52,7 @@ impl Account {
             match (written.remove(key), rule) {
                 (Some(settings), _) => behavior.settings = settings,
                 (None, BehaviorsPut::Merge | BehaviorsPut::RequireAll) => {}
-                (None, BehaviorsPut::Replace) => behavior.settings = untouched(),
+                (None, BehaviorsPut::Replace) => behavior.settings = default_settings(),
             }
         }
         Ok(())
@@ -70,7 +70,7 @@ impl Account {
         let sent = mistakes.object(sent, AT)?;
         let mut written = BTreeMap::new();
         for (key, settings) in sent {
-            let at = below(AT, key);
+            let at = child_pointer(AT, key);
             let settings = self.decode_settings(settings, &at, mistakes);
             let key = BehaviorKey::new(key.as_str());
             if !self.behaviors.contains_key(&key) {
@@ -84,7 +84,7 @@ impl Account {
                 .keys()
                 .filter(|key| !sent.contains_key(key.as_str()))
             {
-                let _: Option<()> = mistakes.add(&below(AT, key.as_str()), "is required");
+                let _: Option<()> = mistakes.add(&child_pointer(AT, key.as_str()), "is required");
             }
         }
         Some(written)
@@ -98,9 +98,12 @@ impl Account {
     ) -> Option<BehaviorSettings> {
         let settings = mistakes.object(settings, at)?;
         let enabled = mistakes.boolean(settings, at, "enabled");
-        let risk_level = OpenEnum::read(mistakes.text(settings, at, "risk_level")?);
+        let risk_level = OpenEnum::parse(mistakes.text(settings, at, "risk_level")?);
         if !self.knows(&risk_level) {
-            return mistakes.add(&below(at, "risk_level"), "must be low, medium or high");
+            return mistakes.add(
+                &child_pointer(at, "risk_level"),
+                "must be low, medium or high",
+            );
         }
         Some(BehaviorSettings {
             enabled: enabled?,
@@ -119,7 +122,7 @@ impl Account {
 }
 
 /// Returns the settings of an unconfigured behavior. Only `enabled: false` is documented.
-fn untouched() -> BehaviorSettings {
+fn default_settings() -> BehaviorSettings {
     BehaviorSettings {
         enabled: false,
         risk_level: RiskLevel::Low.into(),

@@ -32,7 +32,7 @@ pub(in crate::sandbox) struct IntegrationView<'a> {
 }
 
 /// Returns an integration as the API shows it with these settings.
-pub(in crate::sandbox) fn show<'a>(
+pub(in crate::sandbox) fn to_view<'a>(
     integration: &'a Integration,
     settings: &Settings,
 ) -> IntegrationView<'a> {
@@ -257,7 +257,7 @@ fn decode_type(
     mistakes: &mut FieldErrors,
 ) -> Option<OpenEnum<IntegrationType>> {
     let word = mistakes.text(body, "", "integration_type")?;
-    match OpenEnum::read(word) {
+    match OpenEnum::parse(word) {
         known @ OpenEnum::Known(_) => Some(known),
         OpenEnum::Unknown(_) => mistakes.add("/integration_type", "must be Okta"),
     }

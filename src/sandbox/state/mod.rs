@@ -40,7 +40,7 @@ pub(super) struct State {
 
 impl State {
     /// Restores a stored state; all accounts count as changed.
-    pub(super) fn kept(
+    pub(super) fn from_saved(
         serials: u64,
         accounts: BTreeMap<AccountId, Account>,
         logs: BTreeMap<AccountId, VecDeque<LoggedEntry>>,
@@ -85,7 +85,7 @@ impl State {
     }
 
     /// Returns the last used serial number. Every change uses one, so it also identifies the version of the state.
-    pub(super) fn serials(&self) -> u64 {
+    pub(super) fn last_serial(&self) -> u64 {
         self.serials
     }
 

@@ -116,7 +116,10 @@ impl World {
     pub fn findings(&self, plan: &AccountPlan) -> Vec<AuditFinding> {
         let items = |list: &Value| list.as_array().unwrap().clone();
         let mut access = Access::default();
-        for policy in items(&self.policies).iter().filter_map(AccessPolicy::read) {
+        for policy in items(&self.policies)
+            .iter()
+            .filter_map(AccessPolicy::from_json)
+        {
             access.policies.insert(policy.id.clone(), policy);
         }
         for group in items(&self.groups).iter().filter_map(AccessGroup::read) {
@@ -127,7 +130,7 @@ impl World {
         let providers = Providers {
             providers: providers
                 .iter()
-                .filter_map(IdentityProvider::read)
+                .filter_map(IdentityProvider::from_json)
                 .collect(),
             skipped: self.skipped.1,
         };

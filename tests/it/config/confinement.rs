@@ -7,7 +7,7 @@ use riskform::config::diagnostic::Diagnostics;
 use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
 use riskform::config::load::{LoadOptions, Loaded, load};
-use riskform::model::limits::UNLIMITED;
+use riskform::model::limits::NO_LIMITS;
 
 use super::{Fleet, TODAY, found, variable};
 
@@ -30,7 +30,7 @@ fn load_in(
             root: root.map(|root| fleet.path(root)),
             home: home.map(|home| fleet.path(home)),
         },
-        limits: &UNLIMITED,
+        limits: &NO_LIMITS,
         variables: &variable,
         today: TODAY,
     })

@@ -26,7 +26,7 @@ fn behavior(enabled: bool, level: &str) -> Behavior {
         description: String::new(),
         settings: BehaviorSettings {
             enabled,
-            risk_level: OpenEnum::read(level),
+            risk_level: OpenEnum::parse(level),
         },
     }
 }
@@ -38,7 +38,7 @@ fn integration(id: u128, kind: &str, url: &str, reference: &str, active: bool) -
         created_at: String::new(),
         well_known_url: String::new(),
         settings: IntegrationSettings {
-            integration_type: OpenEnum::read(kind),
+            integration_type: OpenEnum::parse(kind),
             tenant_url: TenantUrl::from_live(url),
             reference_id: ReferenceId::new(reference),
             active,

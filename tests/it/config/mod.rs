@@ -15,7 +15,7 @@ use riskform::config::diagnostic::{Color, Diagnostics};
 use riskform::config::files::AllowedRoot;
 use riskform::config::load::{LoadOptions, Loaded, load};
 use riskform::model::account::{AccountId, DesiredAccount};
-use riskform::model::limits::UNLIMITED;
+use riskform::model::limits::NO_LIMITS;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -47,7 +47,7 @@ fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
         account_id: None,
         default_account_id: None,
         confinement: &AllowedRoot::default(),
-        limits: &UNLIMITED,
+        limits: &NO_LIMITS,
         variables: &variable,
         today: TODAY,
     })
@@ -95,7 +95,7 @@ impl Fleet {
             account_id,
             default_account_id,
             confinement: &AllowedRoot::default(),
-            limits: &UNLIMITED,
+            limits: &NO_LIMITS,
             variables: &variable,
             today: TODAY,
         })

@@ -28,7 +28,7 @@ const CREATE: &str = r#"{"integration_type": "Okta", "tenant_url": "https://corp
 fn laboratory(rules: impl IntoIterator<Item = FaultRule>) -> (Sandbox, FaultInjector) {
     let sandbox = Sandbox::in_memory(Settings::default());
     let rules = rules.into_iter().collect();
-    let laboratory = sandbox.laboratory(FaultScript { seed: 0, rules });
+    let laboratory = sandbox.with_faults(FaultScript { seed: 0, rules });
     (sandbox, laboratory)
 }
 
@@ -134,7 +134,7 @@ async fn each_fault_is_what_it_says() {
         let made = references(&sandbox).contains(&"ours".to_owned());
         assert_eq!(made, carried_out, "{fault:?}");
         let met: Vec<_> = laboratory
-            .met()
+            .injected()
             .into_iter()
             .map(|met| (met.method, met.path, met.fault))
             .collect();
@@ -197,7 +197,7 @@ async fn slow_and_refused_pass_in_virtual_time() {
     }
     assert_eq!(outcome(&laboratory, "GET", "behaviors", "").await, Ok(200));
     assert_eq!(
-        laboratory.met().len(),
+        laboratory.injected().len(),
         2,
         "what comes while nobody listens meets no rule"
     );
@@ -211,7 +211,7 @@ async fn rules_choose_by_method_path_and_turn() {
          - { path: '*/summar?', fault: { bad_gateway: {} } }
          - { method: PUT, fault: { rate_limited: {} } }",
     );
-    let laboratory = Sandbox::in_memory(Settings::default()).laboratory(script.unwrap());
+    let laboratory = Sandbox::in_memory(Settings::default()).with_faults(script.unwrap());
     let mut statuses = Vec::new();
     for _ in 0..5 {
         statuses.push(outcome(&laboratory, "PUT", "behaviors", "").await.unwrap());
@@ -240,7 +240,7 @@ async fn chance_repeats_with_its_seed() {
             chance: 0.5,
             ..FaultRule::always(Fault::OneOf(some))
         };
-        let laboratory = Sandbox::in_memory(Settings::default()).laboratory(FaultScript {
+        let laboratory = Sandbox::in_memory(Settings::default()).with_faults(FaultScript {
             seed,
             rules: vec![rule],
         });
@@ -300,7 +300,7 @@ async fn others_change_the_account_just_before_the_request() {
         ))
         .unwrap();
         let sandbox = Sandbox::in_memory(Settings::default());
-        let laboratory = sandbox.laboratory(script);
+        let laboratory = sandbox.with_faults(script);
         assert_eq!(
             outcome(&laboratory, "POST", "integrations", CREATE).await,
             Ok(200),
@@ -560,10 +560,10 @@ async fn the_client_hears_whether_a_request_may_have_arrived() {
         .body(Bytes::from(CREATE))
         .unwrap();
         let heard = transport
-            .exchange(request)
+            .send(request)
             .await
             .map(|answer| answer.status().as_u16())
-            .map_err(|error| error.reach);
+            .map_err(|error| error.delivery);
         let expected = expected.map_err(|kind| match kind {
             ErrorKind::ConnectionRefused => Delivery::NotDelivered,
             _ => Delivery::MaybeDelivered,

@@ -87,7 +87,7 @@ async fn a_level_that_the_vendor_added_is_taken_back() {
                 .behaviors
                 .get_mut(&BehaviorKey::new("imp_travel"))
                 .unwrap();
-            behavior.settings.risk_level = OpenEnum::read("severe");
+            behavior.settings.risk_level = OpenEnum::parse("severe");
         })
         .unwrap();
     body["behaviors"]["imp_travel"]["enabled"] = json!(false);
@@ -360,7 +360,7 @@ async fn a_reset_user_leaves_the_summary_until_the_next_event() {
     let event = RiskEvent {
         id: "new".to_owned(),
         name: "Impossible Travel".to_owned(),
-        risk_level: OpenEnum::read("low"),
+        risk_level: OpenEnum::parse("low"),
         timestamp: "2099-01-01T00:00:00Z".parse::<Timestamp>().unwrap(),
         event_details: None,
     };

@@ -329,7 +329,7 @@ async fn document(sandbox: &Sandbox, flaw: Option<SsfFlaw>, path: &str) -> (u16,
     let rules = flaw
         .into_iter()
         .map(|flaw| FaultRule::always(Fault::Ssf(flaw)));
-    let laboratory = sandbox.laboratory(FaultScript {
+    let laboratory = sandbox.with_faults(FaultScript {
         seed: 0,
         rules: rules.collect(),
     });

@@ -308,7 +308,7 @@ async fn credentials_decide_before_anything_else() {
     ];
     for (headers, routes, verifying) in cases {
         let settings = Settings {
-            elsewhere_tokens: BTreeSet::from(["elsewhere".to_owned()]),
+            ip_restricted_tokens: BTreeSet::from(["elsewhere".to_owned()]),
             ..Settings::default()
         };
         let client = Client::new(settings).with_headers(headers);

@@ -141,7 +141,7 @@ fn change() -> impl Strategy<Value = FaultRule> {
         (key, any::<bool>(), level).prop_map(|(key, enabled, level)| ExternalChange::SetBehavior {
             key: BehaviorKey::new(key),
             enabled: Some(enabled),
-            risk_level: Some(OpenEnum::read(level)),
+            risk_level: Some(OpenEnum::parse(level)),
         });
     let create =
         (tenant(), reference()).prop_map(|(tenant, reference)| ExternalChange::CreateIntegration {

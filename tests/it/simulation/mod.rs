@@ -274,12 +274,12 @@ impl<'a> Simulation<'a> {
         let mut told = Reported::default();
         let mut planned = None;
         let connection = self.connection();
-        let stop = connection.writer().stop().clone();
+        let stop = connection.writer().cancellation().clone();
         passage.begin(stop.clone(), self.stop);
         let stop_later = async {
             if let Some(StopAt::After(wait)) = self.stop {
                 sleep(wait).await;
-                stop.request();
+                stop.cancel();
             }
             std::future::pending().await
         };
@@ -350,7 +350,7 @@ impl<'a> Simulation<'a> {
         told: &mut Reported,
         planned: &mut Option<AccountPlan>,
     ) -> Read {
-        let Ok(live) = connection.reader().live(&account_id()).await else {
+        let Ok(live) = connection.reader().live_account(&account_id()).await else {
             return Read::Failed;
         };
         let made = match self::planned(&self.world.desired, &live, &unguarded()) {
@@ -403,7 +403,7 @@ impl<'a> Simulation<'a> {
         for (deed, id) in &told.deleted {
             if *deed == WriteKind::RemoveDuplicate {
                 prop_assert!(told.named.contains(id), "{} was taken back", id);
-                prop_assert!(!self.passage.laboratory().made_by_others().contains(id));
+                prop_assert!(!self.passage.laboratory().created_externally().contains(id));
                 self.tally.count(Counted::TakeBacks, 1);
             } else {
                 prop_assert!(announced.contains(id), "{} was deleted", id);
@@ -456,7 +456,7 @@ impl<'a> Simulation<'a> {
     fn check_end(&self) -> Result<(), TestCaseError> {
         let live = self.sandbox.live(&account_id());
         let now: BTreeSet<IntegrationId> = live.integrations.iter().map(|live| live.id).collect();
-        let others = self.passage.laboratory().made_by_others();
+        let others = self.passage.laboratory().created_externally();
         let others_delete =
             self.met_change(|change| matches!(change, ExternalChange::DeleteIntegration { .. }));
         let before = self.world.live.integrations.iter().map(|live| live.id);
@@ -510,7 +510,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn met_change(&self, is: impl Fn(&ExternalChange) -> bool) -> bool {
-        let met = self.passage.laboratory().met();
+        let met = self.passage.laboratory().injected();
         met.iter()
             .any(|met| matches!(&met.fault, Fault::Change(change) if is(change)))
     }
@@ -520,7 +520,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn foreign_changes(&self) -> usize {
-        let met = self.passage.laboratory().met();
+        let met = self.passage.laboratory().injected();
         met.iter()
             .filter(|met| matches!(met.fault, Fault::Change(_)))
             .count()
@@ -558,7 +558,7 @@ impl<'a> Simulation<'a> {
     fn tally_mishaps(&mut self) {
         let changes = self.foreign_changes();
         self.tally.count(Counted::ForeignChanges, changes);
-        let met = self.passage.laboratory().met().len();
+        let met = self.passage.laboratory().injected().len();
         self.tally.count(Counted::Faults, met - changes);
     }
 }
@@ -615,14 +615,14 @@ impl Reported {
                     self.deleted.push((write.deed, id));
                 }
             }
-            ApplyEvent::Answered(write, Ok(_)) if write.deed == WriteKind::Create => {
+            ApplyEvent::Responded(write, Ok(_)) if write.deed == WriteKind::Create => {
                 self.named.extend(write.id);
             }
             ApplyEvent::LookingForCreated { .. } => self.looked += 1,
-            ApplyEvent::Answered(..)
+            ApplyEvent::Responded(..)
             | ApplyEvent::Started { .. }
             | ApplyEvent::Finished { .. }
-            | ApplyEvent::ReadingBack => {}
+            | ApplyEvent::Verifying => {}
         }
     }
 }

@@ -68,7 +68,7 @@ impl RecordingProxy {
         let passage = RecordingProxy(Arc::new(Parts {
             sandbox: sandbox.clone(),
             replica: Sandbox::in_memory(sandbox.settings().clone()),
-            laboratory: sandbox.laboratory(mishaps.script.clone()),
+            laboratory: sandbox.with_faults(mishaps.script.clone()),
             account,
             lag: mishaps.lag,
             killed: Notify::new(),
@@ -158,7 +158,7 @@ impl RecordingProxy {
         let writes_behaviors = parts.method == Method::PUT && path.ends_with("/behaviors");
         let overwrites = parts.method == Method::PUT && !writes_behaviors;
         let before = writes_behaviors.then(|| self.behaviors());
-        let met = self.0.laboratory.met().len();
+        let met = self.0.laboratory.injected().len();
         let again = (parts.method == Method::GET).then(|| {
             let mut request = Request::new(Body::empty());
             *request.uri_mut() = parts.uri.clone();
@@ -180,7 +180,7 @@ impl RecordingProxy {
             self.check_reference(&path, &body);
         }
         if let Some(before) = before {
-            let at_that_moment = self.0.laboratory.met().split_off(met);
+            let at_that_moment = self.0.laboratory.injected().split_off(met);
             self.0.seen.lock().unwrap().written.push(BehaviorsWritten {
                 body: serde_json::from_slice(&body).unwrap(),
                 before,
@@ -225,7 +225,7 @@ impl RecordingProxy {
     fn stop_run(&self) {
         let stop = self.0.seen.lock().unwrap().run.stop.clone();
         stop.expect("a run begins before its first request")
-            .request();
+            .cancel();
     }
 
     fn check_reference(&self, path: &str, body: &Bytes) {

@@ -243,7 +243,7 @@ fn live(unknowns: ApiVariant) -> impl Strategy<Value = LiveAccount> {
             .enumerate()
             .map(|(index, (tenant, reference_id, active, okta))| {
                 let settings = IntegrationSettings {
-                    integration_type: OpenEnum::read(if okta { "Okta" } else { "Entra" }),
+                    integration_type: OpenEnum::parse(if okta { "Okta" } else { "Entra" }),
                     tenant_url: TenantUrl::from_live(tenant),
                     reference_id,
                     active,
@@ -299,7 +299,7 @@ fn behavior(name: &str, enabled: bool, level: &str) -> Behavior {
         description: String::new(),
         settings: BehaviorSettings {
             enabled,
-            risk_level: OpenEnum::read(level),
+            risk_level: OpenEnum::parse(level),
         },
     }
 }
