@@ -14,7 +14,7 @@ use crate::model::context::{Access, Context, Fetched, Level};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::limits::{DeleteAllPolicy, Limits};
 use crate::model::open_enum::string_enum;
-use crate::model::text::count;
+use crate::model::text::pluralize;
 
 use super::change::{Action, Change, ResourceDiff};
 use super::matching::Matches;
