@@ -47,7 +47,10 @@ pub(super) fn policies(plan: &AccountPlan, access: &Access) -> AuditFinding {
                 false => (CheckStatus::Pass, describe_policies(acted_on)),
                 true => (
                     missing,
-                    format!("no policy uses it; assigned by {}", abbreviate_list(behaviors)),
+                    format!(
+                        "no policy uses it; assigned by {}",
+                        abbreviate_list(behaviors)
+                    ),
                 ),
             };
             Detail {

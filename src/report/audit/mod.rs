@@ -139,8 +139,12 @@ fn totals(audit: &AuditReport) -> String {
     let counted = counted.into_iter().filter(|(number, _)| *number > 0);
     let counted: Vec<String> = counted.map(|(_, text)| text).collect();
     let checks = (!counted.is_empty()).then(|| counted.join(", "));
-    let lost = (failed_accounts > 0)
-        .then(|| format!("{} could not be checked", pluralize(failed_accounts, "account")));
+    let lost = (failed_accounts > 0).then(|| {
+        format!(
+            "{} could not be checked",
+            pluralize(failed_accounts, "account")
+        )
+    });
     let ignored: Vec<&str> = audit.ignored.iter().map(|check| check.as_str()).collect();
     let ignored = (!ignored.is_empty()).then(|| format!("ignored: {}", ignored.join(", ")));
     let parts: Vec<String> = [checks, lost, ignored].into_iter().flatten().collect();
