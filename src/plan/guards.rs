@@ -119,7 +119,7 @@ fn max_deletes(
             address: None,
             reason: format!(
                 "deletes or replaces {}; the {limit} is {most}",
-                count(deletes, "integration")
+                pluralize(deletes, "integration")
             ),
             way_past: by_limits
                 .is_none()
