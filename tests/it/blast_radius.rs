@@ -463,7 +463,7 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
     for (file, reason) in [
         (
             "plan.json",
-            "on which 2 policies act (Block risky users, Contractors)",
+            "2 policies use it (Block risky users, Contractors)",
         ),
         ("blind.json", "and the Access policies cannot be read"),
     ] {
@@ -580,7 +580,7 @@ fn a_saved_plan_is_stale_once_its_identity_provider_is_another() {
             &[("Corp", ID), ("Corp", NEXT)],
             format!("{ID:?} or {NEXT:?}"),
         ),
-        (&[("Renamed", ID)], "nobody's".to_owned()),
+        (&[("Renamed", ID)], "no Okta identity provider".to_owned()),
     ] {
         providers(&server, now);
         let run = workplace.run(&apply);

@@ -259,7 +259,7 @@ fn what_was_answered_to_a_lost_create_is_told() {
         let shown = run.shown();
         let mut lines = shown.lines();
         lines
-            .find(|line| line.contains("looking"))
+            .find(|line| line.contains("checking whether"))
             .unwrap()
             .to_owned()
     };

@@ -50,7 +50,7 @@ mod tests {
             ("fits in 20 columns\n", "fits in 20 columns\n"),
             (
                 "  note: three policies use high\nnext\n",
-                "  note: three\n    policies act on\n    high\nnext\n",
+                "  note: three\n    policies use\n    high\nnext\n",
             ),
             (
                 "see https://ssf.example/.well-known/1 there\n",
