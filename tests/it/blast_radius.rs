@@ -501,7 +501,7 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
     assert!(
         refused
             .stderr
-            .contains("not what riskform makes of the states"),
+            .contains("the file was edited by hand: accounts.0.notes.0.before.policies"),
         "{}",
         refused.stderr
     );
