@@ -225,9 +225,10 @@ impl IntegrationSettings {
 }
 
 impl Integration {
-    /// Returns a sort key: oldest first, then by ID, so that every run finds the same oldest integration.
+    /// Returns a sort key: oldest first, then by ID, so that every run finds the same oldest integration. An invalid date sorts last.
     pub fn creation_order(&self) -> impl Ord + use<> {
-        (self.created(), self.created_at.clone(), self.id)
+        let created = self.created();
+        (created.is_none(), created, self.id)
     }
 
     /// Returns the creation time, if the text from the API is valid.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-/// Map with a faster hash than the standard library's and a random seed per process. Used only for lookups, never iterated, so no plan
+/// Map with a faster hash than the standard library's and a random seed per process. Used for lookups; after an iteration the result is sorted, so no plan
 /// depends on the seed.
 pub(super) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 

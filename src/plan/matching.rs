@@ -3,21 +3,21 @@
 //! Four passes over all entries, each over the unmatched rest: the pinned `id`, an equal `reference_id`, an equal `tenant_url` and
 //! type, and a generated reference of the same type. The tenant comes before the generated reference, because the URL in Okta should stay
 //! with its tenant. An unset reference equals nothing. Two live integrations for one entry, or two entries for one live integration, within
-//! a pass are an error: a wrong choice could delete or redirect an integration. Only exact duplicates with the generated reference of the
-//! entry are resolved: two concurrent runs created them, and all runs choose the oldest.
+//! a pass are an error: a wrong choice could delete or redirect an integration. Exact duplicates are no candidates: concurrent runs create
+//! them, and all runs choose the oldest.
 
 use std::hash::Hash;
 
 use smallvec::SmallVec;
 
-use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
+use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::generated_reference::{GeneratedReferences, owner_key};
-use crate::model::integration::{DesiredIntegration, Integration, ReferenceId};
+use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
 
 use super::error::PlanError;
-use super::fast_map::FastMap;
+use super::fast_map::{FastMap, FastSet};
 use super::note::Note;
 
 string_enum! {
@@ -94,8 +94,8 @@ pub(super) fn match_integrations<'a>(
     desired: &'a DesiredAccount,
     live: Vec<&'a Integration>,
 ) -> Result<Matches<'a>, Vec<PlanError>> {
+    let (account, counts) = (&desired.account_id, own_counts(live.len()));
     let mut passes = Matcher {
-        account: &desired.account_id,
         entries: desired
             .integrations
             .values()
@@ -104,12 +104,12 @@ pub(super) fn match_integrations<'a>(
                 found: None,
             })
             .collect(),
-        own_counts: own_counts(live.len()),
         live,
-        notes: Vec::new(),
+        duplicates: Vec::new(),
         problems: Vec::new(),
     };
     passes.pass(MatchedBy::Id, |entry| entry.id, |live| Some(live.id), any);
+    passes.set_duplicates_aside();
     passes.pass(
         MatchedBy::ReferenceId,
         |entry| entry.reference_id.as_ref(),
@@ -122,7 +122,6 @@ pub(super) fn match_integrations<'a>(
         |live| Some(live.settings.tenant_url.normalized()),
         same_type,
     );
-    let (account, counts) = (passes.account, passes.own_counts);
     passes.pass(
         MatchedBy::GeneratedReference,
         |entry| Some(GeneratedReferences::of(account, &entry.name).key()),
@@ -136,16 +135,25 @@ pub(super) fn match_integrations<'a>(
     );
     let Matcher {
         entries,
-        live,
-        notes,
+        live: mut unlisted,
+        duplicates,
         problems,
-        account: _,
-        own_counts: _,
     } = passes;
+    let mut notes = Vec::new();
+    for (oldest, younger) in duplicates {
+        let is_oldest = |entry: &&MatchedEntry<'_>| matches!(entry.found, Some((live, _)) if live.id == oldest.id);
+        notes.extend(entries.iter().find(is_oldest).map(|entry| Note::DuplicatesFound {
+            address: entry.address(),
+            id: oldest.id,
+            duplicates: younger.iter().map(|live| live.id).collect(),
+        }));
+        unlisted.extend(younger);
+    }
+    unlisted.sort_unstable_by_key(|live| live.id);
     if problems.is_empty() {
         Ok(Matches {
             entries,
-            unlisted: live,
+            unlisted,
             notes,
         })
     } else {
@@ -171,12 +179,11 @@ pub(super) fn same_type(entry: &DesiredIntegration, live: &Integration) -> bool 
 }
 
 struct Matcher<'a> {
-    account: &'a AccountId,
     entries: Vec<MatchedEntry<'a>>,
-    own_counts: usize,
     /// Live integrations not matched by an earlier pass, by id.
     live: Vec<&'a Integration>,
-    notes: Vec<Note>,
+    /// Exact duplicates: the oldest, and the younger ones, which match no entry.
+    duplicates: Vec<(&'a Integration, Vec<&'a Integration>)>,
     problems: Vec<PlanError>,
 }
 
@@ -220,7 +227,7 @@ impl<'a> Matcher<'a> {
             let chosen = match candidates.as_slice() {
                 [] => continue,
                 [position] => Some(*position),
-                several => self.oldest_duplicate(&entry, several),
+                _ => None,
             };
             match chosen {
                 Some(position) => {
@@ -253,33 +260,29 @@ impl<'a> Matcher<'a> {
             .retain(|_| claims.next().is_some_and(|claim| claim.is_empty()));
     }
 
-    /// Returns the oldest of several exact duplicates with the generated reference of the entry; `None` for any other candidates.
-    fn oldest_duplicate(
-        &mut self,
-        entry: &MatchedEntry<'a>,
-        candidates: &[usize],
-    ) -> Option<usize> {
-        let own = GeneratedReferences::of(self.account, &entry.declared.name);
-        let first = self.live[*candidates.first()?];
-        let reference: &ReferenceId = first.settings.reference_id.as_ref()?;
-        let twins = candidates
-            .iter()
-            .all(|other| self.live[*other].settings.is_duplicate_of(&first.settings));
-        if !twins || !own.contains(reference, self.own_counts) {
-            return None;
+    /// Keeps only the oldest of several exact duplicates for the passes that follow.
+    fn set_duplicates_aside(&mut self) {
+        if self.entries.iter().all(|entry| entry.found.is_some()) {
+            return;
         }
-        let elder = *candidates
-            .iter()
-            .min_by_key(|position| self.live[**position].creation_order())?;
-        self.notes.push(Note::DuplicatesFound {
-            address: entry.address(),
-            id: self.live[elder].id,
-            duplicates: candidates
-                .iter()
-                .filter(|position| **position != elder)
-                .map(|position| self.live[*position].id)
-                .collect(),
-        });
-        Some(elder)
+        let mut groups: FastMap<_, SmallVec<[&'a Integration; 1]>> = FastMap::default();
+        for live in self.live.iter().copied() {
+            let settings = &live.settings;
+            if let Some(reference) = &settings.reference_id {
+                let tenant = settings.tenant_url.normalized();
+                let key = (reference, tenant, &settings.integration_type);
+                groups.entry(key).or_default().push(live);
+            }
+        }
+        let mut aside: FastSet<IntegrationId> = FastSet::default();
+        for mut group in groups.into_values().filter(|group| group.len() > 1) {
+            group.sort_by_cached_key(|live| live.creation_order());
+            let oldest = group.remove(0);
+            aside.extend(group.iter().map(|live| live.id));
+            self.duplicates.push((oldest, group.into_vec()));
+        }
+        self.duplicates
+            .sort_unstable_by_key(|(oldest, _)| oldest.id);
+        self.live.retain(|live| !aside.contains(&live.id));
     }
 }

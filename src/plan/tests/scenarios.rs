@@ -355,10 +355,12 @@ fn the_elder_of_exact_twins_is_the_entrys() {
         (&["x: b"], &["a ~x1", "a ~x1"], Ok(2)),
         (&["x: a ~x1"], &["a ~x1", "a ~x1", "a ~x1"], Ok(3)),
         (&["x: a"], &["a ~x2", "a ~x2"], Ok(2)),
-        // Another's, nobody's, or not quite alike: anyone's guess.
-        (&["x: a"], &["a ~y1", "a ~y1"], Err("by tenant_url")),
+        // Declared, or chosen by another client.
+        (&["x: a r1"], &["a r1", "a r1"], Ok(2)),
+        (&["x: a"], &["a r9", "a r9"], Ok(2)),
+        (&["x: a"], &["a ~y1", "a ~y1"], Ok(2)),
+        // Without a reference, or not quite alike.
         (&["x: a"], &["a", "a"], Err("by tenant_url")),
-        (&["x: a r1"], &["a r1", "a r1"], Err("by reference_id")),
         (&["x: a"], &["a ~x1", "a ~x2"], Err("by tenant_url")),
         (
             &["x: c"],
@@ -391,6 +393,31 @@ fn the_elder_of_exact_twins_is_the_entrys() {
             (found, _) => panic!("{entries:?} in {integrations:?}: {found:?}"),
         }
     }
+}
+
+#[test]
+fn duplicate_with_unreadable_date_is_youngest() {
+    let mut live = account(&["a r1", "a r1"]);
+    live.integrations[0].created_at = "yesterday".to_owned();
+    live.integrations[1].created_at = "2026-01-01T00:00:00Z".to_owned();
+    let desired = desired(&["x: a r1"]);
+    let found = matches(&desired, &live).unwrap();
+    assert_eq!(found.entries()[0].found.unwrap().0.id, id(2));
+}
+
+/// An integration that matches another entry is not a duplicate.
+#[test]
+fn pinned_integration_is_no_duplicate() {
+    let desired = desired(&["x: a r1", "y: a r1 id=1"]);
+    let live = account(&["a r1", "a r1"]);
+    let found = matches(&desired, &live).unwrap();
+    let ids: Vec<IntegrationId> = found
+        .entries()
+        .iter()
+        .map(|entry| entry.found.unwrap().0.id)
+        .collect();
+    assert_eq!(ids, [id(2), id(1)]);
+    assert_eq!(found.notes().count(), 0);
 }
 
 /// Where live has no reference and is written anyway, ours goes along; that alone is no change, and it weakens nothing.
