@@ -142,11 +142,16 @@ pub(super) fn match_integrations<'a>(
     let mut notes = Vec::new();
     for (oldest, younger) in duplicates {
         let is_oldest = |entry: &&MatchedEntry<'_>| matches!(entry.found, Some((live, _)) if live.id == oldest.id);
-        notes.extend(entries.iter().find(is_oldest).map(|entry| Note::DuplicatesFound {
-            address: entry.address(),
-            id: oldest.id,
-            duplicates: younger.iter().map(|live| live.id).collect(),
-        }));
+        notes.extend(
+            entries
+                .iter()
+                .find(is_oldest)
+                .map(|entry| Note::DuplicatesFound {
+                    address: entry.address(),
+                    id: oldest.id,
+                    duplicates: younger.iter().map(|live| live.id).collect(),
+                }),
+        );
         unlisted.extend(younger);
     }
     unlisted.sort_unstable_by_key(|live| live.id);
