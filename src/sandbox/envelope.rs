@@ -64,8 +64,6 @@ pub(super) enum ApiFailure {
     AuditQuery(String),
     /// The change could not be saved.
     NotSaved(StoreError),
-    /// Internal error.
-    Internal,
 }
 
 /// An error in a body.
@@ -88,9 +86,7 @@ impl ApiFailure {
             ApiFailure::Body(_) | ApiFailure::Query(_) | ApiFailure::AuditQuery(_) => {
                 StatusCode::BAD_REQUEST
             }
-            ApiFailure::Refused(_) | ApiFailure::NotSaved(_) | ApiFailure::Internal => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ApiFailure::Refused(_) | ApiFailure::NotSaved(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -109,9 +105,7 @@ impl ApiFailure {
                 Item::new(40002, message)
             }
             ApiFailure::NotSaved(error) => Item::new(40050, error.to_string()),
-            ApiFailure::Refused(_) | ApiFailure::Internal => {
-                Item::new(40050, "Internal server error")
-            }
+            ApiFailure::Refused(_) => Item::new(40050, "Internal server error"),
             ApiFailure::Body(complaints) => {
                 return complaints.into_iter().map(Item::from).collect();
             }

@@ -138,7 +138,7 @@ async fn answer(
 }
 
 /// Sets the `cf-ray` header.
-pub(super) fn set_cf_ray(headers: &mut HeaderMap, ray: &str) {
+fn set_cf_ray(headers: &mut HeaderMap, ray: &str) {
     let ray = HeaderValue::try_from(format!("{ray}-SIM"));
     headers.insert(
         "cf-ray",

@@ -15,14 +15,12 @@
 //! | `state` | state and its rules; `seed` is the initial state |
 //! | `store` | file storage |
 //! | `clock` | time and ids |
-//! | `faults` | fault injector and server |
 
 mod auth;
 mod body;
 mod clock;
 mod context_routes;
 mod envelope;
-mod faults;
 mod middleware;
 mod paging;
 mod rate_limit;
@@ -45,10 +43,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-pub use faults::{
-    ConnectionFault, Execution, ExternalChange, Fault, FaultInjector, FaultRule, FaultScript,
-    FaultScriptError, InjectedFault, RequestMethod,
-};
 pub use middleware::{ACTOR_HEADER, CONTEXT_HEADER, ReceivedRequest};
 pub use recorded_errors::RecordedError;
 pub use seed::RECORDED_ACCOUNT;
@@ -57,7 +51,6 @@ pub use settings::{
     Entitlement, Grant, OmittedReference, Paging, ParseSettingError, Permission, Permissions,
     RateLimit, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
 };
-pub use ssf::SsfFlaw;
 pub use state::{Account, SandboxContext, User};
 pub use store::StoreError;
 
@@ -139,11 +132,6 @@ impl Sandbox {
     /// Returns a router for the API, at [`BASE_PATH`].
     pub fn router(&self) -> Router {
         routes::router(self.clone())
-    }
-
-    /// Returns the API with a script of faults. The default script is empty.
-    pub fn with_faults(&self, script: FaultScript) -> FaultInjector {
-        FaultInjector::new(self.clone(), script)
     }
 
     /// Returns the settings.

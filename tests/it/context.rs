@@ -14,10 +14,11 @@ use riskform::model::account::AccountId;
 use riskform::model::audit_log::{AuditEntry, AuditLog, LoggedWrite, ParsedEntry};
 use riskform::model::context::Access;
 use riskform::sandbox::{
-    AppPolicies, AuditLogSettings, CursorPlace, DEFAULT_TOKEN, Execution, Fault, FaultRule,
-    FaultScript, RECORDED_ACCOUNT, Sandbox, Settings,
+    AppPolicies, AuditLogSettings, CursorPlace, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings,
 };
 use serde_json::{Value, json};
+
+use crate::sandbox::faults::{Execution, Fault, FaultInjector, FaultRule};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,8 +49,8 @@ fn world(settings: Settings, rules: Vec<FaultRule>) -> (Sandbox, Client) {
         clock_start: Some("2026-11-20T10:00:00Z".parse().unwrap()),
         ..settings
     });
-    let laboratory = sandbox.with_faults(FaultScript { seed: 0, rules });
-    let transport = Transport::in_process(laboratory, Duration::from_secs(60));
+    let injector = FaultInjector::new(&sandbox, rules);
+    let transport = Transport::in_process(injector, Duration::from_secs(60));
     (sandbox.clone(), client(transport))
 }
 

@@ -2,16 +2,18 @@
 //! references.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::http::Method;
 use riskform::api::{Client, Credentials, Transport};
 use riskform::apply::{ApplyContext, ApplyResult, Outcome, apply};
 use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::integration::{ReferenceId, TenantUrl};
 use riskform::plan::{AccountPlan, Note, plan};
-use riskform::sandbox::{
-    AcceptedReferences, DEFAULT_TOKEN, FaultScript, Sandbox, Settings, UnsetReference,
-};
+use riskform::sandbox::{AcceptedReferences, DEFAULT_TOKEN, Sandbox, Settings, UnsetReference};
 use serde_json::json;
 
+use crate::sandbox::faults::{Execution, ExternalChange, Fault, FaultInjector, FaultRule};
 use crate::worlds::{TODAY, account_id, unguarded};
 
 /// One entry, with or without a reference, and an unlisted integration that is deleted after it.
@@ -49,18 +51,15 @@ struct CreateScenario {
 }
 
 impl CreateScenario {
-    fn new(reference: Option<&str>, settings: Settings, script: &str) -> Self {
+    fn new(reference: Option<&str>, settings: Settings, rules: Vec<FaultRule>) -> Self {
         let sandbox = Sandbox::in_memory(Settings {
             rate_limit: riskform::sandbox::RateLimit::Off,
             seed: Some(1),
             ..settings
         });
         sandbox.put_account(&account_id(), old()).unwrap();
-        let script = FaultScript::parse(script).unwrap();
-        let transport = Transport::in_process(
-            sandbox.with_faults(script),
-            std::time::Duration::from_secs(30),
-        );
+        let injector = FaultInjector::new(&sandbox, rules);
+        let transport = Transport::in_process(injector, Duration::from_secs(30));
         let client = Client::new(
             transport,
             "http://localhost/client/v4".parse().unwrap(),
@@ -101,6 +100,18 @@ impl CreateScenario {
     }
 }
 
+/// Every create fails. At the first one, another client creates an integration with the same tenant.
+fn same_tenant_created_meanwhile() -> Vec<FaultRule> {
+    let theirs = ExternalChange::CreateIntegration {
+        tenant_url: TenantUrl::from_live("https://one.okta.com"),
+        reference_id: ReferenceId::new("theirs"),
+    };
+    vec![
+        FaultRule::on(Method::POST, Fault::CloseBefore),
+        FaultRule::once(Method::POST, Fault::Change(theirs)),
+    ]
+}
+
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done(_) => "done",
@@ -115,50 +126,80 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
     const ONE: &[&str] = &["one.okta.com"];
     const BOTH: &[&str] = &["old.okta.com", "one.okta.com"];
     const OLD: &[&str] = &["old.okta.com"];
-    for (script, outcomes, tenants, again) in [
+    let (work, skipped) = (Execution::Done, Execution::Skipped);
+    let first = |fault| vec![FaultRule::once(Method::POST, fault)];
+    let every = |fault| vec![FaultRule::on(Method::POST, fault)];
+    let seconds = Duration::from_secs(1);
+    let unread = FaultRule {
+        skip: 1,
+        ..FaultRule::on(Method::GET, Fault::ServerError { work: skipped })
+    };
+    for (rules, outcomes, tenants, again) in [
         // No fault.
-        ("rules: []", ["done", "done"], ONE, 0),
+        (vec![], ["done", "done"], ONE, 0),
         // Applied, but the response was lost.
-        ("rules: [{ method: POST, times: 1, fault: close_after }]", ["done", "done"], ONE, 0),
-        ("rules: [{ method: POST, times: 1, fault: half_answer }]", ["done", "done"], ONE, 0),
-        ("rules: [{ method: POST, times: 1, fault: { bad_gateway: { work: done } } }]", ["done", "done"], ONE, 0),
+        (first(Fault::CloseAfter), ["done", "done"], ONE, 0),
+        (first(Fault::HalfAnswer), ["done", "done"], ONE, 0),
+        (first(Fault::BadGateway { work }), ["done", "done"], ONE, 0),
         // Not applied, and the response was lost.
-        ("rules: [{ method: POST, times: 1, fault: close_before }]", ["done", "done"], ONE, 0),
-        ("rules: [{ method: POST, times: 1, fault: { bad_gateway: { work: skipped } } }]", ["done", "done"], ONE, 0),
+        (first(Fault::CloseBefore), ["done", "done"], ONE, 0),
+        (
+            first(Fault::BadGateway { work: skipped }),
+            ["done", "done"],
+            ONE,
+            0,
+        ),
         // The first was not applied, and the second response was lost.
         (
-            "rules: [{ method: POST, times: 1, fault: close_before }, { method: POST, times: 1, fault: close_after }]",
+            [first(Fault::CloseBefore), first(Fault::CloseAfter)].concat(),
             ["done", "done"],
             ONE,
             0,
         ),
         // Every create fails: the unlisted one must not be deleted.
-        ("rules: [{ method: POST, fault: { server_error: { work: skipped } } }]", ["unknown", "not attempted"], OLD, 2),
-        ("rules: [{ method: POST, fault: { refuse: { seconds: 1 } } }]", ["failed", "not attempted"], OLD, 2),
+        (
+            every(Fault::ServerError { work: skipped }),
+            ["unknown", "not attempted"],
+            OLD,
+            2,
+        ),
+        (
+            every(Fault::Refuse { seconds }),
+            ["failed", "not attempted"],
+            OLD,
+            2,
+        ),
         // Response lost, and the lookup fails.
         (
-            "rules: [{ method: POST, times: 1, fault: close_after }, { method: GET, skip: 1, fault: { server_error: { work: skipped } } }]",
+            [first(Fault::CloseAfter), vec![unread]].concat(),
             ["unknown", "not attempted"],
             BOTH,
             1,
         ),
         // Another client created one for the same tenant at the same time: the origin is unknown.
         (
-            "rules: [{ method: POST, fault: close_before },
-                     { method: POST, times: 1, fault: { change: { create_integration: { tenant_url: 'https://one.okta.com', reference_id: theirs } } } }]",
+            same_tenant_created_meanwhile(),
             ["unknown", "not attempted"],
             BOTH,
             1,
         ),
     ] {
         for reference in [Some("r1"), None] {
-            let world = CreateScenario::new(reference, Settings::default(), script);
+            let world = CreateScenario::new(reference, Settings::default(), rules.clone());
             let applied = world.apply().await;
-            let case = format!("{reference:?} {script}: {applied:?}");
-            let found: Vec<&str> = applied.executed.iter().map(|one| word(&one.outcome)).collect();
+            let case = format!("{reference:?} {rules:?}: {applied:?}");
+            let found: Vec<&str> = applied
+                .executed
+                .iter()
+                .map(|one| word(&one.outcome))
+                .collect();
             assert_eq!(found, outcomes, "{case}");
             assert_eq!(world.tenants(), tenants, "{case}");
-            assert_eq!(applied.is_complete(), outcomes == ["done", "done"], "{case}");
+            assert_eq!(
+                applied.is_complete(),
+                outcomes == ["done", "done"],
+                "{case}"
+            );
             let unknown = outcomes.contains(&"unknown");
             assert_eq!(applied.wrote_anything(), unknown || again == 0, "{case}");
             assert_eq!(!world.plan().operations.is_empty(), again > 0, "{case}");
@@ -168,9 +209,8 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn one_of_the_same_tenant_with_another_reference_is_named_and_nothing_more_is_sent() {
-    let script = "rules: [{ method: POST, fault: close_before },
-        { method: POST, times: 1, fault: { change: { create_integration: { tenant_url: 'https://one.okta.com', reference_id: theirs } } } }]";
-    let world = CreateScenario::new(Some("r1"), Settings::default(), script);
+    let rules = same_tenant_created_meanwhile();
+    let world = CreateScenario::new(Some("r1"), Settings::default(), rules);
     let applied = world.apply().await;
     let failure = applied.first_failure().unwrap().to_string();
     let live = world.sandbox.live(&account_id());
@@ -196,7 +236,7 @@ async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_o
         ..Settings::default()
     };
     // A generated reference is omitted with a note; a declared one is never omitted.
-    let world = CreateScenario::new(None, settings.clone(), "rules: []");
+    let world = CreateScenario::new(None, settings.clone(), vec![]);
     let applied = world.apply().await;
     assert!(applied.is_complete(), "{applied:?}");
     let attempts = applied.executed[0].attempts;
@@ -208,7 +248,7 @@ async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_o
     );
     assert!(world.plan().is_empty(), "it is known by its tenant");
 
-    let world = CreateScenario::new(Some("r1"), settings, "rules: []");
+    let world = CreateScenario::new(Some("r1"), settings, vec![]);
     let applied = world.apply().await;
     assert_eq!(word(&applied.executed[0].outcome), "failed");
     assert_eq!(applied.executed[0].attempts, 1);
@@ -231,10 +271,11 @@ async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
         .get_mut(&"one".parse().unwrap())
         .unwrap()
         .integration_type = Some(riskform::model::integration::IntegrationType::Okta);
+    let work = Execution::Skipped;
     let mut world = CreateScenario::new(
         None,
         Settings::default(),
-        "rules: [{ method: POST, fault: { server_error: { work: skipped } } }]",
+        vec![FaultRule::on(Method::POST, Fault::ServerError { work })],
     );
     world.sandbox.put_account(&account_id(), live).unwrap();
     world.desired = Arc::new(desired);

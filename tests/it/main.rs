@@ -37,7 +37,6 @@ mod saved_plans;
 mod screens;
 mod shell;
 mod simulation;
-mod ssf;
 mod stops;
 mod terminal;
 mod untrusted;

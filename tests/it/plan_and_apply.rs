@@ -1,11 +1,12 @@
 //! plan and apply with the real program: output and exit codes.
 
+use axum::http::Method;
 use insta::assert_snapshot;
 use rexpect::session::spawn_command;
 use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
 
 use crate::riskform::{SandboxServer, TestDir};
-use crate::sandbox::command::SandboxProcess;
+use crate::sandbox::faults::{Execution, Fault, FaultRule};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 
@@ -243,16 +244,11 @@ fn a_missing_entitlement_says_what_to_ask_for() {
 /// "No answer" is shown only without a response.
 #[test]
 fn what_was_answered_to_a_lost_create_is_told() {
-    let fault = |fault: &str| {
-        let mut workplace = TestDir::new();
-        let script = format!("rules: [{{ method: POST, times: 1, fault: {fault} }}]");
-        workplace.write("faults.yaml", &script);
-        let script = workplace.path("faults.yaml");
-        let sandbox = SandboxProcess::start(&["--faults", script.to_str().unwrap()]);
-        for line in &sandbox.environment {
-            let (name, value) = line.split_once('=').unwrap();
-            workplace.set(name, value);
-        }
+    let work = Execution::Done;
+    let fault = |fault: Fault| {
+        let rules = vec![FaultRule::once(Method::POST, fault)];
+        let server = SandboxServer::with_faults(rules);
+        let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", QUICKSTART);
         let run = workplace.run(&["apply", "--auto-approve"]);
         assert_eq!(run.code, 0, "{}", run.stderr);
@@ -263,11 +259,11 @@ fn what_was_answered_to_a_lost_create_is_told() {
             .unwrap()
             .to_owned()
     };
-    assert_snapshot!(fault("close_after"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: connection closed: connection closed before message completed; checking whether it was created");
-    assert_snapshot!(fault("half_answer"), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: connection closed: end of file before message length reached; checking whether it was created");
-    assert_snapshot!(fault("{ bad_gateway: { work: done } }"), @r#"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: server error ("<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>") [status 502]; checking whether it was created"#);
-    assert_snapshot!(fault("{ server_error: { work: done } }"), @"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: server error: Internal server error (code 40050) [status 500]; checking whether it was created");
-    assert_snapshot!(fault("{ wrong_json: { work: done } }"), @r#"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: unexpected response: expected the new integration, got a response of type application/json that is not from the Cloudflare API ("{\"data\":[],\"status\":\"ok\"}") [status 200]; checking whether it was created"#);
+    assert_snapshot!(fault(Fault::CloseAfter), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: connection closed: connection closed before message completed; checking whether it was created");
+    assert_snapshot!(fault(Fault::HalfAnswer), @"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: connection closed: end of file before message length reached; checking whether it was created");
+    assert_snapshot!(fault(Fault::BadGateway { work }), @r#"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: server error ("<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>") [status 502]; checking whether it was created"#);
+    assert_snapshot!(fault(Fault::ServerError { work }), @"POST integration.corporate-okta: POST /accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: server error: Internal server error (code 40050) [status 500]; checking whether it was created");
+    assert_snapshot!(fault(Fault::WrongJson { work }), @r#"POST integration.corporate-okta: POST http://127.0.0.1:[port]/client/v4/accounts/f037e56e89293a057740de681ac9abbe/zt_risk_scoring/integrations: unexpected response: expected the new integration, got a response of type application/json that is not from the Cloudflare API ("{\"data\":[],\"status\":\"ok\"}") [status 200]; checking whether it was created"#);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use axum::Router;
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use tempfile::TempDir;
 
+use crate::sandbox::faults::{FaultInjector, FaultRule};
+
 /// An empty directory to run the program in.
 pub struct TestDir {
     folder: TempDir,
@@ -204,16 +206,22 @@ impl SandboxServer {
             rate_limit: RateLimit::Off,
             ..settings
         };
-        SandboxServer::serve(settings, gate)
+        SandboxServer::serve(settings, Vec::new(), gate)
+    }
+
+    /// Starts a server whose connections fail by these rules.
+    pub fn with_faults(rules: Vec<FaultRule>) -> Self {
+        SandboxServer::serve(Settings::default(), rules, |_, router| router)
     }
 
     /// Starts a server with the rate limit of the settings.
     pub fn limited(settings: Settings) -> Self {
-        SandboxServer::serve(settings, |_, router| router)
+        SandboxServer::serve(settings, Vec::new(), |_, router| router)
     }
 
     fn serve(
         settings: Settings,
+        faults: Vec<FaultRule>,
         gate: impl FnOnce(&Sandbox, Router) -> Router + Send + 'static,
     ) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -228,10 +236,15 @@ impl SandboxServer {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
                 ready.send((sandbox.clone(), address)).unwrap();
-                axum::serve(listener, gate(&sandbox, sandbox.router()))
-                    .with_graceful_shutdown(async { drop(stopped.await) })
-                    .await
-                    .unwrap();
+                let router = gate(&sandbox, sandbox.router());
+                let stopped = async { drop(stopped.await) };
+                if faults.is_empty() {
+                    let server = axum::serve(listener, router);
+                    server.with_graceful_shutdown(stopped).await.unwrap();
+                } else {
+                    let server = FaultInjector::around(&sandbox, router, faults).serve(listener);
+                    tokio::select! { () = server => {}, () = stopped => {} }
+                }
             });
         });
         let (sandbox, address) = started.recv().unwrap();

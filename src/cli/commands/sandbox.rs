@@ -1,13 +1,14 @@
 //! `riskform sandbox`: the simulated API on a loopback port, for scripts, other tools and experiments.
 
-use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -16,9 +17,12 @@ use crate::cli::io::environment;
 use crate::cli::io::output::Output;
 use crate::cli::run::signals;
 use crate::sandbox::{
-    AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, FaultScript, Grant,
+    AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, Grant,
     RECORDED_ACCOUNT, RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
 };
+
+/// Maximum time for requests in progress when the server stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Flags of `sandbox`.
 #[derive(Args, Debug)]
@@ -60,11 +64,6 @@ pub(crate) struct SandboxArguments {
     /// Simulate an account without Risk Scoring
     #[arg(long)]
     no_entitlement: bool,
-    /// Simulate the failures in this script
-    ///
-    /// See schema/faults.schema.json.
-    #[arg(long, value_name = "FILE")]
-    faults: Option<PathBuf>,
 }
 
 impl SandboxArguments {
@@ -100,7 +99,6 @@ pub(crate) async fn run(
     arguments: SandboxArguments,
     output: &Output,
 ) -> Result<Exit, CommandError> {
-    let script = arguments.faults.as_deref().map(read_script).transpose()?;
     let settings = arguments.settings();
     let sandbox = match &arguments.data {
         Some(path) => Sandbox::open(path, settings)
@@ -123,18 +121,20 @@ pub(crate) async fn run(
         environment::ACCOUNT_ID,
     ))?;
     output.say("simulated API is running; export these variables to use it (Ctrl-C to stop)");
-    sandbox
-        .with_faults(script.unwrap_or_default())
-        .serve(listener, stop)
-        .await
-        .map_err(CommandError::other(cannot_serve()))?;
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, sandbox.router()).with_graceful_shutdown(async move {
+        stop.await;
+        drop(stopping);
+    });
+    tokio::select! {
+        served = server.into_future() => served.map_err(CommandError::other(cannot_serve()))?,
+        // Requests that take longer are cut off.
+        () = async {
+            let _ = stopped.await;
+            sleep(SHUTDOWN_TIMEOUT).await;
+        } => {}
+    }
     Ok(Exit::Done)
-}
-
-fn read_script(path: &Path) -> Result<FaultScript, CommandError> {
-    let context = || format!("--faults {}", path.display());
-    let text = fs::read_to_string(path).map_err(CommandError::other(context()))?;
-    FaultScript::parse(&text).map_err(CommandError::other(context()))
 }
 
 /// Returns a parser that also accepts the spelling `normalised`.

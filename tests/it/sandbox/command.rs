@@ -1,6 +1,5 @@
 //! The `riskform sandbox` command.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -141,20 +140,7 @@ fn it_keeps_its_data_even_when_killed() {
 }
 
 #[test]
-fn it_plays_faults_from_a_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("faults.yaml");
-    fs::write(&path, "rules: [{ times: 1, fault: { server_error: {} } }]").unwrap();
-    let served = SandboxProcess::start(&["--faults", path.to_str().unwrap()]);
-    assert_eq!(served.call("GET", "behaviors", "riskform-sandbox").0, "500");
-    assert_eq!(served.call("GET", "behaviors", "riskform-sandbox").0, "200");
-}
-
-#[test]
 fn a_wrong_command_line_names_what_is_right() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("faults.yaml");
-    fs::write(&script, "rules: [{ fault: explode }]").unwrap();
     let cases = [
         (
             vec!["--unique", "id"],
@@ -177,16 +163,6 @@ fn a_wrong_command_line_names_what_is_right() {
             "with read, write, pii, apps, groups and audit-log, separated by commas",
         ),
         (vec!["--latency", "soon"], 64, "'--latency"),
-        (
-            vec!["--faults", "/nowhere"],
-            1,
-            "error: --faults /nowhere: No such file",
-        ),
-        (
-            vec!["--faults", script.to_str().unwrap()],
-            1,
-            "rule 1 of the fault script: unknown variant `explode`",
-        ),
     ];
     for (arguments, code, expected) in cases {
         let (exit, stderr) = fails(&arguments);

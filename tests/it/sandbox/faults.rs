@@ -1,573 +1,496 @@
-//! The fault injector: all faults in-process and on a socket, the rules, and the script format.
+//! Fault injection: a tower service around the sandbox's router. Rules select the requests that fail, and how.
 
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request};
-use http_body_util::{BodyExt, Full};
-use riskform::api::{Delivery, Transport};
-use riskform::model::account::LiveAccount;
-use riskform::model::behavior::BehaviorKey;
-use riskform::sandbox::{
-    BASE_PATH, DEFAULT_TOKEN, Execution, ExternalChange, Fault, FaultInjector, FaultRule,
-    FaultScript, RecordedError, Sandbox, Settings, SsfFlaw,
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use axum::{Json, Router};
+use http_body_util::BodyExt;
+use http_body_util::channel::Channel;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use riskform::model::account::AccountId;
+use riskform::model::behavior::{BehaviorKey, RiskLevel};
+use riskform::model::integration::{
+    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
-use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use riskform::model::open_enum::OpenEnum;
+use riskform::sandbox::{BASE_PATH, Sandbox};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
+use wildmatch::WildMatch;
 
-use super::{account, scoring};
+use super::layers::recorded_error;
 
-const CREATE: &str = r#"{"integration_type": "Okta", "tenant_url": "https://corp.okta.com", "reference_id": "ours"}"#;
-
-fn laboratory(rules: impl IntoIterator<Item = FaultRule>) -> (Sandbox, FaultInjector) {
-    let sandbox = Sandbox::in_memory(Settings::default());
-    let rules = rules.into_iter().collect();
-    let laboratory = sandbox.with_faults(FaultScript { seed: 0, rules });
-    (sandbox, laboratory)
+/// Rules, in the order in which they are evaluated. All matching changes are made; of the other faults, the first match is used.
+#[derive(Clone, Debug, Default)]
+pub struct FaultScript {
+    /// The same seed, rules and requests result in the same faults.
+    pub seed: u64,
+    pub rules: Vec<FaultRule>,
 }
 
-async fn send(
-    laboratory: &FaultInjector,
-    method: &str,
-    rest: &str,
-    body: &str,
-) -> io::Result<(u16, HeaderMap, Bytes)> {
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("{BASE_PATH}{}", scoring(rest)))
-        .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
-        .body(Full::new(Bytes::from(body.to_owned())))
-        .unwrap();
-    let (parts, body) = laboratory.clone().oneshot(request).await?.into_parts();
-    let body: Result<_, axum::Error> = Body::new(body).collect().await;
-    let body = body
-        .map_err(|error| *error.into_inner().downcast::<io::Error>().unwrap())?
-        .to_bytes();
-    Ok((parts.status.as_u16(), parts.headers, body))
-}
-
-/// The client's view: a status, or the kind of connection failure.
-async fn outcome(
-    laboratory: &FaultInjector,
-    method: &str,
-    rest: &str,
-    body: &str,
-) -> Result<u16, ErrorKind> {
-    let sent = send(laboratory, method, rest, body).await;
-    sent.map(|(status, _, _)| status)
-        .map_err(|error| error.kind())
-}
-
-fn references(sandbox: &Sandbox) -> Vec<String> {
-    let LiveAccount { integrations, .. } = sandbox.live(&account());
-    let mut references: Vec<_> = integrations
-        .iter()
-        .map(|one| one.settings.reference_id.as_ref().unwrap().to_string())
-        .collect();
-    references.sort();
-    references
-}
-
-/// All faults, the client's view of them, and whether the request was applied.
-fn every_fault() -> Vec<(Fault, Result<u16, ErrorKind>, bool)> {
-    let (done, skipped) = (Execution::Done, Execution::Skipped);
-    vec![
-        (
-            Fault::Refuse {
-                seconds: Duration::from_millis(300),
-            },
-            Err(ErrorKind::ConnectionRefused),
-            false,
-        ),
-        (Fault::CloseBefore, Err(ErrorKind::ConnectionReset), false),
-        (Fault::CloseAfter, Err(ErrorKind::ConnectionReset), true),
-        (Fault::HalfAnswer, Err(ErrorKind::ConnectionReset), true),
-        (
-            Fault::Garbage { work: done },
-            Err(ErrorKind::InvalidData),
-            true,
-        ),
-        (
-            Fault::Garbage { work: skipped },
-            Err(ErrorKind::InvalidData),
-            false,
-        ),
-        (
-            Fault::Slow {
-                seconds: Duration::from_millis(20),
-            },
-            Ok(200),
-            true,
-        ),
-        (Fault::RateLimited { retry_after: None }, Ok(429), false),
-        (Fault::Refused(RecordedError::OtherLocation), Ok(403), false),
-        (
-            Fault::Refused(RecordedError::RateLimitedElder),
-            Ok(429),
-            false,
-        ),
-        (Fault::Ssf(SsfFlaw::NoKeys), Ok(200), true),
-        (Fault::ServerError { work: done }, Ok(500), true),
-        (Fault::ServerError { work: skipped }, Ok(500), false),
-        (Fault::BadGateway { work: done }, Ok(502), true),
-        (Fault::BadGateway { work: skipped }, Ok(502), false),
-        (Fault::WrongJson { work: done }, Ok(200), true),
-        (Fault::WrongJson { work: skipped }, Ok(200), false),
-    ]
-}
-
-#[tokio::test(start_paused = true)]
-async fn each_fault_is_what_it_says() {
-    for (fault, expected, carried_out) in every_fault() {
-        let (sandbox, laboratory) = laboratory([FaultRule::always(fault.clone())]);
-        assert_eq!(
-            outcome(&laboratory, "POST", "integrations", CREATE).await,
-            expected,
-            "{fault:?}"
-        );
-        let made = references(&sandbox).contains(&"ours".to_owned());
-        assert_eq!(made, carried_out, "{fault:?}");
-        let met: Vec<_> = laboratory
-            .injected()
-            .into_iter()
-            .map(|met| (met.method, met.path, met.fault))
-            .collect();
-        assert_eq!(met, [("POST".to_owned(), scoring("integrations"), fault)]);
+impl From<Vec<FaultRule>> for FaultScript {
+    fn from(rules: Vec<FaultRule>) -> Self {
+        FaultScript { seed: 0, rules }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn false_answers_look_as_they_do_in_life() {
-    let answer = async |fault| {
-        let (_, laboratory) = laboratory([FaultRule::always(fault)]);
-        send(&laboratory, "GET", "behaviors", "").await.unwrap()
-    };
-    let (_, headers, _) = answer(Fault::RateLimited {
-        retry_after: Some(7),
-    })
-    .await;
-    assert_eq!(headers["retry-after"], "7");
-    let (_, headers, _) = answer(Fault::RateLimited { retry_after: None }).await;
-    assert!(!headers.contains_key("retry-after"));
-    let (_, headers, body) = answer(Fault::BadGateway {
-        work: Execution::Skipped,
-    })
-    .await;
-    assert_eq!(headers["content-type"], "text/html; charset=utf-8");
-    assert!(body.starts_with(b"<html>"));
-    let (_, _, body) = answer(Fault::WrongJson {
-        work: Execution::Skipped,
-    })
-    .await;
-    assert_eq!(
-        serde_json::from_slice::<Value>(&body)
-            .unwrap()
-            .get("result"),
-        None
-    );
+/// A fault and the requests that it affects.
+#[derive(Clone, Debug)]
+pub struct FaultRule {
+    /// HTTP method; `None` matches all.
+    pub method: Option<Method>,
+    /// Glob of the path below the base path, without the query; `None` matches all.
+    pub path: Option<String>,
+    /// Number of matching requests before the first fault.
+    pub skip: u32,
+    /// Maximum number of faults.
+    pub times: Option<u32>,
+    /// Probability of the fault for each matching request.
+    pub chance: f64,
+    pub fault: Fault,
 }
 
-#[tokio::test(start_paused = true)]
-async fn slow_and_refused_pass_in_virtual_time() {
-    let minute = Duration::from_secs(60);
-    let slow = FaultRule {
-        times: Some(1),
-        ..FaultRule::always(Fault::Slow { seconds: minute })
-    };
-    let refuse = FaultRule {
-        times: Some(1),
-        ..FaultRule::always(Fault::Refuse { seconds: minute })
-    };
-    let (_, laboratory) = laboratory([slow, FaultRule { skip: 1, ..refuse }]);
-    let start = Instant::now();
-    assert_eq!(outcome(&laboratory, "GET", "behaviors", "").await, Ok(200));
-    assert_eq!(start.elapsed().as_secs(), 60);
-    for _ in 0..3 {
-        assert_eq!(
-            outcome(&laboratory, "GET", "behaviors", "").await,
-            Err(ErrorKind::ConnectionRefused)
-        );
-        sleep(Duration::from_secs(20)).await;
-    }
-    assert_eq!(outcome(&laboratory, "GET", "behaviors", "").await, Ok(200));
-    assert_eq!(
-        laboratory.injected().len(),
-        2,
-        "what comes while nobody listens meets no rule"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn rules_choose_by_method_path_and_turn() {
-    let script = FaultScript::parse(
-        "rules:
-         - { method: PUT, path: '*/behaviors', skip: 1, times: 2, fault: { server_error: {} } }
-         - { path: '*/summar?', fault: { bad_gateway: {} } }
-         - { method: PUT, fault: { rate_limited: {} } }",
-    );
-    let laboratory = Sandbox::in_memory(Settings::default()).with_faults(script.unwrap());
-    let mut statuses = Vec::new();
-    for _ in 0..5 {
-        statuses.push(outcome(&laboratory, "PUT", "behaviors", "").await.unwrap());
-    }
-    assert_eq!(
-        statuses,
-        [429, 500, 500, 429, 429],
-        "the first rule that applies decides"
-    );
-    assert_eq!(outcome(&laboratory, "GET", "behaviors", "").await, Ok(200));
-    assert_eq!(outcome(&laboratory, "GET", "summary", "").await, Ok(502));
-    laboratory.stop();
-    assert_eq!(outcome(&laboratory, "GET", "summary", "").await, Ok(200));
-}
-
-#[tokio::test(start_paused = true)]
-async fn chance_repeats_with_its_seed() {
-    let play = async |seed| {
-        let some = vec![
-            Fault::CloseBefore,
-            Fault::ServerError {
-                work: Execution::Skipped,
-            },
-        ];
-        let rule = FaultRule {
-            chance: 0.5,
-            ..FaultRule::always(Fault::OneOf(some))
-        };
-        let laboratory = Sandbox::in_memory(Settings::default()).with_faults(FaultScript {
-            seed,
-            rules: vec![rule],
-        });
-        let mut outcomes = Vec::new();
-        for _ in 0..200 {
-            outcomes.push(outcome(&laboratory, "GET", "behaviors", "").await);
+impl FaultRule {
+    /// A fault of every request.
+    pub fn always(fault: Fault) -> Self {
+        FaultRule {
+            method: None,
+            path: None,
+            skip: 0,
+            times: None,
+            chance: 1.0,
+            fault,
         }
-        outcomes
-    };
-    let once = play(7).await;
-    assert_eq!(once, play(7).await);
-    assert_ne!(once, play(8).await);
-    for (wanted, expected) in [
-        (Ok(200), 60..140),
-        (Ok(500), 25..80),
-        (Err(ErrorKind::ConnectionReset), 25..80),
-    ] {
-        let count = once.iter().filter(|outcome| **outcome == wanted).count();
-        assert!(expected.contains(&count), "{wanted:?}: {count} of 200");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn others_change_the_account_just_before_the_request() {
-    const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
-    let reference = || REFERENCE.to_owned();
-    let cases = [
-        (
-            "create_the_same",
-            vec![reference(), "ours".to_owned(), "ours".to_owned()],
-        ),
-        (
-            "create_integration: { tenant_url: 'https://x.okta.com', reference_id: theirs }",
-            vec![reference(), "ours".to_owned(), "theirs".to_owned()],
-        ),
-        (
-            "edit_integration: { integration: 'https://example.oktapreview.com', reference_id: moved }",
-            vec!["moved".to_owned(), "ours".to_owned()],
-        ),
-        (
-            "delete_integration: { integration: 4cfe8442-664b-4915-acd4-b39cd65c4314 }",
-            vec!["ours".to_owned()],
-        ),
-        (
-            "delete_integration: { integration: nobody }",
-            vec![reference(), "ours".to_owned()],
-        ),
-    ];
-    for (change, expected) in cases {
-        let change = if change.contains(':') {
-            format!("{{ {change} }}")
-        } else {
-            change.to_owned()
-        };
-        let script = FaultScript::parse(&format!(
-            "rules: [{{ method: POST, fault: {{ change: {change} }} }}]"
-        ))
-        .unwrap();
-        let sandbox = Sandbox::in_memory(Settings::default());
-        let laboratory = sandbox.with_faults(script);
-        assert_eq!(
-            outcome(&laboratory, "POST", "integrations", CREATE).await,
-            Ok(200),
-            "{change}"
-        );
-        assert_eq!(references(&sandbox), expected, "{change}");
     }
 
-    let change = ExternalChange::SetBehavior {
-        key: BehaviorKey::new("imp_travel"),
-        enabled: Some(false),
-        risk_level: None,
-    };
-    let (sandbox, laboratory) = laboratory([
-        FaultRule::always(Fault::Change(change)),
-        FaultRule::always(Fault::CloseBefore),
-    ]);
-    assert_eq!(
-        outcome(&laboratory, "GET", "behaviors", "").await,
-        Err(ErrorKind::ConnectionReset)
-    );
-    let behavior = sandbox.live(&account()).behaviors[&BehaviorKey::new("imp_travel")]
-        .settings
-        .clone();
-    assert_eq!(
-        (behavior.enabled, behavior.risk_level.to_string()),
-        (false, "high".to_owned()),
-        "a change and a fault go together"
-    );
-}
-
-/// A fault injector on a socket, stopped on drop.
-struct Served {
-    address: SocketAddr,
-    sandbox: Sandbox,
-    _stop: oneshot::Sender<()>,
-}
-
-async fn serve(rules: Vec<FaultRule>) -> Served {
-    let (sandbox, laboratory) = laboratory(rules);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel();
-    tokio::spawn(laboratory.serve(listener, async move { drop(stopped.await) }));
-    Served {
-        address,
-        sandbox,
-        _stop: stop,
+    /// A fault of every request with this method.
+    pub fn on(method: Method, fault: Fault) -> Self {
+        FaultRule {
+            method: Some(method),
+            ..FaultRule::always(fault)
+        }
     }
-}
 
-/// Returns all bytes of a new connection until the server closes it.
-async fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(address).await?;
-    let head = format!(
-        "POST {BASE_PATH}{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {DEFAULT_TOKEN}\r\nContent-Length: {}\r\n\r\n{CREATE}",
-        scoring("integrations"),
-        CREATE.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer).await {
-        // A reset also ends the response.
-        Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
-        _ => Ok(answer),
-    }
-}
-
-#[tokio::test]
-async fn on_a_socket_a_broken_connection_is_one() {
-    for (fault, expected, carried_out) in every_fault() {
-        let served = serve(vec![FaultRule {
+    /// A fault of the first request with this method.
+    pub fn once(method: Method, fault: Fault) -> Self {
+        FaultRule {
             times: Some(1),
-            ..FaultRule::always(fault.clone())
-        }])
-        .await;
-        let answer = exchange(served.address).await.unwrap();
-        let text = String::from_utf8_lossy(&answer);
-        match (&fault, expected) {
-            (_, Ok(status)) => assert!(
-                text.starts_with(&format!("HTTP/1.1 {status}")),
-                "{fault:?}: {text}"
-            ),
-            (Fault::HalfAnswer, Err(_)) => {
-                let (head, body) = text.split_once("\r\n\r\n").unwrap();
-                let promised: usize = head
-                    .to_lowercase()
-                    .split_once("content-length: ")
-                    .unwrap()
-                    .1
-                    .lines()
-                    .next()
-                    .unwrap()
-                    .parse()
-                    .unwrap();
-                assert_eq!(body.len(), promised / 2, "{text}");
-            }
-            (Fault::Garbage { .. }, Err(_)) => {
-                assert!(!text.is_empty() && !text.starts_with("HTTP"), "{text}")
-            }
-            (_, Err(_)) => assert_eq!(text, "", "{fault:?}"),
+            ..FaultRule::on(method, fault)
         }
-        assert_eq!(
-            references(&served.sandbox).contains(&"ours".to_owned()),
-            carried_out,
-            "{fault:?}"
-        );
-        if let Fault::Refuse { seconds } = fault {
-            let refused = TcpStream::connect(served.address).await.unwrap_err();
-            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-            sleep(seconds).await;
-            while TcpStream::connect(served.address).await.is_err() {
-                sleep(Duration::from_millis(10)).await;
+    }
+
+    fn matches(&self, method: &Method, path: &str) -> bool {
+        let glob = self.path.as_deref().unwrap_or("*");
+        self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && WildMatch::new(glob).matches(path)
+    }
+}
+
+/// A fault of one request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// Connections are refused, this one and all within the time.
+    Refuse { seconds: Duration },
+    /// The connection closes before the request is processed.
+    CloseBefore,
+    /// The request is processed, and the connection closes without a response.
+    CloseAfter,
+    /// The request is processed, and the connection closes in the middle of the response.
+    HalfAnswer,
+    /// The response is not HTTP.
+    Garbage { work: Execution },
+    /// The request is processed at once, and the response is late.
+    Slow { seconds: Duration },
+    /// 429 with `Retry-After`, if any. The request is not processed.
+    RateLimited { retry_after: Option<u32> },
+    /// 500, in the API's envelope.
+    ServerError { work: Execution },
+    /// 502 with an HTML page.
+    BadGateway { work: Execution },
+    /// 200 with unexpected JSON.
+    WrongJson { work: Execution },
+    /// Another user changes the account immediately before the request is processed, which has no fault.
+    Change(ExternalChange),
+}
+
+/// Whether a request with a fault is processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    Done,
+    Skipped,
+}
+
+/// A change by another user, without the API's rules. Changes of unknown resources have no effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExternalChange {
+    SetBehavior {
+        key: BehaviorKey,
+        enabled: Option<bool>,
+        risk_level: Option<OpenEnum<RiskLevel>>,
+    },
+    CreateIntegration {
+        tenant_url: TenantUrl,
+        reference_id: Option<ReferenceId>,
+    },
+    /// Creates the same integration as the request. No effect on other requests.
+    CreateTheSame,
+    /// Edits integrations, selected by ID, reference or tenant.
+    EditIntegration {
+        integration: String,
+        tenant_url: Option<TenantUrl>,
+        reference_id: Option<ReferenceId>,
+        active: Option<bool>,
+    },
+    /// Deletes integrations, selected by ID, reference or tenant.
+    DeleteIntegration { integration: String },
+}
+
+/// An injected fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InjectedFault {
+    pub method: Method,
+    /// Path below the base path.
+    pub path: String,
+    pub fault: Fault,
+}
+
+/// A sandbox behind a script of faults. Clones share the state.
+///
+/// Broken connections are errors of the service: `ConnectionRefused` if the request was not delivered.
+#[derive(Clone, Debug)]
+pub struct FaultInjector {
+    sandbox: Sandbox,
+    router: Router,
+    state: Arc<Mutex<ScriptState>>,
+}
+
+#[derive(Debug)]
+struct ScriptState {
+    /// Each rule with its number of matching requests so far.
+    rules: Vec<(FaultRule, u32)>,
+    random: fastrand::Rng,
+    refusing_until: Option<Instant>,
+    injected: Vec<InjectedFault>,
+    created_externally: BTreeSet<IntegrationId>,
+}
+
+impl FaultInjector {
+    pub fn new(sandbox: &Sandbox, script: impl Into<FaultScript>) -> Self {
+        FaultInjector::around(sandbox, sandbox.router(), script)
+    }
+
+    /// Creates an injector around a router of the sandbox with layers.
+    pub fn around(sandbox: &Sandbox, router: Router, script: impl Into<FaultScript>) -> Self {
+        let FaultScript { seed, rules } = script.into();
+        FaultInjector {
+            sandbox: sandbox.clone(),
+            router,
+            state: Arc::new(Mutex::new(ScriptState {
+                rules: rules.into_iter().map(|rule| (rule, 0)).collect(),
+                random: fastrand::Rng::with_seed(seed),
+                refusing_until: None,
+                injected: Vec::new(),
+                created_externally: BTreeSet::new(),
+            })),
+        }
+    }
+
+    /// Returns all injected faults so far, in order.
+    pub fn injected(&self) -> Vec<InjectedFault> {
+        self.state().injected.clone()
+    }
+
+    /// Returns all integrations created by external changes so far.
+    pub fn created_externally(&self) -> BTreeSet<IntegrationId> {
+        self.state().created_externally.clone()
+    }
+
+    /// Ends all faults.
+    pub fn stop(&self) {
+        let mut state = self.state();
+        state.rules.clear();
+        state.refusing_until = None;
+    }
+
+    /// Serves real connections, which break as the script says. Refused ones are closed.
+    pub async fn serve(self, listener: TcpListener) {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(self.clone());
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(connection);
+        }
+    }
+
+    async fn exchange<B>(self, request: Request<B>) -> io::Result<Response<Body>>
+    where
+        B: BodyExt<Data = Bytes> + Send + 'static,
+    {
+        let refused = || Err(io::ErrorKind::ConnectionRefused.into());
+        let refusing_until = self.state().refusing_until;
+        if refusing_until.is_some_and(|until| Instant::now() < until) {
+            return refused();
+        }
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let path = path.strip_prefix(BASE_PATH).unwrap_or(path).to_owned();
+        let (changes, fault) = self.state().select_faults(&parts.method, &path);
+        let body = body.collect().await;
+        let body = body.map_err(|_| io::ErrorKind::ConnectionReset)?.to_bytes();
+        self.change(&changes, &path, &body);
+
+        let request = Request::from_parts(parts, Body::from(body));
+        let process = async {
+            let Ok(response) = self.router.clone().oneshot(request).await;
+            response
+        };
+        match fault {
+            // Changes are made above.
+            None | Some(Fault::Change(_)) => Ok(process.await),
+            Some(Fault::Refuse { seconds }) => {
+                self.state().refusing_until = Some(Instant::now() + seconds);
+                refused()
+            }
+            Some(Fault::CloseBefore) => Err(io::ErrorKind::ConnectionReset.into()),
+            Some(Fault::CloseAfter) => {
+                process.await;
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+            Some(Fault::HalfAnswer) => Ok(truncate_response(process.await).await),
+            Some(Fault::Slow { seconds }) => {
+                let response = process.await;
+                sleep(seconds).await;
+                Ok(response)
+            }
+            Some(Fault::RateLimited { retry_after }) => {
+                let mut response = recorded_error("429-971");
+                if let Some(seconds) = retry_after {
+                    response
+                        .headers_mut()
+                        .insert(header::RETRY_AFTER, seconds.into());
+                }
+                Ok(with_ray(response))
+            }
+            Some(Fault::Garbage { work }) => {
+                execute_if(work, process).await;
+                Err(io::ErrorKind::InvalidData.into())
+            }
+            Some(Fault::ServerError { work }) => {
+                execute_if(work, process).await;
+                let error = json!({ "code": 40050, "message": "Internal server error" });
+                let body =
+                    json!({ "success": false, "errors": [error], "messages": [], "result": null });
+                let response = (StatusCode::INTERNAL_SERVER_ERROR, Json(body));
+                Ok(with_ray(response.into_response()))
+            }
+            Some(Fault::BadGateway { work }) => {
+                execute_if(work, process).await;
+                let page = Html(
+                    "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>",
+                );
+                Ok(with_ray((StatusCode::BAD_GATEWAY, page).into_response()))
+            }
+            Some(Fault::WrongJson { work }) => {
+                execute_if(work, process).await;
+                let response = Json(json!({ "status": "ok", "data": [] })).into_response();
+                Ok(with_ray(response))
             }
         }
-        assert!(
-            exchange(served.address)
-                .await
-                .unwrap()
-                .starts_with(b"HTTP/1.1 200"),
-            "{fault:?}: the next one passes"
-        );
+    }
+
+    fn change(&self, changes: &[ExternalChange], path: &str, body: &[u8]) {
+        let account = path
+            .strip_prefix("/accounts/")
+            .and_then(|rest| rest.split('/').next()?.parse().ok());
+        if let Some(account) = account {
+            for change in changes {
+                let created = change.apply(&self.sandbox, &account, body);
+                self.state().created_externally.extend(created);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, ScriptState> {
+        self.state.lock().unwrap()
     }
 }
 
-#[tokio::test]
-async fn the_server_ends_when_it_is_told_to() {
-    let (_, laboratory) = laboratory([]);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(laboratory.serve(listener, async move { drop(stopped.await) }));
-    // Idle connections must not delay the end.
-    let _idle = TcpStream::connect(address).await.unwrap();
-    exchange(address).await.unwrap();
-    drop(stop);
-    serving.await.unwrap().unwrap();
-    assert!(TcpStream::connect(address).await.is_err());
-}
-
-#[test]
-fn the_schema_and_the_parser_agree() {
-    let schema: Value =
-        serde_json::from_str(include_str!("../../../schema/faults.schema.json")).unwrap();
-    let schema = jsonschema::validator_for(&schema).unwrap();
-    let rule = |fault: &str| format!("rules: [{{ fault: {fault} }}]");
-    let right = [
-        "rules: []".to_owned(),
-        "{ \"seed\": 7, \"rules\": [{ \"fault\": \"close_after\", \"method\": \"GET\", \"chance\": 0.5 }] }".to_owned(),
-        "rules: [{ path: '*', method: null, skip: 1, times: null, chance: 0, fault: half_answer }]".to_owned(),
-        rule("close_before"),
-        rule("{ refuse: {} }"),
-        rule("{ refuse: { seconds: 2 } }"),
-        rule("{ slow: { seconds: 0.5 } }"),
-        rule("{ rate_limited: {} }"),
-        rule("{ rate_limited: { retry_after: 3 } }"),
-        rule("{ garbage: { work: done } }"),
-        rule("{ server_error: { work: skipped } }"),
-        rule("{ bad_gateway: {} }"),
-        rule("{ wrong_json: {} }"),
-        rule("server_error"),
-        rule("refuse"),
-        rule("garbage"),
-        rule("bad_gateway"),
-        rule("wrong_json"),
-        rule("rate_limited"),
-        rule("{ one_of: [server_error, close_after] }"),
-        rule("{ refused: 400-6003-6111 }"),
-        rule("{ ssf: http_issuer }"),
-        rule("{ change: create_the_same }"),
-        rule("{ change: { set_behavior: { key: imp_travel, enabled: false, risk_level: severe } } }"),
-        rule("{ change: { create_integration: { tenant_url: 'https://x.okta.com' } } }"),
-        rule("{ change: { edit_integration: { integration: ours, active: false } } }"),
-        rule("{ change: { delete_integration: { integration: ours } } }"),
-        rule("{ one_of: [close_after, { slow: { seconds: 1 } }] }"),
-    ];
-    for text in right {
-        let script = FaultScript::parse(&text);
-        assert!(script.is_ok(), "{text}: {script:?}");
-        let value: Value = serde_yaml::from_str(&text).unwrap();
-        assert!(schema.is_valid(&value), "{text}");
-    }
-    let wrong = [
-        ("{}".to_owned(), "not a fault script: missing field `rules`"),
-        (
-            "rules: []\nspeed: 1".to_owned(),
-            "not a fault script: unknown field `speed`",
-        ),
-        (
-            "rules: [{ fault: close_after }, {}]".to_owned(),
-            "rule 2 of the fault script: missing field `fault`",
-        ),
-        (
-            "rules: [{ fault: close_after, when: 1 }]".to_owned(),
-            "rule 1 of the fault script: unknown field `when`",
-        ),
-        (
-            "rules: [{ fault: close_after, method: PATCH }]".to_owned(),
-            "rule 1 of the fault script: unknown variant `PATCH`",
-        ),
-        (
-            "rules: [{ fault: close_after, chance: 2 }]".to_owned(),
-            "rule 1 of the fault script: a chance is a number from 0 to 1",
-        ),
-        (
-            "rules: [{ fault: close_after, skip: -1 }]".to_owned(),
-            "rule 1 of the fault script: invalid value",
-        ),
-        (
-            rule("explode"),
-            "rule 1 of the fault script: unknown variant `explode`",
-        ),
-        (
-            rule("slow"),
-            "rule 1 of the fault script: missing field `seconds`",
-        ),
-        (
-            rule("{ slow: {} }"),
-            "rule 1 of the fault script: missing field `seconds`",
-        ),
-        (
-            rule("{ slow: { seconds: -1 } }"),
-            "rule 1 of the fault script: cannot convert",
-        ),
-        (
-            rule("{ garbage: { work: half } }"),
-            "rule 1 of the fault script: unknown variant `half`",
-        ),
-        (
-            rule("{ one_of: [] }"),
-            "rule 1 of the fault script: one_of names at least one fault",
-        ),
-        (
-            rule("{ change: { delete_integration: {} } }"),
-            "rule 1 of the fault script: missing field `integration`",
-        ),
-    ];
-    for (text, expected) in wrong {
-        let error = FaultScript::parse(&text).unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{text}: {error}");
-        let value: Value = serde_yaml::from_str(&text).unwrap();
-        assert!(!schema.is_valid(&value), "{text}");
+impl ScriptState {
+    /// Returns the changes before a request, and its fault.
+    fn select_faults(
+        &mut self,
+        method: &Method,
+        path: &str,
+    ) -> (Vec<ExternalChange>, Option<Fault>) {
+        let (mut changes, mut fault) = (Vec::new(), None);
+        for (rule, seen) in &mut self.rules {
+            if !rule.matches(method, path) {
+                continue;
+            }
+            let turn = *seen;
+            *seen += 1;
+            let due = turn >= rule.skip && rule.times.is_none_or(|times| turn - rule.skip < times);
+            // A certain rule uses no random number, so that it does not affect the others.
+            if !due || (rule.chance < 1.0 && self.random.f64() >= rule.chance) {
+                continue;
+            }
+            match &rule.fault {
+                Fault::Change(change) => changes.push(change.clone()),
+                _ if fault.is_none() => fault = Some(rule.fault.clone()),
+                _ => continue,
+            }
+            self.injected.push(InjectedFault {
+                method: method.clone(),
+                path: path.to_owned(),
+                fault: rule.fault.clone(),
+            });
+        }
+        (changes, fault)
     }
 }
 
-/// Faults are classified like real errors: whether the request may have been delivered.
-#[tokio::test(start_paused = true)]
-async fn the_client_hears_whether_a_request_may_have_arrived() {
-    for (fault, expected, _) in every_fault() {
-        let (_, laboratory) = laboratory([FaultRule::always(fault.clone())]);
-        let transport = Transport::in_process(laboratory, Duration::from_secs(30));
-        let request = Request::post(format!(
-            "https://sandbox.invalid{BASE_PATH}{}",
-            scoring("integrations")
-        ))
-        .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
-        .body(Bytes::from(CREATE))
-        .unwrap();
-        let heard = transport
-            .send(request)
-            .await
-            .map(|answer| answer.status().as_u16())
-            .map_err(|error| error.delivery);
-        let expected = expected.map_err(|kind| match kind {
-            ErrorKind::ConnectionRefused => Delivery::NotDelivered,
-            _ => Delivery::MaybeDelivered,
-        });
-        assert_eq!(heard, expected, "{fault:?}");
+impl ExternalChange {
+    /// Changes the account of the request. Returns the created integration.
+    fn apply(&self, sandbox: &Sandbox, account: &AccountId, body: &[u8]) -> Option<IntegrationId> {
+        let create = |tenant_url: TenantUrl, reference_id: Option<ReferenceId>| {
+            let settings = IntegrationSettings {
+                integration_type: IntegrationType::Okta.into(),
+                tenant_url,
+                reference_id,
+                active: true,
+            };
+            let created = sandbox.create_in_dashboard(account, settings).unwrap();
+            Some(created.id)
+        };
+        match self {
+            ExternalChange::CreateIntegration {
+                tenant_url,
+                reference_id,
+            } => create(tenant_url.clone(), reference_id.clone()),
+            ExternalChange::CreateTheSame => {
+                let body: Value = serde_json::from_slice(body).ok()?;
+                // Only a create has a type.
+                body.get("integration_type")?;
+                let tenant_url = TenantUrl::from_live(body.get("tenant_url")?.as_str()?);
+                let reference_id = body.get("reference_id").and_then(Value::as_str);
+                create(tenant_url, reference_id.and_then(ReferenceId::new))
+            }
+            ExternalChange::SetBehavior {
+                key,
+                enabled,
+                risk_level,
+            } => {
+                let edited = sandbox.edit(account, |account| {
+                    if let Some(behavior) = account.behaviors.get_mut(key) {
+                        let settings = &mut behavior.settings;
+                        settings.enabled = enabled.unwrap_or(settings.enabled);
+                        if let Some(level) = risk_level {
+                            settings.risk_level = level.clone();
+                        }
+                    }
+                });
+                edited.unwrap();
+                None
+            }
+            ExternalChange::EditIntegration {
+                integration,
+                tenant_url,
+                reference_id,
+                active,
+            } => {
+                let edited = sandbox.edit(account, |account| {
+                    let found = account.integrations.values_mut();
+                    for found in found.filter(|one| is_named(one, integration)) {
+                        let settings = &mut found.settings;
+                        if let Some(tenant_url) = tenant_url {
+                            settings.tenant_url = tenant_url.clone();
+                        }
+                        if reference_id.is_some() {
+                            settings.reference_id = reference_id.clone();
+                        }
+                        settings.active = active.unwrap_or(settings.active);
+                    }
+                });
+                edited.unwrap();
+                None
+            }
+            ExternalChange::DeleteIntegration { integration } => {
+                let edited = sandbox.edit(account, |account| {
+                    let named = |one: &Integration| is_named(one, integration);
+                    account.integrations.retain(|_, one| !named(one));
+                });
+                edited.unwrap();
+                None
+            }
+        }
+    }
+}
+
+fn is_named(integration: &Integration, name: &str) -> bool {
+    let settings = &integration.settings;
+    let reference = settings.reference_id.as_ref().map(ReferenceId::as_str);
+    integration.id.to_string() == name
+        || settings.tenant_url.as_str() == name
+        || reference == Some(name)
+}
+
+async fn execute_if(work: Execution, process: impl Future<Output = Response<Body>>) {
+    match work {
+        Execution::Done => drop(process.await),
+        Execution::Skipped => {}
+    }
+}
+
+/// Announces the complete response, sends half of it, and breaks.
+async fn truncate_response(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let whole = body.collect().await.unwrap().to_bytes();
+    let length = HeaderValue::from(whole.len());
+    parts.headers.insert(header::CONTENT_LENGTH, length);
+    let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
+    tokio::spawn(async move {
+        let half = whole.slice(..whole.len() / 2);
+        if sender.send_data(half).await.is_ok() {
+            // A server that learns of the end at once sends nothing at all.
+            sleep(Duration::from_millis(5)).await;
+            sender.abort(io::ErrorKind::ConnectionReset.into());
+        }
+    });
+    Response::from_parts(parts, Body::new(body))
+}
+
+/// Adds a request ID, which responses of Cloudflare's edge have, too.
+fn with_ray(mut response: Response<Body>) -> Response<Body> {
+    let ray = HeaderValue::from_static("00000000000000aa-SIM");
+    response.headers_mut().insert("cf-ray", ray);
+    response
+}
+
+impl<B> Service<Request<B>> for FaultInjector
+where
+    B: BodyExt<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Response<Body>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Box::pin(self.clone().exchange(request))
     }
 }

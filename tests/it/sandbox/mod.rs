@@ -1,8 +1,10 @@
-//! The simulated API: through its router in paused time, with all responses checked against the OpenAPI document; through the fault
-//! injector; and as a command.
+//! The simulated API: through its router in paused time, with all responses checked against the OpenAPI document; and as a
+//! command. `faults` and `layers` change its responses for other tests.
 
 pub mod command;
-mod faults;
+mod fault_tests;
+pub mod faults;
+pub mod layers;
 mod openapi;
 mod routes;
 mod store;

@@ -1,19 +1,14 @@
-//! Routes of the context: Access lists with pages, the audit log and the SSF documents.
+//! Routes of the context: Access lists with pages, and the audit log.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Method, Request, header};
-use http_body_util::BodyExt;
+use axum::http::Method;
 use riskform::sandbox::{
-    ACTOR_HEADER, AppPolicies, AuditLogSettings, BASE_PATH, CONTEXT_HEADER, CursorPlace,
-    DEFAULT_TOKEN, Fault, FaultRule, FaultScript, Paging, RECORDED_ACCOUNT, Sandbox, Settings,
-    SsfFlaw,
+    ACTOR_HEADER, AppPolicies, AuditLogSettings, CONTEXT_HEADER, CursorPlace, DEFAULT_TOKEN,
+    Paging, RECORDED_ACCOUNT, Settings,
 };
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use super::{Client, account, scoring};
 
@@ -322,73 +317,4 @@ async fn the_audit_log_comes_in_pages_late_and_not_for_ever() {
         let path = format!("/accounts/{RECORDED_ACCOUNT}/logs/audit{wrong}");
         assert_eq!(client.get(&path).await.status, 400, "{wrong}");
     }
-}
-
-/// Requests a document without credentials.
-async fn document(sandbox: &Sandbox, flaw: Option<SsfFlaw>, path: &str) -> (u16, String, String) {
-    let rules = flaw
-        .into_iter()
-        .map(|flaw| FaultRule::always(Fault::Ssf(flaw)));
-    let laboratory = sandbox.with_faults(FaultScript {
-        seed: 0,
-        rules: rules.collect(),
-    });
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    let (parts, body) = laboratory.oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
-    (
-        parts.status.as_u16(),
-        content_type
-            .map_or("", |value| value.to_str().unwrap())
-            .to_owned(),
-        String::from_utf8(body.to_vec()).unwrap(),
-    )
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_documents_behind_a_well_known_url_are_as_recorded_and_break_any_rule() {
-    const ID: &str = "4cfe8442-664b-4915-acd4-b39cd65c4314";
-    let sandbox = Sandbox::in_memory(Settings::default());
-    let configuration = format!("/.well-known/sse-configuration/{ID}");
-    let keys = format!("/{ID}/jwks.json");
-    let recorded = [
-        (
-            &configuration,
-            include_str!("../../../src/sandbox/recordings/ssf_configuration.json"),
-        ),
-        (
-            &keys,
-            include_str!("../../../src/sandbox/recordings/ssf_jwks.json"),
-        ),
-    ];
-    let mut sound = Vec::new();
-    for (path, expected) in recorded {
-        let expected: Value = serde_json::from_str(expected).unwrap();
-        for base in ["", BASE_PATH] {
-            let answer = document(&sandbox, None, &format!("{base}{path}")).await;
-            assert_eq!(
-                (answer.0, answer.1.as_str()),
-                (200, "application/json"),
-                "{path}"
-            );
-            assert_eq!(serde_json::from_str::<Value>(&answer.2).unwrap(), expected);
-        }
-        sound.push(document(&sandbox, None, path).await);
-        let missing = path.replace(ID, "00000000-0000-4000-8000-000000000000");
-        assert_eq!(document(&sandbox, None, &missing).await.0, 404);
-    }
-    // Each flaw changes one of the two documents in a different way.
-    let mut spoiled = BTreeSet::new();
-    for flaw in SsfFlaw::ALL {
-        let answers = [
-            document(&sandbox, Some(*flaw), &configuration).await,
-            document(&sandbox, Some(*flaw), &keys).await,
-        ];
-        let changed: Vec<_> = (0..2).filter(|n| answers[*n] != sound[*n]).collect();
-        assert_eq!(changed.len(), 1, "{flaw}");
-        assert!(spoiled.insert(answers), "{flaw} looks like another");
-    }
-    let requests = sandbox.requests();
-    assert!(!requests.is_empty() && requests.iter().all(|request| !request.credentials));
 }

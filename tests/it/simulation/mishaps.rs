@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -9,7 +10,8 @@ use proptest::sample::select;
 use riskform::model::behavior::BehaviorKey;
 use riskform::model::integration::{ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
-use riskform::sandbox::{Execution, ExternalChange, Fault, FaultRule, FaultScript, RequestMethod};
+
+use crate::sandbox::faults::{Execution, ExternalChange, Fault, FaultRule, FaultScript};
 
 /// Faults of one account.
 #[derive(Clone, Debug)]
@@ -107,10 +109,10 @@ fn fault() -> impl Strategy<Value = FaultRule> {
     ];
     let method = prop_oneof![
         1 => Just(None),
-        1 => Just(Some(RequestMethod::Get)),
-        2 => Just(Some(RequestMethod::Put)),
-        4 => Just(Some(RequestMethod::Post)),
-        1 => Just(Some(RequestMethod::Delete)),
+        1 => Just(Some(Method::GET)),
+        2 => Just(Some(Method::PUT)),
+        4 => Just(Some(Method::POST)),
+        1 => Just(Some(Method::DELETE)),
     ];
     (method, 0..4_u32, 1..8_u32, select(&[1.0, 0.5][..]), fault).prop_map(
         |(method, skip, times, chance, fault)| FaultRule {
@@ -161,9 +163,9 @@ fn change() -> impl Strategy<Value = FaultRule> {
     });
     let anywhere = prop_oneof![
         1 => Just(None),
-        1 => Just(Some(RequestMethod::Put)),
-        1 => Just(Some(RequestMethod::Get)),
-        1 => Just(Some(RequestMethod::Post)),
+        1 => Just(Some(Method::PUT)),
+        1 => Just(Some(Method::GET)),
+        1 => Just(Some(Method::POST)),
     ];
     let other = (
         anywhere,
@@ -184,11 +186,11 @@ fn change() -> impl Strategy<Value = FaultRule> {
     prop_oneof![
         // The critical moments: between list and POST, and between read and PUT of the behaviors.
         3 => (0..2_u32).prop_map(move |skip| {
-            rule(Some(RequestMethod::Post), skip, ExternalChange::CreateTheSame)
+            rule(Some(Method::POST), skip, ExternalChange::CreateTheSame)
         }),
         2 => set_behavior.prop_map(move |change| FaultRule {
             path: Some("*/behaviors".to_owned()),
-            ..rule(Some(RequestMethod::Put), 0, change)
+            ..rule(Some(Method::PUT), 0, change)
         }),
         3 => other.prop_map(move |(method, skip, change)| rule(method, skip, change)),
     ]

@@ -19,11 +19,10 @@ use riskform::apply::{
 };
 use riskform::model::integration::IntegrationId;
 use riskform::plan::{AccountPlan, Action, Note, OperationKind, Wave, matches};
-use riskform::sandbox::{
-    AcceptedReferences, DEFAULT_TOKEN, ExternalChange, Fault, Sandbox, Settings,
-};
+use riskform::sandbox::{AcceptedReferences, DEFAULT_TOKEN, Sandbox, Settings};
 use serde_json::Value;
 
+use crate::sandbox::faults::{ExternalChange, Fault};
 use crate::worlds::{
     ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
@@ -403,7 +402,7 @@ impl<'a> Simulation<'a> {
         for (deed, id) in &told.deleted {
             if *deed == WriteKind::RemoveDuplicate {
                 prop_assert!(told.named.contains(id), "{} was taken back", id);
-                prop_assert!(!self.passage.laboratory().created_externally().contains(id));
+                prop_assert!(!self.passage.injector().created_externally().contains(id));
                 self.tally.count(Counted::TakeBacks, 1);
             } else {
                 prop_assert!(announced.contains(id), "{} was deleted", id);
@@ -456,7 +455,7 @@ impl<'a> Simulation<'a> {
     fn check_end(&self) -> Result<(), TestCaseError> {
         let live = self.sandbox.live(&account_id());
         let now: BTreeSet<IntegrationId> = live.integrations.iter().map(|live| live.id).collect();
-        let others = self.passage.laboratory().created_externally();
+        let others = self.passage.injector().created_externally();
         let others_delete =
             self.met_change(|change| matches!(change, ExternalChange::DeleteIntegration { .. }));
         let before = self.world.live.integrations.iter().map(|live| live.id);
@@ -510,7 +509,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn met_change(&self, is: impl Fn(&ExternalChange) -> bool) -> bool {
-        let met = self.passage.laboratory().injected();
+        let met = self.passage.injector().injected();
         met.iter()
             .any(|met| matches!(&met.fault, Fault::Change(change) if is(change)))
     }
@@ -520,7 +519,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn foreign_changes(&self) -> usize {
-        let met = self.passage.laboratory().injected();
+        let met = self.passage.injector().injected();
         met.iter()
             .filter(|met| matches!(met.fault, Fault::Change(_)))
             .count()
@@ -558,7 +557,7 @@ impl<'a> Simulation<'a> {
     fn tally_mishaps(&mut self) {
         let changes = self.foreign_changes();
         self.tally.count(Counted::ForeignChanges, changes);
-        let met = self.passage.laboratory().injected().len();
+        let met = self.passage.injector().injected().len();
         self.tally.count(Counted::Faults, met - changes);
     }
 }

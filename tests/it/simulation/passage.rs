@@ -12,11 +12,13 @@ use axum::http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use riskform::api::CancellationToken;
 use riskform::model::account::AccountId;
-use riskform::sandbox::{Account, FaultInjector, InjectedFault, Sandbox};
+use riskform::sandbox::{Account, Sandbox};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
+
+use crate::sandbox::faults::{FaultInjector, InjectedFault};
 
 use super::mishaps::{Kill, Mishaps, Side, StopAt};
 
@@ -36,7 +38,7 @@ struct Parts {
     sandbox: Sandbox,
     /// Lag of reads.
     replica: Sandbox,
-    laboratory: FaultInjector,
+    injector: FaultInjector,
     account: AccountId,
     lag: Duration,
     killed: Notify,
@@ -68,7 +70,7 @@ impl RecordingProxy {
         let passage = RecordingProxy(Arc::new(Parts {
             sandbox: sandbox.clone(),
             replica: Sandbox::in_memory(sandbox.settings().clone()),
-            laboratory: sandbox.with_faults(mishaps.script.clone()),
+            injector: FaultInjector::new(sandbox, mishaps.script.clone()),
             account,
             lag: mishaps.lag,
             killed: Notify::new(),
@@ -84,8 +86,8 @@ impl RecordingProxy {
         passage
     }
 
-    pub fn laboratory(&self) -> &FaultInjector {
-        &self.0.laboratory
+    pub fn injector(&self) -> &FaultInjector {
+        &self.0.injector
     }
 
     /// Starts recording a run that is canceled at the given time.
@@ -112,7 +114,7 @@ impl RecordingProxy {
 
     /// Ends all faults except lagging reads.
     pub fn calm_down(&self) {
-        self.0.laboratory.stop();
+        self.0.injector.stop();
         self.0.seen.lock().unwrap().kill = None;
     }
 
@@ -158,7 +160,7 @@ impl RecordingProxy {
         let writes_behaviors = parts.method == Method::PUT && path.ends_with("/behaviors");
         let overwrites = parts.method == Method::PUT && !writes_behaviors;
         let before = writes_behaviors.then(|| self.behaviors());
-        let met = self.0.laboratory.injected().len();
+        let met = self.0.injector.injected().len();
         let again = (parts.method == Method::GET).then(|| {
             let mut request = Request::new(Body::empty());
             *request.uri_mut() = parts.uri.clone();
@@ -168,7 +170,7 @@ impl RecordingProxy {
 
         let answer = self
             .0
-            .laboratory
+            .injector
             .clone()
             .oneshot(Request::from_parts(parts, Full::new(body.clone())))
             .await;
@@ -180,7 +182,7 @@ impl RecordingProxy {
             self.check_reference(&path, &body);
         }
         if let Some(before) = before {
-            let at_that_moment = self.0.laboratory.injected().split_off(met);
+            let at_that_moment = self.0.injector.injected().split_off(met);
             self.0.seen.lock().unwrap().written.push(BehaviorsWritten {
                 body: serde_json::from_slice(&body).unwrap(),
                 before,
