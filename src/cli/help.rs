@@ -293,8 +293,8 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                         "riskform sandbox --port 8787",
                     ),
                     (
-                        "see what a wrong answer does",
-                        "riskform sandbox --faults faults.yaml",
+                        "simulate an account without Risk Scoring",
+                        "riskform sandbox --no-entitlement",
                     ),
                 ],
                 exits: LOCAL_EXITS,
