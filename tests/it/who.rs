@@ -180,8 +180,8 @@ fn messages_say_who_did_it_and_what_acts_on_it() {
         .filter(|line| line.contains("behavior."))
         .collect();
     assert_snapshot!(lines.join("\n"), @r#"
-    • `production/behavior.high_dlp` enabled is `false`, declared `true` – *weaker than declared* (disabled); set by alice@example.com in the dashboard, 4 d ago (ray 8f00ba4c1d2e0100, [moment]); 2 policies use level medium (Block risky users, Contractors)
-    • `production/behavior.imp_travel` risk_level is `low`, declared `high` – *weaker than declared* (lowered); set by bob@example.com with the API token ci, 3 h ago (ray 8f00ba4c1d2e0003, [moment]); 3 policies use level high (declared) (Block risky users, Contractors, "Employees, not at high risk"); none uses level low (live)
+    • `production/behavior.high_dlp` enabled: `false` (declared `true`) – *weaker than declared* (disabled); set by alice@example.com in the dashboard, 4 d ago (ray 8f00ba4c1d2e0100, [moment]); 2 policies use level medium (Block risky users, Contractors)
+    • `production/behavior.imp_travel` risk_level: `low` (declared `high`) – *weaker than declared* (lowered); set by bob@example.com with the API token ci, 3 h ago (ray 8f00ba4c1d2e0003, [moment]); 3 policies use level high (declared) (Block risky users, Contractors, "Employees, not at high risk"); none uses level low (live)
     "#);
     let account = &webhook["accounts"][0];
     let who = &account["changes"][0]["attribution"][0]["author"]["actor"];

@@ -451,7 +451,7 @@ fn identity_providers_are_found_by_name() {
         ),
         (
             vec![provider("Okta (corp)", "onetimepin", "i1")],
-            "nobody's",
+            "no Okta identity provider",
         ),
     ] {
         assert_eq!(

@@ -186,7 +186,7 @@ fn identity_outlasts_what_happens_to_a_file() {
                     ],
                     &[
                         "reference_id matches 00000000-0000-0000-0000-000000000001, but tenant_url matches 00000000-0000-0000-0000-000000000002",
-                        "so 00000000-0000-0000-0000-000000000001 holds https://00000000-0000-0000-0000-000000000001.parked.invalid for a moment",
+                        "00000000-0000-0000-0000-000000000001 temporarily gets https://00000000-0000-0000-0000-000000000001.parked.invalid",
                         "reference_id matches 00000000-0000-0000-0000-000000000002, but tenant_url matches 00000000-0000-0000-0000-000000000001",
                     ],
                 ),

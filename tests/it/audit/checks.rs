@@ -316,7 +316,7 @@ const CASES: &[Case] = &[
                 "unlisted: { behaviors: report }\nbehaviors:\n",
             )
         },
-        "fail: 1 thing is live and in no file\n\
+        "fail: 1 resource is unlisted\n\
          fail behavior.sentinel_one: unlisted",
     ),
     (
@@ -333,7 +333,7 @@ const CASES: &[Case] = &[
                 "tenant_url": "https://old.okta.com", "reference_id": "r", "active": false,
             }));
         },
-        "fail: 2 things are live and in no file\n\
+        "fail: 2 resources are unlisted\n\
          fail behavior.sentinel_one: unlisted and on; apply will disable it\n\
          fail integration[22222222-2222-4222-8222-222222222222]: unlisted; apply will delete it",
     ),
@@ -362,14 +362,14 @@ const CASES: &[Case] = &[
             world.integrations[0]["active"] = json!(false);
             world.integrations[0]["tenant_url"] = json!("https://x.okta.com");
         },
-        "fail: 2 things differ from the files\n\
+        "fail: 2 resources differ from the files\n\
          fail behavior.high_dlp: risk_level low, declared medium (riskform.yaml:6:3)\n\
          fail integration.corporate-okta: tenant_url https://x.okta.com, declared https://corp.okta.com; active false, declared true (riskform.yaml:8:3)",
     ),
     (
         AuditCheck::Drift,
         |world| world.integrations = json!([]),
-        "fail: 1 thing differs from the files\n\
+        "fail: 1 resource differs from the files\n\
          fail integration.corporate-okta: declared, but does not exist (riskform.yaml:8:3)",
     ),
     // ssf

@@ -83,7 +83,7 @@ fn a_fleet_of_300_is_told_in_a_screen() {
     in 20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
 
       error: GET /accounts/…/zt_risk_scoring/behaviors: permission denied [status 403, ray …]
-      help: add the permission "Zero Trust Read" to the token for this account
+      help: give the token the permission "Zero Trust Read" on this account
 
     in 50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
 
@@ -326,18 +326,18 @@ fn what_became_of_it_is_told_once() {
     }
     let told = report::apply(&run, ApplyFormat::Text);
     let told = anstream::adapter::strip_str(&told).to_string();
-    assert_snapshot!(told, @r###"
+    assert_snapshot!(told, @r#"
     in 5 accounts: account-100, account-101, account-102, account-103, account-104
 
       error: behavior.imp_travel: operation 1 failed: PUT /accounts/…/zt_risk_scoring/behaviors: permission denied [status 403]
-      help: add the permission "Zero Trust Write" to the token for this account
+      help: give the token the permission "Zero Trust Write" on this account
 
     Paste the well_known_url into Okta: Security > Device Integrations > Receive shared signals > Create stream.
 
       account-105/behavior.imp_travel  https://ssf.example/8
 
     Apply incomplete: 0 created, 1 updated, 0 replaced, 0 deleted. 5 operations failed, 0 not attempted.
-    "###);
+    "#);
 }
 
 /// Authors may differ between accounts: one is shown, with a hint to see the others.
