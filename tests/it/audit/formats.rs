@@ -144,7 +144,10 @@ fn what_is_alike_is_told_once() {
     assert!(text.contains("account-0, account-1, account-2, account-3, account-4 and 3 more: "));
     // Each account has a separate section in the other formats.
     let junit = report::audit(&many(8), AuditFormat::Junit);
-    assert_eq!(junit.matches("no reference_id, so the dashboard").count(), 8);
+    assert_eq!(
+        junit.matches("no reference_id, so the dashboard").count(),
+        8
+    );
 }
 
 #[test]
