@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use wildmatch::WildMatch;
 
-use super::address::{Address, Name};
+use super::address::{Address, Glob, Name};
 use super::behavior::{Behavior, BehaviorKey, DeclaredBehavior, DesiredBehavior};
-use super::integration::{DesiredIntegration, Integration, TenantUrl};
+use super::integration::{DesiredIntegration, Integration, IntegrationId, ReferenceId, TenantUrl};
 use super::location::Location;
 use super::open_enum::string_enum;
 
@@ -266,29 +265,38 @@ impl ProtectedItem {
 
     /// Returns true if the item protects this entry, whether or not it exists live.
     pub fn matches_entry(&self, label: &str, entry: &DesiredIntegration) -> bool {
-        let address = Address::Integration(entry.name.clone()).to_string();
-        let pattern = WildMatch::new(&self.text);
-        TenantUrl::from_live(self.text.as_str()) == entry.tenant_url
-            || (entry.reference_id.as_ref()).is_some_and(|one| one.as_str() == self.text)
-            || (entry.id).is_some_and(|id| self.text.parse() == Ok(id))
-            || pattern.matches(&address)
-            || pattern.matches(&format!("{label}/{address}"))
+        let address = Address::Integration(entry.name.clone());
+        let reference = entry.reference_id.as_ref();
+        self.names(label, &[&address], &entry.tenant_url, reference, entry.id)
     }
 
     /// Returns true if the item protects this live integration. `label` is the display name of the account.
     pub fn matches(&self, label: &str, address: &Address, live: &Integration) -> bool {
         let Integration { id, settings, .. } = live;
-        let glob = || {
-            let pattern = WildMatch::new(&self.text);
-            let own = Address::UnlistedIntegration(*id).to_string();
-            [address.to_string(), own]
-                .iter()
-                .any(|one| pattern.matches(one) || pattern.matches(&format!("{label}/{one}")))
-        };
-        TenantUrl::from_live(self.text.as_str()) == settings.tenant_url
-            || (settings.reference_id.as_ref()).is_some_and(|one| one.as_str() == self.text)
-            || self.text.parse() == Ok(*id)
-            || (ProtectedItem::is_address(&self.text) && glob())
+        let addresses = [address, &Address::UnlistedIntegration(*id)];
+        let reference = settings.reference_id.as_ref();
+        self.names(
+            label,
+            &addresses,
+            &settings.tenant_url,
+            reference,
+            Some(*id),
+        )
+    }
+
+    fn names(
+        &self,
+        label: &str,
+        addresses: &[&Address],
+        tenant_url: &TenantUrl,
+        reference: Option<&ReferenceId>,
+        id: Option<IntegrationId>,
+    ) -> bool {
+        let glob = Glob::new(&self.text);
+        TenantUrl::from_live(self.text.as_str()) == *tenant_url
+            || reference.is_some() && ReferenceId::new(self.text.as_str()).as_ref() == reference
+            || id.is_some_and(|id| self.text.parse() == Ok(id))
+            || addresses.iter().any(|address| glob.matches(label, address))
     }
 }
 

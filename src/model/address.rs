@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use wildmatch::WildMatch;
 
 use super::behavior::BehaviorKey;
 use super::integration::IntegrationId;
@@ -133,3 +134,45 @@ impl JsonSchema for Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address: behavior.NAME, integration.NAME or integration[ID]")]
 pub struct ParseAddressError;
+
+/// Address pattern with the wildcards `*` and `?`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(into = "String", from = "String")]
+pub struct Glob {
+    text: String,
+    pattern: WildMatch,
+}
+
+impl Glob {
+    /// Parses any text.
+    pub fn new(text: &str) -> Self {
+        Glob {
+            text: text.to_owned(),
+            pattern: WildMatch::new(text),
+        }
+    }
+
+    /// Returns true if it matches the address, with or without the account in front. `label` is the display name of the account.
+    pub fn matches(&self, label: &str, address: &Address) -> bool {
+        let address = address.to_string();
+        self.pattern.matches(&address) || self.pattern.matches(&format!("{label}/{address}"))
+    }
+}
+
+impl From<String> for Glob {
+    fn from(text: String) -> Self {
+        Glob::new(&text)
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> Self {
+        glob.text
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}

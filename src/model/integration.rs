@@ -1,8 +1,10 @@
 //! Integrations: Okta tenants that receive users' risk scores.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -58,8 +60,8 @@ impl FromStr for IntegrationId {
 
 /// Reference of an integration: the ID of the Access identity provider for the tenant, or a generated reference.
 ///
-/// Never empty. The API accepts any other string.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+/// Never empty. The API accepts any other string. UUIDs are compared without regard to letter case.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ReferenceId(#[schemars(length(min = 1))] Arc<str>);
 
@@ -72,6 +74,43 @@ impl ReferenceId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the form for comparisons: a UUID in lower case, any other text unchanged.
+    pub fn normalized(&self) -> Cow<'_, str> {
+        let text = self.as_str();
+        let has_upper_case = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        if has_upper_case && text.len() == 36 && Uuid::try_parse(text).is_ok() {
+            Cow::Owned(text.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+}
+
+impl PartialEq for ReferenceId {
+    fn eq(&self, other: &Self) -> bool {
+        self.normalized() == other.normalized()
+    }
+}
+
+impl Eq for ReferenceId {}
+
+impl PartialOrd for ReferenceId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ReferenceId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.normalized().cmp(&other.normalized())
+    }
+}
+
+impl Hash for ReferenceId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.normalized().hash(state);
     }
 }
 
@@ -152,7 +191,7 @@ impl IntegrationSettings {
     }
 
     /// Returns the request body that updates the integration. It has all fields, because the API clears missing ones (`schema/api.md`,
-    /// Integrations).
+    /// Integrations). An unset reference is left out.
     pub fn update_body(&self) -> Value {
         let IntegrationSettings {
             integration_type: _,
@@ -160,7 +199,12 @@ impl IntegrationSettings {
             reference_id,
             active,
         } = self;
-        json!({ "tenant_url": tenant_url, "reference_id": reference_id, "active": active })
+        match reference_id {
+            Some(reference_id) => {
+                json!({ "tenant_url": tenant_url, "reference_id": reference_id, "active": active })
+            }
+            None => json!({ "tenant_url": tenant_url, "active": active }),
+        }
     }
 }
 
@@ -285,7 +329,7 @@ impl DesiredIntegration {
     }
 
     /// Merges the declared fields over the live ones, without regard to `ignore_changes`. Equal values keep their live notation, so that a
-    /// URL that differs only in a trailing slash is not rewritten.
+    /// URL that differs only in a trailing slash, or a UUID in upper case, is not rewritten.
     pub fn apply_to<'a>(&self, live: &'a IntegrationSettings) -> Cow<'a, IntegrationSettings> {
         let same_tenant = self.tenant_url == live.tenant_url;
         if same_tenant && self.matches_except_tenant(live) {
@@ -300,10 +344,12 @@ impl DesiredIntegration {
             } else {
                 self.tenant_url.clone()
             },
-            reference_id: self
-                .reference_id
-                .clone()
-                .or_else(|| live.reference_id.clone()),
+            reference_id: match &self.reference_id {
+                Some(declared) if live.reference_id.as_ref() != Some(declared) => {
+                    Some(declared.clone())
+                }
+                Some(_) | None => live.reference_id.clone(),
+            },
             active: self.active,
         })
     }
@@ -324,6 +370,14 @@ pub struct Lifecycle {
     pub prevent_destroy: bool,
     /// Fields to ignore. Updates send their live values.
     pub ignore_changes: Vec<IgnoreChange>,
+}
+
+impl Lifecycle {
+    /// Returns true if changes of the field are ignored on this day (UTC).
+    pub fn ignores(&self, field: IntegrationField, today: Date) -> bool {
+        let mut ignored = self.ignore_changes.iter();
+        ignored.any(|one| one.field == field && one.until.is_none_or(|until| until >= today))
+    }
 }
 
 /// A field to ignore, permanently or until a date.

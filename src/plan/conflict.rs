@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use crate::model::address::Address;
-use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId};
+use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId, TenantUrl};
 
 use super::change::Action;
 use super::error::{PlanError, Resolution};
@@ -20,9 +20,25 @@ use super::target::TargetedDiffs;
 
 /// A value that the API may require to be unique within an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct UniqueKey<'a> {
-    pub(super) field: KeyField,
-    pub(super) value: &'a str,
+pub(super) enum UniqueKey<'a> {
+    ReferenceId(&'a ReferenceId),
+    TenantUrl(&'a TenantUrl),
+}
+
+impl UniqueKey<'_> {
+    pub(super) fn field(self) -> KeyField {
+        match self {
+            UniqueKey::ReferenceId(_) => KeyField::ReferenceId,
+            UniqueKey::TenantUrl(_) => KeyField::TenantUrl,
+        }
+    }
+
+    pub(super) fn value(&self) -> &str {
+        match self {
+            UniqueKey::ReferenceId(reference) => reference.as_str(),
+            UniqueKey::TenantUrl(tenant_url) => tenant_url.normalized(),
+        }
+    }
 }
 
 /// Fields with such values.
@@ -48,15 +64,8 @@ impl From<KeyField> for IntegrationField {
 
 /// Returns the keys of an integration with these settings.
 pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = UniqueKey<'_>> {
-    let tenant_url = UniqueKey {
-        field: KeyField::TenantUrl,
-        value: settings.tenant_url.normalized(),
-    };
-    let reference_id = settings.reference_id.as_ref().map(|reference| UniqueKey {
-        field: KeyField::ReferenceId,
-        value: reference.as_str(),
-    });
-    reference_id.into_iter().chain([tenant_url])
+    let reference_id = settings.reference_id.iter().map(UniqueKey::ReferenceId);
+    reference_id.chain([UniqueKey::TenantUrl(&settings.tenant_url)])
 }
 
 /// Returns the keys that the integration gets: those it will have and does not have today. A created or replaced integration gets all
@@ -114,7 +123,7 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
             if let Some(holder) = holder.filter(|_| takes || course.is_listed()) {
                 problems.push(PlanError::Held {
                     wants: course.thing.address(),
-                    key: format!("{} {}", IntegrationField::from(key.field), key.value),
+                    key: format!("{} {}", IntegrationField::from(key.field()), key.value()),
                     holder: holder.thing.address(),
                     way_out: way_out(course, holder, key, &excluded),
                     location: course.thing.entry().map(|entry| entry.location.clone()),
@@ -177,11 +186,11 @@ fn declares_key(course: &PlannedIntegration<'_>, key: UniqueKey<'_>) -> bool {
     let Some(entry) = course.thing.entry() else {
         return false;
     };
-    let declared = match key.field {
-        KeyField::TenantUrl => Some(entry.tenant_url.normalized()),
-        KeyField::ReferenceId => entry.reference_id.as_ref().map(ReferenceId::as_str),
+    let is_declared = match key {
+        UniqueKey::TenantUrl(tenant_url) => entry.tenant_url == *tenant_url,
+        UniqueKey::ReferenceId(reference) => entry.reference_id.as_ref() == Some(reference),
     };
-    entry.id.is_some() && declared == Some(key.value)
+    entry.id.is_some() && is_declared
 }
 
 fn keeps_pin(course: &PlannedIntegration<'_>) -> bool {

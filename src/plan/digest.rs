@@ -1,5 +1,6 @@
 //! SHA-256 over canonical JSON: object keys sorted, no white space.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
@@ -32,7 +33,7 @@ struct DigestedIntegration<'a> {
     active: bool,
     id: IntegrationId,
     integration_type: &'a OpenEnum<IntegrationType>,
-    reference_id: Option<&'a ReferenceId>,
+    reference_id: Option<Cow<'a, str>>,
     tenant_url: &'a str,
 }
 
@@ -89,7 +90,7 @@ impl<'a> From<&'a Integration> for DigestedIntegration<'a> {
             active: *active,
             id: *id,
             integration_type,
-            reference_id: reference_id.as_ref(),
+            reference_id: reference_id.as_ref().map(ReferenceId::normalized),
             tenant_url: tenant_url.normalized(),
         }
     }

@@ -5,12 +5,12 @@
 use std::collections::HashSet;
 
 use crate::model::account::BehaviorDeclaration;
-use crate::model::address::Address;
+use crate::model::address::{Address, Glob};
 use crate::model::behavior::BehaviorKey;
 use crate::model::context::Fetched;
 
 use super::run::{AccountPlan, Unchanged};
-use super::target::{Glob, Targets};
+use super::target::Targets;
 
 /// Addresses to compare.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
-use crate::model::integration::IntegrationId;
+use crate::model::integration::{IntegrationId, ReferenceId};
 use crate::model::location::Location;
 
 use super::matching::MatchedBy;
@@ -94,6 +94,20 @@ pub enum PlanError {
         /// Location of the entry.
         location: Location,
     },
+    /// Two entries have one identity provider.
+    #[error(
+        "{} and {} have the same identity provider {name:?} ({id})",
+        entries[0],
+        entries[1]
+    )]
+    SharedProvider {
+        entries: [Address; 2],
+        /// Name of the provider.
+        name: String,
+        id: ReferenceId,
+        /// Location of the second entry.
+        location: Location,
+    },
     /// Another resource keeps a value that an entry declares.
     #[error("{wants}: {key} is already used by {holder}")]
     Held {
@@ -130,7 +144,8 @@ impl PlanError {
             PlanError::NotOffered { location, .. }
             | PlanError::SeveralLive { location, .. }
             | PlanError::SeveralEntries { location, .. }
-            | PlanError::IdentityProvider { location, .. } => Some(location),
+            | PlanError::IdentityProvider { location, .. }
+            | PlanError::SharedProvider { location, .. } => Some(location),
             PlanError::Held { location, .. } => location.as_ref(),
         }
     }
@@ -169,6 +184,9 @@ impl PlanError {
                     list(candidates)
                 ),
             },
+            PlanError::SharedProvider { .. } => {
+                "use different identity providers, or pin both entries with `id`".to_owned()
+            }
             PlanError::Held {
                 wants,
                 holder,

@@ -1,9 +1,11 @@
 //! Resolution of `identity_provider`: the name of an Access identity provider to its id.
 
+use std::collections::BTreeMap;
+
 use crate::model::account::DesiredAccount;
-use crate::model::address::Address;
+use crate::model::address::{Address, Name};
 use crate::model::context::IdentityProvider;
-use crate::model::integration::ReferenceId;
+use crate::model::integration::{DesiredIntegration, ReferenceId};
 
 use super::Intent;
 use super::error::{PlanError, PlanErrors};
@@ -15,21 +17,22 @@ pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {
     entries.any(|entry| entry.identity_provider.is_some())
 }
 
-/// Sets reference_id and organization of each entry with `identity_provider`.
+/// Sets reference_id and organization of each entry with `identity_provider`. `destroy` continues without a provider that no longer
+/// exists.
 ///
 /// # Errors
 ///
-/// Fails for every name that is missing, ambiguous or not Okta.
+/// Fails for every name that is missing, ambiguous or not Okta, and for every provider that two entries share.
 pub fn resolve_identity_providers(
     desired: &mut DesiredAccount,
     providers: &[IdentityProvider],
+    intent: Intent,
 ) -> Result<(), PlanErrors> {
     let mut problems = Vec::new();
     for entry in desired.integrations.values_mut() {
         let Some(name) = &entry.identity_provider else {
             continue;
         };
-        let address = Address::Integration(entry.name.clone());
         let named: Vec<&IdentityProvider> = providers
             .iter()
             .filter(|provider| provider.name == *name)
@@ -39,27 +42,32 @@ pub fn resolve_identity_providers(
             .copied()
             .filter(|provider| provider.is_okta())
             .collect();
-        let [provider] = okta.as_slice() else {
-            let candidates = match okta.as_slice() {
-                [] => providers.iter().filter(|one| one.is_okta()).collect(),
-                _ => okta.clone(),
-            };
-            problems.push(PlanError::IdentityProvider {
-                entry: address,
-                name: name.clone(),
-                found: okta.len(),
-                other_kind: named.first().map(|provider| provider.kind.clone()),
-                candidates: candidates
-                    .into_iter()
-                    .map(|provider| format!("{} ({})", provider.name, provider.id))
-                    .collect(),
-                location: entry.location.clone(),
-            });
-            continue;
+        let provider = match okta.as_slice() {
+            [provider] => Some(*provider),
+            [] if named.is_empty() && intent == Intent::Destroy => None,
+            _ => {
+                let candidates = match okta.as_slice() {
+                    [] => providers.iter().filter(|one| one.is_okta()).collect(),
+                    _ => okta.clone(),
+                };
+                problems.push(PlanError::IdentityProvider {
+                    entry: Address::Integration(entry.name.clone()),
+                    name: name.clone(),
+                    found: okta.len(),
+                    other_kind: named.first().map(|provider| provider.kind.clone()),
+                    candidates: candidates
+                        .into_iter()
+                        .map(|provider| format!("{} ({})", provider.name, provider.id))
+                        .collect(),
+                    location: entry.location.clone(),
+                });
+                continue;
+            }
         };
-        entry.reference_id = Some(provider.id.clone());
-        entry.identity_provider_org = provider.okta_account.clone();
+        entry.reference_id = provider.map(|provider| provider.id.clone());
+        entry.identity_provider_org = provider.and_then(|provider| provider.okta_account.clone());
     }
+    problems.extend(shared_providers(desired));
     if problems.is_empty() {
         Ok(())
     } else {
@@ -67,7 +75,39 @@ pub fn resolve_identity_providers(
     }
 }
 
-/// Returns a line for each entry whose provider has a different id than in the saved plan.
+/// Finds entries with one provider, by name or by ID, that are not both pinned. Files with two equal `reference_id`s are invalid, too.
+fn shared_providers(desired: &DesiredAccount) -> Vec<PlanError> {
+    let mut first: BTreeMap<&ReferenceId, &DesiredIntegration> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for entry in desired.integrations.values() {
+        let Some(reference) = &entry.reference_id else {
+            continue;
+        };
+        let other = *first.entry(reference).or_insert(entry);
+        let (both_pinned, name) = (
+            entry.id.is_some() && other.id.is_some(),
+            entry
+                .identity_provider
+                .as_ref()
+                .or(other.identity_provider.as_ref()),
+        );
+        if let Some(name) = name
+            && other.name != entry.name
+            && !both_pinned
+        {
+            let address = |name: &Name| Address::Integration(name.clone());
+            problems.push(PlanError::SharedProvider {
+                entries: [address(&other.name), address(&entry.name)],
+                name: name.clone(),
+                id: reference.clone(),
+                location: entry.location.clone(),
+            });
+        }
+    }
+    problems
+}
+
+/// Returns a line for each entry whose provider has a different id than when it was resolved.
 pub fn changed_identity_providers(
     desired: &DesiredAccount,
     providers: &[IdentityProvider],
@@ -82,36 +122,54 @@ pub fn changed_identity_providers(
                 .map(|one| &one.id)
                 .collect();
             ids.sort();
-            if ids.len() == 1 && ids.first().copied() == entry.reference_id.as_ref() {
+            if ids.len() < 2 && ids.first().copied() == entry.reference_id.as_ref() {
                 return None;
             }
-            let now: Vec<String> = ids.iter().map(|id| format!("{:?}", id.as_str())).collect();
-            let now = match now.as_slice() {
+            let described = |ids: &[&ReferenceId]| match ids {
                 [] => "no Okta identity provider".to_owned(),
-                ids => ids.join(" or "),
+                ids => {
+                    let ids: Vec<String> =
+                        ids.iter().map(|id| format!("{:?}", id.as_str())).collect();
+                    ids.join(" or ")
+                }
             };
             let address = Address::Integration(entry.name.clone());
-            let was = entry.reference_id.as_ref().map_or("", ReferenceId::as_str);
+            let was: Vec<&ReferenceId> = entry.reference_id.iter().collect();
             Some(format!(
-                "{address}: identity_provider {name:?} changed from {was:?} to {now}"
+                "{address}: identity_provider {name:?} changed from {} to {}",
+                described(&was),
+                described(&ids)
             ))
         })
         .collect()
 }
 
-/// Returns a warning for each provider of another Okta organization than the entry's tenant.
+/// Returns a warning for each provider of another Okta organization than the entry's tenant. For `destroy`, returns one for each provider
+/// that no longer exists.
 pub(super) fn notes(desired: &DesiredAccount, intent: Intent) -> Vec<Note> {
-    let entries = desired.integrations.values();
-    let entries = entries.filter(|_| intent == Intent::Apply);
-    entries
-        .filter_map(|entry| {
-            let org = entry.identity_provider_org.as_ref()?;
-            (*org != entry.tenant_url).then(|| Note::TenantMismatch {
-                address: Address::Integration(entry.name.clone()),
-                identity_provider: entry.identity_provider.clone().unwrap_or_default(),
-                tenant_url: entry.tenant_url.clone(),
-                org: org.clone(),
-            })
-        })
-        .collect()
+    let note = |entry: &DesiredIntegration| {
+        let identity_provider = entry.identity_provider.clone()?;
+        let address = Address::Integration(entry.name.clone());
+        match intent {
+            Intent::Destroy => {
+                entry
+                    .reference_id
+                    .is_none()
+                    .then_some(Note::IdentityProviderNotFound {
+                        address,
+                        identity_provider,
+                    })
+            }
+            Intent::Apply => {
+                let org = entry.identity_provider_org.as_ref()?;
+                (*org != entry.tenant_url).then(|| Note::TenantMismatch {
+                    address,
+                    identity_provider,
+                    tenant_url: entry.tenant_url.clone(),
+                    org: org.clone(),
+                })
+            }
+        }
+    };
+    desired.integrations.values().filter_map(note).collect()
 }

@@ -93,7 +93,9 @@ pub(super) fn diff<'a>(
             Intent::Apply => Some(wanted(entry, before, today, notes)),
             Intent::Destroy => None,
         };
-        if let Some(after) = &mut after {
+        if let Some(after) = &mut after
+            && !keeps_reference(entry, before, after, today)
+        {
             references.complete(entry, before, after);
         }
         let thing = IntegrationSource::Listed(entry);
@@ -252,6 +254,18 @@ fn wanted<'a>(
         }
     }
     after
+}
+
+/// Returns true if an update sends the reference exactly as it is live, even if it is unset.
+fn keeps_reference(
+    entry: &DesiredIntegration,
+    before: Option<&Integration>,
+    after: &IntegrationSettings,
+    today: Date,
+) -> bool {
+    let is_update =
+        before.is_some_and(|live| live.settings.integration_type == after.integration_type);
+    is_update && (entry.lifecycle).ignores(IntegrationField::ReferenceId, today)
 }
 
 fn keep(after: &mut IntegrationSettings, live: &IntegrationSettings, field: IntegrationField) {

@@ -146,6 +146,7 @@ fn would_match_unlisted(
                     .collect(),
                 PlanError::NotOffered { .. }
                 | PlanError::IdentityProvider { .. }
+                | PlanError::SharedProvider { .. }
                 | PlanError::Held { .. } => Vec::new(),
             })
             .collect::<Vec<Note>>(),

@@ -45,6 +45,7 @@ use crate::model::limits::Limits;
 use crate::model::open_enum::string_enum;
 
 pub use crate::model::account_error::{AccountError, FailureKind};
+pub use crate::model::address::Glob;
 pub use attribution::{AttributedAction, Attribution, FieldAttribution};
 pub use change::{
     Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Kind, LiveMatch, Policy,
@@ -71,7 +72,7 @@ pub use policies::{
 };
 pub use read::{ParseRunError, ParsedRun, RunWithDigest};
 pub use run::{AccountPlan, Format, GlobMatch, NoteWithMessage, Run, Status, Unchanged};
-pub use target::{Glob, Targets};
+pub use target::Targets;
 pub use totals::{ApplyTotals, Totals};
 
 /// Options of a plan from the command line.

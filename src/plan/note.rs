@@ -150,6 +150,12 @@ pub enum Note {
         /// Okta organization of the identity provider.
         org: TenantUrl,
     },
+    /// `destroy` continues without an identity provider that no longer exists.
+    IdentityProviderNotFound {
+        address: Address,
+        /// Name of the identity provider.
+        identity_provider: String,
+    },
     /// After `destroy` has deleted the integration of an entry, the entry matches other integrations.
     WouldMatchUnlisted {
         address: Address,
@@ -194,6 +200,7 @@ impl Note {
             | Note::ConflictingMatches { address, .. }
             | Note::UnlistedAlternatives { address, .. }
             | Note::TenantMismatch { address, .. }
+            | Note::IdentityProviderNotFound { address, .. }
             | Note::WouldMatchUnlisted { address, .. }
             | Note::PlaceholderValue { address, .. }
             | Note::CreatedWithoutReference { address, .. } => Some(address),
@@ -223,6 +230,7 @@ impl Note {
             | Note::MatchedByGeneratedReference { .. }
             | Note::UnlistedAlternatives { .. }
             | Note::WouldMatchUnlisted { .. }
+            | Note::IdentityProviderNotFound { .. }
             | Note::PlaceholderValue { .. } => false,
         }
     }
@@ -309,6 +317,7 @@ impl Note {
             | Note::PoliciesUnknown { .. }
             | Note::PoliciesSkipped { .. }
             | Note::WouldMatchUnlisted { .. }
+            | Note::IdentityProviderNotFound { .. }
             | Note::CreatedWithoutReference { .. } => true,
             Note::Ignored { .. }
             | Note::BrieflyActive { .. }
@@ -447,6 +456,13 @@ impl fmt::Display for Note {
             } => write!(
                 f,
                 "{address}: identity provider {identity_provider:?} is for {org}, but tenant_url is {tenant_url}"
+            ),
+            Note::IdentityProviderNotFound {
+                address,
+                identity_provider,
+            } => write!(
+                f,
+                "{address}: identity provider {identity_provider:?} not found; matching by tenant_url instead"
             ),
             Note::WouldMatchUnlisted {
                 address,

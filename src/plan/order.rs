@@ -287,7 +287,7 @@ impl<'a> TopologicalSort<'a, '_> {
 
     /// Returns the operation that frees a key of a step, once it exists.
     fn freed_at(&self, step: usize, key: UniqueKey<'a>) -> Option<OperationId> {
-        self.freed_at[step][key.field as usize]
+        self.freed_at[step][key.field() as usize]
     }
 
     /// Gives a waiting update a placeholder for one contested key.
@@ -311,23 +311,23 @@ impl<'a> TopologicalSort<'a, '_> {
         if settings.reference_id.is_none() {
             // Every PUT has a reference: the planned one, unless another integration still has it.
             let held = keys(after)
-                .filter(|key| key.field == KeyField::ReferenceId)
+                .filter(|key| key.field() == KeyField::ReferenceId)
                 .any(|key| self.freed_by.contains_key(&key));
             settings.reference_id = match held {
                 true => Some(ReferenceId::placeholder(id)),
                 false => after.reference_id.clone(),
             };
         }
-        match key.field {
+        match key.field() {
             KeyField::ReferenceId => settings.reference_id = Some(ReferenceId::placeholder(id)),
             KeyField::TenantUrl => settings.tenant_url = TenantUrl::placeholder(id),
         }
-        let parked = keys(&settings).find(|parked| parked.field == key.field);
+        let parked = keys(&settings).find(|parked| parked.field() == key.field());
         self.notes.push(Note::PlaceholderValue {
             address: step.course.thing.address(),
             id,
-            field: key.field.into(),
-            value: parked.map_or_else(String::new, |parked| parked.value.to_owned()),
+            field: key.field().into(),
+            value: parked.map_or_else(String::new, |parked| parked.value().to_owned()),
         });
         let call = OperationKind::Update {
             subject: IntegrationTarget::Existing(id),
@@ -336,7 +336,7 @@ impl<'a> TopologicalSort<'a, '_> {
         let operation = self
             .list
             .push(call, vec![step.course.thing.address()], depends_on);
-        self.freed_at[index][key.field as usize] = Some(operation);
+        self.freed_at[index][key.field() as usize] = Some(operation);
         self.states[index] = State::InProgress(Some(Box::new(Placeholder {
             settings,
             operation,
@@ -393,7 +393,7 @@ impl<'a> TopologicalSort<'a, '_> {
             }
         };
         for key in step.frees() {
-            self.freed_at[index][key.field as usize].get_or_insert(operation);
+            self.freed_at[index][key.field() as usize].get_or_insert(operation);
         }
         self.states[index] = State::Done;
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::account_error::AccountError;
-use crate::model::address::{Address, Name};
+use crate::model::address::{Address, Glob, Name};
 use crate::model::context::Context;
 use crate::model::open_enum::string_enum;
 use crate::model::shard::Shard;
@@ -21,7 +21,6 @@ use super::guards::GuardViolation;
 use super::matching::matches;
 use super::note::Note;
 use super::operation::Operation;
-use super::target::Glob;
 
 /// Result of a plan, drift or apply run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

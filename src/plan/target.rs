@@ -2,59 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wildmatch::WildMatch;
 
 use crate::model::account::DesiredAccount;
-use crate::model::address::Address;
+use crate::model::address::{Address, Glob};
 
 use super::behaviors::BehaviorDiff;
 use super::integrations::IntegrationDiff;
-
-/// Address pattern with the wildcards `*` and `?`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(into = "String", from = "String")]
-pub struct Glob {
-    text: String,
-    pattern: WildMatch,
-}
-
-impl Glob {
-    /// Parses any text.
-    pub fn new(text: &str) -> Self {
-        Glob {
-            text: text.to_owned(),
-            pattern: WildMatch::new(text),
-        }
-    }
-
-    /// Returns true if it matches the address, with or without the account in front.
-    pub fn matches(&self, label: &str, address: &Address) -> bool {
-        let address = address.to_string();
-        self.pattern.matches(&address) || self.pattern.matches(&format!("{label}/{address}"))
-    }
-}
-
-impl From<String> for Glob {
-    fn from(text: String) -> Self {
-        Glob::new(&text)
-    }
-}
-
-impl From<Glob> for String {
-    fn from(glob: Glob) -> Self {
-        glob.text
-    }
-}
-
-impl fmt::Display for Glob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
-    }
-}
 
 /// Addresses to include. Without a pattern, all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -204,7 +204,9 @@ fn check_refusal(problem: &PlanError, world: &Scenario) -> Result<(), TestCaseEr
             }
         }
         PlanError::NotOffered { .. } => prop_assert!(false, "every declared behavior is offered"),
-        PlanError::IdentityProvider { .. } => prop_assert!(false, "no entry names a provider"),
+        PlanError::IdentityProvider { .. } | PlanError::SharedProvider { .. } => {
+            prop_assert!(false, "no entry names a provider")
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod convergence;
 mod creates;
 mod doctor;
 mod documents;
+mod entries;
 mod every_behavior;
 mod files;
 mod get;

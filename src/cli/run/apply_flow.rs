@@ -29,7 +29,7 @@ use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{
     AccountError, AccountPlan, Action, Intent, Options, Run, changed_identity_providers, effects,
-    live_digest, moved, needs_identity_providers, plan_within,
+    live_digest, moved, needs_identity_providers, plan_within, resolve_identity_providers,
 };
 use crate::report::text::RunText;
 use crate::report::{self, ApplyFormat, DetailLevel, json};
@@ -132,12 +132,12 @@ impl ApplyFlow<'_> {
                     PlanSource::SavedPlan => account.error.is_none(),
                     PlanSource::ThisRun => account.is_applicable(),
                 })
-                .map(|(index, account)| (index, account.desired()));
+                .map(|(index, account)| (index, account));
             let work: Vec<_> = work.collect();
             let progress = &Progress::reading(work.len(), self.output);
             let reads = stream::iter(work)
-                .map(|(index, desired)| async move {
-                    let read = RefreshedAccount::read(session, origin, desired).await;
+                .map(|(index, account)| async move {
+                    let read = RefreshedAccount::read(session, origin, account).await;
                     progress.read(&read);
                     (index, read)
                 })
@@ -151,7 +151,11 @@ impl ApplyFlow<'_> {
         let mut moves = Vec::new();
         for (index, read) in reads {
             let account = &mut self.plan.accounts[index];
-            let RefreshedAccount { live, renamed } = match read {
+            let RefreshedAccount {
+                desired,
+                live,
+                renamed,
+            } = match read {
                 Ok(read) => read,
                 Err(error) => {
                     *account = AccountPlan::failed(account.desired(), error);
@@ -164,7 +168,7 @@ impl ApplyFlow<'_> {
                 moves.extend(renamed.iter().map(|moved| format!("{label}: {moved}")));
             }
             let live = Arc::new(live);
-            if Some(live_digest(&live)) == account.live_digest {
+            if Some(live_digest(&live)) == account.live_digest && renamed.is_empty() {
                 // The rollback file must come from the current live state, not from the saved plan.
                 account.live = Some(live);
                 continue;
@@ -175,10 +179,9 @@ impl ApplyFlow<'_> {
             if origin == PlanSource::ThisRun {
                 let (today, options) = plan_inputs(account);
                 let known = account.context.clone().unwrap_or_default();
-                let desired = account.desired();
-                let planned = plan_within(desired, &live, &known, today, options);
+                let planned = plan_within(&desired, &live, &known, today, options);
                 let planned = planned
-                    .unwrap_or_else(|errors| AccountPlan::failed(desired, plan_error(&errors)));
+                    .unwrap_or_else(|errors| AccountPlan::failed(&desired, plan_error(&errors)));
                 let again = context::look_around(session, self.context, &planned).await;
                 *account = again.unwrap_or(planned);
             }
@@ -295,8 +298,10 @@ impl ApplyFlow<'_> {
 
 /// Live state read before the first write.
 struct RefreshedAccount {
+    /// Desired state, with the current IDs of identity providers. A saved plan keeps its IDs.
+    desired: Arc<DesiredAccount>,
     live: LiveAccount,
-    /// Identity providers whose ID changed since the plan was saved.
+    /// Identity providers whose ID changed since the plan was made.
     renamed: Vec<String>,
 }
 
@@ -304,17 +309,25 @@ impl RefreshedAccount {
     async fn read(
         session: &Session,
         origin: PlanSource,
-        desired: &DesiredAccount,
+        account: &AccountPlan,
     ) -> Result<Self, AccountError> {
-        let renamed = match origin {
-            PlanSource::SavedPlan if needs_identity_providers(desired) => {
-                let providers = planner::identity_providers(session, desired).await?;
-                changed_identity_providers(desired, &providers)
+        let mut desired = Arc::clone(account.desired());
+        let mut renamed = Vec::new();
+        if needs_identity_providers(&desired) {
+            let providers = planner::identity_providers(session, &desired).await?;
+            renamed = changed_identity_providers(&desired, &providers);
+            if origin == PlanSource::ThisRun && !renamed.is_empty() {
+                let (_, options) = plan_inputs(account);
+                resolve_identity_providers(Arc::make_mut(&mut desired), &providers, options.intent)
+                    .map_err(|errors| plan_error(&errors))?;
             }
-            PlanSource::SavedPlan | PlanSource::ThisRun => Vec::new(),
-        };
-        let live = planner::read_account(session, desired).await?;
-        Ok(RefreshedAccount { live, renamed })
+        }
+        let live = planner::read_account(session, &desired).await?;
+        Ok(RefreshedAccount {
+            desired,
+            live,
+            renamed,
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::address::Address;
 use crate::model::context::IdentityProvider;
 use crate::model::shard::Shard;
 use crate::plan::{
-    AccountError, AccountPlan, Format, Glob, GlobMatch, Intent, Options, Run, Scope,
+    AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Run, Scope,
     needs_identity_providers, plan, resolve_identity_providers,
 };
 use futures_util::stream::{self, StreamExt};
@@ -148,16 +148,17 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Resolves identity provider names to IDs. Entries to delete need none.
+    /// Resolves identity provider names to IDs.
     async fn name_identity_providers(
         &self,
         desired: &mut DesiredAccount,
     ) -> Result<(), AccountError> {
-        if self.options.intent == Intent::Destroy || !needs_identity_providers(desired) {
+        if !needs_identity_providers(desired) {
             return Ok(());
         }
         let providers = identity_providers(self.session, desired).await?;
-        resolve_identity_providers(desired, &providers).map_err(|errors| plan_error(&errors))
+        resolve_identity_providers(desired, &providers, self.options.intent)
+            .map_err(|errors| plan_error(&errors))
     }
 }
 

@@ -306,3 +306,32 @@ fn a_protected_item_that_matches_nothing_is_a_warning() {
         assert_eq!(warned, !matches, "{item}");
     }
 }
+
+/// An address may have the account's name in front, or its ID if it has no name.
+#[test]
+fn protected_address_with_account_blocks() {
+    let live = account(&["a r1"]);
+    let table = [
+        (Some("eu"), "integration.x", true),
+        (Some("eu"), "eu/integration.x", true),
+        (Some("eu"), "eu/integration[00000000-*]", true),
+        (Some("eu"), "e?/*", true),
+        (Some("eu"), "us/integration.x", false),
+        (None, "f037e56e89293a057740de681ac9abbe/integration.x", true),
+        (None, "R1", false),
+    ];
+    for (name, item, blocks) in table {
+        let mut file = desired(&["x: a r1 off"]);
+        file.name = name.map(|name| name.parse().unwrap());
+        protect(&mut file, item);
+        let plan = planned(&file, &live);
+        let guards: Vec<Guard> = plan.violations.iter().map(|one| one.guard).collect();
+        let expected: &[Guard] = if blocks { &[Guard::Protected] } else { &[] };
+        assert_eq!(guards, expected, "{item} in {name:?}");
+        let warned = plan
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::UnmatchedProtectedItem { .. }));
+        assert_eq!(warned, !blocks, "{item} in {name:?}");
+    }
+}

@@ -148,3 +148,88 @@ fn ignored_fields_stay_until_their_last_day() {
     let plan = planned(&desired(&["x: a off ignore=active"]), &account(&[]));
     assert_eq!(plan.operations.len(), 2);
 }
+
+#[test]
+fn uuids_match_without_regard_to_letter_case() {
+    const UPPER: &str = "3701E70B-5DE4-4D9D-8972-F5AA994D0001";
+    const LOWER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d0001";
+    let own = reference("~x1").to_string().to_ascii_uppercase();
+    let table = [
+        (format!("x: a {UPPER}"), format!("a {LOWER}")),
+        (format!("x: a {LOWER}"), format!("a {UPPER}")),
+        ("x: a".to_owned(), format!("a {own}")),
+    ];
+    for (entry, integration) in table {
+        let plan = planned(&desired(&[&entry]), &account(&[&integration]));
+        assert_eq!(lines(&plan), [""; 0], "{entry} in {integration}");
+    }
+    // A write sends the live notation, and an item of `protected` may have either.
+    let mut file = desired(&[&format!("x: a {UPPER} off")]);
+    file.guards.protected = vec![ProtectedItem {
+        text: UPPER.to_owned(),
+        location: location(),
+    }];
+    let plan = planned(&file, &account(&[&format!("a {LOWER}")]));
+    assert_eq!(
+        lines(&plan),
+        [format!("1 PUT 1 https://a.test {LOWER} off")]
+    );
+    assert_eq!(plan.violations.len(), 1);
+    // Matched by its generated reference after its tenant changed, and shared keys are found.
+    let plan = planned(&desired(&["x: b"]), &account(&[&format!("a {own}")]));
+    assert_eq!(
+        plan.changes[0].found().unwrap().by,
+        Some(MatchedBy::GeneratedReference)
+    );
+    let live = [LOWER, UPPER].map(|reference| live_digest(&account(&[&format!("a {reference}")])));
+    assert_eq!(live[0], live[1]);
+    // Other texts are references, too, and differ.
+    let plan = planned(&desired(&["x: a R1"]), &account(&["a r1"]));
+    assert_eq!(lines(&plan), ["1 PUT 1 https://a.test R1"]);
+}
+
+#[test]
+fn ignored_reference_is_sent_as_it_is_live() {
+    let table = [
+        (
+            "x: a off ignore=reference_id",
+            "a",
+            "1 PUT 1 https://a.test - off",
+        ),
+        (
+            "x: a r1 off ignore=reference_id",
+            "a",
+            "1 PUT 1 https://a.test - off",
+        ),
+        (
+            "x: a r1 off ignore=reference_id",
+            "a r9",
+            "1 PUT 1 https://a.test r9 off",
+        ),
+        // Expired, or created.
+        (
+            "x: a r1 off ignore=reference_id@2026-11-21",
+            "a r9",
+            "1 PUT 1 https://a.test r1 off",
+        ),
+        (
+            "x: a off ignore=reference_id@2026-11-21",
+            "a",
+            "1 PUT 1 https://a.test ~x1 off",
+        ),
+        (
+            "x: b ignore=reference_id",
+            "a r9",
+            "1 POST https://b.test ~x1",
+        ),
+    ];
+    for (entry, integration, expected) in table {
+        let plan = planned(&desired(&[entry]), &account(&[integration]));
+        assert_eq!(lines(&plan), [expected], "{entry} in {integration}");
+        if expected.contains('-')
+            && let OperationKind::Update { settings, .. } = &plan.operations[0].call
+        {
+            assert_eq!(settings.update_body().get("reference_id"), None);
+        }
+    }
+}

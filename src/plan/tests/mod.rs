@@ -32,7 +32,7 @@ use crate::model::open_enum::OpenEnum;
 use crate::plan::{
     AccountError, AccountPlan, FailureKind, Format, Glob, GlobMatch, Guard, IntegrationTarget,
     Intent, MatchedBy, Note, Operation, OperationId, OperationKind, Options, ParseRunError,
-    PlanError, PlanErrors, Run, Wave, matches,
+    PlanError, PlanErrors, Run, Wave, live_digest, matches,
 };
 
 fn location() -> Location {

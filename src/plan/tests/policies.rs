@@ -427,7 +427,7 @@ fn identity_providers_are_found_by_name() {
             .next()
             .unwrap()
             .identity_provider = Some(name.to_owned());
-        resolve_identity_providers(&mut file, &providers).map(|()| file)
+        resolve_identity_providers(&mut file, &providers, Intent::Apply).map(|()| file)
     };
     let warnings = |file: &DesiredAccount| -> Vec<String> {
         let notes = planned(file, &account(&[])).notes.into_iter();
@@ -476,4 +476,69 @@ fn identity_providers_are_found_by_name() {
     test.yaml:1:1: integration.x: identity provider "PIN" has type "onetimepin", expected okta
       help: available: Okta (corp) (i1), Twice (i2), Twice (i3); use one of these names, or set reference_id to its ID
     "#);
+}
+
+#[test]
+fn entries_with_one_identity_provider_need_pins() {
+    let providers = ["Okta (corp)"].map(|name| {
+        let provider = json!({ "id": "i1", "name": name, "type": "okta", "config": {} });
+        IdentityProvider::from_json(&provider).unwrap()
+    });
+    let table: &[(&[&str], bool)] = &[
+        (&["x: a", "y: b"], true),
+        (&["x: a id=1", "y: b"], true),
+        (&["x: a", "y: b i1"], true),
+        (&["x: a id=1", "y: b id=2"], false),
+        (&["x: a", "y: b i2"], false),
+    ];
+    for (entries, fails) in table {
+        let mut file = desired(entries);
+        for entry in file.integrations.values_mut() {
+            if entry.reference_id.is_none() {
+                entry.identity_provider = Some("Okta (corp)".to_owned());
+            }
+        }
+        let resolved = resolve_identity_providers(&mut file, &providers, Intent::Apply);
+        let Err(errors) = resolved else {
+            assert!(!fails, "{entries:?}");
+            continue;
+        };
+        assert!(fails, "{entries:?}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(errors, @r#"
+            test.yaml:1:1: integration.x and integration.y have the same identity provider "Okta (corp)" (i1)
+              help: use different identity providers, or pin both entries with `id`
+            "#);
+        }
+    }
+}
+
+#[test]
+fn only_destroy_continues_without_the_identity_provider() {
+    let provider = json!({ "id": "i1", "name": "PIN", "type": "onetimepin", "config": {} });
+    let providers = [IdentityProvider::from_json(&provider).unwrap()];
+    for (intent, name, resolves) in [
+        (Intent::Apply, "Okta", false),
+        (Intent::Destroy, "Okta", true),
+        // One exists, but is not Okta.
+        (Intent::Destroy, "PIN", false),
+    ] {
+        let mut file = desired(&["x: a r9"]);
+        for entry in file.integrations.values_mut() {
+            entry.identity_provider = Some(name.to_owned());
+        }
+        let resolved = resolve_identity_providers(&mut file, &providers, intent);
+        assert_eq!(resolved.is_ok(), resolves, "{intent} {name}");
+        if !resolves {
+            continue;
+        }
+        assert_eq!(changed_identity_providers(&file, &providers), [""; 0]);
+        let options = Options {
+            intent,
+            ..Options::default()
+        };
+        let plan = plan(&file, &account(&["a r1"]), date(2026, 11, 22), &options).unwrap();
+        assert_eq!(lines(&plan), ["1 DELETE 1"]);
+        insta::assert_snapshot!(plan.notes[0], @r#"integration.x: identity provider "Okta" not found; matching by tenant_url instead"#);
+    }
 }

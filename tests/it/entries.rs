@@ -1,0 +1,106 @@
+//! Entries and their live integrations, with the real program: identity providers, ambiguity and `destroy`.
+
+use rexpect::session::spawn_command;
+use riskform::model::integration::Integration;
+use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
+use serde_json::{Value, json};
+
+use crate::riskform::{SandboxServer, TestDir};
+
+const ONE: &str = "4cfe8442-664b-4915-acd4-b39cd65c0001";
+const TWO: &str = "4cfe8442-664b-4915-acd4-b39cd65c0002";
+const PROVIDER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d0032";
+const OTHER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d0033";
+
+/// Starts a server with these integrations (id, tenant, reference) and these identity providers.
+fn server(integrations: &[(&str, &str, &str)], providers: &[(&str, &str)]) -> SandboxServer {
+    let server = SandboxServer::start(Settings::default());
+    let integrations = integrations.iter().map(|(id, tenant, reference)| {
+        let integration: Integration = serde_json::from_value(json!({
+            "id": id,
+            "created_at": "2026-11-01T08:00:00Z",
+            "integration_type": "Okta",
+            "tenant_url": format!("https://{tenant}.okta.com"),
+            "reference_id": reference,
+            "active": true,
+        }))
+        .unwrap();
+        (integration.id, integration)
+    });
+    let integrations = integrations.collect();
+    let edited = server
+        .sandbox
+        .edit(&RECORDED_ACCOUNT.parse().unwrap(), |account| {
+            account.integrations = integrations;
+        });
+    edited.unwrap();
+    set_providers(&server, providers);
+    server
+}
+
+fn set_providers(server: &SandboxServer, providers: &[(&str, &str)]) {
+    let providers = providers
+        .iter()
+        .map(|(name, id)| json!({ "id": id, "name": name, "type": "okta", "config": {} }));
+    let providers: Vec<Value> = providers.collect();
+    let edited = server
+        .sandbox
+        .edit(&RECORDED_ACCOUNT.parse().unwrap(), |account| {
+            account.context.identity_providers = providers;
+        });
+    edited.unwrap();
+}
+
+fn live(server: &SandboxServer) -> Vec<Integration> {
+    let live = server.sandbox.live(&RECORDED_ACCOUNT.parse().unwrap());
+    live.integrations.into_iter().collect()
+}
+
+fn workplace(server: &SandboxServer, content: &str) -> TestDir {
+    let workplace = TestDir::with(server);
+    workplace.write(
+        "riskform.yaml",
+        &format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\n{content}"),
+    );
+    workplace
+}
+
+const NAMED: &str = "integrations: { sales: { tenant_url: https://sales.okta.com, identity_provider: Okta (sales) } }\n";
+
+#[test]
+fn destroy_resolves_the_identity_provider() {
+    let server = server(
+        &[(ONE, "sales-old", PROVIDER), (TWO, "sales", OTHER)],
+        &[("Okta (sales)", PROVIDER)],
+    );
+    let run = workplace(&server, NAMED).run(&["destroy", "--auto-approve"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let left: Vec<String> = live(&server).iter().map(|one| one.id.to_string()).collect();
+    assert_eq!(left, [TWO]);
+}
+
+#[test]
+fn apply_resolves_the_identity_provider_again_after_the_prompt() {
+    let server = server(&[], &[("Okta (sales)", PROVIDER)]);
+    let workplace = workplace(&server, NAMED);
+    let mut command = workplace.command(&["apply"]);
+    // Set by the terminal.
+    command.stdin(std::process::Stdio::inherit());
+    let mut terminal = spawn_command(command, Some(20_000)).unwrap();
+    terminal.exp_string("Only 'yes' is accepted: ").unwrap();
+    set_providers(&server, &[("Okta (sales)", OTHER)]);
+    terminal.send_line("yes").unwrap();
+    terminal
+        .exp_string(r#"identity_provider "Okta (sales)" changed from"#)
+        .unwrap();
+    terminal.exp_string(OTHER).unwrap();
+    terminal.exp_string("Only 'yes' is accepted: ").unwrap();
+    assert_eq!(server.writes(), 0);
+    terminal.send_line("yes").unwrap();
+    terminal.exp_string("Apply complete").unwrap();
+    let references: Vec<String> = live(&server)
+        .into_iter()
+        .filter_map(|one| Some(one.settings.reference_id?.to_string()))
+        .collect();
+    assert_eq!(references, [OTHER]);
+}
