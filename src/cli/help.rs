@@ -293,8 +293,8 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                         "riskform sandbox --port 8787",
                     ),
                     (
-                        "simulate an account without Risk Scoring",
-                        "riskform sandbox --no-entitlement",
+                        "run a command with a simulated API",
+                        "riskform sandbox -- riskform plan",
                     ),
                 ],
                 exits: LOCAL_EXITS,

@@ -97,7 +97,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArguments),
     /// Run a simulated API on localhost
     ///
-    /// Prints the variables to export.
+    /// Prints the variables to export, or runs a command with them and exits with its code.
     Sandbox(sandbox::SandboxArguments),
     /// Print shell completions
     Completions(completions::CompletionsArguments),

@@ -1,59 +1,36 @@
 //! Parses request bodies. Reports all errors, each with a JSON pointer.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::envelope::FieldError;
+use super::response::ApiError;
 
-/// Parses a body with `decode`, which adds errors to the given [`FieldErrors`].
+/// Parses a body, which must be an object, with `decode`, which adds errors to the given [`FieldErrors`].
 pub(super) fn read<T>(
     bytes: &[u8],
-    decode: impl FnOnce(&Value, &mut FieldErrors) -> Option<T>,
-) -> Result<T, Vec<FieldError>> {
-    let mut mistakes = FieldErrors(Vec::new());
+    decode: impl FnOnce(&Map<String, Value>, &mut FieldErrors) -> Option<T>,
+) -> Result<T, ApiError> {
+    let mut errors = FieldErrors(Vec::new());
     let decoded = match serde_json::from_slice(bytes) {
-        Ok(body) => decode(&body, &mut mistakes),
-        Err(error) => mistakes.add("", format!("the body is not JSON: {error}")),
+        Ok(Value::Object(body)) => decode(&body, &mut errors),
+        Ok(_) => errors.add("", "must be an object"),
+        Err(error) => errors.add("", &format!("the body is not JSON: {error}")),
     };
     match decoded {
-        Some(decoded) if mistakes.0.is_empty() => Ok(decoded),
-        Some(_) | None => Err(mistakes.0),
+        Some(decoded) if errors.0.is_empty() => Ok(decoded),
+        Some(_) | None => Err(ApiError::invalid_body(&errors.0)),
     }
 }
 
 /// Errors in a body. Methods that return `None` have added an error.
 #[derive(Debug)]
-pub(super) struct FieldErrors(Vec<FieldError>);
+pub(super) struct FieldErrors(Vec<Value>);
 
 impl FieldErrors {
     /// Adds an error and returns `None` in place of the value.
-    pub(super) fn add<T>(&mut self, pointer: &str, message: impl Into<String>) -> Option<T> {
-        self.0.push(FieldError {
-            pointer: pointer.to_owned(),
-            message: message.into(),
-        });
+    pub(super) fn add<T>(&mut self, pointer: &str, message: &str) -> Option<T> {
+        self.0
+            .push(json!({ "code": 40001, "message": message, "source": { "pointer": pointer } }));
         None
-    }
-
-    /// Reads an object.
-    pub(super) fn object<'v>(
-        &mut self,
-        value: &'v Value,
-        pointer: &str,
-    ) -> Option<&'v Map<String, Value>> {
-        let object = value.as_object();
-        object.or_else(|| self.add(pointer, "must be an object"))
-    }
-
-    /// Reads a required member.
-    pub(super) fn member<'v>(
-        &mut self,
-        object: &'v Map<String, Value>,
-        pointer: &str,
-        name: &str,
-    ) -> Option<&'v Value> {
-        object
-            .get(name)
-            .or_else(|| self.add(&child_pointer(pointer, name), "is required"))
     }
 
     /// Reads a required boolean.
@@ -63,9 +40,8 @@ impl FieldErrors {
         pointer: &str,
         name: &str,
     ) -> Option<bool> {
-        self.member(object, pointer, name)?
-            .as_bool()
-            .or_else(|| self.add(&child_pointer(pointer, name), "must be true or false"))
+        let value = self.member(object, pointer, name)?.as_bool();
+        value.or_else(|| self.add(&child_pointer(pointer, name), "must be true or false"))
     }
 
     /// Reads a required string.
@@ -75,23 +51,19 @@ impl FieldErrors {
         pointer: &str,
         name: &str,
     ) -> Option<&'v str> {
-        self.member(object, pointer, name)?
-            .as_str()
-            .or_else(|| self.add(&child_pointer(pointer, name), "must be a string"))
+        let value = self.member(object, pointer, name)?.as_str();
+        value.or_else(|| self.add(&child_pointer(pointer, name), "must be a string"))
     }
 
-    /// Reads an optional string; if it is null or missing, the inner value is `None`.
-    pub(super) fn optional_text<'v>(
+    /// Reads a required member.
+    pub(super) fn member<'v>(
         &mut self,
         object: &'v Map<String, Value>,
         pointer: &str,
         name: &str,
-    ) -> Option<Option<&'v str>> {
-        match object.get(name) {
-            None | Some(Value::Null) => Some(None),
-            Some(Value::String(text)) => Some(Some(text)),
-            Some(_) => self.add(&child_pointer(pointer, name), "must be a string or null"),
-        }
+    ) -> Option<&'v Value> {
+        let value = object.get(name);
+        value.or_else(|| self.add(&child_pointer(pointer, name), "is required"))
     }
 }
 

@@ -1,14 +1,10 @@
-//! Settings of the simulated API: permissions, limits, and all behavior that `schema/api.md` marks as unknown.
+//! Settings of the simulated API: permissions, limits, and the behavior that `schema/api.md` marks as unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::recorded_errors::RecordedError;
-use crate::model::account::AccountId;
 use crate::model::open_enum::string_enum;
 
 /// Default token, with all permissions.
@@ -25,44 +21,16 @@ pub struct Settings {
     pub tenant_url: TenantUrlForm,
     /// Value of a `reference_id` that was not sent.
     pub unset_reference: UnsetReference,
-    /// Effect of a write without `reference_id` on an existing one.
-    pub omitted_reference: OmittedReference,
     /// Accepted references.
     pub references: AcceptedReferences,
-    /// Response for an account that was never written to.
-    pub unknown_accounts: UnknownAccounts,
     /// Response time; half before the change, half after it.
     pub latency: Duration,
     /// Rate limit per token.
     pub rate_limit: RateLimit,
-    /// Paging of risk-scoring lists.
-    pub paging: Paging,
     /// Valid tokens and their permissions.
     pub tokens: BTreeMap<String, Permissions>,
-    /// Account-owned tokens, which are verified at the account's endpoint only. Other tokens are verified at both endpoints.
-    pub account_tokens: BTreeSet<String>,
-    /// Tokens restricted to other IP addresses.
-    pub ip_restricted_tokens: BTreeSet<String>,
-    /// Owners of tokens as email addresses, for the audit log. Tokens without one belong to the account.
-    pub owners: BTreeMap<String, String>,
-    /// Validity period that token verification returns.
-    pub token_dates: Option<(Timestamp, Timestamp)>,
-    /// Error for a missing permission.
-    pub missing_permission: RecordedError,
-    /// Accounts entitled to risk scoring.
-    pub entitlement: Entitlement,
-    /// Whether the list of Access applications includes their policies.
-    pub app_policies: AppPolicies,
-    /// Settings of the audit log.
-    pub audit_log: AuditLogSettings,
-    /// Whether responses have a `Cf-Auditlog-Id`.
-    pub audit_log_ids: bool,
-    /// Seed of the IDs; `None` for random ones.
-    pub seed: Option<u64>,
-    /// Initial time; `None` for the system time. Advances with tokio's clock.
-    pub clock_start: Option<Timestamp>,
-    /// Whether to record requests for [`Sandbox::requests`](super::Sandbox::requests). Turn this off for a long-running server.
-    pub record_requests: bool,
+    /// Whether the accounts lack the entitlement to risk scoring.
+    pub no_entitlement: bool,
 }
 
 impl Default for Settings {
@@ -72,25 +40,11 @@ impl Default for Settings {
             unique: BTreeSet::new(),
             tenant_url: TenantUrlForm::Verbatim,
             unset_reference: UnsetReference::Random,
-            omitted_reference: OmittedReference::Cleared,
             references: AcceptedReferences::Any,
-            unknown_accounts: UnknownAccounts::Default,
             latency: Duration::ZERO,
             rate_limit: RateLimit::default(),
-            paging: Paging::None,
             tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), Permissions::all())]),
-            account_tokens: BTreeSet::new(),
-            ip_restricted_tokens: BTreeSet::new(),
-            owners: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), "sandbox@example.com".to_owned())]),
-            token_dates: None,
-            missing_permission: RecordedError::Undecided,
-            entitlement: Entitlement::All,
-            app_policies: AppPolicies::Embedded,
-            audit_log: AuditLogSettings::default(),
-            audit_log_ids: true,
-            seed: None,
-            clock_start: None,
-            record_requests: true,
+            no_entitlement: false,
         }
     }
 }
@@ -142,91 +96,12 @@ string_enum! {
 }
 
 string_enum! {
-    /// Effect of a PUT without `reference_id` on an existing one (`schema/api.md`, Integrations: unknown).
-    OmittedReference {
-        /// Removed, as if the integration had been created without one.
-        Cleared = "lost",
-        /// Unchanged.
-        Kept = "kept",
-    }
-}
-
-string_enum! {
     /// Accepted references (`schema/api.md`, Integrations: unknown).
     AcceptedReferences {
         /// Any text.
         Any = "any",
         /// IDs of the account's Access identity providers, and the integration's current value.
         Providers = "providers",
-    }
-}
-
-string_enum! {
-    /// Response for an account that was never written to.
-    UnknownAccounts {
-        /// The recorded initial state.
-        Default = "seeded",
-        /// An error, as for an account that the token cannot access.
-        Refused = "refused",
-    }
-}
-
-/// Paging of risk-scoring lists (`schema/api.md`, Users: unknown). Access and audit log lists always have pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paging {
-    /// Complete lists, without paging information.
-    None,
-    /// Pages of this size, selected by `page`.
-    Followed(NonZeroUsize),
-    /// Always the first page of this size.
-    Ignored(NonZeroUsize),
-}
-
-string_enum! {
-    /// Policies in the list of Access applications (`schema/api.md`, Access lists: unknown).
-    AppPolicies {
-        /// Complete.
-        Embedded = "embedded",
-        /// `policies` is empty. Each application's policies need a separate request.
-        Absent = "absent",
-    }
-}
-
-/// Settings of the audit log that `schema/api.md` marks as unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AuditLogSettings {
-    /// Delay until an entry appears.
-    pub delay: Duration,
-    /// Retention of entries.
-    pub retention: Duration,
-    /// Whether entries contain request and response bodies.
-    pub bodies: bool,
-    /// Whether `raw.uri` starts with [`BASE_PATH`](super::BASE_PATH).
-    pub whole_uri: bool,
-    /// Location of the next cursor in a response.
-    pub cursor: CursorPlace,
-}
-
-impl Default for AuditLogSettings {
-    fn default() -> Self {
-        const EIGHTEEN_MONTHS: Duration = Duration::from_hours(24 * 548);
-        AuditLogSettings {
-            delay: Duration::ZERO,
-            retention: EIGHTEEN_MONTHS,
-            bodies: true,
-            whole_uri: false,
-            cursor: CursorPlace::ResultInfo,
-        }
-    }
-}
-
-string_enum! {
-    /// Location of the next cursor in an audit log response.
-    CursorPlace {
-        /// `result_info.cursor`, as documented.
-        ResultInfo = "result_info.cursor",
-        /// `result_info.cursors.after`, as in Cloudflare's generated clients.
-        Cursors = "result_info.cursors.after",
     }
 }
 
@@ -262,15 +137,14 @@ impl FromStr for RateLimit {
         if text == "off" {
             return Ok(RateLimit::Off);
         }
-        text.split_once('/')
-            .and_then(|(requests, seconds)| {
-                let seconds: NonZeroU32 = seconds.parse().ok()?;
-                Some(RateLimit::Limited {
-                    requests: requests.parse().ok()?,
-                    window: Duration::from_secs(seconds.get().into()),
-                })
+        let limited = text.split_once('/').and_then(|(requests, seconds)| {
+            let seconds: NonZeroU32 = seconds.parse().ok()?;
+            Some(RateLimit::Limited {
+                requests: requests.parse().ok()?,
+                window: Duration::from_secs(seconds.get().into()),
             })
-            .ok_or(ParseSettingError::RateLimit)
+        });
+        limited.ok_or(ParseSettingError::RateLimit)
     }
 }
 
@@ -314,11 +188,11 @@ impl FromStr for Permissions {
 
     /// Parses permissions separated by commas. An empty text grants none.
     fn from_str(text: &str) -> Result<Self, ParseSettingError> {
-        text.split(',')
-            .filter(|word| !word.is_empty())
-            .map(|word| word.parse().map_err(|_| ParseSettingError::Permissions))
-            .collect::<Result<_, _>>()
+        let words = text.split(',').filter(|word| !word.is_empty());
+        let permissions: Result<_, _> = words.map(str::parse).collect();
+        permissions
             .map(Permissions)
+            .map_err(|_| ParseSettingError::Permissions)
     }
 }
 
@@ -344,29 +218,6 @@ impl FromStr for Grant {
         })
     }
 }
-
-/// Accounts entitled to risk scoring.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entitlement {
-    /// Every account.
-    All,
-    /// All accounts except these.
-    AllBut(BTreeSet<AccountId>),
-    /// No account.
-    None,
-}
-
-impl Entitlement {
-    /// Returns true if the account is entitled.
-    pub fn covers(&self, account: &AccountId) -> bool {
-        match self {
-            Entitlement::All => true,
-            Entitlement::AllBut(without) => !without.contains(account),
-            Entitlement::None => false,
-        }
-    }
-}
-
 /// An invalid value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSettingError {

@@ -1,40 +1,42 @@
-//! Stores a sandbox in a JSON file, which is locked while it is open.
+//! All accounts, in memory or in a JSON file, which is locked while it is open.
 //!
 //! Each write replaces the file atomically. It is not synced to disk, because a simulation need not survive a power failure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, RwLock};
 
+use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::NamedTempFile;
 
-use super::LOCK_POISONED;
-use super::state::audit_log::{LoggedEntry, MAX_AUDIT_ENTRIES};
-use super::state::{Account, State};
+use super::account::{Account, Stamp};
+use super::response::ApiError;
 use crate::model::account::AccountId;
 
 const FORMAT: &str = "riskform.sandbox/1";
 
+/// Accounts that were written to. All others have the initial state and are not stored.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    /// Number of used serial numbers, so that IDs stay unique even after a restart.
+    serials: u64,
+    accounts: BTreeMap<AccountId, Account>,
+    file: Option<StateFile>,
+}
+
 /// An open sandbox file.
 #[derive(Debug)]
-pub(super) struct Store {
+struct StateFile {
     path: PathBuf,
     /// Lock, released when dropped. A separate file, because each write replaces the data file.
     _lock: File,
-    kept: Mutex<SavedState>,
-}
-
-/// Content of the file. Caches the JSON of each account, so that a write serializes only changed accounts.
-#[derive(Debug)]
-struct SavedState {
-    serials: u64,
-    accounts: BTreeMap<AccountId, Box<RawValue>>,
-    audit_log: BTreeMap<AccountId, VecDeque<Box<RawValue>>>,
+    /// JSON of each account, so that a write serializes only the changed account.
+    texts: BTreeMap<AccountId, Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -42,25 +44,16 @@ struct Format {
     format: String,
 }
 
-#[derive(Deserialize)]
-struct StoredDocument {
+#[derive(Serialize, Deserialize)]
+struct Document<F, A> {
+    format: F,
     serials: u64,
-    accounts: BTreeMap<AccountId, Account>,
-    #[serde(default)]
-    audit_log: BTreeMap<AccountId, VecDeque<LoggedEntry>>,
-}
-
-#[derive(Serialize)]
-struct DocumentText<'a> {
-    format: &'a str,
-    serials: u64,
-    accounts: &'a BTreeMap<AccountId, Box<RawValue>>,
-    audit_log: &'a BTreeMap<AccountId, VecDeque<Box<RawValue>>>,
+    accounts: A,
 }
 
 impl Store {
     /// Opens a file, which may not exist yet, and reads its state.
-    pub(super) fn open(path: &Path) -> Result<(Self, State), StoreError> {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Io {
             path: path.to_owned(),
             source,
@@ -71,81 +64,96 @@ impl Store {
         found_or_made.write(true).create(true).truncate(false);
         let lock = open_own(&lock_path(path), &mut found_or_made)?;
         let lock = lock.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::InUse {
-                    path: path.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
-        let world = match open_own(path, OpenOptions::new().read(true))? {
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::InUse {
+                path: path.to_owned(),
+            },
+            TryLockError::Error(error) => failed(error),
+        })?;
+        let mut store = match open_own(path, OpenOptions::new().read(true))? {
             Some(mut file) => {
                 let mut bytes = Vec::new();
                 file.read_to_end(&mut bytes).map_err(failed)?;
                 parse(path, &bytes)?
             }
-            None => State::default(),
+            None => Store::default(),
         };
-        let store = Store {
+        let accounts = store.accounts.iter();
+        store.file = Some(StateFile {
             path: path.to_owned(),
             _lock: lock,
-            kept: Mutex::new(SavedState {
-                serials: world.last_serial(),
-                accounts: BTreeMap::new(),
-                audit_log: BTreeMap::new(),
-            }),
-        };
-        Ok((store, world))
+            texts: accounts.map(|(id, one)| (id.clone(), text(one))).collect(),
+        });
+        Ok(store)
     }
 
-    /// Returns once the file contains the change with this serial number. Changes made during a write are saved together by the next one.
-    pub(super) fn save(&self, serial: u64, world: &RwLock<State>) -> Result<(), StoreError> {
-        let mut kept = self.kept.lock().expect("no panic while writing");
-        if serial <= kept.serials {
-            return Ok(());
+    /// Reads an account.
+    pub(super) fn read<T>(&self, id: &AccountId, read: impl FnOnce(&Account) -> T) -> T {
+        match self.accounts.get(id) {
+            Some(account) => read(account),
+            None => read(&Account::initial(id)),
         }
-        let serials = {
-            let mut world = world.write().expect(LOCK_POISONED);
-            for (id, account) in world.take_changed() {
-                kept.accounts.insert(id, text(account));
+    }
+
+    /// Changes an account and stores it. If the change fails or cannot be stored, the account stays as it was.
+    pub(super) fn write<T, E: From<StoreError>>(
+        &mut self,
+        id: &AccountId,
+        now: Timestamp,
+        change: impl FnOnce(&mut Account, Stamp) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.serials += 1;
+        let serial = self.serials;
+        let known = self.accounts.contains_key(id);
+        let initial = || Account::initial(id);
+        let account = self.accounts.entry(id.clone()).or_insert_with(initial);
+        let before = self.file.as_ref().map(|_| account.clone());
+        let mut done = change(account, Stamp { now, serial });
+        if done.is_ok()
+            && let Some(file) = &mut self.file
+            && let Err(error) = file.save(serial, id, account)
+        {
+            done = Err(error.into());
+            before.into_iter().for_each(|before| *account = before);
+        }
+        if done.is_err() && !known {
+            self.accounts.remove(id);
+        }
+        done
+    }
+}
+
+impl StateFile {
+    fn save(&mut self, serials: u64, id: &AccountId, account: &Account) -> Result<(), StoreError> {
+        let before = self.texts.insert(id.clone(), text(account));
+        self.replace(serials).map_err(|source| {
+            match before {
+                Some(before) => self.texts.insert(id.clone(), before),
+                None => self.texts.remove(id),
+            };
+            StoreError::Io {
+                path: self.path.clone(),
+                source,
             }
-            for (id, entries) in world.take_logged() {
-                let log = kept.audit_log.entry(id).or_default();
-                log.extend(entries.map(text));
-                let elder = log.len().saturating_sub(MAX_AUDIT_ENTRIES);
-                log.drain(..elder);
-            }
-            world.last_serial()
-        };
-        self.replace(&DocumentText {
+        })
+    }
+
+    fn replace(&self, serials: u64) -> io::Result<()> {
+        let mut file = BufWriter::new(NamedTempFile::new_in(folder(&self.path))?);
+        let document = Document {
             format: FORMAT,
             serials,
-            accounts: &kept.accounts,
-            audit_log: &kept.audit_log,
-        })
-        .map_err(|source| StoreError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
-        kept.serials = serials;
-        Ok(())
-    }
-
-    fn replace(&self, document: &DocumentText<'_>) -> io::Result<()> {
-        let mut file = BufWriter::new(NamedTempFile::new_in(folder(&self.path))?);
-        serde_json::to_writer(&mut file, document)?;
+            accounts: &self.texts,
+        };
+        serde_json::to_writer(&mut file, &document)?;
         file.write_all(b"\n")?;
-        file.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .persist(&self.path)
-            .map_err(|error| error.error)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.persist(&self.path).map_err(|error| error.error)?;
         Ok(())
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<State, StoreError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<Store, StoreError> {
     let damaged = |source| StoreError::Damaged {
         path: path.to_owned(),
         source,
@@ -157,18 +165,18 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<State, StoreError> {
             format,
         });
     }
-    let StoredDocument {
-        serials,
-        accounts,
-        audit_log,
-    } = serde_json::from_slice(bytes).map_err(damaged)?;
-    Ok(State::from_saved(serials, accounts, audit_log))
+    let document: Document<String, BTreeMap<AccountId, Account>> =
+        serde_json::from_slice(bytes).map_err(damaged)?;
+    Ok(Store {
+        serials: document.serials,
+        accounts: document.accounts,
+        file: None,
+    })
 }
 
-fn text(item: &impl Serialize) -> Box<RawValue> {
-    to_raw_value(item).expect("accounts and log entries are plain data with string keys")
+fn text(account: &Account) -> Box<RawValue> {
+    to_raw_value(account).expect("accounts are plain data with string keys")
 }
-
 /// Opens a file without following symlinks, which an untrusted checkout may contain. Returns `None` if it does not exist.
 fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, StoreError> {
     let not_ours = || StoreError::NotRegularFile {
@@ -236,4 +244,10 @@ pub enum StoreError {
     /// I/O error.
     #[error("cannot store the sandbox in {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, 40050, &error.to_string())
+    }
 }

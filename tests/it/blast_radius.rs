@@ -10,7 +10,7 @@ use axum::middleware::{Next, from_fn};
 use insta::assert_snapshot;
 use riskform::model::account::AccountId;
 use riskform::model::behavior::BehaviorKey;
-use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
+use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
 use crate::riskform::{Run, SandboxServer, TestDir};
@@ -51,8 +51,8 @@ fn document(run: &Run) -> Value {
 }
 
 /// Returns a run's requests other than behaviors and integrations, and the number of all requests.
-fn asked(sandbox: &Sandbox, before: usize) -> (Vec<String>, usize) {
-    let requests = &sandbox.requests()[before..];
+fn asked(server: &SandboxServer, before: usize) -> (Vec<String>, usize) {
+    let requests = &server.requests()[before..];
     let surroundings = requests.iter().filter_map(|request| {
         let path = request.path.split('?').next()?;
         let (_, list) = path.split_once(RECORDED_ACCOUNT)?;
@@ -108,7 +108,6 @@ fn a_plan_says_which_policies_act_before_and_after() {
 #[test]
 fn what_surrounds_an_account_is_asked_for_only_where_it_matters() {
     let server = SandboxServer::start(Settings::default());
-    let sandbox = &server.sandbox;
     let as_live = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors:\n  imp_travel: { risk_level: high }\nunlisted: { integrations: keep }\n";
     let off = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors:\n  sentinel_one: { risk_level: low }\nunlisted: { integrations: keep }\n";
     let lists: &[&str] = &["policies", "apps", "groups"];
@@ -132,10 +131,10 @@ fn what_surrounds_an_account_is_asked_for_only_where_it_matters() {
     ];
     for (file, command, expected) in table {
         let workplace = workplace(&server, file);
-        let before = sandbox.requests().len();
+        let before = server.requests().len();
         let run = workplace.run(&command.split(' ').collect::<Vec<_>>());
         assert!(matches!(run.code, 0 | 2 | 64), "{command}: {}", run.stderr);
-        let (asked, requests) = asked(sandbox, before);
+        let (asked, requests) = asked(&server, before);
         assert_eq!(asked, expected, "{command} with\n{file}");
         assert_eq!(requests, 2 + expected.len(), "{command} with\n{file}");
     }
@@ -183,7 +182,7 @@ fn each_account_of_a_fleet_is_asked_once() {
     }
     let run = workplace.run(&["drift", "."]);
     assert_eq!(run.code, 2, "{}", run.stderr);
-    assert_eq!(server.sandbox.requests().len(), 3 * (2 + 3 + 1));
+    assert_eq!(server.requests().len(), 3 * (2 + 3 + 1));
 }
 
 /// A server with a special response for paths that contain a text.
@@ -343,7 +342,7 @@ fn huge_lists_are_read_to_their_end_and_a_few_names_are_shown() {
     note: behavior.high_dlp: no policy uses level medium
     note: behavior.imp_travel: 8 policies use level high (Policy 00007, Policy 02507, Policy 05007, Policy 07507, Policy 10007 and 3 more); none uses level low
     ");
-    assert_eq!(server.sandbox.requests().len(), 2 + 20 + 1 + 1);
+    assert_eq!(server.requests().len(), 2 + 20 + 1 + 1);
     let json = workplace.run(&["plan", "--format", "json"]).stdout;
     assert!(!json.contains("hush"), "a rule is shown");
     assert!(json.len() < 500_000, "{}", json.len());
@@ -512,13 +511,13 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
         .sandbox
         .edit(&account(), |account| account.context = Default::default());
     edited.unwrap();
-    let before = server.sandbox.requests().len();
+    let before = server.requests().len();
     let applied = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
     assert_eq!(applied.code, 0, "{}", applied.stderr);
     let note =
         "note: behavior.high_dlp: 2 policies use level medium (Block risky users, Contractors)";
     assert!(applied.stdout.contains(note), "{}", applied.stdout);
-    assert_eq!(asked(&server.sandbox, before).0, [""; 0]);
+    assert_eq!(asked(&server, before).0, [""; 0]);
     let shown = workplace.run(&["show", "plan.json"]);
     assert!(shown.stdout.contains(note), "{}", shown.stdout);
 }
@@ -538,7 +537,7 @@ fn a_missing_permission_costs_one_request() {
         let workplace = workplace(&server, FILE);
         let run = workplace.run(&["drift"]);
         assert_eq!(run.code, 2, "{}", run.stderr);
-        let (asked, _) = asked(&server.sandbox, 0);
+        let (asked, _) = asked(&server, 0);
         assert_eq!(asked, expected, "{permissions}");
         let who = r#"note: cannot determine who changed it: the token lacks the permission "Account Settings Read""#;
         assert!(run.stdout.contains(who), "{}", run.stdout);

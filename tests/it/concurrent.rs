@@ -67,7 +67,7 @@ fn processes_that_create_the_same_at_once_leave_one_of_each() {
     });
     open.store(false, Ordering::Relaxed);
     let created = |method: &Method| {
-        let requests = server.sandbox.requests();
+        let requests = server.requests();
         requests
             .iter()
             .filter(|request| request.method == *method)
@@ -243,7 +243,9 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
     ];
     server
         .sandbox
-        .put_account(&account(), LiveAccount::new(start.behaviors, integrations))
+        .edit(&account(), |account| {
+            *account = LiveAccount::new(start.behaviors, integrations).into()
+        })
         .unwrap();
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", CHAIN);

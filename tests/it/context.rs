@@ -13,12 +13,11 @@ use riskform::api::{
 use riskform::model::account::AccountId;
 use riskform::model::audit_log::{AuditEntry, AuditLog, LoggedWrite, ParsedEntry};
 use riskform::model::context::Access;
-use riskform::sandbox::{
-    AppPolicies, AuditLogSettings, CursorPlace, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings,
-};
+use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::{Execution, Fault, FaultInjector, FaultRule};
+use crate::sandbox::layers::{RequestLog, change_json};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -43,15 +42,32 @@ fn client(transport: Transport) -> Client {
     )
 }
 
-fn world(settings: Settings, rules: Vec<FaultRule>) -> (Sandbox, Client) {
-    let sandbox = Sandbox::in_memory(Settings {
-        seed: Some(1),
-        clock_start: Some("2026-11-20T10:00:00Z".parse().unwrap()),
-        ..settings
-    });
-    let injector = FaultInjector::new(&sandbox, rules);
-    let transport = Transport::in_process(injector, Duration::from_secs(60));
-    (sandbox.clone(), client(transport))
+/// A sandbox with faults, the requests that reached it, and a client.
+struct World {
+    sandbox: Sandbox,
+    log: RequestLog,
+    client: Client,
+}
+
+fn world(settings: Settings, rules: Vec<FaultRule>) -> World {
+    world_behind(settings, rules, |router| router)
+}
+
+fn world_behind(
+    settings: Settings,
+    rules: Vec<FaultRule>,
+    layer: impl FnOnce(Router) -> Router,
+) -> World {
+    let sandbox = Sandbox::in_memory(settings);
+    let log = RequestLog::default();
+    let router = layer(log.record(sandbox.router()));
+    let injector = FaultInjector::around(&sandbox, router, rules);
+    let client = client(Transport::in_process(injector, Duration::from_secs(60)));
+    World {
+        sandbox,
+        log,
+        client,
+    }
 }
 
 fn at(path: &str, skip: u32, fault: Fault) -> FaultRule {
@@ -74,8 +90,8 @@ async fn access(client: &Client) -> Result<Access, ApiError> {
 }
 
 /// Returns the requested lists, in order.
-fn asked(sandbox: &Sandbox) -> Vec<String> {
-    let requests = sandbox.requests().into_iter();
+fn asked(log: &RequestLog) -> Vec<String> {
+    let requests = log.requests().into_iter();
     requests
         .filter_map(|request| {
             let (_, list) = request.path.split_once("/access/")?;
@@ -87,17 +103,20 @@ fn asked(sandbox: &Sandbox) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_their_policies() {
     let app = "apps/c2a7f1d4%2D5e60%2D4b83%2D9f21%2D3d4c5b6a7e8f/policies";
-    for (app_policies, lists) in [
-        (AppPolicies::Embedded, vec!["policies", "apps", "groups"]),
-        (AppPolicies::Absent, vec!["policies", "apps", app, "groups"]),
+    for (embedded, lists) in [
+        (true, vec!["policies", "apps", "groups"]),
+        (false, vec!["policies", "apps", app, "groups"]),
     ] {
-        let (sandbox, client) = world(
-            Settings {
-                app_policies,
-                ..Settings::default()
-            },
-            Vec::new(),
-        );
+        let World { log, client, .. } =
+            world_behind(Settings::default(), Vec::new(), |router| match embedded {
+                true => router,
+                false => change_json(router, "/access/apps", |page| {
+                    let apps = page["result"].as_array_mut().unwrap().iter_mut();
+                    // Not the policies of one application.
+                    let apps = apps.filter(|app| app["policies"].is_array());
+                    apps.for_each(|app| app["policies"] = json!([]));
+                }),
+            });
         let access = access(&client).await.unwrap();
         let names: Vec<_> = access
             .policies
@@ -114,9 +133,9 @@ async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_th
             ]
         );
         assert_eq!((access.groups.len(), access.skipped), (1, 0));
-        assert_eq!(asked(&sandbox), lists, "{app_policies}");
+        assert_eq!(asked(&log), lists, "embedded: {embedded}");
     }
-    let (_, client) = world(Settings::default(), Vec::new());
+    let World { client, .. } = world(Settings::default(), Vec::new());
     let providers = client.reader().identity_providers(&account()).await;
     let providers = providers.unwrap();
     let okta: Vec<_> = providers
@@ -130,7 +149,11 @@ async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_th
 
 #[tokio::test(start_paused = true)]
 async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
-    let (sandbox, client) = world(Settings::default(), Vec::new());
+    let World {
+        sandbox,
+        log,
+        client,
+    } = world(Settings::default(), Vec::new());
     let policy = |n: usize| match n % 1_000 {
         7 => json!({ "id": n.to_string() }),
         8 => json!("garbage"),
@@ -152,7 +175,7 @@ async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
     let access = access(&client).await.unwrap();
     assert_eq!((access.policies.len(), access.skipped), (5, 10));
     assert_eq!(
-        sandbox.requests().len(),
+        log.requests().len(),
         5 + 1,
         "pages of policies, applications; no policy leads to a group"
     );
@@ -186,12 +209,16 @@ async fn applications_are_asked_only_where_they_may_have_policies_that_nobody_to
         (vec![], vec![]),
     ];
     for (apps, expected) in table {
-        let (sandbox, client) = world(Settings::default(), Vec::new());
+        let World {
+            sandbox,
+            log,
+            client,
+        } = world(Settings::default(), Vec::new());
         sandbox
             .edit(&account(), |account| account.context.apps = apps.clone())
             .unwrap();
         access(&client).await.unwrap();
-        let asked = asked(&sandbox);
+        let asked = asked(&log);
         let asked: Vec<&str> = asked
             .iter()
             .filter_map(|list| list.strip_prefix("apps/")?.strip_suffix("/policies"))
@@ -235,7 +262,7 @@ async fn a_missing_permission_costs_one_request_and_is_named() {
     ];
     for (permissions, named, requests) in cases {
         let tokens = [(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())];
-        let (sandbox, client) = world(
+        let World { log, client, .. } = world(
             Settings {
                 tokens: tokens.into(),
                 ..Settings::default()
@@ -244,20 +271,20 @@ async fn a_missing_permission_costs_one_request_and_is_named() {
         );
         let error = access(&client).await.unwrap_err();
         assert!(error.help().unwrap().contains(named), "{:?}", error.help());
-        assert_eq!(sandbox.requests().len(), requests, "{named}");
+        assert_eq!(log.requests().len(), requests, "{named}");
     }
     let tokens = [(
         DEFAULT_TOKEN.to_owned(),
         "read,apps,groups".parse().unwrap(),
     )];
-    let (_, lacking) = world(
+    let World { client, .. } = world(
         Settings {
             tokens: tokens.into(),
             ..Settings::default()
         },
         Vec::new(),
     );
-    let error = audit_log(&lacking).await.unwrap_err();
+    let error = audit_log(&client).await.unwrap_err();
     assert!(
         error.help().unwrap().contains("Account Settings Read"),
         "{:?}",
@@ -267,15 +294,15 @@ async fn a_missing_permission_costs_one_request_and_is_named() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_of_a_strange_answer_is_shown() {
-    let (_, strange) = world(
+    let World { client, .. } = world(
         Settings::default(),
         vec![FaultRule::always(Fault::WrongJson {
             work: Execution::Skipped,
         })],
     );
     for error in [
-        audit_log(&strange).await.unwrap_err(),
-        access(&strange).await.unwrap_err(),
+        audit_log(&client).await.unwrap_err(),
+        access(&client).await.unwrap_err(),
     ] {
         assert!(
             matches!(
@@ -293,7 +320,7 @@ async fn slow_lists_of_access_are_given_up_and_a_slow_pace_is_not() {
     let slow = || Fault::Slow {
         seconds: Duration::from_secs(8),
     };
-    let (sandbox, client) = world(Settings::default(), vec![at("*/access/*", 0, slow())]);
+    let World { log, client, .. } = world(Settings::default(), vec![at("*/access/*", 0, slow())]);
     let begun = tokio::time::Instant::now();
     let error = access(&client).await.unwrap_err();
     assert!(
@@ -301,15 +328,21 @@ async fn slow_lists_of_access_are_given_up_and_a_slow_pace_is_not() {
         "{error}"
     );
     assert_eq!(begun.elapsed(), PATIENCE);
-    assert_eq!(sandbox.requests().len(), 3, "8 s each");
+    assert_eq!(log.requests().len(), 3, "8 s each");
     let paced = Settings {
         rate_limit: "1/15".parse().unwrap(),
         ..Settings::default()
     };
-    let (_, client) = world(paced, Vec::new());
+    let World { client, .. } = world(paced, Vec::new());
     let begun = tokio::time::Instant::now();
     access(&client).await.unwrap();
     assert!(begun.elapsed() > PATIENCE, "{:?}", begun.elapsed());
+}
+
+fn add(sandbox: &Sandbox, time: &str, shown: Value) {
+    let time = time.parse().unwrap();
+    let edited = sandbox.edit(&account(), |account| account.log(time, shown));
+    edited.unwrap();
 }
 
 /// Enough writes for several pages, one per second.
@@ -330,27 +363,28 @@ fn write_much(sandbox: &Sandbox) {
             "actor": { "email": "a@example.com" }, "raw": { "uri": uri, "method": "PUT", "status_code": 200 },
             "resource": { "request": { "behaviors": { "imp_travel": { "enabled": n % 2 == 0 } } } },
         });
-        sandbox.log_entry(&account(), time.parse().unwrap(), entry);
+        add(sandbox, &time, entry);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_audit_log_is_read_page_by_page_the_newest_first() {
-    for cursor in CursorPlace::ALL {
-        let settings = Settings {
-            audit_log: AuditLogSettings {
-                cursor: *cursor,
-                ..AuditLogSettings::default()
-            },
-            ..Settings::default()
-        };
-        let (sandbox, client) = world(settings, Vec::new());
+    // `result_info.cursor`, as documented, and `cursors.after`, as in Cloudflare's generated clients.
+    for documented in [true, false] {
+        let World {
+            sandbox,
+            log: requests,
+            client,
+        } = world_behind(Settings::default(), Vec::new(), |router| match documented {
+            true => router,
+            false => change_json(router, "/logs/audit", |page| {
+                let cursor = page["result_info"]["cursor"].take();
+                page["result_info"] = json!({ "cursors": { "after": cursor } });
+            }),
+        });
         write_much(&sandbox);
-        sandbox.log_entry(
-            &account(),
-            "2026-11-19T12:00:00Z".parse().unwrap(),
-            json!({ "action": "create", "ip": "192.0.2.1" }),
-        );
+        let old_shape = json!({ "action": "create", "ip": "192.0.2.1" });
+        add(&sandbox, "2026-11-19T12:00:00Z", old_shape);
         let log = audit_log(&client).await.unwrap();
         assert_eq!((log.entries.len(), log.skipped), (500, 1));
         assert_eq!(log.since.to_string(), "2026-10-21T00:00:00Z");
@@ -360,15 +394,14 @@ async fn the_audit_log_is_read_page_by_page_the_newest_first() {
             .map(|entry| entry.author.entry_id.as_deref().unwrap().parse().unwrap())
             .collect();
         assert!(ids.is_sorted_by(|newer, elder| newer > elder), "{ids:?}");
-        assert_eq!(sandbox.requests().len(), 3);
-        let mut direct = sandbox.audit_log(&account());
-        direct.reverse();
-        let direct = direct
-            .iter()
-            .filter_map(|item| match AuditEntry::read(&account(), item) {
+        assert_eq!(requests.requests().len(), 3);
+        let direct = sandbox.account(&account()).audit_log;
+        let direct = direct.iter().rev().filter_map(|item| {
+            match AuditEntry::read(&account(), &item.shown) {
                 ParsedEntry::Entry(entry) => Some(entry),
                 _ => None,
-            });
+            }
+        });
         assert!(direct.eq(log.entries));
     }
 }
@@ -378,7 +411,9 @@ async fn a_slow_audit_log_tells_as_much_as_came_in_time() {
     let slow = || Fault::Slow {
         seconds: Duration::from_secs(30),
     };
-    let (sandbox, client) = world(Settings::default(), vec![at("*/logs/audit", 1, slow())]);
+    let World {
+        sandbox, client, ..
+    } = world(Settings::default(), vec![at("*/logs/audit", 1, slow())]);
     write_much(&sandbox);
     let log = audit_log(&client).await.unwrap();
     assert_eq!(log.entries.len(), 200, "the first page");
@@ -387,8 +422,8 @@ async fn a_slow_audit_log_tells_as_much_as_came_in_time() {
         "2026-11-19T00:25:00Z",
         "it reaches no further back"
     );
-    let (_, silent) = world(Settings::default(), vec![at("*/logs/audit", 0, slow())]);
-    let error = audit_log(&silent).await.unwrap_err();
+    let World { client, .. } = world(Settings::default(), vec![at("*/logs/audit", 0, slow())]);
+    let error = audit_log(&client).await.unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Transport { .. }),
         "{error}"
@@ -397,12 +432,13 @@ async fn a_slow_audit_log_tells_as_much_as_came_in_time() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_sandbox_logs_is_read_back() {
-    let (sandbox, client) = world(Settings::default(), Vec::new());
+    let World {
+        sandbox, client, ..
+    } = world(Settings::default(), Vec::new());
     let recorded: Value =
         serde_json::from_str(include_str!("../fixtures/api/audit_log_risk.json")).unwrap();
     for item in recorded["result"].as_array().unwrap().iter().rev() {
-        let time = "2026-11-19T00:00:00Z".parse().unwrap();
-        sandbox.log_entry(&account(), time, item.clone());
+        add(&sandbox, "2026-11-19T00:00:00Z", item.clone());
     }
     let log = audit_log(&client).await.unwrap();
     let kinds = log.entries.iter().map(|entry| match entry.write {

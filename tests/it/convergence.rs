@@ -17,8 +17,9 @@ use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
 use riskform::plan::{AccountPlan, Action, Format, Note, Operation, PlanError, Run, matches};
-use riskform::sandbox::{DEFAULT_TOKEN, ReceivedRequest, Sandbox};
+use riskform::sandbox::{DEFAULT_TOKEN, Sandbox};
 
+use crate::sandbox::layers::{ReceivedRequest, RequestLog};
 use crate::worlds::{
     ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
@@ -78,13 +79,10 @@ fn tally_of(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, TestCaseErr
 async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, TestCaseError> {
     let account = account_id();
     let sandbox = unknowns.sandbox(&world.live, unknowns.settings());
-    let connection = connection(&sandbox);
+    let log = RequestLog::default();
+    let connection = within(log.record(sandbox.router()));
     let live = connection.reader().live_account(&account).await.unwrap();
-    prop_assert_eq!(
-        sandbox.requests().len(),
-        2,
-        "a plan costs exactly two reads"
-    );
+    prop_assert_eq!(log.requests().len(), 2, "a plan costs exactly two reads");
 
     let planned = match self::planned(&world.desired, &live, &unguarded()) {
         Ok(planned) => planned,
@@ -159,22 +157,21 @@ async fn carry_out(
     planned: &AccountPlan,
     sandbox: &Sandbox,
 ) -> (ApplyResult, Vec<ReceivedRequest>, Vec<LiveAccount>) {
-    let before = sandbox.requests().len();
+    let log = RequestLog::default();
     let states: Arc<Mutex<Vec<LiveAccount>>> = Arc::default();
     let (seen, watched) = (Arc::clone(&states), sandbox.clone());
-    let router = sandbox
-        .router()
-        .layer(from_fn(move |request: Request, next: Next| {
-            let (seen, watched) = (Arc::clone(&seen), watched.clone());
-            async move {
-                let writes = request.method() != Method::GET;
-                let answer = next.run(request).await;
-                if writes {
-                    seen.lock().unwrap().push(watched.live(&account_id()));
-                }
-                answer
+    let router = log.record(sandbox.router());
+    let router = router.layer(from_fn(move |request: Request, next: Next| {
+        let (seen, watched) = (Arc::clone(&seen), watched.clone());
+        async move {
+            let writes = request.method() != Method::GET;
+            let answer = next.run(request).await;
+            if writes {
+                seen.lock().unwrap().push(watched.live(&account_id()));
             }
-        }));
+            answer
+        }
+    }));
     let client = within(router);
     let context = ApplyContext {
         reader: &client.reader(),
@@ -184,7 +181,7 @@ async fn carry_out(
     };
     let applied = apply(planned, &context, &mut |_| Ok(())).await;
     let writes = |request: &ReceivedRequest| request.method != Method::GET;
-    let requests = sandbox.requests().into_iter().skip(before);
+    let requests = log.requests().into_iter();
     let states = std::mem::take(&mut *states.lock().unwrap());
     (applied, requests.filter(writes).collect(), states)
 }

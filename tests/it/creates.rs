@@ -54,10 +54,11 @@ impl CreateScenario {
     fn new(reference: Option<&str>, settings: Settings, rules: Vec<FaultRule>) -> Self {
         let sandbox = Sandbox::in_memory(Settings {
             rate_limit: riskform::sandbox::RateLimit::Off,
-            seed: Some(1),
             ..settings
         });
-        sandbox.put_account(&account_id(), old()).unwrap();
+        sandbox
+            .edit(&account_id(), |account| *account = old().into())
+            .unwrap();
         let injector = FaultInjector::new(&sandbox, rules);
         let transport = Transport::in_process(injector, Duration::from_secs(30));
         let client = Client::new(
@@ -277,7 +278,10 @@ async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
         Settings::default(),
         vec![FaultRule::on(Method::POST, Fault::ServerError { work })],
     );
-    world.sandbox.put_account(&account_id(), live).unwrap();
+    world
+        .sandbox
+        .edit(&account_id(), |account| *account = live.into())
+        .unwrap();
     world.desired = Arc::new(desired);
     let applied = world.apply().await;
     assert!(!applied.is_complete());

@@ -1,6 +1,6 @@
 //! doctor: findings for all causes of failure, without any writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,12 +14,11 @@ use riskform::doctor::{
     Access, ApiTransport, Check, CheckStatus, CredentialKind, DoctorFinding, SsfRule,
     account_findings, probe_account,
 };
-use riskform::sandbox::{
-    DEFAULT_TOKEN, Entitlement, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings,
-};
+use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
 use serde_json::Value;
 
 use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::sandbox::layers::reject;
 
 const FILE: &str = "
 version: 1
@@ -32,9 +31,14 @@ behaviors:
 
 fn served(settings: Settings) -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(settings);
-    let mut workplace = TestDir::with(&server);
-    workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
+    let workplace = environment(&server);
     (server, workplace)
+}
+
+fn environment(server: &SandboxServer) -> TestDir {
+    let mut workplace = TestDir::with(server);
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", RECORDED_ACCOUNT);
+    workplace
 }
 
 fn allowed(permissions: &str) -> Settings {
@@ -106,18 +110,14 @@ fn a_healthy_account_and_one_without_anything() {
         assert!(table.contains(told), "{told}: {table}");
     }
     assert_eq!((server.writes(), refused.writes()), (0, 0));
-    assert!(!server.sandbox.requests().is_empty());
+    assert!(!server.requests().is_empty());
 }
 
 #[test]
 fn everything_that_keeps_somebody_out_is_told_apart() {
     const UNTOLD: &str = "files warn, ";
     let not_entitled = || Settings {
-        entitlement: Entitlement::None,
-        ..Settings::default()
-    };
-    let account_owned = || Settings {
-        account_tokens: BTreeSet::from([DEFAULT_TOKEN.to_owned()]),
+        no_entitlement: true,
         ..Settings::default()
     };
     const NO_CONTEXT: &str = "access_policies info, access_groups info, audit_log info";
@@ -125,7 +125,6 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
         "access_policies unknown, access_groups unknown, audit_log unknown";
     for (settings, code, found) in [
         (Settings::default(), 0, "zero_trust_write warn".to_owned()),
-        (account_owned(), 0, "zero_trust_write warn".to_owned()),
         (
             allowed("write,pii,apps,audit-log"),
             0,
@@ -153,6 +152,13 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
         assert_eq!(run.code, code);
         assert_eq!(server.writes(), 0);
     }
+    // A token owned by the account.
+    let server = SandboxServer::behind(Settings::default(), |_, router| {
+        reject(router, "/user/tokens/verify", "401-1000-verify")
+    });
+    let run = environment(&server).run(&["doctor", "--format", "json"]);
+    assert_eq!(findings(&run), format!("{UNTOLD}zero_trust_write warn"));
+    assert_eq!(run.code, 0);
 }
 
 #[test]
@@ -355,7 +361,7 @@ fn ssf_looks_at_each_integrations_document() {
     for rule in SsfRule::ALL {
         assert!(run.stdout.contains(rule.as_str()), "{rule}: {}", run.stdout);
     }
-    let documents = server.sandbox.requests();
+    let documents = server.requests();
     let documents: Vec<_> = documents
         .iter()
         .filter(|request| {

@@ -41,7 +41,7 @@ fn killed_at_any_boundary_the_next_run_finishes_the_job() {
     let run = apply(&workplace);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert_eq!(server.writes(), OPERATIONS);
-    let requests = server.sandbox.requests().len();
+    let requests = server.requests().len();
     let expected = settled(&server.sandbox);
     assert_eq!(expected.integrations.len(), 5);
 
@@ -87,14 +87,16 @@ fn prepare(until: Option<(usize, Side)>) -> (TestDir, SandboxServer, Receiver<()
     let settings = Settings {
         behaviors_put: BehaviorsPut::Replace,
         unique: riskform::sandbox::UniqueKey::ALL.iter().copied().collect(),
-        seed: Some(1),
         ..Settings::default()
     };
     let (reach, reached) = channel();
     let server = SandboxServer::behind(settings, move |_, router| {
         stop_at(until, router, move || reach.send(()).unwrap())
     });
-    server.sandbox.put_account(&account_id(), live()).unwrap();
+    server
+        .sandbox
+        .edit(&account_id(), |account| *account = live().into())
+        .unwrap();
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     (workplace, server, reached)

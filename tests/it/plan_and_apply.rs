@@ -3,7 +3,7 @@
 use axum::http::Method;
 use insta::assert_snapshot;
 use rexpect::session::spawn_command;
-use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
+use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 
 use crate::riskform::{SandboxServer, TestDir};
 use crate::sandbox::faults::{Execution, Fault, FaultRule};
@@ -39,7 +39,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     1 change weakens protection: integration[4cfe8442…] (deleted).
     "#);
     assert_eq!(
-        server.sandbox.requests().len(),
+        server.requests().len(),
         2 + 3,
         "two reads; a level changes, so policies, applications and groups as well"
     );
@@ -159,7 +159,7 @@ fn twelve_mistakes_are_told_in_one_go_and_nothing_is_sent() {
         run.stderr
     );
     assert_snapshot!(run.stderr);
-    assert_eq!(server.sandbox.requests().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn without_credentials_the_variables_are_named() {
     error: no credentials for quickstart
       help: set CLOUDFLARE_API_TOKEN, or try --sandbox, which needs no credentials
     "###);
-    assert_eq!(server.sandbox.requests().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn nobody_to_ask_is_an_error_and_nothing_is_written() {
 #[test]
 fn a_missing_entitlement_says_what_to_ask_for() {
     let server = SandboxServer::start(Settings {
-        entitlement: Entitlement::None,
+        no_entitlement: true,
         ..Settings::default()
     });
     let workplace = TestDir::with(&server);

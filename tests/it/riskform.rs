@@ -12,6 +12,7 @@ use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use tempfile::TempDir;
 
 use crate::sandbox::faults::{FaultInjector, FaultRule};
+use crate::sandbox::layers::{ReceivedRequest, RequestLog, with_ssf_documents};
 
 /// An empty directory to run the program in.
 pub struct TestDir {
@@ -187,6 +188,7 @@ fn replace_ids(text: &str) -> String {
 /// A sandbox served on loopback by a thread, so that tests can read its state.
 pub struct SandboxServer {
     pub sandbox: Sandbox,
+    log: RequestLog,
     address: SocketAddr,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -226,6 +228,8 @@ impl SandboxServer {
     ) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
+        let log = RequestLog::default();
+        let recorded = log.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -236,7 +240,8 @@ impl SandboxServer {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
                 ready.send((sandbox.clone(), address)).unwrap();
-                let router = gate(&sandbox, sandbox.router());
+                let router = with_ssf_documents(sandbox.router());
+                let router = gate(&sandbox, recorded.record(router));
                 let stopped = async { drop(stopped.await) };
                 if faults.is_empty() {
                     let server = axum::serve(listener, router);
@@ -250,6 +255,7 @@ impl SandboxServer {
         let (sandbox, address) = started.recv().unwrap();
         SandboxServer {
             sandbox,
+            log,
             address,
             stop: Some(stop),
             thread: Some(thread),
@@ -260,9 +266,14 @@ impl SandboxServer {
         format!("http://{}/client/v4", self.address)
     }
 
+    /// Returns all requests that the sandbox received, in order.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.log.requests()
+    }
+
     /// Returns the number of received writes.
     pub fn writes(&self) -> usize {
-        let requests = self.sandbox.requests();
+        let requests = self.requests();
         requests
             .iter()
             .filter(|request| request.method != http::Method::GET)

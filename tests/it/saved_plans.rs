@@ -379,7 +379,7 @@ fn an_earlier_way_back_is_never_written_over() {
         workplace.read("before.yaml"),
         "the way back of an earlier run"
     );
-    assert!(server.sandbox.requests().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn a_file_reads_no_variable_and_no_file_of_its_choice() {
             }
         }
     }
-    assert_eq!(server.sandbox.requests().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn limits_are_read_as_strictly_as_files_and_stand_elsewhere() {
     }
     let gone = workplace.run(&["validate", "--limits", "gone.yaml"]);
     assert_eq!(gone.code, 1, "{}", gone.stderr);
-    assert_eq!(server.sandbox.requests().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 
     workplace.write("limits.yaml", "version: 1\n");
     let beneath = workplace.run(&["validate", "--limits", "limits.yaml", "riskform.yaml"]);
@@ -402,7 +402,7 @@ fn a_provider_of_many_names_its_customers_tokens_in_the_limits() {
         "{}",
         unlisted.stderr
     );
-    assert_eq!(server.sandbox.requests().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 
     let listed = ["plan", "--limits", &path, "--env-file", "customers.env"];
     let run = workplace.run(&listed);

@@ -1,24 +1,30 @@
 //! `riskform sandbox`: the simulated API on a loopback port, for scripts, other tools and experiments.
 
+use std::ffi::OsString;
+use std::io;
 use std::net::Ipv4Addr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use rustix::process::{Pid, kill_process};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::cli::error::CommandError;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Signal};
 use crate::cli::flags::seconds;
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
 use crate::cli::run::signals;
 use crate::sandbox::{
-    AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Entitlement, Grant,
-    RECORDED_ACCOUNT, RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+    AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Grant, RECORDED_ACCOUNT, RateLimit,
+    Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
 };
 
 /// Maximum time for requests in progress when the server stops.
@@ -40,7 +46,7 @@ pub(crate) struct SandboxArguments {
     #[arg(long, hide_short_help = true, value_name = "FIELDS", value_delimiter = ',', value_parser = enum_parser(UniqueKey::ALL, UniqueKey::as_str))]
     unique: Vec<UniqueKey>,
     /// How tenant_url is stored
-    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "verbatim", value_parser = tenant_url_form())]
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "verbatim", value_parser = enum_parser(TenantUrlForm::ALL, TenantUrlForm::as_str))]
     tenant_url: TenantUrlForm,
     /// Value of reference_id if a request omits it
     #[arg(long, hide_short_help = true, value_name = "WORD", default_value = "random", value_parser = enum_parser(UnsetReference::ALL, UnsetReference::as_str))]
@@ -64,6 +70,9 @@ pub(crate) struct SandboxArguments {
     /// Simulate an account without Risk Scoring
     #[arg(long)]
     no_entitlement: bool,
+    /// Command to run with the variables, instead of printing them
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
 }
 
 impl SandboxArguments {
@@ -82,19 +91,12 @@ impl SandboxArguments {
             latency: self.latency.unwrap_or(defaults.latency),
             rate_limit: self.rate_limit.unwrap_or(defaults.rate_limit),
             tokens,
-            entitlement: if self.no_entitlement {
-                Entitlement::None
-            } else {
-                Entitlement::All
-            },
-            // A server cannot return them, and the list would grow without limit.
-            record_requests: false,
-            ..defaults
+            no_entitlement: self.no_entitlement,
         }
     }
 }
 
-/// Serves requests until Ctrl-C or SIGTERM.
+/// Serves requests until Ctrl-C or SIGTERM, or while the command runs.
 pub(crate) async fn run(
     arguments: SandboxArguments,
     output: &Output,
@@ -113,13 +115,23 @@ pub(crate) async fn run(
     let address = listener
         .local_addr()
         .map_err(CommandError::other(cannot_serve()))?;
+    let variables = [
+        (
+            environment::BASE_URL,
+            format!("http://{address}{BASE_PATH}"),
+        ),
+        (environment::API_TOKEN, DEFAULT_TOKEN.to_owned()),
+        (environment::ACCOUNT_ID, RECORDED_ACCOUNT.to_owned()),
+    ];
     let stop = signals::first_signal()?;
-    output.result(format_args!(
-        "{}=http://{address}{BASE_PATH}\n{}={DEFAULT_TOKEN}\n{}={RECORDED_ACCOUNT}\n",
-        environment::BASE_URL,
-        environment::API_TOKEN,
-        environment::ACCOUNT_ID,
-    ))?;
+    if let [program, rest @ ..] = &arguments.command[..] {
+        let _server = tokio::spawn(axum::serve(listener, sandbox.router()).into_future());
+        let mut command = Command::new(program);
+        command.args(rest).envs(variables);
+        return run_command(&mut command, stop).await;
+    }
+    let lines = variables.map(|(name, value)| format!("export {name}={value}\n"));
+    output.result(lines.concat())?;
     output.say("simulated API is running; export these variables to use it (Ctrl-C to stop)");
     let (stopping, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, sandbox.router()).with_graceful_shutdown(async move {
@@ -137,16 +149,30 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-/// Returns a parser that also accepts the spelling `normalised`.
-fn tenant_url_form() -> impl TypedValueParser<Value = TenantUrlForm> {
-    let forms = TenantUrlForm::ALL.iter().map(|form| {
-        let word = PossibleValue::new(form.as_str());
-        match form {
-            TenantUrlForm::Verbatim => word,
-            TenantUrlForm::Normalized => word.alias("normalised"),
+/// Runs a command and ends with its exit code. Passes SIGTERM on; Ctrl-C reaches the command by itself.
+async fn run_command(
+    command: &mut Command,
+    stop: impl Future<Output = Signal>,
+) -> Result<Exit, CommandError> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let failed = || CommandError::other(format!("cannot run {name}"));
+    let mut child = command.spawn().map_err(failed())?;
+    let process = Pid::from_child(&child);
+    let mut ended = spawn_blocking(move || child.wait());
+    let status = tokio::select! {
+        status = &mut ended => status,
+        signal = stop => {
+            if signal == Signal::Terminate {
+                // The command may have ended already.
+                let _ = kill_process(process, rustix::process::Signal::TERM);
+            }
+            ended.await
         }
-    });
-    PossibleValuesParser::new(forms).map(|text| text.parse().unwrap_or(TenantUrlForm::Normalized))
+    };
+    let status = status.map_err(io::Error::other).flatten();
+    let status = status.map_err(failed())?;
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    std::process::exit(code.unwrap_or(Exit::Error as i32))
 }
 
 /// Returns a parser for these values. Help and errors list them.

@@ -67,11 +67,9 @@ pub(crate) fn enter_write_phase() -> Result<(), CommandError> {
 }
 
 /// Returns a future that waits for the next signal.
-pub(crate) fn first_signal() -> Result<impl Future<Output = ()>, CommandError> {
+pub(crate) fn first_signal() -> Result<impl Future<Output = Signal>, CommandError> {
     let (mut interrupt, mut terminate) = streams()?;
-    Ok(async move {
-        first_of(&mut interrupt, &mut terminate).await;
-    })
+    Ok(async move { first_of(&mut interrupt, &mut terminate).await })
 }
 
 fn streams() -> Result<(unix::Signal, unix::Signal), CommandError> {

@@ -78,7 +78,7 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
 
     Audit: 7 passed.
     ");
-    let requests = server.sandbox.requests();
+    let requests = server.requests();
     // Two for risk scoring, three for Access, one for its providers, and two without credentials.
     let with_credentials = requests.iter().filter(|request| request.credentials);
     assert_eq!(
@@ -120,7 +120,7 @@ fn what_is_ignored_is_neither_judged_nor_read() {
     for (arguments, requests) in cases {
         let arguments = [arguments, &["-o", "json"]].concat();
         let (server, _, run) = audited(Settings::default(), FILE, &arguments);
-        let asked = server.sandbox.requests().len();
+        let asked = server.requests().len();
         assert_eq!((run.code, asked), (0, requests), "{arguments:?}");
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
         let (ignored, findings) = (&document["ignored"], &document["accounts"][0]["findings"]);
@@ -192,7 +192,7 @@ fn how_it_ends() {
     ] {
         let (server, _, run) = audited(Settings::default(), FILE, wrong);
         assert_eq!(run.code, 64, "{wrong:?}");
-        assert_eq!(server.sandbox.requests().len(), 0);
+        assert_eq!(server.requests().len(), 0);
     }
 }
 

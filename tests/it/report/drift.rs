@@ -3,10 +3,11 @@
 use http::Method;
 use insta::assert_snapshot;
 use riskform::model::integration::IntegrationSettings;
-use riskform::sandbox::{Entitlement, RECORDED_ACCOUNT, Settings};
+use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
 use crate::riskform::{SandboxServer, TestDir};
+use crate::sandbox::layers::reject;
 
 /// A file for the recorded account.
 const AS_RECORDED: &str = "\
@@ -76,7 +77,7 @@ fn what_somebody_did_is_found_and_nothing_is_written() {
     meddle(&server);
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", AS_RECORDED);
-    let before = server.sandbox.requests().len();
+    let before = server.requests().len();
     let run = workplace.run(&["drift", "-q"]);
     assert_snapshot!(run.shown(), @"
     exit 2
@@ -98,7 +99,7 @@ fn what_somebody_did_is_found_and_nothing_is_written() {
     Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared.
     1 protects less than declared: behavior.imp_travel (off, declared on).
     ");
-    let requests = &server.sandbox.requests()[before..];
+    let requests = &server.requests()[before..];
     assert_eq!(
         requests.len(),
         2 + 2 + 1,
@@ -170,11 +171,8 @@ fn targets_narrow_and_ignored_addresses_are_left_out() {
 #[test]
 fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
     let lost = "{ version: 1, account_id: 00000000000000000000000000000002, name: lost, behaviors: { imp_travel: { enabled: true } } }\n";
-    let server = SandboxServer::start(Settings {
-        entitlement: Entitlement::AllBut(
-            ["00000000000000000000000000000002".parse().unwrap()].into(),
-        ),
-        ..Settings::default()
+    let server = SandboxServer::behind(Settings::default(), |_, router| {
+        reject(router, "00000000000000000000000000000002", "403-3314")
     });
     meddle(&server);
     let workplace = TestDir::with(&server);

@@ -43,7 +43,7 @@ impl SandboxProcess {
     /// Sends a request without a body and returns status and response.
     fn call(&self, method: &str, rest: &str, token: &str) -> (String, Value) {
         let base = self.environment[0]
-            .strip_prefix("CLOUDFLARE_BASE_URL=http://")
+            .strip_prefix("export CLOUDFLARE_BASE_URL=http://")
             .unwrap();
         let (address, base_path) = base.split_once('/').unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -86,12 +86,12 @@ fn it_prints_what_to_export_serves_and_ends_at_a_signal() {
             "--rate-limit",
             "off",
         ]);
-        assert!(served.environment[0].starts_with("CLOUDFLARE_BASE_URL=http://127.0.0.1:"));
+        assert!(served.environment[0].starts_with("export CLOUDFLARE_BASE_URL=http://127.0.0.1:"));
         assert_eq!(
             served.environment[1..],
             [
-                "CLOUDFLARE_API_TOKEN=riskform-sandbox",
-                "CLOUDFLARE_ACCOUNT_ID=f037e56e89293a057740de681ac9abbe"
+                "export CLOUDFLARE_API_TOKEN=riskform-sandbox",
+                "export CLOUDFLARE_ACCOUNT_ID=f037e56e89293a057740de681ac9abbe"
             ]
         );
         for (token, rest, expected) in [
@@ -109,6 +109,55 @@ fn it_prints_what_to_export_serves_and_ends_at_a_signal() {
         }
         assert_eq!(served.end(signal), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn command_runs_with_the_variables_and_decides_the_exit_code() {
+    let program = env!("CARGO_BIN_EXE_riskform");
+    let run = |arguments: &[&str]| riskform(arguments).output().unwrap();
+    let read = run(&["--permissions", "read", "--", program, "get", "behaviors"]);
+    let stdout = String::from_utf8(read.stdout).unwrap();
+    assert!(stdout.contains("imp_travel"), "{stdout}");
+    assert_eq!(read.status.code(), Some(0));
+    for (script, code) in [
+        ("echo $CLOUDFLARE_ACCOUNT_ID; exit 7", 7),
+        ("kill -KILL $$", 137),
+    ] {
+        let shell = run(&["--", "/bin/sh", "-c", script]);
+        assert_eq!(shell.status.code(), Some(code), "{script}");
+    }
+    let shown = run(&[
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo $CLOUDFLARE_API_TOKEN -- \"$@\"",
+        "sh",
+        "-q",
+    ]);
+    assert_eq!(shown.stdout, b"riskform-sandbox -- -q\n");
+    let unknown = fails(&["--", "/nowhere/program"]);
+    assert_eq!(unknown.0, Some(1));
+    assert!(
+        unknown
+            .1
+            .starts_with("error: cannot run /nowhere/program: "),
+        "{}",
+        unknown.1
+    );
+}
+
+#[test]
+fn terminated_sandbox_terminates_its_command() {
+    let script = "trap 'exit 9' TERM; echo started; while :; do /bin/sleep 0.05; done";
+    let mut process = riskform(&["--", "/bin/sh", "-c", script]);
+    let mut process = process.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let stdout = process.stdout.as_mut().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    assert_eq!(line, "started\n");
+    let id = process.id().to_string();
+    assert!(Command::new("kill").arg(id).status().unwrap().success());
+    assert_eq!(process.wait().unwrap().code(), Some(9));
 }
 
 #[test]

@@ -127,11 +127,7 @@ impl Client {
     ) {
         self.openapi.check(method, path, status, body);
         assert_eq!(headers[header::CONTENT_TYPE], "application/json");
-        assert_eq!(
-            headers.contains_key("cf-auditlog-id"),
-            self.sandbox.settings().audit_log_ids,
-            "{method} {path}"
-        );
+        assert!(headers.contains_key("cf-auditlog-id"), "{method} {path}");
         let ray = headers["cf-ray"].to_str().unwrap();
         let (hex, place) = ray.split_once('-').unwrap();
         assert!(

@@ -3,22 +3,19 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
-use axum::http::Method;
-use riskform::sandbox::{Sandbox, Settings, StoreError};
+use axum::body::Body;
+use axum::http::{Method, Request};
+use riskform::sandbox::{BASE_PATH, DEFAULT_TOKEN, Sandbox, Settings, StoreError};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::{Client, account, scoring};
-use crate::riskform::TestDir;
+use crate::riskform::{Run, TestDir};
 
 fn open(path: &Path) -> Result<Sandbox, StoreError> {
-    Sandbox::open(
-        path,
-        Settings {
-            seed: Some(1),
-            ..Settings::default()
-        },
-    )
+    Sandbox::open(path, Settings::default())
 }
 
 async fn create(client: &Client, tenant_url: &str) -> Value {
@@ -43,9 +40,10 @@ async fn what_was_written_survives_a_restart() {
     let client = Client::of(open(&path).unwrap());
     assert_eq!(client.sandbox.account(&account()), before);
     let second = create(&client, "https://two.okta.com").await;
-    assert_ne!(first, second, "an id is given once, even with a seed");
-    let log = client.sandbox.audit_log(&account());
-    let made: Vec<_> = log.iter().map(|entry| &entry["resource"]["id"]).collect();
+    assert_ne!(first, second, "an id is given once");
+    let log = client.sandbox.account(&account()).audit_log;
+    let created = log.iter().map(|entry| &entry.shown["resource"]["id"]);
+    let made: Vec<_> = created.collect();
     assert_eq!(made, [&first, &second], "the audit log is kept as well");
 }
 
@@ -198,13 +196,57 @@ fn the_lock_is_not_emptied() {
 }
 
 #[tokio::test]
-async fn a_change_that_can_not_be_kept_is_answered_as_a_fault() {
+async fn change_that_is_not_stored_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gone/sandbox.json");
-    let sandbox = open(&path).unwrap();
-    fs::remove_dir_all(path.parent().unwrap()).unwrap();
-    let error = sandbox
-        .edit(&account(), |account| account.users.clear())
-        .unwrap_err();
-    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    let client = Client::of(open(&path).unwrap());
+    let integrations = scoring("integrations");
+    let body = json!({ "integration_type": "Okta", "tenant_url": "https://one.okta.com" });
+    // The first write of an account, and another one.
+    for stored in [false, true] {
+        if stored {
+            create(&client, "https://zero.okta.com").await;
+        }
+        let before = client.sandbox.account(&account());
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        // Not in the document, so this response is not validated.
+        let request = Request::post(format!("{BASE_PATH}{integrations}"))
+            .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = client.sandbox.router().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let edited = client
+            .sandbox
+            .edit(&account(), |account| account.users.clear());
+        let error = edited.unwrap_err();
+        assert!(matches!(error, StoreError::Io { .. }), "{error}");
+        assert_eq!(client.sandbox.account(&account()), before);
+        fs::create_dir(path.parent().unwrap()).unwrap();
+    }
+    create(&client, "https://two.okta.com").await;
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("zero.okta.com") && text.contains("two.okta.com"));
+    assert!(!text.contains("one.okta.com"), "{text}");
+}
+
+/// A full disk, which a file-size limit simulates.
+#[test]
+fn apply_fails_if_the_sandbox_cannot_be_stored() {
+    let workplace = TestDir::new();
+    workplace.write("riskform.yaml", "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors: { imp_travel: { enabled: false } }\n");
+    let program = env!("CARGO_BIN_EXE_riskform");
+    let script =
+        format!("trap '' XFSZ; ulimit -f 0; exec '{program}' apply --sandbox --auto-approve");
+    let mut shell = Command::new("bash");
+    let shell = shell.args(["-c", &script]).current_dir(workplace.path("."));
+    let run = Run::from(shell.env_clear().env("CI", "true").output().unwrap());
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stderr.contains("cannot store the sandbox"),
+        "{}",
+        run.stderr
+    );
+    let planned = workplace.run(&["plan", "--sandbox", "--detailed-exitcode"]);
+    assert_eq!(planned.code, 2, "{}", planned.stderr);
 }

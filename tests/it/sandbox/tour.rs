@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 use riskform::sandbox::{
-    BehaviorsPut, DEFAULT_TOKEN, Entitlement, Permissions, RECORDED_ACCOUNT, RateLimit,
-    RecordedError, Settings, TenantUrlForm, UniqueKey, UnknownAccounts, UnsetReference,
+    BehaviorsPut, DEFAULT_TOKEN, Permissions, RECORDED_ACCOUNT, RateLimit, Settings, TenantUrlForm,
+    UniqueKey, UnsetReference,
 };
 use serde_json::{Value, json};
 
@@ -260,7 +260,7 @@ async fn credentials_decide_before_anything_else() {
     // Status and codes of normal routes and of token verification.
     let key = ("x-auth-key", DEFAULT_TOKEN);
     let email = ("x-auth-email", "someone@example.com");
-    let cases: [(&[(&str, &str)], Value, Value); 12] = [
+    let cases: [(&[(&str, &str)], Value, Value); 11] = [
         (&[], json!([400, [9106]]), json!([400, [1001]])),
         (
             &[("authorization", "Bearer wrong")],
@@ -276,11 +276,6 @@ async fn credentials_decide_before_anything_else() {
             &[("authorization", "Basic riskform-sandbox")],
             json!([400, [6003]]),
             json!([400, [6003]]),
-        ),
-        (
-            &[("authorization", "Bearer elsewhere")],
-            json!([403, [9109]]),
-            json!([403, [9109]]),
         ),
         (&[key], json!([400, [9106]]), json!([400, [1001]])),
         (&[email], json!([400, [9106]]), json!([400, [1001]])),
@@ -307,11 +302,7 @@ async fn credentials_decide_before_anything_else() {
         (&[email, key], json!([200, []]), json!([400, [1001]])),
     ];
     for (headers, routes, verifying) in cases {
-        let settings = Settings {
-            ip_restricted_tokens: BTreeSet::from(["elsewhere".to_owned()]),
-            ..Settings::default()
-        };
-        let client = Client::new(settings).with_headers(headers);
+        let client = Client::new(Settings::default()).with_headers(headers);
         for (method, path, body) in good_requests() {
             let expected = if path.ends_with("verify") {
                 &verifying
@@ -377,132 +368,46 @@ async fn each_operation_needs_its_own_permission() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_permission_is_refused_as_set() {
-    let pair: &[(&str, &str)] = &[
-        ("x-auth-email", "a@example.com"),
-        ("x-auth-key", DEFAULT_TOKEN),
-    ];
-    let cases = [
-        (RecordedError::Undecided, None, json!([403, [10000]]), true),
-        (
-            RecordedError::Undecided,
-            Some(pair),
-            json!([400, [10000]]),
-            true,
-        ),
-        (
-            RecordedError::UndecidedShort,
-            None,
-            json!([403, [10000]]),
-            false,
-        ),
-        (
-            RecordedError::LacksPermission,
-            None,
-            json!([403, [9109]]),
-            true,
-        ),
-    ];
-    for (missing_permission, headers, expected, whole) in cases {
-        let mut client = Client::new(Settings {
-            missing_permission,
-            tokens: [(DEFAULT_TOKEN.to_owned(), "pii".parse().unwrap())].into(),
-            ..Settings::default()
-        });
-        if let Some(headers) = headers {
-            client = client.with_headers(headers);
-        }
-        let answer = client.get(&scoring("behaviors")).await;
-        assert_eq!(answer.failure(), expected, "{missing_permission}");
-        assert_eq!(
-            answer.body.get("result").is_some(),
-            whole,
-            "{missing_permission}"
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_is_verified_where_it_belongs() {
-    let dates = ["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"].map(|date| date.parse().unwrap());
-    let account = format!("/accounts/{RECORDED_ACCOUNT}/tokens/verify");
-    for (owned, user_status) in [(false, 200), (true, 401)] {
-        let client = Client::new(Settings {
-            account_tokens: owned
-                .then(|| DEFAULT_TOKEN.to_owned())
-                .into_iter()
-                .collect(),
-            token_dates: Some(dates.into()),
-            audit_log_ids: false,
-            ..Settings::default()
-        });
-        let answer = client.get(&account).await;
-        let state = answer.result();
-        assert_eq!(state["status"], "active");
-        assert_eq!(
-            (&state["not_before"], &state["expires_on"]),
-            (&json!(dates[0]), &json!(dates[1]))
-        );
-        let id = state["id"].as_str().unwrap();
-        assert!(id.len() == 32 && !id.contains(DEFAULT_TOKEN), "{id}");
-        let user = client.get("/user/tokens/verify").await;
-        assert_eq!(user.status, user_status);
-        if user_status == 200 {
-            assert_eq!(user.body, answer.body);
-        } else {
-            assert_eq!(user.failure(), json!([401, [1000]]));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_account_without_entitlement_is_forbidden() {
-    let recorded = RECORDED_ACCOUNT.parse().unwrap();
-    let elsewhere = "0123456789abcdef0123456789abcdef".parse().unwrap();
-    let cases = [
-        (Entitlement::None, 403),
-        (Entitlement::AllBut(BTreeSet::from([recorded])), 403),
-        (Entitlement::AllBut(BTreeSet::from([elsewhere])), 200),
-        (Entitlement::All, 200),
-    ];
-    for (entitlement, status) in cases {
-        let client = Client::new(Settings {
-            entitlement: entitlement.clone(),
-            ..Settings::default()
-        });
-        for (method, path, body) in good_requests() {
-            let needs_it = path.contains("zt_risk_scoring");
-            let expected = if needs_it { status } else { 200 };
-            let answer = client.send(method, &path, body).await;
-            assert_eq!(answer.status, expected, "{entitlement:?} {path}");
-        }
-        if status == 403 {
-            assert_eq!(
-                client.get(&scoring("behaviors")).await.failure(),
-                json!([403, [3314]])
-            );
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unknown_account_is_refused_where_that_is_set() {
+async fn missing_permission_with_the_legacy_pair_is_rejected() {
     let settings = Settings {
-        unknown_accounts: UnknownAccounts::Refused,
+        tokens: [(DEFAULT_TOKEN.to_owned(), "pii".parse().unwrap())].into(),
         ..Settings::default()
     };
-    let client = Client::new(settings);
-    assert_eq!(statuses(&client).await, BTreeSet::from([200, 403]));
-    assert_eq!(
-        client.get(&scoring("behaviors")).await.failure(),
-        json!([403, [9109]])
-    );
-    let present = client.sandbox.account(&super::account());
-    client
-        .sandbox
-        .put_account(&super::account(), present)
-        .unwrap();
-    assert_eq!(statuses(&client).await, BTreeSet::from([200]));
+    let client = Client::new(settings).with_headers(&[
+        ("x-auth-email", "a@example.com"),
+        ("x-auth-key", DEFAULT_TOKEN),
+    ]);
+    let answer = client.get(&scoring("behaviors")).await;
+    assert_eq!(answer.failure(), json!([400, [10000]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_is_verified_on_both_routes() {
+    let client = Client::new(Settings::default());
+    let path = format!("/accounts/{RECORDED_ACCOUNT}/tokens/verify");
+    let answer = client.get(&path).await;
+    let state = answer.result();
+    assert_eq!(state["status"], "active");
+    let id = state["id"].as_str().unwrap();
+    assert!(id.len() == 32 && !id.contains(DEFAULT_TOKEN), "{id}");
+    let user = client.get("/user/tokens/verify").await;
+    assert_eq!(user.body, answer.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn account_without_entitlement_is_forbidden() {
+    let client = Client::new(Settings {
+        no_entitlement: true,
+        ..Settings::default()
+    });
+    for (method, path, body) in good_requests() {
+        let answer = client.send(method, &path, body).await;
+        if path.contains("zt_risk_scoring") {
+            assert_eq!(answer.failure(), json!([403, [3314]]), "{path}");
+        } else {
+            assert_eq!(answer.status, 200, "{path}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -195,7 +195,6 @@ impl<'a> Simulation<'a> {
     fn new(world: &'a Scenario, unknowns: ApiVariant, mishaps: &Mishaps) -> Self {
         let settings = Settings {
             latency: mishaps.latency,
-            record_requests: false,
             ..unknowns.settings()
         };
         let sandbox = unknowns.sandbox(&world.live, settings);

@@ -278,7 +278,7 @@ impl RecordingProxy {
         };
         self.0
             .replica
-            .put_account(&self.0.account, account)
+            .edit(&self.0.account, |replica| *replica = account)
             .unwrap();
         let answer: Result<_, Infallible> = self.0.replica.router().oneshot(request).await;
         answer.unwrap_or_else(|never| match never {})

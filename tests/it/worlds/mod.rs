@@ -120,7 +120,9 @@ impl ApiVariant {
     /// Returns a sandbox with this behavior and live state. The references of the pool are its identity providers.
     pub fn sandbox(self, live: &LiveAccount, settings: Settings) -> Sandbox {
         let sandbox = Sandbox::in_memory(settings);
-        sandbox.put_account(&account_id(), live.clone()).unwrap();
+        sandbox
+            .edit(&account_id(), |account| *account = live.clone().into())
+            .unwrap();
         sandbox
             .edit(&account_id(), |account| {
                 let provider =
@@ -175,8 +177,6 @@ impl ApiVariant {
             unset_reference: self.unset_reference,
             references: self.references,
             rate_limit: RateLimit::Off,
-            seed: Some(1),
-            clock_start: Some("2026-11-22T00:00:00Z".parse().unwrap()),
             ..Settings::default()
         }
     }
