@@ -169,6 +169,7 @@ serve() {
     "$riskform" sandbox "${options[@]}" >"$folder/address" 2>"$folder/server-log" &
     server=$!
     while IFS='=' read -r name value; do
+        name=${name#export }
         if [[ $name != CLOUDFLARE_ACCOUNT_ID ]]; then export "$name=$value"; fi
     done < <(head -n 3 "$folder/address")
     rm "$folder/address"
