@@ -476,7 +476,7 @@ async fn large_accounts_are_answered_whole() {
     }
     client
         .sandbox
-        .edit(&account(), |account| *account = large.into())
+        .edit(&account(), |account| *account = large)
         .unwrap();
     assert_eq!(client.sandbox.live(&account()).integrations.len(), 10_001);
     for (path, list, expected) in [("summary", "/users", 100_003), ("integrations", "", 10_001)] {
