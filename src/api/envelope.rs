@@ -20,6 +20,9 @@ const MAX_EXCERPT_CHARS: usize = 120;
 /// Maximum length of a server message in an error.
 const MAX_TEXT_CHARS: usize = 500;
 
+/// Maximum number of messages of a response in an error, and of causes of each.
+const MAX_MESSAGES: usize = 5;
+
 /// A response without a usable result.
 pub(super) struct EnvelopeError {
     pub(super) kind: ErrorKind,
@@ -256,12 +259,14 @@ fn sanitize_messages(
     let text = |raw: &str| text(raw, MAX_TEXT_CHARS);
     messages
         .into_iter()
+        .take(MAX_MESSAGES)
         .map(|message| ApiMessage {
             code: message.code,
             message: text(&message.message),
             chain: message
                 .chain
                 .into_iter()
+                .take(MAX_MESSAGES)
                 .map(|(code, message)| (code, text(&message)))
                 .collect(),
             documentation_url: message.documentation_url.map(|url| text(&url)),

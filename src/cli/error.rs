@@ -32,10 +32,8 @@ pub(crate) enum CommandError {
     NotATerminal,
     /// The user did not approve.
     Declined,
-    /// Ctrl-C or SIGTERM before the first write.
+    /// A signal before the first write.
     Interrupted(Signal),
-    /// Standard output was closed.
-    BrokenPipe,
     /// The limits of this run block the saved plan; with one sentence per violation.
     BlockedByLimits(Vec<String>),
     /// Results that cannot be merged.
@@ -80,8 +78,6 @@ impl CommandError {
             | CommandError::Declined
             | CommandError::Merge(_)
             | CommandError::Other(_) => Exit::Error,
-            // A closed pipe, as of `riskform plan | head`, is not an error.
-            CommandError::BrokenPipe => Exit::Done,
         }
     }
 
@@ -98,7 +94,7 @@ impl CommandError {
             CommandError::Declined => "declined",
             CommandError::Interrupted(_) => "interrupted",
             CommandError::WithHelp(error, _) => error.kind(),
-            CommandError::BrokenPipe | CommandError::Merge(_) | CommandError::Other(_) => "error",
+            CommandError::Merge(_) | CommandError::Other(_) => "error",
         }
     }
 
@@ -128,7 +124,6 @@ impl CommandError {
             | CommandError::UserLookup(_)
             | CommandError::Declined
             | CommandError::Interrupted(_)
-            | CommandError::BrokenPipe
             | CommandError::BlockedByLimits(_)
             | CommandError::Other(_) => return None,
         };
@@ -164,7 +159,6 @@ impl fmt::Display for CommandError {
             CommandError::Interrupted(signal) => {
                 write!(f, "interrupted by {signal}; no changes were made")
             }
-            CommandError::BrokenPipe => f.write_str("standard output is closed"),
             CommandError::BlockedByLimits(violations) => {
                 f.write_str("the plan is blocked by --limits")?;
                 violations.iter().try_for_each(|one| write!(f, "\n  {one}"))

@@ -24,7 +24,7 @@ pub enum Exit {
     Usage = 64,
     /// Interrupted by Ctrl-C before any write.
     Interrupted = 130,
-    /// Terminated by SIGTERM before any write.
+    /// Terminated by SIGTERM or SIGHUP before any write.
     Terminated = 143,
 }
 
@@ -97,14 +97,15 @@ impl From<Exit> for ExitCode {
 pub(crate) enum Signal {
     Interrupt,
     Terminate,
+    Hangup,
 }
 
 impl Signal {
-    /// Returns the exit code: 128 plus the signal number.
+    /// Returns the exit code: 128 plus the signal number. SIGHUP counts as SIGTERM.
     pub(crate) fn exit(self) -> Exit {
         match self {
             Signal::Interrupt => Exit::Interrupted,
-            Signal::Terminate => Exit::Terminated,
+            Signal::Terminate | Signal::Hangup => Exit::Terminated,
         }
     }
 }
@@ -114,6 +115,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Signal::Interrupt => "Ctrl-C",
             Signal::Terminate => "SIGTERM",
+            Signal::Hangup => "SIGHUP",
         })
     }
 }

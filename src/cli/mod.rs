@@ -161,12 +161,7 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             let error = suggest_commands(&Cli::command(), error);
-            Output::command_line(&error);
-            // clap returns help and version as errors.
-            return match error.use_stderr() {
-                true => Exit::Usage,
-                false => Exit::Done,
-            };
+            return Output::command_line(&error);
         }
     };
     cli.common.color.write_global();
@@ -177,6 +172,7 @@ pub fn main() -> Exit {
         Ok(exit) => *exit,
         Err(error) => output.error(error),
     };
+    let exit = output.final_exit(exit);
     ci::end(&output, exit, end.as_ref().err());
     exit
 }

@@ -52,6 +52,18 @@ pub struct Loaded {
     pub accounts: Vec<DesiredAccount>,
     /// Warnings.
     pub warnings: Diagnostics,
+    /// Canonical paths of all files that were read.
+    pub files: Vec<PathBuf>,
+}
+
+/// Result of checking.
+#[derive(Debug)]
+pub struct Checked {
+    /// Accounts that could be read despite mistakes.
+    pub accounts: Vec<DesiredAccount>,
+    pub diagnostics: Diagnostics,
+    /// Canonical paths of all files that were read.
+    pub files: Vec<PathBuf>,
 }
 
 /// Loads all files.
@@ -60,7 +72,7 @@ pub struct Loaded {
 ///
 /// All mistakes in the files.
 pub fn load(request: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
-    let (accounts, mut found) = read(request, None);
+    let (accounts, mut found, files) = read(request, None);
     if accounts.is_empty() && found.errors() == 0 {
         let first = request.paths.first().map(|path| shown(path));
         let message = "only fragments found: files starting with `_` are used through `extends`";
@@ -77,28 +89,31 @@ pub fn load(request: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
     Ok(Loaded {
         accounts,
         warnings: found.finish(),
+        files,
     })
 }
 
-/// Checks all files and returns all diagnostics, also for fragments. The accounts are those that could be read despite mistakes.
-pub fn check(request: &LoadOptions<'_>) -> (Vec<DesiredAccount>, Diagnostics) {
-    let (accounts, found) = read(request, None);
-    (accounts, found.finish())
+/// Checks all files and returns all diagnostics, also for fragments.
+pub fn check(request: &LoadOptions<'_>) -> Checked {
+    checked(read(request, None))
 }
 
 /// Checks text from standard input instead of files. Paths in `extends` are relative to the working directory.
-pub fn validate_stdin(
-    request: &LoadOptions<'_>,
-    input: Vec<u8>,
-) -> (Vec<DesiredAccount>, Diagnostics) {
-    let (accounts, found) = read(request, Some(input));
-    (accounts, found.finish())
+pub fn validate_stdin(request: &LoadOptions<'_>, input: Vec<u8>) -> Checked {
+    checked(read(request, Some(input)))
 }
 
-fn read(
-    request: &LoadOptions<'_>,
-    input: Option<Vec<u8>>,
-) -> (Vec<DesiredAccount>, DiagnosticSink) {
+fn checked((accounts, found, files): ReadResult) -> Checked {
+    Checked {
+        accounts,
+        diagnostics: found.finish(),
+        files,
+    }
+}
+
+type ReadResult = (Vec<DesiredAccount>, DiagnosticSink, Vec<PathBuf>);
+
+fn read(request: &LoadOptions<'_>, input: Option<Vec<u8>>) -> ReadResult {
     let mut loader = Loader {
         files: Files::default(),
         found: DiagnosticSink::default(),
@@ -119,7 +134,7 @@ fn read(
         ),
     };
     let accounts = loader.accounts(request, files);
-    (accounts, loader.found)
+    (accounts, loader.found, loader.read.into_keys().collect())
 }
 
 /// Parsed documents of a file.

@@ -1,10 +1,11 @@
 //! Delivers one notification to one target, with a signature and retries.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,6 +25,11 @@ pub const TIMESTAMP_HEADER: &str = "X-Riskform-Timestamp";
 /// Header with `sha256=` and the hexadecimal HMAC-SHA256 of `ID.TIMESTAMP.BODY`, using the shared secret.
 pub const SIGNATURE_HEADER: &str = "X-Riskform-Signature-256";
 
+/// Maximum time to wait for rate limits, in total.
+const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_secs(10);
+/// Time to wait if the response does not say it, and at least.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// A notification that was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot notify {target}: {reason}")]
@@ -39,6 +45,9 @@ pub enum DeliveryError {
     /// Error status.
     #[error("it answered {0}")]
     Refused(StatusCode),
+    /// Rate limit, with the time to wait.
+    #[error("it answered {} (retry after {} s)", StatusCode::TOO_MANY_REQUESTS, .0.as_secs())]
+    RateLimited(Duration),
     /// Redirect.
     #[error("it answered {0} (redirects are not followed); use the final URL")]
     Redirected(StatusCode),
@@ -56,7 +65,9 @@ impl DeliveryError {
         match self {
             DeliveryError::Refused(status) => status.is_server_error(),
             DeliveryError::Unreachable(_) => true,
-            DeliveryError::Redirected(_) | DeliveryError::Setup(_) => false,
+            DeliveryError::RateLimited(_)
+            | DeliveryError::Redirected(_)
+            | DeliveryError::Setup(_) => false,
         }
     }
 }
@@ -78,10 +89,15 @@ pub(super) async fn deliver(
         at: Timestamp::now().as_second(),
     };
     let mut pauses = settings.pauses.iter();
+    let mut rate_limit_wait = MAX_RATE_LIMIT_WAIT;
     loop {
         let request = request(&client, target, message, stamp, settings.secret.as_ref());
         match attempt(request).await {
             Ok(()) => return Ok(()),
+            Err(DeliveryError::RateLimited(wait)) if wait <= rate_limit_wait => {
+                rate_limit_wait -= wait;
+                tokio::time::sleep(wait).await;
+            }
             Err(reason) => match pauses.next().filter(|_| reason.is_retryable()) {
                 Some(pause) => tokio::time::sleep(*pause).await,
                 None => return Err(failure(reason)),
@@ -154,6 +170,13 @@ async fn attempt(request: RequestBuilder) -> Result<(), DeliveryError> {
     let status = answer.status();
     if status.is_success() {
         Ok(())
+    } else if status == StatusCode::TOO_MANY_REQUESTS {
+        let wait = answer.headers().get(RETRY_AFTER);
+        let wait = wait.and_then(|wait| wait.to_str().ok()?.parse().ok());
+        Err(DeliveryError::RateLimited(
+            wait.map_or(DEFAULT_RETRY_AFTER, Duration::from_secs)
+                .max(DEFAULT_RETRY_AFTER),
+        ))
     } else if status.is_redirection() {
         Err(DeliveryError::Redirected(status))
     } else {

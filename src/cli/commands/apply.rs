@@ -9,9 +9,10 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::audit_log::AuditLog;
+use crate::cli::io::files::FileMode;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::apply_flow::{ApplyFlow, PlanSource};
+use crate::cli::run::apply_flow::{ApplyFlow, PlanSource, RollbackFile};
 use crate::cli::run::context::ContextArgs;
 use crate::cli::run::fleet;
 use crate::cli::run::load_context::LoadContext;
@@ -94,8 +95,8 @@ async fn plan_and_apply(
     let formats = arguments.formats.read(output)?;
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
-    arguments.ensure_previous_file_is_new()?;
-    let audit_log = arguments.open_audit_log()?;
+    let save_previous = arguments.open_previous(output)?;
+    let audit_log = arguments.open_audit_log(output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
         intent,
@@ -118,15 +119,15 @@ async fn plan_and_apply(
         output,
         origin: PlanSource::ThisRun,
         audit_log,
-        save_previous: arguments.save_previous,
+        save_previous,
         plan: planning.plan(accounts).await?,
     };
-    application.show(&formats)?;
+    application.show(&formats);
     if application.has_changes() && !arguments.auto_approve {
         application.approve(&formats).await?;
     }
     let applied = application.carry_out().await?;
-    application.report(&applied, &formats)
+    application.report(&applied, formats)
 }
 
 async fn apply_saved_plan(
@@ -136,10 +137,12 @@ async fn apply_saved_plan(
     output: &Output,
 ) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
-    arguments.ensure_previous_file_is_new()?;
-    let audit_log = arguments.open_audit_log()?;
+    output.add_input(file)?;
+    let save_previous = arguments.open_previous(output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
+    surroundings.add_input(output)?;
+    let audit_log = arguments.open_audit_log(output)?;
     let plan = saved_plan::load_for_apply(
         file,
         &ApplyExpectations {
@@ -156,35 +159,37 @@ async fn apply_saved_plan(
         output,
         origin: PlanSource::SavedPlan,
         audit_log,
-        save_previous: arguments.save_previous,
+        save_previous,
         plan,
     };
-    application.show(&formats)?;
+    application.show(&formats);
     // The plan may be stale, so check before asking for approval.
     application.refresh().await?;
     if application.has_changes() && !arguments.auto_approve {
         application.approve(&formats).await?;
     }
     let applied = application.carry_out().await?;
-    application.report(&applied, &formats)
+    application.report(&applied, formats)
 }
 
 impl DestroyArgs {
-    /// Returns an error if the rollback file exists: it may be from an earlier, incomplete run.
-    fn ensure_previous_file_is_new(&self) -> Result<(), CommandError> {
-        match &self.save_previous {
-            Some(file) if file.symlink_metadata().is_ok() => {
-                let error = anyhow::anyhow!(
-                    "--save-previous {}: the file already exists and may be the rollback file of an earlier run",
-                    file.display()
-                );
-                Err(CommandError::Other(error).with_help("choose another file name"))
-            }
-            Some(_) | None => Ok(()),
-        }
+    /// Opens the rollback file. An existing one may be from an earlier, incomplete run.
+    fn open_previous(&self, output: &Output) -> Result<RollbackFile, CommandError> {
+        let Some(path) = &self.save_previous else {
+            return Ok(RollbackFile::default());
+        };
+        let file = output.create_new(path, FileMode::OwnerOnly);
+        let file = file.map_err(|error| match path.symlink_metadata() {
+            Ok(_) => error.with_help(
+                "choose another file name: it may be the rollback file of an earlier run",
+            ),
+            Err(_) => error,
+        })?;
+        Ok(RollbackFile::new(file))
     }
 
-    fn open_audit_log(&self) -> Result<Option<AuditLog>, CommandError> {
-        self.audit_log.as_deref().map(AuditLog::open).transpose()
+    fn open_audit_log(&self, output: &Output) -> Result<Option<AuditLog>, CommandError> {
+        let path = self.audit_log.as_deref();
+        path.map(|path| AuditLog::open(path, output)).transpose()
     }
 }

@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
         accounts,
         Timestamp::now(),
     );
-    show(&audit, &formats, output)?;
+    show(&audit, formats, output);
     ci::report_audit(output, &audit);
     if let [
         AccountAudit {
@@ -75,16 +75,11 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
 }
 
 /// Shows the findings. With `-q`, a text with only passed checks is not printed, because cron mails all output.
-fn show(
-    audit: &AuditReport,
-    formats: &Formats<AuditFormat>,
-    output: &Output,
-) -> Result<(), CommandError> {
+fn show(audit: &AuditReport, formats: Formats<AuditFormat>, output: &Output) {
     let render = |format| report::audit(audit, format);
-    formats.write_files(output, render)?;
-    match formats.stdout {
-        None => Ok(()),
-        Some(AuditFormat::Text) if output.is_quiet() && audit.is_clean() => Ok(()),
+    match formats.write_files(output, render) {
+        None => {}
+        Some(AuditFormat::Text) if output.is_quiet() && audit.is_clean() => {}
         Some(format) => output.rendered(format.as_str(), render(format)),
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<E
             &mut script,
         )
         .map_err(CommandError::other("cannot write the completions"))?;
-    output.result(String::from_utf8_lossy(&script))?;
+    output.result(String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }
 

@@ -68,7 +68,7 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
     };
     formats.write(output, |format| {
         report::doctor(&diagnosis, format, output.width())
-    })?;
+    });
     Ok(exit(&diagnosis))
 }
 

@@ -51,9 +51,10 @@ pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Ex
     let detail = arguments.detail.read(&formats)?;
     let narrowed = [arguments.targets.raw(), &arguments.ignored];
     let notifications = arguments.notifications.read(&arguments.fleet, &narrowed)?;
-    let checked = check(&arguments, &formats, output)
-        .await
-        .and_then(|checked| checked.show(&formats, detail, output).map(|()| checked));
+    let checked = check(&arguments, &formats, output).await;
+    if let Ok(checked) = &checked {
+        checked.show(formats, detail, output);
+    }
     let result = checked.as_ref();
     let result = result.map(|checked| (&checked.run, checked.exit()));
     notifications.tell(result, &arguments.fleet, output).await;
@@ -85,8 +86,8 @@ fn previous_metrics(formats: &Formats<DriftFormat>) -> Option<String> {
     let mut files = formats.files.iter();
     let (_, file) = files.find(|(kind, _)| *kind == DriftFormat::Prometheus)?;
     // Reading from a pipe would block.
-    let is_file = std::fs::metadata(file).is_ok_and(|file| file.is_file());
-    is_file.then(|| std::fs::read_to_string(file).ok())?
+    let is_file = !file.is_stream();
+    is_file.then(|| std::fs::read_to_string(file.path()).ok())?
 }
 
 /// Result of a drift check.
@@ -145,18 +146,12 @@ async fn check(
 
 impl DriftResult {
     /// Shows the drift. With `-q`, a text without drift is not printed, because cron mails all output.
-    fn show(
-        &self,
-        formats: &Formats<DriftFormat>,
-        detail: DetailLevel,
-        output: &Output,
-    ) -> Result<(), CommandError> {
+    fn show(&self, formats: Formats<DriftFormat>, detail: DetailLevel, output: &Output) {
         let DriftResult { run, figures } = self;
         let render = |format| report::drift(run, format, detail, Some(figures));
-        formats.write_files(output, render)?;
-        match formats.stdout {
-            None => Ok(()),
-            Some(DriftFormat::Text) if output.is_quiet() && self.exit() == Exit::Done => Ok(()),
+        match formats.write_files(output, render) {
+            None => {}
+            Some(DriftFormat::Text) if output.is_quiet() && self.exit() == Exit::Done => {}
             Some(format) => output.rendered(format.as_str(), render(format)),
         }
     }

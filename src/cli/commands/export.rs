@@ -1,15 +1,14 @@
 //! `riskform export`: the live account as a desired-state file.
 
-use std::fs::File;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 
-use crate::cli::error::{CommandError, account_error, account_exit};
+use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, ParallelismArgs, PathArgs};
+use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
@@ -82,10 +81,12 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
             output.warn(left_out);
         }
     }
-    formats.write(output, |format| document.written(format))?;
-    match formats.files.first() {
-        Some((_, file)) => {
-            arguments.print_next_steps(output, file, "check: there should be no changes")
+    let file = formats.files.first();
+    let file = file.map(|(_, file)| file.path().to_owned());
+    formats.write(output, |format| document.written(format));
+    match file {
+        Some(file) => {
+            arguments.print_next_steps(output, &file, "check: there should be no changes")
         }
         None => arguments.print_next_steps(
             output,
@@ -127,27 +128,26 @@ impl Export<'_> {
             directory.display()
         )))?;
         let mut read = stream::iter(accounts)
-            .map(|account| async move { (account, self.read(account).await) })
+            .map(|account| async move {
+                let path = directory.join(format!("{account}.yaml"));
+                // Existing files are kept: they may have comments and guards that an export lacks.
+                let file = OutputFile::create_new(&path, FileMode::Default)?;
+                let document = self.read(account).await;
+                Ok((file, document.map_err(CommandError::Account)?))
+            })
             .buffered(at_once);
         let mut exits = Vec::new();
-        while let Some((account, document)) = read.next().await {
-            let path = directory.join(format!("{account}.yaml"));
-            exits.push(match document {
-                Ok(document) => match create(&path, &document.to_yaml()) {
-                    Ok(()) => {
-                        output.result(format_args!("{}\n", path.display()))?;
-                        Exit::Done
-                    }
-                    Err(error) => {
-                        let context = format!("cannot write {}", path.display());
-                        output.error(&CommandError::other(context)(error))
-                    }
-                },
-                Err(error) => {
-                    let exit = account_exit(&error);
-                    output.error(&CommandError::Account(error));
-                    exit
+        while let Some(read) = read.next().await {
+            let written = read.and_then(|(file, document): (OutputFile, AccountFile)| {
+                let path = file.path().to_owned();
+                file.finish(document.to_yaml()).map(|()| path)
+            });
+            exits.push(match written {
+                Ok(path) => {
+                    output.result(format_args!("{}\n", path.display()));
+                    Exit::Done
                 }
+                Err(error) => output.error(&error),
             });
         }
         Ok(Exit::gravest(exits))
@@ -170,9 +170,4 @@ impl Export<'_> {
         };
         Ok(export(account, None, &live, detail))
     }
-}
-
-/// Creates a file. Existing files are kept: they may have comments and guards that an export lacks.
-fn create(path: &Path, content: &str) -> io::Result<()> {
-    File::create_new(path)?.write_all(content.as_bytes())
 }

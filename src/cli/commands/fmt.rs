@@ -6,7 +6,7 @@ use similar::TextDiff;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::PathArgs;
-use crate::cli::io::files::{self, FileMode};
+use crate::cli::io::files;
 use crate::cli::io::output::Output;
 use crate::cli::io::stdin;
 use crate::cli::run::load_context::confinement;
@@ -38,12 +38,12 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Com
     let changed: Vec<&Formatted> = files.iter().filter(|file| file.is_changed()).collect();
     for file in &changed {
         if *diff {
-            output.result(unified(file))?;
+            output.result(unified(file));
         } else {
-            output.result(format_args!("{}\n", file.path.display()))?;
+            output.result(format_args!("{}\n", file.path.display()));
         }
         if !check && !diff {
-            files::write(&file.target, &file.after, FileMode::Preserve)?;
+            files::write(&file.target, &file.after)?;
         }
     }
     if !diagnostics.is_empty() {
@@ -73,9 +73,9 @@ fn format_one(
         return Err(CommandError::Files(diagnostics));
     };
     if diff {
-        output.result(unified(&file))?;
+        output.result(unified(&file));
     } else if !check {
-        output.rendered("yaml", file.after.clone())?;
+        output.rendered("yaml", file.after.clone());
     }
     let refused = check && file.is_changed();
     Ok(if refused { Exit::Error } else { Exit::Done })

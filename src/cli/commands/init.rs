@@ -1,7 +1,5 @@
 //! `riskform init`: creates the first desired-state file from the live account, or a template without credentials.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +8,7 @@ use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, PathArgs};
 use crate::cli::io::environment;
+use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
@@ -64,6 +63,7 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
     if path.exists() {
         return Err(exists(&path));
     }
+    let file = OutputFile::create_new(&path, FileMode::Default)?;
     let live = live(&who, &connect, output).await?;
     let (text, content, step) = match live {
         Some((text, content)) => (text, content, "No changes, until you edit the file"),
@@ -76,13 +76,8 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
             (TEMPLATE.to_owned(), content, "show what apply would change")
         }
     };
-    let mut file = File::create_new(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => exists(&path),
-        _ => CommandError::other(format!("cannot write {name}"))(error),
-    })?;
-    file.write_all(format!("{HEADING}{text}").as_bytes())
-        .map_err(CommandError::other(format!("cannot write {name}")))?;
-    output.result(format_args!("{name}\n"))?;
+    file.finish(format!("{HEADING}{text}"))?;
+    output.result(format_args!("{name}\n"));
     output.say(format_args!("Wrote {name}: {content}."));
     let mut words = ShellCommand::of_connect(&connect).and(ShellCommand::of_who(&who));
     words.path(&path);

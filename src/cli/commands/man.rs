@@ -10,7 +10,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::help;
 use crate::cli::io::environment;
-use crate::cli::io::files::{self, FileMode};
+use crate::cli::io::files;
 use crate::cli::io::output::Output;
 
 /// Flags of `man`.
@@ -29,7 +29,7 @@ pub(crate) fn run(
 ) -> Result<Exit, CommandError> {
     riskform.build();
     let Some(directory) = arguments.out else {
-        output.result(page("riskform", &riskform, &riskform)?)?;
+        output.result(page("riskform", &riskform, &riskform)?);
         return Ok(Exit::Done);
     };
     std::fs::create_dir_all(&directory).map_err(CommandError::other(format!(
@@ -39,11 +39,7 @@ pub(crate) fn run(
     let mut commands = vec![("riskform".to_owned(), &riskform)];
     while let Some((name, command)) = commands.pop() {
         let text = page(&name, command, &riskform)?;
-        files::write(
-            &directory.join(format!("{name}.1")),
-            text,
-            FileMode::Everybody,
-        )?;
+        files::write(&directory.join(format!("{name}.1")), text)?;
         for inner in command.get_subcommands() {
             if inner.get_name() != "help" {
                 commands.push((format!("{name}-{}", inner.get_name()), inner));

@@ -9,6 +9,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::ci;
+use crate::cli::io::files::FileMode;
 use crate::cli::io::formats::{DetailArgs, FormatArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::context::ContextArgs;
@@ -49,6 +50,9 @@ pub(crate) struct PlanArguments {
 pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
+    let out = arguments.out.as_deref();
+    let out = out.map(|file| output.create(file, FileMode::OwnerOnly));
+    let out = out.transpose()?;
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
@@ -67,16 +71,16 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
         output,
     );
     let run = planning.plan(accounts).await?;
-    formats.write(output, |format| report::plan(&run, format, detail))?;
+    formats.write(output, |format| report::plan(&run, format, detail));
     ci::tell(output, &run);
     fail_if_single_account(&run)?;
-    if let Some(file) = &arguments.out {
+    if let Some(file) = out {
         saved_plan::write(
             file,
             &run,
             &ShellCommand::of_connect(&arguments.fleet.connect),
             output,
-        )?;
+        );
     } else if run.accounts.iter().any(AccountPlan::is_applicable) {
         next_steps::say(output, &[arguments.next()]);
     }

@@ -66,13 +66,13 @@ pub(crate) fn run(arguments: ReportArguments, output: &Output) -> Result<Exit, C
     match merged.format {
         Format::Plan => formats.of::<PlanFormat>()?.write(output, |format| {
             report::plan(&merged, format, DetailLevel::Grouped)
-        })?,
+        }),
         Format::Apply => formats
             .of::<ApplyFormat>()?
-            .write(output, |format| report::apply(&merged, format))?,
+            .write(output, |format| report::apply(&merged, format)),
         Format::Drift => formats.of::<DriftFormat>()?.write(output, |format| {
             report::drift(&merged, format, DetailLevel::Grouped, None)
-        })?,
+        }),
     }
     Ok(of_run(&merged))
 }

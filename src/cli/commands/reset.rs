@@ -11,6 +11,7 @@ use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, level};
 use crate::cli::io::audit_log::AuditLog;
+use crate::cli::io::files;
 use crate::cli::io::output::Output;
 use crate::cli::io::prompt;
 use crate::cli::run::exit_codes::exit_for_reset;
@@ -18,6 +19,7 @@ use crate::cli::run::session::Account;
 use crate::cli::run::signals;
 use crate::cli::run::user_selection::{SelectedUsers, UserRef, choose, parse_list};
 use crate::model::behavior::RiskLevel;
+use crate::model::text::abbreviate_list;
 use crate::model::user::{UserId, UserRisk};
 use crate::report::get::table::Width;
 use crate::report::get::{Privacy, users_table};
@@ -62,7 +64,7 @@ pub(crate) struct ResetArguments {
 pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Exit, CommandError> {
     let mut names = arguments.users;
     if let Some(file) = &arguments.from {
-        names.extend(listed(file)?);
+        names.extend(listed(file, output)?);
     }
     let account = Account::open(&arguments.who, &arguments.connect, output)?;
     let chosen = find(&names, &arguments.levels, &account).await?;
@@ -70,13 +72,14 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
         output.say("No users to reset.");
         return Ok(Exit::Done);
     }
-    output.result(shown(&chosen, arguments.privacy.privacy(), output.width()))?;
+    output.result(shown(&chosen, arguments.privacy.privacy(), output.width()));
     if arguments.dry_run {
         return Ok(Exit::Done);
     }
     // Open the audit log before asking, so that an approved reset can be logged.
     let audit_log = arguments.audit_log.as_deref();
-    let audit_log = audit_log.map(AuditLog::open).transpose()?;
+    let audit_log = audit_log.map(|path| AuditLog::open(path, output));
+    let audit_log = audit_log.transpose()?;
     if !arguments.auto_approve {
         let users = pluralize(chosen.len(), "user");
         prompt::approve(&format!("Reset the risk score of {users}?")).await?;
@@ -86,8 +89,11 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     let mut finished = 0;
     let mut observe = |event: ResetEvent<'_>| match event {
         ResetEvent::Sending(write) => {
-            let log = audit_log.as_ref();
-            log.map_or(Ok(()), |log| log.sending(&account.id, write, &[]))
+            if let Some(log) = &audit_log {
+                log.sending(&account.id, write, &[])?;
+            }
+            output.note_write();
+            Ok(())
         }
         ResetEvent::Answered(write, end) => {
             let log = audit_log.as_ref();
@@ -107,24 +113,24 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     };
     let writer = account.connection.writer();
     let ends = reset(&writer, &account.id, &users, &mut observe).await;
-    output.result(ResetText(&ends))?;
+    output.result(ResetText(&ends));
     Ok(exit_for_reset(&ends, signals::received()))
 }
 
 /// Reads the users in a file.
-fn listed(path: &Path) -> Result<Vec<UserRef>, CommandError> {
+fn listed(path: &Path, output: &Output) -> Result<Vec<UserRef>, CommandError> {
+    let name = format!("--from {}", path.display());
     let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
+        files::read(std::io::stdin().lock(), &name)?
     } else {
-        std::fs::read_to_string(path)
+        output.add_input(path)?;
+        files::read_file(path, &name)?
     };
-    let text = text.map_err(CommandError::other(format!("--from {}", path.display())))?;
+    let text = String::from_utf8(text).map_err(CommandError::other(&name))?;
     parse_list(&text).map_err(|wrong| {
-        let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
         CommandError::Other(anyhow::anyhow!(
-            "--from {}: invalid lines (expected a user ID or an email address): {}",
-            path.display(),
-            lines.join(", ")
+            "{name}: invalid lines (expected a user ID or an email address): {}",
+            abbreviate_list(wrong)
         ))
     })
 }

@@ -131,7 +131,7 @@ pub(crate) async fn run(
         return run_command(&mut command, stop).await;
     }
     let lines = variables.map(|(name, value)| format!("export {name}={value}\n"));
-    output.result(lines.concat())?;
+    output.result(lines.concat());
     output.say("simulated API is running; export these variables to use it (Ctrl-C to stop)");
     let (stopping, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, sandbox.router()).with_graceful_shutdown(async move {

@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<E
         SchemaKind::Run => run_schema(),
         SchemaKind::Audit => audit_schema(),
     };
-    output.rendered("json", text)?;
+    output.rendered("json", text);
     Ok(Exit::Done)
 }
 

@@ -27,7 +27,8 @@ pub(crate) struct ShowArguments {
 pub(crate) fn run(arguments: &ShowArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
+    output.add_input(&arguments.file)?;
     let saved = saved_plan::read(&arguments.file, output)?;
-    formats.write(output, |format| report::plan(&saved, format, detail))?;
+    formats.write(output, |format| report::plan(&saved, format, detail));
     Ok(Exit::Done)
 }

@@ -12,7 +12,7 @@ use crate::cli::io::stdin;
 use crate::cli::run::fleet;
 use crate::cli::run::load_context::LoadContext;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
-use crate::config::load;
+use crate::config::load::{self, Checked};
 use crate::report::{self, ValidateFormat, ValidationResult};
 
 /// Flags of `validate`.
@@ -33,10 +33,16 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
     let request = surroundings.request(&arguments.desired)?;
     let input = stdin::named_by(paths)?;
     let is_file = input.is_none();
-    let (accounts, diagnostics) = match input {
+    let Checked {
+        accounts,
+        diagnostics,
+        files,
+    } = match input {
         Some(input) => load::validate_stdin(&request, input),
         None => load::check(&request),
     };
+    surroundings.add_input(output)?;
+    files.iter().try_for_each(|file| output.add_input(file))?;
     let end = match diagnostics.errors() {
         // The number of accounts is known only if the files are valid.
         0 => fleet::expect(&arguments.desired.expected, accounts.len()).map(|()| Exit::Done),
@@ -47,7 +53,7 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
         accounts,
         diagnostics,
     };
-    formats.write(output, |format| report::files(&checked, format))?;
+    formats.write(output, |format| report::files(&checked, format));
     if is_file && matches!(end, Ok(Exit::Done)) && !checked.accounts.is_empty() {
         let step = NextStep {
             line: next_steps::line("plan", &ShellCommand::of_desired(&arguments.desired)),

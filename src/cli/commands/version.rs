@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &VersionArguments, output: &Output) -> Result<Exit,
     formats.write(output, |format| match format {
         VersionFormat::Text => text(&build),
         VersionFormat::Json => json(&build),
-    })?;
+    });
     Ok(Exit::Done)
 }
 

@@ -16,7 +16,8 @@ use crate::api::{ApiError, RequestIds};
 use crate::apply::{ApplyEvent, Write, WriteKind};
 use crate::cli::error::CommandError;
 use crate::cli::io::environment;
-use crate::cli::io::files::{self, AppendTarget};
+use crate::cli::io::files::AppendTarget;
+use crate::cli::io::output::Output;
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 use crate::model::text::escape_invisible_json;
@@ -84,8 +85,8 @@ struct CallResult<'a> {
 
 impl AuditLog {
     /// Opens the log for appending. A new file is readable only by its owner.
-    pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
-        let file = files::append(path)?;
+    pub(crate) fn open(path: &Path, output: &Output) -> Result<Self, CommandError> {
+        let file = output.append(path)?;
         Ok(AuditLog(Arc::new(Log {
             file: Mutex::new(file),
             path: path.display().to_string(),

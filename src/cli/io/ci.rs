@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::io::environment::{self, variable};
-use crate::cli::io::files::{self, FileMode};
+use crate::cli::io::files;
 use crate::cli::io::output::Output;
 use crate::config::code::Severity;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
@@ -121,7 +121,7 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&CommandError>) {
     }
     if variable(environment::GITHUB_ACTIONS).is_some()
         && let Some(error) = error
-        && !matches!(error, CommandError::Files(_) | CommandError::BrokenPipe)
+        && !matches!(error, CommandError::Files(_))
     {
         let message = anstream::adapter::strip_str(&error.to_string()).to_string();
         let help = error.help().map(|help| format!("\n{help}"));
@@ -145,7 +145,7 @@ pub(crate) fn end(output: &Output, exit: Exit, error: Option<&CommandError>) {
             (GITLAB_VARIABLES, lines(&told.outputs, shouted)),
             (GITLAB_QUALITY, quality),
         ] {
-            if let Err(error) = files::write(&folder.join(name), text, FileMode::Everybody) {
+            if let Err(error) = files::write(&folder.join(name), text) {
                 output.warn(error);
             }
         }

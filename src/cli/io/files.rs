@@ -1,4 +1,4 @@
-//! Writing files.
+//! Reading files completely, and writing them.
 //!
 //! | path | action |
 //! | --- | --- |
@@ -6,90 +6,291 @@
 //! | a device or a pipe, also through a symbolic link | opened and written to |
 //! | any other symbolic link | error, because its target may be chosen by someone else |
 //! | a file, or nothing | written to a temporary file and renamed, so readers see the old or the new content |
+//!
+//! An [`OutputFile`] is opened before the first request, so that an error is found before a write. [`RunFiles`] finds files that are
+//! two at once.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::cli::error::CommandError;
+use crate::cli::io::stream::{self, Stream};
+use crate::config::files::MAX_FILE_BYTES;
+
+/// Reads input completely. `name` starts the message of an error.
+///
+/// # Errors
+///
+/// Also returned for more than [`MAX_FILE_BYTES`].
+pub(crate) fn read(input: impl Read, name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
+    let mut bytes = Vec::new();
+    match input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
+        Err(error) => Err(CommandError::other(name)(error)),
+        Ok(_) if bytes.len() as u64 > MAX_FILE_BYTES => Err(CommandError::Other(anyhow::anyhow!(
+            "{name}: larger than {} MiB",
+            MAX_FILE_BYTES >> 20
+        ))),
+        Ok(_) => Ok(bytes),
+    }
+}
+
+/// Reads a file completely, see [`read`].
+pub(crate) fn read_file(path: &Path, name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
+    let file = File::open(path).map_err(CommandError::other(&name))?;
+    read(file, name)
+}
+
+/// Files that a run reads and writes. Devices and pipes are not in it.
+#[derive(Debug, Default)]
+pub(crate) struct RunFiles(HashMap<FileId, RunFile>);
+
+/// A file of a run.
+#[derive(Debug)]
+struct RunFile {
+    path: PathBuf,
+    is_output: bool,
+}
+
+/// Identity of a file, however its path is written.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum FileId {
+    /// Device and inode of an existing file.
+    Existing(u64, u64),
+    /// Path of a new file in its directory, with links resolved.
+    New(PathBuf),
+}
+
+impl FileId {
+    fn of(path: &Path) -> Option<Self> {
+        match fs::metadata(path) {
+            Ok(found) if found.is_file() => Some(FileId::Existing(found.dev(), found.ino())),
+            Ok(_) => None,
+            Err(_) => {
+                let folder = parent(path).canonicalize().ok()?;
+                Some(FileId::New(folder.join(path.file_name()?)))
+            }
+        }
+    }
+}
+
+impl RunFiles {
+    /// Adds a file that the run reads.
+    pub(super) fn add_input(&mut self, path: &Path) -> Result<(), CommandError> {
+        self.add(path, false)
+    }
+
+    /// Adds a file that the run writes.
+    pub(super) fn add_output(&mut self, path: &Path) -> Result<(), CommandError> {
+        self.add(path, true)
+    }
+
+    /// Adds an output again after it was created.
+    pub(super) fn add_opened(&mut self, path: &Path) {
+        if let Some(id) = FileId::of(path) {
+            self.insert(id, path, true);
+        }
+    }
+
+    fn add(&mut self, path: &Path, is_output: bool) -> Result<(), CommandError> {
+        let Some(id) = FileId::of(path) else {
+            return Ok(());
+        };
+        match self.0.get(&id) {
+            Some(other) if other.is_output || is_output => {
+                let path = path.display();
+                let what = match other.is_output && is_output {
+                    true => "two outputs of this run are",
+                    false => "an input and an output of this run are",
+                };
+                let message = format!("{what} one file: {} and {path}", other.path.display());
+                let error = CommandError::Other(anyhow::anyhow!(message));
+                Err(error.with_help("write to another file"))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.insert(id, path, is_output);
+                Ok(())
+            }
+        }
+    }
+
+    fn insert(&mut self, id: FileId, path: &Path, is_output: bool) {
+        let path = path.to_owned();
+        self.0.insert(id, RunFile { path, is_output });
+    }
+}
 
 /// Permissions of a written file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileMode {
-    /// Default permissions of the umask.
-    Everybody,
+    /// Those of the existing file, else the default permissions of the umask.
+    Default,
     /// Readable and writable only by the owner.
     OwnerOnly,
-    /// Permissions of the existing file.
-    Preserve,
+}
+
+/// A file that takes its name when it is complete. If it is dropped before, nothing is left.
+#[derive(Debug)]
+pub(crate) struct OutputFile {
+    path: PathBuf,
+    content: OutputContent,
+}
+
+#[derive(Debug)]
+enum OutputContent {
+    /// Standard output or standard error.
+    Standard(Stream),
+    /// A terminal, pipe or device.
+    Device(File),
+    /// A temporary file in the same directory.
+    File { file: NamedTempFile, replace: bool },
+}
+
+impl OutputFile {
+    /// Opens a file that replaces an existing one.
+    pub(crate) fn create(path: &Path, mode: FileMode) -> Result<Self, CommandError> {
+        Self::open(path, mode, true).map_err(|error| write_error(path, error))
+    }
+
+    /// Opens a file that must not exist, neither now nor when it is complete.
+    pub(crate) fn create_new(path: &Path, mode: FileMode) -> Result<Self, CommandError> {
+        Self::open(path, mode, false).map_err(|error| write_error(path, error))
+    }
+
+    fn open(path: &Path, mode: FileMode, replace: bool) -> io::Result<Self> {
+        let content = match place(path)? {
+            WriteTarget::Stdout => OutputContent::Standard(Stream::Stdout),
+            WriteTarget::Stderr => OutputContent::Standard(Stream::Stderr),
+            WriteTarget::Stream => OutputContent::Device(open_stream(path)?),
+            WriteTarget::File if !replace && path.symlink_metadata().is_ok() => {
+                return Err(already_exists());
+            }
+            WriteTarget::File => OutputContent::File {
+                file: temporary(path, mode)?,
+                replace,
+            },
+        };
+        let path = path.to_owned();
+        Ok(OutputFile { path, content })
+    }
+
+    /// Returns the path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns true for a terminal, pipe or device, such as the log of a CI job.
+    pub(crate) fn is_stream(&self) -> bool {
+        match &self.content {
+            OutputContent::Standard(_) | OutputContent::Device(_) => true,
+            OutputContent::File { .. } => false,
+        }
+    }
+
+    /// Writes the content and gives the file its name.
+    pub(crate) fn finish(self, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
+        let OutputFile { path, content: to } = self;
+        let content = content.as_ref();
+        let finish = || match to {
+            OutputContent::Standard(to) => {
+                to.write(&String::from_utf8_lossy(content));
+                Ok(())
+            }
+            OutputContent::Device(device) => stream::write_all(device, content),
+            OutputContent::File { mut file, replace } => {
+                file.write_all(content)?;
+                file.as_file().sync_all()?;
+                let named = match replace {
+                    true => file.persist(&path),
+                    false => file.persist_noclobber(&path),
+                };
+                named.map(drop).map_err(|error| match error.error.kind() {
+                    io::ErrorKind::AlreadyExists => already_exists(),
+                    _ => error.error,
+                })
+            }
+        };
+        finish().map_err(|error| write_error(&path, error))
+    }
 }
 
 /// Writes a file.
-pub(crate) fn write(
-    path: &Path,
-    content: impl AsRef<[u8]>,
-    readable_by: FileMode,
-) -> Result<(), CommandError> {
-    let content = content.as_ref();
-    place(path)
-        .and_then(|place| match place {
-            WriteTarget::Stdout => io::stdout().lock().write_all(content),
-            WriteTarget::Stderr => io::stderr().lock().write_all(content),
-            WriteTarget::Stream => open_stream(path)?.write_all(content),
-            WriteTarget::File => write_atomic(path, content, readable_by),
-        })
-        .map_err(|error| write_error(path, error))
-}
-
-/// Returns true if a path is a terminal, pipe or device, such as the log of a CI job.
-pub(crate) fn is_stream(path: &Path) -> bool {
-    matches!(
-        place(path),
-        Ok(WriteTarget::Stdout | WriteTarget::Stderr | WriteTarget::Stream)
-    )
-}
-
-/// Opens or creates a file for appending, readable only by its owner.
-///
-/// # Errors
-///
-/// Also returned for a symbolic link and for a file of another user.
-pub(crate) fn append(path: &Path) -> Result<AppendTarget, CommandError> {
-    let open = || {
-        Ok(match place(path)? {
-            WriteTarget::Stdout => AppendTarget::Stream(Box::new(io::stdout())),
-            WriteTarget::Stderr => AppendTarget::Stream(Box::new(io::stderr())),
-            WriteTarget::Stream => AppendTarget::Stream(Box::new(open_stream(path)?)),
-            WriteTarget::File => AppendTarget::File(open_owned_append(path)?),
-        })
-    };
-    open().map_err(|error| write_error(path, error))
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
+    OutputFile::create(path, FileMode::Default)?.finish(content)
 }
 
 /// Target of appended lines.
+#[derive(Debug)]
 pub(crate) enum AppendTarget {
-    /// A file, synced after each line.
-    File(File),
+    /// Standard output or standard error.
+    Standard(Stream),
     /// A terminal, pipe or device.
-    Stream(Box<dyn Write + Send>),
+    Device(File),
+    /// A file, synced after each line.
+    File {
+        file: File,
+        /// Whether the last line has no line break.
+        is_partial: bool,
+    },
 }
 
 impl AppendTarget {
-    /// Writes a line in one call, so that lines of concurrent runs do not mix.
+    /// Opens or creates a file for appending, readable only by its owner.
+    ///
+    /// # Errors
+    ///
+    /// Also returned for a symbolic link and for a file of another user.
+    pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
+        let open = || {
+            Ok(match place(path)? {
+                WriteTarget::Stdout => AppendTarget::Standard(Stream::Stdout),
+                WriteTarget::Stderr => AppendTarget::Standard(Stream::Stderr),
+                WriteTarget::Stream => AppendTarget::Device(open_stream(path)?),
+                WriteTarget::File => {
+                    let mut file = own(path, OpenOptions::new().append(true))?;
+                    let is_partial = ends_in_partial_line(&mut file)?;
+                    AppendTarget::File { file, is_partial }
+                }
+            })
+        };
+        open().map_err(|error| write_error(path, error))
+    }
+
+    /// Writes a line in one call, so that lines of concurrent runs do not mix. Ends a partial line first.
     pub(crate) fn write(&mut self, line: &str) -> io::Result<()> {
         match self {
-            AppendTarget::File(file) => {
-                file.write_all(line.as_bytes())?;
-                file.sync_data()
+            AppendTarget::Standard(to) => {
+                to.write(line);
+                Ok(())
             }
-            AppendTarget::Stream(stream) => {
-                stream.write_all(line.as_bytes())?;
-                stream.flush()
+            AppendTarget::Device(device) => stream::write_all(device, line.as_bytes()),
+            AppendTarget::File { file, is_partial } => {
+                let end = if *is_partial { "\n" } else { "" };
+                // True until the line is complete.
+                *is_partial = true;
+                file.write_all(format!("{end}{line}").as_bytes())?;
+                *is_partial = false;
+                file.sync_data()
             }
         }
     }
+}
+
+fn ends_in_partial_line(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// Kind of path to write to.
@@ -152,28 +353,12 @@ fn open_stream(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).open(path)
 }
 
-/// Reads a file owned by the user. Symbolic links are not followed.
-pub(crate) fn read_owned(path: &Path) -> io::Result<String> {
-    const MOST: u64 = 1 << 20;
-    let file = own(path, OpenOptions::new().read(true))?;
-    let mut text = String::new();
-    file.take(MOST).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-/// Opens a file owned by the user for appending.
-fn open_owned_append(path: &Path) -> io::Result<File> {
-    own(
-        path,
-        OpenOptions::new().append(true).create(true).mode(0o600),
-    )
-}
-
-/// Opens a file owned by the user, without following symbolic links or waiting for a pipe.
-fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+/// Opens or creates a private file owned by the user, without following symbolic links or waiting for a pipe.
+pub(super) fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags =
         i32::try_from(flags.bits()).map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+    let options = options.read(true).create(true).mode(0o600);
     let file = options.custom_flags(flags).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
@@ -185,15 +370,21 @@ fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
 }
 
-fn write_atomic(path: &Path, content: &[u8], readable_by: FileMode) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        Some(_) | None => Path::new("."),
+/// Returns the directory of a path.
+fn parent(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    folder.unwrap_or(Path::new("."))
+}
+
+fn temporary(path: &Path, mode: FileMode) -> io::Result<NamedTempFile> {
+    let folder = parent(path);
+    let kept = match mode {
+        FileMode::Default => fs::metadata(path).ok().map(|found| found.permissions()),
+        FileMode::OwnerOnly => None,
     };
-    let permissions = match readable_by {
-        FileMode::Everybody => Permissions::from_mode(0o666),
-        FileMode::OwnerOnly => Permissions::from_mode(0o600),
-        FileMode::Preserve => fs::metadata(path)?.permissions(),
+    let mode = match mode {
+        FileMode::Default => 0o666,
+        FileMode::OwnerOnly => 0o600,
     };
     if !folder.is_dir() {
         return Err(io::Error::other(format!(
@@ -202,18 +393,18 @@ fn write_atomic(path: &Path, content: &[u8], readable_by: FileMode) -> io::Resul
         )));
     }
     // Do not show the temporary name.
-    let mut file = tempfile::Builder::new()
-        .permissions(permissions.clone())
+    let file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)
         .map_err(without_path)?;
-    file.write_all(content)?;
-    if readable_by == FileMode::Preserve {
-        // Restore the bits removed by the umask.
+    if let Some(permissions) = kept {
         file.as_file().set_permissions(permissions)?;
     }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(file)
+}
+
+fn already_exists() -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, "it already exists")
 }
 
 fn without_path(error: io::Error) -> io::Error {
@@ -243,6 +434,10 @@ mod tests {
         made.unwrap().status.success()
     }
 
+    fn put(path: &Path, content: &str, mode: FileMode) -> Result<(), CommandError> {
+        OutputFile::create(path, mode)?.finish(content)
+    }
+
     fn said(result: Result<(), CommandError>) -> String {
         result.map_or_else(|error| error.to_string(), |()| "written".to_owned())
     }
@@ -252,11 +447,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        assert_eq!(said(write(&path, "one", FileMode::OwnerOnly)), "written");
+        assert_eq!(said(put(&path, "one", FileMode::OwnerOnly)), "written");
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let mut old = File::open(&path).unwrap();
-        assert_eq!(said(write(&path, "two", FileMode::Preserve)), "written");
+        assert_eq!(said(put(&path, "two", FileMode::Default)), "written");
         assert_eq!(
             (fs::read_to_string(&path).unwrap().as_str(), mode()),
             ("two", 0o640)
@@ -264,7 +459,7 @@ mod tests {
         let mut text = String::new();
         old.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one");
-        assert_eq!(said(write(&path, "three", FileMode::OwnerOnly)), "written");
+        assert_eq!(said(put(&path, "three", FileMode::OwnerOnly)), "written");
         assert_eq!(mode(), 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -279,12 +474,12 @@ mod tests {
             "cannot write {}: it is a symbolic link; pass the target file",
             link.display()
         );
-        assert_eq!(said(write(&link, "x", FileMode::Everybody)), expected);
-        assert_eq!(said(append(&link).map(drop)), expected);
+        assert_eq!(said(write(&link, "x")), expected);
+        assert_eq!(said(AppendTarget::open(&link).map(drop)), expected);
         assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
         fs::remove_file(&target).unwrap();
-        assert_eq!(said(write(&link, "x", FileMode::Everybody)), expected);
-        assert_eq!(said(append(&link).map(drop)), expected);
+        assert_eq!(said(write(&link, "x")), expected);
+        assert_eq!(said(AppendTarget::open(&link).map(drop)), expected);
         assert!(!target.exists());
     }
 
@@ -299,7 +494,7 @@ mod tests {
                 let pipe = pipe.clone();
                 thread::spawn(move || fs::read_to_string(pipe).unwrap())
             };
-            assert_eq!(said(write(path, "through", FileMode::OwnerOnly)), "written");
+            assert_eq!(said(write(path, "through")), "written");
             assert_eq!(reader.join().unwrap(), "through");
             assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
         }
@@ -317,14 +512,12 @@ mod tests {
         };
         symlink(&device, &link).unwrap();
         for path in [&device, &link] {
-            assert_eq!(said(write(path, "x", FileMode::OwnerOnly)), "written");
-            append(path).unwrap().write("x\n").unwrap();
+            assert_eq!(said(write(path, "x")), "written");
+            AppendTarget::open(path).unwrap().write("x\n").unwrap();
             assert!(fs::metadata(&device).unwrap().file_type().is_char_device());
         }
         assert!(link.is_symlink());
-        assert!(
-            said(write(Path::new("/dev/full"), "x", FileMode::OwnerOnly)).contains("No space left")
-        );
+        assert!(said(write(Path::new("/dev/full"), "x")).contains("No space left"));
     }
 
     #[test]
@@ -338,10 +531,7 @@ mod tests {
             format!("/dev/fd/{number}"),
             format!("/proc/self/fd/{number}"),
         ] {
-            assert_eq!(
-                said(write(Path::new(&name), "after\n", FileMode::OwnerOnly)),
-                "written"
-            );
+            assert_eq!(said(write(Path::new(&name), "after\n")), "written");
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "before\nafter\nafter\n");
     }
@@ -363,7 +553,7 @@ mod tests {
         ];
         for (path, why) in table {
             let expected = format!("cannot write {}: {why}", path.display());
-            assert_eq!(said(write(&path, "x", FileMode::Everybody)), expected);
+            assert_eq!(said(write(&path, "x")), expected);
         }
     }
 
@@ -372,7 +562,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         for line in ["one\n", "two\n"] {
-            append(&path).unwrap().write(line).unwrap();
+            AppendTarget::open(&path).unwrap().write(line).unwrap();
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
@@ -382,7 +572,82 @@ mod tests {
                 "cannot write {}: it is owned by another user",
                 path.display()
             );
-            assert_eq!(said(append(&path).map(drop)), expected);
+            assert_eq!(said(AppendTarget::open(&path).map(drop)), expected);
         }
+    }
+
+    #[test]
+    fn partial_line_is_ended_before_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for (before, after) in [
+            ("", "one\ntwo\n"),
+            ("cut", "cut\none\ntwo\n"),
+            ("whole\n", "whole\none\ntwo\n"),
+        ] {
+            fs::write(&path, before).unwrap();
+            let mut log = AppendTarget::open(&path).unwrap();
+            for line in ["one\n", "two\n"] {
+                log.write(line).unwrap();
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn unfinished_output_leaves_nothing_and_new_output_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("back.yaml");
+        drop(OutputFile::create_new(&path, FileMode::OwnerOnly).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let late = OutputFile::create_new(&path, FileMode::OwnerOnly).unwrap();
+        let first = OutputFile::create_new(&path, FileMode::OwnerOnly).unwrap();
+        assert_eq!(said(first.finish("first")), "written");
+        let exists = format!("cannot write {}: it already exists", path.display());
+        assert_eq!(said(late.finish("late")), exists);
+        let again = OutputFile::create_new(&path, FileMode::OwnerOnly);
+        assert_eq!(said(again.map(drop)), exists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_file_is_not_two_files_of_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("sub")).unwrap();
+        for name in ["input", "output"] {
+            fs::write(at(name), "").unwrap();
+        }
+        symlink(at("input"), at("link")).unwrap();
+        fs::hard_link(at("output"), at("hard")).unwrap();
+        let mut files = RunFiles::default();
+        for name in ["input", "link", "./input"] {
+            files.add_input(&at(name)).unwrap();
+        }
+        for name in ["output", "new", "sub/new"] {
+            files.add_output(&at(name)).unwrap();
+        }
+        for name in ["link", "sub/../input", "hard", "sub/../new", "./sub/new"] {
+            let error = files.add_output(&at(name)).unwrap_err().to_string();
+            assert!(error.contains("of this run are one file: "), "{error}");
+        }
+        assert!(files.add_input(&at("hard")).is_err());
+        for _ in 0..2 {
+            files.add_output(Path::new("/dev/null")).unwrap();
+        }
+    }
+
+    #[test]
+    fn reading_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sparse");
+        let file = File::create(&path).unwrap();
+        file.set_len(MAX_FILE_BYTES + 1).unwrap();
+        let error = read_file(&path, "cannot read sparse").unwrap_err();
+        assert_eq!(error.to_string(), "cannot read sparse: larger than 32 MiB");
+        file.set_len(3).unwrap();
+        assert_eq!(read_file(&path, "").unwrap(), [0; 3]);
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use crate::cli::error::CommandError;
-use crate::cli::io::files::{self, FileMode};
+use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::output::Output;
 use crate::config::write::FileFormat;
 use crate::report::get::ReadFormat;
@@ -177,11 +177,11 @@ impl<K: OutputFormat> FormatArgs<K> {
         printed.map(|format| format.kind)
     }
 
-    /// Resolves the formats. With `-q`, nothing is printed if only files are named.
+    /// Resolves the formats and opens the files. With `-q`, nothing is printed if only files are named.
     ///
     /// # Errors
     ///
-    /// More than one format for standard output.
+    /// More than one format for standard output, or a file that cannot be written.
     pub(crate) fn read(&self, output: &Output) -> Result<Formats<K>, CommandError> {
         let mut printed = self.printed();
         let stdout = match (printed.next(), printed.next()) {
@@ -196,12 +196,13 @@ impl<K: OutputFormat> FormatArgs<K> {
             (None, _) => Some(K::ALL[0]),
         };
         let files = self.formats.iter().filter_map(|format| {
-            let file = format.file.clone()?;
-            Some((format.kind, file))
+            let file = format.file.as_ref()?;
+            let opened = output.create(file, FileMode::Default);
+            Some(opened.map(|opened| (format.kind, opened)))
         });
         Ok(Formats {
             stdout,
-            files: files.collect(),
+            files: files.collect::<Result<_, CommandError>>()?,
         })
     }
 }
@@ -211,7 +212,7 @@ pub(crate) struct Formats<K> {
     /// Format of standard output.
     pub(crate) stdout: Option<K>,
     /// Formats of files.
-    pub(crate) files: Vec<(K, PathBuf)>,
+    pub(crate) files: Vec<(K, OutputFile)>,
 }
 
 impl<K: OutputFormat> Formats<K> {
@@ -222,31 +223,23 @@ impl<K: OutputFormat> Formats<K> {
     }
 
     /// Prints the result and writes it to the files.
-    pub(crate) fn write(
-        &self,
-        output: &Output,
-        render: impl Fn(K) -> String,
-    ) -> Result<(), CommandError> {
-        self.write_files(output, &render)?;
-        self.stdout
-            .map_or(Ok(()), |kind| output.rendered(kind.as_str(), render(kind)))
+    pub(crate) fn write(self, output: &Output, render: impl Fn(K) -> String) {
+        if let Some(kind) = self.write_files(output, &render) {
+            output.rendered(kind.as_str(), render(kind));
+        }
     }
 
-    /// Writes the result to the files.
-    pub(crate) fn write_files(
-        &self,
-        output: &Output,
-        render: impl Fn(K) -> String,
-    ) -> Result<(), CommandError> {
-        for (kind, file) in &self.files {
-            let content = anstream::adapter::strip_str(&render(*kind)).to_string();
-            let content = match files::is_stream(file) {
+    /// Writes the result to the files. Returns the format of standard output.
+    pub(crate) fn write_files(self, output: &Output, render: impl Fn(K) -> String) -> Option<K> {
+        for (kind, file) in self.files {
+            let content = anstream::adapter::strip_str(&render(kind)).to_string();
+            let content = match file.is_stream() {
                 true => output.escaped(kind.as_str(), content),
                 false => content,
             };
-            files::write(file, content, FileMode::Everybody)?;
+            output.finish(file, content);
         }
-        Ok(())
+        self.stdout
     }
 
     /// The same as the kinds of what turned out to be shown.
@@ -254,7 +247,7 @@ impl<K: OutputFormat> Formats<K> {
     /// # Errors
     ///
     /// A kind that it has not.
-    pub(crate) fn of<L: OutputFormat>(&self) -> Result<Formats<L>, CommandError> {
+    pub(crate) fn of<L: OutputFormat>(self) -> Result<Formats<L>, CommandError> {
         let narrow = |kind: K| {
             let same = L::ALL.iter().find(|known| known.as_str() == kind.as_str());
             same.copied().ok_or_else(|| {
@@ -269,8 +262,8 @@ impl<K: OutputFormat> Formats<K> {
             stdout: self.stdout.map(narrow).transpose()?,
             files: self
                 .files
-                .iter()
-                .map(|(kind, file)| Ok((narrow(*kind)?, file.clone())))
+                .into_iter()
+                .map(|(kind, file)| Ok((narrow(kind)?, file)))
                 .collect::<Result<_, CommandError>>()?,
         })
     }

@@ -13,4 +13,5 @@ pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod state;
 pub(crate) mod stdin;
+pub(crate) mod stream;
 mod wrap;

@@ -11,8 +11,9 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::environment::{self, variable};
+use crate::cli::io::files;
 use crate::cli::io::output::Output;
-use crate::cli::io::state::State;
+use crate::cli::io::state::{State, StateFile};
 use crate::cli::run::next_steps;
 use crate::notify::{
     CheckResult, DeliveryRecord, Message, NotifyOn, Outcome, Settings, Target, TargetKind, notify,
@@ -53,9 +54,9 @@ impl NotifyArgs {
     ) -> Result<Notifications, CommandError> {
         let targets = if self.urls.is_empty() {
             let urls = variable(environment::NOTIFY).unwrap_or_default();
-            targets(environment::NOTIFY, urls.split_whitespace())?
+            targets(environment::NOTIFY, &urls)?
         } else {
-            targets("--notify", self.urls.iter().map(String::as_str))?
+            targets("--notify", &self.urls.join(" "))?
         };
         let when = if self.notify_always {
             NotifyOn::Always
@@ -85,9 +86,14 @@ impl NotifyArgs {
 
 /// Returns a digest of the files and of the flags that select accounts. It identifies the check even if no account could be loaded.
 fn about(fleet: &FleetArgs, narrowed: &[&[String]]) -> String {
-    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let absolute = |path: &PathBuf| {
+        let absolute = std::path::absolute(path);
+        let path = absolute.as_ref().unwrap_or(path);
+        // A path may not be UTF-8.
+        path.to_string_lossy().into_owned()
+    };
     let paths = fleet.desired.paths.paths.iter();
-    let paths: Vec<PathBuf> = paths.map(absolute).collect();
+    let paths: Vec<String> = paths.map(absolute).collect();
     let account = &fleet.desired.who.account_id;
     let base_url = &fleet.connect.base_url;
     sha256(&(
@@ -103,11 +109,29 @@ fn about(fleet: &FleetArgs, narrowed: &[&[String]]) -> String {
     ))
 }
 
-fn targets<'a>(
-    given_as: &str,
-    urls: impl Iterator<Item = &'a str>,
-) -> Result<Vec<Target>, CommandError> {
-    urls.enumerate()
+/// Parses URLs separated by white space.
+fn targets(given_as: &str, urls: &str) -> Result<Vec<Target>, CommandError> {
+    let is_scheme = |text: &str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        !text.is_empty() && text.chars().all(is_part)
+    };
+    let starts_with_scheme = |text: &str| {
+        let scheme = text.trim_start().split_once("://");
+        scheme.is_some_and(|(scheme, _)| is_scheme(scheme))
+    };
+    // Otherwise the second URL would be a part of the first one.
+    let commas = urls.match_indices(',');
+    if commas
+        .into_iter()
+        .any(|(at, _)| starts_with_scheme(&urls[at + 1..]))
+    {
+        return Err(CommandError::usage(
+            format_args!("invalid {given_as}: found a comma between two URLs"),
+            "separate the URLs with spaces",
+        ));
+    }
+    urls.split_whitespace()
+        .enumerate()
         .map(|(index, url)| {
             url.parse().map_err(|error| {
                 CommandError::Usage(format!("{given_as}, URL {}: {error}", index + 1))
@@ -118,7 +142,7 @@ fn targets<'a>(
 
 fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, CommandError> {
     let context = || format!("--ca-bundle {}", path.display());
-    let pem = std::fs::read(path).map_err(CommandError::other(context()))?;
+    let pem = files::read_file(path, context())?;
     Certificate::from_pem_bundle(&pem).map_err(CommandError::other(context()))
 }
 
@@ -193,20 +217,24 @@ impl Notifications {
             "told-{}.json",
             &sha256(&(&self.about, target.full_url()))[7..39]
         );
+        // Locked, so that runs at the same time send one message.
+        let mut kept = state.lock(&name).await;
+        let told = kept
+            .as_mut()
+            .ok()
+            .and_then(StateFile::read::<DeliveryRecord>);
         let now = Timestamp::now();
-        let kept = state.read::<DeliveryRecord>(&name);
-        let told = kept.as_ref().ok().and_then(Option::as_ref);
-        let outcome = message.outcome_to_send(told, now, self.again)?;
+        let outcome = message.outcome_to_send(told.as_ref(), now, self.again)?;
         let message = Message { outcome, ..message };
         let failure = self.deliver(target, &message).await;
         if failure.is_some() {
             // Not recorded, so the next run sends it again.
             return failure;
         }
-        let end = match DeliveryRecord::of(&message, now) {
-            Some(now_told) => kept.and_then(|_| state.write(&name, &now_told)),
-            None if told.is_some() => state.remove(&name),
-            None => Ok(()),
+        let now_told = DeliveryRecord::of(&message, now);
+        let end = match (&now_told, &told) {
+            (None, None) => Ok(()),
+            (Some(_), _) | (None, Some(_)) => kept.and_then(|file| file.write(now_told.as_ref())),
         };
         let why = end.err().filter(|_| !self.again.is_zero())?;
         Some(format!(

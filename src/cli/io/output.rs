@@ -1,18 +1,14 @@
-//! Output: data to standard output, messages to standard error.
-
-#![allow(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "this is where riskform prints"
-)]
+//! Output: data to standard output, messages to standard error, reports to files. Output never decides the outcome of a run, see
+//! [`Output::final_exit`].
 
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
 use terminal_size::Width;
@@ -26,7 +22,9 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::GlobalArgs;
 use crate::cli::io::ci_state::CiReport;
 use crate::cli::io::environment::{self, variable};
+use crate::cli::io::files::{AppendTarget, FileMode, OutputFile, RunFiles};
 use crate::cli::io::links;
+use crate::cli::io::stream::{self, Stream};
 use crate::cli::io::wrap::wrapped;
 use crate::model::text::{EscapeInvisible, escape_invisible_json, escape_workflow_commands};
 use crate::report::json::error_document;
@@ -46,6 +44,12 @@ pub(crate) struct Output {
     printed: Arc<AtomicBool>,
     /// Current progress bar. Clones share it.
     bar: Arc<Mutex<Option<ProgressBar>>>,
+    /// Files of the run. Clones share them.
+    files: Arc<Mutex<RunFiles>>,
+    /// Whether a report could not be written. Clones share it.
+    failed: Arc<AtomicBool>,
+    /// Whether a write was sent to the API. Clones share it.
+    write_sent: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -58,22 +62,25 @@ impl Output {
             json,
             printed: Arc::default(),
             bar: Arc::default(),
+            files: Arc::default(),
+            failed: Arc::default(),
+            write_sent: Arc::default(),
         }
     }
 
     /// Prints clap's help or error. With `--format json`, an error is also printed as a JSON document.
-    pub(crate) fn command_line(error: &clap::Error) {
+    /// Returns the exit code.
+    pub(crate) fn command_line(error: &clap::Error) -> Exit {
         let said = error.render().ansi().to_string();
         let said = match is_github_actions() {
             true => escape_workflow_commands(&said),
             false => said.into(),
         };
         if !error.use_stderr() {
-            // A closed pipe is not an error.
-            let _ = write!(anstream::stdout(), "{said}");
-            return;
+            Stream::Stdout.write(&said);
+            return final_exit(Exit::Done, false, false);
         }
-        anstream::eprint!("{}", fitting(&said, columns(io::stderr())));
+        Stream::Stderr.write(&fitting(&said, columns(io::stderr())));
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let separate = arguments
             .windows(2)
@@ -84,11 +91,91 @@ impl Output {
             let message = error.to_string();
             let message = message.split("\n\nUsage:").next().unwrap_or(&message);
             let message = message.trim_start_matches("error: ").trim_end();
-            anstream::print!(
-                "{}",
-                escape_invisible_json(error_document("usage", message, None))
-            );
+            let document = error_document("usage", message, None);
+            Stream::Stdout.write(&escape_invisible_json(document));
         }
+        Exit::Usage
+    }
+
+    /// Registers a file that the run reads.
+    ///
+    /// # Errors
+    ///
+    /// The run also writes the file.
+    pub(crate) fn add_input(&self, path: &Path) -> Result<(), CommandError> {
+        self.files().add_input(path)
+    }
+
+    /// Opens a file to write at the end of the run.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written, or it is also an input or another output of the run.
+    pub(crate) fn create(&self, path: &Path, mode: FileMode) -> Result<OutputFile, CommandError> {
+        self.files().add_output(path)?;
+        OutputFile::create(path, mode)
+    }
+
+    /// Opens a file to write later that must not exist, neither now nor then.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`create`](Self::create).
+    pub(crate) fn create_new(
+        &self,
+        path: &Path,
+        mode: FileMode,
+    ) -> Result<OutputFile, CommandError> {
+        self.files().add_output(path)?;
+        OutputFile::create_new(path, mode)
+    }
+
+    /// Opens a file to append to.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`create`](Self::create).
+    pub(crate) fn append(&self, path: &Path) -> Result<AppendTarget, CommandError> {
+        let mut files = self.files();
+        files.add_output(path)?;
+        let target = AppendTarget::open(path)?;
+        // A new file is known by its name until it is opened.
+        files.add_opened(path);
+        Ok(target)
+    }
+
+    fn files(&self) -> MutexGuard<'_, RunFiles> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the content of an opened file. Returns false after an error, which is printed and changes only the exit code.
+    pub(crate) fn finish(&self, file: OutputFile, content: impl AsRef<[u8]>) -> bool {
+        let finished = file.finish(content);
+        if let Err(error) = &finished {
+            self.failed.store(true, Ordering::Relaxed);
+            self.print_error(error);
+        }
+        finished.is_ok()
+    }
+
+    /// Records that a write is sent to the API.
+    pub(crate) fn note_write(&self) {
+        self.write_sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Reports an error of standard output and returns the exit code of the process: an output error turns 0 and 2 into 1, or into 3
+    /// if a write was sent.
+    pub(crate) fn final_exit(&self, exit: Exit) -> Exit {
+        if let Some((Stream::Stdout, error)) = stream::first_error() {
+            self.print_error(&CommandError::Other(anyhow::anyhow!(
+                "cannot write to standard output: {error}"
+            )));
+        }
+        let (failed, sent) = (
+            self.failed.load(Ordering::Relaxed),
+            self.write_sent.load(Ordering::Relaxed),
+        );
+        final_exit(exit, failed, sent)
     }
 
     /// Returns true with `--quiet`.
@@ -140,7 +227,7 @@ impl Output {
     }
 
     /// Prints a result in one of the formats.
-    pub(crate) fn rendered(&self, format: &str, text: String) -> Result<(), CommandError> {
+    pub(crate) fn rendered(&self, format: &str, text: String) {
         let text = self.escaped(format, text);
         match format {
             "text" => self.print(&fitting(&text, self.width())),
@@ -161,8 +248,8 @@ impl Output {
     }
 
     /// Prints a text to standard output.
-    pub(crate) fn result(&self, result: impl fmt::Display) -> Result<(), CommandError> {
-        self.print(&self.harmless(&result.to_string()))
+    pub(crate) fn result(&self, result: impl fmt::Display) {
+        self.print(&self.harmless(&result.to_string()));
     }
 
     /// Escapes workflow commands if GitHub Actions parses the output.
@@ -173,20 +260,13 @@ impl Output {
         }
     }
 
-    fn print(&self, text: &str) -> Result<(), CommandError> {
+    fn print(&self, text: &str) {
         let text = match links::are_followed() {
             true => text.into(),
             false => links::removed(text),
         };
         self.printed.store(true, Ordering::Relaxed);
-        let print = || {
-            let mut stdout = anstream::stdout().lock();
-            write!(stdout, "{text}").and_then(|()| stdout.flush())
-        };
-        self.apart(print).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => CommandError::BrokenPipe,
-            _ => CommandError::other("cannot write to standard output")(error),
-        })
+        self.apart(|| Stream::Stdout.write(&text));
     }
 
     /// Prints a status line to standard error, unless quiet.
@@ -199,18 +279,19 @@ impl Output {
     /// Prints a status line that is never wrapped, unless quiet.
     pub(crate) fn status_unwrapped(&self, line: impl fmt::Display) {
         if !self.quiet {
-            self.apart(|| anstream::eprintln!("{}", self.harmless(&line.to_string())));
+            let line = format!("{}\n", self.harmless(&line.to_string()));
+            self.apart(|| Stream::Stderr.write(&line));
         }
     }
 
     fn line(&self, line: &str) {
-        let line = self.harmless(line);
-        self.apart(|| anstream::eprintln!("{}", fitting(&line, self.stderr_width())));
+        let line = format!("{}\n", fitting(&self.harmless(line), self.stderr_width()));
+        self.apart(|| Stream::Stderr.write(&line));
     }
 
     /// Prints a workflow command.
     pub(crate) fn annotate(&self, command: String) {
-        self.apart(|| eprintln!("{command}"));
+        self.apart(|| Stream::Stderr.write(&format!("{command}\n")));
     }
 
     /// Prints a warning to standard error.
@@ -223,12 +304,15 @@ impl Output {
     pub(crate) fn error(&self, error: &CommandError) -> Exit {
         if self.json && !self.printed.load(Ordering::Relaxed) {
             let message = anstream::adapter::strip_str(&error.to_string()).to_string();
-            // There is no way to report this failure.
             let document = error_document(error.kind(), &message, error.help().as_deref());
-            let _ = self.rendered("json", document);
+            self.rendered("json", document);
         }
+        self.print_error(error);
+        error.exit()
+    }
+
+    fn print_error(&self, error: &CommandError) {
         match error {
-            CommandError::BrokenPipe => {}
             // Each rendered diagnostic starts with "error" itself.
             CommandError::Files(_) => self.line(error.to_string().trim_end()),
             CommandError::Usage(_)
@@ -257,7 +341,18 @@ impl Output {
                 }
             }
         }
-        error.exit()
+    }
+}
+
+/// Returns the exit code of the process, see [`Output::final_exit`].
+fn final_exit(exit: Exit, failed: bool, write_sent: bool) -> Exit {
+    match exit {
+        Exit::Done | Exit::Changes if failed || stream::first_error().is_some() => match write_sent
+        {
+            true => Exit::Incomplete,
+            false => Exit::Error,
+        },
+        exit => exit,
     }
 }
 
@@ -292,12 +387,12 @@ impl Write for StderrWriter {
             true => escape_workflow_commands(&text),
             false => text,
         };
-        io::stderr().lock().write_all(text.as_bytes())?;
+        Stream::Stderr.write(&text);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

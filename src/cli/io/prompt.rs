@@ -1,28 +1,39 @@
 //! Prompt for approval.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, BufReader, IsTerminal};
 
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::oneshot;
 
 use crate::cli::error::CommandError;
+use crate::cli::io::stream::write_text;
 use crate::report::style;
 
-/// Asks for approval. Any answer except `yes` is an error.
+/// The terminal of the process, even if its streams are redirected.
+const TERMINAL: &str = "/dev/tty";
+
+/// Asks for approval on the terminal. Any answer except `yes` is an error.
 pub(crate) async fn approve(question: &str) -> Result<(), CommandError> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
+    if !io::stdin().is_terminal() {
         return Err(CommandError::NotATerminal);
     }
     let bold = style::HEADING;
-    let mut stderr = anstream::stderr();
-    write!(stderr, "{bold}{question}{bold:#} Only 'yes' is accepted: ")
-        .and_then(|()| stderr.flush())
-        .map_err(CommandError::other("cannot show the prompt"))?;
+    let question = format!("{bold}{question}{bold:#} Only 'yes' is accepted: ");
+    let asked = || {
+        let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
+        // An answer typed earlier is not an answer to this question.
+        tcflush(&terminal, QueueSelector::IFlush)?;
+        write_text(&terminal, &question)?;
+        Ok::<_, io::Error>(terminal)
+    };
+    let context = format!("cannot ask for approval on {TERMINAL}");
+    let terminal = asked().map_err(CommandError::other(context))?;
     // Read on a separate thread, so that a signal can stop the run while the prompt waits.
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
         let mut answer = String::new();
-        let read = stdin.lock().read_line(&mut answer);
+        let read = BufReader::new(terminal).read_line(&mut answer);
         // The receiver may have been dropped.
         let _ = tell.send(read.map(|_| answer));
     });

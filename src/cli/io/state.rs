@@ -1,21 +1,36 @@
 //! State kept between runs in `$XDG_STATE_HOME/riskform`, else `~/.local/state/riskform`. It may be deleted at any time.
 
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
 
 use crate::cli::io::environment::variable;
-use crate::cli::io::files::{self, FileMode};
+use crate::cli::io::files;
+
+/// Maximum size of a state file.
+const MAX_STATE_BYTES: u64 = 1 << 20;
+/// Maximum time to wait for another run that holds the lock.
+const MAX_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Delay between attempts to lock a file.
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The state directory.
 pub(crate) struct State(Option<PathBuf>);
 
+/// A state file, locked until it is dropped.
+pub(crate) struct StateFile {
+    file: File,
+    path: PathBuf,
+}
+
 impl State {
-    /// Finds the directory. It is created by the first write.
+    /// Finds the directory. It is created for the first file.
     pub(crate) fn open() -> Self {
         let absolute = |name| {
             variable(name)
@@ -30,42 +45,59 @@ impl State {
         )
     }
 
-    fn folder(&self) -> Result<&PathBuf, String> {
+    /// Opens or creates a private file and locks it. If another run keeps the lock for too long, the file is used without it.
+    pub(crate) async fn lock(&self, name: &str) -> Result<StateFile, String> {
         let Some(folder) = &self.0 else {
             return Err("neither XDG_STATE_HOME nor HOME is an absolute path".to_owned());
         };
+        let in_folder = |error: io::Error| format!("{}: {error}", folder.display());
         match fs::symlink_metadata(folder) {
-            Ok(found) if !found.is_dir() => Err(format!("{} is not a directory", folder.display())),
-            Ok(_) | Err(_) => Ok(folder),
+            Ok(found) if !found.is_dir() => {
+                return Err(format!("{} is not a directory", folder.display()));
+            }
+            Ok(_) | Err(_) => DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(in_folder)?,
         }
-    }
-
-    /// Reads a value. Returns `None` if the file is missing or invalid.
-    pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
-        let path = self.folder()?.join(name);
-        match files::read_owned(&path) {
-            Ok(text) => Ok(serde_json::from_str(&text).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{}: {error}", path.display())),
+        let path = folder.join(name);
+        let open = || files::own(&path, OpenOptions::new().write(true));
+        let file = open().or_else(|error| {
+            // Replaces a link and a file of another user. The error of a directory is more useful than that of its removal.
+            fs::remove_file(&path).map_err(|_| error)?;
+            open()
+        });
+        let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+        let start = Instant::now();
+        while let Err(TryLockError::WouldBlock) = file.try_lock()
+            && start.elapsed() < MAX_LOCK_WAIT
+        {
+            sleep(LOCK_INTERVAL).await;
         }
+        Ok(StateFile { file, path })
+    }
+}
+
+impl StateFile {
+    /// Reads the value. Returns `None` if the file is empty or damaged.
+    pub(crate) fn read<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let mut bytes = Vec::new();
+        let mut file = (&mut self.file).take(MAX_STATE_BYTES);
+        file.read_to_end(&mut bytes).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
-    /// Writes a value to a file that only the owner can read.
-    pub(crate) fn write(&self, name: &str, kept: &impl Serialize) -> Result<(), String> {
-        let folder = self.folder()?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| format!("{}: {error}", folder.display()))?;
-        let text = serde_json::to_string(kept).map_err(|error| error.to_string())?;
-        files::write(&folder.join(name), text, FileMode::OwnerOnly)
-            .map_err(|error| error.to_string())
-    }
-
-    /// Removes a value.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), String> {
-        let path = self.folder()?.join(name);
-        fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
+    /// Replaces the value. A run that is killed here leaves a damaged file, which counts as empty.
+    pub(crate) fn write(mut self, value: Option<&impl Serialize>) -> Result<(), String> {
+        let mut write = || {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            match value {
+                Some(value) => self.file.write_all(&serde_json::to_vec(value)?),
+                None => Ok(()),
+            }
+        };
+        write().map_err(|error| format!("{}: {error}", self.path.display()))
     }
 }

@@ -1,9 +1,9 @@
 //! Applying a plan: show, approve, write, verify, report.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::anyhow;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::ci;
-use crate::cli::io::files::{self, FileMode};
+use crate::cli::io::files::OutputFile;
 use crate::cli::io::formats::Formats;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress::Progress;
@@ -59,8 +59,36 @@ pub(crate) struct ApplyFlow<'a> {
     pub(crate) output: &'a Output,
     pub(crate) origin: PlanSource,
     pub(crate) audit_log: Option<AuditLog>,
-    pub(crate) save_previous: Option<PathBuf>,
+    pub(crate) save_previous: RollbackFile,
     pub(crate) plan: Run,
+}
+
+/// The rollback file, if there is one. It is written right before the first write.
+#[derive(Debug)]
+pub(crate) struct RollbackFile(Mutex<Result<Option<OutputFile>, String>>);
+
+impl Default for RollbackFile {
+    fn default() -> Self {
+        RollbackFile(Mutex::new(Ok(None)))
+    }
+}
+
+impl RollbackFile {
+    pub(crate) fn new(file: OutputFile) -> Self {
+        RollbackFile(Mutex::new(Ok(Some(file))))
+    }
+
+    /// Writes the file at the first call. If that fails, so does every later call.
+    fn write_once(&self, content: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(file) = &mut *state
+            && let Some(file) = file.take()
+            && let Err(error) = file.finish(content())
+        {
+            *state = Err(error.to_string());
+        }
+        state.as_ref().map(drop).map_err(|error| anyhow!("{error}"))
+    }
 }
 
 impl ApplyFlow<'_> {
@@ -78,17 +106,16 @@ impl ApplyFlow<'_> {
     }
 
     /// Shows the plan on standard output, or on standard error if standard output is for scripts.
-    pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) -> Result<(), CommandError> {
+    pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) {
         match formats.stdout {
             Some(ApplyFormat::Text) => {
                 // An empty line separates the plan from the result.
                 let gap = if self.has_changes() { "\n" } else { "" };
                 let shown = format!("{}{gap}", RunText(&self.plan, DetailLevel::Grouped));
-                self.output.rendered("text", shown)
+                self.output.rendered("text", shown);
             }
             Some(ApplyFormat::Json | ApplyFormat::Markdown) | None => {
                 self.output.say(RunText(&self.plan, DetailLevel::Grouped));
-                Ok(())
             }
         }
     }
@@ -114,7 +141,7 @@ impl ApplyFlow<'_> {
             if self.refresh().await? == LiveState::Same {
                 return Ok(());
             }
-            self.show(formats)?;
+            self.show(formats);
             if !self.has_changes() {
                 return Ok(());
             }
@@ -206,9 +233,6 @@ impl ApplyFlow<'_> {
         if !self.has_changes() {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
         }
-        if let Some(file) = &self.save_previous {
-            files::write(file, self.previous(), FileMode::OwnerOnly)?;
-        }
         signals::enter_write_phase()?;
         let total = self.work().map(|plan| plan.operations.len()).sum();
         let progress = Progress::applying(total, self.output);
@@ -258,10 +282,17 @@ impl ApplyFlow<'_> {
         };
         let mut observe = |event: ApplyEvent<'_>| {
             show(&event);
-            match &self.audit_log {
-                Some(audit_log) => audit_log.observe(&plan.account_id, &effects, &event),
-                None => Ok(()),
+            let is_write = matches!(event, ApplyEvent::Sending(_));
+            if is_write {
+                self.save_previous.write_once(|| self.previous())?;
             }
+            if let Some(audit_log) = &self.audit_log {
+                audit_log.observe(&plan.account_id, &effects, &event)?;
+            }
+            if is_write {
+                self.output.note_write();
+            }
+            Ok(())
         };
         let (today, options) = plan_inputs(plan);
         let context = ApplyContext {
@@ -277,10 +308,10 @@ impl ApplyFlow<'_> {
     pub(crate) fn report(
         &self,
         applied: &[Option<ApplyResult>],
-        formats: &Formats<ApplyFormat>,
+        formats: Formats<ApplyFormat>,
     ) -> Result<Exit, CommandError> {
         let run = json::applied(&self.plan, applied, Timestamp::now());
-        formats.write(self.output, |format| report::apply(&run, format))?;
+        formats.write(self.output, |format| report::apply(&run, format));
         ci::tell(self.output, &run);
         fail_if_single_account(&run)?;
         let exit = exit_for_apply(&self.plan, applied, signals::received());

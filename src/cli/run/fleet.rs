@@ -25,6 +25,9 @@ pub(crate) fn load(
 ) -> Result<Vec<DesiredAccount>, CommandError> {
     check_paths(&fleet.desired.paths.paths)?;
     let loaded = load::load(&surroundings.request(&fleet.desired)?).map_err(CommandError::Files)?;
+    surroundings.add_input(output)?;
+    let mut files = loaded.files.iter();
+    files.try_for_each(|file| output.add_input(file))?;
     if !loaded.warnings.is_empty() {
         output.say(loaded.warnings.render(Color::Ansi).trim_end());
         ci::diagnose(output, &loaded.warnings);
@@ -122,7 +125,7 @@ pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
         variables: &interpolated,
         today: load_context::today(),
     };
-    let (accounts, _) = load::check(&request);
+    let accounts = load::check(&request).accounts;
     let behaviors = accounts.iter().flat_map(|account| account.behaviors.keys());
     let integrations = accounts
         .iter()

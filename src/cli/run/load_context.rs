@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::cli::error::CommandError;
 use crate::cli::flags::{AccountArgs, DesiredStateArgs};
 use crate::cli::io::environment::{self, variable};
+use crate::cli::io::output::Output;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::files::AllowedRoot;
 use crate::config::load::LoadOptions;
@@ -19,6 +20,7 @@ use crate::model::limits::Limits;
 
 pub(crate) struct LoadContext {
     pub(crate) limits: Arc<Limits>,
+    limits_file: Option<PathBuf>,
     confinement: AllowedRoot,
 }
 
@@ -29,8 +31,15 @@ impl LoadContext {
         read_env_file(&desired.who, &limits)?;
         Ok(LoadContext {
             limits,
+            limits_file: limits_file(desired),
             confinement: confinement(desired.paths.root.as_deref()),
         })
+    }
+
+    /// Registers the limits file as an input.
+    pub(crate) fn add_input(&self, output: &Output) -> Result<(), CommandError> {
+        let file = self.limits_file.as_deref();
+        file.map_or(Ok(()), |file| output.add_input(file))
     }
 
     /// Returns the options for loading files.
@@ -60,10 +69,14 @@ pub(crate) fn confinement(root: Option<&Path>) -> AllowedRoot {
 
 /// Loads the limits from `--limits` or RISKFORM_LIMITS.
 pub(crate) fn load_limits(desired: &DesiredStateArgs) -> Result<Arc<Limits>, CommandError> {
-    let file = desired.limits.clone();
-    let file = file.or_else(|| variable(environment::LIMITS).map(PathBuf::from));
-    let limits = file.map(|file| limits::load(&file)).transpose();
+    let limits = limits_file(desired).map(|file| limits::load(&file));
+    let limits = limits.transpose();
     Ok(Arc::new(limits.map_err(refused)?.unwrap_or_default()))
+}
+
+fn limits_file(desired: &DesiredStateArgs) -> Option<PathBuf> {
+    let file = desired.limits.clone();
+    file.or_else(|| variable(environment::LIMITS).map(PathBuf::from))
 }
 
 /// Adds the variables of --env-file to those of the environment.

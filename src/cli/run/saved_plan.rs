@@ -4,7 +4,6 @@
 //! result. So an edited file cannot hide an operation. The digest detects accidents such as a truncated file; it is not a signature.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use anyhow::anyhow;
 
 use crate::cli::error::CommandError;
 use crate::cli::error::plan_error;
-use crate::cli::io::files::{self, FileMode};
+use crate::cli::io::files::{self, OutputFile};
 use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, ShellCommand};
 use crate::config::revalidate::recheck;
@@ -21,19 +20,13 @@ use crate::model::limits::Limits;
 use crate::model::text::escape_invisible_json;
 use crate::plan::{Format, Options, ParseRunError, ParsedRun, Run, plan_within};
 
-/// Writes a plan to a file that only the owner can read, and prints the command to apply it.
-pub(crate) fn write(
-    path: &Path,
-    plan: &Run,
-    words: &ShellCommand,
-    output: &Output,
-) -> Result<(), CommandError> {
+/// Writes a plan to a file, and prints the command to apply it.
+pub(crate) fn write(file: OutputFile, plan: &Run, words: &ShellCommand, output: &Output) {
     let sealed = plan.sealed();
-    files::write(
-        path,
-        escape_invisible_json(plan.to_json()),
-        FileMode::OwnerOnly,
-    )?;
+    let path = file.path().to_owned();
+    if !output.finish(file, escape_invisible_json(plan.to_json())) {
+        return;
+    }
     let digest = &sealed.digest;
     let mut apply = ShellCommand::default();
     apply.flag("--plan", Some(path.display()));
@@ -43,7 +36,6 @@ pub(crate) fn write(
         path.display(),
         next_steps::line("apply", &apply.and(words.clone()))
     ));
-    Ok(())
 }
 
 /// Reads a saved plan to show it. A plan of another version is shown without planning again.
@@ -176,8 +168,9 @@ fn judge(run: &mut Run, limits: &Arc<Limits>) -> Result<(), CommandError> {
 
 fn text(path: &Path) -> Result<String, CommandError> {
     let name = path.display();
-    let text =
-        fs::read_to_string(path).map_err(CommandError::other(format!("cannot read {name}")))?;
+    let context = || format!("cannot read {name}");
+    let text = files::read_file(path, context())?;
+    let text = String::from_utf8(text).map_err(CommandError::other(context()))?;
     if text.lines().any(|line| line.starts_with("version:")) {
         return Err(CommandError::usage(
             format_args!("{name} is a desired-state file, not a saved plan"),

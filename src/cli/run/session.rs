@@ -17,6 +17,7 @@ use crate::api::{
 use crate::cli::error::CommandError;
 use crate::cli::flags::{AccountArgs, ConnectionArgs};
 use crate::cli::io::environment::{self, variable};
+use crate::cli::io::files;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress;
 use crate::cli::run::load_context;
@@ -83,7 +84,9 @@ impl Session {
                 .map_err(|wrong| CommandError::Other(anyhow::anyhow!(wrong)))?;
         }
         let conduct = conduct(default_rate_limits(&base_url), connect, output)?;
-        let ca_bundle = connect.ca_bundle.as_deref().map(ca_bundle).transpose()?;
+        let ca_bundle = connect.ca_bundle.as_deref();
+        let ca_bundle = ca_bundle.map(|path| self::ca_bundle(path, output));
+        let ca_bundle = ca_bundle.transpose()?;
         let settings = NetworkSettings {
             connect_timeout: connect
                 .timeout
@@ -311,9 +314,10 @@ fn missing(label: &str, help: &str) -> AccountError {
     }
 }
 
-fn ca_bundle(path: &Path) -> Result<CaBundle, CommandError> {
+fn ca_bundle(path: &Path, output: &Output) -> Result<CaBundle, CommandError> {
     let context = || format!("--ca-bundle {}", path.display());
-    let pem = std::fs::read(path).map_err(CommandError::other(context()))?;
+    output.add_input(path)?;
+    let pem = files::read_file(path, context())?;
     CaBundle::from_pem(&pem).map_err(CommandError::other(context()))
 }
 

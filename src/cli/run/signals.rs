@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM. A run that only reads stops at once. A run that writes finishes the requests in progress.
+//! Ctrl-C, SIGTERM and SIGHUP. A run that only reads stops at once. A run that writes finishes the requests in progress.
 //!
 //! Signals concern the whole process, so this module has global state.
 
@@ -26,11 +26,10 @@ static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
 /// Starts listening for signals. Before [`enter_write_phase`], the first one stops the program ([`ended`]). After it, the first one
 /// cancels the returned token, and the second one exits at once.
 pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError> {
-    let (mut interrupt, mut terminate) = streams()?;
+    let mut signals = SignalStreams::open()?;
     let output = output.clone();
     tokio::spawn(async move {
-        let first = first_of(&mut interrupt, &mut terminate).await;
-        let _ = PROCESS.received.set(first);
+        let _ = PROCESS.received.set(signals.next().await);
         PROCESS.stop.cancel();
         if PROCESS.writes.load(Ordering::Relaxed) {
             output.say(
@@ -39,8 +38,13 @@ pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError>
         } else {
             PROCESS.ended.notify_one();
         }
-        let second = first_of(&mut interrupt, &mut terminate).await;
-        std::process::exit(second.exit() as i32);
+        loop {
+            match signals.next().await {
+                // A closing terminal may send it in addition to another signal.
+                Signal::Hangup => {}
+                second => std::process::exit(second.exit() as i32),
+            }
+        }
     });
     Ok(PROCESS.stop.clone())
 }
@@ -68,22 +72,54 @@ pub(crate) fn enter_write_phase() -> Result<(), CommandError> {
 
 /// Returns a future that waits for the next signal.
 pub(crate) fn first_signal() -> Result<impl Future<Output = Signal>, CommandError> {
-    let (mut interrupt, mut terminate) = streams()?;
-    Ok(async move { first_of(&mut interrupt, &mut terminate).await })
+    let mut signals = SignalStreams::open()?;
+    Ok(async move { signals.next().await })
 }
 
-fn streams() -> Result<(unix::Signal, unix::Signal), CommandError> {
-    let listen =
-        |kind| unix::signal(kind).map_err(CommandError::other("cannot listen for signals"));
-    Ok((
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::terminate())?,
-    ))
+/// The signals that stop the program.
+struct SignalStreams {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+    /// `None` if the signal was ignored when the program started, as by `nohup`.
+    hangup: Option<unix::Signal>,
 }
 
-async fn first_of(interrupt: &mut unix::Signal, terminate: &mut unix::Signal) -> Signal {
-    tokio::select! {
-        _ = interrupt.recv() => Signal::Interrupt,
-        _ = terminate.recv() => Signal::Terminate,
+impl SignalStreams {
+    fn open() -> Result<Self, CommandError> {
+        let listen =
+            |kind| unix::signal(kind).map_err(CommandError::other("cannot listen for signals"));
+        Ok(SignalStreams {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: match is_hangup_ignored() {
+                true => None,
+                false => Some(listen(SignalKind::hangup())?),
+            },
+        })
     }
+
+    async fn next(&mut self) -> Signal {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = hangup => Signal::Hangup,
+        }
+    }
+}
+
+/// Returns true if SIGHUP is ignored. The standard library cannot ask, so this is known only where `/proc` has the process.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Signal 1 is the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
