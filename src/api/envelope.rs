@@ -343,6 +343,22 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_an_error_are_bounded() {
+        let cause = serde_json::json!({ "code": 1, "message": "m".repeat(1_000) });
+        let mut error = cause.clone();
+        error["error_chain"] = serde_json::json!(vec![cause; 50]);
+        let body =
+            serde_json::json!({ "success": false, "errors": vec![error; 20], "result": null });
+        let refused = opened(Endpoint::ReadBehaviors, 400, &body.to_string()).unwrap_err();
+        let shown: String = refused.messages.iter().map(ToString::to_string).collect();
+        assert!(
+            shown.contains("mmm") && shown.len() < 20_000,
+            "{}",
+            shown.len()
+        );
+    }
+
+    #[test]
     fn a_known_code_decides_and_else_the_status() {
         const HTML: &str = "<html><body>\n  Oh no\u{1b}[31m canary\u{202e}</body></html>";
         let html = Some("<html><body> Oh no [31m *** </body></html>".to_owned());

@@ -27,6 +27,7 @@ mod files;
 mod get;
 mod killed;
 mod notify;
+mod output;
 mod plan_and_apply;
 mod refusals;
 mod report;

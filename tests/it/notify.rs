@@ -17,7 +17,7 @@ use riskform::notify::{
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::riskform::{Run, TestDir};
+use crate::riskform::{Run, SandboxServer, TestDir};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 
@@ -77,11 +77,15 @@ async fn answer(
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let path = parts.uri.path().to_owned();
     server.received.lock().unwrap().push(Received {
         line: format!("{} {}", parts.method, parts.uri),
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
     });
+    if path == "/slow" {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     let mut statuses = statuses.lock().unwrap();
     let status = match statuses.len() {
         1 => statuses[0],
@@ -90,6 +94,7 @@ async fn answer(
     Response::builder()
         .status(status)
         .header("location", format!("http://{}/elsewhere", server.address))
+        .header("retry-after", if path == "/patience" { "600" } else { "1" })
         .body("cannot POST /canary".into())
         .unwrap()
 }
@@ -203,6 +208,22 @@ async fn a_fault_of_the_server_is_tried_again_twice_and_nothing_else_is() {
         assert_eq!(reasons, Vec::from_iter(reason), "{statuses:?}");
         assert_eq!(server.requests(), requests, "{statuses:?}");
     }
+}
+
+#[tokio::test]
+async fn a_short_rate_limit_is_waited_for() {
+    let server = Server::answering(&[429, 200]).await;
+    assert_eq!(tell(&server).await, []);
+    assert_eq!(server.requests(), 2);
+
+    let server = Server::answering(&[429]).await;
+    let target: Target = format!("http://{}/patience", server.address)
+        .parse()
+        .unwrap();
+    let failures = notify(&[target], &MESSAGE, &settings()).await;
+    let reason = DeliveryError::RateLimited(Duration::from_secs(600));
+    assert_eq!(failures[0].reason, reason);
+    assert_eq!(server.requests(), 1);
 }
 
 #[tokio::test]
@@ -398,6 +419,89 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
     workplace.write("riskform.yaml", &lax);
     drift(&[]).await;
     assert_eq!(server.outcomes()[6..], ["\"error\"", "\"resolved\""]);
+}
+
+/// Returns a directory whose environment names a sandbox, and a directory for the notification state.
+fn at_server(server: &SandboxServer) -> TestDir {
+    let mut workplace = TestDir::with(server);
+    workplace.write("riskform.yaml", QUICKSTART);
+    let state = workplace.path("state");
+    workplace.set("XDG_STATE_HOME", state.to_str().unwrap());
+    workplace
+}
+
+#[tokio::test]
+async fn runs_at_the_same_time_notify_once() {
+    let sandbox = tokio::task::spawn_blocking(|| SandboxServer::start(Default::default()));
+    let sandbox = sandbox.await.unwrap();
+    let server = Server::answering(&[200]).await;
+    let url = format!("http://{}/slow", server.address);
+    let workplace = at_server(&sandbox);
+    let run = || {
+        let mut command = workplace.command(&["drift", "--notify", &url]);
+        tokio::task::spawn_blocking(move || Run::from(command.output().unwrap()))
+    };
+    for run in futures_util::future::join_all([run(), run(), run()]).await {
+        let run = run.unwrap();
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(!run.stderr.contains("warning"), "{}", run.shown());
+    }
+    assert_eq!(server.outcomes(), ["\"drift\""]);
+    tokio::task::spawn_blocking(|| drop(sandbox)).await.unwrap();
+}
+
+#[tokio::test]
+async fn damaged_state_is_replaced() {
+    let server = Server::answering(&[200]).await;
+    let url = format!("http://{}/canary", server.address);
+    let workplace = at_home("state");
+    drift_in(&workplace, &["--notify", &url]).await;
+    let folder = workplace.path("state/riskform");
+    let state = std::fs::read_dir(&folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    type Damage = fn(&std::path::Path);
+    let damages: [Damage; 4] = [
+        |state| std::fs::write(state, b"\xff").unwrap(),
+        |state| std::fs::write(state, "").unwrap(),
+        |state| std::fs::write(state, "{\"digest\":1}").unwrap(),
+        |state| {
+            std::fs::remove_file(state).unwrap();
+            std::os::unix::fs::symlink("/dev/null", state).unwrap();
+        },
+    ];
+    for (index, damage) in damages.into_iter().enumerate() {
+        damage(&state);
+        for _ in 0..2 {
+            let run = drift_in(&workplace, &["--notify", &url]).await;
+            assert!(!run.stderr.contains("warning"), "{}", run.shown());
+        }
+        assert_eq!(server.requests(), index + 2);
+    }
+}
+
+#[tokio::test]
+async fn a_comma_between_urls_is_an_error() {
+    for urls in [
+        "https://one.example.com/canary,https://two.example.com/canary",
+        "https://one.example.com/canary, slack+https://two.example.com/canary",
+    ] {
+        for run in [
+            drift(&[("RISKFORM_NOTIFY", urls)], &[]).await,
+            drift(&[], &["--notify", urls]).await,
+        ] {
+            assert_eq!(run.code, 64, "{}", run.shown());
+            assert!(
+                run.stderr.contains("found a comma between two URLs"),
+                "{}",
+                run.shown()
+            );
+            assert!(!run.shown().contains("canary"), "{}", run.shown());
+        }
+    }
 }
 
 #[tokio::test]

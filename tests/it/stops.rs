@@ -146,6 +146,62 @@ fn sigterm_ends_every_wait_of_an_apply_within_a_second() {
 }
 
 #[test]
+fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
+    for ignored in [false, true] {
+        let (tell, told) = channel();
+        let tell = Arc::new(Mutex::new(tell));
+        let server = SandboxServer::behind(Settings::default(), move |_, router| {
+            router.layer(from_fn(move |request: Request, next: Next| {
+                if request.method() == Method::PUT {
+                    tell.lock().unwrap().send(()).unwrap();
+                }
+                async move {
+                    match *request.method() {
+                        Method::PUT => refused(StatusCode::TOO_MANY_REQUESTS),
+                        _ => next.run(request).await,
+                    }
+                }
+            }))
+        });
+        let workplace = TestDir::with(&server);
+        workplace.write("riskform.yaml", FILE);
+        let apply = ["apply", "--auto-approve", "--format", "json"];
+        let mut command = workplace.command(&apply);
+        if ignored {
+            let program = command.get_program().to_owned();
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+            shell.arg(program).args(apply).env_clear();
+            shell.envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+            shell.current_dir(command.get_current_dir().unwrap());
+            command = shell;
+        }
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        a_moment();
+        signal(&child, "-HUP");
+        let name = if ignored {
+            a_moment();
+            assert!(child.try_wait().unwrap().is_none());
+            "-TERM"
+        } else {
+            // Never counts as the second signal.
+            "-HUP"
+        };
+        let (run, _) = stop(child, name);
+        assert_eq!(run.code, 3, "{ignored}: {}", run.stderr);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let operations = &document["accounts"][0]["operations"];
+        assert_eq!(operations[0]["outcome"], "not_attempted", "{}", run.stdout);
+    }
+}
+
+#[test]
 fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
     for twice in [false, true] {
         let (tell, told) = channel();
@@ -194,6 +250,7 @@ fn whoever_only_reads_ends_at_once_with_the_signals_code() {
     for (arguments, name, code) in [
         (&["plan", "--format", "json"][..], "-TERM", 143),
         (&["drift"], "-INT", 130),
+        (&["audit"], "-HUP", 143),
         (&["apply", "--auto-approve"], "-TERM", 143),
         (&["export", "--account-id", account], "-INT", 130),
     ] {

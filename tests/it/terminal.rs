@@ -1,13 +1,76 @@
 //! Output for terminals only: progress, waits and links.
 
 use std::num::NonZeroU32;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rexpect::session::spawn_command;
+use rexpect::session::{PtySession, spawn_command};
 use riskform::sandbox::{RateLimit, Settings};
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+
 use crate::riskform::{SandboxServer, TestDir};
+
+const FILE: &str = include_str!("../../examples/quickstart.yaml");
+
+/// Starts a shell command on a terminal. `$0` is the program.
+fn shell_on_a_terminal(workplace: &TestDir, line: &str) -> PtySession {
+    let none: [&str; 0] = [];
+    let riskform = workplace.command(&none);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", line]).arg(riskform.get_program());
+    command.current_dir(riskform.get_current_dir().unwrap());
+    command.env_clear();
+    command.envs(
+        riskform
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    spawn_command(command, Some(60_000)).unwrap()
+}
+
+/// Starts a server whose first response takes a second, and a directory with a file that differs from it.
+fn slow_server() -> (SandboxServer, TestDir) {
+    let server = SandboxServer::behind(Settings::default(), |_, router| {
+        router.layer(from_fn(async |request: Request, next: Next| {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            next.run(request).await
+        }))
+    });
+    let workplace = TestDir::with(&server);
+    workplace.write("riskform.yaml", FILE);
+    (server, workplace)
+}
+
+#[test]
+fn answer_typed_before_the_question_is_discarded() {
+    let (_server, workplace) = slow_server();
+    let mut terminal = shell_on_a_terminal(&workplace, "\"$0\" apply; echo code $?");
+    terminal.send_line("yes").unwrap();
+    terminal.send_line("yes").unwrap();
+    terminal.exp_string("Only 'yes' is accepted: ").unwrap();
+    terminal.send_line("no").unwrap();
+    terminal
+        .exp_string("not approved; no changes were made")
+        .unwrap();
+    terminal.exp_string("code 1").unwrap();
+}
+
+#[test]
+fn question_is_on_the_terminal_even_if_output_is_redirected() {
+    let (_server, workplace) = slow_server();
+    let line = "\"$0\" apply >out.txt 2>errors.txt; echo code $?";
+    let mut terminal = shell_on_a_terminal(&workplace, line);
+    terminal.exp_string("Apply these changes?").unwrap();
+    terminal.exp_string("Only 'yes' is accepted: ").unwrap();
+    // Spaces do not matter.
+    terminal.send_line(" yes ").unwrap();
+    terminal.exp_string("code 0").unwrap();
+    for file in ["out.txt", "errors.txt"] {
+        assert!(!workplace.read(file).contains("accepted"), "{file}");
+    }
+}
 
 /// Returns the output of a run on a terminal of this type.
 fn on_a_terminal(workplace: &TestDir, arguments: &[&str], name: &str) -> String {
