@@ -49,7 +49,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
             let id = BenchmarkId::new(format!("mistakes as {kind}"), mistakes);
             group.bench_function(id, |bencher| {
                 let directory = integrations(mistakes, |_| "http://no-tls.okta.com".to_owned());
-                let (accounts, diagnostics) = check(&LoadOptions {
+                let checked = check(&LoadOptions {
                     paths: &[PathBuf::from(directory.path())],
                     account_id: None,
                     default_account_id: None,
@@ -58,10 +58,10 @@ pub(super) fn measure(criterion: &mut Criterion) {
                     variables: &|_| None,
                     today: TODAY,
                 });
-                assert_eq!(diagnostics.errors(), mistakes);
+                assert_eq!(checked.diagnostics.errors(), mistakes);
                 let checked = ValidationResult {
-                    accounts,
-                    diagnostics,
+                    accounts: checked.accounts,
+                    diagnostics: checked.diagnostics,
                 };
                 bencher.iter(|| files(&checked, *kind));
             });
