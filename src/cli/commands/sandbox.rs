@@ -149,7 +149,7 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-/// Runs a command and ends with its exit code. Passes SIGTERM on; Ctrl-C reaches the command by itself.
+/// Runs a command and ends with its exit code. Passes SIGTERM and SIGHUP on; Ctrl-C reaches the command by itself.
 async fn run_command(
     command: &mut Command,
     stop: impl Future<Output = Signal>,
@@ -162,9 +162,14 @@ async fn run_command(
     let status = tokio::select! {
         status = &mut ended => status,
         signal = stop => {
-            if signal == Signal::Terminate {
+            let passed_on = match signal {
+                Signal::Interrupt => None,
+                Signal::Terminate => Some(rustix::process::Signal::TERM),
+                Signal::Hangup => Some(rustix::process::Signal::HUP),
+            };
+            if let Some(signal) = passed_on {
                 // The command may have ended already.
-                let _ = kill_process(process, rustix::process::Signal::TERM);
+                let _ = kill_process(process, signal);
             }
             ended.await
         }
