@@ -21,14 +21,14 @@ use super::endpoint::Endpoint;
 use super::envelope::{self, ResultField, ResultInfo};
 use super::error::{ApiError, ErrorDetails, ErrorKind};
 use super::event::{ClientEvent, RequestStats, WaitReason};
-use super::pace::RateSettings;
-use super::rate_budget::{Permit, RateBudget};
-use super::rate_headers::RateHeaders;
+use super::rate_limiter::{self, Permit, RateLimiter, RateSettings, WaitTooLong, Waited};
 use super::response_metadata::{RequestIds, ResponseMetadata};
 use super::retry::{self, RetryPolicy};
-use super::time_budget::{TimeBudget, TimeBudgetExceeded};
 use super::transport::Transport;
 use super::transport_error::{Delivery, TransportError, TransportErrorKind};
+
+/// Wait after a 429 without `Retry-After`.
+const GUESSED_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// An API client. Cheap to clone; all its readers and writers share it.
 ///
@@ -42,7 +42,7 @@ struct ClientInner {
     credentials: Credentials,
     retry: RetryPolicy,
     random: Mutex<fastrand::Rng>,
-    budget: RateBudget,
+    limiter: RateLimiter,
     observer: Observer,
     stop: CancellationToken,
     counters: Mutex<RequestStats>,
@@ -112,6 +112,22 @@ pub(super) struct DecodedResponse<T> {
 #[must_use]
 pub struct SendPermit<'a>(Permit<'a>);
 
+/// Attempts of one request, and its waits for the server.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    failed: u32,
+    waited: Waited,
+}
+
+/// Reason why a request may not be sent.
+#[derive(Clone, Copy, Debug)]
+pub enum NoPermit {
+    /// The run was canceled.
+    Cancelled,
+    /// The server asks for a wait of this length, which is too long.
+    WaitTooLong(Duration),
+}
+
 /// Decision about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
@@ -151,7 +167,7 @@ impl Client {
             credentials,
             retry,
             random: Mutex::new(random),
-            budget: RateBudget::new(rate),
+            limiter: RateLimiter::new(rate),
             observer,
             stop,
             counters: Mutex::default(),
@@ -183,54 +199,58 @@ impl Client {
         &self,
         call: &ApiRequest,
     ) -> Result<DecodedResponse<T>, ApiError> {
-        self.send_read_within(call, &mut TimeBudget::endless())
-            .await
-    }
-
-    /// Sends a read request, with retries, within a time budget.
-    pub(super) async fn send_read_within<T: DeserializeOwned>(
-        &self,
-        call: &ApiRequest,
-        patience: &mut TimeBudget,
-    ) -> Result<DecodedResponse<T>, ApiError> {
-        let mut attempt = 1;
+        let mut attempts = Attempts::default();
         loop {
-            let Ok(leave) = self.acquire_permit().await else {
-                return Err(ApiError::new(
-                    self.error_details(call, ErrorKind::Cancelled),
-                ));
-            };
-            let error = match patience.wait(self.send(leave, call)).await {
-                Ok(Ok(opened)) => return Ok(opened),
-                Ok(Err(error)) => error,
-                Err(TimeBudgetExceeded) => return Err(self.timeout_error(call)),
-            };
-            match patience.wait(self.wait_before_retry(attempt, &error)).await {
-                Ok(RetryDecision::Retry) => attempt += 1,
-                Ok(RetryDecision::GiveUp | RetryDecision::Cancelled) | Err(TimeBudgetExceeded) => {
-                    return Err(error);
+            let leave = match self.acquire_permit(&mut attempts).await {
+                Ok(leave) => leave,
+                Err(NoPermit::Cancelled) => {
+                    return Err(ApiError::new(
+                        self.error_details(call, ErrorKind::Cancelled),
+                    ));
                 }
+                Err(NoPermit::WaitTooLong(wait)) => {
+                    return Err(ApiError::new(ErrorDetails {
+                        retry_after: Some(wait),
+                        ..self.error_details(call, ErrorKind::RateLimited)
+                    }));
+                }
+            };
+            let error = match self.send(leave, call).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => error,
+            };
+            match self.wait_before_retry(&mut attempts, &error).await {
+                RetryDecision::Retry => {}
+                RetryDecision::GiveUp | RetryDecision::Cancelled => return Err(error),
             }
         }
     }
 
     /// Waits until the next request may be sent.
-    pub(super) async fn acquire_permit(&self) -> Result<SendPermit<'_>, Cancelled> {
+    pub(super) async fn acquire_permit(
+        &self,
+        attempts: &mut Attempts,
+    ) -> Result<SendPermit<'_>, NoPermit> {
         let tell = |wait, reason| {
             self.lock_stats().waits += 1;
             (self.0.observer)(&ClientEvent::RateLimited { wait, reason });
         };
-        let permit = self
-            .0
-            .stop
-            .run_until_cancelled(self.0.budget.admit(tell))
-            .await?;
-        Ok(SendPermit(permit))
+        let max_wait = self.0.retry.max_wait;
+        let acquire = (self.0.limiter).acquire(&mut attempts.waited, max_wait, tell);
+        match self.0.stop.run_until_cancelled(acquire).await {
+            Ok(Ok(permit)) => Ok(SendPermit(permit)),
+            Ok(Err(WaitTooLong(wait))) => Err(NoPermit::WaitTooLong(wait)),
+            Err(Cancelled) => Err(NoPermit::Cancelled),
+        }
     }
 
-    /// Decides whether to retry a request after its `attempt`-th failure (counted from 1), and waits before the retry.
-    pub(super) async fn wait_before_retry(&self, attempt: u32, error: &ApiError) -> RetryDecision {
-        let Some(wait) = self.retry_delay(attempt, error) else {
+    /// Decides whether to retry a failed request, and waits before the retry.
+    pub(super) async fn wait_before_retry(
+        &self,
+        attempts: &mut Attempts,
+        error: &ApiError,
+    ) -> RetryDecision {
+        let Some(wait) = self.retry_delay(attempts, error) else {
             return RetryDecision::GiveUp;
         };
         if *error.kind() == ErrorKind::RateLimited {
@@ -240,7 +260,7 @@ impl Client {
         (self.0.observer)(&ClientEvent::Retrying {
             operation: error.operation(),
             path: error.path().to_owned(),
-            attempt,
+            attempt: attempts.failed,
             attempts: self.0.retry.max_attempts.get(),
             wait,
             error: error.to_string(),
@@ -251,28 +271,28 @@ impl Client {
         }
     }
 
-    fn retry_delay(&self, attempt: u32, error: &ApiError) -> Option<Duration> {
+    fn retry_delay(&self, attempts: &mut Attempts, error: &ApiError) -> Option<Duration> {
         let mut counters = self.lock_stats();
-        let rate_limited = *error.kind() == ErrorKind::RateLimited;
-        if rate_limited {
+        let left = (self.0.retry.max_wait).saturating_sub(attempts.waited.total);
+        if *error.kind() == ErrorKind::RateLimited {
             counters.rate_limited += 1;
-            // Without a known delay, another request would only extend the block.
-            error.retry_after()?;
+            // Does not count as a failure: only the total wait is limited.
+            return error.retry_after().filter(|wait| *wait <= left);
         }
-        // A 429 pauses the whole run, so these retries need no limit.
+        attempts.failed += 1;
         if !retry::is_retryable(error.operation(), error.kind())
-            || !(rate_limited || retry::has_retry_budget(&counters))
+            || !retry::has_retry_budget(&counters)
         {
             return None;
         }
         let mut random = self.0.random.lock().expect("retry rng lock poisoned");
-        let wait = self
-            .0
-            .retry
-            .wait(attempt, error.retry_after(), &mut random)?;
-        if !rate_limited {
-            counters.retries += 1;
+        let retry = &self.0.retry;
+        let wait = retry.wait(attempts.failed, error.retry_after(), &mut random)?;
+        if wait > left {
+            return None;
         }
+        attempts.waited.total += wait;
+        counters.retries += 1;
         Some(wait)
     }
 
@@ -297,14 +317,23 @@ impl Client {
             tracing::debug!(method = %call.operation.method(), path = call.path, %error, "request failed");
             self.transport_error(call, error)
         })?;
-        let limits = RateHeaders::read(answer.headers());
-        permit.learn(&limits);
-        *self.lock_metadata() = Some(ResponseMetadata::read(answer.headers(), &limits));
-        let mut retry_after = limits.retry_after;
+        let metadata = ResponseMetadata::read(answer.headers());
+        let mut retry_after = rate_limiter::retry_after(answer.headers());
+        // All other requests would be rejected as well, so pause them before the next permit is given out.
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            // All other requests would be rejected as well, so pause them before the next permit is given out.
-            retry_after = self.pause_after_rate_limit(&limits, sent);
+            let (wait, reason) = match retry_after {
+                Some(wait) => (wait, WaitReason::RateLimited),
+                None => (GUESSED_RETRY_AFTER, WaitReason::RateLimitedNoRetryAfter),
+            };
+            let wait = wait.max(Duration::from_secs(1));
+            self.0.limiter.pause(wait, reason);
+            retry_after = Some(wait);
+        } else if let Some(left) = metadata.remaining.filter(|left| left.requests == 0) {
+            // The header has whole seconds, so one more is added.
+            let wait = left.resets_in.saturating_add(Duration::from_secs(1));
+            self.0.limiter.pause(wait, WaitReason::NothingLeft);
         }
+        *self.lock_metadata() = Some(metadata);
         drop(permit);
         let trace = RequestIds::read(answer.headers());
         tracing::debug!(
@@ -331,25 +360,6 @@ impl Client {
                 ..self.error_details(call, fault.kind)
             })),
         }
-    }
-
-    /// Pauses the run after a 429 and returns the delay; `None` if it is unknown.
-    fn pause_after_rate_limit(&self, limits: &RateHeaders, sent: Instant) -> Option<Duration> {
-        /// Delay if the response has no rate-limit headers.
-        const GUESS: Duration = Duration::from_secs(30);
-        let longest = self.0.retry.max_retry_after;
-        if let Some(asked) = limits.retry_after {
-            if asked <= longest {
-                self.0.budget.pause(asked, WaitReason::RateLimited);
-            }
-            return Some(asked);
-        }
-        let resets = limits.remaining.iter().map(|left| left.resets_in).max();
-        let guess = resets.unwrap_or(GUESS);
-        if guess > longest {
-            return Some(guess);
-        }
-        self.0.budget.pause_once(guess, sent).then_some(guess)
     }
 
     /// Returns the result of a response that must have one.
@@ -424,15 +434,6 @@ impl Client {
             detail: self.0.credentials.redact(&detail),
         };
         ApiError::new(self.error_details(call, kind))
-    }
-
-    fn timeout_error(&self, call: &ApiRequest) -> ApiError {
-        let error = TransportError {
-            failure: TransportErrorKind::Timeout,
-            delivery: Delivery::MaybeDelivered,
-            detail: "the responses took too long".to_owned(),
-        };
-        self.transport_error(call, error)
     }
 
     fn error_details(&self, call: &ApiRequest, kind: ErrorKind) -> ErrorDetails {

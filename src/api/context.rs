@@ -4,7 +4,6 @@
 //! since rules and providers may contain secrets. Lists are read sequentially, so a missing permission costs one request.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -17,22 +16,16 @@ use crate::model::account::AccountId;
 use crate::model::audit_log::{self, AuditEntry, AuditLog};
 use crate::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider};
 
-use super::client::{ApiRequest, DecodedResponse};
 use super::endpoint::Endpoint;
-use super::envelope::ResultField;
 use super::error::{ApiError, ErrorKind};
+use super::pages::Paging;
 use super::reader::{Reader, read};
-use super::time_budget::TimeBudget;
-use super::transport_error::TransportErrorKind;
 
 /// Maximum page size of Access lists (`schema/api.md`, Access lists) and of the audit log.
 const PAGE_SIZE: usize = 1_000;
 
-/// Maximum number of pages of an Access list; more are treated as endless.
-const MAX_PAGES: usize = 50;
-
 /// Maximum number of audit log pages. The author of the live state is among the newest entries.
-const MAX_AUDIT_LOG_PAGES: usize = 20;
+const MAX_AUDIT_LOG_PAGES: u64 = 20;
 
 /// Maximum number of applications whose policies are read one by one, if the list of applications does not include them.
 const MAX_APP_LOOKUPS: usize = 200;
@@ -45,13 +38,6 @@ pub struct Providers {
     pub providers: Vec<IdentityProvider>,
     /// Number of providers in an unknown format or not read.
     pub skipped: usize,
-}
-
-/// Items of a list.
-struct Items {
-    items: Vec<Value>,
-    /// Number of items not read.
-    skipped: usize,
 }
 
 /// A list for which the read permission can be tested.
@@ -95,30 +81,22 @@ impl Reader {
     }
 
     /// Reads everything that can use a risk level: reusable policies, application policies, and groups, if a policy refers to one.
-    /// Stops with a timeout error after `patience`.
-    pub async fn access(
-        &self,
-        account: &AccountId,
-        patience: Duration,
-    ) -> Result<Access, ApiError> {
-        let patience = &mut TimeBudget::of(patience);
+    pub async fn access(&self, account: &AccountId) -> Result<Access, ApiError> {
         let reusable = Endpoint::ListAccessPolicies;
-        let reusable = self.items(reusable, account, "policies", patience).await?;
+        let reusable = self.items(reusable, account, "policies").await?;
         let apps = Endpoint::ListAccessApps;
-        let apps = self.items(apps, account, "apps", patience).await?;
-        let known = reusable.items.iter().filter_map(id).collect();
-        let own = AppPolicies::of(&apps.items, &known);
-        let asked = self
-            .app_policies(account, &own.apps_to_query, patience)
-            .await?;
+        let apps = self.items(apps, account, "apps").await?;
+        let known = reusable.iter().filter_map(id).collect();
+        let own = AppPolicies::of(&apps, &known);
+        let asked = self.app_policies(account, &own.apps_to_query).await?;
 
         let mut access = Access {
-            skipped: reusable.skipped + apps.skipped + asked.skipped,
+            skipped: own.unknown + own.apps_to_query.len().saturating_sub(MAX_APP_LOOKUPS),
             ..Access::default()
         };
         // A reusable policy can appear in several lists. Only the list of reusable policies has its number of applications.
         let embedded = own.embedded.into_iter();
-        for item in embedded.chain(&asked.items).chain(&reusable.items) {
+        for item in embedded.chain(&asked).chain(&reusable) {
             match AccessPolicy::from_json(item) {
                 Some(policy) => drop(access.policies.insert(policy.id.clone(), policy)),
                 None => access.skipped += 1,
@@ -126,10 +104,8 @@ impl Reader {
         }
         if access.references_groups() {
             let groups = Endpoint::ListAccessGroups;
-            let groups = self.items(groups, account, "groups", patience).await?;
-            access.skipped += groups.skipped;
-            for item in &groups.items {
-                match AccessGroup::read(item) {
+            for item in self.items(groups, account, "groups").await? {
+                match AccessGroup::read(&item) {
                     Some(group) => drop(access.groups.insert(group.id.clone(), group)),
                     None => access.skipped += 1,
                 }
@@ -143,31 +119,19 @@ impl Reader {
         &self,
         account: &AccountId,
         ids: &[&str],
-        patience: &mut TimeBudget,
-    ) -> Result<Items, ApiError> {
-        let mut policies = Items {
-            items: Vec::new(),
-            skipped: ids.len().saturating_sub(MAX_APP_LOOKUPS),
-        };
+    ) -> Result<Vec<Value>, ApiError> {
+        let mut policies = Vec::new();
         let ids = &ids[..ids.len().min(MAX_APP_LOOKUPS)];
         for ids in ids.chunks(APP_LOOKUP_CONCURRENCY) {
-            let asked = ids.iter().map(|id| {
+            let asked = ids.iter().map(|id| async move {
                 let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
                 let list = format!("apps/{id}/policies");
-                let mut patience = patience.clone();
-                async move {
-                    let operation = Endpoint::ListAccessAppPolicies;
-                    let answer = self.items(operation, account, &list, &mut patience).await;
-                    (answer, patience)
-                }
+                let operation = Endpoint::ListAccessAppPolicies;
+                self.items(operation, account, &list).await
             });
-            for (answer, left) in join_all(asked).await {
-                *patience = patience.clone().least(left);
+            for answer in join_all(asked).await {
                 match answer {
-                    Ok(answer) => {
-                        policies.items.extend(answer.items);
-                        policies.skipped += answer.skipped;
-                    }
+                    Ok(answer) => policies.extend(answer),
                     // The application was deleted after it was listed.
                     Err(error) if *error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
@@ -180,72 +144,46 @@ impl Reader {
     /// Reads all identity providers of the account.
     pub async fn identity_providers(&self, account: &AccountId) -> Result<Providers, ApiError> {
         let operation = Endpoint::ListIdentityProviders;
-        let patience = &mut TimeBudget::endless();
-        let Items {
-            items,
-            skipped: unread,
-        } = self
-            .items(operation, account, "identity_providers", patience)
-            .await?;
+        let items = self.items(operation, account, "identity_providers").await?;
         let providers: Vec<IdentityProvider> = items
             .iter()
             .filter_map(IdentityProvider::from_json)
             .collect();
         Ok(Providers {
-            skipped: items.len() - providers.len() + unread,
+            skipped: items.len() - providers.len(),
             providers,
         })
     }
 
-    /// Reads all items of an Access list, until an empty page or until the totals are reached.
+    /// Reads all items of an Access list.
     async fn items(
         &self,
         operation: Endpoint,
         account: &AccountId,
         list: &str,
-        patience: &mut TimeBudget,
-    ) -> Result<Items, ApiError> {
-        let mut items = Vec::new();
-        for page in 1..=MAX_PAGES {
-            let path =
-                format!("/accounts/{account}/access/{list}?page={page}&per_page={PAGE_SIZE}");
-            let call = read(operation, path);
-            let DecodedResponse { content, pages, .. } =
-                self.client().send_read_within(&call, patience).await?;
-            let held = items.len();
-            let Items {
-                items: read,
-                skipped: unread,
-            } = items_from(content);
-            if unread > 0 {
-                return Ok(Items {
-                    items,
-                    skipped: unread,
-                });
-            }
-            // A server without paging returns the same items for every page.
-            if !read.is_empty() && items.ends_with(&read) {
-                return Ok(Items { items, skipped: 0 });
-            }
-            items.extend(read);
-            let more = pages.has_more(items.len(), page as u64);
-            if items.len() == held || (pages.has_totals() && !more) {
-                return Ok(Items { items, skipped: 0 });
-            }
-        }
-        // The number of remaining items is unknown.
-        Ok(Items { items, skipped: 1 })
+    ) -> Result<Vec<Value>, ApiError> {
+        let call = read(operation, format!("/accounts/{account}/access/{list}"));
+        let list = self.list::<Vec<Value>, Value>(&call, Paging::Numbered(PAGE_SIZE), |item| item);
+        Ok(list.await?.items)
     }
 
-    /// Reads the risk-scoring writes in the account's audit log from the day `since` until the day before `before`. After `patience`, returns
-    /// the entries read so far, with the time that they reach back to.
+    /// Reads the risk-scoring writes in the account's audit log from the day `since` until the day before `before`. Of a very long log,
+    /// only the newest pages are read, and `since` of the result is the time that they reach back to.
     pub async fn audit_log(
         &self,
         account: &AccountId,
         since: Date,
         before: Date,
-        patience: Duration,
     ) -> Result<AuditLog, ApiError> {
+        let path = format!(
+            "/accounts/{account}/logs/audit?since={since}&before={before}&direction=desc&limit={PAGE_SIZE}"
+        );
+        let call = read(Endpoint::SearchAuditLog, path);
+        let paging = Paging::Cursor(MAX_AUDIT_LOG_PAGES);
+        let list = self.list::<Vec<Value>, _>(&call, paging, |item| {
+            (audit_log::time(&item), AuditEntry::read(account, &item))
+        });
+        let list = list.await?;
         let mut log = AuditLog {
             since: since
                 .to_zoned(TimeZone::UTC)
@@ -253,85 +191,18 @@ impl Reader {
             entries: Vec::new(),
             skipped: 0,
         };
-        let mut reached = None;
-        let path = format!(
-            "/accounts/{account}/logs/audit?since={since}&before={before}&direction=desc&limit={PAGE_SIZE}"
-        );
-        let first = read(Endpoint::SearchAuditLog, path);
-        let mut patience = TimeBudget::of(patience);
-        let reading = self.audit_pages(&first, account, &mut patience, &mut log, &mut reached);
-        let ended = match reading.await {
-            // An incomplete log is useful; none at all is an error.
-            Err(error) if is_timeout(&error) && reached.is_some() => false,
-            ended => ended?,
-        };
-        if let (false, Some(reached)) = (ended, reached) {
-            log.since = reached;
+        for (time, entry) in list.items {
+            if let (false, Some(time)) = (list.is_complete, time) {
+                log.since = time;
+            }
+            match entry {
+                audit_log::ParsedEntry::Entry(entry) => log.entries.push(entry),
+                audit_log::ParsedEntry::Irrelevant => {}
+                audit_log::ParsedEntry::Unreadable => log.skipped += 1,
+            }
         }
         Ok(log)
     }
-
-    /// Reads page by page, newest entry first, and returns true if the log is complete. `reached` is the time of the oldest entry read.
-    async fn audit_pages(
-        &self,
-        first: &ApiRequest,
-        account: &AccountId,
-        patience: &mut TimeBudget,
-        log: &mut AuditLog,
-        reached: &mut Option<Timestamp>,
-    ) -> Result<bool, ApiError> {
-        let mut cursor: Option<String> = None;
-        for _ in 0..MAX_AUDIT_LOG_PAGES {
-            let mut call = read(first.operation, first.path.clone());
-            if let Some(cursor) = &cursor {
-                let cursor = utf8_percent_encode(cursor, NON_ALPHANUMERIC);
-                call.path.push_str(&format!("&cursor={cursor}"));
-            }
-            let DecodedResponse { content, pages, .. } =
-                self.client().send_read_within(&call, patience).await?;
-            let Items {
-                items,
-                skipped: unread,
-            } = items_from(content);
-            log.skipped += unread;
-            for item in &items {
-                if let Some(time) = audit_log::time(item) {
-                    *reached = Some(time);
-                }
-                match AuditEntry::read(account, item) {
-                    audit_log::ParsedEntry::Entry(entry) => log.entries.push(entry),
-                    audit_log::ParsedEntry::Irrelevant => {}
-                    audit_log::ParsedEntry::Unreadable => log.skipped += 1,
-                }
-            }
-            match pages.cursor {
-                // Stop if the cursor does not advance.
-                Some(next) if !items.is_empty() && cursor.as_ref() != Some(&next) => {
-                    cursor = Some(next);
-                }
-                _ => return Ok(true),
-            }
-        }
-        Ok(false)
-    }
-}
-
-fn items_from(content: ResultField<Value>) -> Items {
-    let (items, unread) = match content {
-        ResultField::Result(Value::Array(items)) => (items, 0),
-        ResultField::Null => (Vec::new(), 0),
-        // Unknown format.
-        ResultField::Result(_) | ResultField::Missing => (Vec::new(), 1),
-    };
-    Items {
-        items,
-        skipped: unread,
-    }
-}
-
-fn is_timeout(error: &ApiError) -> bool {
-    let timeout = TransportErrorKind::Timeout;
-    matches!(error.kind(), ErrorKind::Transport { failure, .. } if *failure == timeout)
 }
 
 /// Policies in the list of applications. It is unknown whether the list includes them completely (`schema/api.md`, Access lists).
@@ -340,6 +211,8 @@ struct AppPolicies<'a> {
     embedded: Vec<&'a Value>,
     /// IDs of applications whose policies must be read separately.
     apps_to_query: Vec<&'a str>,
+    /// Number of applications whose policies cannot be read, because they have no ID.
+    unknown: usize,
 }
 
 impl<'a> AppPolicies<'a> {
@@ -351,6 +224,7 @@ impl<'a> AppPolicies<'a> {
         let mut found = AppPolicies {
             embedded: Vec::new(),
             apps_to_query: Vec::new(),
+            unknown: 0,
         };
         for app in apps {
             let own = policies(app).filter(|_| embeds);
@@ -361,7 +235,10 @@ impl<'a> AppPolicies<'a> {
             found.embedded.extend(whole);
             let is_known = |one: &&Value| id(one).is_some_and(|id| reusable.contains(id));
             if own.is_none() || !bare.iter().all(is_known) {
-                found.apps_to_query.extend(id(app));
+                match app["id"].as_str() {
+                    Some(id) => found.apps_to_query.push(id),
+                    None => found.unknown += 1,
+                }
             }
         }
         found

@@ -43,6 +43,8 @@ pub(super) enum ResultField<T> {
 pub(super) struct ResultInfo {
     pub(super) page: Option<u64>,
     pub(super) per_page: Option<u64>,
+    /// Number of items on this page.
+    pub(super) count: Option<u64>,
     total_count: Option<u64>,
     total_pages: Option<u64>,
     /// Cursor of the next page of a log.
@@ -89,6 +91,7 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Er
     Ok(ResultInfo {
         page: number("page"),
         per_page: number("per_page"),
+        count: number("count"),
         total_count: number("total_count"),
         total_pages: number("total_pages"),
         // The API documentation and Cloudflare's generated clients use different fields.

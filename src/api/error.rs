@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::base_url::BaseUrl;
 use super::endpoint::{Endpoint, Permission};
 use super::response_metadata::RequestIds;
+use super::retry::MAX_WAIT;
 use super::transport_error::{Delivery, TransportErrorKind};
 
 /// A failed API request. Displays as one line; [`help`](ApiError::help) suggests a fix.
@@ -372,10 +373,11 @@ impl fmt::Display for ApiError {
             }
             ErrorKind::RateLimited => {
                 write!(f, "{method} {path}: rate limit exceeded")?;
-                match retry_after {
-                    Some(Duration::MAX) => f.write_str(", no usable Retry-After")?,
-                    Some(wait) => write!(f, ", retry after {} s", wait.as_secs())?,
-                    None => {}
+                if let Some(wait) = retry_after {
+                    write!(f, ", retry after {} s", wait.as_secs())?;
+                    if *wait > MAX_WAIT {
+                        write!(f, " (the maximum wait is {} s)", MAX_WAIT.as_secs())?;
+                    }
                 }
             }
             ErrorKind::Rejected => write!(f, "{method} {path}: refused")?,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
-use super::rate_headers::RatePolicy;
+use super::rate_limiter::RatePolicy;
 
 /// A delay that the user should see. Displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +34,10 @@ pub enum WaitReason {
     RateLimited,
     /// Response 429 without a delay.
     RateLimitedNoRetryAfter,
-    /// The token's rate limit is almost used up.
+    /// A response said that the rate limit is used up.
+    NothingLeft,
+    /// This run has used up the token's rate limit.
     Budget(RatePolicy),
-    /// The rate limit of this IP address is used up.
-    Address(RatePolicy),
     /// Limit set with `--max-requests-per-second`.
     MaxRequestsPerSecond,
 }
@@ -92,17 +92,16 @@ impl fmt::Display for ClientEvent {
                     }
                     WaitReason::RateLimitedNoRetryAfter => write!(
                         f,
-                        "rate limited, waiting {seconds:.0} s (429, no Retry-After); will retry once"
+                        "rate limited, waiting {seconds:.0} s (429, no Retry-After)"
                     ),
-                    WaitReason::Budget(RatePolicy { quota, window }) => write!(
+                    WaitReason::NothingLeft => write!(
                         f,
-                        "waiting {seconds:.0} s: staying below the limit of {quota} requests per {} s",
-                        window.as_secs()
+                        "rate limit used up, waiting {seconds:.0} s (Ratelimit header)"
                     ),
-                    WaitReason::Address(RatePolicy { quota, window }) => write!(
+                    WaitReason::Budget(RatePolicy { requests, period }) => write!(
                         f,
-                        "waiting {seconds:.0} s: staying below the limit of {quota} requests per {} s for one IP address",
-                        window.as_secs()
+                        "waiting {seconds:.0} s: staying below the limit of {requests} requests per {} s",
+                        period.as_secs()
                     ),
                     WaitReason::MaxRequestsPerSecond => {
                         write!(f, "waiting {seconds:.0} s: --max-requests-per-second")

@@ -16,13 +16,11 @@ mod envelope;
 mod error;
 mod event;
 mod http_transport;
-mod pace;
-mod rate_budget;
-mod rate_headers;
+mod pages;
+mod rate_limiter;
 mod reader;
 mod response_metadata;
 mod retry;
-mod time_budget;
 mod token;
 mod transport;
 mod transport_error;
@@ -30,15 +28,16 @@ mod writer;
 
 pub use base_url::{BaseUrl, ParseBaseUrlError};
 pub use cancellation::{CancellationToken, Cancelled};
-pub use client::{ApiResponse, Client, ClientOptions, Observer, RetryDecision, SendPermit};
+pub use client::{
+    ApiResponse, Attempts, Client, ClientOptions, NoPermit, Observer, RetryDecision, SendPermit,
+};
 pub use context::{ContextProbe, Providers};
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, Permission};
 pub use error::{ApiError, ApiMessage, ErrorKind};
 pub use event::{ClientEvent, RequestStats, WaitReason};
 pub use http_transport::{CaBundle, CaBundleError, NetworkSettings};
-pub use pace::RateSettings;
-pub use rate_headers::{RateHeaders, RatePolicy, Remaining};
+pub use rate_limiter::{RatePolicy, RateSettings, Remaining};
 pub use reader::Reader;
 pub use response_metadata::{RequestIds, ResponseMetadata};
 pub use retry::RetryPolicy;

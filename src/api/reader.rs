@@ -1,6 +1,6 @@
 //! Read requests. Code with only a [`Reader`] cannot change an account.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -10,14 +10,12 @@ use crate::model::behavior::{self, Behavior, BehaviorKey};
 use crate::model::integration::{self, Integration, IntegrationId, ReferenceId};
 use crate::model::user::{self, RiskEvent, UserEvents, UserId, UserRisk};
 
-use super::client::{ApiRequest, ApiResponse, Client, DecodedResponse};
+use super::client::{ApiRequest, ApiResponse, Client};
 use super::endpoint::Endpoint;
-use super::envelope::ResultField;
 use super::error::ApiError;
+use super::pages::{Page, Paging};
+use super::response_metadata::RequestIds;
 use super::token::{TokenOwner, VerifiedToken};
-
-/// Maximum number of pages of a list. Longer lists are treated as endless.
-const MOST_PAGES: u64 = 1_000;
 
 /// Sends read requests.
 #[derive(Clone, Debug)]
@@ -66,7 +64,11 @@ impl Reader {
         account: &AccountId,
     ) -> Result<ApiResponse<Vec<Integration>>, ApiError> {
         let path = integration::collection_path(account);
-        self.get_all_pages(Endpoint::ListIntegrations, path).await
+        let call = read(Endpoint::ListIntegrations, path.clone());
+        let answer: ApiResponse<Vec<Integration>> =
+            self.get_all_pages(Endpoint::ListIntegrations, path).await?;
+        self.check_account(&call, account, &answer.value, &answer.trace)?;
+        Ok(answer)
     }
 
     /// Reads one integration.
@@ -77,6 +79,12 @@ impl Reader {
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let call = read(Endpoint::ReadIntegration, integration::path(account, id));
         let answer: ApiResponse<Integration> = self.get(&call).await?;
+        self.check_account(
+            &call,
+            account,
+            std::slice::from_ref(&answer.value),
+            &answer.trace,
+        )?;
         if answer.value.id == id {
             Ok(answer)
         } else {
@@ -98,6 +106,12 @@ impl Reader {
         };
         let call = read(OPERATION, path);
         let answer: ApiResponse<Integration> = self.get(&call).await?;
+        self.check_account(
+            &call,
+            account,
+            std::slice::from_ref(&answer.value),
+            &answer.trace,
+        )?;
         // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
         if answer.value.settings.reference_id.as_ref() == Some(reference) {
             Ok(answer)
@@ -153,119 +167,83 @@ impl Reader {
         self.0.result(call, opened)
     }
 
-    /// Reads all pages of a list. An incomplete list is an error, because missing items would look like deleted ones.
-    async fn get_all_pages<P: PagedList>(
+    /// Reads an integration list or an object that contains a list.
+    async fn get_all_pages<P: Page>(
         &self,
         operation: Endpoint,
         path: String,
     ) -> Result<ApiResponse<P>, ApiError> {
         let call = read(operation, path);
-        let opened = self.0.send_read::<P>(&call).await?;
-        let (mut pages, trace) = (opened.pages.clone(), opened.trace.clone());
-        let ApiResponse { mut value, .. } = match (opened.content, P::EMPTY) {
-            (ResultField::Null, Some(empty)) => ApiResponse {
-                value: empty(),
-                trace: opened.trace,
-            },
-            (content, _) => self
-                .0
-                .result(&call, DecodedResponse { content, ..opened })?,
+        let list = self
+            .list::<P, P::Item>(&call, Paging::Unpaged, |item| item)
+            .await?;
+        let mut value = list.first;
+        *value.items() = list.items;
+        Ok(ApiResponse {
+            value,
+            trace: list.trace,
+        })
+    }
+
+    /// Returns an error if an integration belongs to another account.
+    fn check_account(
+        &self,
+        call: &ApiRequest,
+        account: &AccountId,
+        integrations: &[Integration],
+        trace: &RequestIds,
+    ) -> Result<(), ApiError> {
+        let is_foreign = |one: &&Integration| {
+            !one.account_tag.is_empty() && !one.account_tag.eq_ignore_ascii_case(account.as_str())
         };
-        let incomplete = |held: usize, what: &str| {
-            let problem = format!("an incomplete list of {held} items: {what}");
-            self.0.unexpected_response(&call, problem, trace.clone())
-        };
-        let mut seen = HashSet::new();
-        for item in value.items() {
-            if !seen.insert(P::key(item)) && P::UNIQUE_KEYS {
-                let problem = match operation.has_sensitive_response() {
-                    true => "a duplicate item".to_owned(),
-                    false => format!("{} twice", P::key(item)),
-                };
-                return Err(self.0.unexpected_response(&call, problem, trace));
+        match integrations.iter().find(is_foreign) {
+            None => Ok(()),
+            Some(Integration {
+                id, account_tag, ..
+            }) => {
+                let problem = format!("the integration {id} of another account, {account_tag:?}");
+                Err(self.0.unexpected_response(call, problem, trace.clone()))
             }
         }
-        let mut number = 1;
-        while pages.has_more(value.items().len(), number) {
-            number += 1;
-            let held = value.items().len();
-            if number > MOST_PAGES {
-                return Err(incomplete(held, "the list does not end"));
-            }
-            let mut next = read(operation, format!("{}?page={number}", call.path));
-            if let Some(size) = pages.per_page {
-                next.path.push_str(&format!("&per_page={size}"));
-            }
-            let opened = self.0.send_read::<P>(&next).await?;
-            pages = opened.pages.clone();
-            let mut page: ApiResponse<P> = self.0.result(&next, opened)?;
-            let new: Vec<P::Item> = std::mem::take(page.value.items());
-            if pages.page.is_some_and(|page| page != number)
-                || new.is_empty()
-                || new.iter().any(|item| !seen.insert(P::key(item)))
-            {
-                return Err(incomplete(
-                    held,
-                    &format!("page {number} is missing or repeats items"),
-                ));
-            }
-            value.items().extend(new);
-        }
-        Ok(ApiResponse { value, trace })
     }
 }
 
-/// A list that may have several pages.
-trait PagedList: DeserializeOwned {
-    type Item;
-    /// Value for `result: null` if that means an empty list.
-    const EMPTY: Option<fn() -> Self>;
-    /// Whether a duplicate key makes the list invalid.
-    const UNIQUE_KEYS: bool;
-    fn items(&mut self) -> &mut Vec<Self::Item>;
-    /// Returns the unique key of an item.
-    fn key(item: &Self::Item) -> String;
-}
-
-impl PagedList for Vec<Integration> {
+impl Page for Vec<Integration> {
     type Item = Integration;
     const EMPTY: Option<fn() -> Self> = Some(Vec::new);
-    const UNIQUE_KEYS: bool = true;
 
     fn items(&mut self) -> &mut Vec<Integration> {
         self
     }
 
-    fn key(item: &Integration) -> String {
-        item.id.to_string()
+    fn key(item: &Integration) -> Option<String> {
+        Some(item.id.to_string())
     }
 }
 
-impl PagedList for Summary {
+impl Page for Summary {
     type Item = UserRisk;
     const EMPTY: Option<fn() -> Self> = Some(Summary::default);
-    const UNIQUE_KEYS: bool = true;
 
     fn items(&mut self) -> &mut Vec<UserRisk> {
         &mut self.users
     }
 
-    fn key(item: &UserRisk) -> String {
-        item.user_id.to_string()
+    fn key(item: &UserRisk) -> Option<String> {
+        Some(item.user_id.to_string())
     }
 }
 
-impl PagedList for UserEvents {
+impl Page for UserEvents {
     type Item = RiskEvent;
     const EMPTY: Option<fn() -> Self> = None;
-    const UNIQUE_KEYS: bool = false;
 
     fn items(&mut self) -> &mut Vec<RiskEvent> {
         &mut self.events
     }
 
-    fn key(item: &RiskEvent) -> String {
-        item.id.clone()
+    fn key(item: &RiskEvent) -> Option<String> {
+        Some(item.id.clone())
     }
 }
 

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::DATE;
 use jiff::{SignedDuration, Timestamp};
 
-use super::rate_headers::RateHeaders;
+use super::rate_limiter::{self, Remaining};
 
 /// IDs that identify a request in Cloudflare's logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,17 +42,17 @@ impl RequestIds {
 /// Metadata of one response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseMetadata {
-    /// Rate-limit headers.
-    pub rate: RateHeaders,
+    /// Requests left before the rate limit, if the response says so.
+    pub remaining: Option<Remaining>,
     /// Offset of the server's clock from this machine's, to about a second; `None` without a `Date` header.
     pub clock_skew: Option<SignedDuration>,
 }
 
 impl ResponseMetadata {
     /// Reads the headers of a response that has just arrived.
-    pub(super) fn read(headers: &HeaderMap, rate: &RateHeaders) -> Self {
+    pub(super) fn read(headers: &HeaderMap) -> Self {
         ResponseMetadata {
-            rate: rate.clone(),
+            remaining: rate_limiter::remaining(headers),
             clock_skew: date(headers).map(|date| date.duration_since(Timestamp::now())),
         }
     }

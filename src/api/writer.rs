@@ -13,8 +13,10 @@ use crate::model::behavior::{self, BehaviorKey, BehaviorSettings};
 use crate::model::integration::{self, Integration, IntegrationId, IntegrationSettings};
 use crate::model::user::{self, UserId};
 
-use super::cancellation::{CancellationToken, Cancelled};
-use super::client::{ApiRequest, ApiResponse, Client, DecodedResponse, RetryDecision, SendPermit};
+use super::cancellation::CancellationToken;
+use super::client::{
+    ApiRequest, ApiResponse, Attempts, Client, DecodedResponse, NoPermit, RetryDecision, SendPermit,
+};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
 
@@ -41,13 +43,20 @@ impl Writer {
     }
 
     /// Waits until the next request may be sent.
-    pub async fn leave(&self) -> Result<SendPermit<'_>, Cancelled> {
-        self.0.acquire_permit().await
+    pub async fn acquire_permit(
+        &self,
+        attempts: &mut Attempts,
+    ) -> Result<SendPermit<'_>, NoPermit> {
+        self.0.acquire_permit(attempts).await
     }
 
-    /// Decides whether to retry a write after its `attempt`-th failure (counted from 1), and waits before the retry.
-    pub async fn wait_to_repeat(&self, attempt: u32, error: &ApiError) -> RetryDecision {
-        self.0.wait_before_retry(attempt, error).await
+    /// Decides whether to retry a failed write, and waits before the retry.
+    pub async fn wait_before_retry(
+        &self,
+        attempts: &mut Attempts,
+        error: &ApiError,
+    ) -> RetryDecision {
+        self.0.wait_before_retry(attempts, error).await
     }
 
     /// Writes the complete map of behaviors. The effect on missing keys is unknown (`schema/api.md`, Behaviors). Returns the behaviors after

@@ -218,6 +218,9 @@ pub enum SkipReason {
     /// Another reset was rejected for a reason that applies to all.
     #[error("would fail for the same reason")]
     RefusedForAll,
+    /// The server asks for a longer wait than the maximum.
+    #[error("rate limit exceeded, retry after {0} s")]
+    RateLimited(u64),
     /// This or an earlier write could not be recorded.
     #[error("not sent: cannot write the audit log: {0}")]
     Unrecorded(String),

@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::api::{
-    ApiError, ApiResponse, CancellationToken, Cancelled, ErrorKind, RequestIds, RetryDecision,
-    SendPermit, Writer,
+    ApiError, ApiResponse, Attempts, CancellationToken, Cancelled, ErrorKind, NoPermit, RequestIds,
+    RetryDecision, SendPermit, Writer,
 };
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
@@ -185,7 +185,7 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     ) -> WriteOutcome<T> {
         // Error of the first attempt that may have been applied. Only a later success resolves it.
         let mut unknown: Option<ApiError> = None;
-        let mut attempt = 1;
+        let mut attempts = Attempts::default();
         loop {
             let body = match look().await {
                 Ok(Precheck::AlreadyDone(value)) => return WriteOutcome::Done(value),
@@ -193,7 +193,9 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
                 Err(failure) => return final_outcome(unknown, failure),
             };
             let error = match self
-                .send_once(write, |writer, leave| call(writer, leave, body))
+                .send_once(write, &mut attempts, |writer, leave| {
+                    call(writer, leave, body)
+                })
                 .await
             {
                 Ok(value) => return WriteOutcome::Done(value),
@@ -208,8 +210,8 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             if error.may_have_succeeded() {
                 unknown.get_or_insert_with(|| error.clone());
             }
-            match self.writer.wait_to_repeat(attempt, &error).await {
-                RetryDecision::Retry => attempt += 1,
+            match self.writer.wait_before_retry(&mut attempts, &error).await {
+                RetryDecision::Retry => {}
                 RetryDecision::GiveUp => return final_outcome(unknown, OperationError::Api(error)),
                 RetryDecision::Cancelled => {
                     return match unknown {
@@ -228,14 +230,19 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     >(
         &'w self,
         write: Write<'_>,
+        attempts: &mut Attempts,
         call: impl FnOnce(&'w Writer, SendPermit<'w>) -> F,
     ) -> Result<T, SendOnceError> {
         let not_sent = |why| Err(SendOnceError::NotSent(why));
         if let Some(why) = self.blocked_by() {
             return not_sent(why);
         }
-        let Ok(leave) = self.writer.leave().await else {
-            return not_sent(SkipReason::Stopped);
+        let leave = match self.writer.acquire_permit(attempts).await {
+            Ok(leave) => leave,
+            Err(NoPermit::Cancelled) => return not_sent(SkipReason::Stopped),
+            Err(NoPermit::WaitTooLong(wait)) => {
+                return not_sent(SkipReason::RateLimited(wait.as_secs()));
+            }
         };
         let write = Write {
             attempt: self.record(write.operation).sent + 1,

@@ -19,8 +19,8 @@ use crate::model::text::{abbreviate_list, pluralize};
 const TOKEN_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Tolerated clock difference: responses take time, and their date has whole seconds.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
-/// Fraction of the rate limit below which a warning is given.
-const LOW_BUDGET_DIVISOR: u64 = 10;
+/// Number of requests left below which a warning is given: a tenth of the limit.
+const LOW_BUDGET: u64 = 120;
 
 /// Returns all findings about one account, in order of dependency.
 pub fn account_findings(evidence: &ProbeResults, now: Timestamp) -> Vec<DoctorFinding> {
@@ -217,17 +217,15 @@ fn rate_budget(evidence: &ProbeResults) -> DoctorFinding {
     let Some(signs) = &evidence.signs else {
         return Finding::blocked(check);
     };
-    let Some(remaining) = signs.rate.remaining.iter().min_by_key(|left| left.requests) else {
+    let Some(remaining) = signs.remaining else {
         return Finding::pass(check, "the API states no limit");
     };
-    let quota = signs.rate.policies.iter().map(|policy| policy.quota).min();
-    let of = quota.map_or_else(String::new, |quota| format!(" of {quota}"));
     let message = format!(
-        "{}{of} requests left, for {} s",
+        "{} requests left, for {} s",
         remaining.requests,
         remaining.resets_in.as_secs()
     );
-    if remaining.requests < quota.unwrap_or_default() / LOW_BUDGET_DIVISOR {
+    if remaining.requests < LOW_BUDGET {
         Finding::warn(check, message)
             .help("another client uses this token; create a separate token for riskform")
     } else {

@@ -1,7 +1,7 @@
 //! Context of risk scoring in an account: Access policies and groups that use risk levels, and identity providers. It is never written.
 //!
-//! Nearly every field of the API is optional and its values may be unknown, so items that cannot be parsed are skipped (`schema/api.md`,
-//! Access policies). Only the levels and groups of a rule are kept, because other conditions may contain secrets.
+//! Nearly every field of the API is optional and its values may be unknown, so items that cannot be parsed are skipped and counted
+//! (`schema/api.md`, Access policies). Only the levels and groups of a rule are kept, because other conditions may contain secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -184,14 +184,24 @@ impl Access {
     /// other policies.
     #[must_use]
     pub fn retain_level_policies(mut self) -> Self {
-        let looks = self.groups_using_levels();
-        self.policies.retain(|_, policy| {
-            policy.rules.all().any(|rule| match rule {
-                PolicyRule::Levels(_) => true,
-                PolicyRule::Group(id) => looks.contains(id),
-                PolicyRule::Other => false,
-            })
+        let uses_level = |rule: &PolicyRule| matches!(rule, PolicyRule::Levels(_));
+        let is_missing = |rule: &PolicyRule| matches!(rule, PolicyRule::Group(id) if !self.groups.contains_key(id));
+        let leads_to = |groups: &BTreeSet<String>, rule: &PolicyRule| matches!(rule, PolicyRule::Group(id) if groups.contains(id));
+        let (using, incomplete) = (self.groups_with(uses_level), self.groups_with(is_missing));
+        let mut skipped = 0;
+        let mut kept_policies = self.policies.clone();
+        kept_policies.retain(|_, policy| {
+            let mut rules = policy.rules.all();
+            let is_unknown = rules.any(|rule| is_missing(rule) || leads_to(&incomplete, rule));
+            let mut rules = policy.rules.all();
+            let is_used = rules.any(|rule| uses_level(rule) || leads_to(&using, rule));
+            let is_known = policy.decision.known().is_some();
+            // A policy that uses a level in an unknown way, or refers to a group that is not in the list.
+            skipped += usize::from(is_unknown || is_used && !is_known);
+            is_used && is_known
         });
+        self.policies = kept_policies;
+        self.skipped += skipped;
         let mut kept: BTreeSet<String> = BTreeSet::new();
         let kept_policies = self.policies.values();
         let mut ahead: Vec<&str> = kept_policies
@@ -208,19 +218,15 @@ impl Access {
         self
     }
 
-    /// Returns the IDs of the groups that use a level, directly or through other groups.
-    fn groups_using_levels(&self) -> BTreeSet<String> {
+    /// Returns the IDs of the groups with such a rule, their own or that of a group to which they refer.
+    fn groups_with(&self, is_wanted: impl Fn(&PolicyRule) -> bool) -> BTreeSet<String> {
         let mut led_to_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut ahead: Vec<&str> = Vec::new();
         for (id, group) in &self.groups {
             for led_to in group.rules.groups() {
                 led_to_by.entry(led_to).or_default().push(id);
             }
-            if group
-                .rules
-                .all()
-                .any(|rule| matches!(rule, PolicyRule::Levels(_)))
-            {
+            if group.rules.all().any(&is_wanted) {
                 ahead.push(id);
             }
         }
@@ -235,41 +241,41 @@ impl Access {
 }
 
 impl AccessPolicy {
-    /// Parses an item of the API's lists. Returns `None` if its ID or name is missing.
+    /// Parses an item of the API's lists. Returns `None` if its ID or name is missing, or a rule cannot be understood.
     pub fn from_json(item: &Value) -> Option<Self> {
         Some(AccessPolicy {
             id: text(item, "id")?,
             name: text(item, "name")?,
             decision: OpenEnum::parse(&text(item, "decision").unwrap_or_default()),
-            rules: PolicyRules::read(item),
+            rules: PolicyRules::read(item)?,
             app_count: item.get("app_count").and_then(Value::as_u64),
         })
     }
 }
 
 impl AccessGroup {
-    /// Parses an item of the API's list. Returns `None` if its ID or name is missing.
+    /// Parses an item of the API's list. Returns `None` if its ID or name is missing, or a rule cannot be understood.
     pub fn read(item: &Value) -> Option<Self> {
         Some(AccessGroup {
             id: text(item, "id")?,
             name: text(item, "name")?,
-            rules: PolicyRules::read(item),
+            rules: PolicyRules::read(item)?,
         })
     }
 }
 
 impl PolicyRules {
-    fn read(item: &Value) -> Self {
+    fn read(item: &Value) -> Option<Self> {
         let list = |key| match item.get(key) {
-            None | Some(Value::Null) => Vec::new(),
+            None | Some(Value::Null) => Some(Vec::new()),
             Some(Value::Array(rules)) => rules.iter().map(PolicyRule::read).collect(),
-            Some(_) => vec![PolicyRule::Other],
+            Some(_) => None,
         };
-        PolicyRules {
-            include: list("include"),
-            exclude: list("exclude"),
-            require: list("require"),
-        }
+        Some(PolicyRules {
+            include: list("include")?,
+            exclude: list("exclude")?,
+            require: list("require")?,
+        })
     }
 
     /// Returns all rules.
@@ -292,14 +298,20 @@ impl PolicyRules {
 }
 
 impl PolicyRule {
-    fn read(rule: &Value) -> Self {
-        let levels = rule.pointer("/user_risk_score/user_risk_score");
-        if let Some(levels) = levels.and_then(Value::as_array) {
-            let words = levels.iter().filter_map(Value::as_str);
-            return PolicyRule::Levels(words.map(OpenEnum::parse).collect());
+    /// Returns `None` for a rule that may use levels but cannot be understood.
+    fn read(rule: &Value) -> Option<Self> {
+        let rule = rule.as_object()?;
+        if let Some(risk) = rule.get("user_risk_score") {
+            let levels = risk.get("user_risk_score")?.as_array()?;
+            let levels = levels
+                .iter()
+                .map(|level| level.as_str().map(OpenEnum::parse));
+            return levels.collect::<Option<_>>().map(PolicyRule::Levels);
         }
-        let group = rule.pointer("/group/id").and_then(Value::as_str);
-        group.map_or(PolicyRule::Other, |id| PolicyRule::Group(id.to_owned()))
+        match rule.get("group") {
+            Some(group) => Some(PolicyRule::Group(group.get("id")?.as_str()?.to_owned())),
+            None => Some(PolicyRule::Other),
+        }
     }
 }
 
@@ -315,18 +327,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_understood_is_passed_over() {
+    fn unknown_fields_and_words_are_accepted() {
         let policy = AccessPolicy::from_json(&json!({
             "id": "p", "name": "P", "decision": "isolate", "app_count": "many", "precedence": null,
             "include": [
-                { "user_risk_score": { "user_risk_score": ["high", "severe", 7] } },
+                { "user_risk_score": { "user_risk_score": ["high", "severe"] } },
                 { "group": { "id": "g" } },
                 { "service_token": { "token_id": "secret" } },
-                { "user_risk_score": "high" },
-                "garbage",
             ],
             "exclude": null,
-            "require": { "email": {} },
         }));
         let policy = policy.unwrap();
         assert_eq!(policy.decision, OpenEnum::Unknown("isolate".into()));
@@ -338,12 +347,28 @@ mod tests {
                 PolicyRule::Levels(levels),
                 PolicyRule::Group("g".into()),
                 PolicyRule::Other,
-                PolicyRule::Other,
-                PolicyRule::Other
             ]
         );
         assert_eq!(policy.rules.exclude, []);
-        assert_eq!(policy.rules.require, [PolicyRule::Other]);
+    }
+
+    #[test]
+    fn rules_that_cannot_be_understood_are_not_read_as_harmless() {
+        for rules in [
+            json!({ "require": { "email": {} } }),
+            json!({ "include": [null] }),
+            json!({ "include": ["garbage"] }),
+            json!({ "include": [{ "user_risk_score": "high" }] }),
+            json!({ "exclude": [{ "user_risk_score": { "user_risk_score": ["high", 7] } }] }),
+            json!({ "include": [{ "user_risk_score": { "levels": ["high"] } }] }),
+            json!({ "require": [{ "group": "g" }] }),
+        ] {
+            let mut item = rules.clone();
+            item["id"] = json!("p");
+            item["name"] = json!("P");
+            assert_eq!(AccessPolicy::from_json(&item), None, "{rules}");
+            assert_eq!(AccessGroup::read(&item), None, "{rules}");
+        }
         for item in [
             json!({ "id": "p" }),
             json!({ "id": 1, "name": "P" }),
@@ -352,6 +377,44 @@ mod tests {
             assert_eq!(AccessPolicy::from_json(&item), None);
             assert_eq!(AccessGroup::read(&item), None);
             assert_eq!(IdentityProvider::from_json(&item), None);
+        }
+    }
+
+    #[test]
+    fn policies_that_may_use_a_level_are_kept_or_counted() {
+        let levels = json!({ "user_risk_score": { "user_risk_score": ["high"] } });
+        let group = |id: &str| json!({ "group": { "id": id } });
+        let table = [
+            ("deny", levels.clone(), 1, 0),
+            ("isolate", levels.clone(), 0, 1),
+            ("isolate", json!({ "email": {} }), 0, 0),
+            ("deny", group("risky"), 1, 0),
+            ("deny", group("gone"), 0, 1),
+            ("deny", group("leads-to-gone"), 0, 1),
+            ("deny", group("staff"), 0, 0),
+        ];
+        let groups = [
+            ("risky", levels),
+            ("leads-to-gone", group("gone")),
+            ("staff", json!({ "email": {} })),
+        ];
+        for (decision, rule, kept, skipped) in table {
+            let case = format!("{decision} {rule}");
+            let policy = json!({ "id": "p", "name": "P", "decision": decision, "include": [rule] });
+            let mut access = Access::default();
+            let policy = AccessPolicy::from_json(&policy).unwrap();
+            access.policies.insert(policy.id.clone(), policy);
+            for (id, rule) in groups.clone() {
+                let group = json!({ "id": id, "name": id, "include": [rule] });
+                let group = AccessGroup::read(&group).unwrap();
+                access.groups.insert(group.id.clone(), group);
+            }
+            let access = access.retain_level_policies();
+            assert_eq!(
+                (access.policies.len(), access.skipped),
+                (kept, skipped),
+                "{case}"
+            );
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A policy uses a level if it blocks a user of that level and might not block the same user at another one: a deny that matches the
 //! first and not the second, or an allow that matches the second and not the first. Levels match exactly. Rules about anything but levels
-//! and groups may or may not match, independently each time. A group in a cycle matches no user there.
+//! and groups may or may not match, independently each time. A group in a cycle has the members that its rules and those of the other
+//! groups in the cycle add; if that is not defined, it may match any user.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,10 +46,9 @@ pub fn policies_for_level(level: &Level, access: &Access) -> LevelPolicies {
         .chain([OpenEnum::parse("unscored")])
         .filter(|other| other != level);
     let groups = in_order(access);
-    let circles = groups.iter().copied().collect();
     let mut policies = BTreeSet::new();
     for other in others {
-        let compared = LevelComparison::new(level, &other, access, &groups, &circles);
+        let compared = LevelComparison::new(level, &other, access, &groups);
         for policy in access.policies.values() {
             if policy.app_count != Some(0) && compared.restricts(policy) {
                 policies.insert(PolicyName {
@@ -253,6 +253,7 @@ struct MatchOutcomes(u8);
 impl MatchOutcomes {
     const NOBODY: MatchOutcomes = MatchOutcomes::of(false, false);
     const EVERYBODY: MatchOutcomes = MatchOutcomes::of(true, true);
+    const ANY: MatchOutcomes = MatchOutcomes(0b1111);
     /// Both or neither user matches.
     const MAYBE: MatchOutcomes =
         MatchOutcomes(MatchOutcomes::NOBODY.0 | MatchOutcomes::EVERYBODY.0);
@@ -282,8 +283,6 @@ impl MatchOutcomes {
 struct LevelComparison<'a> {
     level: &'a Level,
     other: &'a Level,
-    /// The strongly connected component of each group.
-    circles: &'a BTreeMap<&'a str, usize>,
     groups: BTreeMap<&'a str, MatchOutcomes>,
 }
 
@@ -293,31 +292,63 @@ impl<'a> LevelComparison<'a> {
         other: &'a Level,
         access: &'a Access,
         in_order: &[(&'a str, usize)],
-        circles: &'a BTreeMap<&'a str, usize>,
     ) -> Self {
         let mut compared = LevelComparison {
             level,
             other,
-            circles,
             groups: BTreeMap::new(),
         };
-        for (id, circle) in in_order {
-            let ways = compared.rules(&access.groups[*id].rules, Some(*circle));
-            compared.groups.insert(id, ways);
+        for circle in in_order.chunk_by(|one, next| one.1 == next.1) {
+            compared.add_circle(circle, access);
         }
         compared
     }
 
+    /// Adds groups that refer to each other, or a single group. Repeats their rules, starting without members, until nothing changes.
+    fn add_circle(&mut self, circle: &[(&'a str, usize)], access: &'a Access) {
+        /// More are needed only by circles within circles.
+        const MAX_SWEEPS: usize = 10;
+        let ids: BTreeSet<&str> = circle.iter().map(|(id, _)| *id).collect();
+        let rules = || {
+            circle
+                .iter()
+                .map(|(id, _)| (*id, &access.groups[*id].rules))
+        };
+        let is_member =
+            |rule: &PolicyRule| matches!(rule, PolicyRule::Group(id) if ids.contains(id.as_str()));
+        let is_cycle = rules().any(|(_, rules)| rules.all().any(is_member));
+        if rules().any(|(_, rules)| rules.exclude.iter().any(is_member)) {
+            // A group that excludes its own members.
+            self.groups
+                .extend(rules().map(|(id, _)| (id, MatchOutcomes::ANY)));
+            return;
+        }
+        self.groups
+            .extend(rules().map(|(id, _)| (id, MatchOutcomes::NOBODY)));
+        for _ in 0..MAX_SWEEPS {
+            let mut has_changed = false;
+            for (id, rules) in rules().rev() {
+                let ways = self.rules(rules);
+                has_changed |= self.groups.insert(id, ways) != Some(ways);
+            }
+            if !has_changed || !is_cycle {
+                return;
+            }
+        }
+        self.groups
+            .extend(rules().map(|(id, _)| (id, MatchOutcomes::ANY)));
+    }
+
     fn restricts(&self, policy: &AccessPolicy) -> bool {
         match policy.decision.known() {
-            Some(Decision::Allow) => self.rules(&policy.rules, None).holds(false, true),
-            Some(Decision::Deny) => self.rules(&policy.rules, None).holds(true, false),
+            Some(Decision::Allow) => self.rules(&policy.rules).holds(false, true),
+            Some(Decision::Deny) => self.rules(&policy.rules).holds(true, false),
             // These decisions ignore the user and so the level.
             Some(Decision::NonIdentity | Decision::Bypass) | None => false,
         }
     }
 
-    fn rules(&self, rules: &PolicyRules, circle: Option<usize>) -> MatchOutcomes {
+    fn rules(&self, rules: &PolicyRules) -> MatchOutcomes {
         let PolicyRules {
             include,
             exclude,
@@ -325,28 +356,27 @@ impl<'a> LevelComparison<'a> {
         } = rules;
         let mut ways = MatchOutcomes::NOBODY;
         for rule in include {
-            ways = ways.with(self.rule(rule, circle), |any, this| any || this);
+            ways = ways.with(self.rule(rule), |any, this| any || this);
         }
         for rule in exclude {
-            ways = ways.with(self.rule(rule, circle), |matched, this| matched && !this);
+            ways = ways.with(self.rule(rule), |matched, this| matched && !this);
         }
         for rule in require {
-            ways = ways.with(self.rule(rule, circle), |matched, this| matched && this);
+            ways = ways.with(self.rule(rule), |matched, this| matched && this);
         }
         ways
     }
 
-    fn rule(&self, rule: &PolicyRule, circle: Option<usize>) -> MatchOutcomes {
+    fn rule(&self, rule: &PolicyRule) -> MatchOutcomes {
         match rule {
             PolicyRule::Levels(levels) => {
                 MatchOutcomes::of(levels.contains(self.level), levels.contains(self.other))
             }
             PolicyRule::Other => MatchOutcomes::MAYBE,
-            PolicyRule::Group(id) => match self.circles.get(id.as_str()) {
-                None => MatchOutcomes::MAYBE,
-                Some(its) if Some(*its) == circle => MatchOutcomes::NOBODY,
-                Some(_) => self.groups[id.as_str()],
-            },
+            PolicyRule::Group(id) => {
+                let group = self.groups.get(id.as_str()).copied();
+                group.unwrap_or(MatchOutcomes::MAYBE)
+            }
         }
     }
 }

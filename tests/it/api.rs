@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
-    ApiError, BaseUrl, CaBundle, Client, ClientOptions, Credentials, Delivery, ErrorKind,
+    ApiError, Attempts, BaseUrl, CaBundle, Client, ClientOptions, Credentials, Delivery, ErrorKind,
     NetworkSettings, Reader, RetryPolicy, TokenOwner, TokenStatus, Transport, TransportErrorKind,
 };
 use riskform::model::account::AccountId;
@@ -56,6 +56,7 @@ fn connect(transport: Transport, base_url: BaseUrl) -> Client {
     let conduct = ClientOptions {
         retry: RetryPolicy {
             max_attempts: NonZeroU32::MIN,
+            max_wait: Duration::ZERO,
             ..RetryPolicy::default()
         },
         ..ClientOptions::default()
@@ -229,7 +230,10 @@ async fn all_ten_operations_and_words_nobody_knows() {
         .into_iter()
         .map(|(key, behavior)| (key, behavior.settings))
         .collect();
-    let leave = async || writer.leave().await.unwrap();
+    let leave = async || {
+        let mut attempts = Attempts::default();
+        writer.acquire_permit(&mut attempts).await.unwrap()
+    };
     let answer = writer
         .write_behaviors(leave().await, &account, &written)
         .await
@@ -354,7 +358,10 @@ async fn connections_that_break_are_told_from_those_that_never_were() {
     ] {
         let base_url = serve_bytes(answer, then).await;
         let writer = connection(&base_url, settings()).writer();
-        let leave = writer.leave().await.unwrap();
+        let leave = writer
+            .acquire_permit(&mut Attempts::default())
+            .await
+            .unwrap();
         let error = writer
             .reset_user(leave, &account(), USER.parse().unwrap())
             .await
@@ -482,7 +489,10 @@ async fn a_delete_of_what_is_gone_succeeds_but_only_the_api_can_say_so() {
         let writer = within(service).writer();
         let answer = writer
             .delete_integration(
-                writer.leave().await.unwrap(),
+                writer
+                    .acquire_permit(&mut Attempts::default())
+                    .await
+                    .unwrap(),
                 &account(),
                 INTEGRATION.parse().unwrap(),
             )

@@ -188,10 +188,7 @@ fn a_list_that_says_there_is_more_is_read_to_its_end_or_not_at_all() {
             };
             assert_eq!(lines, expected, "{case}");
         } else {
-            assert!(
-                run.stderr.contains("an incomplete list of 2 items"),
-                "{case}"
-            );
+            assert!(run.stderr.contains("an incomplete list: "), "{case}");
         }
     }
 }
@@ -204,7 +201,7 @@ fn answers_that_cant_be_trusted_are_errors_and_what_is_only_shown_may_be_null() 
     assert_eq!(run.code, 1);
     assert!(
         run.stderr
-            .contains("got 00000000-0000-4000-8000-000000000001 twice"),
+            .contains("page 1 repeats the ID 00000000-0000-4000-8000-000000000001"),
         "{}",
         run.stderr
     );

@@ -2,8 +2,6 @@
 //!
 //! If a part cannot be read, the run continues without it and notes that.
 
-use std::time::Duration;
-
 use clap::Args;
 use jiff::ToSpan;
 
@@ -16,11 +14,6 @@ use crate::model::account::{DesiredAccount, PolicyGuardMode};
 use crate::model::audit_log::AuditLog;
 use crate::model::context::{Access, Context, FetchError, Fetched};
 use crate::plan::{AccountError, AccountPlan, Note, Options, affects_levels, plan_within};
-
-/// Time budget for all Access lists of an account.
-const ACCESS_TIME_BUDGET: Duration = Duration::from_secs(60);
-/// Time budget for the audit log of an account.
-const AUDIT_LOG_TIME_BUDGET: Duration = Duration::from_secs(20);
 
 /// Flag to skip the context.
 #[derive(Args, Clone, Copy, Debug)]
@@ -113,7 +106,7 @@ pub(crate) async fn look_around(
 /// Reads the Access policies and groups of an account.
 pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Fetched<Access> {
     let access = match reader(session, desired) {
-        Ok(reader) => reader.access(&desired.account_id, ACCESS_TIME_BUDGET).await,
+        Ok(reader) => reader.access(&desired.account_id).await,
         Err(unread) => return Fetched::Failed(unread),
     };
     match access {
@@ -169,7 +162,7 @@ async fn audit_log(
     let since = today.saturating_sub(i32::from(history.history).days());
     let before = today.saturating_add(1.day());
     let reader = reader(session, desired)?;
-    let log = reader.audit_log(&desired.account_id, since, before, AUDIT_LOG_TIME_BUDGET);
+    let log = reader.audit_log(&desired.account_id, since, before);
     log.await.map_err(|error| unread(&error))
 }
 

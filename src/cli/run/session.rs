@@ -122,7 +122,7 @@ impl Session {
     /// Returns a session that does not retry or wait.
     pub(crate) fn without_retries(mut self) -> Self {
         self.conduct.retry.max_attempts = NonZeroU32::MIN;
-        self.conduct.retry.max_retry_after = Duration::ZERO;
+        self.conduct.retry.max_wait = Duration::ZERO;
         self
     }
 
@@ -296,7 +296,7 @@ fn conduct(
     let output = output.clone();
     Ok(ClientOptions {
         rate: RateSettings {
-            ceiling: connect.max_requests_per_second,
+            max_per_second: connect.max_requests_per_second,
             ..rate
         },
         observer: Arc::new(move |event| progress::wait(&output, event)),

@@ -100,6 +100,9 @@ fn policies_act_on_levels() {
         ("deny @risky", &["high"]),
         ("allow ? | @nested", &["high"]),
         ("deny @circle", &["medium"]),
+        ("deny @payroll", &["high"]),
+        ("deny @itself", &["low", "medium", "high"]),
+        ("deny @between", &["high"]),
         ("deny @gone", none),
     ];
     let groups = [
@@ -107,6 +110,11 @@ fn policies_act_on_levels() {
         ("nested", "@risky"),
         ("circle", "@other medium"),
         ("other", "@circle"),
+        ("payroll", "@back"),
+        ("back", "high @payroll"),
+        ("itself", "? | @itself"),
+        ("between", "high ? | | @after"),
+        ("after", "? high @between"),
     ];
     for (text, expected) in table {
         let access = access(&[("p", text)], &groups);
@@ -125,12 +133,13 @@ fn policies_act_on_levels() {
     );
 }
 
-/// Everything else being equal means: every answer that the other rules could give, each time that they are asked.
+/// Everything else being equal means: every answer that the other rules could give, each time that they are asked. References are
+/// followed `depth` times, which covers each cycle of the few groups here more than once.
 fn matches_user(
     rules: &PolicyRules,
     user: &str,
     access: &Access,
-    from: Option<&str>,
+    depth: u32,
     answers: &mut dyn FnMut() -> bool,
 ) -> bool {
     let mut one = |rule: &PolicyRule| match rule {
@@ -138,8 +147,8 @@ fn matches_user(
         PolicyRule::Other => answers(),
         PolicyRule::Group(id) => match access.groups.get(id) {
             None => answers(),
-            Some(_) if from.is_some_and(|from| leads(access, id, from)) => false,
-            Some(group) => matches_user(&group.rules, user, access, Some(id), answers),
+            Some(_) if depth == 0 => false,
+            Some(group) => matches_user(&group.rules, user, access, depth - 1, answers),
         },
     };
     // No shortcuts, for the same reason.
@@ -166,6 +175,8 @@ fn leads(access: &Access, from: &str, to: &str) -> bool {
     }
     seen.iter().any(|id| id == to)
 }
+
+const DEPTH: u32 = 6;
 
 #[test]
 fn the_policies_named_are_those_of_an_independent_evaluation() {
@@ -206,6 +217,15 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
         let decision = *rng.choice(["allow", "deny"].iter()).unwrap();
         let text = format!("{decision} {}", rules(&mut rng));
         let access = access(&[("p", &text)], &groups);
+        // Excluded by itself, a group may match anybody; the evaluation below knows one answer.
+        let is_undefined = access.groups.iter().any(|(id, group)| {
+            let excluded = group.rules.exclude.iter();
+            let mut excluded = excluded.filter_map(|rule| match rule {
+                PolicyRule::Group(group) => Some(group.as_str()),
+                _ => None,
+            });
+            excluded.any(|excluded| leads(&access, excluded, id))
+        });
         for word in words {
             let found = !names(word, &access).is_empty();
             // What is kept of a large account decides all the same.
@@ -221,7 +241,13 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
                     asked += 1;
                     false
                 };
-                matches_user(&access.policies["p"].rules, word, &access, None, &mut count);
+                matches_user(
+                    &access.policies["p"].rules,
+                    word,
+                    &access,
+                    DEPTH,
+                    &mut count,
+                );
                 if asked > 8 {
                     // Too many to try; such worlds are left to the others.
                     return found;
@@ -237,7 +263,7 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
                             &access.policies["p"].rules,
                             user,
                             &access,
-                            None,
+                            DEPTH,
                             &mut answer,
                         )
                     };
@@ -247,8 +273,8 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
                     }
                 })
             });
-            assert_eq!(
-                found, expected,
+            assert!(
+                found == expected || is_undefined && found,
                 "RISKFORM_SEED={seed}: {word}: {text} with {groups:?}"
             );
             *(if found { &mut acting } else { &mut idle }) += 1;
@@ -278,8 +304,7 @@ fn long_chains_and_large_circles_are_followed() {
             .zip(texts.iter().map(String::as_str))
             .collect();
         let access = access(&[("p", "deny @g0"), ("q", "deny @g4999")], &groups);
-        let expected: &[&str] = if last == "high" { &["p", "q"] } else { &["q"] };
-        assert_eq!(names("high", &access), expected);
+        assert_eq!(names("high", &access), ["p", "q"]);
     }
 }
 
