@@ -322,6 +322,9 @@ impl ApiError {
 fn transport_help(failure: TransportErrorKind) -> Option<&'static str> {
     match failure {
         TransportErrorKind::Connect => Some("check your network connection and the base URL"),
+        TransportErrorKind::ProxyRefused => {
+            Some("check the proxy's address, its credentials and the hosts it allows")
+        }
         TransportErrorKind::Tls => {
             Some("if a proxy inspects TLS, pass its CA certificate with --ca-bundle")
         }

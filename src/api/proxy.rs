@@ -35,7 +35,11 @@ impl Proxy {
             return Err(format!("white space or a control character; {EXPECTED}"));
         }
         let has_scheme = text.contains("://");
-        let text = if has_scheme { text } else { &format!("http://{text}") };
+        let text = if has_scheme {
+            text
+        } else {
+            &format!("http://{text}")
+        };
         let url = Url::parse(text).map_err(|error| format!("{error}; {EXPECTED}"))?;
         match url.scheme() {
             "http" | "https" if url.host().is_some() && url.path() == "/" => {}
@@ -105,7 +109,8 @@ async fn connect_status(
 ) -> io::Result<Option<u16>> {
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().unwrap_or(443);
-    let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n").into_bytes();
+    let mut request =
+        format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n").into_bytes();
     if let Some(authorization) = authorization {
         request.extend_from_slice(b"Proxy-Authorization: ");
         request.extend_from_slice(authorization.as_bytes());
@@ -117,7 +122,9 @@ async fn connect_status(
     let mut response = Vec::new();
     let line = b"HTTP/1.1 200".len() as u64;
     stream.take(line).read_to_end(&mut response).await?;
-    let status = response.get(9..).and_then(|status| std::str::from_utf8(status).ok());
+    let status = response
+        .get(9..)
+        .and_then(|status| std::str::from_utf8(status).ok());
     Ok(status.and_then(|status| status.parse().ok()))
 }
 
@@ -145,9 +152,17 @@ mod tests {
             ("https://proxy.example.com", "proxy.example.com:443", None),
             ("proxy:3128", "proxy:3128", None),
             ("http://[::1]:3128", "[::1]:3128", None),
-            ("http://u:p@10.0.0.1:3128/", "10.0.0.1:3128", Some("Basic dTpw")),
+            (
+                "http://u:p@10.0.0.1:3128/",
+                "10.0.0.1:3128",
+                Some("Basic dTpw"),
+            ),
             // Not valid in a URL, but escaped by its parser: user:pa}ss.
-            ("http://user:pa}ss@127.0.0.1:3128", "127.0.0.1:3128", Some("Basic dXNlcjpwYX1zcw==")),
+            (
+                "http://user:pa}ss@127.0.0.1:3128",
+                "127.0.0.1:3128",
+                Some("Basic dXNlcjpwYX1zcw=="),
+            ),
         ] {
             let proxy = Proxy::parse("HTTPS_PROXY", text, "").unwrap();
             assert_eq!(proxy.address(), address, "{text}");
@@ -156,7 +171,10 @@ mod tests {
             assert_eq!(sent, authorization, "{text}");
             assert!(proxy.client_proxy().is_ok(), "{text}");
             let shown = format!("{proxy} {proxy:?}");
-            assert!(!shown.contains("pa}ss") && !shown.contains("user"), "{shown}");
+            assert!(
+                !shown.contains("pa}ss") && !shown.contains("user"),
+                "{shown}"
+            );
         }
     }
 
@@ -164,11 +182,26 @@ mod tests {
     fn every_other_value_is_an_error_that_does_not_show_it() {
         for (text, expected) in [
             ("http://", "empty host; expected http://host:port"),
-            ("http://proxy:port", "invalid port number; expected http://host:port"),
-            ("http://canary canary", "white space or a control character; expected http://host:port"),
-            ("http://127.0.0.1:3128\r", "white space or a control character; expected http://host:port"),
-            (" ", "white space or a control character; expected http://host:port"),
-            ("socks5://canary", "socks5 is not supported; expected http://host:port"),
+            (
+                "http://proxy:port",
+                "invalid port number; expected http://host:port",
+            ),
+            (
+                "http://canary canary",
+                "white space or a control character; expected http://host:port",
+            ),
+            (
+                "http://127.0.0.1:3128\r",
+                "white space or a control character; expected http://host:port",
+            ),
+            (
+                " ",
+                "white space or a control character; expected http://host:port",
+            ),
+            (
+                "socks5://canary",
+                "socks5 is not supported; expected http://host:port",
+            ),
             ("http://proxy/canary", "expected http://host:port"),
             ("http://can{ary:3128", "expected http://host:port"),
         ] {
@@ -182,7 +215,11 @@ mod tests {
         for (no_proxy, url, is_used) in [
             ("", "https://api.cloudflare.com/x", true),
             ("*", "https://api.cloudflare.com/x", false),
-            ("localhost, .cloudflare.com", "https://api.cloudflare.com/x", false),
+            (
+                "localhost, .cloudflare.com",
+                "https://api.cloudflare.com/x",
+                false,
+            ),
             ("cloudflare.com", "https://api.cloudflare.com/x", false),
             ("flare.com", "https://api.cloudflare.com/x", true),
             ("10.0.0.0/8", "https://10.0.0.9/client/v4", false),

@@ -243,7 +243,7 @@ impl Page for UserEvents {
     }
 
     fn key(item: &RiskEvent) -> Option<String> {
-        Some(item.id.clone())
+        (!item.id.is_empty()).then(|| item.id.clone())
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn is_retryable(operation: Endpoint, kind: &ErrorKind) -> bool {
             }
             // A retry would fail the same way.
             TransportErrorKind::ClientBuild
+            | TransportErrorKind::ProxyRefused
             | TransportErrorKind::Tls
             | TransportErrorKind::TooLarge => false,
         },

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::AccountId;
+use crate::model::malformed_is_default;
 use crate::model::open_enum::{OpenEnum, string_enum};
 
 string_enum! {
@@ -22,14 +23,14 @@ string_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifiedToken {
     /// ID of the token (not secret).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub id: Option<String>,
     pub status: OpenEnum<TokenStatus>,
     /// Start of validity.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub not_before: Option<Timestamp>,
-    /// End of validity; `None` if the token does not expire.
-    #[serde(default)]
+    /// End of validity; `None` if the token does not expire, or if it is unknown.
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub expires_on: Option<Timestamp>,
 }
 

@@ -27,6 +27,8 @@ pub enum TransportErrorKind {
     ClientBuild,
     /// No connection: unknown host, refused by the host or by a proxy.
     Connect,
+    /// The proxy refused to connect to the server.
+    ProxyRefused,
     /// Server certificate or TLS version not accepted.
     Tls,
     /// The timeout expired.
@@ -42,6 +44,7 @@ impl fmt::Display for TransportErrorKind {
         f.pad(match self {
             TransportErrorKind::ClientBuild => "cannot create the HTTP client",
             TransportErrorKind::Connect => "cannot connect",
+            TransportErrorKind::ProxyRefused => "proxy refused the connection",
             TransportErrorKind::Tls => "TLS certificate not trusted",
             TransportErrorKind::Timeout => "timed out",
             TransportErrorKind::ConnectionClosed => "connection closed",

@@ -211,11 +211,13 @@ pub(crate) fn account_error(error: &ApiError) -> AccountError {
 fn proxy(error: &ApiError) -> Option<String> {
     match error.kind() {
         ErrorKind::Transport {
-            failure: TransportErrorKind::Connect | TransportErrorKind::Timeout,
+            failure:
+                TransportErrorKind::Connect
+                | TransportErrorKind::ProxyRefused
+                | TransportErrorKind::Timeout,
             ..
-        } if error.base_url().is_https() => {
-            environment::proxy_variable().map(|name| format!("check the proxy set in {name}"))
-        }
+        } if error.base_url().is_https() => environment::proxy_for(error.base_url().as_str())
+            .map(|proxy| format!("check the proxy set in {}", proxy.variable())),
         _ => None,
     }
 }

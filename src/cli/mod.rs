@@ -32,9 +32,10 @@ use commands::{
 };
 use error::CommandError;
 use flags::{GlobalArgs, move_flags_after_command};
-use io::ci;
 use io::output::{self, Output};
+use io::{ci, environment};
 use run::signals;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use exit::Exit;
 
@@ -197,7 +198,24 @@ fn suggest_commands(riskform: &clap::Command, mut error: clap::Error) -> clap::E
     error
 }
 
+/// Raises the soft limit of open files (256 on macOS) as far as permitted, because each account read at once has connections.
+fn raise_open_files_limit() {
+    const ENOUGH: u64 = 10_240;
+    let limit = getrlimit(Resource::Nofile);
+    let enough = limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
+    if limit.current.is_some_and(|current| current < enough) {
+        let raised = Rlimit {
+            current: Some(enough),
+            ..limit
+        };
+        // If it fails, the old limit may still suffice.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+}
+
 fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
+    environment::check_utf8().map_err(|error| CommandError::Other(error.into()))?;
+    raise_open_files_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -59,7 +59,11 @@ impl AllowedRoot {
                 Ok(_) | Err(_) => Err(FileError::RootNotFound(root.clone())),
             };
         }
-        let mut at = Path::new(".").canonicalize()?;
+        // An absolute path needs no working directory, which may no longer exist.
+        let mut at = match path.is_absolute() {
+            true => PathBuf::new(),
+            false => working_directory()?,
+        };
         let mut components = path.components().peekable();
         while let Some(component) = components.next() {
             match component {
@@ -96,7 +100,7 @@ impl AllowedRoot {
         let folder = Path::new(".");
         Ok(FoundFile {
             path: STDIN_PATH.into(),
-            canonical: folder.canonicalize()?.join(STDIN_PATH),
+            canonical: working_directory()?.join(STDIN_PATH),
             root: self.for_path(folder)?,
         })
     }
@@ -111,6 +115,14 @@ impl AllowedRoot {
                 && fs::symlink_metadata(folder.join(".git")).is_ok()
         })
     }
+}
+
+fn working_directory() -> Result<PathBuf, FileError> {
+    let directory = Path::new(".").canonicalize();
+    directory.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => FileError::NoWorkingDirectory,
+        _ => FileError::Io(error),
+    })
 }
 
 /// Checks that a file is inside the root and has the extension of a YAML or JSON file.
@@ -161,6 +173,8 @@ pub(super) enum FileError {
     InsideGitDir,
     #[error("{} is not a directory", shown(.0))]
     RootNotFound(PathBuf),
+    #[error("the working directory no longer exists")]
+    NoWorkingDirectory,
     #[error("larger than {} MiB", MAX_FILE_BYTES >> 20)]
     TooLarge,
     #[error("the files of this run have more than {} MiB in total", MAX_TOTAL_BYTES >> 20)]
@@ -203,6 +217,10 @@ impl FileError {
             FileError::Outside(_) | FileError::InsideGitDir => {
                 (DiagnosticCode::Confined, OUTSIDE_ROOT_HELP)
             }
+            FileError::NoWorkingDirectory => (
+                DiagnosticCode::Unreadable,
+                "use an absolute path, or change to another directory",
+            ),
             FileError::RootNotFound(_) => {
                 (DiagnosticCode::Confined, "pass a directory with --root")
             }

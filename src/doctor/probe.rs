@@ -193,6 +193,7 @@ fn is_fatal(error: &ApiError) -> bool {
         ErrorKind::Transport { failure, .. } => match failure {
             TransportErrorKind::ClientBuild
             | TransportErrorKind::Connect
+            | TransportErrorKind::ProxyRefused
             | TransportErrorKind::Tls => true,
             // A slow or broken response to one request says little about the others.
             TransportErrorKind::Timeout

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::account::AccountId;
 use super::location::Location;
-use super::null_is_default;
+use super::malformed_is_default;
 use super::open_enum::{OpenEnum, string_enum};
 
 /// Name of a behavior, such as `imp_travel`.
@@ -65,10 +65,10 @@ pub struct BehaviorSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Behavior {
     /// Title of the behavior.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub name: String,
     /// Description of what triggers the behavior.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub description: String,
     /// Settings of the behavior.
     #[serde(flatten)]

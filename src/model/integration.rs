@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::account::AccountId;
 use super::address::Name;
 use super::location::Location;
-use super::null_is_default;
+use super::malformed_is_default;
 use super::open_enum::{OpenEnum, string_enum};
 
 pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
@@ -240,13 +240,13 @@ pub struct Integration {
     /// ID of the integration.
     pub id: IntegrationId,
     /// Account tag returned by the API.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub account_tag: String,
     /// Creation time, as returned by the API.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub created_at: String,
     /// URL to enter in Okta's shared-signals settings.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub well_known_url: String,
     /// Settings of the integration.
     #[serde(flatten)]

@@ -20,11 +20,21 @@ mod tenant_url;
 pub mod text;
 pub mod user;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-/// Deserializes a field that may be null in API responses. For fields that are only displayed (`schema/api.md`, Optional fields).
+/// Deserializes a field that may be null in API responses.
 pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Deserializes a field that is only displayed (`schema/api.md`, Optional fields): null or a malformed value becomes the default.
+pub(crate) fn malformed_is_default<'de, D: Deserializer<'de>, T: Default + DeserializeOwned>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }

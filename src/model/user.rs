@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::account::AccountId;
 use super::behavior::RiskLevel;
-use super::null_is_default;
+use super::malformed_is_default;
 use super::open_enum::OpenEnum;
 
 /// ID of a Zero Trust user: always a UUID, so it cannot be confused with other path segments.
@@ -59,16 +59,16 @@ pub struct UserRisk {
     /// ID of the user.
     pub user_id: UserId,
     /// Name of the user.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub name: String,
     /// Email address of the user; several users may have the same one.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub email: String,
-    /// Number of events.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub event_count: u64,
-    /// Time of the newest event.
-    #[serde(default)]
+    /// Number of events, if known.
+    #[serde(default, deserialize_with = "malformed_is_default")]
+    pub event_count: Option<u64>,
+    /// Time of the newest event, if known.
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub last_event: Option<Timestamp>,
     /// Risk score: the highest level of the behaviors that the user triggered.
     pub max_risk_level: OpenEnum<RiskLevel>,
@@ -78,15 +78,15 @@ pub struct UserRisk {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEvents {
     /// Name of the user.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub name: String,
     /// Email address of the user.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub email: String,
     /// Events, in the order of the API.
     pub events: Vec<RiskEvent>,
     /// Time of the last reset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub last_reset_time: Option<Timestamp>,
     /// Risk score; missing if the user has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,13 +97,16 @@ pub struct UserEvents {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RiskEvent {
     /// ID of the event.
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub id: String,
     /// Title of the behavior.
+    #[serde(default, deserialize_with = "malformed_is_default")]
     pub name: String,
     /// Level assigned by the behavior.
     pub risk_level: OpenEnum<RiskLevel>,
-    /// Time of the event.
-    pub timestamp: Timestamp,
+    /// Time of the event, if known.
+    #[serde(default, deserialize_with = "malformed_is_default")]
+    pub timestamp: Option<Timestamp>,
     /// Additional data of unknown structure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_details: Option<Value>,

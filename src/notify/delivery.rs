@@ -111,10 +111,14 @@ fn client(target: &Target, settings: &Settings) -> Result<Client, reqwest::Error
         .user_agent(concat!("riskform/", env!("CARGO_PKG_VERSION")))
         .timeout(settings.timeout)
         // A redirect would send the message to a URL that the user did not choose.
+        // Retries are decided here.
+        .retry(reqwest::retry::never())
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(settings.certificates.iter().cloned());
     if target.is_local() {
         builder = builder.no_proxy();
+    } else if let Some(proxy) = &settings.proxy {
+        builder = builder.proxy(proxy.client_proxy()?);
     }
     builder.build()
 }

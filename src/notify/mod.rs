@@ -23,6 +23,7 @@ use futures_util::future::join_all;
 use reqwest::Certificate;
 use secrecy::SecretString;
 
+use crate::api::Proxy;
 use crate::model::open_enum::string_enum;
 use crate::plan::Run;
 
@@ -78,6 +79,8 @@ pub struct Settings {
     pub secret: Option<SecretString>,
     /// CA certificates to trust in addition to the system's.
     pub certificates: Vec<Certificate>,
+    /// Proxy for https.
+    pub proxy: Option<Proxy>,
     /// Timeout per attempt.
     pub timeout: Duration,
     /// Delay before each retry, one per retry.
@@ -90,6 +93,7 @@ impl Default for Settings {
             when: NotifyOn::Problems,
             secret: None,
             certificates: Vec::new(),
+            proxy: None,
             timeout: Duration::from_secs(10),
             pauses: vec![Duration::from_secs(1), Duration::from_secs(4)],
         }

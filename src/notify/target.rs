@@ -45,7 +45,7 @@ impl Target {
     }
 
     /// Returns true for plain http, which is allowed for loopback only.
-    pub(super) fn is_local(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         self.url.scheme() == "http"
     }
 }

@@ -439,7 +439,7 @@ impl Account {
                 "name": user.name,
                 "email": user.email,
                 "event_count": counted.len(),
-                "last_event": counted.iter().map(|event| event.timestamp).max()?,
+                "last_event": counted.iter().filter_map(|event| event.timestamp).max()?,
                 "max_risk_level": user.score()?,
             }))
         });
@@ -459,7 +459,7 @@ impl Account {
     pub(super) fn reset_user(&mut self, id: UserId, now: Timestamp) -> Result<(), ApiError> {
         let user = self.users.get_mut(&id).ok_or_else(no_user)?;
         // The reset must cover all events, even if the clocks differ.
-        let newest = user.events.iter().map(|event| event.timestamp).max();
+        let newest = user.events.iter().filter_map(|event| event.timestamp).max();
         user.last_reset_time = Some(newest.map_or(now, |newest| newest.max(now)));
         Ok(())
     }
@@ -469,7 +469,7 @@ impl User {
     /// Returns the events that count toward the score.
     fn counted(&self) -> impl Iterator<Item = &RiskEvent> {
         let reset = self.last_reset_time;
-        let counts = move |event: &&RiskEvent| reset.is_none_or(|reset| event.timestamp > reset);
+        let counts = move |event: &&RiskEvent| reset.is_none_or(|reset| event.timestamp > Some(reset));
         self.events.iter().filter(counts)
     }
 

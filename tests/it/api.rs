@@ -14,7 +14,8 @@ use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
     ApiError, Attempts, BaseUrl, CaBundle, Client, ClientOptions, Credentials, Delivery, ErrorKind,
-    NetworkSettings, Reader, RetryPolicy, TokenOwner, TokenStatus, Transport, TransportErrorKind,
+    NetworkSettings, Proxy, Reader, RetryPolicy, TokenOwner, TokenStatus, Transport,
+    TransportErrorKind,
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
@@ -43,7 +44,7 @@ fn settings() -> NetworkSettings {
     NetworkSettings {
         connect_timeout: Duration::from_secs(5),
         timeout: Duration::from_secs(20),
-        ca_bundle: None,
+        ..NetworkSettings::default()
     }
 }
 
@@ -381,7 +382,7 @@ async fn slow_servers_time_out() {
     let quick = NetworkSettings {
         connect_timeout: Duration::from_millis(300),
         timeout: Duration::from_secs(3),
-        ca_bundle: None,
+        ..NetworkSettings::default()
     };
     let silent = serve_bytes(b"", Then::Hang).await;
     let slow_body = serve_bytes(
@@ -522,6 +523,83 @@ async fn an_answer_about_something_else_is_not_taken() {
 }
 
 #[tokio::test]
+async fn integration_of_another_account_is_an_error() {
+    for (tag, is_ok) in [
+        (json!("023E105F4ECEF8AD9CA31A8372D0C353"), true),
+        (json!(""), true),
+        (json!(7), true),
+        (json!("f037e56e89293a057740de681ac9abbe"), false),
+    ] {
+        let mut integration = recorded_integration();
+        integration["account_tag"] = tag.clone();
+        let service = Router::new().fallback(async move |request: Request| {
+            match request.uri().path().ends_with("/integrations") {
+                true => envelope(&json!([integration])),
+                false => envelope(&integration),
+            }
+        });
+        let reader = within(service).reader();
+        let (id, reference) = (
+            INTEGRATION.parse().unwrap(),
+            ReferenceId::new(REFERENCE).unwrap(),
+        );
+        let account = account();
+        let outcomes = [
+            reader.integrations(&account).await.map(drop),
+            reader.integration(&account, id).await.map(drop),
+            reader
+                .integration_by_reference(&account, &reference)
+                .await
+                .map(drop),
+        ];
+        for outcome in outcomes {
+            assert_eq!(outcome.is_ok(), is_ok, "{tag}: {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn members_that_are_only_shown_may_be_malformed() {
+    let service = Router::new().fallback(async |request: Request| {
+        let path = request.uri().path();
+        envelope(&match path.rsplit('/').next().unwrap() {
+            "behaviors" => json!({ "behaviors": { "imp_travel": {
+                "name": 7, "description": [], "enabled": true, "risk_level": "low" } } }),
+            "integrations" => json!([{
+                "id": INTEGRATION, "account_tag": null, "active": true, "created_at": 0, "integration_type": "Okta",
+                "reference_id": REFERENCE, "tenant_url": "https://example.okta.com", "well_known_url": {} }]),
+            "summary" => json!({ "users": [{
+                "user_id": USER, "name": {}, "email": 1, "event_count": "2", "last_event": "yesterday",
+                "max_risk_level": "high" }] }),
+            _ => json!({ "name": 1, "email": null, "last_reset_time": "soon", "risk_level": "low", "events": [
+                { "id": "e", "name": 3, "risk_level": "low", "timestamp": "0001-01-01 00:00" }] }),
+        })
+    });
+    let (reader, account) = (within(service).reader(), account());
+    let behaviors = reader.behaviors(&account).await.unwrap().value;
+    assert_eq!(behaviors.values().next().unwrap().name, "");
+    let integrations = reader.integrations(&account).await.unwrap().value;
+    assert_eq!(
+        (
+            integrations[0].created_at.as_str(),
+            integrations[0].well_known_url.as_str()
+        ),
+        ("", "")
+    );
+    let users = reader.users(&account).await.unwrap().value;
+    assert_eq!((users[0].event_count, users[0].last_event), (None, None));
+    let user = reader
+        .user(&account, USER.parse().unwrap())
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(
+        (user.last_reset_time, user.events[0].timestamp),
+        (None, None)
+    );
+}
+
+#[tokio::test]
 async fn a_reference_that_no_path_can_carry_is_not_found_without_a_call() {
     let reader = reader(&dead().await);
     let error = reader
@@ -644,13 +722,27 @@ async fn tls_trusts_the_machine_and_the_bundle_and_nobody_else() {
     let bundle = CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap();
     let base_url = serve_tls(certificate).await.base_url;
 
-    let error = reader(&base_url).behaviors(&account()).await.unwrap_err();
+    let other = NetworkSettings {
+        certificates_from: Some("SSL_CERT_FILE"),
+        ..settings()
+    };
+    let error = connection(&base_url, other)
+        .reader()
+        .behaviors(&account())
+        .await;
+    let error = error.unwrap_err();
     assert_eq!(
         transport(&error),
         (TransportErrorKind::Tls, Delivery::NotDelivered),
         "{error}"
     );
     assert!(error.help().unwrap().contains("--ca-bundle"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("(CA certificates from SSL_CERT_FILE)"),
+        "{error}"
+    );
 
     let trusting = NetworkSettings {
         ca_bundle: Some(bundle),
@@ -734,6 +826,19 @@ pub(crate) async fn serve_over_tls(
     certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
     router: Router,
 ) -> (String, Arc<AtomicUsize>) {
+    let listener = TlsListener {
+        listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        acceptor: tls_acceptor(certificate),
+        connections: Arc::default(),
+    };
+    let url = format!("https://{}", listener.listener.local_addr().unwrap());
+    let connections = Arc::clone(&listener.connections);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, connections)
+}
+
+/// Offers HTTP/2 and HTTP/1.1.
+fn tls_acceptor(certificate: rcgen::CertifiedKey<rcgen::KeyPair>) -> tokio_rustls::TlsAcceptor {
     use tokio_rustls::rustls::ServerConfig;
     use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -746,29 +851,194 @@ pub(crate) async fn serve_over_tls(
         )
         .unwrap();
     config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
-    let listener = TlsListener {
-        listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        acceptor: tokio_rustls::TlsAcceptor::from(Arc::new(config)),
-        connections: Arc::default(),
-    };
-    let url = format!("https://{}", listener.listener.local_addr().unwrap());
-    let connections = Arc::clone(&listener.connections);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, connections)
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
 
 #[test]
-fn a_bundle_without_a_certificate_is_refused() {
-    for (pem, problem) in [
-        ("", "no PEM certificate found"),
-        ("not PEM at all", "no PEM certificate found"),
+fn ca_bundle_needs_valid_certificates_only() {
+    let certificate = || {
+        let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        signed.cert.pem()
+    };
+    let (one, two) = (certificate(), certificate());
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    const BAD_BASE64: &str = "-----BEGIN CERTIFICATE-----\nAAAA!\n-----END CERTIFICATE-----\n";
+    const BAD_CONTENT: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    const NO_END: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+    const TRUSTED: &str =
+        "-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n";
+    for (pem, expected) in [
+        (one.clone(), Ok(1)),
+        (format!("\u{feff}{one}"), Ok(1)),
+        (format!("# first\n{one}{KEY}\n{two}"), Ok(2)),
+        (one.replace('\n', "\r\n"), Ok(1)),
+        (String::new(), Err("no PEM certificate found")),
+        ("not PEM at all".to_owned(), Err("no PEM certificate found")),
+        (KEY.to_owned(), Err("no PEM certificate found")),
+        (BAD_BASE64.to_owned(), Err("in block 1 (line 1): ")),
+        (format!("{one}{BAD_BASE64}{two}"), Err("in block 2 (line ")),
+        (format!("{one}{BAD_CONTENT}"), Err("in block 2 (line ")),
         (
-            "-----BEGIN CERTIFICATE-----\nAAAA!\n-----END CERTIFICATE-----\n",
-            "invalid certificate: ",
+            format!("{NO_END}{one}"),
+            Err("in block 1 (line 1): no -----END"),
+        ),
+        (format!("{one}{NO_END}"), Err("in block 2 (line ")),
+        (
+            TRUSTED.to_owned(),
+            Err("in block 1 (line 1): not a CERTIFICATE block"),
         ),
     ] {
-        let error = CaBundle::from_pem(pem.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains(problem), "{error}");
+        let bundle = CaBundle::from_pem(pem.as_bytes());
+        match (bundle, expected) {
+            (Ok(bundle), Ok(count)) => assert_eq!(bundle.certificates().len(), count, "{pem}"),
+            (Err(error), Err(expected)) => {
+                let error = error.to_string();
+                assert!(error.contains(expected), "{pem}: {error}");
+            }
+            (bundle, expected) => panic!("{pem}: {bundle:?}, expected {expected:?}"),
+        }
+    }
+}
+
+/// An HTTP/2 server that receives a request and answers with the bytes that refuse it, for each of its streams.
+async fn serve_http2_refusal(
+    certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
+    refusal: fn(u32) -> Vec<u8>,
+    requests: Arc<AtomicUsize>,
+) -> String {
+    const HEADERS: u8 = 1;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let acceptor = tls_acceptor(certificate);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let requests = Arc::clone(&requests);
+            tokio::spawn(async move {
+                // Empty SETTINGS.
+                stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
+                let mut preface = [0; 24];
+                stream.read_exact(&mut preface).await?;
+                loop {
+                    let mut frame = [0; 9];
+                    stream.read_exact(&mut frame).await?;
+                    let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]);
+                    let mut payload = vec![0; length as usize];
+                    stream.read_exact(&mut payload).await?;
+                    if frame[3] == HEADERS {
+                        requests.fetch_add(1, Ordering::SeqCst);
+                        let id = u32::from_be_bytes([frame[5], frame[6], frame[7], frame[8]]);
+                        stream.write_all(&refusal(id)).await?;
+                    }
+                }
+                #[expect(unreachable_code, reason = "gives the type of the errors above")]
+                io::Result::Ok(())
+            });
+        }
+    });
+    url
+}
+
+fn refused_stream(id: u32) -> Vec<u8> {
+    const RST_STREAM: [u8; 5] = [0, 0, 4, 3, 0];
+    const REFUSED_STREAM: u32 = 7;
+    [
+        &RST_STREAM[..],
+        &id.to_be_bytes(),
+        &REFUSED_STREAM.to_be_bytes(),
+    ]
+    .concat()
+}
+
+/// Says that no stream was processed.
+fn goaway(_: u32) -> Vec<u8> {
+    const GOAWAY: [u8; 9] = [0, 0, 8, 7, 0, 0, 0, 0, 0];
+    [&GOAWAY[..], &[0; 8]].concat()
+}
+
+/// The server may have performed the request, whatever it says.
+#[tokio::test]
+async fn http_client_never_repeats_a_request_by_itself() {
+    for (name, refusal) in [
+        ("RST_STREAM", refused_stream as fn(u32) -> Vec<u8>),
+        ("GOAWAY", goaway),
+    ] {
+        let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let trusting = NetworkSettings {
+            ca_bundle: Some(CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap()),
+            ..settings()
+        };
+        let requests = Arc::new(AtomicUsize::new(0));
+        let base_url = serve_http2_refusal(certificate, refusal, Arc::clone(&requests)).await;
+        let writer = connection(&base_url, trusting).writer();
+        let mut attempts = Attempts::default();
+        let permit = writer.acquire_permit(&mut attempts).await.unwrap();
+        let user = USER.parse().unwrap();
+        let error = writer
+            .reset_user(permit, &account(), user)
+            .await
+            .unwrap_err();
+        assert!(error.may_have_succeeded(), "{name}: {error}");
+        assert_eq!(requests.load(Ordering::SeqCst), 1, "{name}: {error}");
+    }
+}
+
+/// A proxy that answers each CONNECT with a status, and counts them.
+async fn serve_proxy(status: u16, connects: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).await.unwrap_or_default();
+            assert!(request[..read].starts_with(b"CONNECT api.invalid:443 HTTP/1.1\r\n"));
+            connects.fetch_add(1, Ordering::SeqCst);
+            let answer = format!("HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn refused_connect_names_proxy_and_status_and_a_4xx_is_final() {
+    for (status, kind, connects) in [
+        (403, TransportErrorKind::ProxyRefused, 2),
+        (407, TransportErrorKind::ProxyRefused, 2),
+        // Once for the status, and one for each of two attempts.
+        (503, TransportErrorKind::Connect, 3),
+    ] {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let address = serve_proxy(status, Arc::clone(&seen)).await;
+        let proxy = Proxy::parse("ALL_PROXY", &format!("http://user:pass@{address}"), "");
+        let proxied = NetworkSettings {
+            proxy: Some(proxy.unwrap()),
+            ..settings()
+        };
+        let conduct = ClientOptions {
+            retry: RetryPolicy {
+                max_attempts: NonZeroU32::MIN.saturating_add(1),
+                base_delay: Duration::from_millis(1),
+                ..RetryPolicy::default()
+            },
+            ..ClientOptions::default()
+        };
+        let base_url = "https://api.invalid/client/v4".parse().unwrap();
+        let transport = Transport::network(proxied);
+        let client = Client::with_options(transport, base_url, credentials(), conduct);
+        let error = client.reader().behaviors(&account()).await.unwrap_err();
+        assert_eq!(
+            self::transport(&error),
+            (kind, Delivery::NotDelivered),
+            "{error}"
+        );
+        let expected = format!("proxy {address} (ALL_PROXY) answered CONNECT with status {status}");
+        assert!(error.to_string().ends_with(&expected), "{error}");
+        assert_eq!(seen.load(Ordering::SeqCst), connects, "{status}");
     }
 }
 

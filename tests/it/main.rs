@@ -22,6 +22,7 @@ mod creates;
 mod doctor;
 mod documents;
 mod entries;
+mod environment;
 mod every_behavior;
 mod files;
 mod get;

@@ -10,7 +10,7 @@ use crate::api::BaseUrl;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, PathArgs};
-use crate::cli::io::environment::validate_proxies;
+use crate::cli::io::environment;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::load_context::{self, LoadContext};
@@ -50,13 +50,13 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
     let files = files_finding(&files);
     let diagnosis = match base_url
         .as_ref()
-        .map(|base_url| (base_url, validate_proxies()))
+        .map(|base_url| (base_url, environment::proxy()))
     {
         Some((base_url, Err(wrong))) => {
             let findings = vec![files, invalid_proxy_finding(wrong.to_string())];
             DoctorReport::new(base_url.to_string(), findings, Vec::new())
         }
-        Some((_, Ok(()))) | None => {
+        Some((_, Ok(_))) | None => {
             let session = Session::open(connect, output)?.without_retries();
             let accounts = stream::iter(patients)
                 .map(|patient| diagnose(patient, &session, arguments.ssf))

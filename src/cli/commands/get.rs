@@ -1,6 +1,7 @@
 //! `riskform get`: reads and shows live resources and users.
 
 use clap::{Args, Subcommand};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
@@ -73,10 +74,10 @@ struct UsersArguments {
     /// LEVEL is low, medium or high.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     min_level: Option<RiskLevel>,
-    /// Only users with an event within this period
+    /// Only users with an event since a date or within a period
     ///
-    /// Examples: 7d, 12h, 2w, 1month.
-    #[arg(long, value_name = "SPAN", value_parser = before_now)]
+    /// Examples: 2026-11-01 (UTC), 7d, 12h, 2w, 1month.
+    #[arg(long, value_name = "DATE|PERIOD", value_parser = before_now)]
     since: Option<Timestamp>,
     /// Only users matching TEXT
     ///
@@ -231,22 +232,27 @@ fn reference(text: &str) -> Result<ReferenceId, &'static str> {
     ReferenceId::new(text).ok_or("reference_id must not be empty")
 }
 
-/// Returns the time one period before now. Days and months are calendar units in UTC.
+/// Returns the start of a day, or the time one period before now. Days and months are calendar units in UTC.
 pub(crate) fn before_now(text: &str) -> Result<Timestamp, String> {
     before(Timestamp::now(), text)
 }
 
 fn before(now: Timestamp, text: &str) -> Result<Timestamp, String> {
-    let span: Span = text
-        .parse()
-        .map_err(|_| "expected a period such as 7d, 12h or 2w".to_owned())?;
+    let too_long = |_| "the period is too long".to_owned();
+    if let Ok(day) = text.parse::<Date>() {
+        let start = day.to_zoned(TimeZone::UTC).map_err(too_long)?;
+        return Ok(start.timestamp());
+    }
+    let span: Span = text.parse().map_err(|_| {
+        "expected a date such as 2026-11-01, or a period such as 7d, 12h or 2w".to_owned()
+    })?;
     if span.is_negative() || span.is_zero() {
         return Err("the period must be longer than 0".to_owned());
     }
     now.to_zoned(TimeZone::UTC)
         .checked_sub(span)
         .map(|then| then.timestamp())
-        .map_err(|_| "the period is too long".to_owned())
+        .map_err(too_long)
 }
 
 #[cfg(test)]
@@ -262,6 +268,8 @@ mod tests {
             ("1w 1d", Some("2026-03-23T12:00:00Z")),
             ("1month", Some("2026-02-28T12:00:00Z")),
             ("P1D", Some("2026-03-30T12:00:00Z")),
+            ("2026-03-01", Some("2026-03-01T00:00:00Z")),
+            ("2026-02-30", None),
             ("-7d", None),
             ("0d", None),
             ("7", None),

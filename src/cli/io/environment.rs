@@ -1,11 +1,13 @@
 //! Environment variables. Only this module reads them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use url::Url;
+use wildmatch::WildMatch;
 
-use crate::doctor::ProxyInfo;
+use crate::api::Proxy;
 
 /// What `--env-file` adds.
 static FROM_FILE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
@@ -41,69 +43,73 @@ pub(crate) struct InvalidProxy {
     why: String,
 }
 
-/// Returns an error for an invalid proxy. Ignoring it would send requests directly.
-pub(crate) fn validate_proxies() -> Result<(), InvalidProxy> {
+/// Returns the proxy for https. Any invalid variable is an error, because ignoring it could send requests directly.
+pub(crate) fn proxy() -> Result<Option<Proxy>, InvalidProxy> {
+    let no_proxy = ["NO_PROXY", "no_proxy"].into_iter().find_map(variable);
+    let no_proxy = no_proxy.unwrap_or_default();
+    let mut first = None;
     for variable in PROXIES {
         if let Some(text) = self::variable(variable) {
-            check_proxy(&text).map_err(|why| InvalidProxy { variable, why })?;
+            let proxy = Proxy::parse(variable, &text, &no_proxy);
+            let proxy = proxy.map_err(|why| InvalidProxy { variable, why })?;
+            first.get_or_insert(proxy);
         }
     }
-    Ok(())
+    Ok(first)
 }
 
-/// Returns the first proxy variable that is set.
-pub(crate) fn proxy_variable() -> Option<&'static str> {
-    PROXIES.into_iter().find(|name| variable(name).is_some())
+/// Returns the proxy for requests to a URL.
+pub(crate) fn proxy_for(url: &str) -> Option<Proxy> {
+    let proxy = proxy().ok()?;
+    proxy.filter(|proxy| proxy.is_used_for(url))
 }
 
-/// Returns the proxy variable used for a host, with the proxy's host and port but without user and password.
-pub(crate) fn proxy_to(host: &str) -> Option<ProxyInfo> {
-    let exempt = variable("NO_PROXY").or_else(|| variable("no_proxy"));
-    if exempt.is_some_and(|names| is_exempt(host, &names)) {
-        return None;
+/// Returns the variable that replaces the system's CA certificates, if set.
+pub(crate) fn certificate_variable() -> Option<&'static str> {
+    let mut names = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
+    names.find(|name| std::env::var_os(name).is_some())
+}
+
+/// A variable with a value that is not UTF-8.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not valid UTF-8")]
+pub(crate) struct NotUtf8(String);
+
+/// Checks all variables that riskform reads as text. Otherwise, an unreadable one would count as unset.
+pub(crate) fn check_utf8() -> Result<(), NotUtf8> {
+    /// Paths that may have any name.
+    const DIRECTORIES: [&str; 4] = ["HOME", "XDG_STATE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+    let names = VARIABLES.iter().flat_map(|(names, _)| names.split(", "));
+    let names = names.chain(PROXIES).chain(["no_proxy", "CLOUDFLARE_*"]);
+    let globs: Vec<WildMatch> = names
+        .filter(|name| !DIRECTORIES.contains(name))
+        .map(WildMatch::new)
+        .collect();
+    let broken = std::env::vars_os().find_map(|(name, value)| {
+        let name = name.to_str()?;
+        let is_read = globs.iter().any(|glob| glob.matches(name));
+        (is_read && value.to_str().is_none()).then(|| name.to_owned())
+    });
+    broken.map_or(Ok(()), |name| Err(NotUtf8(name)))
+}
+
+/// The variable for the limits file is set, but empty.
+#[derive(Debug, thiserror::Error)]
+#[error("{LIMITS} is empty")]
+pub(crate) struct EmptyLimits;
+
+/// Returns the path in RISKFORM_LIMITS. An empty one is an error, so that a mistake does not switch the limits off.
+pub(crate) fn limits_file() -> Result<Option<PathBuf>, EmptyLimits> {
+    match std::env::var_os(LIMITS) {
+        Some(path) if path.is_empty() => Err(EmptyLimits),
+        path => Ok(path.map(PathBuf::from)),
     }
-    let variable = proxy_variable()?;
-    let url = Url::parse(&whole(&self::variable(variable)?)).ok()?;
-    let port = url.port_or_known_default().map(|port| format!(":{port}"));
-    Some(ProxyInfo {
-        variable: variable.to_owned(),
-        address: format!("{}{}", url.host_str()?, port.unwrap_or_default()),
-    })
 }
 
-/// Returns true if a list such as `NO_PROXY` contains a host or its domain.
-fn is_exempt(host: &str, names: &str) -> bool {
-    let mut names = names
-        .split(',')
-        .map(|name| name.trim().trim_start_matches('.'));
-    names.any(|name| {
-        let within = || {
-            host.strip_suffix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        name == "*" || (!name.is_empty() && within())
-    })
-}
-
-/// Adds the scheme to a proxy without one.
-fn whole(text: &str) -> String {
-    if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
-    }
-}
-
-fn check_proxy(text: &str) -> Result<(), String> {
-    let url =
-        Url::parse(&whole(text)).map_err(|error| format!("{error}; expected http://host:port"))?;
-    match url.scheme() {
-        "http" | "https" if url.host().is_some() && url.path() == "/" => Ok(()),
-        "http" | "https" => Err("expected http://host:port".to_owned()),
-        scheme => Err(format!(
-            "{scheme} is not supported; expected http://host:port"
-        )),
-    }
+/// Returns a directory or file, whose name may be in any encoding.
+pub(crate) fn path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(name).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
 }
 
 /// Returns the user who runs riskform: from the CI system, else the local user name or number.
@@ -171,9 +177,13 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "key for signing webhook requests (HMAC-SHA256)",
     ),
     ("HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxy settings"),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "CA certificates to use instead of the system's",
+    ),
     ("NO_COLOR, CLICOLOR_FORCE", "disable or force colors"),
     (
-        "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITLAB_CI",
+        "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITHUB_WORKSPACE, GITLAB_CI, CI_PROJECT_DIR",
         "used by --ci",
     ),
     ("CI", "if set, next steps are not printed"),
@@ -211,23 +221,7 @@ pub(crate) const NOTIFY_SECRET: &str = "RISKFORM_NOTIFY_SECRET";
 
 #[cfg(test)]
 mod tests {
-    use super::{VARIABLES, check_proxy, is_exempt};
-
-    #[test]
-    fn a_host_is_exempt_by_its_name_and_by_its_domains() {
-        let host = "api.cloudflare.com";
-        for names in [
-            "*",
-            "api.cloudflare.com",
-            "localhost, .cloudflare.com",
-            "cloudflare.com",
-        ] {
-            assert!(is_exempt(host, names), "{names}");
-        }
-        for names in ["", ",", "flare.com", "a.api.cloudflare.com", "example.com"] {
-            assert!(!is_exempt(host, names), "{names}");
-        }
-    }
+    use super::VARIABLES;
 
     #[test]
     fn the_readme_names_every_variable() {
@@ -236,39 +230,6 @@ mod tests {
         let table = table.split("\n## ").next().unwrap();
         for name in VARIABLES.iter().flat_map(|(names, _)| names.split(", ")) {
             assert!(table.contains(&format!("`{name}`")), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_proxy_is_http_or_https_and_a_host() {
-        for fine in [
-            "http://proxy:3128",
-            "https://proxy.example.com",
-            "proxy:3128",
-            "http://u:p@10.0.0.1:3128/",
-        ] {
-            assert_eq!(check_proxy(fine), Ok(()), "{fine}");
-        }
-        let table = [
-            ("http://", "empty host; expected http://host:port"),
-            (
-                "http://proxy:port",
-                "invalid port number; expected http://host:port",
-            ),
-            (
-                "http://canary canary",
-                "invalid international domain name; expected http://host:port",
-            ),
-            (
-                "socks5://canary",
-                "socks5 is not supported; expected http://host:port",
-            ),
-            ("http://proxy/canary", "expected http://host:port"),
-        ];
-        for (text, why) in table {
-            let said = check_proxy(text).unwrap_err();
-            assert!(!said.contains("canary"), "{said}");
-            assert_eq!(said, why, "{text}");
         }
     }
 }

@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::Certificate;
 
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::environment::{self, variable};
-use crate::cli::io::files;
 use crate::cli::io::output::Output;
 use crate::cli::io::state::{State, StateFile};
-use crate::cli::run::next_steps;
+use crate::cli::run::{next_steps, session};
 use crate::notify::{
     CheckResult, DeliveryRecord, Message, NotifyOn, Outcome, Settings, Target, TargetKind, notify,
 };
@@ -64,8 +62,12 @@ impl NotifyArgs {
             NotifyOn::Problems
         };
         let certificates = match &fleet.connect.ca_bundle {
-            Some(path) if !targets.is_empty() => certificates(path)?,
+            Some(path) if !targets.is_empty() => session::ca_bundle(path)?.certificates().to_vec(),
             Some(_) | None => Vec::new(),
+        };
+        let proxy = match targets.iter().all(Target::is_local) {
+            true => None,
+            false => environment::proxy().map_err(|error| CommandError::Other(error.into()))?,
         };
         Ok(Notifications {
             targets,
@@ -78,6 +80,7 @@ impl NotifyArgs {
                 when,
                 secret: variable(environment::NOTIFY_SECRET).map(Into::into),
                 certificates,
+                proxy,
                 ..Settings::default()
             },
         })
@@ -138,12 +141,6 @@ fn targets(given_as: &str, urls: &str) -> Result<Vec<Target>, CommandError> {
             })
         })
         .collect()
-}
-
-fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, CommandError> {
-    let context = || format!("--ca-bundle {}", path.display());
-    let pem = files::read_file(path, context())?;
-    Certificate::from_pem_bundle(&pem).map_err(CommandError::other(context()))
 }
 
 /// Targets and settings of notifications.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use crate::cli::io::environment::variable;
+use crate::cli::io::environment;
 use crate::cli::io::files;
 
 /// Maximum size of a state file.
@@ -32,11 +32,7 @@ pub(crate) struct StateFile {
 impl State {
     /// Finds the directory. It is created for the first file.
     pub(crate) fn open() -> Self {
-        let absolute = |name| {
-            variable(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
+        let absolute = |name| environment::path(name).filter(|path| path.is_absolute());
         let home = || Some(absolute("HOME")?.join(".local/state"));
         State(
             absolute("XDG_STATE_HOME")

@@ -31,7 +31,7 @@ impl LoadContext {
         read_env_file(&desired.who, &limits)?;
         Ok(LoadContext {
             limits,
-            limits_file: limits_file(desired),
+            limits_file: limits_file(desired)?,
             confinement: confinement(desired.paths.root.as_deref()),
         })
     }
@@ -69,14 +69,18 @@ pub(crate) fn confinement(root: Option<&Path>) -> AllowedRoot {
 
 /// Loads the limits from `--limits` or RISKFORM_LIMITS.
 pub(crate) fn load_limits(desired: &DesiredStateArgs) -> Result<Arc<Limits>, CommandError> {
-    let limits = limits_file(desired).map(|file| limits::load(&file));
+    let limits = limits_file(desired)?.map(|file| limits::load(&file));
     let limits = limits.transpose();
     Ok(Arc::new(limits.map_err(refused)?.unwrap_or_default()))
 }
 
-fn limits_file(desired: &DesiredStateArgs) -> Option<PathBuf> {
-    let file = desired.limits.clone();
-    file.or_else(|| variable(environment::LIMITS).map(PathBuf::from))
+fn limits_file(desired: &DesiredStateArgs) -> Result<Option<PathBuf>, CommandError> {
+    if let Some(file) = &desired.limits {
+        return Ok(Some(file.clone()));
+    }
+    environment::limits_file().map_err(|error| {
+        CommandError::Other(error.into()).with_help("set it to a limits file, or unset it")
+    })
 }
 
 /// Adds the variables of --env-file to those of the environment.

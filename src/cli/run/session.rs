@@ -79,20 +79,22 @@ impl Session {
             return Session::sandbox(connect, output);
         }
         let base_url = base_url(connect)?;
-        if base_url.is_https() {
-            environment::validate_proxies()
-                .map_err(|wrong| CommandError::Other(anyhow::anyhow!(wrong)))?;
-        }
+        let proxy = match base_url.is_https() {
+            true => environment::proxy().map_err(|error| CommandError::Other(error.into()))?,
+            false => None,
+        };
         let conduct = conduct(default_rate_limits(&base_url), connect, output)?;
         let ca_bundle = connect.ca_bundle.as_deref();
-        let ca_bundle = ca_bundle.map(|path| self::ca_bundle(path, output));
-        let ca_bundle = ca_bundle.transpose()?;
+        ca_bundle.map_or(Ok(()), |path| output.add_input(path))?;
+        let ca_bundle = ca_bundle.map(self::ca_bundle).transpose()?;
         let settings = NetworkSettings {
             connect_timeout: connect
                 .timeout
                 .min(NetworkSettings::default().connect_timeout),
             timeout: connect.timeout,
             ca_bundle,
+            proxy,
+            certificates_from: environment::certificate_variable(),
         };
         Ok(Session {
             base_url,
@@ -144,13 +146,11 @@ impl Session {
 
     /// Returns the proxy for the API.
     pub(crate) fn proxy(&self) -> Option<ProxyInfo> {
-        match self.whose {
-            CredentialOrigin::Environment if self.base_url.is_https() => {
-                let url = Url::parse(&self.base_url.to_string()).ok()?;
-                environment::proxy_to(url.host_str()?)
-            }
-            CredentialOrigin::Environment | CredentialOrigin::Sandbox => None,
-        }
+        let proxy = self.network.as_ref()?.proxy.as_ref()?;
+        (proxy.is_used_for(self.base_url.as_str())).then(|| ProxyInfo {
+            variable: proxy.variable().to_owned(),
+            address: proxy.address(),
+        })
     }
 
     /// Returns the base URL.
@@ -314,9 +314,9 @@ fn missing(label: &str, help: &str) -> AccountError {
     }
 }
 
-fn ca_bundle(path: &Path, output: &Output) -> Result<CaBundle, CommandError> {
+/// Reads the file of `--ca-bundle`.
+pub(crate) fn ca_bundle(path: &Path) -> Result<CaBundle, CommandError> {
     let context = || format!("--ca-bundle {}", path.display());
-    output.add_input(path)?;
     let pem = files::read_file(path, context())?;
     CaBundle::from_pem(&pem).map_err(CommandError::other(context()))
 }

@@ -142,14 +142,14 @@ impl<'a> Directory<'a> {
 
 /// Describes a candidate without personal data, because errors may end up in logs.
 fn candidate(user: &UserRisk) -> String {
+    let events = user.event_count.map_or_else(
+        || "unknown events".to_owned(),
+        |count| pluralize(usize::try_from(count).unwrap_or(usize::MAX), "event"),
+    );
     format!(
-        "\n  {}  {}, {}, the last at {}",
+        "\n  {}  {}, {events}, the last at {}",
         user.user_id,
         user.max_risk_level,
-        pluralize(
-            usize::try_from(user.event_count).unwrap_or(usize::MAX),
-            "event"
-        ),
         user.last_event
             .map_or_else(|| "an unknown time".to_owned(), |at| at.to_string())
     )

@@ -90,7 +90,9 @@ impl Tabular for User {
         ];
         let rows = self.user.events.iter().map(|event| {
             vec![
-                event.timestamp.to_string(),
+                event
+                    .timestamp
+                    .map_or_else(|| "unknown".to_owned(), |at| at.to_string()),
                 EscapeInvisible(&event.risk_level.to_string()).to_string(),
                 told(event),
             ]
@@ -171,7 +173,7 @@ fn record(event: &RiskEvent) -> [String; 5] {
         id.clone(),
         name.clone(),
         risk_level.to_string(),
-        timestamp.to_string(),
+        timestamp.map_or_else(String::new, |at| at.to_string()),
         event_details
             .as_ref()
             .map(ToString::to_string)

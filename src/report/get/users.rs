@@ -136,7 +136,7 @@ impl Tabular for Users {
                 user_id.to_string(),
                 name.clone(),
                 email.clone(),
-                event_count.to_string(),
+                event_count.map_or_else(String::new, |count| count.to_string()),
                 last_event.map_or_else(String::new, |at| at.to_string()),
                 max_risk_level.to_string(),
             ]
@@ -155,14 +155,14 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String
         Privacy::Named => &[("E-MAIL", Column::Words), ("NAME", Column::Words)][..],
         Privacy::Redacted => &[("USER", Column::Words)],
     };
+    let unknown = || "unknown".to_owned();
     let rows = users.iter().map(|user| {
         let mut row = vec![
             EscapeInvisible(&user.max_risk_level.to_string()).to_string(),
-            user.event_count.to_string(),
-            user.last_event.map_or_else(
-                || "unknown".to_owned(),
-                |at| at.strftime("%Y-%m-%d %H:%M").to_string(),
-            ),
+            user.event_count
+                .map_or_else(unknown, |count| count.to_string()),
+            user.last_event
+                .map_or_else(unknown, |at| at.strftime("%Y-%m-%d %H:%M").to_string()),
         ];
         match privacy {
             Privacy::Named => row.extend([

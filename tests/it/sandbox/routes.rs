@@ -349,7 +349,7 @@ async fn a_reset_user_leaves_the_summary_until_the_next_event() {
         id: "new".to_owned(),
         name: "Impossible Travel".to_owned(),
         risk_level: OpenEnum::parse("low"),
-        timestamp: "2099-01-01T00:00:00Z".parse::<Timestamp>().unwrap(),
+        timestamp: Some("2099-01-01T00:00:00Z".parse::<Timestamp>().unwrap()),
         event_details: None,
     };
     client

@@ -1,0 +1,179 @@
+//! Environment variables, proxies, certificates, and limits of the process.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
+use riskform::sandbox::Settings;
+
+use crate::riskform::{Run, SandboxServer, TestDir};
+
+const FILE: &str = "version: 1\naccount_id: 023e105f4ecef8ad9ca31a8372d0c353\n";
+
+fn run(variables: &[(&str, &[u8])]) -> Run {
+    let workplace = TestDir::new();
+    workplace.write("riskform.yaml", FILE);
+    let mut command = workplace.command(&["plan", "--sandbox"]);
+    for (name, value) in variables {
+        command.env(name, OsStr::from_bytes(value));
+    }
+    Run::from(command.output().unwrap())
+}
+
+#[test]
+fn variable_that_is_not_utf8_is_an_error_naming_it() {
+    for (name, code) in [
+        ("RISKFORM_LIMITS", 1),
+        ("RISKFORM_NOTIFY", 1),
+        ("RISKFORM_VAR_TENANT", 1),
+        ("CUSTOMER_ACCOUNT_ID", 1),
+        ("CLOUDFLARE_API_TOKEN", 1),
+        ("CLOUDFLARE_PRODUCTION_TOKEN", 1),
+        ("CLOUDFLARE_BASE_URL", 1),
+        ("https_proxy", 1),
+        ("NO_PROXY", 1),
+        ("USER", 1),
+        ("HOME", 0),
+        ("XDG_STATE_HOME", 0),
+        ("SOMETHING_ELSE", 0),
+    ] {
+        let run = run(&[(name, b"/caf\xe9")]);
+        assert_eq!(run.code, code, "{name}: {}", run.shown());
+        let expected = format!("{name} is not valid UTF-8");
+        assert_eq!(run.stderr.contains(&expected), code == 1, "{}", run.shown());
+    }
+}
+
+#[test]
+fn empty_variable_counts_as_unset_except_the_limits() {
+    let empty = run(&[("RISKFORM_LIMITS", b"")]);
+    assert_eq!(empty.code, 1, "{}", empty.shown());
+    assert!(
+        empty.stderr.contains("RISKFORM_LIMITS is empty"),
+        "{}",
+        empty.shown()
+    );
+    let missing = run(&[("RISKFORM_LIMITS", b"missing.yaml")]);
+    assert_eq!(missing.code, 1, "{}", missing.shown());
+    assert!(
+        missing.stderr.contains("missing.yaml"),
+        "{}",
+        missing.shown()
+    );
+
+    let mut workplace = TestDir::new();
+    workplace.write("riskform.yaml", FILE);
+    for name in [
+        "CLOUDFLARE_BASE_URL",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "RISKFORM_NOTIFY",
+    ] {
+        workplace.set(name, "");
+    }
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    // The discard port is closed, and no request may be sent directly.
+    workplace.set("https_proxy", "127.0.0.1:9");
+    let run = workplace.run(&["plan"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    assert!(
+        run.stderr
+            .contains("through proxy 127.0.0.1:9 (https_proxy)"),
+        "{}",
+        run.shown()
+    );
+}
+
+#[test]
+fn help_names_the_proxy_only_if_it_was_used() {
+    let mut workplace = TestDir::new();
+    workplace.write("riskform.yaml", FILE);
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    workplace.set("HTTPS_PROXY", "http://127.0.0.1:9");
+    workplace.set("NO_PROXY", "127.0.0.0/8");
+    let run = workplace.run(&["plan", "--base-url", "https://127.0.0.1:9/client/v4"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    assert!(run.stderr.contains("cannot connect"), "{}", run.shown());
+    assert!(!run.stderr.contains("HTTPS_PROXY"), "{}", run.shown());
+}
+
+#[test]
+fn missing_certificate_file_is_named_by_its_variable() {
+    let mut workplace = TestDir::new();
+    workplace.write("riskform.yaml", FILE);
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    workplace.set("SSL_CERT_FILE", "/etc/ssl/none.pem");
+    let run = workplace.run(&["plan", "--base-url", "https://127.0.0.1:9/client/v4"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    assert!(run.stderr.contains("SSL_CERT_FILE"), "{}", run.shown());
+}
+
+#[test]
+fn invalid_block_of_a_ca_bundle_is_named_before_the_first_request() {
+    let mut workplace = TestDir::new();
+    workplace.write("riskform.yaml", FILE);
+    workplace.write(
+        "ca.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    let run = workplace.run(&["plan", "--ca-bundle", "ca.pem"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    let expected = "--ca-bundle ca.pem: invalid certificate in block 1 (line 1): ";
+    assert!(run.stderr.contains(expected), "{}", run.shown());
+}
+
+/// Each account needs two connections.
+#[test]
+fn soft_limit_of_open_files_is_raised() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = TestDir::with(&server);
+    let accounts = (0..30).map(|n| format!("version: 1\naccount_id: {n:032x}\n"));
+    workplace.write("fleet.yaml", &accounts.collect::<Vec<_>>().join("---\n"));
+    let program = workplace.command(&["drift", "fleet.yaml", "--parallelism", "30", "--expand"]);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -Sn 24 && exec \"$@\"", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(workplace.path(""));
+    for (name, value) in program.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    let run = Run::from(shell.output().unwrap());
+    assert!(
+        !run.shown().contains("Too many open files"),
+        "{}",
+        run.shown()
+    );
+    assert_eq!(run.code, 2, "{}", run.shown());
+}
+
+#[test]
+fn absolute_path_needs_no_working_directory() {
+    let workplace = TestDir::new();
+    workplace.write("riskform.yaml", FILE);
+    let gone = workplace.path("gone");
+    std::fs::create_dir(&gone).unwrap();
+    let program = workplace.command(&["validate"]);
+    for (file, code, expected) in [
+        (workplace.path("riskform.yaml"), 0, ""),
+        (
+            "riskform.yaml".into(),
+            1,
+            "the working directory no longer exists",
+        ),
+    ] {
+        std::fs::create_dir_all(&gone).unwrap();
+        let output = Command::new("sh")
+            .args(["-c", "rmdir ../gone && exec \"$@\"", "sh"])
+            .arg(program.get_program())
+            .arg("validate")
+            .arg(file)
+            .current_dir(&gone)
+            .output();
+        let run = Run::from(output.unwrap());
+        assert_eq!(run.code, code, "{}", run.shown());
+        assert!(run.stderr.contains(expected), "{}", run.shown());
+    }
+}
