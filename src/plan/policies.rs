@@ -317,15 +317,22 @@ impl<'a> LevelComparison<'a> {
         let is_member =
             |rule: &PolicyRule| matches!(rule, PolicyRule::Group(id) if ids.contains(id.as_str()));
         let is_cycle = rules().any(|(_, rules)| rules.all().any(is_member));
-        if rules().any(|(_, rules)| rules.exclude.iter().any(is_member)) {
-            // A group that excludes its own members.
-            self.groups
-                .extend(rules().map(|(id, _)| (id, MatchOutcomes::ANY)));
-            return;
-        }
+        let differs = |rule: &PolicyRule| {
+            let ways = self.rule(rule);
+            !is_member(rule) && (ways.holds(true, false) || ways.holds(false, true))
+        };
+        let undefined = match rules().any(|(_, rules)| rules.all().any(differs)) {
+            true => MatchOutcomes::ANY,
+            false => MatchOutcomes::MAYBE,
+        };
+        // A group that excludes its own members is undefined.
+        let excludes_itself = rules().any(|(_, rules)| rules.exclude.iter().any(is_member));
         self.groups
             .extend(rules().map(|(id, _)| (id, MatchOutcomes::NOBODY)));
         for _ in 0..MAX_SWEEPS {
+            if excludes_itself {
+                break;
+            }
             let mut has_changed = false;
             for (id, rules) in rules().rev() {
                 let ways = self.rules(rules);
@@ -335,8 +342,7 @@ impl<'a> LevelComparison<'a> {
                 return;
             }
         }
-        self.groups
-            .extend(rules().map(|(id, _)| (id, MatchOutcomes::ANY)));
+        self.groups.extend(rules().map(|(id, _)| (id, undefined)));
     }
 
     fn restricts(&self, policy: &AccessPolicy) -> bool {

@@ -101,7 +101,8 @@ fn policies_act_on_levels() {
         ("allow ? | @nested", &["high"]),
         ("deny @circle", &["medium"]),
         ("deny @payroll", &["high"]),
-        ("deny @itself", &["low", "medium", "high"]),
+        ("deny @itself", none),
+        ("deny @twisted", &["low", "medium", "high"]),
         ("deny @between", &["high"]),
         ("deny @gone", none),
     ];
@@ -113,6 +114,7 @@ fn policies_act_on_levels() {
         ("payroll", "@back"),
         ("back", "high @payroll"),
         ("itself", "? | @itself"),
+        ("twisted", "high | @twisted"),
         ("between", "high ? | | @after"),
         ("after", "? high @between"),
     ];
