@@ -469,7 +469,8 @@ impl User {
     /// Returns the events that count toward the score.
     fn counted(&self) -> impl Iterator<Item = &RiskEvent> {
         let reset = self.last_reset_time;
-        let counts = move |event: &&RiskEvent| reset.is_none_or(|reset| event.timestamp > Some(reset));
+        let counts =
+            move |event: &&RiskEvent| reset.is_none_or(|reset| event.timestamp > Some(reset));
         self.events.iter().filter(counts)
     }
 
