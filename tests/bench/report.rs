@@ -92,7 +92,7 @@ fn user(index: usize) -> UserRisk {
         user_id: Uuid::from_u128(index as u128).into(),
         name: format!("Person Number {index}"),
         email: format!("person.{index}@example.com"),
-        event_count: index as u64 % 7,
+        event_count: Some(index as u64 % 7),
         last_event: Some(NOW),
         max_risk_level: RiskLevel::ALL[index % RiskLevel::ALL.len()].into(),
     }
