@@ -8,8 +8,7 @@ use crate::cli::exit::{Exit, Signal};
 use crate::cli::io::environment;
 use crate::cli::run::user_selection::UserLookupError;
 use crate::config::diagnostic::{Color, Diagnostics};
-use crate::plan::{AccountError, FailureKind, InvalidMerge, PlanErrors};
-use crate::report::text::pluralize;
+use crate::plan::{AccountError, FailureKind, PlanErrors};
 
 /// Error of a command.
 #[derive(Debug)]
@@ -24,8 +23,6 @@ pub(crate) enum CommandError {
     Account(AccountError),
     /// The live state changed after the plan was saved; with one sentence per change.
     StalePlan(Vec<String>),
-    /// The saved plan has this many guard violations.
-    PlanBlocked(usize),
     /// Unknown or ambiguous users.
     UserLookup(Vec<UserLookupError>),
     /// Approval is needed, but standard input is not a terminal.
@@ -34,10 +31,6 @@ pub(crate) enum CommandError {
     Declined,
     /// A signal before the first write.
     Interrupted(Signal),
-    /// The limits of this run block the saved plan; with one sentence per violation.
-    BlockedByLimits(Vec<String>),
-    /// Results that cannot be merged.
-    Merge(InvalidMerge),
     /// An error with the way to fix it.
     WithHelp(Box<CommandError>, String),
     /// Any other error.
@@ -68,7 +61,6 @@ impl CommandError {
             CommandError::Usage(_) => Exit::Usage,
             CommandError::Account(error) => account_exit(error),
             CommandError::StalePlan(_) => Exit::Stale,
-            CommandError::PlanBlocked(_) | CommandError::BlockedByLimits(_) => Exit::Blocked,
             CommandError::Interrupted(signal) => signal.exit(),
             CommandError::WithHelp(error, _) => error.exit(),
             CommandError::Files(_)
@@ -76,7 +68,6 @@ impl CommandError {
             | CommandError::UserLookup(_)
             | CommandError::NotATerminal
             | CommandError::Declined
-            | CommandError::Merge(_)
             | CommandError::Other(_) => Exit::Error,
         }
     }
@@ -88,13 +79,12 @@ impl CommandError {
             CommandError::Files(_) | CommandError::NoFile { .. } => "files",
             CommandError::Account(error) => error.kind.as_str(),
             CommandError::StalePlan(_) => "stale",
-            CommandError::PlanBlocked(_) | CommandError::BlockedByLimits(_) => "blocked",
             CommandError::UserLookup(_) => "no_such_user",
             CommandError::NotATerminal => "no_terminal",
             CommandError::Declined => "declined",
             CommandError::Interrupted(_) => "interrupted",
             CommandError::WithHelp(error, _) => error.kind(),
-            CommandError::Merge(_) | CommandError::Other(_) => "error",
+            CommandError::Other(_) => "error",
         }
     }
 
@@ -109,12 +99,8 @@ impl CommandError {
             }
             CommandError::Account(error) => error.help.as_deref()?.into(),
             CommandError::WithHelp(_, help) => help.into(),
-            CommandError::Merge(error) => error.help()?.into(),
             CommandError::StalePlan(_) => {
                 "run `riskform plan --out` again and review the new plan".into()
-            }
-            CommandError::PlanBlocked(_) => {
-                "pass the override to `riskform plan --out` and save the plan again".into()
             }
             CommandError::NotATerminal => {
                 "review the plan, then run again with --auto-approve".into()
@@ -124,7 +110,6 @@ impl CommandError {
             | CommandError::UserLookup(_)
             | CommandError::Declined
             | CommandError::Interrupted(_)
-            | CommandError::BlockedByLimits(_)
             | CommandError::Other(_) => return None,
         };
         Some(help)
@@ -143,13 +128,6 @@ impl fmt::Display for CommandError {
                 f.write_str("the plan is stale")?;
                 moves.iter().try_for_each(|moved| write!(f, "\n  {moved}"))
             }
-            CommandError::PlanBlocked(violations) => {
-                write!(
-                    f,
-                    "the saved plan is blocked by {}",
-                    pluralize(*violations, "guard")
-                )
-            }
             CommandError::UserLookup(problems) => {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 f.write_str(&lines.join("\n"))
@@ -159,11 +137,6 @@ impl fmt::Display for CommandError {
             CommandError::Interrupted(signal) => {
                 write!(f, "interrupted by {signal}; no changes were made")
             }
-            CommandError::BlockedByLimits(violations) => {
-                f.write_str("the plan is blocked by --limits")?;
-                violations.iter().try_for_each(|one| write!(f, "\n  {one}"))
-            }
-            CommandError::Merge(error) => write!(f, "cannot merge the results: {error}"),
             CommandError::Other(error) => write!(f, "{error:#}"),
         }
     }

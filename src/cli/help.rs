@@ -198,23 +198,6 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 ],
                 exits: LOCAL_EXITS,
             },
-            CommandHelp {
-                name: "report",
-                examples: &[(
-                    "join the shards of a fleet",
-                    "riskform report merge drift-0.json drift-1.json -o html=drift.html",
-                )],
-                exits: &[
-                    SUCCESS,
-                    ERROR,
-                    (Exit::Changes, Exit::Changes.meaning()),
-                    (Exit::Incomplete, Exit::Incomplete.meaning()),
-                    (Exit::Stale, Exit::Stale.meaning()),
-                    BLOCKED,
-                    AUTH,
-                    USAGE,
-                ],
-            },
         ],
     ),
     (

@@ -27,8 +27,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    apply, audit, completions, doctor, drift, export, fmt, get, init, man, plan, report, reset,
-    sandbox, schema, show, validate, version,
+    apply, audit, completions, doctor, drift, export, fmt, get, init, man, plan, reset, sandbox,
+    schema, show, validate, version,
 };
 use error::CommandError;
 use flags::{GlobalArgs, move_flags_after_command};
@@ -74,8 +74,6 @@ pub(crate) enum Command {
     ///
     /// Read-only.
     Audit(audit::AuditArguments),
-    /// Merge JSON results of several runs
-    Report(report::ReportArguments),
     /// Print the live account as a desired-state file
     Export(export::ExportArguments),
     /// Check files for errors (offline)
@@ -133,10 +131,6 @@ impl Command {
             Command::Show(arguments) => arguments.formats.prints_json(),
             Command::Drift(arguments) => arguments.formats.prints_json(),
             Command::Audit(arguments) => arguments.formats.prints_json(),
-            Command::Report(arguments) => {
-                let report::Command::Merge(arguments) = &arguments.command;
-                arguments.formats.prints_json()
-            }
             Command::Get(arguments) => arguments.prints_json(),
             Command::Doctor(arguments) => arguments.formats.prints_json(),
             Command::Export(arguments) => arguments.formats.prints_json(),
@@ -230,7 +224,6 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
             Command::Destroy(args) => apply::destroy(args, output).await,
             Command::Drift(args) => drift::run(args, output).await,
             Command::Audit(args) => audit::run(args, output).await,
-            Command::Report(args) => report::run(args, output),
             Command::Export(args) => export::run(args, output).await,
             Command::Validate(args) => validate::run(&args, output),
             Command::Fmt(args) => fmt::run(&args, output),

@@ -108,6 +108,8 @@ rules! {
         TwoReferences = "two-references",
         /// Invalid date.
         Date = "date",
+        /// Item of `protected` in the limits is not an https URL or a UUID.
+        LimitsProtected = "limits-protected",
         /// Invalid environment variable name, or one not allowed to hold a token.
         VariableName = "variable-name",
         /// Empty entry.

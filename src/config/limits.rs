@@ -84,7 +84,10 @@ fn read(path: &Path, found: &mut DiagnosticSink) -> Option<Limits> {
         policies: policies.into_value().unwrap_or_default(),
         protected: protected
             .into_value()
-            .map(|list| list.desired(found))
+            .map(|list| {
+                list.validate_for_limits(found);
+                list.desired(found)
+            })
             .unwrap_or_default(),
         allowed_tenants: allowed_tenants.into_value().map(|HostGlobs(all)| all),
         variables: names(variables).unwrap_or_default(),

@@ -15,7 +15,6 @@
 //! | `kinds::decode` | nodes to values: types, words, known keys |
 //! | `kinds` | keys, validation and merging of each kind of resource |
 //! | `kinds::entries` | named entries of behaviors and integrations |
-//! | [`revalidate`] | validation of an account from a saved plan |
 //! | [`schema`], `json_schema` | JSON Schema for editors |
 //! | `code`, `diagnostic`, `span`, `suggest` | diagnostics: ids, texts, locations, suggestions |
 //! | `resource_limits` | limits for all files of one run together |
@@ -52,7 +51,6 @@ pub mod limits;
 pub mod load;
 mod redact;
 mod resource_limits;
-pub mod revalidate;
 pub mod schema;
 pub mod span;
 mod suggest;

@@ -13,6 +13,7 @@ use super::behavior::{Behavior, BehaviorKey, DeclaredBehavior, DesiredBehavior};
 use super::integration::{DesiredIntegration, Integration, IntegrationId, ReferenceId, TenantUrl};
 use super::location::Location;
 use super::open_enum::string_enum;
+use super::text::is_invisible;
 
 /// ID of a Cloudflare account: 32 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -137,6 +138,103 @@ impl DesiredAccount {
             .as_ref()
             .map_or_else(|| self.account_id.as_str(), Name::as_str)
     }
+
+    /// Returns all violations of the rules for desired-state files that the types allow. Files are checked when they are read; a saved
+    /// plan could hold values that no file can declare.
+    pub fn check(&self) -> Vec<String> {
+        let DesiredAccount {
+            account_id: _,
+            name: _,
+            source: _,
+            api_token_env,
+            behaviors,
+            wildcard,
+            unmanaged,
+            integrations,
+            unlisted: _,
+            guards,
+        } = self;
+        let mut wrong = Vec::new();
+        if let Some(name) = api_token_env
+            && !(name.starts_with("CLOUDFLARE_") && is_variable_name(name))
+        {
+            wrong
+                .push("api_token_env must name a variable that starts with CLOUDFLARE_".to_owned());
+        }
+        for key in behaviors.keys().chain(unmanaged.keys()) {
+            let key = key.as_str();
+            let strange = |c: char| c == '*' || c.is_whitespace() || is_invisible(c);
+            if key.is_empty() || key.contains(strange) {
+                wrong.push("invalid behavior name".to_owned());
+            }
+        }
+        for key in unmanaged.keys() {
+            if wildcard.is_none() || behaviors.contains_key(key) {
+                wrong.push(format!(
+                    "behavior.{key}: null needs \"*\" and no other entry"
+                ));
+            }
+        }
+        for (name, entry) in integrations {
+            if entry.name != *name {
+                wrong.push(format!("integration.{name}: the name differs from the key"));
+            }
+            wrong.extend(
+                entry
+                    .check()
+                    .map(|mistake| format!("integration.{name}{mistake}")),
+            );
+        }
+        wrong.extend(self.shared_keys("id", |one| one.id));
+        wrong.extend(self.shared_keys("tenant_url", |one| Some(one.tenant_url.normalized())));
+        wrong.extend(self.shared_keys("reference_id", |one| one.reference_id.as_ref()));
+        for ProtectedItem { text, .. } in &guards.protected {
+            let is_url = text.contains("://");
+            if text.is_empty()
+                || text.contains(is_invisible)
+                || (is_url && text.parse::<TenantUrl>().is_err())
+            {
+                wrong.push("invalid item of guards.protected".to_owned());
+            }
+        }
+        let variables = behaviors.values().chain(wildcard).map(|one| &one.variables);
+        let variables = variables.chain(integrations.values().map(|one| &one.variables));
+        if !variables
+            .flat_map(|one| one.values().flatten())
+            .all(|name| is_variable_name(name))
+        {
+            wrong.push("invalid variable name".to_owned());
+        }
+        wrong
+    }
+
+    /// Returns a mistake for each entry that shares a key with an earlier one, unless it is no `id` and both pin one.
+    fn shared_keys<'a, K: Ord>(
+        &'a self,
+        field: &str,
+        key: impl Fn(&'a DesiredIntegration) -> Option<K>,
+    ) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut first: BTreeMap<K, &DesiredIntegration> = BTreeMap::new();
+        for entry in self.integrations.values() {
+            let Some(key) = key(entry) else { continue };
+            let other = *first.entry(key).or_insert(entry);
+            let told_apart = field != "id" && entry.id.is_some() && other.id.is_some();
+            if other.name != entry.name && !told_apart {
+                let (a, b) = (&other.name, &entry.name);
+                wrong.push(format!(
+                    "integration.{a} and integration.{b} have the same {field}"
+                ));
+            }
+        }
+        wrong
+    }
+}
+
+/// Returns true if a text can be the name of an environment variable.
+fn is_variable_name(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(is_word)
 }
 
 /// A behavior as declared in files.

@@ -1,22 +1,22 @@
 //! The error of one account. A run continues with the other accounts.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::open_enum::string_enum;
 
 /// Error of one account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct AccountError {
     /// Kind of the error; determines the exit code.
     pub kind: FailureKind,
     pub message: String,
     /// `CF-Ray` header of the response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cf_ray: Option<String>,
     /// Suggestion to fix the error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::account::AccountId;
@@ -33,7 +33,7 @@ pub struct AuditEntry {
 }
 
 /// Author of a change: who made it, when and how. All texts are untrusted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Author {
     /// Email address of the user, or another description of the author.
     pub actor: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -21,6 +21,7 @@ use super::address::Name;
 use super::location::Location;
 use super::malformed_is_default;
 use super::open_enum::{OpenEnum, string_enum};
+use super::text::is_invisible;
 
 pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
 
@@ -326,6 +327,25 @@ impl DesiredIntegration {
             reference_id: self.reference_id.clone(),
             active: self.active,
         }
+    }
+
+    /// Returns the violations of the rules for files that the types allow, each beginning with its field.
+    pub(super) fn check(&self) -> impl Iterator<Item = String> {
+        let tenant = self.tenant_url.as_str().parse::<TenantUrl>().err();
+        let ignored = &self.lifecycle.ignore_changes;
+        let reasons = ignored.iter().filter_map(|one| one.reason.as_deref());
+        let mut texts = (self.reference_id.iter().map(|one| one.as_str()))
+            .chain(self.identity_provider.as_deref())
+            .chain(reasons);
+        let invisible = texts.any(|text| text.contains(is_invisible));
+        let nameless = self.identity_provider.as_deref() == Some("");
+        let fields: BTreeSet<_> = ignored.iter().map(|one| one.field.as_str()).collect();
+        let tenant = tenant.map(|error| format!(".tenant_url: invalid tenant URL: {error}"));
+        let text = (invisible || nameless)
+            .then(|| " contains an empty name or an invisible character".to_owned());
+        let twice = (fields.len() < ignored.len())
+            .then(|| ".lifecycle.ignore_changes contains a field twice".to_owned());
+        [tenant, text, twice].into_iter().flatten()
     }
 
     /// Merges the declared fields over the live ones, without regard to `ignore_changes`. Equal values keep their live notation, so that a

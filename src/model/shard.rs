@@ -8,14 +8,12 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::account::AccountId;
 
 /// A subset of the accounts.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Shard {
     /// Number of the shard, starting at 0.
     pub index: u64,

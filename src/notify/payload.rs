@@ -200,66 +200,107 @@ fn findings(document: &Run) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::Arc;
+
+    use jiff::civil::date;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::account::{DesiredAccount, Guards, Unlisted};
+    use crate::model::behavior::{BehaviorSettings, BehaviorWeakening};
+    use crate::model::integration::{IntegrationSettings, IntegrationType, TenantUrl};
+    use crate::model::open_enum::OpenEnum;
+    use crate::plan::{
+        FailureKind, Format, Options, Policy, ResourceDiff, Retention, Unchanged, UnlistedSettings,
+        ValueSources, Weakening, plan,
+    };
 
     /// Three accounts: one drifted, one as declared, one that failed.
     pub(in crate::notify) fn document() -> Run {
         let account = |id: &str, name: &str| {
-            json!({
-                "account_id": id.repeat(32), "name": name, "source": "accounts.yaml", "status": "ok", "error": null,
-                "changes": [], "unchanged": { "behaviors": 3, "integrations": 1 },
-                "unlisted": [], "notes": [], "excluded": [], "violations": [], "operations": []
+            let account = json!({
+                "account_id": id.repeat(32), "name": name, "source": "accounts.yaml", "behaviors": {}, "integrations": {},
+                "unlisted": Unlisted::default(), "guards": Guards::default()
+            });
+            let desired: DesiredAccount = serde_json::from_value(account).unwrap();
+            let (live, options) = (Arc::default(), Options::default());
+            let planned = plan(&Arc::new(desired), &live, date(2026, 11, 22), &options);
+            planned.unwrap().keeping(Retention::DiffOnly)
+        };
+        fn diff<T>(address: &str, before: Option<T>, after: Option<T>) -> ResourceDiff<T> {
+            ResourceDiff {
+                address: address.parse().unwrap(),
+                before,
+                after,
+                weakens: None,
+                live_weaker: None,
+                location: None,
+                declared_by: None,
+                found: None,
+                sources: ValueSources::default(),
+                attribution: Vec::new(),
+            }
+        }
+        let behavior = |enabled: bool, level: &str| {
+            Some(BehaviorSettings {
+                enabled,
+                risk_level: OpenEnum::parse(level),
             })
         };
-        let change = |address: &str, weaker: Option<&str>, before: Value, after: Value| {
-            let kind = address.split('.').next();
-            json!({
-                "address": address, "kind": kind, "action": "update", "weakens": false, "weakening": null,
-                "live_weaker": weaker.is_some(), "live_weaker_reason": weaker, "before": before, "after": after, "fields": []
-            })
+        let okta = IntegrationSettings {
+            integration_type: IntegrationType::Okta.into(),
+            tenant_url: TenantUrl::from_live("https://x.okta.com"),
+            reference_id: None,
+            active: true,
         };
-        let behavior =
-            |enabled: bool, level: &str| json!({ "enabled": enabled, "risk_level": level });
-        let okta = json!({
-            "integration_type": "Okta", "tenant_url": "https://x.okta.com", "reference_id": null, "active": true
-        });
-        let unlisted = |id: &str, policy: &str| {
-            let address = format!("integration[4cfe8442-664b-4915-acd4-b39cd65c431{id}]");
-            json!({ "address": address, "policy": policy, "settings": okta })
+        let unlisted = |id: &str, policy| UnlistedResource {
+            address: format!("integration[4cfe8442-664b-4915-acd4-b39cd65c431{id}]")
+                .parse()
+                .unwrap(),
+            policy,
+            settings: UnlistedSettings::Integration(okta.clone()),
+            attribution: Vec::new(),
         };
         let mut production = account("0", "production");
-        production["changes"] = json!([
-            change(
-                "behavior.sentinel_one",
-                Some("disabled"),
-                behavior(false, "high"),
-                behavior(true, "high")
-            ),
-            change(
+        production.changes = vec![
+            Change::Behavior(ResourceDiff {
+                live_weaker: Some(Weakening::Behavior(BehaviorWeakening::Disabled)),
+                ..diff(
+                    "behavior.sentinel_one",
+                    behavior(false, "high"),
+                    behavior(true, "high"),
+                )
+            }),
+            Change::Behavior(diff(
                 "behavior.imp_travel",
-                None,
                 behavior(false, "<!channel>"),
-                behavior(false, "high")
-            ),
-            change(
-                "integration.corporate-okta",
-                None,
-                Value::Null,
-                okta.clone()
-            ),
-        ]);
-        production["unlisted"] = json!([unlisted("4", "report"), unlisted("5", "keep")]);
+                behavior(false, "high"),
+            )),
+            Change::Integration(diff("integration.corporate-okta", None, Some(okta.clone()))),
+        ];
+        production.unlisted = vec![unlisted("4", Policy::Report), unlisted("5", Policy::Keep)];
+        production.unchanged = Unchanged {
+            behaviors: 3,
+            integrations: 1,
+        };
+        let mut development = account("1", "development");
+        development.unchanged = production.unchanged;
+        let error = AccountError {
+            kind: FailureKind::Api,
+            message: "the API answered 500\nfor `<b>`".to_owned(),
+            cf_ray: None,
+            help: None,
+        };
         let mut staging = account("2", "staging");
-        staging["status"] = json!("error");
-        staging["error"] = json!({ "kind": "api", "message": "the API answered 500\nfor `<b>`" });
-        serde_json::from_value(json!({
-            "format": "riskform.drift/1", "riskform_version": "0.1.0", "base_url": "https://api.example/client/v4",
-            "created_at": "2026-11-22T10:00:00Z",
-            "accounts": [production, account("1", "development"), staging]
-        }))
-        .unwrap()
+        staging.status = Status::Error;
+        staging.error = Some(error);
+        Run::new(
+            Format::Drift,
+            "https://api.example/client/v4".to_owned(),
+            None,
+            vec![production, development, staging],
+            "2026-11-22T10:00:00Z".parse().unwrap(),
+        )
     }
 
     pub(in crate::notify) const FILES: CheckResult<'static> = CheckResult::Failed {

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
@@ -25,7 +25,7 @@ use super::change::{Change, Field, FieldChange, ResourceDiff, UnlistedSettings};
 use super::run::AccountPlan;
 
 /// Author of a value, from the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Attribution {
     /// Set by this entry: the previous entry has another value, or this entry created the integration.
@@ -46,7 +46,7 @@ pub enum Attribution {
 }
 
 /// Author of a change to a resource, from the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldAttribution {
     pub action: AttributedAction,
     /// Fields that were set. Empty if the resource was created or deleted.

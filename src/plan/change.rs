@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorSettings, BehaviorWeakening};
@@ -14,15 +13,16 @@ use crate::model::integration::{
     IntegrationField, IntegrationId, IntegrationSettings, IntegrationWeakening,
 };
 use crate::model::location::Location;
-use crate::model::open_enum::{UnknownVariant, string_enum};
+use crate::model::open_enum::string_enum;
 
 use super::attribution::FieldAttribution;
 use super::change_shape::ChangeJson;
 use super::matching::MatchedBy;
 
 /// A change of one resource.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(into = "ChangeJson", try_from = "ChangeJson")]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(into = "ChangeJson")]
+#[schemars(from = "ChangeJson")]
 pub enum Change {
     Behavior(ResourceDiff<BehaviorSettings>),
     Integration(ResourceDiff<IntegrationSettings>),
@@ -344,16 +344,16 @@ impl From<IntegrationField> for Field {
 }
 
 /// A changed field. Values are missing if the resource does not exist or the field is unset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldChange {
     pub field: Field,
     pub before: Option<FieldValue>,
     pub after: Option<FieldValue>,
     /// Names of the variables used in the declared value.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<String>,
     /// Name of the Access identity provider that has the declared reference_id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
 }
 
@@ -373,7 +373,7 @@ impl FieldChange {
 }
 
 /// Value of a field.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FieldValue {
     Bool(bool),
@@ -430,27 +430,9 @@ impl fmt::Display for Weakening {
     }
 }
 
-impl FromStr for Weakening {
-    type Err = UnknownVariant;
-
-    fn from_str(word: &str) -> Result<Self, UnknownVariant> {
-        word.parse()
-            .map(Weakening::Behavior)
-            .or_else(|_| word.parse().map(Weakening::Integration))
-    }
-}
-
 impl Serialize for Weakening {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Weakening {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(|_| serde::de::Error::custom("it is not a reason why a change weakens"))
     }
 }
 
@@ -468,14 +450,14 @@ impl JsonSchema for Weakening {
 }
 
 /// A live resource that is not in any file and is not changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct UnlistedResource {
     pub address: Address,
     /// Handling of such resources, as declared in `unlisted`.
     pub policy: Policy,
     pub settings: UnlistedSettings,
     /// Drift only: author of the resource.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attribution: Vec<FieldAttribution>,
 }
 
@@ -504,7 +486,7 @@ string_enum! {
 }
 
 /// Settings of an unlisted resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum UnlistedSettings {
     Behavior(BehaviorSettings),

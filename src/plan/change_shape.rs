@@ -1,7 +1,7 @@
-//! How a change is written as JSON and read back.
+//! How a change is written as JSON.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorSettings;
@@ -9,13 +9,11 @@ use crate::model::integration::{IntegrationId, IntegrationSettings};
 use crate::model::location::Location;
 
 use super::attribution::FieldAttribution;
-use super::change::{
-    Action, Change, DeclaredBy, FieldChange, Kind, LiveMatch, ResourceDiff, ValueSources, Weakening,
-};
+use super::change::{Action, Change, DeclaredBy, FieldChange, Kind, Weakening};
 use super::matching::MatchedBy;
 
 /// A change of one resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Change")]
 pub(super) struct ChangeJson {
     address: Address,
@@ -30,7 +28,6 @@ pub(super) struct ChangeJson {
     /// Location of the entry. Null for unlisted resources.
     location: Option<Location>,
     /// Entry that declares the resource if it is not declared by name.
-    #[serde(default)]
     declared_by: Option<DeclaredBy>,
     /// ID of the live integration.
     integration_id: Option<IntegrationId>,
@@ -43,12 +40,12 @@ pub(super) struct ChangeJson {
     /// Changed fields. All fields for a create or delete.
     fields: Vec<FieldChange>,
     /// Drift only: authors of the difference, from the audit log.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     attribution: Vec<FieldAttribution>,
 }
 
 /// Settings of a behavior or an integration.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Settings")]
 enum SettingsJson {
@@ -94,84 +91,6 @@ impl From<Change> for ChangeJson {
             after,
             fields,
             attribution,
-        }
-    }
-}
-
-impl ValueSources {
-    fn of(fields: Vec<FieldChange>) -> Self {
-        let mut sources = ValueSources::default();
-        for field in fields {
-            sources.identity_provider = sources.identity_provider.or(field.identity_provider);
-            if !field.variables.is_empty() {
-                let name = field.field.as_str().to_owned();
-                sources.variables.insert(name, field.variables);
-            }
-        }
-        sources
-    }
-}
-
-impl TryFrom<ChangeJson> for Change {
-    type Error = &'static str;
-
-    fn try_from(shape: ChangeJson) -> Result<Self, Self::Error> {
-        let ChangeJson {
-            address,
-            weakening: weakens,
-            live_weaker_reason: live_weaker,
-            location,
-            declared_by,
-            before,
-            after,
-            integration_id,
-            matched_by,
-            fields,
-            attribution,
-            ..
-        } = shape;
-        let sources = ValueSources::of(fields);
-        let found = integration_id.map(|id| LiveMatch { id, by: matched_by });
-        use SettingsJson::{Behavior, Integration};
-        match (Kind::from(&address), before, after) {
-            (Kind::Behavior, Some(Behavior(before)), Some(Behavior(after))) => {
-                Ok(Change::Behavior(ResourceDiff {
-                    address,
-                    before: Some(before),
-                    after: Some(after),
-                    weakens,
-                    live_weaker,
-                    location,
-                    declared_by,
-                    found,
-                    sources,
-                    attribution,
-                }))
-            }
-            (Kind::Integration, before, after) => {
-                let settings = |shape| match shape {
-                    None => Ok(None),
-                    Some(Integration(settings)) => Ok(Some(settings)),
-                    Some(Behavior(_)) => Err("a change of an integration holds a behavior"),
-                };
-                let (before, after) = (settings(before)?, settings(after)?);
-                if before.is_none() && after.is_none() {
-                    return Err("a change holds neither before nor after");
-                }
-                Ok(Change::Integration(ResourceDiff {
-                    address,
-                    before,
-                    after,
-                    weakens,
-                    live_weaker,
-                    location,
-                    declared_by,
-                    found,
-                    sources,
-                    attribution,
-                }))
-            }
-            (Kind::Behavior, _, _) => Err("a behavior is neither created nor deleted"),
         }
     }
 }

@@ -52,12 +52,11 @@ pub struct Overrides {
     /// `--allow-weakening`
     pub allow_weakening: bool,
     /// `--allow-policies`
-    #[serde(default)]
     pub allow_policies: bool,
 }
 
 /// A guard that blocks the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GuardViolation {
     /// Name of the guard.
     pub guard: Guard,
@@ -285,11 +284,10 @@ fn check_policies(
     changes: &[Change],
     options: &Options,
 ) -> Vec<GuardViolation> {
-    let by_limits = options.limits.policies == PolicyGuardMode::Deny;
-    let by_file = desired.guards.policies == PolicyGuardMode::Deny;
-    if !by_limits && (!by_file || options.overrides.allow_policies) {
+    if !options.denies_policies(desired) {
         return Vec::new();
     }
+    let by_limits = options.limits.policies == PolicyGuardMode::Deny;
     let whose = if by_limits {
         "the limits deny that"
     } else {

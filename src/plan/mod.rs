@@ -20,13 +20,12 @@ mod integrations;
 mod live_changes;
 mod match_notes;
 mod matching;
-mod merge;
 mod note;
 mod operation;
 mod order;
 mod policies;
-mod read;
 mod run;
+mod saved_plan;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -38,7 +37,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::account::{DesiredAccount, LiveAccount, PolicyGuardMode};
 use crate::model::address::Address;
 use crate::model::context::Context;
 use crate::model::limits::Limits;
@@ -61,7 +60,6 @@ pub use identity_provider::{
 };
 pub use live_changes::{LiveChange, moved};
 pub use matching::{MatchedBy, MatchedEntry, Matches, matches};
-pub use merge::{InvalidMerge, MergeRules, merge};
 pub use note::Note;
 pub use operation::{
     IntegrationTarget, Method, Operation, OperationId, OperationKind, OperationOutcome,
@@ -70,10 +68,12 @@ pub use operation::{
 pub use policies::{
     LevelPolicies, PolicyName, affects_levels, policies_for_level, unassigned_levels,
 };
-pub use read::{ParseRunError, ParsedRun, RunWithDigest};
-pub use run::{AccountPlan, Format, GlobMatch, NoteWithMessage, Run, Status, Unchanged};
+pub use run::{
+    AccountPlan, FailedAccount, Format, GlobMatch, NoteWithMessage, Run, Status, Unchanged,
+};
+pub use saved_plan::{MAX_SAVED_PLAN_BYTES, PlanInput, SavedPlan, SavedPlanError};
 pub use target::Targets;
-pub use totals::{ApplyTotals, Totals};
+pub use totals::{ApplyTotals, RunWithTotals, Totals};
 
 /// Options of a plan from the command line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -88,6 +88,14 @@ pub struct Options {
     /// Operator limits of the current command. They are not part of a saved plan.
     #[serde(skip)]
     pub limits: Arc<Limits>,
+}
+
+impl Options {
+    /// Returns true if changes to an account need its Access policies: `policies: deny` holds, in the file or in the limits.
+    pub fn denies_policies(&self, desired: &DesiredAccount) -> bool {
+        let by_file = desired.guards.policies == PolicyGuardMode::Deny;
+        self.limits.policies == PolicyGuardMode::Deny || (by_file && !self.overrides.allow_policies)
+    }
 }
 
 string_enum! {

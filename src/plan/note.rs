@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::address::Address;
 use crate::model::behavior::RiskLevel;
@@ -19,7 +19,7 @@ use super::matching::MatchedBy;
 use super::policies::{LevelPolicies, describe_change, describe_drift, skipped_summary};
 
 /// A fact about the plan that is not a change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Note {
     /// A field differs, but is in `ignore_changes`.

@@ -4,21 +4,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::account::AccountId;
 use crate::model::address::Address;
 use crate::model::behavior::{self, BehaviorKey, BehaviorSettings, DeclaredBehavior};
-use crate::model::integration::{
-    self, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
-};
+use crate::model::integration::{self, IntegrationId, IntegrationSettings, IntegrationType};
 use crate::model::open_enum::{OpenEnum, string_enum};
 
 /// A write request, the changes it makes, and the operations it depends on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(into = "OperationJson", try_from = "OperationJson")]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(into = "OperationJson")]
+#[schemars(from = "OperationJson")]
 pub struct Operation {
     /// Number of the operation, starting at 1.
     pub id: OperationId,
@@ -67,7 +65,7 @@ string_enum! {
 }
 
 /// Integration created by an operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OperationResult {
     pub id: IntegrationId,
     /// URL to enter in Okta's shared-signals settings.
@@ -75,9 +73,7 @@ pub struct OperationResult {
 }
 
 /// Number of an operation within the plan of an account.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct OperationId(pub u32);
 
@@ -217,7 +213,7 @@ impl OperationKind {
 }
 
 /// A write request, the changes it makes, and the operations it depends on.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Operation")]
 struct OperationJson {
     /// Number of the operation, starting at 1.
@@ -236,28 +232,28 @@ struct OperationJson {
     /// Wave of the operation. A wave starts when the previous one has ended.
     wave: Wave,
     /// Write of behaviors only: the fields to merge into the live behaviors, which are read right before the write.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     declared: Option<BTreeMap<BehaviorKey, DeclaredBehavior>>,
     /// Update of an integration only: its type, which cannot be changed and is not in the body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     integration_type: Option<OpenEnum<IntegrationType>>,
     /// After an apply: outcome of the operation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<OperationOutcome>,
     /// After an apply: integration created by the operation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<OperationResult>,
     /// After an apply: `CF-Auditlog-Id` header of the response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     audit_log_id: Option<String>,
     /// After an apply: `CF-Ray` header of the response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     cf_ray: Option<String>,
     /// After an apply: reason why the operation failed or was not attempted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// After an apply: suggestion to fix the error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
 }
 
@@ -314,132 +310,5 @@ impl From<Operation> for OperationJson {
             shape.help = help;
         }
         shape
-    }
-}
-
-impl TryFrom<OperationJson> for Operation {
-    type Error = String;
-
-    fn try_from(shape: OperationJson) -> Result<Self, String> {
-        let account_id = account_of(&shape.path).ok_or("an operation's path names no account")?;
-        let call = call(&account_id, &shape)?;
-        // The rebuilt operation must equal the reviewed one.
-        if call.path(&account_id) != shape.path || call.body() != shape.body {
-            return Err(format!(
-                "operation {} does not fit its own method, path and body",
-                shape.id
-            ));
-        }
-        Ok(Operation {
-            id: shape.id,
-            account_id,
-            call,
-            address: shape.address,
-            addresses: shape.addresses,
-            depends_on: shape.depends_on,
-            wave: shape.wave,
-            end: shape.outcome.map(|outcome| OperationStatus {
-                outcome,
-                result: shape.result,
-                audit_log_id: shape.audit_log_id,
-                cf_ray: shape.cf_ray,
-                error: shape.error,
-                help: shape.help,
-            }),
-        })
-    }
-}
-
-fn account_of(path: &str) -> Option<AccountId> {
-    let rest = path.strip_prefix("/accounts/")?;
-    rest.split('/').next()?.parse().ok()
-}
-
-fn call(account: &AccountId, shape: &OperationJson) -> Result<OperationKind, String> {
-    #[derive(Deserialize)]
-    struct Behaviors {
-        behaviors: BTreeMap<BehaviorKey, BehaviorSettings>,
-    }
-    #[derive(Deserialize)]
-    struct Create {
-        integration_type: OpenEnum<IntegrationType>,
-        tenant_url: TenantUrl,
-        #[serde(default)]
-        reference_id: Option<ReferenceId>,
-    }
-    #[derive(Deserialize)]
-    struct Update {
-        tenant_url: TenantUrl,
-        reference_id: Option<ReferenceId>,
-        active: bool,
-    }
-    match (shape.method, &shape.declared) {
-        (Method::Put, Some(declared)) => {
-            let Behaviors { behaviors } = body(shape)?;
-            Ok(OperationKind::WriteBehaviors {
-                declared: declared.clone(),
-                complete: behaviors,
-            })
-        }
-        (Method::Post, _) => {
-            let Create {
-                integration_type,
-                tenant_url,
-                reference_id,
-            } = body(shape)?;
-            let settings = IntegrationSettings {
-                integration_type,
-                tenant_url,
-                reference_id,
-                active: true,
-            };
-            Ok(OperationKind::Create { settings })
-        }
-        (Method::Put, None) => {
-            let Update {
-                tenant_url,
-                reference_id,
-                active,
-            } = body(shape)?;
-            let settings = IntegrationSettings {
-                integration_type: shape
-                    .integration_type
-                    .clone()
-                    .ok_or("an update does not say what type its integration is")?,
-                tenant_url,
-                reference_id,
-                active,
-            };
-            let subject = subject(account, &shape.path)?;
-            Ok(OperationKind::Update { subject, settings })
-        }
-        (Method::Delete, _) => match subject(account, &shape.path)? {
-            IntegrationTarget::Existing(id) => Ok(OperationKind::Delete { id }),
-            IntegrationTarget::CreatedBy(_) => {
-                Err("an operation deletes what the plan itself makes".to_owned())
-            }
-        },
-    }
-}
-
-fn body<T: DeserializeOwned>(shape: &OperationJson) -> Result<T, String> {
-    let body = shape.body.as_ref().unwrap_or(&Value::Null);
-    T::deserialize(body).map_err(|error| error.to_string())
-}
-
-fn subject(account: &AccountId, path: &str) -> Result<IntegrationTarget, String> {
-    let segment = path
-        .strip_prefix(&integration::path(account, ""))
-        .ok_or("an operation's path is not the account's")?;
-    let made_by = segment
-        .strip_prefix("{result:")
-        .and_then(|rest| rest.strip_suffix('}'))
-        .and_then(|number| number.parse().ok());
-    match made_by {
-        Some(number) => Ok(IntegrationTarget::CreatedBy(OperationId(number))),
-        None => segment
-            .parse()
-            .map(IntegrationTarget::Existing)
-            .map_err(|_| "an operation's path names no integration".to_owned()),
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
@@ -23,7 +23,7 @@ use super::change::Change;
 use super::note::Note;
 
 /// A level and the Access policies that use it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LevelPolicies {
     pub level: Level,
     /// Policies, sorted by name.
@@ -31,7 +31,7 @@ pub struct LevelPolicies {
 }
 
 /// Name and ID of an Access policy.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct PolicyName {
     /// Name of the policy (untrusted text).
     pub name: String,

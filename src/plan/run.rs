@@ -1,5 +1,5 @@
-//! The result of a run: the input of every output format and the content of a saved plan. Its serde representation is the published
-//! format (`schema/`). Derived values are computed, not stored.
+//! The result of a run: the input of every output format. Its serde representation is the published format (`schema/`). Derived values
+//! are computed, not stored.
 
 use std::sync::Arc;
 
@@ -23,18 +23,15 @@ use super::note::Note;
 use super::operation::Operation;
 
 /// Result of a plan, drift or apply run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Run {
     pub format: Format,
     /// Version of riskform that wrote the document.
     pub riskform_version: String,
     /// Base URL of the API.
     pub base_url: String,
-    /// Time of writing (of the newest one, if several were merged). Not part of the digest.
+    /// Time of writing.
     pub created_at: Timestamp,
-    /// Time of writing of the oldest one, if several were merged. Not part of the digest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oldest: Option<Timestamp>,
     /// Shard of the fleet. Null for all accounts.
     pub shard: Option<Shard>,
     /// Accounts, sorted by source, then by ID.
@@ -54,7 +51,7 @@ string_enum! {
 }
 
 /// Changes of one account and the operations that make them. Execution has no choices left.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct AccountPlan {
     pub account_id: AccountId,
     pub name: Option<Name>,
@@ -92,7 +89,7 @@ pub struct AccountPlan {
     /// Operations, in order of execution.
     pub operations: Vec<Operation>,
     /// After an apply: problems besides failed operations, such as failed verification.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<String>>,
 }
 
@@ -107,7 +104,7 @@ string_enum! {
 }
 
 /// Number of declared resources without changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unchanged {
     pub behaviors: usize,
     pub integrations: usize,
@@ -142,7 +139,6 @@ impl Run {
             riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
             base_url,
             created_at,
-            oldest: None,
             shard,
             accounts,
         }
@@ -159,27 +155,7 @@ impl Run {
 impl AccountPlan {
     /// An account that could not be handled.
     pub fn failed(desired: &DesiredAccount, error: AccountError) -> Self {
-        AccountPlan {
-            account_id: desired.account_id.clone(),
-            name: desired.name.clone(),
-            source: Arc::clone(&desired.source),
-            status: Status::Error,
-            error: Some(error),
-            today: None,
-            options: None,
-            live_digest: None,
-            live: None,
-            desired: None,
-            context: None,
-            changes: Vec::new(),
-            unchanged: Unchanged::default(),
-            unlisted: Vec::new(),
-            notes: Vec::new(),
-            excluded: Vec::new(),
-            violations: Vec::new(),
-            operations: Vec::new(),
-            problems: None,
-        }
+        FailedAccount::from(desired).plan(error)
     }
 
     /// How the account is called in output: its name, else its id.
@@ -266,6 +242,52 @@ impl AccountPlan {
             .chain(entries.map(|name| Address::Integration(name.clone())))
             .chain(changed.chain(unlisted).chain(&self.excluded).cloned())
             .collect()
+    }
+}
+
+/// An account that could not be handled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailedAccount {
+    pub account_id: AccountId,
+    pub name: Option<Name>,
+    /// File that declares the account.
+    pub source: Arc<str>,
+}
+
+impl From<&DesiredAccount> for FailedAccount {
+    fn from(desired: &DesiredAccount) -> Self {
+        FailedAccount {
+            account_id: desired.account_id.clone(),
+            name: desired.name.clone(),
+            source: Arc::clone(&desired.source),
+        }
+    }
+}
+
+impl FailedAccount {
+    /// Returns the result of an account that could not be handled.
+    pub(super) fn plan(self, error: AccountError) -> AccountPlan {
+        AccountPlan {
+            account_id: self.account_id,
+            name: self.name,
+            source: self.source,
+            status: Status::Error,
+            error: Some(error),
+            today: None,
+            options: None,
+            live_digest: None,
+            live: None,
+            desired: None,
+            context: None,
+            changes: Vec::new(),
+            unchanged: Unchanged::default(),
+            unlisted: Vec::new(),
+            notes: Vec::new(),
+            excluded: Vec::new(),
+            violations: Vec::new(),
+            operations: Vec::new(),
+            problems: None,
+        }
     }
 }
 

@@ -46,6 +46,14 @@ pub struct Totals {
     pub done: Option<ApplyTotals>,
 }
 
+/// A run with its totals, as written to JSON.
+#[derive(Serialize, JsonSchema)]
+pub struct RunWithTotals<'a> {
+    #[serde(flatten)]
+    run: &'a Run,
+    summary: Totals,
+}
+
 /// Totals of an apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ApplyTotals {
@@ -66,6 +74,17 @@ pub struct ApplyTotals {
 }
 
 impl Run {
+    /// Returns the JSON document of the run.
+    pub fn to_json(&self) -> String {
+        let document = RunWithTotals {
+            run: self,
+            summary: self.totals(),
+        };
+        let mut json = serde_json::to_string_pretty(&document).expect("a run has string keys only");
+        json.push('\n');
+        json
+    }
+
     /// Returns the totals.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {

@@ -24,10 +24,6 @@ const RESERVE: usize = 1024;
 /// Returns a result as Markdown of at most `limit` bytes.
 pub fn markdown(run: &Run, limit: usize) -> String {
     let mut text = format!("### {}\n\n", RunSummary::of(run).title());
-    if let Some(oldest) = run.oldest {
-        let times = [oldest, run.created_at].map(|time| time.strftime("%Y-%m-%d %H:%M UTC"));
-        let _ = writeln!(text, "Written between {} and {}.\n", times[0], times[1]);
-    }
     let mut operations = run.accounts.iter().flat_map(|account| &account.operations);
     if operations.any(|operation| {
         operation

@@ -131,28 +131,6 @@ string_enum! {
 }
 
 string_enum! {
-    /// The formats of merged results; which of them there are depends on what is merged.
-    MergeFormat {
-        /// For a terminal.
-        Text = "text",
-        /// For scripts.
-        Json = "json",
-        /// For a comment.
-        Markdown = "markdown",
-        /// Of plans.
-        Diff = "diff",
-        /// Not of applied plans.
-        Html = "html",
-        /// Of drift.
-        Junit = "junit",
-        /// Of drift.
-        Sarif = "sarif",
-        /// Of drift.
-        Prometheus = "prometheus",
-    }
-}
-
-string_enum! {
     /// Formats of an audit.
     AuditFormat {
         /// For a terminal, and for cron's mail.

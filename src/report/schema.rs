@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::config::json_schema::{printed, root_schema};
 use crate::doctor::AuditReport;
-use crate::plan::RunWithDigest;
+use crate::plan::RunWithTotals;
 
 /// Returns the JSON Schema that plan, drift and apply share.
 pub fn run_schema() -> String {
-    schema::<RunWithDigest<'_>>(
+    schema::<RunWithTotals<'_>>(
         "run",
         "Output of `riskform plan`, `drift` and `apply` with `--format json`.",
     )

@@ -1,5 +1,7 @@
 //! Affected Access policies, with the real program: output, requests, and servers that reject, stall or send invalid data.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -7,6 +9,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Response, StatusCode};
 use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
 use insta::assert_snapshot;
 use riskform::model::account::AccountId;
 use riskform::model::behavior::BehaviorKey;
@@ -458,14 +461,9 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
         0
     );
     workplace.write("limits.yml", "version: 1\nguards: { policies: deny }\n");
-    // Limits during apply use the context in the plan, and block if it is missing.
-    for (file, reason) in [
-        (
-            "plan.json",
-            "2 policies use it (Block risky users, Contractors)",
-        ),
-        ("blind.json", "and the Access policies cannot be read"),
-    ] {
+    // Under these limits, apply reads the policies again, whatever the plan holds.
+    for file in ["plan.json", "blind.json"] {
+        let reason = "2 policies use it (Block risky users, Contractors)";
         let refused = workplace.run(&[
             "apply",
             "--plan",
@@ -475,35 +473,11 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
             "limits.yml",
         ]);
         assert_eq!(refused.code, 5, "{file}: {}", refused.stderr);
-        assert!(
-            refused.stderr.contains(reason),
-            "{file}: {}",
-            refused.stderr
-        );
+        assert!(refused.stdout.contains(reason), "{}", refused.shown());
     }
     let flagged = workplace.run(&["apply", "--plan", "plan.json", "--no-context"]);
     assert_eq!(flagged.code, 64, "{}", flagged.stderr);
 
-    let mut doctored: Value = serde_json::from_str(&workplace.read("plan.json")).unwrap();
-    let policies = &mut doctored["accounts"][0]["context"]["access"]["loaded"]["policies"];
-    policies.as_object_mut().unwrap().clear();
-    let members = doctored.as_object_mut().unwrap();
-    for name in ["digest", "created_at"] {
-        members.remove(name);
-    }
-    let digest = riskform::plan::sha256(&doctored);
-    doctored["digest"] = json!(digest);
-    doctored["created_at"] = json!("2026-11-22T10:00:00Z");
-    workplace.write("doctored.json", &doctored.to_string());
-    let refused = workplace.run(&["apply", "--plan", "doctored.json", "--auto-approve"]);
-    assert_eq!(refused.code, 1, "{}", refused.stderr);
-    assert!(
-        refused
-            .stderr
-            .contains("the file was edited by hand: accounts.0.notes.0.before.policies"),
-        "{}",
-        refused.stderr
-    );
     assert_eq!(server.writes(), 0);
 
     // Access has changed. The saved context is shown, without new requests.
@@ -520,6 +494,58 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
     assert_eq!(asked(&server, before).0, [""; 0]);
     let shown = workplace.run(&["show", "plan.json"]);
     assert!(shown.stdout.contains(note), "{}", shown.stdout);
+}
+
+/// The policies in a saved plan may be outdated, so `policies: deny` needs the current ones.
+#[test]
+fn saved_plan_reads_policies_again_under_deny() {
+    let unreadable = Arc::new(AtomicBool::new(false));
+    let server = SandboxServer::behind(Settings::default(), {
+        let unreadable = Arc::clone(&unreadable);
+        move |_, router| {
+            router.layer(from_fn(move |request: Request, next: Next| {
+                let denied = unreadable.load(Ordering::SeqCst);
+                let denied = denied && request.uri().path().contains("/access/policies");
+                async move {
+                    match denied {
+                        true => StatusCode::FORBIDDEN.into_response(),
+                        false => next.run(request).await,
+                    }
+                }
+            }))
+        }
+    });
+    let workplace = workplace(&server, FILE);
+    workplace.write("limits.yml", "version: 1\nguards: { policies: deny }\n");
+    workplace.write(
+        "deny.yaml",
+        &format!("{FILE}guards: {{ policies: deny }}\n"),
+    );
+    let edit = |context| {
+        let edited = server.sandbox.edit(&account(), |account| {
+            std::mem::replace(&mut account.context, context)
+        });
+        edited.unwrap()
+    };
+    let policies = edit(Default::default());
+    for file in ["riskform", "deny"] {
+        let (yaml, saved) = (format!("{file}.yaml"), format!("{file}.json"));
+        let planned = workplace.run(&["plan", &yaml, "--out", &saved]);
+        assert_eq!(planned.code, 0, "{}", planned.shown());
+    }
+    edit(policies);
+    let apply = |unread: bool, reason: &str| {
+        unreadable.store(unread, Ordering::SeqCst);
+        let by_limits = ["--plan", "riskform.json", "--limits", "limits.yml"];
+        for plan in [&by_limits[..], &["--plan", "deny.json"]] {
+            let run = workplace.run(&[&["apply", "--auto-approve"], plan].concat());
+            assert_eq!(run.code, 5, "{plan:?}: {}", run.shown());
+            assert!(run.stdout.contains(reason), "{plan:?}: {}", run.shown());
+        }
+    };
+    apply(false, "2 policies use it (Block risky users, Contractors)");
+    apply(true, "and the Access policies cannot be read");
+    assert_eq!(server.writes(), 0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use riskform::model::account::AccountId;
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::riskform::{SandboxServer, TestDir};
 
@@ -103,16 +103,16 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
         ),
         (
             "a changed byte",
-            text.replacen("\"enabled\": true", "\"enabled\": false", 1),
+            text.replacen("\"enabled\":true", "\"enabled\":false", 1),
             &[],
             "the file was changed after it was saved",
             1,
         ),
         (
             "a newer format",
-            text.replacen("riskform.plan/1", "riskform.plan/2", 1),
+            text.replacen("riskform.saved-plan/1", "riskform.saved-plan/2", 1),
             &[],
-            "unknown format riskform.plan/2",
+            "unknown format riskform.saved-plan/2",
             1,
         ),
         (
@@ -120,6 +120,13 @@ fn a_plan_that_is_not_what_it_was_is_refused_each_in_its_own_words() {
             "hello".to_owned(),
             &[],
             "not a valid saved plan",
+            1,
+        ),
+        (
+            "the JSON of a plan",
+            workplace.run(&["plan", "--format", "json"]).stdout,
+            &[],
+            "unknown format riskform.plan/1, expected riskform.saved-plan/1\n  help: save the plan with `riskform plan --out FILE`",
             1,
         ),
         (
@@ -174,49 +181,60 @@ fn doctored(workplace: &TestDir, change: impl Fn(&mut Value)) {
     workplace.write("doctored.json", &plan.to_string());
 }
 
-/// An attacker can recompute the digest, so the plan is compared with a new one.
+/// An attacker can recompute the digest, so the file holds inputs only, and nothing in it is trusted.
 #[test]
-fn a_doctored_plan_sends_nothing() {
-    let (server, workplace) = with_saved_plan();
+fn edited_saved_plan_sends_nothing() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = TestDir::with(&server);
+    workplace.set("GH_TOKEN", DEFAULT_TOKEN);
+    workplace.write("one.yaml", QUICKSTART);
+    let other = QUICKSTART
+        .replace(RECORDED_ACCOUNT, "00000000000000000000000000000000")
+        .replace("quickstart", "other")
+        .replace("imp_travel", "imp_travle");
+    workplace.write("two.yaml", &other);
+    let planned = workplace.run(&["plan", ".", "--out", "plan.json"]);
+    assert_ne!(planned.code, 0, "{}", planned.shown());
     let table: &[(&str, &dyn Fn(&mut Value), &str, i32)] = &[
         (
-            "a hidden DELETE",
+            "an account with an error",
             &|plan| {
                 let account = &mut plan["accounts"][0];
-                let id = account["live"]["integrations"][0]["id"].clone();
-                let mut delete = account["operations"]
-                    .as_array()
-                    .unwrap()
-                    .last()
-                    .unwrap()
-                    .clone();
-                delete["id"] = 9.into();
-                let path = format!(
-                    "/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/integrations/{}",
-                    id.as_str().unwrap()
-                );
-                delete["path"] = path.into();
-                account["operations"].as_array_mut().unwrap().push(delete);
+                account["error"] = json!({ "kind": "entitlement", "message": "no" });
+                account["desired"]["unlisted"]["integrations"] = "delete".into();
+                account["desired"]["api_token_env"] = "GH_TOKEN".into();
             },
-            "the file was edited by hand: accounts.0.operations does not match the plan for its inputs",
+            "unexpected member or value at accounts.0.error",
             1,
         ),
         (
-            "a change that is not shown",
-            &|plan| drop(plan["accounts"][0]["changes"].as_array_mut().unwrap().pop()),
-            "the file was edited by hand: accounts.0.changes does not match the plan for its inputs",
+            "a result",
+            &|plan| plan["summary"] = json!({ "failed_accounts": 2 }),
+            "unknown field `summary`",
             1,
         ),
         (
-            "another way back",
+            "an operation",
+            &|plan| plan["accounts"][0]["operations"] = json!([{ "method": "DELETE" }]),
+            "unexpected member or value at accounts.0.operations",
+            1,
+        ),
+        (
+            "no options",
+            &|plan| plan["options"] = Value::Null,
+            "not a valid saved plan: options",
+            1,
+        ),
+        (
+            "a member of a live integration",
             &|plan| plan["accounts"][0]["live"]["integrations"][0]["settings"] = Value::Null,
-            "the file was edited by hand: accounts.0.live.integrations.0.settings does not match the plan for its inputs",
+            "unexpected member or value at accounts.0.live.integrations.0.settings",
             1,
         ),
         (
             "another token",
-            &|plan| plan["accounts"][0]["desired"]["api_token_env"] = "GITHUB_TOKEN".into(),
-            "api_token_env names a variable that is not allowed to hold a token",
+            &|plan| plan["accounts"][0]["desired"]["api_token_env"] = "GH_TOKEN".into(),
+            "api_token_env must name a variable that starts with CLOUDFLARE_",
             1,
         ),
         (
@@ -226,19 +244,103 @@ fn a_doctored_plan_sends_nothing() {
             4,
         ),
     ];
+    let before = server.requests().len();
     for (name, change, message, code) in table {
         doctored(&workplace, change);
-        let run = workplace.run(&["apply", "--plan", "doctored.json", "--auto-approve"]);
-        assert!(run.stderr.contains(message), "{name}: {}", run.stderr);
-        assert_eq!(run.code, *code, "{name}");
+        for command in [&["show"][..], &["apply", "--auto-approve", "--plan"]] {
+            let run = workplace.run(&[command, &["doctored.json"]].concat());
+            assert!(run.stderr.contains(message), "{name}: {}", run.stderr);
+            assert_eq!(run.code, *code, "{name}");
+        }
+    }
+    assert_eq!(server.requests().len(), before);
+
+    // Another intent is another plan: `show` shows what `apply` sends.
+    doctored(&workplace, |plan| {
+        plan["options"]["intent"] = "destroy".into()
+    });
+    let shown = workplace.run(&["show", "doctored.json"]);
+    assert!(shown.stdout.contains("disable"), "{}", shown.stdout);
+    assert_eq!(server.writes(), 0);
+}
+
+#[test]
+fn blocked_saved_plan_is_shown_with_its_violations() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = TestDir::with(&server);
+    let file = "behaviors:\n  imp_travel: { enabled: false }\nguards: { weakening: deny }\n";
+    let file = format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\n{file}");
+    workplace.write("riskform.yaml", &file);
+    workplace.write("limits.yaml", "version: 1\nguards: { weakening: deny }\n");
+    let plan = ["plan", "--limits", "limits.yaml", "--out", "plan.json"];
+    let planned = workplace.run(&plan);
+    assert_eq!(planned.code, 5, "{}", planned.shown());
+    // No command applies this plan.
+    assert!(
+        planned.stderr.contains("digest sha256:"),
+        "{}",
+        planned.stderr
+    );
+    assert!(
+        !planned.stderr.contains("riskform apply"),
+        "{}",
+        planned.stderr
+    );
+    for format in ["text", "json", "markdown", "html"] {
+        let shown = workplace.run(&["show", "plan.json", "--format", format]);
+        assert_eq!(shown.code, 0, "{format}: {}", shown.stderr);
+        assert!(
+            shown
+                .stdout
+                .contains("weakens protection (disabled), and guards.weakening is deny"),
+            "{format}: {}",
+            shown.stdout
+        );
+    }
+    let diff = workplace.run(&["show", "plan.json", "--format", "diff"]);
+    assert_eq!(diff.code, 0, "{}", diff.stderr);
+    for flags in [&[][..], &["--limits", "limits.yaml"]] {
+        let apply = ["apply", "--plan", "plan.json", "--auto-approve"];
+        let run = workplace.run(&[&apply, flags].concat());
+        assert_eq!(run.code, 5, "{}", run.shown());
+        assert!(run.stdout.contains("weakens protection"), "{}", run.shown());
     }
     assert_eq!(server.writes(), 0);
-    // Only source locations may differ.
-    doctored(&workplace, |plan| {
-        plan["accounts"][0]["changes"][0]["location"]["line"] = 99.into();
-    });
-    let run = workplace.run(&["apply", "--plan", "doctored.json", "--auto-approve"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+/// A saved plan is approved as a whole, so one blocked account blocks the others.
+#[test]
+fn one_violation_blocks_the_whole_saved_plan() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = TestDir::with(&server);
+    workplace.write("one.yaml", QUICKSTART);
+    let two = "account_id: 023e105f4ecef8ad9ca31a8372d0c353\nname: two\nbehaviors:\n  imp_travel: { enabled: false }\n";
+    workplace.write("two.yaml", &format!("version: 1\n{two}"));
+    workplace.write("limits.yaml", "version: 1\nguards: { weakening: deny }\n");
+    let planned = workplace.run(&["plan", "one.yaml", "two.yaml", "--out", "plan.json"]);
+    assert_eq!(planned.code, 0, "{}", planned.shown());
+    let apply = ["apply", "--plan", "plan.json", "--auto-approve"];
+    let limits = ["--limits", "limits.yaml"];
+    let run = workplace.run(&[&apply[..], &limits].concat());
+    assert_eq!(run.code, 5, "{}", run.shown());
+    assert_eq!(server.writes(), 0, "{}", run.shown());
+}
+
+#[test]
+fn saved_plan_has_a_maximum_size() {
+    let workplace = TestDir::new();
+    workplace.write("plan.json", "{");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(workplace.path("plan.json"));
+    // Sparse.
+    file.unwrap().set_len(2 << 30).unwrap();
+    for command in [&["show"][..], &["apply", "--auto-approve", "--plan"]] {
+        let run = workplace.run(&[command, &["plan.json"]].concat());
+        assert_eq!(run.code, 1, "{}", run.shown());
+        let message = "cannot read plan.json: larger than 64 MiB";
+        assert!(run.stderr.contains(message), "{}", run.stderr);
+    }
 }
 
 #[test]
@@ -289,9 +391,11 @@ fn accounts_that_failed_at_planning_are_left_out_of_a_saved_plan() {
         .replace("imp_travel", "imp_travle");
     workplace.write("unplannable.yaml", &other);
     assert_eq!(workplace.run(&["plan", ".", "--out", "plan.json"]).code, 1);
-    for _ in ["something to do", "nothing to do"] {
+    for (when, code) in [("something to do", 3), ("nothing to do", 1)] {
         let run = workplace.run(&["apply", "--plan", "plan.json", "--auto-approve"]);
-        assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, code, "{when}: {}{}", run.stdout, run.stderr);
+        let failed = "failed when the plan was saved";
+        assert!(run.shown().contains(failed), "{when}: {}", run.shown());
         workplace.run(&["plan", ".", "--out", "plan.json"]);
     }
     assert_eq!(server.writes(), 3);

@@ -300,9 +300,9 @@ fn no_file_and_no_flag_gets_past_the_limits() {
             "the limits deny that",
         ),
         (
-            "guards: { protected: [\"integration*\"] }\n",
+            "guards: { protected: [\"https://example.oktapreview.com\"] }\n",
             &loose,
-            "but integration* is protected (by the limits)",
+            "but https://example.oktapreview.com is protected (by the limits)",
         ),
         (
             "allowed_tenants: [\"*.okta.com\"]\n",
@@ -360,6 +360,24 @@ fn limits_are_read_as_strictly_as_files_and_stand_elsewhere() {
         ("guard: {}\n", "unknown-key"),
         ("guards: { delete_all: warn }\n", "unknown-value"),
         ("allowed_tenants: [\"https://a.okta.com\"]\n", "tenant-url"),
+        // The author of a file can rename an address.
+        (
+            "guards: { protected: [integration.corp] }\n",
+            "limits-protected",
+        ),
+        ("guards: { protected: [\"one/*\"] }\n", "limits-protected"),
+        (
+            "guards: { protected: [behavior.high_dlp] }\n",
+            "limits-protected",
+        ),
+        (
+            "guards: { protected: [sales.okta.com] }\n",
+            "limits-protected",
+        ),
+        (
+            "guards: { protected: [3701e70b-5de4-4d9d-8972-f5aa994d9057, some-reference] }\n",
+            "limits-protected",
+        ),
         ("variables: [\"${HOME}\"]\n", "interpolation"),
         ("variables: [\"A B\"]\n", "variable-name"),
         ("---\nversion: 1\n", "wrong-type"),

@@ -143,15 +143,15 @@ async fn apply_saved_plan(
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     surroundings.add_input(output)?;
     let audit_log = arguments.open_audit_log(output)?;
-    let plan = saved_plan::load_for_apply(
+    let plan = saved_plan::read_for_apply(
         file,
         &ApplyExpectations {
             digest,
             base_url: &session.base_url().to_string(),
             account_id: arguments.fleet.desired.who.account_id.as_ref(),
-            limits: &surroundings.limits,
         },
     )?;
+    let plan = plan.plan(&surroundings.limits);
     let mut application = ApplyFlow {
         session: &session,
         fleet: &arguments.fleet,
@@ -160,11 +160,14 @@ async fn apply_saved_plan(
         origin: PlanSource::SavedPlan,
         audit_log,
         save_previous,
-        plan,
+        plan: plan.map_err(saved_plan::unusable(file))?,
     };
+    application.read_policies_again().await;
     application.show(&formats);
     // The plan may be stale, so check before asking for approval.
-    application.refresh().await?;
+    if !application.is_blocked() {
+        application.refresh().await?;
+    }
     if application.has_changes() && !arguments.auto_approve {
         application.approve(&formats).await?;
     }

@@ -11,7 +11,6 @@ pub(crate) mod get;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod plan;
-pub(crate) mod report;
 pub(crate) mod reset;
 pub(crate) mod sandbox;
 pub(crate) mod schema;

@@ -20,7 +20,7 @@ use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::planner::Planner;
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::plan::{AccountPlan, Intent, Options};
+use crate::plan::{AccountPlan, Intent, Options, SavedPlan};
 use crate::report::{self, PlanFormat};
 
 /// Flags of `plan`.
@@ -78,9 +78,10 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
         saved_plan::write(
             file,
             &run,
+            &SavedPlan::new(&run, planning.today(), &options),
             &ShellCommand::of_connect(&arguments.fleet.connect),
             output,
-        );
+        )?;
     } else if run.accounts.iter().any(AccountPlan::is_applicable) {
         next_steps::say(output, &[arguments.next()]);
     }

@@ -1,6 +1,7 @@
 //! `riskform show`: a saved plan in any of a plan's formats.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -27,8 +28,10 @@ pub(crate) struct ShowArguments {
 pub(crate) fn run(arguments: &ShowArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
-    output.add_input(&arguments.file)?;
-    let saved = saved_plan::read(&arguments.file, output)?;
+    let file = &arguments.file;
+    output.add_input(file)?;
+    let saved = saved_plan::read(file)?.plan(&Arc::default());
+    let saved = saved.map_err(saved_plan::unusable(file))?;
     formats.write(output, |format| report::plan(&saved, format, detail));
     Ok(Exit::Done)
 }

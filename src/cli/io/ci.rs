@@ -28,7 +28,7 @@ use crate::config::code::Severity;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::doctor::{AuditReport, AuditTotals};
 use crate::model::text::hex;
-use crate::plan::{Format, Run};
+use crate::plan::Run;
 use crate::report::{MAX_JOB_SUMMARY_BYTES, audit_markdown, markdown};
 
 /// File of variables for GitLab.
@@ -85,6 +85,14 @@ fn report_as_markdown(
     let mut told = pipeline.told();
     told.outputs = totals();
     told.has_summary = true;
+}
+
+/// Writes the digest of a saved plan to the CI job.
+pub(crate) fn tell_digest(output: &Output, digest: &str) {
+    if let Some(pipeline) = output.pipeline() {
+        let digest = ("digest".to_owned(), digest.to_owned());
+        pipeline.told().outputs.push(digest);
+    }
 }
 
 /// Writes file diagnostics to the CI job.
@@ -160,9 +168,6 @@ fn totals(run: &Run) -> Vec<(String, String)> {
     if let Ok(Value::Object(members)) = serde_json::to_value(totals) {
         let members = members.into_iter();
         outputs.extend(members.map(|(name, number)| (name, number.to_string())));
-    }
-    if run.format == Format::Plan {
-        outputs.push(("digest".to_owned(), run.digest()));
     }
     outputs
 }

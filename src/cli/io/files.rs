@@ -30,12 +30,21 @@ use crate::config::files::MAX_FILE_BYTES;
 ///
 /// Also returned for more than [`MAX_FILE_BYTES`].
 pub(crate) fn read(input: impl Read, name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
+    read_at_most(MAX_FILE_BYTES, input, name)
+}
+
+/// Like [`read`], with another maximum.
+pub(crate) fn read_at_most(
+    max: u64,
+    input: impl Read,
+    name: impl fmt::Display,
+) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
-    match input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
+    match input.take(max + 1).read_to_end(&mut bytes) {
         Err(error) => Err(CommandError::other(name)(error)),
-        Ok(_) if bytes.len() as u64 > MAX_FILE_BYTES => Err(CommandError::Other(anyhow::anyhow!(
+        Ok(_) if bytes.len() as u64 > max => Err(CommandError::Other(anyhow::anyhow!(
             "{name}: larger than {} MiB",
-            MAX_FILE_BYTES >> 20
+            max >> 20
         ))),
         Ok(_) => Ok(bytes),
     }

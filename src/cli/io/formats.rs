@@ -12,8 +12,8 @@ use crate::cli::io::output::Output;
 use crate::config::write::FileFormat;
 use crate::report::get::ReadFormat;
 use crate::report::{
-    ApplyFormat, AuditFormat, DetailLevel, DoctorFormat, DriftFormat, MergeFormat, PlanFormat,
-    ValidateFormat, VersionFormat,
+    ApplyFormat, AuditFormat, DetailLevel, DoctorFormat, DriftFormat, PlanFormat, ValidateFormat,
+    VersionFormat,
 };
 
 /// Output formats of a command. The first is the default.
@@ -45,7 +45,6 @@ kinds! {
     DriftFormat "",
     FileFormat "",
     ValidateFormat "",
-    MergeFormat "",
     PlanFormat " (plan --out FILE saves a plan)",
     ReadFormat "",
     VersionFormat "",
@@ -240,31 +239,5 @@ impl<K: OutputFormat> Formats<K> {
             output.finish(file, content);
         }
         self.stdout
-    }
-
-    /// The same as the kinds of what turned out to be shown.
-    ///
-    /// # Errors
-    ///
-    /// A kind that it has not.
-    pub(crate) fn of<L: OutputFormat>(self) -> Result<Formats<L>, CommandError> {
-        let narrow = |kind: K| {
-            let same = L::ALL.iter().find(|known| known.as_str() == kind.as_str());
-            same.copied().ok_or_else(|| {
-                CommandError::Usage(format!(
-                    "--format {}: what these files hold can be shown as {}",
-                    kind.as_str(),
-                    names::<L>()
-                ))
-            })
-        };
-        Ok(Formats {
-            stdout: self.stdout.map(narrow).transpose()?,
-            files: self
-                .files
-                .into_iter()
-                .map(|(kind, file)| Ok((narrow(kind)?, file)))
-                .collect::<Result<_, CommandError>>()?,
-        })
     }
 }

@@ -319,13 +319,10 @@ impl Output {
             | CommandError::NoFile { .. }
             | CommandError::Account(_)
             | CommandError::StalePlan(_)
-            | CommandError::PlanBlocked(_)
             | CommandError::UserLookup(_)
             | CommandError::NotATerminal
             | CommandError::Declined
             | CommandError::Interrupted(_)
-            | CommandError::BlockedByLimits(_)
-            | CommandError::Merge(_)
             | CommandError::WithHelp(..)
             | CommandError::Other(_) => {
                 let red = style::ERROR;

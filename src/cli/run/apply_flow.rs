@@ -97,7 +97,32 @@ impl ApplyFlow<'_> {
         self.plan
             .accounts
             .iter()
-            .filter(|plan| plan.is_applicable())
+            .filter(|plan| self.is_applied(plan))
+    }
+
+    fn is_applied(&self, plan: &AccountPlan) -> bool {
+        plan.is_applicable() && !self.is_blocked()
+    }
+
+    /// Returns true if nothing can be applied: a saved plan is approved as a whole, so a violation in one account blocks all of it.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let mut accounts = self.plan.accounts.iter();
+        self.origin == PlanSource::SavedPlan && accounts.any(|one| !one.violations.is_empty())
+    }
+
+    /// Plans the accounts of a saved plan again with their current Access policies wherever `policies: deny` holds: the policies in the
+    /// file may be outdated, and the limits of this run may differ from those of the plan.
+    pub(crate) async fn read_policies_again(&mut self) {
+        let session = self.session;
+        let accounts = std::mem::take(&mut self.plan.accounts);
+        self.plan.accounts = stream::iter(accounts)
+            .map(|account| async move {
+                let denied = context::with_current_policies(session, &account).await;
+                denied.unwrap_or(account)
+            })
+            .buffered(self.fleet.parallelism())
+            .collect()
+            .await;
     }
 
     /// Returns true if any account plan has changes and is not blocked.
@@ -240,7 +265,7 @@ impl ApplyFlow<'_> {
             .map(|account| {
                 let progress = &progress;
                 async move {
-                    match account.is_applicable() {
+                    match self.is_applied(account) {
                         true => Some(self.apply_one(account, progress).await),
                         false => None,
                     }
@@ -314,16 +339,7 @@ impl ApplyFlow<'_> {
         formats.write(self.output, |format| report::apply(&run, format));
         ci::tell(self.output, &run);
         fail_if_single_account(&run)?;
-        let exit = exit_for_apply(&self.plan, applied, signals::received());
-        // A saved plan was approved with failed accounts in it: the others are applied, and the run is incomplete.
-        let handled = self.plan.handled().count();
-        let left_out = self.origin == PlanSource::SavedPlan
-            && handled > 0
-            && handled < self.plan.accounts.len();
-        Ok(match exit {
-            Exit::Error | Exit::Auth | Exit::Blocked if left_out => Exit::Incomplete,
-            exit => exit,
-        })
+        Ok(exit_for_apply(&self.plan, applied, signals::received()))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use clap::Args;
 use jiff::ToSpan;
+use jiff::civil::Date;
 
 use crate::api::{ApiError, ErrorKind, Providers, Reader};
 use crate::cli::error::CommandError;
@@ -93,14 +94,37 @@ pub(crate) async fn look_around(
     if arguments.no_context || is_known || !affects_levels(&planned.changes) {
         return None;
     }
+    Some(with_policies(session, planned, today, options).await)
+}
+
+/// Plans an account of a saved plan again with its current Access policies if `policies: deny` holds and the changes affect a level.
+pub(crate) async fn with_current_policies(
+    session: &Session,
+    planned: &AccountPlan,
+) -> Option<AccountPlan> {
+    let (Some(today), Some(options)) = (planned.today, &planned.options) else {
+        return None;
+    };
+    let needed = options.denies_policies(planned.desired()) && affects_levels(&planned.changes);
+    match needed {
+        true => Some(with_policies(session, planned, today, options).await),
+        false => None,
+    }
+}
+
+async fn with_policies(
+    session: &Session,
+    planned: &AccountPlan,
+    today: Date,
+    options: &Options,
+) -> AccountPlan {
     let desired = planned.desired();
-    let access = access(session, desired).await;
     let context = Context {
-        access,
+        access: access(session, desired).await,
         ..Context::default()
     };
-    let planned = plan_within(desired, planned.live(), &context, today, options);
-    Some(planned.unwrap_or_else(|errors| AccountPlan::failed(desired, plan_error(&errors))))
+    plan_within(desired, planned.live(), &context, today, options)
+        .unwrap_or_else(|errors| AccountPlan::failed(desired, plan_error(&errors)))
 }
 
 /// Reads the Access policies and groups of an account.

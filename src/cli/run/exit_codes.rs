@@ -4,7 +4,7 @@ use crate::apply::{ApplyResult, OperationError, Outcome, ResetResult};
 use crate::cli::error::{CommandError, account_error, account_exit};
 use crate::cli::exit::{Exit, Signal};
 use crate::doctor::{AuditReport, CheckStatus};
-use crate::plan::{AccountPlan, Format, OperationOutcome, Run};
+use crate::plan::Run;
 
 /// Returns the error of the account if there is only one. With several accounts, it is part of the report.
 pub(crate) fn fail_if_single_account(run: &Run) -> Result<(), CommandError> {
@@ -44,50 +44,6 @@ pub(crate) fn exit_for_audit(audit: &AuditReport) -> Exit {
         None if account.lacks_permission() => Exit::Auth,
         None => Exit::Done,
     }))
-}
-
-/// Returns the exit code of an apply run, from its JSON.
-pub(crate) fn of_application(run: &Run) -> Exit {
-    let ends = |account: &AccountPlan| -> Vec<OperationOutcome> {
-        let operations = account.operations.iter();
-        operations
-            .filter_map(|operation| Some(operation.end.as_ref()?.outcome))
-            .collect()
-    };
-    let sent = |outcome: &OperationOutcome| match outcome {
-        OperationOutcome::Done | OperationOutcome::Unknown => true,
-        OperationOutcome::Failed | OperationOutcome::NotAttempted => false,
-    };
-    let wrote = run
-        .accounts
-        .iter()
-        .any(|account| ends(account).iter().any(sent));
-    let gravest = Exit::gravest(run.accounts.iter().map(|account| {
-        let done = ends(account)
-            .iter()
-            .all(|end| *end == OperationOutcome::Done);
-        match (&account.error, &account.problems) {
-            (Some(error), _) => account_exit(error),
-            (None, None) if !account.violations.is_empty() => Exit::Blocked,
-            (None, None) => Exit::Done,
-            (None, Some(problems)) if done && problems.is_empty() => Exit::Done,
-            (None, Some(_)) => Exit::Error,
-        }
-    }));
-    match gravest {
-        Exit::Done => Exit::Done,
-        _ if wrote => Exit::Incomplete,
-        gravest => gravest,
-    }
-}
-
-/// Returns the exit code of a run, from its JSON.
-pub(crate) fn of_run(run: &Run) -> Exit {
-    match run.format {
-        Format::Plan => exit_for_plan(run, Exit::Done),
-        Format::Drift => exit_for_drift(run),
-        Format::Apply => of_application(run),
-    }
 }
 
 /// Returns the exit code of `reset`, by the same rule as `apply`.

@@ -101,7 +101,7 @@ fn nearby() -> Vec<String> {
 
 fn is_saved_plan(path: &Path) -> bool {
     starts_with_text(path, |text| {
-        text.trim_start().starts_with('{') && text.contains("\"riskform.plan/")
+        text.trim_start().starts_with('{') && text.contains("\"riskform.saved-plan/")
     })
 }
 

@@ -56,6 +56,11 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Returns the day of the plans.
+    pub(crate) fn today(&self) -> Date {
+        self.today
+    }
+
     /// Reads and plans every account.
     pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, CommandError> {
         let scope = Scope {

@@ -25,7 +25,7 @@ use crate::model::account::{
     ProtectedItem, Unlisted, UnlistedBehaviors, UnlistedIntegrations,
 };
 use crate::model::address::{Name, ParseNameError};
-use crate::model::integration::TenantUrl;
+use crate::model::integration::{IntegrationId, TenantUrl};
 
 fields! {
     /// Desired state of Zero Trust Risk Scoring in one Cloudflare account. Files whose name starts with `_` are fragments for `extends`.
@@ -284,6 +284,21 @@ impl ProtectedList {
             location: found.sources.location(*span),
         });
         items.collect()
+    }
+
+    /// Rejects items that the author of a file could evade by renaming an entry. Only limits are this strict.
+    pub(in crate::config) fn validate_for_limits(&self, found: &mut DiagnosticSink) {
+        for Spanned { value, span } in &self.0 {
+            if value.starts_with("https://") || value.parse::<IntegrationId>().is_ok() {
+                continue;
+            }
+            let message =
+                format!("guards.protected: expected an https URL or a UUID, found `{value}`");
+            found.push(
+                DiagnosticBuilder::new(DiagnosticCode::LimitsProtected, *span, message)
+                    .help("use the tenant_url, the reference_id or the ID of the integration"),
+            );
+        }
     }
 }
 

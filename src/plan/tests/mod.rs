@@ -30,9 +30,9 @@ use crate::model::location::Location;
 use crate::model::open_enum::OpenEnum;
 
 use crate::plan::{
-    AccountError, AccountPlan, FailureKind, Format, Glob, GlobMatch, Guard, IntegrationTarget,
-    Intent, MatchedBy, Note, Operation, OperationId, OperationKind, Options, ParseRunError,
-    PlanError, PlanErrors, Run, Wave, live_digest, matches,
+    AccountError, AccountPlan, Change, FailureKind, Format, Glob, GlobMatch, Guard,
+    IntegrationTarget, Intent, MatchedBy, Note, Operation, OperationId, OperationKind, Options,
+    PlanError, PlanErrors, Run, SavedPlan, SavedPlanError, Wave, live_digest, matches, sha256,
 };
 
 fn location() -> Location {

@@ -30,8 +30,6 @@ struct Page<'a> {
     /// Counts of weakening changes, blocked plans and failures.
     concerns: Vec<String>,
     base_url: &'a str,
-    /// Time of the oldest merged result.
-    oldest: Option<String>,
     created_at: String,
     version: &'a str,
     total: usize,
@@ -142,7 +140,6 @@ fn view(document: &Run) -> Page<'_> {
             }),
         concerns: concerns.into_iter().flatten().collect(),
         base_url: &document.base_url,
-        oldest: document.oldest.map(moment),
         created_at: moment(document.created_at),
         version: &document.riskform_version,
         total: document.accounts.len(),

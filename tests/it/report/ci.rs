@@ -28,7 +28,7 @@ fn github_gets_a_summary_and_outputs_that_are_appended() {
         "without --ci nothing is written"
     );
 
-    let run = workplace.run(&["plan", "--ci"]);
+    let run = workplace.run(&["plan", "--ci", "--quiet", "--out", "saved.plan"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let outputs = workplace.read("output");
     for line in [

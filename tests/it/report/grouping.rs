@@ -189,10 +189,11 @@ fn only_the_same_is_told_together() {
     run.accounts.drain(..100);
     run.accounts.truncate(4);
     let mut other = run.accounts[0].clone();
-    other.unlisted[0].settings = serde_json::from_value(json!({
+    let settings = json!({
         "integration_type": "Okta", "tenant_url": "https://other.okta.com", "active": true,
-    }))
-    .unwrap();
+    });
+    let settings = serde_json::from_value(settings).unwrap();
+    other.unlisted[0].settings = riskform::plan::UnlistedSettings::Integration(settings);
     run.accounts[0] = other;
     assert_snapshot!(text(&run, DetailLevel::Grouped), @"
     account-100 (00000000…0064)  tests/fixtures/report/staging.yaml

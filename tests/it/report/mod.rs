@@ -6,7 +6,6 @@ mod fleet;
 mod formats;
 mod grouping;
 pub(crate) mod hostile;
-mod merge;
 mod page;
 mod schema;
 

@@ -1,0 +1,353 @@
+//! The saved plan: the inputs of a plan. `show` and `apply --plan` plan again from them.
+//!
+//! The file holds no change, no operation, no error and no violation, so an edited file cannot show one plan and apply another. The
+//! digest detects damage; it is not a signature.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::de::DeserializeOwned;
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::model::account::{DesiredAccount, LiveAccount};
+use crate::model::account_error::{AccountError, FailureKind};
+use crate::model::address::Name;
+use crate::model::context::Context;
+use crate::model::limits::Limits;
+use crate::model::text::{escape_invisible_json, is_invisible};
+
+use super::digest::sha256;
+use super::run::{FailedAccount, Format, Run, Status};
+use super::{Options, plan_within};
+
+/// Maximum size of the file. An account takes about 3 KiB, so 10,000 accounts fit, and a file that is no plan cannot fill the memory.
+pub const MAX_SAVED_PLAN_BYTES: u64 = 64 * 1024 * 1024;
+
+const FORMAT: &str = "riskform.saved-plan/1";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Inputs of the plan of one or more accounts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedPlan {
+    /// Base URL of the API.
+    pub base_url: String,
+    pub created_at: Timestamp,
+    /// Date (UTC) used to check the `until` dates of `ignore_changes`.
+    pub today: Date,
+    pub options: Options,
+    pub accounts: Vec<PlanInput>,
+    /// Accounts that could not be planned. They are reported again, and nothing is sent to them.
+    pub failed: Vec<FailedAccount>,
+}
+
+/// Inputs of the plan of one account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanInput {
+    pub desired: Arc<DesiredAccount>,
+    pub live: Arc<LiveAccount>,
+    pub context: Context,
+}
+
+/// Reason why a text is not a saved plan that this version of riskform can use.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SavedPlanError {
+    /// No JSON, or JSON of another shape: most likely truncated.
+    #[error("not a valid saved plan: {0}")]
+    Damaged(String),
+    #[error("unknown format {0}, expected {FORMAT}")]
+    UnknownFormat(String),
+    #[error("the plan was created by riskform {0}; this is {VERSION}")]
+    OtherVersion(String),
+    #[error("the file was changed after it was saved (digest mismatch)")]
+    DigestMismatch,
+    /// A member that riskform did not write, at this place.
+    #[error("the file was edited by hand: unexpected member or value at {0}")]
+    Unexpected(String),
+    /// Content that no desired-state file can declare.
+    #[error("invalid values: {}", .0.join("; "))]
+    Invalid(Vec<String>),
+}
+
+/// The file as it is written. The short members come first, so that the format is at its beginning.
+#[derive(Serialize)]
+struct WrittenFile<'a> {
+    format: &'a str,
+    riskform_version: &'a str,
+    base_url: &'a str,
+    created_at: Timestamp,
+    today: Date,
+    options: &'a Options,
+    digest: String,
+    failed: &'a [FailedAccount],
+    accounts: &'a [PlanInput],
+}
+
+/// The file as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadFile<'a> {
+    #[serde(rename = "format")]
+    _format: String,
+    #[serde(rename = "riskform_version")]
+    _riskform_version: String,
+    base_url: String,
+    created_at: Timestamp,
+    today: Date,
+    options: Value,
+    digest: String,
+    failed: Vec<Value>,
+    #[serde(borrow)]
+    accounts: Vec<&'a RawValue>,
+}
+
+/// Input of the digest, with members in canonical order.
+#[derive(Serialize)]
+struct DigestInput<'a> {
+    #[serde(serialize_with = "serialize_sorted")]
+    accounts: &'a [PlanInput],
+    base_url: &'a str,
+    #[serde(serialize_with = "serialize_sorted")]
+    failed: &'a [FailedAccount],
+    format: &'a str,
+    options: Value,
+    riskform_version: &'a str,
+    today: Date,
+}
+
+/// Sorts the members of one item at a time, so that a fleet is never in memory twice.
+fn serialize_sorted<S: Serializer>(
+    items: &[impl Serialize],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(items.len()))?;
+    for item in items {
+        let sorted = serde_json::to_value(item).map_err(serde::ser::Error::custom)?;
+        list.serialize_element(&sorted)?;
+    }
+    list.end()
+}
+
+impl SavedPlan {
+    /// Returns the inputs of a plan that was made on this day with these options.
+    pub fn new(run: &Run, today: Date, options: &Options) -> Self {
+        let mut plan = SavedPlan {
+            base_url: run.base_url.clone(),
+            created_at: run.created_at,
+            today,
+            options: Options {
+                limits: Arc::default(),
+                ..options.clone()
+            },
+            accounts: Vec::new(),
+            failed: Vec::new(),
+        };
+        for account in &run.accounts {
+            match (account.status, &account.desired, &account.live) {
+                (Status::Ok, Some(desired), Some(live)) => plan.accounts.push(PlanInput {
+                    desired: Arc::clone(desired),
+                    live: Arc::clone(live),
+                    context: account.context.clone().unwrap_or_default(),
+                }),
+                _ => plan.failed.push(FailedAccount {
+                    account_id: account.account_id.clone(),
+                    name: account.name.clone(),
+                    source: Arc::clone(&account.source),
+                }),
+            }
+        }
+        plan
+    }
+
+    /// Returns the text of the file.
+    pub fn to_json(&self) -> String {
+        let file = WrittenFile {
+            format: FORMAT,
+            riskform_version: VERSION,
+            base_url: &self.base_url,
+            created_at: self.created_at,
+            today: self.today,
+            options: &self.options,
+            digest: self.digest(),
+            failed: &self.failed,
+            accounts: &self.accounts,
+        };
+        let mut json = serde_json::to_string(&file).expect("a saved plan has string keys only");
+        json.push('\n');
+        escape_invisible_json(json)
+    }
+
+    /// Returns the SHA-256 of everything but the time of writing.
+    pub fn digest(&self) -> String {
+        sha256(&DigestInput {
+            accounts: &self.accounts,
+            base_url: &self.base_url,
+            failed: &self.failed,
+            format: FORMAT,
+            options: serde_json::to_value(&self.options).expect("options have string keys only"),
+            riskform_version: VERSION,
+            today: self.today,
+        })
+    }
+
+    /// Parses and validates the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// The text is not a saved plan of this version of riskform, or holds anything that this version would not have written.
+    pub fn from_json(text: &str) -> Result<Self, SavedPlanError> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: String,
+            riskform_version: String,
+        }
+        let Header {
+            format,
+            riskform_version,
+        } = serde_json::from_str(text).map_err(damaged)?;
+        if format != FORMAT {
+            return Err(SavedPlanError::UnknownFormat(format));
+        }
+        if riskform_version != VERSION {
+            return Err(SavedPlanError::OtherVersion(riskform_version));
+        }
+        let file: ReadFile<'_> = serde_json::from_str(text).map_err(damaged)?;
+        let accounts = file.accounts.into_iter().enumerate();
+        let failed = file.failed.into_iter().enumerate();
+        let plan = SavedPlan {
+            base_url: file.base_url,
+            created_at: file.created_at,
+            today: file.today,
+            options: exactly(file.options, "options")?,
+            accounts: accounts
+                .map(|(index, account)| {
+                    let account = serde_json::from_str(account.get()).map_err(damaged)?;
+                    exactly(account, &format!("accounts.{index}"))
+                })
+                .collect::<Result<_, _>>()?,
+            failed: failed
+                .map(|(index, account)| exactly(account, &format!("failed.{index}")))
+                .collect::<Result<_, _>>()?,
+        };
+        if plan.digest() != file.digest {
+            return Err(SavedPlanError::DigestMismatch);
+        }
+        let mistakes = plan.check();
+        if mistakes.is_empty() {
+            Ok(plan)
+        } else {
+            Err(SavedPlanError::Invalid(mistakes))
+        }
+    }
+
+    /// Returns all violations of the rules for desired-state files.
+    fn check(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let planned = self.accounts.iter().map(|account| {
+            let desired = &account.desired;
+            (&desired.account_id, desired.name.as_ref(), &desired.source)
+        });
+        let failed = self.failed.iter();
+        let failed = failed.map(|one| (&one.account_id, one.name.as_ref(), &one.source));
+        let mut ids = BTreeSet::new();
+        let mut names: BTreeSet<&Name> = BTreeSet::new();
+        for (id, name, source) in planned.chain(failed) {
+            if !ids.insert(id) {
+                mistakes.push(format!("account {id} is declared twice"));
+            }
+            if let Some(name) = name.filter(|name| !names.insert(name)) {
+                mistakes.push(format!("two accounts have the name {name}"));
+            }
+            if source.is_empty() || source.contains(is_invisible) {
+                mistakes.push(format!("account {id} has an invalid source"));
+            }
+        }
+        for PlanInput { desired, .. } in &self.accounts {
+            let label = desired.label();
+            let wrong = desired.check().into_iter();
+            mistakes.extend(wrong.map(|mistake| format!("{label}: {mistake}")));
+        }
+        mistakes
+    }
+
+    /// Plans every account again, within the limits of this run.
+    ///
+    /// # Errors
+    ///
+    /// An account that cannot be planned. riskform saves no such account.
+    pub fn plan(self, limits: &Arc<Limits>) -> Result<Run, SavedPlanError> {
+        let options = Options {
+            limits: Arc::clone(limits),
+            ..self.options
+        };
+        let mut accounts = Vec::new();
+        for account in self.accounts {
+            let PlanInput {
+                desired,
+                live,
+                context,
+            } = account;
+            let planned = plan_within(&desired, &live, &context, self.today, &options);
+            let planned = planned.map_err(|errors| {
+                SavedPlanError::Invalid(vec![format!("{}: {errors}", desired.label())])
+            })?;
+            accounts.push(planned);
+        }
+        let error = AccountError {
+            kind: FailureKind::Plan,
+            message: "failed when the plan was saved".to_owned(),
+            cf_ray: None,
+            help: None,
+        };
+        let failed = self.failed.into_iter();
+        accounts.extend(failed.map(|account| account.plan(error.clone())));
+        accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
+        let (base_url, created_at) = (self.base_url, self.created_at);
+        Ok(Run::new(Format::Plan, base_url, None, accounts, created_at))
+    }
+}
+
+fn damaged(error: serde_json::Error) -> SavedPlanError {
+    SavedPlanError::Damaged(error.to_string())
+}
+
+/// Reads a value that must be exactly what riskform writes for it. `deny_unknown_fields` is not enough: the types of live resources
+/// ignore unknown members, because the API may add some.
+fn exactly<T: DeserializeOwned + Serialize>(
+    value: Value,
+    place: &str,
+) -> Result<T, SavedPlanError> {
+    let read = T::deserialize(&value)
+        .map_err(|error| SavedPlanError::Damaged(format!("{place}: {error}")))?;
+    let written = serde_json::to_value(&read).map_err(damaged)?;
+    match difference(&value, &written) {
+        None => Ok(read),
+        Some(path) => Err(SavedPlanError::Unexpected(format!("{place}{path}"))),
+    }
+}
+
+/// Returns the path of the first difference between two values.
+fn difference(a: &Value, b: &Value) -> Option<String> {
+    match (a, b) {
+        (a, b) if a == b => None,
+        (Value::Object(a), Value::Object(b)) => {
+            let added = b.keys().filter(|name| !a.contains_key(*name));
+            a.keys().chain(added).find_map(|name| {
+                let path = match (a.get(name), b.get(name)) {
+                    (Some(a), Some(b)) => difference(a, b)?,
+                    _ => String::new(),
+                };
+                Some(format!(".{name}{path}"))
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            pairs.find_map(|(index, (a, b))| Some(format!(".{index}{}", difference(a, b)?)))
+        }
+        _ => Some(String::new()),
+    }
+}
