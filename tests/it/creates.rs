@@ -47,6 +47,7 @@ fn old() -> LiveAccount {
 struct CreateScenario {
     sandbox: Sandbox,
     desired: Arc<DesiredAccount>,
+    injector: FaultInjector,
     client: Client,
 }
 
@@ -60,7 +61,7 @@ impl CreateScenario {
             .edit(&account_id(), |account| *account = old().into())
             .unwrap();
         let injector = FaultInjector::new(&sandbox, rules);
-        let transport = Transport::in_process(injector, Duration::from_secs(30));
+        let transport = Transport::in_process(injector.clone(), Duration::from_secs(30));
         let client = Client::new(
             transport,
             "http://localhost/client/v4".parse().unwrap(),
@@ -69,6 +70,7 @@ impl CreateScenario {
         CreateScenario {
             sandbox,
             desired: Arc::new(desired(reference)),
+            injector,
             client,
         }
     }
@@ -135,6 +137,10 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
         skip: 1,
         ..FaultRule::on(Method::GET, Fault::ServerError { work: skipped })
     };
+    let lost_second = FaultRule {
+        skip: 1,
+        ..FaultRule::once(Method::POST, Fault::CloseAfter)
+    };
     for (rules, outcomes, tenants, again) in [
         // No fault.
         (vec![], ["done", "done"], ONE, 0),
@@ -152,7 +158,7 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
         ),
         // The first was not applied, and the second response was lost.
         (
-            [first(Fault::CloseBefore), first(Fault::CloseAfter)].concat(),
+            [first(Fault::CloseBefore), vec![lost_second]].concat(),
             ["done", "done"],
             ONE,
             0,
@@ -196,6 +202,8 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
                 .collect();
             assert_eq!(found, outcomes, "{case}");
             assert_eq!(world.tenants(), tenants, "{case}");
+            let injected = world.injector.injected().len();
+            assert!(injected >= rules.len(), "{case}");
             assert_eq!(
                 applied.is_complete(),
                 outcomes == ["done", "done"],
