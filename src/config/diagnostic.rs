@@ -2,16 +2,14 @@
 //!
 //! A [`Diagnostic`] contains the source lines to show, so files are not kept in memory and not read again. This module does not print.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use super::code::{DiagnosticCode, Severity};
-use super::resource_limits::{Resource, ResourceUsage};
 use super::span::{Place, Region, SourceId, Sources, Span};
 use crate::model::text::{escape_invisible, pluralize};
 
@@ -53,42 +51,49 @@ pub enum Color {
 
 /// Maximum number of diagnostics kept in one run. Further ones are only counted.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
+/// Maximum length of a message. A quoted value may have up to 8 KiB.
+const MAX_MESSAGE_CHARS: usize = 600;
 
-/// All diagnostics of a run, in the order of the files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// All diagnostics of a run, sorted by file and position. Equal ones are kept once.
+#[derive(Debug, Default)]
 pub struct Diagnostics {
-    list: Vec<Diagnostic>,
-    omitted: usize,
+    /// Texts of all files of the run.
+    pub(super) sources: Sources,
+    list: BTreeMap<SortKey, Diagnostic>,
+    errors: usize,
+    warnings: usize,
+    /// Reason why a file is currently read, and the file that it is read for.
+    context: Option<(SourceId, String)>,
+    used: [usize; RESOURCES.len()],
 }
+
+/// File, line, column, rule and message.
+type SortKey = (Arc<str>, u32, u32, &'static str, String);
 
 impl Diagnostics {
     /// Returns at most [`MAX_DIAGNOSTICS`] diagnostics.
-    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.list.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.values()
     }
 
     /// Returns the number of further diagnostics, which were only counted.
     pub fn omitted(&self) -> usize {
-        self.omitted
+        self.errors + self.warnings - self.list.len()
     }
 
     /// Returns true if there are no diagnostics.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.omitted == 0
+        self.list.is_empty()
     }
 
     /// Returns the number of errors.
     pub fn errors(&self) -> usize {
-        self.count(Severity::Error) + self.omitted
+        self.errors
     }
 
     /// Returns the number of warnings.
     pub fn warnings(&self) -> usize {
-        self.count(Severity::Warning)
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.iter().filter(|one| one.severity == severity).count()
+        self.warnings
     }
 
     /// Renders all diagnostics in the style of rustc: title, location, source line, underline, help. Ends with a line break unless empty.
@@ -98,22 +103,20 @@ impl Diagnostics {
             Color::Ansi => Renderer::styled(),
         };
         let mut text = String::new();
-        for diagnostic in &self.list {
+        for diagnostic in self.iter() {
             text.push_str(&renderer.render(&[diagnostic.group()]));
             text.push_str("\n\n");
         }
-        if self.omitted > 0 {
-            text.push_str(&format!(
-                "{} more not shown; fix these first\n\n",
-                self.omitted
-            ));
+        if self.omitted() > 0 {
+            let omitted = self.omitted();
+            text.push_str(&format!("{omitted} more not shown; fix these first\n\n"));
         }
         text
     }
 
     /// Returns the totals in one line, such as `12 errors, 1 warning`.
     pub fn summary(&self) -> String {
-        match (self.errors(), self.warnings()) {
+        match (self.errors, self.warnings) {
             (errors, 0) => pluralize(errors, "error"),
             (0, warnings) => pluralize(warnings, "warning"),
             (errors, warnings) => {
@@ -125,6 +128,83 @@ impl Diagnostics {
             }
         }
     }
+
+    /// Adds a diagnostic, unless there is an equal one. A mistake in a base file is reported once, even if many accounts inherit it.
+    pub(super) fn push(&mut self, problem: Problem) {
+        let (file, line, column, source) = match &problem.location {
+            Location::Span(span) => {
+                let name = self.sources.name(span.source);
+                (Arc::clone(name), span.line, span.column, Some(span.source))
+            }
+            Location::File(file) => (Arc::clone(file), 0, 0, None),
+        };
+        let message = shown(problem.message);
+        let key = (file, line, column, problem.code.as_str(), message);
+        if self.list.contains_key(&key) {
+            return;
+        }
+        let severity = problem.code.severity();
+        match severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        if self.is_full() {
+            return;
+        }
+        let label = |place, text: &str| Label {
+            place,
+            text: text.to_owned(),
+        };
+        let place = match problem.location {
+            Location::Span(span) => self.sources.place(span),
+            Location::File(file) => Place { file, region: None },
+        };
+        let related = problem.related.into_iter();
+        let context = self
+            .context
+            .iter()
+            .filter(|(reader, _)| source != Some(*reader));
+        let note = context.map(|(_, note)| note.clone()).next();
+        let diagnostic = Diagnostic {
+            rule: problem.code,
+            severity,
+            message: key.4.clone(),
+            primary: label(place, problem.label),
+            related: related
+                .map(|(span, text)| label(self.sources.place(span), text))
+                .collect(),
+            help: Some(shown(problem.help)),
+            note: problem.note.or(note).map(shown),
+        };
+        self.list.insert(key, diagnostic);
+    }
+
+    /// Returns true if further diagnostics are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_DIAGNOSTICS
+    }
+
+    /// Sets the note for diagnostics in files other than `reader`. Returns the previous one, to be restored.
+    pub(super) fn set_context(
+        &mut self,
+        context: Option<(SourceId, String)>,
+    ) -> Option<(SourceId, String)> {
+        std::mem::replace(&mut self.context, context)
+    }
+
+    /// Counts a resource of the run. Returns false and reports an error if its limit is exceeded.
+    pub(super) fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
+        let (limit, name) = RESOURCES[resource as usize];
+        let used = &mut self.used[resource as usize];
+        *used = used.saturating_add(amount);
+        let fits = *used <= limit;
+        if !fits {
+            let message = format!("more than {limit} {name} in the files of one run");
+            let help = "load fewer files in one run, or declare less in them";
+            self.push(Problem::at(span, DiagnosticCode::TooLarge, message, help));
+        }
+        fits
+    }
 }
 
 impl fmt::Display for Diagnostics {
@@ -135,6 +215,31 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+/// A resource that is limited for all files of one run together, because limits per document do not bound the total.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Resource {
+    Documents,
+    /// Scalars, lists and mappings, with aliases expanded.
+    Values,
+    RepeatedBytes,
+    /// Behaviors and integrations, as written in the files.
+    Entries,
+    /// Behaviors, integrations and `protected` items of all accounts, including inherited ones.
+    Declared,
+    Variables,
+}
+
+/// Limits, in the order of [`Resource`]. 100,000 integrations are 700,000 values; 10,000 accounts with a base file of 50 behaviors declare
+/// 500,000 entries.
+const RESOURCES: [(usize, &str); 6] = [
+    (20_000, "documents"),
+    (2_000_000, "values (aliases expanded)"),
+    (16 << 20, "bytes repeated by aliases"),
+    (105_000, "behaviors and integrations"),
+    (1_000_000, "entries (including inherited ones)"),
+    (250_000, "references to variables"),
+];
 
 impl Diagnostic {
     fn group(&self) -> Group<'_> {
@@ -162,23 +267,20 @@ impl Diagnostic {
 impl Label {
     fn elements(&self, kind: AnnotationKind) -> Vec<Element<'_>> {
         let file = self.place.file.as_ref();
-        let Some(region) = &self.place.region else {
-            return vec![Origin::path(file).into()];
-        };
-        let Region {
+        let Some(Region {
             line,
             column,
-            end_column: _,
             excerpt,
-        } = region;
-        // The renderer computes columns from the excerpt, which is wrong if the start of the line is cut.
-        let origin = || {
-            Origin::path(file)
-                .line(*line as usize)
-                .char_column(*column as usize)
+            ..
+        }) = &self.place.region
+        else {
+            return vec![Origin::path(file).into()];
         };
+        // The renderer computes columns from the excerpt, which is wrong if the start of the line is cut.
+        let origin = Origin::path(file).line(*line as usize);
+        let origin = origin.char_column(*column as usize);
         if excerpt.text.is_empty() {
-            return vec![origin().into()];
+            return vec![origin.into()];
         }
         let annotation = kind
             .span(excerpt.range())
@@ -186,254 +288,88 @@ impl Label {
         let snippet = Snippet::source(excerpt.text.as_str())
             .line_start(*line as usize)
             .annotation(annotation);
-        if excerpt.is_from_line_start() {
-            return vec![snippet.path(file).into()];
+        match excerpt.is_from_line_start() {
+            true => vec![snippet.path(file).into()],
+            false => vec![origin.into(), snippet.into()],
         }
-        vec![origin().into(), snippet.into()]
     }
 }
 
-/// Builder for a diagnostic; its locations are still spans.
+/// A diagnostic before its locations are looked up.
 #[derive(Debug)]
-pub(super) struct DiagnosticBuilder {
-    rule: DiagnosticCode,
+pub(super) struct Problem {
+    code: DiagnosticCode,
     message: String,
-    primary: (DiagnosticLocation, String),
-    related: Vec<(Span, String)>,
-    help: Option<String>,
+    help: String,
+    location: Location,
+    label: &'static str,
+    related: Option<(Span, &'static str)>,
     note: Option<String>,
 }
 
-/// Location of a diagnostic: a span, or a file as a whole.
+/// Location of a problem: a span, or a file as a whole.
 #[derive(Debug)]
-enum DiagnosticLocation {
+pub(super) enum Location {
     Span(Span),
     File(Arc<str>),
 }
 
-impl DiagnosticBuilder {
-    /// Creates a diagnostic for a span.
-    pub(super) fn new(rule: DiagnosticCode, span: Span, message: impl Into<String>) -> Self {
-        DiagnosticBuilder::at(rule, DiagnosticLocation::Span(span), message)
+impl From<Span> for Location {
+    fn from(span: Span) -> Self {
+        Location::Span(span)
     }
+}
 
-    /// Creates a diagnostic for a file as a whole.
-    pub(super) fn of_file(
-        rule: DiagnosticCode,
-        file: impl Into<Arc<str>>,
+impl From<&str> for Location {
+    fn from(file: &str) -> Self {
+        Location::File(file.into())
+    }
+}
+
+impl Problem {
+    /// Creates a problem at a span, or of a file as a whole.
+    pub(super) fn at(
+        location: impl Into<Location>,
+        code: DiagnosticCode,
         message: impl Into<String>,
+        help: impl Into<String>,
     ) -> Self {
-        DiagnosticBuilder::at(rule, DiagnosticLocation::File(file.into()), message)
-    }
-
-    fn at(rule: DiagnosticCode, spot: DiagnosticLocation, message: impl Into<String>) -> Self {
-        DiagnosticBuilder {
-            rule,
+        Problem {
+            code,
             message: message.into(),
-            primary: (spot, String::new()),
-            related: Vec::new(),
-            help: None,
+            help: help.into(),
+            location: location.into(),
+            label: "",
+            related: None,
             note: None,
         }
     }
 
-    pub(super) fn label(mut self, text: impl Into<String>) -> Self {
-        self.primary.1 = text.into();
+    /// Adds the first of two equal values.
+    pub(super) fn duplicates(self, first: Span) -> Self {
+        self.related("duplicate", first, "first occurrence")
+    }
+
+    /// Adds a second location, and labels for both.
+    pub(super) fn related(mut self, label: &'static str, span: Span, text: &'static str) -> Self {
+        (self.label, self.related) = (label, Some((span, text)));
         self
     }
 
-    pub(super) fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.related.push((span, text.into()));
+    pub(super) fn note(mut self, note: String) -> Self {
+        self.note = Some(note);
         self
-    }
-
-    pub(super) fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
-        self
-    }
-
-    pub(super) fn help_opt(mut self, text: Option<String>) -> Self {
-        self.help = text.or(self.help);
-        self
-    }
-
-    pub(super) fn note(mut self, text: impl Into<String>) -> Self {
-        self.note = Some(text.into());
-        self
-    }
-}
-
-/// Maximum number of diagnostics that are deduplicated. Further ones are counted each time.
-const MAX_DEDUPLICATED: usize = 100_000;
-/// Maximum length of a message. A quoted value may have up to 8 KiB.
-const MAX_MESSAGE_CHARS: usize = 600;
-
-/// Collects diagnostics while files are loaded, and owns the texts of the files.
-#[derive(Debug, Default)]
-pub(super) struct DiagnosticSink {
-    /// Texts of all files of the run.
-    pub(super) sources: Sources,
-    spent: ResourceUsage,
-    list: Vec<Diagnostic>,
-    omitted: usize,
-    errors: usize,
-    /// Hashes of diagnostics, so that a mistake in a fragment is reported once, even if many accounts inherit it.
-    seen: HashSet<u64>,
-    context: Option<IncludedFrom>,
-}
-
-/// Reason why a file is currently read or validated. It is added as a note to diagnostics in other files.
-#[derive(Debug)]
-pub(super) struct IncludedFrom {
-    asked_by: SourceId,
-    note: String,
-}
-
-impl DiagnosticSink {
-    /// Counts a resource. Returns false and reports an error if the limit is exceeded.
-    pub(super) fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
-        let counted = self.spent.add(resource, amount);
-        if let Err(message) = &counted {
-            let draft = DiagnosticBuilder::new(DiagnosticCode::TooLarge, span, message);
-            self.push(draft.help("load fewer files in one run, or declare less in them"));
-        }
-        counted.is_ok()
-    }
-
-    pub(super) fn push(&mut self, draft: DiagnosticBuilder) {
-        let spot = match &draft.primary.0 {
-            DiagnosticLocation::Span(span) => Some(span.order()),
-            DiagnosticLocation::File(_) => None,
-        };
-        // Diagnostics with equal rule, location and message are duplicates.
-        let mut hasher = DefaultHasher::new();
-        (draft.rule, spot, &draft.message).hash(&mut hasher);
-        let said = hasher.finish();
-        if self.seen.contains(&said) {
-            return;
-        }
-        if self.seen.len() < MAX_DEDUPLICATED {
-            self.seen.insert(said);
-        }
-        let severity = draft.rule.severity();
-        match severity {
-            Severity::Error => self.errors += 1,
-            Severity::Warning => {}
-        }
-        if self.is_full() {
-            self.omitted += 1;
-            return;
-        }
-        let DiagnosticBuilder {
-            rule,
-            message,
-            primary: (spot, text),
-            related,
-            help,
-            note,
-        } = draft;
-        let (place, source) = match spot {
-            DiagnosticLocation::Span(span) => (self.sources.place(span), Some(span.source)),
-            DiagnosticLocation::File(file) => (Place { file, region: None }, None),
-        };
-        let context = || {
-            let context = self.context.as_ref()?;
-            (source != Some(context.asked_by)).then(|| context.note.clone())
-        };
-        let note = note.or_else(context);
-        let related = related
-            .into_iter()
-            .map(|(span, text)| Label {
-                place: self.sources.place(span),
-                text: shown(text),
-            })
-            .collect();
-        self.list.push(Diagnostic {
-            rule,
-            severity,
-            message: shown(message),
-            primary: Label {
-                place,
-                text: shown(text),
-            },
-            related,
-            help: help.map(shown),
-            note: note.map(shown),
-        });
-    }
-
-    /// Returns true if further diagnostics are only counted.
-    pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= MAX_DIAGNOSTICS
-    }
-
-    /// Counts an error that is not shown.
-    pub(super) fn omit(&mut self) {
-        self.errors += 1;
-        self.omitted += 1;
-    }
-
-    /// Returns the number of errors so far.
-    pub(super) fn errors(&self) -> usize {
-        self.errors
-    }
-
-    /// Sets the note for diagnostics in files other than `asked_by`, until [`DiagnosticSink::restore`]. Returns the previous note.
-    pub(super) fn within(&mut self, asked_by: SourceId, note: String) -> Option<IncludedFrom> {
-        self.context.replace(IncludedFrom { asked_by, note })
-    }
-
-    pub(super) fn restore(&mut self, outer: Option<IncludedFrom>) {
-        self.context = outer;
-    }
-
-    /// Returns all diagnostics, in the order of the files.
-    pub(super) fn finish(self) -> Diagnostics {
-        let DiagnosticSink {
-            sources: _,
-            spent: _,
-            mut list,
-            omitted,
-            errors: _,
-            seen: _,
-            context: _,
-        } = self;
-        list.sort_by(|a, b| a.order().cmp(&b.order()));
-        Diagnostics { list, omitted }
     }
 }
 
 /// Escapes invisible characters, and shortens long text in the middle.
 fn shown(text: String) -> String {
     let text = escape_invisible(text);
-    let length = match text.len() > MAX_MESSAGE_CHARS {
-        true => text.chars().count(),
-        false => return text,
-    };
-    if length <= MAX_MESSAGE_CHARS {
+    if text.len() <= MAX_MESSAGE_CHARS || text.chars().count() <= MAX_MESSAGE_CHARS {
         return text;
     }
-    let (start, end) = (MAX_MESSAGE_CHARS * 2 / 3, MAX_MESSAGE_CHARS / 3);
-    let start: String = text.chars().take(start).collect();
-    let end: String = text.chars().skip(length - end).collect();
+    let start: String = text.chars().take(MAX_MESSAGE_CHARS * 2 / 3).collect();
+    let end = text.char_indices().rev().nth(MAX_MESSAGE_CHARS / 3);
+    let end = &text[end.map_or(0, |(at, _)| at)..];
     format!("{start} … {end}")
-}
-
-impl Diagnostic {
-    /// Returns the sort key of a diagnostic.
-    fn order(&self) -> (&str, u32, u32, &str, &str) {
-        let (line, column) = self
-            .primary
-            .place
-            .region
-            .as_ref()
-            .map_or((0, 0), |region| (region.line, region.column));
-        (
-            &self.primary.place.file,
-            line,
-            column,
-            self.rule.as_str(),
-            &self.message,
-        )
-    }
 }

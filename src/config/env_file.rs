@@ -6,23 +6,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::code::DiagnosticCode;
-use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
+use super::diagnostic::{Diagnostics, Problem};
 use super::files::{Files, shown};
-use super::interpolate::is_variable_name;
+use super::variables::is_variable_name;
 use crate::model::limits::Limits;
 
 /// Reads the variables of a file, or says everything that is wrong with it.
 pub fn load(path: &Path, limits: &Limits) -> Result<BTreeMap<String, String>, Diagnostics> {
-    let mut found = DiagnosticSink::default();
+    let mut found = Diagnostics::default();
     let name = shown(path);
     let mut push = |rule, message: String, help: &str| {
-        found.push(DiagnosticBuilder::of_file(rule, name.as_str(), message).help(help));
+        found.push(Problem::at(name.as_str(), rule, message, help));
     };
     let mut variables = BTreeMap::new();
     match Files::default().read(path).map(String::from_utf8) {
         Err(refused) => {
             found.push(refused.of_file(path));
-            return Err(found.finish());
+            return Err(found);
         }
         Ok(Err(_)) => push(
             DiagnosticCode::NotUtf8,
@@ -57,7 +57,7 @@ pub fn load(path: &Path, limits: &Limits) -> Result<BTreeMap<String, String>, Di
         }
     }
     if found.errors() > 0 {
-        return Err(found.finish());
+        return Err(found);
     }
     Ok(variables)
 }

@@ -2,46 +2,86 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::write::{AccountFile, BehaviorEntry, IntegrationEntry};
+use serde_json::{Value, json};
+
+use super::variables::escaped;
+use super::write::AccountFile;
 use super::yaml::MAX_VALUE_BYTES;
 use crate::model::account::{
     AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedIntegrations,
 };
 use crate::model::address::Name;
-use crate::model::behavior::{Behavior, BehaviorKey};
 use crate::model::context::IdentityProvider;
 use crate::model::integration::{
-    Integration, IntegrationSettings, Lifecycle, ReferenceId, TenantUrl,
+    Integration, IntegrationId, IntegrationSettings, ReferenceId, TenantUrl,
 };
 use crate::model::text::is_invisible;
 
-/// Returns a file that declares the live state. Values that a file cannot declare are omitted, with a comment.
+/// Maximum length of a behavior's name in a file; YAML limits keys to 1,024 characters, escapes included.
+const MAX_KEY_BYTES: usize = 100;
+
+/// Returns a file that declares the live state. Values that a file cannot declare are omitted, with a comment above their section.
 pub fn export(
     account_id: &AccountId,
     name: Option<&Name>,
     live: &LiveAccount,
-    detail: ExportOptions<'_>,
+    options: ExportOptions<'_>,
 ) -> AccountFile {
-    let mut document = AccountFile {
-        account_id: Some(account_id.clone()),
-        name: name.map(Name::to_string),
-        unlisted: Some(Unlisted::default()),
-        guards: Some(Guards::default()),
-        ..AccountFile::default()
-    };
+    let mut file = AccountFile::new(account_id, name.map(Name::as_str));
     for (key, behavior) in &live.behaviors {
-        match export_behavior(key, behavior) {
-            Ok(written) => document.behaviors.push(written),
-            Err(comment) => document.behavior_comments.push(comment),
+        let level = &behavior.settings.risk_level;
+        if !is_declarable_key(key.as_str()) {
+            let comment = format!("left out: invalid behavior name {:?}", key.as_str());
+            file.comment("behaviors", comment);
+            continue;
         }
+        if level.known().is_none() {
+            let level = level.to_string();
+            let comment = format!("left out: unknown risk_level {level:?} of {key}");
+            file.comment("behaviors", comment);
+        }
+        let level = level.known().map(|level| level.to_string());
+        file.add(
+            "behaviors",
+            key,
+            behavior_entry(behavior.settings.enabled, level),
+        );
     }
     for (name, integration) in named(&live.integrations) {
-        match export_integration(name, integration, &live.integrations, detail) {
-            Ok(written) => document.integrations.push(written),
-            Err(comment) => document.integration_comments.push(comment),
+        match integration_to_export(integration, &live.integrations, options) {
+            Ok(entry) => file.add("integrations", name, entry),
+            Err(comment) => file.comment("integrations", comment),
         }
     }
-    document
+    set_unlisted(&mut file, Unlisted::default());
+    set_guards(&mut file, &Guards::default());
+    file
+}
+
+/// Sets `unlisted` of a file.
+pub fn set_unlisted(file: &mut AccountFile, unlisted: Unlisted) {
+    let Unlisted {
+        behaviors,
+        integrations,
+    } = unlisted;
+    file.set(
+        "unlisted",
+        json!({ "behaviors": behaviors, "integrations": integrations }),
+    );
+}
+
+fn set_guards(file: &mut AccountFile, guards: &Guards) {
+    let Guards {
+        max_deletes,
+        weakening,
+        policies,
+        protected,
+    } = guards;
+    let protected: Vec<String> = protected.iter().map(|item| escaped(&item.text)).collect();
+    file.set(
+        "guards",
+        json!({ "max_deletes": max_deletes, "weakening": weakening, "policies": policies, "protected": protected }),
+    );
 }
 
 /// Options for exported integrations.
@@ -68,76 +108,99 @@ impl ExportOptions<'_> {
         let okta = || self.providers.iter().filter(|one| one.is_okta());
         let name = okta().find(|one| one.id == *reference)?.name.as_str();
         let is_only = okta().filter(|one| one.name == name).count() == 1;
-        (is_only && !name.is_empty() && is_declarable(name)).then_some(name)
+        (is_only && !name.trim().is_empty() && is_declarable(name)).then_some(name)
     }
 }
 
 /// Returns the rollback file for a live account before a run that creates `creates` integrations.
 pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> AccountFile {
-    let detail = ExportOptions {
+    let options = ExportOptions {
         pins: PinIds::Always,
         providers: &[],
     };
-    let mut document = export(&desired.account_id, desired.name.as_ref(), live, detail);
-    document.header =
-        vec!["State before a riskform run. Apply this file to restore it.".to_owned()];
-    document.api_token_env = desired.api_token_env.clone();
-    if creates > 0 && document.integration_comments.is_empty() {
-        let integrations = UnlistedIntegrations::Delete;
-        document.unlisted = Some(Unlisted {
-            integrations,
-            ..Unlisted::default()
-        });
-        document.guards = Some(Guards {
-            max_deletes: creates,
-            ..Guards::default()
-        });
-        document.unlisted_comment = Some(format!(
+    let mut file = export(&desired.account_id, desired.name.as_ref(), live, options);
+    file.comment(
+        "version",
+        "State before a riskform run. Apply this file to restore it.",
+    );
+    if let Some(variable) = &desired.api_token_env {
+        file.set("api_token_env", variable.as_str());
+    }
+    if creates > 0 && file.comments("integrations").is_empty() {
+        set_unlisted(
+            &mut file,
+            Unlisted {
+                integrations: UnlistedIntegrations::Delete,
+                ..Unlisted::default()
+            },
+        );
+        set_guards(
+            &mut file,
+            &Guards {
+                max_deletes: creates,
+                ..Guards::default()
+            },
+        );
+        file.comment("unlisted", format!(
             "Integrations created by the run: {creates}. This file deletes them. All earlier integrations are listed above."
         ));
     } else if creates > 0 {
         // Deleting unlisted integrations would also delete those that could not be exported.
-        document.unlisted_comment = Some(format!(
+        file.comment("unlisted", format!(
             "Integrations created by the run: {creates}. This file does not delete them, because some earlier integrations cannot be listed."
         ));
     }
-    document
+    file
 }
 
-fn export_behavior(key: &BehaviorKey, behavior: &Behavior) -> Result<BehaviorEntry, String> {
-    if !is_declarable_key(key.as_str()) {
-        return Err(format!(
-            "left out: invalid behavior name {:?}",
-            key.as_str()
-        ));
+/// Returns the fields of a behavior.
+pub fn behavior_entry(enabled: bool, risk_level: Option<String>) -> Value {
+    match risk_level {
+        Some(risk_level) => json!({ "enabled": enabled, "risk_level": risk_level }),
+        None => json!({ "enabled": enabled }),
     }
-    let level = &behavior.settings.risk_level;
-    Ok(BehaviorEntry {
-        key: key.clone(),
-        enabled: Some(behavior.settings.enabled),
-        risk_level: level.known().map(|level| level.to_string()),
-        comment: match level.known() {
-            Some(_) => None,
-            None => Some(format!(
-                "left out: unknown risk_level {:?}",
-                level.to_string()
-            )),
-        },
-    })
 }
 
-fn export_integration(
-    name: String,
-    integration: &Integration,
-    all: &[Integration],
-    detail: ExportOptions<'_>,
-) -> Result<IntegrationEntry, String> {
-    let Integration { id, settings, .. } = integration;
+/// Returns the fields of an integration, with the name of its identity provider in place of the reference if it is given.
+pub fn integration_entry(
+    settings: &IntegrationSettings,
+    provider: Option<&str>,
+    id: Option<IntegrationId>,
+) -> Value {
     let IntegrationSettings {
         integration_type,
         tenant_url,
         reference_id,
         active,
+    } = settings;
+    let mut entry = json!({
+        "integration_type": integration_type,
+        "tenant_url": escaped(tenant_url.as_str()),
+        "active": active,
+    });
+    match (provider, reference_id) {
+        (Some(provider), _) => entry["identity_provider"] = escaped(provider).into(),
+        (None, Some(reference)) => entry["reference_id"] = escaped(reference.as_str()).into(),
+        (None, None) => {}
+    }
+    if let Some(id) = id {
+        entry["id"] = id.to_string().into();
+    }
+    entry
+}
+
+/// Returns the entry of an integration, or a comment if a file cannot declare it.
+fn integration_to_export(
+    integration: &Integration,
+    all: &[Integration],
+    options: ExportOptions<'_>,
+) -> Result<Value, String> {
+    let Integration { id, settings, .. } = integration;
+    let IntegrationSettings {
+        integration_type,
+        tenant_url,
+        reference_id,
+        active: _,
     } = settings;
     let left_out = |what: &str, value: &str| {
         Err(format!(
@@ -156,25 +219,20 @@ fn export_integration(
         return left_out("reference_id", reference.as_str());
     }
     // Integrations with equal tenant_url or reference_id need their IDs.
-    let shares = |other: &&Integration| {
+    let shares = |other: &Integration| {
         other.id != *id
             && (other.settings.tenant_url == *tenant_url
                 || (reference_id.is_some() && other.settings.reference_id == *reference_id))
     };
     let provider = reference_id
         .as_ref()
-        .and_then(|one| detail.provider_of(one));
-    Ok(IntegrationEntry {
-        name,
-        integration_type: Some(integration_type.to_string()),
-        tenant_url: tenant_url.as_str().to_owned(),
-        reference_id: reference_id.clone().filter(|_| provider.is_none()),
-        identity_provider: provider.map(str::to_owned),
-        active: *active,
-        id: (detail.pins == PinIds::Always || all.iter().any(|other| shares(&other)))
-            .then_some(*id),
-        lifecycle: Lifecycle::default(),
-    })
+        .and_then(|one| options.provider_of(one));
+    let is_pinned = options.pins == PinIds::Always || all.iter().any(shares);
+    Ok(integration_entry(
+        settings,
+        provider,
+        is_pinned.then_some(*id),
+    ))
 }
 
 /// Returns true if a file can contain the text.
@@ -185,7 +243,8 @@ fn is_declarable(text: &str) -> bool {
 
 fn is_declarable_key(key: &str) -> bool {
     !key.is_empty()
-        && key.len() <= 64
+        && key != "*"
+        && key.len() <= MAX_KEY_BYTES
         && !key.contains("${")
         && !key.chars().any(|c| c.is_whitespace() || is_invisible(c))
 }

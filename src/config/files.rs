@@ -10,8 +10,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::code::DiagnosticCode;
-use super::diagnostic::{DiagnosticBuilder, DiagnosticSink};
-use crate::model::text::escape_invisible;
+use super::diagnostic::{Diagnostics, Problem};
+use super::shape::{DOCUMENT, LIMITS};
+use super::span::{SourceId, Span};
+use super::yaml;
+use crate::model::text::{escape_invisible, pluralize};
 
 /// Maximum size of a file: twice the size needed for 100,000 integrations.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
@@ -197,7 +200,7 @@ impl From<io::Error> for FileError {
 
 impl FileError {
     /// Returns the diagnostic for a file given by the user or found in a directory.
-    pub(super) fn of_file(&self, path: &Path) -> DiagnosticBuilder {
+    pub(super) fn of_file(&self, path: &Path) -> Problem {
         let (rule, help) = match self {
             FileError::Missing => (
                 DiagnosticCode::Unreadable,
@@ -228,7 +231,7 @@ impl FileError {
             FileError::TotalTooLarge => (DiagnosticCode::TooLarge, "load fewer files in one run"),
         };
         let file = shown(path);
-        DiagnosticBuilder::of_file(rule, file.as_str(), format!("{file}: {self}")).help(help)
+        Problem::at(file.as_str(), rule, format!("{file}: {self}"), help)
     }
 }
 
@@ -239,21 +242,21 @@ impl Files {
         paths: &[PathBuf],
         kind: FileSelection,
         confinement: &AllowedRoot,
-        found: &mut DiagnosticSink,
+        diagnostics: &mut Diagnostics,
     ) -> Vec<FoundFile> {
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         for path in paths {
             let expanded = confinement
                 .for_path(path)
-                .and_then(|root| expand(path, &root, kind, found));
+                .and_then(|root| expand(path, &root, kind, diagnostics));
             match expanded {
                 Ok(expanded) => files.extend(
                     expanded
                         .into_iter()
                         .filter(|file| seen.insert(file.canonical.clone())),
                 ),
-                Err(refused) => found.push(refused.of_file(path)),
+                Err(refused) => diagnostics.push(refused.of_file(path)),
             }
         }
         files
@@ -335,7 +338,7 @@ fn expand(
     path: &Path,
     root: &Arc<Path>,
     kind: FileSelection,
-    found: &mut DiagnosticSink,
+    diagnostics: &mut Diagnostics,
 ) -> Result<Vec<FoundFile>, FileError> {
     let canonical = path.canonicalize()?;
     within(&canonical, root)?;
@@ -351,7 +354,7 @@ fn expand(
             root,
         }]);
     }
-    let mut files = Vec::new();
+    let (mut files, mut json_files) = (Vec::new(), 0);
     let mut entered = HashSet::new();
     let mut directories = vec![path.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -360,27 +363,41 @@ fn expand(
         if !entered.insert(canonical.clone()) {
             continue;
         }
-        let listed =
-            within(&canonical, root).and_then(|()| list(&directory, &canonical, root, kind, found));
+        let listed = within(&canonical, root)
+            .and_then(|()| list(&directory, &canonical, root, kind, diagnostics));
         match listed {
             Ok(listed) => {
                 directories.extend(listed.directories);
                 files.extend(listed.files);
+                json_files += listed.json_files;
             }
-            Err(refused) => found.push(refused.of_file(&directory)),
+            Err(refused) => diagnostics.push(refused.of_file(&directory)),
         }
     }
     files.sort();
-    if files.is_empty() {
-        let directory = shown(path);
-        found.push(
-            DiagnosticBuilder::of_file(
-                DiagnosticCode::NothingToLoad,
-                directory.as_str(),
-                format!("{directory}: no desired-state files found"),
-            )
-            .help("only *.yaml and *.yml files are loaded, except those starting with `_` or `.`"),
+    let directory = shown(path);
+    if json_files > 0 && kind == FileSelection::Accounts {
+        let count = pluralize(json_files, ".json file");
+        let message = format!("{directory}: {count} skipped");
+        let help = "JSON files are loaded only if they are named: pass their paths";
+        let problem = Problem::at(
+            directory.as_str(),
+            DiagnosticCode::JsonSkipped,
+            message,
+            help,
         );
+        diagnostics.push(problem);
+    }
+    if files.is_empty() {
+        let message = format!("{directory}: no desired-state files found");
+        let help = "only *.yaml and *.yml files are loaded, except those starting with `_` or `.`";
+        let problem = Problem::at(
+            directory.as_str(),
+            DiagnosticCode::NothingToLoad,
+            message,
+            help,
+        );
+        diagnostics.push(problem);
     }
     Ok(files)
 }
@@ -392,6 +409,7 @@ struct DirectoryListing {
     directories: Vec<PathBuf>,
     /// Files to load.
     files: Vec<FoundFile>,
+    json_files: usize,
 }
 
 fn list(
@@ -399,7 +417,7 @@ fn list(
     canonical_directory: &Path,
     root: &Arc<Path>,
     kind: FileSelection,
-    found: &mut DiagnosticSink,
+    diagnostics: &mut Diagnostics,
 ) -> Result<DirectoryListing, FileError> {
     let mut listed = DirectoryListing::default();
     for entry in fs::read_dir(directory)? {
@@ -413,9 +431,11 @@ fn list(
         let path = entry.path();
         let file_type = entry.file_type()?;
         if file_type.is_symlink() {
-            listed.follow(path, root, found);
+            listed.follow(path, root, diagnostics);
         } else if file_type.is_dir() {
             listed.directories.push(path);
+        } else if has_ending(&path, &["json"]) {
+            listed.json_files += 1;
         } else if is_yaml(&path) {
             // Only symlinks need `canonicalize`, which takes longer for thousands of paths than reading the files.
             listed.files.push(FoundFile {
@@ -430,11 +450,13 @@ fn list(
 
 impl DirectoryListing {
     /// Adds the target of a symlink.
-    fn follow(&mut self, link: PathBuf, root: &Arc<Path>, found: &mut DiagnosticSink) {
+    fn follow(&mut self, link: PathBuf, root: &Arc<Path>, diagnostics: &mut Diagnostics) {
         let is_wanted = is_yaml(&link);
         let canonical = match link.canonicalize() {
             Ok(canonical) => canonical,
-            Err(error) if is_wanted => return found.push(FileError::from(error).of_file(&link)),
+            Err(error) if is_wanted => {
+                return diagnostics.push(FileError::from(error).of_file(&link));
+            }
             Err(_) => return,
         };
         if canonical.is_dir() {
@@ -446,7 +468,7 @@ impl DirectoryListing {
                     canonical,
                     root: Arc::clone(root),
                 }),
-                Err(refused) => found.push(refused.of_file(&link)),
+                Err(refused) => diagnostics.push(refused.of_file(&link)),
             }
         }
     }
@@ -457,6 +479,12 @@ pub(super) fn shown(path: &Path) -> String {
     escape_invisible(path.display().to_string())
 }
 
+/// Returns true if a file only serves `extends` and declares no account.
+pub(super) fn is_fragment(path: &Path) -> bool {
+    let name = path.file_name();
+    name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"_"))
+}
+
 /// Returns true if a file in a directory is loaded.
 fn is_yaml(path: &Path) -> bool {
     has_ending(path, &["yaml", "yml"])
@@ -464,7 +492,11 @@ fn is_yaml(path: &Path) -> bool {
 
 fn has_ending(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| endings.contains(&ending))
+    ending.is_some_and(|ending| {
+        endings
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(ending))
+    })
 }
 
 /// Returns the path of a base file, as written in `extends` of `file`.
@@ -475,4 +507,143 @@ pub(super) fn beside(file: &Path, written: &str) -> PathBuf {
         .components()
         .filter(|component| *component != Component::CurDir)
         .collect()
+}
+
+/// Registers the text of a file: UTF-8 without control characters. Reports an error and returns `None` if it cannot be parsed.
+pub(super) fn register(
+    name: &str,
+    bytes: Vec<u8>,
+    diagnostics: &mut Diagnostics,
+) -> Option<SourceId> {
+    let (text, invalid_at) = match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            // The text before the first invalid byte is unchanged, so the offset is valid.
+            let at = error.utf8_error().valid_up_to();
+            (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                Some(at),
+            )
+        }
+    };
+    let text = match invalid_at {
+        Some(_) => text.as_str(),
+        None => text.strip_prefix('\u{FEFF}').unwrap_or(&text),
+    };
+    let is_unrelated = is_unrelated(text);
+    let source = diagnostics.sources.add(name.into(), text, is_unrelated);
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}');
+    if let Some(at) = invalid_at {
+        let (span, _) = character_at(source, text, at);
+        let (message, help) = ("the file is not UTF-8", "save the file as UTF-8");
+        diagnostics.push(Problem::at(span, DiagnosticCode::NotUtf8, message, help));
+    } else if let Some(at) = text.find(is_control) {
+        let (span, code) = character_at(source, text, at);
+        let message = format!("the file contains the control character U+{code:04X}");
+        let help = "remove the character";
+        diagnostics.push(Problem::at(
+            span,
+            DiagnosticCode::ControlCharacter,
+            message,
+            help,
+        ));
+    } else if is_unrelated {
+        let message = "not a desired-state file (unknown first key); its content is not shown";
+        let help = "pass a desired-state file, or start the file with `version: 1`";
+        diagnostics.push(Problem::at(
+            name,
+            DiagnosticCode::ForeignFile,
+            message,
+            help,
+        ));
+    } else if let Some(at) = conflict_markers(text).next() {
+        let (span, _) = character_at(source, text, at);
+        let end = span.start + 7;
+        let message = "Git conflict markers: the file has an unresolved merge conflict";
+        let help = "keep one version, and remove the lines that start with `<<<<<<<`, `=======` and `>>>>>>>`";
+        diagnostics.push(Problem::at(
+            span.until(end),
+            DiagnosticCode::Syntax,
+            message,
+            help,
+        ));
+    } else {
+        return Some(source);
+    }
+    None
+}
+
+/// Returns true if the first key of a text is unknown, or if it has values but no key. Such a file is never quoted.
+fn is_unrelated(text: &str) -> bool {
+    let first_key = match conflict_markers(text).next() {
+        None => yaml::first_key(text),
+        Some(_) => {
+            let is_marker = |line: &&str| !CONFLICT_MARKERS.iter().any(|one| line.starts_with(one));
+            let lines: Vec<&str> = text.lines().filter(is_marker).collect();
+            yaml::first_key(&lines.join("\n"))
+        }
+    };
+    first_key.is_some_and(|key| DOCUMENT.key(&key).or(LIMITS.key(&key)).is_none())
+}
+
+const CONFLICT_MARKERS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
+
+/// Returns the offsets of the lines that start a version of a merge conflict.
+fn conflict_markers(text: &str) -> impl Iterator<Item = usize> {
+    let starts = text.match_indices("<<<<<<< ").map(|(at, _)| at);
+    starts.filter(|at| *at == 0 || text[..*at].ends_with('\n'))
+}
+
+/// Returns the span and the code of a character.
+fn character_at(source: SourceId, text: &str, at: usize) -> (Span, u32) {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let character = text[at..].chars().next();
+    let span = Span {
+        source,
+        start: number(at),
+        end: number(at + character.map_or(0, char::len_utf8)),
+        line: number(before.matches('\n').count() + 1),
+        column: number(before[line_start..].chars().count() + 1),
+    };
+    (span, character.map_or(0, u32::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_unrelated;
+
+    #[test]
+    fn file_is_recognized_by_its_first_key() {
+        for text in [
+            "version: 1\n",
+            "# note\n\n--- # so\nname: x\n",
+            "%YAML 1.2\n---\n'behaviors': {}\n",
+            "{\n  \"version\": 1\n}\n",
+            "{ \"$schema\": \"x\" }",
+            "{extends: [a]}",
+            "? version\n: 1\n",
+            "&a version: &b 1\n",
+            "--- &a\nversion: 1\n",
+            "<<<<<<< HEAD\nversion: 1\n=======\nversion: 2\n>>>>>>> b\n",
+            "",
+            "# nothing\n---\n...\n",
+        ] {
+            assert!(!is_unrelated(text), "{text}");
+        }
+        for text in [
+            "[core]\n\turl = https://me:secret@example.com\n",
+            "apiVersion: v1\nversion: 1\n",
+            "-----BEGIN PRIVATE KEY-----\n",
+            "root:x:0:0\n",
+            "- version: 1\n",
+            "? [version]\n: 1\n",
+            "{}",
+            "versions: 1\n",
+            "<<<<<<< HEAD\npassword: 1\n",
+        ] {
+            assert!(is_unrelated(text), "{text}");
+        }
+    }
 }

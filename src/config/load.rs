@@ -1,28 +1,28 @@
-//! Loads desired-state files: finds, reads and merges them, and validates all accounts together. Start with [`load`].
+//! Loads desired-state files: finds, reads, checks and merges them, and validates all accounts together. Start with [`load`].
 //!
 //! All mistakes of all files are reported together. One invalid file rejects all files.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use serde::Deserialize;
 
-use super::code::DiagnosticCode;
-use super::diagnostic::{DiagnosticBuilder, DiagnosticSink, Diagnostics};
+use super::code::DiagnosticCode as Code;
+use super::decode::{self, AccountIds, Declared};
+use super::diagnostic::{Diagnostics, Problem, Resource};
 use super::files::{
-    AllowedRoot, FileError, FileSelection, Files, FoundFile, OUTSIDE_ROOT_HELP, STDIN_PATH, beside,
+    self, AllowedRoot, FileError, FileSelection, Files, FoundFile, OUTSIDE_ROOT_HELP, STDIN_PATH,
     shown,
 };
-use super::kinds::account::{
-    AccountIds, Extends, MergedAccount, ParsedDocument, VariableName, declare,
-};
-use super::kinds::text::{Environment, StringValue};
-use super::kinds::variables::denied_variable;
-use super::span::SourceId;
-use super::yaml;
-use crate::model::account::{AccountId, DesiredAccount};
-use crate::model::limits::{Limits, VariableDenied};
+use super::merge::merge;
+use super::shape::{DOCUMENT, LIMITS};
+use super::span::{Sources, Span};
+use super::variables::Lookup;
+use super::yaml::{self, Document, Node, Value};
+use crate::model::account::{AccountId, DesiredAccount, GuardMode, PolicyGuardMode, ProtectedItem};
+use crate::model::limits::{DeleteAllPolicy, Limits};
 
 /// Maximum number of base files of one account, on all levels.
 pub const MAX_EXTENDED_FILES: usize = 64;
@@ -37,9 +37,9 @@ pub struct LoadOptions<'a> {
     pub default_account_id: Option<AccountId>,
     /// Directory that all files must be in.
     pub confinement: &'a AllowedRoot,
-    /// Operator limits, which determine the variables that files may use.
+    /// Operator limits. Their file must not be inside the root.
     pub limits: &'a Limits,
-    /// Looks up environment variables for `${NAME}`. Called only for variables that the limits allow.
+    /// Looks up environment variables for `${NAME}`. Called only for variables that files may use.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
     /// Current date (UTC), to check the `until` dates of `ignore_changes`.
     pub today: Date,
@@ -71,442 +71,474 @@ pub struct Checked {
 /// # Errors
 ///
 /// All mistakes in the files.
-pub fn load(request: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
-    let (accounts, mut found, files) = read(request, None);
-    if accounts.is_empty() && found.errors() == 0 {
-        let first = request.paths.first().map(|path| shown(path));
-        let message = "only fragments found: files starting with `_` are used through `extends`";
-        let draft = DiagnosticBuilder::of_file(
-            DiagnosticCode::NothingToLoad,
-            first.unwrap_or_default(),
-            message,
-        );
-        found.push(draft.help("pass a file that declares an account"));
-    }
-    if found.errors() > 0 {
-        return Err(found.finish());
-    }
-    Ok(Loaded {
+pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
+    let Checked {
         accounts,
-        warnings: found.finish(),
+        mut diagnostics,
         files,
-    })
+    } = check(options);
+    if accounts.is_empty() && diagnostics.errors() == 0 {
+        let first = options.paths.first().map(|path| shown(path));
+        let message = "only fragments found: files starting with `_` are used through `extends`";
+        let help = "pass a file that declares an account";
+        let first = first.unwrap_or_default();
+        diagnostics.push(Problem::at(
+            first.as_str(),
+            Code::NothingToLoad,
+            message,
+            help,
+        ));
+    }
+    match diagnostics.errors() {
+        0 => Ok(Loaded {
+            accounts,
+            warnings: diagnostics,
+            files,
+        }),
+        _ => Err(diagnostics),
+    }
 }
 
 /// Checks all files and returns all diagnostics, also for fragments.
-pub fn check(request: &LoadOptions<'_>) -> Checked {
-    checked(read(request, None))
+pub fn check(options: &LoadOptions<'_>) -> Checked {
+    let mut loader = Loader::new(options);
+    let files = loader.files.find(
+        options.paths,
+        FileSelection::Accounts,
+        options.confinement,
+        &mut loader.diagnostics,
+    );
+    loader.accounts(files)
 }
 
 /// Checks text from standard input instead of files. Paths in `extends` are relative to the working directory.
-pub fn validate_stdin(request: &LoadOptions<'_>, input: Vec<u8>) -> Checked {
-    checked(read(request, Some(input)))
+pub fn validate_stdin(options: &LoadOptions<'_>, input: Vec<u8>) -> Checked {
+    let mut loader = Loader::new(options);
+    let files = match options.confinement.input() {
+        Ok(file) => {
+            loader.parse(&file.path, &file.canonical, input);
+            vec![file]
+        }
+        Err(error) => {
+            let problem = error.of_file(Path::new(STDIN_PATH));
+            loader.diagnostics.push(problem);
+            Vec::new()
+        }
+    };
+    loader.accounts(files)
 }
 
-fn checked((accounts, found, files): ReadResult) -> Checked {
-    Checked {
-        accounts,
-        diagnostics: found.finish(),
-        files,
+/// Reads the operator limits (`--limits`): one YAML document, validated as strictly as a desired-state file, without variables.
+///
+/// # Errors
+///
+/// All mistakes in the file.
+pub fn load_limits(path: &Path) -> Result<Limits, Diagnostics> {
+    let mut diagnostics = Diagnostics::default();
+    let limits = read_limits(path, &mut diagnostics);
+    match limits {
+        Some(limits) if diagnostics.errors() == 0 => Ok(limits),
+        Some(_) | None => Err(diagnostics),
     }
 }
 
-type ReadResult = (Vec<DesiredAccount>, DiagnosticSink, Vec<PathBuf>);
-
-fn read(request: &LoadOptions<'_>, input: Option<Vec<u8>>) -> ReadResult {
-    let mut loader = Loader {
-        files: Files::default(),
-        found: DiagnosticSink::default(),
-        environment: Environment {
-            limits: request.limits,
-            variable: Some(request.variables),
-        },
-        read: HashMap::new(),
-        beneath: HashMap::new(),
-    };
-    let files = match input {
-        Some(input) => loader.input(request, input),
-        None => loader.files.find(
-            request.paths,
-            FileSelection::Accounts,
-            request.confinement,
-            &mut loader.found,
-        ),
-    };
-    let accounts = loader.accounts(request, files);
-    (accounts, loader.found, loader.read.into_keys().collect())
+/// A limits file. Its values have been checked.
+#[derive(Deserialize)]
+struct LimitsFile {
+    #[serde(default)]
+    guards: LimitGuards,
+    allowed_tenants: Option<Vec<String>>,
 }
 
-/// Parsed documents of a file.
-struct ReadFile {
-    layers: Vec<Arc<ParsedDocument>>,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LimitGuards {
+    max_deletes: Option<u32>,
+    delete_all: Option<DeleteAllPolicy>,
+    weakening: GuardMode,
+    policies: PolicyGuardMode,
+    protected: Vec<ProtectedItem>,
 }
+
+fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
+    let name = shown(path);
+    let bytes = match Files::default().read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            diagnostics.push(error.of_file(path));
+            return None;
+        }
+    };
+    let source = files::register(&name, bytes, diagnostics)?;
+    let mut documents = yaml::parse(source, diagnostics).into_iter();
+    let first = documents.next().filter(|document| !document.root.is_null());
+    for document in documents {
+        let message = "the limits file contains several documents";
+        let help = "move everything into the first document";
+        let problem = Problem::at(document.root.span, Code::WrongType, message, help);
+        diagnostics.push(problem);
+    }
+    let Some(first) = first else {
+        let message = "the limits file is empty";
+        let help = "start the file with `version: 1`";
+        if diagnostics.errors() == 0 {
+            diagnostics.push(Problem::at(
+                name.as_str(),
+                Code::EmptyDocument,
+                message,
+                help,
+            ));
+        }
+        return None;
+    };
+    let limits = decode::check(&first, &LIMITS, "limits", None, diagnostics)?;
+    let LimitsFile {
+        guards,
+        allowed_tenants,
+    } = serde_yaml::from_value(limits).ok()?;
+    Some(Limits {
+        source: Some(path.to_owned()),
+        max_deletes: guards.max_deletes,
+        delete_all: guards.delete_all,
+        weakening: guards.weakening,
+        policies: guards.policies,
+        protected: guards.protected,
+        allowed_tenants,
+        ..Limits::default()
+    })
+}
+
+/// Documents of a file.
+type ParsedFile = Arc<Vec<Arc<Document>>>;
 
 /// Base documents of a document, lowest first. `None` if one of them could not be read; this has been reported.
-type BaseLayers = Option<Vec<Arc<ParsedDocument>>>;
+type BaseDocuments = Option<Vec<Arc<Document>>>;
 
 struct Loader<'a> {
+    options: &'a LoadOptions<'a>,
     files: Files,
-    found: DiagnosticSink,
-    environment: Environment<'a>,
+    diagnostics: Diagnostics,
     /// Files by canonical path, so that a base file is read once for all files that extend it.
-    read: HashMap<PathBuf, Arc<ReadFile>>,
+    parsed: HashMap<PathBuf, ParsedFile>,
     /// Base documents of a base file, including itself, by root and canonical path.
-    beneath: HashMap<(Arc<Path>, PathBuf), BaseLayers>,
+    bases: HashMap<(Arc<Path>, PathBuf), BaseDocuments>,
 }
 
-impl Loader<'_> {
-    fn accounts(
-        &mut self,
-        request: &LoadOptions<'_>,
-        files: Vec<FoundFile>,
-    ) -> Vec<DesiredAccount> {
-        let ids = AccountIds {
-            flag: request.account_id.clone(),
-            default: request.default_account_id.clone(),
-        };
-        let mut declared = Vec::new();
-        self.check_limits_location(request.limits, &files);
-        for found in files {
-            let FoundFile {
-                path,
-                canonical,
-                root,
-            } = found;
-            let Some(file) = self.root(&path, &canonical) else {
-                continue;
-            };
-            for layer in &file.layers {
-                let mut chain = ExtendsChain {
-                    root: Arc::clone(&root),
-                    links: vec![ExtendsLink::new(&canonical, &path)],
-                };
-                let Some(mut layers) = self.extended(layer, &path, &mut chain) else {
-                    continue;
-                };
-                if is_fragment(&path) {
-                    continue;
-                }
-                layers.push(Arc::clone(layer));
-                let context = format!("merged into {}", shown(&path));
-                let outer = self.found.within(layer.span.source, context);
-                declared.extend(declare(&layers, &ids, request.today, &mut self.found));
-                self.found.restore(outer);
-            }
+/// Chain of `extends` from the file given by the user to the current file: canonical and shown paths.
+struct Chain {
+    /// Root directory of all files in the chain.
+    root: Arc<Path>,
+    files: Vec<(PathBuf, String)>,
+}
+
+impl Chain {
+    fn shown(&self, from: usize, last: &Path) -> String {
+        let files = self.files[from..].iter().map(|(_, shown)| shown.clone());
+        files.chain([shown(last)]).collect::<Vec<_>>().join(" → ")
+    }
+}
+
+impl<'a> Loader<'a> {
+    fn new(options: &'a LoadOptions<'a>) -> Self {
+        Loader {
+            options,
+            files: Files::default(),
+            diagnostics: Diagnostics::default(),
+            parsed: HashMap::new(),
+            bases: HashMap::new(),
         }
-        self.check_token_variables();
-        check_fleet(&declared, &mut self.found);
-        let mut accounts: Vec<_> = declared.into_iter().map(|one| one.account).collect();
-        accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
-        accounts
     }
 
-    /// Parses standard input as a file.
-    fn input(&mut self, request: &LoadOptions<'_>, input: Vec<u8>) -> Vec<FoundFile> {
-        match request.confinement.input() {
-            Ok(file) => {
-                self.decode(&file.path, &file.canonical, input);
-                vec![file]
-            }
-            Err(refused) => {
-                self.found.push(refused.of_file(Path::new(STDIN_PATH)));
-                Vec::new()
+    fn accounts(mut self, files: Vec<FoundFile>) -> Checked {
+        self.check_limits_location(&files);
+        let mut declared = Vec::new();
+        for file in files {
+            let Some(documents) = self.read(&file.path, &file.canonical) else {
+                continue;
+            };
+            for document in documents.iter() {
+                let mut chain = Chain {
+                    root: Arc::clone(&file.root),
+                    files: vec![(file.canonical.clone(), shown(&file.path))],
+                };
+                let Some(mut layers) = self.extended(document, &file.path, &mut chain) else {
+                    continue;
+                };
+                if !files::is_fragment(&file.path) {
+                    layers.push(Arc::clone(document));
+                    declared.extend(self.account(&layers, &file.path));
+                }
             }
         }
+        check_unique(&declared, &mut self.diagnostics);
+        self.diagnostics.sources = Sources::default();
+        let mut accounts: Vec<_> = declared.into_iter().map(|one| one.account).collect();
+        accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
+        Checked {
+            accounts,
+            diagnostics: self.diagnostics,
+            files: self.parsed.into_keys().collect(),
+        }
+    }
+
+    /// Merges and decodes the documents of an account, base documents first.
+    fn account(&mut self, layers: &[Arc<Document>], path: &Path) -> Option<Declared> {
+        let (first, overriding) = layers.split_first()?;
+        let own = layers.last()?.root.span;
+        // A document that was cut short may only seem to lack something.
+        if !layers.iter().all(|document| document.is_complete) {
+            return None;
+        }
+        let mut merged: Option<Node> = None;
+        for document in overriding {
+            let size = entry_count(&document.root);
+            if !self.diagnostics.spend(Resource::Declared, size, own) {
+                return None;
+            }
+            let base = merged.unwrap_or_else(|| first.root.clone());
+            merged = Some(merge(base, &document.root, &DOCUMENT));
+        }
+        let tree = merged.as_ref().unwrap_or(&first.root);
+        if !self
+            .diagnostics
+            .spend(Resource::Declared, entry_count(&first.root), own)
+        {
+            return None;
+        }
+        let ids = AccountIds {
+            flag: self.options.account_id.clone(),
+            default: self.options.default_account_id.clone(),
+        };
+        let context = Some((own.source, format!("merged into {}", shown(path))));
+        let outer = self.diagnostics.set_context(context);
+        let (lookup, today): (Lookup<'_>, _) = (self.options.variables, self.options.today);
+        let declared = decode::account(tree, &ids, lookup, today, &mut self.diagnostics);
+        self.diagnostics.set_context(outer);
+        declared
     }
 
     /// Reads a file given by the user or found in a directory.
-    fn root(&mut self, path: &Path, canonical: &Path) -> Option<Arc<ReadFile>> {
-        if let Some(file) = self.read.get(canonical) {
+    fn read(&mut self, path: &Path, canonical: &Path) -> Option<ParsedFile> {
+        if let Some(file) = self.parsed.get(canonical) {
             return Some(Arc::clone(file));
         }
         match self.files.read(canonical) {
-            Ok(bytes) => Some(self.decode(path, canonical, bytes)),
-            Err(refused) => {
-                self.found.push(refused.of_file(path));
+            Ok(bytes) => Some(self.parse(path, canonical, bytes)),
+            Err(error) => {
+                self.diagnostics.push(error.of_file(path));
                 None
             }
         }
     }
 
-    /// Parses the content of a file.
-    fn decode(&mut self, path: &Path, canonical: &Path, bytes: Vec<u8>) -> Arc<ReadFile> {
-        let errors_before = self.found.errors();
-        let mut layers = Vec::new();
-        if let Some(source) = self.text(path, bytes) {
-            yaml::each(source, &mut self.found, |document, found| {
-                // Empty documents are allowed, because editors and templates create them.
-                if !document.root.is_null() {
-                    let layer = ParsedDocument::read(&document, found, self.environment);
-                    layers.push(Arc::new(layer));
-                }
-            });
-            if layers.is_empty() && self.found.errors() == errors_before {
-                let draft = DiagnosticBuilder::of_file(
-                    DiagnosticCode::EmptyDocument,
-                    shown(path),
-                    "the file is empty",
+    /// Parses and checks the content of a file.
+    fn parse(&mut self, path: &Path, canonical: &Path, bytes: Vec<u8>) -> ParsedFile {
+        let errors_before = self.diagnostics.errors();
+        let name = shown(path);
+        let source = files::register(&name, bytes, &mut self.diagnostics);
+        let parsed = source.map(|source| yaml::parse(source, &mut self.diagnostics));
+        let mut documents = Vec::new();
+        for mut document in parsed.into_iter().flatten() {
+            // Empty documents are allowed, because editors and templates create them.
+            if !document.root.is_null() {
+                let lookup: Lookup<'_> = self.options.variables;
+                decode::check(
+                    &document,
+                    &DOCUMENT,
+                    "the document",
+                    Some(lookup),
+                    &mut self.diagnostics,
                 );
-                self.found
-                    .push(draft.help("start the file with `version: 1`, or remove it"));
+                document.is_complete &= matches!(document.root.value, Value::Map(_));
+                documents.push(Arc::new(document));
             }
         }
-        let file = Arc::new(ReadFile { layers });
-        self.read.insert(canonical.to_owned(), Arc::clone(&file));
+        if documents.is_empty() && self.diagnostics.errors() == errors_before {
+            let help = "start the file with `version: 1`, or remove it";
+            let problem = Problem::at(
+                name.as_str(),
+                Code::EmptyDocument,
+                "the file is empty",
+                help,
+            );
+            self.diagnostics.push(problem);
+        }
+        let file = Arc::new(documents);
+        self.parsed.insert(canonical.to_owned(), Arc::clone(&file));
         file
     }
 
-    /// Registers the text of a file. Reports an error if it is not valid text.
-    fn text(&mut self, path: &Path, bytes: Vec<u8>) -> Option<SourceId> {
-        let name: Arc<str> = shown(path).into();
-        super::text::register(name, bytes, &mut self.found)
-    }
-
-    /// Returns the base documents of a document. `chain` leads from the file given by the user to the file of the document.
-    fn extended(
-        &mut self,
-        layer: &ParsedDocument,
-        path: &Path,
-        chain: &mut ExtendsChain,
-    ) -> BaseLayers {
-        let mut layers = Vec::new();
-        let mut complete = true;
-        let extends = layer.layer.extends.value();
-        for item in extends.map(|Extends(files)| files).into_iter().flatten() {
-            match self.fragment(item, path, chain) {
-                Some(beneath) => layers.extend(beneath),
-                None => complete = false,
-            }
-            if layers.len() > MAX_EXTENDED_FILES {
-                self.found.push(too_many(item));
+    /// Returns the base documents of a document.
+    fn extended(&mut self, document: &Document, path: &Path, chain: &mut Chain) -> BaseDocuments {
+        let mut layers = Some(Vec::new());
+        for (written, span) in decode::extends(&document.root) {
+            let base = self.base(&written, span, path, chain);
+            layers = layers.zip(base).map(|(mut layers, base)| {
+                layers.extend(base);
+                layers
+            });
+            if layers
+                .as_ref()
+                .is_some_and(|layers| layers.len() > MAX_EXTENDED_FILES)
+            {
+                self.report_too_many(span);
                 return None;
             }
         }
-        complete.then_some(layers)
+        layers
     }
 
     /// Returns the documents for one item of `extends`, the file itself last.
-    fn fragment(
-        &mut self,
-        item: &StringValue,
-        from: &Path,
-        chain: &mut ExtendsChain,
-    ) -> BaseLayers {
-        let path = beside(from, &item.value);
-        let canonical = self.files.fragment(&path, from, &item.value, &chain.root);
-        let canonical = match canonical {
+    fn base(&mut self, written: &str, span: Span, from: &Path, chain: &mut Chain) -> BaseDocuments {
+        let path = files::beside(from, written);
+        let canonical = match self.files.fragment(&path, from, written, &chain.root) {
             Ok(canonical) => canonical,
-            Err(refused) => {
-                self.refuse(item, &refused, &path, &chain.links);
+            Err(error) => {
+                self.report_unusable(span, &error, &path, chain);
                 return None;
             }
         };
-        let links = &chain.links;
-        if let Some(at) = links.iter().position(|link| link.canonical == canonical) {
-            let cycle = shown_chain(&links[at..], &path);
-            let message = format!("`extends` cycle: {cycle}");
-            let draft = DiagnosticBuilder::new(DiagnosticCode::ExtendsCycle, item.span, message);
-            self.found.push(draft.help("remove one `extends` entry"));
+        if let Some(at) = chain.files.iter().position(|(file, _)| *file == canonical) {
+            let message = format!("`extends` cycle: {}", chain.shown(at, &path));
+            let help = "remove one `extends` entry";
+            self.diagnostics
+                .push(Problem::at(span, Code::ExtendsCycle, message, help));
             return None;
         }
-        let place = (Arc::clone(&chain.root), canonical);
-        if let Some(beneath) = self.beneath.get(&place) {
-            return beneath.clone();
+        let key = (Arc::clone(&chain.root), canonical);
+        if let Some(bases) = self.bases.get(&key) {
+            return bases.clone();
         }
-        if links.len() > MAX_EXTENDED_FILES {
-            self.found.push(too_many(item));
+        if chain.files.len() > MAX_EXTENDED_FILES {
+            self.report_too_many(span);
             return None;
         }
-        chain.links.push(ExtendsLink::new(&place.1, &path));
-        let beneath = self.load_base(item, &path, &place.1, chain);
-        chain.links.pop();
-        self.beneath.insert(place, beneath.clone());
-        beneath
+        chain.files.push((key.1.clone(), shown(&path)));
+        let bases = self.load_base(span, &path, &key.1, chain);
+        chain.files.pop();
+        self.bases.insert(key, bases.clone());
+        bases
     }
 
     fn load_base(
         &mut self,
-        item: &StringValue,
+        span: Span,
         path: &Path,
         canonical: &Path,
-        chain: &mut ExtendsChain,
-    ) -> BaseLayers {
-        let file = match self.read.get(canonical) {
+        chain: &mut Chain,
+    ) -> BaseDocuments {
+        let file = match self.parsed.get(canonical) {
             Some(file) => Arc::clone(file),
             None => match self.files.read(canonical) {
                 Ok(bytes) => {
-                    let puller = self.found.sources.location(item.span);
-                    let context = format!("extended by {puller}");
-                    let outer = self.found.within(item.span.source, context);
-                    let file = self.decode(path, canonical, bytes);
-                    self.found.restore(outer);
+                    let note = format!("extended by {}", self.diagnostics.sources.location(span));
+                    let outer = self.diagnostics.set_context(Some((span.source, note)));
+                    let file = self.parse(path, canonical, bytes);
+                    self.diagnostics.set_context(outer);
                     file
                 }
-                Err(refused) => {
-                    self.refuse(item, &refused, path, &chain.links);
+                Err(error) => {
+                    self.report_unusable(span, &error, path, chain);
                     return None;
                 }
             },
         };
-        match file.layers.as_slice() {
+        match file.as_slice() {
             // Already reported.
             [] => None,
-            [layer] => {
-                let mut layers = self.extended(layer, path, chain)?;
-                layers.push(Arc::clone(layer));
+            [document] => {
+                let mut layers = self.extended(document, path, chain)?;
+                layers.push(Arc::clone(document));
                 Some(layers)
             }
             [_, second, ..] => {
-                self.found.push(
-                    DiagnosticBuilder::new(
-                        DiagnosticCode::Extends,
-                        item.span,
-                        format!("{} contains several documents", shown(path)),
-                    )
-                    .also(second.span, "start of the second document")
-                    .help("extend a file that contains one document"),
-                );
+                let message = format!("{} contains several documents", shown(path));
+                let help = "extend a file that contains one document";
+                let problem = Problem::at(span, Code::Extends, message, help);
+                let second = second.root.span;
+                self.diagnostics
+                    .push(problem.related("", second, "start of the second document"));
                 None
             }
         }
     }
 
-    fn refuse(
-        &mut self,
-        item: &StringValue,
-        refused: &FileError,
-        path: &Path,
-        chain: &[ExtendsLink],
-    ) {
-        let (rule, help) = match refused {
-            FileError::Outside(_) | FileError::InsideGitDir => {
-                (DiagnosticCode::Confined, OUTSIDE_ROOT_HELP)
-            }
-            _ => (
-                DiagnosticCode::Extends,
-                "paths in `extends` are relative to the file",
-            ),
+    fn report_unusable(&mut self, span: Span, error: &FileError, path: &Path, chain: &Chain) {
+        let (code, help) = match error {
+            FileError::Outside(_) | FileError::InsideGitDir => (Code::Confined, OUTSIDE_ROOT_HELP),
+            _ => (Code::Extends, "paths in `extends` are relative to the file"),
         };
-        let message = format!("{}: {refused}", shown(path));
-        let mut draft = DiagnosticBuilder::new(rule, item.span, message).help(help);
-        if chain.len() > 1 {
-            draft = draft.note(format!("`extends` chain: {}", shown_chain(chain, path)));
+        let mut problem = Problem::at(span, code, format!("{}: {error}", shown(path)), help);
+        if chain.files.len() > 1 {
+            problem = problem.note(format!("`extends` chain: {}", chain.shown(0, path)));
         }
-        self.found.push(draft);
+        self.diagnostics.push(problem);
+    }
+
+    fn report_too_many(&mut self, span: Span) {
+        let message = format!("`extends` loads more than {MAX_EXTENDED_FILES} files");
+        self.diagnostics.push(Problem::at(
+            span,
+            Code::Extends,
+            message,
+            "extend fewer files",
+        ));
     }
 
     /// Warns if users who can edit the files can edit the limits as well.
-    fn check_limits_location(&mut self, limits: &Limits, files: &[FoundFile]) {
-        let Some(source) = &limits.source else {
+    fn check_limits_location(&mut self, files: &[FoundFile]) {
+        let Some(source) = &self.options.limits.source else {
             return;
         };
         let canonical = source.canonicalize();
-        let beneath = |file: &FoundFile| {
+        let is_inside = |file: &&FoundFile| {
             canonical
                 .as_ref()
-                .is_ok_and(|one| one.starts_with(&file.root))
+                .is_ok_and(|path| path.starts_with(&file.root))
         };
-        if let Some(file) = files.iter().find(|file| beneath(file)) {
+        if let Some(file) = files.iter().find(is_inside) {
             let (limits, root) = (shown(source), shown(&file.root));
             let message = format!(
                 "the limits file {limits} is inside {root}, so anyone who can edit the files can edit it"
             );
-            let draft =
-                DiagnosticBuilder::of_file(DiagnosticCode::LimitsBeneathRoot, limits, message);
-            self.found.push(
-                draft.help(
-                    "move the limits file to a place that authors of the files cannot change",
-                ),
-            );
-        }
-    }
-
-    /// Reports uses of variables that any file names in `api_token_env`.
-    fn check_token_variables(&mut self) {
-        let layers = || self.read.values().flat_map(|file| &file.layers);
-        let tokens: HashSet<&str> = layers()
-            .filter_map(|layer| layer.layer.api_token_env.value())
-            .map(|VariableName(name)| name.as_str())
-            .collect();
-        for variable in layers().flat_map(|layer| &layer.variables) {
-            if tokens.contains(variable.name.as_str()) {
-                self.found.push(denied_variable(
-                    VariableDenied::Secret,
-                    &variable.name,
-                    variable.span,
-                ));
-            }
+            let help = "move the limits file to a place that authors of the files cannot change";
+            let problem = Problem::at(limits.as_str(), Code::LimitsBeneathRoot, message, help);
+            self.diagnostics.push(problem);
         }
     }
 }
 
-fn too_many(item: &StringValue) -> DiagnosticBuilder {
-    let message = format!("`extends` loads more than {MAX_EXTENDED_FILES} files");
-    DiagnosticBuilder::new(DiagnosticCode::Extends, item.span, message).help("extend fewer files")
-}
-
-/// Chain of `extends` from the file given by the user to the current file.
-struct ExtendsChain {
-    /// Root directory of all files in the chain.
-    root: Arc<Path>,
-    links: Vec<ExtendsLink>,
-}
-
-/// A file in a chain of `extends`.
-struct ExtendsLink {
-    canonical: PathBuf,
-    shown: String,
-}
-
-impl ExtendsLink {
-    fn new(canonical: &Path, path: &Path) -> Self {
-        ExtendsLink {
-            canonical: canonical.to_owned(),
-            shown: shown(path),
-        }
-    }
-}
-
-fn shown_chain(chain: &[ExtendsLink], last: &Path) -> String {
-    let last = shown(last);
-    let links = chain.iter().map(|link| link.shown.as_str());
-    let links: Vec<&str> = links.chain([last.as_str()]).collect();
-    links.join(" → ")
-}
-
-fn is_fragment(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"_"))
+/// Returns the number of entries and `protected` items that an account inherits from a document.
+fn entry_count(root: &Node) -> usize {
+    let protected = root
+        .get("guards")
+        .and_then(|guards| guards.get("protected"));
+    let protected = match protected.map(|node| &node.value) {
+        Some(Value::List(items)) => items.len(),
+        _ => 0,
+    };
+    root.entries()
+        .iter()
+        .map(|entry| entry.node.entries().len())
+        .sum::<usize>()
+        + protected
 }
 
 /// Checks that account IDs and names are unique.
-fn check_fleet(declared: &[MergedAccount], found: &mut DiagnosticSink) {
+fn check_unique(declared: &[Declared], diagnostics: &mut Diagnostics) {
     let (mut accounts, mut names) = (BTreeMap::new(), BTreeMap::new());
     for one in declared {
-        let account = &one.account;
-        if let Some(first) = accounts.insert(&account.account_id, one) {
-            found.push(
-                DiagnosticBuilder::new(
-                    DiagnosticCode::DuplicateAccount,
-                    one.id_span,
-                    format!("account {} is declared twice", account.account_id),
-                )
-                .label("duplicate")
-                .also(first.id_span, "first occurrence")
-                .help("merge the documents, or move common parts to a file for `extends`"),
-            );
-        } else if let Some(first) = names.insert(account.label(), one) {
-            let first: &MergedAccount = first;
-            found.push(
-                DiagnosticBuilder::new(
-                    DiagnosticCode::DuplicateName,
-                    one.name_span,
-                    format!("account name `{}` is used twice", account.label()),
-                )
-                .label("duplicate")
-                .also(first.name_span, "first occurrence")
-                .help("give each account a unique `name`"),
-            );
+        let (id, name) = (&one.account.account_id, one.account.label());
+        if let Some(first) = accounts.insert(id, one.id_span) {
+            let message = format!("account {id} is declared twice");
+            let help = "merge the documents, or move common parts to a file for `extends`";
+            let problem = Problem::at(one.id_span, Code::DuplicateAccount, message, help);
+            diagnostics.push(problem.duplicates(first));
+        } else if let Some(first) = names.insert(name, one.name_span) {
+            let message = format!("account name `{name}` is used twice");
+            let help = "give each account a unique `name`";
+            let problem = Problem::at(one.name_span, Code::DuplicateName, message, help);
+            diagnostics.push(problem.duplicates(first));
         }
     }
 }

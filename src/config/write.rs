@@ -1,13 +1,17 @@
-//! Writes desired-state files in canonical format, as YAML or JSON.
+//! Writes desired-state documents in the order of the shape: `export`, `init`, `--save-previous` and the diff format.
 //!
-//! Parsers of YAML 1.1 and 1.2 read the same values from the output: text such as `no`, `1_000` or a date is quoted.
+//! A string is quoted unless both YAML 1.1 and 1.2 parsers read it as that string. `serde_yaml` only reads the result back, because its
+//! own output leaves `no`, `1_000`, dates and `=` unquoted.
 
-use super::interpolate::escaped;
-use super::yaml::{self, Entry, Node, Trivia, Value, emit};
-use crate::model::account::{AccountId, Guards, Unlisted};
-use crate::model::behavior::BehaviorKey;
-use crate::model::integration::{IgnoreChange, IntegrationId, Lifecycle, ReferenceId};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::shape::{DOCUMENT, Entries, Shape};
+use crate::model::account::AccountId;
 use crate::model::open_enum::string_enum;
+use crate::model::text::{escape_invisible_json, is_invisible};
 
 string_enum! {
     /// Format of a desired-state file.
@@ -19,285 +23,253 @@ string_enum! {
     }
 }
 
-/// Serializes any value as YAML, quoted and escaped as in desired-state files.
-pub fn value_to_yaml(value: &serde_yaml::Value) -> String {
-    emit::yaml(&[yaml::Document::of(node(value))])
-}
+/// Error for generated YAML that an independent parser reads differently. Nothing is written.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("internal error: the generated YAML has other values than intended; nothing was written")]
+pub struct WriteError;
 
-fn node(value: &serde_yaml::Value) -> Node {
-    match value {
-        serde_yaml::Value::Null => Node::bare("null"),
-        serde_yaml::Value::Bool(value) => Node::bare(value),
-        serde_yaml::Value::Number(number) => Node::bare(number),
-        serde_yaml::Value::String(text) => Node::text(text),
-        serde_yaml::Value::Sequence(items) => Node::list(items.iter().map(node).collect()),
-        serde_yaml::Value::Mapping(entries) => {
-            let entries = entries.iter().filter_map(|(key, value)| {
-                let key = key.as_str()?;
-                Some(Entry::new(key, node(value)))
-            });
-            Node::mapping(entries.collect())
-        }
-        serde_yaml::Value::Tagged(tagged) => node(&tagged.value),
-    }
-}
-
-/// A desired-state file to write. `None` and empty values are omitted, except `behaviors` and `integrations`, which are written as `{}`.
-#[derive(Clone, Debug, Default)]
+/// A desired-state document to write.
+#[derive(Clone, Debug)]
 pub struct AccountFile {
-    /// Comments at the top of the file.
-    pub header: Vec<String>,
-    /// `account_id`
-    pub account_id: Option<AccountId>,
-    /// `name`
-    pub name: Option<String>,
-    /// `api_token_env`
-    pub api_token_env: Option<String>,
-    /// `behaviors`, in output order.
-    pub behaviors: Vec<BehaviorEntry>,
-    /// Comments at the end of `behaviors`.
-    pub behavior_comments: Vec<String>,
-    /// `integrations`, in output order.
-    pub integrations: Vec<IntegrationEntry>,
-    /// Comments at the end of `integrations`.
-    pub integration_comments: Vec<String>,
-    /// `unlisted`
-    pub unlisted: Option<Unlisted>,
-    /// A comment above `unlisted`.
-    pub unlisted_comment: Option<String>,
-    /// `guards`
-    pub guards: Option<Guards>,
-}
-
-/// An entry of `behaviors`. Its values are text, so that it can contain live values that are unknown to riskform.
-#[derive(Clone, Debug)]
-pub struct BehaviorEntry {
-    pub key: BehaviorKey,
-    /// `enabled`
-    pub enabled: Option<bool>,
-    /// `risk_level`
-    pub risk_level: Option<String>,
-    /// Comment on the same line.
-    pub comment: Option<String>,
-}
-
-/// An entry of `integrations`, with values as text.
-#[derive(Clone, Debug)]
-pub struct IntegrationEntry {
-    /// The local name.
-    pub name: String,
-    /// `integration_type`
-    pub integration_type: Option<String>,
-    /// `tenant_url`
-    pub tenant_url: String,
-    /// `reference_id`
-    pub reference_id: Option<ReferenceId>,
-    /// `identity_provider`, in place of `reference_id`
-    pub identity_provider: Option<String>,
-    /// `active`
-    pub active: bool,
-    /// `id`
-    pub id: Option<IntegrationId>,
-    /// `lifecycle`
-    pub lifecycle: Lifecycle,
+    content: Map<String, Value>,
+    /// Comments above the top-level keys.
+    comments: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl AccountFile {
-    /// Returns the comments about omitted values.
-    pub fn left_out(&self) -> impl Iterator<Item = &str> {
-        let beside = self.behaviors.iter().filter_map(|one| one.comment.as_ref());
-        beside
-            .chain(&self.behavior_comments)
-            .chain(&self.integration_comments)
-            .map(String::as_str)
+    /// Returns a document without behaviors and integrations.
+    pub fn new(account_id: &AccountId, name: Option<&str>) -> Self {
+        let mut file = AccountFile {
+            content: Map::new(),
+            comments: BTreeMap::new(),
+        };
+        file.set("version", 1);
+        file.set("account_id", account_id.as_str());
+        if let Some(name) = name {
+            file.set("name", name);
+        }
+        file.set("behaviors", json!({}));
+        file.set("integrations", json!({}));
+        file
+    }
+
+    /// Sets a top-level key.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.content.insert(key.to_owned(), value.into());
+    }
+
+    /// Adds an entry to `behaviors` or `integrations`.
+    pub fn add(&mut self, section: &str, name: impl ToString, entry: Value) {
+        self.content[section][name.to_string()] = entry;
+    }
+
+    /// Adds a comment above a top-level key.
+    pub fn comment(&mut self, key: &'static str, text: impl Into<String>) {
+        self.comments.entry(key).or_default().push(text.into());
+    }
+
+    /// Returns the content without comments.
+    pub fn content(&self) -> &Map<String, Value> {
+        &self.content
+    }
+
+    /// Returns the comments above a top-level key.
+    pub fn comments(&self, key: &str) -> &[String] {
+        self.comments.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the file in a format.
-    pub fn written(&self, format: FileFormat) -> String {
+    ///
+    /// # Errors
+    ///
+    /// An independent parser reads other values.
+    pub fn to_text(&self, format: FileFormat) -> Result<String, WriteError> {
         match format {
             FileFormat::Yaml => self.to_yaml(),
-            FileFormat::Json => self.to_json(),
+            FileFormat::Json => {
+                let json = serde_json::to_string_pretty(&self.content).map_err(|_| WriteError)?;
+                Ok(escape_invisible_json(json) + "\n")
+            }
         }
     }
 
     /// Returns the file as YAML.
-    pub fn to_yaml(&self) -> String {
-        emit::yaml(&[yaml::Document::of(self.tree())])
-    }
-
-    /// Returns the file as JSON, without comments.
-    pub fn to_json(&self) -> String {
-        emit::json(&self.tree())
-    }
-
-    fn tree(&self) -> Node {
-        let AccountFile {
-            header,
-            account_id,
-            name,
-            api_token_env,
-            behaviors,
-            behavior_comments,
-            integrations,
-            integration_comments,
-            unlisted,
-            unlisted_comment,
-            guards,
-        } = self;
-        let mut entries = vec![Entry::new("version", Node::bare(1).above(comments(header)))];
-        let short = [
-            ("account_id", account_id.as_ref().map(AccountId::as_str)),
-            ("name", name.as_deref()),
-            ("api_token_env", api_token_env.as_deref()),
-        ];
-        let short = short
-            .into_iter()
-            .filter_map(|(key, text)| Some((key, text?)));
-        entries.extend(short.map(|(key, text)| Entry::new(key, Node::text(text))));
-        // Blank lines separate the sections, but not the short keys at the top.
-        let mut section = |key, above: Vec<Trivia>, node: Node| {
-            let above = std::iter::once(Trivia::Blank).chain(above);
-            entries.push(Entry::new(key, node.above(above)));
-        };
-        let listed = |entries: Vec<Entry>, left_out: &[String]| match entries.is_empty() {
-            true => (comments(left_out), Node::mapping(entries)),
-            false => (Vec::new(), Node::mapping(entries).below(comments(left_out))),
-        };
-        let behaviors = behaviors.iter().map(BehaviorEntry::entry).collect();
-        let (above, node) = listed(behaviors, behavior_comments);
-        section("behaviors", above, node);
-        let integrations = integrations.iter().map(IntegrationEntry::entry).collect();
-        let (above, node) = listed(integrations, integration_comments);
-        section("integrations", above, node);
-        if let Some(unlisted) = unlisted {
-            let above = unlisted_comment.as_slice();
-            section("unlisted", comments(above), unlisted_node(*unlisted));
+    ///
+    /// # Errors
+    ///
+    /// An independent parser reads other values.
+    pub fn to_yaml(&self) -> Result<String, WriteError> {
+        let mut text = String::new();
+        for key in DOCUMENT.keys {
+            let Some(value) = self.content.get(key.name) else {
+                continue;
+            };
+            // Blank lines separate the sections, but not the short keys at the top.
+            if value.is_object() {
+                text.push('\n');
+            }
+            for comment in self.comments(key.name) {
+                text.push_str(&comment_line(comment));
+            }
+            write_entry(&mut text, 0, key.name, value, Some(key.shape));
         }
-        if let Some(guards) = guards {
-            section("guards", Vec::new(), guards_node(guards));
+        match serde_yaml::from_str::<Map<String, Value>>(&text) {
+            Ok(content) if content == self.content => Ok(text),
+            Ok(_) | Err(_) => Err(WriteError),
         }
-        Node::mapping(entries)
     }
 }
 
-impl BehaviorEntry {
-    fn entry(&self) -> Entry {
-        let BehaviorEntry {
-            key,
-            enabled,
-            risk_level,
-            comment,
-        } = self;
-        let mut fields = Vec::new();
-        fields.extend(enabled.map(|enabled| Entry::new("enabled", Node::bare(enabled))));
-        fields.extend(text("risk_level", risk_level.as_deref()));
-        let comment = comment.as_deref().map(emit::comment);
-        Entry::new(key.as_str(), Node::mapping(fields).flow().beside(comment))
+fn write_entry(text: &mut String, indent: usize, name: &str, value: &Value, shape: Option<Shape>) {
+    let start = format!("{}{}:", " ".repeat(indent), quote(name));
+    let entries = match value {
+        Value::Object(entries) if !entries.is_empty() => entries,
+        value => return text.push_str(&format!("{start} {}\n", one_line(value, shape))),
+    };
+    text.push_str(&format!("{start}\n"));
+    for (name, value) in sorted(entries, shape) {
+        match shape {
+            Some(Shape::Entries(Entries {
+                entry,
+                one_line: true,
+                ..
+            })) => {
+                let margin = " ".repeat(indent + 2);
+                let value = one_line(value, Some(Shape::Map(entry)));
+                text.push_str(&format!("{margin}{}: {value}\n", quote(name)));
+            }
+            shape => write_entry(text, indent + 2, name, value, inner(shape, name)),
+        }
     }
 }
 
-impl IntegrationEntry {
-    fn entry(&self) -> Entry {
-        let IntegrationEntry {
-            name,
-            integration_type,
-            tenant_url,
-            reference_id,
-            identity_provider,
-            active,
-            id,
-            lifecycle,
-        } = self;
-        let provider = identity_provider.as_deref().map(escaped);
-        let reference = reference_id.as_ref().map(|one| escaped(one.as_str()));
-        let id = id.map(|id| id.to_string());
-        let mut fields = Vec::new();
-        fields.extend(text("integration_type", integration_type.as_deref()));
-        fields.extend(text("tenant_url", Some(&escaped(tenant_url))));
-        fields.extend(text("reference_id", reference.as_deref()));
-        fields.extend(text("identity_provider", provider.as_deref()));
-        fields.push(Entry::new("active", Node::bare(*active)));
-        fields.extend(text("id", id.as_deref()));
-        fields.extend(lifecycle_entry(lifecycle));
-        Entry::new(name, Node::mapping(fields))
+/// Returns a value on one line.
+fn one_line(value: &Value, shape: Option<Shape>) -> String {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => quote(text).into_owned(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| one_line(item, None)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) if entries.is_empty() => "{}".to_owned(),
+        Value::Object(entries) => {
+            let entry = |(name, value): (&String, &Value)| {
+                format!("{}: {}", quote(name), one_line(value, inner(shape, name)))
+            };
+            let entries: Vec<String> = sorted(entries, shape).into_iter().map(entry).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
     }
 }
 
-fn lifecycle_entry(lifecycle: &Lifecycle) -> Option<Entry> {
-    let Lifecycle {
-        prevent_destroy,
-        ignore_changes,
-    } = lifecycle;
-    let mut fields = Vec::new();
-    if *prevent_destroy {
-        fields.push(Entry::new("prevent_destroy", Node::bare(true)));
+/// Returns the shape of an entry of a map.
+fn inner(shape: Option<Shape>, name: &str) -> Option<Shape> {
+    match shape? {
+        Shape::Map(map) | Shape::MapOrScalar(map, _) => map.key(name).map(|key| key.shape),
+        Shape::Entries(entries) => Some(Shape::Map(entries.entry)),
+        Shape::List(..) | Shape::Scalar(_) => None,
     }
-    if !ignore_changes.is_empty() {
-        let items: Vec<Node> = ignore_changes.iter().map(ignore_item).collect();
-        let is_plain = |item: &Node| matches!(item.value, Value::Scalar(_));
-        let list = match items.iter().all(is_plain) {
-            true => Node::list(items).flow(),
-            false => Node::list(items),
-        };
-        fields.push(Entry::new("ignore_changes", list));
+}
+
+/// Returns the entries of a map: keys in the order of the shape, names in their own.
+fn sorted(entries: &Map<String, Value>, shape: Option<Shape>) -> Vec<(&String, &Value)> {
+    let mut entries: Vec<_> = entries.iter().collect();
+    match shape {
+        Some(Shape::Map(map)) => {
+            entries.sort_by_key(|(name, _)| map.keys.iter().position(|key| key.name == **name));
+        }
+        _ => entries.sort_by_key(|(name, _)| *name),
     }
-    (!fields.is_empty()).then(|| Entry::new("lifecycle", Node::mapping(fields)))
+    entries
 }
 
-fn ignore_item(ignore: &IgnoreChange) -> Node {
-    let IgnoreChange {
-        field,
-        until,
-        reason,
-        location: _,
-    } = ignore;
-    let field = field.to_string();
-    if until.is_none() && reason.is_none() {
-        return Node::text(&field);
+/// Returns a comment on one line. It may quote values of the API.
+fn comment_line(text: &str) -> String {
+    let hide = |c: char| if is_invisible(c) { '\u{FFFD}' } else { c };
+    let text: String = text.chars().map(hide).collect();
+    format!("# {}", text.replace("##[", "#\u{FFFD}["))
+        .trim_end()
+        .to_owned()
+        + "\n"
+}
+
+/// Returns a string for YAML, in quotes if necessary. Invisible characters, and what a CI runner takes for a command, are escaped.
+fn quote(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return text.into();
     }
-    let until = until.map(|until| until.to_string());
-    let reason = reason.as_deref().map(escaped);
-    let mut fields = Vec::new();
-    fields.extend(text("field", Some(&field)));
-    fields.extend(text("until", until.as_deref()));
-    fields.extend(text("reason", reason.as_deref()));
-    Node::mapping(fields).flow()
+    let json = Value::from(text).to_string().replace("##[", "\\u0023#[");
+    let escape = |c: char| match u32::from(c) {
+        _ if !is_invisible(c) => c.to_string(),
+        code if code <= 0xFFFF => format!("\\u{code:04X}"),
+        code => format!("\\U{code:08X}"),
+    };
+    json.chars().map(escape).collect::<String>().into()
 }
 
-fn unlisted_node(unlisted: Unlisted) -> Node {
-    let Unlisted {
-        behaviors,
-        integrations,
-    } = unlisted;
-    Node::mapping(vec![
-        Entry::new("behaviors", Node::text(&behaviors.to_string())),
-        Entry::new("integrations", Node::text(&integrations.to_string())),
-    ])
+/// Returns true if every parser reads the unquoted text as this string, those of YAML 1.1 included, for which `no`, `1_000` or a date is
+/// something else.
+fn is_plain(text: &str) -> bool {
+    const RESERVED: [&str; 15] = [
+        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "o", "x", "t",
+        "f",
+    ];
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:".contains(&byte);
+    let reserved = RESERVED.contains(&text.to_ascii_lowercase().as_str());
+    if reserved || !text.bytes().all(is_safe) || text.ends_with(':') {
+        return false;
+    }
+    match text.as_bytes() {
+        [first, ..] if first.is_ascii_alphabetic() => true,
+        // Text that starts with a digit may be a number of some base, a date or, in YAML 1.1, a number of base 60.
+        [b'0', base, ..] if b"xXoObB".contains(base) => false,
+        [first, rest @ ..] if first.is_ascii_digit() => {
+            let is_letter =
+                |byte: &u8| byte.is_ascii_alphabetic() && !byte.eq_ignore_ascii_case(&b'e');
+            rest.get(3) != Some(&b'-') && rest.iter().any(is_letter)
+        }
+        _ => false,
+    }
 }
 
-fn guards_node(guards: &Guards) -> Node {
-    let Guards {
-        max_deletes,
-        weakening,
-        policies,
-        protected,
-    } = guards;
-    let protected = protected.iter().map(|one| Node::text(&escaped(&one.text)));
-    Node::mapping(vec![
-        Entry::new("max_deletes", Node::bare(max_deletes)),
-        Entry::new("weakening", Node::text(&weakening.to_string())),
-        Entry::new("policies", Node::text(&policies.to_string())),
-        Entry::new("protected", Node::list(protected.collect()).flow()),
-    ])
+/// Returns any value as YAML.
+pub fn value_to_yaml(value: &serde_yaml::Value) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    let mut text = String::new();
+    write_block(&mut text, 0, &value);
+    text
 }
 
-fn text(key: &str, text: Option<&str>) -> Option<Entry> {
-    text.map(|text| Entry::new(key, Node::text(text)))
-}
-
-fn comments(texts: &[String]) -> Vec<Trivia> {
-    texts
-        .iter()
-        .map(|text| Trivia::Comment(emit::comment(text)))
-        .collect()
+fn write_block(text: &mut String, indent: usize, value: &Value) {
+    let margin = " ".repeat(indent);
+    match value {
+        Value::Object(entries) if !entries.is_empty() => {
+            for (name, value) in entries {
+                match value {
+                    Value::Object(inner) if !inner.is_empty() => {
+                        text.push_str(&format!("{margin}{}:\n", quote(name)));
+                        write_block(text, indent + 2, value);
+                    }
+                    Value::Array(items) if !items.is_empty() => {
+                        text.push_str(&format!("{margin}{}:\n", quote(name)));
+                        write_block(text, indent + 2, value);
+                    }
+                    value => text.push_str(&format!(
+                        "{margin}{}: {}\n",
+                        quote(name),
+                        one_line(value, None)
+                    )),
+                }
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                let mut inner = String::new();
+                write_block(&mut inner, indent + 2, item);
+                text.push_str(&format!("{margin}- {}", inner.trim_start()));
+            }
+        }
+        value => text.push_str(&format!("{margin}{}\n", one_line(value, None))),
+    }
 }

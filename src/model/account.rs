@@ -85,8 +85,10 @@ pub struct DesiredAccount {
     /// Declared integrations by name.
     pub integrations: BTreeMap<Name, DesiredIntegration>,
     /// Handling of live resources that are not in any file.
+    #[serde(default)]
     pub unlisted: Unlisted,
     /// Rules that block a plan.
+    #[serde(default)]
     pub guards: Guards,
 }
 
@@ -163,8 +165,8 @@ impl DesiredAccount {
         }
         for key in behaviors.keys().chain(unmanaged.keys()) {
             let key = key.as_str();
-            let strange = |c: char| c == '*' || c.is_whitespace() || is_invisible(c);
-            if key.is_empty() || key.contains(strange) {
+            let strange = |c: char| c.is_whitespace() || is_invisible(c);
+            if key.is_empty() || key == "*" || key.contains(strange) {
                 wrong.push("invalid behavior name".to_owned());
             }
         }
@@ -260,6 +262,7 @@ pub enum BehaviorDeclaration<'a> {
 
 /// Handling of live resources that are not in any file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Unlisted {
     /// Handling of unlisted behaviors.
     pub behaviors: UnlistedBehaviors,
@@ -297,6 +300,7 @@ string_enum! {
 
 /// Rules that block a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Guards {
     /// Maximum number of integrations a plan may delete or replace.
     pub max_deletes: u32,

@@ -302,17 +302,23 @@ pub struct DesiredIntegration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider_org: Option<TenantUrl>,
     /// Whether scores are sent.
+    #[serde(default = "active_by_default")]
     pub active: bool,
     /// ID of the live integration this entry manages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<IntegrationId>,
     /// Protection settings.
+    #[serde(default)]
     pub lifecycle: Lifecycle,
     /// Location of the entry.
     pub location: Location,
     /// Names of the variables used in the values, by field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, Vec<String>>,
+}
+
+fn active_by_default() -> bool {
+    true
 }
 
 impl DesiredIntegration {
@@ -385,6 +391,7 @@ impl DesiredIntegration {
 
 /// Protection settings of an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Lifecycle {
     /// Blocks every plan that deletes or replaces the integration. Cannot be overridden.
     pub prevent_destroy: bool,

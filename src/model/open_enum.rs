@@ -88,6 +88,8 @@ macro_rules! string_enum {
         }
 
         impl $name {
+            /// All texts, in the order of declaration.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
             /// All values, in the order of declaration.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use similar::TextDiff;
 
-use crate::config::write::{self, BehaviorEntry, IntegrationEntry};
+use crate::config::export::{behavior_entry, integration_entry};
+use crate::config::write::{AccountFile, WriteError};
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorKey, BehaviorSettings};
-use crate::model::integration::{IntegrationSettings, Lifecycle};
+use crate::model::integration::IntegrationSettings;
 use crate::plan::{AccountPlan, Change, Run, matches};
 
 use crate::model::text::EscapeInvisible;
@@ -34,7 +35,11 @@ fn account_diff(plan: &AccountPlan) -> String {
     for change in &plan.changes {
         after.apply(change);
     }
-    TextDiff::from_lines(before.written(plan), after.written(plan))
+    let (before, after) = match (before.written(plan), after.written(plan)) {
+        (Ok(before), Ok(after)) => (before, after),
+        (Err(error), _) | (_, Err(error)) => return comment(label, &error.to_string()),
+    };
+    TextDiff::from_lines(&before, &after)
         .unified_diff()
         .header(&format!("live/{label}"), &format!("planned/{label}"))
         .to_string()
@@ -97,55 +102,25 @@ impl Snapshot {
     }
 
     /// Returns it as a desired-state file.
-    fn written(&self, plan: &AccountPlan) -> String {
-        let Snapshot {
-            behaviors,
-            integrations,
-        } = self;
-        write::AccountFile {
-            account_id: Some(plan.account_id.clone()),
-            name: plan.name.as_ref().map(ToString::to_string),
-            behaviors: behaviors.iter().map(written_behavior).collect(),
-            integrations: integrations.iter().map(written_integration).collect(),
-            ..write::AccountFile::default()
+    fn written(&self, plan: &AccountPlan) -> Result<String, WriteError> {
+        let name = plan.name.as_ref().map(ToString::to_string);
+        let mut file = AccountFile::new(&plan.account_id, name.as_deref());
+        for (key, settings) in &self.behaviors {
+            let level = settings.risk_level.to_string();
+            file.add(
+                "behaviors",
+                key,
+                behavior_entry(settings.enabled, Some(level)),
+            );
         }
-        .to_yaml()
-    }
-}
-
-fn written_behavior((key, settings): (&BehaviorKey, &BehaviorSettings)) -> BehaviorEntry {
-    let BehaviorSettings {
-        enabled,
-        risk_level,
-    } = settings;
-    BehaviorEntry {
-        key: key.clone(),
-        enabled: Some(*enabled),
-        risk_level: Some(risk_level.to_string()),
-        comment: None,
-    }
-}
-
-fn written_integration((address, settings): (&Address, &IntegrationSettings)) -> IntegrationEntry {
-    let IntegrationSettings {
-        integration_type,
-        tenant_url,
-        reference_id,
-        active,
-    } = settings;
-    let (name, id) = match address {
-        Address::Integration(name) => (name.to_string(), None),
-        Address::UnlistedIntegration(id) => (id.to_string(), Some(*id)),
-        Address::Behavior(key) => (key.to_string(), None),
-    };
-    IntegrationEntry {
-        identity_provider: None,
-        name,
-        integration_type: Some(integration_type.to_string()),
-        tenant_url: tenant_url.as_str().to_owned(),
-        reference_id: reference_id.clone(),
-        active: *active,
-        id,
-        lifecycle: Lifecycle::default(),
+        for (address, settings) in &self.integrations {
+            let (name, id) = match address {
+                Address::Integration(name) => (name.to_string(), None),
+                Address::UnlistedIntegration(id) => (id.to_string(), Some(*id)),
+                Address::Behavior(key) => (key.to_string(), None),
+            };
+            file.add("integrations", name, integration_entry(settings, None, id));
+        }
+        file.to_yaml()
     }
 }

@@ -1,10 +1,10 @@
 //! JSON Schemas of results, generated from their types.
 
-use schemars::JsonSchema;
-use schemars::generate::Contract;
-use serde_json::json;
+use schemars::generate::{Contract, SchemaSettings};
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value, json};
 
-use crate::config::json_schema::{printed, root_schema};
 use crate::doctor::AuditReport;
 use crate::plan::RunWithTotals;
 
@@ -24,9 +24,30 @@ pub fn audit_schema() -> String {
     )
 }
 
+/// Returns the JSON Schema (draft 2020-12) of a type, which `schema/NAME.schema.json` publishes.
 fn schema<T: JsonSchema>(name: &str, description: &str) -> String {
+    let mut settings = SchemaSettings::draft2020_12();
     // Fields that are always written are required.
-    let mut schema = root_schema::<T>(name, &format!("riskform {name}"), Contract::Serialize);
+    settings.contract = Contract::Serialize;
+    let generator = settings
+        .with_transform(RecursiveTransform(unwrap_description))
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<T>();
+    let raw = env!("CARGO_PKG_REPOSITORY").replace("github.com", "raw.githubusercontent.com");
+    schema.insert(
+        "$id".to_owned(),
+        json!(format!("{raw}/main/schema/{name}.schema.json")),
+    );
+    schema.insert("title".to_owned(), json!(format!("riskform {name}")));
     schema.insert("description".to_owned(), json!(description));
-    printed(&schema)
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON already");
+    text.push('\n');
+    text
+}
+
+/// Joins the lines of a description, which comes from a wrapped doc comment.
+fn unwrap_description(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
 }

@@ -209,7 +209,7 @@ fn fmt_names_what_it_changes_and_is_done_after_once() {
     workplace.write("b.yaml", "version: 1\n");
     let check = workplace.run(&["fmt", "--check", "."]);
     assert_eq!((check.code, check.stdout.as_str()), (1, "./a.yaml\n"));
-    assert_snapshot!(workplace.run(&["fmt", "--diff", "a.yaml"]).shown(), @r##"
+    assert_snapshot!(workplace.run(&["fmt", "--diff", "a.yaml"]).shown(), @"
     exit 0
     --- stdout
     --- a.yaml
@@ -217,9 +217,9 @@ fn fmt_names_what_it_changes_and_is_done_after_once() {
     @@ -1,2 +1,2 @@
     -account_id:   x # the account
     -version:   1
+    +account_id: x # the account
     +version: 1
-    +account_id: x  # the account
-    "##);
+    ");
     let run = workplace.run(&["fmt", "."]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "./a.yaml\n"));
     let again = workplace.run(&["fmt", "--check", "."]);
@@ -274,13 +274,13 @@ fn export_writes_what_plans_empty() {
     let account = "f037e56e89293a057740de681ac9abbe";
     let run = workplace.run(&["export", "--account-id", account]);
     assert_eq!(run.code, 0, "{}", run.shown());
-    assert_snapshot!(run.stdout, @r"
+    assert_snapshot!(run.stdout, @"
     version: 1
     account_id: f037e56e89293a057740de681ac9abbe
 
     behaviors:
-      high_dlp:     { enabled: true, risk_level: medium }
-      imp_travel:   { enabled: true, risk_level: high }
+      high_dlp: { enabled: true, risk_level: medium }
+      imp_travel: { enabled: true, risk_level: high }
       sentinel_one: { enabled: false, risk_level: medium }
 
     integrations:

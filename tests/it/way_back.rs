@@ -70,10 +70,10 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
     let document = previous(there.desired(), there.live(), creates as u32);
     prop_assert!(carry_out(&there, &connection).await.is_complete());
 
-    let yaml = document.to_yaml();
+    let yaml = document.to_yaml().unwrap();
     let saved = load_text(&yaml)?;
-    let declarable = document.behavior_comments.is_empty()
-        && document.integration_comments.is_empty()
+    let declarable = document.comments("behaviors").is_empty()
+        && document.comments("integrations").is_empty()
         && before
             .behaviors
             .values()
@@ -83,7 +83,7 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
         Ok(back) => back,
         Err(problems) => {
             prop_assert!(
-                !document.integration_comments.is_empty()
+                !document.comments("integrations").is_empty()
                     || shares_keys(&before)
                     || lacks_a_reference(&before),
                 "{}\n{}",

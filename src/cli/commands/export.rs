@@ -14,7 +14,7 @@ use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
 use crate::config::export::{ExportOptions, PinIds, export};
-use crate::config::write::{AccountFile, FileFormat};
+use crate::config::write::{AccountFile, FileFormat, WriteError};
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
 
@@ -77,13 +77,19 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
     let document = export.read(account).await.map_err(CommandError::Account)?;
     if formats.stdout == Some(FileFormat::Json) {
         // In YAML these are comments.
-        for left_out in document.left_out() {
-            output.warn(left_out);
+        let left_out = ["behaviors", "integrations"].map(|section| document.comments(section));
+        for comment in left_out.concat() {
+            output.warn(comment);
         }
     }
     let file = formats.files.first();
     let file = file.map(|(_, file)| file.path().to_owned());
-    formats.write(output, |format| document.written(format));
+    let yaml = document.to_text(FileFormat::Yaml).map_err(unfaithful)?;
+    let json = document.to_text(FileFormat::Json).map_err(unfaithful)?;
+    formats.write(output, |format| match format {
+        FileFormat::Yaml => yaml.clone(),
+        FileFormat::Json => json.clone(),
+    });
     match file {
         Some(file) => {
             arguments.print_next_steps(output, &file, "check: there should be no changes")
@@ -140,7 +146,8 @@ impl Export<'_> {
         while let Some(read) = read.next().await {
             let written = read.and_then(|(file, document): (OutputFile, AccountFile)| {
                 let path = file.path().to_owned();
-                file.finish(document.to_yaml()).map(|()| path)
+                let text = document.to_yaml().map_err(unfaithful)?;
+                file.finish(text).map(|()| path)
             });
             exits.push(match written {
                 Ok(path) => {
@@ -170,4 +177,8 @@ impl Export<'_> {
         };
         Ok(export(account, None, &live, detail))
     }
+}
+
+fn unfaithful(error: WriteError) -> CommandError {
+    CommandError::Other(error.into())
 }

@@ -12,7 +12,8 @@ use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
-use crate::config::export::{ExportOptions, PinIds, export};
+use crate::config::export::{ExportOptions, PinIds, export, set_unlisted};
+use crate::model::account::{Unlisted, UnlistedBehaviors, UnlistedIntegrations};
 use crate::model::text::pluralize;
 
 /// Comment at the top of the file.
@@ -31,7 +32,7 @@ account_id: ${CLOUDFLARE_ACCOUNT_ID}
 # Behaviors, and the risk level that each assigns to a user. Access policies match levels exactly.
 behaviors:
   imp_travel: { enabled: true, risk_level: high }
-  high_dlp:   { enabled: true, risk_level: medium }
+  high_dlp: { enabled: true, risk_level: medium }
 
 # Okta tenants that receive risk scores. Replace the URL and remove the comment signs.
 # integrations:
@@ -120,6 +121,16 @@ async fn live(
         pluralize(live.behaviors.len(), "behavior"),
         pluralize(live.integrations.len(), "integration")
     );
-    let text = export(&account, None, &live, detail).to_yaml();
+    let mut file = export(&account, None, &live, detail);
+    set_unlisted(
+        &mut file,
+        Unlisted {
+            behaviors: UnlistedBehaviors::Report,
+            integrations: UnlistedIntegrations::Report,
+        },
+    );
+    let text = file
+        .to_yaml()
+        .map_err(CommandError::other("cannot write the file"))?;
     Ok(Some((text, content)))
 }

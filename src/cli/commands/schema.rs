@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
-use crate::config;
+use crate::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA, schema_with_behaviors};
 use crate::report::schema::{audit_schema, run_schema};
 
 /// Flags of `schema`.
@@ -48,8 +48,8 @@ pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<E
             let message = "--from-live can only be used with `schema config`";
             return Err(CommandError::Usage(message.to_owned()));
         }
-        SchemaKind::Config => config::schema::schema([]),
-        SchemaKind::Limits => config::limits::schema(),
+        SchemaKind::Config => CONFIG_SCHEMA.to_owned(),
+        SchemaKind::Limits => LIMITS_SCHEMA.to_owned(),
         SchemaKind::Run => run_schema(),
         SchemaKind::Audit => audit_schema(),
     };
@@ -61,5 +61,5 @@ async fn from_live(arguments: &SchemaArguments, output: &Output) -> Result<Strin
     let Account { id, connection } = Account::open(&arguments.who, &arguments.connect, output)?;
     let behaviors = connection.reader().behaviors(&id).await;
     let behaviors = behaviors.map_err(|error| CommandError::Account(account_error(&error)))?;
-    Ok(config::schema::schema(behaviors.value.keys()))
+    Ok(schema_with_behaviors(behaviors.value.keys()))
 }

@@ -79,11 +79,14 @@ impl RollbackFile {
     }
 
     /// Writes the file at the first call. If that fails, so does every later call.
-    fn write_once(&self, content: impl FnOnce() -> String) -> anyhow::Result<()> {
+    fn write_once(
+        &self,
+        content: impl FnOnce() -> Result<String, CommandError>,
+    ) -> anyhow::Result<()> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(file) = &mut *state
             && let Some(file) = file.take()
-            && let Err(error) = file.finish(content())
+            && let Err(error) = content().and_then(|text| file.finish(text))
         {
             *state = Err(error.to_string());
         }
@@ -279,8 +282,8 @@ impl ApplyFlow<'_> {
     }
 
     /// Returns the rollback file: one document per account with changes.
-    fn previous(&self) -> String {
-        let documents: Vec<String> = self
+    fn previous(&self) -> Result<String, CommandError> {
+        let documents: Result<Vec<String>, _> = self
             .work()
             .map(|plan| {
                 let creates = plan.count(Action::Create) + plan.count(Action::Replace);
@@ -288,7 +291,8 @@ impl ApplyFlow<'_> {
                 export::previous(plan.desired(), plan.live(), creates).to_yaml()
             })
             .collect();
-        documents.join("---\n")
+        let documents = documents.map_err(CommandError::other("cannot write the rollback file"))?;
+        Ok(documents.join("---\n"))
     }
 
     async fn apply_one(&self, plan: &AccountPlan, progress: &Progress) -> ApplyResult {

@@ -12,9 +12,9 @@ use crate::cli::flags::{AccountArgs, DesiredStateArgs};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::config::diagnostic::Diagnostics;
+use crate::config::env_file;
 use crate::config::files::AllowedRoot;
-use crate::config::load::LoadOptions;
-use crate::config::{env_file, limits};
+use crate::config::load::{LoadOptions, load_limits as load_limits_file};
 use crate::model::account::AccountId;
 use crate::model::limits::Limits;
 
@@ -69,7 +69,7 @@ pub(crate) fn confinement(root: Option<&Path>) -> AllowedRoot {
 
 /// Loads the limits from `--limits` or RISKFORM_LIMITS.
 pub(crate) fn load_limits(desired: &DesiredStateArgs) -> Result<Arc<Limits>, CommandError> {
-    let limits = limits_file(desired)?.map(|file| limits::load(&file));
+    let limits = limits_file(desired)?.map(|file| load_limits_file(&file));
     let limits = limits.transpose();
     Ok(Arc::new(limits.map_err(refused)?.unwrap_or_default()))
 }

@@ -159,7 +159,7 @@ fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
             "",
         ),
         (
-            "a reference and a provider's name replace each other, and null is left out",
+            "a reference and a provider's name replace each other, and null removes one",
             &[
                 (
                     "_base.yaml",
@@ -170,7 +170,21 @@ fn an_extending_file_says_the_same_as_one_that_writes_everything_out() {
                     "extends: [_base.yaml]\nintegrations: { o: { identity_provider: O }, p: { reference_id: r }, q: { reference_id: null } }\n",
                 ),
             ],
-            "integrations:\n  o: { tenant_url: https://o.okta.com, identity_provider: O }\n  p: { tenant_url: https://p.okta.com, reference_id: r }\n  q: { tenant_url: https://q.okta.com, reference_id: r2 }\n",
+            "integrations:\n  o: { tenant_url: https://o.okta.com, identity_provider: O }\n  p: { tenant_url: https://p.okta.com, reference_id: r }\n  q: { tenant_url: https://q.okta.com }\n",
+        ),
+        (
+            "null removes an inherited field, and what was not inherited counts as left out",
+            &[
+                (
+                    "_base.yaml",
+                    "version: 1\nbehaviors: { a: { enabled: true, risk_level: low } }\n",
+                ),
+                (
+                    "a.yaml",
+                    "extends: [_base.yaml]\nbehaviors: { a: { risk_level: null }, b: { enabled: true, risk_level: null } }\n",
+                ),
+            ],
+            "behaviors: { a: { enabled: true }, b: { enabled: true } }\n",
         ),
         (
             "the star merges key by key as any other entry",
@@ -257,6 +271,28 @@ fn a_directory_is_a_fleet() {
     let loaded = fleet.load(&[""]).unwrap();
     assert_eq!(accounts(&loaded), ["b.yaml 0b", "a.yml 0a"]);
     assert_eq!(loaded.warnings.to_string(), "0 errors");
+}
+
+#[test]
+fn directory_takes_any_letter_case_and_counts_json_files() {
+    let fleet = Fleet::new(&[
+        ("north.YAML", A),
+        ("south.Yml", B),
+        ("west.json", "{}"),
+        ("deep/east.JSON", "{}"),
+        ("_fragment.json", "{}"),
+    ]);
+    let loaded = fleet.load(&[""]).unwrap();
+    assert_eq!(accounts(&loaded), ["north.YAML 0a", "south.Yml 0b"]);
+    let warnings = loaded.warnings.to_string();
+    assert_eq!(found(&loaded.warnings), ["json-skipped"]);
+    assert!(warnings.contains("2 .json files skipped"), "{warnings}");
+    let named = r#"{ "$schema": "../schema/config.schema.json", "version": 1, "account_id": "0c000000000000000000000000000000" }"#;
+    let fleet = Fleet::new(&[("west.json", named)]);
+    assert_eq!(
+        accounts(&fleet.load(&["west.json"]).unwrap()),
+        ["west.json 0c"]
+    );
 }
 
 #[test]
@@ -405,7 +441,7 @@ fn what_goes_wrong_between_files_names_both() {
             "keep `reference_id` or `identity_provider`",
         ),
         (
-            "a token's variable is a secret in every file of the fleet",
+            "a variable that files may use holds no token",
             &[
                 (
                     "_base.yaml",
@@ -420,8 +456,8 @@ fn what_goes_wrong_between_files_names_both() {
                     "version: 1\naccount_id: 0b000000000000000000000000000000\napi_token_env: CLOUDFLARE_ACME_ACCOUNT_ID\n",
                 ),
             ],
-            &["_base.yaml secret-variable 2:43"],
-            "may hold a credential",
+            &["b.yaml variable-name 3:16"],
+            "does not end with `_ACCOUNT_ID`",
         ),
         (
             "fragments alone declare no account",

@@ -191,20 +191,24 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
 
 #[test]
 fn a_plan_as_diff() {
-    assert_snapshot!(plan_as(PlanFormat::Diff), @r###"
+    assert_snapshot!(plan_as(PlanFormat::Diff), @r#"
     --- live/production
     +++ planned/production
-    @@ -3,11 +3,16 @@
+    @@ -3,8 +3,8 @@
      name: production
      
      behaviors:
-    -  high_dlp:     { enabled: true, risk_level: medium }
-    -  imp_travel:   { enabled: false, risk_level: high }
-    +  high_dlp:     { enabled: true, risk_level: low }
-    +  imp_travel:   { enabled: true, risk_level: high }
+    -  high_dlp: { enabled: true, risk_level: medium }
+    -  imp_travel: { enabled: false, risk_level: high }
+    +  high_dlp: { enabled: true, risk_level: low }
+    +  imp_travel: { enabled: true, risk_level: high }
        sentinel_one: { enabled: true, risk_level: high }
      
      integrations:
+    @@ -13,6 +13,11 @@
+         tenant_url: https://old.okta.com
+         active: true
+         id: "22222222-2222-4222-8222-222222222222"
     +  corporate-okta:
     +    integration_type: Okta
     +    tenant_url: https://corp.okta.com
@@ -214,7 +218,7 @@ fn a_plan_as_diff() {
          integration_type: Okta
          tenant_url: https://partner.okta.com
     # lost: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
-    "###);
+    "#);
 }
 
 #[test]

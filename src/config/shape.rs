@@ -1,0 +1,501 @@
+//! The shape of a desired-state file and of a limits file: one constant each, which determines keys, types, merging, the order of keys in
+//! generated files, and the JSON Schema.
+//!
+//! A new key is one line here. If it is a new field, see also `model`.
+
+use serde_json::{Map as Object, Value, json};
+
+use super::scalar::Scalar;
+use crate::model::account::{GuardMode, PolicyGuardMode, UnlistedBehaviors, UnlistedIntegrations};
+use crate::model::behavior::{BehaviorKey, RiskLevel};
+use crate::model::integration::{IntegrationField, IntegrationType};
+use crate::model::limits::DeleteAllPolicy;
+
+/// The JSON Schema of desired-state files. A test generates it from [`DOCUMENT`].
+pub const CONFIG_SCHEMA: &str = include_str!("../../schema/config.schema.json");
+/// The JSON Schema of limits files. A test generates it from [`LIMITS`].
+pub const LIMITS_SCHEMA: &str = include_str!("../../schema/limits.schema.json");
+
+/// Returns the JSON Schema of desired-state files with the behaviors that editors complete.
+pub fn schema_with_behaviors<'k>(behaviors: impl IntoIterator<Item = &'k BehaviorKey>) -> String {
+    let mut schema: Value = serde_json::from_str(CONFIG_SCHEMA).expect("the schema is JSON");
+    let section = &mut schema["properties"]["behaviors"];
+    let entry = section["additionalProperties"].clone();
+    let names = behaviors.into_iter().map(BehaviorKey::as_str).chain(["*"]);
+    section["properties"] = names.map(|name| (name.to_owned(), entry.clone())).collect();
+    format!("{schema:#}\n")
+}
+
+/// The permitted form of a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// A map of known keys.
+    Map(&'static Map),
+    /// A map whose keys are names of behaviors or integrations; `null` removes an inherited entry.
+    Entries(&'static Entries),
+    List(&'static Shape, Merge),
+    Scalar(Scalar),
+    /// A map, or the value of its first key as a shorthand.
+    MapOrScalar(&'static Map, Scalar),
+}
+
+/// The rule for merging a list with an inherited one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merge {
+    Replace,
+    /// Combines both lists.
+    Union,
+}
+
+/// A map of known keys.
+#[derive(Debug)]
+pub(super) struct Map {
+    /// Name of the definition in the JSON Schema.
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) keys: &'static [Key],
+    /// Whether `null` removes an inherited key.
+    pub(super) allows_null: bool,
+}
+
+/// A known key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) description: &'static str,
+    pub(super) required: Required,
+    /// Whether it is a field of the API. Plans show the variables in its value.
+    pub(super) is_field: bool,
+    /// Default and example in the JSON Schema, as JSON.
+    pub(super) default: &'static str,
+    pub(super) example: &'static str,
+}
+
+/// Whether a key must be set, with the help for a missing one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Required {
+    No,
+    /// In every file.
+    InFile(&'static str),
+    /// In the merged document.
+    Merged(&'static str),
+}
+
+/// A map with names as keys.
+#[derive(Debug)]
+pub(super) struct Entries {
+    /// The noun for an entry in messages.
+    pub(super) noun: &'static str,
+    pub(super) entry: &'static Map,
+    /// Type of the names.
+    pub(super) name: Scalar,
+    /// Help for an entry without keys.
+    pub(super) empty_help: &'static str,
+    /// Keys that replace each other when merged.
+    pub(super) exclusive: Option<[&'static str; 2]>,
+    /// Whether generated files have an entry on one line.
+    pub(super) one_line: bool,
+    /// Names that editors complete.
+    pub(super) examples: &'static [&'static str],
+}
+
+impl Map {
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+const fn key(name: &'static str, shape: Shape, description: &'static str) -> Key {
+    Key {
+        name,
+        shape,
+        description,
+        required: Required::No,
+        is_field: false,
+        default: "",
+        example: "",
+    }
+}
+
+const fn scalar(name: &'static str, scalar: Scalar, description: &'static str) -> Key {
+    key(name, Shape::Scalar(scalar), description)
+}
+
+const fn field(name: &'static str, scalar: Scalar, description: &'static str) -> Key {
+    Key {
+        is_field: true,
+        ..key(name, Shape::Scalar(scalar), description)
+    }
+}
+
+impl Key {
+    const fn required(self, required: Required) -> Self {
+        Key { required, ..self }
+    }
+
+    const fn default(self, default: &'static str) -> Self {
+        Key { default, ..self }
+    }
+
+    const fn example(self, example: &'static str) -> Self {
+        Key { example, ..self }
+    }
+}
+
+const SCHEMA: Key = scalar(
+    "$schema",
+    Scalar::Text,
+    "JSON Schema of this file, for editors.",
+);
+const VERSION: Key = scalar("version", Scalar::Version, "Version of the file format.")
+    .required(Required::InFile("write `version: 1`"));
+
+/// A document of a desired-state file.
+pub(super) const DOCUMENT: Map = Map {
+    name: "DesiredState",
+    allows_null: false,
+    description: "Desired state of Zero Trust Risk Scoring in one Cloudflare account. Files whose name starts with `_` are fragments for `extends`.",
+    keys: &[
+        SCHEMA,
+        VERSION,
+        scalar("account_id", Scalar::AccountId, "Account ID (32 hexadecimal digits). Default: --account-id, then CLOUDFLARE_ACCOUNT_ID.")
+            .example(r#"["023e105f4ecef8ad9ca31a8372d0c353", "${CLOUDFLARE_ACCOUNT_ID}"]"#),
+        scalar("name", Scalar::Name, "Display name of the account; must be unique. Default: the account ID.")
+            .example(r#"["production"]"#),
+        key("extends", Shape::List(&Shape::Scalar(Scalar::Path), Merge::Replace), "Base files, relative to this file. Later files override earlier ones; this file overrides all.")
+            .example(r#"[["_baseline.yaml"]]"#),
+        scalar("api_token_env", Scalar::TokenVariable, "Name of the environment variable that holds the API token for this account. Never the token itself.")
+            .example(r#"["CLOUDFLARE_API_TOKEN"]"#),
+        key("behaviors", Shape::Entries(&BEHAVIORS), "Risk behaviors by name. `\"*\"` applies to all behaviors not listed. `null` removes an inherited entry, or excludes a behavior from `\"*\"`."),
+        key("integrations", Shape::Entries(&INTEGRATIONS), "Integrations by a local name, which is not sent to Cloudflare. `null` removes an inherited entry."),
+        key("unlisted", Shape::Map(&UNLISTED), UNLISTED.description),
+        key("guards", Shape::Map(&GUARDS), GUARDS.description),
+    ],
+};
+
+pub(super) const BEHAVIORS: Entries = Entries {
+    noun: "behavior",
+    entry: &Map {
+        name: "Behavior",
+        allows_null: true,
+        description: "A risk behavior. Fields you leave out keep their live value; set at least one.",
+        keys: &[
+            field(
+                "enabled",
+                Scalar::Bool,
+                "Enable detection. Disabling does not change existing scores.",
+            )
+            .example("[true]"),
+            field(
+                "risk_level",
+                Scalar::Word(RiskLevel::WORDS),
+                "Level assigned to users. Access policies match a level exactly, not \"at least\".",
+            )
+            .example(r#"["high"]"#),
+        ],
+    },
+    name: Scalar::BehaviorKey,
+    empty_help: "set `enabled` or `risk_level`, or remove the entry",
+    exclusive: None,
+    one_line: true,
+    examples: &["imp_travel", "high_dlp", "sentinel_one", "*"],
+};
+
+pub(super) const INTEGRATIONS: Entries = Entries {
+    noun: "integration",
+    entry: &Map {
+        name: "Integration",
+        allows_null: true,
+        description: "An Okta tenant that receives users' risk scores.",
+        keys: &[
+            field("integration_type", Scalar::Word(IntegrationType::WORDS), "Integration type. Default: the live value, or Okta on create. Changing it replaces the integration.")
+                .example(r#"["Okta"]"#),
+            field("tenant_url", Scalar::TenantUrl, "Base URL of the tenant: https, host and optional port. Required.")
+                .required(Required::Merged("set the base URL of the tenant, such as `tenant_url: https://corp.okta.com`"))
+                .example(r#"["https://corp.okta.com"]"#),
+            field("reference_id", Scalar::ReferenceId, "ID of the Access identity provider for the tenant. Default: the live value, or a generated one on create.")
+                .example(r#"["3701e70b-5de4-4d9d-8972-f5aa994d9057"]"#),
+            scalar("identity_provider", Scalar::ProviderName, "Name of the Access identity provider, instead of its ID in `reference_id`.")
+                .example(r#"["Okta (corp)"]"#),
+            field("active", Scalar::Bool, "Send scores.").default("true"),
+            scalar("id", Scalar::IntegrationId, "ID of the live integration this entry manages. Required only if several share a tenant_url or reference_id.")
+                .example(r#"["4cfe8442-664b-4915-acd4-b39cd65c4314"]"#),
+            key("lifecycle", Shape::Map(&LIFECYCLE), "Protection settings."),
+        ],
+    },
+    name: Scalar::IntegrationName,
+    empty_help: "set `tenant_url`, or remove the entry",
+    exclusive: Some(["reference_id", "identity_provider"]),
+    one_line: false,
+    examples: &["corporate-okta"],
+};
+
+const LIFECYCLE: Map = Map {
+    name: "Lifecycle",
+    allows_null: false,
+    description: "Protection settings of an integration.",
+    keys: &[
+        scalar(
+            "prevent_destroy",
+            Scalar::Bool,
+            "Block every plan that deletes or replaces this integration. Cannot be overridden.",
+        )
+        .default("false"),
+        key(
+            "ignore_changes",
+            Shape::List(
+                &Shape::MapOrScalar(&IGNORE_CHANGE, IGNORED_FIELD),
+                Merge::Replace,
+            ),
+            "Fields to ignore. An overriding file replaces the whole list.",
+        )
+        .example(r#"[["active"]]"#),
+    ],
+};
+
+const IGNORED_FIELD: Scalar = Scalar::Word(IntegrationField::WORDS);
+
+const IGNORE_CHANGE: Map = Map {
+    name: "IgnoreChange",
+    allows_null: false,
+    description: "A field to ignore, permanently or until a date.",
+    keys: &[
+        scalar("field", IGNORED_FIELD, "Field to ignore.")
+            .required(Required::InFile(
+                "name the field to ignore, as in `{ field: active, until: 2026-12-31 }`",
+            ))
+            .example(r#"["active"]"#),
+        scalar(
+            "until",
+            Scalar::Date,
+            "Last day (UTC) the field is ignored.",
+        )
+        .example(r#"["2026-12-31"]"#),
+        scalar("reason", Scalar::Text, "Reason, shown in plans.").example(r#"["Okta migration"]"#),
+    ],
+};
+
+const UNLISTED: Map = Map {
+    name: "Unlisted",
+    allows_null: false,
+    description: "Handling of live resources that are not in any file.",
+    keys: &[
+        scalar(
+            "behaviors",
+            Scalar::Word(UnlistedBehaviors::WORDS),
+            "Unlisted behaviors: keep, report as drift, or disable.",
+        )
+        .default(r#""keep""#),
+        scalar(
+            "integrations",
+            Scalar::Word(UnlistedIntegrations::WORDS),
+            "Unlisted integrations: keep, report as drift, or delete.",
+        )
+        .default(r#""report""#),
+    ],
+};
+
+const GUARDS: Map = Map {
+    name: "Guards",
+    allows_null: false,
+    description: "Rules that block a plan.",
+    keys: &[
+        scalar("max_deletes", Scalar::Number, "Maximum number of integrations a plan may delete or replace. Override: --max-deletes.")
+            .default("1"),
+        scalar("weakening", Scalar::Word(GuardMode::WORDS), "Block plans that weaken protection. Override: --allow-weakening.")
+            .default(r#""warn""#),
+        scalar("policies", Scalar::Word(PolicyGuardMode::WORDS), "Block plans after which no enabled behavior assigns a level that an Access policy uses. Override: --allow-policies.")
+            .default(r#""warn""#),
+        key("protected", Shape::List(&Shape::Scalar(Scalar::Protected), Merge::Union), "Integrations that cannot be deleted, replaced, deactivated, or changed in tenant_url or reference_id: tenant_url, reference_id, ID, address or address pattern. Lists of all files are combined. Cannot be overridden.")
+            .example(r#"[["https://corp.okta.com"]]"#),
+    ],
+};
+
+/// A limits file.
+pub(super) const LIMITS: Map = Map {
+    name: "Limits",
+    allows_null: false,
+    description: "Operator limits. The stricter of limits and files applies; no file or flag can exceed the limits.",
+    keys: &[
+        SCHEMA,
+        VERSION,
+        key("guards", Shape::Map(&LIMIT_GUARDS), LIMIT_GUARDS.description),
+        key("allowed_tenants", Shape::List(&Shape::Scalar(Scalar::HostGlob), Merge::Replace), "Host patterns that integrations may send scores to. Default: all; an empty list allows none.")
+            .example(r#"[["*.okta.com"]]"#),
+    ],
+};
+
+const LIMIT_GUARDS: Map = Map {
+    name: "LimitGuards",
+    allows_null: false,
+    description: "Guards for every plan.",
+    keys: &[
+        scalar("max_deletes", Scalar::Number, "Maximum number of integrations a plan may delete or replace."),
+        scalar("delete_all", Scalar::Word(DeleteAllPolicy::WORDS), "Allow deleting every live integration."),
+        scalar("weakening", Scalar::Word(GuardMode::WORDS), "Allow plans that weaken protection."),
+        scalar("policies", Scalar::Word(PolicyGuardMode::WORDS), "Allow plans after which no enabled behavior assigns a level that an Access policy uses."),
+        key("protected", Shape::List(&Shape::Scalar(Scalar::LimitProtected), Merge::Union), "Protected integrations by tenant_url, reference_id or ID, in addition to those in the files.")
+            .example(r#"[["https://corp.okta.com"]]"#),
+    ],
+};
+
+/// Pattern of a variable in a text.
+const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}";
+
+/// Returns the JSON Schemas (draft 2020-12) of desired-state and limits files, which `schema/NAME.schema.json` publishes.
+pub fn generate_schemas() -> [String; 2] {
+    [
+        ("config", "riskform desired state", &DOCUMENT),
+        ("limits", "riskform limits", &LIMITS),
+    ]
+    .map(|(name, title, map)| {
+        let mut definitions = Object::new();
+        let mut schema = map_schema(map, &mut definitions);
+        let raw = env!("CARGO_PKG_REPOSITORY").replace("github.com", "raw.githubusercontent.com");
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+        schema["$id"] = format!("{raw}/main/schema/{name}.schema.json").into();
+        schema["title"] = title.into();
+        schema["$defs"] = definitions.into();
+        format!("{schema:#}\n")
+    })
+}
+
+fn map_schema(map: &Map, definitions: &mut Object<String, Value>) -> Value {
+    let mut properties = Object::new();
+    for key in map.keys {
+        let mut schema = shape_schema(&key.shape, definitions);
+        if map.allows_null {
+            schema = json!({ "anyOf": [schema, { "type": "null" }] });
+        }
+        schema["description"] = key.description.into();
+        for (name, text) in [("default", key.default), ("examples", key.example)] {
+            if !text.is_empty() {
+                schema[name] = serde_json::from_str(text).expect("the shape has valid JSON");
+            }
+        }
+        properties.insert(key.name.to_owned(), schema);
+    }
+    let is_required = |key: &&Key| matches!(key.required, Required::InFile(_));
+    let required: Vec<&str> = map
+        .keys
+        .iter()
+        .filter(is_required)
+        .map(|key| key.name)
+        .collect();
+    json!({
+        "description": map.description,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// Adds the definition of a map and returns a reference to it.
+fn reference(map: &Map, definitions: &mut Object<String, Value>) -> Value {
+    let schema = map_schema(map, definitions);
+    definitions.insert(map.name.to_owned(), schema);
+    json!({ "$ref": format!("#/$defs/{}", map.name) })
+}
+
+fn shape_schema(shape: &Shape, definitions: &mut Object<String, Value>) -> Value {
+    match shape {
+        Shape::Map(map) => reference(map, definitions),
+        Shape::Entries(entries) => {
+            let entry = reference(entries.entry, definitions);
+            definitions[entries.entry.name]["minProperties"] = 1.into();
+            let entry = json!({ "anyOf": [entry, { "type": "null" }] });
+            let examples = entries.examples.iter();
+            let examples: Object<String, Value> = examples
+                .map(|name| ((*name).to_owned(), entry.clone()))
+                .collect();
+            json!({
+                "type": "object",
+                "propertyNames": entries.name.schema(),
+                // Names that editors complete; others are just as valid.
+                "properties": examples,
+                "additionalProperties": entry,
+            })
+        }
+        Shape::List(item, _) => {
+            json!({ "type": "array", "items": shape_schema(item, definitions) })
+        }
+        Shape::MapOrScalar(map, scalar) => {
+            json!({ "anyOf": [scalar.schema(), reference(map, definitions)] })
+        }
+        Shape::Scalar(scalar) => scalar.schema(),
+    }
+}
+
+impl Scalar {
+    fn schema(self) -> Value {
+        let or_variable = |schema: Value, expected: &str| {
+            let variable = json!({ "type": "string", "pattern": VARIABLE });
+            json!({ "anyOf": [schema, variable], "errorMessage": expected })
+        };
+        let text = |types: Value, pattern: &str, expected: &str| json!({ "type": types, "pattern": pattern, "errorMessage": expected });
+        let or_pattern = |pattern: &str| format!("^({pattern})$|{VARIABLE}");
+        let (string, number) = (json!("string"), json!(["string", "number"]));
+        match self {
+            Scalar::Bool => or_variable(json!({ "type": "boolean" }), "true or false"),
+            Scalar::Number => or_variable(
+                json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+                "a whole number",
+            ),
+            Scalar::Version => json!({ "type": "integer", "const": 1 }),
+            Scalar::Word(words) => or_variable(
+                json!({ "type": "string", "enum": words }),
+                &self.expected().0.replace('`', ""),
+            ),
+            Scalar::AccountId => text(
+                number,
+                &or_pattern("[0-9a-fA-F]{32}"),
+                "an account ID (32 hexadecimal digits) or ${CLOUDFLARE_ACCOUNT_ID}",
+            ),
+            Scalar::Name => text(
+                number,
+                &or_pattern("[A-Za-z0-9_-]+"),
+                "a name of letters, digits, _ and -",
+            ),
+            Scalar::IntegrationName => text(
+                string,
+                "^[A-Za-z0-9_-]+$",
+                "a name of letters, digits, _ and -",
+            ),
+            Scalar::BehaviorKey => text(
+                string,
+                r"^(?!.*\$\{)\S+$",
+                "a behavior name such as imp_travel, or \"*\" for all behaviors not listed",
+            ),
+            Scalar::TenantUrl => text(
+                string,
+                &or_pattern(
+                    r"[Hh][Tt][Tt][Pp][Ss]://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?",
+                ),
+                "the https URL of the tenant without a path, such as https://corp.okta.com",
+            ),
+            Scalar::IntegrationId => text(
+                string,
+                &or_pattern("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
+                "the ID of a live integration, a UUID (see riskform get integrations)",
+            ),
+            Scalar::Date => text(
+                string,
+                &or_pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+                "a date such as 2026-12-31",
+            ),
+            Scalar::TokenVariable => text(
+                string,
+                "^CLOUDFLARE_[A-Za-z0-9_]*$",
+                "the name of an environment variable that starts with CLOUDFLARE_, never the token itself",
+            ),
+            Scalar::ReferenceId | Scalar::ProviderName => text(number, r"\S", "a non-empty text"),
+            Scalar::Text
+            | Scalar::Path
+            | Scalar::Protected
+            | Scalar::LimitProtected
+            | Scalar::HostGlob => json!({ "type": number }),
+        }
+    }
+}
