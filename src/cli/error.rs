@@ -137,9 +137,24 @@ impl fmt::Display for CommandError {
             CommandError::Interrupted(signal) => {
                 write!(f, "interrupted by {signal}; no changes were made")
             }
-            CommandError::Other(error) => write!(f, "{error:#}"),
+            CommandError::Other(error) => f.write_str(&shortened(format!("{error:#}"))),
         }
     }
+}
+
+/// Maximum length of an error with text from elsewhere, such as an unknown key of a saved plan.
+const MAX_ERROR_CHARS: usize = 2_000;
+
+/// Removes the middle of a long text.
+fn shortened(text: String) -> String {
+    let length = text.chars().count();
+    if length <= MAX_ERROR_CHARS {
+        return text;
+    }
+    let half = MAX_ERROR_CHARS / 2;
+    let start: String = text.chars().take(half).collect();
+    let end: String = text.chars().skip(length - half).collect();
+    format!("{start} … {end}")
 }
 
 /// Returns the exit code for the error of one account.

@@ -55,7 +55,7 @@ impl Exit {
             Exit::Auth => "credentials, permission or entitlement problem",
             Exit::Usage => "invalid command line",
             Exit::Interrupted => "interrupted by Ctrl-C before any write",
-            Exit::Terminated => "terminated by SIGTERM before any write",
+            Exit::Terminated => "terminated by SIGTERM or SIGHUP before any write",
         }
     }
 

@@ -22,9 +22,11 @@ mod io;
 mod run;
 
 use std::ffi::OsString;
+use std::time::SystemTime;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use jiff::Timestamp;
 
 use commands::{
     apply, audit, completions, doctor, drift, export, fmt, get, init, man, plan, reset, sandbox,
@@ -207,8 +209,20 @@ fn raise_open_files_limit() {
     }
 }
 
+/// Returns an error if dates cannot represent the time, because [`Timestamp::now`] would panic.
+fn check_clock(now: SystemTime) -> Result<(), CommandError> {
+    match Timestamp::try_from(now) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let message = "the system clock is not before the year 10000";
+            Err(CommandError::Other(anyhow::anyhow!(message)).with_help("set the clock"))
+        }
+    }
+}
+
 fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
     environment::check_utf8().map_err(|error| CommandError::Other(error.into()))?;
+    check_clock(SystemTime::now())?;
     raise_open_files_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -244,4 +258,18 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
             signal = signals::ended() => Err(CommandError::Interrupted(signal)),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn clock_beyond_the_last_year_is_an_error() {
+        let after = |years: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(years * 31_556_952);
+        assert!(check_clock(after(100)).is_ok());
+        assert!(check_clock(after(8_100)).is_err());
+    }
 }

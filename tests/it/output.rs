@@ -278,6 +278,7 @@ fn unwritable_files_fail_before_the_first_request() {
         "get users --account-id f037e56e89293a057740de681ac9abbe --format json=nowhere/users.json",
         "export --account-id f037e56e89293a057740de681ac9abbe --format yaml=nowhere/export.yaml",
         "init nowhere/riskform.yaml",
+        "reset --level high --auto-approve --account-id f037e56e89293a057740de681ac9abbe --audit-log nowhere/log",
     ] {
         let run = run_line(&directory, line);
         assert_eq!(run.code, 1, "{line}: {}", run.shown());
@@ -447,6 +448,19 @@ fn path_that_is_not_utf8_is_a_path() {
     let words: [&OsStr; 3] = ["drift".as_ref(), "--sandbox".as_ref(), &name];
     let run = directory.run(&words);
     assert_eq!(run.code, 2, "{}", run.shown());
+}
+
+#[test]
+fn error_line_is_bounded() {
+    let directory = directory();
+    let key = "k".repeat(13 << 20);
+    directory.write("long.plan", &format!("{{\"{key}\": 1}}"));
+    for format in ["text", "json"] {
+        let run = run_line(&directory, &format!("show long.plan --format {format}"));
+        assert_eq!(run.code, 1);
+        let length = run.stdout.len() + run.stderr.len();
+        assert!(length < 10_000, "{format}: {length}");
+    }
 }
 
 #[test]

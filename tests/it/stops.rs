@@ -223,7 +223,11 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
         });
         let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", FILE);
-        let child = spawn(&workplace, &["apply", "--auto-approve"]);
+        let report = ["--format", "markdown=report.md"];
+        let child = spawn(
+            &workplace,
+            &[&["apply", "--auto-approve"], &report[..]].concat(),
+        );
         told.recv_timeout(Duration::from_secs(60)).unwrap();
         let (run, took) = if twice {
             signal(&child, "-INT");
@@ -235,6 +239,9 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
         if twice {
             assert_eq!(run.code, 143, "{}", run.stderr);
             assert!(took < Duration::from_secs(1), "{took:?}");
+            // No temporary file is left.
+            let files = std::fs::read_dir(workplace.path(".")).unwrap();
+            assert_eq!(files.count(), 1);
         } else {
             assert_eq!(run.code, 3, "{}", run.stderr);
             assert!(run.stdout.contains("2 not attempted"), "{}", run.stdout);

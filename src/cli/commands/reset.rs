@@ -66,6 +66,11 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     if let Some(file) = &arguments.from {
         names.extend(listed(file, output)?);
     }
+    // Opened before the first request, so that an approved reset can be logged.
+    let audit_log = arguments.audit_log.as_deref();
+    let audit_log = audit_log.filter(|_| !arguments.dry_run);
+    let audit_log = audit_log.map(|path| AuditLog::open(path, output));
+    let audit_log = audit_log.transpose()?;
     let account = Account::open(&arguments.who, &arguments.connect, output)?;
     let chosen = find(&names, &arguments.levels, &account).await?;
     if chosen.is_empty() {
@@ -76,10 +81,6 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     if arguments.dry_run {
         return Ok(Exit::Done);
     }
-    // Open the audit log before asking, so that an approved reset can be logged.
-    let audit_log = arguments.audit_log.as_deref();
-    let audit_log = audit_log.map(|path| AuditLog::open(path, output));
-    let audit_log = audit_log.transpose()?;
     if !arguments.auto_approve {
         let users = pluralize(chosen.len(), "user");
         prompt::approve(&format!("Reset the risk score of {users}?")).await?;

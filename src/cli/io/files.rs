@@ -17,6 +17,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 
@@ -143,6 +144,17 @@ pub(crate) enum FileMode {
     Default,
     /// Readable and writable only by the owner.
     OwnerOnly,
+}
+
+/// Temporary files of the process, also those that no longer exist. Signals concern the whole process, so this is global.
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the temporary files before the process exits without dropping its values.
+pub(crate) fn remove_temporary_files() {
+    for path in &*TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner) {
+        // The process is about to exit.
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// A file that takes its name when it is complete. If it is dropped before, nothing is left.
@@ -406,6 +418,8 @@ fn temporary(path: &Path, mode: FileMode) -> io::Result<NamedTempFile> {
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)
         .map_err(without_path)?;
+    let mut all = TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner);
+    all.push(file.path().to_owned());
     if let Some(permissions) = kept {
         file.as_file().set_permissions(permissions)?;
     }

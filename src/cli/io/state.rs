@@ -97,3 +97,28 @@ impl StateFile {
         write().map_err(|error| format!("{}: {error}", self.path.display()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lock_is_waited_for_at_most_ten_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State(Some(folder.path().join("riskform")));
+        let mut first = state.lock("told.json").await.unwrap();
+        assert_eq!(first.read::<String>(), None);
+        let start = Instant::now();
+        let second = state.lock("told.json").await.unwrap();
+        assert_eq!(start.elapsed(), MAX_LOCK_WAIT);
+        first.write(Some(&"once")).unwrap();
+        drop(second);
+        let start = Instant::now();
+        let mut third = state.lock("told.json").await.unwrap();
+        assert_eq!(third.read::<String>().as_deref(), Some("once"));
+        third.write(None::<&String>).unwrap();
+        let mut fourth = state.lock("told.json").await.unwrap();
+        assert_eq!(fourth.read::<String>(), None);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+}

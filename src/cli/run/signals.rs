@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::api::CancellationToken;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Signal;
+use crate::cli::io::files;
 use crate::cli::io::output::Output;
 
 #[derive(Default)]
@@ -42,7 +43,10 @@ pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError>
             match signals.next().await {
                 // A closing terminal may send it in addition to another signal.
                 Signal::Hangup => {}
-                second => std::process::exit(second.exit() as i32),
+                second => {
+                    files::remove_temporary_files();
+                    std::process::exit(second.exit() as i32)
+                }
             }
         }
     });
