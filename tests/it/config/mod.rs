@@ -42,7 +42,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
-    load(&LoadOptions {
+    load_checked(&LoadOptions {
         paths,
         account_id: None,
         default_account_id: None,
@@ -51,6 +51,15 @@ fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
         variables: &variable,
         today: TODAY,
     })
+}
+
+/// Loads files. Whatever a file can declare, a saved plan can, too.
+fn load_checked(options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
+    let loaded = load(options)?;
+    for account in &loaded.accounts {
+        assert_eq!(account.check(), [""; 0], "{}", account.source);
+    }
+    Ok(loaded)
 }
 
 /// A directory of files, deleted with the test.
@@ -90,7 +99,7 @@ impl Fleet {
         default_account_id: Option<AccountId>,
     ) -> Result<Loaded, Diagnostics> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| self.path(path)).collect();
-        load(&LoadOptions {
+        load_checked(&LoadOptions {
             paths: &paths,
             account_id,
             default_account_id,
