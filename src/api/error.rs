@@ -213,6 +213,13 @@ impl ApiError {
 
     /// Returns true if a failed write may still have been applied. Check the live state before a retry.
     pub fn may_have_succeeded(&self) -> bool {
+        // The server gave up on a request that it had received.
+        if matches!(
+            self.status().map(|status| status.as_u16()),
+            Some(408 | 425 | 499)
+        ) {
+            return true;
+        }
         match &self.0.kind {
             ErrorKind::Transport { reach, .. } => *reach == Delivery::MaybeDelivered,
             // A gateway's 502 or 504, or a response in an unknown format, does not say whether the write was applied.

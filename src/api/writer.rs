@@ -59,16 +59,19 @@ impl Writer {
         self.0.wait_before_retry(attempts, error).await
     }
 
-    /// Writes the complete map of behaviors. The effect on missing keys is unknown (`schema/api.md`, Behaviors). Returns the behaviors after
-    /// the write, which may be more than those sent.
+    /// Writes the complete map of behaviors. The effect on missing keys is unknown (`schema/api.md`, Behaviors).
     ///
     /// Read the behaviors again before a retry: the map is based on an earlier read.
+    ///
+    /// # Errors
+    ///
+    /// A response without one of the values that were sent is an error that [`may_have_succeeded`](ApiError::may_have_succeeded).
     pub async fn write_behaviors(
         &self,
         leave: SendPermit<'_>,
         account: &AccountId,
         behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>,
-    ) -> Result<ApiResponse<BTreeMap<BehaviorKey, BehaviorSettings>>, ApiError> {
+    ) -> Result<ApiResponse<()>, ApiError> {
         let path = behavior::path(account);
         let call = write(
             Endpoint::WriteBehaviors,
@@ -76,7 +79,11 @@ impl Writer {
             Some(behavior::write_body(behaviors)),
         );
         let answer = self.send::<SettingsMap>(leave, &call).await?;
-        Ok(answer.map(|result| result.behaviors))
+        let mut sent = behaviors.iter();
+        let differs =
+            sent.find(|(key, settings)| answer.value.behaviors.get(key) != Some(settings));
+        let problem = differs.map(|(key, _)| format!("behavior {key} is not as sent"));
+        Ok(self.confirmed(&call, answer, problem)?.map(drop))
     }
 
     /// Creates an integration, which is always active (`schema/api.md`, Integrations).
@@ -94,18 +101,32 @@ impl Writer {
             .await
     }
 
-    /// Overwrites `tenant_url`, `reference_id` and `active` of an integration.
+    /// Overwrites `tenant_url`, `reference_id` and `active` of an integration. `mismatch` describes how the response differs from
+    /// the request.
+    ///
+    /// # Errors
+    ///
+    /// A response that differs is an error that [`may_have_succeeded`](ApiError::may_have_succeeded).
     pub async fn update_integration(
         &self,
         leave: SendPermit<'_>,
         account: &AccountId,
         id: IntegrationId,
         settings: &IntegrationSettings,
+        mismatch: impl FnOnce(&IntegrationSettings) -> Option<String>,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::path(account, id);
-        let body = settings.update_body();
-        self.send(leave, &write(Endpoint::UpdateIntegration, path, Some(body)))
-            .await
+        let call = write(
+            Endpoint::UpdateIntegration,
+            path,
+            Some(settings.update_body()),
+        );
+        let answer: ApiResponse<Integration> = self.send(leave, &call).await?;
+        let problem = match answer.value.id == id {
+            true => mismatch(&answer.value.settings),
+            false => Some(format!("the integration {}", answer.value.id)),
+        };
+        self.confirmed(&call, answer, problem)
     }
 
     /// Deletes an integration. Succeeds if it no longer exists, perhaps because of an earlier attempt.
@@ -140,6 +161,21 @@ impl Writer {
         let call = write(Endpoint::ResetUser, user::reset_path(account, id), None);
         let opened = self.0.send::<IgnoredAny>(leave, &call).await?;
         Ok(empty_response(opened))
+    }
+
+    fn confirmed<T>(
+        &self,
+        call: &ApiRequest,
+        answer: ApiResponse<T>,
+        problem: Option<String>,
+    ) -> Result<ApiResponse<T>, ApiError> {
+        match problem {
+            None => Ok(answer),
+            Some(problem) => {
+                let problem = format!("a response that differs from the request: {problem}");
+                Err(self.0.unexpected_response(call, problem, answer.trace))
+            }
+        }
     }
 
     async fn send<T: DeserializeOwned>(

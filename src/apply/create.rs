@@ -1,9 +1,11 @@
 //! Creates an integration exactly once, although the API has no idempotency key.
 //!
 //! If a POST may have been delivered, the integration is looked up for at least [`MIN_LOOKUP_TIME`]. A match that did not exist before the
-//! wave is adopted. Otherwise the POST is sent again. After the last create, the account is listed once: if another run or a user
-//! created the same integration first, this run deletes the one it created (see [`resolve_duplicates`]).
+//! POST is adopted. Otherwise the POST is sent again. After the last create, the account is listed until it shows every created
+//! integration: if another run or a user created the same integration first, this run deletes the one it created (see
+//! [`resolve_duplicates`]).
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -14,16 +16,18 @@ use crate::model::integration::{Integration, IntegrationId, IntegrationSettings}
 use crate::plan::{Note, Operation, OperationId};
 
 use super::event::ApplyEvent;
-use super::result::{Duplicate, Made, OperationError, OperationReport, Outcome, SkipReason};
-use super::write_sender::{WriteKind, WriteOutcome, sleep_or_cancel};
+use super::live::ReadAge;
+use super::result::{
+    Duplicate, Made, OperationError, OperationReport, Outcome, SkipReason, UnseenCreate,
+};
+use super::write_sender::{
+    HasIntegrationId, LOOKUP_INTERVAL, MIN_LOOKUP_TIME, Precheck, WriteKind, WriteOutcome,
+    sleep_or_cancel,
+};
 use super::{ApplyRun, write};
 
-/// Minimum time to look up an integration after an unknown outcome, since reads may lag behind writes.
-const MIN_LOOKUP_TIME: Duration = Duration::from_secs(5);
 /// Maximum time to retry the lookup if reads fail.
 const MAX_LOOKUP_TIME: Duration = Duration::from_secs(30);
-/// Delay between two lookups.
-const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An integration created or adopted by this run.
 #[derive(Clone, Debug)]
@@ -37,10 +41,16 @@ pub(super) struct Created {
 /// Evidence that an integration was created by this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ownership {
-    /// The ID comes from a 2xx response to this run's POST.
+    /// The ID comes from a 2xx response to this run's POST, and no earlier list had it.
     Confirmed,
-    /// Found after a POST with an unknown outcome. Another client may have created it, so this run never deletes it.
+    /// Found in a list. Another client may have created it, so this run never deletes it.
     Adopted,
+}
+
+impl HasIntegrationId for (Integration, Ownership) {
+    fn id(&self) -> Option<IntegrationId> {
+        Some(self.0.id)
+    }
 }
 
 pub(super) async fn create(
@@ -48,44 +58,33 @@ pub(super) async fn create(
     operation: &Operation,
     settings: &IntegrationSettings,
 ) -> Outcome {
-    match run.ids_before.borrow().as_ref() {
-        Ok(_) => {}
-        Err(error) if *error.kind() == ErrorKind::Cancelled => {
-            return Outcome::NotAttempted(SkipReason::Stopped);
-        }
-        // Without the list, a lost response could not be resolved.
-        Err(error) => return Outcome::Failed(error.clone().into()),
-    }
-    let end = match create_or_find(run, operation, settings).await {
+    let create = Create {
+        run,
+        operation,
+        known: RefCell::default(),
+    };
+    let end = match create.create_or_find(settings).await {
         // The server may reject a generated reference. Retry without it, and match the integration by its tenant.
-        CreateOutcome::Refused(OperationError::Api(refusal))
-            if run.uses_generated_reference(operation) =>
-        {
-            let without = IntegrationSettings {
-                reference_id: None,
-                ..settings.clone()
-            };
-            let end = create_or_find(run, operation, &without).await;
-            if let CreateOutcome::Created(_) = end {
-                run.notes.borrow_mut().push(Note::CreatedWithoutReference {
-                    address: operation.address.clone(),
-                    error: refusal.to_string(),
-                });
-            }
-            end
+        CreateOutcome::Refused(refusal) if run.uses_generated_reference(operation) => {
+            create.without_reference(settings, &refusal).await
         }
         end => end,
     };
     match end {
         CreateOutcome::Created(created) => {
             let made = created_integration(&created.integration);
+            run.record_written(made.id, created.integration.settings.clone());
             run.created.borrow_mut().insert(operation.id, *created);
             Outcome::Done(Some(made))
         }
-        CreateOutcome::Refused(failure) | CreateOutcome::Failed(failure) => {
-            Outcome::Failed(failure)
+        CreateOutcome::Refused(error) => Outcome::Failed(error.into()),
+        CreateOutcome::Failed(failure) => Outcome::Failed(failure),
+        CreateOutcome::Unknown(failure) => {
+            if let OperationError::ReferenceMismatch { found, .. } = &failure {
+                run.attempts.halt(SkipReason::UnknownOrigin(*found));
+            }
+            Outcome::Unknown(failure)
         }
-        CreateOutcome::Unknown(failure) => Outcome::Unknown(failure),
         CreateOutcome::NotSent(why) => Outcome::NotAttempted(why),
     }
 }
@@ -93,80 +92,249 @@ pub(super) async fn create(
 /// Outcome of a create.
 enum CreateOutcome {
     Created(Box<Created>),
-    /// Rejected because of the request body. A lookup showed that nothing was created.
-    Refused(OperationError),
-    /// Failed for a reason other than the request body.
+    /// Rejected because of the request body. A lookup showed that nothing was created, and that nothing has its reference or tenant.
+    Refused(ApiError),
     Failed(OperationError),
     Unknown(OperationError),
     NotSent(SkipReason),
 }
 
-/// Sends the create, looks up the integration after an unknown outcome, and sends it again if it does not exist.
-async fn create_or_find(
-    run: &ApplyRun<'_, '_>,
-    operation: &Operation,
-    settings: &IntegrationSettings,
-) -> CreateOutcome {
-    let unknown = match send(run, operation, settings).await {
-        WriteOutcome::Done(integration) => return created_from_response(integration, settings),
-        WriteOutcome::NotSent(why) => return CreateOutcome::NotSent(why),
-        WriteOutcome::Failed(OperationError::Api(error)) if may_be_caused_by_body(&error) => {
-            return match find_created(run, settings).await {
-                Ok(LookupResult::Ours(found)) => adopt_existing(*found, settings),
-                Ok(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
-                Ok(LookupResult::Nothing) => CreateOutcome::Refused(error.into()),
-                Err(_) => CreateOutcome::Failed(error.into()),
-            };
+/// The create of one integration.
+struct Create<'r, 'a, 'o> {
+    run: &'r ApplyRun<'a, 'o>,
+    operation: &'r Operation,
+    /// IDs in the last list before the first POST. The POST cannot have created these.
+    known: RefCell<BTreeSet<IntegrationId>>,
+}
+
+/// Whether a POST is the first one of its create.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Post {
+    First,
+    Second,
+}
+
+impl Create<'_, '_, '_> {
+    /// Sends the create, looks up the integration after an unknown outcome, and sends it again if it does not exist.
+    async fn create_or_find(&self, settings: &IntegrationSettings) -> CreateOutcome {
+        let unknown = match self.send(settings, Post::First).await {
+            WriteOutcome::Done(answer) => return self.confirmed(answer, settings).await,
+            WriteOutcome::NotSent(why) => return CreateOutcome::NotSent(why),
+            WriteOutcome::Failed(OperationError::Api(error)) if may_be_caused_by_body(&error) => {
+                return match self.find(settings).await {
+                    Ok(LookupResult::Ours(found)) => adopt_existing(*found, settings),
+                    Ok(LookupResult::Nothing) if !self.is_held(settings).await => {
+                        CreateOutcome::Refused(error)
+                    }
+                    Ok(_) | Err(_) => CreateOutcome::Failed(error.into()),
+                };
+            }
+            WriteOutcome::Failed(failure) => return CreateOutcome::Failed(failure),
+            WriteOutcome::Unknown(failure) => failure,
+        };
+        match self.poll(&unknown, settings).await {
+            Some(LookupResult::Ours(found)) => return adopt_existing(*found, settings),
+            Some(LookupResult::ReferenceMismatch(failure)) => {
+                return CreateOutcome::Unknown(failure);
+            }
+            // The lookup was long enough to show that the first request created nothing, so one retry is safe.
+            Some(LookupResult::Nothing) => {}
+            None => return CreateOutcome::Unknown(unknown),
         }
-        WriteOutcome::Failed(failure) => return CreateOutcome::Failed(failure),
-        WriteOutcome::Unknown(failure) => failure,
-    };
-    match poll_for_created(run, operation, &unknown, settings).await {
-        Some(LookupResult::Ours(found)) => return adopt_existing(*found, settings),
-        Some(LookupResult::ReferenceMismatch(failure)) => return CreateOutcome::Unknown(failure),
-        // The lookup was long enough to show that the first request created nothing, so one retry is safe.
-        Some(LookupResult::Nothing) => {}
-        None => return CreateOutcome::Unknown(unknown),
+        let found = match self.send(settings, Post::Second).await {
+            WriteOutcome::Done(answer) => return self.confirmed(answer, settings).await,
+            WriteOutcome::NotSent(_) => None,
+            // A rejection may mean that the first request did create the integration, but no read has shown it yet.
+            WriteOutcome::Failed(_) => self.find(settings).await.ok(),
+            WriteOutcome::Unknown(again) => self.poll(&again, settings).await,
+        };
+        match found {
+            Some(LookupResult::Ours(found)) => adopt_existing(*found, settings),
+            Some(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
+            Some(LookupResult::Nothing) | None => CreateOutcome::Unknown(unknown),
+        }
     }
-    let found = match send(run, operation, settings).await {
-        WriteOutcome::Done(integration) => return created_from_response(integration, settings),
-        WriteOutcome::NotSent(_) => None,
-        // A rejection may mean that the first request did create the integration, but no read has shown it yet.
-        WriteOutcome::Failed(_) => find_created(run, settings).await.ok(),
-        WriteOutcome::Unknown(again) => poll_for_created(run, operation, &again, settings).await,
-    };
-    match found {
-        Some(LookupResult::Ours(found)) => adopt_existing(*found, settings),
-        Some(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
-        Some(LookupResult::Nothing) | None => CreateOutcome::Unknown(unknown),
+
+    /// Sends a rejected create once more, without its generated reference. Without one, a found integration could be anyone's, so a request
+    /// with an unknown outcome is not resolved.
+    async fn without_reference(
+        &self,
+        settings: &IntegrationSettings,
+        refusal: &ApiError,
+    ) -> CreateOutcome {
+        let settings = &IntegrationSettings {
+            reference_id: None,
+            ..settings.clone()
+        };
+        let unknown = match self.send(settings, Post::First).await {
+            WriteOutcome::Done(answer) => {
+                let note = Note::CreatedWithoutReference {
+                    address: self.operation.address.clone(),
+                    error: refusal.to_string(),
+                };
+                self.run.notes.borrow_mut().push(note);
+                return self.confirmed(answer, settings).await;
+            }
+            WriteOutcome::NotSent(why) => return CreateOutcome::NotSent(why),
+            WriteOutcome::Failed(failure) => return CreateOutcome::Failed(failure),
+            WriteOutcome::Unknown(failure) => failure,
+        };
+        CreateOutcome::Unknown(match self.poll(&unknown, settings).await {
+            Some(LookupResult::Ours(found)) => reference_mismatch(*found, settings),
+            Some(LookupResult::ReferenceMismatch(failure)) => failure,
+            Some(LookupResult::Nothing) | None => unknown,
+        })
+    }
+
+    async fn send(
+        &self,
+        settings: &IntegrationSettings,
+        post: Post,
+    ) -> WriteOutcome<(Integration, Ownership)> {
+        let Create { run, operation, .. } = self;
+        let (account, addresses) = (run.account(), run.addresses(operation));
+        run.attempts
+            .send_checked(
+                write(operation, &addresses, WriteKind::Create, None),
+                async |age: ReadAge| {
+                    let (list, check) = run.check_create(operation, settings, age).await?;
+                    if post == Post::First {
+                        let planned = run.plan.live().integrations.iter();
+                        let listed = list.integrations.iter();
+                        *self.known.borrow_mut() =
+                            planned.chain(listed).map(|live| live.id).collect();
+                    }
+                    Ok(match check {
+                        Precheck::Write((), at) => Precheck::Write((), at),
+                        Precheck::AlreadyDone(live) => {
+                            Precheck::AlreadyDone((live, Ownership::Adopted))
+                        }
+                    })
+                },
+                async |writer: &Writer, leave: SendPermit<'_>, ()| {
+                    let answer = writer.create_integration(leave, account, settings).await?;
+                    Ok(answer.map(|integration| (integration, Ownership::Confirmed)))
+                },
+            )
+            .await
+    }
+
+    /// Returns the created integration if the response equals the request. Otherwise the result is looked up, and nothing is sent again.
+    async fn confirmed(
+        &self,
+        (integration, claim): (Integration, Ownership),
+        settings: &IntegrationSettings,
+    ) -> CreateOutcome {
+        let Some(problem) = self.mismatch(&integration, settings) else {
+            let is_new = !self.known.borrow().contains(&integration.id);
+            return CreateOutcome::Created(Box::new(Created {
+                integration,
+                sent: settings.clone(),
+                claim: if is_new { claim } else { Ownership::Adopted },
+            }));
+        };
+        let failure = OperationError::DifferentResponse(problem);
+        match self.poll(&failure, settings).await {
+            Some(LookupResult::Ours(found)) => adopt_existing(*found, settings),
+            Some(LookupResult::ReferenceMismatch(failure)) => CreateOutcome::Unknown(failure),
+            Some(LookupResult::Nothing) | None => CreateOutcome::Unknown(failure),
+        }
+    }
+
+    /// Describes how a new integration differs from the request, which has no `active`.
+    fn mismatch(&self, live: &Integration, sent: &IntegrationSettings) -> Option<String> {
+        let sent = IntegrationSettings {
+            active: live.settings.active,
+            ..sent.clone()
+        };
+        self.run.mismatch_text(&live.settings, &sent)
+    }
+
+    /// Returns true if any integration has the reference or the tenant, or if that is unknown.
+    async fn is_held(&self, settings: &IntegrationSettings) -> bool {
+        let Ok(list) = self.run.list(ReadAge::Recent).await else {
+            return true;
+        };
+        let deleted = self.run.deleted.borrow();
+        let mut others = list
+            .integrations
+            .iter()
+            .filter(|live| !deleted.contains(&live.id));
+        others.any(|live| {
+            live.settings.reference_id == settings.reference_id
+                || live.settings.tenant_url == settings.tenant_url
+        })
+    }
+
+    /// Polls the account until the integration is found or a late enough list does not contain it; `None` if the reads fail or the run is
+    /// canceled.
+    async fn poll(
+        &self,
+        failure: &OperationError,
+        settings: &IntegrationSettings,
+    ) -> Option<LookupResult> {
+        let Create { run, operation, .. } = self;
+        // Reads change nothing, so they continue even if the observer fails.
+        run.attempts.notify_observer(|observer| {
+            (observer.0)(ApplyEvent::LookingForCreated { operation, failure })
+        });
+        let started = Instant::now();
+        loop {
+            let late_enough = started.elapsed() >= MIN_LOOKUP_TIME;
+            match self.find(settings).await {
+                Ok(LookupResult::Nothing) if !late_enough => {}
+                Ok(found) => return Some(found),
+                Err(_) if started.elapsed() >= MAX_LOOKUP_TIME => return None,
+                Err(_) => {}
+            }
+            sleep_or_cancel(run.attempts.stop(), LOOKUP_INTERVAL)
+                .await
+                .ok()?;
+        }
+    }
+
+    /// Lists the account and finds the created integration, which did not exist before the POST.
+    async fn find(&self, settings: &IntegrationSettings) -> Result<LookupResult, ApiError> {
+        let run = self.run;
+        let list = run.list(ReadAge::New).await?;
+        let mut candidates: Vec<&Integration> = {
+            let (known, deleted) = (self.known.borrow(), run.deleted.borrow());
+            let made = run.created.borrow();
+            let is_known = |id: &IntegrationId| {
+                known.contains(id)
+                    || made.values().any(|created| created.integration.id == *id)
+                    || deleted.contains(id)
+            };
+            list.integrations
+                .iter()
+                .filter(|live| !is_known(&live.id))
+                .filter(|live| {
+                    live.settings.integration_type == settings.integration_type
+                        && live.settings.tenant_url == settings.tenant_url
+                })
+                .collect()
+        };
+        candidates.sort_by_key(|live| live.creation_order());
+        let mut equal = candidates.iter();
+        if let Some(ours) = equal.find(|live| self.mismatch(live, settings).is_none()) {
+            return Ok(LookupResult::Ours(Box::new((*ours).clone())));
+        }
+        Ok(match candidates.first() {
+            Some(another) => {
+                let another = (*another).clone();
+                LookupResult::ReferenceMismatch(reference_mismatch(another, settings))
+            }
+            None => LookupResult::Nothing,
+        })
     }
 }
 
-async fn send(
-    run: &ApplyRun<'_, '_>,
-    operation: &Operation,
-    settings: &IntegrationSettings,
-) -> WriteOutcome<Integration> {
-    let (account, addresses) = (run.account(), run.addresses(operation));
-    run.attempts
-        .send(
-            write(operation, &addresses, WriteKind::Create, None),
-            async |writer: &Writer, leave: SendPermit<'_>| {
-                writer.create_integration(leave, account, settings).await
-            },
-        )
-        .await
-}
-
-fn created_from_response(
-    integration: Integration,
-    settings: &IntegrationSettings,
-) -> CreateOutcome {
-    CreateOutcome::Created(Box::new(Created {
-        integration,
-        sent: settings.clone(),
-        claim: Ownership::Confirmed,
-    }))
+fn reference_mismatch(another: Integration, sent: &IntegrationSettings) -> OperationError {
+    OperationError::ReferenceMismatch {
+        found: another.id,
+        theirs: another.settings.reference_id,
+        sent: sent.reference_id.clone(),
+    }
 }
 
 fn adopt_existing(integration: Integration, settings: &IntegrationSettings) -> CreateOutcome {
@@ -189,7 +357,7 @@ fn created_integration(integration: &Integration) -> Made {
 }
 
 /// Returns true if the request body may have caused the rejection, not the credentials or the rate.
-fn may_be_caused_by_body(error: &ApiError) -> bool {
+pub(super) fn may_be_caused_by_body(error: &ApiError) -> bool {
     match error.kind() {
         ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::UnknownRoute => true,
         ErrorKind::Credentials
@@ -212,134 +380,91 @@ enum LookupResult {
     Nothing,
 }
 
-/// Polls the account until the integration is found or a late enough list does not contain it; `None` if the reads fail or the run is canceled.
-async fn poll_for_created(
-    run: &ApplyRun<'_, '_>,
-    operation: &Operation,
-    failure: &OperationError,
-    settings: &IntegrationSettings,
-) -> Option<LookupResult> {
-    // Reads change nothing, so they continue even if the observer fails.
-    run.attempts.notify_observer(|observer| {
-        (observer.0)(ApplyEvent::LookingForCreated { operation, failure })
-    });
-    let started = Instant::now();
-    loop {
-        let late_enough = started.elapsed() >= MIN_LOOKUP_TIME;
-        match find_created(run, settings).await {
-            Ok(LookupResult::Nothing) if !late_enough => {}
-            Ok(found) => return Some(found),
-            Err(_) if started.elapsed() >= MAX_LOOKUP_TIME => return None,
-            Err(_) => {}
-        }
-        sleep_or_cancel(run.attempts.stop(), LOOKUP_INTERVAL)
-            .await
-            .ok()?;
-    }
-}
-
-/// Lists the account and finds the created integration. Integrations that existed before the wave are excluded.
-async fn find_created(
-    run: &ApplyRun<'_, '_>,
-    settings: &IntegrationSettings,
-) -> Result<LookupResult, ApiError> {
-    let list = run.list().await?;
-    let mut candidates: Vec<Integration> = {
-        let known_before = run.ids_before.borrow();
-        let (made, taken_back) = (run.created.borrow(), run.removed_duplicates.borrow());
-        let is_known = |id: &IntegrationId| {
-            known_before.as_ref().is_ok_and(|known| known.contains(id))
-                || made.values().any(|created| created.integration.id == *id)
-                || taken_back.contains(id)
-        };
-        list.into_iter()
-            .filter(|live| !is_known(&live.id))
-            .filter(|live| {
-                live.settings.integration_type == settings.integration_type
-                    && live.settings.tenant_url == settings.tenant_url
-            })
-            .collect()
-    };
-    candidates.sort_by_key(Integration::creation_order);
-    let fits = |live: &Integration| match (&settings.reference_id, &live.settings.reference_id) {
-        (Some(sent), Some(live)) => sent == live,
-        // The server drops references, or generates missing ones.
-        (Some(_), None) | (None, _) => true,
-    };
-    if let Some(ours) = candidates.iter().find(|live| fits(live)) {
-        return Ok(LookupResult::Ours(Box::new(ours.clone())));
-    }
-    Ok(match candidates.into_iter().next() {
-        Some(another) => LookupResult::ReferenceMismatch(OperationError::ReferenceMismatch {
-            found: another.id,
-            theirs: another.settings.reference_id,
-            sent: settings.reference_id.clone(),
-        }),
-        None => LookupResult::Nothing,
-    })
-}
-
 /// Finds duplicates of integrations created by this run, and deletes this run's one if the other is older.
 ///
 /// It deletes only if the ID comes from a 2xx response to this run's POST, the integration still has exactly the settings that were sent,
-/// and the older one was just read again. Other duplicates are reported, after waiting for the other client to delete its own.
+/// and the older one, read again right before, is as active as declared. Other duplicates are reported, after waiting for the other client
+/// to delete its own. A list without a created integration proves nothing and is read again.
 pub(super) async fn resolve_duplicates(
     run: &ApplyRun<'_, '_>,
     executed: &mut [OperationReport],
-) -> Vec<Duplicate> {
+) -> (Vec<Duplicate>, Vec<UnseenCreate>) {
     if run.created.borrow().is_empty() {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let started = Instant::now();
     loop {
-        // If the list cannot be read, verification fails as well and reports it.
-        let Ok(list) = run.list().await else {
-            return Vec::new();
-        };
+        let list = run.list(ReadAge::New).await;
+        let list = list.as_ref().map_or(&[][..], |list| &list.integrations);
         let mut twins = Vec::new();
-        for (operation, twin) in find_duplicates(run, &list) {
+        for (operation, twin, others) in find_duplicates(run, list) {
             let ours = run.created.borrow()[&operation].clone();
+            let address = &planned_operation(run, operation).address;
             let elder = twin.creation_order() < ours.integration.creation_order();
             if !elder || !delete_own_duplicate(run, operation, &ours, &twin, executed).await {
                 twins.push(Duplicate {
-                    address: planned_operation(run, operation).address.clone(),
+                    address: address.clone(),
                     ours: ours.integration.id,
                     twin: twin.id,
                 });
+            } else if !others.is_empty() {
+                run.notes.borrow_mut().push(Note::DuplicatesFound {
+                    address: address.clone(),
+                    id: twin.id,
+                    duplicates: others,
+                });
             }
         }
-        if twins.is_empty() || started.elapsed() >= MIN_LOOKUP_TIME {
-            return twins;
+        let unseen = find_unseen(run, list);
+        if twins.is_empty() && unseen.is_empty() || started.elapsed() >= MIN_LOOKUP_TIME {
+            return (twins, unseen);
         }
         if sleep_or_cancel(run.attempts.stop(), LOOKUP_INTERVAL)
             .await
             .is_err()
         {
-            return twins;
+            return (twins, unseen);
         }
     }
 }
 
-/// Returns the oldest duplicate of each integration created by this run.
+/// Returns the created integrations that a list does not show.
+fn find_unseen(run: &ApplyRun<'_, '_>, list: &[Integration]) -> Vec<UnseenCreate> {
+    let listed: BTreeSet<IntegrationId> = list.iter().map(|live| live.id).collect();
+    let created = run.created.borrow();
+    created
+        .iter()
+        .filter(|(_, created)| !listed.contains(&created.integration.id))
+        .map(|(operation, created)| UnseenCreate {
+            address: planned_operation(run, *operation).address.clone(),
+            id: created.integration.id,
+        })
+        .collect()
+}
+
+/// Returns the oldest duplicate of each integration created by this run, and the IDs of its other duplicates.
 fn find_duplicates(
     run: &ApplyRun<'_, '_>,
     list: &[Integration],
-) -> Vec<(OperationId, Integration)> {
+) -> Vec<(OperationId, Integration, Vec<IntegrationId>)> {
     // Integrations in the plan belong to other entries.
     let planned = run.plan.live().integrations.iter().map(|live| live.id);
     let made = run.created.borrow();
     let known: BTreeSet<IntegrationId> = planned
         .chain(made.values().map(|created| created.integration.id))
-        .chain(run.removed_duplicates.borrow().iter().copied())
+        .chain(run.deleted.borrow().iter().copied())
         .collect();
     made.iter()
         .filter_map(|(operation, created)| {
-            let twin = list
+            let mut twins: Vec<&Integration> = list
                 .iter()
                 .filter(|other| !known.contains(&other.id))
                 .filter(|other| is_duplicate(&other.settings, created))
-                .min_by_key(|other| other.creation_order())?;
-            Some((*operation, twin.clone()))
+                .collect();
+            twins.sort_by_cached_key(|twin| twin.creation_order());
+            let (oldest, others) = twins.split_first()?;
+            let others = others.iter().map(|twin| twin.id).collect();
+            Some((*operation, (*oldest).clone(), others))
         })
         .collect()
 }
@@ -380,24 +505,36 @@ async fn delete_own_duplicate(
     if created.claim != Ownership::Confirmed {
         return false;
     }
-    let Ok(ours) = reader.integration(account, id).await else {
-        return false;
-    };
-    let ours = ours.value.settings;
-    if !is_duplicate(&ours, created) || ours.active != created.sent.active {
-        return false;
-    }
-    let elder = match reader.integration(account, elder.id).await {
-        Ok(elder) if is_duplicate(&elder.value.settings, created) => elder.value,
-        Ok(_) | Err(_) => return false,
-    };
     let planned = planned_operation(run, operation);
+    let is_active = run.entry(&planned.address).is_none_or(|entry| entry.active);
+    let sent_before = run.attempts.record(operation).sent;
+    let changed = || SkipReason::Changed(format!("{} or its duplicate", planned.address));
+    let check = async |_: ReadAge| {
+        let at = Instant::now();
+        let ours = match reader.integration(account, id).await {
+            Ok(ours) => ours.value.settings,
+            Err(error)
+                if *error.kind() == ErrorKind::NotFound
+                    && run.attempts.record(operation).sent > sent_before =>
+            {
+                return Ok(Precheck::AlreadyDone(()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let elder = reader.integration(account, elder.id).await?.value.settings;
+        let same = is_duplicate(&ours, created) && ours.active == created.sent.active;
+        if !same || !is_duplicate(&elder, created) || elder.active != is_active {
+            return Err(changed().into());
+        }
+        Ok(Precheck::Write((), at))
+    };
     let addresses = run.addresses(planned);
     let sent = run
         .attempts
-        .send(
+        .send_with_precheck(
             write(planned, &addresses, WriteKind::RemoveDuplicate, Some(id)),
-            async |writer: &Writer, leave: SendPermit<'_>| {
+            check,
+            async |writer: &Writer, leave: SendPermit<'_>, ()| {
                 writer.delete_integration(leave, account, id).await
             },
         )
@@ -405,7 +542,7 @@ async fn delete_own_duplicate(
     let WriteOutcome::Done(()) = sent else {
         return false;
     };
-    let adopted = adopt(elder, &created.sent);
+    let adopted = adopt(elder.clone(), &created.sent);
     if let Some(executed) = executed
         .iter_mut()
         .find(|executed| executed.operation == operation)
@@ -413,6 +550,6 @@ async fn delete_own_duplicate(
         executed.outcome = Outcome::Done(Some(created_integration(&adopted.integration)));
     }
     run.created.borrow_mut().insert(operation, adopted);
-    run.removed_duplicates.borrow_mut().insert(id);
+    run.deleted.borrow_mut().insert(id);
     true
 }

@@ -1,12 +1,13 @@
 //! Applies a plan in three waves and emits events.
 //!
 //! [`apply`] sends the plan's operations as soon as their dependencies are done, skips those with a failed dependency, and finally verifies
-//! the account. All writes go through [`write_sender`]. The plan decides the changes. Only [`create`] makes further decisions, to create an
-//! integration exactly once.
+//! the account. All writes go through [`write_sender`], after the checks in [`live`]. The plan decides the changes. Only [`create`] makes
+//! further decisions, to create an integration exactly once.
 
 mod behaviors;
 mod create;
 mod event;
+mod live;
 mod reset;
 mod result;
 mod verify;
@@ -17,24 +18,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::civil::Date;
+use tokio::time::Instant;
 
-use crate::api::{ApiError, Reader, SendPermit, Writer};
+use crate::api::{ApiError, ErrorKind, Reader, SendPermit, Writer};
 use crate::model::account::AccountId;
 use crate::model::address::Address;
-use crate::model::integration::{Integration, IntegrationId, IntegrationSettings, TenantUrl};
+use crate::model::integration::{IntegrationId, IntegrationSettings, TenantUrl};
 use crate::plan::{
     AccountPlan, Action, IntegrationTarget, Note, Operation, OperationId, OperationKind, Options,
     Wave,
 };
 
 use event::ObserverAdapter;
+use live::{LastReads, ReadAge, Written};
 use write_sender::{WriteOutcome, WriteSender};
 
 pub use event::{ApplyEvent, ApplyObserver};
 pub use reset::{ResetEvent, ResetObserver, ResetResult, reset};
 pub use result::{
     ApplyResult, Duplicate, FailedReplacement, Made, OperationError, OperationReport, Outcome,
-    SkipReason, Verification,
+    SkipReason, UnseenCreate, Verification,
 };
 pub use write_sender::{Write, WriteKind};
 
@@ -57,31 +60,39 @@ pub async fn apply(
     context: &ApplyContext<'_>,
     observe: &mut ApplyObserver<'_>,
 ) -> ApplyResult {
+    let at = Instant::now();
+    let live = match context.reader.live_account(&plan.account_id).await {
+        Ok(live) => live,
+        Err(error) => return not_started(plan, &error, observe),
+    };
     let run = ApplyRun {
         plan,
+        context,
         reader: context.reader,
+        reads: LastReads::new(at, live),
+        written: RefCell::default(),
         attempts: WriteSender::new(context.writer, ObserverAdapter(observe)),
-        ids_before: RefCell::new(Ok(BTreeSet::new())),
         created: RefCell::default(),
-        removed_duplicates: RefCell::default(),
+        deleted: RefCell::default(),
         notes: RefCell::default(),
     };
     let mut ends = Outcomes::new();
-    tokio::join!(
-        run.wave(Wave::Behaviors, &mut ends),
-        run.record_existing_ids()
-    );
+    run.wave(Wave::Behaviors, &mut ends).await;
     run.wave(Wave::Integrations, &mut ends).await;
     let mut executed: Vec<OperationReport> = plan
         .operations
         .iter()
         .filter_map(|operation| Some(run.executed(operation.id, ends.remove(&operation.id)?)))
         .collect();
-    let twins = create::resolve_duplicates(&run, &mut executed).await;
+    let (twins, unseen) = create::resolve_duplicates(&run, &mut executed).await;
     let mut ends: Outcomes = executed
         .into_iter()
         .map(|executed| (executed.operation, executed.outcome))
         .collect();
+    let deletes_unlisted = |operation: &Operation| operation.wave == Wave::Cleanup;
+    if plan.operations.iter().any(deletes_unlisted) && run.attempts.blocked_by().is_none() {
+        run.check_cleanup().await;
+    }
     run.wave(Wave::Cleanup, &mut ends).await;
     let executed = plan.operations.iter().map(|operation| {
         let outcome = ends
@@ -93,6 +104,7 @@ pub async fn apply(
         executed: executed.collect(),
         notes: run.notes.take(),
         twins,
+        unseen,
         lost: Vec::new(),
         read_back: Verification::Skipped,
     };
@@ -101,20 +113,56 @@ pub async fn apply(
     applied
 }
 
+/// Returns the result of a run whose first read failed, so that nothing was sent.
+fn not_started(
+    plan: &AccountPlan,
+    error: &ApiError,
+    observe: &mut ApplyObserver<'_>,
+) -> ApplyResult {
+    let report = |operation: &Operation| {
+        let outcome = match error.kind() {
+            ErrorKind::Cancelled => Outcome::NotAttempted(SkipReason::Stopped),
+            _ => Outcome::Failed(error.clone().into()),
+        };
+        // Nothing follows that a failing observer could stop.
+        let _ = observe(ApplyEvent::Finished {
+            operation,
+            outcome: &outcome,
+        });
+        OperationReport {
+            operation: operation.id,
+            outcome,
+            attempts: 0,
+            wrote: false,
+            trace: error.request_ids().clone(),
+        }
+    };
+    ApplyResult {
+        executed: plan.operations.iter().map(report).collect(),
+        notes: Vec::new(),
+        lost: Vec::new(),
+        twins: Vec::new(),
+        unseen: Vec::new(),
+        read_back: Verification::Skipped,
+    }
+}
+
 /// Outcomes of the finished operations.
 type Outcomes = BTreeMap<OperationId, Outcome>;
 
 /// State of a running apply, shared by its concurrent operations. No borrow is held across an await.
 struct ApplyRun<'a, 'o> {
     plan: &'a AccountPlan,
+    context: &'a ApplyContext<'a>,
     reader: &'a Reader,
+    reads: LastReads,
+    /// Settings that this run wrote, by integration.
+    written: RefCell<BTreeMap<IntegrationId, Written>>,
     attempts: WriteSender<'a, ObserverAdapter<'a, 'o>>,
-    /// IDs of the integrations that existed before the second wave, if it creates any. A lost create cannot have created these.
-    ids_before: RefCell<Result<BTreeSet<IntegrationId>, ApiError>>,
     /// Created integrations, as last written.
     created: RefCell<BTreeMap<OperationId, create::Created>>,
-    /// Own integrations deleted as duplicates. A lagging list may still contain them.
-    removed_duplicates: RefCell<BTreeSet<IntegrationId>>,
+    /// Integrations that this run deleted. A lagging list may still contain them.
+    deleted: RefCell<BTreeSet<IntegrationId>>,
     notes: RefCell<Vec<Note>>,
 }
 
@@ -232,19 +280,25 @@ impl<'a> ApplyRun<'a, '_> {
                 created.integration.id
             }
         };
-        let (account, addresses) = (self.account(), self.addresses(operation));
-        let sent = self
-            .attempts
-            .send(
-                write(operation, &addresses, WriteKind::Update, Some(id)),
-                async |writer: &Writer, leave: SendPermit<'_>| {
-                    let answer = writer
-                        .update_integration(leave, account, id, &settings)
-                        .await?;
-                    Ok(answer.map(drop))
-                },
-            )
-            .await;
+        let mut sent = self.put(operation, id, &settings).await;
+        // The server may reject a generated reference. Retry without it.
+        if let WriteOutcome::Failed(OperationError::Api(error)) = &sent
+            && create::may_be_caused_by_body(error)
+            && self
+                .sends_generated_reference(operation, id, &settings)
+                .await
+        {
+            let note = Note::CreatedWithoutReference {
+                address: operation.address.clone(),
+                error: error.to_string(),
+            };
+            settings.reference_id = None;
+            sent = self.put(operation, id, &settings).await;
+            let mut notes = self.notes.borrow_mut();
+            if matches!(sent, WriteOutcome::Done(())) && !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
         if let (WriteOutcome::Done(()), IntegrationTarget::CreatedBy(creation)) = (&sent, subject)
             && let Some(created) = self.created.borrow_mut().get_mut(&creation)
         {
@@ -253,35 +307,73 @@ impl<'a> ApplyRun<'a, '_> {
         sent
     }
 
+    async fn put(
+        &self,
+        operation: &Operation,
+        id: IntegrationId,
+        settings: &IntegrationSettings,
+    ) -> WriteOutcome<()> {
+        let (account, addresses) = (self.account(), self.addresses(operation));
+        let sent = self
+            .attempts
+            .send_with_precheck(
+                write(operation, &addresses, WriteKind::Update, Some(id)),
+                async |age: ReadAge| self.check_update(operation, id, settings, age).await,
+                async |writer: &Writer, leave: SendPermit<'_>, wanted: IntegrationSettings| {
+                    let mismatch = |live: &IntegrationSettings| self.mismatch_text(live, &wanted);
+                    let answer = writer
+                        .update_integration(leave, account, id, &wanted, mismatch)
+                        .await?;
+                    Ok(answer.map(|live| live.settings))
+                },
+            )
+            .await;
+        sent.map(|settings| self.record_written(id, settings))
+    }
+
+    /// Returns true if an update sends a generated reference that no integration has.
+    async fn sends_generated_reference(
+        &self,
+        operation: &Operation,
+        id: IntegrationId,
+        settings: &IntegrationSettings,
+    ) -> bool {
+        let Ok(list) = self.list(ReadAge::New).await else {
+            return false;
+        };
+        let unset = list
+            .settings(id)
+            .is_some_and(|live| live.reference_id.is_none());
+        let mut others = list.integrations.iter();
+        settings.reference_id.is_some()
+            && self.uses_generated_reference(operation)
+            && unset
+            && !others.any(|live| live.settings.reference_id == settings.reference_id)
+    }
+
     async fn delete(&self, operation: &Operation, id: IntegrationId) -> WriteOutcome<()> {
         let (account, addresses) = (self.account(), self.addresses(operation));
-        self.attempts
-            .send(
+        let sent = self
+            .attempts
+            .send_with_precheck(
                 write(operation, &addresses, WriteKind::Delete, Some(id)),
-                async |writer: &Writer, leave: SendPermit<'_>| {
+                async |age: ReadAge| {
+                    // The third wave starts with a new read.
+                    let age = match operation.wave {
+                        Wave::Cleanup => age,
+                        Wave::Behaviors | Wave::Integrations => ReadAge::New,
+                    };
+                    self.check_delete(operation, id, age).await
+                },
+                async |writer: &Writer, leave: SendPermit<'_>, ()| {
                     writer.delete_integration(leave, account, id).await
                 },
             )
-            .await
-    }
-
-    /// Lists the existing integrations before the first create.
-    async fn record_existing_ids(&self) {
-        let is_create =
-            |operation: &Operation| matches!(operation.call, OperationKind::Create { .. });
-        if !self.plan.operations.iter().any(is_create) {
-            return;
+            .await;
+        if let WriteOutcome::Done(()) = sent {
+            self.deleted.borrow_mut().insert(id);
         }
-        let known = self.list().await.map(|list| {
-            let planned = self.plan.live().integrations.iter().map(|live| live.id);
-            list.iter().map(|live| live.id).chain(planned).collect()
-        });
-        *self.ids_before.borrow_mut() = known;
-    }
-
-    async fn list(&self) -> Result<Vec<Integration>, ApiError> {
-        let answer = self.reader.integrations(self.account()).await?;
-        Ok(answer.value)
+        sent
     }
 
     /// Returns true if the entry has no `reference_id` and gets a generated one.
@@ -316,7 +408,7 @@ impl<'a> ApplyRun<'a, '_> {
         let record = self.attempts.record(operation);
         OperationReport {
             operation,
-            attempts: record.sent,
+            attempts: record.sent - record.rate_limited,
             wrote: record.may_have_written || matches!(outcome, Outcome::Unknown(_)),
             outcome,
             trace: record.request_ids,

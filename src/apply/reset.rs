@@ -1,16 +1,14 @@
 //! Resets users' scores concurrently. A failure for one user does not stop the others.
 
-use std::cell::RefCell;
-
 use futures_util::stream::{self, StreamExt};
 
-use crate::api::{ApiError, ErrorKind, RequestIds, SendPermit, Writer};
+use crate::api::{ApiError, RequestIds, SendPermit, Writer};
 use crate::model::account::AccountId;
 use crate::model::user::UserId;
 use crate::plan::OperationId;
 
 use super::MAX_IN_FLIGHT;
-use super::result::{Outcome, SkipReason};
+use super::result::Outcome;
 use super::write_sender::{Write, WriteEvent, WriteKind, WriteObserver, WriteSender};
 
 /// Callback for events. If it fails, for example on [`ResetEvent::Sending`], no further write is sent.
@@ -53,8 +51,6 @@ pub async fn reset(
     observe: &mut ResetObserver<'_>,
 ) -> Vec<ResetResult> {
     let attempts = WriteSender::new(writer, Observer(observe));
-    // Set when a reset is rejected because of the token or the account, which applies to all users.
-    let refused: RefCell<bool> = RefCell::default();
     let one = async |(number, user): (u32, UserId)| {
         let operation = OperationId(number);
         let addresses = format!("user[{user}]");
@@ -67,7 +63,6 @@ pub async fn reset(
         };
         let outcome = match attempts.blocked_by() {
             Some(obstacle) => Outcome::NotAttempted(obstacle),
-            None if *refused.borrow() => Outcome::NotAttempted(SkipReason::RefusedForAll),
             None => {
                 let sent = attempts.send(write, async |writer: &Writer, leave: SendPermit<'_>| {
                     writer.reset_user(leave, account, user).await
@@ -75,16 +70,11 @@ pub async fn reset(
                 sent.await.into()
             }
         };
-        if let Outcome::Failed(failure) = &outcome
-            && failure.api_error().is_some_and(applies_to_all_users)
-        {
-            *refused.borrow_mut() = true;
-        }
         let record = attempts.record(operation);
         let reset = ResetResult {
             user,
             outcome,
-            attempts: record.sent,
+            attempts: record.sent - record.rate_limited,
             wrote: record.may_have_written,
         };
         attempts.notify_observer(|observer| (observer.0)(ResetEvent::Finished(&reset)));
@@ -104,21 +94,4 @@ pub async fn reset(
             .await,
     );
     ends
-}
-
-fn applies_to_all_users(error: &ApiError) -> bool {
-    match error.kind() {
-        ErrorKind::Credentials
-        | ErrorKind::CredentialsOrPermission
-        | ErrorKind::Permission
-        | ErrorKind::Entitlement
-        | ErrorKind::UnknownRoute => true,
-        ErrorKind::NotFound
-        | ErrorKind::RateLimited
-        | ErrorKind::Rejected
-        | ErrorKind::ServerError { .. }
-        | ErrorKind::Cancelled
-        | ErrorKind::Transport { .. }
-        | ErrorKind::UnexpectedResponse { .. } => false,
-    }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::api::{ApiError, RequestIds};
 use crate::model::address::Address;
-use crate::model::behavior::BehaviorKey;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
 use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, PlanErrors};
 
@@ -19,6 +18,8 @@ pub struct ApplyResult {
     pub lost: Vec<FailedReplacement>,
     /// Duplicates of created integrations that this run may not delete.
     pub twins: Vec<Duplicate>,
+    /// Created integrations that no list shows.
+    pub unseen: Vec<UnseenCreate>,
     pub read_back: Verification,
 }
 
@@ -43,7 +44,9 @@ impl ApplyResult {
     pub fn problems(&self) -> Vec<String> {
         let lost = self.lost.iter().map(ToString::to_string);
         let twins = self.twins.iter().map(ToString::to_string);
-        lost.chain(twins).chain(self.read_back.problems()).collect()
+        let unseen = self.unseen.iter().map(ToString::to_string);
+        let found = lost.chain(twins).chain(unseen);
+        found.chain(self.read_back.problems()).collect()
     }
 
     /// Returns the error of the first failed operation.
@@ -54,6 +57,17 @@ impl ApplyResult {
                 Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure),
                 Outcome::Done(_) | Outcome::NotAttempted(_) => None,
             })
+    }
+
+    /// Returns true if an operation was not attempted because the live account changed since the plan.
+    pub fn is_stale(&self) -> bool {
+        let mut executed = self.executed.iter();
+        executed.any(|executed| {
+            matches!(
+                executed.outcome,
+                Outcome::NotAttempted(SkipReason::Changed(_) | SkipReason::Unsettled(_))
+            )
+        })
     }
 
     /// Returns true if a write was or may have been applied.
@@ -79,11 +93,13 @@ impl ApplyResult {
             notes: _,
             lost,
             twins,
+            unseen,
             read_back,
         } = self;
         self.all_operations_done()
             && lost.is_empty()
             && twins.is_empty()
+            && unseen.is_empty()
             && matches!(read_back, Verification::Passed | Verification::Skipped)
     }
 }
@@ -93,7 +109,7 @@ impl ApplyResult {
 pub struct OperationReport {
     pub operation: OperationId,
     pub outcome: Outcome,
-    /// Number of writes sent.
+    /// Number of writes sent, without those that were answered with 429.
     pub attempts: u32,
     /// Whether a write was or may have been applied.
     pub wrote: bool,
@@ -132,8 +148,8 @@ pub enum OperationError {
     #[error("{error}; it may have been applied{}", followed_by(.then.as_deref()))]
     Unknown {
         error: ApiError,
-        /// Error of the lookup that followed.
-        then: Option<Box<OperationError>>,
+        /// Error that followed.
+        then: Option<String>,
     },
     /// A new integration of the same tenant has a different `reference_id`.
     #[error(
@@ -146,15 +162,15 @@ pub enum OperationError {
         theirs: Option<ReferenceId>,
         sent: Option<ReferenceId>,
     },
-    /// Declared behaviors no longer exist.
-    #[error("behavior no longer available: {}", list(.0))]
-    NotOffered(Vec<BehaviorKey>),
+    /// The response to a create differs from the request.
+    #[error("the response differs from the request: {0}")]
+    DifferentResponse(String),
     /// The create operation that this operation depends on created no integration.
     #[error("operation {0} created no integration")]
     NothingCreated(OperationId),
 }
 
-fn followed_by(failure: Option<&OperationError>) -> String {
+fn followed_by(failure: Option<&str>) -> String {
     failure.map_or_else(String::new, |failure| format!("; then: {failure}"))
 }
 
@@ -162,19 +178,11 @@ fn reference(reference: Option<&ReferenceId>) -> &str {
     reference.map_or("(unset)", ReferenceId::as_str)
 }
 
-fn list(keys: &[BehaviorKey]) -> String {
-    let keys: Vec<&str> = keys.iter().map(BehaviorKey::as_str).collect();
-    keys.join(", ")
-}
-
 impl OperationError {
-    pub(super) fn unknown(error: ApiError, then: Option<OperationError>) -> Self {
+    pub(super) fn unknown(error: ApiError, then: Option<String>) -> Self {
         // Do not repeat the same error.
-        let then = then.filter(|failure| failure.to_string() != error.to_string());
-        OperationError::Unknown {
-            error,
-            then: then.map(Box::new),
-        }
+        let then = then.filter(|failure| *failure != error.to_string());
+        OperationError::Unknown { error, then }
     }
 
     /// Returns a suggested fix, if there is one.
@@ -187,7 +195,7 @@ impl OperationError {
             OperationError::ReferenceMismatch { found, .. } => Some(format!(
                 "check {found}; the next plan matches it by tenant_url, or set `id:`"
             )),
-            OperationError::NotOffered(_) => Some("run riskform plan again".to_owned()),
+            OperationError::DifferentResponse(_) => Some("run riskform plan again".to_owned()),
             OperationError::NothingCreated(_) => None,
         }
     }
@@ -197,7 +205,7 @@ impl OperationError {
         match self {
             OperationError::Api(error) | OperationError::Unknown { error, .. } => Some(error),
             OperationError::ReferenceMismatch { .. }
-            | OperationError::NotOffered(_)
+            | OperationError::DifferentResponse(_)
             | OperationError::NothingCreated(_) => None,
         }
     }
@@ -215,7 +223,16 @@ pub enum SkipReason {
     /// An operation of an earlier wave is not done: unlisted integrations are deleted last.
     #[error("earlier operation {0} did not succeed")]
     EarlierWave(OperationId),
-    /// Another reset was rejected for a reason that applies to all.
+    /// A live value changed since the plan.
+    #[error("changed since the plan: {0}")]
+    Changed(String),
+    /// Unlisted integrations are deleted only if nothing else of integrations is left to do.
+    #[error("not deleted, because integrations are not as planned: {0}")]
+    Unsettled(String),
+    /// An integration of unknown origin was found, which this run may have created.
+    #[error("stopped because of {0}, which this run may have created")]
+    UnknownOrigin(IntegrationId),
+    /// Another write was rejected for a reason that applies to all.
     #[error("would fail for the same reason")]
     RefusedForAll,
     /// The server asks for a longer wait than the maximum.
@@ -251,6 +268,14 @@ pub struct Duplicate {
     pub twin: IntegrationId,
 }
 
+/// A created integration that the list of integrations does not show, so that duplicates are unknown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{address}: created {id}, but the list of integrations does not show it")]
+pub struct UnseenCreate {
+    pub address: Address,
+    pub id: IntegrationId,
+}
+
 /// Result of verifying the account after the writes.
 #[derive(Debug)]
 pub enum Verification {
@@ -273,16 +298,7 @@ impl Verification {
     pub fn problems(&self) -> Vec<String> {
         match self {
             Verification::Skipped | Verification::Passed => Vec::new(),
-            Verification::Mismatch(changes) => changes
-                .iter()
-                .map(|change| {
-                    format!(
-                        "{} is not as applied: {}",
-                        change.address(),
-                        describe_mismatch(change)
-                    )
-                })
-                .collect(),
+            Verification::Mismatch(changes) => changes.iter().map(not_as_applied).collect(),
             Verification::Stopped => {
                 vec!["stopped before the changes could be verified".to_owned()]
             }
@@ -296,6 +312,12 @@ impl Verification {
                 .collect(),
         }
     }
+}
+
+/// Describes a change that remains: `behavior.x is not as applied: risk_level is "low", not "high"`.
+pub(super) fn not_as_applied(change: &Change) -> String {
+    let (address, mismatch) = (change.address(), describe_mismatch(change));
+    format!("{address} is not as applied: {mismatch}")
 }
 
 /// Describes a difference: `risk_level is "low", not "high"`.

@@ -5,16 +5,27 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::api::{
     ApiError, ApiResponse, Attempts, CancellationToken, Cancelled, ErrorKind, NoPermit, RequestIds,
     RetryDecision, SendPermit, Writer,
 };
-use crate::model::integration::{Integration, IntegrationId};
+use crate::model::integration::{Integration, IntegrationId, IntegrationSettings};
 use crate::model::open_enum::string_enum;
 use crate::plan::OperationId;
 
+use super::live::{MAX_READ_AGE, ReadAge};
 use super::result::{OperationError, Outcome, SkipReason};
+
+/// Maximum number of reads for one write, if the wait for the rate limit after each is longer than [`MAX_READ_AGE`].
+const MAX_READS: u32 = 3;
+/// Minimum time to look for the result of a write with an unknown outcome, since reads may lag behind writes.
+pub(super) const MIN_LOOKUP_TIME: Duration = Duration::from_secs(5);
+/// Delay between two lookups.
+pub(super) const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Receives each write before it is sent and after it ended. If it fails, the write and all later ones are not sent.
 pub(super) trait WriteObserver {
@@ -66,6 +77,8 @@ string_enum! {
 pub(super) struct WriteRecord {
     /// Number of writes sent.
     pub(super) sent: u32,
+    /// Number of writes with a 429 response, which had no effect.
+    pub(super) rate_limited: u32,
     /// Whether a write was or may have been applied.
     pub(super) may_have_written: bool,
     /// Request IDs of the last response.
@@ -81,6 +94,17 @@ pub(super) enum WriteOutcome<T> {
     Unknown(OperationError),
     /// Not sent.
     NotSent(SkipReason),
+}
+
+impl<T> WriteOutcome<T> {
+    pub(super) fn map<U>(self, into: impl FnOnce(T) -> U) -> WriteOutcome<U> {
+        match self {
+            WriteOutcome::Done(value) => WriteOutcome::Done(into(value)),
+            WriteOutcome::Failed(failure) => WriteOutcome::Failed(failure),
+            WriteOutcome::Unknown(failure) => WriteOutcome::Unknown(failure),
+            WriteOutcome::NotSent(why) => WriteOutcome::NotSent(why),
+        }
+    }
 }
 
 impl From<WriteOutcome<()>> for Outcome {
@@ -111,12 +135,40 @@ impl HasIntegrationId for Integration {
     }
 }
 
+impl HasIntegrationId for IntegrationSettings {
+    fn id(&self) -> Option<IntegrationId> {
+        None
+    }
+}
+
 /// Result of a check immediately before a write.
 pub(super) enum Precheck<B, T> {
-    /// Write this.
-    Write(B),
+    /// Write this. The read that it is based on started at this time.
+    Write(B, Instant),
     /// No write needed.
     AlreadyDone(T),
+}
+
+/// Reason why a check did not permit a write.
+pub(super) enum Refusal {
+    /// The check itself failed.
+    Failed(ApiError),
+    Skip(SkipReason),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        match error.kind() {
+            ErrorKind::Cancelled => Refusal::Skip(SkipReason::Stopped),
+            _ => Refusal::Failed(error),
+        }
+    }
+}
+
+impl From<SkipReason> for Refusal {
+    fn from(reason: SkipReason) -> Self {
+        Refusal::Skip(reason)
+    }
 }
 
 /// Sends the writes of one account.
@@ -126,6 +178,8 @@ pub(super) struct WriteSender<'a, W> {
     records: RefCell<BTreeMap<OperationId, WriteRecord>>,
     /// Error of the observer; set once it failed. Later writes are not sent.
     record_error: RefCell<Option<String>>,
+    /// Reason why the account gets no further write; set once.
+    halted: RefCell<Option<SkipReason>>,
 }
 
 impl<'a, W: WriteObserver> WriteSender<'a, W> {
@@ -135,6 +189,7 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             witness: RefCell::new(witness),
             records: RefCell::default(),
             record_error: RefCell::default(),
+            halted: RefCell::default(),
         }
     }
 
@@ -146,7 +201,16 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     pub(super) fn blocked_by(&self) -> Option<SkipReason> {
         let unrecorded = self.record_error.borrow().clone();
         let stopped = || self.stop().is_cancelled().then_some(SkipReason::Stopped);
-        unrecorded.map(SkipReason::Unrecorded).or_else(stopped)
+        let halted = || self.halted.borrow().clone();
+        unrecorded
+            .map(SkipReason::Unrecorded)
+            .or_else(stopped)
+            .or_else(halted)
+    }
+
+    /// Sends no further write.
+    pub(super) fn halt(&self, reason: SkipReason) {
+        self.halted.borrow_mut().get_or_insert(reason);
     }
 
     /// Calls the observer. If it fails, no further write is sent.
@@ -161,50 +225,85 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         records.get(&operation).cloned().unwrap_or_default()
     }
 
-    /// Sends a write, with retries.
+    /// Sends a write that needs no check, with retries.
     pub(super) async fn send<T: HasIntegrationId>(
         &self,
         write: Write<'_>,
         call: impl AsyncFn(&Writer, SendPermit<'_>) -> Result<ApiResponse<T>, ApiError>,
     ) -> WriteOutcome<T> {
-        let look = async || Ok(Precheck::Write(()));
-        self.send_with_precheck(
+        self.send_checked(
             write,
-            look,
+            async |_| Ok(Precheck::Write((), Instant::now())),
             async |writer: &Writer, leave: SendPermit<'_>, ()| call(writer, leave).await,
         )
         .await
     }
 
-    /// Sends a write, with retries, and runs a check before each attempt.
+    /// Sends an idempotent write, with retries, and runs a check before each attempt. If the outcome is unknown, the check decides whether
+    /// the write was applied.
     pub(super) async fn send_with_precheck<B, T: HasIntegrationId>(
         &self,
         write: Write<'_>,
-        look: impl AsyncFn() -> Result<Precheck<B, T>, OperationError>,
+        check: impl AsyncFn(ReadAge) -> Result<Precheck<B, T>, Refusal>,
+        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> Result<ApiResponse<T>, ApiError>,
+    ) -> WriteOutcome<T> {
+        let outcome = self.send_checked(write, &check, call).await;
+        let WriteOutcome::Unknown(unknown) = outcome else {
+            return outcome;
+        };
+        let started = Instant::now();
+        loop {
+            match check(ReadAge::New).await {
+                Ok(Precheck::AlreadyDone(value)) => return WriteOutcome::Done(value),
+                Ok(Precheck::Write(..)) if started.elapsed() < MIN_LOOKUP_TIME => {}
+                Ok(Precheck::Write(..)) | Err(_) => return WriteOutcome::Unknown(unknown),
+            }
+            if sleep_or_cancel(self.stop(), LOOKUP_INTERVAL).await.is_err() {
+                return WriteOutcome::Unknown(unknown);
+            }
+        }
+    }
+
+    /// Sends a write, with retries, and runs a check before each attempt.
+    pub(super) async fn send_checked<B, T: HasIntegrationId>(
+        &self,
+        write: Write<'_>,
+        check: impl AsyncFn(ReadAge) -> Result<Precheck<B, T>, Refusal>,
         call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> Result<ApiResponse<T>, ApiError>,
     ) -> WriteOutcome<T> {
         // Error of the first attempt that may have been applied. Only a later success resolves it.
         let mut unknown: Option<ApiError> = None;
         let mut attempts = Attempts::default();
+        let mut age = ReadAge::Recent;
+        let mut reads = 0;
         loop {
-            let body = match look().await {
+            let (body, read_at) = match check(age).await {
                 Ok(Precheck::AlreadyDone(value)) => return WriteOutcome::Done(value),
-                Ok(Precheck::Write(body)) => body,
-                Err(failure) => return final_outcome(unknown, failure),
+                Ok(Precheck::Write(body, read_at)) => (body, read_at),
+                Err(Refusal::Skip(why)) => return not_sent(unknown, why),
+                Err(Refusal::Failed(error)) => return self.failed(unknown, error),
             };
+            if let Some(why) = self.blocked_by() {
+                return not_sent(unknown, why);
+            }
+            let leave = match self.writer.acquire_permit(&mut attempts).await {
+                Ok(leave) => leave,
+                Err(NoPermit::Cancelled) => return not_sent(unknown, SkipReason::Stopped),
+                Err(NoPermit::WaitTooLong(wait)) => {
+                    return not_sent(unknown, SkipReason::RateLimited(wait.as_secs()));
+                }
+            };
+            reads += 1;
+            if read_at.elapsed() > MAX_READ_AGE && reads < MAX_READS {
+                age = ReadAge::Recent;
+                continue;
+            }
             let error = match self
-                .send_once(write, &mut attempts, |writer, leave| {
-                    call(writer, leave, body)
-                })
+                .send_once(write, leave, |writer, leave| call(writer, leave, body))
                 .await
             {
                 Ok(value) => return WriteOutcome::Done(value),
-                Err(SendOnceError::NotSent(why)) => {
-                    return match unknown {
-                        Some(error) => WriteOutcome::Unknown(OperationError::unknown(error, None)),
-                        None => WriteOutcome::NotSent(why),
-                    };
-                }
+                Err(SendOnceError::NotSent(why)) => return not_sent(unknown, why),
                 Err(SendOnceError::Failed(error)) => error,
             };
             if error.may_have_succeeded() {
@@ -212,14 +311,24 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             }
             match self.writer.wait_before_retry(&mut attempts, &error).await {
                 RetryDecision::Retry => {}
-                RetryDecision::GiveUp => return final_outcome(unknown, OperationError::Api(error)),
-                RetryDecision::Cancelled => {
-                    return match unknown {
-                        Some(error) => WriteOutcome::Unknown(OperationError::unknown(error, None)),
-                        None => WriteOutcome::NotSent(SkipReason::Stopped),
-                    };
-                }
+                RetryDecision::GiveUp => return self.failed(unknown, error),
+                RetryDecision::Cancelled => return not_sent(unknown, SkipReason::Stopped),
             }
+            age = ReadAge::New;
+            reads = 0;
+        }
+    }
+
+    /// Returns the outcome of a write that is not retried after this error.
+    fn failed<T>(&self, unknown: Option<ApiError>, error: ApiError) -> WriteOutcome<T> {
+        if affects_every_request(&error) {
+            self.halt(SkipReason::RefusedForAll);
+        }
+        match unknown {
+            Some(unknown) => {
+                WriteOutcome::Unknown(OperationError::unknown(unknown, Some(error.to_string())))
+            }
+            None => WriteOutcome::Failed(OperationError::Api(error)),
         }
     }
 
@@ -230,20 +339,13 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     >(
         &'w self,
         write: Write<'_>,
-        attempts: &mut Attempts,
+        leave: SendPermit<'w>,
         call: impl FnOnce(&'w Writer, SendPermit<'w>) -> F,
     ) -> Result<T, SendOnceError> {
         let not_sent = |why| Err(SendOnceError::NotSent(why));
         if let Some(why) = self.blocked_by() {
             return not_sent(why);
         }
-        let leave = match self.writer.acquire_permit(attempts).await {
-            Ok(leave) => leave,
-            Err(NoPermit::Cancelled) => return not_sent(SkipReason::Stopped),
-            Err(NoPermit::WaitTooLong(wait)) => {
-                return not_sent(SkipReason::RateLimited(wait.as_secs()));
-            }
-        };
         let write = Write {
             attempt: self.record(write.operation).sent + 1,
             ..write
@@ -260,6 +362,8 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             Err(error) => Err(error),
         };
         self.update_record(write.operation, |record| {
+            let is_rate_limited = |error: &ApiError| *error.kind() == ErrorKind::RateLimited;
+            record.rate_limited += u32::from(ended.is_err_and(is_rate_limited));
             record.may_have_written |= ended.map_or_else(ApiError::may_have_succeeded, |_| true);
             record
                 .request_ids
@@ -289,17 +393,32 @@ enum SendOnceError {
     Failed(ApiError),
 }
 
-/// Returns the outcome of a write that will not be retried.
-fn final_outcome<T>(unknown: Option<ApiError>, failure: OperationError) -> WriteOutcome<T> {
-    let stopped =
-        matches!(failure.api_error(), Some(error) if *error.kind() == ErrorKind::Cancelled);
+/// Returns the outcome of a write that is not sent (again).
+fn not_sent<T>(unknown: Option<ApiError>, why: SkipReason) -> WriteOutcome<T> {
     match unknown {
-        Some(error) => WriteOutcome::Unknown(OperationError::unknown(
-            error,
-            (!stopped).then_some(failure),
-        )),
-        None if stopped => WriteOutcome::NotSent(SkipReason::Stopped),
-        None => WriteOutcome::Failed(failure),
+        Some(error) => {
+            let then = (why != SkipReason::Stopped).then(|| why.to_string());
+            WriteOutcome::Unknown(OperationError::unknown(error, then))
+        }
+        None => WriteOutcome::NotSent(why),
+    }
+}
+
+/// Returns true if every other write would be rejected for the same reason: the token, a permission or the account.
+fn affects_every_request(error: &ApiError) -> bool {
+    match error.kind() {
+        ErrorKind::Credentials
+        | ErrorKind::CredentialsOrPermission
+        | ErrorKind::Permission
+        | ErrorKind::Entitlement
+        | ErrorKind::UnknownRoute => true,
+        ErrorKind::NotFound
+        | ErrorKind::RateLimited
+        | ErrorKind::Rejected
+        | ErrorKind::ServerError { .. }
+        | ErrorKind::Cancelled
+        | ErrorKind::Transport { .. }
+        | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }
 

@@ -237,10 +237,7 @@ pub trait ResourceFields {
 }
 
 /// The fields in which two states of a thing differ.
-pub(super) fn field_changes<T: ResourceFields>(
-    before: Option<&T>,
-    after: Option<&T>,
-) -> Vec<FieldChange> {
+pub fn field_changes<T: ResourceFields>(before: Option<&T>, after: Option<&T>) -> Vec<FieldChange> {
     T::FIELDS
         .iter()
         .filter(|field| match (before, after) {

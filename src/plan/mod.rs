@@ -48,7 +48,8 @@ pub use crate::model::address::Glob;
 pub use attribution::{AttributedAction, Attribution, FieldAttribution};
 pub use change::{
     Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Kind, LiveMatch, Policy,
-    ResourceDiff, UnlistedResource, UnlistedSettings, ValueSources, Weakening,
+    ResourceDiff, ResourceFields, UnlistedResource, UnlistedSettings, ValueSources, Weakening,
+    field_changes,
 };
 pub use digest::{live_digest, sha256};
 pub use drift::{Retention, Scope};
@@ -58,7 +59,7 @@ pub use guards::{Guard, GuardViolation, Overrides};
 pub use identity_provider::{
     changed_identity_providers, needs_identity_providers, resolve_identity_providers,
 };
-pub use live_changes::{LiveChange, moved};
+pub use live_changes::{LiveChange, LiveChangeKind, moved};
 pub use matching::{MatchedBy, MatchedEntry, Matches, matches};
 pub use note::Note;
 pub use operation::{

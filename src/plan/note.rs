@@ -170,7 +170,12 @@ pub enum Note {
         /// Placeholder value.
         value: String,
     },
-    /// During an apply, the API rejected a generated reference, and the integration was created without it.
+    /// During an apply, integrations became unlisted after the plan was made, so they are not deleted.
+    BecameUnlisted {
+        /// IDs of the integrations.
+        unlisted: Vec<IntegrationId>,
+    },
+    /// During an apply, the API rejected a generated reference, and the integration was written without it.
     CreatedWithoutReference {
         address: Address,
         /// Error message of the API.
@@ -187,6 +192,7 @@ impl Note {
             Note::UnmatchedProtectedItem { .. }
             | Note::PoliciesUnknown { .. }
             | Note::PoliciesSkipped { .. }
+            | Note::BecameUnlisted { .. }
             | Note::AttributionUnavailable { .. } => None,
             Note::Ignored { address, .. }
             | Note::IgnoreExpired { address, .. }
@@ -226,6 +232,7 @@ impl Note {
             | Note::ConflictingMatches { .. } => true,
             Note::BrieflyActive { .. }
             | Note::CreatedWithoutReference { .. }
+            | Note::BecameUnlisted { .. }
             | Note::WildcardBehaviorKept { .. }
             | Note::MatchedByGeneratedReference { .. }
             | Note::UnlistedAlternatives { .. }
@@ -318,6 +325,7 @@ impl Note {
             | Note::PoliciesSkipped { .. }
             | Note::WouldMatchUnlisted { .. }
             | Note::IdentityProviderNotFound { .. }
+            | Note::BecameUnlisted { .. }
             | Note::CreatedWithoutReference { .. } => true,
             Note::Ignored { .. }
             | Note::BrieflyActive { .. }
@@ -373,9 +381,14 @@ impl fmt::Display for Note {
                 f,
                 "{address}: created active, then deactivated; scores are sent for a moment"
             ),
+            Note::BecameUnlisted { unlisted } => write!(
+                f,
+                "not deleted, because unlisted only since the plan: {}",
+                abbreviate_list(unlisted)
+            ),
             Note::CreatedWithoutReference { address, error } => write!(
                 f,
-                "{address}: the API rejected the generated reference_id, so it was created without one and is matched by tenant_url: {error}"
+                "{address}: the API rejected the generated reference_id, so it was sent without one and is matched by tenant_url: {error}"
             ),
             Note::LevelChanged { address, from, to } => write!(
                 f,

@@ -143,7 +143,7 @@ async fn ask(connection: &Client, ask: Ask) -> Result<(), ApiError> {
                 sent.await.map(drop)
             }
             Ask::Update => {
-                let sent = writer.update_integration(leave, &account, id, &settings);
+                let sent = writer.update_integration(leave, &account, id, &settings, |_| None);
                 sent.await.map(drop)
             }
             Ask::Delete => {

@@ -134,7 +134,7 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
     let every = |fault| vec![FaultRule::on(Method::POST, fault)];
     let seconds = Duration::from_secs(1);
     let unread = FaultRule {
-        skip: 1,
+        skip: 2,
         ..FaultRule::on(Method::GET, Fault::ServerError { work: skipped })
     };
     let lost_second = FaultRule {

@@ -13,6 +13,7 @@ mod api_conduct;
 mod attribution;
 mod audit;
 mod blast_radius;
+mod checked_writes;
 mod command_line;
 mod concurrent;
 mod config;

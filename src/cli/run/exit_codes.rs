@@ -86,7 +86,11 @@ pub(crate) fn exit_for_apply(
             (None, Some(applied)) if applied.wrote_anything() || applied.all_operations_done() => {
                 Exit::Incomplete
             }
-            (None, Some(applied)) => applied.first_failure().map_or(Exit::Error, failure_exit),
+            (None, Some(applied)) => match applied.first_failure() {
+                Some(failure) => failure_exit(failure),
+                None if applied.is_stale() => Exit::Stale,
+                None => Exit::Error,
+            },
         }),
     );
     let any = |what: fn(&ApplyResult) -> bool| applied.iter().flatten().any(what);

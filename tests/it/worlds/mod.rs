@@ -15,9 +15,11 @@ use riskform::model::account::{
     AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedBehaviors,
     UnlistedIntegrations,
 };
+use riskform::model::address::Address;
 use riskform::model::behavior::{
     Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel,
 };
+use riskform::model::generated_reference::GeneratedReferences;
 use riskform::model::integration::{
     DesiredIntegration, Integration, IntegrationId, IntegrationSettings, IntegrationType,
     Lifecycle, ReferenceId, TenantUrl,
@@ -133,8 +135,8 @@ impl ApiVariant {
         sandbox
     }
 
-    /// Returns true if a plan needs a reference that this server rejects: a placeholder, or a generated one next to an integration without
-    /// one. Such a plan fails, reports it, and changes nothing else.
+    /// Returns true if a plan needs a reference that this server rejects: a placeholder. Such a plan fails, reports it, and changes nothing
+    /// else. Generated references are left out if they are rejected.
     pub fn refuses(self, planned: &AccountPlan) -> bool {
         let held = |id: IntegrationId| {
             let mut live = planned.live().integrations.iter();
@@ -142,6 +144,12 @@ impl ApiVariant {
                 .settings
                 .reference_id
                 .as_ref()
+        };
+        let is_generated = |address: &Address, sent: &ReferenceId| match address {
+            Address::Integration(name) => {
+                GeneratedReferences::of(&account_id(), name).contains(sent, 100)
+            }
+            Address::Behavior(_) | Address::UnlistedIntegration(_) => false,
         };
         self.references == AcceptedReferences::Providers
             && planned
@@ -152,7 +160,9 @@ impl ApiVariant {
                         subject: IntegrationTarget::Existing(id),
                         settings,
                     } => settings.reference_id.as_ref().is_some_and(|sent| {
-                        !REFERENCES.contains(&sent.as_str()) && held(*id) != Some(sent)
+                        !REFERENCES.contains(&sent.as_str())
+                            && held(*id) != Some(sent)
+                            && !is_generated(&operation.address, sent)
                     }),
                     OperationKind::Update { .. }
                     | OperationKind::Create { .. }
