@@ -92,7 +92,7 @@ pub(super) async fn create(
 /// Outcome of a create.
 enum CreateOutcome {
     Created(Box<Created>),
-    /// Rejected because of the request body. A lookup showed that nothing was created, and that nothing has its reference or tenant.
+    /// Rejected because of the request body. A lookup showed that nothing was created, and that nothing new has its reference or tenant.
     Refused(ApiError),
     Failed(OperationError),
     Unknown(OperationError),
@@ -250,17 +250,20 @@ impl Create<'_, '_, '_> {
         self.run.mismatch_text(&live.settings, &sent)
     }
 
-    /// Returns true if any integration has the reference or the tenant, or if that is unknown.
+    /// Returns true if another client's new integration has the reference or the tenant, or if that is unknown.
     async fn is_held(&self, settings: &IntegrationSettings) -> bool {
         let Ok(list) = self.run.list(ReadAge::Recent).await else {
             return true;
         };
-        let deleted = self.run.deleted.borrow();
-        let mut others = list
+        let planned = self.run.plan.live().integrations.iter();
+        let created = self.run.created.borrow();
+        let created = created.values().map(|created| created.integration.id);
+        let known: BTreeSet<IntegrationId> = planned.map(|live| live.id).chain(created).collect();
+        let mut new = list
             .integrations
             .iter()
-            .filter(|live| !deleted.contains(&live.id));
-        others.any(|live| {
+            .filter(|live| !known.contains(&live.id));
+        new.any(|live| {
             live.settings.reference_id == settings.reference_id
                 || live.settings.tenant_url == settings.tenant_url
         })
