@@ -159,7 +159,7 @@ fn absolute_path_needs_no_working_directory() {
     for (file, code, expected) in [
         (workplace.path("riskform.yaml"), 0, ""),
         (
-            "riskform.yaml".into(),
+            "other.yaml".into(),
             1,
             "the working directory no longer exists",
         ),
