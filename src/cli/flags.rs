@@ -13,7 +13,6 @@ use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
 use crate::model::account::AccountId;
 use crate::model::behavior::RiskLevel;
-use crate::model::shard::Shard;
 use crate::plan::{Glob, Overrides, Targets};
 
 /// Flags of every command.
@@ -155,14 +154,6 @@ pub(crate) struct FleetArgs {
     pub(crate) connect: ConnectionArgs,
     #[command(flatten)]
     pub(crate) parallelism: ParallelismArgs,
-    /// Handle only the accounts of shard I of N, I from 0; every account is in exactly one
-    #[arg(
-        long,
-        hide_short_help = true,
-        value_name = "I/N",
-        help_heading = "Fleet"
-    )]
-    pub(crate) shard: Option<Shard>,
 }
 
 impl FleetArgs {

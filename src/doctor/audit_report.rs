@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::model::account::AccountId;
 use crate::model::account_error::AccountError;
 use crate::model::address::Name;
-use crate::model::shard::Shard;
 use crate::plan::{self, AccountPlan};
 
 use super::audit::{AuditCheck, AuditFinding};
@@ -27,8 +26,6 @@ pub struct AuditReport {
     pub base_url: String,
     /// Time of writing.
     pub created_at: Timestamp,
-    /// Shard of the fleet. Null for all accounts.
-    pub shard: Option<Shard>,
     /// Skipped checks.
     pub ignored: BTreeSet<AuditCheck>,
     /// Accounts, sorted by source, then by ID.
@@ -67,7 +64,6 @@ impl AuditReport {
 
     pub fn new(
         base_url: String,
-        shard: Option<Shard>,
         ignored: BTreeSet<AuditCheck>,
         accounts: Vec<AccountAudit>,
         created_at: Timestamp,
@@ -77,7 +73,6 @@ impl AuditReport {
             riskform_version: env!("CARGO_PKG_VERSION"),
             base_url,
             created_at,
-            shard,
             ignored,
             summary: AuditTotals::of(&accounts),
             accounts,

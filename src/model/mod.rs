@@ -15,7 +15,6 @@ pub mod limits;
 pub mod location;
 pub mod loopback;
 pub mod open_enum;
-pub mod shard;
 mod tenant_url;
 pub mod text;
 pub mod user;

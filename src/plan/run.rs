@@ -13,7 +13,6 @@ use crate::model::account_error::AccountError;
 use crate::model::address::{Address, Glob, Name};
 use crate::model::context::Context;
 use crate::model::open_enum::string_enum;
-use crate::model::shard::Shard;
 
 use super::Options;
 use super::change::{Action, Change, UnlistedResource};
@@ -32,8 +31,6 @@ pub struct Run {
     pub base_url: String,
     /// Time of writing.
     pub created_at: Timestamp,
-    /// Shard of the fleet. Null for all accounts.
-    pub shard: Option<Shard>,
     /// Accounts, sorted by source, then by ID.
     pub accounts: Vec<AccountPlan>,
 }
@@ -130,7 +127,6 @@ impl Run {
     pub fn new(
         format: Format,
         base_url: String,
-        shard: Option<Shard>,
         accounts: Vec<AccountPlan>,
         created_at: Timestamp,
     ) -> Self {
@@ -139,7 +135,6 @@ impl Run {
             riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
             base_url,
             created_at,
-            shard,
             accounts,
         }
     }

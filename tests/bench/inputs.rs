@@ -96,13 +96,7 @@ pub(super) fn fleet_plan(count: usize) -> Run {
     });
     let base_url = "https://api.cloudflare.com/client/v4".to_owned();
     let accounts = planned.collect();
-    Run::new(
-        Format::Plan,
-        base_url,
-        None,
-        accounts,
-        Timestamp::UNIX_EPOCH,
-    )
+    Run::new(Format::Plan, base_url, accounts, Timestamp::UNIX_EPOCH)
 }
 
 /// What the files of a folder declare.

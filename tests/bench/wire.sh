@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures whole runs over loopback and the simplest program that does the same work: /bin/true, curl, wrk, or the ideal time.
 #
-#   tests/bench/wire.sh [start] [plan] [fleet] [shards] [apply]      all five if there is no argument
+#   tests/bench/wire.sh [start] [plan] [fleet] [apply]      all four if there is no argument
 #
 # Needs the Debian packages curl, hyperfine, jq, time and wrk. Measures the dist profile, or the program in RISKFORM. RUNS is the number of runs
 # of each command (5). Prints medians and their ratios; noise affects both sides alike.
@@ -19,7 +19,7 @@ main() {
         RISKFORM=target/dist/riskform
     fi
     riskform=$(realpath "$RISKFORM")
-    for group in "${@:-start plan fleet shards apply}"; do
+    for group in "${@:-start plan fleet apply}"; do
         for one in $group; do "measure_$one"; done
     done
 }
@@ -70,46 +70,6 @@ measure_fleet() {
             fi
         done
     done
-}
-
-# A fleet in four concurrent shards with one token per account. One token is revoked; all other accounts must be in the merged page.
-measure_shards() {
-    local count=${SHARDED:-1000} latency=50 parallelism=32 grants=() index shard
-    mkdir "$folder/sharded"
-    for ((index = 0; index < count; index++)); do
-        printf 'version: 1\naccount_id: %032x\nname: account-%d\napi_token_env: CLOUDFLARE_TOKEN_%d\nbehaviors:\n  imp_travel: { enabled: true, risk_level: high }\nunlisted: { integrations: keep }\n' \
-            "$index" "$index" "$index" >"$folder/sharded/$index.yaml"
-        export "CLOUDFLARE_TOKEN_$index=token-$index"
-        ((index == 0)) || grants+=(--permissions "token-$index=read")
-    done
-    serve "$latency" "${grants[@]}"
-    cat >"$folder/shards.sh" <<SHARDS
-cd $folder
-for shard in 0 1 2 3; do
-    $riskform drift --quiet --shard \$shard/4 --parallelism $parallelism --format json=shard-\$shard.json sharded &
-done
-wait
-code=0
-$riskform report merge --format html=fleet.html --format json=fleet.json shard-?.json >merged || code=\$?
-echo \$code >code
-SHARDS
-    medians "bash $folder/shards.sh"
-    # Only the account with the revoked token is an error, and no account is missing.
-    if [[ $(<"$folder/code") != 6 ]] || ! jq --exit-status --argjson count "$count" \
-        '(.accounts | length) == $count and ([.accounts[] | select(.status == "error") | .name] == ["account-0"])' "$folder/fleet.json" >"$folder/log"; then
-        echo "the shards did not handle every other account: exit $(<"$folder/code")" >&2
-        jq '.summary' "$folder/fleet.json" >&2
-        exit 1
-    fi
-    grep --quiet '<html' "$folder/fleet.html"
-    # The shards differ in size, and the largest decides the time.
-    local largest=0 accounts
-    for shard in 0 1 2 3; do
-        accounts=$(jq '.accounts | length' "$folder/shard-$shard.json")
-        ((accounts <= largest)) || largest=$accounts
-    done
-    row "drift, $count accounts and tokens in 4 shards, merged" 'the ideal' "${median[0]}" \
-        "$(calculate "$largest / $parallelism * $latency / 1000")" "$(memory bash "$folder/shards.sh")"
 }
 
 # The ideal time: both reads, the behaviors together with the list, the creates ten at a time, then the list and the reads to verify.

@@ -12,17 +12,8 @@ const FILE: &str = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbe
 fn a_flag_that_would_not_be_obeyed_is_refused() {
     let workplace = TestDir::new();
     let table = [
-        ("apply --plan x --shard 0/2", "cannot be used with '--shard"),
         ("apply --plan x --target a", "cannot be used with '--target"),
         ("apply --plan x --expect-accounts 1", "cannot be used with"),
-        (
-            "get users --shard 0/2",
-            "--shard is an option of plan, apply, destroy, drift",
-        ),
-        (
-            "--shard 0/2 get users",
-            "--shard is an option of plan, apply, destroy, drift",
-        ),
         (
             "schema config --parallelism 3",
             "--parallelism is an option of",
@@ -67,12 +58,11 @@ fn flags_stand_before_the_name_of_a_command_or_behind_it() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
-    let behind = workplace.run(&["plan", "--format", "json", "--shard", "0/1", "-q"]);
+    let behind = workplace.run(&["plan", "--format", "json", "-q"]);
     assert_eq!(behind.code, 0, "{}", behind.shown());
     for line in [
-        "-q --format json --shard 0/1 plan",
-        "--shard 0/1 plan -q -ojson riskform.yaml",
-        "--shard=0/1 -qo json plan",
+        "-q --color never plan -o json",
+        "--color=never plan -q -ojson riskform.yaml",
     ] {
         let before = workplace.run(&line.split(' ').collect::<Vec<_>>());
         let (before, behind) = (document(&before.stdout), document(&behind.stdout));
@@ -108,13 +98,7 @@ fn another_number_of_accounts_than_expected_is_an_error() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
-    for line in [
-        "validate",
-        "plan",
-        "plan --shard 0/1",
-        "drift",
-        "destroy --auto-approve",
-    ] {
+    for line in ["validate", "plan", "drift", "destroy --auto-approve"] {
         let words = |expected| {
             let words = line.split(' ').chain(["--expect-accounts", expected]);
             words.collect::<Vec<_>>()

@@ -212,7 +212,7 @@ fn same_bytes_ten_times(world: &Scenario, live: &LiveAccount) -> Result<(), Test
     let bytes = |live: &LiveAccount| {
         let planned = self::planned(&world.desired, live, &unguarded()).unwrap();
         let now = "2026-11-22T00:00:00Z".parse().unwrap();
-        Run::new(Format::Plan, String::new(), None, vec![planned], now).to_json()
+        Run::new(Format::Plan, String::new(), vec![planned], now).to_json()
     };
     let first = bytes(live);
     for turn in 1..10 {

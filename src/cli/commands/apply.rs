@@ -31,7 +31,7 @@ pub(crate) struct ApplyArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["paths", "root", "expect_accounts", "shard", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies", "no_context"]
+        conflicts_with_all = ["paths", "root", "expect_accounts", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies", "no_context"]
     )]
     plan: Option<PathBuf>,
     /// Fail unless the saved plan has this digest

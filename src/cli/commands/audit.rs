@@ -54,13 +54,7 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     let audited = async |planned| look(&session, &planned, &ignored).await;
     let accounts = planning.each(accounts, &Scope::default(), audited).await?;
     let base_url = session.base_url().to_string();
-    let audit = AuditReport::new(
-        base_url,
-        arguments.fleet.shard,
-        ignored,
-        accounts,
-        Timestamp::now(),
-    );
+    let audit = AuditReport::new(base_url, ignored, accounts, Timestamp::now());
     show(&audit, formats, output);
     ci::report_audit(output, &audit);
     if let [

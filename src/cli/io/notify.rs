@@ -107,7 +107,6 @@ fn about(fleet: &FleetArgs, narrowed: &[&[String]]) -> String {
             .or_else(|| variable(environment::ACCOUNT_ID)),
         fleet.connect.sandbox,
         base_url.clone().or_else(|| variable(environment::BASE_URL)),
-        fleet.shard.map(|shard| shard.to_string()),
         narrowed,
     ))
 }

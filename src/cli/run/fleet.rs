@@ -32,14 +32,8 @@ pub(crate) fn load(
         output.say(loaded.warnings.render(Color::Ansi).trim_end());
         ci::diagnose(output, &loaded.warnings);
     }
-    let mut accounts = loaded.accounts;
+    let accounts = loaded.accounts;
     expect(&fleet.desired.expected, accounts.len())?;
-    if let Some(shard) = fleet.shard {
-        accounts.retain(|account| shard.holds(&account.account_id));
-        if accounts.is_empty() {
-            output.say(format_args!("no account is in shard {shard}"));
-        }
-    }
     tracing::info!(accounts = accounts.len(), "loaded the files");
     Ok(accounts)
 }

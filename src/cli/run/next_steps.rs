@@ -98,9 +98,7 @@ impl ShellCommand {
 
     /// Returns all paths and flags.
     pub(crate) fn fleet_args(fleet: &FleetArgs) -> Self {
-        let mut words = ShellCommand::of_connect(&fleet.connect);
-        words.flag("--shard", fleet.shard);
-        words.and(ShellCommand::of_desired(&fleet.desired))
+        ShellCommand::of_connect(&fleet.connect).and(ShellCommand::of_desired(&fleet.desired))
     }
 
     /// Returns the guard overrides.

@@ -10,7 +10,6 @@ use crate::cli::run::session::Session;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::IdentityProvider;
-use crate::model::shard::Shard;
 use crate::plan::{
     AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Run, Scope,
     needs_identity_providers, plan, resolve_identity_providers,
@@ -31,8 +30,6 @@ pub(crate) struct Planner<'a> {
     context: ContextArgs,
     /// Number of accounts to process at once.
     parallelism: usize,
-    /// Part of the accounts to process.
-    shard: Option<Shard>,
     output: &'a Output,
 }
 
@@ -51,7 +48,6 @@ impl<'a> Planner<'a> {
             options,
             context,
             parallelism: fleet.parallelism(),
-            shard: fleet.shard,
             output,
         }
     }
@@ -80,7 +76,7 @@ impl<'a> Planner<'a> {
     /// Returns the result of this run.
     pub(crate) fn run(&self, format: Format, accounts: Vec<AccountPlan>) -> Run {
         let base_url = self.session.base_url().to_string();
-        Run::new(format, base_url, self.shard, accounts, Timestamp::now())
+        Run::new(format, base_url, accounts, Timestamp::now())
     }
 
     /// Reads and plans every account and keeps only the result of `keep`. The results are in the order of the accounts.

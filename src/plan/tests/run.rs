@@ -66,7 +66,7 @@ fn saved() -> SavedPlan {
     let accounts = vec![planned, AccountPlan::failed(&desired, error)];
     let base_url = "https://api.test".to_owned();
     let created_at = "2026-11-22T00:00:00Z".parse().unwrap();
-    let run = Run::new(Format::Plan, base_url, None, accounts, created_at);
+    let run = Run::new(Format::Plan, base_url, accounts, created_at);
     SavedPlan::new(&run, date(2026, 11, 22), &Options::default())
 }
 

@@ -79,7 +79,7 @@ fn planned(desired: DesiredAccount, live: LiveAccount) -> AccountPlan {
 
 fn run(format: Format, accounts: Vec<AccountPlan>) -> Run {
     let base_url = "https://api.cloudflare.com/client/v4".to_owned();
-    Run::new(format, base_url, None, accounts, now())
+    Run::new(format, base_url, accounts, now())
 }
 
 /// Three accounts: with drift, as declared, and with an error.
