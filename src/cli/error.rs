@@ -17,8 +17,8 @@ pub(crate) enum CommandError {
     Usage(String),
     /// Invalid files.
     Files(Diagnostics),
-    /// No file given and no `riskform.yaml`; with desired-state files nearby.
-    NoFile { nearby: Vec<String> },
+    /// No file given and no `riskform.yaml`.
+    NoFile,
     /// Error of one account.
     Account(AccountError),
     /// The live state changed after the plan was saved; with one sentence per change.
@@ -64,7 +64,7 @@ impl CommandError {
             CommandError::Interrupted(signal) => signal.exit(),
             CommandError::WithHelp(error, _) => error.exit(),
             CommandError::Files(_)
-            | CommandError::NoFile { .. }
+            | CommandError::NoFile
             | CommandError::UserLookup(_)
             | CommandError::NotATerminal
             | CommandError::Declined
@@ -76,7 +76,7 @@ impl CommandError {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             CommandError::Usage(_) => "usage",
-            CommandError::Files(_) | CommandError::NoFile { .. } => "files",
+            CommandError::Files(_) | CommandError::NoFile => "files",
             CommandError::Account(error) => error.kind.as_str(),
             CommandError::StalePlan(_) => "stale",
             CommandError::UserLookup(_) => "no_such_user",
@@ -91,11 +91,8 @@ impl CommandError {
     /// Returns the way to fix the error.
     pub(crate) fn help(&self) -> Option<Cow<'_, str>> {
         let help = match self {
-            CommandError::NoFile { nearby } if nearby.is_empty() => {
+            CommandError::NoFile => {
                 "run `riskform init` to create it, or pass a file or directory".into()
-            }
-            CommandError::NoFile { nearby } => {
-                format!("pass a file ({}) or run `riskform init`", nearby.join(", ")).into()
             }
             CommandError::Account(error) => error.help.as_deref()?.into(),
             CommandError::WithHelp(_, help) => help.into(),
@@ -121,7 +118,7 @@ impl fmt::Display for CommandError {
         match self {
             CommandError::Usage(message) => f.write_str(message),
             CommandError::Files(diagnostics) => f.write_str(&diagnostics.render(Color::Ansi)),
-            CommandError::NoFile { .. } => f.write_str("riskform.yaml not found in this directory"),
+            CommandError::NoFile => f.write_str("riskform.yaml not found in this directory"),
             CommandError::Account(error) => error.fmt(f),
             CommandError::WithHelp(error, _) => error.fmt(f),
             CommandError::StalePlan(moves) => {

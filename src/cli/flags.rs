@@ -1,15 +1,11 @@
 //! Flags shared by several commands. A command takes only the groups that it uses, so no flag is accepted and ignored.
-//!
-//! Flags may come before the command's name; see [`move_flags_after_command`].
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::{Arg, ArgAction, Args, Command, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
 use crate::model::account::AccountId;
 use crate::model::behavior::RiskLevel;
@@ -267,132 +263,4 @@ pub(crate) fn level(text: &str) -> Result<RiskLevel, String> {
 
 fn accounts_at_once(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "expected a number of at least 1")
-}
-
-/// Moves flags from before the command's name to after it.
-///
-/// Returns the words unchanged if one of them is unknown, so that clap reports it.
-pub(crate) fn move_flags_after_command(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
-    let flags = values_of_flags(root);
-    let mut names = Vec::new();
-    let mut moved = Vec::new();
-    let mut command = root;
-    let mut rest = words.iter().skip(1);
-    while command.has_subcommands() {
-        let Some(word) = rest.next() else {
-            return words;
-        };
-        let text = word.to_string_lossy();
-        if let Some(inner) = command.find_subcommand(text.as_ref()) {
-            names.push(word.clone());
-            command = inner;
-        } else if text.starts_with('-') && text != "-" && text != "--" {
-            moved.push(word.clone());
-            if takes_the_next_word(&text, &flags) {
-                moved.extend(rest.next().cloned());
-            }
-        } else {
-            return words;
-        }
-    }
-    let program = words.first().cloned();
-    program
-        .into_iter()
-        .chain(names)
-        .chain(moved)
-        .chain(rest.cloned())
-        .collect()
-}
-
-/// Maps every long and short flag to true if it takes a value.
-fn values_of_flags(command: &Command) -> HashMap<String, bool> {
-    let mut flags = HashMap::new();
-    for argument in command.get_arguments() {
-        let takes_value = argument.get_action().takes_values();
-        let long = argument.get_long().map(|long| format!("--{long}"));
-        let short = argument.get_short().map(|short| format!("-{short}"));
-        flags.extend(
-            long.into_iter()
-                .chain(short)
-                .map(|name| (name, takes_value)),
-        );
-    }
-    for inner in command.get_subcommands() {
-        flags.extend(values_of_flags(inner));
-    }
-    flags
-}
-
-fn takes_the_next_word(word: &str, flags: &HashMap<String, bool>) -> bool {
-    let takes_value = |name: &str| flags.get(name).copied().unwrap_or(false);
-    match word.strip_prefix('-') {
-        Some(shorts) if !shorts.starts_with('-') => {
-            // In a group like `-qo`, only the last flag can take the next word as its value.
-            let mut shorts = shorts.chars();
-            let last = shorts.next_back();
-            shorts.all(|short| !takes_value(&format!("-{short}")))
-                && last.is_some_and(|short| takes_value(&format!("-{short}")))
-        }
-        Some(_) | None => takes_value(word),
-    }
-}
-
-/// Returns the commands that accept a flag such as `--out`.
-pub(crate) fn takers(command: &Command, flag: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    for inner in command.get_subcommands() {
-        let name = inner.get_name();
-        let mut longs = inner.get_arguments().filter_map(Arg::get_long);
-        if longs.any(|long| flag.strip_prefix("--") == Some(long)) {
-            names.push(name.to_owned());
-        }
-        let below = takers(inner, flag);
-        names.extend(below.into_iter().map(|below| format!("{name} {below}")));
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::{Arg, ArgAction, Command};
-
-    use super::move_flags_after_command;
-
-    #[test]
-    fn flags_may_stand_before_the_name() {
-        let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
-        let value = |name: &'static str| Arg::new(name).long(name);
-        let root = Command::new("r")
-            .arg(flag("quiet").short('q'))
-            .subcommand(Command::new("plan").arg(value("format").short('o')))
-            .subcommand(Command::new("get").subcommand(Command::new("users").arg(value("since"))));
-        let table = [
-            ("r plan -q", "r plan -q"),
-            ("r -q plan x", "r plan -q x"),
-            ("r --format json -q plan x", "r plan --format json -q x"),
-            ("r --format=json plan x", "r plan --format=json x"),
-            ("r -o json plan", "r plan -o json"),
-            ("r -ojson plan", "r plan -ojson"),
-            ("r -qo json plan", "r plan -qo json"),
-            ("r -q get --since 7d users x", "r get users -q --since 7d x"),
-            // A value may equal a command's name.
-            ("r --format plan plan", "r plan --format plan"),
-            // Unknown words are left in place.
-            ("r", "r"),
-            ("r --version", "r --version"),
-            ("r --help", "r --help"),
-            ("r -q help plan", "r -q help plan"),
-            ("r --nonsense 1 plan", "r --nonsense 1 plan"),
-            ("r -q -- plan", "r -q -- plan"),
-            ("r get -q", "r get -q"),
-        ];
-        for (given, expected) in table {
-            let words = given.split(' ').map(Into::into).collect();
-            let moved: Vec<String> = move_flags_after_command(&root, words)
-                .into_iter()
-                .map(|word| word.into_string().unwrap())
-                .collect();
-            assert_eq!(moved.join(" "), expected, "{given}");
-        }
-    }
 }

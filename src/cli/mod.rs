@@ -24,7 +24,6 @@ mod run;
 use std::ffi::OsString;
 use std::time::SystemTime;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::Timestamp;
 
@@ -33,7 +32,7 @@ use commands::{
     schema, show, validate, version,
 };
 use error::CommandError;
-use flags::{GlobalArgs, move_flags_after_command};
+use flags::GlobalArgs;
 use io::output::{self, Output};
 use io::{ci, environment};
 use run::signals;
@@ -109,10 +108,9 @@ pub(crate) enum Command {
 }
 
 impl Cli {
-    /// Parses a command line. Flags may come before the command's name.
+    /// Parses a command line.
     fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
         let mut riskform = Cli::command_line();
-        let words = move_flags_after_command(&riskform, words);
         let matches = riskform.try_get_matches_from_mut(words)?;
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))
     }
@@ -157,7 +155,6 @@ pub fn main() -> Exit {
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
-            let error = suggest_commands(&Cli::command(), error);
             return Output::command_line(&error);
         }
     };
@@ -172,26 +169,6 @@ pub fn main() -> Exit {
     let exit = output.final_exit(exit);
     ci::end(&output, exit, end.as_ref().err());
     exit
-}
-
-/// Adds the commands that accept an unknown flag to clap's error.
-fn suggest_commands(riskform: &clap::Command, mut error: clap::Error) -> clap::Error {
-    let flag = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => {
-            flag.clone()
-        }
-        Some(_) | None => return error,
-    };
-    let takers = flags::takers(riskform, &flag);
-    if !takers.is_empty() {
-        let tip = format!("{flag} is an option of {}", takers.join(", "));
-        error.remove(ContextKind::SuggestedArg);
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
-    }
-    error
 }
 
 /// Raises the soft limit of open files (256 on macOS) as far as permitted, because each account read at once has connections.

@@ -316,7 +316,7 @@ impl Output {
             // Each rendered diagnostic starts with "error" itself.
             CommandError::Files(_) => self.line(error.to_string().trim_end()),
             CommandError::Usage(_)
-            | CommandError::NoFile { .. }
+            | CommandError::NoFile
             | CommandError::Account(_)
             | CommandError::StalePlan(_)
             | CommandError::UserLookup(_)

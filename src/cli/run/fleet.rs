@@ -42,7 +42,7 @@ pub(crate) fn load(
 pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
     for path in paths {
         if path == Path::new(PathArgs::USUAL) && fs::symlink_metadata(path).is_err() {
-            return Err(CommandError::NoFile { nearby: nearby() });
+            return Err(CommandError::NoFile);
         }
         if is_saved_plan(path) {
             let path = path.display();
@@ -55,57 +55,17 @@ pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Returns desired-state files in this directory and its subdirectories.
-fn nearby() -> Vec<String> {
-    const MOST: usize = 5;
-    let files = |folder: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let named = |path: PathBuf| path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
-        let mut paths: Vec<PathBuf> = entries
-            .map(|entry| named(entry.path()))
-            .filter(|path| {
-                path.file_name()
-                    .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
-            })
-            .collect();
-        paths.sort();
-        paths
-    };
-    let here = files(Path::new("."));
-    let below = here
-        .iter()
-        .filter(|path| path.is_dir())
-        .flat_map(|folder| files(folder));
-    here.iter()
-        .cloned()
-        .chain(below)
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml" || extension == "yml")
-        })
-        .filter(|path| {
-            starts_with_text(path, |text| {
-                text.lines().any(|line| line.starts_with("version: 1"))
-            })
-        })
-        .map(|path| path.display().to_string())
-        .take(MOST)
-        .collect()
-}
-
+/// Returns true if the file starts like a saved plan.
 fn is_saved_plan(path: &Path) -> bool {
-    starts_with_text(path, |text| {
-        text.trim_start().starts_with('{') && text.contains("\"riskform.saved-plan/")
-    })
-}
-
-/// Returns true if the beginning of a file matches.
-fn starts_with_text(path: &Path, like: impl Fn(&str) -> bool) -> bool {
     const BEGINNING: u64 = 4096;
     let mut text = Vec::new();
     let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
     let mut read = || File::open(path)?.take(BEGINNING).read_to_end(&mut text);
-    is_file && read().is_ok() && like(&String::from_utf8_lossy(&text))
+    let text = match is_file && read().is_ok() {
+        true => String::from_utf8_lossy(&text),
+        false => return false,
+    };
+    text.trim_start().starts_with('{') && text.contains("\"riskform.saved-plan/")
 }
 
 /// Returns the addresses declared in the files that can be loaded.
