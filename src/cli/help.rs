@@ -291,33 +291,11 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                 exits: LOCAL_EXITS,
             },
             CommandHelp {
-                name: "man",
-                examples: &[(
-                    "write the manual pages",
-                    "riskform man --out ~/.local/share/man/man1",
-                )],
-                exits: LOCAL_EXITS,
-            },
-            CommandHelp {
                 name: "version",
                 examples: &[("for a bug report", "riskform version --format json")],
                 exits: LOCAL_EXITS,
             },
         ],
-    ),
-];
-
-/// Files that riskform reads and writes without being named on the command line.
-pub(crate) const FILES: &[(&str, &str)] = &[
-    ("riskform.yaml", "desired state, if no PATH is given"),
-    (".riskform/sandbox.json", "the accounts of --sandbox"),
-    (
-        "~/.local/state/riskform",
-        "notification state ($XDG_STATE_HOME/riskform if set)",
-    ),
-    (
-        "riskform.env, gl-code-quality-report.json",
-        "what --ci writes for GitLab",
     ),
 ];
 
@@ -387,7 +365,7 @@ impl CommandHelp {
 
 /// Returns the commands in groups, one per line; commands used only once share the last line.
 fn overview(riskform: &Command) -> String {
-    const COMBINED_COMMANDS: [&str; 3] = ["completions", "man", "version"];
+    const COMBINED_COMMANDS: [&str; 2] = ["completions", "version"];
     let mut overview = String::new();
     for (group, entries) in GROUPS {
         let alone = entries
@@ -406,13 +384,6 @@ fn overview(riskform: &Command) -> String {
     overview
 }
 
-/// Returns the examples and the exit codes of a command.
-pub(crate) fn of(name: &str) -> Option<(&'static [Example], &'static [ExitText])> {
-    let mut entries = GROUPS.iter().flat_map(|(_, entries)| *entries);
-    let entry = entries.find(|entry| entry.name == name)?;
-    Some((entry.examples, entry.exits))
-}
-
 fn exit_codes(exits: impl Iterator<Item = ExitText>) -> String {
     let lines = exits.map(|(exit, meaning)| format!("\n  {:<4} {meaning}", exit.code()));
     format!("Exit codes:{}", lines.collect::<String>())
@@ -421,7 +392,7 @@ fn exit_codes(exits: impl Iterator<Item = ExitText>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
+    use crate::cli::{Cli, command_line};
 
     #[test]
     fn every_command_has_its_place_and_its_examples_are_command_lines() {
@@ -430,7 +401,7 @@ mod tests {
             .flat_map(|(_, entries)| *entries)
             .map(|entry| entry.name)
             .collect();
-        let riskform = Cli::command_line();
+        let riskform = command_line();
         let mut known: Vec<&str> = riskform.get_subcommands().map(Command::get_name).collect();
         let mut sorted = names.clone();
         sorted.sort_unstable();
@@ -448,7 +419,7 @@ mod tests {
 
     #[test]
     fn short_help_fits_a_screen() {
-        let mut riskform = Cli::command_line().term_width(80);
+        let mut riskform = command_line().term_width(80);
         riskform.build();
         let mut commands = vec![&mut riskform];
         while let Some(command) = commands.pop() {

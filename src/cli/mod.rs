@@ -28,8 +28,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::Timestamp;
 
 use commands::{
-    apply, audit, completions, doctor, drift, export, fmt, get, init, man, plan, reset, sandbox,
-    schema, show, validate, version,
+    apply, audit, completions, doctor, drift, export, fmt, get, init, plan, reset, sandbox, schema,
+    show, validate, version,
 };
 use error::CommandError;
 use flags::GlobalArgs;
@@ -101,8 +101,6 @@ pub(crate) enum Command {
     Sandbox(sandbox::SandboxArguments),
     /// Print shell completions
     Completions(completions::CompletionsArguments),
-    /// Print the manual page, or write all of them
-    Man(man::ManArguments),
     /// Print version and build information
     Version(version::VersionArguments),
 }
@@ -110,15 +108,15 @@ pub(crate) enum Command {
 impl Cli {
     /// Parses a command line.
     fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
-        let mut riskform = Cli::command_line();
+        let mut riskform = command_line();
         let matches = riskform.try_get_matches_from_mut(words)?;
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))
     }
+}
 
-    /// Returns the command line with all help texts.
-    fn command_line() -> clap::Command {
-        help::with_help(Cli::command())
-    }
+/// Returns the command line with all help texts.
+pub fn command_line() -> clap::Command {
+    help::with_help(Cli::command())
 }
 
 impl Command {
@@ -141,17 +139,13 @@ impl Command {
             | Command::Reset(_)
             | Command::Schema(_)
             | Command::Sandbox(_)
-            | Command::Completions(_)
-            | Command::Man(_) => false,
+            | Command::Completions(_) => false,
         }
     }
 }
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> Exit {
-    if completions::answer(Cli::command_line) {
-        return Exit::Done;
-    }
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -223,8 +217,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
             Command::Doctor(args) => doctor::run(args, output).await,
             Command::Reset(args) => reset::run(args, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
-            Command::Completions(args) => completions::run(&args, output),
-            Command::Man(args) => man::run(args, Cli::command_line(), output),
+            Command::Completions(args) => completions::run(&args, command_line(), output),
             Command::Version(args) => version::run(&args, output),
         }
     };

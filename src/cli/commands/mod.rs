@@ -9,7 +9,6 @@ pub(crate) mod export;
 pub(crate) mod fmt;
 pub(crate) mod get;
 pub(crate) mod init;
-pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod reset;
 pub(crate) mod sandbox;

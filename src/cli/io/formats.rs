@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use crate::cli::error::CommandError;
 use crate::cli::io::files::{FileMode, OutputFile};
@@ -59,8 +58,7 @@ pub(crate) struct FormatArgs<K: OutputFormat> {
         value_name = "KIND[=FILE]",
         value_parser = parse::<K>,
         help = help::<K>(),
-        long_help = long_help::<K>(),
-        add = ArgValueCandidates::new(candidates::<K>)
+        long_help = long_help::<K>()
     )]
     formats: Vec<FormatArg<K>>,
 }
@@ -119,13 +117,6 @@ fn long_help<K: OutputFormat>() -> String {
         "Output format: {}. Use KIND=FILE to write to a file (repeatable)",
         names::<K>()
     )
-}
-
-fn candidates<K: OutputFormat>() -> Vec<CompletionCandidate> {
-    let kinds = K::ALL.iter();
-    kinds
-        .map(|kind| CompletionCandidate::new(kind.as_str()))
-        .collect()
 }
 
 fn names<K: OutputFormat>() -> String {

@@ -1,6 +1,5 @@
 //! Loads the desired-state files.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,13 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::cli::error::CommandError;
 use crate::cli::flags::{ExpectArgs, FleetArgs, PathArgs};
 use crate::cli::io::ci;
-use crate::cli::io::environment::interpolated;
 use crate::cli::io::output::Output;
-use crate::cli::run::load_context::{self, LoadContext};
+use crate::cli::run::load_context::LoadContext;
 use crate::config::diagnostic::Color;
-use crate::config::load::{self, LoadOptions};
+use crate::config::load;
 use crate::model::account::DesiredAccount;
-use crate::model::limits::NO_LIMITS;
 use crate::model::text::pluralize;
 
 /// Loads the files and shows warnings. An error in one file fails the whole run.
@@ -66,28 +63,6 @@ fn is_saved_plan(path: &Path) -> bool {
         false => return false,
     };
     text.trim_start().starts_with('{') && text.contains("\"riskform.saved-plan/")
-}
-
-/// Returns the addresses declared in the files that can be loaded.
-pub(crate) fn addresses(paths: &[PathBuf]) -> BTreeSet<String> {
-    let request = LoadOptions {
-        paths,
-        account_id: None,
-        default_account_id: load_context::account_id_from_env().ok().flatten(),
-        confinement: &load_context::confinement(None),
-        limits: &NO_LIMITS,
-        variables: &interpolated,
-        today: load_context::today(),
-    };
-    let accounts = load::check(&request).accounts;
-    let behaviors = accounts.iter().flat_map(|account| account.behaviors.keys());
-    let integrations = accounts
-        .iter()
-        .flat_map(|account| account.integrations.keys());
-    behaviors
-        .map(|key| format!("behavior.{key}"))
-        .chain(integrations.map(|name| format!("integration.{name}")))
-        .collect()
 }
 
 /// Checks the number of accounts against `--expect-accounts`.
