@@ -5,17 +5,17 @@ use crate::model::text::{EscapeInvisible, pluralize};
 
 use super::DoctorFormat;
 use super::get::json;
-use super::get::table::{Column, Width, grid};
+use super::get::table::{Column, grid};
 
-/// Returns the report in a format. `width` is the width of a table.
-pub fn doctor(diagnosis: &DoctorReport, format: DoctorFormat, width: Width) -> String {
+/// Returns the report in a format.
+pub fn doctor(diagnosis: &DoctorReport, format: DoctorFormat) -> String {
     match format {
-        DoctorFormat::Table => table(diagnosis, width),
+        DoctorFormat::Table => table(diagnosis),
         DoctorFormat::Json => json(diagnosis),
     }
 }
 
-fn table(diagnosis: &DoctorReport, width: Width) -> String {
+fn table(diagnosis: &DoctorReport) -> String {
     let general = || {
         diagnosis
             .findings
@@ -24,7 +24,7 @@ fn table(diagnosis: &DoctorReport, width: Width) -> String {
     };
     let mut text = match diagnosis.accounts.as_slice() {
         [_] => String::new(),
-        _ => rows("CHECK", width, general()),
+        _ => rows("CHECK", general()),
     };
     for account in &diagnosis.accounts {
         let separator = if text.is_empty() { "" } else { "\n" };
@@ -34,11 +34,11 @@ fn table(diagnosis: &DoctorReport, width: Width) -> String {
             .iter()
             .map(|one| row(one.check.title(), one));
         text.push_str(&match diagnosis.accounts.as_slice() {
-            [_] => rows("CHECK", width, general().chain(own)),
-            _ => rows("CHECK", width, own),
+            [_] => rows("CHECK", general().chain(own)),
+            _ => rows("CHECK", own),
         });
         for one in &account.ssf {
-            text.push_str(&document(one, width));
+            text.push_str(&document(one));
         }
     }
     let counted = |status, noun| pluralize(diagnosis.count(status), noun);
@@ -54,7 +54,7 @@ fn table(diagnosis: &DoctorReport, width: Width) -> String {
     text
 }
 
-fn document(document: &SsfDocument, width: Width) -> String {
+fn document(document: &SsfDocument) -> String {
     let SsfDocument {
         integration_id,
         tenant_url,
@@ -64,17 +64,17 @@ fn document(document: &SsfDocument, width: Width) -> String {
     format!(
         "\nSSF document of integration {integration_id} ({})\n\n{}",
         EscapeInvisible(tenant_url),
-        rows("RULE", width, findings)
+        rows("RULE", findings)
     )
 }
 
-fn rows(what: &str, width: Width, rows: impl Iterator<Item = Vec<String>>) -> String {
+fn rows(what: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
     let columns = [
         ("", Column::Words),
         (what, Column::Words),
         ("FINDING", Column::Words),
     ];
-    grid(width, &columns, rows)
+    grid(&columns, rows)
 }
 
 fn row<C>(title: &str, finding: &Finding<C>) -> Vec<String> {

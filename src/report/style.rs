@@ -2,8 +2,6 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::model::text::EscapeInvisible;
-
 /// A heading.
 pub const HEADING: Style = Style::new().bold();
 /// Less important.
@@ -14,13 +12,3 @@ pub const WARNING: Style = AnsiColor::Yellow.on_default();
 pub const ERROR: Style = AnsiColor::Red.on_default();
 /// Succeeded or created.
 pub const SUCCESS: Style = AnsiColor::Green.on_default();
-
-/// Returns a terminal hyperlink (OSC 8). The caller strips it like colors.
-pub fn link(url: &str) -> String {
-    let url = EscapeInvisible(url);
-    format!("{LINK}{url}{END}{url}{LINK}{END}")
-}
-
-/// Start and end of a hyperlink.
-pub const LINK: &str = "\u{1b}]8;;";
-pub const END: &str = "\u{1b}\\";

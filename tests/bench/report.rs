@@ -48,7 +48,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                 Privacy::Named,
             );
             let account = "f037e56e89293a057740de681ac9abbe".parse().unwrap();
-            move || render(&account, &users, *kind, Some(120))
+            move || render(&account, &users, *kind)
         });
     }
     group.finish();

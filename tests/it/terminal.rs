@@ -1,4 +1,4 @@
-//! Output for terminals only: progress, waits and links.
+//! Output for terminals only: progress and waits.
 
 use std::num::NonZeroU32;
 use std::process::{Command, Stdio};
@@ -118,21 +118,4 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
     }
     let piped = workplace.run(&["drift"]);
     assert!(!piped.stderr.contains("reading"), "{}", piped.stderr);
-}
-
-#[test]
-fn a_url_is_a_link_where_the_terminal_follows_links() {
-    let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
-    workplace.set("CLOUDFLARE_ACCOUNT_ID", "f037e56e89293a057740de681ac9abbe");
-    let get = ["get", "integration", "4cfe8442-664b-4915-acd4-b39cd65c4314"];
-    let url = "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314";
-    let link = format!("\u{1b}]8;;{url}\u{1b}\\{url}\u{1b}]8;;\u{1b}\\");
-    assert!(on_a_terminal(&workplace, &get, "xterm-kitty").contains(&link));
-    for text in [
-        on_a_terminal(&workplace, &get, "xterm-256color"),
-        workplace.run(&get).stdout,
-    ] {
-        assert!(text.contains(url) && !text.contains("]8;;"), "{text:?}");
-    }
 }

@@ -66,9 +66,7 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
             DoctorReport::new(session.base_url().to_string(), vec![files], accounts)
         }
     };
-    formats.write(output, |format| {
-        report::doctor(&diagnosis, format, output.width())
-    });
+    formats.write(output, |format| report::doctor(&diagnosis, format));
     Ok(exit(&diagnosis))
 }
 

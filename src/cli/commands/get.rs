@@ -209,9 +209,8 @@ struct GetOutput<'a> {
 
 impl GetOutput<'_> {
     fn show(self, shown: &impl Tabular) -> Result<Exit, CommandError> {
-        let width = self.output.width();
         self.formats.write(self.output, |format| {
-            render(&self.account.id, shown, format, width)
+            render(&self.account.id, shown, format)
         });
         Ok(Exit::Done)
     }

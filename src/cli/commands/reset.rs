@@ -21,7 +21,6 @@ use crate::cli::run::user_selection::{SelectedUsers, UserRef, choose, parse_list
 use crate::model::behavior::RiskLevel;
 use crate::model::text::abbreviate_list;
 use crate::model::user::{UserId, UserRisk};
-use crate::report::get::table::Width;
 use crate::report::get::{Privacy, users_table};
 use crate::report::text::{ResetText, pluralize};
 
@@ -77,7 +76,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
         output.say("No users to reset.");
         return Ok(Exit::Done);
     }
-    output.result(shown(&chosen, arguments.privacy.privacy(), output.width()));
+    output.result(shown(&chosen, arguments.privacy.privacy()));
     if arguments.dry_run {
         return Ok(Exit::Done);
     }
@@ -161,11 +160,11 @@ fn is_permission_error(error: &ApiError) -> bool {
 }
 
 /// Returns a table of the users with a score, and the IDs of the others.
-fn shown(chosen: &SelectedUsers, privacy: Privacy, width: Width) -> String {
+fn shown(chosen: &SelectedUsers, privacy: Privacy) -> String {
     let mut text = String::new();
     let known: Vec<UserRisk> = chosen.values().flatten().cloned().collect();
     if !known.is_empty() {
-        text.push_str(&users_table(&known, privacy, width));
+        text.push_str(&users_table(&known, privacy));
     }
     for (id, user) in chosen {
         if user.is_none() {

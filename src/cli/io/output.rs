@@ -5,13 +5,11 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
-use terminal_size::Width;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -23,9 +21,7 @@ use crate::cli::flags::GlobalArgs;
 use crate::cli::io::ci_state::CiReport;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::files::{AppendTarget, FileMode, OutputFile, RunFiles};
-use crate::cli::io::links;
 use crate::cli::io::stream::{self, Stream};
-use crate::cli::io::wrap::wrapped;
 use crate::model::text::{EscapeInvisible, escape_invisible_json, escape_workflow_commands};
 use crate::report::json::error_document;
 use crate::report::style;
@@ -80,7 +76,7 @@ impl Output {
             Stream::Stdout.write(&said);
             return final_exit(Exit::Done, false, false);
         }
-        Stream::Stderr.write(&fitting(&said, columns(io::stderr())));
+        Stream::Stderr.write(&said);
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let separate = arguments
             .windows(2)
@@ -216,23 +212,9 @@ impl Output {
         }
     }
 
-    /// Returns the width of the terminal on standard output.
-    pub(crate) fn width(&self) -> Option<u16> {
-        columns(io::stdout())
-    }
-
-    /// Returns the width of the terminal on standard error.
-    pub(crate) fn stderr_width(&self) -> Option<u16> {
-        columns(io::stderr())
-    }
-
     /// Prints a result in one of the formats.
     pub(crate) fn rendered(&self, format: &str, text: String) {
-        let text = self.escaped(format, text);
-        match format {
-            "text" => self.print(&fitting(&text, self.width())),
-            _ => self.print(&text),
-        }
+        self.print(&self.escaped(format, text));
     }
 
     /// Escapes workflow commands and invisible characters as the format allows.
@@ -261,12 +243,8 @@ impl Output {
     }
 
     fn print(&self, text: &str) {
-        let text = match links::are_followed() {
-            true => text.into(),
-            false => links::removed(text),
-        };
         self.printed.store(true, Ordering::Relaxed);
-        self.apart(|| Stream::Stdout.write(&text));
+        self.apart(|| Stream::Stdout.write(text));
     }
 
     /// Prints a status line to standard error, unless quiet.
@@ -276,16 +254,8 @@ impl Output {
         }
     }
 
-    /// Prints a status line that is never wrapped, unless quiet.
-    pub(crate) fn status_unwrapped(&self, line: impl fmt::Display) {
-        if !self.quiet {
-            let line = format!("{}\n", self.harmless(&line.to_string()));
-            self.apart(|| Stream::Stderr.write(&line));
-        }
-    }
-
     fn line(&self, line: &str) {
-        let line = format!("{}\n", fitting(&self.harmless(line), self.stderr_width()));
+        let line = format!("{}\n", self.harmless(line));
         self.apart(|| Stream::Stderr.write(&line));
     }
 
@@ -350,22 +320,6 @@ fn final_exit(exit: Exit, failed: bool, write_sent: bool) -> Exit {
             false => Exit::Error,
         },
         exit => exit,
-    }
-}
-
-/// Returns the width of a terminal, or `None` for other streams.
-fn columns(stream: impl AsFd) -> Option<u16> {
-    match terminal_size::terminal_size_of(stream) {
-        Some((Width(columns), _)) if columns > 0 => Some(columns),
-        Some(_) | None => None,
-    }
-}
-
-/// Wraps a text to the width.
-fn fitting(text: &str, width: Option<u16>) -> Cow<'_, str> {
-    match width {
-        Some(width) => wrapped(text, width.into()).into(),
-        None => text.into(),
     }
 }
 

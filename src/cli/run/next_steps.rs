@@ -20,20 +20,14 @@ pub(crate) fn say(output: &Output, steps: &[NextStep]) {
     if steps.is_empty() || !output.is_interactive() {
         return;
     }
-    let longest =
-        |text: fn(&NextStep) -> &str| steps.iter().map(|step| text(step).chars().count()).max();
-    let width = longest(|step| &step.line).unwrap_or_default();
-    let needed = width + longest(|step| step.what).unwrap_or_default() + "    # ".len();
-    let fits = output
-        .stderr_width()
-        .is_none_or(|columns| needed <= columns.into());
-    output.say("\nNext:");
+    let lines = steps.iter().map(|step| step.line.chars().count());
+    let width = lines.max().unwrap_or_default();
+    output.say(
+        "
+Next:",
+    );
     for NextStep { line, what } in steps {
-        if fits {
-            output.say(format_args!("  {line:width$}  # {what}"));
-        } else {
-            output.status_unwrapped(format_args!("  # {what}\n  {line}"));
-        }
+        output.say(format_args!("  {line:width$}  # {what}"));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Tabular;
-use super::table::{Column, Width, grid};
+use super::table::{Column, grid};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
 use crate::model::text::EscapeInvisible;
 
@@ -18,10 +18,8 @@ pub struct Behaviors {
 
 impl Tabular for Behaviors {
     const FORMAT: &'static str = "riskform.behaviors/1";
-    const COLUMNS: &'static [&'static str] =
-        &["key", "name", "description", "enabled", "risk_level"];
 
-    fn table(&self, width: Width) -> String {
+    fn table(&self) -> String {
         let columns = [
             ("KEY", Column::Words),
             ("ENABLED", Column::Words),
@@ -47,27 +45,6 @@ impl Tabular for Behaviors {
                 EscapeInvisible(description).to_string(),
             ]
         });
-        grid(width, &columns, rows)
-    }
-
-    fn records(&self) -> impl Iterator<Item = Vec<String>> {
-        self.behaviors.iter().map(|(key, behavior)| {
-            let Behavior {
-                name,
-                description,
-                settings:
-                    BehaviorSettings {
-                        enabled,
-                        risk_level,
-                    },
-            } = behavior;
-            vec![
-                key.to_string(),
-                name.clone(),
-                description.clone(),
-                enabled.to_string(),
-                risk_level.to_string(),
-            ]
-        })
+        grid(&columns, rows)
     }
 }

@@ -3,10 +3,9 @@
 use serde::Serialize;
 
 use super::Tabular;
-use super::table::{Column, Width, fields, grid};
+use super::table::{Column, fields, grid};
 use crate::model::integration::{Integration, IntegrationSettings, ReferenceId};
 use crate::model::text::EscapeInvisible;
-use crate::report::style::link;
 
 const COLUMNS: &[&str] = &[
     "id",
@@ -28,53 +27,23 @@ pub struct Integrations {
 
 impl Tabular for Integrations {
     const FORMAT: &'static str = "riskform.integrations/1";
-    const COLUMNS: &'static [&'static str] = COLUMNS;
 
-    /// One line per integration. Columns that do not fit are omitted from the right, with a notice.
-    fn table(&self, width: Width) -> String {
-        const HEADINGS: &[&str] = &[
-            "ID",
-            "TENANT_URL",
-            "ACTIVE",
-            "TYPE",
-            "REFERENCE_ID",
-            "WELL_KNOWN_URL",
+    /// One line per integration.
+    fn table(&self) -> String {
+        const COLUMNS: [(&str, Column); 6] = [
+            ("ID", Column::Words),
+            ("TENANT_URL", Column::Words),
+            ("ACTIVE", Column::Words),
+            ("TYPE", Column::Words),
+            ("REFERENCE_ID", Column::Words),
+            ("WELL_KNOWN_URL", Column::Words),
         ];
-        const LEAST: usize = 2;
         if self.integrations.is_empty() {
-            return "No integrations.\n".to_owned();
+            return "No integrations.
+"
+            .to_owned();
         }
-        let columns: Vec<(&str, Column)> = HEADINGS
-            .iter()
-            .map(|heading| (*heading, Column::Words))
-            .collect();
-        let rows: Vec<Vec<String>> = self.integrations.iter().map(row).collect();
-        let table = |shown: usize| {
-            let rows = rows.iter().map(|row| row[..shown].to_vec());
-            grid(None, &columns[..shown], rows)
-        };
-        let fits = |table: &str| {
-            let table = anstream::adapter::strip_str(table).to_string();
-            let longest = table.lines().map(|line| line.chars().count()).max();
-            width.is_none_or(|width| longest <= Some(usize::from(width)))
-        };
-        let shown = (LEAST..=HEADINGS.len())
-            .rev()
-            .find(|shown| fits(&table(*shown)))
-            .unwrap_or(LEAST);
-        let mut text = table(shown);
-        if shown < HEADINGS.len() {
-            let rest = HEADINGS[shown..].join(", ");
-            text.push_str(&format!(
-                "\nriskform get integration ID shows {}\n",
-                rest.to_lowercase()
-            ));
-        }
-        text
-    }
-
-    fn records(&self) -> impl Iterator<Item = Vec<String>> {
-        self.integrations.iter().map(record)
+        grid(&COLUMNS, self.integrations.iter().map(row))
     }
 }
 
@@ -86,21 +55,16 @@ pub struct OneIntegration {
 
 impl Tabular for OneIntegration {
     const FORMAT: &'static str = "riskform.integration/1";
-    const COLUMNS: &'static [&'static str] = COLUMNS;
 
-    /// One line per field, unwrapped.
-    fn table(&self, _: Width) -> String {
+    /// One line per field.
+    fn table(&self) -> String {
         let lines: Vec<(&str, String)> = COLUMNS
             .iter()
             .copied()
             .zip(record(&self.integration))
-            .map(|(name, value)| (name, shown(name, &value)))
+            .map(|(name, value)| (name, shown(&value)))
             .collect();
-        fields(None, &lines)
-    }
-
-    fn records(&self) -> impl Iterator<Item = Vec<String>> {
-        std::iter::once(record(&self.integration))
+        fields(&lines)
     }
 }
 
@@ -111,19 +75,18 @@ fn row(integration: &Integration) -> Vec<String> {
     let well_known_url = &integration.well_known_url;
     vec![
         integration.id.to_string(),
-        shown("tenant_url", settings.tenant_url.as_str()),
+        shown(settings.tenant_url.as_str()),
         settings.active.to_string(),
-        shown("type", &settings.integration_type.to_string()),
-        shown("reference_id", reference.map_or("", ReferenceId::as_str)),
-        shown("well_known_url", well_known_url),
+        shown(&settings.integration_type.to_string()),
+        shown(reference.map_or("", ReferenceId::as_str)),
+        shown(well_known_url),
     ]
 }
 
-fn shown(name: &str, value: &str) -> String {
-    match (name, value) {
-        (_, "") => "(unset)".to_owned(),
-        ("well_known_url", url) => link(url),
-        (_, value) => EscapeInvisible(value).to_string(),
+fn shown(value: &str) -> String {
+    match value {
+        "" => "(unset)".to_owned(),
+        value => EscapeInvisible(value).to_string(),
     }
 }
 

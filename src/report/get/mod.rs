@@ -1,10 +1,8 @@
-//! Output of `get`: table, JSON, CSV or YAML.
+//! Output of `get`: a table or JSON.
 //!
-//! Each resource type has a file; common code is here. A table fits the width, is not wrapped in a pipe and needs no color. The other
-//! formats have every field as returned by the API.
+//! Each resource type has a file; common code is here. JSON has every field as returned by the API.
 
 mod behaviors;
-mod csv;
 mod integrations;
 mod pseudonym;
 pub mod table;
@@ -13,12 +11,9 @@ mod users;
 
 use serde::Serialize;
 
-use crate::config::write::value_to_yaml;
 use crate::model::account::AccountId;
 use crate::model::open_enum::string_enum;
 use crate::model::text::escape_invisible_json;
-
-use table::Width;
 
 pub use behaviors::Behaviors;
 pub use integrations::{Integrations, OneIntegration};
@@ -33,46 +28,28 @@ string_enum! {
         Table = "table",
         /// For scripts.
         Json = "json",
-        /// For spreadsheets.
-        Csv = "csv",
-        /// For people who would rather read JSON.
-        Yaml = "yaml",
     }
 }
 
-/// A type of data that can be read. Serializes as the members of its JSON and YAML documents.
+/// A type of data that can be read. Serializes as the members of its JSON document.
 pub trait Tabular: Serialize {
     /// Name of the document format.
     const FORMAT: &'static str;
-    /// Columns of the CSV.
-    const COLUMNS: &'static [&'static str];
 
-    /// Returns the table for this width.
-    fn table(&self, width: Width) -> String;
-
-    /// Returns the rows of the CSV.
-    fn records(&self) -> impl Iterator<Item = Vec<String>>;
+    /// Returns the table.
+    fn table(&self) -> String;
 }
 
-/// Returns the data in a format. `width` is the width of a table.
-pub fn render<S: Tabular>(
-    account: &AccountId,
-    shown: &S,
-    format: ReadFormat,
-    width: Width,
-) -> String {
+/// Returns the data in a format.
+pub fn render<S: Tabular>(account: &AccountId, shown: &S, format: ReadFormat) -> String {
     let document = ReadDocument {
         format: S::FORMAT,
         account_id: account,
         shown,
     };
     match format {
-        ReadFormat::Table => shown.table(width),
+        ReadFormat::Table => shown.table(),
         ReadFormat::Json => json(&document),
-        ReadFormat::Csv => csv::text(S::COLUMNS, shown.records()),
-        ReadFormat::Yaml => value_to_yaml(
-            &serde_yaml::to_value(&document).expect("strings, numbers and maps of them are YAML"),
-        ),
     }
 }
 

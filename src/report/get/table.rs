@@ -1,103 +1,48 @@
-//! Tables: columns side by side for many things, a line a field for one.
+//! Tables: columns for many resources, one line per field for one. Never wrapped.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width as Columns};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-/// How many columns a table may have; `None` where it is no terminal that shows it, and nothing is broken.
-pub type Width = Option<u16>;
-
-/// How the texts of a column stand.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug)]
 pub enum Column {
-    /// Words, broken between them where they must be.
+    /// Words, to the left.
     Words,
     /// Numbers, to the right.
     Number,
-    /// Lines whose indentation counts.
-    Lines,
 }
 
-/// Rows below a header. A text that does not fit its column goes on in the next line, and no line is wider than `width`, but for a URL, which
-/// is of no use in pieces.
+/// Returns rows below a header.
 ///
-/// The texts may hold line breaks; whatever else a terminal would obey has to be made visible before.
-pub fn grid(
-    width: Width,
-    columns: &[(&str, Column)],
-    rows: impl IntoIterator<Item = Vec<String>>,
-) -> String {
-    let mut table = plain(width);
+/// The texts may hold line breaks; the caller escapes other control characters.
+pub fn grid(columns: &[(&str, Column)], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = table(rows, columns.len());
     table.set_header(columns.iter().map(|(title, _)| *title));
-    let rows: Vec<Vec<String>> = rows.into_iter().collect();
-    let texts = |index: usize| rows.iter().filter_map(move |row| row.get(index));
-    let urls: Vec<u16> = (0..columns.len())
-        .map(|index| longest(texts(index).flat_map(|text| urls(text))))
-        .collect();
-    let lines: Vec<u16> = (0..columns.len())
-        .map(|index| longest(texts(index).flat_map(|text| text.lines())))
-        .collect();
-    table.add_rows(&rows);
-    let last = columns.len().saturating_sub(1);
-    for (index, (_, kind)) in columns.iter().enumerate() {
-        let Some(column) = table.column_mut(index) else {
-            continue;
-        };
-        column.set_padding((0, if index == last { 0 } else { 2 }));
-        if let Some(width) = width
-            && urls[index] > 0
-        {
-            // What the other columns leave is not wasted, where the table would take the least for all.
-            let all: u16 = lines
-                .iter()
-                .fold(0, |sum, line| sum.saturating_add(*line).saturating_add(2));
-            let left = width.saturating_sub(all - lines[index]).min(lines[index]);
-            let whole = Columns::Fixed(urls[index].max(left).saturating_add(2));
-            column.set_constraint(ColumnConstraint::LowerBoundary(whole));
-        }
-        match kind {
-            Column::Words => {}
-            Column::Number => column.set_cell_alignment(CellAlignment::Right),
-            // No text holds this character, so a line is never taken apart and put together again without its indentation.
-            Column::Lines => {
-                column.set_delimiter('\0');
-            }
+    for (index, (_, column)) in columns.iter().enumerate() {
+        if let (Column::Number, Some(column)) = (column, table.column_mut(index)) {
+            column.set_cell_alignment(CellAlignment::Right);
         }
     }
     finish(&table)
 }
 
-/// One thing, a line for each field.
-pub fn fields(width: Width, fields: &[(&str, String)]) -> String {
-    let mut table = plain(width);
-    for (name, value) in fields {
-        table.add_row([*name, value]);
-    }
-    for (index, gap) in [(0, 2), (1, 0)] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_padding((0, gap));
-        }
-    }
-    finish(&table)
+/// Returns one line per field.
+pub fn fields(fields: &[(&str, String)]) -> String {
+    let rows = fields.iter();
+    let rows = rows.map(|(name, value)| vec![(*name).to_owned(), value.clone()]);
+    finish(&table(rows, 2))
 }
 
-fn urls(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().filter(|word| word.contains("://"))
-}
-
-fn longest<'a>(texts: impl Iterator<Item = &'a str>) -> u16 {
-    let longest = texts.map(|text| text.chars().count()).max();
-    u16::try_from(longest.unwrap_or_default()).unwrap_or(u16::MAX)
-}
-
-fn plain(width: Width) -> Table {
+fn table(rows: impl IntoIterator<Item = Vec<String>>, columns: usize) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    match width {
-        Some(width) => table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width),
-        None => table.set_content_arrangement(ContentArrangement::Disabled),
-    };
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.add_rows(rows);
+    for index in 0..columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_padding((0, if index + 1 == columns { 0 } else { 2 }));
+        }
+    }
     table
 }
 
@@ -108,54 +53,4 @@ fn finish(table: &Table) -> String {
         text.push('\n');
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use insta::assert_snapshot;
-    use unicode_width::UnicodeWidthStr;
-
-    use super::{Column, grid};
-
-    const COLUMNS: &[(&str, Column)] = &[("NAME", Column::Words), ("WHAT", Column::Words)];
-
-    fn rows(what: &str) -> [Vec<String>; 1] {
-        [vec!["first".to_owned(), what.to_owned()]]
-    }
-
-    #[test]
-    fn a_piped_table_never_breaks() {
-        let what = "word ".repeat(60);
-        let table = grid(None, COLUMNS, rows(&what));
-        assert_eq!(table.lines().count(), 2);
-    }
-
-    #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        let what =
-            "漢字仮名交じり文 👩\u{200d}👩\u{200d}👧 and a name as long as a sentence, or longer";
-        for width in [20, 40, 80] {
-            let table = grid(Some(width), COLUMNS, rows(what));
-            let longest = table.lines().map(UnicodeWidthStr::width).max();
-            assert!(longest <= Some(width.into()), "{width}: {table}");
-        }
-    }
-
-    #[test]
-    fn a_url_is_whole_on_any_terminal() {
-        let url = "https://ssf.example/.well-known/sse-configuration/4cfe8442";
-        for width in [20, 40, 80] {
-            let table = grid(
-                Some(width),
-                COLUMNS,
-                rows(&format!("paste {url} into Okta")),
-            );
-            assert!(table.contains(url), "{width}: {table}");
-        }
-        assert_snapshot!(grid(Some(30), COLUMNS, rows("words are broken between words")), @r###"
-        NAME   WHAT
-        first  words are broken
-               between words
-        "###);
-    }
 }

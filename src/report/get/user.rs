@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Tabular;
 use super::pseudonym::{Privacy, pseudonym};
-use super::table::{Column, Width, fields, grid};
+use super::table::{Column, fields, grid};
 use crate::model::behavior::RiskLevel;
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::EscapeInvisible;
@@ -63,21 +63,9 @@ impl User {
 
 impl Tabular for User {
     const FORMAT: &'static str = "riskform.user/1";
-    const COLUMNS: &'static [&'static str] = &[
-        "user_id",
-        "name",
-        "email",
-        "risk_level",
-        "last_reset_time",
-        "event_id",
-        "event_name",
-        "event_risk_level",
-        "event_timestamp",
-        "event_details",
-    ];
 
-    fn table(&self, width: Width) -> String {
-        let mut text = fields(width, &self.head());
+    fn table(&self) -> String {
+        let mut text = fields(&self.head());
         text.push('\n');
         if self.user.events.is_empty() {
             text.push_str("No events.\n");
@@ -86,7 +74,7 @@ impl Tabular for User {
         let columns = [
             ("TIMESTAMP", Column::Words),
             ("LEVEL", Column::Words),
-            ("EVENT", Column::Lines),
+            ("EVENT", Column::Words),
         ];
         let rows = self.user.events.iter().map(|event| {
             vec![
@@ -97,46 +85,14 @@ impl Tabular for User {
                 told(event),
             ]
         });
-        text.push_str(&grid(width, &columns, rows));
+        text.push_str(&grid(&columns, rows));
         text
-    }
-
-    /// Returns one row per event, at least one.
-    fn records(&self) -> impl Iterator<Item = Vec<String>> {
-        let person = self.person();
-        let events: Vec<[String; 5]> = match self.user.events.as_slice() {
-            [] => vec![Default::default()],
-            events => events.iter().map(record).collect(),
-        };
-        events
-            .into_iter()
-            .map(move |event| person.iter().cloned().chain(event).collect())
     }
 }
 
 impl User {
     /// Returns the lines above the events.
     fn head(&self) -> Vec<(&'static str, String)> {
-        let [user_id, name, email, risk_level, last_reset_time] =
-            self.person().map(|text| EscapeInvisible(&text).to_string());
-        let or = |text: String, nothing: &str| match text.as_str() {
-            "" => nothing.to_owned(),
-            _ => text,
-        };
-        let mut lines = match self.privacy {
-            Privacy::Named => vec![("name", name), ("email", email)],
-            Privacy::Redacted => vec![("user", name)],
-        };
-        lines.extend([
-            ("user_id", user_id),
-            ("risk_level", or(risk_level, "none")),
-            ("last_reset_time", or(last_reset_time, "never")),
-        ]);
-        lines
-    }
-
-    /// Returns the columns without the events.
-    fn person(&self) -> [String; 5] {
         let Person {
             user_id,
             name,
@@ -145,40 +101,29 @@ impl User {
             last_reset_time,
             events: _,
         } = &self.user;
-        [
-            user_id.to_string(),
-            name.clone(),
-            email.clone(),
-            risk_level
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            last_reset_time
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-        ]
+        let or = |value: Option<String>, nothing: &str| {
+            value.map_or_else(
+                || nothing.to_owned(),
+                |text| EscapeInvisible(&text).to_string(),
+            )
+        };
+        let (name, email) = (
+            EscapeInvisible(name).to_string(),
+            EscapeInvisible(email).to_string(),
+        );
+        let level = risk_level.as_ref().map(ToString::to_string);
+        let reset = last_reset_time.as_ref().map(ToString::to_string);
+        let mut lines = match self.privacy {
+            Privacy::Named => vec![("name", name), ("email", email)],
+            Privacy::Redacted => vec![("user", name)],
+        };
+        lines.extend([
+            ("user_id", user_id.to_string()),
+            ("risk_level", or(level, "none")),
+            ("last_reset_time", or(reset, "never")),
+        ]);
+        lines
     }
-}
-
-fn record(event: &RiskEvent) -> [String; 5] {
-    let RiskEvent {
-        id,
-        name,
-        risk_level,
-        timestamp,
-        event_details,
-    } = event;
-    [
-        id.clone(),
-        name.clone(),
-        risk_level.to_string(),
-        timestamp.map_or_else(String::new, |at| at.to_string()),
-        event_details
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-    ]
 }
 
 /// Returns the name of an event and its details, one line per member.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Tabular;
 use super::pseudonym::{Privacy, pseudonym};
-use super::table::{Column, Width, grid};
+use super::table::{Column, grid};
 use crate::model::behavior::RiskLevel;
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::EscapeInvisible;
@@ -98,21 +98,13 @@ fn by_risk(user: &UserRisk) -> impl Ord + '_ {
 
 impl Tabular for Users {
     const FORMAT: &'static str = "riskform.users/1";
-    const COLUMNS: &'static [&'static str] = &[
-        "user_id",
-        "name",
-        "email",
-        "event_count",
-        "last_event",
-        "max_risk_level",
-    ];
 
-    fn table(&self, width: Width) -> String {
+    fn table(&self) -> String {
         let mut text = String::new();
         if !self.users.is_empty() {
-            text.push_str(&users_table(&self.users, self.privacy, width));
+            text.push_str(&users_table(&self.users, self.privacy));
             text.push('\n');
-            text.push_str(&chart(&self.totals, width));
+            text.push_str(&chart(&self.totals));
         }
         text.push_str(&pluralize(self.users.len(), "user"));
         if self.left_out > 0 {
@@ -121,31 +113,10 @@ impl Tabular for Users {
         text.push('\n');
         text
     }
-
-    fn records(&self) -> impl Iterator<Item = Vec<String>> {
-        self.users.iter().map(|user| {
-            let UserRisk {
-                user_id,
-                name,
-                email,
-                event_count,
-                last_event,
-                max_risk_level,
-            } = user;
-            vec![
-                user_id.to_string(),
-                name.clone(),
-                email.clone(),
-                event_count.map_or_else(String::new, |count| count.to_string()),
-                last_event.map_or_else(String::new, |at| at.to_string()),
-                max_risk_level.to_string(),
-            ]
-        })
-    }
 }
 
 /// Returns one line per user, without the id.
-pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String {
+pub fn users_table(users: &[UserRisk], privacy: Privacy) -> String {
     let common = [
         ("LEVEL", Column::Words),
         ("EVENTS", Column::Number),
@@ -173,11 +144,11 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy, width: Width) -> String
         }
         row
     });
-    grid(width, &[&common, who].concat(), rows)
+    grid(&[&common, who].concat(), rows)
 }
 
 /// Returns the number of users per level, highest first, with a bar.
-fn chart(totals: &BTreeMap<OpenEnum<RiskLevel>, usize>, width: Width) -> String {
+fn chart(totals: &BTreeMap<OpenEnum<RiskLevel>, usize>) -> String {
     let most = totals.values().copied().max().unwrap_or_default().max(1);
     let columns = [
         ("LEVEL", Column::Words),
@@ -193,5 +164,5 @@ fn chart(totals: &BTreeMap<OpenEnum<RiskLevel>, usize>, width: Width) -> String 
             "█".repeat(bar),
         ]
     });
-    grid(width, &columns, rows)
+    grid(&columns, rows)
 }

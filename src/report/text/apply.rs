@@ -5,7 +5,7 @@ use std::fmt;
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Note, Operation, OperationOutcome, Run};
 use crate::report::display_item::{Severity, prefix};
-use crate::report::style::{self, link};
+use crate::report::style;
 use crate::report::totals::RunSummary;
 
 use super::grouped::grouped;
@@ -121,8 +121,8 @@ fn created(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
         "Paste {which} well_known_url into Okta: {OKTA_CONSOLE_PATH}.\n"
     )?;
     for (name, url) in made {
-        let (name, url) = (EscapeInvisible(&name).to_string(), link(url));
-        writeln!(f, "  {name:width$}  {bold}{url}{bold:#}")?;
+        let name = EscapeInvisible(&name).to_string();
+        writeln!(f, "  {name:width$}  {bold}{}{bold:#}", EscapeInvisible(url))?;
     }
     writeln!(f)
 }
