@@ -23,7 +23,7 @@
 //! | [`apply`] | carries a plan out, emits events | decides what should change |
 //! | [`report`] | results as text and documents | prints: it returns values that display |
 //! | [`doctor`] | why somebody can't get in | writes, prints |
-//! | [`notify`] | tells webhooks, Slack and a dead-man's switch | sees a Cloudflare token |
+//! | [`notify`] | sends notifications to webhooks and Slack | sees a Cloudflare token |
 //! | [`cli`] | commands, exit codes, prompts, progress | is used by another room |
 //!
 //! # What is deliberately absent

@@ -137,15 +137,13 @@ fn request(
     stamp: MessageStamp,
     secret: Option<&SecretString>,
 ) -> RequestBuilder {
-    let url = target.url().clone();
     let post = |body| {
         client
-            .post(url.clone())
+            .post(target.url().clone())
             .header(CONTENT_TYPE, "application/json")
             .body::<String>(body)
     };
     match target.form() {
-        TargetKind::Ping => client.get(url),
         TargetKind::Slack => post(slack_payload(message)),
         TargetKind::Webhook => {
             let body = webhook_payload(message);

@@ -1,12 +1,11 @@
-//! Sends notifications about the result of a check to webhooks, Slack and heartbeat monitors.
+//! Sends notifications about the result of a check to webhooks and Slack.
 //!
 //! Uses a separate HTTP client without Cloudflare credentials. The URL's scheme selects the format:
 //!
-//! | URL | content | when |
-//! | --- | --- | --- |
-//! | `https://…` | JSON by POST, signed if a secret is set | on drift and errors, and when resolved |
-//! | `https://hooks.slack.com/…`, `slack+https://…` | Slack message by POST | on drift and errors, and when resolved |
-//! | `ping+https://…` | empty GET, whose absence is the alarm | on success |
+//! | URL | content |
+//! | --- | --- |
+//! | `https://…` | JSON by POST, signed if a secret is set |
+//! | `https://hooks.slack.com/…`, `slack+https://…` | Slack message by POST |
 //!
 //! Does not follow redirects, and shows only the scheme and host of a URL, because the rest is secret. The caller stores which
 //! notifications were sent ([`DeliveryRecord`]).
@@ -73,8 +72,6 @@ pub enum CheckResult<'a> {
 /// Settings of notifications.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Outcomes to send.
-    pub when: NotifyOn,
     /// Secret that signs webhook messages.
     pub secret: Option<SecretString>,
     /// CA certificates to trust in addition to the system's.
@@ -90,7 +87,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            when: NotifyOn::Problems,
             secret: None,
             certificates: Vec::new(),
             proxy: None,
@@ -100,16 +96,7 @@ impl Default for Settings {
     }
 }
 
-/// Outcomes that cause a message. Pings are sent only on success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotifyOn {
-    /// Drift and errors.
-    Problems,
-    /// All outcomes.
-    Always,
-}
-
-/// Sends the message to all targets that want it, concurrently, and returns the failures.
+/// Sends the message to all targets concurrently, and returns the failures.
 ///
 /// A failure does not change the result of the check. The caller prints a warning.
 pub async fn notify(
@@ -119,60 +106,10 @@ pub async fn notify(
 ) -> Vec<NotifyError> {
     let deliveries = targets
         .iter()
-        .filter(|target| should_notify(target.form(), message.outcome, settings.when))
         .map(|target| delivery::deliver(target, message, settings));
     join_all(deliveries)
         .await
         .into_iter()
         .filter_map(Result::err)
         .collect()
-}
-
-/// Returns true if a target gets messages with this outcome. A ping on drift would prevent the monitor's alarm.
-fn should_notify(form: TargetKind, outcome: Outcome, when: NotifyOn) -> bool {
-    match (form, outcome) {
-        (TargetKind::Ping, Outcome::Ok | Outcome::Resolved) => true,
-        (TargetKind::Ping, Outcome::Drift | Outcome::Error) => false,
-        (
-            TargetKind::Webhook | TargetKind::Slack,
-            Outcome::Drift | Outcome::Error | Outcome::Resolved,
-        ) => true,
-        (TargetKind::Webhook | TargetKind::Slack, Outcome::Ok) => when == NotifyOn::Always,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_come_when_something_is_wrong_and_pings_when_nothing_is() {
-        let table = [
-            (TargetKind::Webhook, Outcome::Ok, false, true),
-            (TargetKind::Webhook, Outcome::Drift, true, true),
-            (TargetKind::Webhook, Outcome::Error, true, true),
-            (TargetKind::Slack, Outcome::Ok, false, true),
-            (TargetKind::Slack, Outcome::Drift, true, true),
-            (TargetKind::Slack, Outcome::Error, true, true),
-            (TargetKind::Webhook, Outcome::Resolved, true, true),
-            (TargetKind::Slack, Outcome::Resolved, true, true),
-            (TargetKind::Ping, Outcome::Ok, true, true),
-            (TargetKind::Ping, Outcome::Resolved, true, true),
-            (TargetKind::Ping, Outcome::Drift, false, false),
-            (TargetKind::Ping, Outcome::Error, false, false),
-        ];
-        for (form, outcome, noteworthy, always) in table {
-            let case = format!("{form:?} on {outcome}");
-            assert_eq!(
-                should_notify(form, outcome, NotifyOn::Problems),
-                noteworthy,
-                "{case}"
-            );
-            assert_eq!(
-                should_notify(form, outcome, NotifyOn::Always),
-                always,
-                "{case}"
-            );
-        }
-    }
 }

@@ -24,8 +24,6 @@ pub enum TargetKind {
     Webhook,
     /// Slack's incoming webhooks.
     Slack,
-    /// A heartbeat monitor.
-    Ping,
 }
 
 impl Target {
@@ -56,8 +54,6 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, ParseTargetError> {
         let (form, text) = if let Some(rest) = text.strip_prefix("slack+") {
             (Some(TargetKind::Slack), rest)
-        } else if let Some(rest) = text.strip_prefix("ping+") {
-            (Some(TargetKind::Ping), rest)
         } else {
             (None, text)
         };
@@ -80,7 +76,6 @@ impl FromStr for Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.form {
-            TargetKind::Ping => "ping+",
             TargetKind::Slack if self.url.host_str() != Some(SLACK_HOST) => "slack+",
             TargetKind::Slack | TargetKind::Webhook => "",
         })?;
@@ -136,11 +131,6 @@ mod tests {
                 "slack+http://127.0.0.1:9000/…",
             ),
             (
-                "ping+https://hc.example.com/canary",
-                TargetKind::Ping,
-                "ping+https://hc.example.com/…",
-            ),
-            (
                 "https://canary:canary@alerts.example.com:8443/canary",
                 TargetKind::Webhook,
                 "https://alerts.example.com:8443/…",
@@ -177,7 +167,7 @@ mod tests {
                 ParseTargetError::PlainHttp("alerts.example.com".to_owned()),
             ),
             (
-                "ping+http://192.168.0.1/canary",
+                "slack+http://192.168.0.1/canary",
                 ParseTargetError::PlainHttp("192.168.0.1".to_owned()),
             ),
             ("ftp://alerts.example.com/canary", ParseTargetError::Scheme),

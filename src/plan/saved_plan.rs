@@ -307,7 +307,7 @@ impl SavedPlan {
         accounts.extend(failed.map(|account| account.plan(error.clone())));
         accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
         let (base_url, created_at) = (self.base_url, self.created_at);
-        Ok(Run::new(Format::Plan, base_url, None, accounts, created_at))
+        Ok(Run::new(Format::Plan, base_url, accounts, created_at))
     }
 }
 

@@ -53,8 +53,6 @@ string_enum! {
         Grouped = "grouped",
         /// Everything, per account.
         Expanded = "expanded",
-        /// One line per account.
-        Summary = "summary",
     }
 }
 

@@ -11,8 +11,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use riskform::notify::{
-    CheckResult, DeliveryError, ID_HEADER, Message, NotifyError, NotifyOn, Outcome,
-    SIGNATURE_HEADER, Settings, TIMESTAMP_HEADER, Target, notify,
+    CheckResult, DeliveryError, ID_HEADER, Message, NotifyError, Outcome, SIGNATURE_HEADER,
+    Settings, TIMESTAMP_HEADER, Target, notify,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -156,32 +156,20 @@ async fn a_webhook_gets_signed_json_and_no_credentials() {
 }
 
 #[tokio::test]
-async fn slack_gets_text_and_a_ping_gets_nothing_and_neither_is_signed() {
+async fn slack_gets_text_without_a_signature() {
     let server = Server::answering(&[200]).await;
-    let targets = [server.target("slack+http"), server.target("ping+http")];
-    let well = Message {
-        outcome: Outcome::Ok,
-        ..MESSAGE
-    };
-    let always = Settings {
-        when: NotifyOn::Always,
-        ..settings()
-    };
-    assert_eq!(notify(&targets, &well, &always).await, []);
-
-    let mut received = server.received.lock().unwrap();
-    received.sort_by(|one, other| one.line.cmp(&other.line));
-    let [ping, slack] = received.as_slice() else {
+    assert_eq!(
+        notify(&[server.target("slack+http")], &MESSAGE, &settings()).await,
+        []
+    );
+    let received = server.received.lock().unwrap();
+    let [slack] = received.as_slice() else {
         panic!("{} requests", received.len());
     };
-    assert_eq!(ping.line, "GET /canary?canary=1");
-    assert_eq!(ping.body, "");
     assert_eq!(slack.line, "POST /canary?canary=1");
     let text: Value = serde_json::from_str(&slack.body).unwrap();
     assert!(text["text"].as_str().unwrap().contains("riskform"));
-    for received in [ping, slack] {
-        assert!(!received.headers.contains_key(SIGNATURE_HEADER));
-    }
+    assert!(!slack.headers.contains_key(SIGNATURE_HEADER));
 }
 
 #[tokio::test]
@@ -283,10 +271,7 @@ async fn drift_in(workplace: &TestDir, arguments: &[&str]) -> Run {
 async fn drift_tells_who_is_named_by_flags_or_else_by_the_environment() {
     let flag = Server::answering(&[200]).await;
     let variable = Server::answering(&[200]).await;
-    let urls = format!(
-        "http://{0}/canary\n  ping+http://{0}/canary",
-        variable.address
-    );
+    let urls = format!("http://{}/canary", variable.address);
     let environment = [
         ("RISKFORM_NOTIFY", urls.as_str()),
         ("RISKFORM_NOTIFY_SECRET", "shared"),
@@ -294,7 +279,6 @@ async fn drift_tells_who_is_named_by_flags_or_else_by_the_environment() {
 
     assert_eq!(drift(&environment, &[]).await.code, 2);
     {
-        // No ping on drift.
         let received = variable.received.lock().unwrap();
         let [webhook] = received.as_slice() else {
             panic!("{} requests", received.len());
@@ -399,8 +383,7 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
     drift(&[]).await;
     drift(&[]).await;
     drift(&["--notify-again", "0"]).await;
-    drift(&["--notify-always"]).await;
-    assert_eq!(server.outcomes().len(), 4);
+    assert_eq!(server.outcomes().len(), 3);
 
     assert_eq!(
         workplace
@@ -409,16 +392,14 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
         0
     );
     assert_eq!((drift(&[]).await, drift(&[]).await), (0, 0));
-    assert_eq!(server.outcomes()[4..], ["\"resolved\""]);
-    assert_eq!(drift(&["--notify-always"]).await, 0);
-    assert_eq!(server.outcomes()[5..], ["\"ok\""]);
+    assert_eq!(server.outcomes()[3..], ["\"resolved\""]);
 
     // The end of an error without accounts is sent as well.
     workplace.write("riskform.yaml", "nonesuch: 1\n");
     assert_eq!((drift(&[]).await, drift(&[]).await), (1, 1));
     workplace.write("riskform.yaml", &lax);
     drift(&[]).await;
-    assert_eq!(server.outcomes()[6..], ["\"error\"", "\"resolved\""]);
+    assert_eq!(server.outcomes()[4..], ["\"error\"", "\"resolved\""]);
 }
 
 /// Returns a directory whose environment names a sandbox, and a directory for the notification state.

@@ -152,7 +152,6 @@ fn a_fleet_and_its_shapes() {
         &[
             ("fleet_plan", &["plan"]),
             ("fleet_drift", &["drift"]),
-            ("fleet_summary", &["drift", "--summary"]),
             ("fleet_expanded", &["drift", "--expand"]),
         ],
         with_fleet,
@@ -177,7 +176,7 @@ fn the_way_in_and_mistakes_on_it() {
             ),
             (
                 "flags_that_exclude_each_other",
-                &["drift", "--expand", "--summary"],
+                &["plan", "--sandbox", "--base-url", "https://x.example"],
             ),
             (
                 "saved_plan_that_is_none",

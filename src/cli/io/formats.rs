@@ -69,11 +69,8 @@ pub(crate) struct DetailArgs {
     /// Show every account separately
     ///
     /// Otherwise accounts with the same changes are shown together.
-    #[arg(long, hide_short_help = true, conflicts_with = "summary")]
+    #[arg(long, hide_short_help = true)]
     expand: bool,
-    /// Tell a fleet in a line an account
-    #[arg(long)]
-    summary: bool,
 }
 
 impl DetailArgs {
@@ -81,21 +78,19 @@ impl DetailArgs {
     ///
     /// # Errors
     ///
-    /// A flag is given but no text is written.
+    /// `--expand` is given but no text is written.
     pub(crate) fn read<K: OutputFormat>(
         &self,
         formats: &Formats<K>,
     ) -> Result<DetailLevel, CommandError> {
-        let (detail, flag) = match (self.expand, self.summary) {
-            (true, _) => (DetailLevel::Expanded, "--expand"),
-            (_, true) => (DetailLevel::Summary, "--summary"),
-            (false, false) => return Ok(DetailLevel::Grouped),
-        };
+        if !self.expand {
+            return Ok(DetailLevel::Grouped);
+        }
         if formats.kinds().any(|kind| kind.as_str() == "text") {
-            return Ok(detail);
+            return Ok(DetailLevel::Expanded);
         }
         Err(CommandError::usage(
-            format_args!("{flag} needs the format text"),
+            "--expand needs the format text",
             "remove --format, or add --format text=FILE",
         ))
     }

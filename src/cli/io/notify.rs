@@ -13,9 +13,7 @@ use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::state::{State, StateFile};
 use crate::cli::run::{next_steps, session};
-use crate::notify::{
-    CheckResult, DeliveryRecord, Message, NotifyOn, Outcome, Settings, Target, TargetKind, notify,
-};
+use crate::notify::{CheckResult, DeliveryRecord, Message, Outcome, Settings, Target, notify};
 use crate::plan::{Run, sha256};
 
 /// Notification flags.
@@ -23,14 +21,11 @@ use crate::plan::{Run, sha256};
 pub(crate) struct NotifyArgs {
     /// Send drift and errors to a URL
     ///
-    /// The URL is a webhook, Slack (slack+https://…), or a service to call if there is no drift (ping+https://…). Repeatable.
+    /// The URL is a webhook, or Slack (slack+https://…). Repeatable.
     /// Prefer RISKFORM_NOTIFY, because command lines are visible to other users. [env: RISKFORM_NOTIFY]
     // A String, because clap would show an invalid URL, and the URL is a secret.
     #[arg(long = "notify", value_name = "URL")]
     urls: Vec<String>,
-    /// Notify after every run, not only on drift and errors
-    #[arg(long, hide_short_help = true, help_heading = "Notifications")]
-    notify_always: bool,
     /// Hours after which unchanged drift is sent again (0: every run)
     #[arg(long, hide_short_help = true, help_heading = "Notifications", value_name = "HOURS", default_value = "24", value_parser = hours)]
     notify_again: SignedDuration,
@@ -56,11 +51,6 @@ impl NotifyArgs {
         } else {
             targets("--notify", &self.urls.join(" "))?
         };
-        let when = if self.notify_always {
-            NotifyOn::Always
-        } else {
-            NotifyOn::Problems
-        };
         let certificates = match &fleet.connect.ca_bundle {
             Some(path) if !targets.is_empty() => session::ca_bundle(path)?.certificates().to_vec(),
             Some(_) | None => Vec::new(),
@@ -71,13 +61,9 @@ impl NotifyArgs {
         };
         Ok(Notifications {
             targets,
-            again: match when {
-                NotifyOn::Always => SignedDuration::ZERO,
-                NotifyOn::Problems => self.notify_again,
-            },
+            again: self.notify_again,
             about: about(fleet, narrowed),
             settings: Settings {
-                when,
                 secret: variable(environment::NOTIFY_SECRET).map(Into::into),
                 certificates,
                 proxy,
@@ -205,10 +191,6 @@ impl Notifications {
         message: Message<'_>,
         state: &State,
     ) -> Option<String> {
-        // A dead man's switch must be called every time.
-        if target.form() == TargetKind::Ping {
-            return self.deliver(target, &message).await;
-        }
         let name = format!(
             "told-{}.json",
             &sha256(&(&self.about, target.full_url()))[7..39]

@@ -1,15 +1,14 @@
 //! Plan or drift as text: one line per field, totals last. In a fleet the most severe accounts come first, content shared by several
 //! accounts is shown once, and unchanged accounts are only counted.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::model::text::{EscapeInvisible, abbreviate_list};
+use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Format, Run};
 use crate::report::DetailLevel;
-use crate::report::display_item::{Severity, gravest_first, refusal};
+use crate::report::display_item::{gravest_first, refusal};
 use crate::report::style;
-use crate::report::totals::{RunSummary, counts};
+use crate::report::totals::RunSummary;
 
 use super::grouped::grouped;
 use super::items::{Line, items, write_items};
@@ -22,7 +21,6 @@ impl fmt::Display for RunText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RunText(run, detail) = self;
         match (run.accounts.as_slice(), detail) {
-            (_, DetailLevel::Summary) => a_line_each(f, run)?,
             ([account], DetailLevel::Grouped | DetailLevel::Expanded) => alone(f, run, account)?,
             (_, DetailLevel::Expanded) => write_each_account(f, run)?,
             (_, DetailLevel::Grouped) => grouped(f, run, |account| items(run, account))?,
@@ -45,38 +43,6 @@ fn write_each_account(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     accounts
         .map(|(_, account)| account)
         .try_for_each(|account| alone(f, run, account))
-}
-
-/// Returns one line per account with content.
-fn a_line_each(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
-    let accounts: Vec<(Severity, &AccountPlan)> = gravest_first(run)
-        .into_iter()
-        .filter(|(gravity, _)| *gravity != Severity::Nothing)
-        .collect();
-    let labels = accounts.iter().map(|(_, account)| account.label().len());
-    let width = labels.max().unwrap_or_default();
-    for (_, account) in &accounts {
-        let label = account.label();
-        writeln!(f, "{label:width$}  {}", in_a_line(run.format, account))?;
-    }
-    match accounts.len() {
-        0 => Ok(()),
-        _ => writeln!(f),
-    }
-}
-
-fn in_a_line(format: Format, account: &AccountPlan) -> String {
-    if let Some(error) = &account.error {
-        let message = error.message.lines().next().unwrap_or_default();
-        return format!("failed: {}", EscapeInvisible(message));
-    }
-    let counts = counts(format, account);
-    if account.violations.is_empty() {
-        return counts;
-    }
-    let violations = account.violations.iter();
-    let guards: BTreeSet<&str> = violations.map(|refusal| refusal.guard.as_str()).collect();
-    format!("blocked by {}; {counts}", abbreviate_list(guards))
 }
 
 fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {

@@ -143,37 +143,6 @@ fn expanded_it_is_told_account_by_account() {
     assert!(told.find("account-299") < told.find("account-100"));
 }
 
-#[test]
-fn in_summary_it_is_a_line_an_account() {
-    let told = text(&large(Format::Plan), DetailLevel::Summary);
-    let lines: Vec<&str> = told.lines().collect();
-    assert_eq!(lines.len(), 20 + 50 + 1 + 3);
-    let few = [&lines[..2], &lines[19..22], &lines[69..]].concat();
-    assert_snapshot!(few.join("\n"), @"
-    account-280  blocked by weakening; 1 change, 1 weakens, 1 note
-    account-281  blocked by weakening; 1 change, 1 weakens, 1 note
-    account-299  blocked by weakening; 1 change, 1 weakens, 1 note
-    account-100  1 change, 1 unlisted
-    account-101  1 change, 1 unlisted
-    account-149  1 change, 1 unlisted
-
-    Plan: 0 to create, 70 to update, 0 to replace, 0 to delete. 230 unchanged, 50 unlisted. In 70 of 300 accounts; 230 accounts have no changes.
-    20 changes weaken protection: behavior.imp_travel (lowered) in 20 accounts.
-    20 of 300 accounts are blocked.
-    ");
-    let told = text(&large(Format::Drift), DetailLevel::Summary);
-    let lines: Vec<&str> = told.lines().collect();
-    let few = [&lines[..1], &lines[20..21], &lines[70..]].concat();
-    assert_snapshot!(few.join("\n"), @r###"
-    account-280  failed: GET /accounts/00000000000000000000000000000118/zt_risk_scoring/behaviors: permission denied [status 403, ray 8f0280abc-FRA]
-    account-100  1 difference, 1 is weaker, 1 unlisted
-
-    Drift: 50 differ, 50 unlisted. 230 as declared. In 50 of 300 accounts; 230 accounts are as declared.
-    50 protect less than declared: behavior.imp_travel (off, declared on) in 50 accounts.
-    20 of 300 accounts failed.
-    "###);
-}
-
 /// Findings of two accounts are shown for each; different findings are shown separately.
 #[test]
 fn only_the_same_is_told_together() {
