@@ -297,7 +297,6 @@ pub(super) mod tests {
         Run::new(
             Format::Drift,
             "https://api.example/client/v4".to_owned(),
-            None,
             vec![production, development, staging],
             "2026-11-22T10:00:00Z".parse().unwrap(),
         )
