@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::api::{ApiError, RequestIds};
 use crate::model::address::Address;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
-use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, PlanErrors};
+use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, PlanError};
 
 /// Result of applying one account's plan.
 #[derive(Debug)]
@@ -290,7 +290,7 @@ pub enum Verification {
     /// The account cannot be read.
     ReadFailed(ApiError),
     /// Live integrations match ambiguously.
-    Ambiguous(PlanErrors),
+    Ambiguous(Vec<PlanError>),
 }
 
 impl Verification {
@@ -306,7 +306,6 @@ impl Verification {
                 vec![format!("cannot verify the changes: {error}")]
             }
             Verification::Ambiguous(errors) => errors
-                .problems()
                 .iter()
                 .map(|problem| format!("cannot verify the changes: {problem}"))
                 .collect(),

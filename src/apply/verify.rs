@@ -122,15 +122,17 @@ async fn verify_once(
         .collect();
     if !rest.is_empty() {
         let settled: BTreeSet<&Address> = rest.iter().map(|change| change.address()).collect();
-        match plan(desired, &live, context.today, context.options) {
-            Ok(again) => differs.extend(
-                again
-                    .changes
-                    .into_iter()
-                    .filter(|change| settled.contains(change.address())),
-            ),
-            Err(errors) => return Verification::Ambiguous(errors),
+        let mut again = plan(desired, &live, context.today, context.options);
+        again
+            .errors
+            .retain(|error| settled.contains(&error.address));
+        if !again.errors.is_empty() {
+            return Verification::Ambiguous(again.errors);
         }
+        again
+            .changes
+            .retain(|change| settled.contains(change.address()));
+        differs.extend(again.changes);
     }
     if differs.is_empty() {
         Verification::Passed

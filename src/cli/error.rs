@@ -8,7 +8,7 @@ use crate::cli::exit::{Exit, Signal};
 use crate::cli::io::environment;
 use crate::cli::run::user_selection::UserLookupError;
 use crate::config::diagnostic::{Color, Diagnostics};
-use crate::plan::{AccountError, FailureKind, PlanErrors};
+use crate::plan::{AccountError, FailureKind, PlanError, describe};
 
 /// Error of a command.
 #[derive(Debug)]
@@ -207,11 +207,11 @@ fn proxy(error: &ApiError) -> Option<String> {
     }
 }
 
-/// Converts planning errors to an account error.
-pub(crate) fn plan_error(errors: &PlanErrors) -> AccountError {
+/// Converts errors of entries to an account error.
+pub(crate) fn plan_error(errors: &[PlanError]) -> AccountError {
     AccountError {
         kind: FailureKind::Plan,
-        message: errors.to_string(),
+        message: describe(errors),
         cf_ray: None,
         help: None,
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::account::AccountId;
 use crate::model::account_error::FailureKind;
 use crate::model::address::Address;
-use crate::plan::{Action, FieldChange, UnlistedSettings, sha256};
+use crate::plan::{Action, FieldChange, PlanError, UnlistedSettings, sha256};
 
 use super::payload::accounts_with_problems;
 use super::{CheckResult, Message, Outcome};
@@ -59,6 +59,7 @@ impl Message<'_> {
 struct Digested<'a> {
     account_id: &'a AccountId,
     error: Option<FailureKind>,
+    ambiguous: &'a [PlanError],
     changes: Vec<(&'a Address, Action, Vec<FieldChange>)>,
     unlisted: Vec<(&'a Address, &'a UnlistedSettings)>,
 }
@@ -72,6 +73,7 @@ fn digest(finding: &CheckResult<'_>) -> String {
                 .map(|account| Digested {
                     account_id: &account.account_id,
                     error: account.error.as_ref().map(|error| error.kind),
+                    ambiguous: &account.errors,
                     changes: account
                         .changes
                         .iter()

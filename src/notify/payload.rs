@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::model::account::AccountId;
 use crate::model::address::Name;
 use crate::plan::{
-    AccountError, AccountPlan, Change, Note, NoteWithMessage, Run, Status, Totals, UnlistedResource,
+    AccountError, AccountPlan, Change, Note, NoteWithMessage, PlanError, Run, Status, Totals,
+    UnlistedResource,
 };
 use crate::report::text::pluralize;
 
@@ -51,6 +52,7 @@ struct Account<'a> {
     source: &'a str,
     status: Status,
     error: Option<&'a AccountError>,
+    ambiguous: &'a [PlanError],
     changes: &'a [Change],
     unlisted: Vec<&'a UnlistedResource>,
     notes: Vec<NoteWithMessage<'a>>,
@@ -103,6 +105,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
             source: &account.source,
             status: account.status,
             error: account.error.as_ref(),
+            ambiguous: &account.errors,
             changes: &account.changes,
             unlisted: account.reported().collect(),
             notes: account.notes.iter().map(Note::with_message).collect(),
@@ -121,7 +124,7 @@ pub(super) fn accounts_with_problems(document: &Run) -> Vec<&AccountPlan> {
         let changes = account.changes.iter();
         let gravest = changes.map(Severity::of_change).min();
         match account.status {
-            Status::Error => Severity::Failed,
+            Status::Error | Status::Ambiguous => Severity::Failed,
             Status::Ok => gravest.unwrap_or(Severity::Unlisted),
         }
     });
@@ -170,13 +173,17 @@ pub(super) fn headline(message: &Message<'_>) -> String {
 fn findings(document: &Run) -> Vec<String> {
     let accounts = document.accounts.iter();
     let changes = accounts.clone().flat_map(|account| &account.changes);
-    let [differing, weaker, unlisted, failed] = [
+    let Totals {
+        ambiguous,
+        failed_accounts: failed,
+        ..
+    } = document.totals();
+    let [differing, weaker, unlisted] = [
         changes.clone().count(),
         changes
             .filter(|change| change.live_weaker().is_some())
             .count(),
         accounts.flat_map(AccountPlan::reported).count(),
-        document.totals().failed_accounts,
     ];
     let mut findings = Vec::new();
     if weaker > 0 {
@@ -191,6 +198,9 @@ fn findings(document: &Run) -> Vec<String> {
         (others, true) => findings.push(format!("{others} differ")),
         (1, false) => findings.push("1 other differs".to_owned()),
         (others, false) => findings.push(format!("{others} others differ")),
+    }
+    if ambiguous > 0 {
+        findings.push(format!("{ambiguous} ambiguous"));
     }
     if failed > 0 {
         findings.push(format!("{failed} failed"));
@@ -225,7 +235,7 @@ pub(super) mod tests {
             let desired: DesiredAccount = serde_json::from_value(account).unwrap();
             let (live, options) = (Arc::default(), Options::default());
             let planned = plan(&Arc::new(desired), &live, date(2026, 11, 22), &options);
-            planned.unwrap().keeping(Retention::DiffOnly)
+            planned.keeping(Retention::DiffOnly)
         };
         fn diff<T>(address: &str, before: Option<T>, after: Option<T>) -> ResourceDiff<T> {
             ResourceDiff {

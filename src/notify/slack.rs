@@ -125,6 +125,15 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
         );
         line(Severity::Failed, None, what, String::new())
     });
+    let ambiguous = account.errors.iter().map(|error| {
+        let what = format!(
+            "{}: {}; {}",
+            error.kind.words(),
+            SlackEscaped(&error.message),
+            SlackEscaped(&error.help)
+        );
+        line(Severity::Failed, Some(&error.address), what, String::new())
+    });
     let changed = account.changes.iter().map(|change| {
         let (gravity, address) = (Severity::of_change(change), change.address());
         let context = context(account, address, change.attribution(), now);
@@ -152,6 +161,7 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
         line(Severity::Unavailable, None, what, String::new())
     });
     failed
+        .chain(ambiguous)
         .chain(changed)
         .chain(unlisted)
         .chain(untold)

@@ -17,7 +17,7 @@ use super::change::{
     Change, DeclaredBy, Policy, ResourceDiff, UnlistedResource, UnlistedSettings, ValueSources,
     Weakening,
 };
-use super::error::PlanError;
+use super::error::{PlanError, PlanErrorKind, list};
 use super::note::Note;
 
 /// Result of the diff of behaviors.
@@ -36,7 +36,7 @@ pub(super) fn diff(
     live: &LiveAccount,
     intent: Intent,
     notes: &mut Vec<Note>,
-    problems: &mut Vec<PlanError>,
+    errors: &mut Vec<PlanError>,
 ) -> BehaviorDiff {
     let mut found = BehaviorDiff {
         changes: Vec::new(),
@@ -48,7 +48,7 @@ pub(super) fn diff(
     let named = listed.map(|(key, entry)| (key, &entry.location));
     for (key, location) in named.chain(&desired.unmanaged) {
         if !live.behaviors.contains_key(key) {
-            problems.push(unknown_behavior(key, location, live));
+            errors.push(unknown_behavior(key, location, live));
         }
     }
     for (key, behavior) in &live.behaviors {
@@ -168,10 +168,16 @@ fn unknown_behavior(key: &BehaviorKey, location: &Location, live: &LiveAccount) 
     let nearest = similar::get_close_matches(key.as_str(), &words, 1, 0.6)
         .first()
         .map(|word| BehaviorKey::new(*word));
-    PlanError::NotOffered {
-        key: key.clone(),
-        offered,
-        nearest,
-        location: location.clone(),
+    let available = format!("available: {}", list(&offered));
+    PlanError {
+        address: Address::Behavior(key.clone()),
+        kind: PlanErrorKind::UnknownBehavior,
+        message: format!("unknown behavior {key}"),
+        candidates: Vec::new(),
+        help: match nearest {
+            Some(nearest) => format!("did you mean {nearest}? {available}"),
+            None => available,
+        },
+        location: Some(location.clone()),
     }
 }

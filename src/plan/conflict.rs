@@ -13,7 +13,7 @@ use crate::model::address::Address;
 use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId, TenantUrl};
 
 use super::change::Action;
-use super::error::{PlanError, Resolution};
+use super::error::{PlanError, PlanErrorKind};
 use super::fast_map::FastMap;
 use super::integrations::{IntegrationSource, PlannedIntegration};
 use super::target::TargetedDiffs;
@@ -109,7 +109,7 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
         return Vec::new();
     }
     let excluded: HashSet<&Address> = targeted.excluded.iter().collect();
-    let mut problems = Vec::new();
+    let mut errors = Vec::new();
     for (index, course) in courses.iter().enumerate() {
         for key in final_keys(course) {
             let takes = taken(course).any(|taken| taken == key);
@@ -121,17 +121,24 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
                 .map(|other| &courses[other])
                 .find(|other| !may_share(course, other, key));
             if let Some(holder) = holder.filter(|_| takes || course.is_listed()) {
-                problems.push(PlanError::Held {
-                    wants: course.thing.address(),
-                    key: format!("{} {}", IntegrationField::from(key.field()), key.value()),
-                    holder: holder.thing.address(),
-                    way_out: way_out(course, holder, key, &excluded),
+                let message = format!(
+                    "{} {} is already used by {}",
+                    IntegrationField::from(key.field()),
+                    key.value(),
+                    holder.thing.address()
+                );
+                errors.push(PlanError {
+                    address: course.thing.address(),
+                    kind: PlanErrorKind::Conflict,
+                    message,
+                    candidates: Vec::new(),
+                    help: help(course, holder, key, &excluded),
                     location: course.thing.entry().map(|entry| entry.location.clone()),
                 });
             }
         }
     }
-    problems
+    errors
 }
 
 /// Returns the keys that more than one integration will have, with these integrations.
@@ -202,20 +209,27 @@ fn keeps_pin(course: &PlannedIntegration<'_>) -> bool {
     pinned.is_some() && pinned == course.before.map(|live| live.id) && !replaced
 }
 
-fn way_out(
+fn help(
     course: &PlannedIntegration<'_>,
     holder: &PlannedIntegration<'_>,
     key: UniqueKey<'_>,
     excluded: &HashSet<&Address>,
-) -> Resolution {
-    if excluded.contains(&holder.thing.address()) {
-        return Resolution::Target;
+) -> String {
+    let (entry, other) = (course.thing.address(), holder.thing.address());
+    if excluded.contains(&other) {
+        return format!("add --target '{other}'");
     }
     match holder.thing {
-        IntegrationSource::Unlisted(_) => Resolution::ListOrDelete,
-        IntegrationSource::Listed(_) if declares_key(course, key) && declares_key(holder, key) => {
-            Resolution::Distinguish
+        IntegrationSource::Unlisted(_) => {
+            format!("add {other} to the file, delete it, or set `unlisted.integrations: delete`")
         }
-        IntegrationSource::Listed(_) => Resolution::ChangeEither,
+        IntegrationSource::Listed(_) if declares_key(course, key) && declares_key(holder, key) => {
+            format!(
+                "set different values of reference_id in {entry} and {other}; the integrations with their ids no longer exist"
+            )
+        }
+        IntegrationSource::Listed(_) => format!(
+            "change the value in {entry} or {other}, or set it in both and pin each with `id:`"
+        ),
     }
 }

@@ -9,7 +9,7 @@ use crate::model::address::{Address, Glob};
 use crate::model::behavior::BehaviorKey;
 use crate::model::context::Fetched;
 
-use super::run::{AccountPlan, Unchanged};
+use super::run::{AccountPlan, Status, Unchanged};
 use super::target::Targets;
 
 /// Addresses to compare.
@@ -80,6 +80,10 @@ impl AccountPlan {
             included
         });
         self.excluded = excluded;
+        self.errors.retain(|error| includes(&error.address));
+        if self.status == Status::Ambiguous && self.errors.is_empty() {
+            self.status = Status::Ok;
+        }
         self.notes
             .retain_mut(|note| note.narrow(includes) && note.applies_to_drift());
         for note in &mut self.notes {
@@ -98,11 +102,9 @@ impl AccountPlan {
         let Some(desired) = &self.desired else {
             return Unchanged::default();
         };
-        let changed: HashSet<&Address> = self
-            .changes
-            .iter()
-            .map(super::change::Change::address)
-            .collect();
+        let changed = self.changes.iter().map(super::change::Change::address);
+        let failed = self.errors.iter().map(|error| &error.address);
+        let changed: HashSet<&Address> = changed.chain(failed).collect();
         let counts = |address: &Address| includes(address) && !changed.contains(address);
         let offered = self.live.iter().flat_map(|live| live.behaviors.keys());
         let listed = |key: &&BehaviorKey| match desired.behavior(key) {

@@ -209,10 +209,14 @@ pub(super) fn unmatched_protected_items(
             found.is_some_and(|(live, _)| item.matches(label, &address, live))
                 || item.matches_entry(label, entry.declared)
         });
-        live || matches.unlisted.iter().any(|live| {
-            let address = Address::UnlistedIntegration(live.id);
-            item.matches(label, &address, live)
-        })
+        live || matches
+            .unlisted
+            .iter()
+            .chain(&matches.candidates)
+            .any(|live| {
+                let address = Address::UnlistedIntegration(live.id);
+                item.matches(label, &address, live)
+            })
     };
     let items = desired.guards.protected.iter();
     items

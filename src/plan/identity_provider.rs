@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::model::account::DesiredAccount;
-use crate::model::address::{Address, Name};
+use crate::model::address::Address;
 use crate::model::context::IdentityProvider;
 use crate::model::integration::{DesiredIntegration, ReferenceId};
 
 use super::Intent;
-use super::error::{PlanError, PlanErrors};
+use super::error::{PlanError, PlanErrorKind, list};
 use super::note::Note;
 
 /// Returns true if an entry has `identity_provider`, so that the providers of the account must be read.
@@ -27,8 +27,8 @@ pub fn resolve_identity_providers(
     desired: &mut DesiredAccount,
     providers: &[IdentityProvider],
     intent: Intent,
-) -> Result<(), PlanErrors> {
-    let mut problems = Vec::new();
+) -> Result<(), Vec<PlanError>> {
+    let mut errors = Vec::new();
     for entry in desired.integrations.values_mut() {
         let Some(name) = &entry.identity_provider else {
             continue;
@@ -50,16 +50,30 @@ pub fn resolve_identity_providers(
                     [] => providers.iter().filter(|one| one.is_okta()).collect(),
                     _ => okta.clone(),
                 };
-                problems.push(PlanError::IdentityProvider {
-                    entry: Address::Integration(entry.name.clone()),
-                    name: name.clone(),
-                    found: okta.len(),
-                    other_kind: named.first().map(|provider| provider.kind.clone()),
-                    candidates: candidates
-                        .into_iter()
-                        .map(|provider| format!("{} ({})", provider.name, provider.id))
-                        .collect(),
-                    location: entry.location.clone(),
+                let candidates: Vec<String> = candidates
+                    .into_iter()
+                    .map(|provider| format!("{} ({})", provider.name, provider.id))
+                    .collect();
+                errors.push(PlanError {
+                    address: Address::Integration(entry.name.clone()),
+                    kind: PlanErrorKind::IdentityProvider,
+                    message: match (okta.len(), named.first()) {
+                        (0, None) => format!("identity provider {name:?} not found"),
+                        (0, Some(other)) => format!(
+                            "identity provider {name:?} has type {:?}, expected okta",
+                            other.kind
+                        ),
+                        (found, _) => format!("{found} identity providers are named {name:?}"),
+                    },
+                    candidates: Vec::new(),
+                    help: match candidates.as_slice() {
+                        [] => "the account has no Okta identity provider; use reference_id or remove identity_provider".to_owned(),
+                        candidates => format!(
+                            "available: {}; use one of these names, or set reference_id to its ID",
+                            list(candidates)
+                        ),
+                    },
+                    location: Some(entry.location.clone()),
                 });
                 continue;
             }
@@ -67,18 +81,18 @@ pub fn resolve_identity_providers(
         entry.reference_id = provider.map(|provider| provider.id.clone());
         entry.identity_provider_org = provider.and_then(|provider| provider.okta_account.clone());
     }
-    problems.extend(shared_providers(desired));
-    if problems.is_empty() {
+    errors.extend(shared_providers(desired));
+    if errors.is_empty() {
         Ok(())
     } else {
-        Err(PlanErrors::new(problems))
+        Err(errors)
     }
 }
 
 /// Finds entries with one provider, by name or by ID, that are not both pinned. Files with two equal `reference_id`s are invalid, too.
 fn shared_providers(desired: &DesiredAccount) -> Vec<PlanError> {
     let mut first: BTreeMap<&ReferenceId, &DesiredIntegration> = BTreeMap::new();
-    let mut problems = Vec::new();
+    let mut errors = Vec::new();
     for entry in desired.integrations.values() {
         let Some(reference) = &entry.reference_id else {
             continue;
@@ -95,16 +109,20 @@ fn shared_providers(desired: &DesiredAccount) -> Vec<PlanError> {
             && other.name != entry.name
             && !both_pinned
         {
-            let address = |name: &Name| Address::Integration(name.clone());
-            problems.push(PlanError::SharedProvider {
-                entries: [address(&other.name), address(&entry.name)],
-                name: name.clone(),
-                id: reference.clone(),
-                location: entry.location.clone(),
+            errors.push(PlanError {
+                address: Address::Integration(entry.name.clone()),
+                kind: PlanErrorKind::Conflict,
+                message: format!(
+                    "identity provider {name:?} ({reference}) is already used by integration.{}",
+                    other.name
+                ),
+                candidates: Vec::new(),
+                help: "use different identity providers, or pin both entries with `id`".to_owned(),
+                location: Some(entry.location.clone()),
             });
         }
     }
-    problems
+    errors
 }
 
 /// Returns a line for each entry whose provider has a different id than when it was resolved.

@@ -1,12 +1,12 @@
 //! Notes about matches: if the file does not pin an integration, the plan reports the match and how to change it.
 
 use crate::model::account::{DesiredAccount, UnlistedIntegrations};
+use crate::model::address::Address;
 use crate::model::generated_reference::GeneratedReferences;
-use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
+use crate::model::integration::{DesiredIntegration, Integration};
 
 use super::Intent;
 use super::change::Action;
-use super::error::PlanError;
 use super::integrations::{IntegrationDiff, IntegrationSource, PlannedIntegration};
 use super::matching::{MatchedBy, Matches, match_integrations, own_counts, same_type};
 use super::note::Note;
@@ -117,42 +117,23 @@ fn would_match_unlisted(
     matches: &Matches<'_>,
     integrations: &IntegrationDiff<'_>,
 ) -> Vec<Note> {
-    let note = |address, candidates: Vec<IntegrationId>| Note::WouldMatchUnlisted {
-        address,
-        candidates,
+    let gone = |address: &Address| {
+        let mut courses = integrations.courses.iter();
+        courses.any(|course| course.change.is_some() && course.thing.address() == *address)
     };
-    let gone = |address| {
-        integrations
-            .courses
-            .iter()
-            .any(|course| course.change.is_some() && course.thing.address() == address)
-    };
-    let found = match match_integrations(desired, matches.unlisted.clone()) {
-        Ok(next) => {
-            let entries = next.entries().iter();
-            entries
-                .filter_map(|entry| Some(note(entry.address(), vec![entry.found?.0.id])))
-                .collect()
-        }
-        Err(problems) => problems
-            .into_iter()
-            .flat_map(|problem| match problem {
-                PlanError::SeveralLive {
-                    entry, candidates, ..
-                } => vec![note(entry, candidates)],
-                PlanError::SeveralEntries { entries, id, .. } => entries
-                    .into_iter()
-                    .map(|entry| note(entry, vec![id]))
-                    .collect(),
-                PlanError::NotOffered { .. }
-                | PlanError::IdentityProvider { .. }
-                | PlanError::SharedProvider { .. }
-                | PlanError::Held { .. } => Vec::new(),
-            })
-            .collect::<Vec<Note>>(),
-    };
+    let next = match_integrations(desired, matches.unlisted.clone());
+    let entries = next.entries().iter();
+    let found = entries.filter_map(|entry| Some((entry.address(), vec![entry.found?.0.id])));
+    let ambiguous = next.errors.iter().map(|error| {
+        let candidates = error.candidates.iter().map(|one| one.id);
+        (error.address.clone(), candidates.collect())
+    });
     found
-        .into_iter()
-        .filter(|note: &Note| note.address().is_some_and(|address| gone(address.clone())))
+        .chain(ambiguous)
+        .filter(|(address, _)| gone(address))
+        .map(|(address, candidates)| Note::WouldMatchUnlisted {
+            address,
+            candidates,
+        })
         .collect()
 }

@@ -2,10 +2,12 @@
 //!
 //! Four passes over all entries, each over the unmatched rest: the pinned `id`, an equal `reference_id`, an equal `tenant_url` and
 //! type, and a generated reference of the same type. The tenant comes before the generated reference, because the URL in Okta should stay
-//! with its tenant. An unset reference equals nothing. Two live integrations for one entry, or two entries for one live integration, within
-//! a pass are an error: a wrong choice could delete or redirect an integration. Exact duplicates are no candidates: concurrent runs create
-//! them, and all runs choose the oldest.
+//! with its tenant. An unset reference equals nothing. Several live integrations for one entry are a tie: the entry's tenant and type decide
+//! between equal references, and its generated reference between equal tenants. If nothing decides, or if several entries match one live
+//! integration, the entries are ambiguous: a wrong choice could delete or redirect an integration. Exact duplicates are no candidates:
+//! concurrent runs create them, and all runs choose the oldest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
 use smallvec::SmallVec;
@@ -16,7 +18,7 @@ use crate::model::generated_reference::{GeneratedReferences, owner_key};
 use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
 
-use super::error::PlanError;
+use super::error::{Candidate, PlanError, PlanErrorKind, list};
 use super::fast_map::{FastMap, FastSet};
 use super::note::Note;
 
@@ -37,10 +39,14 @@ string_enum! {
 /// Entries with their live integrations.
 #[derive(Debug)]
 pub struct Matches<'a> {
-    /// All entries, by name.
+    /// All entries that are not ambiguous, by name.
     entries: Vec<MatchedEntry<'a>>,
     /// Unmatched live integrations, by id.
     pub unlisted: Vec<&'a Integration>,
+    /// Live integrations that match ambiguous entries, by id. They are not unlisted.
+    pub candidates: Vec<&'a Integration>,
+    /// Ambiguous entries, by name.
+    pub errors: Vec<PlanError>,
     notes: Vec<Note>,
 }
 
@@ -59,7 +65,7 @@ impl MatchedEntry<'_> {
 }
 
 impl<'a> Matches<'a> {
-    /// Returns all entries, by name.
+    /// Returns all entries that are not ambiguous, by name.
     pub fn entries(&self) -> &[MatchedEntry<'a>] {
         &self.entries
     }
@@ -71,6 +77,7 @@ impl<'a> Matches<'a> {
             (!matches!(entry.found, Some((_, MatchedBy::Id)))).then(|| Note::PinnedIdNotFound {
                 address: entry.address(),
                 id,
+                instead: entry.found.map(|(live, _)| live.id),
             })
         });
         self.notes.iter().cloned().chain(gone_pins)
@@ -78,14 +85,7 @@ impl<'a> Matches<'a> {
 }
 
 /// Matches entries with live integrations.
-///
-/// # Errors
-///
-/// Fails with every ambiguity and its candidates.
-pub fn matches<'a>(
-    desired: &'a DesiredAccount,
-    live: &'a LiveAccount,
-) -> Result<Matches<'a>, Vec<PlanError>> {
+pub fn matches<'a>(desired: &'a DesiredAccount, live: &'a LiveAccount) -> Matches<'a> {
     match_integrations(desired, live.integrations.iter().collect())
 }
 
@@ -93,7 +93,7 @@ pub fn matches<'a>(
 pub(super) fn match_integrations<'a>(
     desired: &'a DesiredAccount,
     live: Vec<&'a Integration>,
-) -> Result<Matches<'a>, Vec<PlanError>> {
+) -> Matches<'a> {
     let (account, counts) = (&desired.account_id, own_counts(live.len()));
     let mut passes = Matcher {
         entries: desired
@@ -106,40 +106,53 @@ pub(super) fn match_integrations<'a>(
             .collect(),
         live,
         duplicates: Vec::new(),
-        problems: Vec::new(),
+        errors: BTreeMap::new(),
+        candidates: FastSet::default(),
     };
-    passes.pass(MatchedBy::Id, |entry| entry.id, |live| Some(live.id), any);
+    let has_own_reference = |entry: &DesiredIntegration, live: &Integration| {
+        let own = GeneratedReferences::of(account, &entry.name);
+        let reference = live.settings.reference_id.as_ref();
+        reference.is_some_and(|reference| own.contains(reference, counts))
+    };
+    passes.pass(
+        MatchedBy::Id,
+        |entry| entry.id,
+        |live| Some(live.id),
+        |_, _| true,
+        |_, _| false,
+    );
     passes.set_duplicates_aside();
     passes.pass(
         MatchedBy::ReferenceId,
         |entry| entry.reference_id.as_ref(),
         |live| live.settings.reference_id.as_ref(),
-        any,
+        |_, _| true,
+        |entry, live| live.settings.tenant_url == entry.tenant_url && same_type(entry, live),
     );
     passes.pass(
         MatchedBy::TenantUrl,
         |entry| Some(entry.tenant_url.normalized()),
         |live| Some(live.settings.tenant_url.normalized()),
         same_type,
+        has_own_reference,
     );
     passes.pass(
         MatchedBy::GeneratedReference,
         |entry| Some(GeneratedReferences::of(account, &entry.name).key()),
         |live| live.settings.reference_id.as_ref().and_then(owner_key),
-        |entry, live| {
-            let own = GeneratedReferences::of(account, &entry.name);
-            let reference = live.settings.reference_id.as_ref();
-            same_type(entry, live)
-                && reference.is_some_and(|reference| own.contains(reference, counts))
-        },
+        |entry, live| same_type(entry, live) && has_own_reference(entry, live),
+        |_, _| false,
     );
     let Matcher {
-        entries,
-        live: mut unlisted,
+        mut entries,
+        live,
         duplicates,
-        problems,
+        errors,
+        candidates,
     } = passes;
     let mut notes = Vec::new();
+    let (candidates, mut unlisted): (Vec<_>, Vec<_>) =
+        (live.into_iter()).partition(|live| candidates.contains(&live.id));
     for (oldest, younger) in duplicates {
         let is_oldest = |entry: &&MatchedEntry<'_>| matches!(entry.found, Some((live, _)) if live.id == oldest.id);
         notes.extend(
@@ -155,14 +168,18 @@ pub(super) fn match_integrations<'a>(
         unlisted.extend(younger);
     }
     unlisted.sort_unstable_by_key(|live| live.id);
-    if problems.is_empty() {
-        Ok(Matches {
-            entries,
-            unlisted,
-            notes,
-        })
-    } else {
-        Err(problems)
+    let mut index = 0..;
+    entries.retain(|_| {
+        index
+            .next()
+            .is_some_and(|index| !errors.contains_key(&index))
+    });
+    Matches {
+        entries,
+        unlisted,
+        candidates,
+        errors: errors.into_values().collect(),
+        notes,
     }
 }
 
@@ -170,10 +187,6 @@ pub(super) fn match_integrations<'a>(
 /// integration has it.
 pub(super) fn own_counts(live: usize) -> usize {
     live + 1
-}
-
-fn any(_: &DesiredIntegration, _: &Integration) -> bool {
-    true
 }
 
 /// Returns true if the types match. An entry without a type matches any.
@@ -189,26 +202,31 @@ struct Matcher<'a> {
     live: Vec<&'a Integration>,
     /// Exact duplicates: the oldest, and the younger ones, which match no entry.
     duplicates: Vec<(&'a Integration, Vec<&'a Integration>)>,
-    problems: Vec<PlanError>,
+    /// Errors of ambiguous entries, by position in `entries`.
+    errors: BTreeMap<usize, PlanError>,
+    /// Live integrations that match ambiguous entries. They stay in `live`.
+    candidates: FastSet<IntegrationId>,
 }
 
 /// Positions in a list. There is rarely more than one for a key.
 type Positions = SmallVec<[usize; 1]>;
 
 impl<'a> Matcher<'a> {
+    /// Matches entries with `wanted` to live integrations with an equal `held`. If several fit, the only one with `decides` is taken.
     fn pass<K: Eq + Hash>(
         &mut self,
         by: MatchedBy,
         wanted: impl Fn(&'a DesiredIntegration) -> Option<K>,
         held: impl Fn(&'a Integration) -> Option<K>,
         fits: impl Fn(&DesiredIntegration, &Integration) -> bool,
+        decides: impl Fn(&DesiredIntegration, &Integration) -> bool,
     ) {
         let unmatched = self.entries.iter().enumerate();
-        let wishes: Vec<(usize, K)> = unmatched
-            .filter(|(_, entry)| entry.found.is_none())
+        let keys: Vec<(usize, K)> = unmatched
+            .filter(|(index, entry)| entry.found.is_none() && !self.errors.contains_key(index))
             .filter_map(|(index, entry)| Some((index, wanted(entry.declared)?)))
             .collect();
-        if wishes.is_empty() || self.live.is_empty() {
+        if keys.is_empty() || self.live.is_empty() {
             return;
         }
         let mut holders: FastMap<K, Positions> =
@@ -218,51 +236,111 @@ impl<'a> Matcher<'a> {
                 holders.entry(key).or_default().push(position);
             }
         }
-        // The order of the live integrations, so that ambiguities are always reported in the same order.
         let mut claims: Vec<Positions> = vec![Positions::new(); self.live.len()];
-        for (index, key) in wishes {
-            let entry = self.entries[index];
-            let candidates: Positions = holders
-                .get(&key)
-                .into_iter()
-                .flatten()
-                .copied()
-                .filter(|position| fits(entry.declared, self.live[*position]))
+        let mut found: Vec<(usize, Positions)> = Vec::with_capacity(keys.len());
+        for (index, key) in keys {
+            let entry = self.entries[index].declared;
+            let holders = holders.get(&key).into_iter().flatten().copied();
+            let mut fitting: Positions = holders
+                .filter(|position| fits(entry, self.live[*position]))
                 .collect();
-            let chosen = match candidates.as_slice() {
-                [] => continue,
-                [position] => Some(*position),
-                _ => None,
-            };
-            match chosen {
-                Some(position) => {
-                    claims[position].push(index);
-                    self.entries[index].found = Some((self.live[position], by));
+            if fitting.len() > 1 {
+                let mut deciding = fitting.iter().copied();
+                let mut deciding = deciding
+                    .by_ref()
+                    .filter(|position| decides(entry, self.live[*position]));
+                if let (Some(position), None) = (deciding.next(), deciding.next()) {
+                    fitting = Positions::from_elem(position, 1);
                 }
-                None => self.problems.push(PlanError::SeveralLive {
-                    entry: entry.address(),
-                    by,
-                    candidates: candidates.iter().map(|one| self.live[*one].id).collect(),
-                    location: entry.declared.location.clone(),
-                }),
+            }
+            for position in &fitting {
+                claims[*position].push(index);
+            }
+            if !fitting.is_empty() {
+                found.push((index, fitting));
             }
         }
-        for (live, entries) in self.live.iter().zip(&claims) {
-            if let [first, _, ..] = entries.as_slice() {
-                self.problems.push(PlanError::SeveralEntries {
-                    entries: entries
-                        .iter()
-                        .map(|index| self.entries[*index].address())
-                        .collect(),
-                    by,
-                    id: live.id,
-                    location: self.entries[*first].declared.location.clone(),
-                });
+        let mut matched = vec![false; self.live.len()];
+        for (index, fitting) in found {
+            match fitting.as_slice() {
+                [position]
+                    if claims[*position].len() == 1
+                        && !self.candidates.contains(&self.live[*position].id) =>
+                {
+                    matched[*position] = true;
+                    self.entries[index].found = Some((self.live[*position], by));
+                }
+                fitting => {
+                    let error = self.ambiguity(index, by, fitting, &claims);
+                    self.errors.insert(index, error);
+                    let ids = fitting.iter().map(|position| self.live[*position].id);
+                    self.candidates.extend(ids);
+                }
             }
         }
-        let mut claims = claims.iter();
-        self.live
-            .retain(|_| claims.next().is_some_and(|claim| claim.is_empty()));
+        let mut matched = matched.into_iter();
+        self.live.retain(|_| matched.next() == Some(false));
+    }
+
+    /// Returns the error of an entry that matches these live integrations.
+    fn ambiguity(
+        &self,
+        index: usize,
+        by: MatchedBy,
+        fitting: &[usize],
+        claims: &[Positions],
+    ) -> PlanError {
+        let entry = self.entries[index];
+        let live = fitting.iter().map(|position| self.live[*position]);
+        let candidates: Vec<Candidate> = live.map(Candidate::from).collect();
+        let DesiredIntegration {
+            tenant_url,
+            reference_id,
+            location,
+            ..
+        } = entry.declared;
+        let key = match (by, reference_id) {
+            (MatchedBy::ReferenceId, Some(reference)) => format!("reference_id {reference}"),
+            (MatchedBy::TenantUrl, _) => format!("tenant_url {tenant_url}"),
+            (MatchedBy::Id, _) => "pinned id".to_owned(),
+            (MatchedBy::ReferenceId | MatchedBy::GeneratedReference, _) => {
+                "generated reference_id of this entry".to_owned()
+            }
+        };
+        let (message, help) = match candidates.as_slice() {
+            [Candidate { id, .. }] => {
+                let claiming = fitting.iter().flat_map(|position| &claims[*position]);
+                let claiming = claiming.filter(|other| **other != index);
+                let earlier = self.errors.values();
+                let earlier = earlier.filter(|one| one.candidates.iter().any(|one| one.id == *id));
+                let others: BTreeSet<Address> = claiming
+                    .map(|other| self.entries[*other].address())
+                    .chain(earlier.map(|error| error.address.clone()))
+                    .collect();
+                (
+                    format!(
+                        "the live integration with the {key} also matches {}",
+                        list(others)
+                    ),
+                    format!("add `id: {id}` to one of the entries and other IDs to the rest"),
+                )
+            }
+            several => (
+                format!("{} live integrations have the {key}", several.len()),
+                format!(
+                    "add the id of the right one to the entry, e.g. id: {}",
+                    list(several.iter().take(1).map(|one| one.id))
+                ),
+            ),
+        };
+        PlanError {
+            address: entry.address(),
+            kind: PlanErrorKind::Ambiguous,
+            message,
+            candidates,
+            help,
+            location: Some(location.clone()),
+        }
     }
 
     /// Keeps only the oldest of several exact duplicates for the passes that follow.

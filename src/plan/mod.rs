@@ -54,7 +54,7 @@ pub use change::{
 pub use digest::{live_digest, sha256};
 pub use drift::{Retention, Scope};
 pub use effect::{Effect, effects};
-pub use error::{PlanError, PlanErrors};
+pub use error::{Candidate, PlanError, PlanErrorKind, describe};
 pub use guards::{Guard, GuardViolation, Overrides};
 pub use identity_provider::{
     changed_identity_providers, needs_identity_providers, resolve_identity_providers,
@@ -113,41 +113,30 @@ string_enum! {
 
 /// Plans the changes from `live` to `desired`. `today` is the UTC day for the end of `ignore_changes`.
 ///
-/// # Errors
-///
-/// Fails with all errors at once: unknown behaviors, ambiguous entries, and keys that another resource keeps.
+/// It never fails: entries that cannot be planned are in `errors`.
 pub fn plan(
     desired: &Arc<DesiredAccount>,
     live: &Arc<LiveAccount>,
     today: Date,
     options: &Options,
-) -> Result<AccountPlan, PlanErrors> {
+) -> AccountPlan {
     plan_within(desired, live, &Context::default(), today, options)
 }
 
 /// Like [`plan`], with the context of the account.
-///
-/// # Errors
-///
-/// The same as [`plan`].
 pub fn plan_within(
     desired: &Arc<DesiredAccount>,
     live: &Arc<LiveAccount>,
     context: &Context,
     today: Date,
     options: &Options,
-) -> Result<AccountPlan, PlanErrors> {
-    let mut problems = Vec::new();
+) -> AccountPlan {
+    let mut errors = Vec::new();
     let mut notes = Vec::new();
 
-    let behaviors = behaviors::diff(desired, live, options.intent, &mut notes, &mut problems);
-    let matches = match matches(desired, live) {
-        Ok(matches) => matches,
-        Err(ambiguous) => {
-            problems.extend(ambiguous);
-            return Err(PlanErrors::new(problems));
-        }
-    };
+    let behaviors = behaviors::diff(desired, live, options.intent, &mut notes, &mut errors);
+    let matches = matches(desired, live);
+    errors.extend(matches.errors.iter().cloned());
     let integrations =
         integrations::diff(desired, live, &matches, today, options.intent, &mut notes);
     notes.extend(guards::unmatched_protected_items(desired, &matches));
@@ -160,12 +149,14 @@ pub fn plan_within(
     ));
 
     let targeted = target::narrow(desired, behaviors, integrations, &options.targets);
-    problems.extend(conflict::find(&targeted));
-    if !problems.is_empty() {
-        return Err(PlanErrors::new(problems));
-    }
-
-    let operations = order::operations(&desired.account_id, live, &targeted, &mut notes);
+    errors.extend(conflict::find(&targeted));
+    errors.retain(|error| options.targets.includes(desired, &error.address));
+    // `destroy` skips the entries with errors.
+    let operations = if errors.is_empty() || options.intent == Intent::Destroy {
+        order::operations(&desired.account_id, live, &targeted, &mut notes)
+    } else {
+        Vec::new()
+    };
     let target::TargetedDiffs {
         behaviors,
         integrations,
@@ -201,12 +192,16 @@ pub fn plan_within(
     notes.sort_by(|a, b| a.address().cmp(&b.address()));
     let violations = guards::check_guards(desired, live, context, &changes, options);
 
-    Ok(AccountPlan {
+    AccountPlan {
         account_id: desired.account_id.clone(),
         name: desired.name.clone(),
         source: Arc::clone(&desired.source),
-        status: Status::Ok,
+        status: match errors.as_slice() {
+            [] => Status::Ok,
+            [_, ..] => Status::Ambiguous,
+        },
         error: None,
+        errors,
         today: Some(today),
         options: Some(options.clone()),
         live_digest: Some(live_digest(live)),
@@ -221,5 +216,5 @@ pub fn plan_within(
         violations,
         operations,
         problems: None,
-    })
+    }
 }

@@ -47,6 +47,8 @@ pub enum Note {
         address: Address,
         /// ID in the entry.
         id: IntegrationId,
+        /// ID to pin instead. Null if the entry matches no live integration.
+        instead: Option<IntegrationId>,
     },
     /// An integration declared inactive is active for a moment, because new integrations are always active.
     BrieflyActive { address: Address },
@@ -373,9 +375,21 @@ impl fmt::Display for Note {
                 f,
                 "{address}: ignore_changes for {field} expired on {until}"
             ),
-            Note::PinnedIdNotFound { address, id } => write!(
+            Note::PinnedIdNotFound {
+                address,
+                id,
+                instead: Some(instead),
+            } => write!(
                 f,
-                "{address}: pinned id {id} not found; matching by reference_id or tenant_url instead; update `id:`"
+                "{address}: pinned id {id} not found; using {instead}; update the entry: `id: {instead}`"
+            ),
+            Note::PinnedIdNotFound {
+                address,
+                id,
+                instead: None,
+            } => write!(
+                f,
+                "{address}: pinned id {id} not found, and no other integration matches; remove `id:` or update it"
             ),
             Note::BrieflyActive { address } => write!(
                 f,

@@ -16,6 +16,7 @@ use crate::model::open_enum::string_enum;
 
 use super::Options;
 use super::change::{Action, Change, UnlistedResource};
+use super::error::PlanError;
 use super::guards::GuardViolation;
 use super::matching::matches;
 use super::note::Note;
@@ -69,6 +70,9 @@ pub struct AccountPlan {
     pub desired: Option<Arc<DesiredAccount>>,
     /// Access policies, groups and the period of the audit log that was read.
     pub context: Option<Context>,
+    /// Entries that are ambiguous or cannot be planned for another reason. Nothing is written to the account; `destroy` skips the entries.
+    #[serde(rename = "ambiguous")]
+    pub errors: Vec<PlanError>,
     /// Changes: behaviors by key, declared integrations by name, then unlisted ones by ID. In drift, weaker resources come first.
     pub changes: Vec<Change>,
     /// Number of declared resources without changes.
@@ -95,6 +99,8 @@ string_enum! {
     Status {
         /// Processed.
         Ok = "ok",
+        /// Planned except for some entries; see `ambiguous`.
+        Ambiguous = "ambiguous",
         /// Failed; see `error`.
         Error = "error",
     }
@@ -182,12 +188,12 @@ impl AccountPlan {
 
     /// Says whether there is something to do that may be done.
     pub fn is_applicable(&self) -> bool {
-        !self.changes.is_empty() && self.violations.is_empty()
+        !self.operations.is_empty() && self.violations.is_empty()
     }
 
-    /// Says whether live differs from desired. What is unlisted counts where the file wants it reported.
+    /// Returns true if live differs from desired. Ambiguous entries count, and unlisted resources if the file wants them reported.
     pub fn has_drift(&self) -> bool {
-        !self.changes.is_empty() || self.reported().next().is_some()
+        !self.changes.is_empty() || !self.errors.is_empty() || self.reported().next().is_some()
     }
 
     /// The unlisted things that the file wants reported.
@@ -212,9 +218,7 @@ impl AccountPlan {
         let (Some(desired), Some(live)) = (&self.desired, &self.live) else {
             return GlobMatch::Nothing;
         };
-        let Ok(found) = matches(desired, live) else {
-            return GlobMatch::Nothing;
-        };
+        let found = matches(desired, live);
         let by_id = found.entries().iter().find(|entry| {
             let id = entry.found.map(|(live, _)| live.id);
             id.is_some_and(|id| names(&Address::UnlistedIntegration(id)))
@@ -274,6 +278,7 @@ impl FailedAccount {
             live: None,
             desired: None,
             context: None,
+            errors: Vec::new(),
             changes: Vec::new(),
             unchanged: Unchanged::default(),
             unlisted: Vec::new(),

@@ -22,6 +22,7 @@ use crate::model::limits::Limits;
 use crate::model::text::{escape_invisible_json, is_invisible};
 
 use super::digest::sha256;
+use super::error::describe;
 use super::run::{FailedAccount, Format, Run, Status};
 use super::{Options, plan_within};
 
@@ -292,9 +293,13 @@ impl SavedPlan {
                 context,
             } = account;
             let planned = plan_within(&desired, &live, &context, self.today, &options);
-            let planned = planned.map_err(|errors| {
-                SavedPlanError::Invalid(vec![format!("{}: {errors}", desired.label())])
-            })?;
+            if !planned.errors.is_empty() {
+                let errors = describe(&planned.errors);
+                return Err(SavedPlanError::Invalid(vec![format!(
+                    "{}: {errors}",
+                    desired.label()
+                )]));
+            }
             accounts.push(planned);
         }
         let error = AccountError {

@@ -33,6 +33,8 @@ pub struct Totals {
     pub weakening: usize,
     /// Resources whose live state protects less than the desired state.
     pub live_weaker: usize,
+    /// Entries that are ambiguous or cannot be planned for another reason.
+    pub ambiguous: usize,
     /// Accounts in the run.
     pub accounts: usize,
     /// Accounts with changes; for drift, also those with reported unlisted resources.
@@ -116,6 +118,7 @@ impl Totals {
             self.weakening += usize::from(change.weakens().is_some());
             self.live_weaker += usize::from(change.live_weaker().is_some());
         }
+        self.ambiguous += account.errors.len();
         self.unchanged += account.unchanged.total();
         self.unlisted += account.unlisted.len();
         self.reported += account.reported().count();
@@ -162,7 +165,7 @@ impl AccountPlan {
             .operations
             .iter()
             .filter_map(|operation| operation.end.as_ref());
-        problems.is_some_and(|problems| !problems.is_empty())
+        problems.is_some_and(|problems| !problems.is_empty() || !self.errors.is_empty())
             || ends.any(|end| end.outcome != OperationOutcome::Done)
     }
 }

@@ -20,7 +20,11 @@ pub(super) fn diff(run: &Run) -> String {
     run.accounts
         .iter()
         .map(|account| match &account.error {
-            None => account_diff(account),
+            None => {
+                let errors = account.errors.iter();
+                let errors = errors.map(|error| comment(account.label(), &error.to_string()));
+                errors.chain([account_diff(account)]).collect()
+            }
             Some(error) => comment(account.label(), &error.message),
         })
         .collect()
@@ -28,9 +32,7 @@ pub(super) fn diff(run: &Run) -> String {
 
 fn account_diff(plan: &AccountPlan) -> String {
     let label = plan.label();
-    let Some(before) = Snapshot::live(plan) else {
-        return comment(label, "cannot distinguish the live integrations");
-    };
+    let before = Snapshot::live(plan);
     let mut after = before.clone();
     for change in &plan.changes {
         after.apply(change);
@@ -60,27 +62,31 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns the live side; `None` if entries and live integrations do not match, which only a damaged plan can cause.
-    fn live(plan: &AccountPlan) -> Option<Self> {
+    /// Returns the live side. Candidates of ambiguous entries are named like unlisted integrations.
+    fn live(plan: &AccountPlan) -> Self {
         let (desired, live) = (plan.desired(), plan.live());
-        let matches = matches(desired, live).ok()?;
+        let matches = matches(desired, live);
         let listed = matches.entries().iter().filter_map(|entry| {
             let (live, _) = entry.found?;
             let address = Address::Integration(entry.declared.name.clone());
             Some((address, live.settings.clone()))
         });
-        let unlisted = matches.unlisted.iter().map(|live| {
-            let address = Address::UnlistedIntegration(live.id);
-            (address, live.settings.clone())
-        });
-        Some(Snapshot {
+        let unlisted = matches
+            .unlisted
+            .iter()
+            .chain(&matches.candidates)
+            .map(|live| {
+                let address = Address::UnlistedIntegration(live.id);
+                (address, live.settings.clone())
+            });
+        Snapshot {
             behaviors: live
                 .behaviors
                 .iter()
                 .map(|(key, behavior)| (key.clone(), behavior.settings.clone()))
                 .collect(),
             integrations: listed.chain(unlisted).collect(),
-        })
+        }
     }
 
     /// Applies a change.

@@ -8,7 +8,7 @@ use crate::model::behavior::BehaviorWeakening;
 use crate::model::integration::IntegrationWeakening;
 use crate::model::location::Location;
 use crate::plan::{
-    AccountPlan, Action, Change, DeclaredBy, Format, GuardViolation, Run, Weakening,
+    AccountPlan, Action, Change, DeclaredBy, Format, GuardViolation, PlanError, Run, Weakening,
 };
 
 use super::attribution;
@@ -27,6 +27,8 @@ pub(super) struct DisplayItem<'a> {
     pub(super) words: &'static str,
     /// Why it asks for attention: a plan's change that weakens, or something live that protects less than declared.
     pub(super) weakening: Option<Weakening>,
+    /// Message, candidates and help of an entry that cannot be planned.
+    pub(super) lines: Vec<String>,
     /// Its fields, each with what is said about it.
     pub(super) fields: Vec<FieldLine>,
     /// Who made it so, a sentence each, as far as somebody asked.
@@ -48,6 +50,8 @@ pub(super) enum ChangeMarker {
     Removed,
     /// No file lists it.
     Unlisted,
+    /// The entry is ambiguous or cannot be planned for another reason.
+    Ambiguous,
 }
 
 impl ChangeMarker {
@@ -59,6 +63,7 @@ impl ChangeMarker {
             ChangeMarker::Replaced => "±",
             ChangeMarker::Removed => "-",
             ChangeMarker::Unlisted => "?",
+            ChangeMarker::Ambiguous => "!",
         }
     }
 }
@@ -66,6 +71,7 @@ impl ChangeMarker {
 impl DisplayItem<'_> {
     pub(super) fn gravity(&self) -> Severity {
         match self.change.map(Change::action) {
+            _ if self.mark == ChangeMarker::Ambiguous => Severity::Ambiguous,
             _ if self.weakening.is_some() => Severity::Weaker,
             Some(Action::Delete | Action::Replace) => Severity::Removes,
             Some(Action::Create | Action::Update) | None => Severity::Differs,
@@ -77,7 +83,9 @@ impl DisplayItem<'_> {
         match self.mark {
             ChangeMarker::Added => style::SUCCESS,
             ChangeMarker::Changed => style::WARNING,
-            ChangeMarker::Replaced | ChangeMarker::Removed => style::ERROR,
+            ChangeMarker::Replaced | ChangeMarker::Removed | ChangeMarker::Ambiguous => {
+                style::ERROR
+            }
             ChangeMarker::Unlisted => style::DIM,
         }
     }
@@ -90,6 +98,8 @@ pub(super) enum Severity {
     Failed,
     /// A guard refused it.
     Refused,
+    /// An entry is ambiguous.
+    Ambiguous,
     /// It protects less than declared, or would protect less than it does.
     Weaker,
     /// It deletes or replaces.
@@ -125,7 +135,7 @@ impl Severity {
     }
 }
 
-/// The accounts in the order that a person must see them: those that failed or were refused, that are weaker or would be weakened, that
+/// Returns the accounts, most severe first: those that failed, were blocked or are ambiguous, those that are or would be weaker, those that
 /// lose an integration, and the rest.
 pub(super) fn gravest_first(run: &Run) -> Vec<(Severity, &AccountPlan)> {
     let accounts = run.accounts.iter();
@@ -133,7 +143,7 @@ pub(super) fn gravest_first(run: &Run) -> Vec<(Severity, &AccountPlan)> {
         .map(|account| (Severity::of(run, account), account))
         .collect();
     // A stable sort: among equals, the order of the run stays. A refusal is a kind of failure, and no graver.
-    accounts.sort_by_key(|(gravity, _)| (*gravity).max(Severity::Refused));
+    accounts.sort_by_key(|(gravity, _)| (*gravity).max(Severity::Ambiguous));
     accounts
 }
 
@@ -154,11 +164,32 @@ pub(super) fn blocks<'a>(
         mark: ChangeMarker::Unlisted,
         words: "unlisted",
         weakening: None,
+        lines: Vec::new(),
         fields: field_lines::unlisted(&thing.settings),
         who: attribution::who(&thing.attribution, now),
         location: None,
     });
-    changes.chain(unlisted)
+    account
+        .errors
+        .iter()
+        .map(unplanned)
+        .chain(changes)
+        .chain(unlisted)
+}
+
+fn unplanned(error: &PlanError) -> DisplayItem<'_> {
+    DisplayItem {
+        change: None,
+        address: &error.address,
+        origin: None,
+        mark: ChangeMarker::Ambiguous,
+        words: error.kind.words(),
+        weakening: None,
+        lines: error.lines(),
+        fields: Vec::new(),
+        who: Vec::new(),
+        location: error.location.as_ref(),
+    }
 }
 
 fn planned(change: &Change) -> DisplayItem<'_> {
@@ -174,6 +205,7 @@ fn planned(change: &Change) -> DisplayItem<'_> {
         },
         words: change.action().as_str(),
         weakening: change.weakens(),
+        lines: Vec::new(),
         fields: field_lines::lines(change),
         who: Vec::new(),
         location: change.location(),
@@ -194,6 +226,7 @@ fn found(change: &Change, now: Timestamp) -> DisplayItem<'_> {
         },
         words: happened(change),
         weakening: change.live_weaker(),
+        lines: Vec::new(),
         fields: field_lines::lines(change),
         who: attribution::who(change.attribution(), now),
         location: change.location(),

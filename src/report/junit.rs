@@ -8,7 +8,7 @@ use crate::model::account_error::AccountError;
 use crate::model::address::Address;
 use crate::plan::{AccountPlan, Run};
 
-use super::display_item::{DisplayItem, blocks};
+use super::display_item::{ChangeMarker, DisplayItem, blocks};
 use super::field_lines::FieldLine;
 use crate::model::text::EscapeInvisible;
 
@@ -83,10 +83,10 @@ fn cases(document: &Run, account: &AccountPlan) -> Vec<TestCase> {
 
 fn failure(block: &DisplayItem<'_>) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    status.set_type(if block.weakening.is_some() {
-        "weaker"
-    } else {
-        "drift"
+    status.set_type(match block.weakening {
+        Some(_) => "weaker",
+        None if block.mark == ChangeMarker::Ambiguous => "ambiguous",
+        None => "drift",
     });
     status.set_message(block.words);
     let declared = block
@@ -96,7 +96,9 @@ fn failure(block: &DisplayItem<'_>) -> TestCase {
         .fields
         .iter()
         .map(|line: &FieldLine| format!("{}: {}", line.field, line.as_drift()));
-    let lines: Vec<String> = fields.chain(declared).collect();
+    let lines = block.lines.iter();
+    let lines = lines.map(|line| EscapeInvisible(line).to_string());
+    let lines: Vec<String> = lines.chain(fields).chain(declared).collect();
     status.set_description(lines.join("\n"));
     case(block.address, status)
 }

@@ -211,13 +211,16 @@ fn summary(document: &Run, account: &AccountPlan) -> String {
     };
     let what = match (account.status, document.format) {
         (Status::Error, _) => "failed".to_owned(),
-        (Status::Ok, Format::Plan | Format::Apply) => pluralize(account.changes.len(), "change"),
-        (Status::Ok, Format::Drift) => {
+        (_, Format::Plan | Format::Apply) => pluralize(account.changes.len(), "change"),
+        (_, Format::Drift) => {
             let found = account.changes.len() + account.reported().count();
             pluralize(found, "difference")
         }
     };
     let mut remarks = String::new();
+    if !account.errors.is_empty() {
+        let _ = write!(remarks, ", <b>{} ambiguous</b>", account.errors.len());
+    }
     if !account.violations.is_empty() {
         remarks.push_str(", <b>blocked</b>");
     }
@@ -317,7 +320,7 @@ fn block_part(format: Format, block: &DisplayItem<'_>) -> String {
     // Diff symbols, for color only; the text says the same.
     let symbol = match block.mark {
         ChangeMarker::Added => "+",
-        ChangeMarker::Changed | ChangeMarker::Replaced => "!",
+        ChangeMarker::Changed | ChangeMarker::Replaced | ChangeMarker::Ambiguous => "!",
         ChangeMarker::Removed => "-",
         ChangeMarker::Unlisted => "#",
     };
@@ -335,6 +338,9 @@ fn block_part(format: Format, block: &DisplayItem<'_>) -> String {
         (_, None) => {}
     }
     part.push('\n');
+    for line in &block.lines {
+        let _ = writeln!(part, "      {}", EscapeInvisible(line));
+    }
     let width = field_lines::width(&block.fields);
     for line in &block.fields {
         let text = match format {

@@ -34,6 +34,7 @@ pub(super) fn metrics(document: &Run, figures: Option<&RunMetrics>) -> String {
     let mut drift = Gauges::new("drift", "Resources that differ from the desired state.");
     let mut weaker = Gauges::new("drift_weaker", "Differences that weaken protection.");
     let mut unlisted = Gauges::new("unlisted", "Unlisted live resources.");
+    let mut ambiguous = Gauges::new("ambiguous", "Entries that cannot be matched or planned.");
     let mut failed = Gauges::new(
         "account_failed",
         "1 if the account could not be checked, else 0.",
@@ -46,12 +47,19 @@ pub(super) fn metrics(document: &Run, figures: Option<&RunMetrics>) -> String {
         failed.add(account, [], usize::from(account.status == Status::Error));
         if account.status == Status::Error {
             let previous = figures.and_then(|figures| figures.previous.as_deref());
-            for gauges in [&mut drift, &mut weaker, &mut unlisted, &mut success] {
+            for gauges in [
+                &mut drift,
+                &mut weaker,
+                &mut unlisted,
+                &mut ambiguous,
+                &mut success,
+            ] {
                 gauges.keep(account.label(), previous.unwrap_or_default());
             }
             continue;
         }
         success.add(account, [], document.created_at.as_second());
+        ambiguous.add(account, [], account.errors.len());
         for kind in Kind::ALL {
             let changes = || {
                 account
@@ -87,7 +95,7 @@ pub(super) fn metrics(document: &Run, figures: Option<&RunMetrics>) -> String {
         }
     }
     let mut registry = Registry::with_prefix("riskform");
-    for gauges in [drift, weaker, unlisted, failed, success] {
+    for gauges in [drift, weaker, unlisted, ambiguous, failed, success] {
         registry.register_collector(Box::new(gauges));
     }
     if let Some(figures) = figures {

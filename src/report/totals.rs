@@ -47,7 +47,8 @@ impl<'a> RunSummary<'a> {
             return None;
         }
         let Totals { unchanged, .. } = self.totals;
-        Some(match (self.run.format, self.totals.changed_accounts) {
+        let findings = usize::from(self.has_findings());
+        Some(match (self.run.format, findings) {
             (Format::Plan | Format::Apply, 0) if self.is_destroy => {
                 ("Nothing to destroy", String::new())
             }
@@ -64,10 +65,11 @@ impl<'a> RunSummary<'a> {
             (Format::Plan | Format::Apply, _) => (
                 self.kind(),
                 format!(
-                    "{}. {unchanged} unchanged, {} unlisted{}",
+                    "{}. {unchanged} unchanged, {} unlisted{}{}",
                     self.to_do(),
                     self.totals.unlisted,
-                    self.rest()
+                    self.rest(),
+                    self.unresolved()
                 ),
             ),
             (Format::Drift, _) => (
@@ -81,6 +83,29 @@ impl<'a> RunSummary<'a> {
         })
     }
 
+    /// Returns true if there are changes, drift or ambiguous entries.
+    pub(super) fn has_findings(&self) -> bool {
+        self.totals.changed_accounts > 0 || self.totals.ambiguous > 0
+    }
+
+    /// Returns the effect of ambiguous entries on a single account.
+    fn unresolved(&self) -> &'static str {
+        match (self.totals.ambiguous, self.totals.accounts) {
+            (1.., 1) if !self.is_destroy => {
+                ". Nothing can be applied to this account until it is resolved"
+            }
+            _ => "",
+        }
+    }
+
+    /// Returns e.g. `, 1 ambiguous`.
+    fn unplanned(&self) -> String {
+        match self.totals.ambiguous {
+            0 => String::new(),
+            entries => format!(", {entries} ambiguous"),
+        }
+    }
+
     /// Returns e.g. `1 to create, 2 to update, 0 to replace, 1 to delete`.
     pub(super) fn to_do(&self) -> String {
         let Totals {
@@ -91,9 +116,15 @@ impl<'a> RunSummary<'a> {
             ..
         } = self.totals;
         if self.is_destroy {
-            return format!("{update} to disable, {delete} to delete");
+            return format!(
+                "{update} to disable, {delete} to delete{}",
+                self.unplanned()
+            );
         }
-        format!("{create} to create, {update} to update, {replace} to replace, {delete} to delete")
+        format!(
+            "{create} to create, {update} to update, {replace} to replace, {delete} to delete{}",
+            self.unplanned()
+        )
     }
 
     /// Returns e.g. `1 differs, 3 unlisted, 1 of them reported`.
@@ -107,7 +138,10 @@ impl<'a> RunSummary<'a> {
             reported if reported == unlisted => String::new(),
             reported => format!(", {reported} of them reported"),
         };
-        format!("{differ} {verb}, {unlisted} unlisted{of_them}")
+        format!(
+            "{differ} {verb}{}, {unlisted} unlisted{of_them}",
+            self.unplanned()
+        )
     }
 
     fn matching(&self) -> String {
@@ -199,6 +233,15 @@ impl<'a> RunSummary<'a> {
         }))
     }
 
+    /// Returns the number of accounts with ambiguous entries.
+    pub(super) fn ambiguous(&self) -> Option<String> {
+        let accounts = self.run.accounts.iter();
+        let ambiguous = accounts
+            .filter(|account| !account.errors.is_empty())
+            .count();
+        self.of_accounts(ambiguous, ["ambiguous", "is ambiguous", "are ambiguous"])
+    }
+
     /// Returns the number of blocked accounts.
     pub(super) fn refused(&self) -> Option<String> {
         let words = ["blocked by a guard", "is blocked", "are blocked"];
@@ -269,7 +312,7 @@ impl<'a> RunSummary<'a> {
         };
         let unchanged = self.totals.unchanged;
         let verb = if unchanged == 1 { "matches" } else { "match" };
-        let found = match (self.run.format, self.totals.changed_accounts) {
+        let found = match (self.run.format, usize::from(self.has_findings())) {
             _ if self.handled() == 0 => None,
             (Format::Apply, _) => {
                 let (heading, _, done) = self.became();
@@ -319,6 +362,7 @@ pub(super) fn counts(format: Format, account: &AccountPlan) -> String {
     let numbers = [
         (account.changes.len(), noun),
         (weaker.count(), ""),
+        (account.errors.len(), "ambiguous"),
         (account.reported().count(), "unlisted"),
         (account.notes.len(), "note"),
         (account.excluded.len(), "left out"),
@@ -329,7 +373,7 @@ pub(super) fn counts(format: Format, account: &AccountPlan) -> String {
         .map(|(number, what)| match (number, what) {
             (1, "") => format!("1 {one}"),
             (number, "") => format!("{number} {many}"),
-            (number, "unlisted" | "left out") => format!("{number} {what}"),
+            (number, "unlisted" | "left out" | "ambiguous") => format!("{number} {what}"),
             (number, noun) => pluralize(number, noun),
         })
         .collect();

@@ -174,9 +174,10 @@ impl AttributionScenario {
         let live = Arc::new(self.sandbox.live(&account()));
         let today = date(2026, 11, 1);
         // Two live integrations may match one entry.
-        let Ok(planned) = plan(&file, &live, today, &Options::default()) else {
+        let planned = plan(&file, &live, today, &Options::default());
+        if !planned.errors.is_empty() {
             return 0;
-        };
+        }
         let mut drift = planned.into_drift(&Scope::default());
         drift.attribute(log);
         let mut seen = 0;

@@ -16,7 +16,9 @@ use riskform::apply::{ApplyContext, ApplyResult, Outcome, apply};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Format, Note, Operation, PlanError, Run, matches};
+use riskform::plan::{
+    AccountPlan, Action, Format, Note, Operation, PlanError, PlanErrorKind, Run, matches,
+};
 use riskform::sandbox::{DEFAULT_TOKEN, Sandbox};
 
 use crate::sandbox::layers::{ReceivedRequest, RequestLog};
@@ -87,7 +89,7 @@ async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, Test
     let planned = match self::planned(&world.desired, &live, &unguarded()) {
         Ok(planned) => planned,
         Err(errors) => {
-            for problem in errors.problems() {
+            for problem in &errors {
                 check_refusal(problem, world)?;
             }
             return Ok(Tally {
@@ -189,21 +191,24 @@ async fn carry_out(
 /// Conflicts name resources that really conflict.
 fn check_refusal(problem: &PlanError, world: &Scenario) -> Result<(), TestCaseError> {
     let ids: BTreeSet<IntegrationId> = world.live.integrations.iter().map(|live| live.id).collect();
-    match problem {
-        PlanError::SeveralLive { candidates, .. } => {
-            prop_assert!(candidates.len() > 1 && candidates.iter().all(|id| ids.contains(id)));
+    match problem.kind {
+        PlanErrorKind::Ambiguous => {
+            let candidates = &problem.candidates;
+            prop_assert!(!candidates.is_empty());
+            prop_assert!(candidates.iter().all(|one| ids.contains(&one.id)));
         }
-        PlanError::SeveralEntries { entries, .. } => prop_assert!(entries.len() > 1),
-        PlanError::Held { wants, holder, .. } => {
-            prop_assert_ne!(wants, holder);
+        PlanErrorKind::Conflict => {
+            let (_, holder) = problem.message.rsplit_once(' ').unwrap();
+            let holder: Address = holder.parse().unwrap();
+            prop_assert_ne!(&problem.address, &holder);
             if let Address::UnlistedIntegration(id) = holder {
-                prop_assert!(ids.contains(id));
+                prop_assert!(ids.contains(&id));
             }
         }
-        PlanError::NotOffered { .. } => prop_assert!(false, "every declared behavior is offered"),
-        PlanError::IdentityProvider { .. } | PlanError::SharedProvider { .. } => {
-            prop_assert!(false, "no entry names a provider")
+        PlanErrorKind::UnknownBehavior => {
+            prop_assert!(false, "every declared behavior is offered");
         }
+        PlanErrorKind::IdentityProvider => prop_assert!(false, "no entry names a provider"),
     }
     Ok(())
 }
@@ -316,8 +321,8 @@ fn assert_identities_stable<'p>(
     steps: impl Iterator<Item = (Step<'p>, &'p LiveAccount)>,
 ) -> Result<(), TestCaseError> {
     let identities = |live: &LiveAccount| -> Result<BTreeMap<Name, IntegrationId>, TestCaseError> {
-        let found = matches(&world.desired, live)
-            .map_err(|problems| TestCaseError::fail(format!("ambiguous: {problems:?}")))?;
+        let found = matches(&world.desired, live);
+        prop_assert!(found.errors.is_empty(), "{:?}", found.errors);
         let entries = found.entries().iter();
         Ok(entries
             .filter_map(|entry| Some((entry.declared.name.clone(), entry.found?.0.id)))

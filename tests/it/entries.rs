@@ -1,5 +1,6 @@
 //! Entries and their live integrations, with the real program: identity providers, ambiguity and `destroy`.
 
+use insta::assert_snapshot;
 use rexpect::session::spawn_command;
 use riskform::model::integration::Integration;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
@@ -103,4 +104,86 @@ fn apply_resolves_the_identity_provider_again_after_the_prompt() {
         .filter_map(|one| Some(one.settings.reference_id?.to_string()))
         .collect();
     assert_eq!(references, [OTHER]);
+}
+
+const AMBIGUOUS: &str = "\
+behaviors: { high_dlp: { risk_level: high } }
+unlisted: { integrations: delete }
+integrations: { sales: { tenant_url: https://sales.okta.com } }
+";
+
+#[test]
+fn ambiguous_entry_does_not_hide_the_account() {
+    let server = server(&[(ONE, "sales", PROVIDER), (TWO, "sales", OTHER)], &[]);
+    let workplace = workplace(&server, AMBIGUOUS);
+    for (command, code) in [
+        (&["plan"][..], 1),
+        (&["apply", "--auto-approve"], 1),
+        (&["drift"], 2),
+        (&["audit"], 2),
+    ] {
+        let run = workplace.run(command);
+        let shown = format!("{command:?}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, code, "{shown}");
+        for part in [
+            "behavior.high_dlp",
+            "integration.sales",
+            "2 live integrations",
+            ONE,
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+    }
+    assert_eq!(server.writes(), 0);
+    let plan = workplace.run(&["plan"]).stdout;
+    assert_snapshot!(plan, @"");
+    let json: Value =
+        serde_json::from_str(&workplace.run(&["drift", "--format", "json"]).stdout).unwrap();
+    let account = &json["accounts"][0];
+    assert_eq!(account["status"], "ambiguous");
+    assert_eq!(account["ambiguous"][0]["address"], "integration.sales");
+    assert_eq!(
+        account["ambiguous"][0]["candidates"][1],
+        json!({ "id": TWO, "active": true, "created_at": "2026-11-01T08:00:00Z" })
+    );
+    assert_eq!(account["unlisted"], json!([]));
+    for format in ["markdown", "html", "junit", "sarif", "prometheus"] {
+        let drift = workplace.run(&["drift", "--format", format]);
+        assert_eq!(drift.code, 2, "{format}");
+        assert!(
+            drift.stdout.contains("ambiguous"),
+            "{format}: {}",
+            drift.stdout
+        );
+    }
+}
+
+#[test]
+fn destroy_skips_ambiguous_entries() {
+    let server = server(&[(ONE, "sales", PROVIDER), (TWO, "sales", OTHER)], &[]);
+    // Nothing else to destroy.
+    let nothing = workplace(
+        &server,
+        "integrations: { sales: { tenant_url: https://sales.okta.com } }\n",
+    );
+    let run = nothing.run(&["destroy", "--auto-approve"]);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert_eq!(server.writes(), 0);
+    let run = workplace(&server, AMBIGUOUS).run(&["destroy", "--auto-approve"]);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("skipped integration.sales"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(server.writes(), 1);
+    assert_eq!(live(&server).len(), 2);
+    let behaviors = server
+        .sandbox
+        .live(&RECORDED_ACCOUNT.parse().unwrap())
+        .behaviors;
+    let off = behaviors
+        .iter()
+        .filter(|(key, one)| key.as_str() == "high_dlp" && !one.settings.enabled);
+    assert_eq!(off.count(), 1);
 }

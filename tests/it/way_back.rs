@@ -11,7 +11,7 @@ use riskform::apply::{ApplyContext, ApplyResult, apply};
 use riskform::config::export::previous;
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
-use riskform::plan::{AccountPlan, Action, Guard, Options};
+use riskform::plan::{AccountPlan, Action, Guard, Options, describe};
 
 use crate::convergence::connection;
 use crate::documents::load_file;
@@ -87,7 +87,7 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
                     || shares_keys(&before)
                     || lacks_a_reference(&before),
                 "{}\n{}",
-                problems,
+                describe(&problems),
                 yaml
             );
             return Ok(Way::RefusedByWhatCannotBeDeclared);

@@ -235,8 +235,6 @@ impl ApplyFlow<'_> {
                 let (today, options) = plan_inputs(account);
                 let known = account.context.clone().unwrap_or_default();
                 let planned = plan_within(&desired, &live, &known, today, options);
-                let planned = planned
-                    .unwrap_or_else(|errors| AccountPlan::failed(&desired, plan_error(&errors)));
                 let again = context::look_around(session, self.context, &planned).await;
                 *account = again.unwrap_or(planned);
             }

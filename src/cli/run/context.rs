@@ -8,7 +8,6 @@ use jiff::civil::Date;
 
 use crate::api::{ApiError, ErrorKind, Providers, Reader};
 use crate::cli::error::CommandError;
-use crate::cli::error::plan_error;
 use crate::cli::run::load_context;
 use crate::cli::run::session::Session;
 use crate::model::account::{DesiredAccount, PolicyGuardMode};
@@ -124,7 +123,6 @@ async fn with_policies(
         ..Context::default()
     };
     plan_within(desired, planned.live(), &context, today, options)
-        .unwrap_or_else(|errors| AccountPlan::failed(desired, plan_error(&errors)))
 }
 
 /// Reads the Access policies and groups of an account.

@@ -21,6 +21,7 @@ pub(crate) fn fail_if_single_account(run: &Run) -> Result<(), CommandError> {
 pub(crate) fn exit_for_plan(run: &Run, changes: Exit) -> Exit {
     Exit::gravest(run.accounts.iter().map(|account| match &account.error {
         Some(error) => account_exit(error),
+        None if !account.errors.is_empty() => Exit::Error,
         None if !account.violations.is_empty() => Exit::Blocked,
         None if account.is_empty() => Exit::Done,
         None => changes,
@@ -80,9 +81,14 @@ pub(crate) fn exit_for_apply(
     let gravest = Exit::gravest(
         ends.map(|(account, applied)| match (&account.error, applied) {
             (Some(error), _) => account_exit(error),
+            (None, None) if !account.errors.is_empty() => Exit::Error,
             (None, None) if !account.violations.is_empty() => Exit::Blocked,
             (None, None) => Exit::Done,
-            (None, Some(applied)) if applied.is_complete() => Exit::Done,
+            (None, Some(applied)) if applied.is_complete() => match account.errors.as_slice() {
+                [] => Exit::Done,
+                // `destroy` skipped these entries.
+                [_, ..] => Exit::Error,
+            },
             (None, Some(applied)) if applied.wrote_anything() || applied.all_operations_done() => {
                 Exit::Incomplete
             }

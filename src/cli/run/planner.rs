@@ -135,10 +135,7 @@ impl<'a> Planner<'a> {
             Ok(()) => read_account(self.session, &desired).await,
             Err(error) => Err(error),
         };
-        let result = live.and_then(|live| {
-            plan(&desired, &Arc::new(live), self.today, self.options)
-                .map_err(|errors| plan_error(&errors))
-        });
+        let result = live.map(|live| plan(&desired, &Arc::new(live), self.today, self.options));
         let account = desired.label();
         match &result {
             Ok(plan) => tracing::info!(account, changes = plan.changes.len(), "planned"),

@@ -109,6 +109,25 @@ pub(super) fn unlisted(plan: &AccountPlan) -> AuditFinding {
     }
 }
 
+pub(super) fn ambiguous(plan: &AccountPlan) -> AuditFinding {
+    const CHECK: AuditCheck = AuditCheck::Ambiguous;
+    let details: Vec<Detail> = plan
+        .errors
+        .iter()
+        .map(|error| Detail {
+            status: CheckStatus::Fail,
+            subject: error.address.to_string(),
+            message: format!("{}; {}", error.message, error.help),
+            location: error.location.clone(),
+        })
+        .collect();
+    match details.len() {
+        0 => Finding::pass(CHECK, "no entry is ambiguous"),
+        1 => finding_from_details(CHECK, "1 entry is ambiguous".to_owned(), details),
+        entries => finding_from_details(CHECK, format!("{entries} entries are ambiguous"), details),
+    }
+}
+
 pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {
     const CHECK: AuditCheck = AuditCheck::Drift;
     let others = plan.changes.iter();

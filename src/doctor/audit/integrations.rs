@@ -17,10 +17,9 @@ use super::{AuditCheck, AuditFinding, finding_from_details};
 /// Returns the active integrations with their addresses.
 fn active(plan: &AccountPlan) -> Vec<(Address, &Integration)> {
     let (live, desired) = (plan.live(), plan.desired());
-    // A planned account has no ambiguous matches.
     let listed: BTreeMap<IntegrationId, Address> = matches(desired, live)
+        .entries()
         .iter()
-        .flat_map(|matches| matches.entries())
         .filter_map(|entry| {
             let (found, _) = entry.found?;
             Some((found.id, Address::Integration(entry.declared.name.clone())))

@@ -18,7 +18,7 @@ use super::finding::{CheckStatus, Detail, Finding};
 use super::report::SsfDocument;
 
 use access::{levels, policies};
-use files::{behaviors, drift, unlisted};
+use files::{ambiguous, behaviors, drift, unlisted};
 use integrations::{providers, ssf};
 
 /// Finding of the audit.
@@ -37,6 +37,8 @@ string_enum! {
         Providers = "providers",
         /// No unlisted resources that the files report, disable or delete.
         Unlisted = "unlisted",
+        /// No entry is ambiguous.
+        Ambiguous = "ambiguous",
         /// No other drift.
         Drift = "drift",
         /// The SSF document of each active integration is sound.
@@ -61,6 +63,7 @@ impl AuditCheck {
             AuditCheck::Unlisted => {
                 "No unlisted resources that the files report, disable or delete."
             }
+            AuditCheck::Ambiguous => "No entry is ambiguous.",
             AuditCheck::Drift => "No other drift.",
             AuditCheck::Ssf => "The SSF document of each active integration is sound.",
         }
@@ -102,6 +105,7 @@ pub fn audit_findings(
                 providers(plan, known)
             }),
             AuditCheck::Unlisted => unlisted(plan),
+            AuditCheck::Ambiguous => ambiguous(plan),
             AuditCheck::Drift => drift(plan),
             AuditCheck::Ssf => ssf(plan, evidence.documents.as_deref()),
         })

@@ -135,7 +135,7 @@ fn what_is_not_managed_must_be_offered_as_well() {
         &Options::default(),
     )
     .unwrap_err();
-    let help = error.problems()[0].help();
+    let help = &error[0].help;
     assert_eq!(help, "did you mean imp? available: dlp, edr, imp");
 }
 

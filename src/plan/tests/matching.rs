@@ -32,7 +32,7 @@ fn entries_are_matched_in_three_passes() {
     for (entries, integrations, expected) in table {
         let desired = desired(entries);
         let live = account(integrations);
-        let found = matches(&desired, &live).unwrap();
+        let found = matches(&desired, &live);
         let found: Vec<(IntegrationId, MatchedBy)> = found
             .entries()
             .iter()
@@ -51,12 +51,12 @@ fn what_cannot_come_true_is_refused_with_names() {
         (
             &["x: a"],
             &["a", "a"],
-            "integration.x matches several live integrations by tenant_url: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
+            "integration.x: 2 live integrations have the tenant_url https://a.test",
         ),
         (
             &["x: a r1", "y: b r1"],
             &["c r1"],
-            "integration.x, integration.y match the same live integration 00000000-0000-0000-0000-000000000001 by reference_id",
+            "integration.x: the live integration with the reference_id r1 also matches integration.y",
         ),
         (
             &["x: b r1"],
@@ -84,10 +84,9 @@ fn what_cannot_come_true_is_refused_with_names() {
         .unwrap_err();
         assert!(
             problems
-                .problems()
                 .iter()
                 .any(|problem| problem.to_string() == *expected),
-            "{problems}"
+            "{problems:?}"
         );
     }
 }
@@ -108,7 +107,7 @@ fn a_behavior_that_is_not_offered_is_named_with_the_nearest() {
         &Options::default(),
     )
     .unwrap_err();
-    let help: Vec<String> = errors.problems().iter().map(PlanError::help).collect();
+    let help: Vec<String> = errors.into_iter().map(|error| error.help).collect();
     assert_eq!(
         help,
         [
@@ -231,5 +230,165 @@ fn ignored_reference_is_sent_as_it_is_live() {
         {
             assert_eq!(settings.update_body().get("reference_id"), None);
         }
+    }
+}
+
+#[test]
+fn ties_are_broken_by_tenant_and_by_generated_reference() {
+    let table: &[(&str, &[&str], Option<u128>)] = &[
+        // Equal references: the entry's tenant and type decide.
+        ("x: a r1", &["b r1", "a r1", "c r1"], Some(2)),
+        ("x: a r1 type=Okta", &["a r1 type=Entra", "a r1"], Some(2)),
+        ("x: a r1", &["b r1", "c r1"], None),
+        ("x: a r1", &["a r1 type=Entra", "a r1"], None),
+        // Equal tenants: the entry's generated reference decides.
+        ("x: a", &["a r1", "a ~x1", "a r2"], Some(2)),
+        ("x: a", &["a", "a ~x2"], Some(2)),
+        ("x: a", &["a ~y1", "a r2"], None),
+        ("x: a", &["a ~x1", "a ~x2"], None),
+    ];
+    for (entry, integrations, expected) in table {
+        let (desired, live) = (desired(&[entry]), account(integrations));
+        let found = matches(&desired, &live);
+        let entries = found.entries().iter();
+        let ids: Vec<IntegrationId> = entries.filter_map(|one| Some(one.found?.0.id)).collect();
+        let expected: Vec<IntegrationId> = expected.iter().map(|n| id(*n)).collect();
+        assert_eq!(ids, expected, "{entry} in {integrations:?}");
+        assert_eq!(found.errors.is_empty(), !expected.is_empty(), "{entry}");
+    }
+}
+
+/// An ambiguous entry hides nothing else of the account, and nothing deletes its candidates.
+#[test]
+fn ambiguity_concerns_only_its_entries() {
+    let table: &[(&[&str], &[&str], &[&str], &[u128], &[u128])] = &[
+        (
+            &["x: a", "y: b off"],
+            &["a r1", "a r2", "b r3", "c r4"],
+            &["x"],
+            &[1, 2],
+            &[4],
+        ),
+        (
+            &["x: a r1", "y: b r1"],
+            &["c r1", "d r2"],
+            &["x", "y"],
+            &[1, 1],
+            &[2],
+        ),
+        // A candidate matches another entry in a later pass.
+        (
+            &["x: a r1", "y: b"],
+            &["b r1", "c r1"],
+            &["x", "y"],
+            &[1, 2, 1],
+            &[],
+        ),
+        (
+            &["x: a", "y: c"],
+            &["a r1", "a ~y1"],
+            &["x", "y"],
+            &[1, 2, 2],
+            &[],
+        ),
+    ];
+    for (entries, integrations, ambiguous, candidates, unlisted) in table {
+        let mut file = desired(entries);
+        file.unlisted.integrations = UnlistedIntegrations::Delete;
+        file.behaviors
+            .insert(BehaviorKey::new("dlp"), behavior(Some(false), None));
+        let live = account(integrations);
+        for intent in [Intent::Apply, Intent::Destroy] {
+            let what = format!("{entries:?} in {integrations:?}, {intent}");
+            let options = Options {
+                intent,
+                ..Options::default()
+            };
+            let (file, live) = (Arc::new(file.clone()), Arc::new(live.clone()));
+            let plan = crate::plan::plan(&file, &live, date(2026, 11, 22), &options);
+            assert_eq!(plan.status, Status::Ambiguous, "{what}");
+            let names: Vec<String> = plan
+                .errors
+                .iter()
+                .map(|one| one.address.to_string())
+                .collect();
+            let expected: Vec<String> = ambiguous
+                .iter()
+                .map(|name| format!("integration.{name}"))
+                .collect();
+            assert_eq!(names, expected, "{what}");
+            let found = plan.errors.iter().flat_map(|error| &error.candidates);
+            let found: Vec<IntegrationId> = found.map(|one| one.id).collect();
+            let ids = |numbers: &[u128]| -> Vec<IntegrationId> {
+                numbers.iter().map(|n| id(*n)).collect()
+            };
+            assert_eq!(found, ids(candidates), "{what}");
+            assert!(
+                plan.changes.iter().any(|one| one.kind() == Kind::Behavior),
+                "{what}"
+            );
+            let gone = plan.operations.iter().filter_map(|one| match one.call {
+                OperationKind::Delete { id } => Some(id),
+                _ => None,
+            });
+            let gone: Vec<IntegrationId> = gone.collect();
+            assert!(
+                gone.iter().all(|id| !found.contains(id)),
+                "{what}: {gone:?}"
+            );
+            match intent {
+                Intent::Apply => {
+                    assert!(
+                        plan.operations.is_empty() && !plan.is_applicable(),
+                        "{what}"
+                    );
+                    let deleted = plan
+                        .changes
+                        .iter()
+                        .filter(|one| one.action() == Action::Delete);
+                    let deleted: Vec<IntegrationId> =
+                        deleted.filter_map(|one| Some(one.found()?.id)).collect();
+                    assert_eq!(deleted, ids(unlisted), "{what}");
+                }
+                Intent::Destroy => assert!(plan.is_applicable(), "{what}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn untargeted_entry_is_not_ambiguous() {
+    let live = account(&["a r1", "a r2", "b r3"]);
+    let mut options = Options::default();
+    options.targets.globs.push(Glob::new("integration.y"));
+    let plan = plan(
+        &desired(&["x: a", "y: b off"]),
+        &live,
+        date(2026, 11, 22),
+        &options,
+    )
+    .unwrap();
+    assert_eq!(lines(&plan), ["1 PUT 3 https://b.test r3 off"]);
+}
+
+#[test]
+fn missing_pin_names_the_id_to_pin_instead() {
+    let table = [
+        (
+            "x: a id=9",
+            "pinned id 00000000-0000-0000-0000-000000000009 not found; using 00000000-0000-0000-0000-000000000001; update the entry: `id: 00000000-0000-0000-0000-000000000001`",
+        ),
+        (
+            "x: b id=9",
+            "no other integration matches; remove `id:` or update it",
+        ),
+    ];
+    for (entry, expected) in table {
+        let plan = planned(&desired(&[entry]), &account(&["a"]));
+        assert!(
+            plan.notes[0].to_string().ends_with(expected),
+            "{}",
+            plan.notes[0]
+        );
     }
 }

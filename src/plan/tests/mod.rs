@@ -30,9 +30,9 @@ use crate::model::location::Location;
 use crate::model::open_enum::OpenEnum;
 
 use crate::plan::{
-    AccountError, AccountPlan, Change, FailureKind, Format, Glob, GlobMatch, Guard,
-    IntegrationTarget, Intent, MatchedBy, Note, Operation, OperationId, OperationKind, Options,
-    PlanError, PlanErrors, Run, SavedPlan, SavedPlanError, Wave, live_digest, matches, sha256,
+    AccountError, AccountPlan, Action, Change, FailureKind, Format, Glob, GlobMatch, Guard,
+    IntegrationTarget, Intent, Kind, MatchedBy, Note, Operation, OperationId, OperationKind,
+    Options, PlanError, Run, SavedPlan, SavedPlanError, Status, Wave, live_digest, matches, sha256,
 };
 
 fn location() -> Location {
@@ -205,9 +205,13 @@ fn plan(
     live: &LiveAccount,
     today: Date,
     options: &Options,
-) -> Result<AccountPlan, PlanErrors> {
+) -> Result<AccountPlan, Vec<PlanError>> {
     let (desired, live) = (Arc::new(desired.clone()), Arc::new(live.clone()));
-    crate::plan::plan(&desired, &live, today, options)
+    let plan = crate::plan::plan(&desired, &live, today, options);
+    match plan.errors.as_slice() {
+        [] => Ok(plan),
+        errors => Err(errors.to_vec()),
+    }
 }
 
 fn planned(desired: &DesiredAccount, live: &LiveAccount) -> AccountPlan {

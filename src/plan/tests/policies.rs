@@ -11,7 +11,8 @@ use crate::model::context::{
 };
 use crate::model::limits::Limits;
 use crate::plan::{
-    Scope, changed_identity_providers, plan_within, policies_for_level, resolve_identity_providers,
+    Scope, changed_identity_providers, describe, plan_within, policies_for_level,
+    resolve_identity_providers,
 };
 
 fn level(word: &str) -> Level {
@@ -374,7 +375,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
         }
         let refused = |file: &DesiredAccount, options: &Options| {
             let (file, live) = (Arc::new(file.clone()), Arc::new(account(&[])));
-            let plan = plan_within(&file, &live, context, date(2026, 11, 22), options).unwrap();
+            let plan = plan_within(&file, &live, context, date(2026, 11, 22), options);
             let mut violations = plan.violations.into_iter();
             violations.find(|refusal| refusal.guard == Guard::Policies)
         };
@@ -420,7 +421,7 @@ fn a_plan_says_what_acts_on_a_level_before_and_after() {
     }
     let (file, live) = (Arc::new(file), Arc::new(account(&[])));
     let today = date(2026, 11, 22);
-    let plan = plan_within(&file, &live, &context, today, &Options::default()).unwrap();
+    let plan = plan_within(&file, &live, &context, today, &Options::default());
     let notes = plan.notes.iter().map(ToString::to_string);
     let said: Vec<String> = notes.filter(|note| note.contains("use")).collect();
     assert_eq!(
@@ -490,7 +491,7 @@ fn identity_providers_are_found_by_name() {
     }
     let file = resolved("Okta (corp)", "b").unwrap();
     insta::assert_snapshot!(warnings(&file).join("\n"), @r#"integration.x: identity provider "Okta (corp)" is for https://a.test, but tenant_url is https://b.test"#);
-    let told = |name: &str| resolved(name, "a").unwrap_err().to_string();
+    let told = |name: &str| describe(&resolved(name, "a").unwrap_err());
     insta::assert_snapshot!(told("Corp"), @r#"
     test.yaml:1:1: integration.x: identity provider "Corp" not found
       help: available: Okta (corp) (i1), Twice (i2), Twice (i3); use one of these names, or set reference_id to its ID
@@ -532,8 +533,8 @@ fn entries_with_one_identity_provider_need_pins() {
         };
         assert!(fails, "{entries:?}");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(errors, @r#"
-            test.yaml:1:1: integration.x and integration.y have the same identity provider "Okta (corp)" (i1)
+            insta::assert_snapshot!(describe(&errors), @r#"
+            test.yaml:1:1: integration.y: identity provider "Okta (corp)" (i1) is already used by integration.x
               help: use different identity providers, or pin both entries with `id`
             "#);
         }

@@ -2,8 +2,8 @@
 //! that treat references each in their own way.
 
 use super::*;
-use crate::plan::FieldValue;
 use crate::plan::change::quoted;
+use crate::plan::{FieldValue, describe};
 
 /// What a server does with the references that it is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,8 +107,8 @@ fn play(name: &str, references: References, steps: &[Step<'_>]) {
         );
         let plan = match plan {
             Ok(plan) => plan,
-            Err(error) => {
-                let told = error.to_string();
+            Err(errors) => {
+                let told = describe(&errors);
                 assert!(!said.is_empty(), "{what}: {told}");
                 for words in *said {
                     assert!(told.contains(words), "{what}: {told}");
@@ -223,8 +223,8 @@ fn identity_outlasts_what_happens_to_a_file() {
                     &["x: d", "y: c"],
                     &[],
                     &[
-                        "integration.x matches several live integrations by generated_reference: 00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002",
-                        "add `id:` to integration.x to select one, e.g. `id: 00000000-0000-0000-0000-000000000001`",
+                        "integration.x: 2 live integrations have the generated reference_id of this entry",
+                        "add the id of the right one to the entry, e.g. id: 00000000-0000-0000-0000-000000000001",
                     ],
                 ),
                 (
@@ -360,12 +360,12 @@ fn the_elder_of_exact_twins_is_the_entrys() {
         (&["x: a"], &["a r9", "a r9"], Ok(2)),
         (&["x: a"], &["a ~y1", "a ~y1"], Ok(2)),
         // Without a reference, or not quite alike.
-        (&["x: a"], &["a", "a"], Err("by tenant_url")),
-        (&["x: a"], &["a ~x1", "a ~x2"], Err("by tenant_url")),
+        (&["x: a"], &["a", "a"], Err("tenant_url")),
+        (&["x: a"], &["a ~x1", "a ~x2"], Err("tenant_url")),
         (
             &["x: c"],
             &["a ~x1", "b ~x1"],
-            Err("by generated_reference"),
+            Err("generated reference_id"),
         ),
     ];
     for (entries, integrations, expected) in table {
@@ -375,8 +375,9 @@ fn the_elder_of_exact_twins_is_the_entrys() {
             integration.created_at = format!("2026-01-0{}T00:00:00Z", age + 1);
         }
         let desired = desired(entries);
-        match (matches(&desired, &live), expected) {
-            (Ok(found), Ok(elder)) => {
+        let found = matches(&desired, &live);
+        match expected {
+            Ok(elder) => {
                 let (taken, _) = found.entries()[0].found.unwrap();
                 assert_eq!(taken.id, id(*elder), "{entries:?} in {integrations:?}");
                 let unlisted = integrations.len() - 1;
@@ -387,10 +388,7 @@ fn the_elder_of_exact_twins_is_the_entrys() {
                     "{notes:?}"
                 );
             }
-            (Err(problems), Err(by)) => {
-                assert!(problems[0].to_string().contains(by), "{problems:?}");
-            }
-            (found, _) => panic!("{entries:?} in {integrations:?}: {found:?}"),
+            Err(key) => assert!(found.errors[0].message.contains(key), "{:?}", found.errors),
         }
     }
 }
@@ -401,7 +399,7 @@ fn duplicate_with_unreadable_date_is_youngest() {
     live.integrations[0].created_at = "yesterday".to_owned();
     live.integrations[1].created_at = "2026-01-01T00:00:00Z".to_owned();
     let desired = desired(&["x: a r1"]);
-    let found = matches(&desired, &live).unwrap();
+    let found = matches(&desired, &live);
     assert_eq!(found.entries()[0].found.unwrap().0.id, id(2));
 }
 
@@ -410,7 +408,7 @@ fn duplicate_with_unreadable_date_is_youngest() {
 fn pinned_integration_is_no_duplicate() {
     let desired = desired(&["x: a r1", "y: a r1 id=1"]);
     let live = account(&["a r1", "a r1"]);
-    let found = matches(&desired, &live).unwrap();
+    let found = matches(&desired, &live);
     let ids: Vec<IntegrationId> = found
         .entries()
         .iter()
@@ -499,7 +497,7 @@ fn killed_anywhere_no_entry_loses_its_id() {
         file.unlisted.integrations = UnlistedIntegrations::Delete;
         let live = account(integrations);
         let ids = |live: &LiveAccount| -> BTreeMap<String, IntegrationId> {
-            let found = matches(&file, live).unwrap();
+            let found = matches(&file, live);
             let entries = found.entries().iter();
             entries
                 .filter_map(|entry| Some((entry.declared.name.to_string(), entry.found?.0.id)))
@@ -645,7 +643,7 @@ fn two_entries_share_a_key_only_where_they_can_be_told_apart() {
             date(2026, 11, 22),
             &Options::default(),
         );
-        let help = plan.err().map(|error| error.problems()[0].help());
+        let help = plan.err().map(|errors| errors[0].help.clone());
         let what = format!("{entries:?} in {integrations:?}: {help:?}");
         match expected {
             Some(words) => assert!(help.is_some_and(|help| help.contains(words)), "{what}"),

@@ -56,8 +56,8 @@ fn a_change_that_needs_an_untargeted_one_is_refused() {
         &options,
     )
     .unwrap_err();
-    assert_eq!(errors.problems().len(), 1);
-    assert_eq!(errors.problems()[0].help(), "add --target 'integration.y'");
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].help, "add --target 'integration.y'");
 }
 
 #[test]

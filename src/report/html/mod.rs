@@ -84,6 +84,8 @@ struct Item {
     /// Weakening, if any.
     weakening: Option<String>,
     location: Option<String>,
+    /// Message, candidates and help of an entry that cannot be planned.
+    lines: Vec<String>,
     fields: Vec<Field>,
     /// Attribution.
     who: Vec<String>,
@@ -134,9 +136,9 @@ fn view(document: &Run) -> Page<'_> {
         heading: sentences.kind(),
         found: sentences
             .found()
-            .map(|(heading, found)| match sentences.totals.changed_accounts {
-                0 => format!("{heading}. {found}"),
-                _ => found,
+            .map(|(heading, found)| match sentences.has_findings() {
+                false => format!("{heading}. {found}"),
+                true => found,
             }),
         concerns: concerns.into_iter().flatten().collect(),
         base_url: &document.base_url,
@@ -181,6 +183,7 @@ fn status(format: Format, gravity: Severity) -> (&'static str, &'static str) {
     match gravity {
         Severity::Failed => ("failed", "failed"),
         Severity::Refused => ("blocked", "refused"),
+        Severity::Ambiguous => ("ambiguous", "ambiguous"),
         Severity::Weaker if is_drift => ("weaker than declared", "weak"),
         Severity::Weaker => ("weakens protection", "weak"),
         Severity::Removes | Severity::Differs if is_drift => ("differs", "changed"),
@@ -252,6 +255,7 @@ fn view_block(format: Format, block: DisplayItem<'_>) -> Item {
             ChangeMarker::Changed => "changed",
             ChangeMarker::Replaced | ChangeMarker::Removed => "removed",
             ChangeMarker::Unlisted => "unlisted",
+            ChangeMarker::Ambiguous => "removed",
         },
         address: EscapeInvisible(&block.address.to_string()).to_string(),
         origin: block.origin,
@@ -260,6 +264,11 @@ fn view_block(format: Format, block: DisplayItem<'_>) -> Item {
         location: block
             .location
             .map(|location| EscapeInvisible(&location.to_string()).to_string()),
+        lines: block
+            .lines
+            .iter()
+            .map(|line| EscapeInvisible(line).to_string())
+            .collect(),
         who: block.who,
         fields: block
             .fields

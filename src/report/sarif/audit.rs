@@ -59,6 +59,7 @@ fn descriptor(check: AuditCheck) -> ReportingDescriptor {
                 | AuditCheck::Levels
                 | AuditCheck::Providers
                 | AuditCheck::Unlisted
+                | AuditCheck::Ambiguous
                 | AuditCheck::Drift => "error",
             },
         },

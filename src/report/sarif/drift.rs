@@ -22,15 +22,18 @@ enum Rule {
     Differs,
     /// Unlisted.
     Unlisted,
+    /// Ambiguous, or not planned for another reason.
+    Ambiguous,
 }
 
 impl Rule {
     /// In order of their indices.
-    const ALL: [Rule; 3] = [Rule::Weaker, Rule::Differs, Rule::Unlisted];
+    const ALL: [Rule; 4] = [Rule::Weaker, Rule::Differs, Rule::Unlisted, Rule::Ambiguous];
 
     fn of(block: &DisplayItem<'_>) -> Self {
         match (block.mark, block.weakening) {
             (ChangeMarker::Unlisted, _) => Rule::Unlisted,
+            (ChangeMarker::Ambiguous, _) => Rule::Ambiguous,
             (_, Some(_)) => Rule::Weaker,
             (_, None) => Rule::Differs,
         }
@@ -41,12 +44,13 @@ impl Rule {
             Rule::Weaker => "weaker",
             Rule::Differs => "differs",
             Rule::Unlisted => "unlisted",
+            Rule::Ambiguous => "ambiguous",
         }
     }
 
     fn level(self) -> &'static str {
         match self {
-            Rule::Weaker => "error",
+            Rule::Weaker | Rule::Ambiguous => "error",
             Rule::Differs => "warning",
             Rule::Unlisted => "note",
         }
@@ -57,6 +61,7 @@ impl Rule {
             Rule::Weaker => "The live setting protects less than the declared one.",
             Rule::Differs => "The live setting differs from the declared one.",
             Rule::Unlisted => "A live resource is in no file.",
+            Rule::Ambiguous => "An entry cannot be matched to one live resource.",
         }
     }
 
@@ -65,6 +70,7 @@ impl Rule {
             Rule::Weaker | Rule::Differs => {
                 "Run `riskform apply` to restore the declared state, or change the file to the live state."
             }
+            Rule::Ambiguous => "Add the `id` of the right integration to the entry.",
             Rule::Unlisted => "Add it to the file, delete it, or set `unlisted` to keep.",
         }
     }
@@ -106,6 +112,7 @@ fn finding(account: &AccountPlan, block: &DisplayItem<'_>) -> Finding {
         .fields
         .iter()
         .map(|line| format!("{} {}", line.field, line.as_drift()))
+        .chain(block.lines.iter().map(|line| line.trim().to_owned()))
         .collect();
     let address = format!("{}/{}", account.label(), block.address);
     let text = format!("{address}: {} ({})", block.words, fields.join("; "));

@@ -48,6 +48,13 @@ impl fmt::Display for ApplyText<'_> {
 /// Writes the problems of an account.
 fn items(account: &AccountPlan) -> Vec<Item> {
     let mut items: Vec<Item> = account.operations.iter().filter_map(outcome).collect();
+    // Without an apply, the plan has shown them.
+    if account.problems.is_some() {
+        let errors = account.errors.iter();
+        items.extend(
+            errors.map(|error| problem(&format!("skipped {error}"), Some(error.help.clone()))),
+        );
+    }
     let yellow = style::WARNING;
     for note in &account.notes {
         // The other notes were shown with the plan.

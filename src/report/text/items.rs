@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{AccountPlan, Format, Run};
-use crate::report::display_item::{DisplayItem, Severity, blocks, refusal};
+use crate::report::display_item::{ChangeMarker, DisplayItem, Severity, blocks, refusal};
 use crate::report::field_lines::FieldLine;
 use crate::report::style;
 
@@ -89,6 +89,9 @@ fn write_block(f: &mut fmt::Formatter<'_>, format: Format, block: &DisplayItem<'
         Format::Drift => {
             let (style, remark) = match block.weakening {
                 Some(_) => (style::ERROR, format!("weaker: {}", block.words)),
+                None if block.mark == ChangeMarker::Ambiguous => {
+                    (style::ERROR, block.words.to_owned())
+                }
                 None => (style::WARNING, block.words.to_owned()),
             };
             block_lines(f, block, style, &remark, FieldLine::as_drift)

@@ -46,6 +46,9 @@ pub(super) fn block_lines(
     say: impl Fn(&FieldLine) -> String,
 ) -> fmt::Result {
     title(f, style, block, remark)?;
+    for line in &block.lines {
+        writeln!(f, "      {}", EscapeInvisible(line))?;
+    }
     let width = field_lines::width(&block.fields);
     let mut lines = block.fields.iter();
     lines.try_for_each(|line| writeln!(f, "      {:width$}{}", line.field, say(line)))

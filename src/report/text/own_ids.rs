@@ -32,7 +32,9 @@ impl IdMask {
             Address::UnlistedIntegration(id) => Some(*id),
             Address::Behavior(_) | Address::Integration(_) => None,
         });
+        let candidates = account.errors.iter().flat_map(|error| &error.candidates);
         let integrations = live.map(|live| live.id).chain(found.map(|found| found.id));
+        let integrations = integrations.chain(candidates.map(|candidate| candidate.id));
         for id in integrations.chain(by_address) {
             let id = id.to_string();
             // As it is abbreviated.

@@ -49,7 +49,7 @@ fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     let sentences = RunSummary::of(run);
     let (bold, red) = (style::HEADING, style::ERROR);
     match sentences.found() {
-        Some((heading, found)) if sentences.totals.changed_accounts > 0 => {
+        Some((heading, found)) if sentences.has_findings() => {
             writeln!(f, "{bold}{heading}:{bold:#} {found}.")?;
         }
         Some((heading, found)) if found.is_empty() => writeln!(f, "{bold}{heading}.{bold:#}")?,
@@ -67,9 +67,13 @@ fn totals(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     if let [account] = run.accounts.as_slice() {
         return violations(f, account);
     }
-    for concern in [sentences.refused(), sentences.failed()]
-        .into_iter()
-        .flatten()
+    for concern in [
+        sentences.ambiguous(),
+        sentences.refused(),
+        sentences.failed(),
+    ]
+    .into_iter()
+    .flatten()
     {
         writeln!(f, "{red}{concern}.{red:#}")?;
     }

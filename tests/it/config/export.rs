@@ -244,7 +244,7 @@ proptest! {
         let yaml = document.to_yaml().unwrap();
         prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);
         let plan = planned(&load(&yaml), &live, &Options::default());
-        let plan = plan.unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+        let plan = plan.unwrap_or_else(|errors| panic!("{errors:?}\n{yaml}"));
         prop_assert!(plan.is_empty(), "{:?}\n{}", plan.changes, yaml);
         let comments = ["behaviors", "integrations"].map(|section| document.comments(section)).concat();
         let left_out = comments.iter().filter(|text| !text.contains("unknown risk_level")).count();

@@ -74,7 +74,7 @@ fn as_declared() -> LiveAccount {
 
 fn planned(desired: DesiredAccount, live: LiveAccount) -> AccountPlan {
     let (desired, live) = (Arc::new(desired), Arc::new(live));
-    plan(&desired, &live, TODAY, &Options::default()).unwrap()
+    plan(&desired, &live, TODAY, &Options::default())
 }
 
 fn run(format: Format, accounts: Vec<AccountPlan>) -> Run {

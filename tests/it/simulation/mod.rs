@@ -18,7 +18,7 @@ use riskform::apply::{
     ApplyContext, ApplyEvent, ApplyResult, OperationReport, Outcome, WriteKind, apply,
 };
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Note, OperationKind, Wave, matches};
+use riskform::plan::{AccountPlan, Action, Note, OperationKind, Wave, describe, matches};
 use riskform::sandbox::{AcceptedReferences, DEFAULT_TOKEN, Sandbox, Settings};
 use serde_json::Value;
 
@@ -260,7 +260,7 @@ impl<'a> Simulation<'a> {
         self.tally_mishaps();
         let live = self.sandbox.live(&account_id());
         let again = self::planned(&self.world.desired, &live, &unguarded());
-        let again = again.map_err(|problems| TestCaseError::fail(problems.to_string()))?;
+        let again = again.map_err(|problems| TestCaseError::fail(describe(&problems)))?;
         prop_assert!(again.is_empty(), "{:?}", again.changes);
         self.check_end()
     }
@@ -353,7 +353,7 @@ impl<'a> Simulation<'a> {
         };
         let made = match self::planned(&self.world.desired, &live, &unguarded()) {
             Ok(made) => made,
-            Err(problems) => return Read::Unplannable(problems.to_string()),
+            Err(problems) => return Read::Unplannable(describe(&problems)),
         };
         let plan = planned.insert(made);
         if plan.is_empty() {
@@ -465,9 +465,10 @@ impl<'a> Simulation<'a> {
                 id
             );
         }
-        let Ok(found) = matches(&self.world.desired, &live) else {
+        let found = matches(&self.world.desired, &live);
+        if !found.errors.is_empty() {
             return Ok(());
-        };
+        }
         // An interrupted run does not delete the newer duplicate; the plan reports it.
         let twins: Vec<IntegrationId> = match planned(&self.world.desired, &live, &unguarded()) {
             Ok(plan) if self.cut_short => plan.notes.iter().flat_map(duplicates_of).collect(),

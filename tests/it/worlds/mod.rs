@@ -27,7 +27,7 @@ use riskform::model::integration::{
 use riskform::model::location::Location;
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::{
-    AccountPlan, IntegrationTarget, OperationKind, Options, Overrides, PlanErrors, plan,
+    AccountPlan, IntegrationTarget, OperationKind, Options, Overrides, PlanError, plan,
 };
 use riskform::sandbox::{
     AcceptedReferences, BehaviorsPut, RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey,
@@ -42,9 +42,13 @@ pub fn planned(
     desired: &DesiredAccount,
     live: &LiveAccount,
     options: &Options,
-) -> Result<AccountPlan, PlanErrors> {
+) -> Result<AccountPlan, Vec<PlanError>> {
     let (desired, live) = (Arc::new(desired.clone()), Arc::new(live.clone()));
-    plan(&desired, &live, TODAY, options)
+    let plan = plan(&desired, &live, TODAY, options);
+    match plan.errors.as_slice() {
+        [] => Ok(plan),
+        errors => Err(errors.to_vec()),
+    }
 }
 
 /// Returns the seed: `RISKFORM_SEED`, or a random one. Failing tests print it.
