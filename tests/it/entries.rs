@@ -136,7 +136,21 @@ fn ambiguous_entry_does_not_hide_the_account() {
     }
     assert_eq!(server.writes(), 0);
     let plan = workplace.run(&["plan"]).stdout;
-    assert_snapshot!(plan, @"");
+    assert_snapshot!(plan, @r#"
+    f037e56e89293a057740de681ac9abbe  riskform.yaml
+
+      ! integration.sales                               ambiguous
+          2 live integrations have the tenant_url https://sales.okta.com (riskform.yaml:5):
+            4cfe8442-664b-4915-acd4-b39cd65c0001  active    created 2026-11-01
+            4cfe8442-664b-4915-acd4-b39cd65c0002  active    created 2026-11-01
+          help: add the id of the right one to the entry, e.g. id: 4cfe8442-664b-4915-acd4-b39cd65c0001
+      ~ behavior.high_dlp
+          risk_level    medium → high
+
+      note: behavior.high_dlp: 2 policies use level medium (Block risky users, Contractors); 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk")
+
+    Plan: 0 to create, 1 to update, 0 to replace, 0 to delete, 1 ambiguous. 0 unchanged, 2 unlisted. Nothing can be applied to this account until it is resolved.
+    "#);
     let json: Value =
         serde_json::from_str(&workplace.run(&["drift", "--format", "json"]).stdout).unwrap();
     let account = &json["accounts"][0];

@@ -121,11 +121,12 @@ pub(super) fn ambiguous(plan: &AccountPlan) -> AuditFinding {
             location: error.location.clone(),
         })
         .collect();
-    match details.len() {
-        0 => Finding::pass(CHECK, "no entry is ambiguous"),
-        1 => finding_from_details(CHECK, "1 entry is ambiguous".to_owned(), details),
-        entries => finding_from_details(CHECK, format!("{entries} entries are ambiguous"), details),
-    }
+    let message = match details.len() {
+        0 => return Finding::pass(CHECK, "no entry is ambiguous"),
+        1 => "1 entry is ambiguous".to_owned(),
+        entries => format!("{entries} entries are ambiguous"),
+    };
+    finding_from_details(CHECK, message, details).help("run `riskform plan` to see the candidates")
 }
 
 pub(super) fn drift(plan: &AccountPlan) -> AuditFinding {

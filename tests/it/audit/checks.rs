@@ -42,6 +42,7 @@ fn a_sound_account_passes_every_check_and_each_passing_message_is_true() {
             "pass: every level used by a policy is assigned",
             "pass: the active integration references its Okta identity provider",
             "pass: 1 unlisted resource is not managed",
+            "pass: no entry is ambiguous",
             "pass: no other drift",
             "pass: the SSF document keeps every rule",
         ]
@@ -351,6 +352,25 @@ const CASES: &[Case] = &[
             }));
         },
         "pass: 2 unlisted resources are not managed",
+    ),
+    // ambiguous
+    (
+        AuditCheck::Ambiguous,
+        |world| {
+            with_file(
+                world,
+                ", reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057",
+                "",
+            );
+            with_file(world, "high_dlp", "hihg_dlp");
+            world.integrations.as_array_mut().unwrap().push(json!({
+                "id": "22222222-2222-4222-8222-222222222222", "integration_type": "Okta",
+                "tenant_url": "https://corp.okta.com", "reference_id": "r", "active": false,
+            }));
+        },
+        "fail: 2 entries are ambiguous\n\
+         fail behavior.hihg_dlp: unknown behavior hihg_dlp; did you mean high_dlp? available: high_dlp, imp_travel, sentinel_one (riskform.yaml:6:3)\n\
+         fail integration.corporate-okta: 2 live integrations have the tenant_url https://corp.okta.com; add the id of the right one to the entry, e.g. id: 11111111-1111-4111-8111-111111111111 (riskform.yaml:8:3)",
     ),
     // drift
     (

@@ -73,10 +73,11 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
       pass     levels: every level used by a policy is assigned
       pass     providers: the active integration references its Okta identity provider
       pass     unlisted: no unlisted resources
+      pass     ambiguous: no entry is ambiguous
       pass     drift: no other drift
       pass     ssf: the SSF document keeps every rule
 
-    Audit: 7 passed.
+    Audit: 8 passed.
     ");
     let requests = server.requests();
     // Two for risk scoring, three for Access, one for its providers, and two without credentials.
@@ -125,7 +126,7 @@ fn what_is_ignored_is_neither_judged_nor_read() {
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
         let (ignored, findings) = (&document["ignored"], &document["accounts"][0]["findings"]);
         let [ignored, findings] = [ignored, findings].map(|list| list.as_array().unwrap());
-        assert_eq!(ignored.len() + findings.len(), 7, "{arguments:?}");
+        assert_eq!(ignored.len() + findings.len(), 8, "{arguments:?}");
         for finding in findings {
             assert!(!ignored.contains(&finding["check"]), "{arguments:?}");
         }
@@ -183,7 +184,12 @@ fn how_it_ends() {
     assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
     let unknown = FILE.replace("sentinel_one", "nonesuch");
     let (_, _, run) = audited(Settings::default(), &unknown, &[]);
-    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(
+        run.stdout.contains("unknown behavior nonesuch"),
+        "{}",
+        run.stdout
+    );
     for wrong in [
         &["--no-context"][..],
         &["--ignore", "nonesuch"],
@@ -323,7 +329,7 @@ fn json_is_what_its_schema_says_and_every_format_can_be_written() {
     assert!(!validator.is_valid(&damaged), "the schema accepts anything");
     assert_eq!(
         document["summary"],
-        json!({ "pass": 3, "warn": 0, "fail": 1, "unknown": 3, "failed_accounts": 0 })
+        json!({ "pass": 4, "warn": 0, "fail": 1, "unknown": 3, "failed_accounts": 0 })
     );
     for kind in ["text", "markdown", "html", "junit", "sarif"] {
         let text = workplace.read(&format!("out.{kind}"));
@@ -348,7 +354,7 @@ fn the_pipeline_is_told() {
     assert_eq!(run.code, 2);
     assert_eq!(
         workplace.read("output"),
-        "pass=6\nwarn=0\nfail=1\nunknown=0\nfailed_accounts=0\nexit_code=2\n"
+        "pass=7\nwarn=0\nfail=1\nunknown=0\nfailed_accounts=0\nexit_code=2\n"
     );
     let summary = workplace.read("summary.md");
     assert!(

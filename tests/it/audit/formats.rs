@@ -46,6 +46,7 @@ fn one_account_is_a_list() {
       fail     unlisted: 1 resource is unlisted
                integration[22222222-2222-4222-8222-222222222222]: unlisted
                help: add it to the file, delete it, or set `unlisted` to keep
+      pass     ambiguous: no entry is ambiguous
       fail     drift: 2 resources differ from the files
                behavior.high_dlp: risk_level low, declared medium  riskform.yaml:6:3
                integration.corporate-okta: reference_id (unset), declared 3701e70b-5de4-4d9d-8972-f5aa994d9057  riskform.yaml:8:3
@@ -54,17 +55,17 @@ fn one_account_is_a_list() {
                integration.corporate-okta: ssf.issuer: issuer is missing
                help: riskform doctor --ssf says more; what Okta says counts most
 
-    Audit: 6 failed, 1 warning.
+    Audit: 6 failed, 1 warning, 1 passed.
     ");
 }
 
 #[test]
 fn a_fleet_is_a_table_and_what_does_not_pass() {
     assert_snapshot!(plain(&fleet(), AuditFormat::Text), @r#"
-    ACCOUNT  BEHAVIORS  POLICIES  LEVELS   PROVIDERS  UNLISTED  DRIFT    SSF
+    ACCOUNT  BEHAVIORS  POLICIES  LEVELS   PROVIDERS  UNLISTED  AMBIGUOUS  DRIFT    SSF
     lost     could not be checked
-    us       fail       fail      fail     fail       fail      fail     warn
-    asia     pass       unknown   unknown  pass       pass      pass     pass
+    us       fail       fail      fail     fail       fail      pass       fail     warn
+    asia     pass       unknown   unknown  pass       pass      pass       pass     pass
     2 accounts pass every check.
 
     lost (00000000…0009)  riskform.yaml
@@ -118,7 +119,7 @@ fn a_fleet_is_a_table_and_what_does_not_pass() {
                integration.corporate-okta: ssf.issuer: issuer is missing
                help: riskform doctor --ssf says more; what Okta says counts most
 
-    Audit: 6 failed, 2 unknown, 1 warning, 19 passed; 1 account could not be checked.
+    Audit: 6 failed, 2 unknown, 1 warning, 23 passed; 1 account could not be checked.
     "#);
 }
 
@@ -203,11 +204,11 @@ fn junit_tells_failures_what_can_not_be_told_and_warnings_apart() {
     assert_eq!(
         counts,
         [
-            ("eu", 7, 0, 0),
-            ("us", 7, 6, 0),
+            ("eu", 8, 0, 0),
+            ("us", 8, 6, 0),
             ("lost", 1, 0, 1),
-            ("asia", 7, 0, 2),
-            ("africa", 7, 0, 0)
+            ("asia", 8, 0, 2),
+            ("africa", 8, 0, 0)
         ]
     );
     assert!(
@@ -291,17 +292,17 @@ fn markdown_is_cut_from_the_least_grave_end_and_says_so() {
     }
     let whole = audit_markdown(&fleet(), 65_536);
     assert!(!whole.contains("Truncated"), "{whole}");
-    assert_snapshot!(whole.lines().take(9).collect::<Vec<_>>().join("\n"), @r###"
-    ### riskform audit: 6 failed, 2 unknown, 1 warning, 19 passed; 1 account could not be checked
+    assert_snapshot!(whole.lines().take(9).collect::<Vec<_>>().join("\n"), @"
+    ### riskform audit: 6 failed, 2 unknown, 1 warning, 23 passed; 1 account could not be checked
 
     2 accounts pass every check.
 
-    | account | behaviors | policies | levels | providers | unlisted | drift | ssf |
-    | --- | --- | --- | --- | --- | --- | --- | --- |
-    | <code>lost</code> (<code>00000000000000000000000000000009</code>) | **could not be checked** | | | | | | |
-    | <code>us</code> (<code>00000000000000000000000000000002</code>) | **fail** | **fail** | **fail** | **fail** | **fail** | **fail** | warn |
-    | <code>asia</code> (<code>00000000000000000000000000000003</code>) | pass | unknown | unknown | pass | pass | pass | pass |
-    "###);
+    | account | behaviors | policies | levels | providers | unlisted | ambiguous | drift | ssf |
+    | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+    | <code>lost</code> (<code>00000000000000000000000000000009</code>) | **could not be checked** | | | | | | | |
+    | <code>us</code> (<code>00000000000000000000000000000002</code>) | **fail** | **fail** | **fail** | **fail** | **fail** | pass | **fail** | warn |
+    | <code>asia</code> (<code>00000000000000000000000000000003</code>) | pass | unknown | unknown | pass | pass | pass | pass | pass |
+    ");
 }
 
 /// Malicious texts in all untrusted values.
@@ -383,5 +384,5 @@ fn foreign_text_stays_text_in_every_format() {
         let json: Value = serde_json::from_str(&report::audit(&audit, AuditFormat::Json)).unwrap();
         assert!(json.to_string().contains("onerror"));
     }
-    assert_eq!(AuditCheck::ALL.len(), 7);
+    assert_eq!(AuditCheck::ALL.len(), 8);
 }

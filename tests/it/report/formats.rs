@@ -311,6 +311,10 @@ fn drift_as_metrics() {
     riskform_unlisted{account="staging",kind="behavior",policy="report"} 0
     riskform_unlisted{account="staging",kind="integration",policy="keep"} 0
     riskform_unlisted{account="staging",kind="integration",policy="report"} 0
+    # HELP riskform_ambiguous Entries that cannot be matched or planned.
+    # TYPE riskform_ambiguous gauge
+    riskform_ambiguous{account="production"} 0
+    riskform_ambiguous{account="staging"} 0
     # HELP riskform_account_failed 1 if the account could not be checked, else 0.
     # TYPE riskform_account_failed gauge
     riskform_account_failed{account="production"} 0
