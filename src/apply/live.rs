@@ -18,8 +18,8 @@ use crate::model::integration::{
     DesiredIntegration, Integration, IntegrationField, IntegrationId, IntegrationSettings,
 };
 use crate::plan::{
-    Action, Field, FieldChange, LiveChange, LiveChangeKind, Note, Operation, ResourceFields,
-    field_changes, matches, plan,
+    Action, Field, FieldChange, LiveChange, LiveChangeKind, Note, Operation, PlanError,
+    ResourceFields, field_changes, matches, plan,
 };
 
 use super::ApplyRun;
@@ -392,10 +392,8 @@ impl ApplyRun<'_, '_> {
     fn matched<'l>(&self, list: &'l ListRead) -> Result<&'l Matched, SkipReason> {
         let matched = list.matched.get_or_init(|| {
             let live = self.live(list);
-            let found = matches(self.plan.desired(), &live).map_err(|problems| {
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                SkipReason::Changed(problems.join("; "))
-            })?;
+            let found = matches(self.plan.desired(), &live);
+            self.refuse_errors(&found.errors, SkipReason::Changed)?;
             let entries = found.entries().iter();
             Ok(Matched {
                 entries: entries
@@ -407,6 +405,27 @@ impl ApplyRun<'_, '_> {
         matched.as_ref().map_err(Clone::clone)
     }
 
+    /// Fails if an entry is ambiguous or in conflict that was not at plan time. `destroy` skips those that were.
+    fn refuse_errors(
+        &self,
+        errors: &[PlanError],
+        reason: fn(String) -> SkipReason,
+    ) -> Result<(), SkipReason> {
+        let known = |error: &PlanError| {
+            let mut planned = self.plan.errors.iter();
+            planned.any(|planned| planned.address == error.address)
+        };
+        let new: Vec<String> = errors
+            .iter()
+            .filter(|error| !known(error))
+            .map(ToString::to_string)
+            .collect();
+        match new.as_slice() {
+            [] => Ok(()),
+            new => Err(reason(new.join("; "))),
+        }
+    }
+
     fn live(&self, list: &ListRead) -> Arc<LiveAccount> {
         let behaviors = self.plan.live().behaviors.clone();
         Arc::new(LiveAccount::new(behaviors, list.integrations.clone()))
@@ -416,8 +435,8 @@ impl ApplyRun<'_, '_> {
     fn deletes<'l>(&self, list: &'l ListRead) -> Result<&'l BTreeSet<IntegrationId>, SkipReason> {
         let deletes = list.deletes.get_or_init(|| {
             let (desired, live) = (self.plan.desired(), self.live(list));
-            let again = plan(desired, &live, self.context.today, self.context.options)
-                .map_err(|problems| SkipReason::Unsettled(problems.to_string()))?;
+            let again = plan(desired, &live, self.context.today, self.context.options);
+            self.refuse_errors(&again.errors, SkipReason::Unsettled)?;
             let mut deletes = BTreeSet::new();
             for change in &again.changes {
                 match (change.address(), change.action()) {

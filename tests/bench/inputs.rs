@@ -92,7 +92,7 @@ pub(super) fn fleet_plan(count: usize) -> Run {
         live.integrations[0].settings.tenant_url = declared.unwrap().tenant_url.clone();
         live.integrations[0].settings.active = false;
         let (desired, live) = (Arc::new(desired), Arc::new(live));
-        plan::plan(&desired, &live, TODAY, &Options::default()).unwrap()
+        plan::plan(&desired, &live, TODAY, &Options::default())
     });
     let base_url = "https://api.cloudflare.com/client/v4".to_owned();
     let accounts = planned.collect();

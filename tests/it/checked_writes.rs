@@ -116,7 +116,7 @@ impl Case {
 
     fn plan(&self) -> AccountPlan {
         let live = Arc::new(self.sandbox.live(&account_id()));
-        plan(&self.desired, &live, TODAY, &unguarded()).unwrap()
+        plan(&self.desired, &live, TODAY, &unguarded())
     }
 
     async fn apply(&self) -> ApplyResult {
