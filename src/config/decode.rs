@@ -19,6 +19,7 @@ use super::span::{Span, names_credential};
 use super::variables::{self, Lookup, has_variable};
 use super::yaml::{Document, Entry, MAX_VALUE_BYTES, Node, Value};
 use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::address::Name;
 use crate::model::integration::DesiredIntegration;
 
 /// Name of the entry that covers all other behaviors.
@@ -95,7 +96,7 @@ pub(super) fn account(
     let mut decoder = Decoder {
         diagnostics,
         lookup: Some(lookup),
-        pass: Pass::Merged,
+        pass: Pass::Merged { today },
         variables: Vec::new(),
     };
     let root = Shape::Map(&DOCUMENT);
@@ -126,16 +127,11 @@ pub(super) fn account(
         Ok(account) => account,
         Err(error) => {
             let message = format!("invalid desired state: {error}");
-            diagnostics.push(Problem::at(
-                tree.span,
-                Code::WrongType,
-                message,
-                "correct the value",
-            ));
+            diagnostics.report(tree.span, Code::WrongType, message, "correct the value");
             return None;
         }
     };
-    check_integrations(&account, tree, today, diagnostics);
+    check_shared_values(&account, tree, diagnostics);
     Some(Declared {
         account,
         id_span,
@@ -158,7 +154,7 @@ fn resolve_id(
         (Some(declared), Some(span), Some(flag)) if declared != *flag => {
             let message = format!("account_id does not match --account-id {flag}");
             let help = "omit --account-id, or pass the file of that account";
-            diagnostics.push(Problem::at(span, Code::AccountIdConflict, message, help));
+            diagnostics.report(span, Code::AccountIdConflict, message, help);
             None
         }
         (declared, Some(_), _) => declared,
@@ -167,7 +163,7 @@ fn resolve_id(
             if id.is_none() {
                 let message = "missing account ID";
                 let help = "set `account_id`, pass --account-id, or set CLOUDFLARE_ACCOUNT_ID";
-                diagnostics.push(Problem::at(document, Code::MissingAccountId, message, help));
+                diagnostics.report(document, Code::MissingAccountId, message, help);
             }
             id
         }
@@ -209,28 +205,13 @@ fn is_removed(node: &Node) -> bool {
     matches!(node.value, Value::Removed) || node.is_null()
 }
 
-/// Reports integrations with equal values, and expired items of `ignore_changes`.
-fn check_integrations(
-    account: &DesiredAccount,
-    tree: &Node,
-    today: Date,
-    diagnostics: &mut Diagnostics,
-) {
-    let nodes = tree
-        .get("integrations")
-        .map(Node::entries)
-        .unwrap_or_default();
-    let declared = |entry: &Entry| {
-        let name = entry.key.parse().ok()?;
-        account.integrations.get(&name)
-    };
-    let mut integrations: Vec<(&DesiredIntegration, &Node)> = nodes
-        .iter()
+/// Reports integrations with equal values.
+fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut Diagnostics) {
+    let entries = tree.get("integrations").map_or(&[][..], Node::entries);
+    let declared = |entry: &Entry| account.integrations.get(&entry.key.parse::<Name>().ok()?);
+    let mut integrations: Vec<(&DesiredIntegration, &Node)> = (entries.iter())
         .filter_map(|entry| Some((declared(entry)?, &entry.node)))
         .collect();
-    for (integration, node) in &integrations {
-        check_expired(integration, node, today, diagnostics);
-    }
     for (key, code) in [
         ("id", Code::SharedId),
         ("tenant_url", Code::SharedTenantUrl),
@@ -243,10 +224,7 @@ fn check_integrations(
             let value = match key {
                 "id" => integration.id.map(|id| id.to_string()),
                 "tenant_url" => Some(integration.tenant_url.normalized().to_owned()),
-                _ => integration
-                    .reference_id
-                    .as_ref()
-                    .map(|id| id.as_str().to_ascii_lowercase()),
+                _ => (integration.reference_id.as_ref()).map(|id| id.normalized().into_owned()),
             };
             let (Some(value), Some(node)) = (value, node.get(key)) else {
                 continue;
@@ -255,60 +233,15 @@ fn check_integrations(
                 first.insert(value, (integration, node.span));
                 continue;
             };
-            let (help, is_allowed) = match key {
-                "id" => (
-                    "remove `id` from one of them; a live integration belongs to one entry",
-                    false,
-                ),
-                _ => (
-                    "use different values, or pin both entries with `id`",
-                    integration.id.is_some() && earlier.id.is_some(),
-                ),
+            let help = match key {
+                "id" => "remove `id` from one of them; a live integration belongs to one entry",
+                _ => "use different values, or pin both entries with `id`",
             };
-            if !is_allowed {
-                let names = (&earlier.name, &integration.name);
-                let message = format!(
-                    "integration.{} and integration.{} have the same `{key}`",
-                    names.0, names.1
-                );
+            if key == "id" || integration.id.is_none() || earlier.id.is_none() {
+                let (a, b) = (&earlier.name, &integration.name);
+                let message = format!("integration.{a} and integration.{b} have the same `{key}`");
                 diagnostics.push(Problem::at(node.span, code, message, help).duplicates(*span));
             }
-        }
-    }
-}
-
-fn check_expired(
-    integration: &DesiredIntegration,
-    node: &Node,
-    today: Date,
-    diagnostics: &mut Diagnostics,
-) {
-    let list = node
-        .get("lifecycle")
-        .and_then(|node| node.get("ignore_changes"));
-    let Some(Value::List(items)) = list.map(|node| &node.value) else {
-        return;
-    };
-    for ignored in &integration.lifecycle.ignore_changes {
-        let Some(until) = ignored.until.filter(|until| *until < today) else {
-            continue;
-        };
-        let is_item = |item: &&Node| {
-            let field = item
-                .get("field")
-                .map(|node| diagnostics.sources.location(node.span));
-            field.as_ref() == Some(&ignored.location)
-        };
-        if let Some(node) = items
-            .iter()
-            .find(is_item)
-            .and_then(|item| item.get("until"))
-        {
-            let (name, field) = (&integration.name, ignored.field);
-            let message =
-                format!("integration.{name}: ignore_changes for `{field}` expired on {until}");
-            let help = "remove the item or extend its date";
-            diagnostics.push(Problem::at(node.span, Code::Expired, message, help));
         }
     }
 }
@@ -348,24 +281,40 @@ struct Decoder<'a> {
 }
 
 /// What is decoded, which determines the rules that are checked.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Pass {
     File { is_complete: bool },
-    Merged,
+    Merged { today: Date },
+}
+
+impl Pass {
+    fn is_merged(self) -> bool {
+        matches!(self, Pass::Merged { .. })
+    }
 }
 
 impl Decoder<'_> {
     /// Reports a mistake in a file. The merged tree only repeats it.
     fn report(&mut self, problem: Problem) {
-        if self.pass != Pass::Merged {
+        if !self.pass.is_merged() {
             self.diagnostics.push(problem);
         }
     }
 
+    fn error(
+        &mut self,
+        span: Span,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(Problem::at(span, code, message, help));
+    }
+
     /// Reports a mistake of the merged tree.
-    fn report_merged(&mut self, problem: Problem) {
-        if self.pass == Pass::Merged {
-            self.diagnostics.push(problem);
+    fn merged_error(&mut self, span: Span, code: Code, message: String, help: &str) {
+        if self.pass.is_merged() {
+            self.diagnostics.report(span, code, message, help);
         }
     }
 
@@ -412,7 +361,7 @@ impl Decoder<'_> {
             _ => "text",
         };
         let message = format!("{path}: expected {expected}, found {found}");
-        self.report(Problem::at(node.span, Code::WrongType, message, help));
+        self.error(node.span, Code::WrongType, message, help);
         None
     }
 
@@ -449,13 +398,13 @@ impl Decoder<'_> {
             let help = match (key.required, self.pass) {
                 (Required::InFile(help), Pass::File { is_complete: true }) => help,
                 // An empty entry is reported as such.
-                (Required::Merged(help), Pass::Merged) if !entries.is_empty() => help,
+                (Required::Merged(help), Pass::Merged { .. }) if !entries.is_empty() => help,
                 _ => continue,
             };
             if !is_declared(key.name) {
                 let message = format!("{path}: missing key `{}`", key.name);
                 self.diagnostics
-                    .push(Problem::at(span, Code::MissingKey, message, help));
+                    .report(span, Code::MissingKey, message, help);
             }
         }
         object
@@ -477,7 +426,7 @@ impl Decoder<'_> {
             _ => "remove the key, or set a value",
         };
         let message = format!("{path}: {reason}");
-        self.report_merged(Problem::at(entry.node.span, code, message, help));
+        self.merged_error(entry.node.span, code, message, help);
     }
 
     fn entries(&mut self, entries: &[Entry], shape: &Entries) -> Yaml {
@@ -486,7 +435,7 @@ impl Decoder<'_> {
         let noun = KeyPath::Name(shape.noun);
         let mut named = Mapping::new();
         for entry in entries {
-            if self.pass != Pass::Merged
+            if !self.pass.is_merged()
                 && !self.diagnostics.spend(Resource::Entries, 1, entry.key_span)
             {
                 break;
@@ -517,12 +466,7 @@ impl Decoder<'_> {
         if entry.key.contains("${") {
             let message = "variables are not allowed in keys";
             let help = "write the key without variables";
-            self.report(Problem::at(
-                entry.key_span,
-                Code::Interpolation,
-                message,
-                help,
-            ));
+            self.error(entry.key_span, Code::Interpolation, message, help);
             return false;
         }
         let text = Text {
@@ -575,12 +519,7 @@ impl Decoder<'_> {
                     let message =
                         format!("{path}: null has no effect; no extended file declares it");
                     let help = "`null` removes an inherited entry; add fields or remove the entry";
-                    self.report_merged(Problem::at(
-                        entry.key_span,
-                        Code::NothingToRemove,
-                        message,
-                        help,
-                    ));
+                    self.merged_error(entry.key_span, Code::NothingToRemove, message, help);
                 }
                 None
             }
@@ -627,6 +566,15 @@ impl Decoder<'_> {
                 self.report(problem.duplicates(earlier));
                 continue;
             }
+            let until = object.get("until").and_then(Yaml::as_str);
+            if let (Pass::Merged { today }, Some(until)) = (self.pass, until)
+                && until.parse::<Date>().is_ok_and(|until| until < today)
+            {
+                let message = format!("{path}: `{identity}` expired on {until}");
+                let span = item.get("until").map_or(item.span, |node| node.span);
+                let help = "remove the item or extend its date";
+                self.diagnostics.report(span, Code::Expired, message, help);
+            }
             object.insert("location".into(), location(node.span, self.diagnostics));
             list.push(object.into());
         }
@@ -660,7 +608,7 @@ impl Decoder<'_> {
                 help,
             )
         };
-        self.report(Problem::at(entry.key_span, code, message, help));
+        self.error(entry.key_span, code, message, help);
     }
 
     fn scalar(&mut self, node: &Node, scalar: Scalar, path: &KeyPath<'_>) -> Option<Yaml> {
@@ -673,7 +621,7 @@ impl Decoder<'_> {
         if scalar.is_literal() && has_variable(text) {
             let message = format!("variables are not allowed in {path}");
             let help = "write the value; use `$${` for a literal `${`";
-            self.report(Problem::at(node.span, Code::Interpolation, message, help));
+            self.error(node.span, Code::Interpolation, message, help);
             return None;
         }
         let text = self.fill(text, *plain, node.span)?;
@@ -713,15 +661,10 @@ impl Decoder<'_> {
         let is_valid = filled.mistakes.is_empty();
         for mistake in filled.mistakes {
             let span = self.variable_span(span, written, mistake.ordinal, &mistake.opening);
-            self.report(Problem::at(
-                span,
-                mistake.code,
-                mistake.message,
-                mistake.help,
-            ));
+            self.error(span, mistake.code, mistake.message, mistake.help);
         }
         let count = filled.names.len();
-        if self.pass != Pass::Merged && !self.diagnostics.spend(Resource::Variables, count, span) {
+        if !self.pass.is_merged() && !self.diagnostics.spend(Resource::Variables, count, span) {
             return None;
         }
         if filled.text.len() > MAX_VALUE_BYTES {
@@ -729,7 +672,7 @@ impl Decoder<'_> {
                 "the value is longer than {MAX_VALUE_BYTES} bytes after its variables are replaced"
             );
             let help = "use shorter values for the variables";
-            self.report(Problem::at(span, Code::TooLarge, message, help));
+            self.error(span, Code::TooLarge, message, help);
             return None;
         }
         self.variables.extend(filled.names);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use super::code::{DiagnosticCode, Severity};
+use super::code::{DiagnosticCode as Code, Severity};
 use super::span::{Place, Region, SourceId, Sources, Span};
 use crate::model::text::{escape_invisible, pluralize};
 
@@ -17,7 +17,7 @@ use crate::model::text::{escape_invisible, pluralize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// Id of the rule; stable, so that code hosts and scripts may depend on it.
-    pub rule: DiagnosticCode,
+    pub rule: Code,
     /// Severity. Errors reject the files.
     pub severity: Severity,
     /// Description of the problem.
@@ -129,6 +129,17 @@ impl Diagnostics {
         }
     }
 
+    /// Adds a diagnostic without further details.
+    pub(super) fn report(
+        &mut self,
+        location: impl Into<Location>,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.push(Problem::at(location, code, message, help));
+    }
+
     /// Adds a diagnostic, unless there is an equal one. A mistake in a base file is reported once, even if many accounts inherit it.
     pub(super) fn push(&mut self, problem: Problem) {
         let (file, line, column, source) = match &problem.location {
@@ -201,7 +212,7 @@ impl Diagnostics {
         if !fits {
             let message = format!("more than {limit} {name} in the files of one run");
             let help = "load fewer files in one run, or declare less in them";
-            self.push(Problem::at(span, DiagnosticCode::TooLarge, message, help));
+            self.push(Problem::at(span, Code::TooLarge, message, help));
         }
         fits
     }
@@ -298,7 +309,7 @@ impl Label {
 /// A diagnostic before its locations are looked up.
 #[derive(Debug)]
 pub(super) struct Problem {
-    code: DiagnosticCode,
+    code: Code,
     message: String,
     help: String,
     location: Location,
@@ -330,7 +341,7 @@ impl Problem {
     /// Creates a problem at a span, or of a file as a whole.
     pub(super) fn at(
         location: impl Into<Location>,
-        code: DiagnosticCode,
+        code: Code,
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {

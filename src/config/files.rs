@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::code::DiagnosticCode;
+use super::code::DiagnosticCode as Code;
 use super::diagnostic::{Diagnostics, Problem};
 use super::shape::{DOCUMENT, LIMITS};
 use super::span::{SourceId, Span};
@@ -202,33 +202,26 @@ impl FileError {
     /// Returns the diagnostic for a file given by the user or found in a directory.
     pub(super) fn of_file(&self, path: &Path) -> Problem {
         let (rule, help) = match self {
-            FileError::Missing => (
-                DiagnosticCode::Unreadable,
-                "check the path (default: riskform.yaml)",
-            ),
+            FileError::Missing => (Code::Unreadable, "check the path (default: riskform.yaml)"),
             FileError::Io(_) => (
-                DiagnosticCode::Unreadable,
+                Code::Unreadable,
                 "check the permissions of the file and its parent directories",
             ),
             FileError::Directory | FileError::NotRegularFile => {
-                (DiagnosticCode::NotAFile, "pass a YAML file or a directory")
+                (Code::NotAFile, "pass a YAML file or a directory")
             }
             FileError::WrongExtension => (
-                DiagnosticCode::NotAFile,
+                Code::NotAFile,
                 "pass a .yaml, .yml or .json file (symlinks are resolved)",
             ),
-            FileError::Outside(_) | FileError::InsideGitDir => {
-                (DiagnosticCode::Confined, OUTSIDE_ROOT_HELP)
-            }
+            FileError::Outside(_) | FileError::InsideGitDir => (Code::Confined, OUTSIDE_ROOT_HELP),
             FileError::NoWorkingDirectory => (
-                DiagnosticCode::Unreadable,
+                Code::Unreadable,
                 "use an absolute path, or change to another directory",
             ),
-            FileError::RootNotFound(_) => {
-                (DiagnosticCode::Confined, "pass a directory with --root")
-            }
-            FileError::TooLarge => (DiagnosticCode::TooLarge, "split the file"),
-            FileError::TotalTooLarge => (DiagnosticCode::TooLarge, "load fewer files in one run"),
+            FileError::RootNotFound(_) => (Code::Confined, "pass a directory with --root"),
+            FileError::TooLarge => (Code::TooLarge, "split the file"),
+            FileError::TotalTooLarge => (Code::TooLarge, "load fewer files in one run"),
         };
         let file = shown(path);
         Problem::at(file.as_str(), rule, format!("{file}: {self}"), help)
@@ -380,24 +373,12 @@ fn expand(
         let count = pluralize(json_files, ".json file");
         let message = format!("{directory}: {count} skipped");
         let help = "JSON files are loaded only if they are named: pass their paths";
-        let problem = Problem::at(
-            directory.as_str(),
-            DiagnosticCode::JsonSkipped,
-            message,
-            help,
-        );
-        diagnostics.push(problem);
+        diagnostics.report(directory.as_str(), Code::JsonSkipped, message, help);
     }
     if files.is_empty() {
         let message = format!("{directory}: no desired-state files found");
         let help = "only *.yaml and *.yml files are loaded, except those starting with `_` or `.`";
-        let problem = Problem::at(
-            directory.as_str(),
-            DiagnosticCode::NothingToLoad,
-            message,
-            help,
-        );
-        diagnostics.push(problem);
+        diagnostics.report(directory.as_str(), Code::NothingToLoad, message, help);
     }
     Ok(files)
 }
@@ -536,37 +517,22 @@ pub(super) fn register(
     if let Some(at) = invalid_at {
         let (span, _) = character_at(source, text, at);
         let (message, help) = ("the file is not UTF-8", "save the file as UTF-8");
-        diagnostics.push(Problem::at(span, DiagnosticCode::NotUtf8, message, help));
+        diagnostics.report(span, Code::NotUtf8, message, help);
     } else if let Some(at) = text.find(is_control) {
         let (span, code) = character_at(source, text, at);
         let message = format!("the file contains the control character U+{code:04X}");
         let help = "remove the character";
-        diagnostics.push(Problem::at(
-            span,
-            DiagnosticCode::ControlCharacter,
-            message,
-            help,
-        ));
+        diagnostics.report(span, Code::ControlCharacter, message, help);
     } else if is_unrelated {
         let message = "not a desired-state file (unknown first key); its content is not shown";
         let help = "pass a desired-state file, or start the file with `version: 1`";
-        diagnostics.push(Problem::at(
-            name,
-            DiagnosticCode::ForeignFile,
-            message,
-            help,
-        ));
+        diagnostics.report(name, Code::ForeignFile, message, help);
     } else if let Some(at) = conflict_markers(text).next() {
         let (span, _) = character_at(source, text, at);
         let end = span.start + 7;
         let message = "Git conflict markers: the file has an unresolved merge conflict";
         let help = "keep one version, and remove the lines that start with `<<<<<<<`, `=======` and `>>>>>>>`";
-        diagnostics.push(Problem::at(
-            span.until(end),
-            DiagnosticCode::Syntax,
-            message,
-            help,
-        ));
+        diagnostics.report(span.until(end), Code::Syntax, message, help);
     } else {
         return Some(source);
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use pretty_yaml::config::{FormatOptions, LanguageOptions, LayoutOptions, LineBreak};
 use pretty_yaml::format_text;
 
-use super::code::DiagnosticCode;
-use super::diagnostic::{Diagnostics, Problem};
+use super::code::DiagnosticCode as Code;
+use super::diagnostic::Diagnostics;
 use super::files::{AllowedRoot, FileSelection, Files, FoundFile, STDIN_PATH, register, shown};
 use super::span::Sources;
 use super::yaml::{self, Document};
@@ -82,12 +82,7 @@ fn format_bytes(
     let Some(after) = format_safely(&text, &documents, is_json) else {
         let message = "cannot format this file; it was not changed";
         let help = "remove unusual YAML, such as directives, multi-line keys, and comments inside of values";
-        diagnostics.push(Problem::at(
-            name.as_str(),
-            DiagnosticCode::Layout,
-            message,
-            help,
-        ));
+        diagnostics.report(name.as_str(), Code::Layout, message, help);
         return None;
     };
     Some(Formatted {

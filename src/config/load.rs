@@ -82,12 +82,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
         let message = "only fragments found: files starting with `_` are used through `extends`";
         let help = "pass a file that declares an account";
         let first = first.unwrap_or_default();
-        diagnostics.push(Problem::at(
-            first.as_str(),
-            Code::NothingToLoad,
-            message,
-            help,
-        ));
+        diagnostics.report(first.as_str(), Code::NothingToLoad, message, help);
     }
     match diagnostics.errors() {
         0 => Ok(Loaded {
@@ -175,19 +170,13 @@ fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
     for document in documents {
         let message = "the limits file contains several documents";
         let help = "move everything into the first document";
-        let problem = Problem::at(document.root.span, Code::WrongType, message, help);
-        diagnostics.push(problem);
+        diagnostics.report(document.root.span, Code::WrongType, message, help);
     }
     let Some(first) = first else {
         let message = "the limits file is empty";
         let help = "start the file with `version: 1`";
         if diagnostics.errors() == 0 {
-            diagnostics.push(Problem::at(
-                name.as_str(),
-                Code::EmptyDocument,
-                message,
-                help,
-            ));
+            diagnostics.report(name.as_str(), Code::EmptyDocument, message, help);
         }
         return None;
     };
@@ -355,13 +344,12 @@ impl<'a> Loader<'a> {
         }
         if documents.is_empty() && self.diagnostics.errors() == errors_before {
             let help = "start the file with `version: 1`, or remove it";
-            let problem = Problem::at(
+            self.diagnostics.report(
                 name.as_str(),
                 Code::EmptyDocument,
                 "the file is empty",
                 help,
             );
-            self.diagnostics.push(problem);
         }
         let file = Arc::new(documents);
         self.parsed.insert(canonical.to_owned(), Arc::clone(&file));
@@ -402,7 +390,7 @@ impl<'a> Loader<'a> {
             let message = format!("`extends` cycle: {}", chain.shown(at, &path));
             let help = "remove one `extends` entry";
             self.diagnostics
-                .push(Problem::at(span, Code::ExtendsCycle, message, help));
+                .report(span, Code::ExtendsCycle, message, help);
             return None;
         }
         let key = (Arc::clone(&chain.root), canonical);
@@ -477,12 +465,8 @@ impl<'a> Loader<'a> {
 
     fn report_too_many(&mut self, span: Span) {
         let message = format!("`extends` loads more than {MAX_EXTENDED_FILES} files");
-        self.diagnostics.push(Problem::at(
-            span,
-            Code::Extends,
-            message,
-            "extend fewer files",
-        ));
+        self.diagnostics
+            .report(span, Code::Extends, message, "extend fewer files");
     }
 
     /// Warns if users who can edit the files can edit the limits as well.
@@ -502,8 +486,8 @@ impl<'a> Loader<'a> {
                 "the limits file {limits} is inside {root}, so anyone who can edit the files can edit it"
             );
             let help = "move the limits file to a place that authors of the files cannot change";
-            let problem = Problem::at(limits.as_str(), Code::LimitsBeneathRoot, message, help);
-            self.diagnostics.push(problem);
+            self.diagnostics
+                .report(limits.as_str(), Code::LimitsBeneathRoot, message, help);
         }
     }
 }

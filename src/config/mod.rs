@@ -27,7 +27,7 @@ pub mod files;
 pub mod fmt;
 pub mod load;
 mod merge;
-mod scalar;
+pub mod scalar;
 pub mod shape;
 pub mod span;
 mod variables;

@@ -19,7 +19,7 @@ use crate::model::text::is_invisible;
 
 /// The type of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub enum Scalar {
     Bool,
     Number,
     Version,

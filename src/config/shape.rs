@@ -3,7 +3,7 @@
 //!
 //! A new key is one line here. If it is a new field, see also `model`.
 
-use serde_json::{Map as Object, Value, json};
+use serde_json::Value;
 
 use super::scalar::Scalar;
 use crate::model::account::{GuardMode, PolicyGuardMode, UnlistedBehaviors, UnlistedIntegrations};
@@ -28,7 +28,7 @@ pub fn schema_with_behaviors<'k>(behaviors: impl IntoIterator<Item = &'k Behavio
 
 /// The permitted form of a value.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Shape {
+pub enum Shape {
     /// A map of known keys.
     Map(&'static Map),
     /// A map whose keys are names of behaviors or integrations; `null` removes an inherited entry.
@@ -41,7 +41,7 @@ pub(super) enum Shape {
 
 /// The rule for merging a list with an inherited one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Merge {
+pub enum Merge {
     Replace,
     /// Combines both lists.
     Union,
@@ -49,32 +49,32 @@ pub(super) enum Merge {
 
 /// A map of known keys.
 #[derive(Debug)]
-pub(super) struct Map {
+pub struct Map {
     /// Name of the definition in the JSON Schema.
-    pub(super) name: &'static str,
-    pub(super) description: &'static str,
-    pub(super) keys: &'static [Key],
+    pub name: &'static str,
+    pub description: &'static str,
+    pub keys: &'static [Key],
     /// Whether `null` removes an inherited key.
-    pub(super) allows_null: bool,
+    pub allows_null: bool,
 }
 
 /// A known key.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) shape: Shape,
-    pub(super) description: &'static str,
-    pub(super) required: Required,
+pub struct Key {
+    pub name: &'static str,
+    pub shape: Shape,
+    pub description: &'static str,
+    pub required: Required,
     /// Whether it is a field of the API. Plans show the variables in its value.
-    pub(super) is_field: bool,
+    pub is_field: bool,
     /// Default and example in the JSON Schema, as JSON.
-    pub(super) default: &'static str,
-    pub(super) example: &'static str,
+    pub default: &'static str,
+    pub example: &'static str,
 }
 
 /// Whether a key must be set, with the help for a missing one.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Required {
+pub enum Required {
     No,
     /// In every file.
     InFile(&'static str),
@@ -84,24 +84,24 @@ pub(super) enum Required {
 
 /// A map with names as keys.
 #[derive(Debug)]
-pub(super) struct Entries {
+pub struct Entries {
     /// The noun for an entry in messages.
-    pub(super) noun: &'static str,
-    pub(super) entry: &'static Map,
+    pub noun: &'static str,
+    pub entry: &'static Map,
     /// Type of the names.
-    pub(super) name: Scalar,
+    pub name: Scalar,
     /// Help for an entry without keys.
-    pub(super) empty_help: &'static str,
+    pub empty_help: &'static str,
     /// Keys that replace each other when merged.
-    pub(super) exclusive: Option<[&'static str; 2]>,
+    pub exclusive: Option<[&'static str; 2]>,
     /// Whether generated files have an entry on one line.
-    pub(super) one_line: bool,
+    pub one_line: bool,
     /// Names that editors complete.
-    pub(super) examples: &'static [&'static str],
+    pub examples: &'static [&'static str],
 }
 
 impl Map {
-    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 }
@@ -152,7 +152,7 @@ const VERSION: Key = scalar("version", Scalar::Version, "Version of the file for
     .required(Required::InFile("write `version: 1`"));
 
 /// A document of a desired-state file.
-pub(super) const DOCUMENT: Map = Map {
+pub const DOCUMENT: Map = Map {
     name: "DesiredState",
     allows_null: false,
     description: "Desired state of Zero Trust Risk Scoring in one Cloudflare account. Files whose name starts with `_` are fragments for `extends`.",
@@ -174,7 +174,7 @@ pub(super) const DOCUMENT: Map = Map {
     ],
 };
 
-pub(super) const BEHAVIORS: Entries = Entries {
+pub const BEHAVIORS: Entries = Entries {
     noun: "behavior",
     entry: &Map {
         name: "Behavior",
@@ -202,7 +202,7 @@ pub(super) const BEHAVIORS: Entries = Entries {
     examples: &["imp_travel", "high_dlp", "sentinel_one", "*"],
 };
 
-pub(super) const INTEGRATIONS: Entries = Entries {
+pub const INTEGRATIONS: Entries = Entries {
     noun: "integration",
     entry: &Map {
         name: "Integration",
@@ -313,7 +313,7 @@ const GUARDS: Map = Map {
 };
 
 /// A limits file.
-pub(super) const LIMITS: Map = Map {
+pub const LIMITS: Map = Map {
     name: "Limits",
     allows_null: false,
     description: "Operator limits. The stricter of limits and files applies; no file or flag can exceed the limits.",
@@ -340,162 +340,187 @@ const LIMIT_GUARDS: Map = Map {
     ],
 };
 
-/// Pattern of a variable in a text.
-const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}";
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map as Object, Value, json};
 
-/// Returns the JSON Schemas (draft 2020-12) of desired-state and limits files, which `schema/NAME.schema.json` publishes.
-pub fn generate_schemas() -> [String; 2] {
-    [
-        ("config", "riskform desired state", &DOCUMENT),
-        ("limits", "riskform limits", &LIMITS),
-    ]
-    .map(|(name, title, map)| {
-        let mut definitions = Object::new();
-        let mut schema = map_schema(map, &mut definitions);
-        let raw = env!("CARGO_PKG_REPOSITORY").replace("github.com", "raw.githubusercontent.com");
-        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
-        schema["$id"] = format!("{raw}/main/schema/{name}.schema.json").into();
-        schema["title"] = title.into();
-        schema["$defs"] = definitions.into();
-        format!("{schema:#}\n")
-    })
-}
+    use super::*;
 
-fn map_schema(map: &Map, definitions: &mut Object<String, Value>) -> Value {
-    let mut properties = Object::new();
-    for key in map.keys {
-        let mut schema = shape_schema(&key.shape, definitions);
-        if map.allows_null {
-            schema = json!({ "anyOf": [schema, { "type": "null" }] });
+    /// Pattern of a variable in a text.
+    const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}";
+
+    /// Returns the JSON Schemas (draft 2020-12) of desired-state and limits files, which `schema/NAME.schema.json` publishes.
+    fn generate_schemas() -> [String; 2] {
+        [
+            ("config", "riskform desired state", &DOCUMENT),
+            ("limits", "riskform limits", &LIMITS),
+        ]
+        .map(|(name, title, map)| {
+            let mut definitions = Object::new();
+            let mut schema = map_schema(map, &mut definitions);
+            let raw =
+                env!("CARGO_PKG_REPOSITORY").replace("github.com", "raw.githubusercontent.com");
+            schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+            schema["$id"] = format!("{raw}/main/schema/{name}.schema.json").into();
+            schema["title"] = title.into();
+            schema["$defs"] = definitions.into();
+            format!("{schema:#}\n")
+        })
+    }
+
+    fn map_schema(map: &Map, definitions: &mut Object<String, Value>) -> Value {
+        let mut properties = Object::new();
+        for key in map.keys {
+            let mut schema = shape_schema(&key.shape, definitions);
+            if map.allows_null {
+                schema = json!({ "anyOf": [schema, { "type": "null" }] });
+            }
+            schema["description"] = key.description.into();
+            for (name, text) in [("default", key.default), ("examples", key.example)] {
+                if !text.is_empty() {
+                    schema[name] = serde_json::from_str(text).expect("the shape has valid JSON");
+                }
+            }
+            properties.insert(key.name.to_owned(), schema);
         }
-        schema["description"] = key.description.into();
-        for (name, text) in [("default", key.default), ("examples", key.example)] {
-            if !text.is_empty() {
-                schema[name] = serde_json::from_str(text).expect("the shape has valid JSON");
+        let is_required = |key: &&Key| matches!(key.required, Required::InFile(_));
+        let required: Vec<&str> = map
+            .keys
+            .iter()
+            .filter(is_required)
+            .map(|key| key.name)
+            .collect();
+        json!({
+            "description": map.description,
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        })
+    }
+
+    /// Adds the definition of a map and returns a reference to it.
+    fn reference(map: &Map, definitions: &mut Object<String, Value>) -> Value {
+        let schema = map_schema(map, definitions);
+        definitions.insert(map.name.to_owned(), schema);
+        json!({ "$ref": format!("#/$defs/{}", map.name) })
+    }
+
+    fn shape_schema(shape: &Shape, definitions: &mut Object<String, Value>) -> Value {
+        match shape {
+            Shape::Map(map) => reference(map, definitions),
+            Shape::Entries(entries) => {
+                let entry = reference(entries.entry, definitions);
+                definitions[entries.entry.name]["minProperties"] = 1.into();
+                let entry = json!({ "anyOf": [entry, { "type": "null" }] });
+                let examples = entries.examples.iter();
+                let examples: Object<String, Value> = examples
+                    .map(|name| ((*name).to_owned(), entry.clone()))
+                    .collect();
+                json!({
+                    "type": "object",
+                    "propertyNames": entries.name.schema(),
+                    // Names that editors complete; others are just as valid.
+                    "properties": examples,
+                    "additionalProperties": entry,
+                })
+            }
+            Shape::List(item, _) => {
+                json!({ "type": "array", "items": shape_schema(item, definitions) })
+            }
+            Shape::MapOrScalar(map, scalar) => {
+                json!({ "anyOf": [scalar.schema(), reference(map, definitions)] })
+            }
+            Shape::Scalar(scalar) => scalar.schema(),
+        }
+    }
+
+    impl Scalar {
+        fn schema(self) -> Value {
+            let or_variable = |schema: Value, expected: &str| {
+                let variable = json!({ "type": "string", "pattern": VARIABLE });
+                json!({ "anyOf": [schema, variable], "errorMessage": expected })
+            };
+            let text = |types: Value, pattern: &str, expected: &str| json!({ "type": types, "pattern": pattern, "errorMessage": expected });
+            let or_pattern = |pattern: &str| format!("^({pattern})$|{VARIABLE}");
+            let (string, number) = (json!("string"), json!(["string", "number"]));
+            match self {
+                Scalar::Bool => or_variable(json!({ "type": "boolean" }), "true or false"),
+                Scalar::Number => or_variable(
+                    json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+                    "a whole number",
+                ),
+                Scalar::Version => json!({ "type": "integer", "const": 1 }),
+                Scalar::Word(words) => or_variable(
+                    json!({ "type": "string", "enum": words }),
+                    &self.expected().0.replace('`', ""),
+                ),
+                Scalar::AccountId => text(
+                    number,
+                    &or_pattern("[0-9a-fA-F]{32}"),
+                    "an account ID (32 hexadecimal digits) or ${CLOUDFLARE_ACCOUNT_ID}",
+                ),
+                Scalar::Name => text(
+                    number,
+                    &or_pattern("[A-Za-z0-9_-]+"),
+                    "a name of letters, digits, _ and -",
+                ),
+                Scalar::IntegrationName => text(
+                    string,
+                    "^[A-Za-z0-9_-]+$",
+                    "a name of letters, digits, _ and -",
+                ),
+                Scalar::BehaviorKey => text(
+                    string,
+                    r"^(?!.*\$\{)\S+$",
+                    "a behavior name such as imp_travel, or \"*\" for all behaviors not listed",
+                ),
+                Scalar::TenantUrl => text(
+                    string,
+                    &or_pattern(
+                        r"[Hh][Tt][Tt][Pp][Ss]://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?",
+                    ),
+                    "the https URL of the tenant without a path, such as https://corp.okta.com",
+                ),
+                Scalar::IntegrationId => text(
+                    string,
+                    &or_pattern("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
+                    "the ID of a live integration, a UUID (see riskform get integrations)",
+                ),
+                Scalar::Date => text(
+                    string,
+                    &or_pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+                    "a date such as 2026-12-31",
+                ),
+                Scalar::TokenVariable => text(
+                    string,
+                    "^CLOUDFLARE_[A-Za-z0-9_]*$",
+                    "the name of an environment variable that starts with CLOUDFLARE_, never the token itself",
+                ),
+                Scalar::ReferenceId | Scalar::ProviderName => {
+                    text(number, r"\S", "a non-empty text")
+                }
+                Scalar::Text
+                | Scalar::Path
+                | Scalar::Protected
+                | Scalar::LimitProtected
+                | Scalar::HostGlob => json!({ "type": number }),
             }
         }
-        properties.insert(key.name.to_owned(), schema);
     }
-    let is_required = |key: &&Key| matches!(key.required, Required::InFile(_));
-    let required: Vec<&str> = map
-        .keys
-        .iter()
-        .filter(is_required)
-        .map(|key| key.name)
-        .collect();
-    json!({
-        "description": map.description,
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": false,
-    })
-}
 
-/// Adds the definition of a map and returns a reference to it.
-fn reference(map: &Map, definitions: &mut Object<String, Value>) -> Value {
-    let schema = map_schema(map, definitions);
-    definitions.insert(map.name.to_owned(), schema);
-    json!({ "$ref": format!("#/$defs/{}", map.name) })
-}
-
-fn shape_schema(shape: &Shape, definitions: &mut Object<String, Value>) -> Value {
-    match shape {
-        Shape::Map(map) => reference(map, definitions),
-        Shape::Entries(entries) => {
-            let entry = reference(entries.entry, definitions);
-            definitions[entries.entry.name]["minProperties"] = 1.into();
-            let entry = json!({ "anyOf": [entry, { "type": "null" }] });
-            let examples = entries.examples.iter();
-            let examples: Object<String, Value> = examples
-                .map(|name| ((*name).to_owned(), entry.clone()))
-                .collect();
-            json!({
-                "type": "object",
-                "propertyNames": entries.name.schema(),
-                // Names that editors complete; others are just as valid.
-                "properties": examples,
-                "additionalProperties": entry,
-            })
-        }
-        Shape::List(item, _) => {
-            json!({ "type": "array", "items": shape_schema(item, definitions) })
-        }
-        Shape::MapOrScalar(map, scalar) => {
-            json!({ "anyOf": [scalar.schema(), reference(map, definitions)] })
-        }
-        Shape::Scalar(scalar) => scalar.schema(),
-    }
-}
-
-impl Scalar {
-    fn schema(self) -> Value {
-        let or_variable = |schema: Value, expected: &str| {
-            let variable = json!({ "type": "string", "pattern": VARIABLE });
-            json!({ "anyOf": [schema, variable], "errorMessage": expected })
-        };
-        let text = |types: Value, pattern: &str, expected: &str| json!({ "type": types, "pattern": pattern, "errorMessage": expected });
-        let or_pattern = |pattern: &str| format!("^({pattern})$|{VARIABLE}");
-        let (string, number) = (json!("string"), json!(["string", "number"]));
-        match self {
-            Scalar::Bool => or_variable(json!({ "type": "boolean" }), "true or false"),
-            Scalar::Number => or_variable(
-                json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
-                "a whole number",
-            ),
-            Scalar::Version => json!({ "type": "integer", "const": 1 }),
-            Scalar::Word(words) => or_variable(
-                json!({ "type": "string", "enum": words }),
-                &self.expected().0.replace('`', ""),
-            ),
-            Scalar::AccountId => text(
-                number,
-                &or_pattern("[0-9a-fA-F]{32}"),
-                "an account ID (32 hexadecimal digits) or ${CLOUDFLARE_ACCOUNT_ID}",
-            ),
-            Scalar::Name => text(
-                number,
-                &or_pattern("[A-Za-z0-9_-]+"),
-                "a name of letters, digits, _ and -",
-            ),
-            Scalar::IntegrationName => text(
-                string,
-                "^[A-Za-z0-9_-]+$",
-                "a name of letters, digits, _ and -",
-            ),
-            Scalar::BehaviorKey => text(
-                string,
-                r"^(?!.*\$\{)\S+$",
-                "a behavior name such as imp_travel, or \"*\" for all behaviors not listed",
-            ),
-            Scalar::TenantUrl => text(
-                string,
-                &or_pattern(
-                    r"[Hh][Tt][Tt][Pp][Ss]://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?",
-                ),
-                "the https URL of the tenant without a path, such as https://corp.okta.com",
-            ),
-            Scalar::IntegrationId => text(
-                string,
-                &or_pattern("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
-                "the ID of a live integration, a UUID (see riskform get integrations)",
-            ),
-            Scalar::Date => text(
-                string,
-                &or_pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-                "a date such as 2026-12-31",
-            ),
-            Scalar::TokenVariable => text(
-                string,
-                "^CLOUDFLARE_[A-Za-z0-9_]*$",
-                "the name of an environment variable that starts with CLOUDFLARE_, never the token itself",
-            ),
-            Scalar::ReferenceId | Scalar::ProviderName => text(number, r"\S", "a non-empty text"),
-            Scalar::Text
-            | Scalar::Path
-            | Scalar::Protected
-            | Scalar::LimitProtected
-            | Scalar::HostGlob => json!({ "type": number }),
+    #[test]
+    fn committed_schemas_are_those_of_the_shape() {
+        for (name, generated) in ["config", "limits"].into_iter().zip(generate_schemas()) {
+            let file = format!("schema/{name}.schema.json");
+            if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+                std::fs::write(&file, &generated).unwrap();
+            }
+            let committed = std::fs::read_to_string(&file).unwrap_or_default();
+            assert!(
+                committed == generated,
+                "run UPDATE_SCHEMAS=1 cargo test --lib schemas"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, options};
 
-use super::code::DiagnosticCode;
+use super::code::DiagnosticCode as Code;
 use super::diagnostic::{Diagnostics, Problem, Resource};
 use super::span::{SourceId, Span};
 
@@ -255,7 +255,7 @@ impl<'t> Reader<'t, '_> {
                     let span = self.span(&span.tag_span().unwrap_or(span));
                     self.report(
                         span,
-                        DiagnosticCode::Tag,
+                        Code::Tag,
                         "YAML tags are not supported",
                         "remove the tag",
                     );
@@ -297,7 +297,7 @@ impl<'t> Reader<'t, '_> {
             Event::UnresolvedAlias(name) => {
                 let message = format!("alias `*{name}` has no anchor `&{name}` before it");
                 let help = "define the anchor, or put text that starts with `*` in quotes";
-                self.report(span, DiagnosticCode::Alias, message, help);
+                self.report(span, Code::Alias, message, help);
                 (Value::Invalid, span, 0)
             }
             _ => (Value::Invalid, span, 0),
@@ -319,7 +319,7 @@ impl<'t> Reader<'t, '_> {
                 "a value has {} bytes; the maximum is {MAX_VALUE_BYTES}",
                 text.len()
             );
-            self.report(span, DiagnosticCode::TooLarge, message, "shorten the value");
+            self.report(span, Code::TooLarge, message, "shorten the value");
             return Value::Invalid;
         }
         Value::Scalar {
@@ -391,7 +391,7 @@ impl<'t> Reader<'t, '_> {
                 Value::List(_) | Value::Map(_) => {
                     let message = "a list or mapping cannot be a key";
                     let help = "put a value that starts with `{` or `[` in quotes";
-                    self.report(key_span, DiagnosticCode::KeyNotText, message, help);
+                    self.report(key_span, Code::KeyNotText, message, help);
                 }
                 Value::Removed | Value::Invalid => {}
             }
@@ -424,12 +424,7 @@ impl<'t> Reader<'t, '_> {
         for (at, first) in &duplicates {
             let Entry { key, key_span, .. } = &entries[*at];
             let message = format!("duplicate key `{key}`");
-            let problem = Problem::at(
-                *key_span,
-                DiagnosticCode::DuplicateKey,
-                message,
-                "remove one of them",
-            );
+            let problem = Problem::at(*key_span, Code::DuplicateKey, message, "remove one of them");
             self.diagnostics.push(problem.duplicates(*first));
         }
         if !duplicates.is_empty() {
@@ -449,7 +444,7 @@ impl<'t> Reader<'t, '_> {
         };
         let Some(size) = self.anchors.get(&id).map(|(_, size)| *size) else {
             let message = "the alias is inside the value of its own anchor";
-            self.report(span, DiagnosticCode::Alias, message, "repeat the value");
+            self.report(span, Code::Alias, message, "repeat the value");
             return unread;
         };
         if self.depth + size.depth > MAX_NESTING {
@@ -477,7 +472,7 @@ impl<'t> Reader<'t, '_> {
             let message =
                 format!("more than {MAX_NODES} values in one document (aliases expanded)");
             let help = "split the document, or use fewer aliases";
-            self.report(span, DiagnosticCode::TooLarge, message, help);
+            self.report(span, Code::TooLarge, message, help);
             self.state = State::Stopped;
         } else if !self.diagnostics.spend(Resource::Values, nodes, span) {
             self.state = State::Stopped;
@@ -522,19 +517,18 @@ impl<'t> Reader<'t, '_> {
             _ => "the rest of this document was not checked",
         };
         let message = format!("invalid YAML: {}", error.info());
-        self.report(span, DiagnosticCode::Syntax, message, help);
+        self.report(span, Code::Syntax, message, help);
         self.state = State::Broken { is_innermost: true };
     }
 
     fn report_nesting(&mut self, span: Span) {
         let message = format!("nested more than {MAX_NESTING} levels deep");
         let help = "a desired-state file needs at most 6 levels";
-        self.report(span, DiagnosticCode::Nesting, message, help);
+        self.report(span, Code::Nesting, message, help);
         self.state = State::Stopped;
     }
 
-    fn report(&mut self, span: Span, code: DiagnosticCode, message: impl Into<String>, help: &str) {
-        self.diagnostics
-            .push(Problem::at(span, code, message, help));
+    fn report(&mut self, span: Span, code: Code, message: impl Into<String>, help: &str) {
+        self.diagnostics.report(span, code, message, help);
     }
 }
