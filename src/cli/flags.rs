@@ -81,9 +81,6 @@ pub(crate) struct AccountArgs {
     /// Account ID [env: CLOUDFLARE_ACCOUNT_ID]
     #[arg(long, value_name = "ID")]
     pub(crate) account_id: Option<AccountId>,
-    /// Credentials, and what files may interpolate: lines NAME=value; the environment wins
-    #[arg(long, hide_short_help = true, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -72,8 +72,6 @@ rules! {
     UnknownWord = "unknown-value",
     /// `yes`, `no`, `on` or `off` instead of `true` or `false`.
     YamlBoolean = "yaml-1.1-boolean",
-    /// Invalid line in the file of `--env-file`.
-    EnvFile = "env-file",
     /// Unsupported format version.
     Version = "version",
     /// Number out of range, or in an unusual notation.

@@ -21,7 +21,6 @@
 pub mod code;
 mod decode;
 pub mod diagnostic;
-pub mod env_file;
 pub mod export;
 pub mod files;
 pub mod fmt;

@@ -75,13 +75,6 @@ impl Limits {
         name.starts_with("CLOUDFLARE_") || any_matches(&self.token_variables, name)
     }
 
-    /// Returns true if `--env-file` may set the variable: credentials and variables that files may use. The base URL is not allowed,
-    /// because it determines the recipient of the token.
-    pub fn may_stand_in_an_env_file(&self, name: &str) -> bool {
-        let is_credential = self.allows_token_variable(name) && name != "CLOUDFLARE_BASE_URL";
-        is_credential || self.allows_variable(name).is_ok()
-    }
-
     /// Returns true if integrations may send scores to the tenant. A pattern must match the whole host; the port is ignored.
     pub fn allows_tenant(&self, tenant: &TenantUrl) -> bool {
         let Some(allowed) = &self.allowed_tenants else {

@@ -1,21 +1,11 @@
 //! Environment variables. Only this module reads them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 use url::Url;
 use wildmatch::WildMatch;
 
 use crate::api::Proxy;
-
-/// What `--env-file` adds.
-static FROM_FILE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
-
-/// Adds variables to those of the environment, which wins unless it is empty there. Once a run.
-pub(crate) fn add(variables: BTreeMap<String, String>) {
-    FROM_FILE.get_or_init(|| variables);
-}
 
 /// Returns a variable. An empty one counts as not set, because shells and CI systems unset variables that way.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -24,12 +14,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// Returns a variable for use in files, where an empty one counts as set.
 pub(crate) fn interpolated(name: &str) -> Option<String> {
-    let own = std::env::var(name).ok();
-    let from_file = || FROM_FILE.get()?.get(name).cloned();
-    match own {
-        Some(value) if !value.is_empty() => Some(value),
-        empty => from_file().or(empty),
-    }
+    std::env::var(name).ok()
 }
 
 /// Proxy variables for https, in order of precedence.

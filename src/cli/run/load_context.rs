@@ -8,11 +8,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::cli::error::CommandError;
-use crate::cli::flags::{AccountArgs, DesiredStateArgs};
+use crate::cli::flags::DesiredStateArgs;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
-use crate::config::diagnostic::Diagnostics;
-use crate::config::env_file;
 use crate::config::files::AllowedRoot;
 use crate::config::load::{LoadOptions, load_limits as load_limits_file};
 use crate::model::account::AccountId;
@@ -25,10 +23,9 @@ pub(crate) struct LoadContext {
 }
 
 impl LoadContext {
-    /// Reads the limits, then the variables that they permit.
+    /// Reads the limits.
     pub(crate) fn of(desired: &DesiredStateArgs) -> Result<Self, CommandError> {
         let limits = load_limits(desired)?;
-        read_env_file(&desired.who, &limits)?;
         Ok(LoadContext {
             limits,
             limits_file: limits_file(desired)?,
@@ -71,7 +68,9 @@ pub(crate) fn confinement(root: Option<&Path>) -> AllowedRoot {
 pub(crate) fn load_limits(desired: &DesiredStateArgs) -> Result<Arc<Limits>, CommandError> {
     let limits = limits_file(desired)?.map(|file| load_limits_file(&file));
     let limits = limits.transpose();
-    Ok(Arc::new(limits.map_err(refused)?.unwrap_or_default()))
+    Ok(Arc::new(
+        limits.map_err(CommandError::Files)?.unwrap_or_default(),
+    ))
 }
 
 fn limits_file(desired: &DesiredStateArgs) -> Result<Option<PathBuf>, CommandError> {
@@ -81,18 +80,6 @@ fn limits_file(desired: &DesiredStateArgs) -> Result<Option<PathBuf>, CommandErr
     environment::limits_file().map_err(|error| {
         CommandError::Other(error.into()).with_help("set it to a limits file, or unset it")
     })
-}
-
-/// Adds the variables of --env-file to those of the environment.
-pub(crate) fn read_env_file(who: &AccountArgs, limits: &Limits) -> Result<(), CommandError> {
-    if let Some(file) = &who.env_file {
-        environment::add(env_file::load(file, limits).map_err(refused)?);
-    }
-    Ok(())
-}
-
-fn refused(diagnostics: Diagnostics) -> CommandError {
-    CommandError::Files(diagnostics)
 }
 
 /// Returns today's date in UTC, for `until` in `ignore_changes`.

@@ -62,13 +62,9 @@ impl ShellCommand {
 
     /// Returns the account flags.
     pub(crate) fn of_who(who: &AccountArgs) -> Self {
-        let AccountArgs {
-            account_id,
-            env_file,
-        } = who;
+        let AccountArgs { account_id } = who;
         let mut words = ShellCommand::default();
         words.flag("--account-id", account_id.as_ref());
-        words.flag("--env-file", env_file.as_ref().map(|path| path.display()));
         words
     }
 

@@ -25,7 +25,6 @@ use crate::cli::run::signals;
 
 use crate::doctor::{Destination, ProxyInfo};
 use crate::model::account::{AccountId, DesiredAccount};
-use crate::model::limits::NO_LIMITS;
 use crate::plan::{AccountError, FailureKind};
 use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
 
@@ -344,7 +343,6 @@ impl Account {
 
 /// Returns the account ID from the command line or the environment. The simulated API has a default.
 pub(crate) fn id(who: &AccountArgs, connect: &ConnectionArgs) -> Result<AccountId, CommandError> {
-    load_context::read_env_file(who, &NO_LIMITS)?;
     if let Some(id) = &who.account_id {
         return Ok(id.clone());
     }
