@@ -42,7 +42,7 @@ impl Message<'_> {
         again: SignedDuration,
     ) -> Option<Outcome> {
         match (self.outcome, told) {
-            (Outcome::Ok, Some(_)) => Some(Outcome::Resolved),
+            (Outcome::Ok, told) => told.map(|_| Outcome::Resolved),
             (Outcome::Drift | Outcome::Error, Some(told)) => {
                 // Send if the clock was set back.
                 let ago = now.duration_since(told.at);

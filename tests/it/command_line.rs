@@ -255,12 +255,6 @@ fn errors_point_to_what_was_meant() {
             "{stderr}"
         );
     }
-    std::fs::create_dir(workplace.path("accounts")).unwrap();
-    workplace.write("accounts/acme.yaml", FILE);
-    assert!(
-        said("plan", 1).contains("help: pass a file (accounts/acme.yaml) or run `riskform init`")
-    );
-
     workplace.write("riskform.yaml", FILE);
     said("plan --out p.plan", 0);
     assert!(said("apply p.plan", 64).contains(
