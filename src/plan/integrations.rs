@@ -91,9 +91,17 @@ pub(super) fn diff<'a>(
         let before = matched.found.map(|(live, _)| live);
         let mut after = match intent {
             Intent::Apply => Some(wanted(entry, before, today, notes)),
+            Intent::Destroy if keeps_other_reference(entry, matched.found) => {
+                notes.extend(before.map(|live| Note::OtherReferenceKept {
+                    address: matched.address(),
+                    id: live.id,
+                }));
+                before.map(|live| Cow::Borrowed(&live.settings))
+            }
             Intent::Destroy => None,
         };
         if let Some(after) = &mut after
+            && intent == Intent::Apply
             && !keeps_reference(entry, before, after, today)
         {
             references.complete(entry, before, after);
@@ -254,6 +262,20 @@ fn wanted<'a>(
         }
     }
     after
+}
+
+/// Returns true if `destroy` keeps the integration: it matched by tenant alone, and has another reference than the entry or its provider.
+fn keeps_other_reference(
+    entry: &DesiredIntegration,
+    found: Option<(&Integration, MatchedBy)>,
+) -> bool {
+    let Some((live, MatchedBy::TenantUrl)) = found else {
+        return false;
+    };
+    match (&entry.reference_id, &live.settings.reference_id) {
+        (Some(declared), Some(live)) => declared != live,
+        (None, _) | (_, None) => false,
+    }
 }
 
 /// Returns true if an update sends the reference exactly as it is live, even if it is unset.

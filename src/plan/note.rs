@@ -158,6 +158,8 @@ pub enum Note {
         /// Name of the identity provider.
         identity_provider: String,
     },
+    /// `destroy` keeps an integration that has the entry's tenant, but another reference.
+    OtherReferenceKept { address: Address, id: IntegrationId },
     /// After `destroy` has deleted the integration of an entry, the entry matches other integrations.
     WouldMatchUnlisted {
         address: Address,
@@ -209,6 +211,7 @@ impl Note {
             | Note::UnlistedAlternatives { address, .. }
             | Note::TenantMismatch { address, .. }
             | Note::IdentityProviderNotFound { address, .. }
+            | Note::OtherReferenceKept { address, .. }
             | Note::WouldMatchUnlisted { address, .. }
             | Note::PlaceholderValue { address, .. }
             | Note::CreatedWithoutReference { address, .. } => Some(address),
@@ -240,6 +243,7 @@ impl Note {
             | Note::UnlistedAlternatives { .. }
             | Note::WouldMatchUnlisted { .. }
             | Note::IdentityProviderNotFound { .. }
+            | Note::OtherReferenceKept { .. }
             | Note::PlaceholderValue { .. } => false,
         }
     }
@@ -327,6 +331,7 @@ impl Note {
             | Note::PoliciesSkipped { .. }
             | Note::WouldMatchUnlisted { .. }
             | Note::IdentityProviderNotFound { .. }
+            | Note::OtherReferenceKept { .. }
             | Note::BecameUnlisted { .. }
             | Note::CreatedWithoutReference { .. } => true,
             Note::Ignored { .. }
@@ -490,6 +495,10 @@ impl fmt::Display for Note {
             } => write!(
                 f,
                 "{address}: identity provider {identity_provider:?} not found; matching by tenant_url instead"
+            ),
+            Note::OtherReferenceKept { address, id } => write!(
+                f,
+                "{address}: {id} has the tenant_url but another reference_id, so it is not deleted; pin it with `id: {id}` to delete it"
             ),
             Note::WouldMatchUnlisted {
                 address,

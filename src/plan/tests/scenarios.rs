@@ -651,3 +651,33 @@ fn two_entries_share_a_key_only_where_they_can_be_told_apart() {
         }
     }
 }
+
+/// The tenant alone does not prove that an integration is the entry's.
+#[test]
+fn destroy_keeps_integration_with_another_reference() {
+    let options = Options {
+        intent: Intent::Destroy,
+        ..Options::default()
+    };
+    let table: &[(&str, &str, bool)] = &[
+        ("x: a r1", "a r9", true),
+        ("x: a r1 id=1", "a r9", false),
+        ("x: a r1", "b r1", false),
+        ("x: a r1", "a", false),
+        ("x: a", "a r9", false),
+    ];
+    for (entry, integration, kept) in table {
+        let plan = plan(
+            &desired(&[entry]),
+            &account(&[integration]),
+            date(2026, 11, 22),
+            &options,
+        )
+        .unwrap();
+        let expected: &[&str] = if *kept { &[] } else { &["1 DELETE 1"] };
+        assert_eq!(lines(&plan), expected, "{entry} in {integration}");
+        if *kept {
+            insta::assert_snapshot!(plan.notes[0], @"integration.x: 00000000-0000-0000-0000-000000000001 has the tenant_url but another reference_id, so it is not deleted; pin it with `id: 00000000-0000-0000-0000-000000000001` to delete it");
+        }
+    }
+}

@@ -358,7 +358,7 @@ fn the_pipeline_is_told() {
     );
     let summary = workplace.read("summary.md");
     assert!(
-        summary.starts_with("### riskform audit: 1 failed, 6 passed"),
+        summary.starts_with("### riskform audit: 1 failed, 7 passed"),
         "{summary}"
     );
 }
