@@ -8,11 +8,12 @@ use anstream::ColorChoice;
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::model::account::AccountId;
+use crate::model::address::Name;
 use crate::model::behavior::RiskLevel;
 use crate::plan::{Glob, Overrides, Targets};
 
 /// Flags of every command.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Write the result to the CI job

@@ -7,6 +7,7 @@
 //! | this one | parsing and dispatch of commands |
 //! | `exit`, `error` | exit codes and errors |
 //! | `flags`, `help` | shared flags and help texts |
+//! | `habits` | hints for users of other tools |
 //! | `commands` | one file per command |
 //! | `run` | steps shared by commands: session, planning, applying, exit codes |
 //! | `io` | standard streams, files, terminal, CI jobs |
@@ -17,6 +18,7 @@ mod error;
 mod example_tests;
 mod exit;
 mod flags;
+mod habits;
 mod help;
 mod io;
 mod run;
@@ -146,10 +148,15 @@ impl Command {
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> Exit {
-    let cli = match Cli::read(std::env::args_os().collect()) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::read(words.clone()) {
         Ok(cli) => cli,
         Err(error) => {
-            return Output::command_line(&error);
+            let habit = habits::explain(&command_line(), &words);
+            return match habit.filter(|_| error.use_stderr()) {
+                Some(error) => Output::before_parsing(&words).error(&error),
+                None => Output::command_line(&habits::without_value_tip(error)),
+            };
         }
     };
     cli.common.color.write_global();

@@ -47,6 +47,10 @@ fn a_flag_that_would_not_be_obeyed_is_refused() {
             "only one --format can go to standard output",
         ),
         ("plan --nonsense", "unexpected argument '--nonsense'"),
+        (
+            "plan -out=p.json",
+            "error: unknown option -out   help: riskform plan --out p.json",
+        ),
     ];
     for (line, words) in table {
         let run = workplace.run(&line.split(' ').collect::<Vec<_>>());
@@ -54,6 +58,8 @@ fn a_flag_that_would_not_be_obeyed_is_refused() {
         assert_eq!(run.code, 64, "{line}: {}", run.shown());
         assert!(said.contains(words), "{line}: {}", run.shown());
     }
+    let run = workplace.run(&["apply", "-x"]);
+    assert!(!run.stderr.contains("as a value"), "{}", run.stderr);
 }
 
 #[test]
@@ -280,7 +286,7 @@ fn errors_point_to_what_was_meant() {
     assert!(said("show riskform.yaml", 64).contains("riskform.yaml is a desired-state file"));
     let stderr = said(&format!("get integration corporate-okta {account}"), 64);
     assert!(
-        stderr.contains("run `riskform get integrations` to list them"),
+        stderr.contains("error: riskform.yaml declares no integration.corporate-okta"),
         "{stderr}"
     );
     for line in ["reset --level hi", "get users --min-level hi"] {
@@ -327,6 +333,20 @@ fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
         "{}",
         again.shown()
     );
+
+    assert!(
+        file.ends_with(
+            "\n# report: unlisted resources are reported as drift. keep: they are ignored.\nunlisted: { behaviors: report, integrations: report }\n"
+        ),
+        "{file}"
+    );
+    let nowhere = workplace.run(&["init", "new.yaml"]);
+    assert_eq!(
+        nowhere.shown(),
+        "exit 64\n--- stderr\nerror: which account?\n  help: set CLOUDFLARE_ACCOUNT_ID, or pass --account-id\n"
+    );
+    let names: Vec<_> = std::fs::read_dir(workplace.path(".")).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
 
     let mut workplace = TestDir::new();
     let run = workplace.run(&["init", "new.yaml"]);
@@ -486,4 +506,37 @@ fn what_to_do_next_is_said_to_a_person() {
     workplace.set("CI", "true");
     let said = workplace.run(&["plan", "--sandbox", "a b/off.yaml"]);
     assert!(!said.stderr.contains("Next:"), "{}", said.shown());
+}
+
+#[test]
+fn plan_destroy_plans_what_destroy_does() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = TestDir::with(&server);
+    workplace.set("CI", "");
+    workplace.write("riskform.yaml", FILE);
+    let planned = workplace.run(&["plan", "--destroy", "--allow-weakening"]);
+    assert_eq!(planned.code, 0, "{}", planned.shown());
+    assert!(
+        planned
+            .stderr
+            .contains("  riskform destroy --allow-weakening  # asks before it writes"),
+        "{}",
+        planned.stderr
+    );
+    let saved = workplace.run(&["plan", "--destroy", "--out", "p.json"]);
+    assert_eq!(saved.code, 0, "{}", saved.shown());
+    let applied = workplace.run(&["apply", "--plan", "p.json", "--auto-approve"]);
+    assert_eq!(applied.code, 0, "{}", applied.shown());
+    let of_plan = applied.stdout.lines().take(4).collect::<Vec<_>>();
+    assert_eq!(planned.stdout.lines().take(4).collect::<Vec<_>>(), of_plan);
+    assert!(
+        of_plan.concat().contains("~ behavior.imp_travel"),
+        "{of_plan:?}"
+    );
+    let again = workplace.run(&["destroy", "--auto-approve"]);
+    assert!(
+        again.stdout.contains("Nothing to destroy"),
+        "{}",
+        again.shown()
+    );
 }

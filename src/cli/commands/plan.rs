@@ -29,6 +29,9 @@ pub(crate) struct PlanArguments {
     /// Save the plan to a file for `apply --plan`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Plan what `destroy` would do
+    #[arg(long)]
+    destroy: bool,
     /// Exit with code 2 if there are changes
     #[arg(long)]
     detailed_exitcode: bool,
@@ -46,7 +49,7 @@ pub(crate) struct PlanArguments {
     fleet: FleetArgs,
 }
 
-/// Shows the changes `apply` would make.
+/// Shows the changes that `apply` or `destroy` would make.
 pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let detail = arguments.detail.read(&formats)?;
@@ -57,7 +60,10 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
-        intent: Intent::Apply,
+        intent: match arguments.destroy {
+            true => Intent::Destroy,
+            false => Intent::Apply,
+        },
         targets: arguments.targets.targets(),
         overrides: arguments.overrides.overrides(),
         limits: Arc::clone(&surroundings.limits),
@@ -103,8 +109,12 @@ impl PlanArguments {
         let words = words
             .and(ShellCommand::of_overrides(self.overrides.overrides()))
             .and(ShellCommand::fleet_args(&self.fleet));
+        let command = match self.destroy {
+            true => "destroy",
+            false => "apply",
+        };
         NextStep {
-            line: next_steps::line("apply", &words),
+            line: next_steps::line(command, &words),
             what: "asks before it writes",
         }
     }

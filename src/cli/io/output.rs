@@ -64,6 +64,11 @@ impl Output {
         }
     }
 
+    /// Creates the output for an error of the command line.
+    pub(crate) fn before_parsing(words: &[OsString]) -> Self {
+        Output::new(&GlobalArgs::default(), wants_json(words))
+    }
+
     /// Prints clap's help or error. With `--format json`, an error is also printed as a JSON document.
     /// Returns the exit code.
     pub(crate) fn command_line(error: &clap::Error) -> Exit {
@@ -77,12 +82,7 @@ impl Output {
             return final_exit(Exit::Done, false, false);
         }
         Stream::Stderr.write(&said);
-        let arguments: Vec<OsString> = std::env::args_os().collect();
-        let separate = arguments
-            .windows(2)
-            .any(|pair| pair == ["--format", "json"] || pair == ["-o", "json"]);
-        let joined = |argument| argument == "--format=json" || argument == "-ojson";
-        if separate || arguments.iter().any(joined) {
+        if wants_json(&std::env::args_os().collect::<Vec<_>>()) {
             // The usage lines after the first paragraph are for people.
             let message = error.to_string();
             let message = message.split("\n\nUsage:").next().unwrap_or(&message);
@@ -321,6 +321,13 @@ fn final_exit(exit: Exit, failed: bool, write_sent: bool) -> Exit {
         },
         exit => exit,
     }
+}
+
+/// Returns true if a command line that cannot be parsed asks for JSON.
+fn wants_json(words: &[OsString]) -> bool {
+    let separate = |pair: &[OsString]| pair == ["--format", "json"] || pair == ["-o", "json"];
+    let joined = |word: &OsString| word == "--format=json" || word == "-ojson";
+    words.windows(2).any(separate) || words.iter().any(joined)
 }
 
 /// Returns true if GitHub Actions parses the output for workflow commands.
