@@ -84,6 +84,32 @@ pub(crate) struct AccountArgs {
     pub(crate) account_id: Option<AccountId>,
 }
 
+/// Selected account of a command that takes no files.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct OneAccountArgs {
+    /// Account ID or name [env: CLOUDFLARE_ACCOUNT_ID]
+    ///
+    /// NAME is the name of an account in the files. The default is the only account in riskform.yaml.
+    #[arg(long, value_name = "ID|NAME", value_parser = account_ref)]
+    pub(crate) account_id: Option<AccountRef>,
+}
+
+/// An account's ID, or its name in the files.
+#[derive(Clone, Debug)]
+pub(crate) enum AccountRef {
+    Id(AccountId),
+    Name(Name),
+}
+
+fn account_ref(text: &str) -> Result<AccountRef, &'static str> {
+    let name = || text.parse().map(AccountRef::Name);
+    text.parse()
+        .map(AccountRef::Id)
+        .or_else(|_| name())
+        .map_err(|_| "expected an account ID (32 hexadecimal digits) or an account's name")
+}
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct ParallelismArgs {

@@ -58,8 +58,7 @@ pub fn export(
     file
 }
 
-/// Sets `unlisted` of a file.
-pub fn set_unlisted(file: &mut AccountFile, unlisted: Unlisted) {
+fn set_unlisted(file: &mut AccountFile, unlisted: Unlisted) {
     let Unlisted {
         behaviors,
         integrations,

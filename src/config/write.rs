@@ -58,6 +58,11 @@ impl AccountFile {
         self.content.insert(key.to_owned(), value.into());
     }
 
+    /// Removes a top-level key.
+    pub fn remove(&mut self, key: &str) {
+        self.content.remove(key);
+    }
+
     /// Adds an entry to `behaviors` or `integrations`.
     pub fn add(&mut self, section: &str, name: impl ToString, entry: Value) {
         self.content[section][name.to_string()] = entry;

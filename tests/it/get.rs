@@ -309,3 +309,160 @@ fn what_is_missing_is_named_and_ends_with_6() {
     // The sandbox has a default account.
     assert_eq!(nowhere.run(&["get", "users", "--sandbox"]).code, 0);
 }
+
+#[test]
+fn account_comes_from_the_command_line_the_environment_or_the_files() {
+    const OTHER: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+    let server = SandboxServer::start(Settings::default());
+    let production = format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\nname: production\n");
+    let staging = format!("version: 1\naccount_id: {OTHER}\nname: staging\n");
+    let both = format!("{production}---\n{staging}");
+    let wrong = format!("{production}wrong: 1\n");
+    let no_token = format!("{production}api_token_env: CLOUDFLARE_PRODUCTION\n");
+    let one = [("riskform.yaml", production.as_str())];
+    let two = [("riskform.yaml", both.as_str())];
+    let fleet = [
+        ("production.yaml", production.as_str()),
+        ("staging.yaml", staging.as_str()),
+        ("other.yaml", "services: {}\n"),
+    ];
+    let same = [("a.yaml", staging.as_str()), ("b.yaml", staging.as_str())];
+    let by_id = format!("--account-id {RECORDED_ACCOUNT}");
+    let which = "error: which account?";
+    let table: [(&[(&str, &str)], &str, &str, Result<&str, (i32, &str)>); 13] = [
+        (
+            &[],
+            "",
+            "",
+            Err((
+                64,
+                "error: which account?\n  help: set CLOUDFLARE_ACCOUNT_ID, or pass --account-id",
+            )),
+        ),
+        (&one, "", "", Ok(RECORDED_ACCOUNT)),
+        (&one, OTHER, "", Ok(OTHER)),
+        (&one, OTHER, &by_id, Ok(RECORDED_ACCOUNT)),
+        (
+            &two,
+            "",
+            "",
+            Err((
+                64,
+                "error: which account? riskform.yaml holds production and staging\n  help: --account-id production",
+            )),
+        ),
+        (&two, "", "--account-id staging", Ok(OTHER)),
+        (&fleet, "", "", Err((64, which))),
+        (&fleet, "", "--account-id staging", Ok(OTHER)),
+        (
+            &fleet,
+            OTHER,
+            "--account-id production",
+            Ok(RECORDED_ACCOUNT),
+        ),
+        (
+            &one,
+            "",
+            "--account-id test",
+            Err((
+                64,
+                "error: no file declares an account named test\n  help: the files declare production",
+            )),
+        ),
+        (
+            &same,
+            "",
+            "--account-id staging",
+            Err((
+                64,
+                "error: several files declare an account named staging: ",
+            )),
+        ),
+        (
+            &[("riskform.yaml", &wrong)],
+            "",
+            "",
+            Err((1, "unknown key `wrong`")),
+        ),
+        (
+            &[("riskform.yaml", &no_token)],
+            "",
+            "",
+            Err((6, "CLOUDFLARE_PRODUCTION")),
+        ),
+    ];
+    for (files, variable, arguments, expected) in table {
+        let mut workplace = TestDir::with(&server);
+        workplace.set("CLOUDFLARE_ACCOUNT_ID", variable);
+        for (name, content) in files {
+            workplace.write(name, content);
+        }
+        for command in [
+            "get behaviors -o json",
+            "export -o json",
+            "reset --level high --dry-run",
+        ] {
+            let line = format!("{command} {arguments}");
+            let run = workplace.run(&line.split_whitespace().collect::<Vec<_>>());
+            let shown = format!("{line}: {}", run.shown());
+            match expected {
+                Ok(account) => {
+                    assert_eq!(run.code, 0, "{shown}");
+                    let document: Value = serde_json::from_str(&run.stdout).unwrap_or_default();
+                    let is_shown = !command.starts_with("reset");
+                    assert!(!is_shown || document["account_id"] == account, "{shown}");
+                }
+                Err((code, message)) => {
+                    assert_eq!(run.code, code, "{shown}");
+                    assert!(run.stderr.contains(message), "{shown}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn integration_is_found_by_name_and_tenant() {
+    let (_server, workplace) = served(Settings::default());
+    let file = format!(
+        "version: 1\naccount_id: {RECORDED_ACCOUNT}\nintegrations:\n  okta: {{ tenant_url: https://example.oktapreview.com }}\n  new: {{ tenant_url: https://new.okta.com }}\n"
+    );
+    workplace.write("riskform.yaml", &file);
+    let get = |wanted: &str| workplace.run(&["get", "integration", wanted]);
+    let by_id = get("4cfe8442-664b-4915-acd4-b39cd65c4314");
+    assert_eq!(by_id.code, 0, "{}", by_id.shown());
+    for wanted in [
+        "okta",
+        "integration.okta",
+        "https://example.oktapreview.com",
+        "https://EXAMPLE.oktapreview.com:443/",
+    ] {
+        assert_eq!(get(wanted).shown(), by_id.shown(), "{wanted}");
+    }
+    for (wanted, code, message) in [
+        (
+            "new",
+            1,
+            "error: integration.new matches no live integration",
+        ),
+        (
+            "https://new.okta.com",
+            1,
+            "error: no live integration has the tenant_url https://new.okta.com",
+        ),
+        (
+            "corp",
+            64,
+            "error: riskform.yaml declares no integration.corp\n  help: the file declares new, okta",
+        ),
+        (
+            "new.okta.com",
+            64,
+            "expected an integration's ID, tenant URL or name",
+        ),
+    ] {
+        let run = get(wanted);
+        assert_eq!(run.code, code, "{wanted}: {}", run.shown());
+        assert!(run.stderr.contains(message), "{wanted}: {}", run.shown());
+    }
+}

@@ -7,12 +7,12 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{AccountArgs, ConnectionArgs, ParallelismArgs, PathArgs};
+use crate::cli::flags::{ConnectionArgs, OneAccountArgs, ParallelismArgs, PathArgs};
 use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
-use crate::cli::run::session::{self, Session};
+use crate::cli::run::session::{SelectedAccount, Session, select_account};
 use crate::config::export::{ExportOptions, PinIds, export};
 use crate::config::write::{AccountFile, FileFormat, WriteError};
 use crate::model::account::AccountId;
@@ -40,7 +40,7 @@ pub(crate) struct ExportArguments {
     #[command(flatten)]
     pub(crate) formats: FormatArgs<FileFormat>,
     #[command(flatten)]
-    who: AccountArgs,
+    who: OneAccountArgs,
     #[command(flatten)]
     connect: ConnectionArgs,
     #[command(flatten)]
@@ -51,8 +51,8 @@ pub(crate) struct ExportArguments {
 pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let accounts = match arguments.accounts.as_slice() {
-        [] => vec![session::id(&arguments.who, &arguments.connect)?],
-        accounts => accounts.to_vec(),
+        [] => vec![select_account(&arguments.who, &arguments.connect, output)?],
+        accounts => accounts.iter().cloned().map(Into::into).collect(),
     };
     let export = Export {
         session: &Session::open(&arguments.connect, output)?,
@@ -125,7 +125,7 @@ impl Export<'_> {
     async fn split(
         &self,
         directory: &Path,
-        accounts: &[AccountId],
+        accounts: &[SelectedAccount],
         at_once: usize,
         output: &Output,
     ) -> Result<Exit, CommandError> {
@@ -135,7 +135,7 @@ impl Export<'_> {
         )))?;
         let mut read = stream::iter(accounts)
             .map(|account| async move {
-                let path = directory.join(format!("{account}.yaml"));
+                let path = directory.join(format!("{}.yaml", account.id));
                 // Existing files are kept: they may have comments and guards that an export lacks.
                 let file = OutputFile::create_new(&path, FileMode::Default)?;
                 let document = self.read(account).await;
@@ -160,8 +160,12 @@ impl Export<'_> {
         Ok(Exit::gravest(exits))
     }
 
-    async fn read(&self, account: &AccountId) -> Result<AccountFile, AccountError> {
-        let reader = self.session.connection_to(account.as_str(), None)?.reader();
+    async fn read(&self, account: &SelectedAccount) -> Result<AccountFile, AccountError> {
+        let connection = match &account.desired {
+            Some(desired) => self.session.connection(desired)?,
+            None => self.session.connection_to(account.id.as_str(), None)?,
+        };
+        let (reader, account) = (connection.reader(), &account.id);
         let providers = async {
             match self.with_names {
                 true => Ok(reader.identity_providers(account).await?.providers),

@@ -6,15 +6,18 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::api::ApiError;
-use crate::cli::error::{CommandError, account_error};
+use crate::cli::error::{CommandError, account_error, plan_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{AccountArgs, ConnectionArgs, level};
+use crate::cli::flags::{ConnectionArgs, OneAccountArgs, level};
 use crate::cli::io::formats::{FormatArgs, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
 use crate::cli::run::user_selection::{UserRef, with_email};
+use crate::model::address::{Address, Name};
 use crate::model::behavior::RiskLevel;
-use crate::model::integration::{IntegrationId, ReferenceId};
+use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
+use crate::model::text::abbreviate_list;
+use crate::plan::{Intent, matches, needs_identity_providers, resolve_identity_providers};
 use crate::report::get::{
     Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, Tabular, User, UserFilter, Users,
     render,
@@ -50,18 +53,18 @@ struct ReadArgs {
     #[command(flatten)]
     formats: FormatArgs<ReadFormat>,
     #[command(flatten)]
-    who: AccountArgs,
+    who: OneAccountArgs,
     #[command(flatten)]
     connect: ConnectionArgs,
 }
 
 #[derive(Args, Debug)]
 struct IntegrationArguments {
-    /// Integration ID
-    #[arg(value_name = "ID", required_unless_present = "reference_id", value_parser = id)]
-    id: Option<IntegrationId>,
-    /// Find the integration by reference_id instead of ID
-    #[arg(long, value_name = "REFERENCE", conflicts_with = "id", value_parser = reference)]
+    /// ID, tenant URL or name in riskform.yaml
+    #[arg(value_name = "INTEGRATION", required_unless_present = "reference_id", value_parser = integration_ref)]
+    integration: Option<IntegrationRef>,
+    /// Find the integration by reference_id
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "integration", value_parser = reference)]
     reference_id: Option<ReferenceId>,
     #[command(flatten)]
     reading: ReadArgs,
@@ -161,18 +164,18 @@ pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit
             view.show(&Integrations { integrations })
         }
         Resource::Integration(arguments) => {
-            let integration = match (&arguments.id, &arguments.reference_id) {
-                (Some(id), _) => reader.integration(account, *id).await,
+            let integration = match (&arguments.integration, &arguments.reference_id) {
+                (Some(wanted), _) => view.find_integration(wanted).await?,
                 (None, Some(reference)) => {
-                    reader.integration_by_reference(account, reference).await
+                    let found = reader.integration_by_reference(account, reference).await;
+                    found.map_err(failed)?.value
                 }
                 (None, None) => {
                     return Err(CommandError::Usage(
-                        "expected an integration ID or --reference-id".to_owned(),
+                        "expected an integration or --reference-id".to_owned(),
                     ));
                 }
             };
-            let integration = integration.map_err(failed)?.value;
             view.show(&OneIntegration { integration })
         }
         Resource::Users(arguments) => {
@@ -208,6 +211,67 @@ struct GetOutput<'a> {
 }
 
 impl GetOutput<'_> {
+    async fn find_integration(&self, wanted: &IntegrationRef) -> Result<Integration, CommandError> {
+        let Account { id, connection, .. } = &self.account;
+        let reader = connection.reader();
+        match wanted {
+            IntegrationRef::Id(integration) => {
+                let integration = reader.integration(id, *integration).await;
+                Ok(integration.map_err(failed)?.value)
+            }
+            IntegrationRef::TenantUrl(url) => {
+                let integrations = reader.integrations(id).await.map_err(failed)?.value;
+                let of_tenant = |one: &Integration| one.settings.tenant_url == *url;
+                let mut found: Vec<Integration> =
+                    integrations.into_iter().filter(of_tenant).collect();
+                match found.len() {
+                    1 => Ok(found.remove(0)),
+                    0 => Err(not_found(format!(
+                        "no live integration has the tenant_url {url}"
+                    ))),
+                    number => {
+                        let ids = abbreviate_list(found.iter().map(|one| one.id));
+                        let message =
+                            format!("{number} live integrations have the tenant_url {url}");
+                        let error = CommandError::Other(anyhow::anyhow!(message));
+                        Err(error.with_help(format!("pass one of their IDs: {ids}")))
+                    }
+                }
+            }
+            IntegrationRef::Name(name) => {
+                let mut desired = self.account.declared(self.output)?;
+                if !desired.integrations.contains_key(name) {
+                    let names: Vec<&Name> = desired.integrations.keys().collect();
+                    let help = match names.is_empty() {
+                        true => "pass the ID or the tenant_url".to_owned(),
+                        false => format!("the file declares {}", abbreviate_list(names)),
+                    };
+                    let message = format!("{} declares no integration.{name}", desired.source);
+                    return Err(CommandError::usage(message, help));
+                }
+                if needs_identity_providers(&desired) {
+                    let providers = reader.identity_providers(id).await.map_err(failed)?;
+                    let providers = &providers.providers;
+                    resolve_identity_providers(&mut desired, providers, Intent::Apply)
+                        .map_err(|errors| CommandError::Account(plan_error(&errors)))?;
+                }
+                let live = reader.live_account(id).await.map_err(failed)?;
+                let matches = matches(&desired, &live);
+                let address = Address::Integration(name.clone());
+                if let Some(error) = matches.errors.iter().find(|one| one.address == address) {
+                    let ambiguous = plan_error(std::slice::from_ref(error));
+                    return Err(CommandError::Account(ambiguous));
+                }
+                let mut entries = matches.entries().iter();
+                let entry = entries.find(|entry| entry.declared.name == *name);
+                match entry.and_then(|entry| entry.found) {
+                    Some((integration, _)) => Ok(integration.clone()),
+                    None => Err(not_found(format!("{address} matches no live integration"))),
+                }
+            }
+        }
+    }
+
     fn show(self, shown: &impl Tabular) -> Result<Exit, CommandError> {
         self.formats.write(self.output, |format| {
             render(&self.account.id, shown, format)
@@ -220,11 +284,30 @@ fn failed(error: ApiError) -> CommandError {
     CommandError::Account(account_error(&error))
 }
 
-fn id(text: &str) -> Result<IntegrationId, &'static str> {
-    // Entry names are known only to the files.
-    text.parse().map_err(|_| {
-        "not an integration ID (a UUID); run `riskform get integrations` to list them, or use --reference-id"
-    })
+fn not_found(message: String) -> CommandError {
+    let error = CommandError::Other(anyhow::anyhow!(message));
+    error.with_help("run `riskform get integrations` to list them")
+}
+
+/// An integration's ID, its tenant, or the name of its entry.
+#[derive(Clone, Debug)]
+enum IntegrationRef {
+    Id(IntegrationId),
+    TenantUrl(TenantUrl),
+    Name(Name),
+}
+
+fn integration_ref(text: &str) -> Result<IntegrationRef, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(IntegrationRef::Id(id));
+    }
+    if text.contains("://") {
+        let url = text.parse::<TenantUrl>().map(IntegrationRef::TenantUrl);
+        return url.map_err(|error| error.to_string());
+    }
+    let name = text.strip_prefix("integration.").unwrap_or(text);
+    let name = name.parse().map(IntegrationRef::Name);
+    name.map_err(|_| "expected an integration's ID, tenant URL or name".to_owned())
 }
 
 fn reference(text: &str) -> Result<ReferenceId, &'static str> {

@@ -12,8 +12,7 @@ use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::output::Output;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::session::{self, Session};
-use crate::config::export::{ExportOptions, PinIds, export, set_unlisted};
-use crate::model::account::{Unlisted, UnlistedBehaviors, UnlistedIntegrations};
+use crate::config::export::{ExportOptions, PinIds, export};
 use crate::model::text::pluralize;
 
 /// Comment at the top of the file.
@@ -38,11 +37,12 @@ behaviors:
 # integrations:
 #   corporate-okta:
 #     tenant_url: https://corp.okta.com
+";
 
-# Unlisted resources: keep (ignore), report (as drift), disable (behaviors) or delete (integrations).
-unlisted:
-  behaviors: keep
-  integrations: report
+/// End of both files.
+const UNLISTED: &str = "
+# report: unlisted resources are reported as drift. keep: they are ignored.
+unlisted: { behaviors: report, integrations: report }
 ";
 
 /// Flags of `init`.
@@ -77,7 +77,7 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
             (TEMPLATE.to_owned(), content, "show what apply would change")
         }
     };
-    file.finish(format!("{HEADING}{text}"))?;
+    file.finish(format!("{HEADING}{text}{UNLISTED}"))?;
     output.result(format_args!("{name}\n"));
     output.say(format_args!("Wrote {name}: {content}."));
     let mut words = ShellCommand::of_connect(&connect).and(ShellCommand::of_who(&who));
@@ -97,19 +97,19 @@ fn exists(path: &Path) -> CommandError {
     )
 }
 
-/// Returns the live account as a file and a summary of its content, or `None` without an account or credentials.
+/// Returns the live account as a file and a summary of its content, or `None` without credentials.
 async fn live(
     who: &AccountArgs,
     connect: &ConnectionArgs,
     output: &Output,
 ) -> Result<Option<(String, String)>, CommandError> {
     let session = Session::open(connect, output)?;
-    let Ok(account) = session::id(who, connect) else {
+    if !connect.sandbox && !environment::has_credentials() {
         return Ok(None);
-    };
-    let Ok(connection) = session.connection_to(account.as_str(), None) else {
-        return Ok(None);
-    };
+    }
+    let account = session::id(who, connect)?;
+    let connection = session.connection_to(account.as_str(), None);
+    let connection = connection.map_err(CommandError::Account)?;
     let live = connection.reader().live_account(&account).await;
     let live = live.map_err(|error| CommandError::Account(account_error(&error)))?;
     let detail = ExportOptions {
@@ -122,13 +122,9 @@ async fn live(
         pluralize(live.integrations.len(), "integration")
     );
     let mut file = export(&account, None, &live, detail);
-    set_unlisted(
-        &mut file,
-        Unlisted {
-            behaviors: UnlistedBehaviors::Report,
-            integrations: UnlistedIntegrations::Report,
-        },
-    );
+    for key in ["unlisted", "guards"] {
+        file.remove(key);
+    }
     let text = file
         .to_yaml()
         .map_err(CommandError::other("cannot write the file"))?;

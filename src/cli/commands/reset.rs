@@ -9,7 +9,7 @@ use crate::apply::{Outcome, ResetEvent, ResetResult, reset};
 use crate::cli::commands::get::PrivacyArguments;
 use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{AccountArgs, ConnectionArgs, level};
+use crate::cli::flags::{ConnectionArgs, OneAccountArgs, level};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::files;
 use crate::cli::io::output::Output;
@@ -54,7 +54,7 @@ pub(crate) struct ResetArguments {
     #[command(flatten)]
     privacy: PrivacyArguments,
     #[command(flatten)]
-    who: AccountArgs,
+    who: OneAccountArgs,
     #[command(flatten)]
     connect: ConnectionArgs,
 }

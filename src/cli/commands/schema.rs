@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::error::{CommandError, account_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{AccountArgs, ConnectionArgs};
+use crate::cli::flags::{ConnectionArgs, OneAccountArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
 use crate::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA, schema_with_behaviors};
@@ -22,7 +22,7 @@ pub(crate) struct SchemaArguments {
     #[arg(long)]
     from_live: bool,
     #[command(flatten)]
-    who: AccountArgs,
+    who: OneAccountArgs,
     #[command(flatten)]
     connect: ConnectionArgs,
 }
@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<E
 }
 
 async fn from_live(arguments: &SchemaArguments, output: &Output) -> Result<String, CommandError> {
-    let Account { id, connection } = Account::open(&arguments.who, &arguments.connect, output)?;
+    let Account { id, connection, .. } = Account::open(&arguments.who, &arguments.connect, output)?;
     let behaviors = connection.reader().behaviors(&id).await;
     let behaviors = behaviors.map_err(|error| CommandError::Account(account_error(&error)))?;
     Ok(schema_with_behaviors(behaviors.value.keys()))

@@ -17,6 +17,12 @@ pub(crate) fn interpolated(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Returns true if any credentials are set.
+pub(crate) fn has_credentials() -> bool {
+    let is_set = |name| variable(name).is_some();
+    is_set(API_TOKEN) || (is_set(EMAIL) && is_set(API_KEY))
+}
+
 /// Proxy variables for https, in order of precedence.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 

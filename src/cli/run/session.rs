@@ -15,16 +15,19 @@ use crate::api::{
     RequestStats, Transport,
 };
 use crate::cli::error::CommandError;
-use crate::cli::flags::{AccountArgs, ConnectionArgs};
+use crate::cli::flags::{AccountArgs, AccountRef, ConnectionArgs, OneAccountArgs, PathArgs};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::files;
 use crate::cli::io::output::Output;
 use crate::cli::io::progress;
 use crate::cli::run::load_context;
 use crate::cli::run::signals;
-
+use crate::config::load::{self, LoadOptions};
 use crate::doctor::{Destination, ProxyInfo};
 use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::address::Name;
+use crate::model::limits::NO_LIMITS;
+use crate::model::text::abbreviate_list;
 use crate::plan::{AccountError, FailureKind};
 use crate::sandbox::{self, RECORDED_ACCOUNT, Sandbox};
 
@@ -150,6 +153,11 @@ impl Session {
             variable: proxy.variable().to_owned(),
             address: proxy.address(),
         })
+    }
+
+    /// Returns true for the simulated API.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        matches!(self.whose, CredentialOrigin::Sandbox)
     }
 
     /// Returns the base URL.
@@ -323,22 +331,167 @@ pub(crate) fn ca_bundle(path: &Path) -> Result<CaBundle, CommandError> {
 /// An account and its connection.
 pub(crate) struct Account {
     pub(crate) id: AccountId,
+    /// Its declaration, if the files named it.
+    desired: Option<DesiredAccount>,
     pub(crate) connection: Client,
 }
 
 impl Account {
-    /// Connects to the account from the command line or the environment.
+    /// Connects to the account that the command line, the environment or the files name.
     pub(crate) fn open(
-        who: &AccountArgs,
+        who: &OneAccountArgs,
         connect: &ConnectionArgs,
         output: &Output,
     ) -> Result<Self, CommandError> {
-        let id = id(who, connect)?;
-        let connection = Session::open(connect, output)?
-            .connection_to(id.as_str(), None)
-            .map_err(CommandError::Account)?;
-        Ok(Account { id, connection })
+        let SelectedAccount { id, desired } = select_account(who, connect, output)?;
+        let session = Session::open(connect, output)?;
+        let connection = match &desired {
+            Some(desired) => session.connection(desired),
+            None => session.connection_to(id.as_str(), None),
+        };
+        let connection = connection.map_err(CommandError::Account)?;
+        Ok(Account {
+            id,
+            desired,
+            connection,
+        })
     }
+
+    /// Returns the account's declaration.
+    pub(crate) fn declared(&self, output: &Output) -> Result<DesiredAccount, CommandError> {
+        if let Some(desired) = &self.desired {
+            return Ok(desired.clone());
+        }
+        let mut accounts = usual_accounts(output)?.into_iter();
+        let declared = accounts.find(|desired| desired.account_id == self.id);
+        declared.ok_or_else(|| {
+            CommandError::usage(
+                format_args!("{} does not declare account {}", PathArgs::USUAL, self.id),
+                "use the integration's ID or tenant_url",
+            )
+        })
+    }
+}
+
+/// An account to connect to.
+pub(crate) struct SelectedAccount {
+    pub(crate) id: AccountId,
+    /// Its declaration, if the files named it.
+    pub(crate) desired: Option<DesiredAccount>,
+}
+
+impl From<AccountId> for SelectedAccount {
+    fn from(id: AccountId) -> Self {
+        SelectedAccount { id, desired: None }
+    }
+}
+
+impl From<DesiredAccount> for SelectedAccount {
+    fn from(desired: DesiredAccount) -> Self {
+        SelectedAccount {
+            id: desired.account_id.clone(),
+            desired: Some(desired),
+        }
+    }
+}
+
+/// Returns the account of `--account-id`, else of the environment, else the only one in `riskform.yaml`. The simulated API has a default.
+pub(crate) fn select_account(
+    who: &OneAccountArgs,
+    connect: &ConnectionArgs,
+    output: &Output,
+) -> Result<SelectedAccount, CommandError> {
+    match &who.account_id {
+        Some(AccountRef::Id(id)) => return Ok(id.clone().into()),
+        Some(AccountRef::Name(name)) => return named_account(name, output).map(Into::into),
+        None => {}
+    }
+    if let Some(id) = load_context::account_id_from_env()? {
+        return Ok(id.into());
+    }
+    let mut accounts = usual_accounts(output)?;
+    match accounts.len() {
+        0 => default_account(connect).map(Into::into),
+        1 => Ok(accounts.remove(0).into()),
+        _ => {
+            let mut labels: Vec<&str> = accounts.iter().map(DesiredAccount::label).collect();
+            labels.sort_unstable();
+            let all = match labels.as_slice() {
+                [one, other] => format!("{one} and {other}"),
+                labels => abbreviate_list(labels),
+            };
+            Err(CommandError::usage(
+                format_args!("which account? {} holds {all}", PathArgs::USUAL),
+                format!("--account-id {}", labels[0]),
+            ))
+        }
+    }
+}
+
+/// Returns the accounts in `riskform.yaml`, none if it does not exist.
+fn usual_accounts(output: &Output) -> Result<Vec<DesiredAccount>, CommandError> {
+    match Path::new(PathArgs::USUAL).exists() {
+        true => declared_accounts(PathArgs::USUAL, output),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Returns the account with this name in `riskform.yaml`, else in the files below the working directory.
+fn named_account(name: &Name, output: &Output) -> Result<DesiredAccount, CommandError> {
+    let is_named = |account: &DesiredAccount| account.name.as_ref() == Some(name);
+    if let Some(account) = usual_accounts(output)?.into_iter().find(is_named) {
+        return Ok(account);
+    }
+    // Other files below the directory may be no desired-state files at all. Only the file that declares the account must be valid.
+    let checked = check_files(".", load::check)?;
+    let (named, others): (Vec<_>, Vec<_>) = checked.accounts.into_iter().partition(is_named);
+    match named.as_slice() {
+        [account] => {
+            let mut accounts = match checked.diagnostics.errors() {
+                0 => vec![account.clone()],
+                _ => declared_accounts(&account.source, output)?,
+            };
+            accounts.retain(is_named);
+            Ok(accounts.remove(0))
+        }
+        [] => Err(CommandError::usage(
+            format_args!("no file declares an account named {name}"),
+            match others.is_empty() {
+                true => "pass the account's ID".to_owned(),
+                false => {
+                    let labels = others.iter().map(DesiredAccount::label);
+                    format!("the files declare {}", abbreviate_list(labels))
+                }
+            },
+        )),
+        [first, ..] => {
+            let sources = abbreviate_list(named.iter().map(|account| &account.source));
+            Err(CommandError::usage(
+                format_args!("several files declare an account named {name}: {sources}"),
+                format!("--account-id {}", first.account_id),
+            ))
+        }
+    }
+}
+
+/// Returns the accounts in a file.
+fn declared_accounts(path: &str, output: &Output) -> Result<Vec<DesiredAccount>, CommandError> {
+    let loaded = check_files(path, load::load)?.map_err(CommandError::Files)?;
+    let mut files = loaded.files.iter();
+    files.try_for_each(|file| output.add_input(file))?;
+    Ok(loaded.accounts)
+}
+
+fn check_files<T>(path: &str, check: fn(&LoadOptions<'_>) -> T) -> Result<T, CommandError> {
+    Ok(check(&LoadOptions {
+        paths: &[path.into()],
+        account_id: None,
+        default_account_id: load_context::account_id_from_env()?,
+        confinement: &load_context::confinement(None),
+        limits: &NO_LIMITS,
+        variables: &environment::interpolated,
+        today: load_context::today(),
+    }))
 }
 
 /// Returns the account ID from the command line or the environment. The simulated API has a default.
@@ -348,12 +501,18 @@ pub(crate) fn id(who: &AccountArgs, connect: &ConnectionArgs) -> Result<AccountI
     }
     match load_context::account_id_from_env()? {
         Some(id) => Ok(id),
-        None if connect.sandbox => RECORDED_ACCOUNT
-            .parse()
-            .map_err(CommandError::other("the simulated account has no id")),
-        None => Err(CommandError::usage(
-            "which account?",
-            format!("set {}, or pass --account-id", environment::ACCOUNT_ID),
-        )),
+        None => default_account(connect),
     }
+}
+
+fn default_account(connect: &ConnectionArgs) -> Result<AccountId, CommandError> {
+    if connect.sandbox {
+        return RECORDED_ACCOUNT
+            .parse()
+            .map_err(CommandError::other("the simulated account has no id"));
+    }
+    Err(CommandError::usage(
+        "which account?",
+        format!("set {}, or pass --account-id", environment::ACCOUNT_ID),
+    ))
 }
