@@ -604,7 +604,10 @@ impl Decoder<'_> {
             };
             (
                 Code::UnknownKey,
-                format!("unknown key `{key}` in {path}"),
+                match path {
+                    KeyPath::Name("the document") => format!("unknown key `{key}`"),
+                    path => format!("unknown key `{key}` in {path}"),
+                },
                 help,
             )
         };

@@ -48,20 +48,14 @@ pub fn files_finding(files: &Files) -> DoctorFinding {
     match files {
         Files::Absent { path } => Finding::warn(Check::Files, format!("{path} not found"))
             .help("run `riskform init` to create it, or pass the files to check"),
-        Files::Invalid { unknown_keys } if unknown_keys.is_empty() => {
-            Finding::fail(Check::Files, "not valid")
-                .help("run `riskform validate` to see every error")
+        Files::Invalid { first, errors } => {
+            let message = match errors {
+                1 => first.clone(),
+                _ => format!("{first} ({errors} errors)"),
+            };
+            Finding::fail(Check::Files, message)
+                .help("riskform validate shows every mistake in the files")
         }
-        Files::Invalid { unknown_keys } => Finding::fail(
-            Check::Files,
-            format!(
-                "not valid: riskform {} does not know {}: {}",
-                env!("CARGO_PKG_VERSION"),
-                pluralize(unknown_keys.len(), "key"),
-                abbreviate_list(unknown_keys)
-            ),
-        )
-        .help("update riskform if the keys are new; run `riskform validate` to see every error"),
         Files::Valid { accounts } => Finding::pass(
             Check::Files,
             format!("valid, for {}", pluralize(*accounts, "account")),

@@ -106,8 +106,10 @@ pub enum Files {
     },
     /// The files cannot be loaded.
     Invalid {
-        /// Keys unknown to this version of riskform, with locations.
-        unknown_keys: Vec<String>,
+        /// The first error, with its location.
+        first: String,
+        /// Number of errors.
+        errors: usize,
     },
     /// The files are valid.
     Valid {

@@ -18,6 +18,9 @@ pub struct DoctorReport {
     /// Findings not specific to an account.
     pub findings: Vec<DoctorFinding>,
     pub accounts: Vec<AccountDoctorReport>,
+    /// What the checks of accounts lack, if no account could be checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<&'static str>,
 }
 
 /// Findings about one account.
@@ -52,6 +55,15 @@ impl DoctorReport {
             base_url,
             findings,
             accounts,
+            missing: None,
+        }
+    }
+
+    /// Sets what the checks of accounts lack.
+    pub fn skipped(self, missing: &'static str) -> Self {
+        DoctorReport {
+            missing: Some(missing),
+            ..self
         }
     }
 

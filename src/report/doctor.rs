@@ -15,7 +15,33 @@ pub fn doctor(diagnosis: &DoctorReport, format: DoctorFormat) -> String {
     }
 }
 
+/// Returns the findings if no account was checked. All advice is in the last line.
+fn without_accounts(diagnosis: &DoctorReport) -> String {
+    let mut text = String::new();
+    for finding in &diagnosis.findings {
+        let (status, title) = (finding.status.as_str(), finding.check.title());
+        let message = EscapeInvisible(&finding.message);
+        text.push_str(&format!("{status:<4}  {title:<11}  {message}\n"));
+    }
+    if let Some(missing) = diagnosis.missing {
+        text.push_str(&format!(
+            "skip  API, token, permissions, entitlement, rate limit, clock: they need {missing}\n"
+        ));
+    }
+    let helps = diagnosis.findings.iter().rev();
+    let helps: Vec<&str> = helps
+        .filter_map(|finding| finding.help.as_deref())
+        .collect();
+    let failed = diagnosis.count(CheckStatus::Fail);
+    let help = EscapeInvisible(&helps.join("; ")).to_string();
+    text.push_str(&format!("\n{failed} failed. help: {help}\n"));
+    text
+}
+
 fn table(diagnosis: &DoctorReport) -> String {
+    if diagnosis.accounts.is_empty() {
+        return without_accounts(diagnosis);
+    }
     let general = || {
         diagnosis
             .findings

@@ -229,28 +229,45 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     assert_eq!(alone.run(&["doctor"]).code, 64);
 }
 
-/// Files for a newer version are reported.
 #[test]
-fn keys_that_this_version_does_not_know_are_named() {
-    let workplace = TestDir::new();
+fn doctor_continues_after_an_invalid_file() {
+    let (_server, mut workplace) = served(Settings::default());
     workplace.write(
-        "riskform.yaml",
-        &format!("{FILE}wobble: 1\nintegrations:\n  okta: {{ tenant_url: https://corp.okta.com, wabble: 2 }}\n"),
+        "bad.yaml",
+        &format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\nbehaviours: {{}}\n"),
     );
-    let run = workplace.run(&["doctor", "--sandbox", "--format", "json"]);
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(run.code, 1);
-    let message = document["findings"][0]["message"].as_str().unwrap();
-    let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(
-        message,
-        format!(
-            "not valid: riskform {version} does not know 2 keys: unknown key `wobble` in the document (riskform.yaml:8), unknown key `wabble` in integration.okta (riskform.yaml:10)"
-        )
-    );
-    workplace.write("riskform.yaml", "version: 2\n");
-    let run = workplace.run(&["doctor", "--sandbox"]);
-    assert!(!run.stdout.contains("does not know"), "{}", run.stdout);
+    workplace.write("worse.yaml", "version: 1\naccount_id: 1\nbehaviours: {}\n");
+    let checked = "files fail, zero_trust_write warn";
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", "");
+    let by_flag = ["worse.yaml", "--account-id", RECORDED_ACCOUNT];
+    for arguments in [&["bad.yaml"][..], &by_flag] {
+        let run = workplace.run(&[&["doctor", "-o", "json"], arguments].concat());
+        assert_eq!(
+            (run.code, findings(&run).as_str()),
+            (1, checked),
+            "{}",
+            run.stdout
+        );
+    }
+    assert_snapshot!(workplace.run(&["doctor", "worse.yaml"]).shown(), @"
+    exit 1
+    --- stdout
+    fail  files        worse.yaml:2:13: invalid account ID `1`: expected 32 hexadecimal digits; find it in the URL of the Cloudflare dashboard (2 errors)
+    pass  credentials  set by CLOUDFLARE_API_TOKEN
+    skip  API, token, permissions, entitlement, rate limit, clock: they need an account
+
+    1 failed. help: pass --account-id, or correct the file; riskform validate shows every mistake in the files
+    ");
+    workplace.set("CLOUDFLARE_API_TOKEN", "");
+    assert_snapshot!(workplace.run(&["doctor", "bad.yaml"]).shown(), @"
+    exit 6
+    --- stdout
+    fail  files        bad.yaml:3:1: unknown key `behaviours`; did you mean `behaviors`?
+    fail  credentials  CLOUDFLARE_API_TOKEN is not set
+    skip  API, token, permissions, entitlement, rate limit, clock: they need a token
+
+    2 failed. help: set CLOUDFLARE_API_TOKEN; riskform validate shows every mistake in the files
+    ");
 }
 
 /// Requests to loopback use no proxy, so a broken one does not matter.

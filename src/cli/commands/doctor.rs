@@ -1,5 +1,6 @@
 //! `riskform doctor`: checks files, credentials and the API.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
@@ -16,14 +17,16 @@ use crate::cli::io::output::Output;
 use crate::cli::run::load_context::{self, LoadContext};
 use crate::cli::run::session::{self, CredentialSource, Session};
 use crate::cli::run::{documents, fleet};
-use crate::config::code::DiagnosticCode;
+use crate::config::code::Severity;
 use crate::config::diagnostic::Diagnostics;
+use crate::config::load;
 use crate::doctor::{
-    Access, AccountDoctorReport, ApiTransport, CheckStatus, CredentialKind, Declared, DoctorReport,
-    Files, account_findings, files_finding, invalid_proxy_finding, no_credentials_finding,
-    probe_account,
+    Access, AccountDoctorReport, ApiTransport, Check, CheckStatus, CredentialKind, Declared,
+    DoctorFinding, DoctorReport, Files, Finding, account_findings, files_finding,
+    invalid_proxy_finding, no_credentials_finding, probe_account,
 };
 use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::text::abbreviate_list;
 use crate::report::{self, DoctorFormat};
 
 /// Flags of `doctor`.
@@ -58,16 +61,69 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
         }
         Some((_, Ok(_))) | None => {
             let session = Session::open(connect, output)?.without_retries();
-            let accounts = stream::iter(patients)
-                .map(|patient| diagnose(patient, &session, arguments.ssf))
-                .buffered(arguments.fleet.parallelism())
-                .collect()
-                .await;
-            DoctorReport::new(session.base_url().to_string(), vec![files], accounts)
+            let base_url = session.base_url().to_string();
+            match without_accounts(&patients, &session) {
+                Some((credentials, skipped)) => {
+                    let findings = vec![files, credentials];
+                    DoctorReport::new(base_url, findings, Vec::new()).skipped(skipped)
+                }
+                None => {
+                    let accounts = stream::iter(patients)
+                        .map(|patient| diagnose(patient, &session, arguments.ssf))
+                        .buffered(arguments.fleet.parallelism())
+                        .collect()
+                        .await;
+                    DoctorReport::new(base_url, vec![files], accounts)
+                }
+            }
         }
     };
     formats.write(output, |format| report::doctor(&diagnosis, format));
     Ok(exit(&diagnosis))
+}
+
+/// Returns the finding about credentials and why the other checks are skipped, if no account can be checked.
+fn without_accounts(
+    targets: &[DoctorTarget],
+    session: &Session,
+) -> Option<(DoctorFinding, &'static str)> {
+    let named = targets.iter().map(|target| target.api_token_env.as_deref());
+    let mut named: Vec<Option<&str>> = named.collect();
+    if named.is_empty() {
+        named.push(None);
+    }
+    let is_unset = |name: &Option<&str>| match name {
+        Some(name) => environment::variable(name).is_none(),
+        None => !environment::has_credentials(),
+    };
+    if !session.is_sandbox() && named.iter().all(is_unset) {
+        let names = named
+            .iter()
+            .map(|name| name.unwrap_or(environment::API_TOKEN));
+        let names: BTreeSet<&str> = names.collect();
+        let (message, help) = match names.first() {
+            Some(name) if names.len() == 1 => (format!("{name} is not set"), format!("set {name}")),
+            _ => {
+                let message = format!("not set: {}", abbreviate_list(&names));
+                (message, "set these variables".to_owned())
+            }
+        };
+        return Some((no_credentials_finding(message, Some(help)), "a token"));
+    }
+    targets.is_empty().then(|| {
+        let credentials = match session.source("the account", None) {
+            Ok(source) => {
+                let message = format!("set by {source}");
+                let passed = Finding::new(Check::Credentials, CheckStatus::Pass, message);
+                Finding {
+                    help: Some("pass --account-id, or correct the file".to_owned()),
+                    ..passed
+                }
+            }
+            Err(error) => no_credentials_finding(error.message, error.help),
+        };
+        (credentials, "an account")
+    })
 }
 
 /// An account to check.
@@ -125,30 +181,43 @@ fn patients(
                 accounts.into_iter().map(DoctorTarget::from).collect(),
             ))
         }
-        // Invalid files are a finding. An account given on the command line is still checked.
+        // Invalid files are a finding. The accounts that they declare in spite of it are still checked.
         Err(CommandError::Files(diagnostics)) => {
             let files = Files::Invalid {
-                unknown_keys: unknown_keys(&diagnostics),
+                first: first_error(&diagnostics),
+                errors: diagnostics.errors(),
             };
-            Ok((files, alone().into_iter().collect()))
+            let declared = load::check(&surroundings.request(&fleet.desired)?).accounts;
+            let who = &fleet.desired.who.account_id;
+            let given = who.clone().or(load_context::account_id_from_env()?);
+            let accounts: Vec<DoctorTarget> = (declared.into_iter())
+                .filter(|account| given.as_ref().is_none_or(|id| *id == account.account_id))
+                .map(|account| DoctorTarget {
+                    declared: None,
+                    ..account.into()
+                })
+                .collect();
+            match accounts.is_empty() {
+                true => Ok((files, alone().into_iter().collect())),
+                false => Ok((files, accounts)),
+            }
         }
         Err(error) => Err(error),
     }
 }
 
-/// Returns the unknown keys with their locations.
-fn unknown_keys(diagnostics: &Diagnostics) -> Vec<String> {
-    let unknown = diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.rule == DiagnosticCode::UnknownKey);
-    unknown
-        .map(|diagnostic| {
-            let place = &diagnostic.primary.place;
-            let line = place.region.as_ref();
-            let line = line.map_or_else(String::new, |region| format!(":{}", region.line));
-            format!("{} ({}{line})", diagnostic.message, place.file)
-        })
-        .collect()
+/// Returns the first error on one line.
+fn first_error(diagnostics: &Diagnostics) -> String {
+    let mut errors = diagnostics.iter();
+    let first = errors.find(|diagnostic| diagnostic.severity == Severity::Error);
+    first.map_or_else(String::new, |error| {
+        let place = &error.primary.place;
+        let region = place.region.as_ref();
+        let region = region.map(|region| format!(":{}:{}", region.line, region.column));
+        let help = error.help.as_ref().map(|help| format!("; {help}"));
+        let (region, help) = (region.unwrap_or_default(), help.unwrap_or_default());
+        format!("{}{region}: {}{help}", place.file, error.message)
+    })
 }
 
 async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> AccountDoctorReport {
