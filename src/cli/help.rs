@@ -141,7 +141,7 @@ const GROUPS: &[(&str, &[CommandHelp])] = &[
                     ("check one account", "riskform audit"),
                     (
                         "HTML report for a directory of accounts",
-                        "riskform audit accounts --ignore ssf -o html=audit.html",
+                        "riskform audit accounts -o html=audit.html",
                     ),
                 ],
                 exits: &[

@@ -12,7 +12,6 @@ mod finding;
 mod permissions;
 mod probe;
 mod report;
-mod ssf;
 
 pub use audit::{AuditCheck, AuditFinding, AuditInput, audit_findings};
 pub use audit_report::{AccountAudit, AuditReport, AuditTotals};
@@ -23,5 +22,4 @@ pub use probe::{
     Access, ApiTransport, CredentialKind, Declared, Files, Owner, Probe, ProbeResults, ProxyInfo,
     probe_account,
 };
-pub use report::{AccountDoctorReport, DoctorReport, SsfDocument};
-pub use ssf::{Destination, SsfFinding, SsfRule, inspect};
+pub use report::{AccountDoctorReport, DoctorReport};

@@ -3,11 +3,9 @@
 use serde::Serialize;
 
 use crate::model::account::AccountId;
-use crate::model::integration::IntegrationId;
 
 use super::check::DoctorFinding;
 use super::finding::CheckStatus;
-use super::ssf::SsfFinding;
 
 /// Report of the doctor, serialized in its published format.
 #[derive(Debug, Serialize)]
@@ -31,17 +29,6 @@ pub struct AccountDoctorReport {
     #[serde(rename = "name")]
     pub label: String,
     pub findings: Vec<DoctorFinding>,
-    /// SSF documents, if requested.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ssf: Vec<SsfDocument>,
-}
-
-/// The SSF document of one integration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SsfDocument {
-    pub integration_id: IntegrationId,
-    pub tenant_url: String,
-    pub findings: Vec<SsfFinding>,
 }
 
 impl DoctorReport {
@@ -67,20 +54,16 @@ impl DoctorReport {
         }
     }
 
-    /// Returns all findings except those of SSF documents.
+    /// Returns all findings.
     pub fn all(&self) -> impl Iterator<Item = &DoctorFinding> {
         let of_accounts = self.accounts.iter().flat_map(|account| &account.findings);
         self.findings.iter().chain(of_accounts)
     }
 
-    /// Returns the number of findings with this status, including SSF documents.
+    /// Returns the number of findings with this status.
     pub fn count(&self, status: CheckStatus) -> usize {
-        let documents = self.accounts.iter().flat_map(|account| &account.ssf);
-        let documents = documents.flat_map(|document| &document.findings);
         self.all()
-            .map(|finding| finding.status)
-            .chain(documents.map(|finding| finding.status))
-            .filter(|found| *found == status)
+            .filter(|finding| finding.status == status)
             .count()
     }
 }

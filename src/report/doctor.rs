@@ -1,6 +1,6 @@
 //! Doctor report as a table and as JSON.
 
-use crate::doctor::{CheckStatus, DoctorReport, Finding, SsfDocument};
+use crate::doctor::{CheckStatus, DoctorReport, Finding};
 use crate::model::text::{EscapeInvisible, pluralize};
 
 use super::DoctorFormat;
@@ -63,9 +63,6 @@ fn table(diagnosis: &DoctorReport) -> String {
             [_] => rows("CHECK", general().chain(own)),
             _ => rows("CHECK", own),
         });
-        for one in &account.ssf {
-            text.push_str(&document(one));
-        }
     }
     let counted = |status, noun| pluralize(diagnosis.count(status), noun);
     let (failures, warnings) = (
@@ -78,20 +75,6 @@ fn table(diagnosis: &DoctorReport) -> String {
     };
     text.push_str(&format!("\n{failures}, {warnings}{unknown}.\n"));
     text
-}
-
-fn document(document: &SsfDocument) -> String {
-    let SsfDocument {
-        integration_id,
-        tenant_url,
-        findings,
-    } = document;
-    let findings = findings.iter().map(|one| row(one.check.as_str(), one));
-    format!(
-        "\nSSF document of integration {integration_id} ({})\n\n{}",
-        EscapeInvisible(tenant_url),
-        rows("RULE", findings)
-    )
 }
 
 fn rows(what: &str, rows: impl Iterator<Item = Vec<String>>) -> String {

@@ -11,8 +11,8 @@ use insta::assert_snapshot;
 use jiff::civil::date;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
 use riskform::doctor::{
-    Access, ApiTransport, Check, CheckStatus, CredentialKind, DoctorFinding, SsfRule,
-    account_findings, probe_account,
+    Access, ApiTransport, Check, CheckStatus, CredentialKind, DoctorFinding, account_findings,
+    probe_account,
 };
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
 use serde_json::Value;
@@ -365,38 +365,4 @@ async fn the_rate_budget_is_told_and_never_broken() {
         none.iter()
             .all(|finding| finding.status != CheckStatus::Fail)
     );
-}
-
-/// The document is requested without the token, with one finding per rule.
-#[test]
-fn ssf_looks_at_each_integrations_document() {
-    let (server, workplace) = served(Settings::default());
-    let run = workplace.run(&["doctor", "--ssf"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let heading = "SSF document of integration 4cfe8442-664b-4915-acd4-b39cd65c4314 (https://example.oktapreview.com)";
-    assert!(run.stdout.contains(heading), "{}", run.stdout);
-    for rule in SsfRule::ALL {
-        assert!(run.stdout.contains(rule.as_str()), "{rule}: {}", run.stdout);
-    }
-    let documents = server.requests();
-    let documents: Vec<_> = documents
-        .iter()
-        .filter(|request| {
-            !request.path.starts_with("/accounts") && !request.path.starts_with("/user")
-        })
-        .collect();
-    assert_eq!(documents.len(), 2, "{documents:?}");
-    assert!(documents.iter().all(|request| !request.credentials));
-
-    let json = workplace.run(&["doctor", "--ssf", "--format", "json"]);
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    let findings = json["accounts"][0]["ssf"][0]["findings"]
-        .as_array()
-        .unwrap();
-    assert_eq!(findings.len(), SsfRule::ALL.len());
-    assert!(
-        findings.iter().all(|finding| finding["status"] == "pass"),
-        "{findings:#?}"
-    );
-    assert_eq!(findings[0]["check"], "ssf.url");
 }

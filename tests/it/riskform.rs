@@ -12,7 +12,7 @@ use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use tempfile::TempDir;
 
 use crate::sandbox::faults::{FaultInjector, FaultRule};
-use crate::sandbox::layers::{ReceivedRequest, RequestLog, with_ssf_documents};
+use crate::sandbox::layers::{ReceivedRequest, RequestLog};
 
 /// An empty directory to run the program in.
 pub struct TestDir {
@@ -240,8 +240,7 @@ impl SandboxServer {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
                 ready.send((sandbox.clone(), address)).unwrap();
-                let router = with_ssf_documents(sandbox.router());
-                let router = gate(&sandbox, recorded.record(router));
+                let router = gate(&sandbox, recorded.record(sandbox.router()));
                 let stopped = async { drop(stopped.await) };
                 if faults.is_empty() {
                     let server = axum::serve(listener, router);

@@ -23,8 +23,7 @@ answered = set()
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     """Adds examples that reach the rules behind the schema, for nobody draws the name of a behavior or the id of a user by chance."""
-    # The sandbox has no history of an entry. The SSF document stands below its own base as well, but is another service's: it refuses in
-    # no envelope, and tests/it/sandbox checks it. The operation that is left out is no part of what must succeed.
+    # The sandbox has no history of an entry, and the SSF document belongs to another service.
     for path in [path for path in raw_schema["paths"] if path.endswith("/history") or path.startswith("/.well-known")]:
         del raw_schema["paths"][path]
     examples_of_time(raw_schema["components"]["parameters"])

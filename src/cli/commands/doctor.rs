@@ -14,9 +14,9 @@ use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
+use crate::cli::run::fleet;
 use crate::cli::run::load_context::{self, LoadContext};
 use crate::cli::run::session::{self, CredentialSource, Session};
-use crate::cli::run::{documents, fleet};
 use crate::config::code::Severity;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::load;
@@ -34,9 +34,6 @@ use crate::report::{self, DoctorFormat};
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     fleet: FleetArgs,
-    /// Check the SSF document of each integration, too
-    #[arg(long)]
-    ssf: bool,
     #[command(flatten)]
     pub(crate) formats: FormatArgs<DoctorFormat>,
 }
@@ -69,7 +66,7 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
                 }
                 None => {
                     let accounts = stream::iter(patients)
-                        .map(|patient| diagnose(patient, &session, arguments.ssf))
+                        .map(|patient| diagnose(patient, &session))
                         .buffered(arguments.fleet.parallelism())
                         .collect()
                         .await;
@@ -220,7 +217,7 @@ fn first_error(diagnostics: &Diagnostics) -> String {
     })
 }
 
-async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> AccountDoctorReport {
+async fn diagnose(patient: DoctorTarget, session: &Session) -> AccountDoctorReport {
     let DoctorTarget {
         account_id,
         label,
@@ -231,7 +228,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> Accoun
     let connection = session
         .source(&label, api_token_env)
         .and_then(|source| Ok((source, session.connection_to(&label, api_token_env)?)));
-    let (findings, ssf) = match connection {
+    let findings = match connection {
         Ok((source, connection)) => {
             let access = Access {
                 way: match source {
@@ -247,26 +244,14 @@ async fn diagnose(patient: DoctorTarget, session: &Session, ssf: bool) -> Accoun
             };
             let today = load_context::today();
             let evidence = probe_account(&connection, &account_id, access, declared, today).await;
-            // There already is a finding for an account that cannot be read.
-            let documents = match ssf {
-                true => match connection.reader().integrations(&account_id).await {
-                    Ok(integrations) => documents::look(session, &integrations.value).await,
-                    Err(_) => Vec::new(),
-                },
-                false => Vec::new(),
-            };
-            (account_findings(&evidence, Timestamp::now()), documents)
+            account_findings(&evidence, Timestamp::now())
         }
-        Err(error) => (
-            vec![no_credentials_finding(error.message, error.help)],
-            Vec::new(),
-        ),
+        Err(error) => vec![no_credentials_finding(error.message, error.help)],
     };
     AccountDoctorReport {
         account_id,
         label,
         findings,
-        ssf,
     }
 }
 

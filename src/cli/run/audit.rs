@@ -1,9 +1,9 @@
-//! Reads the input of an audit: the context of an account and the SSF documents of its integrations.
+//! Reads the input of an audit: the context of an account.
 
 use std::collections::BTreeSet;
 
+use crate::cli::run::context;
 use crate::cli::run::session::Session;
-use crate::cli::run::{context, documents};
 use crate::doctor::{AccountAudit, AuditCheck, AuditInput, audit_findings};
 use crate::model::context::Fetched;
 use crate::plan::AccountPlan;
@@ -19,9 +19,7 @@ pub(crate) async fn look(
     }
     let wanted = |checks: &[AuditCheck]| checks.iter().any(|check| !ignored.contains(check));
     let desired = plan.desired();
-    let active = plan.live().integrations.iter();
-    let active = active.filter(|integration| integration.settings.active);
-    let (access, identity_providers, documents) = tokio::join!(
+    let (access, identity_providers) = tokio::join!(
         only(
             wanted(&[AuditCheck::Policies, AuditCheck::Levels]),
             context::access(session, desired)
@@ -30,13 +28,11 @@ pub(crate) async fn look(
             wanted(&[AuditCheck::Providers]),
             context::identity_providers(session, desired)
         ),
-        only(wanted(&[AuditCheck::Ssf]), documents::look(session, active)),
     );
     let evidence = AuditInput {
         plan,
         access: access.unwrap_or(Fetched::Skipped),
         identity_providers: identity_providers.unwrap_or(Fetched::Skipped),
-        documents,
     };
     AccountAudit::new(plan, audit_findings(&evidence, ignored))
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::Url;
 
 use crate::api::{
     BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, RateSettings,
@@ -23,7 +22,7 @@ use crate::cli::io::progress;
 use crate::cli::run::load_context;
 use crate::cli::run::signals;
 use crate::config::load::{self, LoadOptions};
-use crate::doctor::{Destination, ProxyInfo};
+use crate::doctor::ProxyInfo;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::address::Name;
 use crate::model::limits::NO_LIMITS;
@@ -128,22 +127,6 @@ impl Session {
         self.conduct.retry.max_attempts = NonZeroU32::MIN;
         self.conduct.retry.max_wait = Duration::ZERO;
         self
-    }
-
-    /// Returns the transport for `well_known_url` documents. It has no credentials. The simulated API serves them itself.
-    pub(crate) fn documents(&self) -> (Transport, Destination) {
-        let base_url = Url::parse(&self.base_url.to_string()).ok();
-        let stand_in = base_url.filter(|base_url| match self.whose {
-            CredentialOrigin::Sandbox => true,
-            // Only loopback is allowed without TLS.
-            CredentialOrigin::Environment => base_url.scheme() == "http",
-        });
-        let destination = stand_in.map_or(Destination::Named, Destination::StandIn);
-        let transport = match &self.network {
-            Some(settings) => Transport::network(settings.clone()),
-            None => self.transport.clone(),
-        };
-        (transport, destination)
     }
 
     /// Returns the proxy for the API.

@@ -1,4 +1,4 @@
-//! Checks of the integrations: identity providers and SSF documents.
+//! Checks of the identity providers of the integrations.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,6 @@ use crate::model::text::pluralize;
 use crate::plan::{AccountPlan, matches};
 
 use super::super::finding::{CheckStatus, Detail, Finding};
-use super::super::report::SsfDocument;
 use super::{AuditCheck, AuditFinding, finding_from_details};
 
 /// Returns the active integrations with their addresses.
@@ -143,51 +142,5 @@ fn provider(integration: &Integration, known: &Providers) -> (CheckStatus, Strin
             CheckStatus::Pass,
             format!("reference_id and tenant_url match {name}"),
         ),
-    }
-}
-
-/// The content of these documents is not published, so a violated rule is a warning at most.
-pub(super) fn ssf(plan: &AccountPlan, documents: Option<&[SsfDocument]>) -> AuditFinding {
-    const CHECK: AuditCheck = AuditCheck::Ssf;
-    let Some(documents) = documents else {
-        return Finding::new(CHECK, CheckStatus::Unknown, "nobody asked");
-    };
-    if documents.is_empty() {
-        return Finding::pass(CHECK, "no integration is active");
-    }
-    let addresses: BTreeMap<IntegrationId, Address> = active(plan)
-        .into_iter()
-        .map(|(address, integration)| (integration.id, address))
-        .collect();
-    let details: Vec<Detail> = documents
-        .iter()
-        .flat_map(|document| {
-            let id = document.integration_id;
-            let address = addresses.get(&id).cloned();
-            let address = address.unwrap_or(Address::UnlistedIntegration(id));
-            let broken = document
-                .findings
-                .iter()
-                .filter(|finding| finding.status != CheckStatus::Pass);
-            broken.map(move |finding| Detail {
-                status: CheckStatus::Warn,
-                subject: address.to_string(),
-                message: format!("{}: {}", finding.check, finding.message),
-                location: None,
-            })
-        })
-        .collect();
-    match (details.len(), documents.len()) {
-        (0, 1) => Finding::pass(CHECK, "the SSF document keeps every rule"),
-        (0, all) => Finding::pass(CHECK, format!("all {all} SSF documents keep every rule")),
-        (broken, _) => {
-            let verb = if broken == 1 { "is" } else { "are" };
-            let message = format!(
-                "{} of the standard {verb} not kept",
-                pluralize(broken, "rule")
-            );
-            finding_from_details(CHECK, message, details)
-                .help("riskform doctor --ssf says more; what Okta says counts most")
-        }
     }
 }

@@ -15,11 +15,10 @@ use crate::model::open_enum::string_enum;
 use crate::plan::AccountPlan;
 
 use super::finding::{CheckStatus, Detail, Finding};
-use super::report::SsfDocument;
 
 use access::{levels, policies};
 use files::{ambiguous, behaviors, drift, unlisted};
-use integrations::{providers, ssf};
+use integrations::providers;
 
 /// Finding of the audit.
 pub type AuditFinding = Finding<AuditCheck>;
@@ -41,8 +40,6 @@ string_enum! {
         Ambiguous = "ambiguous",
         /// No other drift.
         Drift = "drift",
-        /// The SSF document of each active integration is sound.
-        Ssf = "ssf",
     }
 }
 
@@ -65,7 +62,6 @@ impl AuditCheck {
             }
             AuditCheck::Ambiguous => "No entry is ambiguous.",
             AuditCheck::Drift => "No other drift.",
-            AuditCheck::Ssf => "The SSF document of each active integration is sound.",
         }
     }
 }
@@ -79,8 +75,6 @@ pub struct AuditInput<'a> {
     pub access: Fetched<Access>,
     /// Identity providers.
     pub identity_providers: Fetched<Providers>,
-    /// SSF documents of the active integrations, if requested.
-    pub documents: Option<Vec<SsfDocument>>,
 }
 
 /// Runs all checks that are not ignored.
@@ -107,7 +101,6 @@ pub fn audit_findings(
             AuditCheck::Unlisted => unlisted(plan),
             AuditCheck::Ambiguous => ambiguous(plan),
             AuditCheck::Drift => drift(plan),
-            AuditCheck::Ssf => ssf(plan, evidence.documents.as_deref()),
         })
         .collect()
 }

@@ -51,18 +51,7 @@ fn descriptor(check: AuditCheck) -> ReportingDescriptor {
         id: check.as_str(),
         short_description: message(check.description()),
         help: None,
-        default_configuration: Configuration {
-            level: match check {
-                AuditCheck::Ssf => "warning",
-                AuditCheck::Behaviors
-                | AuditCheck::Policies
-                | AuditCheck::Levels
-                | AuditCheck::Providers
-                | AuditCheck::Unlisted
-                | AuditCheck::Ambiguous
-                | AuditCheck::Drift => "error",
-            },
-        },
+        default_configuration: Configuration { level: "error" },
     }
 }
 
@@ -104,10 +93,8 @@ fn result(
         end_column: None,
     });
     let file = place.map_or(&account.source, |place| &place.file);
-    // The fingerprint is stable between runs, even if the line moves. A document can violate several rules.
-    let rule = detail.filter(|_| finding.check == AuditCheck::Ssf);
-    let rule = rule.and_then(|detail| detail.message.split(": ").next());
-    let identity = json!([account.account_id, finding.check, subject, rule]);
+    // The fingerprint is stable between runs, even if the line moves.
+    let identity = json!([account.account_id, finding.check, subject]);
     Some(Finding {
         rule_id: finding.check.as_str(),
         rule_index: finding.check as usize,

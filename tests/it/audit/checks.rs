@@ -1,6 +1,6 @@
 //! All audit checks: passed, warnings, failed and unknown.
 
-use riskform::doctor::{AuditCheck, AuditFinding, CheckStatus, Finding, SsfRule};
+use riskform::doctor::{AuditCheck, AuditFinding, CheckStatus};
 use serde_json::json;
 
 use super::{OKTA, PROVIDER, World, forbidden, levels, policy, sound};
@@ -44,7 +44,6 @@ fn a_sound_account_passes_every_check_and_each_passing_message_is_true() {
             "pass: 1 unlisted resource is not managed",
             "pass: no entry is ambiguous",
             "pass: no other drift",
-            "pass: the SSF document keeps every rule",
         ]
     );
     assert!(findings.iter().all(|finding| finding.help.is_none()));
@@ -391,26 +390,6 @@ const CASES: &[Case] = &[
         |world| world.integrations = json!([]),
         "fail: 1 resource differs from the files\n\
          fail integration.corporate-okta: declared, but does not exist (riskform.yaml:8:3)",
-    ),
-    // ssf
-    (
-        AuditCheck::Ssf,
-        |world| {
-            let broken = |rule, message| Finding::new(rule, CheckStatus::Warn, message);
-            world.documents[0].findings = vec![
-                Finding::new(SsfRule::Url, CheckStatus::Pass, "fine"),
-                broken(SsfRule::Answer, "404 Not Found, where 200 is asked for"),
-                broken(SsfRule::Issuer, "issuer is missing"),
-            ];
-        },
-        "warn: 2 rules of the standard are not kept\n\
-         warn integration.corporate-okta: ssf.answer: 404 Not Found, where 200 is asked for\n\
-         warn integration.corporate-okta: ssf.issuer: issuer is missing",
-    ),
-    (
-        AuditCheck::Ssf,
-        |world| world.documents.clear(),
-        "pass: no integration is active",
     ),
 ];
 

@@ -75,21 +75,12 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
       pass     unlisted: no unlisted resources
       pass     ambiguous: no entry is ambiguous
       pass     drift: no other drift
-      pass     ssf: the SSF document keeps every rule
 
-    Audit: 8 passed.
+    Audit: 7 passed.
     ");
     let requests = server.requests();
-    // Two for risk scoring, three for Access, one for its providers, and two without credentials.
-    let with_credentials = requests.iter().filter(|request| request.credentials);
-    assert_eq!(
-        (requests.len(), with_credentials.count()),
-        (8, 6),
-        "{requests:#?}"
-    );
-    for request in requests.iter().filter(|request| !request.credentials) {
-        assert!(!request.path.contains("/accounts/"), "{request:?}");
-    }
+    // Two for risk scoring, three for Access, and one for its providers.
+    assert_eq!(requests.len(), 6, "{requests:#?}");
     // cron mails all output.
     let quiet = workplace.run(&["audit", "-q"]);
     assert_eq!(
@@ -100,14 +91,11 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
 
 #[test]
 fn what_is_ignored_is_neither_judged_nor_read() {
-    let cases: [(&[&str], usize); 4] = [
-        (&[], 8),
-        (&["--ignore", "ssf"], 6),
-        (&["--ignore", "ssf", "--ignore", "policies"], 6),
+    let cases: [(&[&str], usize); 3] = [
+        (&[], 6),
+        (&["--ignore", "policies"], 6),
         (
             &[
-                "--ignore",
-                "ssf",
                 "--ignore",
                 "policies",
                 "--ignore",
@@ -126,7 +114,7 @@ fn what_is_ignored_is_neither_judged_nor_read() {
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
         let (ignored, findings) = (&document["ignored"], &document["accounts"][0]["findings"]);
         let [ignored, findings] = [ignored, findings].map(|list| list.as_array().unwrap());
-        assert_eq!(ignored.len() + findings.len(), 8, "{arguments:?}");
+        assert_eq!(ignored.len() + findings.len(), 7, "{arguments:?}");
         for finding in findings {
             assert!(!ignored.contains(&finding["check"]), "{arguments:?}");
         }
@@ -266,8 +254,6 @@ fn no_route_of_the_surroundings_fails_the_run() {
         ("/access/groups", "policies"),
         ("/access/apps", "policies"),
         ("/identity_providers", "providers"),
-        ("/.well-known/", "ssf"),
-        ("jwks.json", "ssf"),
     ];
     std::thread::scope(|scope| {
         for (route, check) in routes {
@@ -278,7 +264,6 @@ fn no_route_of_the_surroundings_fails_the_run() {
                     assert!(!case.contains("canary"), "{case}");
                     let standings = standings(&run);
                     let (code, expected) = match (check, number) {
-                        ("ssf", _) => (0, "ssf warn".to_owned()),
                         (_, 0) => (6, format!("{check} unknown Access: ")),
                         // Part of a list may be enough: the application includes two of the policies as well.
                         ("policies", 2) => (0, String::new()),
@@ -329,7 +314,7 @@ fn json_is_what_its_schema_says_and_every_format_can_be_written() {
     assert!(!validator.is_valid(&damaged), "the schema accepts anything");
     assert_eq!(
         document["summary"],
-        json!({ "pass": 4, "warn": 0, "fail": 1, "unknown": 3, "failed_accounts": 0 })
+        json!({ "pass": 3, "warn": 0, "fail": 1, "unknown": 3, "failed_accounts": 0 })
     );
     for kind in ["text", "markdown", "html", "junit", "sarif"] {
         let text = workplace.read(&format!("out.{kind}"));
@@ -354,11 +339,11 @@ fn the_pipeline_is_told() {
     assert_eq!(run.code, 2);
     assert_eq!(
         workplace.read("output"),
-        "pass=7\nwarn=0\nfail=1\nunknown=0\nfailed_accounts=0\nexit_code=2\n"
+        "pass=6\nwarn=0\nfail=1\nunknown=0\nfailed_accounts=0\nexit_code=2\n"
     );
     let summary = workplace.read("summary.md");
     assert!(
-        summary.starts_with("### riskform audit: 1 failed, 7 passed"),
+        summary.starts_with("### riskform audit: 1 failed, 6 passed"),
         "{summary}"
     );
 }

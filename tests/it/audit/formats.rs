@@ -1,17 +1,18 @@
 //! Audit results in all formats: one account, many accounts, and malicious texts.
 
 use insta::assert_snapshot;
-use riskform::doctor::{AuditCheck, AuditReport, CheckStatus, SsfRule};
+use riskform::doctor::{AuditCheck, AuditReport};
 use riskform::report::{self, AuditFormat, audit_markdown};
 use serde_json::{Value, json};
 
 use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
 use crate::report::hostile::{EVIL, outside_of_code};
 
-/// Five accounts: two without findings, one with findings of every kind, one with an error, and one with a missing permission.
+/// Five accounts: two without findings, one with failures of every kind, one with an error, and one with a missing permission and a warning.
 pub(crate) fn fleet() -> AuditReport {
     let mut blind = sound();
     blind.access_unread = Some(forbidden("Access: Apps and Policies Read"));
+    blind.providers[0]["config"] = json!({});
     audit(vec![
         renamed(sound().audited(), 1, "eu"),
         renamed(unsound().audited(), 2, "us"),
@@ -51,21 +52,18 @@ fn one_account_is_a_list() {
                behavior.high_dlp: risk_level low, declared medium  riskform.yaml:6:3
                integration.corporate-okta: reference_id (unset), declared 3701e70b-5de4-4d9d-8972-f5aa994d9057  riskform.yaml:8:3
                help: run `riskform drift` for details, `riskform apply` to fix
-      warn     ssf: 1 rule of the standard is not kept
-               integration.corporate-okta: ssf.issuer: issuer is missing
-               help: riskform doctor --ssf says more; what Okta says counts most
 
-    Audit: 6 failed, 1 warning, 1 passed.
+    Audit: 6 failed, 1 passed.
     ");
 }
 
 #[test]
 fn a_fleet_is_a_table_and_what_does_not_pass() {
     assert_snapshot!(plain(&fleet(), AuditFormat::Text), @r#"
-    ACCOUNT  BEHAVIORS  POLICIES  LEVELS   PROVIDERS  UNLISTED  AMBIGUOUS  DRIFT    SSF
+    ACCOUNT  BEHAVIORS  POLICIES  LEVELS   PROVIDERS  UNLISTED  AMBIGUOUS  DRIFT
     lost     could not be checked
-    us       fail       fail      fail     fail       fail      pass       fail     warn
-    asia     pass       unknown   unknown  pass       pass      pass       pass     pass
+    us       fail       fail      fail     fail       fail      pass       fail
+    asia     pass       unknown   unknown  warn       pass      pass       pass
     2 accounts pass every check.
 
     lost (00000000…0009)  riskform.yaml
@@ -99,6 +97,9 @@ fn a_fleet_is_a_table_and_what_does_not_pass() {
       fail     us: the active integration does not reference its Okta identity provider
                integration.corporate-okta: no reference_id, so the dashboard does not show it  riskform.yaml:8:3
                help: identity_provider: NAME in the file looks up its ID
+      warn     asia: the active integration may not reference its Okta identity provider
+               integration.corporate-okta: Corporate Okta does not name its Okta organization, so the tenant cannot be compared  riskform.yaml:8:3
+               help: identity_provider: NAME in the file looks up its ID
 
     unlisted: No unlisted resources that the files report, disable or delete.
 
@@ -113,13 +114,7 @@ fn a_fleet_is_a_table_and_what_does_not_pass() {
                integration.corporate-okta: reference_id (unset), declared 3701e70b-5de4-4d9d-8972-f5aa994d9057  riskform.yaml:8:3
                help: run `riskform drift` for details, `riskform apply` to fix
 
-    ssf: The SSF document of each active integration is sound.
-
-      warn     us: 1 rule of the standard is not kept
-               integration.corporate-okta: ssf.issuer: issuer is missing
-               help: riskform doctor --ssf says more; what Okta says counts most
-
-    Audit: 6 failed, 2 unknown, 1 warning, 23 passed; 1 account could not be checked.
+    Audit: 6 failed, 2 unknown, 1 warning, 19 passed; 1 account could not be checked.
     "#);
 }
 
@@ -204,15 +199,15 @@ fn junit_tells_failures_what_can_not_be_told_and_warnings_apart() {
     assert_eq!(
         counts,
         [
-            ("eu", 8, 0, 0),
-            ("us", 8, 6, 0),
+            ("eu", 7, 0, 0),
+            ("us", 7, 6, 0),
             ("lost", 1, 0, 1),
-            ("asia", 8, 0, 2),
-            ("africa", 8, 0, 0)
+            ("asia", 7, 0, 2),
+            ("africa", 7, 0, 0)
         ]
     );
     assert!(
-        text.contains("warn: 1 rule of the standard is not kept"),
+        text.contains("warn: the active integration may not reference its Okta identity provider"),
         "{text}"
     );
 }
@@ -245,7 +240,7 @@ fn sarif_points_to_the_lines_that_declare_what_fails() {
     error unlisted riskform.yaml:null us/integration[22222222-2222-4222-8222-222222222222]: unlisted
     error drift riskform.yaml:6 us/behavior.high_dlp: risk_level low, declared medium
     error drift riskform.yaml:8 us/integration.corporate-okta: reference_id (unset), declared 3701e70b-5de4-4d9d-8972-f5aa994d9057
-    warning ssf riskform.yaml:null us/integration.corporate-okta: ssf.issuer: issuer is missing
+    warning providers riskform.yaml:8 asia/integration.corporate-okta: Corporate Okta does not name its Okta organization, so the tenant cannot be compared
     ");
     let fingerprints = run["results"].as_array().unwrap().iter();
     let fingerprints: std::collections::BTreeSet<String> = fingerprints
@@ -293,15 +288,15 @@ fn markdown_is_cut_from_the_least_grave_end_and_says_so() {
     let whole = audit_markdown(&fleet(), 65_536);
     assert!(!whole.contains("Truncated"), "{whole}");
     assert_snapshot!(whole.lines().take(9).collect::<Vec<_>>().join("\n"), @"
-    ### riskform audit: 6 failed, 2 unknown, 1 warning, 23 passed; 1 account could not be checked
+    ### riskform audit: 6 failed, 2 unknown, 1 warning, 19 passed; 1 account could not be checked
 
     2 accounts pass every check.
 
-    | account | behaviors | policies | levels | providers | unlisted | ambiguous | drift | ssf |
-    | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-    | <code>lost</code> (<code>00000000000000000000000000000009</code>) | **could not be checked** | | | | | | | |
-    | <code>us</code> (<code>00000000000000000000000000000002</code>) | **fail** | **fail** | **fail** | **fail** | **fail** | pass | **fail** | warn |
-    | <code>asia</code> (<code>00000000000000000000000000000003</code>) | pass | unknown | unknown | pass | pass | pass | pass | pass |
+    | account | behaviors | policies | levels | providers | unlisted | ambiguous | drift |
+    | --- | --- | --- | --- | --- | --- | --- | --- |
+    | <code>lost</code> (<code>00000000000000000000000000000009</code>) | **could not be checked** | | | | | | |
+    | <code>us</code> (<code>00000000000000000000000000000002</code>) | **fail** | **fail** | **fail** | **fail** | **fail** | pass | **fail** |
+    | <code>asia</code> (<code>00000000000000000000000000000003</code>) | pass | unknown | unknown | warn | pass | pass | pass |
     ");
 }
 
@@ -320,11 +315,6 @@ fn evil() -> AuditReport {
         "behaviors:\n",
         "unlisted: { behaviors: report }\nbehaviors:\n",
     );
-    world.documents[0].findings = vec![riskform::doctor::Finding::new(
-        SsfRule::Issuer,
-        CheckStatus::Warn,
-        EVIL,
-    )];
     let mut account = world.audited();
     account.source = EVIL.into();
     for detail in account
@@ -384,5 +374,5 @@ fn foreign_text_stays_text_in_every_format() {
         let json: Value = serde_json::from_str(&report::audit(&audit, AuditFormat::Json)).unwrap();
         assert!(json.to_string().contains("onerror"));
     }
-    assert_eq!(AuditCheck::ALL.len(), 8);
+    assert_eq!(AuditCheck::ALL.len(), 7);
 }

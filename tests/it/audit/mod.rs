@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, date};
 use riskform::api::Providers;
-use riskform::doctor::{
-    AccountAudit, AuditFinding, AuditInput, AuditReport, SsfDocument, audit_findings,
-};
+use riskform::doctor::{AccountAudit, AuditFinding, AuditInput, AuditReport, audit_findings};
 use riskform::model::account::LiveAccount;
 use riskform::model::context::{
     Access, AccessGroup, AccessPolicy, FetchError, Fetched, IdentityProvider,
@@ -34,7 +32,6 @@ pub(crate) struct World {
     pub skipped: (usize, usize),
     pub access_unread: Option<FetchError>,
     pub providers_unread: Option<FetchError>,
-    pub documents: Vec<SsfDocument>,
 }
 
 const OKTA: &str = "11111111-1111-4111-8111-111111111111";
@@ -87,11 +84,6 @@ integrations:
         skipped: (0, 0),
         access_unread: None,
         providers_unread: None,
-        documents: vec![SsfDocument {
-            integration_id: OKTA.parse().unwrap(),
-            tenant_url: "https://corp.okta.com".to_owned(),
-            findings: Vec::new(),
-        }],
     }
 }
 
@@ -144,7 +136,6 @@ impl World {
                 Some(unread) => Fetched::Failed(unread.clone()),
                 None => Fetched::Loaded(providers),
             },
-            documents: Some(self.documents.clone()),
         };
         audit_findings(&evidence, &Default::default())
     }
@@ -200,10 +191,5 @@ pub(crate) fn unsound() -> World {
         "id": "22222222-2222-4222-8222-222222222222", "integration_type": "Okta",
         "tenant_url": "https://old.okta.com", "reference_id": "r", "active": false,
     }));
-    world.documents[0].findings = vec![riskform::doctor::Finding::new(
-        riskform::doctor::SsfRule::Issuer,
-        riskform::doctor::CheckStatus::Warn,
-        "issuer is missing",
-    )];
     world
 }

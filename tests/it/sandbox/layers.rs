@@ -3,15 +3,14 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Request};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
 use riskform::sandbox::BASE_PATH;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A received request.
 #[derive(Clone, Debug)]
@@ -19,8 +18,6 @@ pub struct ReceivedRequest {
     pub method: Method,
     /// Path relative to the base path, with its query: `/accounts/…`.
     pub path: String,
-    /// Whether the request had credentials of any kind.
-    pub credentials: bool,
     /// JSON body; `None` if it is empty or not JSON.
     pub body: Option<Value>,
     /// Response status; `None` until there is a response.
@@ -46,9 +43,6 @@ impl RequestLog {
                     log.push(ReceivedRequest {
                         method: parts.method.clone(),
                         path: uri.strip_prefix(BASE_PATH).unwrap_or(uri).to_owned(),
-                        credentials: ["authorization", "x-auth-email", "x-auth-key"]
-                            .iter()
-                            .any(|name| parts.headers.contains_key(*name)),
                         body: serde_json::from_slice(&body).ok(),
                         status: None,
                     });
@@ -92,25 +86,6 @@ pub fn change_json(
             Response::from_parts(parts, Body::from(json.to_string()))
         }
     }))
-}
-
-/// Adds the documents at `well_known_url`, which belong to another service without authentication.
-pub fn with_ssf_documents(router: Router) -> Router {
-    let configuration = async |Path(id): Path<String>| {
-        let issuer = format!("https://ssf.risk-score.teams.cloudflare.com/{id}");
-        let push = "https://schemas.openid.net/secevent/risc/delivery-method/push";
-        let keys = format!("{issuer}/jwks.json");
-        Json(json!({ "issuer": issuer, "jwks_uri": keys, "delivery_methods_supported": [push] }))
-    };
-    let keys = async || {
-        let keys = include_str!("../../fixtures/api/ssf_jwks.json");
-        ([(header::CONTENT_TYPE, "application/json")], keys)
-    };
-    let documents = Router::new()
-        .route("/.well-known/sse-configuration/{id}", get(configuration))
-        .route("/{id}/jwks.json", get(keys));
-    let below_base = Router::new().nest(BASE_PATH, documents.clone());
-    below_base.merge(documents).fallback_service(router)
 }
 
 /// Answers each request to a path that contains the text with a recorded error.

@@ -50,7 +50,7 @@ impl OpenApi {
     pub(super) fn operations(&self) -> Vec<(String, Method, String)> {
         let paths = self.document["paths"].as_object().unwrap();
         let mut operations = Vec::new();
-        // The sandbox has no history of entries, and the SSF document has separate tests.
+        // The sandbox has no history of entries, and the SSF document belongs to another service.
         let served = paths
             .iter()
             .filter(|(path, _)| !path.ends_with("/history") && !path.starts_with("/.well-known"));
