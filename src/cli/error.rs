@@ -16,7 +16,7 @@ pub(crate) enum CommandError {
     /// Invalid command line.
     Usage(String),
     /// Invalid files.
-    Files(Diagnostics),
+    Files(Box<Diagnostics>),
     /// No file given and no `riskform.yaml`.
     NoFile,
     /// Error of one account.

@@ -71,7 +71,7 @@ pub struct Checked {
 /// # Errors
 ///
 /// All mistakes in the files.
-pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
+pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Box<Diagnostics>> {
     let Checked {
         accounts,
         mut diagnostics,
@@ -90,7 +90,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
             warnings: diagnostics,
             files,
         }),
-        _ => Err(diagnostics),
+        _ => Err(Box::new(diagnostics)),
     }
 }
 
@@ -128,12 +128,12 @@ pub fn validate_stdin(options: &LoadOptions<'_>, input: Vec<u8>) -> Checked {
 /// # Errors
 ///
 /// All mistakes in the file.
-pub fn load_limits(path: &Path) -> Result<Limits, Diagnostics> {
+pub fn load_limits(path: &Path) -> Result<Limits, Box<Diagnostics>> {
     let mut diagnostics = Diagnostics::default();
     let limits = read_limits(path, &mut diagnostics);
     match limits {
         Some(limits) if diagnostics.errors() == 0 => Ok(limits),
-        Some(_) | None => Err(diagnostics),
+        Some(_) | None => Err(Box::new(diagnostics)),
     }
 }
 

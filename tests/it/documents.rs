@@ -12,7 +12,7 @@ use riskform::model::limits::NO_LIMITS;
 use serde_json::Value;
 
 /// Loads the only account of a file, without variables.
-pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Diagnostics> {
+pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Box<Diagnostics>> {
     let mut loaded = load(&LoadOptions {
         paths: &[path.to_owned()],
         account_id: None,

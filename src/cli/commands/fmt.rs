@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Com
         }
     }
     if !diagnostics.is_empty() {
-        return Err(CommandError::Files(diagnostics));
+        return Err(CommandError::Files(Box::new(diagnostics)));
     }
     let refused = *check && !changed.is_empty();
     if refused {
@@ -70,7 +70,7 @@ fn format_one(
 ) -> Result<Exit, CommandError> {
     let (formatted, diagnostics) = format_input(input);
     let Some(file) = formatted else {
-        return Err(CommandError::Files(diagnostics));
+        return Err(CommandError::Files(Box::new(diagnostics)));
     };
     if diff {
         output.result(unified(&file));

@@ -182,12 +182,10 @@ impl ApplyFlow<'_> {
         let (session, origin) = (self.session, self.origin);
         let reads: Vec<(usize, Result<RefreshedAccount, AccountError>)> = {
             let work = self.plan.accounts.iter().enumerate();
-            let work = work
-                .filter(|(_, account)| match self.origin {
-                    PlanSource::SavedPlan => account.error.is_none(),
-                    PlanSource::ThisRun => account.is_applicable(),
-                })
-                .map(|(index, account)| (index, account));
+            let work = work.filter(|(_, account)| match self.origin {
+                PlanSource::SavedPlan => account.error.is_none(),
+                PlanSource::ThisRun => account.is_applicable(),
+            });
             let work: Vec<_> = work.collect();
             let progress = &Progress::reading(work.len(), self.output);
             let reads = stream::iter(work)

@@ -14,7 +14,7 @@ const B: &str = "version: 1\naccount_id: 0b000000000000000000000000000000\n";
 type Files = &'static [(&'static str, &'static str)];
 
 /// Loads a directory of files.
-fn load(files: &[(&str, &str)]) -> Result<Loaded, Diagnostics> {
+fn load(files: &[(&str, &str)]) -> Result<Loaded, Box<Diagnostics>> {
     Fleet::new(files).load(&[""])
 }
 

@@ -21,7 +21,7 @@ fn load_in(
     path: &str,
     root: Option<&str>,
     home: Option<&str>,
-) -> Result<Loaded, Diagnostics> {
+) -> Result<Loaded, Box<Diagnostics>> {
     load(&LoadOptions {
         paths: &[fleet.path(path)],
         account_id: None,

@@ -41,7 +41,7 @@ fn variable(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
+fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Box<Diagnostics>> {
     load_checked(&LoadOptions {
         paths,
         account_id: None,
@@ -54,7 +54,7 @@ fn load_paths(paths: &[PathBuf]) -> Result<Loaded, Diagnostics> {
 }
 
 /// Loads files. Whatever a file can declare, a saved plan can, too.
-fn load_checked(options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
+fn load_checked(options: &LoadOptions<'_>) -> Result<Loaded, Box<Diagnostics>> {
     let loaded = load(options)?;
     for account in &loaded.accounts {
         assert_eq!(account.check(), [""; 0], "{}", account.source);
@@ -88,7 +88,7 @@ impl Fleet {
         std::fs::write(path, bytes).unwrap();
     }
 
-    fn load(&self, paths: &[&str]) -> Result<Loaded, Diagnostics> {
+    fn load(&self, paths: &[&str]) -> Result<Loaded, Box<Diagnostics>> {
         self.load_as(paths, None, None)
     }
 
@@ -97,7 +97,7 @@ impl Fleet {
         paths: &[&str],
         account_id: Option<AccountId>,
         default_account_id: Option<AccountId>,
-    ) -> Result<Loaded, Diagnostics> {
+    ) -> Result<Loaded, Box<Diagnostics>> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| self.path(path)).collect();
         load_checked(&LoadOptions {
             paths: &paths,
