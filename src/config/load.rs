@@ -193,7 +193,6 @@ fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
         policies: guards.policies,
         protected: guards.protected,
         allowed_tenants,
-        ..Limits::default()
     })
 }
 
