@@ -174,6 +174,6 @@ fn absolute_path_needs_no_working_directory() {
             .output();
         let run = Run::from(output.unwrap());
         assert_eq!(run.code, code, "{}", run.shown());
-        assert!(run.stderr.contains(expected), "{}", run.shown());
+        assert!(run.stdout.contains(expected), "{}", run.shown());
     }
 }

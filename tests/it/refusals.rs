@@ -176,17 +176,18 @@ fn a_list_that_says_there_is_more_is_read_to_its_end_or_not_at_all() {
         });
         let mut workplace = TestDir::with(&server);
         workplace.set("CLOUDFLARE_ACCOUNT_ID", ACCOUNT);
-        let run = workplace.run(&["get", "integrations", "--format", "csv"]);
+        let run = workplace.run(&["get", "integrations", "--format", "json"]);
         let case = format!("{paging:?} {info}: {}", run.stderr);
         assert_eq!(run.code, code, "{case}");
         if code == 0 {
-            let lines = run.stdout.lines().count() - 1;
+            let listed: Value = serde_json::from_str(&run.stdout).unwrap();
+            let count = listed["integrations"].as_array().map(Vec::len);
             let expected = if matches!(paging, Paging::Follows) {
                 3
             } else {
                 2
             };
-            assert_eq!(lines, expected, "{case}");
+            assert_eq!(count, Some(expected), "{case}");
         } else {
             assert!(run.stderr.contains("an incomplete list: "), "{case}");
         }

@@ -93,8 +93,8 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
     let workplace = TestDir::with(&server);
     let documents: Vec<String> = (0..24)
         .map(|number| {
-            let key = if number == 3 { "nonesuch" } else { "imp_travel" };
-            format!("version: 1\naccount_id: \"{number:032x}\"\nname: account-{number}\nbehaviors: {{ {key}: {{ enabled: true }} }}\n")
+            let token = if number == 3 { "CLOUDFLARE_UNSET_TOKEN" } else { "CLOUDFLARE_API_TOKEN" };
+            format!("version: 1\naccount_id: \"{number:032x}\"\nname: account-{number}\napi_token_env: {token}\nbehaviors: {{ imp_travel: {{ enabled: true }} }}\n")
         })
         .collect();
     workplace.write("riskform.yaml", &documents.join("---\n"));
@@ -107,12 +107,12 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
         "Reading 0/24 accounts",
         "/24 accounts, 1 failed",
         "(waiting for the rate limit) [",
-        "staying below the limit of ",
+        "rate limit used up, waiting ",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     // The progress bar is removed before a line is printed.
-    for (at, _) in shown.match_indices("waiting 6 s: ") {
+    for (at, _) in shown.match_indices("rate limit used up, waiting ") {
         let before = &shown[..at];
         assert!(before.ends_with(['\n', 'K', '\r']), "{before:?}");
     }

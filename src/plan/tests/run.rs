@@ -263,11 +263,6 @@ fn saved_plan_declares_only_what_files_can() {
             Value::Null,
             "unexpected member or value at accounts.0.desired.behaviors.dlp.enabled",
         ),
-        (
-            "/behaviors",
-            json!({ "a*": { "enabled": true, "location": place } }),
-            "invalid behavior name",
-        ),
         ("/unmanaged", json!({ "a": place }), "null needs"),
         ("/integrations/new/name", json!("other"), "the name differs"),
         (
