@@ -132,7 +132,6 @@ impl Command {
             Command::Drift(arguments) => arguments.formats.prints_json(),
             Command::Audit(arguments) => arguments.formats.prints_json(),
             Command::Get(arguments) => arguments.prints_json(),
-            Command::Doctor(arguments) => arguments.formats.prints_json(),
             Command::Export(arguments) => arguments.formats.prints_json(),
             Command::Validate(arguments) => arguments.formats.prints_json(),
             Command::Version(arguments) => arguments.formats.prints_json(),
@@ -140,6 +139,7 @@ impl Command {
             | Command::Fmt(_)
             | Command::Reset(_)
             | Command::Schema(_)
+            | Command::Doctor(_)
             | Command::Sandbox(_)
             | Command::Completions(_) => false,
         }

@@ -1,25 +1,15 @@
-//! Doctor report as a table and as JSON.
+//! Doctor report as a table.
 
 use crate::doctor::{CheckStatus, DoctorReport, Finding};
 use crate::model::text::{EscapeInvisible, pluralize};
 
-use super::DoctorFormat;
-use super::get::json;
 use super::get::table::{Column, grid};
-
-/// Returns the report in a format.
-pub fn doctor(diagnosis: &DoctorReport, format: DoctorFormat) -> String {
-    match format {
-        DoctorFormat::Table => table(diagnosis),
-        DoctorFormat::Json => json(diagnosis),
-    }
-}
 
 /// Returns the findings if no account was checked. All advice is in the last line.
 fn without_accounts(diagnosis: &DoctorReport) -> String {
     let mut text = String::new();
     for finding in &diagnosis.findings {
-        let (status, title) = (finding.status.as_str(), finding.check.title());
+        let (status, title) = (finding.status.as_str(), finding.check.as_str());
         let message = EscapeInvisible(&finding.message);
         text.push_str(&format!("{status:<4}  {title:<11}  {message}\n"));
     }
@@ -38,7 +28,8 @@ fn without_accounts(diagnosis: &DoctorReport) -> String {
     text
 }
 
-fn table(diagnosis: &DoctorReport) -> String {
+/// Returns the report as a table.
+pub fn doctor(diagnosis: &DoctorReport) -> String {
     if diagnosis.accounts.is_empty() {
         return without_accounts(diagnosis);
     }
@@ -46,7 +37,7 @@ fn table(diagnosis: &DoctorReport) -> String {
         diagnosis
             .findings
             .iter()
-            .map(|one| row(one.check.title(), one))
+            .map(|one| row(one.check.as_str(), one))
     };
     let mut text = match diagnosis.accounts.as_slice() {
         [_] => String::new(),
@@ -58,7 +49,7 @@ fn table(diagnosis: &DoctorReport) -> String {
         let own = account
             .findings
             .iter()
-            .map(|one| row(one.check.title(), one));
+            .map(|one| row(one.check.as_str(), one));
         text.push_str(&match diagnosis.accounts.as_slice() {
             [_] => rows("CHECK", general().chain(own)),
             _ => rows("CHECK", own),

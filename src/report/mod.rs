@@ -147,16 +147,6 @@ string_enum! {
 }
 
 string_enum! {
-    /// Formats of the doctor.
-    DoctorFormat {
-        /// For a terminal.
-        Table = "table",
-        /// For scripts.
-        Json = "json",
-    }
-}
-
-string_enum! {
     /// Formats of file diagnostics.
     ValidateFormat {
         /// For a terminal.

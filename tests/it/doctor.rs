@@ -15,7 +15,6 @@ use riskform::doctor::{
     probe_account,
 };
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
-use serde_json::Value;
 
 use crate::riskform::{Run, SandboxServer, TestDir};
 use crate::sandbox::layers::reject;
@@ -48,24 +47,15 @@ fn allowed(permissions: &str) -> Settings {
     }
 }
 
-/// Returns `check status` of every finding that is not a pass.
+/// Returns title and status of every finding that is not a pass.
 fn findings(run: &Run) -> String {
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
-    let accounts = document["accounts"].as_array().unwrap();
-    let all = accounts.iter().map(|account| &account["findings"]);
-    let found: Vec<String> = std::iter::once(&document["findings"])
-        .chain(all)
-        .flat_map(|findings| findings.as_array().unwrap())
-        .filter(|finding| finding["status"] != "pass")
-        .map(|finding| {
-            format!(
-                "{} {}",
-                finding["check"].as_str().unwrap(),
-                finding["status"].as_str().unwrap()
-            )
-        })
-        .collect();
-    found.join(", ")
+    let found = run.stdout.lines().filter_map(|line| {
+        let mut cells = line.split("  ").filter(|cell| !cell.is_empty());
+        let status: CheckStatus = cells.next()?.parse().ok()?;
+        let title = cells.next()?.trim();
+        (status != CheckStatus::Pass).then(|| format!("{title} {status}"))
+    });
+    found.collect::<Vec<_>>().join(", ")
 }
 
 #[test]
@@ -120,34 +110,34 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
         no_entitlement: true,
         ..Settings::default()
     };
-    const NO_CONTEXT: &str = "access_policies info, access_groups info, audit_log info";
+    const NO_CONTEXT: &str = "Access policies info, Access groups info, audit log info";
     const UNTOLD_CONTEXT: &str =
-        "access_policies unknown, access_groups unknown, audit_log unknown";
+        "Access policies unknown, Access groups unknown, audit log unknown";
     for (settings, code, found) in [
-        (Settings::default(), 0, "zero_trust_write warn".to_owned()),
+        (Settings::default(), 0, "Zero Trust Write warn".to_owned()),
         (
             allowed("write,pii,apps,audit-log"),
             0,
-            "zero_trust_write warn, access_groups info".to_owned(),
+            "Zero Trust Write warn, Access groups info".to_owned(),
         ),
         (
             allowed("read"),
             0,
-            format!("zero_trust_pii_read info, zero_trust_write warn, {NO_CONTEXT}"),
+            format!("Zero Trust: PII Read info, Zero Trust Write warn, {NO_CONTEXT}"),
         ),
         (
             allowed("pii"),
             6,
-            format!("zero_trust_read fail, zero_trust_write unknown, entitlement unknown, {UNTOLD_CONTEXT}"),
+            format!("Zero Trust Read fail, Zero Trust Write unknown, entitlement unknown, {UNTOLD_CONTEXT}"),
         ),
         (
             not_entitled(),
             6,
-            "zero_trust_read unknown, zero_trust_pii_read unknown, zero_trust_write warn, entitlement fail".to_owned(),
+            "Zero Trust Read unknown, Zero Trust: PII Read unknown, Zero Trust Write warn, entitlement fail".to_owned(),
         ),
     ] {
         let (server, workplace) = served(settings);
-        let run = workplace.run(&["doctor", "--format", "json"]);
+        let run = workplace.run(&["doctor"]);
         assert_eq!(findings(&run), format!("{UNTOLD}{found}"), "{}", run.stdout);
         assert_eq!(run.code, code);
         assert_eq!(server.writes(), 0);
@@ -156,8 +146,8 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
     let server = SandboxServer::behind(Settings::default(), |_, router| {
         reject(router, "/user/tokens/verify", "401-1000-verify")
     });
-    let run = environment(&server).run(&["doctor", "--format", "json"]);
-    assert_eq!(findings(&run), format!("{UNTOLD}zero_trust_write warn"));
+    let run = environment(&server).run(&["doctor"]);
+    assert_eq!(findings(&run), format!("{UNTOLD}Zero Trust Write warn"));
     assert_eq!(run.code, 0);
 }
 
@@ -165,14 +155,14 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
 fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     let (_server, mut workplace) = served(Settings::default());
     let doctor = |workplace: &TestDir| {
-        let run = workplace.run(&["doctor", "--format", "json"]);
+        let run = workplace.run(&["doctor"]);
         (run.code, findings(&run))
     };
     workplace.write("riskform.yaml", "version: 2\n");
     let (code, found) = doctor(&workplace);
     assert_eq!(
         (code, found.as_str()),
-        (1, "files fail, zero_trust_write warn")
+        (1, "files fail, Zero Trust Write warn")
     );
 
     workplace.write(
@@ -182,7 +172,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     let (code, found) = doctor(&workplace);
     assert_eq!(
         (code, found.as_str()),
-        (0, "zero_trust_write warn, new_behaviors warn")
+        (0, "Zero Trust Write warn, new behaviors warn")
     );
     // "*" includes all other behaviors, and unmanaged ones are known.
     for rest in [
@@ -193,7 +183,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
             "version: 1\naccount_id: {RECORDED_ACCOUNT}\nbehaviors: {{ imp_travel: {{ enabled: true }}, {rest} }}\n"
         );
         workplace.write("riskform.yaml", &file);
-        assert_eq!(doctor(&workplace).1, "zero_trust_write warn", "{rest}");
+        assert_eq!(doctor(&workplace).1, "Zero Trust Write warn", "{rest}");
     }
     workplace.write(
         "riskform.yaml",
@@ -204,7 +194,7 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     let (code, found) = doctor(&workplace);
     assert_eq!(code, 6);
     assert!(
-        found.starts_with("token fail, zero_trust_read unknown"),
+        found.starts_with("token fail, Zero Trust Read unknown"),
         "{found}"
     );
     workplace.set("CLOUDFLARE_API_TOKEN", "");
@@ -215,14 +205,14 @@ fn credentials_files_and_the_way_to_the_api_are_looked_at() {
     let (code, found) = doctor(&workplace);
     assert_eq!(
         (code, found.as_str()),
-        (0, "zero_trust_write warn, new_behaviors warn")
+        (0, "Zero Trust Write warn, new behaviors warn")
     );
 
     // A port that was just free.
     workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9");
     let (code, found) = doctor(&workplace);
     assert_eq!(code, 1);
-    assert!(found.starts_with("api fail, "), "{found}");
+    assert!(found.starts_with("API fail, "), "{found}");
 
     let alone = TestDir::new();
     assert_eq!(alone.run(&["doctor", "--sandbox"]).code, 0);
@@ -237,11 +227,11 @@ fn doctor_continues_after_an_invalid_file() {
         &format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\nbehaviours: {{}}\n"),
     );
     workplace.write("worse.yaml", "version: 1\naccount_id: 1\nbehaviours: {}\n");
-    let checked = "files fail, zero_trust_write warn";
+    let checked = "files fail, Zero Trust Write warn";
     workplace.set("CLOUDFLARE_ACCOUNT_ID", "");
     let by_flag = ["worse.yaml", "--account-id", RECORDED_ACCOUNT];
     for arguments in [&["bad.yaml"][..], &by_flag] {
-        let run = workplace.run(&[&["doctor", "-o", "json"], arguments].concat());
+        let run = workplace.run(&[&["doctor"], arguments].concat());
         assert_eq!(
             (run.code, findings(&run).as_str()),
             (1, checked),

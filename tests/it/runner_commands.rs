@@ -98,10 +98,10 @@ fn no_output_holds_a_workflow_command() {
         formats("get users", &["table", "json"]),
         formats(&format!("get user {ANN}"), &["table", "json"]),
         formats("export", &["yaml", "json"]),
-        formats("doctor", &["table", "json"]),
     ]
     .concat();
-    let lines: [&[&str]; 19] = [
+    let lines: [&[&str]; 20] = [
+        &["doctor"],
         &["plan", "--out", "/dev/stdout"],
         &["plan", "-vv"],
         &["plan", "--target", "\n::error::x"],

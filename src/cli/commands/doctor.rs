@@ -7,12 +7,10 @@ use clap::Args;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use crate::api::BaseUrl;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment;
-use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::fleet;
 use crate::cli::run::load_context::{self, LoadContext};
@@ -27,55 +25,43 @@ use crate::doctor::{
 };
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::text::abbreviate_list;
-use crate::report::{self, DoctorFormat};
+use crate::report;
 
 /// Flags of `doctor`.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     fleet: FleetArgs,
-    #[command(flatten)]
-    pub(crate) formats: FormatArgs<DoctorFormat>,
 }
 
 /// Runs all checks and shows the findings.
 pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<Exit, CommandError> {
-    let formats = arguments.formats.read(output)?;
     let (files, patients) = patients(&arguments.fleet, output)?;
     let connect = &arguments.fleet.connect;
-    let base_url = match connect.sandbox {
-        true => None,
-        false => Some(session::base_url(connect)?).filter(BaseUrl::is_https),
+    let needs_proxy = !connect.sandbox && session::base_url(connect)?.is_https();
+    let proxy = needs_proxy.then(environment::proxy);
+    let mut diagnosis = DoctorReport {
+        findings: vec![files_finding(&files)],
+        accounts: Vec::new(),
+        missing: None,
     };
-    let files = files_finding(&files);
-    let diagnosis = match base_url
-        .as_ref()
-        .map(|base_url| (base_url, environment::proxy()))
-    {
-        Some((base_url, Err(wrong))) => {
-            let findings = vec![files, invalid_proxy_finding(wrong.to_string())];
-            DoctorReport::new(base_url.to_string(), findings, Vec::new())
+    if let Some(Err(wrong)) = proxy {
+        let finding = invalid_proxy_finding(wrong.to_string());
+        diagnosis.findings.push(finding);
+    } else {
+        let session = Session::open(connect, output)?.without_retries();
+        if let Some((credentials, missing)) = without_accounts(&patients, &session) {
+            diagnosis.findings.push(credentials);
+            diagnosis.missing = Some(missing);
+        } else {
+            diagnosis.accounts = stream::iter(patients)
+                .map(|patient| diagnose(patient, &session))
+                .buffered(arguments.fleet.parallelism())
+                .collect()
+                .await;
         }
-        Some((_, Ok(_))) | None => {
-            let session = Session::open(connect, output)?.without_retries();
-            let base_url = session.base_url().to_string();
-            match without_accounts(&patients, &session) {
-                Some((credentials, skipped)) => {
-                    let findings = vec![files, credentials];
-                    DoctorReport::new(base_url, findings, Vec::new()).skipped(skipped)
-                }
-                None => {
-                    let accounts = stream::iter(patients)
-                        .map(|patient| diagnose(patient, &session))
-                        .buffered(arguments.fleet.parallelism())
-                        .collect()
-                        .await;
-                    DoctorReport::new(base_url, vec![files], accounts)
-                }
-            }
-        }
-    };
-    formats.write(output, |format| report::doctor(&diagnosis, format));
+    }
+    output.result(report::doctor(&diagnosis));
     Ok(exit(&diagnosis))
 }
 
@@ -248,11 +234,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session) -> AccountDoctorRepo
         }
         Err(error) => vec![no_credentials_finding(error.message, error.help)],
     };
-    AccountDoctorReport {
-        account_id,
-        label,
-        findings,
-    }
+    AccountDoctorReport { label, findings }
 }
 
 /// Returns the exit code: authentication problems have their own.

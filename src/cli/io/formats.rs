@@ -11,8 +11,7 @@ use crate::cli::io::output::Output;
 use crate::config::write::FileFormat;
 use crate::report::get::ReadFormat;
 use crate::report::{
-    ApplyFormat, AuditFormat, DetailLevel, DoctorFormat, DriftFormat, PlanFormat, ValidateFormat,
-    VersionFormat,
+    ApplyFormat, AuditFormat, DetailLevel, DriftFormat, PlanFormat, ValidateFormat, VersionFormat,
 };
 
 /// Output formats of a command. The first is the default.
@@ -40,7 +39,6 @@ macro_rules! kinds {
 kinds! {
     ApplyFormat "",
     AuditFormat "",
-    DoctorFormat "",
     DriftFormat "",
     FileFormat "",
     ValidateFormat "",
