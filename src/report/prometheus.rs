@@ -1,8 +1,7 @@
 //! Drift as metrics for the textfile collector of node_exporter.
 //!
 //! All metrics are gauges of one run, and the next run replaces the file. A checked account has a value for every type and action,
-//! including 0, so that alerts end. For a failed account `riskform_account_failed` is 1 and the earlier values stay, so that an invalid
-//! token resolves no alert.
+//! including 0, so that alerts end. A failed account has `riskform_account_failed` 1 and no other value.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,8 +15,8 @@ use prometheus_client::registry::Registry;
 
 use crate::plan::{AccountPlan, Action, Kind, Policy, Run, Status, UnlistedResource};
 
-/// Figures of a run, and the earlier metrics.
-#[derive(Clone, Debug)]
+/// Figures of a run.
+#[derive(Clone, Copy, Debug)]
 pub struct RunMetrics {
     /// Duration.
     pub elapsed: Duration,
@@ -25,8 +24,6 @@ pub struct RunMetrics {
     pub requests: u64,
     /// Number of retries among them.
     pub retries: u64,
-    /// Current content of the metrics file.
-    pub previous: Option<String>,
 }
 
 /// Returns drift as metrics, with the figures of the run if available.
@@ -46,16 +43,6 @@ pub(super) fn metrics(document: &Run, figures: Option<&RunMetrics>) -> String {
     for account in &document.accounts {
         failed.add(account, [], usize::from(account.status == Status::Error));
         if account.status == Status::Error {
-            let previous = figures.and_then(|figures| figures.previous.as_deref());
-            for gauges in [
-                &mut drift,
-                &mut weaker,
-                &mut unlisted,
-                &mut ambiguous,
-                &mut success,
-            ] {
-                gauges.keep(account.label(), previous.unwrap_or_default());
-            }
             continue;
         }
         success.add(account, [], document.created_at.as_second());
@@ -119,7 +106,6 @@ fn register_figures(registry: &mut Registry, figures: &RunMetrics) {
         elapsed,
         requests,
         retries,
-        previous: _,
     } = figures;
     let seconds = ConstGauge::new(elapsed.as_secs_f64());
     registry.register("run_seconds", "Duration of the run", seconds);
@@ -150,17 +136,6 @@ impl Gauges {
         }
     }
 
-    /// Keeps the earlier values of an account.
-    fn keep(&mut self, account: &str, previous: &str) {
-        let start = format!("riskform_{}{{account=\"{account}\"", self.name);
-        for line in previous.lines() {
-            let sample = line
-                .strip_prefix(&start)
-                .and_then(|rest| sample(account, rest));
-            self.samples.extend(sample);
-        }
-    }
-
     fn add<const N: usize>(
         &mut self,
         account: &AccountPlan,
@@ -172,22 +147,6 @@ impl Gauges {
         self.samples
             .push((labels, value.try_into().unwrap_or(i64::MAX)));
     }
-}
-
-/// Parses the rest of a line of the file, e.g. `,kind="behavior",action="update"} 1`. Returns `None` for anything else.
-fn sample(account: &str, rest: &str) -> Option<(Vec<(&'static str, String)>, i64)> {
-    let (further, value) = rest.split_once("} ")?;
-    let mut labels = vec![("account", account.to_owned())];
-    for label in further.split(',').skip(1) {
-        let (name, value) = label.split_once('=')?;
-        let name = ["kind", "action", "policy"]
-            .into_iter()
-            .find(|known| *known == name)?;
-        let value = value.strip_prefix('"')?.strip_suffix('"')?;
-        let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
-        labels.push((name, value.chars().all(is_word).then(|| value.to_owned())?));
-    }
-    Some((labels, value.trim().parse().ok()?))
 }
 
 impl Collector for Gauges {

@@ -81,15 +81,6 @@ fn keep(formats: &Formats<DriftFormat>) -> Retention {
     }
 }
 
-/// Returns the metrics file of the previous run.
-fn previous_metrics(formats: &Formats<DriftFormat>) -> Option<String> {
-    let mut files = formats.files.iter();
-    let (_, file) = files.find(|(kind, _)| *kind == DriftFormat::Prometheus)?;
-    // Reading from a pipe would block.
-    let is_file = !file.is_stream();
-    is_file.then(|| std::fs::read_to_string(file.path()).ok())?
-}
-
 /// Result of a drift check.
 struct DriftResult {
     run: Run,
@@ -139,7 +130,6 @@ async fn check(
             elapsed: started.elapsed(),
             requests: counters.requests,
             retries: counters.retries,
-            previous: previous_metrics(formats),
         },
     })
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use insta::assert_snapshot;
 use riskform::model::integration::IntegrationSettings;
-use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
+use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
 use crate::riskform::{SandboxServer, TestDir};
@@ -246,56 +246,5 @@ fn standard_output_is_one_document_whatever_happens() {
         assert_eq!(run.code, code, "{command:?}: {}", run.stderr);
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(document["format"], "riskform.error/1", "{command:?}");
-    }
-}
-
-/// A revoked token resolves no alert: the account's values remain, and the failure has a separate series.
-#[test]
-fn an_account_that_fails_keeps_its_last_known_metrics() {
-    let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", AS_RECORDED);
-    server
-        .sandbox
-        .edit(&RECORDED_ACCOUNT.parse().unwrap(), |account| {
-            account
-                .behaviors
-                .values_mut()
-                .next()
-                .unwrap()
-                .settings
-                .enabled = false;
-        })
-        .unwrap();
-    let metrics = |workplace: &TestDir| {
-        workplace.run(&["drift", "--format", "prometheus=riskform.prom"]);
-        workplace.read("riskform.prom")
-    };
-    let before = metrics(&workplace);
-    let drifted = |text: &str| -> Vec<String> {
-        let kept = [
-            "riskform_drift",
-            "riskform_unlisted",
-            "riskform_last_success",
-        ];
-        let lines = text
-            .lines()
-            .filter(|line| kept.iter().any(|name| line.starts_with(name)));
-        lines.map(str::to_owned).collect()
-    };
-    assert!(
-        drifted(&before).iter().any(|line| line.ends_with(" 1")),
-        "{before}"
-    );
-    workplace.set(
-        "CLOUDFLARE_API_TOKEN",
-        "revoked-revoked-revoked-revoked-revoked",
-    );
-    for _ in 0..2 {
-        let after = metrics(&workplace);
-        assert_eq!(drifted(&after), drifted(&before), "{after}");
-        let failed =
-            |line: &str| line.starts_with("riskform_account_failed{") && line.ends_with(" 1");
-        assert!(after.lines().any(failed), "{after}");
     }
 }

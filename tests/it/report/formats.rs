@@ -13,7 +13,6 @@ const FIGURES: RunMetrics = RunMetrics {
     elapsed: Duration::from_millis(1500),
     requests: 6,
     retries: 1,
-    previous: None,
 };
 
 fn drift_as(format: DriftFormat) -> String {
