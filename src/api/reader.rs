@@ -78,19 +78,25 @@ impl Reader {
         id: IntegrationId,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let call = read(Endpoint::ReadIntegration, integration::path(account, id));
-        let answer: ApiResponse<Integration> = self.get(&call).await?;
-        self.check_account(
-            &call,
-            account,
-            std::slice::from_ref(&answer.value),
-            &answer.trace,
-        )?;
+        let answer = self.get_integration(&call, account).await?;
         if answer.value.id == id {
             Ok(answer)
         } else {
             let problem = format!("the integration {}", answer.value.id);
             Err(self.0.unexpected_response(&call, problem, answer.trace))
         }
+    }
+
+    /// Sends a request for one integration, which must belong to the account.
+    async fn get_integration(
+        &self,
+        call: &ApiRequest,
+        account: &AccountId,
+    ) -> Result<ApiResponse<Integration>, ApiError> {
+        let answer: ApiResponse<Integration> = self.get(call).await?;
+        let integration = std::slice::from_ref(&answer.value);
+        self.check_account(call, account, integration, &answer.trace)?;
+        Ok(answer)
     }
 
     /// Reads the integration with a `reference_id`. Returns not found, without a request, if a path cannot contain the reference.
@@ -105,13 +111,7 @@ impl Reader {
             return Err(self.0.not_found(&call));
         };
         let call = read(OPERATION, path);
-        let answer: ApiResponse<Integration> = self.get(&call).await?;
-        self.check_account(
-            &call,
-            account,
-            std::slice::from_ref(&answer.value),
-            &answer.trace,
-        )?;
+        let answer = self.get_integration(&call, account).await?;
         // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
         if answer.value.settings.reference_id.as_ref() == Some(reference) {
             Ok(answer)
