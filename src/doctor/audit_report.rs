@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,9 +17,10 @@ use super::audit::{AuditCheck, AuditFinding};
 use super::finding::CheckStatus;
 
 /// Result of an audit.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AuditReport {
-    #[schemars(extend("const" = AuditReport::FORMAT))]
+    #[cfg_attr(test, schemars(extend("const" = AuditReport::FORMAT)))]
     pub format: &'static str,
     /// Version of riskform that wrote the document.
     pub riskform_version: &'static str,
@@ -34,7 +36,8 @@ pub struct AuditReport {
 }
 
 /// Result of an audit for one account.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AccountAudit {
     pub account_id: AccountId,
     pub name: Option<Name>,
@@ -48,7 +51,8 @@ pub struct AccountAudit {
 }
 
 /// Number of findings by status, in all accounts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AuditTotals {
     pub pass: usize,
     pub warn: usize,

@@ -1,5 +1,6 @@
 //! Results of checks, shared by doctor and audit.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +10,8 @@ use crate::model::location::Location;
 use crate::model::open_enum::string_enum;
 
 /// Result of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Finding<C> {
     pub check: C,
     /// Status of the check.
@@ -28,7 +30,8 @@ pub struct Finding<C> {
 }
 
 /// A resource or level that a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Detail {
     /// Status of the resource or level.
     pub status: CheckStatus,

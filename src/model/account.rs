@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -16,9 +17,10 @@ use super::open_enum::string_enum;
 use super::text::is_invisible;
 
 /// ID of a Cloudflare account: 32 lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
-pub struct AccountId(#[schemars(regex(pattern = "^[0-9a-f]{32}$"))] Arc<str>);
+pub struct AccountId(#[cfg_attr(test, schemars(regex(pattern = "^[0-9a-f]{32}$")))] Arc<str>);
 
 impl AccountId {
     pub fn as_str(&self) -> &str {
@@ -63,7 +65,8 @@ impl<'de> Deserialize<'de> for AccountId {
 pub struct ParseAccountIdError;
 
 /// Desired state of one account, as declared in its files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DesiredAccount {
     pub account_id: AccountId,
     /// Display name of the account.
@@ -261,7 +264,8 @@ pub enum BehaviorDeclaration<'a> {
 }
 
 /// Handling of live resources that are not in any file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default)]
 pub struct Unlisted {
     /// Handling of unlisted behaviors.
@@ -299,7 +303,8 @@ string_enum! {
 }
 
 /// Rules that block a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default)]
 pub struct Guards {
     /// Maximum number of integrations a plan may delete or replace.
@@ -349,7 +354,8 @@ string_enum! {
 }
 
 /// An item of `guards.protected`: a tenant_url, a reference_id, an ID, an address or an address pattern.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ProtectedItem {
     /// Text as declared.
     pub text: String,
@@ -403,7 +409,8 @@ impl ProtectedItem {
 }
 
 /// Live state of one account, as returned by the API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct LiveAccount {
     /// All behaviors of the account.
     pub behaviors: BTreeMap<BehaviorKey, Behavior>,

@@ -1,12 +1,14 @@
 //! The error of one account. A run continues with the other accounts.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open_enum::string_enum;
 
 /// Error of one account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[error("{message}")]
 pub struct AccountError {
     /// Kind of the error; determines the exit code.

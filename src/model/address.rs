@@ -1,10 +1,12 @@
 //! Names and addresses of resources: `behavior.imp_travel`, `integration.corporate-okta`, `integration[<id>]`.
 
+#[cfg(test)]
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wildmatch::WildMatch;
@@ -13,9 +15,10 @@ use super::behavior::BehaviorKey;
 use super::integration::IntegrationId;
 
 /// Name of an account or integration in files (`[A-Za-z0-9_-]+`). It is not sent to Cloudflare.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
-pub struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))] Arc<str>);
+pub struct Name(#[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9_-]+$")))] Arc<str>);
 
 impl Name {
     pub fn as_str(&self) -> &str {
@@ -116,6 +119,8 @@ impl<'de> Deserialize<'de> for Address {
     }
 }
 
+#[cfg(test)]
+
 impl JsonSchema for Address {
     fn schema_name() -> Cow<'static, str> {
         "Address".into()
@@ -136,7 +141,8 @@ impl JsonSchema for Address {
 pub struct ParseAddressError;
 
 /// Address pattern with the wildcards `*` and `?`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(into = "String", from = "String")]
 pub struct Glob {
     text: String,

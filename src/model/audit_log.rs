@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -33,7 +34,8 @@ pub struct AuditEntry {
 }
 
 /// Author of a change: who made it, when and how. All texts are untrusted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Author {
     /// Email address of the user, or another description of the author.
     pub actor: Option<String>,
@@ -43,7 +45,7 @@ pub struct Author {
     pub token_name: Option<String>,
     /// Whether the user agent was riskform. Other programs can send the same user agent.
     pub via_riskform: bool,
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub time: Timestamp,
     /// ID of the audit-log entry.
     pub entry_id: Option<String>,

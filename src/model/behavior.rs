@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,9 +16,8 @@ use super::open_enum::{OpenEnum, string_enum};
 /// Name of a behavior, such as `imp_travel`.
 ///
 /// Any text is valid, because Cloudflare adds behaviors over time and does not publish their names.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
 pub struct BehaviorKey(String);
 
@@ -51,9 +51,8 @@ string_enum! {
 }
 
 /// Settings of a behavior, as returned by the API.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct BehaviorSettings {
     /// Whether detection is enabled.
     pub enabled: bool,
@@ -62,7 +61,8 @@ pub struct BehaviorSettings {
 }
 
 /// A behavior of the account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Behavior {
     /// Title of the behavior.
     #[serde(default, deserialize_with = "malformed_is_default")]
@@ -87,7 +87,8 @@ pub fn write_body(behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>) -> Value 
 }
 
 /// A behavior as declared in files. Missing fields keep their live value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DesiredBehavior {
     /// Whether detection is enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +114,8 @@ impl DesiredBehavior {
 }
 
 /// Declared fields of a behavior. Missing fields keep their live value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DeclaredBehavior {
     /// Whether detection is enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]

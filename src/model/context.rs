@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +17,8 @@ use super::integration::{ReferenceId, TenantUrl};
 use super::open_enum::{OpenEnum, string_enum};
 
 /// Context of a plan: data that it reads in addition to behaviors and integrations.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Context {
     /// Access policies and groups that use risk levels.
     pub access: Fetched<Access>,
@@ -26,7 +28,8 @@ pub struct Context {
 }
 
 /// A part of the context. It is read only if needed, and a run continues if it cannot be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fetched<T> {
     /// Not requested.
@@ -39,7 +42,8 @@ pub enum Fetched<T> {
 }
 
 /// Reason why a part of the context could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct FetchError {
     /// Error message.
     pub reason: String,
@@ -57,10 +61,11 @@ impl fmt::Display for FetchError {
 }
 
 /// Period of the audit log that was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AuditLogWindow {
     /// Start of the period that was read completely.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub since: Timestamp,
     /// Number of entries that could not be parsed.
     pub skipped: usize,
@@ -70,7 +75,8 @@ pub struct AuditLogWindow {
 pub type Level = OpenEnum<RiskLevel>;
 
 /// Access policies and groups that use risk levels.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Access {
     /// Policies by ID: reusable policies and those of a single application.
     pub policies: BTreeMap<String, AccessPolicy>,
@@ -82,7 +88,8 @@ pub struct Access {
 }
 
 /// An Access policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AccessPolicy {
     pub id: String,
     /// Name of the policy (untrusted text).
@@ -96,7 +103,8 @@ pub struct AccessPolicy {
 }
 
 /// An Access group: a set of users that policies and other groups refer to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AccessGroup {
     pub id: String,
     /// Name of the group (untrusted text).
@@ -120,7 +128,8 @@ string_enum! {
 }
 
 /// Rules of a policy or group. A user must match any of `include`, none of `exclude` and all of `require`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct PolicyRules {
     /// Rules of which at least one must match.
     pub include: Vec<PolicyRule>,
@@ -131,7 +140,8 @@ pub struct PolicyRules {
 }
 
 /// One condition of a policy or group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyRule {
     /// Matches users with exactly one of these levels.
@@ -143,7 +153,8 @@ pub enum PolicyRule {
 }
 
 /// An Access identity provider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct IdentityProvider {
     /// ID of the provider, which is the reference_id of its integration.
     pub id: ReferenceId,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -26,9 +27,8 @@ use super::text::is_invisible;
 pub use super::tenant_url::{ParseTenantUrlError, TenantUrl, TenantUrlWarning};
 
 /// ID of an integration: a UUID assigned by the API.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
 pub struct IntegrationId(Uuid);
 
@@ -62,9 +62,10 @@ impl FromStr for IntegrationId {
 /// Reference of an integration: the ID of the Access identity provider for the tenant, or a generated reference.
 ///
 /// Never empty. The API accepts any other string. UUIDs are compared without regard to letter case.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
-pub struct ReferenceId(#[schemars(length(min = 1))] Arc<str>);
+pub struct ReferenceId(#[cfg_attr(test, schemars(length(min = 1)))] Arc<str>);
 
 impl ReferenceId {
     /// Creates a reference. Returns `None` for the empty string, which the API may return for an unset reference.
@@ -158,7 +159,8 @@ string_enum! {
 }
 
 /// Settings of an integration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct IntegrationSettings {
     /// Type of the integration.
     pub integration_type: OpenEnum<IntegrationType>,
@@ -236,7 +238,8 @@ pub fn reference_path(account: &AccountId, reference: &ReferenceId) -> Option<St
 }
 
 /// An integration of the account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Integration {
     /// ID of the integration.
     pub id: IntegrationId,
@@ -283,7 +286,8 @@ impl Integration {
 }
 
 /// An integration as declared in files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DesiredIntegration {
     /// Local name, which is not sent to Cloudflare.
     pub name: Name,
@@ -390,7 +394,8 @@ impl DesiredIntegration {
 }
 
 /// Protection settings of an integration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default)]
 pub struct Lifecycle {
     /// Blocks every plan that deletes or replaces the integration. Cannot be overridden.
@@ -408,7 +413,8 @@ impl Lifecycle {
 }
 
 /// A field to ignore, permanently or until a date.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct IgnoreChange {
     pub field: IntegrationField,
     /// Last day (UTC) the field is ignored. Permanent if missing.

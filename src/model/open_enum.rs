@@ -1,9 +1,11 @@
 //! Enums of known values, and open enums that keep values unknown to riskform unchanged.
 
+#[cfg(test)]
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -63,6 +65,8 @@ impl<'de, T: FromStr> Deserialize<'de> for OpenEnum<T> {
         String::deserialize(deserializer).map(|word| Self::parse(&word))
     }
 }
+
+#[cfg(test)]
 
 impl<T: JsonSchema> JsonSchema for OpenEnum<T> {
     fn schema_name() -> Cow<'static, str> {
@@ -124,6 +128,8 @@ macro_rules! string_enum {
                 serializer.serialize_str(self.as_str())
             }
         }
+
+        #[cfg(test)]
 
         impl schemars::JsonSchema for $name {
             fn schema_name() -> std::borrow::Cow<'static, str> {

@@ -1,11 +1,13 @@
 //! Base URL of an Okta tenant: validation, normalization and comparison.
 
+#[cfg(test)]
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
@@ -211,6 +213,8 @@ impl<'de> Deserialize<'de> for TenantUrl {
         String::deserialize(deserializer).map(TenantUrl::from_live)
     }
 }
+
+#[cfg(test)]
 
 impl JsonSchema for TenantUrl {
     fn schema_name() -> Cow<'static, str> {

@@ -5,8 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-use icu_properties::CodePointMapData;
-use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint, GeneralCategory};
+use unicode_general_category::{GeneralCategory, get_general_category};
 
 /// Returns true for characters that are invisible or look like a space: control, format, private-use and unassigned characters, separators
 /// other than the space, and default-ignorable ones such as U+3164 (Unicode Standard Annexes 9, 31 and 44).
@@ -18,7 +17,7 @@ pub fn is_invisible(c: char) -> bool {
     }
     const BRAILLE_BLANK: char = '\u{2800}';
     let unseen_category = matches!(
-        CodePointMapData::<GeneralCategory>::new().get(c),
+        get_general_category(c),
         GeneralCategory::Control
             | GeneralCategory::Format
             | GeneralCategory::PrivateUse
@@ -28,7 +27,16 @@ pub fn is_invisible(c: char) -> bool {
             | GeneralCategory::ParagraphSeparator
             | GeneralCategory::SpaceSeparator
     );
-    unseen_category || c == BRAILLE_BLANK || DefaultIgnorableCodePoint::for_char(c)
+    unseen_category || c == BRAILLE_BLANK || is_default_ignorable(c)
+}
+
+/// Returns true for a default-ignorable character whose general category is that of a visible one (Unicode 16, DerivedCoreProperties.txt).
+fn is_default_ignorable(c: char) -> bool {
+    matches!(
+        c,
+        '\u{34F}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FFA0}' | '\u{E0100}'..='\u{E01EF}'
+    )
 }
 
 /// Displays text with invisible characters escaped.

@@ -5,6 +5,7 @@
 //! The run ends at an entry with another value.
 
 use jiff::Timestamp;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -25,14 +26,15 @@ use super::change::{Change, Field, FieldChange, ResourceDiff, UnlistedSettings};
 use super::run::AccountPlan;
 
 /// Author of a value, from the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Attribution {
     /// Set by this entry: the previous entry has another value, or this entry created the integration.
     Set { author: Author },
     /// All entries have the value. It was set before this time or by the first entry.
     UnchangedSinceBefore {
-        #[schemars(with = "String")]
+        #[cfg_attr(test, schemars(with = "String"))]
         since: Timestamp,
         first: Author,
     },
@@ -40,13 +42,14 @@ pub enum Attribution {
     LastWritten { author: Author },
     /// No entry since this time has the value.
     Unknown {
-        #[schemars(with = "String")]
+        #[cfg_attr(test, schemars(with = "String"))]
         since: Timestamp,
     },
 }
 
 /// Author of a change to a resource, from the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct FieldAttribution {
     pub action: AttributedAction,
     /// Fields that were set. Empty if the resource was created or deleted.

@@ -1,9 +1,11 @@
 //! One difference: a resource before and after. Its action and its fields are derived from the two.
 
+#[cfg(test)]
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
@@ -20,9 +22,10 @@ use super::change_shape::ChangeJson;
 use super::matching::MatchedBy;
 
 /// A change of one resource.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(into = "ChangeJson")]
-#[schemars(from = "ChangeJson")]
+#[cfg_attr(test, schemars(from = "ChangeJson"))]
 pub enum Change {
     Behavior(ResourceDiff<BehaviorSettings>),
     Integration(ResourceDiff<IntegrationSettings>),
@@ -341,7 +344,8 @@ impl From<IntegrationField> for Field {
 }
 
 /// A changed field. Values are missing if the resource does not exist or the field is unset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct FieldChange {
     pub field: Field,
     pub before: Option<FieldValue>,
@@ -370,7 +374,8 @@ impl FieldChange {
 }
 
 /// Value of a field.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
 pub enum FieldValue {
     Bool(bool),
@@ -433,6 +438,8 @@ impl Serialize for Weakening {
     }
 }
 
+#[cfg(test)]
+
 impl JsonSchema for Weakening {
     fn schema_name() -> Cow<'static, str> {
         "Weakening".into()
@@ -447,7 +454,8 @@ impl JsonSchema for Weakening {
 }
 
 /// A live resource that is not in any file and is not changed.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct UnlistedResource {
     pub address: Address,
     /// Handling of such resources, as declared in `unlisted`.
@@ -483,7 +491,8 @@ string_enum! {
 }
 
 /// Settings of an unlisted resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
 pub enum UnlistedSettings {
     Behavior(BehaviorSettings),

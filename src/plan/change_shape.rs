@@ -1,5 +1,6 @@
 //! How a change is written as JSON.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,8 +14,9 @@ use super::change::{Action, Change, DeclaredBy, FieldChange, Kind, Weakening};
 use super::matching::MatchedBy;
 
 /// A change of one resource.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Change")]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Change"))]
 pub(super) struct ChangeJson {
     address: Address,
     kind: Kind,
@@ -45,9 +47,10 @@ pub(super) struct ChangeJson {
 }
 
 /// Settings of a behavior or an integration.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
-#[schemars(rename = "Settings")]
+#[cfg_attr(test, schemars(rename = "Settings"))]
 enum SettingsJson {
     Behavior(BehaviorSettings),
     Integration(IntegrationSettings),

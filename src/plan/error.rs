@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,7 +13,8 @@ use crate::model::location::Location;
 use crate::model::open_enum::string_enum;
 
 /// The reason why an entry cannot be planned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct PlanError {
     /// Address of the entry.
     pub address: Address,
@@ -53,7 +55,8 @@ impl PlanErrorKind {
 }
 
 /// A live integration that matches an ambiguous entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Candidate {
     pub id: IntegrationId,
     pub active: bool,

@@ -34,6 +34,7 @@ mod totals;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +78,8 @@ pub use target::Targets;
 pub use totals::{ApplyTotals, RunWithTotals, Totals};
 
 /// Options of a plan from the command line.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Options {
     /// Purpose of the plan: apply or destroy.
     pub intent: Intent,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::civil::Date;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,7 +20,8 @@ use super::matching::MatchedBy;
 use super::policies::{LevelPolicies, describe_change, describe_drift, skipped_summary};
 
 /// A fact about the plan that is not a change.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Note {
     /// A field differs, but is in `ignore_changes`.

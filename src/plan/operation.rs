@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,9 +15,10 @@ use crate::model::integration::{self, IntegrationId, IntegrationSettings, Integr
 use crate::model::open_enum::{OpenEnum, string_enum};
 
 /// A write request, the changes it makes, and the operations it depends on.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(into = "OperationJson")]
-#[schemars(from = "OperationJson")]
+#[cfg_attr(test, schemars(from = "OperationJson"))]
 pub struct Operation {
     /// Number of the operation, starting at 1.
     pub id: OperationId,
@@ -65,7 +67,8 @@ string_enum! {
 }
 
 /// Integration created by an operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct OperationResult {
     pub id: IntegrationId,
     /// URL to enter in Okta's shared-signals settings.
@@ -73,7 +76,8 @@ pub struct OperationResult {
 }
 
 /// Number of an operation within the plan of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
 pub struct OperationId(pub u32);
 
@@ -213,8 +217,9 @@ impl OperationKind {
 }
 
 /// A write request, the changes it makes, and the operations it depends on.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Operation")]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Operation"))]
 struct OperationJson {
     /// Number of the operation, starting at 1.
     id: OperationId,

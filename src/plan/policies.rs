@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -23,7 +24,8 @@ use super::change::Change;
 use super::note::Note;
 
 /// A level and the Access policies that use it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct LevelPolicies {
     pub level: Level,
     /// Policies, sorted by name.
@@ -31,7 +33,8 @@ pub struct LevelPolicies {
 }
 
 /// Name and ID of an Access policy.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct PolicyName {
     /// Name of the policy (untrusted text).
     pub name: String,

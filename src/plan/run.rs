@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -23,7 +24,8 @@ use super::note::Note;
 use super::operation::Operation;
 
 /// Result of a plan, drift or apply run.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Run {
     pub format: Format,
     /// Version of riskform that wrote the document.
@@ -49,7 +51,8 @@ string_enum! {
 }
 
 /// Changes of one account and the operations that make them. Execution has no choices left.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AccountPlan {
     pub account_id: AccountId,
     pub name: Option<Name>,
@@ -81,7 +84,7 @@ pub struct AccountPlan {
     pub unlisted: Vec<UnlistedResource>,
     /// Notes about the plan.
     #[serde(serialize_with = "with_messages")]
-    #[schemars(with = "Vec<NoteWithMessage<'static>>")]
+    #[cfg_attr(test, schemars(with = "Vec<NoteWithMessage<'static>>"))]
     pub notes: Vec<Note>,
     /// Addresses of changes excluded by `--target` or `--ignore`.
     pub excluded: Vec<Address>,
@@ -107,7 +110,8 @@ string_enum! {
 }
 
 /// Number of declared resources without changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Unchanged {
     pub behaviors: usize,
     pub integrations: usize,
@@ -292,7 +296,8 @@ impl FailedAccount {
 }
 
 /// A note with its text.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct NoteWithMessage<'a> {
     #[serde(flatten)]
     note: &'a Note,

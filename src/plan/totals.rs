@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,8 +13,9 @@ use super::operation::OperationOutcome;
 use super::run::{AccountPlan, Format, Run};
 
 /// Totals of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "Summary")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Summary"))]
 pub struct Totals {
     /// Resources to create.
     pub create: usize,
@@ -49,7 +51,8 @@ pub struct Totals {
 }
 
 /// A run with its totals, as written to JSON.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct RunWithTotals<'a> {
     #[serde(flatten)]
     run: &'a Run,
@@ -57,7 +60,8 @@ pub struct RunWithTotals<'a> {
 }
 
 /// Totals of an apply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ApplyTotals {
     /// Resources created.
     pub created: usize,

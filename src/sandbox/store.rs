@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::NamedTempFile;
@@ -186,10 +188,13 @@ fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, Stor
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(not_ours());
     }
-    match options.custom_flags(libc::O_NOFOLLOW).open(path) {
+    match options
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+    {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(not_ours()),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Err(not_ours()),
         Err(source) => Err(StoreError::Io {
             path: path.to_owned(),
             source,

@@ -8,7 +8,7 @@ use crate::cli::flags::{ConnectionArgs, OneAccountArgs};
 use crate::cli::io::output::Output;
 use crate::cli::run::session::Account;
 use crate::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA, schema_with_behaviors};
-use crate::report::schema::{audit_schema, run_schema};
+use crate::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
 
 /// Flags of `schema`.
 #[derive(Args, Debug)]
@@ -50,8 +50,8 @@ pub(crate) async fn run(arguments: SchemaArguments, output: &Output) -> Result<E
         }
         SchemaKind::Config => CONFIG_SCHEMA.to_owned(),
         SchemaKind::Limits => LIMITS_SCHEMA.to_owned(),
-        SchemaKind::Run => run_schema(),
-        SchemaKind::Audit => audit_schema(),
+        SchemaKind::Run => RUN_SCHEMA.to_owned(),
+        SchemaKind::Audit => AUDIT_SCHEMA.to_owned(),
     };
     output.rendered("json", text);
     Ok(Exit::Done)

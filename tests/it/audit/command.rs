@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use insta::assert_snapshot;
-use riskform::report::schema::audit_schema;
+use riskform::report::schema::AUDIT_SCHEMA;
 use riskform::sandbox::{DEFAULT_TOKEN, Settings};
 use serde_json::{Value, json};
 
@@ -308,7 +308,7 @@ fn json_is_what_its_schema_says_and_every_format_can_be_written() {
     let (_, workplace, run) = audited(allowed("read,apps"), &off, &arguments);
     assert_eq!(run.code, 2);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
-    let validator = assert_valid("audit", &audit_schema(), &document);
+    let validator = assert_valid("audit", AUDIT_SCHEMA, &document);
     let mut damaged = document.clone();
     damaged["accounts"][0]["findings"][0]["status"] = json!("fine");
     assert!(!validator.is_valid(&damaged), "the schema accepts anything");
