@@ -163,6 +163,13 @@ impl Glob {
         let address = address.to_string();
         self.pattern.matches(&address) || self.pattern.matches(&format!("{label}/{address}"))
     }
+
+    /// Returns true if it is this address, with or without the account in front, and not a pattern.
+    pub fn is_address(&self, label: &str, address: &Address) -> bool {
+        let account = format!("{label}/");
+        let path = self.text.strip_prefix(&account).unwrap_or(&self.text);
+        path == address.to_string()
+    }
 }
 
 impl From<String> for Glob {

@@ -12,7 +12,6 @@ use crate::model::integration::{
     DesiredIntegration, Integration, IntegrationField, IntegrationSettings, ReferenceId, weakening,
 };
 
-use super::Intent;
 use super::change::{
     Action, Change, LiveMatch, Policy, ResourceDiff, ResourceFields, UnlistedResource,
     UnlistedSettings, ValueSources, Weakening,
@@ -20,6 +19,7 @@ use super::change::{
 use super::fast_map::FastSet;
 use super::matching::{MatchedBy, Matches, own_counts};
 use super::note::Note;
+use super::{Intent, Options};
 
 /// The live and the planned state of one integration, from a file or unlisted.
 pub(super) struct PlannedIntegration<'a> {
@@ -81,9 +81,10 @@ pub(super) fn diff<'a>(
     live: &'a LiveAccount,
     matches: &Matches<'a>,
     today: Date,
-    intent: Intent,
+    options: &Options,
     notes: &mut Vec<Note>,
 ) -> IntegrationDiff<'a> {
+    let intent = options.intent;
     let references = ReferenceAssigner::new(desired, live);
     let mut courses = Vec::with_capacity(desired.integrations.len() + matches.unlisted.len());
     for matched in matches.entries() {
@@ -136,8 +137,11 @@ pub(super) fn diff<'a>(
     for live in &matches.unlisted {
         let thing = IntegrationSource::Unlisted(live);
         let policy = desired.unlisted.integrations;
-        // `destroy` ignores unlisted resources, whatever the file says.
-        let deleted = policy == UnlistedIntegrations::Delete && intent == Intent::Apply;
+        let deleted = match intent {
+            Intent::Apply => policy == UnlistedIntegrations::Delete,
+            // Whatever the file says, only a full address deletes an unlisted integration.
+            Intent::Destroy => options.targets.name(desired, &thing.address()),
+        };
         let after = (!deleted).then_some(Cow::Borrowed(&live.settings));
         if !deleted {
             unlisted.push(UnlistedResource {

@@ -108,7 +108,7 @@ string_enum! {
         /// Changes the account to the desired state.
         #[default]
         Apply = "apply",
-        /// Deletes declared integrations and disables declared behaviors. Unlisted resources are not changed.
+        /// Deletes declared integrations and disables declared behaviors. Deletes an unlisted integration only if a target is its address.
         Destroy = "destroy",
     }
 }
@@ -139,8 +139,7 @@ pub fn plan_within(
     let behaviors = behaviors::diff(desired, live, options.intent, &mut notes, &mut errors);
     let matches = matches(desired, live);
     errors.extend(matches.errors.iter().cloned());
-    let integrations =
-        integrations::diff(desired, live, &matches, today, options.intent, &mut notes);
+    let integrations = integrations::diff(desired, live, &matches, today, options, &mut notes);
     notes.extend(guards::unmatched_protected_items(desired, &matches));
     notes.extend(match_notes::notes(
         desired,

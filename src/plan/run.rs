@@ -15,13 +15,13 @@ use crate::model::address::{Address, Glob, Name};
 use crate::model::context::Context;
 use crate::model::open_enum::string_enum;
 
-use super::Options;
 use super::change::{Action, Change, UnlistedResource};
 use super::error::PlanError;
 use super::guards::GuardViolation;
 use super::matching::matches;
 use super::note::Note;
 use super::operation::Operation;
+use super::{Intent, Options};
 
 /// Result of a plan, drift or apply run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -130,6 +130,8 @@ pub enum GlobMatch {
     Matched,
     /// Nothing but the id of an integration that is listed under this address.
     ListedById(Address),
+    /// Unlisted integrations that `destroy` does not delete, because the glob is not the address of one.
+    OnlyUnlisted,
     Nothing,
 }
 
@@ -216,8 +218,19 @@ impl AccountPlan {
     /// Says what a glob names in the account. A listed integration has one address, and its id is none.
     pub fn named_by(&self, glob: &Glob) -> GlobMatch {
         let names = |address: &Address| glob.matches(self.label(), address);
-        if self.addresses().iter().any(names) {
-            return GlobMatch::Matched;
+        let mut named = self.addresses();
+        named.retain(names);
+        if !named.is_empty() {
+            let options = self.options.as_ref();
+            let destroys = options.is_some_and(|options| options.intent == Intent::Destroy);
+            let is_pattern_of_unlisted = |address: &Address| {
+                matches!(address, Address::UnlistedIntegration(_))
+                    && !glob.is_address(self.label(), address)
+            };
+            return match destroys && named.iter().all(is_pattern_of_unlisted) {
+                true => GlobMatch::OnlyUnlisted,
+                false => GlobMatch::Matched,
+            };
         }
         let (Some(desired), Some(live)) = (&self.desired, &self.live) else {
             return GlobMatch::Nothing;

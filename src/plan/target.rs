@@ -31,6 +31,13 @@ impl Targets {
                 .iter()
                 .any(|glob| glob.matches(desired.label(), address))
     }
+
+    /// Returns true if a target is exactly this address.
+    pub fn name(&self, desired: &DesiredAccount, address: &Address) -> bool {
+        self.globs
+            .iter()
+            .any(|glob| glob.is_address(desired.label(), address))
+    }
 }
 
 /// Both diffs, limited to the targets.

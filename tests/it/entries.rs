@@ -106,6 +106,45 @@ fn apply_resolves_the_identity_provider_again_after_the_prompt() {
     assert_eq!(references, [OTHER]);
 }
 
+#[test]
+fn destroy_deletes_an_unlisted_integration_only_by_its_address() {
+    let server = server(
+        &[(ONE, "sales", PROVIDER), (TWO, "collector", OTHER)],
+        &[("Okta (sales)", PROVIDER)],
+    );
+    let workplace = workplace(&server, NAMED);
+    let unlisted = format!("integration[{TWO}]");
+    let pattern = workplace.run(&["destroy", "--auto-approve", "--target", "integration[*]"]);
+    assert_eq!(pattern.code, 1, "{}", pattern.stderr);
+    let error = "error: destroy deletes an unlisted integration only by its full address";
+    assert!(pattern.stderr.contains(error), "{}", pattern.stderr);
+
+    workplace.write(
+        "protected.yaml",
+        &format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\n{NAMED}guards: {{ protected: [https://collector.okta.com] }}\n"),
+    );
+    let arguments = [
+        "destroy",
+        "protected.yaml",
+        "--auto-approve",
+        "--target",
+        &unlisted,
+    ];
+    assert_eq!(workplace.run(&arguments).code, 5);
+    assert_eq!(server.writes(), 0);
+
+    let plan = workplace.run(&["plan", "--destroy", "--target", &unlisted]);
+    assert!(
+        plan.stdout.contains(&format!("- {unlisted}")),
+        "{}",
+        plan.stdout
+    );
+    let run = workplace.run(&["destroy", "--auto-approve", "--target", &unlisted]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let left: Vec<String> = live(&server).iter().map(|one| one.id.to_string()).collect();
+    assert_eq!(left, [ONE]);
+}
+
 const AMBIGUOUS: &str = "\
 behaviors: { high_dlp: { risk_level: high } }
 unlisted: { integrations: delete }

@@ -28,8 +28,8 @@ use crate::config::export;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{
-    AccountError, AccountPlan, Action, Intent, Options, Run, changed_identity_providers, effects,
-    live_digest, moved, needs_identity_providers, plan_within, resolve_identity_providers,
+    AccountError, AccountPlan, Action, Change, Intent, Options, Run, changed_identity_providers,
+    effects, live_digest, moved, needs_identity_providers, plan_within, resolve_identity_providers,
 };
 use crate::report::text::RunText;
 use crate::report::{self, ApplyFormat, DetailLevel, json};
@@ -161,7 +161,11 @@ impl ApplyFlow<'_> {
             let intent = self
                 .work()
                 .find_map(|account| Some(account.options.as_ref()?.intent));
+            let changes: Vec<&Change> = self.work().flat_map(|account| &account.changes).collect();
             let question = match intent.unwrap_or_default() {
+                Intent::Destroy if let [Change::Integration(_)] = changes[..] => {
+                    "Delete this integration?".to_owned()
+                }
                 Intent::Apply => format!("Apply these changes{accounts}?"),
                 Intent::Destroy => format!("Destroy these resources{accounts}?"),
             };

@@ -14,6 +14,7 @@ use crate::plan::{
     AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Run, Scope,
     needs_identity_providers, plan, resolve_identity_providers,
 };
+use anyhow::anyhow;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -111,6 +112,11 @@ impl<'a> Planner<'a> {
             .collect()
             .await;
         progress.finish();
+        if unnamed.borrow().only_unlisted {
+            return Err(CommandError::Other(anyhow!(
+                "destroy deletes an unlisted integration only by its full address"
+            )));
+        }
         if let Some((glob, help)) = unnamed.borrow().first() {
             let error = CommandError::Usage(format!("no resource matches --target {glob}"));
             return Err(match help {
@@ -177,6 +183,8 @@ struct UnmatchedGlobs<'a> {
     /// Addresses for suggestions.
     meant: BTreeSet<String>,
     by_id: Option<Address>,
+    /// A glob of `destroy` matches only unlisted integrations.
+    only_unlisted: bool,
 }
 
 impl<'a> UnmatchedGlobs<'a> {
@@ -185,6 +193,7 @@ impl<'a> UnmatchedGlobs<'a> {
             globs: globs.iter().collect(),
             meant: BTreeSet::new(),
             by_id: None,
+            only_unlisted: false,
         }
     }
 
@@ -196,6 +205,10 @@ impl<'a> UnmatchedGlobs<'a> {
         self.globs.retain(|glob| match planned.named_by(glob) {
             GlobMatch::Matched => false,
             GlobMatch::Nothing => true,
+            GlobMatch::OnlyUnlisted => {
+                self.only_unlisted = true;
+                true
+            }
             GlobMatch::ListedById(address) => {
                 self.by_id.get_or_insert(address);
                 true
