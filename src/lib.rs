@@ -31,16 +31,7 @@
 //! There is no state file: the live account is the only truth. `config`, `plan`, `api` and `sandbox` don't know each other; `cli` (or a
 //! test) hands the client either the network or the sandbox's router. Nothing outside `cli` reads the environment or prints.
 
-#![cfg_attr(
-    test,
-    allow(
-        clippy::panic,
-        clippy::print_stderr,
-        clippy::print_stdout,
-        clippy::type_complexity,
-        clippy::unwrap_used
-    )
-)]
+#![cfg_attr(test, allow(clippy::type_complexity))]
 
 pub mod api;
 pub mod apply;

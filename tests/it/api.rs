@@ -795,6 +795,12 @@ impl axum::serve::Listener for TlsListener {
         loop {
             let (stream, address) = self.listener.accept().await.unwrap();
             if let Ok(stream) = self.acceptor.accept(stream).await {
+                let group = stream.get_ref().1.negotiated_key_exchange_group();
+                let group = group.map(|group| group.name());
+                assert_eq!(
+                    group,
+                    Some(tokio_rustls::rustls::NamedGroup::X25519MLKEM768)
+                );
                 self.connections.fetch_add(1, Ordering::Relaxed);
                 return (stream, address);
             }
