@@ -108,6 +108,17 @@ impl AllowedRoot {
         })
     }
 
+    /// Returns the path of a file relative to its Git repository, else to the root, as code hosts name it.
+    pub fn repository_path(&self, file: &Path) -> String {
+        let canonical = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let checkout = self.checkout(&canonical).map(Path::to_owned);
+        let root = checkout.or_else(|| Some(self.for_path(file).ok()?.to_path_buf()));
+        let relative = root
+            .as_ref()
+            .and_then(|root| canonical.strip_prefix(root).ok());
+        relative.unwrap_or(file).display().to_string()
+    }
+
     /// Returns the nearest parent directory with a `.git`. Home and root directories do not count, because they contain all files of a
     /// user.
     fn checkout<'p>(&self, folder: &'p Path) -> Option<&'p Path> {

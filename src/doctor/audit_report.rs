@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::model::account::AccountId;
 use crate::model::account_error::AccountError;
 use crate::model::address::Name;
+use crate::model::evidence::Evidence;
 use crate::plan::{self, AccountPlan};
 
 use super::audit::{AuditCheck, AuditFinding};
@@ -28,6 +29,7 @@ pub struct AuditReport {
     pub base_url: String,
     /// Time of writing.
     pub created_at: Timestamp,
+    pub evidence: Evidence,
     /// Skipped checks.
     pub ignored: BTreeSet<AuditCheck>,
     /// Accounts, sorted by source, then by ID.
@@ -71,12 +73,14 @@ impl AuditReport {
         ignored: BTreeSet<AuditCheck>,
         accounts: Vec<AccountAudit>,
         created_at: Timestamp,
+        evidence: Evidence,
     ) -> Self {
         AuditReport {
             format: AuditReport::FORMAT,
             riskform_version: env!("CARGO_PKG_VERSION"),
             base_url,
             created_at,
+            evidence,
             ignored,
             summary: AuditTotals::of(&accounts),
             accounts,

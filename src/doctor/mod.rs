@@ -20,6 +20,6 @@ pub use checks::{account_findings, files_finding, invalid_proxy_finding, no_cred
 pub use finding::{CheckStatus, Detail, Finding};
 pub use probe::{
     Access, ApiTransport, CredentialKind, Declared, Files, Owner, Probe, ProbeResults, ProxyInfo,
-    probe_account,
+    probe_account, verify_token,
 };
 pub use report::{AccountDoctorReport, DoctorReport};

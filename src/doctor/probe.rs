@@ -141,7 +141,7 @@ pub async fn probe_account(
         declared,
     };
     if evidence.access.means == CredentialKind::Token {
-        evidence.token = Some(verify(connection, account).await);
+        evidence.token = Some(verify_token(connection, account).await);
     }
     if !should_stop(&evidence.token) {
         let behaviors = reader.behaviors(account).await;
@@ -168,7 +168,7 @@ pub async fn probe_account(
 }
 
 /// Verifies a token as a user token, then as an account token.
-async fn verify(
+pub async fn verify_token(
     connection: &Client,
     account: &AccountId,
 ) -> Result<(Owner, VerifiedToken), ApiError> {

@@ -43,8 +43,8 @@ pub struct Author {
     pub method: Option<String>,
     /// Name of the API token.
     pub token_name: Option<String>,
-    /// Whether the user agent was riskform. Other programs can send the same user agent.
-    pub via_riskform: bool,
+    /// Tool that the user agent names, such as `Terraform`. Other programs can send the same user agent.
+    pub tool: Option<String>,
     #[cfg_attr(test, schemars(with = "String"))]
     pub time: Timestamp,
     /// ID of the audit-log entry.
@@ -147,12 +147,25 @@ impl Author {
                 .or_else(|| owned("/actor/id")),
             method: owned("/actor/context"),
             token_name: owned("/actor/token_name"),
-            via_riskform: user_agent.starts_with("riskform/"),
+            tool: tool(user_agent).map(str::to_owned),
             time,
             entry_id: owned("/id"),
             cf_ray: owned("/raw/cf_ray_id"),
         }
     }
+}
+
+/// Returns the tool that a user agent names. Browsers and libraries are not tools.
+fn tool(user_agent: &str) -> Option<&'static str> {
+    const TOOLS: [(&str, &str); 4] = [
+        ("riskform/", "riskform"),
+        ("opentofu", "OpenTofu"),
+        ("pulumi", "Pulumi"),
+        ("terraform", "Terraform"),
+    ];
+    let user_agent = user_agent.to_ascii_lowercase();
+    let mut tools = TOOLS.into_iter();
+    tools.find_map(|(part, name)| user_agent.contains(part).then_some(name))
 }
 
 impl LoggedWrite {

@@ -9,6 +9,7 @@ pub mod address;
 pub mod audit_log;
 pub mod behavior;
 pub mod context;
+pub mod evidence;
 pub mod generated_reference;
 pub mod integration;
 pub mod limits;

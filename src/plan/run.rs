@@ -13,6 +13,7 @@ use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::account_error::AccountError;
 use crate::model::address::{Address, Glob, Name};
 use crate::model::context::Context;
+use crate::model::evidence::Evidence;
 use crate::model::open_enum::string_enum;
 
 use super::change::{Action, Change, UnlistedResource};
@@ -34,6 +35,9 @@ pub struct Run {
     pub base_url: String,
     /// Time of writing.
     pub created_at: Timestamp,
+    /// Evidence of a drift check, if a format shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// Accounts, sorted by source, then by ID.
     pub accounts: Vec<AccountPlan>,
 }
@@ -147,6 +151,7 @@ impl Run {
             riskform_version: env!("CARGO_PKG_VERSION").to_owned(),
             base_url,
             created_at,
+            evidence: None,
             accounts,
         }
     }

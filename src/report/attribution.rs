@@ -48,17 +48,14 @@ fn by(author: &Author, now: Timestamp) -> String {
         actor,
         method,
         token_name,
-        via_riskform,
+        tool,
         time,
         entry_id,
         cf_ray,
     } = author;
     let actor = actor.as_deref().map_or("an unknown user".to_owned(), shown);
-    let through = if *via_riskform {
-        " through riskform"
-    } else {
-        ""
-    };
+    let through = tool.iter().map(|tool| format!(" through {}", shown(tool)));
+    let through: String = through.collect();
     let token = token_name.as_deref().map(shown);
     let means = match (method.as_deref(), token) {
         (Some("dash"), _) => " in the dashboard".to_owned(),
@@ -125,7 +122,7 @@ mod tests {
             actor: Some("alice@example.com".to_owned()),
             method: Some("dash".to_owned()),
             token_name: None,
-            via_riskform: false,
+            tool: None,
             time: at("2026-11-25T01:12:30Z"),
             entry_id: Some("e1".to_owned()),
             cf_ray: Some("8f00ba4c1d2e3f40".to_owned()),
@@ -144,11 +141,11 @@ mod tests {
                 Author {
                     method: text("api_token"),
                     token_name: text("ci\u{202e}"),
-                    via_riskform: true,
+                    tool: text("Terraform"),
                     cf_ray: None,
                     ..author()
                 },
-                "alice@example.com through riskform with the API token ci\\u{202e}, 3 h ago (entry e1, 2026-11-25 01:12 UTC)",
+                "alice@example.com through Terraform with the API token ci\\u{202e}, 3 h ago (entry e1, 2026-11-25 01:12 UTC)",
             ),
             (
                 Author {

@@ -105,6 +105,14 @@ string_enum! {
 }
 
 impl DriftFormat {
+    /// Returns true if the format shows the evidence of the run.
+    pub fn shows_evidence(self) -> bool {
+        matches!(
+            self,
+            DriftFormat::Json | DriftFormat::Markdown | DriftFormat::Html
+        )
+    }
+
     /// Returns true if the format shows the states in addition to the differences.
     pub fn shows_states(self) -> bool {
         match self {

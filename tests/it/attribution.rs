@@ -466,15 +466,15 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
                 "{} {} {} {wrote:?}",
                 author.actor.unwrap(),
                 author.method.unwrap(),
-                author.via_riskform
+                author.tool.as_deref().unwrap_or("-")
             ),
             other => format!("{other:?}"),
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r###"
-    admin@example.com dash false Behaviors(Some({BehaviorKey("sentinel_one"): LoggedBehavior { enabled: Some(false), risk_level: Some(Known(High)) }}))
-    admin@example.com api_token true Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(LoggedIntegration { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
-    the account itself api_token false Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
+    admin@example.com dash - Behaviors(Some({BehaviorKey("sentinel_one"): LoggedBehavior { enabled: Some(false), risk_level: Some(Known(High)) }}))
+    admin@example.com api_token riskform Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(LoggedIntegration { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
+    the account itself api_token - Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
     Irrelevant
     "###);
     let entry = &recorded["result"][0];

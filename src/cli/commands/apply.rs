@@ -94,7 +94,7 @@ async fn plan_and_apply(
 ) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
+    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?.accounts;
     let save_previous = arguments.open_previous(output)?;
     let audit_log = arguments.open_audit_log(output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;

@@ -14,8 +14,9 @@ use crate::cli::io::formats::{FormatArgs, Formats};
 use crate::cli::io::output::Output;
 use crate::cli::run::audit::look;
 use crate::cli::run::context::ContextArgs;
+use crate::cli::run::evidence;
 use crate::cli::run::exit_codes::exit_for_audit;
-use crate::cli::run::fleet;
+use crate::cli::run::fleet::{self, LoadedFiles};
 use crate::cli::run::load_context::LoadContext;
 use crate::cli::run::planner::Planner;
 use crate::cli::run::session::Session;
@@ -44,7 +45,7 @@ fn checks() -> impl TypedValueParser<Value = AuditCheck> {
 pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
+    let LoadedFiles { accounts, files } = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options::default();
     // The audit reads the context itself, even for accounts without changes.
@@ -52,9 +53,14 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     let planning = Planner::new(&arguments.fleet, no_context, &options, &session, output);
     let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
     let audited = async |planned| look(&session, &planned, &ignored).await;
-    let accounts = planning.each(accounts, &Scope::default(), audited).await?;
+    let root = &surroundings.confinement;
+    let evidence = evidence::collect(&session, &accounts, &files, root);
+    let everything = Scope::default();
+    let audited = planning.each(accounts, &everything, audited);
+    let (accounts, evidence) = tokio::join!(audited, evidence);
+    let accounts = accounts?;
     let base_url = session.base_url().to_string();
-    let audit = AuditReport::new(base_url, ignored, accounts, Timestamp::now());
+    let audit = AuditReport::new(base_url, ignored, accounts, Timestamp::now(), evidence);
     show(&audit, formats, output);
     ci::report_audit(output, &audit);
     if let [

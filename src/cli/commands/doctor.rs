@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::run::fleet;
+use crate::cli::run::fleet::{self, LoadedFiles};
 use crate::cli::run::load_context::{self, LoadContext};
 use crate::cli::run::session::{self, CredentialSource, Session};
 use crate::config::code::Severity;
@@ -155,7 +155,7 @@ fn patients(
         return Ok((Files::Absent { path }, vec![alone()?]));
     }
     match fleet::load(fleet, &surroundings, output) {
-        Ok(accounts) => {
+        Ok(LoadedFiles { accounts, .. }) => {
             let files = Files::Valid {
                 accounts: accounts.len(),
             };

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
+use futures_util::future::OptionFuture;
 
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -12,8 +13,9 @@ use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats};
 use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
 use crate::cli::run::context::{self, ContextArgs, HistoryArgs};
+use crate::cli::run::evidence;
 use crate::cli::run::exit_codes::{exit_for_drift, fail_if_single_account};
-use crate::cli::run::fleet;
+use crate::cli::run::fleet::{self, LoadedFiles};
 use crate::cli::run::load_context::LoadContext;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::planner::Planner;
@@ -94,7 +96,7 @@ async fn check(
 ) -> Result<DriftResult, CommandError> {
     let started = Instant::now();
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
+    let LoadedFiles { accounts, files } = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     // Compare everything, then filter: drift of a target counts even if applying it would need another address.
     let scope = Scope {
@@ -122,10 +124,16 @@ async fn check(
         let attributed = context::attributed(&session, arguments.context, arguments.history, drift);
         attributed.await.keeping(keep(formats))
     };
-    let accounts = planning.each(accounts, &scope, drift).await?;
+    let shows_evidence = formats.kinds().any(DriftFormat::shows_evidence);
+    let evidence = shows_evidence
+        .then(|| evidence::collect(&session, &accounts, &files, &surroundings.confinement));
+    let evidence = OptionFuture::from(evidence);
+    let compared = planning.each(accounts, &scope, drift);
+    let (accounts, evidence) = tokio::join!(compared, evidence);
+    let run = planning.run(Format::Drift, accounts?);
     let counters = session.counters();
     Ok(DriftResult {
-        run: planning.run(Format::Drift, accounts),
+        run: Run { evidence, ..run },
         figures: RunMetrics {
             elapsed: started.elapsed(),
             requests: counters.requests,

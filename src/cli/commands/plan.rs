@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
     let out = out.map(|file| output.create(file, FileMode::OwnerOnly));
     let out = out.transpose()?;
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?;
+    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?.accounts;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
         intent: match arguments.destroy {

@@ -139,6 +139,19 @@ pub(crate) fn run_url() -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
+/// Returns the commit that the CI system checked out.
+pub(crate) fn commit() -> Option<String> {
+    ["GITHUB_SHA", "CI_COMMIT_SHA"]
+        .into_iter()
+        .find_map(variable)
+}
+
+/// Returns the name of the repository that the CI system checked out.
+pub(crate) fn repository() -> Option<String> {
+    let mut names = ["GITHUB_REPOSITORY", "CI_PROJECT_PATH"].into_iter();
+    names.find_map(variable)
+}
+
 /// All variables with their meaning.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
@@ -180,11 +193,15 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("CI", "if set, next steps are not printed"),
     (
         "GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILDKITE_BUILD_CREATOR, CIRCLE_USERNAME, BUILD_USER_ID, USER, LOGNAME",
-        "actor name for --audit-log",
+        "actor name for --audit-log and evidence",
     ),
     (
-        "GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID, CI_JOB_URL, BUILDKITE_BUILD_URL, CIRCLE_BUILD_URL, BUILD_URL",
-        "link to the CI run for notifications",
+        "GITHUB_SERVER_URL, GITHUB_RUN_ID, CI_JOB_URL, BUILDKITE_BUILD_URL, CIRCLE_BUILD_URL, BUILD_URL",
+        "link to the CI run for notifications and evidence",
+    ),
+    (
+        "GITHUB_SHA, GITHUB_REPOSITORY, CI_COMMIT_SHA, CI_PROJECT_PATH",
+        "commit and repository for evidence",
     ),
     ("XDG_STATE_HOME, HOME", "location of the notification state"),
 ];

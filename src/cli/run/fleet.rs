@@ -14,12 +14,19 @@ use crate::config::load;
 use crate::model::account::DesiredAccount;
 use crate::model::text::pluralize;
 
+/// Declared accounts, and the files that declare them.
+pub(crate) struct LoadedFiles {
+    pub(crate) accounts: Vec<DesiredAccount>,
+    /// Canonical paths.
+    pub(crate) files: Vec<PathBuf>,
+}
+
 /// Loads the files and shows warnings. An error in one file fails the whole run.
 pub(crate) fn load(
     fleet: &FleetArgs,
     surroundings: &LoadContext,
     output: &Output,
-) -> Result<Vec<DesiredAccount>, CommandError> {
+) -> Result<LoadedFiles, CommandError> {
     check_paths(&fleet.desired.paths.paths)?;
     let loaded = load::load(&surroundings.request(&fleet.desired)?).map_err(CommandError::Files)?;
     surroundings.add_input(output)?;
@@ -32,7 +39,10 @@ pub(crate) fn load(
     let accounts = loaded.accounts;
     expect(&fleet.desired.expected, accounts.len())?;
     tracing::info!(accounts = accounts.len(), "loaded the files");
-    Ok(accounts)
+    Ok(LoadedFiles {
+        accounts,
+        files: loaded.files,
+    })
 }
 
 /// Returns an error for a missing `riskform.yaml` and for a saved plan.

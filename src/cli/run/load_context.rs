@@ -19,7 +19,7 @@ use crate::model::limits::Limits;
 pub(crate) struct LoadContext {
     pub(crate) limits: Arc<Limits>,
     limits_file: Option<PathBuf>,
-    confinement: AllowedRoot,
+    pub(crate) confinement: AllowedRoot,
 }
 
 impl LoadContext {

@@ -3,6 +3,7 @@
 pub(crate) mod apply_flow;
 pub(crate) mod audit;
 pub(crate) mod context;
+pub(crate) mod evidence;
 pub(crate) mod exit_codes;
 pub(crate) mod fleet;
 pub(crate) mod load_context;

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use insta::assert_snapshot;
+use riskform::model::text::hex;
 use riskform::report::schema::AUDIT_SCHEMA;
 use riskform::sandbox::{DEFAULT_TOKEN, Settings};
 use serde_json::{Value, json};
 
 use crate::documents::assert_valid;
 use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::sandbox::layers::reject;
 
 /// A file for the recorded account.
 const FILE: &str = "\
@@ -79,8 +82,8 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
     Audit: 7 passed.
     ");
     let requests = server.requests();
-    // Two for risk scoring, three for Access, and one for its providers.
-    assert_eq!(requests.len(), 6, "{requests:#?}");
+    // One for the token, two for risk scoring, three for Access, and one for its providers.
+    assert_eq!(requests.len(), 7, "{requests:#?}");
     // cron mails all output.
     let quiet = workplace.run(&["audit", "-q"]);
     assert_eq!(
@@ -92,8 +95,8 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
 #[test]
 fn what_is_ignored_is_neither_judged_nor_read() {
     let cases: [(&[&str], usize); 3] = [
-        (&[], 6),
-        (&["--ignore", "policies"], 6),
+        (&[], 7),
+        (&["--ignore", "policies"], 7),
         (
             &[
                 "--ignore",
@@ -103,7 +106,7 @@ fn what_is_ignored_is_neither_judged_nor_read() {
                 "--ignore",
                 "providers",
             ],
-            2,
+            3,
         ),
     ];
     for (arguments, requests) in cases {
@@ -122,7 +125,7 @@ fn what_is_ignored_is_neither_judged_nor_read() {
         let (_, _, blind) = audited(allowed("read"), FILE, &arguments);
         assert_eq!(
             blind.code,
-            if requests == 2 { 0 } else { 6 },
+            if requests == 3 { 0 } else { 6 },
             "{arguments:?}"
         );
     }
@@ -346,4 +349,70 @@ fn the_pipeline_is_told() {
         summary.starts_with("### riskform audit: 1 failed, 6 passed"),
         "{summary}"
     );
+}
+
+/// One request per token, hashes of all files with paths below the repository, and the variables of the CI system.
+#[test]
+fn audit_and_drift_show_evidence_in_json() {
+    let server = SandboxServer::start(Settings::default());
+    let mut workplace = TestDir::with(&server);
+    std::fs::create_dir_all(workplace.path(".git")).unwrap();
+    std::fs::create_dir(workplace.path("accounts")).unwrap();
+    workplace.write("accounts/a.yaml", FILE);
+    let second = "version: 1\naccount_id: 00000000000000000000000000000002\n\
+                  integrations: { okta: { tenant_url: https://example.oktapreview.com } }\n";
+    workplace.write("accounts/b.yaml", second);
+    let sha256 = |text: &str| hex(digest(&SHA256, text.as_bytes()));
+    for (name, value) in [
+        ("GITHUB_SHA", "9f2c1a7"),
+        ("GITHUB_REPOSITORY", "example/security"),
+        ("GITHUB_SERVER_URL", "https://github.com"),
+        ("GITHUB_RUN_ID", "42"),
+        ("GITHUB_ACTOR", "ann"),
+    ] {
+        workplace.set(name, value);
+    }
+    for command in ["audit", "drift"] {
+        let before = server.requests().len();
+        let run = workplace.run(&[command, "./accounts", "-o", "json"]);
+        let requests = &server.requests()[before..];
+        let verified = requests
+            .iter()
+            .filter(|line| line.path.contains("/tokens/verify"));
+        assert_eq!(verified.count(), 1, "{requests:#?}");
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let mut evidence = document["evidence"].clone();
+        let id = evidence["tokens"][0]["id"].take();
+        assert_eq!(id.as_str().map(str::len), Some(32), "{id}");
+        let [first, name] = ["a", "b"].map(|name| format!("accounts/{name}.yaml"));
+        assert_eq!(
+            evidence,
+            json!({
+                "riskform_commit": null,
+                "tokens": [{ "variable": "CLOUDFLARE_API_TOKEN", "id": null, "accounts": 2 }],
+                "commit": "9f2c1a7", "repository": "example/security",
+                "run_url": "https://github.com/example/security/actions/runs/42", "actor": "github:ann",
+                "files": [{ "path": first, "sha256": sha256(FILE) }, { "path": name, "sha256": sha256(second) }],
+            }),
+            "{command}"
+        );
+    }
+    // Drift needs no evidence in other formats.
+    let before = server.requests().len();
+    workplace.run(&["drift", "accounts"]);
+    let requests = &server.requests()[before..];
+    assert!(
+        !requests
+            .iter()
+            .any(|request| request.path.contains("verify")),
+        "{requests:#?}"
+    );
+    // An unknown token ID is no failure.
+    let refused = SandboxServer::behind(Settings::default(), |_, router| {
+        reject(router, "/user/tokens/verify", "401-1000-verify")
+    });
+    let workplace = TestDir::with(&refused);
+    workplace.write("riskform.yaml", FILE);
+    let run = workplace.run(&["audit", "-o", "json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
 }

@@ -178,7 +178,13 @@ pub(crate) fn lost() -> AccountAudit {
 pub(crate) fn audit(accounts: Vec<AccountAudit>) -> AuditReport {
     let now = "2026-11-22T10:00:00Z".parse().unwrap();
     let base_url = "https://api.cloudflare.com/client/v4".to_owned();
-    AuditReport::new(base_url, Default::default(), accounts, now)
+    AuditReport::new(
+        base_url,
+        Default::default(),
+        accounts,
+        now,
+        Default::default(),
+    )
 }
 
 /// Returns an account with all statuses and kinds of details.
