@@ -1,4 +1,4 @@
-//! Exit codes. The README has the same table.
+//! Exit codes. `schema/README.md` has the same table.
 
 use std::fmt;
 use std::process::ExitCode;

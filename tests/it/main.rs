@@ -31,6 +31,7 @@ mod killed;
 mod notify;
 mod output;
 mod plan_and_apply;
+mod readme;
 mod refusals;
 mod report;
 mod reset;

@@ -232,8 +232,8 @@ mod tests {
     use super::VARIABLES;
 
     #[test]
-    fn the_readme_names_every_variable() {
-        let readme = include_str!("../../../README.md");
+    fn documentation_names_every_variable() {
+        let readme = include_str!("../../../schema/README.md");
         let table = readme.split("## Environment variables").nth(1).unwrap();
         let table = table.split("\n## ").next().unwrap();
         for name in VARIABLES.iter().flat_map(|(names, _)| names.split(", ")) {
