@@ -168,10 +168,8 @@ impl Create<'_, '_, '_> {
         };
         let unknown = match self.send(settings, Post::First).await {
             WriteOutcome::Done(answer) => {
-                let note = Note::CreatedWithoutReference {
-                    address: self.operation.address.clone(),
-                    error: refusal.to_string(),
-                };
+                let address = self.operation.address.clone();
+                let note = Note::created_without_reference(address, refusal);
                 self.run.notes.borrow_mut().push(note);
                 return self.confirmed(answer, settings).await;
             }
@@ -411,11 +409,8 @@ pub(super) async fn resolve_duplicates(
                     twin: twin.id,
                 });
             } else if !others.is_empty() {
-                run.notes.borrow_mut().push(Note::DuplicatesFound {
-                    address: address.clone(),
-                    id: twin.id,
-                    duplicates: others,
-                });
+                let note = Note::duplicates_found(address.clone(), twin.id, others);
+                run.notes.borrow_mut().push(note);
             }
         }
         let unseen = find_unseen(run, list);

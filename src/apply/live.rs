@@ -14,6 +14,7 @@ use crate::api::ApiError;
 use crate::model::account::LiveAccount;
 use crate::model::address::{Address, Name};
 use crate::model::behavior::{BehaviorKey, BehaviorSettings, DeclaredBehavior, apply_declared};
+use crate::model::context::Context;
 use crate::model::integration::{
     DesiredIntegration, Integration, IntegrationField, IntegrationId, IntegrationSettings,
 };
@@ -435,7 +436,13 @@ impl ApplyRun<'_, '_> {
     fn deletes<'l>(&self, list: &'l ListRead) -> Result<&'l BTreeSet<IntegrationId>, SkipReason> {
         let deletes = list.deletes.get_or_init(|| {
             let (desired, live) = (self.plan.desired(), self.live(list));
-            let again = plan(desired, &live, self.context.today, self.context.options);
+            let again = plan(
+                desired,
+                &live,
+                &Context::default(),
+                self.context.today,
+                self.context.options,
+            );
             self.refuse_errors(&again.errors, SkipReason::Unsettled)?;
             let mut deletes = BTreeSet::new();
             for change in &again.changes {
@@ -465,7 +472,7 @@ impl ApplyRun<'_, '_> {
                 let planned: BTreeSet<IntegrationId> = planned.map(|found| found.id).collect();
                 let new: Vec<IntegrationId> = deletes.difference(&planned).copied().collect();
                 if !new.is_empty() {
-                    let note = Note::BecameUnlisted { unlisted: new };
+                    let note = Note::became_unlisted(new);
                     self.notes.borrow_mut().push(note);
                 }
                 return;

@@ -288,10 +288,7 @@ impl<'a> ApplyRun<'a, '_> {
                 .sends_generated_reference(operation, id, &settings)
                 .await
         {
-            let note = Note::CreatedWithoutReference {
-                address: operation.address.clone(),
-                error: error.to_string(),
-            };
+            let note = Note::created_without_reference(operation.address.clone(), error);
             settings.reference_id = None;
             sent = self.put(operation, id, &settings).await;
             let mut notes = self.notes.borrow_mut();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::api::{Cancelled, ErrorKind};
 use crate::model::account::DesiredAccount;
 use crate::model::address::Address;
+use crate::model::context::Context;
 use crate::model::integration::IntegrationId;
 use crate::plan::{Action, Change, OperationKind, plan};
 
@@ -122,7 +123,13 @@ async fn verify_once(
         .collect();
     if !rest.is_empty() {
         let settled: BTreeSet<&Address> = rest.iter().map(|change| change.address()).collect();
-        let mut again = plan(desired, &live, context.today, context.options);
+        let mut again = plan(
+            desired,
+            &live,
+            &Context::default(),
+            context.today,
+            context.options,
+        );
         again
             .errors
             .retain(|error| settled.contains(&error.address));

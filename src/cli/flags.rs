@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use crate::model::account::AccountId;
 use crate::model::address::Name;
 use crate::model::behavior::RiskLevel;
-use crate::plan::{Glob, Overrides, Targets};
+use crate::plan::{Glob, Overrides};
 
 /// Flags of every command.
 #[derive(Args, Debug, Default)]
@@ -198,10 +198,8 @@ impl TargetArgs {
         &self.targets
     }
 
-    pub(crate) fn targets(&self) -> Targets {
-        Targets {
-            globs: self.targets.iter().map(|glob| Glob::new(glob)).collect(),
-        }
+    pub(crate) fn targets(&self) -> Vec<Glob> {
+        self.targets.iter().map(|glob| Glob::new(glob)).collect()
     }
 }
 

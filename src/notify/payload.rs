@@ -6,8 +6,7 @@ use serde::Serialize;
 use crate::model::account::AccountId;
 use crate::model::address::Name;
 use crate::plan::{
-    AccountError, AccountPlan, Change, Note, NoteWithMessage, PlanError, Run, Status, Totals,
-    UnlistedResource,
+    AccountError, AccountPlan, Change, Note, PlanError, Run, Status, Totals, UnlistedResource,
 };
 use crate::report::text::pluralize;
 
@@ -55,7 +54,7 @@ struct Account<'a> {
     ambiguous: &'a [PlanError],
     changes: &'a [Change],
     unlisted: Vec<&'a UnlistedResource>,
-    notes: Vec<NoteWithMessage<'a>>,
+    notes: &'a [Note],
 }
 
 /// Returns the JSON body for webhooks. Omits unchanged accounts and full configurations.
@@ -108,7 +107,7 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
             ambiguous: &account.errors,
             changes: &account.changes,
             unlisted: account.reported().collect(),
-            notes: account.notes.iter().map(Note::with_message).collect(),
+            notes: &account.notes,
         })
         .collect();
     notification.accounts_omitted = noteworthy.count();
@@ -218,10 +217,11 @@ pub(super) mod tests {
     use super::*;
     use crate::model::account::{DesiredAccount, Guards, Unlisted};
     use crate::model::behavior::{BehaviorSettings, BehaviorWeakening};
+    use crate::model::context::Context;
     use crate::model::integration::{IntegrationSettings, IntegrationType, TenantUrl};
     use crate::model::open_enum::OpenEnum;
     use crate::plan::{
-        FailureKind, Format, Options, Policy, ResourceDiff, Retention, Unchanged, UnlistedSettings,
+        FailureKind, Format, Options, Policy, ResourceDiff, Unchanged, UnlistedSettings,
         ValueSources, Weakening, plan,
     };
 
@@ -234,8 +234,14 @@ pub(super) mod tests {
             });
             let desired: DesiredAccount = serde_json::from_value(account).unwrap();
             let (live, options) = (Arc::default(), Options::default());
-            let planned = plan(&Arc::new(desired), &live, date(2026, 11, 22), &options);
-            planned.keeping(Retention::DiffOnly)
+            let planned = plan(
+                &Arc::new(desired),
+                &live,
+                &Context::default(),
+                date(2026, 11, 22),
+                &options,
+            );
+            planned.without_states()
         };
         fn diff<T>(address: &str, before: Option<T>, after: Option<T>) -> ResourceDiff<T> {
             ResourceDiff {

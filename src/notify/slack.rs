@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::model::address::Address;
 use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, abbreviate_list, pluralize};
 use crate::plan::{
-    AccountPlan, Action, Change, Field, FieldAttribution, FieldChange, FieldValue, Note, Run,
+    AccountPlan, Action, Change, Field, FieldAttribution, FieldChange, FieldValue, NoteKind, Run,
     UnlistedSettings,
 };
 use crate::report::attribution::who;
@@ -155,7 +155,14 @@ fn account_lines(account: &AccountPlan, now: Timestamp) -> Vec<Line<'_>> {
         line(Severity::Unlisted, Some(&thing.address), what, context)
     });
     // Notes about unknown context.
-    let untold = account.notes.iter().filter(|note| note.is_about_context());
+    let untold = account.notes.iter().filter(|note| {
+        matches!(
+            note.kind,
+            NoteKind::PoliciesUnknown
+                | NoteKind::PoliciesSkipped
+                | NoteKind::AttributionUnavailable
+        )
+    });
     let untold = untold.map(|note| {
         let what = format!("– {}", SlackEscaped(&note.to_string()));
         line(Severity::Unavailable, None, what, String::new())
@@ -177,8 +184,12 @@ fn context(
 ) -> String {
     let notes = account.notes.iter();
     let acted_on = notes
-        .filter(|note| note.concerns(address))
-        .filter_map(Note::acted_on);
+        .filter(|note| note.kind == NoteKind::PoliciesAffected)
+        .filter(|note| match &note.address {
+            Some(concerned) => concerned == address,
+            None => note.message.contains(&address.to_string()),
+        })
+        .map(|note| note.message.clone());
     who(attributed, now)
         .into_iter()
         .chain(acted_on)

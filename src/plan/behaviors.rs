@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use crate::model::account::{BehaviorDeclaration, DesiredAccount, LiveAccount, UnlistedBehaviors};
 use crate::model::address::Address;
 use crate::model::behavior::{
-    Behavior, BehaviorKey, BehaviorSettings, DeclaredBehavior, changes_level, weakening,
+    Behavior, BehaviorKey, BehaviorSettings, DeclaredBehavior, weakening,
 };
 use crate::model::location::Location;
 
-use super::Intent;
+use super::Purpose;
 use super::change::{
     Change, DeclaredBy, Policy, ResourceDiff, UnlistedResource, UnlistedSettings, ValueSources,
     Weakening,
 };
 use super::error::{PlanError, PlanErrorKind, list};
-use super::note::Note;
+use super::note::{Note, NoteKind};
 
 /// Result of the diff of behaviors.
 pub(super) struct BehaviorDiff {
@@ -34,7 +34,7 @@ pub(super) struct BehaviorDiff {
 pub(super) fn diff(
     desired: &DesiredAccount,
     live: &LiveAccount,
-    intent: Intent,
+    purpose: Purpose,
     notes: &mut Vec<Note>,
     errors: &mut Vec<PlanError>,
 ) -> BehaviorDiff {
@@ -53,37 +53,54 @@ pub(super) fn diff(
     }
     for (key, behavior) in &live.behaviors {
         let settings = &behavior.settings;
-        match (desired.behavior(key), intent) {
-            (BehaviorDeclaration::Named { declared, location }, Intent::Apply) => {
-                found.compare(key, settings, declared, Some(location), None, notes);
-            }
-            (BehaviorDeclaration::Wildcard { declared, location }, Intent::Apply) => {
-                let star = Some(DeclaredBy::Wildcard);
-                found.compare(key, settings, declared, Some(location), star, notes);
-            }
-            (BehaviorDeclaration::Named { location, .. }, Intent::Destroy) => {
+        match (desired.behavior(key), purpose) {
+            (BehaviorDeclaration::Named { location, .. }, Purpose::Destroy) => {
                 let declared = DeclaredBehavior::DISABLED;
-                found.compare(key, settings, declared, Some(location), None, notes);
+                found.compare(key, settings, declared, Some(location), None);
+            }
+            (BehaviorDeclaration::Named { declared, location }, _) => {
+                found.compare(key, settings, declared, Some(location), None);
             }
             // Only an entry by name disables a behavior.
-            (BehaviorDeclaration::Wildcard { .. }, Intent::Destroy) => {
-                notes.extend(settings.enabled.then(|| Note::WildcardBehaviorKept {
-                    address: Address::Behavior(key.clone()),
+            (BehaviorDeclaration::Wildcard { .. }, Purpose::Destroy) => {
+                notes.extend(settings.enabled.then(|| {
+                    let message = "stays enabled because only \"*\" declares it; list it by name to disable it";
+                    Note::new(NoteKind::WildcardBehaviorKept, Address::Behavior(key.clone()), message)
                 }));
             }
+            (BehaviorDeclaration::Wildcard { declared, location }, _) => {
+                let star = Some(DeclaredBy::Wildcard);
+                found.compare(key, settings, declared, Some(location), star);
+            }
             (BehaviorDeclaration::Unmanaged, _) => {}
-            (BehaviorDeclaration::Unlisted, intent) => {
-                found.unlisted(key, behavior, desired.unlisted.behaviors, intent, notes);
+            (BehaviorDeclaration::Unlisted, purpose) => {
+                found.unlisted(key, behavior, desired.unlisted.behaviors, purpose);
             }
         }
     }
-    if intent == Intent::Apply {
+    if purpose != Purpose::Destroy {
         found.name_variables(desired);
     }
     found
 }
 
 impl BehaviorDiff {
+    /// Removes everything that is not included. Adds the addresses of the removed changes to `excluded`.
+    pub(super) fn narrow(
+        &mut self,
+        includes: impl Fn(&Address) -> bool,
+        excluded: &mut Vec<Address>,
+    ) {
+        let removed = self
+            .changes
+            .extract_if(.., |change| !includes(change.address()));
+        excluded.extend(removed.map(|change| change.address().clone()));
+        self.unchanged.retain(&includes);
+        self.unlisted.retain(|thing| includes(&thing.address));
+        self.declared
+            .retain(|key, _| includes(&Address::Behavior(key.clone())));
+    }
+
     fn compare(
         &mut self,
         key: &BehaviorKey,
@@ -91,7 +108,6 @@ impl BehaviorDiff {
         declared: DeclaredBehavior,
         location: Option<&Location>,
         declared_by: Option<DeclaredBy>,
-        notes: &mut Vec<Note>,
     ) {
         let address = Address::Behavior(key.clone());
         let after = declared.apply_to(before);
@@ -99,13 +115,6 @@ impl BehaviorDiff {
         if after == *before {
             self.unchanged.push(address);
             return;
-        }
-        if changes_level(before, &after) {
-            notes.push(Note::LevelChanged {
-                address: address.clone(),
-                from: before.risk_level.clone(),
-                to: after.risk_level.clone(),
-            });
         }
         self.changes.push(Change::Behavior(ResourceDiff {
             address,
@@ -137,16 +146,15 @@ impl BehaviorDiff {
         key: &BehaviorKey,
         behavior: &Behavior,
         policy: UnlistedBehaviors,
-        intent: Intent,
-        notes: &mut Vec<Note>,
+        purpose: Purpose,
     ) {
         // `destroy` ignores unlisted resources, whatever the file says.
         if policy == UnlistedBehaviors::Disable
-            && intent == Intent::Apply
+            && purpose != Purpose::Destroy
             && behavior.settings.enabled
         {
             let declared = DeclaredBehavior::DISABLED;
-            self.compare(key, &behavior.settings, declared, None, None, notes);
+            self.compare(key, &behavior.settings, declared, None, None);
             return;
         }
         self.unlisted.push(UnlistedResource {

@@ -5,18 +5,14 @@
 //! pins or the references differ. An entry cannot take a key from an unlisted integration that stays. A key that an entry already shares
 //! with an unlisted integration is not checked.
 
-use std::collections::HashSet;
-
-use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::address::Address;
 use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId, TenantUrl};
 
 use super::change::Action;
 use super::error::{PlanError, PlanErrorKind};
-use super::fast_map::FastMap;
 use super::integrations::{IntegrationSource, PlannedIntegration};
-use super::target::TargetedDiffs;
 
 /// A value that the API may require to be unique within an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,13 +98,12 @@ fn difference<'a>(
 }
 
 /// Finds every key that two integrations would have without being allowed to share it.
-pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
-    let courses = &targeted.integrations.courses;
+pub(super) fn find(courses: &[PlannedIntegration<'_>], excluded: &[Address]) -> Vec<PlanError> {
     let holders = shared(courses);
     if holders.is_empty() {
         return Vec::new();
     }
-    let excluded: HashSet<&Address> = targeted.excluded.iter().collect();
+    let excluded: HashSet<&Address> = excluded.iter().collect();
     let mut errors = Vec::new();
     for (index, course) in courses.iter().enumerate() {
         for key in final_keys(course) {
@@ -142,18 +137,16 @@ pub(super) fn find(targeted: &TargetedDiffs<'_>) -> Vec<PlanError> {
 }
 
 /// Returns the keys that more than one integration will have, with these integrations.
-fn shared<'a>(
-    courses: &'a [PlannedIntegration<'a>],
-) -> FastMap<UniqueKey<'a>, SmallVec<[usize; 2]>> {
-    let mut holders: FastMap<UniqueKey<'_>, u32> = FastMap::default();
+fn shared<'a>(courses: &'a [PlannedIntegration<'a>]) -> HashMap<UniqueKey<'a>, Vec<usize>> {
+    let mut holders: HashMap<UniqueKey<'_>, u32> = HashMap::new();
     holders.reserve(KeyField::COUNT * courses.len());
     for key in courses.iter().flat_map(final_keys) {
         *holders.entry(key).or_default() += 1;
     }
-    let mut shared: FastMap<UniqueKey<'_>, SmallVec<[usize; 2]>> = holders
+    let mut shared: HashMap<UniqueKey<'_>, Vec<usize>> = holders
         .into_iter()
         .filter(|(_, holders)| *holders > 1)
-        .map(|(key, _)| (key, SmallVec::new()))
+        .map(|(key, _)| (key, Vec::new()))
         .collect();
     if shared.is_empty() {
         return shared;

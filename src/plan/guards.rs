@@ -19,9 +19,9 @@ use crate::model::text::pluralize;
 
 use super::change::{Action, Change, ResourceDiff};
 use super::matching::Matches;
-use super::note::Note;
+use super::note::{Note, NoteKind};
 use super::policies::{self, policies_for_level, unassigned_levels};
-use super::{Intent, Options};
+use super::{Options, Purpose};
 
 string_enum! {
     /// A rule that blocks a plan.
@@ -132,7 +132,7 @@ fn max_deletes(
 
 fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<GuardViolation> {
     let several = live.integrations.len() > 1;
-    let all = several && deletes == live.integrations.len() && options.intent == Intent::Apply;
+    let all = several && deletes == live.integrations.len() && options.purpose == Purpose::Apply;
     let by_limits = options.limits.delete_all == Some(DeleteAllPolicy::Deny);
     (all && (by_limits || !options.overrides.allow_delete_all)).then(|| GuardViolation {
         guard: Guard::DeleteAll,
@@ -224,9 +224,9 @@ pub(super) fn unmatched_protected_items(
     let items = desired.guards.protected.iter();
     items
         .filter(|item| !covers(item))
-        .map(|item| Note::UnmatchedProtectedItem {
-            item: item.text.clone(),
-            location: item.location.clone(),
+        .map(|ProtectedItem { text, location }| {
+            let message = format!("{location}: guards.protected: {text:?} matches no integration");
+            Note::general(NoteKind::UnmatchedProtectedItem, message)
         })
         .collect()
 }

@@ -7,9 +7,9 @@ use crate::model::address::Address;
 use crate::model::context::IdentityProvider;
 use crate::model::integration::{DesiredIntegration, ReferenceId};
 
-use super::Intent;
+use super::Purpose;
 use super::error::{PlanError, PlanErrorKind, list};
-use super::note::Note;
+use super::note::{Note, NoteKind};
 
 /// Returns true if an entry has `identity_provider`, so that the providers of the account must be read.
 pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {
@@ -26,7 +26,7 @@ pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {
 pub fn resolve_identity_providers(
     desired: &mut DesiredAccount,
     providers: &[IdentityProvider],
-    intent: Intent,
+    purpose: Purpose,
 ) -> Result<(), Vec<PlanError>> {
     let mut errors = Vec::new();
     for entry in desired.integrations.values_mut() {
@@ -44,7 +44,7 @@ pub fn resolve_identity_providers(
             .collect();
         let provider = match okta.as_slice() {
             [provider] => Some(*provider),
-            [] if named.is_empty() && intent == Intent::Destroy => None,
+            [] if named.is_empty() && purpose == Purpose::Destroy => None,
             _ => {
                 let candidates = match okta.as_slice() {
                     [] => providers.iter().filter(|one| one.is_okta()).collect(),
@@ -164,30 +164,23 @@ pub fn changed_identity_providers(
 
 /// Returns a warning for each provider of another Okta organization than the entry's tenant. For `destroy`, returns one for each provider
 /// that no longer exists.
-pub(super) fn notes(desired: &DesiredAccount, intent: Intent) -> Vec<Note> {
+pub(super) fn notes(desired: &DesiredAccount, purpose: Purpose) -> Vec<Note> {
     let note = |entry: &DesiredIntegration| {
-        let identity_provider = entry.identity_provider.clone()?;
+        let name = entry.identity_provider.as_ref()?;
+        let tenant_url = &entry.tenant_url;
+        let (kind, message) = match (purpose, &entry.identity_provider_org) {
+            (Purpose::Destroy, _) if entry.reference_id.is_none() => (
+                NoteKind::IdentityProviderNotFound,
+                format!("identity provider {name:?} not found; matching by tenant_url instead"),
+            ),
+            (Purpose::Apply | Purpose::Drift, Some(org)) if org != tenant_url => (
+                NoteKind::TenantMismatch,
+                format!("identity provider {name:?} is for {org}, but tenant_url is {tenant_url}"),
+            ),
+            _ => return None,
+        };
         let address = Address::Integration(entry.name.clone());
-        match intent {
-            Intent::Destroy => {
-                entry
-                    .reference_id
-                    .is_none()
-                    .then_some(Note::IdentityProviderNotFound {
-                        address,
-                        identity_provider,
-                    })
-            }
-            Intent::Apply => {
-                let org = entry.identity_provider_org.as_ref()?;
-                (*org != entry.tenant_url).then(|| Note::TenantMismatch {
-                    address,
-                    identity_provider,
-                    tenant_url: entry.tenant_url.clone(),
-                    org: org.clone(),
-                })
-            }
-        }
+        Some(Note::new(kind, address, message))
     };
     desired.integrations.values().filter_map(note).collect()
 }

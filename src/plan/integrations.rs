@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use jiff::civil::Date;
 
@@ -14,12 +15,11 @@ use crate::model::integration::{
 
 use super::change::{
     Action, Change, LiveMatch, Policy, ResourceDiff, ResourceFields, UnlistedResource,
-    UnlistedSettings, ValueSources, Weakening,
+    UnlistedSettings, ValueSources, Weakening, quoted,
 };
-use super::fast_map::FastSet;
 use super::matching::{MatchedBy, Matches, own_counts};
-use super::note::Note;
-use super::{Intent, Options};
+use super::note::{Note, NoteKind};
+use super::{Options, Purpose};
 
 /// The live and the planned state of one integration, from a file or unlisted.
 pub(super) struct PlannedIntegration<'a> {
@@ -75,6 +75,29 @@ pub(super) struct IntegrationDiff<'a> {
     pub(super) unlisted: Vec<UnlistedResource>,
 }
 
+impl IntegrationDiff<'_> {
+    /// Removes everything that is not included. Adds the addresses of the removed changes to `excluded`.
+    pub(super) fn narrow(
+        &mut self,
+        includes: impl Fn(&Address) -> bool,
+        excluded: &mut Vec<Address>,
+    ) {
+        for course in &mut self.courses {
+            let address = course.thing.address();
+            if includes(&address) {
+                continue;
+            }
+            if course.change.take().is_some() {
+                excluded.push(address);
+            } else if course.thing.entry().is_some() {
+                self.unchanged -= 1;
+            }
+            course.after = course.before.map(|live| Cow::Borrowed(&live.settings));
+        }
+        self.unlisted.retain(|thing| includes(&thing.address));
+    }
+}
+
 /// Compares all integrations, listed and unlisted.
 pub(super) fn diff<'a>(
     desired: &'a DesiredAccount,
@@ -84,25 +107,28 @@ pub(super) fn diff<'a>(
     options: &Options,
     notes: &mut Vec<Note>,
 ) -> IntegrationDiff<'a> {
-    let intent = options.intent;
+    let purpose = options.purpose;
     let references = ReferenceAssigner::new(desired, live);
     let mut courses = Vec::with_capacity(desired.integrations.len() + matches.unlisted.len());
     for matched in matches.entries() {
         let entry = matched.declared;
         let before = matched.found.map(|(live, _)| live);
-        let mut after = match intent {
-            Intent::Apply => Some(wanted(entry, before, today, notes)),
-            Intent::Destroy if keeps_other_reference(entry, matched.found) => {
-                notes.extend(before.map(|live| Note::OtherReferenceKept {
-                    address: matched.address(),
-                    id: live.id,
+        let mut after = match purpose {
+            Purpose::Apply | Purpose::Drift => Some(wanted(entry, before, today, notes)),
+            Purpose::Destroy if keeps_other_reference(entry, matched.found) => {
+                notes.extend(before.map(|live| {
+                    let id = live.id;
+                    let message = format!(
+                        "{id} has the tenant_url but another reference_id, so it is not deleted; pin it with `id: {id}` to delete it"
+                    );
+                    Note::new(NoteKind::OtherReferenceKept, matched.address(), message)
                 }));
                 before.map(|live| Cow::Borrowed(&live.settings))
             }
-            Intent::Destroy => None,
+            Purpose::Destroy => None,
         };
         if let Some(after) = &mut after
-            && intent == Intent::Apply
+            && purpose != Purpose::Destroy
             && !keeps_reference(entry, before, after, today)
         {
             references.complete(entry, before, after);
@@ -115,9 +141,8 @@ pub(super) fn diff<'a>(
             .as_ref()
             .is_some_and(|change| matches!(change.action(), Action::Create | Action::Replace));
         if made && after.as_ref().is_some_and(|after| !after.active) {
-            notes.push(Note::BrieflyActive {
-                address: thing.address(),
-            });
+            let message = "created active, then deactivated; scores are sent for a moment";
+            notes.push(Note::new(NoteKind::BrieflyActive, thing.address(), message));
         }
         courses.push(PlannedIntegration {
             thing,
@@ -137,10 +162,10 @@ pub(super) fn diff<'a>(
     for live in &matches.unlisted {
         let thing = IntegrationSource::Unlisted(live);
         let policy = desired.unlisted.integrations;
-        let deleted = match intent {
-            Intent::Apply => policy == UnlistedIntegrations::Delete,
+        let deleted = match purpose {
+            Purpose::Apply | Purpose::Drift => policy == UnlistedIntegrations::Delete,
             // Whatever the file says, only a full address deletes an unlisted integration.
-            Intent::Destroy => options.targets.name(desired, &thing.address()),
+            Purpose::Destroy => options.names(desired, &thing.address()),
         };
         let after = (!deleted).then_some(Cow::Borrowed(&live.settings));
         if !deleted {
@@ -179,7 +204,7 @@ struct ReferenceAssigner<'a> {
     desired: &'a DesiredAccount,
     live: &'a LiveAccount,
     /// All live and declared references.
-    held: OnceCell<FastSet<&'a ReferenceId>>,
+    held: OnceCell<HashSet<&'a ReferenceId>>,
 }
 
 impl<'a> ReferenceAssigner<'a> {
@@ -216,7 +241,7 @@ impl<'a> ReferenceAssigner<'a> {
         after.to_mut().reference_id = Some(reference);
     }
 
-    fn held(&self) -> FastSet<&'a ReferenceId> {
+    fn held(&self) -> HashSet<&'a ReferenceId> {
         let declared = self.desired.integrations.values();
         let live = self.live.integrations.iter();
         declared
@@ -243,25 +268,27 @@ fn wanted<'a>(
         if let Some(until) = ignored.until
             && until < today
         {
-            notes.push(Note::IgnoreExpired {
-                address: address(),
-                field,
-                until,
-            });
+            let message = format!("ignore_changes for {field} expired on {until}");
+            notes.push(Note::new(NoteKind::IgnoreExpired, address(), message));
             continue;
         }
         let Some(live) = before.map(|live| &live.settings) else {
             continue;
         };
         if !live.same(&after, field.into()) {
-            notes.push(Note::Ignored {
-                address: address(),
-                field,
-                live: live.value(field.into()),
-                declared: after.value(field.into()),
-                until: ignored.until,
-                reason: ignored.reason.clone(),
-            });
+            let [live_value, declared] =
+                [live, &after].map(|settings| quoted(settings.value(field.into()).as_ref()));
+            let until = ignored.until.map(|until| format!(" until {until}"));
+            let reason = ignored
+                .reason
+                .as_ref()
+                .map(|reason| format!(": {reason:?}"));
+            let message = format!(
+                "ignoring {field} (live {live_value}, declared {declared}){}{}",
+                until.unwrap_or_default(),
+                reason.unwrap_or_default()
+            );
+            notes.push(Note::new(NoteKind::Ignored, address(), message));
             keep(after.to_mut(), live, field);
         }
     }

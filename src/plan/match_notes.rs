@@ -4,12 +4,13 @@ use crate::model::account::{DesiredAccount, UnlistedIntegrations};
 use crate::model::address::Address;
 use crate::model::generated_reference::GeneratedReferences;
 use crate::model::integration::{DesiredIntegration, Integration};
+use crate::model::text::abbreviate_list;
 
-use super::Intent;
+use super::Purpose;
 use super::change::Action;
 use super::integrations::{IntegrationDiff, IntegrationSource, PlannedIntegration};
 use super::matching::{MatchedBy, Matches, match_integrations, own_counts, same_type};
-use super::note::Note;
+use super::note::{Note, NoteKind};
 
 /// Returns the notes on all entries.
 pub(super) fn notes(
@@ -17,7 +18,7 @@ pub(super) fn notes(
     live: &[Integration],
     matches: &Matches<'_>,
     integrations: &IntegrationDiff<'_>,
-    intent: Intent,
+    purpose: Purpose,
 ) -> Vec<Note> {
     let mut notes: Vec<Note> = matches.notes().collect();
     let changed = integrations
@@ -31,7 +32,7 @@ pub(super) fn notes(
             notes.extend(unlisted_alternatives(desired, matches, course));
         }
     }
-    if intent == Intent::Destroy {
+    if purpose == Purpose::Destroy {
         notes.extend(would_match_unlisted(desired, matches, integrations));
     }
     notes
@@ -45,11 +46,11 @@ fn matched_only_by_generated_reference(course: &PlannedIntegration<'_>) -> Optio
         .as_ref()
         .is_none_or(|after| after.tenant_url != *tenant_url);
     (course.by == Some(MatchedBy::GeneratedReference) && leaves).then(|| {
-        Note::MatchedByGeneratedReference {
-            address: course.thing.address(),
-            id: before.id,
-            tenant_url: tenant_url.clone(),
-        }
+        let message = format!(
+            "matched {} only by its generated reference; {tenant_url} will stop receiving scores. To create a new integration instead, rename the entry",
+            before.id
+        );
+        Note::new(NoteKind::MatchedByGeneratedReference, course.thing.address(), message)
     })
 }
 
@@ -86,13 +87,15 @@ fn conflicting_matches(
             (other, MatchedBy::GeneratedReference)
         }
     };
-    Some(Note::ConflictingMatches {
-        address: course.thing.address(),
-        id: before.id,
-        by,
-        other: other.id,
-        other_by,
-    })
+    let (id, other) = (before.id, other.id);
+    let message = format!(
+        "{by} matches {id}, but {other_by} matches {other}; using {id} (its well_known_url stays). Set `id:` to choose"
+    );
+    Some(Note::new(
+        NoteKind::ConflictingMatches,
+        course.thing.address(),
+        message,
+    ))
 }
 
 fn unlisted_alternatives(
@@ -105,9 +108,12 @@ fn unlisted_alternatives(
         .as_ref()
         .is_some_and(|change| change.action() == Action::Create);
     let stay = desired.unlisted.integrations != UnlistedIntegrations::Delete;
-    (created && stay && !matches.unlisted.is_empty()).then(|| Note::UnlistedAlternatives {
-        address: course.thing.address(),
-        unlisted: matches.unlisted.iter().map(|live| live.id).collect(),
+    (created && stay && !matches.unlisted.is_empty()).then(|| {
+        let unlisted = abbreviate_list(matches.unlisted.iter().map(|live| live.id));
+        let message = format!(
+            "created, while unlisted integrations keep receiving scores; to use one of them, set `id:` to {unlisted}"
+        );
+        Note::new(NoteKind::UnlistedAlternatives, course.thing.address(), message)
     })
 }
 
@@ -126,14 +132,17 @@ fn would_match_unlisted(
     let found = entries.filter_map(|entry| Some((entry.address(), vec![entry.found?.0.id])));
     let ambiguous = next.errors.iter().map(|error| {
         let candidates = error.candidates.iter().map(|one| one.id);
-        (error.address.clone(), candidates.collect())
+        (error.address.clone(), candidates.collect::<Vec<_>>())
     });
     found
         .chain(ambiguous)
         .filter(|(address, _)| gone(address))
-        .map(|(address, candidates)| Note::WouldMatchUnlisted {
-            address,
-            candidates,
+        .map(|(address, candidates)| {
+            let message = format!(
+                "after this, the entry matches unlisted integrations that the next apply would change: {}",
+                abbreviate_list(candidates)
+            );
+            Note::new(NoteKind::WouldMatchUnlisted, address, message)
         })
         .collect()
 }

@@ -7,10 +7,8 @@
 //! integration, the entries are ambiguous: a wrong choice could delete or redirect an integration. Exact duplicates are no candidates:
 //! concurrent runs create them, and all runs choose the oldest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
-
-use smallvec::SmallVec;
 
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
@@ -19,8 +17,7 @@ use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
 
 use super::error::{Candidate, PlanError, PlanErrorKind, list};
-use super::fast_map::{FastMap, FastSet};
-use super::note::Note;
+use super::note::{Note, NoteKind};
 
 string_enum! {
     /// Key of a match.
@@ -74,11 +71,16 @@ impl<'a> Matches<'a> {
     pub(super) fn notes(&self) -> impl Iterator<Item = Note> {
         let gone_pins = self.entries.iter().filter_map(|entry| {
             let id = entry.declared.id?;
-            (!matches!(entry.found, Some((_, MatchedBy::Id)))).then(|| Note::PinnedIdNotFound {
-                address: entry.address(),
-                id,
-                instead: entry.found.map(|(live, _)| live.id),
-            })
+            let message = match entry.found {
+                Some((_, MatchedBy::Id)) => return None,
+                Some((Integration { id: instead, .. }, _)) => format!(
+                    "pinned id {id} not found; using {instead}; update the entry: `id: {instead}`"
+                ),
+                None => format!(
+                    "pinned id {id} not found, and no other integration matches; remove `id:` or update it"
+                ),
+            };
+            Some(Note::new(NoteKind::PinnedIdNotFound, entry.address(), message))
         });
         self.notes.iter().cloned().chain(gone_pins)
     }
@@ -107,7 +109,7 @@ pub(super) fn match_integrations<'a>(
         live,
         duplicates: Vec::new(),
         errors: BTreeMap::new(),
-        candidates: FastSet::default(),
+        candidates: HashSet::default(),
     };
     let has_own_reference = |entry: &DesiredIntegration, live: &Integration| {
         let own = GeneratedReferences::of(account, &entry.name);
@@ -155,16 +157,10 @@ pub(super) fn match_integrations<'a>(
         (live.into_iter()).partition(|live| candidates.contains(&live.id));
     for (oldest, younger) in duplicates {
         let is_oldest = |entry: &&MatchedEntry<'_>| matches!(entry.found, Some((live, _)) if live.id == oldest.id);
-        notes.extend(
-            entries
-                .iter()
-                .find(is_oldest)
-                .map(|entry| Note::DuplicatesFound {
-                    address: entry.address(),
-                    id: oldest.id,
-                    duplicates: younger.iter().map(|live| live.id).collect(),
-                }),
-        );
+        notes.extend(entries.iter().find(is_oldest).map(|entry| {
+            let younger = younger.iter().map(|live| live.id);
+            Note::duplicates_found(entry.address(), oldest.id, younger)
+        }));
         unlisted.extend(younger);
     }
     unlisted.sort_unstable_by_key(|live| live.id);
@@ -205,11 +201,11 @@ struct Matcher<'a> {
     /// Errors of ambiguous entries, by position in `entries`.
     errors: BTreeMap<usize, PlanError>,
     /// Live integrations that match ambiguous entries. They stay in `live`.
-    candidates: FastSet<IntegrationId>,
+    candidates: HashSet<IntegrationId>,
 }
 
-/// Positions in a list. There is rarely more than one for a key.
-type Positions = SmallVec<[usize; 1]>;
+/// Positions in a list.
+type Positions = Vec<usize>;
 
 impl<'a> Matcher<'a> {
     /// Matches entries with `wanted` to live integrations with an equal `held`. If several fit, the only one with `decides` is taken.
@@ -229,8 +225,7 @@ impl<'a> Matcher<'a> {
         if keys.is_empty() || self.live.is_empty() {
             return;
         }
-        let mut holders: FastMap<K, Positions> =
-            FastMap::with_capacity_and_hasher(self.live.len(), Default::default());
+        let mut holders: HashMap<K, Positions> = HashMap::with_capacity(self.live.len());
         for (position, live) in self.live.iter().enumerate() {
             if let Some(key) = held(live) {
                 holders.entry(key).or_default().push(position);
@@ -250,7 +245,7 @@ impl<'a> Matcher<'a> {
                     .by_ref()
                     .filter(|position| decides(entry, self.live[*position]));
                 if let (Some(position), None) = (deciding.next(), deciding.next()) {
-                    fitting = Positions::from_elem(position, 1);
+                    fitting = vec![position];
                 }
             }
             for position in &fitting {
@@ -348,7 +343,7 @@ impl<'a> Matcher<'a> {
         if self.entries.iter().all(|entry| entry.found.is_some()) {
             return;
         }
-        let mut groups: FastMap<_, SmallVec<[&'a Integration; 1]>> = FastMap::default();
+        let mut groups: HashMap<_, Vec<&'a Integration>> = HashMap::new();
         for live in self.live.iter().copied() {
             let settings = &live.settings;
             if let Some(reference) = &settings.reference_id {
@@ -357,12 +352,12 @@ impl<'a> Matcher<'a> {
                 groups.entry(key).or_default().push(live);
             }
         }
-        let mut aside: FastSet<IntegrationId> = FastSet::default();
+        let mut aside: HashSet<IntegrationId> = HashSet::default();
         for mut group in groups.into_values().filter(|group| group.len() > 1) {
             group.sort_by_cached_key(|live| live.creation_order());
             let oldest = group.remove(0);
             aside.extend(group.iter().map(|live| live.id));
-            self.duplicates.push((oldest, group.into_vec()));
+            self.duplicates.push((oldest, group));
         }
         self.duplicates
             .sort_unstable_by_key(|(oldest, _)| oldest.id);

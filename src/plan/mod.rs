@@ -1,8 +1,8 @@
 //! `plan(desired, live, today)`: a pure function from two states to an immutable plan.
 //!
 //! The same input gives the same bytes: no async code, no clock, no files, no API client. One file per stage: [`matching`] matches
-//! entries and live integrations, [`behaviors`] and [`integrations`] compute the differences, [`target`] narrows them, [`conflict`] finds
-//! contradictions, [`order`] creates the operations, and [`guards`] checks the plan. The result is in [`run`].
+//! entries and live integrations, [`behaviors`] and [`integrations`] compute the differences, [`conflict`] finds contradictions,
+//! [`order`] creates the operations, and [`guards`] checks the plan. The result is in [`run`].
 
 pub mod attribution;
 mod behaviors;
@@ -10,10 +10,8 @@ mod change;
 mod change_shape;
 mod conflict;
 mod digest;
-mod drift;
 mod effect;
 mod error;
-mod fast_map;
 mod guards;
 mod identity_provider;
 mod integrations;
@@ -26,7 +24,6 @@ mod order;
 mod policies;
 mod run;
 mod saved_plan;
-mod target;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -43,6 +40,8 @@ use crate::model::address::Address;
 use crate::model::context::Context;
 use crate::model::limits::Limits;
 use crate::model::open_enum::string_enum;
+use behaviors::BehaviorDiff;
+use integrations::IntegrationDiff;
 
 pub use crate::model::account_error::{AccountError, FailureKind};
 pub use crate::model::address::Glob;
@@ -53,7 +52,6 @@ pub use change::{
     field_changes,
 };
 pub use digest::{live_digest, sha256};
-pub use drift::{Retention, Scope};
 pub use effect::{Effect, effects};
 pub use error::{Candidate, PlanError, PlanErrorKind, describe};
 pub use guards::{Guard, GuardViolation, Overrides};
@@ -62,7 +60,7 @@ pub use identity_provider::{
 };
 pub use live_changes::{LiveChange, LiveChangeKind, moved};
 pub use matching::{MatchedBy, MatchedEntry, Matches, matches};
-pub use note::Note;
+pub use note::{Note, NoteKind};
 pub use operation::{
     IntegrationTarget, Method, Operation, OperationId, OperationKind, OperationOutcome,
     OperationResult, OperationStatus, Wave,
@@ -70,21 +68,21 @@ pub use operation::{
 pub use policies::{
     LevelPolicies, PolicyName, affects_levels, policies_for_level, unassigned_levels,
 };
-pub use run::{
-    AccountPlan, FailedAccount, Format, GlobMatch, NoteWithMessage, Run, Status, Unchanged,
-};
+pub use run::{AccountPlan, FailedAccount, Format, GlobMatch, Run, Status, Unchanged};
 pub use saved_plan::{MAX_SAVED_PLAN_BYTES, PlanInput, SavedPlan, SavedPlanError};
-pub use target::Targets;
 pub use totals::{ApplyTotals, RunWithTotals, Totals};
 
 /// Options of a plan from the command line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct Options {
-    /// Purpose of the plan: apply or destroy.
-    pub intent: Intent,
-    /// Addresses to include (`--target`).
-    pub targets: Targets,
+    #[serde(rename = "intent")]
+    pub purpose: Purpose,
+    /// Addresses to include (`--target`). All if empty.
+    pub targets: Vec<Glob>,
+    /// Addresses to exclude from drift (`--ignore`).
+    #[serde(skip)]
+    pub ignored: Vec<Glob>,
     /// Guards overridden by flags.
     #[serde(flatten)]
     pub overrides: Overrides,
@@ -99,17 +97,34 @@ impl Options {
         let by_file = desired.guards.policies == PolicyGuardMode::Deny;
         self.limits.policies == PolicyGuardMode::Deny || (by_file && !self.overrides.allow_policies)
     }
+
+    /// Returns true if a target is exactly this address.
+    fn names(&self, desired: &DesiredAccount, address: &Address) -> bool {
+        let mut targets = self.targets.iter();
+        targets.any(|glob| glob.is_address(desired.label(), address))
+    }
+
+    /// Returns true if the plan of an account includes the address.
+    fn includes(&self, desired: &DesiredAccount, address: &Address) -> bool {
+        let matches = |globs: &[Glob]| {
+            let mut globs = globs.iter();
+            globs.any(|glob| glob.matches(desired.label(), address))
+        };
+        (self.targets.is_empty() || matches(&self.targets)) && !matches(&self.ignored)
+    }
 }
 
 string_enum! {
-    /// Purpose of a plan.
+    /// Purpose of a comparison. It affects the wording of notes, never the differences between declared and live state.
     #[derive(Default)]
-    Intent {
+    Purpose {
         /// Changes the account to the desired state.
         #[default]
         Apply = "apply",
         /// Deletes declared integrations and disables declared behaviors. Deletes an unlisted integration only if a target is its address.
         Destroy = "destroy",
+        /// Reports the differences. There are no operations and no guard violations.
+        Drift = "drift",
     }
 }
 
@@ -119,79 +134,87 @@ string_enum! {
 pub fn plan(
     desired: &Arc<DesiredAccount>,
     live: &Arc<LiveAccount>,
-    today: Date,
-    options: &Options,
-) -> AccountPlan {
-    plan_within(desired, live, &Context::default(), today, options)
-}
-
-/// Like [`plan`], with the context of the account.
-pub fn plan_within(
-    desired: &Arc<DesiredAccount>,
-    live: &Arc<LiveAccount>,
     context: &Context,
     today: Date,
     options: &Options,
 ) -> AccountPlan {
-    let mut errors = Vec::new();
-    let mut notes = Vec::new();
+    let purpose = options.purpose;
+    let includes = |address: &Address| options.includes(desired, address);
+    let (mut errors, mut notes, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
 
-    let behaviors = behaviors::diff(desired, live, options.intent, &mut notes, &mut errors);
+    let mut behaviors = behaviors::diff(desired, live, purpose, &mut notes, &mut errors);
     let matches = matches(desired, live);
     errors.extend(matches.errors.iter().cloned());
-    let integrations = integrations::diff(desired, live, &matches, today, options, &mut notes);
-    notes.extend(guards::unmatched_protected_items(desired, &matches));
+    let mut integrations = integrations::diff(desired, live, &matches, today, options, &mut notes);
     notes.extend(match_notes::notes(
         desired,
         &live.integrations,
         &matches,
         &integrations,
-        options.intent,
+        purpose,
     ));
+    notes.extend(identity_provider::notes(desired, purpose));
 
-    let targeted = target::narrow(desired, behaviors, integrations, &options.targets);
-    errors.extend(conflict::find(&targeted));
-    errors.retain(|error| options.targets.includes(desired, &error.address));
+    // Drift of a target counts even if applying it would need another address.
+    if purpose == Purpose::Drift {
+        errors.extend(conflict::find(&integrations.courses, &excluded));
+        let unlisted = behaviors.unlisted.iter().chain(&integrations.unlisted);
+        let reported = unlisted.filter(|thing| thing.is_reported());
+        let addresses = reported.map(|thing| thing.address.clone());
+        excluded.extend(addresses.filter(|address| !includes(address)));
+    }
+    behaviors.narrow(includes, &mut excluded);
+    integrations.narrow(includes, &mut excluded);
+    if purpose != Purpose::Drift {
+        errors.extend(conflict::find(&integrations.courses, &excluded));
+    }
+    errors.retain(|error| includes(&error.address));
+
     // `destroy` skips the entries with errors.
-    let operations = if errors.is_empty() || options.intent == Intent::Destroy {
-        order::operations(&desired.account_id, live, &targeted, &mut notes)
-    } else {
-        Vec::new()
+    let has_operations = match purpose {
+        Purpose::Apply => errors.is_empty(),
+        Purpose::Destroy => true,
+        Purpose::Drift => false,
     };
-    let target::TargetedDiffs {
-        behaviors,
-        integrations,
-        excluded,
-    } = targeted;
+    let operations = match has_operations {
+        true => order::operations(
+            &desired.account_id,
+            live,
+            &behaviors,
+            &integrations.courses,
+            &mut notes,
+        ),
+        false => Vec::new(),
+    };
+    let BehaviorDiff {
+        mut changes,
+        unchanged,
+        mut unlisted,
+        declared: _,
+    } = behaviors;
+    let IntegrationDiff {
+        courses,
+        unchanged: unchanged_integrations,
+        unlisted: unlisted_integrations,
+    } = integrations;
     let unchanged = Unchanged {
-        behaviors: behaviors.unchanged.len(),
-        integrations: integrations.unchanged,
+        behaviors: unchanged.len(),
+        integrations: unchanged_integrations,
     };
-    let changes: Vec<Change> = behaviors
-        .changes
-        .into_iter()
-        .chain(
-            integrations
-                .courses
-                .into_iter()
-                .filter_map(|course| course.change),
-        )
-        .collect();
-    let mut unlisted = behaviors.unlisted;
-    unlisted.extend(integrations.unlisted);
-    let acted_on = policies::notes(&context.access, &changes);
-    let is_known = |address: &Address| acted_on.iter().any(|note| note.concerns(address));
-    // A note about policies includes the note that policies match levels exactly.
-    notes.retain(|note| match note {
-        Note::LevelChanged { address, .. } => !is_known(address),
-        _ => true,
-    });
-    notes.extend(acted_on);
-    notes.extend(identity_provider::notes(desired, options.intent));
-    let targeted = |address: &Address| options.targets.includes(desired, address);
-    notes.retain_mut(|note| note.narrow(targeted));
-    notes.sort_by(|a, b| a.address().cmp(&b.address()));
-    let violations = guards::check_guards(desired, live, context, &changes, options);
+    changes.extend(courses.into_iter().filter_map(|course| course.change));
+    unlisted.extend(unlisted_integrations);
+    notes.retain(|note| note.address.as_ref().is_none_or(includes));
+    notes.extend(guards::unmatched_protected_items(desired, &matches));
+    notes.extend(policies::notes(&context.access, &changes, purpose));
+    let mut violations = Vec::new();
+    if purpose == Purpose::Drift {
+        notes.retain(|note| note.kind.applies_to_drift());
+        // Weaker resources come first. A stable sort keeps the order of the plan.
+        changes.sort_by_key(|change| change.live_weaker().is_none());
+    } else {
+        violations = guards::check_guards(desired, live, context, &changes, options);
+    }
+    notes.sort_by(|a, b| a.address.cmp(&b.address));
 
     AccountPlan {
         account_id: desired.account_id.clone(),

@@ -5,7 +5,7 @@
 //! Integrations). A cycle of updates is broken with a *placeholder*: one field of one integration temporarily gets a value that no other
 //! integration can have. An entry is never matched by a field that it changes, so the next run still finds that integration.
 
-use smallvec::SmallVec;
+use std::collections::HashMap;
 
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::address::Address;
@@ -15,28 +15,27 @@ use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId,
 use super::behaviors::BehaviorDiff;
 use super::change::Action;
 use super::conflict::{KeyField, UniqueKey, freed, keys, taken};
-use super::fast_map::FastMap;
 use super::integrations::PlannedIntegration;
 use super::note::Note;
 use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind, Wave};
-use super::target::TargetedDiffs;
 
 /// Returns the operations for the changes.
 pub(super) fn operations(
     account_id: &AccountId,
     live: &LiveAccount,
-    targeted: &TargetedDiffs<'_>,
+    behaviors: &BehaviorDiff,
+    courses: &[PlannedIntegration<'_>],
     notes: &mut Vec<Note>,
 ) -> Vec<Operation> {
     let mut list = OperationList {
         account_id: account_id.clone(),
         operations: Vec::new(),
     };
-    write_behaviors(live, &targeted.behaviors, &mut list);
+    write_behaviors(live, behaviors, &mut list);
 
-    let steps: Vec<Step<'_>> = steps(&targeted.integrations.courses);
+    let steps: Vec<Step<'_>> = steps(courses);
     list.operations.reserve(steps.len());
-    let mut freed_by: FastMap<UniqueKey<'_>, SmallVec<[usize; 1]>> = FastMap::default();
+    let mut freed_by: HashMap<UniqueKey<'_>, Vec<usize>> = HashMap::new();
     freed_by.reserve(steps.len());
     for (index, step) in steps.iter().enumerate() {
         for key in step.frees() {
@@ -220,7 +219,7 @@ struct Placeholder {
 /// is large.
 struct TopologicalSort<'a, 'w> {
     steps: &'w [Step<'a>],
-    freed_by: &'w FastMap<UniqueKey<'a>, SmallVec<[usize; 1]>>,
+    freed_by: &'w HashMap<UniqueKey<'a>, Vec<usize>>,
     states: Vec<State>,
     /// The operations that free the keys of each step, by field.
     freed_at: Vec<[Option<OperationId>; KeyField::COUNT]>,
@@ -229,7 +228,7 @@ struct TopologicalSort<'a, 'w> {
 }
 
 /// Dependencies of a step: other steps, each for a key or unconditionally.
-type Dependencies<'a> = SmallVec<[(Option<UniqueKey<'a>>, usize); 2]>;
+type Dependencies<'a> = Vec<(Option<UniqueKey<'a>>, usize)>;
 
 impl<'a> TopologicalSort<'a, '_> {
     fn visit(&mut self, root: usize) {
@@ -323,12 +322,12 @@ impl<'a> TopologicalSort<'a, '_> {
             KeyField::TenantUrl => settings.tenant_url = TenantUrl::placeholder(id),
         }
         let parked = keys(&settings).find(|parked| parked.field() == key.field());
-        self.notes.push(Note::PlaceholderValue {
-            address: step.course.thing.address(),
+        self.notes.push(Note::placeholder(
+            step.course.thing.address(),
             id,
-            field: key.field().into(),
-            value: parked.map_or_else(String::new, |parked| parked.value().to_owned()),
-        });
+            key.field().into(),
+            parked.as_ref().map_or("", UniqueKey::value),
+        ));
         let call = OperationKind::Update {
             subject: IntegrationTarget::Existing(id),
             settings: settings.clone(),

@@ -7,10 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-#[cfg(test)]
-use schemars::JsonSchema;
-use serde::Serialize;
-
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::{BehaviorSettings, RiskLevel};
@@ -20,12 +16,12 @@ use crate::model::context::{
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::abbreviate_list;
 
+use super::Purpose;
 use super::change::Change;
-use super::note::Note;
+use super::note::{Note, NoteKind};
 
 /// A level and the Access policies that use it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelPolicies {
     pub level: Level,
     /// Policies, sorted by name.
@@ -33,8 +29,7 @@ pub struct LevelPolicies {
 }
 
 /// Name and ID of an Access policy.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyName {
     /// Name of the policy (untrusted text).
     pub name: String,
@@ -114,23 +109,18 @@ impl PolicyName {
 }
 
 /// Describes the policies on a level before and after a change, e.g. `2 policies use level high (Finance, Payroll); none uses level low`.
-pub(super) fn describe_change(
+/// In drift, the declared level comes first.
+fn describe(
+    purpose: Purpose,
     before: Option<&LevelPolicies>,
     after: Option<&LevelPolicies>,
 ) -> String {
-    in_words([(before, ""), (after, "")])
-}
-
-/// Describes the policies on a level in drift. The declared level comes first.
-pub(super) fn describe_drift(
-    live: Option<&LevelPolicies>,
-    declared: Option<&LevelPolicies>,
-) -> String {
-    match (live, declared) {
-        (Some(live), Some(declared)) if live != declared => {
-            in_words([(Some(declared), " (declared)"), (Some(live), " (live)")])
+    match (purpose, before, after) {
+        (Purpose::Apply | Purpose::Destroy, _, _) => in_words([(before, ""), (after, "")]),
+        (Purpose::Drift, Some(_), Some(_)) if before != after => {
+            in_words([(after, " (declared)"), (before, " (live)")])
         }
-        (live, declared) => in_words([(declared, ""), (live, "")]),
+        (Purpose::Drift, _, _) => in_words([(after, ""), (before, "")]),
     }
 }
 
@@ -192,15 +182,20 @@ pub fn unassigned_levels(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
 }
 
 /// Returns notes about the policies on the levels of changed behaviors, if they were read.
-pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
+pub(super) fn notes(access: &Fetched<Access>, changes: &[Change], purpose: Purpose) -> Vec<Note> {
     if !affects_levels(changes) {
         return Vec::new();
     }
+    let level_notes = changes
+        .iter()
+        .filter_map(|change| level_note(change, purpose));
     let access = match access {
-        Fetched::Skipped => return Vec::new(),
+        Fetched::Skipped => return level_notes.collect(),
         Fetched::Failed(unread) => {
-            let unread = unread.clone();
-            return vec![Note::PoliciesUnknown { error: unread }];
+            let message =
+                format!("cannot determine which Access policies use these levels: {unread}");
+            let unknown = Note::general(NoteKind::PoliciesUnknown, message);
+            return level_notes.chain([unknown]).collect();
         }
         Fetched::Loaded(access) => access,
     };
@@ -236,17 +231,48 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change]) -> Vec<Note> {
     }
     let mut notes: Vec<Note> = said
         .into_iter()
-        .map(|(before, after, addresses)| Note::PoliciesAffected {
-            addresses,
-            before,
-            after,
+        .map(|(before, after, addresses)| {
+            let message = describe(purpose, before.as_ref(), after.as_ref());
+            match addresses.as_slice() {
+                [address] => Note::new(NoteKind::PoliciesAffected, address.clone(), message),
+                several => Note::general(
+                    NoteKind::PoliciesAffected,
+                    format!("{}: {message}", abbreviate_list(several)),
+                ),
+            }
         })
         .collect();
     if access.skipped > 0 {
-        let skipped = access.skipped;
-        notes.push(Note::PoliciesSkipped { skipped });
+        let message = format!(
+            "{}; more policies may use these levels",
+            skipped_summary(access.skipped)
+        );
+        notes.push(Note::general(NoteKind::PoliciesSkipped, message));
     }
     notes
+}
+
+/// Returns a note if the level of an enabled behavior changes. Even a higher level can have less effect, because Access policies match
+/// levels exactly (`schema/api.md`, Access policies).
+fn level_note(change: &Change, purpose: Purpose) -> Option<Note> {
+    let Change::Behavior(diff) = change else {
+        return None;
+    };
+    let (before, after) = (diff.before.as_ref()?, diff.after.as_ref()?);
+    let (from, to) = (&before.risk_level, &after.risk_level);
+    if from == to || !before.enabled || !after.enabled {
+        return None;
+    }
+    let effect = match purpose {
+        Purpose::Drift => format!("policies on {to} do not match the live level {from}"),
+        Purpose::Apply | Purpose::Destroy => format!("policies on {from} will not match {to}"),
+    };
+    let message = format!("Access policies match levels exactly; {effect}");
+    Some(Note::new(
+        NoteKind::LevelChanged,
+        diff.address.clone(),
+        message,
+    ))
 }
 
 /// Possible outcomes of a rule for two users who differ only in their level: a set of pairs, the level under test first.

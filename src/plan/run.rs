@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 #[cfg(test)]
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::account_error::AccountError;
 use crate::model::address::{Address, Glob, Name};
-use crate::model::context::Context;
+use crate::model::context::{Context, Fetched};
 use crate::model::evidence::Evidence;
 use crate::model::open_enum::string_enum;
 
@@ -22,7 +22,7 @@ use super::guards::GuardViolation;
 use super::matching::matches;
 use super::note::Note;
 use super::operation::Operation;
-use super::{Intent, Options};
+use super::{Options, Purpose};
 
 /// Result of a plan, drift or apply run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,8 +87,6 @@ pub struct AccountPlan {
     /// Unlisted resources that are not changed.
     pub unlisted: Vec<UnlistedResource>,
     /// Notes about the plan.
-    #[serde(serialize_with = "with_messages")]
-    #[cfg_attr(test, schemars(with = "Vec<NoteWithMessage<'static>>"))]
     pub notes: Vec<Note>,
     /// Addresses of changes excluded by `--target` or `--ignore`.
     pub excluded: Vec<Address>,
@@ -212,6 +210,17 @@ impl AccountPlan {
         self.unlisted.iter().filter(|thing| thing.is_reported())
     }
 
+    /// Returns the result without the states and policies, which are not needed after a comparison.
+    #[must_use]
+    pub fn without_states(mut self) -> Self {
+        self.live = None;
+        self.desired = None;
+        if let Some(context) = &mut self.context {
+            context.access = Fetched::Skipped;
+        }
+        self
+    }
+
     /// How many changes have this action.
     pub fn count(&self, action: Action) -> usize {
         self.changes
@@ -227,7 +236,7 @@ impl AccountPlan {
         named.retain(names);
         if !named.is_empty() {
             let options = self.options.as_ref();
-            let destroys = options.is_some_and(|options| options.intent == Intent::Destroy);
+            let destroys = options.is_some_and(|options| options.purpose == Purpose::Destroy);
             let is_pattern_of_unlisted = |address: &Address| {
                 matches!(address, Address::UnlistedIntegration(_))
                     && !glob.is_address(self.label(), address)
@@ -311,30 +320,4 @@ impl FailedAccount {
             problems: None,
         }
     }
-}
-
-/// A note with its text.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-pub struct NoteWithMessage<'a> {
-    #[serde(flatten)]
-    note: &'a Note,
-    /// Whether the note needs attention.
-    warning: bool,
-    /// Text of the note.
-    message: String,
-}
-
-impl Note {
-    pub fn with_message(&self) -> NoteWithMessage<'_> {
-        NoteWithMessage {
-            note: self,
-            warning: self.is_warning(),
-            message: self.to_string(),
-        }
-    }
-}
-
-fn with_messages<S: Serializer>(notes: &[Note], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(notes.iter().map(Note::with_message))
 }

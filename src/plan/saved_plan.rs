@@ -24,7 +24,7 @@ use crate::model::text::{escape_invisible_json, is_invisible};
 use super::digest::sha256;
 use super::error::describe;
 use super::run::{FailedAccount, Format, Run, Status};
-use super::{Options, plan_within};
+use super::{Options, Purpose, plan};
 
 /// Maximum size of the file. An account takes about 3 KiB, so 10,000 accounts fit, and a file that is no plan cannot fill the memory.
 pub const MAX_SAVED_PLAN_BYTES: u64 = 64 * 1024 * 1024;
@@ -248,6 +248,9 @@ impl SavedPlan {
     /// Returns all violations of the rules for desired-state files.
     fn check(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
+        if self.options.purpose == Purpose::Drift {
+            mistakes.push("drift cannot be applied".to_owned());
+        }
         let planned = self.accounts.iter().map(|account| {
             let desired = &account.desired;
             (&desired.account_id, desired.name.as_ref(), &desired.source)
@@ -292,7 +295,7 @@ impl SavedPlan {
                 live,
                 context,
             } = account;
-            let planned = plan_within(&desired, &live, &context, self.today, &options);
+            let planned = plan(&desired, &live, &context, self.today, &options);
             if !planned.errors.is_empty() {
                 let errors = describe(&planned.errors);
                 return Err(SavedPlanError::Invalid(vec![format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::{AccountPlan, ApplyTotals, Format, Intent, Run, Totals};
+use crate::plan::{AccountPlan, ApplyTotals, Format, Purpose, Run, Totals};
 
 use super::display_item::{Severity, blocks, gravest_first, prefix, short};
 use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, abbreviate_list, pluralize};
@@ -23,7 +23,7 @@ impl<'a> RunSummary<'a> {
         RunSummary {
             run,
             totals: run.totals(),
-            is_destroy: options.any(|options| options.intent == Intent::Destroy),
+            is_destroy: options.any(|options| options.purpose == Purpose::Destroy),
         }
     }
 

@@ -12,6 +12,7 @@ use riskform::config::files::AllowedRoot;
 use riskform::config::load::{LoadOptions, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
+use riskform::model::context::Context;
 use riskform::model::integration::{
     Integration, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
 };
@@ -92,7 +93,13 @@ pub(super) fn fleet_plan(count: usize) -> Run {
         live.integrations[0].settings.tenant_url = declared.unwrap().tenant_url.clone();
         live.integrations[0].settings.active = false;
         let (desired, live) = (Arc::new(desired), Arc::new(live));
-        plan::plan(&desired, &live, TODAY, &Options::default())
+        plan::plan(
+            &desired,
+            &live,
+            &Context::default(),
+            TODAY,
+            &Options::default(),
+        )
     });
     let base_url = "https://api.cloudflare.com/client/v4".to_owned();
     let accounts = planned.collect();

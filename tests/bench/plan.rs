@@ -1,10 +1,11 @@
-//! Two states into a plan: matching, comparing, ordering and digesting; and a plan into drift.
+//! Two states into a plan: matching, comparing, ordering and digesting.
 //!
 //! What the program does grows in proportion: `valgrind --tool=callgrind --toggle-collect=riskform::plan::plan` on this benchmark counts
 //! about ten times the instructions for ten times the integrations. Beyond what fits into the processor's caches each of them takes longer.
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use riskform::plan::{Options, Retention, Scope, plan};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use riskform::model::context::Context;
+use riskform::plan::{Options, plan};
 
 use super::inputs::{Difference, TODAY, account};
 
@@ -16,25 +17,9 @@ pub(super) fn measure(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, count), |bencher| {
                 let (desired, live) = account(count, difference);
                 let options = Options::default();
-                bencher.iter_with_large_drop(|| plan(&desired, &live, TODAY, &options));
-            });
-        }
-    }
-    group.finish();
-
-    let mut group = criterion.benchmark_group("drift");
-    for (name, difference) in Difference::ALL {
-        for count in [10, 100, 1_000, 10_000] {
-            group.throughput(Throughput::Elements(count as u64));
-            group.bench_function(BenchmarkId::new(name, count), |bencher| {
-                let (desired, live) = account(count, difference);
-                let planned = plan(&desired, &live, TODAY, &Options::default());
-                let scope = Scope::default();
-                bencher.iter_batched(
-                    || planned.clone(),
-                    |planned| planned.into_drift(&scope).keeping(Retention::DiffOnly),
-                    BatchSize::LargeInput,
-                );
+                bencher.iter_with_large_drop(|| {
+                    plan(&desired, &live, &Context::default(), TODAY, &options)
+                });
             });
         }
     }

@@ -5,7 +5,7 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use jiff::Timestamp;
 use riskform::model::behavior::RiskLevel;
 use riskform::model::user::UserRisk;
-use riskform::plan::{Format, OperationOutcome, OperationStatus, Run, Scope};
+use riskform::plan::{Format, OperationOutcome, OperationStatus, Run};
 use riskform::report::get::{Privacy, ReadFormat, UserFilter, Users, render};
 use riskform::report::{self, ApplyFormat, DetailLevel, DriftFormat, PlanFormat};
 use uuid::Uuid;
@@ -27,10 +27,6 @@ pub(super) fn measure(criterion: &mut Criterion) {
         measure_one(&mut group, &format!("drift as {kind}"), |accounts| {
             let mut run = fleet_plan(accounts);
             run.format = Format::Drift;
-            let accounts = run.accounts.into_iter();
-            run.accounts = accounts
-                .map(|account| account.into_drift(&Scope::default()))
-                .collect();
             move || report::drift(&run, *kind, DetailLevel::Grouped, None)
         });
     }

@@ -12,11 +12,12 @@ use jiff::civil::date;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
 use riskform::model::address::Address;
 use riskform::model::audit_log::{AuditEntry, AuditLog, ParsedEntry};
+use riskform::model::context::Context;
 use riskform::model::integration::{IntegrationField, IntegrationId};
 use riskform::plan::attribution::{
     Attribution, BehaviorField, behavior_field, creation, deletion, integration_field,
 };
-use riskform::plan::{Action, AttributedAction, Options, Scope, plan};
+use riskform::plan::{Action, AttributedAction, Options, Purpose, plan};
 use riskform::sandbox::{
     ACTOR_HEADER, BASE_PATH, CONTEXT_HEADER, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings,
 };
@@ -174,11 +175,14 @@ impl AttributionScenario {
         let live = Arc::new(self.sandbox.live(&account()));
         let today = date(2026, 11, 1);
         // Two live integrations may match one entry.
-        let planned = plan(&file, &live, today, &Options::default());
-        if !planned.errors.is_empty() {
+        let options = Options {
+            purpose: Purpose::Drift,
+            ..Options::default()
+        };
+        let mut drift = plan(&file, &live, &Context::default(), today, &options);
+        if !drift.errors.is_empty() {
             return 0;
         }
-        let mut drift = planned.into_drift(&Scope::default());
         drift.attribute(log);
         let mut seen = 0;
         let mut check = |about: String, told: &Attribution, setter: Option<&(String, String)>| {

@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use riskform::api::{Client, Credentials, Transport};
 use riskform::apply::{ApplyContext, ApplyEvent, ApplyResult, Outcome, WriteKind, apply};
 use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::context::Context;
 use riskform::model::integration::{Integration, ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
-use riskform::plan::{AccountPlan, Note, plan};
+use riskform::plan::{AccountPlan, NoteKind, plan};
 use riskform::sandbox::{
     AcceptedReferences, DEFAULT_TOKEN, RateLimit, Sandbox, Settings, UniqueKey, UnsetReference,
 };
@@ -116,7 +117,13 @@ impl Case {
 
     fn plan(&self) -> AccountPlan {
         let live = Arc::new(self.sandbox.live(&account_id()));
-        plan(&self.desired, &live, TODAY, &unguarded())
+        plan(
+            &self.desired,
+            &live,
+            &Context::default(),
+            TODAY,
+            &unguarded(),
+        )
     }
 
     async fn apply(&self) -> ApplyResult {
@@ -481,20 +488,17 @@ async fn own_duplicate_is_deleted_if_older_ones_appeared() {
         assert!(applied.is_complete(), "{applied:?}");
         let left: Vec<_> = case.integrations().iter().map(|live| live.id).collect();
         assert_eq!(left, ids, "lag {lag}");
-        let duplicates = applied.notes.iter().find_map(|note| match note {
-            Note::DuplicatesFound { id, duplicates, .. } if *id == ids[0] => {
-                Some(duplicates.clone())
-            }
-            _ => None,
-        });
-        assert_eq!(duplicates.unwrap_or_default(), ids[1..]);
+        let mut notes = applied.notes.iter();
+        let found = notes.find(|note| note.kind == NoteKind::DuplicatesFound);
+        let message = found.map_or("", |note| &note.message);
+        assert!(ids.len() < 2 || ids.iter().all(|id| message.contains(&id.to_string())));
         // The next plan takes the same one.
         let again = case.plan();
         assert_eq!(
             again
                 .notes
                 .iter()
-                .any(|note| matches!(note, Note::DuplicatesFound { .. })),
+                .any(|note| note.kind == NoteKind::DuplicatesFound),
             ids.len() > 1
         );
     }
@@ -559,10 +563,8 @@ async fn rejected_generated_reference_is_left_out_of_an_update() {
     assert_outcomes(&applied, &["done"]);
     assert!(applied.is_complete(), "{applied:?}");
     assert_eq!(case.sent(WriteKind::Update), 2);
-    assert!(matches!(
-        applied.notes[..],
-        [Note::CreatedWithoutReference { .. }]
-    ));
+    let kinds: Vec<_> = applied.notes.iter().map(|note| note.kind).collect();
+    assert_eq!(kinds, [NoteKind::CreatedWithoutReference]);
     assert!(case.plan().is_empty());
 }
 
@@ -949,7 +951,7 @@ async fn integration_unlisted_since_the_plan_is_named_and_kept() {
     assert_outcomes(&applied, &["done"]);
     assert!(applied.is_complete());
     assert!(
-        matches!(&applied.notes[..], [Note::BecameUnlisted { unlisted }] if *unlisted == [integration(3, "new", "").id])
+        matches!(&applied.notes[..], [note] if note.message.ends_with(&integration(3, "new", "").id.to_string()))
     );
     assert_eq!(case.integrations().len(), 2);
 }

@@ -8,8 +8,9 @@ use axum::http::Method;
 use riskform::api::{Client, Credentials, Transport};
 use riskform::apply::{ApplyContext, ApplyResult, Outcome, apply};
 use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::context::Context;
 use riskform::model::integration::{ReferenceId, TenantUrl};
-use riskform::plan::{AccountPlan, Note, plan};
+use riskform::plan::{AccountPlan, NoteKind, plan};
 use riskform::sandbox::{AcceptedReferences, DEFAULT_TOKEN, Sandbox, Settings, UnsetReference};
 use serde_json::json;
 
@@ -77,7 +78,13 @@ impl CreateScenario {
 
     fn plan(&self) -> AccountPlan {
         let live = Arc::new(self.sandbox.live(&account_id()));
-        plan(&self.desired, &live, TODAY, &unguarded())
+        plan(
+            &self.desired,
+            &live,
+            &Context::default(),
+            TODAY,
+            &unguarded(),
+        )
     }
 
     async fn apply(&self) -> ApplyResult {
@@ -251,7 +258,7 @@ async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_o
     let attempts = applied.executed[0].attempts;
     assert_eq!(attempts, 2, "refused once, then sent without it");
     assert!(
-        matches!(applied.notes[..], [Note::CreatedWithoutReference { .. }]),
+        matches!(&applied.notes[..], [note] if note.kind == NoteKind::CreatedWithoutReference),
         "{:?}",
         applied.notes
     );

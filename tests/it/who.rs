@@ -195,7 +195,7 @@ fn messages_say_who_did_it_and_what_acts_on_it() {
     let account = &webhook["accounts"][0];
     let who = &account["changes"][0]["attribution"][0]["author"]["actor"];
     assert_eq!(who, "alice@example.com");
-    assert_eq!(account["notes"][0]["kind"], "policies_affected_by_drift");
+    assert_eq!(account["notes"][0]["kind"], "policies_affected");
     assert!(account["notes"][0]["message"].is_string());
 }
 

@@ -19,7 +19,7 @@ use crate::cli::run::load_context::LoadContext;
 use crate::cli::run::planner::Planner;
 use crate::cli::run::saved_plan::{self, ApplyExpectations};
 use crate::cli::run::session::Session;
-use crate::plan::{Intent, Options};
+use crate::plan::{Options, Purpose};
 use crate::report::ApplyFormat;
 
 /// Flags of `apply`.
@@ -78,17 +78,17 @@ pub(crate) async fn apply(arguments: ApplyArgs, output: &Output) -> Result<Exit,
             let digest = arguments.expect_digest.as_deref();
             apply_saved_plan(&file, digest, arguments.common, output).await
         }
-        None => plan_and_apply(Intent::Apply, arguments.common, output).await,
+        None => plan_and_apply(Purpose::Apply, arguments.common, output).await,
     }
 }
 
 /// Deletes the declared integrations and disables the declared behaviors, after approval.
 pub(crate) async fn destroy(arguments: DestroyArgs, output: &Output) -> Result<Exit, CommandError> {
-    plan_and_apply(Intent::Destroy, arguments, output).await
+    plan_and_apply(Purpose::Destroy, arguments, output).await
 }
 
 async fn plan_and_apply(
-    intent: Intent,
+    purpose: Purpose,
     arguments: DestroyArgs,
     output: &Output,
 ) -> Result<Exit, CommandError> {
@@ -99,8 +99,9 @@ async fn plan_and_apply(
     let audit_log = arguments.open_audit_log(output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
-        intent,
+        purpose,
         targets: arguments.targets.targets(),
+        ignored: Vec::new(),
         overrides: arguments.overrides.overrides(),
         limits: Arc::clone(&surroundings.limits),
     };

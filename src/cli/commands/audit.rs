@@ -21,7 +21,7 @@ use crate::cli::run::load_context::LoadContext;
 use crate::cli::run::planner::Planner;
 use crate::cli::run::session::Session;
 use crate::doctor::{AccountAudit, AuditCheck, AuditReport};
-use crate::plan::{Options, Scope};
+use crate::plan::Options;
 use crate::report::{self, AuditFormat};
 
 /// Flags of `audit`.
@@ -55,8 +55,7 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     let audited = async |planned| look(&session, &planned, &ignored).await;
     let root = &surroundings.confinement;
     let evidence = evidence::collect(&session, &accounts, &files, root);
-    let everything = Scope::default();
-    let audited = planning.each(accounts, &everything, audited);
+    let audited = planning.each(accounts, audited);
     let (accounts, evidence) = tokio::join!(audited, evidence);
     let accounts = accounts?;
     let base_url = session.base_url().to_string();

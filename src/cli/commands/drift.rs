@@ -20,7 +20,7 @@ use crate::cli::run::load_context::LoadContext;
 use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::planner::Planner;
 use crate::cli::run::session::Session;
-use crate::plan::{AccountPlan, Format, Glob, Options, Retention, Run, Scope};
+use crate::plan::{AccountPlan, Format, Glob, Options, Purpose, Run};
 use crate::report::{self, DetailLevel, DriftFormat, RunMetrics};
 
 /// Flags of `drift`.
@@ -74,15 +74,6 @@ pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Ex
     Ok(checked.exit())
 }
 
-/// Returns the parts of each account that the formats need.
-fn keep(formats: &Formats<DriftFormat>) -> Retention {
-    if formats.kinds().any(DriftFormat::shows_states) {
-        Retention::States
-    } else {
-        Retention::DiffOnly
-    }
-}
-
 /// Result of a drift check.
 struct DriftResult {
     run: Run,
@@ -98,16 +89,13 @@ async fn check(
     let surroundings = LoadContext::of(&arguments.fleet.desired)?;
     let LoadedFiles { accounts, files } = fleet::load(&arguments.fleet, &surroundings, output)?;
     let session = Session::open(&arguments.fleet.connect, output)?;
-    // Compare everything, then filter: drift of a target counts even if applying it would need another address.
-    let scope = Scope {
+    let ignored = arguments.ignored.iter();
+    let options = Options {
+        purpose: Purpose::Drift,
         targets: arguments.targets.targets(),
-        ignored: arguments
-            .ignored
-            .iter()
-            .map(|glob| Glob::new(glob))
-            .collect(),
+        ignored: ignored.map(|glob| Glob::new(glob)).collect(),
+        ..Options::default()
     };
-    let options = Options::default();
     let planning = Planner::new(
         &arguments.fleet,
         arguments.context,
@@ -116,19 +104,19 @@ async fn check(
         output,
     );
     let drift = async |planned: AccountPlan| {
-        let drift = planned.into_drift(&scope);
-        let drift = match planning.look_around(&drift).await {
-            Some(planned) => planned.into_drift(&scope),
-            None => drift,
-        };
-        let attributed = context::attributed(&session, arguments.context, arguments.history, drift);
-        attributed.await.keeping(keep(formats))
+        let drift = planning.look_around(&planned).await.unwrap_or(planned);
+        let attributed =
+            context::attributed(&session, arguments.context, arguments.history, drift).await;
+        match formats.kinds().any(DriftFormat::shows_states) {
+            true => attributed,
+            false => attributed.without_states(),
+        }
     };
     let shows_evidence = formats.kinds().any(DriftFormat::shows_evidence);
     let evidence = shows_evidence
         .then(|| evidence::collect(&session, &accounts, &files, &surroundings.confinement));
     let evidence = OptionFuture::from(evidence);
-    let compared = planning.each(accounts, &scope, drift);
+    let compared = planning.each(accounts, drift);
     let (accounts, evidence) = tokio::join!(compared, evidence);
     let run = planning.run(Format::Drift, accounts?);
     let counters = session.counters();

@@ -17,7 +17,7 @@ use crate::model::address::{Address, Name};
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use crate::model::text::abbreviate_list;
-use crate::plan::{Intent, matches, needs_identity_providers, resolve_identity_providers};
+use crate::plan::{Purpose, matches, needs_identity_providers, resolve_identity_providers};
 use crate::report::get::{
     Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, Tabular, User, UserFilter, Users,
     render,
@@ -252,7 +252,7 @@ impl GetOutput<'_> {
                 if needs_identity_providers(&desired) {
                     let providers = reader.identity_providers(id).await.map_err(failed)?;
                     let providers = &providers.providers;
-                    resolve_identity_providers(&mut desired, providers, Intent::Apply)
+                    resolve_identity_providers(&mut desired, providers, Purpose::Apply)
                         .map_err(|errors| CommandError::Account(plan_error(&errors)))?;
                 }
                 let live = reader.live_account(id).await.map_err(failed)?;

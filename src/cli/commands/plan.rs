@@ -20,7 +20,7 @@ use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
 use crate::cli::run::planner::Planner;
 use crate::cli::run::saved_plan;
 use crate::cli::run::session::Session;
-use crate::plan::{AccountPlan, Intent, Options, SavedPlan};
+use crate::plan::{AccountPlan, Options, Purpose, SavedPlan};
 use crate::report::{self, PlanFormat};
 
 /// Flags of `plan`.
@@ -60,11 +60,12 @@ pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exi
     let accounts = fleet::load(&arguments.fleet, &surroundings, output)?.accounts;
     let session = Session::open(&arguments.fleet.connect, output)?;
     let options = Options {
-        intent: match arguments.destroy {
-            true => Intent::Destroy,
-            false => Intent::Apply,
+        purpose: match arguments.destroy {
+            true => Purpose::Destroy,
+            false => Purpose::Apply,
         },
         targets: arguments.targets.targets(),
+        ignored: Vec::new(),
         overrides: arguments.overrides.overrides(),
         limits: Arc::clone(&surroundings.limits),
     };

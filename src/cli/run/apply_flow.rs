@@ -28,8 +28,8 @@ use crate::config::export;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{
-    AccountError, AccountPlan, Action, Change, Intent, Options, Run, changed_identity_providers,
-    effects, live_digest, moved, needs_identity_providers, plan_within, resolve_identity_providers,
+    AccountError, AccountPlan, Action, Change, Options, Purpose, Run, changed_identity_providers,
+    effects, live_digest, moved, needs_identity_providers, plan, resolve_identity_providers,
 };
 use crate::report::text::RunText;
 use crate::report::{self, ApplyFormat, DetailLevel, json};
@@ -158,16 +158,16 @@ impl ApplyFlow<'_> {
                 1 => String::new(),
                 _ => format!(" to {}", pluralize(self.work().count(), "account")),
             };
-            let intent = self
+            let purpose = self
                 .work()
-                .find_map(|account| Some(account.options.as_ref()?.intent));
+                .find_map(|account| Some(account.options.as_ref()?.purpose));
             let changes: Vec<&Change> = self.work().flat_map(|account| &account.changes).collect();
-            let question = match intent.unwrap_or_default() {
-                Intent::Destroy if let [Change::Integration(_)] = changes[..] => {
+            let question = match purpose.unwrap_or_default() {
+                Purpose::Destroy if let [Change::Integration(_)] = changes[..] => {
                     "Delete this integration?".to_owned()
                 }
-                Intent::Apply => format!("Apply these changes{accounts}?"),
-                Intent::Destroy => format!("Destroy these resources{accounts}?"),
+                Purpose::Apply | Purpose::Drift => format!("Apply these changes{accounts}?"),
+                Purpose::Destroy => format!("Destroy these resources{accounts}?"),
             };
             prompt::approve(&question).await?;
             if self.refresh().await? == LiveState::Same {
@@ -236,7 +236,7 @@ impl ApplyFlow<'_> {
             if origin == PlanSource::ThisRun {
                 let (today, options) = plan_inputs(account);
                 let known = account.context.clone().unwrap_or_default();
-                let planned = plan_within(&desired, &live, &known, today, options);
+                let planned = plan(&desired, &live, &known, today, options);
                 let again = context::look_around(session, self.context, &planned).await;
                 *account = again.unwrap_or(planned);
             }
@@ -369,8 +369,12 @@ impl RefreshedAccount {
             renamed = changed_identity_providers(&desired, &providers);
             if origin == PlanSource::ThisRun && !renamed.is_empty() {
                 let (_, options) = plan_inputs(account);
-                resolve_identity_providers(Arc::make_mut(&mut desired), &providers, options.intent)
-                    .map_err(|errors| plan_error(&errors))?;
+                resolve_identity_providers(
+                    Arc::make_mut(&mut desired),
+                    &providers,
+                    options.purpose,
+                )
+                .map_err(|errors| plan_error(&errors))?;
             }
         }
         let live = planner::read_account(session, &desired).await?;

@@ -13,7 +13,7 @@ use crate::cli::run::session::Session;
 use crate::model::account::{DesiredAccount, PolicyGuardMode};
 use crate::model::audit_log::AuditLog;
 use crate::model::context::{Access, Context, FetchError, Fetched};
-use crate::plan::{AccountError, AccountPlan, Note, Options, affects_levels, plan_within};
+use crate::plan::{AccountError, AccountPlan, Note, Options, affects_levels, plan};
 
 /// Flag to skip the context.
 #[derive(Args, Clone, Copy, Debug)]
@@ -122,7 +122,7 @@ async fn with_policies(
         access: access(session, desired).await,
         ..Context::default()
     };
-    plan_within(desired, planned.live(), &context, today, options)
+    plan(desired, planned.live(), &context, today, options)
 }
 
 /// Reads the Access policies and groups of an account.
@@ -169,7 +169,7 @@ pub(crate) async fn attributed(
             context.audit_log = Fetched::Failed(unread.clone());
             drift
                 .notes
-                .insert(0, Note::AttributionUnavailable { error: unread });
+                .insert(0, Note::attribution_unavailable(&unread));
         }
     }
     drift

@@ -9,10 +9,10 @@ use crate::cli::run::load_context;
 use crate::cli::run::session::Session;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
-use crate::model::context::IdentityProvider;
+use crate::model::context::{Context, IdentityProvider};
 use crate::plan::{
-    AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Run, Scope,
-    needs_identity_providers, plan, resolve_identity_providers,
+    AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Run, needs_identity_providers,
+    plan, resolve_identity_providers,
 };
 use anyhow::anyhow;
 use futures_util::stream::{self, StreamExt};
@@ -60,12 +60,8 @@ impl<'a> Planner<'a> {
 
     /// Reads and plans every account.
     pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, CommandError> {
-        let scope = Scope {
-            targets: self.options.targets.clone(),
-            ignored: Vec::new(),
-        };
         let look_around = async |planned| self.look_around(&planned).await.unwrap_or(planned);
-        let accounts = self.each(accounts, &scope, look_around).await?;
+        let accounts = self.each(accounts, look_around).await?;
         Ok(self.run(Format::Plan, accounts))
     }
 
@@ -88,11 +84,10 @@ impl<'a> Planner<'a> {
     pub(crate) async fn each<T>(
         &self,
         accounts: Vec<DesiredAccount>,
-        Scope { targets, ignored }: &Scope,
         keep: impl AsyncFn(AccountPlan) -> T,
     ) -> Result<Vec<T>, CommandError> {
-        let unnamed = RefCell::new(UnmatchedGlobs::new(&targets.globs));
-        let unignored = RefCell::new(UnmatchedGlobs::new(ignored));
+        let unnamed = RefCell::new(UnmatchedGlobs::new(&self.options.targets));
+        let unignored = RefCell::new(UnmatchedGlobs::new(&self.options.ignored));
         let look_at = |planned: &AccountPlan| {
             unnamed.borrow_mut().look_at(planned);
             unignored.borrow_mut().look_at(planned);
@@ -141,7 +136,16 @@ impl<'a> Planner<'a> {
             Ok(()) => read_account(self.session, &desired).await,
             Err(error) => Err(error),
         };
-        let result = live.map(|live| plan(&desired, &Arc::new(live), self.today, self.options));
+        let result = live.map(|live| {
+            let context = Context::default();
+            plan(
+                &desired,
+                &Arc::new(live),
+                &context,
+                self.today,
+                self.options,
+            )
+        });
         let account = desired.label();
         match &result {
             Ok(plan) => tracing::info!(account, changes = plan.changes.len(), "planned"),
@@ -161,7 +165,7 @@ impl Planner<'_> {
             return Ok(());
         }
         let providers = identity_providers(self.session, desired).await?;
-        resolve_identity_providers(desired, &providers, self.options.intent)
+        resolve_identity_providers(desired, &providers, self.options.purpose)
             .map_err(|errors| plan_error(&errors))
     }
 }

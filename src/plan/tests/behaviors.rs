@@ -92,7 +92,7 @@ fn guards_and_targets_see_what_a_star_covers() {
     assert_eq!(refused, [some("behavior.dlp"), some("behavior.imp")]);
 
     let mut options = Options::default();
-    options.targets.globs.push(Glob::new("behavior.dlp"));
+    options.targets.push(Glob::new("behavior.dlp"));
     let plan = plan(&file, &account(&[]), date(2026, 11, 22), &options).unwrap();
     assert_eq!(
         lines(&plan),
@@ -106,7 +106,7 @@ fn destroy_leaves_what_only_a_star_covers() {
     let mut file = desired(&[]);
     declare(&mut file, &["* true high", "dlp true -", "edr null"]);
     let options = Options {
-        intent: Intent::Destroy,
+        purpose: Purpose::Destroy,
         ..Options::default()
     };
     let plan = plan(&file, &account(&[]), date(2026, 11, 22), &options).unwrap();

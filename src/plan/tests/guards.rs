@@ -205,7 +205,7 @@ fn guards_refuse_and_are_overridden() {
         (
             "destroyed although it must not be",
             &["x: a prevent"],
-            &|_, o| o.intent = Intent::Destroy,
+            &|_, o| o.purpose = Purpose::Destroy,
             &[Guard::PreventDestroy],
         ),
     ];
@@ -302,7 +302,7 @@ fn a_protected_item_that_matches_nothing_is_a_warning() {
         let warned = plan
             .notes
             .iter()
-            .any(|note| matches!(note, Note::UnmatchedProtectedItem { .. }) && note.is_warning());
+            .any(|note| note.kind == NoteKind::UnmatchedProtectedItem && note.warning);
         assert_eq!(warned, !matches, "{item}");
     }
 }
@@ -331,7 +331,7 @@ fn protected_address_with_account_blocks() {
         let warned = plan
             .notes
             .iter()
-            .any(|note| matches!(note, Note::UnmatchedProtectedItem { .. }));
+            .any(|note| note.kind == NoteKind::UnmatchedProtectedItem);
         assert_eq!(warned, !blocks, "{item} in {name:?}");
     }
 }

@@ -298,14 +298,20 @@ fn ambiguity_concerns_only_its_entries() {
         file.behaviors
             .insert(BehaviorKey::new("dlp"), behavior(Some(false), None));
         let live = account(integrations);
-        for intent in [Intent::Apply, Intent::Destroy] {
-            let what = format!("{entries:?} in {integrations:?}, {intent}");
+        for purpose in [Purpose::Apply, Purpose::Destroy] {
+            let what = format!("{entries:?} in {integrations:?}, {purpose}");
             let options = Options {
-                intent,
+                purpose,
                 ..Options::default()
             };
             let (file, live) = (Arc::new(file.clone()), Arc::new(live.clone()));
-            let plan = crate::plan::plan(&file, &live, date(2026, 11, 22), &options);
+            let plan = crate::plan::plan(
+                &file,
+                &live,
+                &Context::default(),
+                date(2026, 11, 22),
+                &options,
+            );
             assert_eq!(plan.status, Status::Ambiguous, "{what}");
             let names: Vec<String> = plan
                 .errors
@@ -336,8 +342,8 @@ fn ambiguity_concerns_only_its_entries() {
                 gone.iter().all(|id| !found.contains(id)),
                 "{what}: {gone:?}"
             );
-            match intent {
-                Intent::Apply => {
+            match purpose {
+                Purpose::Apply => {
                     assert!(
                         plan.operations.is_empty() && !plan.is_applicable(),
                         "{what}"
@@ -350,7 +356,7 @@ fn ambiguity_concerns_only_its_entries() {
                         deleted.filter_map(|one| Some(one.found()?.id)).collect();
                     assert_eq!(deleted, ids(unlisted), "{what}");
                 }
-                Intent::Destroy => assert!(plan.is_applicable(), "{what}"),
+                Purpose::Destroy | Purpose::Drift => assert!(plan.is_applicable(), "{what}"),
             }
         }
     }
@@ -360,7 +366,7 @@ fn ambiguity_concerns_only_its_entries() {
 fn untargeted_entry_is_not_ambiguous() {
     let live = account(&["a r1", "a r2", "b r3"]);
     let mut options = Options::default();
-    options.targets.globs.push(Glob::new("integration.y"));
+    options.targets.push(Glob::new("integration.y"));
     let plan = plan(
         &desired(&["x: a", "y: b off"]),
         &live,

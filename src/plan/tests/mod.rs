@@ -21,6 +21,7 @@ use crate::model::account::{
 };
 use crate::model::address::{Address, Name};
 use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
+use crate::model::context::Context;
 use crate::model::generated_reference::GeneratedReferences;
 use crate::model::integration::{
     DesiredIntegration, IgnoreChange, Integration, IntegrationId, IntegrationSettings,
@@ -31,8 +32,8 @@ use crate::model::open_enum::OpenEnum;
 
 use crate::plan::{
     AccountError, AccountPlan, Action, Change, FailureKind, Format, Glob, GlobMatch, Guard,
-    IntegrationTarget, Intent, Kind, MatchedBy, Note, Operation, OperationId, OperationKind,
-    Options, PlanError, Run, SavedPlan, SavedPlanError, Status, Wave, live_digest, matches, sha256,
+    IntegrationTarget, Kind, MatchedBy, NoteKind, Operation, OperationId, OperationKind, Options,
+    PlanError, Purpose, Run, SavedPlan, SavedPlanError, Status, Wave, live_digest, matches, sha256,
 };
 
 fn location() -> Location {
@@ -207,7 +208,7 @@ fn plan(
     options: &Options,
 ) -> Result<AccountPlan, Vec<PlanError>> {
     let (desired, live) = (Arc::new(desired.clone()), Arc::new(live.clone()));
-    let plan = crate::plan::plan(&desired, &live, today, options);
+    let plan = crate::plan::plan(&desired, &live, &Context::default(), today, options);
     match plan.errors.as_slice() {
         [] => Ok(plan),
         errors => Err(errors.to_vec()),

@@ -184,7 +184,7 @@ fn destroy_touches_only_what_is_listed() {
         .behaviors
         .insert(BehaviorKey::new("dlp"), behavior(Some(true), None));
     let options = Options {
-        intent: Intent::Destroy,
+        purpose: Purpose::Destroy,
         ..Options::default()
     };
     let live = account(&["a", "b"]);

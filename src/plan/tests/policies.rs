@@ -11,8 +11,7 @@ use crate::model::context::{
 };
 use crate::model::limits::Limits;
 use crate::plan::{
-    Scope, changed_identity_providers, describe, plan_within, policies_for_level,
-    resolve_identity_providers,
+    changed_identity_providers, describe, policies_for_level, resolve_identity_providers,
 };
 
 fn level(word: &str) -> Level {
@@ -375,7 +374,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
         }
         let refused = |file: &DesiredAccount, options: &Options| {
             let (file, live) = (Arc::new(file.clone()), Arc::new(account(&[])));
-            let plan = plan_within(&file, &live, context, date(2026, 11, 22), options);
+            let plan = crate::plan::plan(&file, &live, context, date(2026, 11, 22), options);
             let mut violations = plan.violations.into_iter();
             violations.find(|refusal| refusal.guard == Guard::Policies)
         };
@@ -421,7 +420,7 @@ fn a_plan_says_what_acts_on_a_level_before_and_after() {
     }
     let (file, live) = (Arc::new(file), Arc::new(account(&[])));
     let today = date(2026, 11, 22);
-    let plan = plan_within(&file, &live, &context, today, &Options::default());
+    let plan = crate::plan::plan(&file, &live, &context, today, &Options::default());
     let notes = plan.notes.iter().map(ToString::to_string);
     let said: Vec<String> = notes.filter(|note| note.contains("use")).collect();
     assert_eq!(
@@ -432,7 +431,12 @@ fn a_plan_says_what_acts_on_a_level_before_and_after() {
         ]
     );
     // In drift, nobody asked for the change.
-    let drift = plan.into_drift(&Scope::default());
+    let options = Options {
+        purpose: Purpose::Drift,
+        ..Options::default()
+    };
+    let drift = crate::plan::plan(&file, &live, &context, today, &options);
+    assert_eq!(drift.changes, plan.changes);
     insta::assert_snapshot!(drift.notes[0], @"behavior.dlp: no policy uses level high (declared); 2 policies use level medium (live) (Finance, Payroll)");
 }
 
@@ -455,11 +459,11 @@ fn identity_providers_are_found_by_name() {
             .next()
             .unwrap()
             .identity_provider = Some(name.to_owned());
-        resolve_identity_providers(&mut file, &providers, Intent::Apply).map(|()| file)
+        resolve_identity_providers(&mut file, &providers, Purpose::Apply).map(|()| file)
     };
     let warnings = |file: &DesiredAccount| -> Vec<String> {
         let notes = planned(file, &account(&[])).notes.into_iter();
-        let other_org = notes.filter(|note| matches!(note, Note::TenantMismatch { .. }));
+        let other_org = notes.filter(|note| note.kind == NoteKind::TenantMismatch);
         other_org.map(|note| note.to_string()).collect()
     };
     let file = resolved("Okta (corp)", "A").unwrap();
@@ -526,7 +530,7 @@ fn entries_with_one_identity_provider_need_pins() {
                 entry.identity_provider = Some("Okta (corp)".to_owned());
             }
         }
-        let resolved = resolve_identity_providers(&mut file, &providers, Intent::Apply);
+        let resolved = resolve_identity_providers(&mut file, &providers, Purpose::Apply);
         let Err(errors) = resolved else {
             assert!(!fails, "{entries:?}");
             continue;
@@ -545,24 +549,24 @@ fn entries_with_one_identity_provider_need_pins() {
 fn only_destroy_continues_without_the_identity_provider() {
     let provider = json!({ "id": "i1", "name": "PIN", "type": "onetimepin", "config": {} });
     let providers = [IdentityProvider::from_json(&provider).unwrap()];
-    for (intent, name, resolves) in [
-        (Intent::Apply, "Okta", false),
-        (Intent::Destroy, "Okta", true),
+    for (purpose, name, resolves) in [
+        (Purpose::Apply, "Okta", false),
+        (Purpose::Destroy, "Okta", true),
         // One exists, but is not Okta.
-        (Intent::Destroy, "PIN", false),
+        (Purpose::Destroy, "PIN", false),
     ] {
         let mut file = desired(&["x: a r9"]);
         for entry in file.integrations.values_mut() {
             entry.identity_provider = Some(name.to_owned());
         }
-        let resolved = resolve_identity_providers(&mut file, &providers, intent);
-        assert_eq!(resolved.is_ok(), resolves, "{intent} {name}");
+        let resolved = resolve_identity_providers(&mut file, &providers, purpose);
+        assert_eq!(resolved.is_ok(), resolves, "{purpose} {name}");
         if !resolves {
             continue;
         }
         assert_eq!(changed_identity_providers(&file, &providers), [""; 0]);
         let options = Options {
-            intent,
+            purpose,
             ..Options::default()
         };
         let plan = plan(&file, &account(&["a r1"]), date(2026, 11, 22), &options).unwrap();

@@ -135,7 +135,7 @@ fn play(name: &str, references: References, steps: &[Step<'_>]) {
 fn identity_outlasts_what_happens_to_a_file() {
     use References::{Dropped, Kept, Providers};
     let created: Step<'_> = (&["x: a"], &["1 POST https://a.test ~x1"], &[]);
-    let beside = "will be created; unlisted integrations keep receiving scores";
+    let beside = ": created, while unlisted integrations keep receiving scores";
     let alone = "only by its generated reference; https://a.test will stop receiving scores";
     let table: &[(&str, References, &[Step<'_>])] = &[
         ("renamed", Kept, &[created, (&["y: a"], &[], &[])]),
@@ -540,7 +540,7 @@ fn killed_anywhere_no_entry_loses_its_id() {
 #[test]
 fn destroy_names_what_its_entries_would_fit_next() {
     let options = Options {
-        intent: Intent::Destroy,
+        purpose: Purpose::Destroy,
         ..Options::default()
     };
     let table: &[(&[&str], &[&str], &[&str])] = &[
@@ -576,7 +576,7 @@ fn destroy_names_what_its_entries_would_fit_next() {
         let fits: Vec<String> = plan
             .notes
             .iter()
-            .filter(|note| matches!(note, Note::WouldMatchUnlisted { .. }))
+            .filter(|note| note.kind == NoteKind::WouldMatchUnlisted)
             .map(ToString::to_string)
             .collect();
         assert_eq!(fits.is_empty(), said.is_empty(), "{entries:?}: {fits:?}");
@@ -656,7 +656,7 @@ fn two_entries_share_a_key_only_where_they_can_be_told_apart() {
 #[test]
 fn destroy_keeps_integration_with_another_reference() {
     let options = Options {
-        intent: Intent::Destroy,
+        purpose: Purpose::Destroy,
         ..Options::default()
     };
     let table: &[(&str, &str, bool)] = &[

@@ -37,7 +37,7 @@ fn targets_narrow_and_count_what_they_leave_out() {
     ];
     for (glob, expected, excluded) in table {
         let mut options = Options::default();
-        options.targets.globs.push(Glob::new(glob));
+        options.targets.push(Glob::new(glob));
         let plan = plan(&desired, &live, date(2026, 11, 22), &options).unwrap();
         assert_eq!(lines(&plan), *expected, "{glob}");
         assert_eq!(plan.excluded.len(), *excluded, "{glob}");
@@ -48,7 +48,7 @@ fn targets_narrow_and_count_what_they_leave_out() {
 fn a_change_that_needs_an_untargeted_one_is_refused() {
     let desired = desired(&["x: b r1", "y: c r2"]);
     let mut options = Options::default();
-    options.targets.globs.push(Glob::new("integration.x"));
+    options.targets.push(Glob::new("integration.x"));
     let errors = plan(
         &desired,
         &account(&["a r1", "b r2"]),

@@ -76,7 +76,7 @@ fn title(
 
 pub(super) fn note_line(f: &mut fmt::Formatter<'_>, note: &Note) -> fmt::Result {
     let text = note.to_string();
-    if note.is_warning() {
+    if note.warning {
         let yellow = style::WARNING;
         writeln!(f, "  {yellow}warning{yellow:#}: {}", EscapeInvisible(&text))
     } else {

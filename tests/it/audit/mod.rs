@@ -102,7 +102,13 @@ impl World {
             serde_json::from_value(self.integrations.clone()).unwrap(),
         );
         let desired = Arc::new(serde_json::from_str(&desired).unwrap());
-        plan(&desired, &Arc::new(live), TODAY, &Options::default())
+        plan(
+            &desired,
+            &Arc::new(live),
+            &riskform::model::context::Context::default(),
+            TODAY,
+            &Options::default(),
+        )
     }
 
     pub fn findings(&self, plan: &AccountPlan) -> Vec<AuditFinding> {

@@ -133,7 +133,7 @@ fn a_plan_as_markdown() {
           reference_id      (unset)
           active            true
     # note: behavior.high_dlp: Access policies match levels exactly; policies on medium will not match low
-    # note: integration.corporate-okta will be created; unlisted integrations keep receiving scores. To use one of them, set `id:` to 22222222-2222-4222-8222-222222222222
+    # note: integration.corporate-okta: created, while unlisted integrations keep receiving scores; to use one of them, set `id:` to 22222222-2222-4222-8222-222222222222
     # note: integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration"
     ```
 

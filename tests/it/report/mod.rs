@@ -14,7 +14,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::plan::{AccountError, AccountPlan, FailureKind, Format, Options, Run, Scope, plan};
+use riskform::model::context::Context;
+use riskform::plan::{AccountError, AccountPlan, FailureKind, Format, Options, Purpose, Run, plan};
 use serde_json::json;
 
 use crate::documents::load_file;
@@ -74,7 +75,13 @@ fn as_declared() -> LiveAccount {
 
 fn planned(desired: DesiredAccount, live: LiveAccount) -> AccountPlan {
     let (desired, live) = (Arc::new(desired), Arc::new(live));
-    plan(&desired, &live, TODAY, &Options::default())
+    plan(
+        &desired,
+        &live,
+        &Context::default(),
+        TODAY,
+        &Options::default(),
+    )
 }
 
 fn run(format: Format, accounts: Vec<AccountPlan>) -> Run {
@@ -104,7 +111,13 @@ fn fleet() -> Run {
 }
 
 fn drift(plan: &Run) -> Run {
-    let accounts = plan.accounts.iter().cloned();
-    let accounts = accounts.map(|account| account.into_drift(&Scope::default()));
+    let options = Options {
+        purpose: Purpose::Drift,
+        ..Options::default()
+    };
+    let accounts = plan.accounts.iter().map(|account| match &account.context {
+        Some(context) => self::plan(account.desired(), account.live(), context, TODAY, &options),
+        None => account.clone(),
+    });
     run(Format::Drift, accounts.collect())
 }

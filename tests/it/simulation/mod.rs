@@ -18,7 +18,7 @@ use riskform::apply::{
     ApplyContext, ApplyEvent, ApplyResult, OperationReport, Outcome, WriteKind, apply,
 };
 use riskform::model::integration::IntegrationId;
-use riskform::plan::{AccountPlan, Action, Note, OperationKind, Wave, describe, matches};
+use riskform::plan::{AccountPlan, Action, Note, NoteKind, OperationKind, Wave, describe, matches};
 use riskform::sandbox::{AcceptedReferences, DEFAULT_TOKEN, Sandbox, Settings};
 use serde_json::Value;
 
@@ -563,8 +563,10 @@ impl<'a> Simulation<'a> {
 }
 
 fn duplicates_of(note: &Note) -> Vec<IntegrationId> {
-    match note {
-        Note::DuplicatesFound { duplicates, .. } => duplicates.clone(),
+    let words = note.message.split([' ', ',', ';']);
+    match note.kind {
+        // The first ID is that of the oldest one.
+        NoteKind::DuplicatesFound => words.filter_map(|word| word.parse().ok()).skip(1).collect(),
         _ => Vec::new(),
     }
 }

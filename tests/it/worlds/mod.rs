@@ -19,6 +19,7 @@ use riskform::model::address::Address;
 use riskform::model::behavior::{
     Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel,
 };
+use riskform::model::context::Context;
 use riskform::model::generated_reference::GeneratedReferences;
 use riskform::model::integration::{
     DesiredIntegration, Integration, IntegrationId, IntegrationSettings, IntegrationType,
@@ -44,7 +45,7 @@ pub fn planned(
     options: &Options,
 ) -> Result<AccountPlan, Vec<PlanError>> {
     let (desired, live) = (Arc::new(desired.clone()), Arc::new(live.clone()));
-    let plan = plan(&desired, &live, TODAY, options);
+    let plan = plan(&desired, &live, &Context::default(), TODAY, options);
     match plan.errors.as_slice() {
         [] => Ok(plan),
         errors => Err(errors.to_vec()),
