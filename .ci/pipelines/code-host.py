@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A stub of a code host on loopback for the pipelines in examples/: GitHub comments, GitLab notes, and files.
 
-    code-host.py FOLDER
+    code-host.py DIRECTORY
 
-Prints its port, and serves FOLDER below /files. Starts with 130 comments of other users; the first one copies the beginning of the action's
+Prints its port, and serves DIRECTORY below /files. Starts with 130 comments of other users; the first one copies the beginning of the action's
 comment. GET /state returns all comments and requests.
 """
 import json
@@ -13,7 +13,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
-FOLDER = pathlib.Path(sys.argv[1]).resolve()
+DIRECTORY = pathlib.Path(sys.argv[1]).resolve()
 HUMAN = {"id": 7, "login": "alice"}
 OURS = {"id": 42, "login": "github-actions[bot]"}
 TOKEN = "token-of-the-code-host"
@@ -45,8 +45,8 @@ class Host(BaseHTTPRequestHandler):
         if url.path == "/state":
             return self.answer(200, {"comments": COMMENTS, "requests": REQUESTS[:-1]})
         if method == "GET" and url.path.startswith("/files/"):
-            file = (FOLDER / url.path.removeprefix("/files/")).resolve()
-            if FOLDER in file.parents and file.is_file():
+            file = (DIRECTORY / url.path.removeprefix("/files/")).resolve()
+            if DIRECTORY in file.parents and file.is_file():
                 return self.answer(200, file.read_bytes(), "application/octet-stream")
             return self.answer(404, {"message": "Not Found"})
         token = self.headers.get("PRIVATE-TOKEN") or self.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -1,4 +1,4 @@
-//! Files into desired state, and laid out: many files with one baseline, and one file with many integrations.
+//! Loading and formatting: many files with one base file, and one file with many integrations.
 
 use std::path::PathBuf;
 

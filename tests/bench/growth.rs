@@ -11,7 +11,7 @@ use serde_json::Value;
 type Medians = BTreeMap<String, BTreeMap<u64, f64>>;
 
 /// Prints the ratios of the benchmarks that ran since `started`.
-pub(super) fn tell(started: SystemTime) {
+pub(super) fn print_ratios(started: SystemTime) {
     let target = PathBuf::from(std::env::var("CARGO_TARGET_DIR").unwrap_or("target".to_owned()));
     let mut medians = Medians::new();
     collect(&target.join("criterion"), started, &mut medians);
@@ -29,8 +29,8 @@ pub(super) fn tell(started: SystemTime) {
 }
 
 /// Adds the medians of the latest runs, which criterion keeps in directories named `new`.
-fn collect(folder: &Path, started: SystemTime, medians: &mut Medians) {
-    for entry in fs::read_dir(folder).into_iter().flatten() {
+fn collect(directory: &Path, started: SystemTime, medians: &mut Medians) {
+    for entry in fs::read_dir(directory).into_iter().flatten() {
         let path = entry.unwrap().path();
         if !path.is_dir() {
             continue;

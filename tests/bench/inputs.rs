@@ -1,4 +1,4 @@
-//! What is measured: folders of files, and accounts that differ from their files in a known way.
+//! Inputs: directories of files, and accounts that differ from their files in a known way.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,17 +21,17 @@ use riskform::plan::{self, Format, Options, Run};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// The day by which an `until` has passed or not.
+/// The date of the run.
 pub(super) const TODAY: Date = date(2026, 11, 22);
 
-/// How the files and the live account differ.
+/// A difference between files and live account.
 #[derive(Clone, Copy)]
 pub(super) enum Difference {
-    /// Not at all.
+    /// No difference.
     Unchanged,
     /// One integration in a hundred has another tenant.
     OnePercent,
-    /// Nothing is live yet.
+    /// The live account is empty.
     AllNew,
     /// Each two integrations exchange their tenants.
     AllSwapped,
@@ -63,7 +63,7 @@ impl Difference {
     }
 }
 
-/// An account with so many integrations: what its file declares, and what is live.
+/// Returns the desired and the live state of an account with `count` integrations.
 pub(super) fn account(
     count: usize,
     difference: Difference,
@@ -81,7 +81,7 @@ pub(super) fn account(
     (Arc::new(desired), Arc::new(live_account(live)))
 }
 
-/// The plan of a fleet of so many accounts. Each has one behavior and one integration to update, and one integration that no file lists.
+/// Returns the plan of `count` accounts. Each has one behavior and one integration to update, and one unlisted integration.
 pub(super) fn fleet_plan(count: usize) -> Run {
     let directory = fleet(count);
     let mut live = live_account(2);
@@ -106,7 +106,7 @@ pub(super) fn fleet_plan(count: usize) -> Run {
     Run::new(Format::Plan, base_url, accounts, Timestamp::UNIX_EPOCH)
 }
 
-/// What the files of a folder declare.
+/// Loads the accounts of a directory.
 pub(super) fn accounts(path: &Path) -> Vec<DesiredAccount> {
     let loaded = load(&LoadOptions {
         paths: &[PathBuf::from(path)],
@@ -120,7 +120,7 @@ pub(super) fn accounts(path: &Path) -> Vec<DesiredAccount> {
     loaded.unwrap().accounts
 }
 
-/// A folder of so many files and the baseline that they extend.
+/// Returns a directory of files that extend one base file.
 pub(super) fn fleet(files: usize) -> TempDir {
     let directory = TempDir::new().unwrap();
     let baseline = include_str!("../../examples/fleet/_baseline.yaml");
@@ -135,7 +135,7 @@ pub(super) fn fleet(files: usize) -> TempDir {
     directory
 }
 
-/// A folder of one file with so many integrations.
+/// Returns a directory with one file of `count` integrations.
 pub(super) fn integrations(count: usize, declared_tenant: impl Fn(usize) -> String) -> TempDir {
     let directory = TempDir::new().unwrap();
     let mut text = format!("version: 1\naccount_id: {:032x}\nintegrations:\n", 1);

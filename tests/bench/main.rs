@@ -26,5 +26,5 @@ fn main() {
     plan::measure(&mut criterion);
     report::measure(&mut criterion);
     criterion.final_summary();
-    growth::tell(started);
+    growth::print_ratios(started);
 }

@@ -1,7 +1,7 @@
-//! Two states into a plan: matching, comparing, ordering and digesting.
+//! Planning: matching, comparing and ordering.
 //!
-//! What the program does grows in proportion: `valgrind --tool=callgrind --toggle-collect=riskform::plan::plan` on this benchmark counts
-//! about ten times the instructions for ten times the integrations. Beyond what fits into the processor's caches each of them takes longer.
+//! The work grows in proportion to the input: `valgrind --tool=callgrind --toggle-collect=riskform::plan::plan` on this benchmark counts
+//! about ten times the instructions for ten times the integrations. Each takes longer if the data exceeds the processor's caches.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use riskform::model::context::Context;

@@ -9,9 +9,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 runs=${RUNS:-5}
-folder=$(mktemp -d)
+directory=$(mktemp -d)
 server=
-trap 'stop_server; rm -rf "$folder"' EXIT
+trap 'stop_server; rm -rf "$directory"' EXIT
 
 main() {
     if [[ -z ${RISKFORM:-} ]]; then
@@ -27,10 +27,10 @@ main() {
 # --- measurements
 
 measure_start() {
-    cp examples/quickstart.yaml "$folder/one.yaml"
-    runs=100 medians /bin/true "$riskform --version" "$riskform validate $folder/one.yaml"
+    cp examples/quickstart.yaml "$directory/one.yaml"
+    runs=100 medians /bin/true "$riskform --version" "$riskform validate $directory/one.yaml"
     row 'riskform --version' '/bin/true' "${median[1]}" "${median[0]}" "$(memory "$riskform" --version)"
-    row 'validate, one file' '/bin/true' "${median[2]}" "${median[0]}" "$(memory "$riskform" validate "$folder/one.yaml")"
+    row 'validate, one file' '/bin/true' "${median[2]}" "${median[0]}" "$(memory "$riskform" validate "$directory/one.yaml")"
 }
 
 measure_plan() {
@@ -38,9 +38,9 @@ measure_plan() {
     for count in 10 100 1000; do
         local account file
         account=$(printf '%032x' "$count")
-        file=$folder/plan-$count.yaml
+        file=$directory/plan-$count.yaml
         integrations "$account" "$count" >"$file"
-        "$riskform" apply "$file" --auto-approve --quiet >"$folder/applied"
+        "$riskform" apply "$file" --auto-approve --quiet >"$directory/applied"
         runs=20 medians "$riskform plan $file" \
             "curl --parallel --fail --silent --compressed --header '$authorization'
                 --output /dev/null $(path "$account" behaviors) --output /dev/null $(path "$account" integrations)"
@@ -59,7 +59,7 @@ measure_fleet() {
         per_second=$(wrk --threads 1 --connections $((2 * parallelism)) --duration 5s --header "$authorization" \
             "$(path "$(printf '%032x' 1)" behaviors)" | awk '/^Requests\/sec/ { print $2 }')
         for count in 100 1000 10000; do
-            local drift=("$riskform" drift --parallelism "$parallelism" "$folder/fleet-$count") kib
+            local drift=("$riskform" drift --parallelism "$parallelism" "$directory/fleet-$count") kib
             medians "${drift[*]}"
             kib=$(memory "${drift[@]}")
             row "drift, $count accounts, $latency ms" "wrk, $((2 * count)) GETs" "${median[0]}" \
@@ -76,16 +76,16 @@ measure_fleet() {
 measure_apply() {
     local account file latency ideal
     account=$(printf '%032x' 100)
-    file=$folder/apply.yaml
+    file=$directory/apply.yaml
     integrations "$account" 100 >"$file"
     for latency in 0 50; do
         serve "$latency"
-        curl_creates "$account" 100 >"$folder/curl"
+        curl_creates "$account" 100 >"$directory/curl"
         local undo="$riskform destroy $file --auto-approve --quiet --max-deletes 100 --allow-delete-all" kib
-        prepare=$undo medians "$riskform apply $file --auto-approve --quiet" "curl --config $folder/curl"
-        $undo >"$folder/destroyed"
+        prepare=$undo medians "$riskform apply $file --auto-approve --quiet" "curl --config $directory/curl"
+        $undo >"$directory/destroyed"
         kib=$(memory "$riskform" apply "$file" --auto-approve --quiet)
-        $undo >"$folder/destroyed"
+        $undo >"$directory/destroyed"
         row "apply, 100 creates, $latency ms" 'curl, 100 POSTs on one connection' "${median[0]}" "${median[1]}" "$kib"
         if ((latency > 0)); then
             ideal=$(calculate "(1 + 2 + 100 / 10 + 1 + 1) * $latency / 1000")
@@ -98,16 +98,16 @@ measure_apply() {
 
 # Runs each command and stores the median seconds of each in the array `median`.
 medians() {
-    local options=(--shell none --warmup 1 --runs "$runs" --export-json "$folder/hyperfine" --style none)
+    local options=(--shell none --warmup 1 --runs "$runs" --export-json "$directory/hyperfine" --style none)
     if [[ -n ${prepare:-} ]]; then options+=(--prepare "$prepare"); fi
-    hyperfine "${options[@]}" "$@" >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
-    mapfile -t median < <(jq '.results[].median' "$folder/hyperfine")
+    hyperfine "${options[@]}" "$@" >"$directory/log" 2>&1 || { cat "$directory/log" >&2; exit 1; }
+    mapfile -t median < <(jq '.results[].median' "$directory/hyperfine")
 }
 
 # Prints the peak memory of a command in KiB.
 memory() {
-    /usr/bin/time --format %M --output "$folder/memory" "$@" >"$folder/log" 2>&1
-    tail -n 1 "$folder/memory"
+    /usr/bin/time --format %M --output "$directory/memory" "$@" >"$directory/log" 2>&1
+    tail -n 1 "$directory/memory"
 }
 
 # row COMMAND COMPARISON SECONDS COMPARISON_SECONDS KIB
@@ -125,14 +125,14 @@ serve() {
     stop_server
     local options=(--rate-limit off "${@:2}")
     if ((${1:-0} > 0)); then options+=(--latency "$(calculate "$1 / 1000")"); fi
-    mkfifo "$folder/address"
-    "$riskform" sandbox "${options[@]}" >"$folder/address" 2>"$folder/server-log" &
+    mkfifo "$directory/address"
+    "$riskform" sandbox "${options[@]}" >"$directory/address" 2>"$directory/server-log" &
     server=$!
     while IFS='=' read -r name value; do
         name=${name#export }
         if [[ $name != CLOUDFLARE_ACCOUNT_ID ]]; then export "$name=$value"; fi
-    done < <(head -n 3 "$folder/address")
-    rm "$folder/address"
+    done < <(head -n 3 "$directory/address")
+    rm "$directory/address"
     authorization="Authorization: Bearer $CLOUDFLARE_API_TOKEN"
 }
 
@@ -158,10 +158,10 @@ integrations() {
 
 # fleet COUNT: writes a directory of files for accounts without drift.
 fleet() {
-    mkdir "$folder/fleet-$1"
+    mkdir "$directory/fleet-$1"
     for ((index = 0; index < $1; index++)); do
         printf 'version: 1\naccount_id: %032x\nname: account-%d\nbehaviors:\n  imp_travel: { enabled: true, risk_level: high }\nunlisted: { integrations: keep }\n' \
-            "$index" "$index" >"$folder/fleet-$1/$index.yaml"
+            "$index" "$index" >"$directory/fleet-$1/$index.yaml"
     done
 }
 

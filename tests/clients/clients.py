@@ -1,4 +1,4 @@
-"""Calls every operation that the vendor's own Python client has, with strict validation of what is answered.
+"""Calls every operation that the vendor's Python client has, with strict validation of the responses.
 
 The sandbox's address and token come from the environment, as for any program that uses the client.
 """
@@ -37,7 +37,7 @@ def integrations():
     created = scoring.integrations.create(
         account_id=ACCOUNT, integration_type="Okta", tenant_url="https://corp.okta.com"
     )
-    assert uuid.UUID(created.reference_id).version == 4, "one that is left out is made up"
+    assert uuid.UUID(created.reference_id).version == 4, "a missing reference is generated"
     reference = "3701e70b-5de4-4d9d-8972-f5aa994d9058"
     written = scoring.integrations.update(
         created.id, account_id=ACCOUNT, active=False, tenant_url="https://corp.okta.com", reference_id=reference
@@ -51,10 +51,10 @@ def integrations():
         scoring.integrations.get(created.id, account_id=ACCOUNT)
     except cloudflare.NotFoundError:
         return
-    raise AssertionError("a deleted integration is still there")
+    raise AssertionError("a deleted integration still exists")
 
 
-def surroundings():
+def context():
     for listed in (access.policies, access.groups, access.applications, client.zero_trust.identity_providers):
         assert list(listed.list(account_id=ACCOUNT, per_page=1)), f"{listed} is empty"
     application = next(iter(access.applications.list(account_id=ACCOUNT)))
@@ -72,6 +72,6 @@ def tokens():
         assert state.status == "active" and state.id
 
 
-for check in (behaviors, users, integrations, surroundings, audit_log, tokens):
+for check in (behaviors, users, integrations, context, audit_log, tokens):
     check()
     print(f"ok    {check.__name__}")

@@ -1,7 +1,7 @@
-"""What Schemathesis must know about the sandbox beyond its OpenAPI document.
+"""Hooks for Schemathesis: rules of the sandbox that its OpenAPI document cannot express.
 
-A body that the document allows may be refused for two reasons only, which no schema can say: a behavior that the account does not
-offer, and a key that another integration has taken. Both are checked here against the account itself, not against the answer's words.
+A body that the document allows may be rejected for two reasons only: a behavior that the account does not offer, and a value that another
+integration has. Both are checked here against the account, not against the text of the response.
 """
 
 import atexit
@@ -22,7 +22,7 @@ answered = set()
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Adds examples that reach the rules behind the schema, for nobody draws the name of a behavior or the id of a user by chance."""
+    """Adds examples with existing names and IDs, because random values never reach the rules."""
     # The sandbox has no history of an entry, and the SSF document belongs to another service.
     for path in [path for path in raw_schema["paths"] if path.endswith("/history") or path.startswith("/.well-known")]:
         del raw_schema["paths"][path]
@@ -31,11 +31,11 @@ def before_load_schema(context, raw_schema):
         raw_schema["components"]["parameters"][parameter]["schema"]["example"] = first_word(dictionary)
     behavior = {"enabled": True, "risk_level": "low"}
     taken = {"integration_type": "Okta", "tenant_url": "https://tenant-1.okta.com", "reference_id": "reference-1"}
-    free = {"integration_type": "Okta", "tenant_url": "https://nobody-has.okta.com", "reference_id": "nobody-has"}
+    free = {"integration_type": "Okta", "tenant_url": "https://free.okta.com", "reference_id": "free"}
     examples = {
         BEHAVIORS: [{"behaviors": dict.fromkeys(OFFERED, behavior)}, {"behaviors": {"not_offered": behavior}}],
         CREATE: [taken, free],
-        UPDATE: [taken | {"active": False}, {"tenant_url": "https://nobody-has-either.okta.com", "active": True}],
+        UPDATE: [taken | {"active": False}, {"tenant_url": "https://also-free.okta.com", "active": True}],
     }
     for item in raw_schema["paths"].values():
         for operation in item.values():
@@ -46,7 +46,7 @@ def before_load_schema(context, raw_schema):
 
 
 def examples_of_time(parameters):
-    """A text that is neither a date nor a timestamp is refused, which the document says in words only."""
+    """Restricts times to timestamps. The document describes their format only in its text."""
     for name in ("since", "before"):
         parameters[name]["schema"]["format"] = "date-time"
     parameters["cursor"]["schema"]["enum"] = [""]
@@ -59,7 +59,7 @@ def first_word(dictionary):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Keeps every failure but the two that are allowed, and those about how a lack of credentials is refused: with 400, as the real service does."""
+    """Drops the allowed failures: the two above, and missing credentials, which the real service rejects with 400."""
     if isinstance(failure, IgnoredAuth) and failure.title.startswith("Unexpected response"):
         return False
     if isinstance(failure, MissingHeaderNotRejected) and response.status_code == 400:
@@ -67,10 +67,10 @@ def filter_failure(context, failure, case, response):
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
         return True
     errors = response.json()["errors"]
-    return not errors or not all(may_be_refused(error, case, response) for error in errors)
+    return not errors or not all(may_be_rejected(error, case, response) for error in errors)
 
 
-def may_be_refused(error, case, response):
+def may_be_rejected(error, case, response):
     pointer = error.get("source", {}).get("pointer", "")
     operation = case.operation.definition.raw["operationId"]
     if operation == BEHAVIORS:
@@ -83,16 +83,16 @@ def may_be_refused(error, case, response):
 
 
 def taken(field, case, response):
-    """Whether an integration other than the one that the request is about has this value."""
+    """Returns true if another integration has this value."""
     url = response.request.url.split("/integrations")[0] + "/integrations"
     integrations = requests.get(url, headers={"Authorization": "Bearer riskform-sandbox"}, timeout=10).json()["result"]
     about = (case.path_parameters or {}).get("integration_id")
-    held = [one[field] for one in integrations if one["id"] != about]
+    held = [other[field] for other in integrations if other["id"] != about]
     return any(comparable(value) == comparable(case.body[field]) for value in held)
 
 
 def comparable(value):
-    """Two tenant URLs are the same in any case and with any number of trailing slashes; no reference here differs by that alone."""
+    """Ignores case and trailing slashes of tenant URLs. No two references differ only in these."""
     return value.lower().rstrip("/")
 
 
