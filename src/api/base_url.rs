@@ -23,6 +23,12 @@ impl BaseUrl {
         (!self.0.ends_with(USUAL)).then(|| format!("{}{USUAL}", self.0))
     }
 
+    /// Returns the host, with the port if there is one.
+    pub(super) fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest)
+    }
+
     /// Returns true for https; plain http is allowed for loopback only.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")

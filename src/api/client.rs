@@ -56,7 +56,7 @@ pub struct ClientOptions {
     pub retry: RetryPolicy,
     /// Request rate.
     pub rate: RateSettings,
-    /// Receives retries and waits.
+    /// Receives responses, retries and waits.
     pub observer: Observer,
     /// Ends every wait and prevents new requests when canceled.
     pub stop: CancellationToken,
@@ -258,12 +258,10 @@ impl Client {
             return RetryDecision::Retry;
         }
         (self.0.observer)(&ClientEvent::Retrying {
-            operation: error.operation(),
-            path: error.path().to_owned(),
+            error: error.clone(),
             attempt: attempts.failed,
             attempts: self.0.retry.max_attempts.get(),
             wait,
-            error: error.to_string(),
         });
         match self.0.stop.run_until_cancelled(sleep(wait)).await {
             Ok(()) => RetryDecision::Retry,
@@ -313,10 +311,7 @@ impl Client {
         }
         let sent = Instant::now();
         let answer = self.0.transport.send(request).await;
-        let answer = answer.map_err(|error| {
-            tracing::debug!(method = %call.operation.method(), path = call.path, %error, "request failed");
-            self.transport_error(call, error)
-        })?;
+        let answer = answer.map_err(|error| self.transport_error(call, error))?;
         let metadata = ResponseMetadata::read(answer.headers());
         let mut retry_after = rate_limiter::retry_after(answer.headers());
         // All other requests would be rejected as well, so pause them before the next permit is given out.
@@ -336,14 +331,12 @@ impl Client {
         *self.lock_metadata() = Some(metadata);
         drop(permit);
         let trace = RequestIds::read(answer.headers());
-        tracing::debug!(
-            method = %call.operation.method(),
-            path = call.path,
-            status = answer.status().as_u16(),
-            ray = trace.ray,
-            milliseconds = sent.elapsed().as_millis(),
-            "response received"
-        );
+        (self.0.observer)(&ClientEvent::Responded {
+            method: call.operation.method(),
+            path: call.path.clone(),
+            status: answer.status(),
+            elapsed: sent.elapsed(),
+        });
         match envelope::parse_response(call.operation, &answer, |text| {
             self.0.credentials.redact(text)
         }) {

@@ -236,6 +236,23 @@ impl ApiError {
         }
     }
 
+    /// Returns the cause without the request, which is the same for all requests that fail for this reason.
+    pub fn cause(&self) -> String {
+        let host = self.base_url().host();
+        match (self.kind(), self.status()) {
+            (
+                ErrorKind::Transport {
+                    failure: TransportErrorKind::Connect | TransportErrorKind::ProxyRefused,
+                    ..
+                },
+                _,
+            ) => format!("can't connect to {host}"),
+            (ErrorKind::Transport { failure, .. }, _) => format!("{host}: {failure}"),
+            (_, Some(status)) => format!("{host}: HTTP {}", status.as_u16()),
+            (_, None) => format!("{host}: invalid response"),
+        }
+    }
+
     /// Returns a suggested fix in one or two sentences, if there is one.
     pub fn help(&self) -> Option<String> {
         // With a wrong base URL, every other hint would mislead.

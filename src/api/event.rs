@@ -3,25 +3,31 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::endpoint::Endpoint;
+use http::{Method, StatusCode};
+
+use super::error::ApiError;
 use super::rate_limiter::RatePolicy;
 
-/// A delay that the user should see. Displays as one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An event of a client. Displays as one line.
+#[derive(Clone, Debug)]
 pub enum ClientEvent {
-    /// A request failed and will be retried.
-    Retrying {
-        operation: Endpoint,
+    /// A response was received.
+    Responded {
+        method: Method,
         /// Path relative to the base URL.
         path: String,
+        status: StatusCode,
+        elapsed: Duration,
+    },
+    /// A request failed and will be retried.
+    Retrying {
+        error: ApiError,
         /// Number of the failed attempt, from 1.
         attempt: u32,
         /// Maximum number of attempts.
         attempts: u32,
         /// Delay before the next attempt.
         wait: Duration,
-        /// Error of the failed attempt, in one line.
-        error: String,
     },
     /// All requests with this token wait, in every account of the run. Sent once per wait.
     RateLimited { wait: Duration, reason: WaitReason },
@@ -72,13 +78,17 @@ impl std::iter::Sum for RequestStats {
 impl fmt::Display for ClientEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ClientEvent::Responded {
+                method,
+                path,
+                status,
+                elapsed,
+            } => write!(f, "{method} {path}: {status} in {} ms", elapsed.as_millis()),
             ClientEvent::Retrying {
-                operation: _,
-                path: _,
+                error,
                 attempt,
                 attempts,
                 wait,
-                error,
             } => write!(
                 f,
                 "attempt {attempt}/{attempts} failed, retrying in {:.1} s: {error}",

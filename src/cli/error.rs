@@ -1,141 +1,172 @@
 //! Errors of commands, with their messages, help and exit codes.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use crate::api::{ApiError, ErrorKind, TransportErrorKind};
+use crate::api::{ApiError, ErrorKind as ApiErrorKind, TransportErrorKind};
 use crate::cli::exit::{Exit, Signal};
 use crate::cli::io::environment;
-use crate::cli::run::user_selection::UserLookupError;
 use crate::config::diagnostic::{Color, Diagnostics};
-use crate::plan::{AccountError, FailureKind, PlanError, describe};
+use crate::plan::{AccountError, FailureKind, PlanError, Run, describe};
 
 /// Error of a command.
-#[derive(Debug)]
-pub(crate) enum CommandError {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandError {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+    /// Suggestion to fix the error.
+    pub(crate) help: Option<String>,
+}
+
+/// Kind of an error; determines the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
     /// Invalid command line.
-    Usage(String),
-    /// Invalid files.
-    Files(Box<Diagnostics>),
+    Usage,
     /// No file given and no `riskform.yaml`.
     NoFile,
+    /// Invalid files. The message is the rendered diagnostics.
+    Files,
     /// Error of one account.
-    Account(AccountError),
-    /// The live state changed after the plan was saved; with one sentence per change.
-    StalePlan(Vec<String>),
+    Account(FailureKind),
+    /// The live state changed after the plan was saved.
+    Stale,
     /// Unknown or ambiguous users.
-    UserLookup(Vec<UserLookupError>),
+    NoSuchUser,
     /// Approval is needed, but standard input is not a terminal.
-    NotATerminal,
+    NoTerminal,
     /// The user did not approve.
     Declined,
     /// A signal before the first write.
     Interrupted(Signal),
-    /// An error with the way to fix it.
-    WithHelp(Box<CommandError>, String),
-    /// Any other error.
-    Other(anyhow::Error),
+    Other,
+}
+
+impl ErrorKind {
+    /// Returns the exit code of a command, an account or an operation with this error.
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            ErrorKind::Usage => Exit::Usage,
+            ErrorKind::Account(
+                FailureKind::Credentials
+                | FailureKind::CredentialsOrPermission
+                | FailureKind::Permission
+                | FailureKind::Entitlement,
+            ) => Exit::Auth,
+            ErrorKind::Stale => Exit::Stale,
+            ErrorKind::Interrupted(signal) => signal.exit(),
+            ErrorKind::Account(FailureKind::Plan | FailureKind::Api | FailureKind::Network)
+            | ErrorKind::NoFile
+            | ErrorKind::Files
+            | ErrorKind::NoSuchUser
+            | ErrorKind::NoTerminal
+            | ErrorKind::Declined
+            | ErrorKind::Other => Exit::Error,
+        }
+    }
+
+    /// Returns the kind in JSON output.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Usage => "usage",
+            ErrorKind::Files | ErrorKind::NoFile => "files",
+            ErrorKind::Account(kind) => kind.as_str(),
+            ErrorKind::Stale => "stale",
+            ErrorKind::NoSuchUser => "no_such_user",
+            ErrorKind::NoTerminal => "no_terminal",
+            ErrorKind::Declined => "declined",
+            ErrorKind::Interrupted(_) => "interrupted",
+            ErrorKind::Other => "error",
+        }
+    }
 }
 
 impl CommandError {
-    /// Wraps an error with context.
+    pub(crate) fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
+        CommandError {
+            kind,
+            message: message.to_string(),
+            help: None,
+        }
+    }
+
+    /// Returns an error of no particular kind.
+    pub(crate) fn error(message: impl fmt::Display) -> Self {
+        CommandError::new(ErrorKind::Other, shortened(message.to_string()))
+    }
+
+    /// Returns a function that adds context to an error.
     pub(crate) fn other<E: Into<anyhow::Error>>(
         context: impl fmt::Display,
     ) -> impl FnOnce(E) -> CommandError {
-        move |error| CommandError::Other(error.into().context(context.to_string()))
+        move |error| CommandError::error(format_args!("{context}: {:#}", error.into()))
     }
 
     /// Returns a command-line error with the way to fix it.
     pub(crate) fn usage(message: impl fmt::Display, help: impl Into<String>) -> Self {
-        CommandError::Usage(message.to_string()).with_help(help)
+        CommandError::new(ErrorKind::Usage, message).with_help(help)
     }
 
     /// Adds the way to fix the error.
-    pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
-        CommandError::WithHelp(Box::new(self), help.into())
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 
-    /// Returns the exit code of the error.
-    pub(crate) fn exit(&self) -> Exit {
-        match self {
-            CommandError::Usage(_) => Exit::Usage,
-            CommandError::Account(error) => account_exit(error),
-            CommandError::StalePlan(_) => Exit::Stale,
-            CommandError::Interrupted(signal) => signal.exit(),
-            CommandError::WithHelp(error, _) => error.exit(),
-            CommandError::Files(_)
-            | CommandError::NoFile
-            | CommandError::UserLookup(_)
-            | CommandError::NotATerminal
-            | CommandError::Declined
-            | CommandError::Other(_) => Exit::Error,
-        }
+    /// Returns the error for a signal before the first write.
+    pub(crate) fn interrupted(signal: Signal) -> Self {
+        let message = format_args!("interrupted by {signal}; no changes were made");
+        CommandError::new(ErrorKind::Interrupted(signal), message)
     }
 
-    /// Returns the kind of error for JSON output.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            CommandError::Usage(_) => "usage",
-            CommandError::Files(_) | CommandError::NoFile => "files",
-            CommandError::Account(error) => error.kind.as_str(),
-            CommandError::StalePlan(_) => "stale",
-            CommandError::UserLookup(_) => "no_such_user",
-            CommandError::NotATerminal => "no_terminal",
-            CommandError::Declined => "declined",
-            CommandError::Interrupted(_) => "interrupted",
-            CommandError::WithHelp(error, _) => error.kind(),
-            CommandError::Other(_) => "error",
-        }
+    /// Returns the error for a plan that cannot be applied any more, with one sentence per reason.
+    pub(crate) fn stale(reasons: &[String]) -> Self {
+        let reasons: String = reasons.iter().map(|one| format!("\n  {one}")).collect();
+        CommandError::new(ErrorKind::Stale, format_args!("the plan is stale{reasons}"))
+            .with_help("run `riskform plan --out` again and review the new plan")
     }
 
-    /// Returns the way to fix the error.
-    pub(crate) fn help(&self) -> Option<Cow<'_, str>> {
-        let help = match self {
-            CommandError::NoFile => {
-                "run `riskform init` to create it, or pass a file or directory".into()
-            }
-            CommandError::Account(error) => error.help.as_deref()?.into(),
-            CommandError::WithHelp(_, help) => help.into(),
-            CommandError::StalePlan(_) => {
-                "run `riskform plan --out` again and review the new plan".into()
-            }
-            CommandError::NotATerminal => {
-                "review the plan, then run again with --auto-approve".into()
-            }
-            CommandError::Usage(_)
-            | CommandError::Files(_)
-            | CommandError::UserLookup(_)
-            | CommandError::Declined
-            | CommandError::Interrupted(_)
-            | CommandError::Other(_) => return None,
-        };
-        Some(help)
+    /// Returns the message without colors.
+    pub(crate) fn plain_message(&self) -> String {
+        anstream::adapter::strip_str(&self.message).to_string()
     }
 }
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CommandError::Usage(message) => f.write_str(message),
-            CommandError::Files(diagnostics) => f.write_str(&diagnostics.render(Color::Ansi)),
-            CommandError::NoFile => f.write_str("riskform.yaml not found in this directory"),
-            CommandError::Account(error) => error.fmt(f),
-            CommandError::WithHelp(error, _) => error.fmt(f),
-            CommandError::StalePlan(moves) => {
-                f.write_str("the plan is stale")?;
-                moves.iter().try_for_each(|moved| write!(f, "\n  {moved}"))
-            }
-            CommandError::UserLookup(problems) => {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                f.write_str(&lines.join("\n"))
-            }
-            CommandError::NotATerminal => f.write_str("cannot ask for approval: no terminal"),
-            CommandError::Declined => f.write_str("not approved; no changes were made"),
-            CommandError::Interrupted(signal) => {
-                write!(f, "interrupted by {signal}; no changes were made")
-            }
-            CommandError::Other(error) => f.write_str(&shortened(format!("{error:#}"))),
+        f.write_str(&self.message)
+    }
+}
+
+impl From<AccountError> for CommandError {
+    fn from(error: AccountError) -> Self {
+        CommandError {
+            kind: ErrorKind::Account(error.kind),
+            message: error.message,
+            help: error.help,
         }
+    }
+}
+
+impl From<ApiError> for CommandError {
+    fn from(error: ApiError) -> Self {
+        AccountError::from(&error).into()
+    }
+}
+
+impl From<&Diagnostics> for CommandError {
+    fn from(diagnostics: &Diagnostics) -> Self {
+        CommandError::new(ErrorKind::Files, diagnostics.render(Color::Ansi))
+    }
+}
+
+/// Returns the error of the account if there is only one. With several accounts, it is part of the report.
+pub(crate) fn fail_if_single_account(run: &Run) -> Result<(), CommandError> {
+    match run.accounts.as_slice() {
+        [account] => account
+            .error
+            .clone()
+            .map_or(Ok(()), |error| Err(error.into())),
+        _ => Ok(()),
     }
 }
 
@@ -154,48 +185,48 @@ fn shortened(text: String) -> String {
     format!("{start} … {end}")
 }
 
-/// Returns the exit code for the error of one account.
-pub(crate) fn account_exit(error: &AccountError) -> Exit {
-    match error.kind {
-        FailureKind::Credentials
-        | FailureKind::CredentialsOrPermission
-        | FailureKind::Permission
-        | FailureKind::Entitlement => Exit::Auth,
-        FailureKind::Plan | FailureKind::Api | FailureKind::Network => Exit::Error,
+impl From<&ApiError> for FailureKind {
+    fn from(error: &ApiError) -> Self {
+        match error.kind() {
+            ApiErrorKind::Credentials => FailureKind::Credentials,
+            ApiErrorKind::CredentialsOrPermission => FailureKind::CredentialsOrPermission,
+            ApiErrorKind::Permission => FailureKind::Permission,
+            ApiErrorKind::Entitlement => FailureKind::Entitlement,
+            ApiErrorKind::Transport { .. } => FailureKind::Network,
+            ApiErrorKind::NotFound
+            | ApiErrorKind::UnknownRoute
+            | ApiErrorKind::RateLimited
+            | ApiErrorKind::Rejected
+            | ApiErrorKind::Cancelled
+            | ApiErrorKind::ServerError { .. }
+            | ApiErrorKind::UnexpectedResponse { .. } => FailureKind::Api,
+        }
     }
 }
 
-/// Converts an API error to an account error.
-pub(crate) fn account_error(error: &ApiError) -> AccountError {
-    let kind = match error.kind() {
-        ErrorKind::Credentials => FailureKind::Credentials,
-        ErrorKind::CredentialsOrPermission => FailureKind::CredentialsOrPermission,
-        ErrorKind::Permission => FailureKind::Permission,
-        ErrorKind::Entitlement => FailureKind::Entitlement,
-        ErrorKind::Transport { .. } => FailureKind::Network,
-        ErrorKind::NotFound
-        | ErrorKind::UnknownRoute
-        | ErrorKind::RateLimited
-        | ErrorKind::Rejected
-        | ErrorKind::Cancelled
-        | ErrorKind::ServerError { .. }
-        | ErrorKind::UnexpectedResponse { .. } => FailureKind::Api,
-    };
-    AccountError {
-        kind,
-        message: error.to_string(),
-        cf_ray: error.request_ids().ray.clone(),
-        help: match (error.help(), proxy(error)) {
-            (Some(help), Some(proxy)) => Some(format!("{help}; {proxy}")),
-            (help, proxy) => help.or(proxy),
-        },
+impl From<&ApiError> for AccountError {
+    fn from(error: &ApiError) -> Self {
+        let help = error.help().into_iter().chain(proxy_help(error));
+        let help: Vec<String> = help.collect();
+        AccountError {
+            kind: error.into(),
+            message: error.to_string(),
+            cf_ray: error.request_ids().ray.clone(),
+            help: (!help.is_empty()).then(|| help.join("; ")),
+        }
+    }
+}
+
+impl From<ApiError> for AccountError {
+    fn from(error: ApiError) -> Self {
+        AccountError::from(&error)
     }
 }
 
 /// Returns a hint at the proxy if the API cannot be reached.
-fn proxy(error: &ApiError) -> Option<String> {
+fn proxy_help(error: &ApiError) -> Option<String> {
     match error.kind() {
-        ErrorKind::Transport {
+        ApiErrorKind::Transport {
             failure:
                 TransportErrorKind::Connect
                 | TransportErrorKind::ProxyRefused

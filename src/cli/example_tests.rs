@@ -22,7 +22,12 @@ fn every_command_line_in_the_examples_is_one() {
             Some(_) | None => text,
         };
         for words in command_lines(&code) {
-            if let Err(error) = Cli::read(words.iter().map(Into::into).collect()) {
+            if let Err(error) = Cli::parse_words(
+                &words
+                    .iter()
+                    .map(Into::into)
+                    .collect::<Vec<std::ffi::OsString>>(),
+            ) {
                 panic!("{}: {}\n{error}", path.display(), words.join(" "));
             }
             seen.push(words[1].clone());

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::apply::{ApplyResult, OperationError, Outcome, ResetResult};
+use crate::cli::error::ErrorKind;
+use crate::plan::{AccountPlan, Format, Run};
+
 /// Exit code of a run. The numbers are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -64,24 +68,91 @@ impl Exit {
         self as u8
     }
 
-    /// Returns the most severe exit code of several accounts.
-    pub(crate) fn gravest(ends: impl IntoIterator<Item = Exit>) -> Exit {
-        ends.into_iter()
-            .max_by_key(|end| end.gravity())
-            .unwrap_or(Exit::Done)
+    /// Returns the most severe of several exit codes.
+    pub(crate) fn most_severe(exits: impl IntoIterator<Item = Exit>) -> Exit {
+        const LEAST_SEVERE_FIRST: [Exit; 6] = [
+            Exit::Changes,
+            Exit::Blocked,
+            Exit::Stale,
+            Exit::Error,
+            Exit::Auth,
+            Exit::Incomplete,
+        ];
+        let severity = |exit: &Exit| LEAST_SEVERE_FIRST.iter().position(|other| other == exit);
+        exits.into_iter().max_by_key(severity).unwrap_or(Exit::Done)
     }
 
-    fn gravity(self) -> u8 {
-        match self {
-            Exit::Done => 0,
-            Exit::Changes => 1,
-            Exit::Blocked => 2,
-            Exit::Stale => 3,
-            Exit::Error => 4,
-            Exit::Auth => 5,
-            Exit::Incomplete => 6,
-            Exit::Usage => 7,
-            Exit::Interrupted | Exit::Terminated => 8,
+    /// Returns the exit code of a run. `applied` has the results of an apply, in the order of the accounts.
+    pub(crate) fn from_run(
+        run: &Run,
+        applied: &[Option<ApplyResult>],
+        ended: Option<Signal>,
+    ) -> Exit {
+        let accounts = run.accounts.iter().enumerate().map(|(index, account)| {
+            let applied = applied.get(index).and_then(Option::as_ref);
+            Exit::from_account(run.format, account, applied)
+        });
+        let any = |what: fn(&ApplyResult) -> bool| applied.iter().flatten().any(what);
+        let (sent, wrote) = (
+            any(ApplyResult::sent_anything),
+            any(ApplyResult::wrote_anything),
+        );
+        Exit::most_severe(accounts).after_writes(sent, wrote, ended)
+    }
+
+    fn from_account(format: Format, account: &AccountPlan, applied: Option<&ApplyResult>) -> Exit {
+        if let Some(error) = &account.error {
+            return ErrorKind::Account(error.kind).exit();
+        }
+        if format == Format::Drift {
+            return if account.has_drift() {
+                Exit::Changes
+            } else {
+                Exit::Done
+            };
+        }
+        match applied {
+            // `destroy` skips entries with errors.
+            Some(applied) if applied.is_complete() && account.errors.is_empty() => Exit::Done,
+            Some(applied) if applied.all_operations_done() && !applied.is_complete() => {
+                Exit::Incomplete
+            }
+            Some(applied) => match applied.first_failure().and_then(OperationError::api_error) {
+                Some(error) => ErrorKind::Account(error.into()).exit(),
+                None if applied.is_stale() => Exit::Stale,
+                None => Exit::Error,
+            },
+            None if !account.errors.is_empty() => Exit::Error,
+            None if !account.violations.is_empty() => Exit::Blocked,
+            None if format == Format::Apply || account.is_empty() => Exit::Done,
+            None => Exit::Changes,
+        }
+    }
+
+    /// Returns the exit code of a reset.
+    pub(crate) fn from_resets(resets: &[ResetResult], ended: Option<Signal>) -> Exit {
+        let failed = resets.iter().find_map(|reset| match &reset.outcome {
+            Outcome::Done(_) => None,
+            Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure.api_error()),
+            Outcome::NotAttempted(_) => Some(None),
+        });
+        let exit = match failed {
+            None => Exit::Done,
+            Some(Some(error)) => ErrorKind::Account(error.into()).exit(),
+            Some(None) => Exit::Error,
+        };
+        let sent = resets.iter().any(|reset| reset.attempts > 0);
+        exit.after_writes(sent, resets.iter().any(|reset| reset.wrote), ended)
+    }
+
+    /// Returns the exit code of a run that sent writes, or was ended by a signal. `wrote` is true if a write may have been applied.
+    fn after_writes(self, sent: bool, wrote: bool, ended: Option<Signal>) -> Exit {
+        match ended {
+            _ if self == Exit::Done => Exit::Done,
+            Some(signal) if !sent => signal.exit(),
+            Some(_) => Exit::Incomplete,
+            None if wrote => Exit::Incomplete,
+            None => self,
         }
     }
 }
@@ -122,10 +193,19 @@ impl fmt::Display for Signal {
 
 #[cfg(test)]
 mod tests {
-    use super::Exit;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::RequestIds;
+    use crate::apply::{OperationReport, SkipReason, Verification};
+    use crate::model::context::Context;
+    use crate::plan::{AccountError, FailureKind, OperationId, Options, Purpose, plan};
 
     #[test]
-    fn the_gravest_end_of_a_fleet_wins() {
+    fn most_severe_account_decides() {
         let falling = [
             Exit::Incomplete,
             Exit::Auth,
@@ -136,8 +216,174 @@ mod tests {
             Exit::Done,
         ];
         for pair in falling.windows(2) {
-            assert_eq!(Exit::gravest([pair[1], pair[0]]), pair[0]);
+            assert_eq!(Exit::most_severe([pair[1], pair[0]]), pair[0]);
         }
-        assert_eq!(Exit::gravest([]), Exit::Done);
+        assert_eq!(Exit::most_severe([]), Exit::Done);
+    }
+
+    const UNCHANGED: &str = "unchanged";
+    const CHANGED: &str = "changed";
+    const BLOCKED: &str = "blocked";
+    const AMBIGUOUS: &str = "ambiguous";
+    const UNREADABLE: &str = "unreadable";
+    const NO_TOKEN: &str = "no token";
+
+    fn account(format: Format, state: &str) -> AccountPlan {
+        let mut desired = json!({ "account_id": "f037e56e89293a057740de681ac9abbe", "source": "riskform.yaml",
+            "behaviors": { "imp_travel": { "enabled": state == UNCHANGED,
+                "location": { "file": "riskform.yaml", "line": 4, "column": 3 } } },
+            "integrations": {}, "unlisted": { "behaviors": "keep", "integrations": "report" },
+            "guards": { "max_deletes": 1, "weakening": "warn", "policies": "warn", "protected": [] } });
+        if state == BLOCKED {
+            desired["guards"]["weakening"] = "deny".into();
+        }
+        if state == AMBIGUOUS {
+            let unknown = desired["behaviors"]["imp_travel"].take();
+            desired["behaviors"] = json!({ "imp_trvel": unknown });
+        }
+        let live = json!({ "behaviors": { "imp_travel": { "name": "", "description": "", "enabled": true,
+            "risk_level": "high" } }, "integrations": [] });
+        let parse = |value: Value| serde_json::from_value(value).unwrap();
+        let desired = Arc::new(serde_json::from_value(desired).unwrap());
+        let kind = match state {
+            UNREADABLE => FailureKind::Network,
+            NO_TOKEN => FailureKind::Credentials,
+            _ => {
+                let today = "2026-12-01".parse().unwrap();
+                let context = Context::default();
+                let purpose = match format {
+                    Format::Drift => Purpose::Drift,
+                    _ => Purpose::Apply,
+                };
+                let options = Options {
+                    purpose,
+                    ..Options::default()
+                };
+                return plan(&desired, &Arc::new(parse(live)), &context, today, &options);
+            }
+        };
+        let error = AccountError {
+            kind,
+            message: String::new(),
+            cf_ray: None,
+            help: None,
+        };
+        AccountPlan::failed(&desired, error)
+    }
+
+    fn run(format: Format, states: &[&str]) -> Run {
+        let accounts = states.iter().map(|state| account(format, state)).collect();
+        Run::new(format, String::new(), accounts, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn exit_code_of_plan_and_drift() {
+        for (states, planned, drift) in [
+            (&[UNCHANGED][..], Exit::Done, Exit::Done),
+            (&[CHANGED], Exit::Changes, Exit::Changes),
+            (&[BLOCKED], Exit::Blocked, Exit::Changes),
+            (&[AMBIGUOUS], Exit::Error, Exit::Changes),
+            (&[UNREADABLE], Exit::Error, Exit::Error),
+            (&[NO_TOKEN], Exit::Auth, Exit::Auth),
+            (&[UNCHANGED, CHANGED], Exit::Changes, Exit::Changes),
+            (&[CHANGED, BLOCKED], Exit::Blocked, Exit::Changes),
+            (&[BLOCKED, UNREADABLE], Exit::Error, Exit::Error),
+            (&[UNREADABLE, NO_TOKEN], Exit::Auth, Exit::Auth),
+        ] {
+            let exit = |format| Exit::from_run(&run(format, states), &[], None);
+            let found = (exit(Format::Plan), exit(Format::Drift));
+            assert_eq!(found, (planned, drift), "{states:?}");
+        }
+    }
+
+    fn applied(outcome: Outcome, attempts: u32, wrote: bool) -> ApplyResult {
+        ApplyResult {
+            executed: vec![OperationReport {
+                operation: OperationId(1),
+                outcome,
+                attempts,
+                wrote,
+                trace: RequestIds::default(),
+            }],
+            notes: Vec::new(),
+            lost: Vec::new(),
+            twins: Vec::new(),
+            unseen: Vec::new(),
+            read_back: Verification::Passed,
+        }
+    }
+
+    fn done() -> Option<ApplyResult> {
+        Some(applied(Outcome::Done(None), 1, true))
+    }
+
+    fn failed(wrote: bool) -> Option<ApplyResult> {
+        let error = OperationError::DifferentResponse(String::new());
+        Some(applied(Outcome::Failed(error), 1, wrote))
+    }
+
+    fn skipped(reason: SkipReason) -> Option<ApplyResult> {
+        Some(applied(Outcome::NotAttempted(reason), 0, false))
+    }
+
+    #[test]
+    fn exit_code_of_apply() {
+        let changed = || skipped(SkipReason::Changed(String::new()));
+        let term = Some(Signal::Terminate);
+        for (states, results, ended, expected) in [
+            (&[UNCHANGED][..], vec![None], None, Exit::Done),
+            (&[UNCHANGED], vec![None], term, Exit::Done),
+            (&[CHANGED], vec![done()], None, Exit::Done),
+            (&[CHANGED], vec![failed(true)], None, Exit::Incomplete),
+            (&[CHANGED], vec![failed(false)], None, Exit::Error),
+            (&[CHANGED], vec![failed(false)], term, Exit::Incomplete),
+            (&[CHANGED], vec![changed()], None, Exit::Stale),
+            (
+                &[CHANGED],
+                vec![skipped(SkipReason::Stopped)],
+                term,
+                Exit::Terminated,
+            ),
+            (&[BLOCKED], vec![None], None, Exit::Blocked),
+            (&[AMBIGUOUS], vec![None], None, Exit::Error),
+            (&[AMBIGUOUS], vec![done()], None, Exit::Incomplete),
+            (
+                &[CHANGED, CHANGED],
+                vec![done(), changed()],
+                None,
+                Exit::Incomplete,
+            ),
+            (
+                &[CHANGED, BLOCKED],
+                vec![done(), None],
+                None,
+                Exit::Incomplete,
+            ),
+            (
+                &[CHANGED, UNREADABLE],
+                vec![done(), None],
+                None,
+                Exit::Incomplete,
+            ),
+            (
+                &[CHANGED, NO_TOKEN],
+                vec![changed(), None],
+                None,
+                Exit::Auth,
+            ),
+            (&[UNCHANGED, NO_TOKEN], vec![None, None], None, Exit::Auth),
+        ] {
+            let run = run(Format::Apply, states);
+            let exit = Exit::from_run(&run, &results, ended);
+            assert_eq!(exit, expected, "{states:?} {results:?} {ended:?}");
+        }
+    }
+
+    #[test]
+    fn operation_that_is_done_but_not_verified_is_incomplete() {
+        let mut result = applied(Outcome::Done(None), 0, false);
+        result.read_back = Verification::Stopped;
+        let exit = Exit::from_run(&run(Format::Apply, &[CHANGED]), &[Some(result)], None);
+        assert_eq!(exit, Exit::Incomplete);
     }
 }

@@ -13,7 +13,7 @@ use crate::model::behavior::RiskLevel;
 use crate::plan::{Glob, Overrides};
 
 /// Flags of every command.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Write the result to the CI job
@@ -118,21 +118,12 @@ pub(crate) struct ParallelismArgs {
     pub(crate) parallelism: NonZeroUsize,
 }
 
-/// Expected number of accounts.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Fleet")]
-pub(crate) struct ExpectArgs {
-    /// Fail if the files do not declare exactly N accounts
-    #[arg(long, hide_short_help = true, value_name = "N")]
-    pub(crate) expect_accounts: Option<usize>,
-}
-
 /// Desired-state files.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
 pub(crate) struct PathArgs {
     /// Desired-state files or directories
-    #[arg(value_name = "PATH", default_value = PathArgs::USUAL, hide_short_help = true, help_heading = "Arguments")]
+    #[arg(value_name = "PATH", default_value = PathArgs::DEFAULT, hide_short_help = true, help_heading = "Arguments")]
     pub(crate) paths: Vec<PathBuf>,
     /// Directory all files must be in [default: the Git repository of PATH, or PATH's directory]
     #[arg(long, hide_short_help = true, value_name = "DIR")]
@@ -141,7 +132,7 @@ pub(crate) struct PathArgs {
 
 impl PathArgs {
     /// Default desired-state file.
-    pub(crate) const USUAL: &str = "riskform.yaml";
+    pub(crate) const DEFAULT: &str = "riskform.yaml";
 }
 
 /// Desired-state files, account and limits.
@@ -161,8 +152,9 @@ pub(crate) struct DesiredStateArgs {
         help_heading = "Files"
     )]
     pub(crate) limits: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) expected: ExpectArgs,
+    /// Fail if the files do not declare exactly N accounts
+    #[arg(long, hide_short_help = true, value_name = "N", help_heading = "Fleet")]
+    pub(crate) expect_accounts: Option<usize>,
 }
 
 /// Desired state of all accounts, and the connection to them.

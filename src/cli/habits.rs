@@ -7,7 +7,7 @@ use clap::{Arg, Command};
 
 use crate::cli::error::CommandError;
 use crate::cli::flags::PathArgs;
-use crate::cli::run::next_steps::quoted;
+use crate::cli::next_steps::quoted;
 
 /// Commands of other tools, and what does the same in riskform.
 const COMMANDS: &[(&str, &str)] = &[
@@ -86,7 +86,7 @@ pub(crate) fn explain(riskform: &Command, words: &[OsString]) -> Option<CommandE
         let value = value.or(next.filter(|next| !next.starts_with('-')));
         let help = match name {
             "f" | "filename" if takes_paths(command) => {
-                let file = quoted(value.unwrap_or(PathArgs::USUAL));
+                let file = quoted(value.unwrap_or(PathArgs::DEFAULT));
                 format!("files are arguments: riskform {path} {file}")
             }
             "dry-run" if path == "apply" => "riskform plan shows what apply would do".to_owned(),
@@ -245,15 +245,15 @@ mod tests {
                 .split(' ')
                 .map(Into::into)
                 .collect();
-            assert!(Cli::read(words.clone()).is_err(), "{line}");
+            assert!(Cli::parse_words(&words).is_err(), "{line}");
             let error = explain(&command_line(), &words).unwrap();
             let help = Some(help.into());
             assert_eq!(
-                (error.to_string(), error.help()),
+                (error.to_string(), error.help),
                 (message.into(), help),
                 "{line}"
             );
-            assert_eq!(error.exit(), Exit::Usage, "{line}");
+            assert_eq!(error.kind.exit(), Exit::Usage, "{line}");
         }
         for line in [
             "plan --nonsense",

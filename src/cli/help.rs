@@ -412,7 +412,13 @@ mod tests {
                 let line = line.trim_start_matches("eval \"$(").trim_end_matches(")\"");
                 let words = shlex::split(line).unwrap();
                 assert_eq!(words[1], entry.name);
-                Cli::read(words.iter().map(Into::into).collect()).unwrap();
+                Cli::parse_words(
+                    &words
+                        .iter()
+                        .map(Into::into)
+                        .collect::<Vec<std::ffi::OsString>>(),
+                )
+                .unwrap();
             }
         }
     }

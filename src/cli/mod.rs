@@ -12,8 +12,12 @@
 //! | `run` | steps shared by commands: session, planning, applying, exit codes |
 //! | `io` | standard streams, files, terminal, CI jobs |
 
+mod apply_flow;
+mod audit;
 mod commands;
+mod context;
 mod error;
+mod evidence;
 #[cfg(test)]
 mod example_tests;
 mod exit;
@@ -21,24 +25,29 @@ mod flags;
 mod habits;
 mod help;
 mod io;
-mod run;
+mod load;
+mod next_steps;
+mod planner;
+mod saved_plan;
+mod session;
+mod signals;
+mod user_selection;
 
 use std::ffi::OsString;
 use std::time::SystemTime;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use commands::{
-    apply, audit, completions, doctor, drift, export, fmt, get, init, plan, reset, sandbox, schema,
-    show, validate, version,
+    about, apply, audit as audit_command, doctor, drift, export, fmt, get, init, plan, reset,
+    sandbox, validate,
 };
 use error::CommandError;
 use flags::GlobalArgs;
-use io::output::{self, Output};
+use io::output::Output;
 use io::{ci, environment};
-use run::signals;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use exit::Exit;
 
@@ -58,13 +67,13 @@ pub(crate) enum Command {
     /// Create riskform.yaml from the live account
     ///
     /// Writes a template if no credentials are set.
-    Init(init::InitArguments),
+    Init(init::InitArgs),
     /// Show the changes apply would make
-    Plan(plan::PlanArguments),
+    Plan(plan::PlanArgs),
     /// Make the changes, after you approve the plan
     Apply(apply::ApplyArgs),
     /// Show a saved plan
-    Show(show::ShowArguments),
+    Show(plan::ShowArgs),
     /// Delete the integrations and disable the behaviors in the files
     ///
     /// Unlisted resources are not changed.
@@ -72,27 +81,27 @@ pub(crate) enum Command {
     /// Report differences between live accounts and their files
     ///
     /// Read-only.
-    Drift(drift::DriftArguments),
+    Drift(drift::DriftArgs),
     /// Check behaviors, Access policies and Okta integrations
     ///
     /// Read-only.
-    Audit(audit::AuditArguments),
+    Audit(audit_command::AuditArguments),
     /// Print the live account as a desired-state file
-    Export(export::ExportArguments),
+    Export(export::ExportArgs),
     /// Check files for errors (offline)
     Validate(validate::ValidateArguments),
     /// Format files (keeps comments)
-    Fmt(fmt::FmtArguments),
+    Fmt(fmt::FmtArgs),
     /// Print a JSON Schema
     #[command(mut_args(|arg| match arg.get_help_heading() {
         Some("Connection") => arg.requires("from_live"),
         _ => arg,
     }))]
-    Schema(schema::SchemaArguments),
+    Schema(about::SchemaArgs),
     /// Show live behaviors, integrations or users
-    Get(get::GetArguments),
+    Get(get::GetArgs),
     /// Reset users' risk scores
-    Reset(reset::ResetArguments),
+    Reset(reset::ResetArgs),
     /// Check credentials, permissions and connectivity
     ///
     /// Also checks entitlement, rate limit, clock and files. Read-only.
@@ -100,16 +109,16 @@ pub(crate) enum Command {
     /// Run a simulated API on localhost
     ///
     /// Prints the variables to export, or runs a command with them and exits with its code.
-    Sandbox(sandbox::SandboxArguments),
+    Sandbox(sandbox::SandboxArgs),
     /// Print shell completions
-    Completions(completions::CompletionsArguments),
+    Completions(about::CompletionsArgs),
     /// Print version and build information
-    Version(version::VersionArguments),
+    Version(about::VersionArgs),
 }
 
 impl Cli {
     /// Parses a command line.
-    fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
+    fn parse_words(words: &[OsString]) -> Result<Self, clap::Error> {
         let mut riskform = command_line();
         let matches = riskform.try_get_matches_from_mut(words)?;
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))
@@ -121,55 +130,54 @@ pub fn command_line() -> clap::Command {
     help::with_help(Cli::command())
 }
 
-impl Command {
-    /// Returns true if standard output must be one JSON document, even after an error.
-    pub(crate) fn prints_json(&self) -> bool {
-        match self {
-            Command::Plan(arguments) => arguments.formats.prints_json(),
-            Command::Apply(arguments) => arguments.common.formats.prints_json(),
-            Command::Destroy(arguments) => arguments.formats.prints_json(),
-            Command::Show(arguments) => arguments.formats.prints_json(),
-            Command::Drift(arguments) => arguments.formats.prints_json(),
-            Command::Audit(arguments) => arguments.formats.prints_json(),
-            Command::Get(arguments) => arguments.prints_json(),
-            Command::Export(arguments) => arguments.formats.prints_json(),
-            Command::Validate(arguments) => arguments.formats.prints_json(),
-            Command::Version(arguments) => arguments.formats.prints_json(),
-            Command::Init(_)
-            | Command::Fmt(_)
-            | Command::Reset(_)
-            | Command::Schema(_)
-            | Command::Doctor(_)
-            | Command::Sandbox(_)
-            | Command::Completions(_) => false,
-        }
-    }
-}
-
 /// Runs the command line and returns the exit code.
 pub fn main() -> Exit {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::read(words.clone()) {
+    let cli = match Cli::parse_words(&words) {
         Ok(cli) => cli,
         Err(error) => {
+            let output = Output::new(GlobalArgs::default(), wants_json(&words));
             let habit = habits::explain(&command_line(), &words);
             return match habit.filter(|_| error.use_stderr()) {
-                Some(error) => Output::before_parsing(&words).error(&error),
-                None => Output::command_line(&habits::without_value_tip(error)),
+                Some(error) => output.error(&error),
+                None => output.clap_error(&habits::without_value_tip(error)),
             };
         }
     };
     cli.common.color.write_global();
-    output::trace(cli.common.verbose);
-    let output = Output::new(&cli.common, cli.command.prints_json());
-    let end = dispatch(cli, &output);
-    let exit = match &end {
+    let output = Output::new(cli.common, wants_json(&words));
+    let result = dispatch(cli.command, &output);
+    let exit = match &result {
         Ok(exit) => *exit,
         Err(error) => output.error(error),
     };
     let exit = output.final_exit(exit);
-    ci::end(&output, exit, end.as_ref().err());
+    ci::report_exit(&output, exit, result.as_ref().err());
     exit
+}
+
+/// Returns true if standard output must be one JSON document, even after an error, and even if the command line is invalid.
+fn wants_json(words: &[OsString]) -> bool {
+    let words = words.iter().take_while(|word| *word != "--");
+    let mut words = words.map(|word| word.to_string_lossy()).peekable();
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--format") {
+            Some(value) => value,
+            // `-q` and `-v` may be in the same word.
+            None => match word
+                .strip_prefix('-')
+                .map(|word| word.trim_start_matches(['q', 'v']))
+            {
+                Some(option) if option.starts_with('o') => &option[1..],
+                Some(_) | None => continue,
+            },
+        };
+        let next = words.peek().filter(|_| value.is_empty());
+        if value.trim_start_matches('=') == "json" || next.is_some_and(|next| next == "json") {
+            return true;
+        }
+    }
+    false
 }
 
 /// Raises the soft limit of open files (256 on macOS) as far as permitted, because each account read at once has connections.
@@ -193,46 +201,45 @@ fn check_clock(now: SystemTime) -> Result<(), CommandError> {
         Ok(_) => Ok(()),
         Err(_) => {
             let message = "the system clock is not before the year 10000";
-            Err(CommandError::Other(anyhow::anyhow!(message)).with_help("set the clock"))
+            Err(CommandError::error(message).with_help("set the clock"))
         }
     }
 }
 
-fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CommandError> {
-    environment::check_utf8().map_err(|error| CommandError::Other(error.into()))?;
+fn dispatch(command: Command, output: &Output) -> Result<Exit, CommandError> {
+    environment::check_utf8()?;
     check_clock(SystemTime::now())?;
     raise_open_files_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CommandError::other("cannot start the async runtime"))?;
-    let Cli { common: _, command } = cli;
     let run = async {
         match command {
             Command::Init(args) => init::run(args, output).await,
-            Command::Show(args) => show::run(&args, output),
-            Command::Plan(args) => plan::run(args, output).await,
+            Command::Show(args) => plan::show(&args, output),
+            Command::Plan(args) => plan::plan(args, output).await,
             Command::Apply(args) => apply::apply(args, output).await,
             Command::Destroy(args) => apply::destroy(args, output).await,
             Command::Drift(args) => drift::run(args, output).await,
-            Command::Audit(args) => audit::run(args, output).await,
+            Command::Audit(args) => audit_command::run(args, output).await,
             Command::Export(args) => export::run(args, output).await,
             Command::Validate(args) => validate::run(&args, output),
             Command::Fmt(args) => fmt::run(&args, output),
-            Command::Schema(args) => schema::run(args, output).await,
+            Command::Schema(args) => about::schema(args, output).await,
             Command::Get(args) => get::run(args, output).await,
             Command::Doctor(args) => doctor::run(args, output).await,
             Command::Reset(args) => reset::run(args, output).await,
             Command::Sandbox(args) => sandbox::run(args, output).await,
-            Command::Completions(args) => completions::run(&args, command_line(), output),
-            Command::Version(args) => version::run(&args, output),
+            Command::Completions(args) => Ok(about::completions(&args, command_line(), output)),
+            Command::Version(args) => about::version(&args, output),
         }
     };
     runtime.block_on(async {
         tokio::select! {
             biased;
             end = run => end,
-            signal = signals::ended() => Err(CommandError::Interrupted(signal)),
+            signal = signals::ended() => Err(CommandError::interrupted(signal)),
         }
     })
 }

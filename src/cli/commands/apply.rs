@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::apply_flow::{ApplyFlow, PlanSource, RollbackFile};
+use crate::cli::context::ContextArgs;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
@@ -12,13 +14,10 @@ use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::files::FileMode;
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::apply_flow::{ApplyFlow, PlanSource, RollbackFile};
-use crate::cli::run::context::ContextArgs;
-use crate::cli::run::fleet;
-use crate::cli::run::load_context::LoadContext;
-use crate::cli::run::planner::Planner;
-use crate::cli::run::saved_plan::{self, ApplyExpectations};
-use crate::cli::run::session::Session;
+use crate::cli::load::LoadContext;
+use crate::cli::planner::Planner;
+use crate::cli::saved_plan::{self, ApplyExpectations};
+use crate::cli::session::Session;
 use crate::plan::{Options, Purpose};
 use crate::report::ApplyFormat;
 
@@ -72,128 +71,99 @@ pub(crate) struct DestroyArgs {
 }
 
 /// Plans and applies the changes, or applies a saved plan, after approval.
-pub(crate) async fn apply(arguments: ApplyArgs, output: &Output) -> Result<Exit, CommandError> {
-    match arguments.plan {
-        Some(file) => {
-            let digest = arguments.expect_digest.as_deref();
-            apply_saved_plan(&file, digest, arguments.common, output).await
-        }
-        None => plan_and_apply(Purpose::Apply, arguments.common, output).await,
+pub(crate) async fn apply(args: ApplyArgs, output: &Output) -> Result<Exit, CommandError> {
+    let digest = args.expect_digest.as_deref();
+    match args.plan {
+        Some(file) => apply_saved_plan(&file, digest, args.common, output).await,
+        None => plan_and_apply(Purpose::Apply, args.common, output).await,
     }
 }
 
 /// Deletes the declared integrations and disables the declared behaviors, after approval.
-pub(crate) async fn destroy(arguments: DestroyArgs, output: &Output) -> Result<Exit, CommandError> {
-    plan_and_apply(Purpose::Destroy, arguments, output).await
+pub(crate) async fn destroy(args: DestroyArgs, output: &Output) -> Result<Exit, CommandError> {
+    plan_and_apply(Purpose::Destroy, args, output).await
 }
 
 async fn plan_and_apply(
     purpose: Purpose,
-    arguments: DestroyArgs,
+    args: DestroyArgs,
     output: &Output,
 ) -> Result<Exit, CommandError> {
-    let formats = arguments.formats.read(output)?;
-    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?.accounts;
-    let save_previous = arguments.open_previous(output)?;
-    let audit_log = arguments.open_audit_log(output)?;
-    let session = Session::open(&arguments.fleet.connect, output)?;
+    let formats = args.formats.read(output)?;
+    let (session, accounts) =
+        Session::with_accounts(&args.fleet.desired, &args.fleet.connect, output)?;
+    let (audit_log, save_previous) = args.open_files(output)?;
     let options = Options {
         purpose,
-        targets: arguments.targets.targets(),
+        targets: args.targets.targets(),
         ignored: Vec::new(),
-        overrides: arguments.overrides.overrides(),
-        limits: Arc::clone(&surroundings.limits),
+        overrides: args.overrides.overrides(),
+        limits: Arc::clone(&session.limits),
     };
-    arguments.context.check(&accounts, &options)?;
-    let planning = Planner::new(
-        &arguments.fleet,
-        arguments.context,
-        &options,
-        &session,
-        output,
-    );
-    let mut application = ApplyFlow {
+    args.context.check(&accounts, &options)?;
+    let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
+    let flow = ApplyFlow {
         session: &session,
-        fleet: &arguments.fleet,
-        context: arguments.context,
+        fleet: &args.fleet,
+        context: args.context,
         output,
-        origin: PlanSource::ThisRun,
+        source: PlanSource::ThisRun,
         audit_log,
         save_previous,
-        plan: planning.plan(accounts).await?,
+        plan: planner.plan(accounts).await?,
     };
-    application.show(&formats);
-    if application.has_changes() && !arguments.auto_approve {
-        application.approve(&formats).await?;
-    }
-    let applied = application.carry_out().await?;
-    application.report(&applied, formats)
+    flow.run(formats, args.auto_approve).await
 }
 
 async fn apply_saved_plan(
     file: &Path,
     digest: Option<&str>,
-    arguments: DestroyArgs,
+    args: DestroyArgs,
     output: &Output,
 ) -> Result<Exit, CommandError> {
-    let formats = arguments.formats.read(output)?;
+    let formats = args.formats.read(output)?;
     output.add_input(file)?;
-    let save_previous = arguments.open_previous(output)?;
-    let session = Session::open(&arguments.fleet.connect, output)?;
-    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    surroundings.add_input(output)?;
-    let audit_log = arguments.open_audit_log(output)?;
-    let plan = saved_plan::read_for_apply(
-        file,
-        &ApplyExpectations {
-            digest,
-            base_url: &session.base_url().to_string(),
-            account_id: arguments.fleet.desired.who.account_id.as_ref(),
-        },
-    )?;
-    let plan = plan.plan(&surroundings.limits);
-    let mut application = ApplyFlow {
+    let mut session = Session::open(&args.fleet.connect, output)?;
+    session.limits = LoadContext::of(&args.fleet.desired, output)?.limits;
+    let (audit_log, save_previous) = args.open_files(output)?;
+    let expected = ApplyExpectations {
+        digest,
+        base_url: &session.base_url().to_string(),
+        account_id: args.fleet.desired.who.account_id.as_ref(),
+    };
+    let plan = saved_plan::read_for_apply(file, &expected)?.plan(&session.limits);
+    let mut flow = ApplyFlow {
         session: &session,
-        fleet: &arguments.fleet,
-        context: arguments.context,
+        fleet: &args.fleet,
+        context: args.context,
         output,
-        origin: PlanSource::SavedPlan,
+        source: PlanSource::SavedPlan,
         audit_log,
         save_previous,
         plan: plan.map_err(saved_plan::unusable(file))?,
     };
-    application.read_policies_again().await;
-    application.show(&formats);
-    // The plan may be stale, so check before asking for approval.
-    if !application.is_blocked() {
-        application.refresh().await?;
-    }
-    if application.has_changes() && !arguments.auto_approve {
-        application.approve(&formats).await?;
-    }
-    let applied = application.carry_out().await?;
-    application.report(&applied, formats)
+    flow.read_policies_again().await;
+    flow.run(formats, args.auto_approve).await
 }
 
 impl DestroyArgs {
-    /// Opens the rollback file. An existing one may be from an earlier, incomplete run.
-    fn open_previous(&self, output: &Output) -> Result<RollbackFile, CommandError> {
-        let Some(path) = &self.save_previous else {
-            return Ok(RollbackFile::default());
-        };
-        let file = output.create_new(path, FileMode::OwnerOnly);
-        let file = file.map_err(|error| match path.symlink_metadata() {
-            Ok(_) => error.with_help(
-                "choose another file name: it may be the rollback file of an earlier run",
-            ),
-            Err(_) => error,
-        })?;
-        Ok(RollbackFile::new(file))
-    }
-
-    fn open_audit_log(&self, output: &Output) -> Result<Option<AuditLog>, CommandError> {
-        let path = self.audit_log.as_deref();
-        path.map(|path| AuditLog::open(path, output)).transpose()
+    /// Opens the audit log and the rollback file. An existing rollback file may be from an earlier, incomplete run.
+    fn open_files(
+        &self,
+        output: &Output,
+    ) -> Result<(Option<AuditLog>, RollbackFile), CommandError> {
+        let previous = self.save_previous.as_deref().map(|path| {
+            let file = output.create_new(path, FileMode::OwnerOnly);
+            file.map_err(|error| match path.symlink_metadata() {
+                Ok(_) => error.with_help(
+                    "choose another file name: it may be the rollback file of an earlier run",
+                ),
+                Err(_) => error,
+            })
+        });
+        let previous = previous.transpose()?;
+        let audit_log = self.audit_log.as_deref();
+        let audit_log = audit_log.map(|path| AuditLog::open(path, output));
+        Ok((audit_log.transpose()?, RollbackFile::new(previous)))
     }
 }

@@ -6,21 +6,18 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
-use crate::cli::error::CommandError;
+use crate::cli::audit::look;
+use crate::cli::context::ContextArgs;
+use crate::cli::error::{CommandError, ErrorKind};
+use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::ci;
-use crate::cli::io::formats::{FormatArgs, Formats};
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::audit::look;
-use crate::cli::run::context::ContextArgs;
-use crate::cli::run::evidence;
-use crate::cli::run::exit_codes::exit_for_audit;
-use crate::cli::run::fleet::{self, LoadedFiles};
-use crate::cli::run::load_context::LoadContext;
-use crate::cli::run::planner::Planner;
-use crate::cli::run::session::Session;
-use crate::doctor::{AccountAudit, AuditCheck, AuditReport};
+use crate::cli::planner::Planner;
+use crate::cli::session::Session;
+use crate::doctor::{AccountAudit, AuditCheck, AuditReport, CheckStatus};
 use crate::plan::Options;
 use crate::report::{self, AuditFormat};
 
@@ -44,23 +41,23 @@ fn checks() -> impl TypedValueParser<Value = AuditCheck> {
 /// Checks behaviors, Access policies and Okta integrations.
 pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
-    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let LoadedFiles { accounts, files } = fleet::load(&arguments.fleet, &surroundings, output)?;
-    let session = Session::open(&arguments.fleet.connect, output)?;
+    let fleet = &arguments.fleet;
+    let (session, accounts) = Session::with_accounts(&fleet.desired, &fleet.connect, output)?;
     let options = Options::default();
     // The audit reads the context itself, even for accounts without changes.
     let no_context = ContextArgs { no_context: true };
     let planning = Planner::new(&arguments.fleet, no_context, &options, &session, output);
     let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
     let audited = async |planned| look(&session, &planned, &ignored).await;
-    let root = &surroundings.confinement;
-    let evidence = evidence::collect(&session, &accounts, &files, root);
-    let audited = planning.each(accounts, audited);
-    let (accounts, evidence) = tokio::join!(audited, evidence);
+    let evidence = evidence::collect(&session, &accounts);
+    let (accounts, evidence) = tokio::join!(planning.each(accounts, audited), evidence);
     let accounts = accounts?;
     let base_url = session.base_url().to_string();
     let audit = AuditReport::new(base_url, ignored, accounts, Timestamp::now(), evidence);
-    show(&audit, formats, output);
+    // With `-q`, a text with only passed checks is not printed, because cron mails all output.
+    formats.write_unless_clean(output, audit.is_clean(), |format| {
+        report::audit(&audit, format)
+    });
     ci::report_audit(output, &audit);
     if let [
         AccountAudit {
@@ -68,17 +65,17 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
         },
     ] = audit.accounts.as_slice()
     {
-        return Err(CommandError::Account(error.clone()));
+        return Err(error.clone().into());
     }
-    Ok(exit_for_audit(&audit))
+    Ok(exit(&audit))
 }
 
-/// Shows the findings. With `-q`, a text with only passed checks is not printed, because cron mails all output.
-fn show(audit: &AuditReport, formats: Formats<AuditFormat>, output: &Output) {
-    let render = |format| report::audit(audit, format);
-    match formats.write_files(output, render) {
-        None => {}
-        Some(AuditFormat::Text) if output.is_quiet() && audit.is_clean() => {}
-        Some(format) => output.rendered(format.as_str(), render(format)),
-    }
+/// Returns the exit code of an audit: failed checks first, then missing permissions.
+fn exit(audit: &AuditReport) -> Exit {
+    Exit::most_severe(audit.accounts.iter().map(|account| match &account.error {
+        Some(error) => ErrorKind::Account(error.kind).exit(),
+        None if account.worst_status() == Some(CheckStatus::Fail) => Exit::Changes,
+        None if account.lacks_permission() => Exit::Auth,
+        None => Exit::Done,
+    }))
 }

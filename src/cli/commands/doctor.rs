@@ -7,14 +7,13 @@ use clap::Args;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::run::fleet::{self, LoadedFiles};
-use crate::cli::run::load_context::{self, LoadContext};
-use crate::cli::run::session::{self, CredentialSource, Session};
+use crate::cli::load::{self as cli_load, LoadContext, LoadedFiles};
+use crate::cli::session::{self, CredentialSource, Session};
 use crate::config::code::Severity;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::load;
@@ -94,8 +93,8 @@ fn without_accounts(
         return Some((no_credentials_finding(message, Some(help)), "a token"));
     }
     targets.is_empty().then(|| {
-        let credentials = match session.source("the account", None) {
-            Ok(source) => {
+        let credentials = match session.credentials(None) {
+            Ok((source, _)) => {
                 let message = format!("set by {source}");
                 let passed = Finding::new(Check::Credentials, CheckStatus::Pass, message);
                 Finding {
@@ -138,23 +137,25 @@ fn patients(
     fleet: &FleetArgs,
     output: &Output,
 ) -> Result<(Files, Vec<DoctorTarget>), CommandError> {
-    let surroundings = LoadContext::of(&fleet.desired)?;
+    let surroundings = LoadContext::of(&fleet.desired, output)?;
     let alone = || {
-        session::id(&fleet.desired.who, &fleet.connect).map(|account_id| DoctorTarget {
-            label: account_id.to_string(),
-            account_id,
-            api_token_env: None,
-            declared: None,
-        })
+        cli_load::account_id(fleet.desired.who.account_id.as_ref(), fleet.connect.sandbox).map(
+            |account_id| DoctorTarget {
+                label: account_id.to_string(),
+                account_id,
+                api_token_env: None,
+                declared: None,
+            },
+        )
     };
     if let [path] = fleet.desired.paths.paths.as_slice()
-        && path == Path::new(PathArgs::USUAL)
+        && path == Path::new(PathArgs::DEFAULT)
         && !path.exists()
     {
         let path = path.display().to_string();
         return Ok((Files::Absent { path }, vec![alone()?]));
     }
-    match fleet::load(fleet, &surroundings, output) {
+    match cli_load::load(&fleet.desired, &surroundings, output) {
         Ok(LoadedFiles { accounts, .. }) => {
             let files = Files::Valid {
                 accounts: accounts.len(),
@@ -165,14 +166,15 @@ fn patients(
             ))
         }
         // Invalid files are a finding. The accounts that they declare in spite of it are still checked.
-        Err(CommandError::Files(diagnostics)) => {
+        Err(error) if error.kind == ErrorKind::Files => {
+            let checked = load::check(&surroundings.request(&fleet.desired)?);
             let files = Files::Invalid {
-                first: first_error(&diagnostics),
-                errors: diagnostics.errors(),
+                first: first_error(&checked.diagnostics),
+                errors: checked.diagnostics.errors(),
             };
-            let declared = load::check(&surroundings.request(&fleet.desired)?).accounts;
+            let declared = checked.accounts;
             let who = &fleet.desired.who.account_id;
-            let given = who.clone().or(load_context::account_id_from_env()?);
+            let given = who.clone().or(cli_load::account_id_from_env()?);
             let accounts: Vec<DoctorTarget> = (declared.into_iter())
                 .filter(|account| given.as_ref().is_none_or(|id| *id == account.account_id))
                 .map(|account| DoctorTarget {
@@ -212,8 +214,8 @@ async fn diagnose(patient: DoctorTarget, session: &Session) -> AccountDoctorRepo
     } = patient;
     let api_token_env = api_token_env.as_deref();
     let connection = session
-        .source(&label, api_token_env)
-        .and_then(|source| Ok((source, session.connection_to(&label, api_token_env)?)));
+        .credentials(api_token_env)
+        .and_then(|(source, _)| Ok((source, session.client_with(api_token_env)?)));
     let findings = match connection {
         Ok((source, connection)) => {
             let access = Access {
@@ -228,7 +230,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session) -> AccountDoctorRepo
                 source: source.to_string(),
                 proxy: session.proxy(),
             };
-            let today = load_context::today();
+            let today = cli_load::today();
             let evidence = probe_account(&connection, &account_id, access, declared, today).await;
             account_findings(&evidence, Timestamp::now())
         }
@@ -241,7 +243,7 @@ async fn diagnose(patient: DoctorTarget, session: &Session) -> AccountDoctorRepo
 fn exit(diagnosis: &DoctorReport) -> Exit {
     let findings = diagnosis.all();
     let failures = findings.filter(|finding| finding.status == CheckStatus::Fail);
-    Exit::gravest(failures.map(|finding| {
+    Exit::most_severe(failures.map(|finding| {
         if finding.check.is_auth_check() {
             Exit::Auth
         } else {

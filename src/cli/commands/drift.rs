@@ -5,27 +5,24 @@ use std::time::Instant;
 use clap::Args;
 use futures_util::future::OptionFuture;
 
-use crate::cli::error::CommandError;
+use crate::cli::context::{self, ContextArgs, HistoryArgs};
+use crate::cli::error::{CommandError, fail_if_single_account};
+use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, TargetArgs};
 use crate::cli::io::ci;
 use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats};
 use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::context::{self, ContextArgs, HistoryArgs};
-use crate::cli::run::evidence;
-use crate::cli::run::exit_codes::{exit_for_drift, fail_if_single_account};
-use crate::cli::run::fleet::{self, LoadedFiles};
-use crate::cli::run::load_context::LoadContext;
-use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
-use crate::cli::run::planner::Planner;
-use crate::cli::run::session::Session;
+use crate::cli::next_steps::{self, ShellCommand};
+use crate::cli::planner::Planner;
+use crate::cli::session::Session;
 use crate::plan::{AccountPlan, Format, Glob, Options, Purpose, Run};
-use crate::report::{self, DetailLevel, DriftFormat, RunMetrics};
+use crate::report::{self, DriftFormat, RunMetrics};
 
 /// Flags of `drift`.
 #[derive(Args, Debug)]
-pub(crate) struct DriftArguments {
+pub(crate) struct DriftArgs {
     /// Ignore matching addresses (repeatable)
     ///
     /// Takes the same patterns as --target.
@@ -48,101 +45,65 @@ pub(crate) struct DriftArguments {
 }
 
 /// Reports differences between live accounts and their files.
-pub(crate) async fn run(arguments: DriftArguments, output: &Output) -> Result<Exit, CommandError> {
-    let formats = arguments.formats.read(output)?;
-    let detail = arguments.detail.read(&formats)?;
-    let narrowed = [arguments.targets.raw(), &arguments.ignored];
-    let notifications = arguments.notifications.read(&arguments.fleet, &narrowed)?;
-    let checked = check(&arguments, &formats, output).await;
-    if let Ok(checked) = &checked {
-        checked.show(formats, detail, output);
+pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, CommandError> {
+    let formats = args.formats.read(output)?;
+    let detail = args.detail.read(&formats)?;
+    let selection = [args.targets.raw(), &args.ignored];
+    let notifications = args.notifications.read(&args.fleet, &selection)?;
+    let result = check(&args, &formats, output).await;
+    if let Ok((run, metrics)) = &result {
+        let render = |format| report::drift(run, format, detail, Some(metrics));
+        // With `-q`, a text without drift is not printed, because cron mails all output.
+        let is_clean = Exit::from_run(run, &[], None) == Exit::Done;
+        formats.write_unless_clean(output, is_clean, render);
     }
-    let result = checked.as_ref();
-    let result = result.map(|checked| (&checked.run, checked.exit()));
-    notifications.tell(result, &arguments.fleet, output).await;
-    let checked = checked?;
-    ci::tell(output, &checked.run);
-    fail_if_single_account(&checked.run)?;
-    if checked.run.accounts.iter().any(AccountPlan::has_drift) {
-        let words = ShellCommand::fleet_args(&arguments.fleet);
-        let step = NextStep {
-            line: next_steps::line("plan", &words),
-            what: "see how to restore the declared state (or update the file)",
-        };
-        next_steps::say(output, &[step]);
+    let checked = result.as_ref().map(|(run, _)| run);
+    notifications.send(checked, &args.fleet, output).await;
+    let (run, _) = result?;
+    ci::report_run(output, &run);
+    fail_if_single_account(&run)?;
+    if run.accounts.iter().any(AccountPlan::has_drift) {
+        let plan = ShellCommand::fleet_args(&args.fleet).line("plan");
+        let purpose = "see how to restore the declared state (or update the file)";
+        next_steps::print(output, &plan, purpose);
     }
-    Ok(checked.exit())
-}
-
-/// Result of a drift check.
-struct DriftResult {
-    run: Run,
-    figures: RunMetrics,
+    Ok(Exit::from_run(&run, &[], None))
 }
 
 async fn check(
-    arguments: &DriftArguments,
+    args: &DriftArgs,
     formats: &Formats<DriftFormat>,
     output: &Output,
-) -> Result<DriftResult, CommandError> {
+) -> Result<(Run, RunMetrics), CommandError> {
     let started = Instant::now();
-    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let LoadedFiles { accounts, files } = fleet::load(&arguments.fleet, &surroundings, output)?;
-    let session = Session::open(&arguments.fleet.connect, output)?;
-    let ignored = arguments.ignored.iter();
+    let (session, accounts) =
+        Session::with_accounts(&args.fleet.desired, &args.fleet.connect, output)?;
     let options = Options {
         purpose: Purpose::Drift,
-        targets: arguments.targets.targets(),
-        ignored: ignored.map(|glob| Glob::new(glob)).collect(),
+        targets: args.targets.targets(),
+        ignored: args.ignored.iter().map(|glob| Glob::new(glob)).collect(),
         ..Options::default()
     };
-    let planning = Planner::new(
-        &arguments.fleet,
-        arguments.context,
-        &options,
-        &session,
-        output,
-    );
+    let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
+    let shows_states = formats.kinds().any(DriftFormat::shows_states);
     let drift = async |planned: AccountPlan| {
-        let drift = planning.look_around(&planned).await.unwrap_or(planned);
-        let attributed =
-            context::attributed(&session, arguments.context, arguments.history, drift).await;
-        match formats.kinds().any(DriftFormat::shows_states) {
-            true => attributed,
-            false => attributed.without_states(),
+        let drift = planner.add_context(&planned).await.unwrap_or(planned);
+        let drift = context::add_attribution(&session, args.context, args.history, drift).await;
+        match shows_states {
+            true => drift,
+            false => drift.without_states(),
         }
     };
     let shows_evidence = formats.kinds().any(DriftFormat::shows_evidence);
-    let evidence = shows_evidence
-        .then(|| evidence::collect(&session, &accounts, &files, &surroundings.confinement));
-    let evidence = OptionFuture::from(evidence);
-    let compared = planning.each(accounts, drift);
-    let (accounts, evidence) = tokio::join!(compared, evidence);
-    let run = planning.run(Format::Drift, accounts?);
+    let evidence = shows_evidence.then(|| evidence::collect(&session, &accounts));
+    let compared = planner.each(accounts, drift);
+    let (accounts, evidence) = tokio::join!(compared, OptionFuture::from(evidence));
+    let run = planner.run(Format::Drift, accounts?);
     let counters = session.counters();
-    Ok(DriftResult {
-        run: Run { evidence, ..run },
-        figures: RunMetrics {
-            elapsed: started.elapsed(),
-            requests: counters.requests,
-            retries: counters.retries,
-        },
-    })
-}
-
-impl DriftResult {
-    /// Shows the drift. With `-q`, a text without drift is not printed, because cron mails all output.
-    fn show(&self, formats: Formats<DriftFormat>, detail: DetailLevel, output: &Output) {
-        let DriftResult { run, figures } = self;
-        let render = |format| report::drift(run, format, detail, Some(figures));
-        match formats.write_files(output, render) {
-            None => {}
-            Some(DriftFormat::Text) if output.is_quiet() && self.exit() == Exit::Done => {}
-            Some(format) => output.rendered(format.as_str(), render(format)),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        exit_for_drift(&self.run)
-    }
+    let metrics = RunMetrics {
+        elapsed: started.elapsed(),
+        requests: counters.requests,
+        retries: counters.retries,
+    };
+    Ok((Run { evidence, ..run }, metrics))
 }

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 
-use crate::cli::error::{CommandError, account_error};
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs, ParallelismArgs, PathArgs};
 use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
-use crate::cli::run::session::{SelectedAccount, Session, select_account};
+use crate::cli::load::{SelectedAccount, select_account};
+use crate::cli::next_steps::{self, ShellCommand};
+use crate::cli::session::Session;
 use crate::config::export::{ExportOptions, PinIds, export};
 use crate::config::write::{AccountFile, FileFormat, WriteError};
 use crate::model::account::AccountId;
@@ -20,7 +21,7 @@ use crate::plan::AccountError;
 
 /// Flags of `export`.
 #[derive(Args, Debug)]
-pub(crate) struct ExportArguments {
+pub(crate) struct ExportArgs {
     /// Account IDs to export (several require --split)
     #[arg(value_name = "ACCOUNT_ID")]
     accounts: Vec<AccountId>,
@@ -48,10 +49,13 @@ pub(crate) struct ExportArguments {
 }
 
 /// Writes the live accounts as desired-state files.
-pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<Exit, CommandError> {
+pub(crate) async fn run(arguments: ExportArgs, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
     let accounts = match arguments.accounts.as_slice() {
-        [] => vec![select_account(&arguments.who, &arguments.connect, output)?],
+        [] => {
+            let given = arguments.who.account_id.as_ref();
+            vec![select_account(given, arguments.connect.sandbox, output)?]
+        }
         accounts => accounts.iter().cloned().map(Into::into).collect(),
     };
     let export = Export {
@@ -72,9 +76,9 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
     }
     let [account] = accounts.as_slice() else {
         let message = "several accounts need --split DIR";
-        return Err(CommandError::Usage(message.to_owned()));
+        return Err(CommandError::new(ErrorKind::Usage, message));
     };
-    let document = export.read(account).await.map_err(CommandError::Account)?;
+    let document = export.read(account).await?;
     if formats.stdout == Some(FileFormat::Json) {
         // In YAML these are comments.
         let left_out = ["behaviors", "integrations"].map(|section| document.comments(section));
@@ -96,20 +100,19 @@ pub(crate) async fn run(arguments: ExportArguments, output: &Output) -> Result<E
         }
         None => arguments.print_next_steps(
             output,
-            Path::new(PathArgs::USUAL),
+            Path::new(PathArgs::DEFAULT),
             "after saving the output as riskform.yaml: there should be no changes",
         ),
     }
     Ok(Exit::Done)
 }
 
-impl ExportArguments {
+impl ExportArgs {
     /// Prints the command that checks the file.
-    fn print_next_steps(&self, output: &Output, file: &Path, what: &'static str) {
+    fn print_next_steps(&self, output: &Output, file: &Path, purpose: &str) {
         let mut words = ShellCommand::of_connect(&self.connect);
         words.path(file);
-        let line = next_steps::line("plan", &words);
-        next_steps::say(output, &[NextStep { line, what }]);
+        next_steps::print(output, &words.line("plan"), purpose);
     }
 }
 
@@ -139,7 +142,7 @@ impl Export<'_> {
                 // Existing files are kept: they may have comments and guards that an export lacks.
                 let file = OutputFile::create_new(&path, FileMode::Default)?;
                 let document = self.read(account).await;
-                Ok((file, document.map_err(CommandError::Account)?))
+                Ok((file, document?))
             })
             .buffered(at_once);
         let mut exits = Vec::new();
@@ -157,24 +160,18 @@ impl Export<'_> {
                 Err(error) => output.error(&error),
             });
         }
-        Ok(Exit::gravest(exits))
+        Ok(Exit::most_severe(exits))
     }
 
     async fn read(&self, account: &SelectedAccount) -> Result<AccountFile, AccountError> {
-        let connection = match &account.desired {
-            Some(desired) => self.session.connection(desired)?,
-            None => self.session.connection_to(account.id.as_str(), None)?,
-        };
-        let (reader, account) = (connection.reader(), &account.id);
+        let (reader, account) = (self.session.client_for(account)?.reader(), &account.id);
         let providers = async {
             match self.with_names {
                 true => Ok(reader.identity_providers(account).await?.providers),
                 false => Ok(Vec::new()),
             }
         };
-        let (live, providers) = tokio::join!(reader.live_account(account), providers);
-        let live = live.map_err(|error| account_error(&error))?;
-        let providers = providers.map_err(|error| account_error(&error))?;
+        let (live, providers) = tokio::try_join!(reader.live_account(account), providers)?;
         let detail = ExportOptions {
             pins: self.pins,
             providers: &providers,
@@ -184,5 +181,5 @@ impl Export<'_> {
 }
 
 fn unfaithful(error: WriteError) -> CommandError {
-    CommandError::Other(error.into())
+    CommandError::error(error)
 }

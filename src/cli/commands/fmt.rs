@@ -8,14 +8,13 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::PathArgs;
 use crate::cli::io::files;
 use crate::cli::io::output::Output;
-use crate::cli::io::stdin;
-use crate::cli::run::load_context::confinement;
+use crate::cli::load::{allowed_root, invalid_files};
 use crate::config::fmt::{Formatted, format, format_input};
 use crate::model::text::pluralize;
 
 /// Flags of `fmt`.
 #[derive(Args, Debug)]
-pub(crate) struct FmtArguments {
+pub(crate) struct FmtArgs {
     #[command(flatten)]
     paths: PathArgs,
     /// List unformatted files instead of formatting them
@@ -29,12 +28,12 @@ pub(crate) struct FmtArguments {
 }
 
 /// Formats the files and prints the paths of changed ones. Invalid files are reported and left unchanged.
-pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, CommandError> {
-    let FmtArguments { paths, check, diff } = arguments;
-    if let Some(input) = stdin::named_by(&paths.paths)? {
+pub(crate) fn run(arguments: &FmtArgs, output: &Output) -> Result<Exit, CommandError> {
+    let FmtArgs { paths, check, diff } = arguments;
+    if let Some(input) = files::read_stdin_if_requested(&paths.paths)? {
         return format_one(input, *check, *diff, output);
     }
-    let (files, diagnostics) = format(&paths.paths, &confinement(paths.root.as_deref()));
+    let (files, diagnostics) = format(&paths.paths, &allowed_root(paths.root.as_deref()));
     let changed: Vec<&Formatted> = files.iter().filter(|file| file.is_changed()).collect();
     for file in &changed {
         if *diff {
@@ -47,18 +46,18 @@ pub(crate) fn run(arguments: &FmtArguments, output: &Output) -> Result<Exit, Com
         }
     }
     if !diagnostics.is_empty() {
-        return Err(CommandError::Files(Box::new(diagnostics)));
+        return Err(invalid_files(&diagnostics, output));
     }
-    let refused = *check && !changed.is_empty();
-    if refused {
+    let is_rejected = *check && !changed.is_empty();
+    if is_rejected {
         let paths = paths.paths.iter().map(|path| path.to_string_lossy());
-        output.say(format_args!(
+        output.status(format_args!(
             "{} not formatted; run `riskform fmt {}`",
             pluralize(changed.len(), "file"),
             paths.collect::<Vec<_>>().join(" ")
         ));
     }
-    Ok(if refused { Exit::Error } else { Exit::Done })
+    Ok(if is_rejected { Exit::Error } else { Exit::Done })
 }
 
 /// Formats standard input, for editors and hooks.
@@ -70,15 +69,15 @@ fn format_one(
 ) -> Result<Exit, CommandError> {
     let (formatted, diagnostics) = format_input(input);
     let Some(file) = formatted else {
-        return Err(CommandError::Files(Box::new(diagnostics)));
+        return Err(invalid_files(&diagnostics, output));
     };
     if diff {
         output.result(unified(&file));
     } else if !check {
         output.rendered("yaml", file.after.clone());
     }
-    let refused = check && file.is_changed();
-    Ok(if refused { Exit::Error } else { Exit::Done })
+    let is_rejected = check && file.is_changed();
+    Ok(if is_rejected { Exit::Error } else { Exit::Done })
 }
 
 fn unified(file: &Formatted) -> String {

@@ -5,27 +5,28 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use crate::api::ApiError;
-use crate::cli::error::{CommandError, account_error, plan_error};
+use crate::api::Client;
+use crate::cli::error::{CommandError, ErrorKind, plan_error};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{ConnectionArgs, OneAccountArgs, level};
-use crate::cli::io::formats::{FormatArgs, Formats};
+use crate::cli::flags::{ConnectionArgs, OneAccountArgs, PathArgs, level};
+use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
-use crate::cli::run::session::Account;
-use crate::cli::run::user_selection::{UserRef, with_email};
+use crate::cli::load::{SelectedAccount, default_accounts};
+use crate::cli::session::Session;
+use crate::cli::user_selection::{UserRef, with_email};
+use crate::model::account::DesiredAccount;
 use crate::model::address::{Address, Name};
 use crate::model::behavior::RiskLevel;
-use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
+use crate::model::integration::{Integration, ReferenceId, TenantUrl};
 use crate::model::text::abbreviate_list;
 use crate::plan::{Purpose, matches, needs_identity_providers, resolve_identity_providers};
 use crate::report::get::{
-    Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, Tabular, User, UserFilter, Users,
-    render,
+    Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, User, UserFilter, Users, render,
 };
 
 /// Flags of `get`.
 #[derive(Args, Debug)]
-pub(crate) struct GetArguments {
+pub(crate) struct GetArgs {
     #[command(subcommand)]
     resource: Resource,
 }
@@ -38,13 +39,13 @@ enum Resource {
     /// All integrations of the account
     Integrations(ReadArgs),
     /// One integration
-    Integration(IntegrationArguments),
+    Integration(IntegrationArgs),
     /// Users with a risk score, highest first
     ///
     /// Shows totals per level, too.
-    Users(UsersArguments),
+    Users(UsersArgs),
     /// A user's score and events
-    User(UserArguments),
+    User(UserArgs),
 }
 
 /// Flags of every resource.
@@ -59,19 +60,19 @@ struct ReadArgs {
 }
 
 #[derive(Args, Debug)]
-struct IntegrationArguments {
+struct IntegrationArgs {
     /// ID, tenant URL or name in riskform.yaml
-    #[arg(value_name = "INTEGRATION", required_unless_present = "reference_id", value_parser = integration_ref)]
-    integration: Option<IntegrationRef>,
+    #[arg(value_name = "INTEGRATION", required_unless_present = "reference_id")]
+    integration: Option<String>,
     /// Find the integration by reference_id
     #[arg(long, value_name = "REFERENCE", conflicts_with = "integration", value_parser = reference)]
     reference_id: Option<ReferenceId>,
     #[command(flatten)]
-    reading: ReadArgs,
+    read: ReadArgs,
 }
 
 #[derive(Args, Debug)]
-struct UsersArguments {
+struct UsersArgs {
     /// Only users at or above this level
     ///
     /// LEVEL is low, medium or high.
@@ -88,25 +89,25 @@ struct UsersArguments {
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     #[command(flatten)]
-    privacy: PrivacyArguments,
+    privacy: PrivacyArgs,
     #[command(flatten)]
-    reading: ReadArgs,
+    read: ReadArgs,
 }
 
 #[derive(Args, Debug)]
-struct UserArguments {
+struct UserArgs {
     /// User ID or email address
     #[arg(value_name = "USER")]
     user: UserRef,
     #[command(flatten)]
-    privacy: PrivacyArguments,
+    privacy: PrivacyArgs,
     #[command(flatten)]
-    reading: ReadArgs,
+    read: ReadArgs,
 }
 
 /// Flag to hide personal data.
 #[derive(Args, Debug)]
-pub(crate) struct PrivacyArguments {
+pub(crate) struct PrivacyArgs {
     /// Replace names and email addresses with pseudonyms
     ///
     /// Hides event details, too.
@@ -114,200 +115,165 @@ pub(crate) struct PrivacyArguments {
     redact: bool,
 }
 
-impl PrivacyArguments {
+impl PrivacyArgs {
     pub(crate) fn privacy(&self) -> Privacy {
-        if self.redact {
-            Privacy::Redacted
-        } else {
-            Privacy::Named
+        match self.redact {
+            true => Privacy::Redacted,
+            false => Privacy::Named,
         }
     }
 }
 
-impl GetArguments {
-    /// Returns true if standard output must be one JSON document, even after an error.
-    pub(crate) fn prints_json(&self) -> bool {
-        self.resource.reading().formats.prints_json()
-    }
-}
-
 impl Resource {
-    fn reading(&self) -> &ReadArgs {
+    fn read_args(&self) -> &ReadArgs {
         match self {
-            Resource::Behaviors(reading) | Resource::Integrations(reading) => reading,
-            Resource::Integration(arguments) => &arguments.reading,
-            Resource::Users(arguments) => &arguments.reading,
-            Resource::User(arguments) => &arguments.reading,
+            Resource::Behaviors(read) | Resource::Integrations(read) => read,
+            Resource::Integration(args) => &args.read,
+            Resource::Users(args) => &args.read,
+            Resource::User(args) => &args.read,
         }
     }
 }
 
 /// Reads and shows the resource.
-pub(crate) async fn run(arguments: GetArguments, output: &Output) -> Result<Exit, CommandError> {
-    let GetArguments { resource } = arguments;
-    let reading = resource.reading();
-    let view = GetOutput {
-        formats: reading.formats.read(output)?,
-        account: Account::open(&reading.who, &reading.connect, output)?,
-        output,
-    };
-    let account = &view.account.id;
-    let reader = view.account.connection.reader();
-    match &resource {
+pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandError> {
+    let read = args.resource.read_args();
+    let formats = read.formats.read(output)?;
+    let (account, client) = Session::account(&read.who, &read.connect, output)?;
+    let (id, reader) = (&account.id, client.reader());
+    match &args.resource {
         Resource::Behaviors(_) => {
-            let behaviors = reader.behaviors(account).await.map_err(failed)?.value;
-            view.show(&Behaviors { behaviors })
+            let behaviors = reader.behaviors(id).await?.value;
+            let shown = Behaviors { behaviors };
+            formats.write(output, |format| render(id, &shown, format));
         }
         Resource::Integrations(_) => {
-            let mut integrations = reader.integrations(account).await.map_err(failed)?.value;
+            let mut integrations = reader.integrations(id).await?.value;
             integrations.sort_by_key(|integration| integration.id);
-            view.show(&Integrations { integrations })
+            let shown = Integrations { integrations };
+            formats.write(output, |format| render(id, &shown, format));
         }
-        Resource::Integration(arguments) => {
-            let integration = match (&arguments.integration, &arguments.reference_id) {
-                (Some(wanted), _) => view.find_integration(wanted).await?,
-                (None, Some(reference)) => {
-                    let found = reader.integration_by_reference(account, reference).await;
-                    found.map_err(failed)?.value
+        Resource::Integration(args) => {
+            let integration = match (&args.integration, &args.reference_id) {
+                (_, Some(reference)) => {
+                    let found = reader.integration_by_reference(id, reference);
+                    found.await?.value
                 }
-                (None, None) => {
-                    return Err(CommandError::Usage(
-                        "expected an integration or --reference-id".to_owned(),
-                    ));
+                (wanted, None) => {
+                    let wanted = wanted.as_deref().unwrap_or_default();
+                    find_integration(wanted, &account, &client, output).await?
                 }
             };
-            view.show(&OneIntegration { integration })
+            let shown = OneIntegration { integration };
+            formats.write(output, |format| render(id, &shown, format));
         }
-        Resource::Users(arguments) => {
+        Resource::Users(args) => {
             let filter = UserFilter {
-                min_level: arguments.min_level,
-                since: arguments.since,
-                search: arguments.search.clone(),
+                min_level: args.min_level,
+                since: args.since,
+                search: args.search.clone(),
             };
-            let users = reader.users(account).await.map_err(failed)?.value;
-            view.show(&Users::new(users, &filter, arguments.privacy.privacy()))
+            let users = reader.users(id).await?.value;
+            let shown = Users::new(users, &filter, args.privacy.privacy());
+            formats.write(output, |format| render(id, &shown, format));
         }
-        Resource::User(arguments) => {
-            let id = match &arguments.user {
+        Resource::User(args) => {
+            let user_id = match &args.user {
                 UserRef::Id(id) => *id,
-                UserRef::Email(email) => {
-                    let users = reader.users(account).await.map_err(failed)?.value;
-                    with_email(email, &users)
-                        .map_err(|problem| CommandError::UserLookup(vec![problem]))?
-                        .user_id
-                }
+                UserRef::Email(email) => with_email(email, &reader.users(id).await?.value)?.user_id,
             };
-            let user = reader.user(account, id).await.map_err(failed)?.value;
-            view.show(&User::new(id, user, arguments.privacy.privacy()))
+            let user = reader.user(id, user_id).await?.value;
+            let shown = User::new(user_id, user, args.privacy.privacy());
+            formats.write(output, |format| render(id, &shown, format));
         }
     }
+    Ok(Exit::Done)
 }
 
-/// Source account and output formats.
-struct GetOutput<'a> {
-    formats: Formats<ReadFormat>,
-    account: Account,
-    output: &'a Output,
-}
-
-impl GetOutput<'_> {
-    async fn find_integration(&self, wanted: &IntegrationRef) -> Result<Integration, CommandError> {
-        let Account { id, connection, .. } = &self.account;
-        let reader = connection.reader();
-        match wanted {
-            IntegrationRef::Id(integration) => {
-                let integration = reader.integration(id, *integration).await;
-                Ok(integration.map_err(failed)?.value)
-            }
-            IntegrationRef::TenantUrl(url) => {
-                let integrations = reader.integrations(id).await.map_err(failed)?.value;
-                let of_tenant = |one: &Integration| one.settings.tenant_url == *url;
-                let mut found: Vec<Integration> =
-                    integrations.into_iter().filter(of_tenant).collect();
-                match found.len() {
-                    1 => Ok(found.remove(0)),
-                    0 => Err(not_found(format!(
-                        "no live integration has the tenant_url {url}"
-                    ))),
-                    number => {
-                        let ids = abbreviate_list(found.iter().map(|one| one.id));
-                        let message =
-                            format!("{number} live integrations have the tenant_url {url}");
-                        let error = CommandError::Other(anyhow::anyhow!(message));
-                        Err(error.with_help(format!("pass one of their IDs: {ids}")))
-                    }
-                }
-            }
-            IntegrationRef::Name(name) => {
-                let mut desired = self.account.declared(self.output)?;
-                if !desired.integrations.contains_key(name) {
-                    let names: Vec<&Name> = desired.integrations.keys().collect();
-                    let help = match names.is_empty() {
-                        true => "pass the ID or the tenant_url".to_owned(),
-                        false => format!("the file declares {}", abbreviate_list(names)),
-                    };
-                    let message = format!("{} declares no integration.{name}", desired.source);
-                    return Err(CommandError::usage(message, help));
-                }
-                if needs_identity_providers(&desired) {
-                    let providers = reader.identity_providers(id).await.map_err(failed)?;
-                    let providers = &providers.providers;
-                    resolve_identity_providers(&mut desired, providers, Purpose::Apply)
-                        .map_err(|errors| CommandError::Account(plan_error(&errors)))?;
-                }
-                let live = reader.live_account(id).await.map_err(failed)?;
-                let matches = matches(&desired, &live);
-                let address = Address::Integration(name.clone());
-                if let Some(error) = matches.errors.iter().find(|one| one.address == address) {
-                    let ambiguous = plan_error(std::slice::from_ref(error));
-                    return Err(CommandError::Account(ambiguous));
-                }
-                let mut entries = matches.entries().iter();
-                let entry = entries.find(|entry| entry.declared.name == *name);
-                match entry.and_then(|entry| entry.found) {
-                    Some((integration, _)) => Ok(integration.clone()),
-                    None => Err(not_found(format!("{address} matches no live integration"))),
-                }
-            }
-        }
+/// Finds an integration by ID, by tenant URL, or by the name of its entry.
+async fn find_integration(
+    wanted: &str,
+    account: &SelectedAccount,
+    client: &Client,
+    output: &Output,
+) -> Result<Integration, CommandError> {
+    let (id, reader) = (&account.id, client.reader());
+    if let Ok(integration) = wanted.parse() {
+        return Ok(reader.integration(id, integration).await?.value);
     }
-
-    fn show(self, shown: &impl Tabular) -> Result<Exit, CommandError> {
-        self.formats.write(self.output, |format| {
-            render(&self.account.id, shown, format)
-        });
-        Ok(Exit::Done)
+    if wanted.contains("://") {
+        let url: TenantUrl = wanted
+            .parse()
+            .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
+        let mut found = reader.integrations(id).await?.value;
+        found.retain(|integration| integration.settings.tenant_url == url);
+        return match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(not_found(format!(
+                "no live integration has the tenant_url {url}"
+            ))),
+            number => {
+                let message = format_args!("{number} live integrations have the tenant_url {url}");
+                let ids = abbreviate_list(found.iter().map(|integration| integration.id));
+                Err(CommandError::error(message).with_help(format!("pass one of their IDs: {ids}")))
+            }
+        };
+    }
+    let name = wanted.strip_prefix("integration.").unwrap_or(wanted);
+    let name: Name = name.parse().map_err(|_| {
+        let message = "expected an integration's ID, tenant URL or name";
+        CommandError::new(ErrorKind::Usage, message)
+    })?;
+    let mut desired = declaration(account, output)?;
+    if !desired.integrations.contains_key(&name) {
+        let names: Vec<&Name> = desired.integrations.keys().collect();
+        let help = match names.is_empty() {
+            true => "pass the ID or the tenant_url".to_owned(),
+            false => format!("the file declares {}", abbreviate_list(names)),
+        };
+        let message = format!("{} declares no integration.{name}", desired.source);
+        return Err(CommandError::usage(message, help));
+    }
+    if needs_identity_providers(&desired) {
+        let providers = reader.identity_providers(id).await?.providers;
+        resolve_identity_providers(&mut desired, &providers, Purpose::Apply)
+            .map_err(|errors| plan_error(&errors))?;
+    }
+    let live = reader.live_account(id).await?;
+    let matches = matches(&desired, &live);
+    let address = Address::Integration(name.clone());
+    if let Some(error) = matches.errors.iter().find(|one| one.address == address) {
+        return Err(plan_error(std::slice::from_ref(error)).into());
+    }
+    let mut entries = matches.entries().iter();
+    let entry = entries.find(|entry| entry.declared.name == name);
+    match entry.and_then(|entry| entry.found) {
+        Some((integration, _)) => Ok(integration.clone()),
+        None => Err(not_found(format!("{address} matches no live integration"))),
     }
 }
 
-fn failed(error: ApiError) -> CommandError {
-    CommandError::Account(account_error(&error))
+/// Returns the declaration of the account in the files.
+fn declaration(account: &SelectedAccount, output: &Output) -> Result<DesiredAccount, CommandError> {
+    if let Some(desired) = &account.desired {
+        return Ok(desired.clone());
+    }
+    let mut accounts = default_accounts(output)?.into_iter();
+    let declared = accounts.find(|desired| desired.account_id == account.id);
+    declared.ok_or_else(|| {
+        CommandError::usage(
+            format_args!(
+                "{} does not declare account {}",
+                PathArgs::DEFAULT,
+                account.id
+            ),
+            "use the integration's ID or tenant_url",
+        )
+    })
 }
 
 fn not_found(message: String) -> CommandError {
-    let error = CommandError::Other(anyhow::anyhow!(message));
-    error.with_help("run `riskform get integrations` to list them")
-}
-
-/// An integration's ID, its tenant, or the name of its entry.
-#[derive(Clone, Debug)]
-enum IntegrationRef {
-    Id(IntegrationId),
-    TenantUrl(TenantUrl),
-    Name(Name),
-}
-
-fn integration_ref(text: &str) -> Result<IntegrationRef, String> {
-    if let Ok(id) = text.parse() {
-        return Ok(IntegrationRef::Id(id));
-    }
-    if text.contains("://") {
-        let url = text.parse::<TenantUrl>().map(IntegrationRef::TenantUrl);
-        return url.map_err(|error| error.to_string());
-    }
-    let name = text.strip_prefix("integration.").unwrap_or(text);
-    let name = name.parse().map(IntegrationRef::Name);
-    name.map_err(|_| "expected an integration's ID, tenant URL or name".to_owned())
+    CommandError::error(message).with_help("run `riskform get integrations` to list them")
 }
 
 fn reference(text: &str) -> Result<ReferenceId, &'static str> {

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::error::{CommandError, account_error};
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::output::Output;
-use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
-use crate::cli::run::session::{self, Session};
+use crate::cli::load;
+use crate::cli::next_steps::{self, ShellCommand};
+use crate::cli::session::Session;
 use crate::config::export::{ExportOptions, PinIds, export};
 use crate::model::text::pluralize;
 
@@ -47,9 +48,9 @@ unlisted: { behaviors: report, integrations: report }
 
 /// Flags of `init`.
 #[derive(Args, Debug)]
-pub(crate) struct InitArguments {
+pub(crate) struct InitArgs {
     /// File to create (never overwritten)
-    #[arg(value_name = "PATH", default_value = PathArgs::USUAL)]
+    #[arg(value_name = "PATH", default_value = PathArgs::DEFAULT)]
     path: PathBuf,
     #[command(flatten)]
     who: AccountArgs,
@@ -58,15 +59,15 @@ pub(crate) struct InitArguments {
 }
 
 /// Creates the file and prints the next step.
-pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exit, CommandError> {
-    let InitArguments { path, who, connect } = arguments;
+pub(crate) async fn run(arguments: InitArgs, output: &Output) -> Result<Exit, CommandError> {
+    let InitArgs { path, who, connect } = arguments;
     let name = path.display();
     if path.exists() {
         return Err(exists(&path));
     }
     let file = OutputFile::create_new(&path, FileMode::Default)?;
     let live = live(&who, &connect, output).await?;
-    let (text, content, step) = match live {
+    let (text, content, purpose) = match live {
         Some((text, content)) => (text, content, "No changes, until you edit the file"),
         None => {
             let content = format!(
@@ -79,14 +80,10 @@ pub(crate) async fn run(arguments: InitArguments, output: &Output) -> Result<Exi
     };
     file.finish(format!("{HEADING}{text}{UNLISTED}"))?;
     output.result(format_args!("{name}\n"));
-    output.say(format_args!("Wrote {name}: {content}."));
+    output.status(format_args!("Wrote {name}: {content}."));
     let mut words = ShellCommand::of_connect(&connect).and(ShellCommand::of_who(&who));
     words.path(&path);
-    let step = NextStep {
-        line: next_steps::line("plan", &words),
-        what: step,
-    };
-    next_steps::say(output, &[step]);
+    next_steps::print(output, &words.line("plan"), purpose);
     Ok(Exit::Done)
 }
 
@@ -107,11 +104,9 @@ async fn live(
     if !connect.sandbox && !environment::has_credentials() {
         return Ok(None);
     }
-    let account = session::id(who, connect)?;
-    let connection = session.connection_to(account.as_str(), None);
-    let connection = connection.map_err(CommandError::Account)?;
-    let live = connection.reader().live_account(&account).await;
-    let live = live.map_err(|error| CommandError::Account(account_error(&error)))?;
+    let account = load::account_id(who.account_id.as_ref(), connect.sandbox)?;
+    let reader = session.client_with(None)?.reader();
+    let live = reader.live_account(&account).await?;
     let detail = ExportOptions {
         pins: PinIds::Always,
         providers: &[],

@@ -1,8 +1,8 @@
-//! One file per command: its flags and its steps.
+//! One file per command or pair of commands: flags and steps.
 
+pub(crate) mod about;
 pub(crate) mod apply;
 pub(crate) mod audit;
-pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod export;
@@ -12,7 +12,4 @@ pub(crate) mod init;
 pub(crate) mod plan;
 pub(crate) mod reset;
 pub(crate) mod sandbox;
-pub(crate) mod schema;
-pub(crate) mod show;
 pub(crate) mod validate;
-pub(crate) mod version;

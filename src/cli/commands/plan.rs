@@ -1,31 +1,28 @@
-//! `riskform plan`: load, read live state, plan, show.
+//! `riskform plan` and `riskform show`: load, read live state, plan, show; or show a saved plan.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::error::CommandError;
+use crate::cli::context::ContextArgs;
+use crate::cli::error::{CommandError, fail_if_single_account};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::ci;
 use crate::cli::io::files::FileMode;
 use crate::cli::io::formats::{DetailArgs, FormatArgs};
 use crate::cli::io::output::Output;
-use crate::cli::run::context::ContextArgs;
-use crate::cli::run::exit_codes::{exit_for_plan, fail_if_single_account};
-use crate::cli::run::fleet;
-use crate::cli::run::load_context::LoadContext;
-use crate::cli::run::next_steps::{self, NextStep, ShellCommand};
-use crate::cli::run::planner::Planner;
-use crate::cli::run::saved_plan;
-use crate::cli::run::session::Session;
+use crate::cli::next_steps::{self, ShellCommand};
+use crate::cli::planner::Planner;
+use crate::cli::saved_plan;
+use crate::cli::session::Session;
 use crate::plan::{AccountPlan, Options, Purpose, SavedPlan};
 use crate::report::{self, PlanFormat};
 
 /// Flags of `plan`.
 #[derive(Args, Debug)]
-pub(crate) struct PlanArguments {
+pub(crate) struct PlanArgs {
     /// Save the plan to a file for `apply --plan`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -49,60 +46,59 @@ pub(crate) struct PlanArguments {
     fleet: FleetArgs,
 }
 
+/// Flags of `show`.
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// File written by `plan --out`
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    pub(crate) formats: FormatArgs<PlanFormat>,
+    #[command(flatten)]
+    detail: DetailArgs,
+}
+
 /// Shows the changes that `apply` or `destroy` would make.
-pub(crate) async fn run(arguments: PlanArguments, output: &Output) -> Result<Exit, CommandError> {
-    let formats = arguments.formats.read(output)?;
-    let detail = arguments.detail.read(&formats)?;
-    let out = arguments.out.as_deref();
+pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, CommandError> {
+    let formats = args.formats.read(output)?;
+    let detail = args.detail.read(&formats)?;
+    let out = args.out.as_deref();
     let out = out.map(|file| output.create(file, FileMode::OwnerOnly));
     let out = out.transpose()?;
-    let surroundings = LoadContext::of(&arguments.fleet.desired)?;
-    let accounts = fleet::load(&arguments.fleet, &surroundings, output)?.accounts;
-    let session = Session::open(&arguments.fleet.connect, output)?;
+    let (session, accounts) =
+        Session::with_accounts(&args.fleet.desired, &args.fleet.connect, output)?;
     let options = Options {
-        purpose: match arguments.destroy {
+        purpose: match args.destroy {
             true => Purpose::Destroy,
             false => Purpose::Apply,
         },
-        targets: arguments.targets.targets(),
+        targets: args.targets.targets(),
         ignored: Vec::new(),
-        overrides: arguments.overrides.overrides(),
-        limits: Arc::clone(&surroundings.limits),
+        overrides: args.overrides.overrides(),
+        limits: Arc::clone(&session.limits),
     };
-    arguments.context.check(&accounts, &options)?;
-    let planning = Planner::new(
-        &arguments.fleet,
-        arguments.context,
-        &options,
-        &session,
-        output,
-    );
-    let run = planning.plan(accounts).await?;
+    args.context.check(&accounts, &options)?;
+    let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
+    let run = planner.plan(accounts).await?;
     formats.write(output, |format| report::plan(&run, format, detail));
-    ci::tell(output, &run);
+    ci::report_run(output, &run);
     fail_if_single_account(&run)?;
     if let Some(file) = out {
-        saved_plan::write(
-            file,
-            &run,
-            &SavedPlan::new(&run, planning.today(), &options),
-            &ShellCommand::of_connect(&arguments.fleet.connect),
-            output,
-        )?;
+        let saved = SavedPlan::new(&run, planner.today(), &options);
+        let command = ShellCommand::of_connect(&args.fleet.connect);
+        saved_plan::write(file, &run, &saved, command, output)?;
     } else if run.accounts.iter().any(AccountPlan::is_applicable) {
-        next_steps::say(output, &[arguments.next()]);
+        next_steps::print(output, &args.next_step(), "asks before it writes");
     }
-    let changes = if arguments.detailed_exitcode {
-        Exit::Changes
-    } else {
-        Exit::Done
-    };
-    Ok(exit_for_plan(&run, changes))
+    match Exit::from_run(&run, &[], None) {
+        Exit::Changes if !args.detailed_exitcode => Ok(Exit::Done),
+        exit => Ok(exit),
+    }
 }
 
-impl PlanArguments {
+impl PlanArgs {
     /// Returns the command that applies the plan.
-    fn next(&self) -> NextStep {
+    fn next_step(&self) -> String {
         let mut words = ShellCommand::default();
         for target in self.targets.raw() {
             words.flag("--target", Some(target));
@@ -110,13 +106,17 @@ impl PlanArguments {
         let words = words
             .and(ShellCommand::of_overrides(self.overrides.overrides()))
             .and(ShellCommand::fleet_args(&self.fleet));
-        let command = match self.destroy {
-            true => "destroy",
-            false => "apply",
-        };
-        NextStep {
-            line: next_steps::line(command, &words),
-            what: "asks before it writes",
-        }
+        words.line(if self.destroy { "destroy" } else { "apply" })
     }
+}
+
+/// Shows a saved plan in any of a plan's formats.
+pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit, CommandError> {
+    let formats = args.formats.read(output)?;
+    let detail = args.detail.read(&formats)?;
+    output.add_input(&args.file)?;
+    let saved = saved_plan::read(&args.file)?.plan(&Arc::default());
+    let run = saved.map_err(saved_plan::unusable(&args.file))?;
+    formats.write(output, |format| report::plan(&run, format, detail));
+    Ok(Exit::Done)
 }

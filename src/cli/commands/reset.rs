@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::{ApiError, ErrorKind};
+use crate::api::{ApiError, Client, ErrorKind};
 use crate::apply::{Outcome, ResetEvent, ResetResult, reset};
-use crate::cli::commands::get::PrivacyArguments;
-use crate::cli::error::{CommandError, account_error};
+use crate::cli::commands::get::PrivacyArgs;
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs, level};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::files;
 use crate::cli::io::output::Output;
-use crate::cli::io::prompt;
-use crate::cli::run::exit_codes::exit_for_reset;
-use crate::cli::run::session::Account;
-use crate::cli::run::signals;
-use crate::cli::run::user_selection::{SelectedUsers, UserRef, choose, parse_list};
+use crate::cli::io::terminal::{confirm, outcome_text};
+use crate::cli::session::Session;
+use crate::cli::signals;
+use crate::cli::user_selection::{SelectedUsers, UserRef, choose, parse_list};
+use crate::model::account::AccountId;
 use crate::model::behavior::RiskLevel;
 use crate::model::text::abbreviate_list;
 use crate::model::user::{UserId, UserRisk};
@@ -26,7 +26,7 @@ use crate::report::text::{ResetText, pluralize};
 
 /// Flags of `reset`.
 #[derive(Args, Debug)]
-pub(crate) struct ResetArguments {
+pub(crate) struct ResetArgs {
     /// User IDs or email addresses
     #[arg(value_name = "USER", required_unless_present_any = ["levels", "from"])]
     users: Vec<UserRef>,
@@ -52,7 +52,7 @@ pub(crate) struct ResetArguments {
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
-    privacy: PrivacyArguments,
+    privacy: PrivacyArgs,
     #[command(flatten)]
     who: OneAccountArgs,
     #[command(flatten)]
@@ -60,20 +60,20 @@ pub(crate) struct ResetArguments {
 }
 
 /// Resets the scores of the selected users, after approval.
-pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Exit, CommandError> {
+pub(crate) async fn run(arguments: ResetArgs, output: &Output) -> Result<Exit, CommandError> {
     let mut names = arguments.users;
     if let Some(file) = &arguments.from {
-        names.extend(listed(file, output)?);
+        names.extend(read_user_list(file, output)?);
     }
     // Opened before the first request, so that an approved reset can be logged.
     let audit_log = arguments.audit_log.as_deref();
     let audit_log = audit_log.filter(|_| !arguments.dry_run);
     let audit_log = audit_log.map(|path| AuditLog::open(path, output));
     let audit_log = audit_log.transpose()?;
-    let account = Account::open(&arguments.who, &arguments.connect, output)?;
-    let chosen = find(&names, &arguments.levels, &account).await?;
+    let (account, client) = Session::account(&arguments.who, &arguments.connect, output)?;
+    let chosen = select_users(&names, &arguments.levels, &client, &account.id).await?;
     if chosen.is_empty() {
-        output.say("No users to reset.");
+        output.status("No users to reset.");
         return Ok(Exit::Done);
     }
     output.result(shown(&chosen, arguments.privacy.privacy()));
@@ -82,7 +82,7 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
     }
     if !arguments.auto_approve {
         let users = pluralize(chosen.len(), "user");
-        prompt::approve(&format!("Reset the risk score of {users}?")).await?;
+        confirm(&format!("Reset the risk score of {users}?")).await?;
     }
     signals::enter_write_phase()?;
     let users: Vec<UserId> = chosen.into_keys().collect();
@@ -101,34 +101,31 @@ pub(crate) async fn run(arguments: ResetArguments, output: &Output) -> Result<Ex
         }
         ResetEvent::Finished(ResetResult { user, outcome, .. }) => {
             finished += 1;
-            let word = match outcome {
-                Outcome::Done(_) => "done",
-                Outcome::Failed(_) => "failed",
-                Outcome::Unknown(_) => "unknown",
-                Outcome::NotAttempted(_) => return Ok(()),
-            };
-            output.say(format_args!("[{finished}/{}] {user}: {word}", users.len()));
+            if !matches!(outcome, Outcome::NotAttempted(_)) {
+                let (total, outcome) = (users.len(), outcome_text(outcome));
+                output.status(format_args!("[{finished}/{total}] {user}: {outcome}"));
+            }
             Ok(())
         }
     };
-    let writer = account.connection.writer();
+    let writer = client.writer();
     let ends = reset(&writer, &account.id, &users, &mut observe).await;
     output.result(ResetText(&ends));
-    Ok(exit_for_reset(&ends, signals::received()))
+    Ok(Exit::from_resets(&ends, signals::received()))
 }
 
 /// Reads the users in a file.
-fn listed(path: &Path, output: &Output) -> Result<Vec<UserRef>, CommandError> {
+fn read_user_list(path: &Path, output: &Output) -> Result<Vec<UserRef>, CommandError> {
     let name = format!("--from {}", path.display());
     let text = if path == Path::new("-") {
-        files::read(std::io::stdin().lock(), &name)?
+        files::read_stdin(&name)?
     } else {
         output.add_input(path)?;
         files::read_file(path, &name)?
     };
     let text = String::from_utf8(text).map_err(CommandError::other(&name))?;
     parse_list(&text).map_err(|wrong| {
-        CommandError::Other(anyhow::anyhow!(
+        CommandError::error(format_args!(
             "{name}: invalid lines (expected a user ID or an email address): {}",
             abbreviate_list(wrong)
         ))
@@ -136,19 +133,20 @@ fn listed(path: &Path, output: &Output) -> Result<Vec<UserRef>, CommandError> {
 }
 
 /// Finds the selected users. Returns an error if one of them is unknown or ambiguous.
-async fn find(
+async fn select_users(
     names: &[UserRef],
     levels: &[RiskLevel],
-    account: &Account,
+    client: &Client,
+    account: &AccountId,
 ) -> Result<SelectedUsers, CommandError> {
     let by_id_alone = levels.is_empty() && names.iter().all(|name| matches!(name, UserRef::Id(_)));
-    let summary = match account.connection.reader().users(&account.id).await {
+    let summary = match client.reader().users(account).await {
         Ok(answer) => answer.value,
         // Resetting by ID does not need permission to read users.
         Err(error) if by_id_alone && is_permission_error(&error) => Vec::new(),
-        Err(error) => return Err(CommandError::Account(account_error(&error))),
+        Err(error) => return Err(error.into()),
     };
-    choose(names, levels, &summary).map_err(CommandError::UserLookup)
+    choose(names, levels, &summary)
 }
 
 /// Returns true if reading was denied. With invalid credentials, the write fails with the same error.

@@ -21,7 +21,7 @@ use crate::cli::exit::{Exit, Signal};
 use crate::cli::flags::seconds;
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::run::signals;
+use crate::cli::signals;
 use crate::sandbox::{
     AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Grant, RECORDED_ACCOUNT, RateLimit,
     Sandbox, Settings, TenantUrlForm, UniqueKey, UnsetReference,
@@ -32,7 +32,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Flags of `sandbox`.
 #[derive(Args, Debug)]
-pub(crate) struct SandboxArguments {
+pub(crate) struct SandboxArgs {
     /// Port on 127.0.0.1 (0: any free port)
     #[arg(long, value_name = "PORT", default_value = "0")]
     port: u16,
@@ -75,7 +75,7 @@ pub(crate) struct SandboxArguments {
     command: Vec<OsString>,
 }
 
-impl SandboxArguments {
+impl SandboxArgs {
     fn settings(&self) -> Settings {
         let defaults = Settings::default();
         let mut tokens = defaults.tokens.clone();
@@ -97,10 +97,7 @@ impl SandboxArguments {
 }
 
 /// Serves requests until Ctrl-C or SIGTERM, or while the command runs.
-pub(crate) async fn run(
-    arguments: SandboxArguments,
-    output: &Output,
-) -> Result<Exit, CommandError> {
+pub(crate) async fn run(arguments: SandboxArgs, output: &Output) -> Result<Exit, CommandError> {
     let settings = arguments.settings();
     let sandbox = match &arguments.data {
         Some(path) => Sandbox::open(path, settings)
@@ -132,7 +129,7 @@ pub(crate) async fn run(
     }
     let lines = variables.map(|(name, value)| format!("export {name}={value}\n"));
     output.result(lines.concat());
-    output.say("simulated API is running; export these variables to use it (Ctrl-C to stop)");
+    output.status("simulated API is running; export these variables to use it (Ctrl-C to stop)");
     let (stopping, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, sandbox.router()).with_graceful_shutdown(async move {
         stop.await;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::files;
@@ -31,13 +31,22 @@ use crate::model::text::hex;
 use crate::plan::Run;
 use crate::report::{MAX_JOB_SUMMARY_BYTES, audit_markdown, markdown};
 
+/// Result for the CI job, collected during the run.
+#[derive(Debug, Default)]
+pub(crate) struct CiState {
+    outputs: Vec<(String, String)>,
+    diagnostics: Vec<Diagnostic>,
+    /// Whether the summary is already written, including errors of accounts.
+    has_summary: bool,
+}
+
 /// File of variables for GitLab.
 const GITLAB_VARIABLES: &str = "riskform.env";
 /// Code quality report for GitLab.
 const GITLAB_QUALITY: &str = "gl-code-quality-report.json";
 
 /// Writes a result to the CI job. A failed write is a warning and does not change the exit code.
-pub(crate) fn tell(output: &Output, run: &Run) {
+pub(crate) fn report_run(output: &Output, run: &Run) {
     report_as_markdown(output, |room| markdown(run, room), || totals(run));
 }
 
@@ -71,7 +80,7 @@ fn report_as_markdown(
     markdown: impl FnOnce(usize) -> String,
     totals: impl FnOnce() -> Vec<(String, String)>,
 ) {
-    let Some(pipeline) = output.pipeline() else {
+    let Some(mut state) = output.ci() else {
         return;
     };
     if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
@@ -82,22 +91,21 @@ fn report_as_markdown(
             MAX_JOB_SUMMARY_BYTES.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
         append(output, file, &markdown(room));
     }
-    let mut told = pipeline.told();
-    told.outputs = totals();
-    told.has_summary = true;
+    state.outputs = totals();
+    state.has_summary = true;
 }
 
 /// Writes the digest of a saved plan to the CI job.
-pub(crate) fn tell_digest(output: &Output, digest: &str) {
-    if let Some(pipeline) = output.pipeline() {
+pub(crate) fn report_digest(output: &Output, digest: &str) {
+    if let Some(mut state) = output.ci() {
         let digest = ("digest".to_owned(), digest.to_owned());
-        pipeline.told().outputs.push(digest);
+        state.outputs.push(digest);
     }
 }
 
 /// Writes file diagnostics to the CI job.
-pub(crate) fn diagnose(output: &Output, diagnostics: &Diagnostics) {
-    let Some(pipeline) = output.pipeline() else {
+pub(crate) fn annotate_diagnostics(output: &Output, diagnostics: &Diagnostics) {
+    let Some(mut state) = output.ci() else {
         return;
     };
     if variable(environment::GITHUB_ACTIONS).is_some() {
@@ -105,52 +113,46 @@ pub(crate) fn diagnose(output: &Output, diagnostics: &Diagnostics) {
             output.annotate(annotation(diagnostic));
         }
     }
-    pipeline
-        .told()
-        .diagnostics
-        .extend(diagnostics.iter().cloned());
+    state.diagnostics.extend(diagnostics.iter().cloned());
 }
 
 /// Writes the exit code and the error to the CI job.
-pub(crate) fn end(output: &Output, exit: Exit, error: Option<&CommandError>) {
-    let Some(pipeline) = output.pipeline() else {
+pub(crate) fn report_exit(output: &Output, exit: Exit, error: Option<&CommandError>) {
+    let Some(mut state) = output.ci() else {
         return;
     };
-    if let Some(CommandError::Files(diagnostics)) = error {
-        diagnose(output, diagnostics);
-    }
-    let mut told = pipeline.told();
-    told.outputs
+    state
+        .outputs
         .push(("exit_code".to_owned(), exit.code().to_string()));
     if let Some(error) = error
-        && !told.has_summary
+        && !state.has_summary
     {
-        summarize(output, &failure(error, exit));
+        summarize(output, &error_markdown(error, exit));
     }
     if variable(environment::GITHUB_ACTIONS).is_some()
         && let Some(error) = error
-        && !matches!(error, CommandError::Files(_))
+        && error.kind != ErrorKind::Files
     {
-        let message = anstream::adapter::strip_str(&error.to_string()).to_string();
-        let help = error.help().map(|help| format!("\n{help}"));
+        let message = error.plain_message();
+        let help = error.help.as_ref().map(|help| format!("\n{help}"));
         output.annotate(format!(
             "::error title=riskform::{}",
-            Data(&format!("{message}{}", help.unwrap_or_default()))
+            CommandMessage(&format!("{message}{}", help.unwrap_or_default()))
         ));
     }
     if let Some(file) = variable("GITHUB_OUTPUT") {
         append(
             output,
             Path::new(&file),
-            &lines(&told.outputs, str::to_owned),
+            &lines(&state.outputs, str::to_owned),
         );
     }
     if variable("GITLAB_CI").is_some() {
         let shouted = |name: &str| format!("RISKFORM_{}", name.to_ascii_uppercase());
-        let quality = json!(quality(&told.diagnostics)).to_string();
+        let quality = json!(quality(&state.diagnostics)).to_string();
         let folder = variable("CI_PROJECT_DIR").map_or_else(PathBuf::new, PathBuf::from);
         for (name, text) in [
-            (GITLAB_VARIABLES, lines(&told.outputs, shouted)),
+            (GITLAB_VARIABLES, lines(&state.outputs, shouted)),
             (GITLAB_QUALITY, quality),
         ] {
             if let Err(error) = files::write(&folder.join(name), text) {
@@ -181,9 +183,9 @@ fn lines(outputs: &[(String, String)], name: impl Fn(&str) -> String) -> String 
 }
 
 /// Returns an error as Markdown. The message is escaped HTML, because it may contain any text.
-fn failure(error: &CommandError, exit: Exit) -> String {
-    let message = anstream::adapter::strip_str(&error.to_string()).to_string();
-    let help = error.help().map(|help| format!("\n\n{help}"));
+fn error_markdown(error: &CommandError, exit: Exit) -> String {
+    let message = error.plain_message();
+    let help = error.help.as_ref().map(|help| format!("\n\n{help}"));
     let text = format!("{}{}", message.trim_end(), help.unwrap_or_default())
         .replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -215,7 +217,7 @@ fn annotation(diagnostic: &Diagnostic) -> String {
     format!(
         "::{command} {properties},title={}::{}",
         CommandProperty(&rule),
-        Data(&words(diagnostic))
+        CommandMessage(&words(diagnostic))
     )
 }
 
@@ -266,9 +268,9 @@ fn quality(diagnostics: &[Diagnostic]) -> Vec<Value> {
 }
 
 /// Message of a workflow command.
-struct Data<'a>(&'a str);
+struct CommandMessage<'a>(&'a str);
 
-impl fmt::Display for Data<'_> {
+impl fmt::Display for CommandMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The runner finds the older `##[` form anywhere in a line.
         let text = self.0.replace("##[", "#\\u{23}[").replace('%', "%25");
@@ -281,7 +283,7 @@ struct CommandProperty<'a>(&'a str);
 
 impl fmt::Display for CommandProperty<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = Data(self.0).to_string();
+        let text = CommandMessage(self.0).to_string();
         f.write_str(&text.replace(':', "%3A").replace(',', "%2C"))
     }
 }

@@ -6,14 +6,15 @@ use url::Url;
 use wildmatch::WildMatch;
 
 use crate::api::Proxy;
+use crate::cli::error::CommandError;
 
 /// Returns a variable. An empty one counts as not set, because shells and CI systems unset variables that way.
 pub(crate) fn variable(name: &str) -> Option<String> {
-    interpolated(name).filter(|value| !value.is_empty())
+    variable_for_files(name).filter(|value| !value.is_empty())
 }
 
 /// Returns a variable for use in files, where an empty one counts as set.
-pub(crate) fn interpolated(name: &str) -> Option<String> {
+pub(crate) fn variable_for_files(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -26,24 +27,18 @@ pub(crate) fn has_credentials() -> bool {
 /// Proxy variables for https, in order of precedence.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// Invalid proxy variable. The value is not shown, because it may contain a password.
-#[derive(Debug, thiserror::Error)]
-#[error("invalid proxy in {variable}: {why}")]
-pub(crate) struct InvalidProxy {
-    variable: &'static str,
-    why: String,
-}
-
-/// Returns the proxy for https. Any invalid variable is an error, because ignoring it could send requests directly.
-pub(crate) fn proxy() -> Result<Option<Proxy>, InvalidProxy> {
+/// Returns the proxy for https. Any invalid variable is an error, because ignoring it could send requests directly. Its value is not
+/// shown, because it may contain a password.
+pub(crate) fn proxy() -> Result<Option<Proxy>, CommandError> {
     let no_proxy = ["NO_PROXY", "no_proxy"].into_iter().find_map(variable);
     let no_proxy = no_proxy.unwrap_or_default();
     let mut first = None;
     for variable in PROXIES {
         if let Some(text) = self::variable(variable) {
             let proxy = Proxy::parse(variable, &text, &no_proxy);
-            let proxy = proxy.map_err(|why| InvalidProxy { variable, why })?;
-            first.get_or_insert(proxy);
+            first.get_or_insert(proxy.map_err(|why| {
+                CommandError::error(format_args!("invalid proxy in {variable}: {why}"))
+            })?);
         }
     }
     Ok(first)
@@ -61,13 +56,8 @@ pub(crate) fn certificate_variable() -> Option<&'static str> {
     names.find(|name| std::env::var_os(name).is_some())
 }
 
-/// A variable with a value that is not UTF-8.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is not valid UTF-8")]
-pub(crate) struct NotUtf8(String);
-
 /// Checks all variables that riskform reads as text. Otherwise, an unreadable one would count as unset.
-pub(crate) fn check_utf8() -> Result<(), NotUtf8> {
+pub(crate) fn check_utf8() -> Result<(), CommandError> {
     /// Paths that may have any name.
     const DIRECTORIES: [&str; 4] = ["HOME", "XDG_STATE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
     let names = VARIABLES.iter().flat_map(|(names, _)| names.split(", "));
@@ -81,18 +71,20 @@ pub(crate) fn check_utf8() -> Result<(), NotUtf8> {
         let is_read = globs.iter().any(|glob| glob.matches(name));
         (is_read && value.to_str().is_none()).then(|| name.to_owned())
     });
-    broken.map_or(Ok(()), |name| Err(NotUtf8(name)))
+    broken.map_or(Ok(()), |name| {
+        Err(CommandError::error(format_args!(
+            "{name} is not valid UTF-8"
+        )))
+    })
 }
 
-/// The variable for the limits file is set, but empty.
-#[derive(Debug, thiserror::Error)]
-#[error("{LIMITS} is empty")]
-pub(crate) struct EmptyLimits;
-
 /// Returns the path in RISKFORM_LIMITS. An empty one is an error, so that a mistake does not switch the limits off.
-pub(crate) fn limits_file() -> Result<Option<PathBuf>, EmptyLimits> {
+pub(crate) fn limits_file() -> Result<Option<PathBuf>, CommandError> {
     match std::env::var_os(LIMITS) {
-        Some(path) if path.is_empty() => Err(EmptyLimits),
+        Some(path) if path.is_empty() => {
+            let error = CommandError::error(format_args!("{LIMITS} is empty"));
+            Err(error.with_help("set it to a limits file, or unset it"))
+        }
         path => Ok(path.map(PathBuf::from)),
     }
 }

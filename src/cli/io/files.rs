@@ -10,40 +10,34 @@
 //! An [`OutputFile`] is opened before the first request, so that an error is found before a write. [`RunFiles`] finds files that are
 //! two at once.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 
-use crate::cli::error::CommandError;
-use crate::cli::io::stream::{self, Stream};
+use crate::cli::error::{CommandError, ErrorKind};
+use crate::cli::io::output::write_all;
 use crate::config::files::MAX_FILE_BYTES;
 
 /// Reads input completely. `name` starts the message of an error.
 ///
 /// # Errors
 ///
-/// Also returned for more than [`MAX_FILE_BYTES`].
-pub(crate) fn read(input: impl Read, name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
-    read_at_most(MAX_FILE_BYTES, input, name)
-}
-
-/// Like [`read`], with another maximum.
-pub(crate) fn read_at_most(
-    max: u64,
+/// Also returned for more than `max` bytes.
+pub(crate) fn read(
     input: impl Read,
+    max: u64,
     name: impl fmt::Display,
 ) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     match input.take(max + 1).read_to_end(&mut bytes) {
         Err(error) => Err(CommandError::other(name)(error)),
-        Ok(_) if bytes.len() as u64 > max => Err(CommandError::Other(anyhow::anyhow!(
+        Ok(_) if bytes.len() as u64 > max => Err(CommandError::error(format_args!(
             "{name}: larger than {} MiB",
             max >> 20
         ))),
@@ -51,25 +45,42 @@ pub(crate) fn read_at_most(
     }
 }
 
-/// Reads a file completely, see [`read`].
+/// Reads a file completely, up to [`MAX_FILE_BYTES`].
 pub(crate) fn read_file(path: &Path, name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
     let file = File::open(path).map_err(CommandError::other(&name))?;
-    read(file, name)
+    read(file, MAX_FILE_BYTES, name)
+}
+
+/// Reads standard input completely.
+pub(crate) fn read_stdin(name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
+    read(io::stdin().lock(), MAX_FILE_BYTES, name)
+}
+
+/// Reads standard input if the path is `-`, for `fmt -` and `validate -` in editors and hooks.
+pub(crate) fn read_stdin_if_requested(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, CommandError> {
+    if !paths.iter().any(|path| path == Path::new("-")) {
+        return Ok(None);
+    }
+    if paths.len() > 1 {
+        let message = "`-` (standard input) cannot be combined with files";
+        return Err(CommandError::new(ErrorKind::Usage, message));
+    }
+    read_stdin("cannot read standard input").map(Some)
 }
 
 /// Files that a run reads and writes. Devices and pipes are not in it.
 #[derive(Debug, Default)]
-pub(crate) struct RunFiles(HashMap<FileId, RunFile>);
+pub(crate) struct RunFiles(Vec<RunFile>);
 
-/// A file of a run.
 #[derive(Debug)]
 struct RunFile {
+    id: FileId,
     path: PathBuf,
     is_output: bool,
 }
 
 /// Identity of a file, however its path is written.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 enum FileId {
     /// Device and inode of an existing file.
     Existing(u64, u64),
@@ -91,49 +102,35 @@ impl FileId {
 }
 
 impl RunFiles {
-    /// Adds a file that the run reads.
-    pub(super) fn add_input(&mut self, path: &Path) -> Result<(), CommandError> {
-        self.add(path, false)
-    }
-
-    /// Adds a file that the run writes.
-    pub(super) fn add_output(&mut self, path: &Path) -> Result<(), CommandError> {
-        self.add(path, true)
-    }
-
-    /// Adds an output again after it was created.
-    pub(super) fn add_opened(&mut self, path: &Path) {
-        if let Some(id) = FileId::of(path) {
-            self.insert(id, path, true);
-        }
-    }
-
-    fn add(&mut self, path: &Path, is_output: bool) -> Result<(), CommandError> {
-        let Some(id) = FileId::of(path) else {
-            return Ok(());
-        };
-        match self.0.get(&id) {
+    /// Adds a file. It must not be an output in addition to anything else.
+    pub(super) fn add(&mut self, path: &Path, is_output: bool) -> Result<(), CommandError> {
+        let id = FileId::of(path);
+        let known = self.0.iter().find(|file| Some(&file.id) == id.as_ref());
+        match known {
             Some(other) if other.is_output || is_output => {
-                let path = path.display();
                 let what = match other.is_output && is_output {
                     true => "two outputs of this run are",
                     false => "an input and an output of this run are",
                 };
-                let message = format!("{what} one file: {} and {path}", other.path.display());
-                let error = CommandError::Other(anyhow::anyhow!(message));
-                Err(error.with_help("write to another file"))
+                let (other, path) = (other.path.display(), path.display());
+                let message = format_args!("{what} one file: {other} and {path}");
+                Err(CommandError::error(message).with_help("write to another file"))
             }
             Some(_) => Ok(()),
             None => {
-                self.insert(id, path, is_output);
+                self.insert(path, is_output);
                 Ok(())
             }
         }
     }
 
-    fn insert(&mut self, id: FileId, path: &Path, is_output: bool) {
-        let path = path.to_owned();
-        self.0.insert(id, RunFile { path, is_output });
+    /// Adds a file without a check.
+    pub(super) fn insert(&mut self, path: &Path, is_output: bool) {
+        self.0.extend(FileId::of(path).map(|id| RunFile {
+            id,
+            path: path.to_owned(),
+            is_output,
+        }));
     }
 }
 
@@ -161,17 +158,17 @@ pub(crate) fn remove_temporary_files() {
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     path: PathBuf,
+    /// Whether it replaces an existing file.
+    replace: bool,
     content: OutputContent,
 }
 
 #[derive(Debug)]
 enum OutputContent {
-    /// Standard output or standard error.
-    Standard(Stream),
     /// A terminal, pipe or device.
-    Device(File),
+    Stream(File),
     /// A temporary file in the same directory.
-    File { file: NamedTempFile, replace: bool },
+    File(NamedTempFile),
 }
 
 impl OutputFile {
@@ -186,20 +183,17 @@ impl OutputFile {
     }
 
     fn open(path: &Path, mode: FileMode, replace: bool) -> io::Result<Self> {
-        let content = match place(path)? {
-            WriteTarget::Stdout => OutputContent::Standard(Stream::Stdout),
-            WriteTarget::Stderr => OutputContent::Standard(Stream::Stderr),
-            WriteTarget::Stream => OutputContent::Device(open_stream(path)?),
-            WriteTarget::File if !replace && path.symlink_metadata().is_ok() => {
-                return Err(already_exists());
-            }
-            WriteTarget::File => OutputContent::File {
-                file: temporary(path, mode)?,
-                replace,
-            },
+        let content = match open_stream(path)? {
+            Some(stream) => OutputContent::Stream(stream),
+            None if !replace && path.symlink_metadata().is_ok() => return Err(already_exists()),
+            None => OutputContent::File(temporary(path, mode)?),
         };
         let path = path.to_owned();
-        Ok(OutputFile { path, content })
+        Ok(OutputFile {
+            path,
+            replace,
+            content,
+        })
     }
 
     /// Returns the path.
@@ -209,28 +203,23 @@ impl OutputFile {
 
     /// Returns true for a terminal, pipe or device, such as the log of a CI job.
     pub(crate) fn is_stream(&self) -> bool {
-        match &self.content {
-            OutputContent::Standard(_) | OutputContent::Device(_) => true,
-            OutputContent::File { .. } => false,
-        }
+        matches!(self.content, OutputContent::Stream(_))
     }
 
     /// Writes the content and gives the file its name.
     pub(crate) fn finish(self, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
-        let OutputFile { path, content: to } = self;
-        let content = content.as_ref();
-        let finish = || match to {
-            OutputContent::Standard(to) => {
-                to.write(&String::from_utf8_lossy(content));
-                Ok(())
-            }
-            OutputContent::Device(device) => stream::write_all(device, content),
-            OutputContent::File { mut file, replace } => {
-                file.write_all(content)?;
+        let path = &self.path;
+        let finish = || match self.content {
+            OutputContent::Stream(stream) => match write_all(stream, content.as_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                written => written,
+            },
+            OutputContent::File(mut file) => {
+                file.write_all(content.as_ref())?;
                 file.as_file().sync_all()?;
-                let named = match replace {
-                    true => file.persist(&path),
-                    false => file.persist_noclobber(&path),
+                let named = match self.replace {
+                    true => file.persist(path),
+                    false => file.persist_noclobber(path),
                 };
                 named.map(drop).map_err(|error| match error.error.kind() {
                     io::ErrorKind::AlreadyExists => already_exists(),
@@ -238,7 +227,7 @@ impl OutputFile {
                 })
             }
         };
-        finish().map_err(|error| write_error(&path, error))
+        finish().map_err(|error| write_error(path, error))
     }
 }
 
@@ -249,17 +238,12 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Comman
 
 /// Target of appended lines.
 #[derive(Debug)]
-pub(crate) enum AppendTarget {
-    /// Standard output or standard error.
-    Standard(Stream),
-    /// A terminal, pipe or device.
-    Device(File),
-    /// A file, synced after each line.
-    File {
-        file: File,
-        /// Whether the last line has no line break.
-        is_partial: bool,
-    },
+pub(crate) struct AppendTarget {
+    file: File,
+    /// Whether it is a terminal, pipe or device. A file is synced after each line.
+    is_stream: bool,
+    /// Whether the last line has no line break.
+    is_partial: bool,
 }
 
 impl AppendTarget {
@@ -270,15 +254,16 @@ impl AppendTarget {
     /// Also returned for a symbolic link and for a file of another user.
     pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
         let open = || {
-            Ok(match place(path)? {
-                WriteTarget::Stdout => AppendTarget::Standard(Stream::Stdout),
-                WriteTarget::Stderr => AppendTarget::Standard(Stream::Stderr),
-                WriteTarget::Stream => AppendTarget::Device(open_stream(path)?),
-                WriteTarget::File => {
-                    let mut file = own(path, OpenOptions::new().append(true))?;
-                    let is_partial = ends_in_partial_line(&mut file)?;
-                    AppendTarget::File { file, is_partial }
-                }
+            let stream = open_stream(path)?;
+            let is_stream = stream.is_some();
+            let mut file = match stream {
+                Some(stream) => stream,
+                None => open_owned(path, OpenOptions::new().append(true))?,
+            };
+            Ok(AppendTarget {
+                is_partial: !is_stream && ends_in_partial_line(&mut file)?,
+                file,
+                is_stream,
             })
         };
         open().map_err(|error| write_error(path, error))
@@ -286,21 +271,15 @@ impl AppendTarget {
 
     /// Writes a line in one call, so that lines of concurrent runs do not mix. Ends a partial line first.
     pub(crate) fn write(&mut self, line: &str) -> io::Result<()> {
-        match self {
-            AppendTarget::Standard(to) => {
-                to.write(line);
-                Ok(())
-            }
-            AppendTarget::Device(device) => stream::write_all(device, line.as_bytes()),
-            AppendTarget::File { file, is_partial } => {
-                let end = if *is_partial { "\n" } else { "" };
-                // True until the line is complete.
-                *is_partial = true;
-                file.write_all(format!("{end}{line}").as_bytes())?;
-                *is_partial = false;
-                file.sync_data()
-            }
+        if self.is_stream {
+            return write_all(&self.file, line.as_bytes());
         }
+        let end = if self.is_partial { "\n" } else { "" };
+        // True until the line is complete.
+        self.is_partial = true;
+        self.file.write_all(format!("{end}{line}").as_bytes())?;
+        self.is_partial = false;
+        self.file.sync_data()
     }
 }
 
@@ -314,68 +293,54 @@ fn ends_in_partial_line(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// Kind of path to write to.
-enum WriteTarget {
-    Stdout,
-    Stderr,
-    Stream,
-    File,
-}
-
-fn place(path: &Path) -> io::Result<WriteTarget> {
-    if path == Path::new("/dev/stdout") || is_descriptor(path, "1") {
-        return Ok(WriteTarget::Stdout);
+/// Opens a path that is a terminal, pipe or device, without truncating it. Returns `None` for a file, or if nothing exists.
+fn open_stream(path: &Path) -> io::Result<Option<File>> {
+    let standard = match path.to_str() {
+        Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => {
+            Some(io::stdout().as_fd().try_clone_to_owned()?)
+        }
+        Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => {
+            Some(io::stderr().as_fd().try_clone_to_owned()?)
+        }
+        _ => None,
+    };
+    if let Some(standard) = standard {
+        return Ok(Some(standard.into()));
     }
-    if path == Path::new("/dev/stderr") || is_descriptor(path, "2") {
-        return Ok(WriteTarget::Stderr);
-    }
-    if descriptor(path).is_some() {
-        return Ok(WriteTarget::Stream);
+    let open = || OpenOptions::new().append(true).open(path).map(Some);
+    if is_descriptor(path) {
+        return open();
     }
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WriteTarget::File),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let is_link = found.is_symlink();
-    // Includes a dangling link.
-    let target = if is_link {
-        fs::metadata(path).ok().map(|target| target.file_type())
-    } else {
-        Some(found.file_type())
-    };
+    // `None` for a dangling link.
+    let target = fs::metadata(path).ok().map(|target| target.file_type());
     match target {
-        Some(kind) if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() => {
-            Ok(WriteTarget::Stream)
-        }
-        _ if is_link => Err(io::Error::other(
+        Some(kind) if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() => open(),
+        _ if found.is_symlink() => Err(io::Error::other(
             "it is a symbolic link; pass the target file",
         )),
-        Some(kind) if kind.is_file() => Ok(WriteTarget::File),
+        Some(kind) if kind.is_file() => Ok(None),
         Some(kind) if kind.is_dir() => Err(io::Error::other("it is a directory")),
         Some(_) | None => Err(io::Error::other("it is not a file")),
     }
 }
 
-fn is_descriptor(path: &Path, number: &str) -> bool {
-    descriptor(path).is_some_and(|name| name == number)
-}
-
-/// Returns N of a path such as `/dev/fd/N`.
-fn descriptor(path: &Path) -> Option<&OsStr> {
+/// Returns true for a path such as `/dev/fd/N`.
+fn is_descriptor(path: &Path) -> bool {
     let folders = [Path::new("/dev/fd"), Path::new("/proc/self/fd")];
-    let name = path.file_name()?;
-    let is_number = name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-    (is_number && folders.contains(&path.parent()?)).then_some(name)
-}
-
-/// Opens a stream without truncating it.
-fn open_stream(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).open(path)
+    let is_number = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    path.file_name().is_some_and(is_number)
+        && path
+            .parent()
+            .is_some_and(|folder| folders.contains(&folder))
 }
 
 /// Opens or creates a private file owned by the user, without following symbolic links or waiting for a pipe.
-pub(super) fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(super) fn open_owned(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags =
         i32::try_from(flags.bits()).map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
@@ -399,29 +364,22 @@ fn parent(path: &Path) -> &Path {
 
 fn temporary(path: &Path, mode: FileMode) -> io::Result<NamedTempFile> {
     let folder = parent(path);
-    let kept = match mode {
-        FileMode::Default => fs::metadata(path).ok().map(|found| found.permissions()),
-        FileMode::OwnerOnly => None,
-    };
-    let mode = match mode {
-        FileMode::Default => 0o666,
-        FileMode::OwnerOnly => 0o600,
-    };
     if !folder.is_dir() {
-        return Err(io::Error::other(format!(
-            "directory {} does not exist",
-            folder.display()
-        )));
+        let message = format!("directory {} does not exist", folder.display());
+        return Err(io::Error::other(message));
     }
-    // Do not show the temporary name.
+    let (new, kept) = match mode {
+        FileMode::Default => (0o666, fs::metadata(path).ok()),
+        FileMode::OwnerOnly => (0o600, None),
+    };
     let file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(mode))
+        .permissions(Permissions::from_mode(new))
         .tempfile_in(folder)
         .map_err(without_path)?;
     let mut all = TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner);
     all.push(file.path().to_owned());
-    if let Some(permissions) = kept {
-        file.as_file().set_permissions(permissions)?;
+    if let Some(kept) = kept {
+        file.as_file().set_permissions(kept.permissions())?;
     }
     Ok(file)
 }
@@ -430,6 +388,7 @@ fn already_exists() -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, "it already exists")
 }
 
+/// Removes the temporary name from the message.
 fn without_path(error: io::Error) -> io::Error {
     let text = error.to_string();
     match text.split_once(" at path ") {
@@ -647,18 +606,18 @@ mod tests {
         fs::hard_link(at("output"), at("hard")).unwrap();
         let mut files = RunFiles::default();
         for name in ["input", "link", "./input"] {
-            files.add_input(&at(name)).unwrap();
+            files.add(&at(name), false).unwrap();
         }
         for name in ["output", "new", "sub/new"] {
-            files.add_output(&at(name)).unwrap();
+            files.add(&at(name), true).unwrap();
         }
         for name in ["link", "sub/../input", "hard", "sub/../new", "./sub/new"] {
-            let error = files.add_output(&at(name)).unwrap_err().to_string();
+            let error = files.add(&at(name), true).unwrap_err().to_string();
             assert!(error.contains("of this run are one file: "), "{error}");
         }
-        assert!(files.add_input(&at("hard")).is_err());
+        assert!(files.add(&at("hard"), false).is_err());
         for _ in 0..2 {
-            files.add_output(Path::new("/dev/null")).unwrap();
+            files.add(Path::new("/dev/null"), true).unwrap();
         }
     }
 

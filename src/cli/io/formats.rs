@@ -150,11 +150,6 @@ fn parse<K: OutputFormat>(text: &str) -> Result<FormatArg<K>, String> {
 }
 
 impl<K: OutputFormat> FormatArgs<K> {
-    /// Returns true if standard output must be one JSON document, even after an error.
-    pub(crate) fn prints_json(&self) -> bool {
-        self.printed().any(|kind| kind.as_str() == "json")
-    }
-
     fn printed(&self) -> impl Iterator<Item = K> {
         let printed = self.formats.iter().filter(|format| format.file.is_none());
         printed.map(|format| format.kind)
@@ -207,13 +202,16 @@ impl<K: OutputFormat> Formats<K> {
 
     /// Prints the result and writes it to the files.
     pub(crate) fn write(self, output: &Output, render: impl Fn(K) -> String) {
-        if let Some(kind) = self.write_files(output, &render) {
-            output.rendered(kind.as_str(), render(kind));
-        }
+        self.write_unless_clean(output, false, render);
     }
 
-    /// Writes the result to the files. Returns the format of standard output.
-    pub(crate) fn write_files(self, output: &Output, render: impl Fn(K) -> String) -> Option<K> {
+    /// Like [`write`](Self::write), but with `-q` a text without findings is not printed, because cron mails all output.
+    pub(crate) fn write_unless_clean(
+        self,
+        output: &Output,
+        is_clean: bool,
+        render: impl Fn(K) -> String,
+    ) {
         for (kind, file) in self.files {
             let content = anstream::adapter::strip_str(&render(kind)).to_string();
             let content = match file.is_stream() {
@@ -222,6 +220,10 @@ impl<K: OutputFormat> Formats<K> {
             };
             output.finish(file, content);
         }
-        self.stdout
+        match self.stdout.map(|kind| (kind, kind.as_str())) {
+            None => {}
+            Some((_, "text")) if output.is_quiet() && is_clean => {}
+            Some((kind, name)) => output.rendered(name, render(kind)),
+        }
     }
 }

@@ -6,13 +6,13 @@ use clap::Args;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::cli::io::state::{State, StateFile};
-use crate::cli::run::{next_steps, session};
+use crate::cli::{next_steps, session};
 use crate::notify::{CheckResult, DeliveryRecord, Message, Outcome, Settings, Target, notify};
 use crate::plan::{Run, sha256};
 
@@ -57,7 +57,7 @@ impl NotifyArgs {
         };
         let proxy = match targets.iter().all(Target::is_local) {
             true => None,
-            false => environment::proxy().map_err(|error| CommandError::Other(error.into()))?,
+            false => environment::proxy()?,
         };
         Ok(Notifications {
             targets,
@@ -122,7 +122,10 @@ fn targets(given_as: &str, urls: &str) -> Result<Vec<Target>, CommandError> {
         .enumerate()
         .map(|(index, url)| {
             url.parse().map_err(|error| {
-                CommandError::Usage(format!("{given_as}, URL {}: {error}", index + 1))
+                CommandError::new(
+                    ErrorKind::Usage,
+                    format_args!("{given_as}, URL {}: {error}", index + 1),
+                )
             })
         })
         .collect()
@@ -140,25 +143,31 @@ pub(crate) struct Notifications {
 
 impl Notifications {
     /// Sends the result of a check. A failed delivery is a warning and does not change the result.
-    pub(crate) async fn tell(
+    pub(crate) async fn send(
         &self,
-        result: Result<(&Run, Exit), &CommandError>,
+        result: Result<&Run, &CommandError>,
         fleet: &FleetArgs,
         output: &Output,
     ) {
         if self.targets.is_empty() {
             return;
         }
-        let (text, help);
+        let text;
         let (outcome, finding) = match result {
-            Ok((run, exit)) => (outcome(exit), CheckResult::Accounts(run)),
+            Ok(run) => {
+                let outcome = match Exit::from_run(run, &[], None) {
+                    Exit::Done => Outcome::Ok,
+                    Exit::Changes => Outcome::Drift,
+                    _ => Outcome::Error,
+                };
+                (outcome, CheckResult::Accounts(run))
+            }
             Err(error) => {
-                help = error.help();
-                text = anstream::adapter::strip_str(&error.to_string()).to_string();
+                text = error.plain_message();
                 let finding = CheckResult::Failed {
-                    kind: error.kind(),
+                    kind: error.kind.as_str(),
                     message: &text,
-                    help: help.as_deref(),
+                    help: error.help.as_deref(),
                 };
                 (Outcome::Error, finding)
             }
@@ -223,20 +232,5 @@ impl Notifications {
     async fn deliver(&self, target: &Target, message: &Message<'_>) -> Option<String> {
         let failures = notify(std::slice::from_ref(target), message, &self.settings).await;
         failures.first().map(ToString::to_string)
-    }
-}
-
-fn outcome(exit: Exit) -> Outcome {
-    match exit {
-        Exit::Done => Outcome::Ok,
-        Exit::Changes => Outcome::Drift,
-        Exit::Error
-        | Exit::Incomplete
-        | Exit::Stale
-        | Exit::Blocked
-        | Exit::Auth
-        | Exit::Usage
-        | Exit::Interrupted
-        | Exit::Terminated => Outcome::Error,
     }
 }

@@ -58,7 +58,7 @@ impl State {
                 .map_err(in_folder)?,
         }
         let path = folder.join(name);
-        let open = || files::own(&path, OpenOptions::new().write(true));
+        let open = || files::open_owned(&path, OpenOptions::new().write(true));
         let file = open().or_else(|error| {
             // Replaces a link and a file of another user. The error of a directory is more useful than that of its removal.
             fs::remove_file(&path).map_err(|_| error)?;

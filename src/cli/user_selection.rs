@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::model::behavior::RiskLevel;
 use crate::model::user::{UserId, UserRisk};
 use crate::report::text::pluralize;
@@ -62,7 +63,7 @@ pub(crate) fn choose(
     names: &[UserRef],
     levels: &[RiskLevel],
     summary: &[UserRisk],
-) -> Result<SelectedUsers, Vec<UserLookupError>> {
+) -> Result<SelectedUsers, CommandError> {
     let has_level = |user: &&UserRisk| {
         let level = user.max_risk_level.known();
         level.is_some_and(|level| levels.contains(&level))
@@ -84,14 +85,17 @@ pub(crate) fn choose(
                 Ok(user) => {
                     chosen.insert(user.user_id, Some(user.clone()));
                 }
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(problem.message),
             },
         }
     }
     if problems.is_empty() {
         Ok(chosen)
     } else {
-        Err(problems)
+        Err(CommandError::new(
+            ErrorKind::NoSuchUser,
+            problems.join("\n"),
+        ))
     }
 }
 
@@ -99,7 +103,7 @@ pub(crate) fn choose(
 pub(crate) fn with_email<'a>(
     email: &str,
     summary: &'a [UserRisk],
-) -> Result<&'a UserRisk, UserLookupError> {
+) -> Result<&'a UserRisk, CommandError> {
     Directory::of(summary).with_email(email)
 }
 
@@ -125,17 +129,25 @@ impl<'a> Directory<'a> {
         }
     }
 
-    fn with_email(&self, email: &str) -> Result<&'a UserRisk, UserLookupError> {
+    fn with_email(&self, email: &str) -> Result<&'a UserRisk, CommandError> {
         let found = self.by_email.get(&email.to_lowercase());
         match found.map(Vec::as_slice).unwrap_or_default() {
             [user] => Ok(user),
-            [] => Err(UserLookupError::Nobody {
-                email: email.to_owned(),
-            }),
-            several => Err(UserLookupError::Several {
-                email: email.to_owned(),
-                candidates: several.iter().map(|user| candidate(user)).collect(),
-            }),
+            [] => Err(CommandError::new(
+                ErrorKind::NoSuchUser,
+                format_args!(
+                    "no user with a score has the email address {email}; check the address or use the user ID"
+                ),
+            )),
+            several => {
+                let candidates: String = several.iter().map(|user| candidate(user)).collect();
+                Err(CommandError::new(
+                    ErrorKind::NoSuchUser,
+                    format_args!(
+                        "several users have the email address {email}; use a user ID:{candidates}"
+                    ),
+                ))
+            }
         }
     }
 }
@@ -153,23 +165,6 @@ fn candidate(user: &UserRisk) -> String {
         user.last_event
             .map_or_else(|| "an unknown time".to_owned(), |at| at.to_string())
     )
-}
-
-/// Unknown or ambiguous email address.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UserLookupError {
-    /// No user with a score has this address.
-    #[error(
-        "no user with a score has the email address {email}; check the address or use the user ID"
-    )]
-    Nobody { email: String },
-    /// Several users have this address.
-    #[error("several users have the email address {email}; use a user ID:{}", candidates.concat())]
-    Several {
-        email: String,
-        /// One line per candidate.
-        candidates: Vec<String>,
-    },
 }
 
 #[cfg(test)]
@@ -238,7 +233,7 @@ mod tests {
         );
         assert_eq!(ids(&[], &[RiskLevel::Low]), Ok(vec![]));
         let problems = ids(&[name("x@y"), name(ANN), name("z@y")], &[]).unwrap_err();
-        assert_eq!(problems.len(), 2);
+        assert_eq!(problems.message.lines().count(), 2);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::apply::{ApplyContext, ApplyEvent, ApplyResult, apply};
-use crate::cli::error::{CommandError, plan_error};
+use crate::cli::context::{self, ContextArgs};
+use crate::cli::error::{CommandError, fail_if_single_account, plan_error};
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::audit_log::AuditLog;
@@ -17,13 +18,10 @@ use crate::cli::io::ci;
 use crate::cli::io::files::OutputFile;
 use crate::cli::io::formats::Formats;
 use crate::cli::io::output::Output;
-use crate::cli::io::progress::Progress;
-use crate::cli::io::prompt;
-use crate::cli::run::context::{self, ContextArgs};
-use crate::cli::run::exit_codes::{exit_for_apply, fail_if_single_account};
-use crate::cli::run::planner;
-use crate::cli::run::session::Session;
-use crate::cli::run::signals;
+use crate::cli::io::terminal::{self, Progress};
+use crate::cli::planner;
+use crate::cli::session::Session;
+use crate::cli::signals;
 use crate::config::export;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::text::{EscapeInvisible, pluralize};
@@ -45,7 +43,7 @@ pub(crate) enum PlanSource {
 
 /// Result of reading the accounts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LiveState {
+enum LiveState {
     Same,
     Changed,
 }
@@ -57,7 +55,7 @@ pub(crate) struct ApplyFlow<'a> {
     /// Context to read when planning again.
     pub(crate) context: ContextArgs,
     pub(crate) output: &'a Output,
-    pub(crate) origin: PlanSource,
+    pub(crate) source: PlanSource,
     pub(crate) audit_log: Option<AuditLog>,
     pub(crate) save_previous: RollbackFile,
     pub(crate) plan: Run,
@@ -67,15 +65,9 @@ pub(crate) struct ApplyFlow<'a> {
 #[derive(Debug)]
 pub(crate) struct RollbackFile(Mutex<Result<Option<OutputFile>, String>>);
 
-impl Default for RollbackFile {
-    fn default() -> Self {
-        RollbackFile(Mutex::new(Ok(None)))
-    }
-}
-
 impl RollbackFile {
-    pub(crate) fn new(file: OutputFile) -> Self {
-        RollbackFile(Mutex::new(Ok(Some(file))))
+    pub(crate) fn new(file: Option<OutputFile>) -> Self {
+        RollbackFile(Mutex::new(Ok(file)))
     }
 
     /// Writes the file at the first call. If that fails, so does every later call.
@@ -95,8 +87,26 @@ impl RollbackFile {
 }
 
 impl ApplyFlow<'_> {
+    /// Shows the plan, asks for approval, makes the changes and reports the result.
+    pub(crate) async fn run(
+        mut self,
+        formats: Formats<ApplyFormat>,
+        auto_approve: bool,
+    ) -> Result<Exit, CommandError> {
+        self.show(&formats);
+        // A saved plan may be stale, so check before asking for approval.
+        if self.source == PlanSource::SavedPlan && !self.is_blocked() {
+            self.refresh().await?;
+        }
+        if self.has_changes() && !auto_approve {
+            self.confirm(&formats).await?;
+        }
+        let applied = self.execute().await?;
+        self.report(&applied, formats)
+    }
+
     /// Returns the account plans that have changes and are not blocked.
-    fn work(&self) -> impl Iterator<Item = &AccountPlan> {
+    fn applicable_plans(&self) -> impl Iterator<Item = &AccountPlan> {
         self.plan
             .accounts
             .iter()
@@ -108,9 +118,9 @@ impl ApplyFlow<'_> {
     }
 
     /// Returns true if nothing can be applied: a saved plan is approved as a whole, so a violation in one account blocks all of it.
-    pub(crate) fn is_blocked(&self) -> bool {
+    fn is_blocked(&self) -> bool {
         let mut accounts = self.plan.accounts.iter();
-        self.origin == PlanSource::SavedPlan && accounts.any(|one| !one.violations.is_empty())
+        self.source == PlanSource::SavedPlan && accounts.any(|one| !one.violations.is_empty())
     }
 
     /// Plans the accounts of a saved plan again with their current Access policies wherever `policies: deny` holds: the policies in the
@@ -129,12 +139,12 @@ impl ApplyFlow<'_> {
     }
 
     /// Returns true if any account plan has changes and is not blocked.
-    pub(crate) fn has_changes(&self) -> bool {
-        self.work().next().is_some()
+    fn has_changes(&self) -> bool {
+        self.applicable_plans().next().is_some()
     }
 
     /// Shows the plan on standard output, or on standard error if standard output is for scripts.
-    pub(crate) fn show(&self, formats: &Formats<ApplyFormat>) {
+    fn show(&self, formats: &Formats<ApplyFormat>) {
         match formats.stdout {
             Some(ApplyFormat::Text) => {
                 // An empty line separates the plan from the result.
@@ -143,25 +153,29 @@ impl ApplyFlow<'_> {
                 self.output.rendered("text", shown);
             }
             Some(ApplyFormat::Json | ApplyFormat::Markdown) | None => {
-                self.output.say(RunText(&self.plan, DetailLevel::Grouped));
+                self.output
+                    .status(RunText(&self.plan, DetailLevel::Grouped));
             }
         }
     }
 
     /// Asks for approval. Shows the new plan and asks again if the live state changed during the prompt.
-    pub(crate) async fn approve(
-        &mut self,
-        formats: &Formats<ApplyFormat>,
-    ) -> Result<(), CommandError> {
+    async fn confirm(&mut self, formats: &Formats<ApplyFormat>) -> Result<(), CommandError> {
         loop {
             let accounts = match self.plan.accounts.len() {
                 1 => String::new(),
-                _ => format!(" to {}", pluralize(self.work().count(), "account")),
+                _ => format!(
+                    " to {}",
+                    pluralize(self.applicable_plans().count(), "account")
+                ),
             };
             let purpose = self
-                .work()
+                .applicable_plans()
                 .find_map(|account| Some(account.options.as_ref()?.purpose));
-            let changes: Vec<&Change> = self.work().flat_map(|account| &account.changes).collect();
+            let changes: Vec<&Change> = self
+                .applicable_plans()
+                .flat_map(|account| &account.changes)
+                .collect();
             let question = match purpose.unwrap_or_default() {
                 Purpose::Destroy if let [Change::Integration(_)] = changes[..] => {
                     "Delete this integration?".to_owned()
@@ -169,7 +183,7 @@ impl ApplyFlow<'_> {
                 Purpose::Apply | Purpose::Drift => format!("Apply these changes{accounts}?"),
                 Purpose::Destroy => format!("Destroy these resources{accounts}?"),
             };
-            prompt::approve(&question).await?;
+            terminal::confirm(&question).await?;
             if self.refresh().await? == LiveState::Same {
                 return Ok(());
             }
@@ -182,11 +196,11 @@ impl ApplyFlow<'_> {
 
     /// Reads the accounts with changes again, or all accounts of a saved plan. A live change makes a saved plan stale; otherwise it is a
     /// warning and the account is planned again. An account that fails is left out.
-    pub(crate) async fn refresh(&mut self) -> Result<LiveState, CommandError> {
-        let (session, origin) = (self.session, self.origin);
+    async fn refresh(&mut self) -> Result<LiveState, CommandError> {
+        let (session, source) = (self.session, self.source);
         let reads: Vec<(usize, Result<RefreshedAccount, AccountError>)> = {
             let work = self.plan.accounts.iter().enumerate();
-            let work = work.filter(|(_, account)| match self.origin {
+            let work = work.filter(|(_, account)| match self.source {
                 PlanSource::SavedPlan => account.error.is_none(),
                 PlanSource::ThisRun => account.is_applicable(),
             });
@@ -194,8 +208,8 @@ impl ApplyFlow<'_> {
             let progress = &Progress::reading(work.len(), self.output);
             let reads = stream::iter(work)
                 .map(|(index, account)| async move {
-                    let read = RefreshedAccount::read(session, origin, account).await;
-                    progress.read(&read);
+                    let read = RefreshedAccount::read(session, source, account).await;
+                    progress.account_done(read.is_err());
                     (index, read)
                 })
                 .buffered(self.fleet.parallelism())
@@ -211,7 +225,7 @@ impl ApplyFlow<'_> {
             let RefreshedAccount {
                 desired,
                 live,
-                renamed,
+                changed_providers,
             } = match read {
                 Ok(read) => read,
                 Err(error) => {
@@ -220,12 +234,16 @@ impl ApplyFlow<'_> {
                 }
             };
             let label = account.label();
-            if !renamed.is_empty() {
+            if !changed_providers.is_empty() {
                 since = LiveState::Changed;
-                moves.extend(renamed.iter().map(|moved| format!("{label}: {moved}")));
+                moves.extend(
+                    changed_providers
+                        .iter()
+                        .map(|moved| format!("{label}: {moved}")),
+                );
             }
             let live = Arc::new(live);
-            if Some(live_digest(&live)) == account.live_digest && renamed.is_empty() {
+            if Some(live_digest(&live)) == account.live_digest && changed_providers.is_empty() {
                 // The rollback file must come from the current live state, not from the saved plan.
                 account.live = Some(live);
                 continue;
@@ -233,17 +251,17 @@ impl ApplyFlow<'_> {
             since = LiveState::Changed;
             let moved = moved(account.live(), &live);
             moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
-            if origin == PlanSource::ThisRun {
+            if source == PlanSource::ThisRun {
                 let (today, options) = plan_inputs(account);
                 let known = account.context.clone().unwrap_or_default();
                 let planned = plan(&desired, &live, &known, today, options);
-                let again = context::look_around(session, self.context, &planned).await;
+                let again = context::add_context(session, self.context, &planned).await;
                 *account = again.unwrap_or(planned);
             }
         }
-        match self.origin {
+        match self.source {
             PlanSource::SavedPlan if since == LiveState::Changed => {
-                Err(CommandError::StalePlan(moves))
+                Err(CommandError::stale(&moves))
             }
             PlanSource::SavedPlan | PlanSource::ThisRun => {
                 for moved in moves {
@@ -257,12 +275,15 @@ impl ApplyFlow<'_> {
     }
 
     /// Applies the account plans concurrently. The results are in the order of the plan.
-    pub(crate) async fn carry_out(&self) -> Result<Vec<Option<ApplyResult>>, CommandError> {
+    async fn execute(&self) -> Result<Vec<Option<ApplyResult>>, CommandError> {
         if !self.has_changes() {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
         }
         signals::enter_write_phase()?;
-        let total = self.work().map(|plan| plan.operations.len()).sum();
+        let total = self
+            .applicable_plans()
+            .map(|plan| plan.operations.len())
+            .sum();
         let progress = Progress::applying(total, self.output);
         let applied = stream::iter(&self.plan.accounts)
             .map(|account| {
@@ -282,9 +303,9 @@ impl ApplyFlow<'_> {
     }
 
     /// Returns the rollback file: one document per account with changes.
-    fn previous(&self) -> Result<String, CommandError> {
+    fn rollback_file(&self) -> Result<String, CommandError> {
         let documents: Result<Vec<String>, _> = self
-            .work()
+            .applicable_plans()
             .map(|plan| {
                 let creates = plan.count(Action::Create) + plan.count(Action::Replace);
                 let creates = u32::try_from(creates).unwrap_or(u32::MAX);
@@ -296,24 +317,21 @@ impl ApplyFlow<'_> {
     }
 
     async fn apply_one(&self, plan: &AccountPlan, progress: &Progress) -> ApplyResult {
-        let connection = self
-            .session
-            .connection(plan.desired())
-            .expect("the account was read over this very connection");
-        let label: Arc<str> = match self.plan.accounts.len() {
-            1 => "".into(),
-            _ => format!("{}/", plan.label()).into(),
+        let client = (self.session.client(plan.desired()))
+            .expect("the account was read through this client");
+        let label = match self.plan.accounts.len() {
+            1 => String::new(),
+            _ => format!("{}/", plan.label()),
         };
-        let mut show = progress.observer(label);
         let effects = match self.audit_log {
             Some(_) => effects(plan),
             None => BTreeMap::new(),
         };
         let mut observe = |event: ApplyEvent<'_>| {
-            show(&event);
+            progress.observe(&label, &event);
             let is_write = matches!(event, ApplyEvent::Sending(_));
             if is_write {
-                self.save_previous.write_once(|| self.previous())?;
+                self.save_previous.write_once(|| self.rollback_file())?;
             }
             if let Some(audit_log) = &self.audit_log {
                 audit_log.observe(&plan.account_id, &effects, &event)?;
@@ -325,8 +343,8 @@ impl ApplyFlow<'_> {
         };
         let (today, options) = plan_inputs(plan);
         let context = ApplyContext {
-            reader: &connection.reader(),
-            writer: &connection.writer(),
+            reader: &client.reader(),
+            writer: &client.writer(),
             options,
             today,
         };
@@ -334,16 +352,16 @@ impl ApplyFlow<'_> {
     }
 
     /// Reports the result and returns the exit code.
-    pub(crate) fn report(
+    fn report(
         &self,
         applied: &[Option<ApplyResult>],
         formats: Formats<ApplyFormat>,
     ) -> Result<Exit, CommandError> {
         let run = json::applied(&self.plan, applied, Timestamp::now());
         formats.write(self.output, |format| report::apply(&run, format));
-        ci::tell(self.output, &run);
+        ci::report_run(self.output, &run);
         fail_if_single_account(&run)?;
-        Ok(exit_for_apply(&self.plan, applied, signals::received()))
+        Ok(Exit::from_run(&run, applied, signals::received()))
     }
 }
 
@@ -353,21 +371,21 @@ struct RefreshedAccount {
     desired: Arc<DesiredAccount>,
     live: LiveAccount,
     /// Identity providers whose ID changed since the plan was made.
-    renamed: Vec<String>,
+    changed_providers: Vec<String>,
 }
 
 impl RefreshedAccount {
     async fn read(
         session: &Session,
-        origin: PlanSource,
+        source: PlanSource,
         account: &AccountPlan,
     ) -> Result<Self, AccountError> {
         let mut desired = Arc::clone(account.desired());
-        let mut renamed = Vec::new();
+        let mut changed_providers = Vec::new();
         if needs_identity_providers(&desired) {
             let providers = planner::identity_providers(session, &desired).await?;
-            renamed = changed_identity_providers(&desired, &providers);
-            if origin == PlanSource::ThisRun && !renamed.is_empty() {
+            changed_providers = changed_identity_providers(&desired, &providers);
+            if source == PlanSource::ThisRun && !changed_providers.is_empty() {
                 let (_, options) = plan_inputs(account);
                 resolve_identity_providers(
                     Arc::make_mut(&mut desired),
@@ -381,7 +399,7 @@ impl RefreshedAccount {
         Ok(RefreshedAccount {
             desired,
             live,
-            renamed,
+            changed_providers,
         })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::run::context;
-use crate::cli::run::session::Session;
+use crate::cli::context;
+use crate::cli::session::Session;
 use crate::doctor::{AccountAudit, AuditCheck, AuditInput, audit_findings};
 use crate::model::context::Fetched;
 use crate::plan::AccountPlan;

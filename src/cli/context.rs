@@ -7,13 +7,13 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use crate::api::{ApiError, ErrorKind, Providers, Reader};
-use crate::cli::error::CommandError;
-use crate::cli::run::load_context;
-use crate::cli::run::session::Session;
+use crate::cli::error::{self, CommandError};
+use crate::cli::load;
+use crate::cli::session::Session;
 use crate::model::account::{DesiredAccount, PolicyGuardMode};
 use crate::model::audit_log::AuditLog;
 use crate::model::context::{Access, Context, FetchError, Fetched};
-use crate::plan::{AccountError, AccountPlan, Note, Options, affects_levels, plan};
+use crate::plan::{AccountPlan, Note, Options, affects_levels, plan};
 
 /// Flag to skip the context.
 #[derive(Args, Clone, Copy, Debug)]
@@ -70,9 +70,12 @@ impl ContextArgs {
             (false, false) => by_file(),
         };
         match denied {
-            Some(denied) => Err(CommandError::Usage(format!(
-                "--no-context cannot be used: {denied}, and this guard needs the Access policies"
-            ))),
+            Some(denied) => Err(CommandError::new(
+                error::ErrorKind::Usage,
+                format_args!(
+                    "--no-context cannot be used: {denied}, and this guard needs the Access policies"
+                ),
+            )),
             None => Ok(()),
         }
     }
@@ -80,7 +83,7 @@ impl ContextArgs {
 
 /// Plans an account again with its Access policies if the changes affect a level. Returns `None` if the policies are not needed or
 /// already known.
-pub(crate) async fn look_around(
+pub(crate) async fn add_context(
     session: &Session,
     arguments: ContextArgs,
     planned: &AccountPlan,
@@ -127,14 +130,10 @@ async fn with_policies(
 
 /// Reads the Access policies and groups of an account.
 pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Fetched<Access> {
-    let access = match reader(session, desired) {
-        Ok(reader) => reader.access(&desired.account_id).await,
-        Err(unread) => return Fetched::Failed(unread),
-    };
-    match access {
-        Ok(access) => Fetched::Loaded(access),
-        Err(error) => Fetched::Failed(unread(&error)),
-    }
+    let access = fetch(session, desired, async |reader| {
+        reader.access(&desired.account_id).await
+    });
+    access.await.map_or_else(Fetched::Failed, Fetched::Loaded)
 }
 
 /// Reads the identity providers of an account.
@@ -142,18 +141,16 @@ pub(crate) async fn identity_providers(
     session: &Session,
     desired: &DesiredAccount,
 ) -> Fetched<Providers> {
-    let providers = match reader(session, desired) {
-        Ok(reader) => reader.identity_providers(&desired.account_id).await,
-        Err(unread) => return Fetched::Failed(unread),
-    };
-    match providers {
-        Ok(providers) => Fetched::Loaded(providers),
-        Err(error) => Fetched::Failed(unread(&error)),
-    }
+    let providers = fetch(session, desired, async |reader| {
+        reader.identity_providers(&desired.account_id).await
+    });
+    providers
+        .await
+        .map_or_else(Fetched::Failed, Fetched::Loaded)
 }
 
 /// Adds the attribution to drift. Without drift, the audit log is not read.
-pub(crate) async fn attributed(
+pub(crate) async fn add_attribution(
     session: &Session,
     arguments: ContextArgs,
     history: HistoryArgs,
@@ -180,32 +177,31 @@ async fn audit_log(
     desired: &DesiredAccount,
     history: HistoryArgs,
 ) -> Result<AuditLog, FetchError> {
-    let today = load_context::today();
+    let today = load::today();
     let since = today.saturating_sub(i32::from(history.history).days());
     let before = today.saturating_add(1.day());
-    let reader = reader(session, desired)?;
-    let log = reader.audit_log(&desired.account_id, since, before);
-    log.await.map_err(|error| unread(&error))
+    let read = async |reader: Reader| reader.audit_log(&desired.account_id, since, before).await;
+    fetch(session, desired, read).await
 }
 
-fn reader(session: &Session, desired: &DesiredAccount) -> Result<Reader, FetchError> {
-    let connection = session.connection(desired);
-    let connection = connection.map_err(|AccountError { message, .. }| FetchError {
-        reason: message,
+/// Reads a part of the context. The error has the missing permission, if there is one.
+async fn fetch<T>(
+    session: &Session,
+    desired: &DesiredAccount,
+    read: impl AsyncFnOnce(Reader) -> Result<T, ApiError>,
+) -> Result<T, FetchError> {
+    let client = session.client(desired).map_err(|error| FetchError {
+        reason: error.message,
         permission: None,
-    });
-    Ok(connection?.reader())
-}
-
-/// Converts an API error, with the missing permission if there is one.
-fn unread(error: &ApiError) -> FetchError {
-    let operation = error.operation();
-    let permission = match error.kind() {
-        ErrorKind::Permission | ErrorKind::CredentialsOrPermission => operation.permission(),
-        _ => None,
-    };
-    FetchError {
+    })?;
+    read(client.reader()).await.map_err(|error| FetchError {
         reason: error.to_string(),
-        permission: permission.map(|permission| permission.as_str().to_owned()),
-    }
+        permission: match error.kind() {
+            ErrorKind::Permission | ErrorKind::CredentialsOrPermission => {
+                let permission = error.operation().permission();
+                permission.map(|permission| permission.as_str().to_owned())
+            }
+            _ => None,
+        },
+    })
 }

@@ -1,20 +1,20 @@
 //! Reads and plans the accounts concurrently. A failed account does not stop the others.
 
-use crate::cli::error::{CommandError, account_error, plan_error};
+use crate::cli::context::{self, ContextArgs};
+use crate::cli::error::{CommandError, ErrorKind, plan_error};
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::output::Output;
-use crate::cli::io::progress::Progress;
-use crate::cli::run::context::{self, ContextArgs};
-use crate::cli::run::load_context;
-use crate::cli::run::session::Session;
+use crate::cli::io::terminal::Progress;
+use crate::cli::load;
+use crate::cli::session::Session;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::{Context, IdentityProvider};
+use crate::model::text::pluralize;
 use crate::plan::{
     AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Run, needs_identity_providers,
     plan, resolve_identity_providers,
 };
-use anyhow::anyhow;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -45,7 +45,7 @@ impl<'a> Planner<'a> {
     ) -> Self {
         Planner {
             session,
-            today: load_context::today(),
+            today: load::today(),
             options,
             context,
             parallelism: fleet.parallelism(),
@@ -60,14 +60,14 @@ impl<'a> Planner<'a> {
 
     /// Reads and plans every account.
     pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, CommandError> {
-        let look_around = async |planned| self.look_around(&planned).await.unwrap_or(planned);
-        let accounts = self.each(accounts, look_around).await?;
+        let add_context = async |planned| self.add_context(&planned).await.unwrap_or(planned);
+        let accounts = self.each(accounts, add_context).await?;
         Ok(self.run(Format::Plan, accounts))
     }
 
     /// Plans again with the Access policies; `None` if they are not needed.
-    pub(crate) async fn look_around(&self, planned: &AccountPlan) -> Option<AccountPlan> {
-        context::look_around(self.session, self.context, planned).await
+    pub(crate) async fn add_context(&self, planned: &AccountPlan) -> Option<AccountPlan> {
+        context::add_context(self.session, self.context, planned).await
     }
 
     /// Returns the result of this run.
@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
             .map(|(index, desired)| async move {
                 let planned = self.plan_one(desired).await;
                 look_at(&planned);
-                progress.read(&planned.error.as_ref().map_or(Ok(()), Err));
+                progress.account_done(planned.error.is_some());
                 (index, keep(planned).await)
             })
             .buffer_unordered(self.parallelism)
@@ -108,12 +108,15 @@ impl<'a> Planner<'a> {
             .await;
         progress.finish();
         if unnamed.borrow().only_unlisted {
-            return Err(CommandError::Other(anyhow!(
+            return Err(CommandError::error(format_args!(
                 "destroy deletes an unlisted integration only by its full address"
             )));
         }
         if let Some((glob, help)) = unnamed.borrow().first() {
-            let error = CommandError::Usage(format!("no resource matches --target {glob}"));
+            let error = CommandError::new(
+                ErrorKind::Usage,
+                format_args!("no resource matches --target {glob}"),
+            );
             return Err(match help {
                 Some(help) => error.with_help(help),
                 None => error,
@@ -129,44 +132,38 @@ impl<'a> Planner<'a> {
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
     }
 
-    async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
-        let named = self.name_identity_providers(&mut desired).await;
-        let desired = Arc::new(desired);
-        let live = match named {
-            Ok(()) => read_account(self.session, &desired).await,
-            Err(error) => Err(error),
+    async fn plan_one(&self, desired: DesiredAccount) -> AccountPlan {
+        let mut desired = Arc::new(desired);
+        let planned = match self.read(&mut desired).await {
+            Ok(live) => {
+                let context = Context::default();
+                plan(
+                    &desired,
+                    &Arc::new(live),
+                    &context,
+                    self.today,
+                    self.options,
+                )
+            }
+            Err(error) => AccountPlan::failed(&desired, error),
         };
-        let result = live.map(|live| {
-            let context = Context::default();
-            plan(
-                &desired,
-                &Arc::new(live),
-                &context,
-                self.today,
-                self.options,
-            )
-        });
-        let account = desired.label();
-        match &result {
-            Ok(plan) => tracing::info!(account, changes = plan.changes.len(), "planned"),
-            Err(error) => tracing::info!(account, error = error.kind.as_str(), "not planned"),
-        }
-        result.unwrap_or_else(|error| AccountPlan::failed(&desired, error))
+        let result = match &planned.error {
+            None => pluralize(planned.changes.len(), "change"),
+            Some(error) => error.to_string(),
+        };
+        let line = format_args!("{}: {result}", desired.label());
+        self.output.verbose(1, line);
+        planned
     }
-}
 
-impl Planner<'_> {
-    /// Resolves identity provider names to IDs.
-    async fn name_identity_providers(
-        &self,
-        desired: &mut DesiredAccount,
-    ) -> Result<(), AccountError> {
-        if !needs_identity_providers(desired) {
-            return Ok(());
+    /// Resolves identity provider names to IDs, and reads the live state.
+    async fn read(&self, desired: &mut Arc<DesiredAccount>) -> Result<LiveAccount, AccountError> {
+        if needs_identity_providers(desired) {
+            let providers = identity_providers(self.session, desired).await?;
+            resolve_identity_providers(Arc::make_mut(desired), &providers, self.options.purpose)
+                .map_err(|errors| plan_error(&errors))?;
         }
-        let providers = identity_providers(self.session, desired).await?;
-        resolve_identity_providers(desired, &providers, self.options.purpose)
-            .map_err(|errors| plan_error(&errors))
+        read_account(self.session, desired).await
     }
 }
 
@@ -175,10 +172,18 @@ pub(crate) async fn identity_providers(
     session: &Session,
     desired: &DesiredAccount,
 ) -> Result<Vec<IdentityProvider>, AccountError> {
-    let reader = session.connection(desired)?.reader();
-    let read = reader.identity_providers(&desired.account_id).await;
-    let read = read.map_err(|error| account_error(&error))?;
+    let reader = session.client(desired)?.reader();
+    let read = reader.identity_providers(&desired.account_id).await?;
     Ok(read.providers)
+}
+
+/// Reads the live state of an account.
+pub(crate) async fn read_account(
+    session: &Session,
+    desired: &DesiredAccount,
+) -> Result<LiveAccount, AccountError> {
+    let reader = session.client(desired)?.reader();
+    Ok(reader.live_account(&desired.account_id).await?)
 }
 
 /// Globs without a match so far.
@@ -236,14 +241,4 @@ impl<'a> UnmatchedGlobs<'a> {
         };
         Some((glob, help))
     }
-}
-
-/// Reads the live state of an account.
-pub(crate) async fn read_account(
-    session: &Session,
-    desired: &DesiredAccount,
-) -> Result<LiveAccount, AccountError> {
-    let reader = session.connection(desired)?.reader();
-    let live = reader.live_account(&desired.account_id).await;
-    live.map_err(|error| account_error(&error))
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::join_all;
 
 use crate::api::Client;
 use crate::cli::io::environment;
-use crate::cli::run::session::{CredentialSource, Session};
+use crate::cli::session::{CredentialSource, Session};
 use crate::config::files::AllowedRoot;
 use crate::doctor::verify_token;
 use crate::model::account::{AccountId, DesiredAccount};
@@ -20,19 +20,16 @@ use crate::model::text::hex;
 pub(crate) fn collect<'a>(
     session: &'a Session,
     accounts: &[DesiredAccount],
-    files: &'a [PathBuf],
-    root: &'a AllowedRoot,
 ) -> impl Future<Output = Evidence> + use<'a> {
     let mut tokens: BTreeMap<Option<String>, (Client, AccountId, usize)> = BTreeMap::new();
     for account in accounts {
-        let source = session.source(account.label(), account.api_token_env.as_deref());
-        let variable = match source {
-            Ok(CredentialSource::Token(name)) => Some(name),
-            Ok(CredentialSource::Sandbox) => None,
+        let variable = match session.credentials(account.api_token_env.as_deref()) {
+            Ok((CredentialSource::Token(name), _)) => Some(name),
+            Ok((CredentialSource::Sandbox, _)) => None,
             // An API key has no ID.
-            Ok(CredentialSource::Key) | Err(_) => continue,
+            Ok((CredentialSource::Key, _)) | Err(_) => continue,
         };
-        if let Ok(client) = session.connection(account) {
+        if let Ok(client) = session.client(account) {
             let first = || (client, account.account_id.clone(), 0);
             tokens.entry(variable).or_insert_with(first).2 += 1;
         }
@@ -48,7 +45,10 @@ pub(crate) fn collect<'a>(
             }
         });
         let tokens = join_all(tokens).await;
-        let files = files.iter().map(|file| hashed(file, root));
+        let files = session
+            .files
+            .iter()
+            .map(|file| hashed(file, &session.allowed_root));
         let mut files: Vec<FileEvidence> = files.collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let commit = env!("RISKFORM_COMMIT");

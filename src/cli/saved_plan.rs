@@ -3,13 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::anyhow;
-
 use crate::cli::error::CommandError;
 use crate::cli::io::ci;
 use crate::cli::io::files::{self, OutputFile};
 use crate::cli::io::output::Output;
-use crate::cli::run::next_steps::{self, ShellCommand};
+use crate::cli::next_steps::ShellCommand;
 use crate::model::account::AccountId;
 use crate::plan::{MAX_SAVED_PLAN_BYTES, Run, SavedPlan, SavedPlanError, Status};
 
@@ -19,13 +17,13 @@ pub(crate) fn write(
     file: OutputFile,
     run: &Run,
     plan: &SavedPlan,
-    words: &ShellCommand,
+    connection: ShellCommand,
     output: &Output,
 ) -> Result<(), CommandError> {
     let path = file.path().to_owned();
     let (name, text) = (path.display(), plan.to_json());
     if text.len() as u64 > MAX_SAVED_PLAN_BYTES {
-        return Err(CommandError::Other(anyhow!(
+        return Err(CommandError::error(format_args!(
             "cannot write {name}: larger than {} MiB",
             MAX_SAVED_PLAN_BYTES >> 20
         ))
@@ -35,19 +33,19 @@ pub(crate) fn write(
         return Ok(());
     }
     let digest = plan.digest();
-    ci::tell_digest(output, &digest);
+    ci::report_digest(output, &digest);
     let is_complete = (run.accounts.iter())
         .all(|account| account.status == Status::Ok && account.violations.is_empty());
     if !is_complete {
-        output.say(format_args!("Saved the plan to {name} (digest {digest})."));
+        output.status(format_args!("Saved the plan to {name} (digest {digest})."));
         return Ok(());
     }
     let mut apply = ShellCommand::default();
     apply.flag("--plan", Some(&name));
     apply.flag("--expect-digest", Some(&digest));
-    output.say(format_args!(
+    output.status(format_args!(
         "Saved the plan to {name} (digest {digest}). To apply it:\n  {}",
-        next_steps::line("apply", &apply.and(words.clone()))
+        apply.and(connection).line("apply")
     ));
     Ok(())
 }
@@ -57,7 +55,7 @@ pub(crate) fn read(path: &Path) -> Result<SavedPlan, CommandError> {
     let name = path.display();
     let context = || format!("cannot read {name}");
     let file = File::open(path).map_err(CommandError::other(context()))?;
-    let text = files::read_at_most(MAX_SAVED_PLAN_BYTES, file, context())?;
+    let text = files::read(file, MAX_SAVED_PLAN_BYTES, context())?;
     let text = String::from_utf8(text).map_err(CommandError::other(context()))?;
     if text.lines().any(|line| line.starts_with("version:")) {
         return Err(CommandError::usage(
@@ -71,7 +69,7 @@ pub(crate) fn read(path: &Path) -> Result<SavedPlan, CommandError> {
 /// Converts an error from reading or planning a saved plan.
 pub(crate) fn unusable(path: &Path) -> impl FnOnce(SavedPlanError) -> CommandError {
     move |error| match error {
-        SavedPlanError::OtherVersion(_) => CommandError::StalePlan(vec![error.to_string()]),
+        SavedPlanError::OtherVersion(_) => CommandError::stale(&[error.to_string()]),
         SavedPlanError::UnknownFormat(_) => {
             let help = "save the plan with `riskform plan --out FILE`";
             wrapped(path, error).with_help(help)
@@ -104,23 +102,22 @@ pub(crate) fn read_for_apply(
     if let Some(expected) = expected.digest
         && expected != digest
     {
-        return Err(CommandError::StalePlan(vec![format!(
+        return Err(CommandError::stale(&[format!(
             "{} has digest {digest}, expected {expected}",
             path.display(),
         )]));
     }
     if plan.base_url != expected.base_url {
-        return Err(CommandError::Other(anyhow!(
+        return Err(CommandError::error(format_args!(
             "the plan is for {}, but this run uses {}",
-            plan.base_url,
-            expected.base_url
+            plan.base_url, expected.base_url
         )));
     }
     if let Some(expected) = expected.account_id {
         let ids = plan.accounts.iter().map(|one| &one.desired.account_id);
         let mut ids = ids.chain(plan.failed.iter().map(|one| &one.account_id));
         if let Some(other) = ids.find(|id| *id != expected) {
-            return Err(CommandError::Other(anyhow!(
+            return Err(CommandError::error(format_args!(
                 "the plan is for account {other}, not {expected}"
             )));
         }

@@ -2,8 +2,11 @@
 //!
 //! Signals concern the whole process, so this module has global state.
 
+use std::future::poll_fn;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, OnceLock};
+use std::task::Poll;
 
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Notify;
@@ -33,7 +36,7 @@ pub(crate) fn listen(output: &Output) -> Result<CancellationToken, CommandError>
         let _ = PROCESS.received.set(signals.next().await);
         PROCESS.stop.cancel();
         if PROCESS.writes.load(Ordering::Relaxed) {
-            output.say(
+            output.status(
                 "stopping after the requests in progress; press Ctrl-C again to exit immediately",
             );
         } else {
@@ -71,7 +74,7 @@ pub(crate) fn received() -> Option<Signal> {
 /// Lets requests in progress finish after a signal. Returns an error if a signal was already received.
 pub(crate) fn enter_write_phase() -> Result<(), CommandError> {
     PROCESS.writes.store(true, Ordering::Relaxed);
-    received().map_or(Ok(()), |signal| Err(CommandError::Interrupted(signal)))
+    received().map_or(Ok(()), |signal| Err(CommandError::interrupted(signal)))
 }
 
 /// Returns a future that waits for the next signal.
@@ -80,40 +83,35 @@ pub(crate) fn first_signal() -> Result<impl Future<Output = Signal>, CommandErro
     Ok(async move { signals.next().await })
 }
 
-/// The signals that stop the program.
-struct SignalStreams {
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-    /// `None` if the signal was ignored when the program started, as by `nohup`.
-    hangup: Option<unix::Signal>,
-}
+/// The signals that stop the program. SIGHUP is not among them if it was ignored when the program started, as by `nohup`.
+struct SignalStreams(Vec<(Signal, unix::Signal)>);
 
 impl SignalStreams {
     fn open() -> Result<Self, CommandError> {
-        let listen =
-            |kind| unix::signal(kind).map_err(CommandError::other("cannot listen for signals"));
-        Ok(SignalStreams {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: match is_hangup_ignored() {
-                true => None,
-                false => Some(listen(SignalKind::hangup())?),
-            },
-        })
+        let kinds = [
+            (Signal::Interrupt, SignalKind::interrupt()),
+            (Signal::Terminate, SignalKind::terminate()),
+            (Signal::Hangup, SignalKind::hangup()),
+        ];
+        let kinds = kinds.into_iter();
+        let heard = kinds.filter(|(signal, _)| *signal != Signal::Hangup || !is_hangup_ignored());
+        let open = |(signal, kind)| Ok((signal, unix::signal(kind)?));
+        let streams = heard.map(open).collect::<io::Result<_>>();
+        streams
+            .map(SignalStreams)
+            .map_err(CommandError::other("cannot listen for signals"))
     }
 
     async fn next(&mut self) -> Signal {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+        poll_fn(|context| {
+            for (signal, stream) in &mut self.0 {
+                if stream.poll_recv(context).is_ready() {
+                    return Poll::Ready(*signal);
+                }
             }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = hangup => Signal::Hangup,
-        }
+            Poll::Pending
+        })
+        .await
     }
 }
 

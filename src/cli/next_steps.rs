@@ -3,38 +3,17 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, DesiredStateArgs, FleetArgs, PathArgs};
 use crate::cli::io::output::Output;
 use crate::plan::{Overrides, Run};
 
-/// A follow-up command and its purpose.
-pub(crate) struct NextStep {
-    pub(crate) line: String,
-    pub(crate) what: &'static str,
-}
-
-/// Prints the next steps, unless quiet, in a CI job or with JSON output.
-pub(crate) fn say(output: &Output, steps: &[NextStep]) {
-    if steps.is_empty() || !output.is_interactive() {
-        return;
+/// Prints a follow-up command and its purpose, unless quiet, in a CI job or with JSON output.
+pub(crate) fn print(output: &Output, line: &str, purpose: &str) {
+    if output.is_interactive() {
+        output.status(format_args!("\nNext:\n  {line}  # {purpose}"));
     }
-    let lines = steps.iter().map(|step| step.line.chars().count());
-    let width = lines.max().unwrap_or_default();
-    output.say(
-        "
-Next:",
-    );
-    for NextStep { line, what } in steps {
-        output.say(format_args!("  {line:width$}  # {what}"));
-    }
-}
-
-/// Returns a command line, quoted for a shell.
-pub(crate) fn line(command: &str, words: &ShellCommand) -> String {
-    let words = words.0.iter().map(|word| format!(" {}", quoted(word)));
-    format!("riskform {command}{}", words.collect::<String>())
 }
 
 /// Flags and paths of a follow-up command.
@@ -42,6 +21,12 @@ pub(crate) fn line(command: &str, words: &ShellCommand) -> String {
 pub(crate) struct ShellCommand(Vec<String>);
 
 impl ShellCommand {
+    /// Returns the command line of a command, quoted for a shell.
+    pub(crate) fn line(&self, command: &str) -> String {
+        let words = self.0.iter().map(|word| format!(" {}", quoted(word)));
+        format!("riskform {command}{}", words.collect::<String>())
+    }
+
     /// Returns the connection flags.
     pub(crate) fn of_connect(connect: &ConnectionArgs) -> Self {
         let ConnectionArgs {
@@ -74,7 +59,7 @@ impl ShellCommand {
             paths,
             who,
             limits,
-            expected: _,
+            expect_accounts: _,
         } = desired;
         let mut words = ShellCommand::of_who(who);
         words.flag("--limits", limits.as_ref().map(|path| path.display()));
@@ -114,7 +99,7 @@ impl ShellCommand {
 
     /// Adds a path unless it is the default.
     pub(crate) fn path(&mut self, path: &Path) {
-        if path != Path::new(PathArgs::USUAL) {
+        if path != Path::new(PathArgs::DEFAULT) {
             self.word(path);
         }
     }
@@ -136,18 +121,18 @@ impl ShellCommand {
 
 /// Returns the follow-up command for a drift notification.
 pub(crate) fn next_command_after_drift(
-    result: Result<(&Run, Exit), &CommandError>,
+    result: Result<&Run, &CommandError>,
     fleet: &FleetArgs,
 ) -> Option<String> {
     let words = || ShellCommand::fleet_args(fleet);
     match result {
-        Ok((run, _)) if run.accounts.iter().any(|account| account.has_drift()) => {
-            Some(line("plan", &words()))
+        Ok(run) if run.accounts.iter().any(|account| account.has_drift()) => {
+            Some(words().line("plan"))
         }
-        Ok((_, Exit::Done)) => None,
-        Ok(_) => Some(line("doctor", &words())),
-        Err(CommandError::Files(_)) => {
-            Some(line("validate", &ShellCommand::of_desired(&fleet.desired)))
+        Ok(run) if Exit::from_run(run, &[], None) == Exit::Done => None,
+        Ok(_) => Some(words().line("doctor")),
+        Err(error) if error.kind == ErrorKind::Files => {
+            Some(ShellCommand::of_desired(&fleet.desired).line("validate"))
         }
         Err(_) => None,
     }
@@ -175,7 +160,7 @@ mod tests {
         words.flag("--target", Some("behavior.*"));
         words.flag("--root", None::<&str>);
         words.flag("--limits", Some("/etc/o'clock/limits.yaml"));
-        let line = line("plan", &words);
+        let line = words.line("plan");
         assert_eq!(
             line,
             r"riskform plan --sandbox --target 'behavior.*' --limits '/etc/o'\''clock/limits.yaml'"

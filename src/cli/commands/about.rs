@@ -1,0 +1,139 @@
+//! `riskform schema`, `riskform completions` and `riskform version`.
+
+use std::fmt::Write;
+
+use clap::{Args, Command, ValueEnum};
+use clap_complete::Shell;
+use serde::Serialize;
+
+use crate::cli::error::{CommandError, ErrorKind};
+use crate::cli::exit::Exit;
+use crate::cli::flags::{ConnectionArgs, OneAccountArgs};
+use crate::cli::io::formats::FormatArgs;
+use crate::cli::io::output::Output;
+use crate::cli::session::Session;
+use crate::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA, schema_with_behaviors};
+use crate::report::VersionFormat;
+use crate::report::get::json;
+use crate::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
+
+/// Flags of `schema`.
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// Document type
+    #[arg(value_enum, value_name = "DOCUMENT")]
+    document: SchemaKind,
+    /// Add the account's behavior names
+    ///
+    /// Editors complete them. Only with `config`.
+    #[arg(long)]
+    from_live: bool,
+    #[command(flatten)]
+    who: OneAccountArgs,
+    #[command(flatten)]
+    connect: ConnectionArgs,
+}
+
+/// Documents with a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SchemaKind {
+    /// Desired-state file
+    Config,
+    /// Limits file
+    Limits,
+    /// Output of plan, drift and apply --format json
+    Run,
+    /// Output of audit --format json
+    Audit,
+}
+
+/// Prints a schema.
+pub(crate) async fn schema(args: SchemaArgs, output: &Output) -> Result<Exit, CommandError> {
+    let text = match args.document {
+        SchemaKind::Config if args.from_live => {
+            let (account, client) = Session::account(&args.who, &args.connect, output)?;
+            let behaviors = client.reader().behaviors(&account.id).await?.value;
+            schema_with_behaviors(behaviors.keys())
+        }
+        _ if args.from_live => {
+            let message = "--from-live can only be used with `schema config`";
+            return Err(CommandError::new(ErrorKind::Usage, message));
+        }
+        SchemaKind::Config => CONFIG_SCHEMA.to_owned(),
+        SchemaKind::Limits => LIMITS_SCHEMA.to_owned(),
+        SchemaKind::Run => RUN_SCHEMA.to_owned(),
+        SchemaKind::Audit => AUDIT_SCHEMA.to_owned(),
+    };
+    output.rendered("json", text);
+    Ok(Exit::Done)
+}
+
+/// Flags of `completions`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// Shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the completion script.
+pub(crate) fn completions(args: &CompletionsArgs, mut riskform: Command, output: &Output) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut riskform, "riskform", &mut script);
+    output.result(String::from_utf8_lossy(&script));
+    Exit::Done
+}
+
+/// Flags of `version`.
+#[derive(Args, Debug)]
+pub(crate) struct VersionArgs {
+    #[command(flatten)]
+    pub(crate) formats: FormatArgs<VersionFormat>,
+}
+
+/// Version and build information.
+#[derive(Serialize)]
+struct BuildInfo {
+    format: &'static str,
+    version: &'static str,
+    /// Commit of a release; `None` in a development build.
+    commit: Option<&'static str>,
+    build_date: Option<&'static str>,
+    target: &'static str,
+    /// There are no optional features.
+    features: [&'static str; 0],
+}
+
+/// Prints version and build information.
+pub(crate) fn version(args: &VersionArgs, output: &Output) -> Result<Exit, CommandError> {
+    let some = |text: &'static str| (!text.is_empty()).then_some(text);
+    let build = BuildInfo {
+        format: "riskform.version/1",
+        version: env!("CARGO_PKG_VERSION"),
+        commit: some(env!("RISKFORM_COMMIT")),
+        build_date: some(env!("RISKFORM_COMMIT_DATE")),
+        target: env!("RISKFORM_TARGET"),
+        features: [],
+    };
+    let formats = args.formats.read(output)?;
+    formats.write(output, |format| match format {
+        VersionFormat::Text => version_text(&build),
+        VersionFormat::Json => json(&build),
+    });
+    Ok(Exit::Done)
+}
+
+fn version_text(build: &BuildInfo) -> String {
+    let mut text = format!("riskform {}\n", build.version);
+    let rows = [
+        ("commit", build.commit),
+        ("date", build.build_date),
+        ("target", Some(build.target)),
+    ];
+    for (name, value) in rows {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name:<7} {value}");
+        }
+    }
+    text
+}

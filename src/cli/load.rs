@@ -1,0 +1,304 @@
+//! Loads desired-state files and limits, and finds the account of a command that takes no files.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::cli::error::{CommandError, ErrorKind};
+use crate::cli::flags::{AccountRef, DesiredStateArgs, PathArgs};
+use crate::cli::io::ci;
+use crate::cli::io::environment::{self, variable};
+use crate::cli::io::output::Output;
+use crate::config::diagnostic::{Color, Diagnostics};
+use crate::config::files::AllowedRoot;
+use crate::config::load::{self, Checked, LoadOptions, Loaded};
+use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::address::Name;
+use crate::model::limits::Limits;
+use crate::model::text::{abbreviate_list, pluralize};
+use crate::sandbox::RECORDED_ACCOUNT;
+
+/// Limits and allowed root of the files.
+pub(crate) struct LoadContext {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) allowed_root: AllowedRoot,
+}
+
+/// Declared accounts, and the files that declare them.
+pub(crate) struct LoadedFiles {
+    pub(crate) accounts: Vec<DesiredAccount>,
+    /// Canonical paths.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl LoadContext {
+    /// Reads the limits from `--limits` or RISKFORM_LIMITS.
+    pub(crate) fn of(desired: &DesiredStateArgs, output: &Output) -> Result<Self, CommandError> {
+        let file = match &desired.limits {
+            Some(file) => Some(file.clone()),
+            None => environment::limits_file()?,
+        };
+        let limits = match &file {
+            Some(file) => load::load_limits(file).map_err(|found| invalid_files(&found, output))?,
+            None => Limits::default(),
+        };
+        file.map_or(Ok(()), |file| output.add_input(&file))?;
+        Ok(LoadContext {
+            limits: Arc::new(limits),
+            allowed_root: allowed_root(desired.paths.root.as_deref()),
+        })
+    }
+
+    /// Returns the options for loading files.
+    pub(crate) fn request<'a>(
+        &'a self,
+        desired: &'a DesiredStateArgs,
+    ) -> Result<LoadOptions<'a>, CommandError> {
+        Ok(LoadOptions {
+            paths: &desired.paths.paths,
+            account_id: desired.who.account_id.clone(),
+            default_account_id: account_id_from_env()?,
+            confinement: &self.allowed_root,
+            limits: &self.limits,
+            variables: &environment::variable_for_files,
+            today: today(),
+        })
+    }
+}
+
+/// Loads the files and shows warnings. An error in one file fails the whole run.
+pub(crate) fn load(
+    desired: &DesiredStateArgs,
+    context: &LoadContext,
+    output: &Output,
+) -> Result<LoadedFiles, CommandError> {
+    check_paths(&desired.paths.paths)?;
+    let loaded = load_files(&context.request(desired)?, output)?;
+    let number = loaded.accounts.len();
+    expect(desired, number)?;
+    output.verbose(1, format_args!("loaded {}", pluralize(number, "account")));
+    Ok(loaded)
+}
+
+fn load_files(request: &LoadOptions<'_>, output: &Output) -> Result<LoadedFiles, CommandError> {
+    let loaded = load::load(request).map_err(|found| invalid_files(&found, output))?;
+    let Loaded {
+        accounts,
+        warnings,
+        files,
+    } = loaded;
+    files.iter().try_for_each(|file| output.add_input(file))?;
+    if !warnings.is_empty() {
+        output.status(warnings.render(Color::Ansi).trim_end());
+        ci::annotate_diagnostics(output, &warnings);
+    }
+    Ok(LoadedFiles { accounts, files })
+}
+
+/// Returns the error for invalid files, and writes the diagnostics to the CI job.
+pub(crate) fn invalid_files(diagnostics: &Diagnostics, output: &Output) -> CommandError {
+    ci::annotate_diagnostics(output, diagnostics);
+    diagnostics.into()
+}
+
+/// Returns an error for a missing `riskform.yaml` and for a saved plan.
+pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
+    for path in paths {
+        if path == Path::new(PathArgs::DEFAULT) && fs::symlink_metadata(path).is_err() {
+            let message = "riskform.yaml not found in this directory";
+            let help = "run `riskform init` to create it, or pass a file or directory";
+            return Err(CommandError::new(ErrorKind::NoFile, message).with_help(help));
+        }
+        if is_saved_plan(path) {
+            let path = path.display();
+            return Err(CommandError::usage(
+                format_args!("{path} is a saved plan, not a desired-state file"),
+                format!("run `riskform apply --plan {path}` or `riskform show {path}`"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns true if the file starts like a saved plan.
+fn is_saved_plan(path: &Path) -> bool {
+    const BEGINNING: u64 = 4096;
+    let mut text = Vec::new();
+    let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+    let mut read = || File::open(path)?.take(BEGINNING).read_to_end(&mut text);
+    let text = match is_file && read().is_ok() {
+        true => String::from_utf8_lossy(&text),
+        false => return false,
+    };
+    text.trim_start().starts_with('{') && text.contains("\"riskform.saved-plan/")
+}
+
+/// Checks the number of accounts against `--expect-accounts`, which finds missing files such as a directory that was not mounted.
+pub(crate) fn expect(desired: &DesiredStateArgs, found: usize) -> Result<(), CommandError> {
+    match desired.expect_accounts {
+        Some(expected) if expected != found => Err(CommandError::error(format_args!(
+            "the files declare {}, but --expect-accounts is {expected}",
+            pluralize(found, "account")
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Returns the directories that files may be in.
+pub(crate) fn allowed_root(root: Option<&Path>) -> AllowedRoot {
+    AllowedRoot {
+        root: root.map(Path::to_owned),
+        home: std::env::home_dir(),
+    }
+}
+
+/// Returns today's date in UTC, for `until` in `ignore_changes`.
+pub(crate) fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+/// Returns the account ID from the environment.
+pub(crate) fn account_id_from_env() -> Result<Option<AccountId>, CommandError> {
+    let parse = |text: String| {
+        let context = format!("{}={text}", environment::ACCOUNT_ID);
+        text.parse().map_err(CommandError::other(context))
+    };
+    variable(environment::ACCOUNT_ID).map(parse).transpose()
+}
+
+/// Returns the account ID from the command line or the environment. The simulated API has a default.
+pub(crate) fn account_id(
+    given: Option<&AccountId>,
+    is_sandbox: bool,
+) -> Result<AccountId, CommandError> {
+    match given
+        .cloned()
+        .map_or_else(account_id_from_env, |id| Ok(Some(id)))?
+    {
+        Some(id) => Ok(id),
+        None if is_sandbox => Ok(RECORDED_ACCOUNT.parse().expect("it is an account ID")),
+        None => Err(CommandError::usage(
+            "which account?",
+            format!("set {}, or pass --account-id", environment::ACCOUNT_ID),
+        )),
+    }
+}
+
+/// Account of a command that takes no files.
+pub(crate) struct SelectedAccount {
+    pub(crate) id: AccountId,
+    /// Its declaration, if the files selected it.
+    pub(crate) desired: Option<DesiredAccount>,
+}
+
+impl From<AccountId> for SelectedAccount {
+    fn from(id: AccountId) -> Self {
+        SelectedAccount { id, desired: None }
+    }
+}
+
+impl From<DesiredAccount> for SelectedAccount {
+    fn from(desired: DesiredAccount) -> Self {
+        SelectedAccount {
+            id: desired.account_id.clone(),
+            desired: Some(desired),
+        }
+    }
+}
+
+/// Returns the account of `--account-id`, else of the environment, else the only one in `riskform.yaml`.
+pub(crate) fn select_account(
+    given: Option<&AccountRef>,
+    is_sandbox: bool,
+    output: &Output,
+) -> Result<SelectedAccount, CommandError> {
+    match given {
+        Some(AccountRef::Id(id)) => return Ok(id.clone().into()),
+        Some(AccountRef::Name(name)) => return named_account(name, output).map(Into::into),
+        None => {}
+    }
+    if let Some(id) = account_id_from_env()? {
+        return Ok(id.into());
+    }
+    let mut accounts = default_accounts(output)?;
+    match accounts.len() {
+        0 => account_id(None, is_sandbox).map(Into::into),
+        1 => Ok(accounts.remove(0).into()),
+        _ => {
+            let mut labels: Vec<&str> = accounts.iter().map(DesiredAccount::label).collect();
+            labels.sort_unstable();
+            let all = match labels.as_slice() {
+                [one, other] => format!("{one} and {other}"),
+                labels => abbreviate_list(labels),
+            };
+            Err(CommandError::usage(
+                format_args!("which account? {} holds {all}", PathArgs::DEFAULT),
+                format!("--account-id {}", labels[0]),
+            ))
+        }
+    }
+}
+
+/// Returns the accounts in `riskform.yaml`, none if it does not exist.
+pub(crate) fn default_accounts(output: &Output) -> Result<Vec<DesiredAccount>, CommandError> {
+    match Path::new(PathArgs::DEFAULT).exists() {
+        true => {
+            let loaded = with_files(PathArgs::DEFAULT, |request| load_files(request, output))??;
+            Ok(loaded.accounts)
+        }
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Returns the account with this name in `riskform.yaml`, else in the files below the working directory.
+fn named_account(name: &Name, output: &Output) -> Result<DesiredAccount, CommandError> {
+    let is_named = |account: &DesiredAccount| account.name.as_ref() == Some(name);
+    if let Some(account) = default_accounts(output)?.into_iter().find(is_named) {
+        return Ok(account);
+    }
+    // Other files below the directory may be no desired-state files at all. Only the file that declares the account must be valid.
+    let Checked { accounts, .. } = with_files(".", load::check)?;
+    let (named, others): (Vec<_>, Vec<_>) = accounts.into_iter().partition(is_named);
+    match named.as_slice() {
+        [account] => {
+            let loaded = with_files(&account.source, |request| load_files(request, output))??;
+            let mut accounts = loaded.accounts.into_iter();
+            Ok(accounts.find(is_named).unwrap_or_else(|| account.clone()))
+        }
+        [] => Err(CommandError::usage(
+            format_args!("no file declares an account named {name}"),
+            match others.is_empty() {
+                true => "pass the account's ID".to_owned(),
+                false => {
+                    let labels = others.iter().map(DesiredAccount::label);
+                    format!("the files declare {}", abbreviate_list(labels))
+                }
+            },
+        )),
+        [first, ..] => {
+            let sources = abbreviate_list(named.iter().map(|account| &account.source));
+            Err(CommandError::usage(
+                format_args!("several files declare an account named {name}: {sources}"),
+                format!("--account-id {}", first.account_id),
+            ))
+        }
+    }
+}
+
+/// Calls a function with the options for one path and no limits.
+fn with_files<T>(path: &str, read: impl Fn(&LoadOptions<'_>) -> T) -> Result<T, CommandError> {
+    Ok(read(&LoadOptions {
+        paths: &[path.into()],
+        account_id: None,
+        default_account_id: account_id_from_env()?,
+        confinement: &allowed_root(None),
+        limits: &Limits::default(),
+        variables: &environment::variable_for_files,
+        today: today(),
+    }))
+}

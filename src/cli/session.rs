@@ -1,0 +1,299 @@
+//! Session of a run: accounts, limits, and connections to the API with the credentials of each account.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::api::{
+    BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, RateSettings,
+    RequestStats, Transport,
+};
+use crate::cli::error::CommandError;
+use crate::cli::flags::{ConnectionArgs, DesiredStateArgs, OneAccountArgs};
+use crate::cli::io::environment::{self, variable};
+use crate::cli::io::files;
+use crate::cli::io::output::Output;
+use crate::cli::io::terminal::WaitReporter;
+use crate::cli::load::{self, LoadContext, LoadedFiles, SelectedAccount};
+use crate::cli::signals;
+use crate::config::files::AllowedRoot;
+use crate::doctor::ProxyInfo;
+use crate::model::account::DesiredAccount;
+use crate::model::limits::Limits;
+use crate::model::text::abbreviate_list;
+use crate::plan::{AccountError, FailureKind};
+use crate::sandbox::{self, Sandbox};
+
+/// Data file of `--sandbox`, below the working directory.
+const SANDBOX_FILE: &str = ".riskform/sandbox.json";
+/// Base URL of the in-process API. `.invalid` never resolves (RFC 2606).
+const SANDBOX_BASE_URL: &str = "https://sandbox.invalid/client/v4";
+
+/// Limits and connections of a run: one client per set of credentials, because the rate limit is per token.
+pub(crate) struct Session {
+    pub(crate) limits: Arc<Limits>,
+    /// Canonical paths of the desired-state files.
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) allowed_root: AllowedRoot,
+    base_url: BaseUrl,
+    transport: Transport,
+    /// HTTP settings; `None` for the in-process API.
+    network: Option<NetworkSettings>,
+    options: ClientOptions,
+    clients: Mutex<HashMap<CredentialSource, Client>>,
+    /// Token variables of the accounts that are not set.
+    unset: BTreeSet<String>,
+}
+
+/// Source of credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CredentialSource {
+    Sandbox,
+    /// Variable that holds an API token.
+    Token(String),
+    /// Variables that hold an email address and an API key.
+    Key,
+}
+
+impl fmt::Display for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CredentialSource::Sandbox => f.write_str("the sandbox, which has a token of its own"),
+            CredentialSource::Token(name) => f.write_str(name),
+            CredentialSource::Key => {
+                write!(f, "{} and {}", environment::EMAIL, environment::API_KEY)
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Loads the files and the limits and opens the session. Sends no request.
+    pub(crate) fn with_accounts(
+        desired: &DesiredStateArgs,
+        connect: &ConnectionArgs,
+        output: &Output,
+    ) -> Result<(Self, Vec<DesiredAccount>), CommandError> {
+        let context = LoadContext::of(desired, output)?;
+        let LoadedFiles { accounts, files } = load::load(desired, &context, output)?;
+        let mut session = Session::open(connect, output)?;
+        session.limits = context.limits;
+        session.allowed_root = context.allowed_root;
+        session.files = files;
+        let variables = accounts
+            .iter()
+            .filter_map(|account| account.api_token_env.clone());
+        session.unset = variables.filter(|name| variable(name).is_none()).collect();
+        Ok((session, accounts))
+    }
+
+    /// Opens the simulated API or prepares the HTTP client. Sends no request.
+    pub(crate) fn open(connect: &ConnectionArgs, output: &Output) -> Result<Self, CommandError> {
+        let network = match connect.sandbox {
+            true => None,
+            false => Some(network_settings(connect, output)?),
+        };
+        let (base_url, transport) = match &network {
+            Some(settings) => (base_url(connect)?, Transport::network(settings.clone())),
+            None => {
+                let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
+                    .map_err(CommandError::other("cannot open the simulated API"))?;
+                let transport = Transport::in_process(sandbox.router(), connect.timeout);
+                (
+                    SANDBOX_BASE_URL.parse().expect("it is a base URL"),
+                    transport,
+                )
+            }
+        };
+        // Plain http is only allowed on loopback, where no limit is known.
+        let rate = match network.is_some() && base_url.is_https() {
+            true => RateSettings::default(),
+            false => RateSettings::UNLIMITED,
+        };
+        let waits = WaitReporter::new(output);
+        Ok(Session {
+            limits: Arc::default(),
+            files: Vec::new(),
+            allowed_root: load::allowed_root(None),
+            base_url,
+            transport,
+            network,
+            options: ClientOptions {
+                rate: RateSettings {
+                    max_per_second: connect.max_requests_per_second,
+                    ..rate
+                },
+                observer: Arc::new(move |event| waits.report(event)),
+                stop: signals::listen(output)?,
+                ..ClientOptions::default()
+            },
+            clients: Mutex::default(),
+            unset: BTreeSet::new(),
+        })
+    }
+
+    /// Finds the account of a command that takes no files, and connects to it.
+    pub(crate) fn account(
+        who: &OneAccountArgs,
+        connect: &ConnectionArgs,
+        output: &Output,
+    ) -> Result<(SelectedAccount, Client), CommandError> {
+        let account = load::select_account(who.account_id.as_ref(), connect.sandbox, output)?;
+        let client = Session::open(connect, output)?.client_for(&account)?;
+        Ok((account, client))
+    }
+
+    /// Returns a session that does not retry or wait.
+    pub(crate) fn without_retries(mut self) -> Self {
+        self.options.retry.max_attempts = NonZeroU32::MIN;
+        self.options.retry.max_wait = Duration::ZERO;
+        self
+    }
+
+    /// Returns the proxy for the API.
+    pub(crate) fn proxy(&self) -> Option<ProxyInfo> {
+        let proxy = self.network.as_ref()?.proxy.as_ref()?;
+        (proxy.is_used_for(self.base_url.as_str())).then(|| ProxyInfo {
+            variable: proxy.variable().to_owned(),
+            address: proxy.address(),
+        })
+    }
+
+    /// Returns true for the simulated API.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.network.is_none()
+    }
+
+    /// Returns the base URL.
+    pub(crate) fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
+    /// Returns the client for an account in the files.
+    ///
+    /// # Errors
+    ///
+    /// Missing or malformed credentials, with the names of the variables.
+    pub(crate) fn client(&self, desired: &DesiredAccount) -> Result<Client, AccountError> {
+        self.client_with(desired.api_token_env.as_deref())
+    }
+
+    /// Returns the client for a selected account.
+    pub(crate) fn client_for(&self, account: &SelectedAccount) -> Result<Client, AccountError> {
+        let desired = account.desired.as_ref();
+        self.client_with(desired.and_then(|desired| desired.api_token_env.as_deref()))
+    }
+
+    /// Returns the client with the token in a variable, or with the default credentials.
+    pub(crate) fn client_with(&self, token_variable: Option<&str>) -> Result<Client, AccountError> {
+        let (source, credentials) = self.credentials(token_variable)?;
+        let mut clients = self.clients();
+        let client = clients.entry(source).or_insert_with(|| {
+            Client::with_options(
+                self.transport.clone(),
+                self.base_url.clone(),
+                credentials,
+                self.options.clone(),
+            )
+        });
+        Ok(client.clone())
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<CredentialSource, Client>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the request counters of all clients.
+    pub(crate) fn counters(&self) -> RequestStats {
+        self.clients().values().map(Client::counters).sum()
+    }
+
+    /// Returns the credentials in a variable, or the default ones, and their source.
+    pub(crate) fn credentials(
+        &self,
+        token_variable: Option<&str>,
+    ) -> Result<(CredentialSource, Credentials), AccountError> {
+        let secret = |name: &str| variable(name).map(SecretString::from);
+        let name = token_variable.unwrap_or(environment::API_TOKEN);
+        let (source, credentials) = if self.is_sandbox() {
+            let token = sandbox::DEFAULT_TOKEN.into();
+            (CredentialSource::Sandbox, Credentials::api_token(token))
+        } else if let Some(token) = secret(name) {
+            let source = CredentialSource::Token(name.to_owned());
+            (source, Credentials::api_token(token))
+        } else if let (None, Some(email), Some(key)) = (
+            token_variable,
+            secret(environment::EMAIL),
+            secret(environment::API_KEY),
+        ) {
+            (CredentialSource::Key, Credentials::api_key(email, key))
+        } else {
+            return Err(credentials_error(match self.unset.len() {
+                0 | 1 => format!("{name} is not set"),
+                // The same message for all accounts, so that reports show it once.
+                _ => format!("not set: {}", abbreviate_list(&self.unset)),
+            }));
+        };
+        match credentials {
+            Ok(credentials) => {
+                let credentials = credentials.with_source(&source.to_string());
+                Ok((source, credentials))
+            }
+            Err(error) => Err(credentials_error(format!("invalid {source}: {error}"))),
+        }
+    }
+}
+
+fn credentials_error(message: String) -> AccountError {
+    AccountError {
+        kind: FailureKind::Credentials,
+        message,
+        cf_ray: None,
+        help: None,
+    }
+}
+
+fn network_settings(
+    connect: &ConnectionArgs,
+    output: &Output,
+) -> Result<NetworkSettings, CommandError> {
+    let proxy = match base_url(connect)?.is_https() {
+        true => environment::proxy()?,
+        false => None,
+    };
+    let ca_bundle = connect.ca_bundle.as_deref();
+    ca_bundle.map_or(Ok(()), |path| output.add_input(path))?;
+    Ok(NetworkSettings {
+        connect_timeout: connect
+            .timeout
+            .min(NetworkSettings::default().connect_timeout),
+        timeout: connect.timeout,
+        ca_bundle: ca_bundle.map(self::ca_bundle).transpose()?,
+        proxy,
+        certificates_from: environment::certificate_variable(),
+    })
+}
+
+/// Returns the base URL from the command line or the environment, else Cloudflare's. An invalid one is not shown, because it may
+/// contain a password.
+pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError> {
+    let (origin, text) = match (&connect.base_url, variable(environment::BASE_URL)) {
+        (Some(text), _) => ("--base-url", text.clone()),
+        (None, Some(text)) => (environment::BASE_URL, text),
+        (None, None) => return Ok(BaseUrl::default()),
+    };
+    text.parse()
+        .map_err(CommandError::other(format!("invalid {origin}")))
+}
+
+/// Reads the file of `--ca-bundle`.
+pub(crate) fn ca_bundle(path: &Path) -> Result<CaBundle, CommandError> {
+    let context = || format!("--ca-bundle {}", path.display());
+    let pem = files::read_file(path, context())?;
+    CaBundle::from_pem(&pem).map_err(CommandError::other(context()))
+}
