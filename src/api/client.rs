@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use crate::model::account::AccountId;
+use crate::model::integration::Integration;
+
 use super::base_url::BaseUrl;
 use super::cancellation::{CancellationToken, Cancelled};
 use super::credentials::Credentials;
@@ -386,6 +389,31 @@ impl Client {
             problem: problem.into(),
             excerpt: None,
         };
+        self.invalid_response(call, kind, trace)
+    }
+
+    /// Returns an error if an integration belongs to another account.
+    pub(super) fn check_account(
+        &self,
+        call: &ApiRequest,
+        account: &AccountId,
+        integrations: &[Integration],
+        trace: &RequestIds,
+    ) -> Result<(), ApiError> {
+        let is_foreign = |one: &&Integration| {
+            !one.account_tag.is_empty() && !one.account_tag.eq_ignore_ascii_case(account.as_str())
+        };
+        let Some(foreign) = integrations.iter().find(is_foreign) else {
+            return Ok(());
+        };
+        let kind = ErrorKind::OtherAccount {
+            id: foreign.id,
+            account_tag: foreign.account_tag.clone(),
+        };
+        Err(self.invalid_response(call, kind, trace.clone()))
+    }
+
+    fn invalid_response(&self, call: &ApiRequest, kind: ErrorKind, trace: RequestIds) -> ApiError {
         ApiError::new(ErrorDetails {
             status: Some(StatusCode::OK),
             trace,

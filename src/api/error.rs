@@ -1,14 +1,14 @@
 //! The error of an API request. Callers decide on its [`ErrorKind`].
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
+use crate::model::integration::IntegrationId;
 use crate::model::null_is_default;
-
-use std::sync::Arc;
 
 use super::base_url::BaseUrl;
 use super::endpoint::{Endpoint, Permission};
@@ -67,6 +67,11 @@ pub enum ErrorKind {
         reach: Delivery,
         /// Message of the underlying error.
         detail: String,
+    },
+    /// A response with an integration of another account.
+    OtherAccount {
+        id: IntegrationId,
+        account_tag: String,
     },
     /// A response that is not from Cloudflare's API or has an unknown format.
     UnexpectedResponse {
@@ -223,7 +228,9 @@ impl ApiError {
         match &self.0.kind {
             ErrorKind::Transport { reach, .. } => *reach == Delivery::MaybeDelivered,
             // A gateway's 502 or 504, or a response in an unknown format, does not say whether the write was applied.
-            ErrorKind::ServerError { .. } | ErrorKind::UnexpectedResponse { .. } => true,
+            ErrorKind::ServerError { .. }
+            | ErrorKind::OtherAccount { .. }
+            | ErrorKind::UnexpectedResponse { .. } => true,
             ErrorKind::Credentials
             | ErrorKind::CredentialsOrPermission
             | ErrorKind::Permission
@@ -331,7 +338,7 @@ impl ApiError {
                 Some("try again later; see https://www.cloudflarestatus.com for incidents".to_owned())
             }
             ErrorKind::Transport { failure, .. } => transport_help(*failure).map(str::to_owned),
-            ErrorKind::UnexpectedResponse { .. } => Some(format!(
+            ErrorKind::OtherAccount { .. } | ErrorKind::UnexpectedResponse { .. } => Some(format!(
                 "check the base URL {base_url}: a proxy may have answered instead of the Cloudflare API, or the API has changed"
             )),
         }
@@ -384,6 +391,10 @@ impl fmt::Display for ApiError {
                 )?;
                 write_excerpt(f, excerpt.as_deref())?;
             }
+            ErrorKind::OtherAccount { id, account_tag } => write!(
+                f,
+                "{method} {path}: unexpected response: integration {id} belongs to another account, {account_tag:?}"
+            )?,
             ErrorKind::Credentials => write!(f, "{method} {path}: authentication failed")?,
             ErrorKind::CredentialsOrPermission => write!(
                 f,

@@ -14,7 +14,6 @@ use super::client::{ApiRequest, ApiResponse, Client};
 use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::pages::{Page, Paging};
-use super::response_metadata::RequestIds;
 use super::token::{TokenOwner, VerifiedToken};
 
 /// Sends read requests.
@@ -67,7 +66,8 @@ impl Reader {
         let call = read(Endpoint::ListIntegrations, path.clone());
         let answer: ApiResponse<Vec<Integration>> =
             self.get_all_pages(Endpoint::ListIntegrations, path).await?;
-        self.check_account(&call, account, &answer.value, &answer.trace)?;
+        self.0
+            .check_account(&call, account, &answer.value, &answer.trace)?;
         Ok(answer)
     }
 
@@ -95,7 +95,8 @@ impl Reader {
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let answer: ApiResponse<Integration> = self.get(call).await?;
         let integration = std::slice::from_ref(&answer.value);
-        self.check_account(call, account, integration, &answer.trace)?;
+        self.0
+            .check_account(call, account, integration, &answer.trace)?;
         Ok(answer)
     }
 
@@ -183,28 +184,6 @@ impl Reader {
             value,
             trace: list.trace,
         })
-    }
-
-    /// Returns an error if an integration belongs to another account.
-    fn check_account(
-        &self,
-        call: &ApiRequest,
-        account: &AccountId,
-        integrations: &[Integration],
-        trace: &RequestIds,
-    ) -> Result<(), ApiError> {
-        let is_foreign = |one: &&Integration| {
-            !one.account_tag.is_empty() && !one.account_tag.eq_ignore_ascii_case(account.as_str())
-        };
-        match integrations.iter().find(is_foreign) {
-            None => Ok(()),
-            Some(Integration {
-                id, account_tag, ..
-            }) => {
-                let problem = format!("the integration {id} of another account, {account_tag:?}");
-                Err(self.0.unexpected_response(call, problem, trace.clone()))
-            }
-        }
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) fn is_retryable(operation: Endpoint, kind: &ErrorKind) -> bool {
         | ErrorKind::UnknownRoute
         | ErrorKind::Rejected
         | ErrorKind::Cancelled
+        | ErrorKind::OtherAccount { .. }
         | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }

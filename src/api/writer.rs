@@ -88,7 +88,8 @@ impl Writer {
 
     /// Creates an integration, which is always active (`schema/api.md`, Integrations).
     ///
-    /// If the error [`may_have_succeeded`](ApiError::may_have_succeeded), look for the integration before a retry.
+    /// If the error [`may_have_succeeded`](ApiError::may_have_succeeded), look for the integration before a retry. A response with the
+    /// integration of another account is such an error.
     pub async fn create_integration(
         &self,
         leave: SendPermit<'_>,
@@ -97,8 +98,8 @@ impl Writer {
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::collection_path(account);
         let body = settings.create_body();
-        self.send(leave, &write(Endpoint::CreateIntegration, path, Some(body)))
-            .await
+        let call = write(Endpoint::CreateIntegration, path, Some(body));
+        self.send_integration(leave, &call, account).await
     }
 
     /// Overwrites `tenant_url`, `reference_id` and `active` of an integration. `mismatch` describes how the response differs from
@@ -121,7 +122,7 @@ impl Writer {
             path,
             Some(settings.update_body()),
         );
-        let answer: ApiResponse<Integration> = self.send(leave, &call).await?;
+        let answer = self.send_integration(leave, &call, account).await?;
         let problem = match answer.value.id == id {
             true => mismatch(&answer.value.settings),
             false => Some(format!("the integration {}", answer.value.id)),
@@ -176,6 +177,19 @@ impl Writer {
                 Err(self.0.unexpected_response(call, problem, answer.trace))
             }
         }
+    }
+
+    /// Sends a write whose response is an integration of the account.
+    async fn send_integration(
+        &self,
+        leave: SendPermit<'_>,
+        call: &ApiRequest,
+        account: &AccountId,
+    ) -> Result<ApiResponse<Integration>, ApiError> {
+        let answer = self.send(leave, call).await?;
+        let integration = std::slice::from_ref(&answer.value);
+        (self.0).check_account(call, account, integration, &answer.trace)?;
+        Ok(answer)
     }
 
     async fn send<T: DeserializeOwned>(

@@ -267,14 +267,17 @@ impl Create<'_, '_, '_> {
         })
     }
 
-    /// Polls the account until the integration is found or a late enough list does not contain it; `None` if the reads fail or the run is
-    /// canceled.
+    /// Polls the account until the integration is found or a late enough list does not contain it; `None` if reading cannot show it, the
+    /// reads fail or the run is canceled.
     async fn poll(
         &self,
         failure: &OperationError,
         settings: &IntegrationSettings,
     ) -> Option<LookupResult> {
         let Create { run, operation, .. } = self;
+        if !failure.can_be_resolved() {
+            return None;
+        }
         // Reads change nothing, so they continue even if the observer fails.
         run.attempts.notify_observer(|observer| {
             (observer.0)(ApplyEvent::LookingForCreated { operation, failure })
@@ -369,6 +372,7 @@ pub(super) fn may_be_caused_by_body(error: &ApiError) -> bool {
         | ErrorKind::ServerError { .. }
         | ErrorKind::Cancelled
         | ErrorKind::Transport { .. }
+        | ErrorKind::OtherAccount { .. }
         | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }

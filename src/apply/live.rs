@@ -127,8 +127,9 @@ impl ApplyRun<'_, '_> {
         }
         let (number, at) = (self.reads.started.get() + 1, Instant::now());
         self.reads.started.set(number);
-        let integrations = self.reader.integrations(self.account()).await?.value;
-        *last = Rc::new(ListRead::new(number, at, integrations));
+        let read = self.reader.integrations(self.account()).await;
+        let integrations = read.inspect_err(|error| self.attempts.halt_after(error))?;
+        *last = Rc::new(ListRead::new(number, at, integrations.value));
         Ok(Rc::clone(&last))
     }
 

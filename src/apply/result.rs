@@ -7,6 +7,8 @@ use crate::model::address::Address;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
 use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, PlanError};
 
+use super::write_sender::is_of_other_account;
+
 /// Result of applying one account's plan.
 #[derive(Debug)]
 pub struct ApplyResult {
@@ -183,6 +185,11 @@ impl OperationError {
         // Do not repeat the same error.
         let then = then.filter(|failure| *failure != error.to_string());
         OperationError::Unknown { error, then }
+    }
+
+    /// Returns true if reading the account can show what became of the write. After a response of another account, nothing is trusted.
+    pub(super) fn can_be_resolved(&self) -> bool {
+        !self.api_error().is_some_and(is_of_other_account)
     }
 
     /// Returns a suggested fix, if there is one.

@@ -213,6 +213,13 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         self.halted.borrow_mut().get_or_insert(reason);
     }
 
+    /// Sends no further write if an error would affect all of them.
+    pub(super) fn halt_after(&self, error: &ApiError) {
+        if affects_every_request(error) {
+            self.halt(SkipReason::RefusedForAll);
+        }
+    }
+
     /// Calls the observer. If it fails, no further write is sent.
     pub(super) fn notify_observer(&self, tell: impl FnOnce(&mut W) -> anyhow::Result<()>) {
         if let Err(error) = tell(&mut self.witness.borrow_mut()) {
@@ -248,8 +255,9 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> Result<ApiResponse<T>, ApiError>,
     ) -> WriteOutcome<T> {
         let outcome = self.send_checked(write, &check, call).await;
-        let WriteOutcome::Unknown(unknown) = outcome else {
-            return outcome;
+        let unknown = match outcome {
+            WriteOutcome::Unknown(unknown) if unknown.can_be_resolved() => unknown,
+            _ => return outcome,
         };
         let started = Instant::now();
         loop {
@@ -321,13 +329,12 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
 
     /// Returns the outcome of a write that is not retried after this error.
     fn failed<T>(&self, unknown: Option<ApiError>, error: ApiError) -> WriteOutcome<T> {
-        if affects_every_request(&error) {
-            self.halt(SkipReason::RefusedForAll);
-        }
+        self.halt_after(&error);
         match unknown {
-            Some(unknown) => {
+            Some(unknown) if !is_of_other_account(&error) => {
                 WriteOutcome::Unknown(OperationError::unknown(unknown, Some(error.to_string())))
             }
+            Some(_) => WriteOutcome::Unknown(OperationError::unknown(error, None)),
             None => WriteOutcome::Failed(OperationError::Api(error)),
         }
     }
@@ -404,14 +411,15 @@ fn not_sent<T>(unknown: Option<ApiError>, why: SkipReason) -> WriteOutcome<T> {
     }
 }
 
-/// Returns true if every other write would be rejected for the same reason: the token, a permission or the account.
+/// Returns true if no other write may be sent for the same reason: the token, a permission or the account.
 fn affects_every_request(error: &ApiError) -> bool {
     match error.kind() {
         ErrorKind::Credentials
         | ErrorKind::CredentialsOrPermission
         | ErrorKind::Permission
         | ErrorKind::Entitlement
-        | ErrorKind::UnknownRoute => true,
+        | ErrorKind::UnknownRoute
+        | ErrorKind::OtherAccount { .. } => true,
         ErrorKind::NotFound
         | ErrorKind::RateLimited
         | ErrorKind::Rejected
@@ -420,6 +428,10 @@ fn affects_every_request(error: &ApiError) -> bool {
         | ErrorKind::Transport { .. }
         | ErrorKind::UnexpectedResponse { .. } => false,
     }
+}
+
+pub(super) fn is_of_other_account(error: &ApiError) -> bool {
+    matches!(error.kind(), ErrorKind::OtherAccount { .. })
 }
 
 /// Waits, unless the run is canceled first.

@@ -199,6 +199,7 @@ impl From<&ApiError> for FailureKind {
             | ApiErrorKind::Rejected
             | ApiErrorKind::Cancelled
             | ApiErrorKind::ServerError { .. }
+            | ApiErrorKind::OtherAccount { .. }
             | ApiErrorKind::UnexpectedResponse { .. } => FailureKind::Api,
         }
     }

@@ -128,6 +128,7 @@ fn api(evidence: &ProbeResults) -> DoctorFinding {
         | ErrorKind::Rejected
         | ErrorKind::ServerError { .. }
         | ErrorKind::Transport { .. }
+        | ErrorKind::OtherAccount { .. }
         | ErrorKind::UnexpectedResponse { .. } => true,
     });
     if let Some(error) = troubles.into_iter().next() {

@@ -54,6 +54,7 @@ fn optional_permission(
             | ErrorKind::Rejected
             | ErrorKind::ServerError { .. }
             | ErrorKind::Transport { .. }
+            | ErrorKind::OtherAccount { .. }
             | ErrorKind::UnexpectedResponse { .. } => {
                 Finding::from_error(check, CheckStatus::Info, error)
             }
@@ -146,6 +147,7 @@ fn refused(check: Check, error: &ApiError) -> DoctorFinding {
         | ErrorKind::Rejected
         | ErrorKind::ServerError { .. }
         | ErrorKind::Transport { .. }
+        | ErrorKind::OtherAccount { .. }
         | ErrorKind::UnexpectedResponse { .. } => Finding::blocked(check),
     }
 }

@@ -210,6 +210,7 @@ fn is_fatal(error: &ApiError) -> bool {
         | ErrorKind::UnknownRoute
         | ErrorKind::Rejected
         | ErrorKind::ServerError { .. }
+        | ErrorKind::OtherAccount { .. }
         | ErrorKind::UnexpectedResponse { .. } => false,
     }
 }
@@ -241,6 +242,7 @@ pub(super) fn reads(evidence: &ProbeResults) -> CredentialEvidence<'_> {
             | ErrorKind::Rejected
             | ErrorKind::ServerError { .. }
             | ErrorKind::Transport { .. }
+            | ErrorKind::OtherAccount { .. }
             | ErrorKind::UnexpectedResponse { .. } => CredentialEvidence::Unknown,
         },
         None => CredentialEvidence::Unknown,

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,10 +21,13 @@ use riskform::api::{
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
 use riskform::model::open_enum::OpenEnum;
+use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower_http::compression::CompressionLayer;
+
+use crate::riskform::{SandboxServer, TestDir};
 
 /// A token that must not appear in output.
 const CANARY: &str = "canary-2c5d0fe1";
@@ -907,89 +911,156 @@ fn ca_bundle_needs_valid_certificates_only() {
     }
 }
 
-/// An HTTP/2 server that receives a request and answers with the bytes that refuse it, for each of its streams.
+/// An HTTP/2 server that forwards to a sandbox. It lets the sandbox perform the first POST, and then refuses it.
 async fn serve_http2_refusal(
     certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
-    refusal: fn(u32) -> Vec<u8>,
-    requests: Arc<AtomicUsize>,
+    sandbox: SocketAddr,
+    refusal: Http2Refusal,
 ) -> String {
-    const HEADERS: u8 = 1;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
+    let url = format!("https://{}/client/v4", listener.local_addr().unwrap());
     let acceptor = tls_acceptor(certificate);
+    let refused = Arc::new(AtomicBool::new(false));
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let Ok(mut stream) = acceptor.accept(stream).await else {
+            let Ok(client) = acceptor.accept(stream).await else {
                 continue;
             };
-            let requests = Arc::clone(&requests);
-            tokio::spawn(async move {
-                // Empty SETTINGS.
-                stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
-                let mut preface = [0; 24];
-                stream.read_exact(&mut preface).await?;
-                loop {
-                    let mut frame = [0; 9];
-                    stream.read_exact(&mut frame).await?;
-                    let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]);
-                    let mut payload = vec![0; length as usize];
-                    stream.read_exact(&mut payload).await?;
-                    if frame[3] == HEADERS {
-                        requests.fetch_add(1, Ordering::SeqCst);
-                        let id = u32::from_be_bytes([frame[5], frame[6], frame[7], frame[8]]);
-                        stream.write_all(&refusal(id)).await?;
-                    }
-                }
-                #[expect(unreachable_code, reason = "gives the type of the errors above")]
-                io::Result::Ok(())
-            });
+            let backend = TcpStream::connect(sandbox).await.unwrap();
+            tokio::spawn(forward(client, backend, refusal, Arc::clone(&refused)));
         }
     });
     url
 }
 
-fn refused_stream(id: u32) -> Vec<u8> {
-    const RST_STREAM: [u8; 5] = [0, 0, 4, 3, 0];
-    const REFUSED_STREAM: u32 = 7;
-    [
-        &RST_STREAM[..],
-        &id.to_be_bytes(),
-        &REFUSED_STREAM.to_be_bytes(),
-    ]
-    .concat()
+/// Forwards the frames of one connection.
+async fn forward(
+    client: tokio_rustls::server::TlsStream<TcpStream>,
+    backend: TcpStream,
+    refusal: Http2Refusal,
+    refused: Arc<AtomicBool>,
+) -> io::Result<()> {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const END_STREAM: u8 = 1;
+    const ACK: u8 = 1;
+    // The client would not see the header fields of the refused response, so none may enter the dynamic table.
+    const HEADER_TABLE_SIZE_0: [u8; 6] = [0, 1, 0, 0, 0, 0];
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_backend, mut to_backend) = backend.into_split();
+    // Only a write has a body.
+    let write: Arc<Mutex<Option<[u8; 4]>>> = Arc::default();
+    let seen = Arc::clone(&write);
+    tokio::spawn(async move {
+        let mut preface = [0; 24];
+        from_client.read_exact(&mut preface).await?;
+        to_backend.write_all(&preface).await?;
+        loop {
+            let mut frame = read_frame(&mut from_client).await?;
+            match (frame[3], frame[4]) {
+                (HEADERS, flags) if flags & END_STREAM == 0 => {
+                    *seen.lock().unwrap() = frame[5..9].try_into().ok();
+                }
+                (SETTINGS, flags) if flags & ACK == 0 => {
+                    frame.extend(HEADER_TABLE_SIZE_0);
+                    frame[2] += 6;
+                }
+                _ => {}
+            }
+            to_backend.write_all(&frame).await?;
+        }
+        #[expect(unreachable_code, reason = "gives the type of the errors above")]
+        io::Result::Ok(())
+    });
+    loop {
+        let frame = read_frame(&mut from_backend).await?;
+        let stream = &frame[5..9];
+        let is_write = write.lock().unwrap().is_some_and(|write| write == stream);
+        if is_write && frame[3] == HEADERS && !refused.swap(true, Ordering::SeqCst) {
+            to_client.write_all(&refusal.frame(stream)).await?;
+            if refusal == Http2Refusal::GoAway {
+                return to_client.shutdown().await;
+            }
+            // The rest of the response.
+            read_frame(&mut from_backend).await?;
+            continue;
+        }
+        to_client.write_all(&frame).await?;
+    }
 }
 
-/// Says that no stream was processed.
-fn goaway(_: u32) -> Vec<u8> {
-    const GOAWAY: [u8; 9] = [0, 0, 8, 7, 0, 0, 0, 0, 0];
-    [&GOAWAY[..], &[0; 8]].concat()
+async fn read_frame(from: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Vec<u8>> {
+    let mut frame = vec![0; 9];
+    from.read_exact(&mut frame).await?;
+    let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]);
+    frame.resize(9 + length as usize, 0);
+    from.read_exact(&mut frame[9..]).await?;
+    Ok(frame)
 }
 
-/// The server may have performed the request, whatever it says.
+/// A claim that the server did not process a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Http2Refusal {
+    RefusedStream,
+    /// Names no stream as processed, and closes the connection.
+    GoAway,
+}
+
+impl Http2Refusal {
+    fn frame(self, stream: &[u8]) -> Vec<u8> {
+        const RST_STREAM: [u8; 5] = [0, 0, 4, 3, 0];
+        const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
+        const GOAWAY: [u8; 9] = [0, 0, 8, 7, 0, 0, 0, 0, 0];
+        match self {
+            Http2Refusal::RefusedStream => [&RST_STREAM[..], stream, &REFUSED_STREAM].concat(),
+            Http2Refusal::GoAway => [&GOAWAY[..], &[0; 8]].concat(),
+        }
+    }
+}
+
+/// Case 5. The HTTP client would repeat a request that the server claims to have refused.
 #[tokio::test]
-async fn http_client_never_repeats_a_request_by_itself() {
-    for (name, refusal) in [
-        ("RST_STREAM", refused_stream as fn(u32) -> Vec<u8>),
-        ("GOAWAY", goaway),
-    ] {
+async fn create_refused_over_http2_is_looked_up_and_not_repeated() {
+    for refusal in [Http2Refusal::RefusedStream, Http2Refusal::GoAway] {
+        let server = SandboxServer::start(Settings::default());
+        let account = RECORDED_ACCOUNT.parse().unwrap();
+        let before = server.sandbox.live(&account).integrations.len();
         let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let trusting = NetworkSettings {
-            ca_bundle: Some(CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap()),
-            ..settings()
-        };
-        let requests = Arc::new(AtomicUsize::new(0));
-        let base_url = serve_http2_refusal(certificate, refusal, Arc::clone(&requests)).await;
-        let writer = connection(&base_url, trusting).writer();
-        let mut attempts = Attempts::default();
-        let permit = writer.acquire_permit(&mut attempts).await.unwrap();
-        let user = USER.parse().unwrap();
-        let error = writer
-            .reset_user(permit, &account(), user)
-            .await
-            .unwrap_err();
-        assert!(error.may_have_succeeded(), "{name}: {error}");
-        assert_eq!(requests.load(Ordering::SeqCst), 1, "{name}: {error}");
+        let mut directory = TestDir::with(&server);
+        directory.write("ca.pem", &certificate.cert.pem());
+        directory.write(
+            "riskform.yaml",
+            &format!(
+                "version: 1\naccount_id: {RECORDED_ACCOUNT}\nintegrations:\n  sales: {{ tenant_url: https://sales.okta.com }}\n"
+            ),
+        );
+        let base_url = serve_http2_refusal(certificate, server.address(), refusal).await;
+        directory.set("CLOUDFLARE_BASE_URL", &base_url);
+        let run = tokio::task::spawn_blocking(move || {
+            let command =
+                "apply --auto-approve --no-context --ca-bundle ca.pem --audit-log log.jsonl";
+            let run = directory.run(&command.split(' ').collect::<Vec<_>>());
+            (run, directory.read("log.jsonl"))
+        });
+        let (run, log) = run.await.unwrap();
+        assert_eq!(run.code, 0, "{refusal:?}: {}", run.shown());
+        let requests = server.requests();
+        let posts = requests
+            .iter()
+            .filter(|one| one.method == http::Method::POST);
+        assert_eq!(posts.count(), 1, "{refusal:?}");
+        assert_eq!(
+            server.sandbox.live(&account).integrations.len(),
+            before + 1,
+            "{refusal:?}"
+        );
+        assert_eq!(
+            log.matches("\"attempt\":1").count(),
+            2,
+            "{refusal:?}: {log}"
+        );
+        assert_eq!(log.lines().count(), 2, "{refusal:?}: {log}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Affected Access policies, with the real program: output, requests, and servers that reject, stall or send invalid data.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -491,6 +491,38 @@ fn a_saved_plan_holds_what_acts_on_its_levels() {
     assert_eq!(asked(&server, before).0, [""; 0]);
     let shown = workplace.run(&["show", "plan.json"]);
     assert!(shown.stdout.contains(note), "{}", shown.stdout);
+}
+
+/// A short list could hide the policy that the guard protects.
+#[test]
+fn short_policy_list_blocks_under_deny() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&reads);
+    let server = SandboxServer::behind(Settings::default(), move |_, router| {
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let is_short = request.uri().path().ends_with("/access/policies");
+            counter.fetch_add(usize::from(is_short), Ordering::SeqCst);
+            async move {
+                match is_short {
+                    true => {
+                        let info = json!({ "page": 1, "per_page": 1000, "count": 1, "total_count": 2, "total_pages": 1 });
+                        let policy = json!({ "id": "p1", "name": "Other", "include": [] });
+                        let body = json!({ "success": true, "errors": [], "messages": [], "result": [policy], "result_info": info });
+                        body.to_string().into_response()
+                    }
+                    false => next.run(request).await,
+                }
+            }
+        }))
+    });
+    let workplace = workplace(&server, &format!("{FILE}{DENY}"));
+    let run = workplace.run(&["apply", "--auto-approve"]);
+    assert_eq!(run.code, 5, "{}", run.shown());
+    let reason = "an incomplete list: page 2 is missing";
+    assert!(run.stdout.contains(reason), "{}", run.shown());
+    // Both pages, and once more.
+    assert_eq!(reads.load(Ordering::SeqCst), 4);
+    assert_eq!(server.writes(), 0);
 }
 
 /// The policies in a saved plan may be outdated, so `policies: deny` needs the current ones.

@@ -978,6 +978,60 @@ async fn interrupted_inactive_create_is_finished_by_the_next_run() {
     assert!(applied.is_complete() && !case.integrations()[0].settings.active);
 }
 
+/// Case 9.
+#[tokio::test(start_paused = true)]
+async fn response_of_another_account_ends_all_writes() {
+    let names: Vec<String> = (10..22).map(|number| format!("t{number}")).collect();
+    let entries = |fields: &Value| {
+        let entries: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), name.as_str(), fields.clone()))
+            .collect();
+        desired(json!({}), &entries)
+    };
+    let existing = names.iter().map(|name| {
+        let mut existing = json!(integration(1, name, name));
+        existing["id"] = json!(format!("00000000-0000-4000-8000-0000000000{}", &name[1..]));
+        serde_json::from_value(existing).unwrap()
+    });
+    for (method, desired, live) in [
+        (Method::POST, entries(&json!({})), live(Vec::new())),
+        (
+            Method::PUT,
+            entries(&json!({ "active": false })),
+            live(existing.collect()),
+        ),
+    ] {
+        let is_write = method.clone();
+        let case = Case::behind(desired, live, Settings::default(), |_, router| {
+            router.layer(from_fn(move |request: Request, next: Next| {
+                let is_write = *request.method() == is_write;
+                async move {
+                    let response = next.run(request).await;
+                    if !is_write {
+                        return response;
+                    }
+                    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+                    let mut body: Value = serde_json::from_slice(&body).unwrap();
+                    body["result"]["account_tag"] = json!("f037e56e89293a057740de681ac9abbe");
+                    ([("content-type", "application/json")], body.to_string()).into_response()
+                }
+            }))
+        });
+        let applied = case.apply().await;
+        let outcomes = outcomes(&applied);
+        let count = |text: &str| outcomes.iter().filter(|found| found.contains(text)).count();
+        assert_eq!(count("belongs to another account"), 1, "{outcomes:#?}");
+        assert_eq!(
+            count("not attempted: would fail for the same reason"),
+            11,
+            "{outcomes:#?}"
+        );
+        assert!(!applied.is_complete() && applied.wrote_anything());
+        assert_eq!(case.writes.lock().unwrap().len(), 1, "{method}");
+    }
+}
+
 /// An empty body to a successful DELETE.
 #[tokio::test(start_paused = true)]
 async fn empty_response_to_a_delete_is_read_back() {

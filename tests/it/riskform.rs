@@ -265,6 +265,10 @@ impl SandboxServer {
         format!("http://{}/client/v4", self.address)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns all requests that the sandbox received, in order.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.log.requests()
