@@ -1,7 +1,7 @@
 //! The client shared by all requests of a run, and the single code path that sends a request.
 //!
 //! Reads are retried by the client, writes are not: the caller must record a write before sending it, and may have to read the live state
-//! before a retry. It gets a [`SendPermit`], sends once, and calls [`wait_to_repeat`](Client::wait_before_retry), which applies the same policy.
+//! before a retry. It gets a [`SendPermit`], sends once, and calls [`wait_before_retry`](Client::wait_before_retry), which applies the same policy.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -104,6 +104,22 @@ pub(super) struct ApiRequest {
     pub(super) body: Option<Value>,
 }
 
+impl ApiRequest {
+    /// Creates a request without a body.
+    pub(super) fn new(operation: Endpoint, path: String) -> Self {
+        ApiRequest {
+            operation,
+            path,
+            body: None,
+        }
+    }
+
+    pub(super) fn with_body(self, body: Value) -> Self {
+        let body = Some(body);
+        ApiRequest { body, ..self }
+    }
+}
+
 /// A valid response.
 pub(super) struct DecodedResponse<T> {
     pub(super) content: ResultField<T>,
@@ -204,8 +220,8 @@ impl Client {
     ) -> Result<DecodedResponse<T>, ApiError> {
         let mut attempts = Attempts::default();
         loop {
-            let leave = match self.acquire_permit(&mut attempts).await {
-                Ok(leave) => leave,
+            let permit = match self.acquire_permit(&mut attempts).await {
+                Ok(permit) => permit,
                 Err(NoPermit::Cancelled) => {
                     return Err(ApiError::new(
                         self.error_details(call, ErrorKind::Cancelled),
@@ -218,7 +234,7 @@ impl Client {
                     }));
                 }
             };
-            let error = match self.send(leave, call).await {
+            let error = match self.send(permit, call).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => error,
             };
@@ -300,10 +316,10 @@ impl Client {
     /// Sends a request once.
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         call: &ApiRequest,
     ) -> Result<DecodedResponse<T>, ApiError> {
-        let SendPermit(permit) = leave;
+        let SendPermit(permit) = permit;
         let request = self
             .request(call)
             .map_err(|error| self.transport_error(call, error))?;

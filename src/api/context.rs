@@ -16,10 +16,11 @@ use crate::model::account::AccountId;
 use crate::model::audit_log::{self, AuditEntry, AuditLog};
 use crate::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider};
 
+use super::client::ApiRequest;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
 use super::pages::Paging;
-use super::reader::{Reader, read};
+use super::reader::Reader;
 
 /// Maximum page size of Access lists (`schema/api.md`, Access lists) and of the audit log.
 const PAGE_SIZE: usize = 1_000;
@@ -76,7 +77,7 @@ impl Reader {
                 (Endpoint::SearchAuditLog, list)
             }
         };
-        let call = read(operation, format!("/accounts/{account}/{list}"));
+        let call = ApiRequest::new(operation, format!("/accounts/{account}/{list}"));
         self.client().send_read::<Value>(&call).await.map(|_| ())
     }
 
@@ -162,7 +163,7 @@ impl Reader {
         account: &AccountId,
         list: &str,
     ) -> Result<Vec<Value>, ApiError> {
-        let call = read(operation, format!("/accounts/{account}/access/{list}"));
+        let call = ApiRequest::new(operation, format!("/accounts/{account}/access/{list}"));
         let list = self.list::<Vec<Value>, Value>(&call, Paging::Numbered(PAGE_SIZE), |item| item);
         Ok(list.await?.items)
     }
@@ -178,7 +179,7 @@ impl Reader {
         let path = format!(
             "/accounts/{account}/logs/audit?since={since}&before={before}&direction=desc&limit={PAGE_SIZE}"
         );
-        let call = read(Endpoint::SearchAuditLog, path);
+        let call = ApiRequest::new(Endpoint::SearchAuditLog, path);
         let paging = Paging::Cursor(MAX_AUDIT_LOG_PAGES);
         let list = self.list::<Vec<Value>, _>(&call, paging, |item| {
             (audit_log::time(&item), AuditEntry::read(account, &item))

@@ -46,88 +46,69 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Returns the method, the permission that a token needs (`schema/api.md`, Transport) and the expected content of a response.
+    fn row(self) -> (Method, Option<Permission>, &'static str) {
+        use Endpoint::*;
+        use Permission::*;
+        const GET: Method = Method::GET;
+        const PUT: Method = Method::PUT;
+        const POST: Method = Method::POST;
+        const DELETE: Method = Method::DELETE;
+        match self {
+            ReadBehaviors => (GET, Some(Read), "the account's behaviors"),
+            WriteBehaviors => (PUT, Some(Write), "the behaviors after the write"),
+            ListIntegrations => (GET, Some(Read), "the account's integrations"),
+            ReadIntegration => (GET, Some(Read), "the requested integration"),
+            ReadIntegrationByReference => (GET, Some(Read), "the requested integration"),
+            CreateIntegration => (POST, Some(Write), "the new integration"),
+            UpdateIntegration => (PUT, Some(Write), "the integration after the write"),
+            DeleteIntegration => (
+                DELETE,
+                Some(Write),
+                "a confirmation that the integration was deleted",
+            ),
+            ListUsers => (GET, Some(PiiRead), "the users with a risk score"),
+            ReadUser => (GET, Some(PiiRead), "the user's events"),
+            ResetUser => (POST, Some(Write), "a confirmation that the score was reset"),
+            VerifyToken => (GET, None, "the status of the token"),
+            ListAccessPolicies => (GET, Some(AccessPolicies), "the account's Access policies"),
+            ListAccessGroups => (GET, Some(AccessGroups), "the account's Access groups"),
+            ListAccessApps => (
+                GET,
+                Some(AccessPolicies),
+                "the account's Access applications",
+            ),
+            ListAccessAppPolicies => (
+                GET,
+                Some(AccessPolicies),
+                "the policies of the Access application",
+            ),
+            ListIdentityProviders => (GET, Some(AccessGroups), "the account's identity providers"),
+            SearchAuditLog => (GET, Some(AccountSettings), "the account's audit log"),
+        }
+    }
+
     /// Returns the HTTP method.
     pub fn method(self) -> Method {
-        match self {
-            Endpoint::ReadBehaviors
-            | Endpoint::ListIntegrations
-            | Endpoint::ReadIntegration
-            | Endpoint::ReadIntegrationByReference
-            | Endpoint::ListUsers
-            | Endpoint::ReadUser
-            | Endpoint::VerifyToken
-            | Endpoint::ListAccessPolicies
-            | Endpoint::ListAccessGroups
-            | Endpoint::ListAccessApps
-            | Endpoint::ListAccessAppPolicies
-            | Endpoint::ListIdentityProviders
-            | Endpoint::SearchAuditLog => Method::GET,
-            Endpoint::WriteBehaviors | Endpoint::UpdateIntegration => Method::PUT,
-            Endpoint::CreateIntegration | Endpoint::ResetUser => Method::POST,
-            Endpoint::DeleteIntegration => Method::DELETE,
-        }
+        self.row().0
     }
 
-    /// Returns the permission that a token needs, if any (`schema/api.md`, Transport).
+    /// Returns the permission that a token needs, if any.
     pub fn permission(self) -> Option<Permission> {
-        match self {
-            Endpoint::ReadBehaviors
-            | Endpoint::ListIntegrations
-            | Endpoint::ReadIntegration
-            | Endpoint::ReadIntegrationByReference => Some(Permission::Read),
-            Endpoint::WriteBehaviors
-            | Endpoint::CreateIntegration
-            | Endpoint::UpdateIntegration
-            | Endpoint::DeleteIntegration
-            | Endpoint::ResetUser => Some(Permission::Write),
-            Endpoint::ListUsers | Endpoint::ReadUser => Some(Permission::PiiRead),
-            Endpoint::VerifyToken => None,
-            Endpoint::ListAccessPolicies
-            | Endpoint::ListAccessApps
-            | Endpoint::ListAccessAppPolicies => Some(Permission::AccessPolicies),
-            Endpoint::ListAccessGroups | Endpoint::ListIdentityProviders => {
-                Some(Permission::AccessGroups)
-            }
-            Endpoint::SearchAuditLog => Some(Permission::AccountSettings),
-        }
-    }
-
-    /// Returns true if responses may contain personal data or secrets and must not be shown in errors.
-    pub(super) fn has_sensitive_response(self) -> bool {
-        match self.permission() {
-            Some(
-                Permission::PiiRead
-                | Permission::AccessPolicies
-                | Permission::AccessGroups
-                | Permission::AccountSettings,
-            ) => true,
-            Some(Permission::Read | Permission::Write) | None => false,
-        }
+        self.row().1
     }
 
     /// Returns the expected content of a response, for error messages.
     pub(super) fn expected_response(self) -> &'static str {
-        match self {
-            Endpoint::ReadBehaviors => "the account's behaviors",
-            Endpoint::WriteBehaviors => "the behaviors after the write",
-            Endpoint::ListIntegrations => "the account's integrations",
-            Endpoint::ReadIntegration | Endpoint::ReadIntegrationByReference => {
-                "the requested integration"
-            }
-            Endpoint::CreateIntegration => "the new integration",
-            Endpoint::UpdateIntegration => "the integration after the write",
-            Endpoint::DeleteIntegration => "a confirmation that the integration was deleted",
-            Endpoint::ListUsers => "the users with a risk score",
-            Endpoint::ReadUser => "the user's events",
-            Endpoint::ResetUser => "a confirmation that the score was reset",
-            Endpoint::VerifyToken => "the status of the token",
-            Endpoint::ListAccessPolicies => "the account's Access policies",
-            Endpoint::ListAccessGroups => "the account's Access groups",
-            Endpoint::ListAccessApps => "the account's Access applications",
-            Endpoint::ListAccessAppPolicies => "the policies of the Access application",
-            Endpoint::ListIdentityProviders => "the account's identity providers",
-            Endpoint::SearchAuditLog => "the account's audit log",
-        }
+        self.row().2
+    }
+
+    /// Returns true if responses may contain personal data or secrets and must not be shown in errors.
+    pub(super) fn has_sensitive_response(self) -> bool {
+        !matches!(
+            self.permission(),
+            None | Some(Permission::Read | Permission::Write)
+        )
     }
 }
 

@@ -1,18 +1,17 @@
 //! Parses the envelope of a response, `{success, errors[], messages[], result}`, and classifies errors.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use http::{Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::model::null_is_default;
-
 use crate::model::text::is_invisible;
 
 use super::endpoint::Endpoint;
-use super::error::{ApiMessage, ErrorKind};
+use super::error::{ApiMessage, ErrorKind, MessageSource};
 
 /// Maximum length of a response excerpt in an error.
 const MAX_EXCERPT_CHARS: usize = 120;
@@ -110,45 +109,42 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Er
 /// Refusals). A 4xx without an envelope is unexpected, because a proxy's 404 must not look like a deleted integration.
 pub(super) fn parse_response<T: DeserializeOwned>(
     operation: Endpoint,
-    answer: &Response<Bytes>,
+    response: &Response<Bytes>,
     redact: impl Fn(&str) -> String,
 ) -> Result<(ResultField<T>, ResultInfo), EnvelopeError> {
-    let text = |text: &str, longest| one_line(&redact(text), longest);
-    let body = answer.body();
-    let status = answer.status();
-    if status.is_success() {
-        return parse_success(operation, body).map_err(|problem| {
-            let messages = errors(body).unwrap_or_default();
-            EnvelopeError {
-                kind: unexpected(
-                    operation,
-                    text(&problem.describe(answer.headers()), MAX_TEXT_CHARS),
-                    body,
-                    &text,
-                ),
-                messages: sanitize_messages(messages, &text),
-            }
-        });
+    let (status, body) = (response.status(), response.body());
+    if status.is_success()
+        && let Ok(envelope) = serde_json::from_slice::<Envelope<T>>(body)
+        && envelope.success
+    {
+        return Ok((envelope.result, envelope.result_info));
     }
-    let messages = errors(body).map(|messages| sanitize_messages(messages, &text));
+    let text = |text: &str, longest| one_line(&redact(text), longest);
+    let excerpt = || {
+        // Longer than the excerpt, so that a secret at its end is complete and gets redacted.
+        let beginning = String::from_utf8_lossy(&body[..body.len().min(64 * MAX_EXCERPT_CHARS)]);
+        let line = text(&beginning, MAX_EXCERPT_CHARS);
+        (!line.is_empty() && !operation.has_sensitive_response()).then_some(line)
+    };
+    let unexpected = |problem: &str| ErrorKind::UnexpectedResponse {
+        problem: text(problem, MAX_TEXT_CHARS),
+        excerpt: excerpt(),
+    };
+    let envelope = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
+    let messages = envelope.map(|envelope| sanitize_messages(envelope.errors, &text));
     let kind = match &messages {
         _ if status == StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
-        _ if status.is_server_error() => ErrorKind::ServerError {
-            excerpt: match messages {
-                Some(_) => None,
-                None => excerpt(operation, body, &text),
-            },
-        },
+        Some(_) if status.is_server_error() => ErrorKind::ServerError { excerpt: None },
+        None if status.is_server_error() => ErrorKind::ServerError { excerpt: excerpt() },
+        _ if status.is_success() => unexpected(&diagnose::<T>(operation, response)),
         _ if status.is_redirection() => {
-            let target = header(answer.headers(), LOCATION.as_str()).unwrap_or("nowhere");
-            let problem = format!("a redirect to {target} (redirects are not followed)");
-            unexpected(operation, text(&problem, MAX_TEXT_CHARS), body, &text)
+            let target = header(response, LOCATION).unwrap_or("nowhere");
+            unexpected(&format!(
+                "a redirect to {target} (redirects are not followed)"
+            ))
         }
         Some(messages) => classify_client_error(operation, status, messages),
-        None => {
-            let problem = EnvelopeProblem::NoEnvelope.describe(answer.headers());
-            unexpected(operation, text(&problem, MAX_TEXT_CHARS), body, &text)
-        }
+        None => unexpected(&no_envelope(response)),
     };
     Err(EnvelopeError {
         kind,
@@ -181,128 +177,66 @@ fn classify_client_error(
     })
 }
 
-/// A defect of a response with a success status.
-enum EnvelopeProblem {
-    /// Not JSON, or not an envelope.
-    NoEnvelope,
-    /// Truncated JSON.
-    Truncated,
-    /// Envelope with `success: false`.
-    Unsuccessful,
-    /// Envelope with a result of a different shape.
-    Shape {
-        /// Path of the value in the response.
-        path: String,
-        /// Found and expected value; `None` if it may contain personal data.
-        mismatch: Option<String>,
-    },
-}
-
-impl EnvelopeProblem {
-    fn describe(&self, headers: &HeaderMap) -> String {
-        match self {
-            EnvelopeProblem::NoEnvelope => match header(headers, CONTENT_TYPE.as_str()) {
-                Some(content_type) => {
-                    format!("a response of type {content_type} that is not from the Cloudflare API")
+/// Describes a response with a success status that is no success.
+fn diagnose<T: DeserializeOwned>(operation: Endpoint, response: &Response<Bytes>) -> String {
+    let body = response.body();
+    match serde_json::from_slice::<Envelope<IgnoredAny>>(body) {
+        Ok(envelope) if !envelope.success => "a success status with success: false".to_owned(),
+        Err(error) if error.is_eof() && !body.is_empty() => "a truncated response".to_owned(),
+        Err(_) => no_envelope(response),
+        Ok(_) => {
+            // Valid bodies are parsed once, without tracking the path.
+            let mut json = serde_json::Deserializer::from_slice(body);
+            match serde_path_to_error::deserialize::<_, Envelope<T>>(&mut json) {
+                // The error may quote personal data.
+                Err(error) if operation.has_sensitive_response() => {
+                    format!("a different shape at {}", error.path())
                 }
-                None => "a response that is not from the Cloudflare API".to_owned(),
-            },
-            EnvelopeProblem::Truncated => "a truncated response".to_owned(),
-            EnvelopeProblem::Unsuccessful => "a success status with success: false".to_owned(),
-            EnvelopeProblem::Shape { path, mismatch } => match mismatch {
-                Some(mismatch) => format!("a different shape at {path}: {mismatch}"),
-                None => format!("a different shape at {path}"),
-            },
+                Err(error) => format!("a different shape at {}: {}", error.path(), error.inner()),
+                Ok(_) => no_envelope(response),
+            }
         }
     }
 }
 
-fn parse_success<T: DeserializeOwned>(
-    operation: Endpoint,
-    body: &[u8],
-) -> Result<(ResultField<T>, ResultInfo), EnvelopeProblem> {
-    match serde_json::from_slice::<Envelope<T>>(body) {
-        Ok(envelope) if envelope.success => Ok((envelope.result, envelope.result_info)),
-        Ok(_) => Err(EnvelopeProblem::Unsuccessful),
-        Err(_) => Err(diagnose_body::<T>(operation, body)),
+fn no_envelope(response: &Response<Bytes>) -> String {
+    match header(response, CONTENT_TYPE) {
+        Some(content_type) => {
+            format!("a response of type {content_type} that is not from the Cloudflare API")
+        }
+        None => "a response that is not from the Cloudflare API".to_owned(),
     }
 }
 
-/// Parses an invalid body again to find the path of the error. Valid bodies are parsed once, without tracking the path.
-fn diagnose_body<T: DeserializeOwned>(operation: Endpoint, body: &[u8]) -> EnvelopeProblem {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let Err(error) = serde_path_to_error::deserialize::<_, Envelope<T>>(&mut json) else {
-        // Data after the envelope.
-        return EnvelopeProblem::NoEnvelope;
-    };
-    let path = error.path().to_string();
-    let error = error.into_inner();
-    match serde_json::from_slice::<Envelope<IgnoredAny>>(body) {
-        Ok(envelope) if !envelope.success => EnvelopeProblem::Unsuccessful,
-        Ok(_) => EnvelopeProblem::Shape {
-            path,
-            mismatch: (!operation.has_sensitive_response()).then(|| error.to_string()),
-        },
-        Err(whole) if whole.is_eof() && !body.is_empty() => EnvelopeProblem::Truncated,
-        Err(_) => EnvelopeProblem::NoEnvelope,
-    }
+fn header(response: &Response<Bytes>, name: HeaderName) -> Option<&str> {
+    response.headers().get(name)?.to_str().ok()
 }
 
-/// Returns the errors of an envelope, or `None` if the body is not an envelope.
-fn errors(body: &[u8]) -> Option<Vec<ApiMessage>> {
-    serde_json::from_slice::<Envelope<IgnoredAny>>(body)
-        .ok()
-        .map(|envelope| envelope.errors)
-}
-
+/// Bounds and sanitizes messages and their causes.
 fn sanitize_messages(
     messages: Vec<ApiMessage>,
     text: &impl Fn(&str, usize) -> String,
 ) -> Vec<ApiMessage> {
-    let text = |raw: &str| text(raw, MAX_TEXT_CHARS);
+    let clean = |raw: &String| text(raw, MAX_TEXT_CHARS);
+    let sanitize = |message: ApiMessage, chain: Vec<ApiMessage>| ApiMessage {
+        code: message.code,
+        message: clean(&message.message),
+        chain,
+        documentation_url: message.documentation_url.as_ref().map(clean),
+        source: message.source.map(|source| MessageSource {
+            pointer: source.pointer.as_ref().map(clean),
+        }),
+    };
     messages
         .into_iter()
         .take(MAX_MESSAGES)
-        .map(|message| ApiMessage {
-            code: message.code,
-            message: text(&message.message),
-            chain: message
-                .chain
-                .into_iter()
-                .take(MAX_MESSAGES)
-                .map(|(code, message)| (code, text(&message)))
-                .collect(),
-            documentation_url: message.documentation_url.map(|url| text(&url)),
-            pointer: message.pointer.map(|pointer| text(&pointer)),
+        .map(|mut message| {
+            let causes = std::mem::take(&mut message.chain).into_iter();
+            let causes = causes.take(MAX_MESSAGES);
+            let chain = causes.map(|cause| sanitize(cause, Vec::new())).collect();
+            sanitize(message, chain)
         })
         .collect()
-}
-
-fn unexpected(
-    operation: Endpoint,
-    problem: String,
-    body: &[u8],
-    text: &impl Fn(&str, usize) -> String,
-) -> ErrorKind {
-    ErrorKind::UnexpectedResponse {
-        problem,
-        excerpt: excerpt(operation, body, text),
-    }
-}
-
-fn excerpt(
-    operation: Endpoint,
-    body: &[u8],
-    text: &impl Fn(&str, usize) -> String,
-) -> Option<String> {
-    // Longer than the excerpt, so that a secret at its end is complete and gets redacted.
-    let beginning = String::from_utf8_lossy(&body[..body.len().min(64 * MAX_EXCERPT_CHARS)]);
-    let line = text(&beginning, MAX_EXCERPT_CHARS);
-    (!line.is_empty() && !operation.has_sensitive_response()).then_some(line)
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// Returns a text in one line that is safe to print: invisible characters become spaces, runs of spaces become one, and a long text ends

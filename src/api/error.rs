@@ -11,7 +11,7 @@ use crate::model::integration::IntegrationId;
 use crate::model::null_is_default;
 
 use super::base_url::BaseUrl;
-use super::endpoint::{Endpoint, Permission};
+use super::endpoint::Endpoint;
 use super::response_metadata::RequestIds;
 use super::retry::MAX_WAIT;
 use super::transport_error::{Delivery, TransportErrorKind};
@@ -35,32 +35,43 @@ pub(super) struct ErrorDetails {
 }
 
 /// Kind of an API error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
     /// Credentials are missing, invalid, expired, malformed or restricted to other IP addresses.
+    #[error("authentication failed")]
     Credentials,
     /// Authentication failed or permission missing (code 10000 for both).
+    #[error("authentication failed or permission missing")]
     CredentialsOrPermission,
     /// Credentials are valid but lack the permission.
+    #[error("permission denied")]
     Permission,
     /// The account's plan does not include Risk Scoring (code 3314).
+    #[error("the account does not have Risk Scoring")]
     Entitlement,
     /// The resource does not exist: 404.
+    #[error("not found")]
     NotFound,
     /// Unknown account ID or path (code 7003).
+    #[error("unknown account or path")]
     UnknownRoute,
     /// Rate limit exceeded: 429.
+    #[error("rate limit exceeded")]
     RateLimited,
     /// Any other 4xx.
+    #[error("refused")]
     Rejected,
     /// Canceled before it was sent.
+    #[error("canceled before it was sent")]
     Cancelled,
     /// 5xx.
+    #[error("server error{}", quoted(.excerpt.as_deref()))]
     ServerError {
         /// Beginning of the response if it is not an envelope.
         excerpt: Option<String>,
     },
     /// No complete response.
+    #[error("{failure}: {detail}")]
     Transport {
         failure: TransportErrorKind,
         /// Whether the request may have reached the server.
@@ -69,11 +80,13 @@ pub enum ErrorKind {
         detail: String,
     },
     /// A response with an integration of another account.
+    #[error("unexpected response: integration {id} belongs to another account, {account_tag:?}")]
     OtherAccount {
         id: IntegrationId,
         account_tag: String,
     },
     /// A response that is not from Cloudflare's API or has an unknown format.
+    #[error("unexpected response: {problem}")]
     UnexpectedResponse {
         problem: String,
         /// Beginning of the response; `None` if it may contain personal data.
@@ -81,86 +94,43 @@ pub enum ErrorKind {
     },
 }
 
-/// An entry of `errors` or `messages` in an envelope. Control characters and credentials are removed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "WireMessage")]
+/// An entry of `errors` in an envelope. Control characters and credentials are removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct ApiMessage {
     /// Cloudflare's error code.
     pub code: i64,
     pub message: String,
     /// Causes, with code and message.
-    pub chain: Vec<(i64, String)>,
+    #[serde(rename = "error_chain", deserialize_with = "null_is_default")]
+    pub chain: Vec<ApiMessage>,
     /// Link to Cloudflare's documentation.
     pub documentation_url: Option<String>,
-    /// JSON pointer to the invalid field of the request.
+    /// The invalid field of the request.
+    pub source: Option<MessageSource>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct MessageSource {
+    /// JSON pointer.
     pub pointer: Option<String>,
-}
-
-/// A message in an envelope.
-#[derive(Deserialize)]
-struct WireMessage {
-    #[serde(default)]
-    code: i64,
-    #[serde(default)]
-    message: String,
-    #[serde(default, deserialize_with = "null_is_default")]
-    error_chain: Vec<WireErrorChain>,
-    #[serde(default)]
-    documentation_url: Option<String>,
-    #[serde(default)]
-    source: Option<WireSource>,
-}
-
-#[derive(Deserialize)]
-struct WireErrorChain {
-    #[serde(default)]
-    code: i64,
-    #[serde(default)]
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct WireSource {
-    #[serde(default)]
-    pointer: Option<String>,
-}
-
-impl From<WireMessage> for ApiMessage {
-    fn from(wire: WireMessage) -> Self {
-        ApiMessage {
-            code: wire.code,
-            message: wire.message,
-            chain: wire
-                .error_chain
-                .into_iter()
-                .map(|link| (link.code, link.message))
-                .collect(),
-            documentation_url: wire.documentation_url,
-            pointer: wire.source.and_then(|source| source.pointer),
-        }
-    }
 }
 
 impl fmt::Display for ApiMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ApiMessage {
-            code,
-            message,
-            chain,
-            documentation_url,
-            pointer,
-        } = self;
-        write!(f, "{message} (code {code}")?;
-        if let Some(pointer) = pointer {
+        write!(f, "{} (code {}", self.message, self.code)?;
+        let source = self.source.as_ref();
+        if let Some(pointer) = source.and_then(|source| source.pointer.as_ref()) {
             write!(f, ", at {pointer}")?;
         }
-        if let Some(url) = documentation_url {
+        if let Some(url) = &self.documentation_url {
             write!(f, ", see {url}")?;
         }
         f.write_str(")")?;
-        for (index, (code, message)) in chain.iter().enumerate() {
+        for (index, cause) in self.chain.iter().enumerate() {
             let link = if index == 0 { ": " } else { ", " };
-            write!(f, "{link}{message} (code {code})")?;
+            write!(f, "{link}{cause}")?;
         }
         Ok(())
     }
@@ -201,11 +171,6 @@ impl ApiError {
         self.0.status
     }
 
-    /// Returns the errors of the envelope; empty if there was none.
-    pub fn messages(&self) -> &[ApiMessage] {
-        &self.0.messages
-    }
-
     /// Returns the request IDs of the response.
     pub fn request_ids(&self) -> &RequestIds {
         &self.0.trace
@@ -231,15 +196,7 @@ impl ApiError {
             ErrorKind::ServerError { .. }
             | ErrorKind::OtherAccount { .. }
             | ErrorKind::UnexpectedResponse { .. } => true,
-            ErrorKind::Credentials
-            | ErrorKind::CredentialsOrPermission
-            | ErrorKind::Permission
-            | ErrorKind::Entitlement
-            | ErrorKind::NotFound
-            | ErrorKind::UnknownRoute
-            | ErrorKind::RateLimited
-            | ErrorKind::Rejected
-            | ErrorKind::Cancelled => false,
+            _ => false,
         }
     }
 
@@ -310,17 +267,10 @@ impl ApiError {
                 let grant =
                     format!("give the token in {credentials} the permission {permission}");
                 let said = messages.iter().any(|message| message.code == 9109);
-                match permission {
-                    // For an account without the entitlement, the list of integrations returns 403 without code 3314.
-                    Permission::Read | Permission::Write if !said => {
-                        format!("{grant}. If the token has it, the account may lack Risk Scoring (an Enterprise feature)")
-                    }
-                    Permission::Read
-                    | Permission::Write
-                    | Permission::PiiRead
-                    | Permission::AccessPolicies
-                    | Permission::AccessGroups
-                    | Permission::AccountSettings => grant,
+                // For an account without the entitlement, the list of integrations returns 403 without code 3314.
+                match operation.has_sensitive_response() || said {
+                    true => grant,
+                    false => format!("{grant}. If the token has it, the account may lack Risk Scoring (an Enterprise feature)"),
                 }
             }),
             ErrorKind::Entitlement => Some(ENTERPRISE.to_owned()),
@@ -337,7 +287,7 @@ impl ApiError {
             ErrorKind::ServerError { .. } => {
                 Some("try again later; see https://www.cloudflarestatus.com for incidents".to_owned())
             }
-            ErrorKind::Transport { failure, .. } => transport_help(*failure).map(str::to_owned),
+            ErrorKind::Transport { failure, .. } => failure.help().map(str::to_owned),
             ErrorKind::OtherAccount { .. } | ErrorKind::UnexpectedResponse { .. } => Some(format!(
                 "check the base URL {base_url}: a proxy may have answered instead of the Cloudflare API, or the API has changed"
             )),
@@ -350,84 +300,38 @@ impl ApiError {
     }
 }
 
-fn transport_help(failure: TransportErrorKind) -> Option<&'static str> {
-    match failure {
-        TransportErrorKind::Connect => Some("check your network connection and the base URL"),
-        TransportErrorKind::ProxyRefused => {
-            Some("check the proxy's address, its credentials and the hosts it allows")
-        }
-        TransportErrorKind::Tls => {
-            Some("if a proxy inspects TLS, pass its CA certificate with --ca-bundle")
-        }
-        TransportErrorKind::Timeout => Some("try again or use a longer --timeout"),
-        TransportErrorKind::ConnectionClosed => Some("try again"),
-        TransportErrorKind::ClientBuild | TransportErrorKind::TooLarge => None,
-    }
-}
-
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ErrorDetails {
-            operation,
-            base_url,
-            path,
-            credentials: _,
-            kind,
-            status,
-            messages,
-            trace,
-            retry_after,
-        } = &*self.0;
-        let method = operation.method();
-        match kind {
-            ErrorKind::Transport {
-                failure, detail, ..
-            } => return write!(f, "{method} {base_url}{path}: {failure}: {detail}"),
-            ErrorKind::UnexpectedResponse { problem, excerpt } => {
+        let details = &*self.0;
+        let base_url = match details.kind {
+            // The base URL may be the cause.
+            ErrorKind::Transport { .. } | ErrorKind::UnexpectedResponse { .. } => {
+                details.base_url.as_str()
+            }
+            _ => "",
+        };
+        write!(f, "{} {base_url}{}: ", self.method(), self.path())?;
+        match (&details.kind, details.retry_after) {
+            (ErrorKind::UnexpectedResponse { problem, excerpt }, _) => {
+                let expected = details.operation.expected_response();
+                let excerpt = quoted(excerpt.as_deref());
                 write!(
                     f,
-                    "{method} {base_url}{path}: unexpected response: expected {}, got {problem}",
-                    operation.expected_response()
+                    "unexpected response: expected {expected}, got {problem}{excerpt}"
                 )?;
-                write_excerpt(f, excerpt.as_deref())?;
             }
-            ErrorKind::OtherAccount { id, account_tag } => write!(
-                f,
-                "{method} {path}: unexpected response: integration {id} belongs to another account, {account_tag:?}"
-            )?,
-            ErrorKind::Credentials => write!(f, "{method} {path}: authentication failed")?,
-            ErrorKind::CredentialsOrPermission => write!(
-                f,
-                "{method} {path}: authentication failed or permission missing"
-            )?,
-            ErrorKind::Permission => write!(f, "{method} {path}: permission denied")?,
-            ErrorKind::Entitlement => {
-                write!(f, "{method} {path}: the account does not have Risk Scoring")?
-            }
-            ErrorKind::NotFound => write!(f, "{method} {path}: not found")?,
-            ErrorKind::UnknownRoute => write!(f, "{method} {path}: unknown account or path")?,
-            ErrorKind::Cancelled => {
-                return write!(f, "{method} {path}: canceled before it was sent");
-            }
-            ErrorKind::RateLimited => {
-                write!(f, "{method} {path}: rate limit exceeded")?;
-                if let Some(wait) = retry_after {
-                    write!(f, ", retry after {} s", wait.as_secs())?;
-                    if *wait > MAX_WAIT {
-                        write!(f, " (the maximum wait is {} s)", MAX_WAIT.as_secs())?;
-                    }
+            (kind @ ErrorKind::RateLimited, Some(wait)) => {
+                write!(f, "{kind}, retry after {} s", wait.as_secs())?;
+                if wait > MAX_WAIT {
+                    write!(f, " (the maximum wait is {} s)", MAX_WAIT.as_secs())?;
                 }
             }
-            ErrorKind::Rejected => write!(f, "{method} {path}: refused")?,
-            ErrorKind::ServerError { excerpt } => {
-                write!(f, "{method} {path}: server error")?;
-                write_excerpt(f, excerpt.as_deref())?;
-            }
+            (kind, _) => write!(f, "{kind}")?,
         }
-        for message in messages {
+        for message in &details.messages {
             write!(f, ": {message}")?;
         }
-        match (status, &trace.ray) {
+        match (details.status, &details.trace.ray) {
             (Some(status), Some(ray)) => write!(f, " [status {}, ray {ray}]", status.as_u16()),
             (Some(status), None) => write!(f, " [status {}]", status.as_u16()),
             (None, _) => Ok(()),
@@ -435,11 +339,8 @@ impl fmt::Display for ApiError {
     }
 }
 
-fn write_excerpt(f: &mut fmt::Formatter<'_>, excerpt: Option<&str>) -> fmt::Result {
-    match excerpt {
-        Some(excerpt) => write!(f, " ({excerpt:?})"),
-        None => Ok(()),
-    }
+fn quoted(excerpt: Option<&str>) -> String {
+    excerpt.map_or_else(String::new, |excerpt| format!(" ({excerpt:?})"))
 }
 
 impl std::error::Error for ApiError {}

@@ -131,26 +131,22 @@ pub enum CaBundleError {
     },
 }
 
-/// HTTP clients, created on the first request.
+/// An HTTP client, created on the first request.
 #[derive(Clone)]
-pub(super) struct HttpTransport(Arc<HttpClients>);
+pub(super) struct HttpTransport(Arc<LazyClient>);
 
-struct HttpClients {
+struct LazyClient {
     settings: NetworkSettings,
-    /// For https: uses the system's proxy if one is set.
-    proxied: OnceLock<Result<Client, TransportError>>,
-    /// For plain http, which is allowed for loopback only: a proxy would see the credentials.
-    direct: OnceLock<Result<Client, TransportError>>,
+    client: OnceLock<Result<Client, TransportError>>,
     /// Status with which the proxy refused CONNECT, once it did.
     refusal: OnceCell<Option<u16>>,
 }
 
 impl HttpTransport {
     pub(super) fn new(settings: NetworkSettings) -> Self {
-        HttpTransport(Arc::new(HttpClients {
+        HttpTransport(Arc::new(LazyClient {
             settings,
-            proxied: OnceLock::new(),
-            direct: OnceLock::new(),
+            client: OnceLock::new(),
             refusal: OnceCell::new(),
         }))
     }
@@ -159,8 +155,11 @@ impl HttpTransport {
         &self,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, TransportError> {
-        let client = self.client(request.uri().scheme())?;
         let uri = request.uri().clone();
+        let LazyClient {
+            settings, client, ..
+        } = &*self.0;
+        let client = client.get_or_init(|| build(settings, &uri)).clone()?;
         let request = request.try_into().map_err(TransportError::reqwest)?;
         let mut answer = match client.execute(request).await {
             Ok(answer) => answer,
@@ -183,25 +182,6 @@ impl HttpTransport {
         *whole.status_mut() = answer.status();
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(whole)
-    }
-
-    fn client(&self, scheme: Option<&Scheme>) -> Result<Client, TransportError> {
-        let HttpClients {
-            settings,
-            proxied,
-            direct,
-            refusal: _,
-        } = &*self.0;
-        if scheme == Some(&Scheme::HTTP) {
-            direct
-                .get_or_init(|| build(settings, ProxyMode::Direct))
-                .clone()
-        } else {
-            proxied
-                .get_or_init(|| build(settings, ProxyMode::SystemProxy))
-                .clone()
-                .map_err(|error| error.with_certificates_from(settings.certificates_from))
-        }
     }
 
     /// Adds the proxy or the variable that explains an error.
@@ -236,39 +216,28 @@ impl HttpTransport {
 /// Start of the HTTP client's message for a CONNECT that the proxy refused.
 const TUNNEL: &str = "tunnel error: ";
 
-enum ProxyMode {
-    Direct,
-    SystemProxy,
-}
-
-fn build(settings: &NetworkSettings, route: ProxyMode) -> Result<Client, TransportError> {
-    let NetworkSettings {
-        connect_timeout,
-        // Enforced by `Transport` for both kinds of transport.
-        timeout: _,
-        ca_bundle,
-        proxy,
-        certificates_from: _,
-    } = settings;
+/// Creates the client for a base URL: https, or plain http to a loopback address.
+fn build(settings: &NetworkSettings, base_url: &Uri) -> Result<Client, TransportError> {
     let mut builder = Client::builder()
         // It repeats even a POST that the server may have performed.
         .retry(reqwest::retry::never())
         .gzip(true)
-        .connect_timeout(*connect_timeout)
+        .connect_timeout(settings.connect_timeout)
         // A redirect would send the credentials to a URL chosen by the response.
         .redirect(reqwest::redirect::Policy::none());
-    if let (ProxyMode::SystemProxy, Some(proxy)) = (&route, proxy) {
+    if base_url.scheme() == Some(&Scheme::HTTP) {
+        // A proxy would see the credentials. Without TLS, loading the system's certificates takes longer than a request.
+        let builder = builder.no_proxy().tls_certs_only([]);
+        return builder.build().map_err(TransportError::reqwest);
+    }
+    if let Some(proxy) = &settings.proxy {
         builder = builder.proxy(proxy.client_proxy().map_err(TransportError::reqwest)?);
     }
-    let builder = match (route, ca_bundle) {
-        // No TLS on loopback, and loading the system's certificates takes longer than a request.
-        (ProxyMode::Direct, _) => builder.no_proxy().tls_certs_only([]),
-        (ProxyMode::SystemProxy, None) => builder,
-        (ProxyMode::SystemProxy, Some(CaBundle(certificates))) => {
-            builder.tls_certs_merge(certificates.iter().cloned())
-        }
-    };
-    builder.build().map_err(TransportError::reqwest)
+    if let Some(CaBundle(certificates)) = &settings.ca_bundle {
+        builder = builder.tls_certs_merge(certificates.iter().cloned());
+    }
+    let client = builder.build().map_err(TransportError::reqwest);
+    client.map_err(|error| error.with_certificates_from(settings.certificates_from))
 }
 
 impl TransportError {
@@ -282,26 +251,25 @@ impl TransportError {
     pub(super) fn reqwest(error: reqwest::Error) -> Self {
         // The caller adds the URL to the message.
         let error = error.without_url();
-        let (failure, reach) = if error.is_builder() {
-            (TransportErrorKind::ClientBuild, Delivery::NotDelivered)
-        } else if error.is_connect() && error.is_timeout() {
-            (TransportErrorKind::Timeout, Delivery::NotDelivered)
-        } else if error.is_connect() && is_io(&error, io::ErrorKind::InvalidData) {
-            // rustls reports certificate errors as invalid data.
-            (TransportErrorKind::Tls, Delivery::NotDelivered)
-        } else if error.is_connect() {
-            (TransportErrorKind::Connect, Delivery::NotDelivered)
+        let may_be_delivered = !error.is_builder() && !error.is_connect();
+        let failure = if error.is_builder() {
+            TransportErrorKind::ClientBuild
         } else if error.is_timeout() {
-            (TransportErrorKind::Timeout, Delivery::MaybeDelivered)
+            TransportErrorKind::Timeout
+        } else if may_be_delivered {
+            TransportErrorKind::ConnectionClosed
+        } else if is_io(&error, io::ErrorKind::InvalidData) {
+            // rustls reports certificate errors as invalid data.
+            TransportErrorKind::Tls
         } else {
-            (
-                TransportErrorKind::ConnectionClosed,
-                Delivery::MaybeDelivered,
-            )
+            TransportErrorKind::Connect
         };
         TransportError {
             failure,
-            delivery: reach,
+            delivery: match may_be_delivered {
+                true => Delivery::MaybeDelivered,
+                false => Delivery::NotDelivered,
+            },
             detail: root_cause(&error),
         }
     }

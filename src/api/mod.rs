@@ -35,7 +35,7 @@ pub use client::{
 pub use context::{ContextProbe, Providers};
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, Permission};
-pub use error::{ApiError, ApiMessage, ErrorKind};
+pub use error::{ApiError, ApiMessage, ErrorKind, MessageSource};
 pub use event::{ClientEvent, RequestStats, WaitReason};
 pub use http_transport::{CaBundle, CaBundleError, NetworkSettings};
 pub use proxy::Proxy;

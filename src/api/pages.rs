@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::client::ApiRequest;
 use super::envelope::ResultField;
 use super::error::ApiError;
-use super::reader::{Reader, read};
+use super::reader::Reader;
 use super::response_metadata::RequestIds;
 
 /// How a list is divided into pages.
@@ -96,7 +96,7 @@ impl Reader {
         };
         let mut list: Option<List<P, T>> = None;
         let mut seen: HashSet<String> = HashSet::new();
-        let mut request = read(call.operation, call.path.clone());
+        let mut request = ApiRequest::new(call.operation, call.path.clone());
         if let Paging::Numbered(size) = paging {
             request.path = with_parameters(call, &format!("page=1&per_page={size}"));
         }

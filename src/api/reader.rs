@@ -52,7 +52,7 @@ impl Reader {
         &self,
         account: &AccountId,
     ) -> Result<ApiResponse<BTreeMap<BehaviorKey, Behavior>>, ApiError> {
-        let call = read(Endpoint::ReadBehaviors, behavior::path(account));
+        let call = ApiRequest::new(Endpoint::ReadBehaviors, behavior::path(account));
         let answer = self.get::<BehaviorMap>(&call).await?;
         Ok(answer.map(|result| result.behaviors))
     }
@@ -63,11 +63,10 @@ impl Reader {
         account: &AccountId,
     ) -> Result<ApiResponse<Vec<Integration>>, ApiError> {
         let path = integration::collection_path(account);
-        let call = read(Endpoint::ListIntegrations, path.clone());
+        let call = ApiRequest::new(Endpoint::ListIntegrations, path.clone());
         let answer: ApiResponse<Vec<Integration>> =
             self.get_all_pages(Endpoint::ListIntegrations, path).await?;
-        self.0
-            .check_account(&call, account, &answer.value, &answer.trace)?;
+        (self.0).check_account(&call, account, &answer.value, &answer.trace)?;
         Ok(answer)
     }
 
@@ -77,14 +76,9 @@ impl Reader {
         account: &AccountId,
         id: IntegrationId,
     ) -> Result<ApiResponse<Integration>, ApiError> {
-        let call = read(Endpoint::ReadIntegration, integration::path(account, id));
-        let answer = self.get_integration(&call, account).await?;
-        if answer.value.id == id {
-            Ok(answer)
-        } else {
-            let problem = format!("the integration {}", answer.value.id);
-            Err(self.0.unexpected_response(&call, problem, answer.trace))
-        }
+        let call = ApiRequest::new(Endpoint::ReadIntegration, integration::path(account, id));
+        self.get_integration(&call, account, |live| live.id == id)
+            .await
     }
 
     /// Sends a request for one integration, which must belong to the account.
@@ -92,12 +86,17 @@ impl Reader {
         &self,
         call: &ApiRequest,
         account: &AccountId,
+        is_expected: impl FnOnce(&Integration) -> bool,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let answer: ApiResponse<Integration> = self.get(call).await?;
         let integration = std::slice::from_ref(&answer.value);
-        self.0
-            .check_account(call, account, integration, &answer.trace)?;
-        Ok(answer)
+        (self.0).check_account(call, account, integration, &answer.trace)?;
+        // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
+        if is_expected(&answer.value) {
+            return Ok(answer);
+        }
+        let problem = format!("another integration, {}", answer.value.id);
+        Err(self.0.unexpected_response(call, problem, answer.trace))
     }
 
     /// Reads the integration with a `reference_id`. Returns not found, without a request, if a path cannot contain the reference.
@@ -108,21 +107,13 @@ impl Reader {
     ) -> Result<ApiResponse<Integration>, ApiError> {
         const OPERATION: Endpoint = Endpoint::ReadIntegrationByReference;
         let Some(path) = integration::reference_path(account, reference) else {
-            let call = read(OPERATION, integration::collection_path(account));
+            let call = ApiRequest::new(OPERATION, integration::collection_path(account));
             return Err(self.0.not_found(&call));
         };
-        let call = read(OPERATION, path);
-        let answer = self.get_integration(&call, account).await?;
-        // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
-        if answer.value.settings.reference_id.as_ref() == Some(reference) {
-            Ok(answer)
-        } else {
-            let problem = format!(
-                "the integration {} with a different reference_id",
-                answer.value.id
-            );
-            Err(self.0.unexpected_response(&call, problem, answer.trace))
-        }
+        let has_reference =
+            |live: &Integration| live.settings.reference_id.as_ref() == Some(reference);
+        self.get_integration(&ApiRequest::new(OPERATION, path), account, has_reference)
+            .await
     }
 
     /// Reads all users with a risk score.
@@ -152,7 +143,7 @@ impl Reader {
         &self,
         owner: TokenOwner<'_>,
     ) -> Result<ApiResponse<VerifiedToken>, ApiError> {
-        self.get(&read(Endpoint::VerifyToken, owner.verify_path()))
+        self.get(&ApiRequest::new(Endpoint::VerifyToken, owner.verify_path()))
             .await
     }
 
@@ -174,7 +165,7 @@ impl Reader {
         operation: Endpoint,
         path: String,
     ) -> Result<ApiResponse<P>, ApiError> {
-        let call = read(operation, path);
+        let call = ApiRequest::new(operation, path);
         let list = self
             .list::<P, P::Item>(&call, Paging::Unpaged, |item| item)
             .await?;
@@ -223,13 +214,5 @@ impl Page for UserEvents {
 
     fn key(item: &RiskEvent) -> Option<String> {
         (!item.id.is_empty()).then(|| item.id.clone())
-    }
-}
-
-pub(super) fn read(operation: Endpoint, path: String) -> ApiRequest {
-    ApiRequest {
-        operation,
-        path,
-        body: None,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use super::error::ErrorKind;
 use super::event::RequestStats;
-use super::transport_error::{Delivery, TransportErrorKind};
+use super::transport_error::Delivery;
 
 /// Maximum time that one request waits for the server.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(600);
@@ -61,53 +61,14 @@ impl RetryPolicy {
 /// A request that was not delivered may always be retried. One that may have been delivered is retried only if it is idempotent: not a
 /// create, which could create a duplicate, and not a reset, which would also reset newer events.
 pub(super) fn is_retryable(operation: Endpoint, kind: &ErrorKind) -> bool {
+    let is_idempotent = operation.method().is_idempotent();
     match kind {
         ErrorKind::RateLimited => true,
-        ErrorKind::ServerError { .. } => is_idempotent(operation),
-        ErrorKind::Transport { failure, reach, .. } => match failure {
-            TransportErrorKind::Connect
-            | TransportErrorKind::Timeout
-            | TransportErrorKind::ConnectionClosed => {
-                *reach == Delivery::NotDelivered || is_idempotent(operation)
-            }
-            // A retry would fail the same way.
-            TransportErrorKind::ClientBuild
-            | TransportErrorKind::ProxyRefused
-            | TransportErrorKind::Tls
-            | TransportErrorKind::TooLarge => false,
-        },
-        ErrorKind::Credentials
-        | ErrorKind::CredentialsOrPermission
-        | ErrorKind::Permission
-        | ErrorKind::Entitlement
-        | ErrorKind::NotFound
-        | ErrorKind::UnknownRoute
-        | ErrorKind::Rejected
-        | ErrorKind::Cancelled
-        | ErrorKind::OtherAccount { .. }
-        | ErrorKind::UnexpectedResponse { .. } => false,
-    }
-}
-
-fn is_idempotent(operation: Endpoint) -> bool {
-    match operation {
-        Endpoint::ReadBehaviors
-        | Endpoint::ListIntegrations
-        | Endpoint::ReadIntegration
-        | Endpoint::ReadIntegrationByReference
-        | Endpoint::ListUsers
-        | Endpoint::ReadUser
-        | Endpoint::WriteBehaviors
-        | Endpoint::UpdateIntegration
-        | Endpoint::DeleteIntegration
-        | Endpoint::VerifyToken
-        | Endpoint::ListAccessPolicies
-        | Endpoint::ListAccessGroups
-        | Endpoint::ListAccessApps
-        | Endpoint::ListAccessAppPolicies
-        | Endpoint::ListIdentityProviders
-        | Endpoint::SearchAuditLog => true,
-        Endpoint::CreateIntegration | Endpoint::ResetUser => false,
+        ErrorKind::ServerError { .. } => is_idempotent,
+        ErrorKind::Transport { failure, reach, .. } => {
+            failure.is_temporary() && (*reach == Delivery::NotDelivered || is_idempotent)
+        }
+        _ => false,
     }
 }
 
@@ -120,6 +81,7 @@ pub(super) fn has_retry_budget(counters: &RequestStats) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::TransportErrorKind;
 
     #[test]
     fn waits_double_up_to_their_cap_with_full_jitter() {

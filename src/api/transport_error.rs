@@ -1,7 +1,6 @@
 //! Errors of the transport: a request without a complete response.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 
 use http_body_util::LengthLimitError;
@@ -21,34 +20,51 @@ pub struct TransportError {
 }
 
 /// Kind of a transport error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportErrorKind {
     /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client")]
     ClientBuild,
     /// No connection: unknown host, refused by the host or by a proxy.
+    #[error("cannot connect")]
     Connect,
     /// The proxy refused to connect to the server.
+    #[error("proxy refused the connection")]
     ProxyRefused,
     /// Server certificate or TLS version not accepted.
+    #[error("TLS certificate not trusted")]
     Tls,
     /// The timeout expired.
+    #[error("timed out")]
     Timeout,
     /// The connection closed before the response was complete, or its encoding is invalid.
+    #[error("connection closed")]
     ConnectionClosed,
     /// The response exceeds the maximum size.
+    #[error("response too large")]
     TooLarge,
 }
 
-impl fmt::Display for TransportErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            TransportErrorKind::ClientBuild => "cannot create the HTTP client",
-            TransportErrorKind::Connect => "cannot connect",
-            TransportErrorKind::ProxyRefused => "proxy refused the connection",
-            TransportErrorKind::Tls => "TLS certificate not trusted",
-            TransportErrorKind::Timeout => "timed out",
-            TransportErrorKind::ConnectionClosed => "connection closed",
-            TransportErrorKind::TooLarge => "response too large",
+impl TransportErrorKind {
+    /// Returns true if the same request may succeed later.
+    pub(super) fn is_temporary(self) -> bool {
+        use TransportErrorKind::*;
+        matches!(self, Connect | Timeout | ConnectionClosed)
+    }
+
+    /// Returns a suggested fix, if there is one.
+    pub(super) fn help(self) -> Option<&'static str> {
+        Some(match self {
+            TransportErrorKind::Connect => "check your network connection and the base URL",
+            TransportErrorKind::ProxyRefused => {
+                "check the proxy's address, its credentials and the hosts it allows"
+            }
+            TransportErrorKind::Tls => {
+                "if a proxy inspects TLS, pass its CA certificate with --ca-bundle"
+            }
+            TransportErrorKind::Timeout => "try again or use a longer --timeout",
+            TransportErrorKind::ConnectionClosed => "try again",
+            TransportErrorKind::ClientBuild | TransportErrorKind::TooLarge => return None,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Write requests. Only code with a [`Writer`] can change an account.
 //!
 //! Every write needs a [`SendPermit`] and is sent once. The caller records the write before sending it, and uses
-//! [`wait_to_repeat`](Writer::wait_to_repeat) to decide on a retry, after reading the live state if necessary.
+//! [`wait_before_retry`](Writer::wait_before_retry) to decide on a retry, after reading the live state if necessary.
 
 use std::collections::BTreeMap;
 
@@ -68,17 +68,13 @@ impl Writer {
     /// A response without one of the values that were sent is an error that [`may_have_succeeded`](ApiError::may_have_succeeded).
     pub async fn write_behaviors(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         account: &AccountId,
         behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>,
     ) -> Result<ApiResponse<()>, ApiError> {
-        let path = behavior::path(account);
-        let call = write(
-            Endpoint::WriteBehaviors,
-            path,
-            Some(behavior::write_body(behaviors)),
-        );
-        let answer = self.send::<SettingsMap>(leave, &call).await?;
+        let call = ApiRequest::new(Endpoint::WriteBehaviors, behavior::path(account))
+            .with_body(behavior::write_body(behaviors));
+        let answer = self.send::<SettingsMap>(permit, &call).await?;
         let mut sent = behaviors.iter();
         let differs =
             sent.find(|(key, settings)| answer.value.behaviors.get(key) != Some(settings));
@@ -92,14 +88,14 @@ impl Writer {
     /// integration of another account is such an error.
     pub async fn create_integration(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         account: &AccountId,
         settings: &IntegrationSettings,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::collection_path(account);
-        let body = settings.create_body();
-        let call = write(Endpoint::CreateIntegration, path, Some(body));
-        self.send_integration(leave, &call, account).await
+        let call =
+            ApiRequest::new(Endpoint::CreateIntegration, path).with_body(settings.create_body());
+        self.send_integration(permit, &call, account).await
     }
 
     /// Overwrites `tenant_url`, `reference_id` and `active` of an integration. `mismatch` describes how the response differs from
@@ -110,19 +106,16 @@ impl Writer {
     /// A response that differs is an error that [`may_have_succeeded`](ApiError::may_have_succeeded).
     pub async fn update_integration(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         account: &AccountId,
         id: IntegrationId,
         settings: &IntegrationSettings,
         mismatch: impl FnOnce(&IntegrationSettings) -> Option<String>,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::path(account, id);
-        let call = write(
-            Endpoint::UpdateIntegration,
-            path,
-            Some(settings.update_body()),
-        );
-        let answer = self.send_integration(leave, &call, account).await?;
+        let call =
+            ApiRequest::new(Endpoint::UpdateIntegration, path).with_body(settings.update_body());
+        let answer = self.send_integration(permit, &call, account).await?;
         let problem = match answer.value.id == id {
             true => mismatch(&answer.value.settings),
             false => Some(format!("the integration {}", answer.value.id)),
@@ -133,35 +126,30 @@ impl Writer {
     /// Deletes an integration. Succeeds if it no longer exists, perhaps because of an earlier attempt.
     pub async fn delete_integration(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         account: &AccountId,
         id: IntegrationId,
     ) -> Result<ApiResponse<()>, ApiError> {
-        let call = write(
-            Endpoint::DeleteIntegration,
-            integration::path(account, id),
-            None,
-        );
-        match self.0.send::<IgnoredAny>(leave, &call).await {
-            Ok(opened) => Ok(empty_response(opened)),
+        let path = integration::path(account, id);
+        let call = ApiRequest::new(Endpoint::DeleteIntegration, path);
+        match self.send_ignoring_result(permit, &call).await {
             Err(error) if *error.kind() == ErrorKind::NotFound => Ok(ApiResponse {
                 value: (),
                 trace: error.request_ids().clone(),
             }),
-            Err(error) => Err(error),
+            sent => sent,
         }
     }
 
     /// Resets a user's score.
     pub async fn reset_user(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         account: &AccountId,
         id: UserId,
     ) -> Result<ApiResponse<()>, ApiError> {
-        let call = write(Endpoint::ResetUser, user::reset_path(account, id), None);
-        let opened = self.0.send::<IgnoredAny>(leave, &call).await?;
-        Ok(empty_response(opened))
+        let call = ApiRequest::new(Endpoint::ResetUser, user::reset_path(account, id));
+        self.send_ignoring_result(permit, &call).await
     }
 
     fn confirmed<T>(
@@ -182,38 +170,31 @@ impl Writer {
     /// Sends a write whose response is an integration of the account.
     async fn send_integration(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         call: &ApiRequest,
         account: &AccountId,
     ) -> Result<ApiResponse<Integration>, ApiError> {
-        let answer = self.send(leave, call).await?;
+        let answer = self.send(permit, call).await?;
         let integration = std::slice::from_ref(&answer.value);
         (self.0).check_account(call, account, integration, &answer.trace)?;
         Ok(answer)
     }
 
+    async fn send_ignoring_result(
+        &self,
+        permit: SendPermit<'_>,
+        call: &ApiRequest,
+    ) -> Result<ApiResponse<()>, ApiError> {
+        let DecodedResponse { trace, .. } = self.0.send::<IgnoredAny>(permit, call).await?;
+        Ok(ApiResponse { value: (), trace })
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
-        leave: SendPermit<'_>,
+        permit: SendPermit<'_>,
         call: &ApiRequest,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let opened = self.0.send(leave, call).await?;
+        let opened = self.0.send(permit, call).await?;
         self.0.result(call, opened)
-    }
-}
-
-/// Ignores the content of a response.
-fn empty_response<T>(opened: DecodedResponse<T>) -> ApiResponse<()> {
-    ApiResponse {
-        value: (),
-        trace: opened.trace,
-    }
-}
-
-fn write(operation: Endpoint, path: String, body: Option<serde_json::Value>) -> ApiRequest {
-    ApiRequest {
-        operation,
-        path,
-        body,
     }
 }

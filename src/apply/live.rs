@@ -14,18 +14,17 @@ use crate::api::ApiError;
 use crate::model::account::LiveAccount;
 use crate::model::address::{Address, Name};
 use crate::model::behavior::{BehaviorKey, BehaviorSettings, DeclaredBehavior, apply_declared};
-use crate::model::context::Context;
 use crate::model::integration::{
     DesiredIntegration, Integration, IntegrationField, IntegrationId, IntegrationSettings,
 };
 use crate::plan::{
     Action, Field, FieldChange, LiveChange, LiveChangeKind, Note, Operation, PlanError,
-    ResourceFields, field_changes, matches, plan,
+    ResourceFields, field_changes, matches,
 };
 
 use super::ApplyRun;
 use super::result::{SkipReason, not_as_applied};
-use super::write_sender::{Precheck, Refusal, sleep_or_cancel};
+use super::write_sender::{Precheck, Refusal};
 
 /// Maximum age of the read that a write is based on.
 pub(super) const MAX_READ_AGE: Duration = Duration::from_secs(10);
@@ -128,7 +127,7 @@ impl ApplyRun<'_, '_> {
         let (number, at) = (self.reads.started.get() + 1, Instant::now());
         self.reads.started.set(number);
         let read = self.reader.integrations(self.account()).await;
-        let integrations = read.inspect_err(|error| self.attempts.halt_after(error))?;
+        let integrations = read.inspect_err(|error| self.sender.halt_after(error))?;
         *last = Rc::new(ListRead::new(number, at, integrations.value));
         Ok(Rc::clone(&last))
     }
@@ -223,7 +222,7 @@ impl ApplyRun<'_, '_> {
         &self,
         declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
         age: ReadAge,
-    ) -> Result<Precheck<BTreeMap<BehaviorKey, BehaviorSettings>, ()>, Refusal> {
+    ) -> Result<Precheck<BTreeMap<BehaviorKey, BehaviorSettings>>, Refusal> {
         let (mut at, mut live) = self.reads.behaviors.clone();
         let planned = &self.plan.live().behaviors;
         let started = Instant::now();
@@ -249,7 +248,7 @@ impl ApplyRun<'_, '_> {
                 .into());
             }
             is_recent = false;
-            self.pause().await?;
+            self.sender.pause(READ_INTERVAL).await?;
         }
         let mut changes = Vec::new();
         for (key, declared) in declared {
@@ -263,7 +262,7 @@ impl ApplyRun<'_, '_> {
         refuse(changes)?;
         let wanted = apply_declared(declared, &live);
         Ok(if wanted == live {
-            Precheck::AlreadyDone(())
+            Precheck::AlreadyDone(None)
         } else {
             Precheck::Write(wanted, at)
         })
@@ -276,7 +275,7 @@ impl ApplyRun<'_, '_> {
         id: IntegrationId,
         planned: &IntegrationSettings,
         age: ReadAge,
-    ) -> Result<Precheck<IntegrationSettings, IntegrationSettings>, Refusal> {
+    ) -> Result<Precheck<IntegrationSettings>, Refusal> {
         let mut age = age;
         loop {
             let list = self.list(age).await?;
@@ -284,7 +283,7 @@ impl ApplyRun<'_, '_> {
             let may_lag = self.may_lag(id);
             let (Some(live), Some(was)) = (live, was) else {
                 if may_lag {
-                    self.pause().await?;
+                    self.sender.pause(READ_INTERVAL).await?;
                     age = ReadAge::New;
                     continue;
                 }
@@ -309,16 +308,16 @@ impl ApplyRun<'_, '_> {
             }
             let changes = external_changes(&operation.address, &was, &live, &wanted);
             if !changes.is_empty() && may_lag {
-                self.pause().await?;
+                self.sender.pause(READ_INTERVAL).await?;
                 age = ReadAge::New;
                 continue;
             }
             refuse(changes)?;
-            return Ok(if live == wanted {
-                Precheck::AlreadyDone(live)
-            } else {
-                Precheck::Write(wanted, list.at)
-            });
+            if live != wanted {
+                return Ok(Precheck::Write(wanted, list.at));
+            }
+            self.record_written(id, live);
+            return Ok(Precheck::AlreadyDone(None));
         }
     }
 
@@ -335,10 +334,10 @@ impl ApplyRun<'_, '_> {
         operation: &Operation,
         id: IntegrationId,
         age: ReadAge,
-    ) -> Result<Precheck<(), ()>, Refusal> {
+    ) -> Result<Precheck<()>, Refusal> {
         let list = self.list(age).await?;
         let Some(live) = self.current(id, &list) else {
-            return Ok(Precheck::AlreadyDone(()));
+            return Ok(Precheck::AlreadyDone(None));
         };
         let address = &operation.address;
         let was = self.expected(id).unwrap_or_else(|| live.clone());
@@ -362,7 +361,7 @@ impl ApplyRun<'_, '_> {
         operation: &Operation,
         settings: &IntegrationSettings,
         age: ReadAge,
-    ) -> Result<(Rc<ListRead>, Precheck<(), Integration>), Refusal> {
+    ) -> Result<(Rc<ListRead>, Precheck<()>), Refusal> {
         let list = self.list(age).await?;
         let Address::Integration(name) = &operation.address else {
             let at = list.at;
@@ -385,7 +384,7 @@ impl ApplyRun<'_, '_> {
                     let fields = field_changes(None, Some(&live.settings));
                     return Err(changed(&operation.address, LiveChangeKind::Added(fields)).into());
                 }
-                Precheck::AlreadyDone(live.clone())
+                Precheck::AlreadyDone(Some(live.clone()))
             }
         };
         Ok((list, check))
@@ -437,13 +436,7 @@ impl ApplyRun<'_, '_> {
     fn deletes<'l>(&self, list: &'l ListRead) -> Result<&'l BTreeSet<IntegrationId>, SkipReason> {
         let deletes = list.deletes.get_or_init(|| {
             let (desired, live) = (self.plan.desired(), self.live(list));
-            let again = plan(
-                desired,
-                &live,
-                &Context::default(),
-                self.context.today,
-                self.context.options,
-            );
+            let again = self.plan_again(desired, &live);
             self.refuse_errors(&again.errors, SkipReason::Unsettled)?;
             let mut deletes = BTreeSet::new();
             for change in &again.changes {
@@ -478,16 +471,10 @@ impl ApplyRun<'_, '_> {
                 }
                 return;
             }
-            if started.elapsed() >= MAX_LAG || self.pause().await.is_err() {
+            if started.elapsed() >= MAX_LAG || self.sender.pause(READ_INTERVAL).await.is_err() {
                 return;
             }
         }
-    }
-
-    async fn pause(&self) -> Result<(), SkipReason> {
-        sleep_or_cancel(self.attempts.stop(), READ_INTERVAL)
-            .await
-            .map_err(|_| SkipReason::Stopped)
     }
 }
 

@@ -4,9 +4,8 @@
 //! the account. All writes go through [`write_sender`], after the checks in [`live`]. The plan decides the changes. Only [`create`] makes
 //! further decisions, to create an integration exactly once.
 
-mod behaviors;
 mod create;
-mod event;
+mod duplicates;
 mod live;
 mod reset;
 mod result;
@@ -15,31 +14,32 @@ mod write_sender;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::civil::Date;
 use tokio::time::Instant;
 
 use crate::api::{ApiError, ErrorKind, Reader, SendPermit, Writer};
-use crate::model::account::AccountId;
+use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::Address;
+use crate::model::behavior::{BehaviorKey, DeclaredBehavior};
+use crate::model::context::Context;
 use crate::model::integration::{IntegrationId, IntegrationSettings, TenantUrl};
 use crate::plan::{
-    AccountPlan, Action, IntegrationTarget, Note, Operation, OperationId, OperationKind, Options,
-    Wave,
+    AccountPlan, IntegrationTarget, Note, Operation, OperationId, OperationKind, Options, Wave,
+    plan,
 };
 
-use event::ObserverAdapter;
 use live::{LastReads, ReadAge, Written};
-use write_sender::{WriteOutcome, WriteSender};
+use result::describe_settings;
+use write_sender::WriteSender;
 
-pub use event::{ApplyEvent, ApplyObserver};
-pub use reset::{ResetEvent, ResetObserver, ResetResult, reset};
+pub use reset::{ResetResult, reset};
 pub use result::{
-    ApplyResult, Duplicate, FailedReplacement, Made, OperationError, OperationReport, Outcome,
-    SkipReason, UnseenCreate, Verification,
+    ApplyResult, CreatedIntegration, OperationError, OperationReport, Outcome, SkipReason,
 };
-pub use write_sender::{Write, WriteKind};
+pub use write_sender::{ApplyEvent, ApplyObserver, Write, WriteKind};
 
 /// Maximum number of concurrent operations per account.
 const MAX_IN_FLIGHT: usize = 10;
@@ -71,45 +71,38 @@ pub async fn apply(
         reader: context.reader,
         reads: LastReads::new(at, live),
         written: RefCell::default(),
-        attempts: WriteSender::new(context.writer, ObserverAdapter(observe)),
+        sender: WriteSender::new(context.writer, observe),
         created: RefCell::default(),
         deleted: RefCell::default(),
         notes: RefCell::default(),
     };
-    let mut ends = Outcomes::new();
-    run.wave(Wave::Behaviors, &mut ends).await;
-    run.wave(Wave::Integrations, &mut ends).await;
-    let mut executed: Vec<OperationReport> = plan
-        .operations
-        .iter()
-        .filter_map(|operation| Some(run.executed(operation.id, ends.remove(&operation.id)?)))
-        .collect();
-    let (twins, unseen) = create::resolve_duplicates(&run, &mut executed).await;
-    let mut ends: Outcomes = executed
-        .into_iter()
-        .map(|executed| (executed.operation, executed.outcome))
-        .collect();
-    let deletes_unlisted = |operation: &Operation| operation.wave == Wave::Cleanup;
-    if plan.operations.iter().any(deletes_unlisted) && run.attempts.blocked_by().is_none() {
+    let mut outcomes = Outcomes::new();
+    run.wave(Wave::Behaviors, &mut outcomes).await;
+    run.wave(Wave::Integrations, &mut outcomes).await;
+    let mut problems = duplicates::resolve_duplicates(&run, &mut outcomes).await;
+    let mut operations = plan.operations.iter();
+    if operations.any(|operation| operation.wave == Wave::Cleanup)
+        && run.sender.blocked_by().is_none()
+    {
         run.check_cleanup().await;
     }
-    run.wave(Wave::Cleanup, &mut ends).await;
-    let executed = plan.operations.iter().map(|operation| {
-        let outcome = ends
+    run.wave(Wave::Cleanup, &mut outcomes).await;
+    let operations = plan.operations.iter().map(|operation| {
+        let outcome = outcomes
             .remove(&operation.id)
             .expect("every operation belongs to one of the three waves");
-        run.executed(operation.id, outcome)
+        run.report(operation.id, outcome)
     });
     let mut applied = ApplyResult {
-        executed: executed.collect(),
-        notes: run.notes.take(),
-        twins,
-        unseen,
-        lost: Vec::new(),
-        read_back: Verification::Skipped,
+        operations: operations.collect(),
+        notes: Vec::new(),
+        problems: Vec::new(),
     };
-    applied.lost = failed_replacements(plan, &applied);
-    applied.read_back = verify::verify(&run, context, &applied.completed_addresses(plan)).await;
+    let mut found = deleted_in_vain(plan, &applied.operations);
+    found.append(&mut problems);
+    found.extend(verify::verify(&run, &applied.completed_addresses(plan)).await);
+    applied.problems = found;
+    applied.notes = run.notes.take();
     applied
 }
 
@@ -138,12 +131,9 @@ fn not_started(
         }
     };
     ApplyResult {
-        executed: plan.operations.iter().map(report).collect(),
+        operations: plan.operations.iter().map(report).collect(),
         notes: Vec::new(),
-        lost: Vec::new(),
-        twins: Vec::new(),
-        unseen: Vec::new(),
-        read_back: Verification::Skipped,
+        problems: Vec::new(),
     }
 }
 
@@ -158,7 +148,7 @@ struct ApplyRun<'a, 'o> {
     reads: LastReads,
     /// Settings that this run wrote, by integration.
     written: RefCell<BTreeMap<IntegrationId, Written>>,
-    attempts: WriteSender<'a, ObserverAdapter<'a, 'o>>,
+    sender: WriteSender<'a, 'o>,
     /// Created integrations, as last written.
     created: RefCell<BTreeMap<OperationId, create::Created>>,
     /// Integrations that this run deleted. A lagging list may still contain them.
@@ -172,7 +162,7 @@ impl<'a> ApplyRun<'a, '_> {
     }
 
     /// Runs the operations of one wave, each as soon as its dependencies are done.
-    async fn wave(&self, wave: Wave, ends: &mut Outcomes) {
+    async fn wave(&self, wave: Wave, outcomes: &mut Outcomes) {
         let mut waiting: VecDeque<&Operation> = self
             .plan
             .operations
@@ -192,14 +182,14 @@ impl<'a> ApplyRun<'a, '_> {
                 let is_ready = operation
                     .depends_on
                     .iter()
-                    .all(|need| ends.contains_key(need));
+                    .all(|need| outcomes.contains_key(need));
                 let tenant = created_tenant(operation);
                 if !is_ready || tenant.is_some_and(|tenant| tenants.contains(&tenant)) {
                     held_back.push_back(operation);
-                } else if let Some(obstacle) = self.obstacle(operation, ends) {
+                } else if let Some(obstacle) = self.obstacle(operation, outcomes) {
                     let outcome = Outcome::NotAttempted(obstacle);
                     self.finish(operation, &outcome);
-                    ends.insert(operation.id, outcome);
+                    outcomes.insert(operation.id, outcome);
                 } else {
                     tenants.extend(tenant);
                     under_way.push(async move { (operation, self.execute(operation).await) });
@@ -213,7 +203,7 @@ impl<'a> ApplyRun<'a, '_> {
                     let tenant = created_tenant(operation);
                     tenants.retain(|other| Some(*other) != tenant);
                     self.finish(operation, &outcome);
-                    ends.insert(operation.id, outcome);
+                    outcomes.insert(operation.id, outcome);
                 }
                 // Dependents of skipped operations are skipped in the next round.
                 None if waiting.is_empty() => return,
@@ -222,12 +212,12 @@ impl<'a> ApplyRun<'a, '_> {
         }
     }
 
-    fn obstacle(&self, operation: &Operation, ends: &Outcomes) -> Option<SkipReason> {
-        let is_done = |id: &OperationId| matches!(ends.get(id), Some(Outcome::Done(_)));
+    fn obstacle(&self, operation: &Operation, outcomes: &Outcomes) -> Option<SkipReason> {
+        let is_done = |id: &OperationId| matches!(outcomes.get(id), Some(Outcome::Done(_)));
         if let Some(missing) = operation.depends_on.iter().find(|id| !is_done(id)) {
             return Some(SkipReason::Dependency(*missing));
         }
-        if let Some(obstacle) = self.attempts.blocked_by() {
+        if let Some(obstacle) = self.sender.blocked_by() {
             return Some(obstacle);
         }
         if operation.wave != Wave::Cleanup {
@@ -240,21 +230,35 @@ impl<'a> ApplyRun<'a, '_> {
     }
 
     async fn execute(&self, operation: &Operation) -> Outcome {
-        self.attempts
-            .notify_observer(|observer| (observer.0)(ApplyEvent::Started { operation }));
-        let sent = match &operation.call {
+        self.sender.notify(ApplyEvent::Started { operation });
+        match &operation.call {
             OperationKind::WriteBehaviors { declared, .. } => {
-                behaviors::send(self, operation, declared).await
+                self.write_behaviors(operation, declared).await
             }
-            OperationKind::Create { settings } => {
-                return create::create(self, operation, settings).await;
-            }
+            OperationKind::Create { settings } => create::create(self, operation, settings).await,
             OperationKind::Update { subject, settings } => {
                 self.update(operation, *subject, settings).await
             }
             OperationKind::Delete { id } => self.delete(operation, *id).await,
+        }
+    }
+
+    /// Writes all behaviors in one request. The API has no conditional writes, so the complete map is read before each attempt. Only an
+    /// external change between that read and the write can be overwritten unnoticed.
+    async fn write_behaviors(
+        &self,
+        operation: &Operation,
+        declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
+    ) -> Outcome {
+        let addresses = self.addresses(operation);
+        let write = self.write(operation, &addresses, WriteKind::WriteBehaviors, None);
+        let check = async |age: ReadAge| self.check_behaviors(declared, age).await;
+        let call = async |writer: &Writer, permit: SendPermit<'_>, map: BTreeMap<_, _>| {
+            let written = writer.write_behaviors(permit, self.account(), &map).await?;
+            Ok(written.map(|()| None))
         };
-        sent.into()
+        let sent = self.sender.send_idempotent(write, check, call).await;
+        sent.map(|_| None)
     }
 
     async fn update(
@@ -262,14 +266,14 @@ impl<'a> ApplyRun<'a, '_> {
         operation: &Operation,
         subject: IntegrationTarget,
         settings: &IntegrationSettings,
-    ) -> WriteOutcome<()> {
+    ) -> Outcome {
         let mut settings = settings.clone();
         let id = match subject {
             IntegrationTarget::Existing(id) => id,
             IntegrationTarget::CreatedBy(creation) => {
                 let made = self.created.borrow();
                 let Some(created) = made.get(&creation) else {
-                    return WriteOutcome::Failed(OperationError::NothingCreated(creation));
+                    return Outcome::Failed(OperationError::NothingCreated(creation));
                 };
                 if created.sent.reference_id.is_none() {
                     // Created without the planned reference: a PUT without the server's reference would remove it.
@@ -282,7 +286,7 @@ impl<'a> ApplyRun<'a, '_> {
         };
         let mut sent = self.put(operation, id, &settings).await;
         // The server may reject a generated reference. Retry without it.
-        if let WriteOutcome::Failed(OperationError::Api(error)) = &sent
+        if let Outcome::Failed(OperationError::Api(error)) = &sent
             && create::may_be_caused_by_body(error)
             && self
                 .sends_generated_reference(operation, id, &settings)
@@ -292,11 +296,11 @@ impl<'a> ApplyRun<'a, '_> {
             settings.reference_id = None;
             sent = self.put(operation, id, &settings).await;
             let mut notes = self.notes.borrow_mut();
-            if matches!(sent, WriteOutcome::Done(())) && !notes.contains(&note) {
+            if matches!(sent, Outcome::Done(_)) && !notes.contains(&note) {
                 notes.push(note);
             }
         }
-        if let (WriteOutcome::Done(()), IntegrationTarget::CreatedBy(creation)) = (&sent, subject)
+        if let (Outcome::Done(_), IntegrationTarget::CreatedBy(creation)) = (&sent, subject)
             && let Some(created) = self.created.borrow_mut().get_mut(&creation)
         {
             created.sent.active = settings.active;
@@ -309,23 +313,20 @@ impl<'a> ApplyRun<'a, '_> {
         operation: &Operation,
         id: IntegrationId,
         settings: &IntegrationSettings,
-    ) -> WriteOutcome<()> {
-        let (account, addresses) = (self.account(), self.addresses(operation));
-        let sent = self
-            .attempts
-            .send_with_precheck(
-                write(operation, &addresses, WriteKind::Update, Some(id)),
-                async |age: ReadAge| self.check_update(operation, id, settings, age).await,
-                async |writer: &Writer, leave: SendPermit<'_>, wanted: IntegrationSettings| {
-                    let mismatch = |live: &IntegrationSettings| self.mismatch_text(live, &wanted);
-                    let answer = writer
-                        .update_integration(leave, account, id, &wanted, mismatch)
-                        .await?;
-                    Ok(answer.map(|live| live.settings))
-                },
-            )
-            .await;
-        sent.map(|settings| self.record_written(id, settings))
+    ) -> Outcome {
+        let addresses = self.addresses(operation);
+        let write = self.write(operation, &addresses, WriteKind::Update, Some(id));
+        let check = async |age: ReadAge| self.check_update(operation, id, settings, age).await;
+        let call = async |writer: &Writer, permit: SendPermit<'_>, wanted: IntegrationSettings| {
+            let mismatch = |live: &IntegrationSettings| self.mismatch_text(live, &wanted);
+            let written = writer
+                .update_integration(permit, self.account(), id, &wanted, mismatch)
+                .await?;
+            self.record_written(id, written.value.settings.clone());
+            Ok(written.map(Some))
+        };
+        let sent = self.sender.send_idempotent(write, check, call).await;
+        sent.map(|_| None)
     }
 
     /// Returns true if an update sends a generated reference that no integration has.
@@ -348,29 +349,28 @@ impl<'a> ApplyRun<'a, '_> {
             && !others.any(|live| live.settings.reference_id == settings.reference_id)
     }
 
-    async fn delete(&self, operation: &Operation, id: IntegrationId) -> WriteOutcome<()> {
-        let (account, addresses) = (self.account(), self.addresses(operation));
-        let sent = self
-            .attempts
-            .send_with_precheck(
-                write(operation, &addresses, WriteKind::Delete, Some(id)),
-                async |age: ReadAge| {
-                    // The third wave starts with a new read.
-                    let age = match operation.wave {
-                        Wave::Cleanup => age,
-                        Wave::Behaviors | Wave::Integrations => ReadAge::New,
-                    };
-                    self.check_delete(operation, id, age).await
-                },
-                async |writer: &Writer, leave: SendPermit<'_>, ()| {
-                    writer.delete_integration(leave, account, id).await
-                },
-            )
-            .await;
-        if let WriteOutcome::Done(()) = sent {
+    async fn delete(&self, operation: &Operation, id: IntegrationId) -> Outcome {
+        let addresses = self.addresses(operation);
+        let write = self.write(operation, &addresses, WriteKind::Delete, Some(id));
+        let check = async |age: ReadAge| {
+            // The third wave starts with a new read.
+            let age = match operation.wave {
+                Wave::Cleanup => age,
+                Wave::Behaviors | Wave::Integrations => ReadAge::New,
+            };
+            self.check_delete(operation, id, age).await
+        };
+        let call = async |writer: &Writer, permit: SendPermit<'_>, ()| {
+            let deleted = writer
+                .delete_integration(permit, self.account(), id)
+                .await?;
+            Ok(deleted.map(|()| None))
+        };
+        let sent = self.sender.send_idempotent(write, check, call).await;
+        sent.map(|_| {
             self.deleted.borrow_mut().insert(id);
-        }
-        sent
+            None
+        })
     }
 
     /// Returns true if the entry has no `reference_id` and gets a generated one.
@@ -387,22 +387,40 @@ impl<'a> ApplyRun<'a, '_> {
     }
 
     fn addresses(&self, operation: &Operation) -> String {
-        let addresses: Vec<String> = operation
-            .addresses
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        addresses.join(",")
+        let addresses = operation.addresses.iter().map(ToString::to_string);
+        addresses.collect::<Vec<String>>().join(",")
+    }
+
+    fn write<'w>(
+        &self,
+        operation: &Operation,
+        addresses: &'w str,
+        deed: WriteKind,
+        id: Option<IntegrationId>,
+    ) -> Write<'w> {
+        Write {
+            operation: operation.id,
+            addresses,
+            deed,
+            id,
+            attempt: 0,
+        }
+    }
+
+    /// Plans again, to compare a later read.
+    fn plan_again(&self, desired: &Arc<DesiredAccount>, live: &Arc<LiveAccount>) -> AccountPlan {
+        let ApplyContext { options, today, .. } = self.context;
+        plan(desired, live, &Context::default(), *today, options)
     }
 
     fn finish(&self, operation: &Operation, outcome: &Outcome) {
         // A failing observer stops the operations that follow.
-        self.attempts
-            .notify_observer(|observer| (observer.0)(ApplyEvent::Finished { operation, outcome }));
+        self.sender
+            .notify(ApplyEvent::Finished { operation, outcome });
     }
 
-    fn executed(&self, operation: OperationId, outcome: Outcome) -> OperationReport {
-        let record = self.attempts.record(operation);
+    fn report(&self, operation: OperationId, outcome: Outcome) -> OperationReport {
+        let record = self.sender.record(operation);
         OperationReport {
             operation,
             attempts: record.sent - record.rate_limited,
@@ -410,21 +428,6 @@ impl<'a> ApplyRun<'a, '_> {
             outcome,
             trace: record.request_ids,
         }
-    }
-}
-
-fn write<'w>(
-    operation: &Operation,
-    addresses: &'w str,
-    deed: WriteKind,
-    id: Option<IntegrationId>,
-) -> Write<'w> {
-    Write {
-        operation: operation.id,
-        addresses,
-        deed,
-        id,
-        attempt: 0,
     }
 }
 
@@ -437,36 +440,27 @@ fn created_tenant(operation: &Operation) -> Option<&TenantUrl> {
     }
 }
 
-/// Returns the integrations that were deleted for a replacement that was not created.
-fn failed_replacements(plan: &AccountPlan, applied: &ApplyResult) -> Vec<FailedReplacement> {
-    let replaced = plan
-        .changes
-        .iter()
-        .filter(|change| change.action() == Action::Replace);
-    replaced
-        .filter_map(|change| {
-            let of_change = |call: fn(&OperationKind) -> bool| {
-                plan.operations
-                    .iter()
-                    .zip(&applied.executed)
-                    .find(|(operation, _)| {
-                        operation.address == *change.address() && call(&operation.call)
-                    })
-                    .map(|(_, executed)| &executed.outcome)
-            };
-            let deleted = of_change(|call| matches!(call, OperationKind::Delete { .. }))?;
-            let created = of_change(|call| matches!(call, OperationKind::Create { .. }))?;
-            let was_deleted = matches!(deleted, Outcome::Done(_) | Outcome::Unknown(_));
-            if !was_deleted || matches!(created, Outcome::Done(_)) {
-                return None;
-            }
-            let id = change.found()?.id;
-            let live = plan.live().integrations.iter().find(|live| live.id == id)?;
-            Some(FailedReplacement {
-                address: change.address().clone(),
-                id,
-                settings: live.settings.clone(),
-            })
-        })
-        .collect()
+/// Describes the integrations that were deleted for an operation that then was not done: the create of a replacement, or a write that
+/// takes a key of an unlisted integration.
+fn deleted_in_vain(plan: &AccountPlan, reports: &[OperationReport]) -> Vec<String> {
+    let reports = || plan.operations.iter().zip(reports);
+    let lost = reports().filter_map(|(operation, report)| {
+        let OperationKind::Delete { id } = operation.call else {
+            return None;
+        };
+        let was_deleted = matches!(report.outcome, Outcome::Done(_) | Outcome::Unknown(_));
+        let (taker, _) = reports().find(|(other, report)| {
+            other.depends_on.contains(&operation.id) && !report.is_done()
+        })?;
+        let live = plan.live().integrations.iter().find(|live| live.id == id)?;
+        let (address, taker) = (&operation.address, &taker.address);
+        let but = match taker == address {
+            true => "its replacement was not created".to_owned(),
+            false => format!("{taker} was not written, which takes a value from it"),
+        };
+        let settings = describe_settings(&live.settings);
+        was_deleted
+            .then(|| format!("{address}: deleted {id}, but {but}. Its settings were: {settings}"))
+    });
+    lost.collect()
 }

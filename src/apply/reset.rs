@@ -1,56 +1,37 @@
 //! Resets users' scores concurrently. A failure for one user does not stop the others.
 
 use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
 
-use crate::api::{ApiError, RequestIds, SendPermit, Writer};
+use crate::api::{SendPermit, Writer};
 use crate::model::account::AccountId;
 use crate::model::user::UserId;
 use crate::plan::OperationId;
 
 use super::MAX_IN_FLIGHT;
+use super::live::ReadAge;
 use super::result::Outcome;
-use super::write_sender::{Write, WriteEvent, WriteKind, WriteObserver, WriteSender};
-
-/// Callback for events. If it fails, for example on [`ResetEvent::Sending`], no further write is sent.
-pub type ResetObserver<'o> = dyn FnMut(ResetEvent<'_>) -> anyhow::Result<()> + 'o;
-
-/// Event of a reset.
-pub enum ResetEvent<'a> {
-    Sending(&'a Write<'a>),
-    Answered(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
-    Finished(&'a ResetResult),
-}
+use super::write_sender::{ApplyEvent, ApplyObserver, Precheck, Write, WriteKind, WriteSender};
 
 /// Result of resetting one user.
 #[derive(Debug)]
 pub struct ResetResult {
     pub user: UserId,
-    pub outcome: Outcome,
+    pub outcome: Outcome<()>,
     /// Number of writes sent.
     pub attempts: u32,
     /// Whether a write was or may have been applied.
     pub wrote: bool,
 }
 
-struct Observer<'a, 'o>(&'a mut ResetObserver<'o>);
-
-impl WriteObserver for Observer<'_, '_> {
-    fn on_event(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()> {
-        (self.0)(match call {
-            WriteEvent::Sending => ResetEvent::Sending(write),
-            WriteEvent::Finished(outcome) => ResetEvent::Answered(write, outcome),
-        })
-    }
-}
-
-/// Resets the scores of the users. Results are in the same order.
+/// Resets the scores of the users. Results are in the same order. `observe` is called before each write; if it fails, nothing more is sent.
 pub async fn reset(
     writer: &Writer,
     account: &AccountId,
     users: &[UserId],
-    observe: &mut ResetObserver<'_>,
+    observe: &mut ApplyObserver<'_>,
 ) -> Vec<ResetResult> {
-    let attempts = WriteSender::new(writer, Observer(observe));
+    let sender = WriteSender::new(writer, observe);
     let one = async |(number, user): (u32, UserId)| {
         let operation = OperationId(number);
         let addresses = format!("user[{user}]");
@@ -61,37 +42,36 @@ pub async fn reset(
             id: None,
             attempt: 0,
         };
-        let outcome = match attempts.blocked_by() {
+        let outcome = match sender.blocked_by() {
             Some(obstacle) => Outcome::NotAttempted(obstacle),
             None => {
-                let sent = attempts.send(write, async |writer: &Writer, leave: SendPermit<'_>| {
-                    writer.reset_user(leave, account, user).await
-                });
-                sent.await.into()
+                let check = async |_: ReadAge| Ok(Precheck::Write((), Instant::now()));
+                let call = async |writer: &Writer, permit: SendPermit<'_>, ()| {
+                    Ok(writer
+                        .reset_user(permit, account, user)
+                        .await?
+                        .map(|()| None))
+                };
+                sender.send(write, check, call).await.map(drop)
             }
         };
-        let record = attempts.record(operation);
+        let record = sender.record(operation);
         let reset = ResetResult {
             user,
             outcome,
             attempts: record.sent - record.rate_limited,
             wrote: record.may_have_written,
         };
-        attempts.notify_observer(|observer| (observer.0)(ResetEvent::Finished(&reset)));
+        sender.notify(ApplyEvent::Reset(&reset));
         reset
     };
     let mut users = (1..).zip(users.iter().copied());
-    let mut ends = Vec::new();
+    let mut resets = Vec::new();
     // The first user goes alone, so that a rejection that applies to all is sent once.
     if let Some(first) = users.next() {
-        ends.push(one(first).await);
+        resets.push(one(first).await);
     }
-    ends.extend(
-        stream::iter(users)
-            .map(one)
-            .buffered(MAX_IN_FLIGHT)
-            .collect::<Vec<ResetResult>>()
-            .await,
-    );
-    ends
+    let rest = stream::iter(users).map(one).buffered(MAX_IN_FLIGHT);
+    resets.extend(rest.collect::<Vec<ResetResult>>().await);
+    resets
 }

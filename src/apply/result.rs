@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::api::{ApiError, RequestIds};
 use crate::model::address::Address;
 use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
-use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, PlanError};
+use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId};
 
 use super::write_sender::is_of_other_account;
 
@@ -13,47 +13,31 @@ use super::write_sender::is_of_other_account;
 #[derive(Debug)]
 pub struct ApplyResult {
     /// Operation reports, in the plan's order.
-    pub executed: Vec<OperationReport>,
+    pub operations: Vec<OperationReport>,
     /// Additional facts.
     pub notes: Vec<Note>,
-    /// Integrations that were deleted for a replacement that was not created.
-    pub lost: Vec<FailedReplacement>,
-    /// Duplicates of created integrations that this run may not delete.
-    pub twins: Vec<Duplicate>,
-    /// Created integrations that no list shows.
-    pub unseen: Vec<UnseenCreate>,
-    pub read_back: Verification,
+    /// Problems other than failed operations, one sentence each: duplicates of created integrations, integrations that were deleted in
+    /// vain, and differences that verification found.
+    pub problems: Vec<String>,
 }
 
 impl ApplyResult {
     /// Returns the addresses with all operations done, for which a new plan must be empty.
-    pub fn completed_addresses(&self, plan: &AccountPlan) -> BTreeSet<Address> {
-        let mut settled = BTreeSet::new();
-        let mut unsettled = BTreeSet::new();
-        for (operation, executed) in plan.operations.iter().zip(&self.executed) {
-            let addresses = operation.addresses.iter().cloned();
-            match executed.outcome {
-                Outcome::Done(_) => settled.extend(addresses),
-                Outcome::Failed(_) | Outcome::Unknown(_) | Outcome::NotAttempted(_) => {
-                    unsettled.extend(addresses);
-                }
-            }
-        }
-        &settled - &unsettled
-    }
-
-    /// Returns problems other than failed operations, one sentence each.
-    pub fn problems(&self) -> Vec<String> {
-        let lost = self.lost.iter().map(ToString::to_string);
-        let twins = self.twins.iter().map(ToString::to_string);
-        let unseen = self.unseen.iter().map(ToString::to_string);
-        let found = lost.chain(twins).chain(unseen);
-        found.chain(self.read_back.problems()).collect()
+    pub(super) fn completed_addresses(&self, plan: &AccountPlan) -> BTreeSet<Address> {
+        let addresses = |is_done: bool| {
+            let operations = plan.operations.iter().zip(&self.operations);
+            let chosen = operations.filter(move |(_, report)| report.is_done() == is_done);
+            chosen.flat_map(|(operation, _)| operation.addresses.iter().cloned())
+        };
+        let incomplete: BTreeSet<Address> = addresses(false).collect();
+        addresses(true)
+            .filter(|address| !incomplete.contains(address))
+            .collect()
     }
 
     /// Returns the error of the first failed operation.
     pub fn first_failure(&self) -> Option<&OperationError> {
-        self.executed
+        self.operations
             .iter()
             .find_map(|executed| match &executed.outcome {
                 Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure),
@@ -63,7 +47,7 @@ impl ApplyResult {
 
     /// Returns true if an operation was not attempted because the live account changed since the plan.
     pub fn is_stale(&self) -> bool {
-        let mut executed = self.executed.iter();
+        let mut executed = self.operations.iter();
         executed.any(|executed| {
             matches!(
                 executed.outcome,
@@ -74,35 +58,22 @@ impl ApplyResult {
 
     /// Returns true if a write was or may have been applied.
     pub fn wrote_anything(&self) -> bool {
-        self.executed.iter().any(|executed| executed.wrote)
+        self.operations.iter().any(|executed| executed.wrote)
     }
 
     /// Returns true if a write was sent.
     pub fn sent_anything(&self) -> bool {
-        self.executed.iter().any(|executed| executed.attempts > 0)
+        self.operations.iter().any(|executed| executed.attempts > 0)
     }
 
     /// Returns true if all operations are done.
     pub fn all_operations_done(&self) -> bool {
-        let mut executed = self.executed.iter();
-        executed.all(|executed| matches!(executed.outcome, Outcome::Done(_)))
+        self.operations.iter().all(OperationReport::is_done)
     }
 
     /// Returns true if all operations are done and the account is as planned.
     pub fn is_complete(&self) -> bool {
-        let ApplyResult {
-            executed: _,
-            notes: _,
-            lost,
-            twins,
-            unseen,
-            read_back,
-        } = self;
-        self.all_operations_done()
-            && lost.is_empty()
-            && twins.is_empty()
-            && unseen.is_empty()
-            && matches!(read_back, Verification::Passed | Verification::Skipped)
+        self.all_operations_done() && self.problems.is_empty()
     }
 }
 
@@ -119,11 +90,17 @@ pub struct OperationReport {
     pub trace: RequestIds,
 }
 
-/// Outcome of an operation.
+impl OperationReport {
+    pub fn is_done(&self) -> bool {
+        matches!(self.outcome, Outcome::Done(_))
+    }
+}
+
+/// Outcome of an operation, or of one of its writes after retries.
 #[derive(Debug)]
-pub enum Outcome {
-    /// Applied. For a create, with the new integration.
-    Done(Option<Made>),
+pub enum Outcome<T = Option<CreatedIntegration>> {
+    /// Applied. An operation that creates has the new integration.
+    Done(T),
     /// Rejected or not delivered: no change.
     Failed(OperationError),
     /// May have been applied.
@@ -132,9 +109,28 @@ pub enum Outcome {
     NotAttempted(SkipReason),
 }
 
+impl<T> Outcome<T> {
+    /// Returns the value, or the same outcome without one.
+    pub(super) fn done<U>(self) -> Result<T, Outcome<U>> {
+        Err(match self {
+            Outcome::Done(value) => return Ok(value),
+            Outcome::Failed(error) => Outcome::Failed(error),
+            Outcome::Unknown(error) => Outcome::Unknown(error),
+            Outcome::NotAttempted(reason) => Outcome::NotAttempted(reason),
+        })
+    }
+
+    pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self.done() {
+            Ok(value) => Outcome::Done(convert(value)),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
 /// A created integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct CreatedIntegration {
     pub id: IntegrationId,
     /// URL to enter in Okta's shared-signals settings.
     pub well_known_url: String,
@@ -189,7 +185,7 @@ impl OperationError {
 
     /// Returns true if reading the account can show what became of the write. After a response of another account, nothing is trusted.
     pub(super) fn can_be_resolved(&self) -> bool {
-        !self.api_error().is_some_and(is_of_other_account)
+        matches!(self, OperationError::Unknown { error, .. } if !is_of_other_account(error))
     }
 
     /// Returns a suggested fix, if there is one.
@@ -250,74 +246,15 @@ pub enum SkipReason {
     Unrecorded(String),
 }
 
-/// An integration that was deleted, but whose replacement was not created.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{address}: deleted {id}, but its replacement was not created. Its settings were: integration_type {}, tenant_url {}, reference_id {}, active {}",
-    .settings.integration_type,
-    .settings.tenant_url,
-    reference(.settings.reference_id.as_ref()),
-    .settings.active
-)]
-pub struct FailedReplacement {
-    pub address: Address,
-    pub id: IntegrationId,
-    pub settings: IntegrationSettings,
-}
-
-/// A duplicate integration that this run may not delete.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{address} exists twice: {ours} and {twin} (not created by this run); delete one of them")]
-pub struct Duplicate {
-    pub address: Address,
-    /// Integration created or adopted by this run.
-    pub ours: IntegrationId,
-    pub twin: IntegrationId,
-}
-
-/// A created integration that the list of integrations does not show, so that duplicates are unknown.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{address}: created {id}, but the list of integrations does not show it")]
-pub struct UnseenCreate {
-    pub address: Address,
-    pub id: IntegrationId,
-}
-
-/// Result of verifying the account after the writes.
-#[derive(Debug)]
-pub enum Verification {
-    /// No change to verify.
-    Skipped,
-    /// The live state is as applied.
-    Passed,
-    /// Remaining differences.
-    Mismatch(Vec<Change>),
-    /// Canceled.
-    Stopped,
-    /// The account cannot be read.
-    ReadFailed(ApiError),
-    /// Live integrations match ambiguously.
-    Ambiguous(Vec<PlanError>),
-}
-
-impl Verification {
-    /// Returns the problems found, one sentence each.
-    pub fn problems(&self) -> Vec<String> {
-        match self {
-            Verification::Skipped | Verification::Passed => Vec::new(),
-            Verification::Mismatch(changes) => changes.iter().map(not_as_applied).collect(),
-            Verification::Stopped => {
-                vec!["stopped before the changes could be verified".to_owned()]
-            }
-            Verification::ReadFailed(error) => {
-                vec![format!("cannot verify the changes: {error}")]
-            }
-            Verification::Ambiguous(errors) => errors
-                .iter()
-                .map(|problem| format!("cannot verify the changes: {problem}"))
-                .collect(),
-        }
-    }
+/// Describes settings that are lost: `integration_type Okta, tenant_url …, reference_id …, active true`.
+pub(super) fn describe_settings(settings: &IntegrationSettings) -> String {
+    format!(
+        "integration_type {}, tenant_url {}, reference_id {}, active {}",
+        settings.integration_type,
+        settings.tenant_url,
+        reference(settings.reference_id.as_ref()),
+        settings.active
+    )
 }
 
 /// Describes a change that remains: `behavior.x is not as applied: risk_level is "low", not "high"`.
@@ -327,7 +264,7 @@ pub(super) fn not_as_applied(change: &Change) -> String {
 }
 
 /// Describes a difference: `risk_level is "low", not "high"`.
-fn describe_mismatch(change: &Change) -> String {
+pub(super) fn describe_mismatch(change: &Change) -> String {
     match change.action() {
         Action::Create => "it does not exist".to_owned(),
         Action::Delete => "it still exists".to_owned(),

@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{Cancelled, ErrorKind};
-use crate::model::account::DesiredAccount;
+use crate::api::ErrorKind;
+use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
-use crate::model::context::Context;
 use crate::model::integration::IntegrationId;
-use crate::plan::{Action, Change, OperationKind, plan};
+use crate::model::text::abbreviate_list;
+use crate::plan::{Action, Change, Note, NoteKind, OperationKind};
 
-use super::event::ApplyEvent;
-use super::result::Verification;
-use super::write_sender::sleep_or_cancel;
-use super::{ApplyContext, ApplyRun};
+use super::ApplyRun;
+use super::result::{describe_mismatch, not_as_applied};
+use super::write_sender::ApplyEvent;
+
+const STOPPED: &str = "stopped before the changes could be verified";
 
 /// Delays before each read: a read right after a write may not show it yet (`schema/api.md`, Integrations).
 const RETRY_DELAYS: [Duration; 6] = [
@@ -27,38 +28,58 @@ const RETRY_DELAYS: [Duration; 6] = [
     Duration::from_secs(4),
 ];
 
-/// Reads the account, repeatedly while an address of `settled` differs.
-pub(super) async fn verify(
-    run: &ApplyRun<'_, '_>,
-    context: &ApplyContext<'_>,
-    settled: &BTreeSet<Address>,
-) -> Verification {
-    if settled.is_empty() {
-        return Verification::Skipped;
+/// Reads the account, repeatedly while an address of `completed` differs. Returns the problems, one sentence each.
+pub(super) async fn verify(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>) -> Vec<String> {
+    if completed.is_empty() {
+        return Vec::new();
     }
-    // Reads change nothing, so they continue even if the observer fails.
-    run.attempts
-        .notify_observer(|observer| (observer.0)(ApplyEvent::Verifying));
-    let desired = Arc::new(pin_written_entries(run, settled));
-    let mut found = Verification::Skipped;
+    run.sender.notify(ApplyEvent::Verifying);
+    let desired = Arc::new(pin_written_entries(run, completed));
+    let (mut problems, mut last) = (Vec::new(), None);
     for wait in RETRY_DELAYS {
-        if let Err(Cancelled) = sleep_or_cancel(run.attempts.stop(), wait).await {
-            return Verification::Stopped;
-        }
-        found = verify_once(run, context, &desired, settled).await;
-        match found {
-            Verification::Mismatch(_) | Verification::Ambiguous(_) => {}
-            Verification::Skipped
-            | Verification::Passed
-            | Verification::Stopped
-            | Verification::ReadFailed(_) => break,
+        let live = match run.sender.pause(wait).await {
+            Ok(()) => run.reader.live_account(run.account()).await,
+            Err(_) => return vec![STOPPED.to_owned()],
+        };
+        let live = match live {
+            Ok(live) => Arc::new(live),
+            Err(error) if *error.kind() == ErrorKind::Cancelled => return vec![STOPPED.to_owned()],
+            Err(error) => return vec![format!("cannot verify the changes: {error}")],
+        };
+        problems = differences(run, &desired, completed, &live);
+        last = Some(live);
+        if problems.is_empty() {
+            break;
         }
     }
-    found
+    if let Some(live) = last {
+        note_other_differences(run, &live);
+    }
+    problems
+}
+
+/// Notes the declared values that differ by now, although the plan did not change them.
+fn note_other_differences(run: &ApplyRun<'_, '_>, live: &Arc<LiveAccount>) {
+    let again = run.plan_again(run.plan.desired(), live);
+    let planned: BTreeSet<&Address> = run.plan.changes.iter().map(Change::address).collect();
+    let is_other = |change: &&Change| {
+        !matches!(change.address(), Address::UnlistedIntegration(_))
+            && change.action() != Action::Delete
+            && !planned.contains(change.address())
+    };
+    let others = again.changes.iter().filter(is_other);
+    let others: Vec<String> = others
+        .map(|change| format!("{}: {}", change.address(), describe_mismatch(change)))
+        .collect();
+    if !others.is_empty() {
+        let message = format!("changed since the plan: {}", abbreviate_list(others));
+        let note = Note::general(NoteKind::ChangedSincePlan, message);
+        run.notes.borrow_mut().push(note);
+    }
 }
 
 /// Returns the desired account with every completed entry pinned to its integration.
-fn pin_written_entries(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> DesiredAccount {
+fn pin_written_entries(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>) -> DesiredAccount {
     let mut desired = (**run.plan.desired()).clone();
     let made = run.created.borrow();
     for operation in &run.plan.operations {
@@ -83,7 +104,7 @@ fn pin_written_entries(run: &ApplyRun<'_, '_>, settled: &BTreeSet<Address>) -> D
     let rest: BTreeSet<&Address> = rest.map(|change| change.address()).collect();
     desired.integrations.retain(|name, _| {
         let address = Address::Integration(name.clone());
-        settled.contains(&address) && rest.contains(&address)
+        completed.contains(&address) && rest.contains(&address)
     });
     desired
 }
@@ -96,54 +117,33 @@ fn pin(desired: &mut DesiredAccount, address: &Address, id: Option<IntegrationId
     }
 }
 
-async fn verify_once(
+/// Compares the completed changes with the live account.
+fn differences(
     run: &ApplyRun<'_, '_>,
-    context: &ApplyContext<'_>,
     desired: &Arc<DesiredAccount>,
-    settled: &BTreeSet<Address>,
-) -> Verification {
-    let live = match run.reader.live_account(run.account()).await {
-        Ok(live) => Arc::new(live),
-        Err(error) if *error.kind() == ErrorKind::Cancelled => return Verification::Stopped,
-        Err(error) => return Verification::ReadFailed(error),
+    completed: &BTreeSet<Address>,
+    live: &Arc<LiveAccount>,
+) -> Vec<String> {
+    let changes = run.plan.changes.iter();
+    let changes = changes.filter(|change| completed.contains(change.address()));
+    let (deleted, rest): (Vec<&Change>, Vec<&Change>) =
+        changes.partition(|change| change.action() == Action::Delete);
+    let still_exists = |change: &&Change| {
+        let id = change.found().map(|found| found.id);
+        live.integrations.iter().any(|live| Some(live.id) == id)
     };
-    let (deleted, rest): (Vec<&Change>, Vec<&Change>) = run
-        .plan
-        .changes
-        .iter()
-        .filter(|change| settled.contains(change.address()))
-        .partition(|change| change.action() == Action::Delete);
-    let mut differs: Vec<Change> = deleted
-        .into_iter()
-        .filter(|change| {
-            let id = change.found().map(|found| found.id);
-            live.integrations.iter().any(|live| Some(live.id) == id)
-        })
-        .cloned()
-        .collect();
-    if !rest.is_empty() {
-        let settled: BTreeSet<&Address> = rest.iter().map(|change| change.address()).collect();
-        let mut again = plan(
-            desired,
-            &live,
-            &Context::default(),
-            context.today,
-            context.options,
-        );
-        again
-            .errors
-            .retain(|error| settled.contains(&error.address));
-        if !again.errors.is_empty() {
-            return Verification::Ambiguous(again.errors);
-        }
-        again
-            .changes
-            .retain(|change| settled.contains(change.address()));
-        differs.extend(again.changes);
+    let deleted = deleted.into_iter().filter(still_exists).map(not_as_applied);
+    let mut problems: Vec<String> = deleted.collect();
+    if rest.is_empty() {
+        return problems;
     }
-    if differs.is_empty() {
-        Verification::Passed
-    } else {
-        Verification::Mismatch(differs)
-    }
+    let rest: BTreeSet<&Address> = rest.iter().map(|change| change.address()).collect();
+    let again = run.plan_again(desired, live);
+    let errors = again.errors.iter();
+    let errors = errors.filter(|error| rest.contains(&error.address));
+    problems.extend(errors.map(|error| format!("cannot verify the changes: {error}")));
+    let changes = again.changes.iter();
+    let changes = changes.filter(|change| rest.contains(change.address()));
+    problems.extend(changes.map(not_as_applied));
+    problems
 }

@@ -7,17 +7,18 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::api::{
-    ApiError, ApiResponse, Attempts, CancellationToken, Cancelled, ErrorKind, NoPermit, RequestIds,
+    ApiError, ApiResponse, Attempts, CancellationToken, ErrorKind, NoPermit, RequestIds,
     RetryDecision, SendPermit, Writer,
 };
-use crate::model::integration::{Integration, IntegrationId, IntegrationSettings};
+use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
-use crate::plan::OperationId;
+use crate::plan::{Operation, OperationId};
 
 use super::live::{MAX_READ_AGE, ReadAge};
+use super::reset::ResetResult;
 use super::result::{OperationError, Outcome, SkipReason};
 
 /// Maximum number of reads for one write, if the wait for the rate limit after each is longer than [`MAX_READ_AGE`].
@@ -27,17 +28,32 @@ pub(super) const MIN_LOOKUP_TIME: Duration = Duration::from_secs(5);
 /// Delay between two lookups.
 pub(super) const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Receives each write before it is sent and after it ended. If it fails, the write and all later ones are not sent.
-pub(super) trait WriteObserver {
-    fn on_event(&mut self, write: &Write<'_>, call: WriteEvent<'_>) -> anyhow::Result<()>;
-}
+/// Callback for events. If it fails, for example on [`ApplyEvent::Sending`], no further write is sent.
+pub type ApplyObserver<'o> = dyn FnMut(ApplyEvent<'_>) -> anyhow::Result<()> + Send + 'o;
 
-/// Event of a write.
-pub(super) enum WriteEvent<'a> {
-    /// About to be sent.
-    Sending,
-    /// Ended.
-    Finished(Result<&'a RequestIds, &'a ApiError>),
+/// Event of an apply or a reset, for progress and for the audit log, which must be on disk before a write is sent.
+#[derive(Debug)]
+pub enum ApplyEvent<'a> {
+    /// An operation starts. Several may run concurrently.
+    Started { operation: &'a Operation },
+    /// A write is about to be sent.
+    Sending(&'a Write<'a>),
+    /// A write ended.
+    Responded(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
+    /// A create has an unknown outcome, and its integration is looked up.
+    LookingForCreated {
+        operation: &'a Operation,
+        failure: &'a OperationError,
+    },
+    /// An operation ended.
+    Finished {
+        operation: &'a Operation,
+        outcome: &'a Outcome,
+    },
+    /// The reset of a user ended.
+    Reset(&'a ResetResult),
+    /// Verification starts.
+    Verifying,
 }
 
 /// A write, as reported to observers and the audit log.
@@ -85,74 +101,19 @@ pub(super) struct WriteRecord {
     pub(super) request_ids: RequestIds,
 }
 
-/// Final outcome of a write, after retries.
-pub(super) enum WriteOutcome<T> {
-    Done(T),
-    /// Rejected or not delivered: no change.
-    Failed(OperationError),
-    /// May have been applied.
-    Unknown(OperationError),
-    /// Not sent.
-    NotSent(SkipReason),
-}
-
-impl<T> WriteOutcome<T> {
-    pub(super) fn map<U>(self, into: impl FnOnce(T) -> U) -> WriteOutcome<U> {
-        match self {
-            WriteOutcome::Done(value) => WriteOutcome::Done(into(value)),
-            WriteOutcome::Failed(failure) => WriteOutcome::Failed(failure),
-            WriteOutcome::Unknown(failure) => WriteOutcome::Unknown(failure),
-            WriteOutcome::NotSent(why) => WriteOutcome::NotSent(why),
-        }
-    }
-}
-
-impl From<WriteOutcome<()>> for Outcome {
-    fn from(sent: WriteOutcome<()>) -> Self {
-        match sent {
-            WriteOutcome::Done(()) => Outcome::Done(None),
-            WriteOutcome::Failed(failure) => Outcome::Failed(failure),
-            WriteOutcome::Unknown(failure) => Outcome::Unknown(failure),
-            WriteOutcome::NotSent(why) => Outcome::NotAttempted(why),
-        }
-    }
-}
-
-/// A response that may contain the ID of the created integration.
-pub(super) trait HasIntegrationId {
-    fn id(&self) -> Option<IntegrationId>;
-}
-
-impl HasIntegrationId for () {
-    fn id(&self) -> Option<IntegrationId> {
-        None
-    }
-}
-
-impl HasIntegrationId for Integration {
-    fn id(&self) -> Option<IntegrationId> {
-        Some(self.id)
-    }
-}
-
-impl HasIntegrationId for IntegrationSettings {
-    fn id(&self) -> Option<IntegrationId> {
-        None
-    }
-}
-
 /// Result of a check immediately before a write.
-pub(super) enum Precheck<B, T> {
+pub(super) enum Precheck<B> {
     /// Write this. The read that it is based on started at this time.
     Write(B, Instant),
-    /// No write needed.
-    AlreadyDone(T),
+    /// No write needed. Contains the integration of a create.
+    AlreadyDone(Option<Integration>),
 }
 
-/// Reason why a check did not permit a write.
+/// Reason why a write was not applied.
 pub(super) enum Refusal {
-    /// The check itself failed.
+    /// The check or the write failed.
     Failed(ApiError),
+    /// Not sent.
     Skip(SkipReason),
 }
 
@@ -172,40 +133,29 @@ impl From<SkipReason> for Refusal {
 }
 
 /// Sends the writes of one account.
-pub(super) struct WriteSender<'a, W> {
+pub(super) struct WriteSender<'a, 'o> {
     writer: &'a Writer,
-    witness: RefCell<W>,
+    observer: RefCell<&'a mut ApplyObserver<'o>>,
     records: RefCell<BTreeMap<OperationId, WriteRecord>>,
-    /// Error of the observer; set once it failed. Later writes are not sent.
-    record_error: RefCell<Option<String>>,
-    /// Reason why the account gets no further write; set once.
+    /// Reason why no further write is sent; set once.
     halted: RefCell<Option<SkipReason>>,
 }
 
-impl<'a, W: WriteObserver> WriteSender<'a, W> {
-    pub(super) fn new(writer: &'a Writer, witness: W) -> Self {
+impl<'a, 'o> WriteSender<'a, 'o> {
+    pub(super) fn new(writer: &'a Writer, observer: &'a mut ApplyObserver<'o>) -> Self {
         WriteSender {
             writer,
-            witness: RefCell::new(witness),
+            observer: RefCell::new(observer),
             records: RefCell::default(),
-            record_error: RefCell::default(),
             halted: RefCell::default(),
         }
     }
 
-    pub(super) fn stop(&self) -> &'a CancellationToken {
-        self.writer.cancellation()
-    }
-
     /// Returns the reason why no further write may be sent, if there is one.
     pub(super) fn blocked_by(&self) -> Option<SkipReason> {
-        let unrecorded = self.record_error.borrow().clone();
-        let stopped = || self.stop().is_cancelled().then_some(SkipReason::Stopped);
-        let halted = || self.halted.borrow().clone();
-        unrecorded
-            .map(SkipReason::Unrecorded)
-            .or_else(stopped)
-            .or_else(halted)
+        let is_cancelled = self.writer.cancellation().is_cancelled();
+        let halted = self.halted.borrow().clone();
+        halted.or_else(|| is_cancelled.then_some(SkipReason::Stopped))
     }
 
     /// Sends no further write.
@@ -221,10 +171,18 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     }
 
     /// Calls the observer. If it fails, no further write is sent.
-    pub(super) fn notify_observer(&self, tell: impl FnOnce(&mut W) -> anyhow::Result<()>) {
-        if let Err(error) = tell(&mut self.witness.borrow_mut()) {
-            *self.record_error.borrow_mut() = Some(format!("{error:#}"));
+    pub(super) fn notify(&self, event: ApplyEvent<'_>) {
+        let mut observer = self.observer.borrow_mut();
+        if let Err(error) = (observer)(event) {
+            self.halt(SkipReason::Unrecorded(format!("{error:#}")));
         }
+    }
+
+    /// Waits, unless the run is canceled first.
+    pub(super) async fn pause(&self, length: Duration) -> Result<(), SkipReason> {
+        let cancellation: &CancellationToken = self.writer.cancellation();
+        let slept = cancellation.run_until_cancelled(sleep(length)).await;
+        slept.map_err(|_| SkipReason::Stopped)
     }
 
     pub(super) fn record(&self, operation: OperationId) -> WriteRecord {
@@ -232,53 +190,38 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         records.get(&operation).cloned().unwrap_or_default()
     }
 
-    /// Sends a write that needs no check, with retries.
-    pub(super) async fn send<T: HasIntegrationId>(
-        &self,
-        write: Write<'_>,
-        call: impl AsyncFn(&Writer, SendPermit<'_>) -> Result<ApiResponse<T>, ApiError>,
-    ) -> WriteOutcome<T> {
-        self.send_checked(
-            write,
-            async |_| Ok(Precheck::Write((), Instant::now())),
-            async |writer: &Writer, leave: SendPermit<'_>, ()| call(writer, leave).await,
-        )
-        .await
-    }
-
     /// Sends an idempotent write, with retries, and runs a check before each attempt. If the outcome is unknown, the check decides whether
     /// the write was applied.
-    pub(super) async fn send_with_precheck<B, T: HasIntegrationId>(
+    pub(super) async fn send_idempotent<B>(
         &self,
         write: Write<'_>,
-        check: impl AsyncFn(ReadAge) -> Result<Precheck<B, T>, Refusal>,
-        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> Result<ApiResponse<T>, ApiError>,
-    ) -> WriteOutcome<T> {
-        let outcome = self.send_checked(write, &check, call).await;
-        let unknown = match outcome {
-            WriteOutcome::Unknown(unknown) if unknown.can_be_resolved() => unknown,
-            _ => return outcome,
+        check: impl AsyncFn(ReadAge) -> Result<Precheck<B>, Refusal>,
+        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> WriteResult,
+    ) -> Outcome<Option<Integration>> {
+        let unknown = match self.send(write, &check, call).await {
+            Outcome::Unknown(unknown) if unknown.can_be_resolved() => unknown,
+            outcome => return outcome,
         };
         let started = Instant::now();
         loop {
             match check(ReadAge::New).await {
-                Ok(Precheck::AlreadyDone(value)) => return WriteOutcome::Done(value),
+                Ok(Precheck::AlreadyDone(done)) => return Outcome::Done(done),
                 Ok(Precheck::Write(..)) if started.elapsed() < MIN_LOOKUP_TIME => {}
-                Ok(Precheck::Write(..)) | Err(_) => return WriteOutcome::Unknown(unknown),
+                Ok(Precheck::Write(..)) | Err(_) => return Outcome::Unknown(unknown),
             }
-            if sleep_or_cancel(self.stop(), LOOKUP_INTERVAL).await.is_err() {
-                return WriteOutcome::Unknown(unknown);
+            if self.pause(LOOKUP_INTERVAL).await.is_err() {
+                return Outcome::Unknown(unknown);
             }
         }
     }
 
     /// Sends a write, with retries, and runs a check before each attempt.
-    pub(super) async fn send_checked<B, T: HasIntegrationId>(
+    pub(super) async fn send<B>(
         &self,
         write: Write<'_>,
-        check: impl AsyncFn(ReadAge) -> Result<Precheck<B, T>, Refusal>,
-        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> Result<ApiResponse<T>, ApiError>,
-    ) -> WriteOutcome<T> {
+        check: impl AsyncFn(ReadAge) -> Result<Precheck<B>, Refusal>,
+        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> WriteResult,
+    ) -> Outcome<Option<Integration>> {
         // Error of the first attempt that may have been applied. Only a later success resolves it.
         let mut unknown: Option<ApiError> = None;
         let mut attempts = Attempts::default();
@@ -286,7 +229,7 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
         let mut reads = 0;
         loop {
             let (body, read_at) = match check(age).await {
-                Ok(Precheck::AlreadyDone(value)) => return WriteOutcome::Done(value),
+                Ok(Precheck::AlreadyDone(done)) => return Outcome::Done(done),
                 Ok(Precheck::Write(body, read_at)) => (body, read_at),
                 Err(Refusal::Skip(why)) => return not_sent(unknown, why),
                 Err(Refusal::Failed(error)) => return self.failed(unknown, error),
@@ -294,8 +237,8 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
             if let Some(why) = self.blocked_by() {
                 return not_sent(unknown, why);
             }
-            let leave = match self.writer.acquire_permit(&mut attempts).await {
-                Ok(leave) => leave,
+            let permit = match self.writer.acquire_permit(&mut attempts).await {
+                Ok(permit) => permit,
                 Err(NoPermit::Cancelled) => return not_sent(unknown, SkipReason::Stopped),
                 Err(NoPermit::WaitTooLong(wait)) => {
                     return not_sent(unknown, SkipReason::RateLimited(wait.as_secs()));
@@ -307,12 +250,12 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
                 continue;
             }
             let error = match self
-                .send_once(write, leave, |writer, leave| call(writer, leave, body))
+                .send_once(write, permit, |writer, permit| call(writer, permit, body))
                 .await
             {
-                Ok(value) => return WriteOutcome::Done(value),
-                Err(SendOnceError::NotSent(why)) => return not_sent(unknown, why),
-                Err(SendOnceError::Failed(error)) => error,
+                Ok(integration) => return Outcome::Done(integration),
+                Err(Refusal::Skip(why)) => return not_sent(unknown, why),
+                Err(Refusal::Failed(error)) => error,
             };
             if error.may_have_succeeded() {
                 unknown.get_or_insert_with(|| error.clone());
@@ -328,44 +271,34 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     }
 
     /// Returns the outcome of a write that is not retried after this error.
-    fn failed<T>(&self, unknown: Option<ApiError>, error: ApiError) -> WriteOutcome<T> {
+    fn failed<T>(&self, unknown: Option<ApiError>, error: ApiError) -> Outcome<T> {
         self.halt_after(&error);
-        match unknown {
-            Some(unknown) if !is_of_other_account(&error) => {
-                WriteOutcome::Unknown(OperationError::unknown(unknown, Some(error.to_string())))
-            }
-            Some(_) => WriteOutcome::Unknown(OperationError::unknown(error, None)),
-            None => WriteOutcome::Failed(OperationError::Api(error)),
-        }
+        Outcome::Unknown(match unknown {
+            None => return Outcome::Failed(error.into()),
+            Some(_) if is_of_other_account(&error) => OperationError::unknown(error, None),
+            Some(unknown) => OperationError::unknown(unknown, Some(error.to_string())),
+        })
     }
 
-    async fn send_once<
-        'w,
-        T: HasIntegrationId,
-        F: Future<Output = Result<ApiResponse<T>, ApiError>>,
-    >(
+    async fn send_once<'w, F: Future<Output = WriteResult>>(
         &'w self,
         write: Write<'_>,
-        leave: SendPermit<'w>,
+        permit: SendPermit<'w>,
         call: impl FnOnce(&'w Writer, SendPermit<'w>) -> F,
-    ) -> Result<T, SendOnceError> {
-        let not_sent = |why| Err(SendOnceError::NotSent(why));
-        if let Some(why) = self.blocked_by() {
-            return not_sent(why);
+    ) -> Result<Option<Integration>, Refusal> {
+        let mut write = write;
+        write.attempt = self.record(write.operation).sent + 1;
+        if self.blocked_by().is_none() {
+            self.notify(ApplyEvent::Sending(&write));
         }
-        let write = Write {
-            attempt: self.record(write.operation).sent + 1,
-            ..write
-        };
-        self.notify_observer(|witness| witness.on_event(&write, WriteEvent::Sending));
         // The observer may have failed or canceled the run, also for a concurrent write.
-        if let Some(why) = self.blocked_by() {
-            return not_sent(why);
+        if let Some(reason) = self.blocked_by() {
+            return Err(Refusal::Skip(reason));
         }
         self.update_record(write.operation, |record| record.sent += 1);
-        let answer = call(self.writer, leave).await;
-        let ended = match &answer {
-            Ok(answer) => Ok(&answer.trace),
+        let response = call(self.writer, permit).await;
+        let ended = match &response {
+            Ok(response) => Ok(&response.trace),
             Err(error) => Err(error),
         };
         self.update_record(write.operation, |record| {
@@ -376,16 +309,13 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
                 .request_ids
                 .update_from(ended.unwrap_or_else(ApiError::request_ids));
         });
-        let named = answer.as_ref().ok().and_then(|answer| answer.value.id());
-        let write = Write {
-            id: write.id.or(named),
-            ..write
-        };
+        let integration = response.as_ref().ok().and_then(|one| one.value.as_ref());
+        write.id = write.id.or(integration.map(|integration| integration.id));
         // If the observer fails, the write is still applied, but no further one is sent.
-        self.notify_observer(|witness| witness.on_event(&write, WriteEvent::Finished(ended)));
-        match answer {
-            Ok(answer) => Ok(answer.value),
-            Err(error) => Err(SendOnceError::Failed(error)),
+        self.notify(ApplyEvent::Responded(&write, ended));
+        match response {
+            Ok(response) => Ok(response.value),
+            Err(error) => Err(Refusal::Failed(error)),
         }
     }
 
@@ -394,50 +324,33 @@ impl<'a, W: WriteObserver> WriteSender<'a, W> {
     }
 }
 
-/// Error of a single attempt.
-enum SendOnceError {
-    NotSent(SkipReason),
-    Failed(ApiError),
-}
+/// Response to a write, with the integration that it created or updated.
+pub(super) type WriteResult = Result<ApiResponse<Option<Integration>>, ApiError>;
 
 /// Returns the outcome of a write that is not sent (again).
-fn not_sent<T>(unknown: Option<ApiError>, why: SkipReason) -> WriteOutcome<T> {
+fn not_sent<T>(unknown: Option<ApiError>, reason: SkipReason) -> Outcome<T> {
     match unknown {
         Some(error) => {
-            let then = (why != SkipReason::Stopped).then(|| why.to_string());
-            WriteOutcome::Unknown(OperationError::unknown(error, then))
+            let then = (reason != SkipReason::Stopped).then(|| reason.to_string());
+            Outcome::Unknown(OperationError::unknown(error, then))
         }
-        None => WriteOutcome::NotSent(why),
+        None => Outcome::NotAttempted(reason),
     }
 }
 
 /// Returns true if no other write may be sent for the same reason: the token, a permission or the account.
 fn affects_every_request(error: &ApiError) -> bool {
-    match error.kind() {
+    matches!(
+        error.kind(),
         ErrorKind::Credentials
-        | ErrorKind::CredentialsOrPermission
-        | ErrorKind::Permission
-        | ErrorKind::Entitlement
-        | ErrorKind::UnknownRoute
-        | ErrorKind::OtherAccount { .. } => true,
-        ErrorKind::NotFound
-        | ErrorKind::RateLimited
-        | ErrorKind::Rejected
-        | ErrorKind::ServerError { .. }
-        | ErrorKind::Cancelled
-        | ErrorKind::Transport { .. }
-        | ErrorKind::UnexpectedResponse { .. } => false,
-    }
+            | ErrorKind::CredentialsOrPermission
+            | ErrorKind::Permission
+            | ErrorKind::Entitlement
+            | ErrorKind::UnknownRoute
+            | ErrorKind::OtherAccount { .. }
+    )
 }
 
 pub(super) fn is_of_other_account(error: &ApiError) -> bool {
     matches!(error.kind(), ErrorKind::OtherAccount { .. })
-}
-
-/// Waits, unless the run is canceled first.
-pub(super) async fn sleep_or_cancel(
-    stop: &CancellationToken,
-    length: std::time::Duration,
-) -> Result<(), Cancelled> {
-    stop.run_until_cancelled(tokio::time::sleep(length)).await
 }

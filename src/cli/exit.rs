@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::api::RequestIds;
-    use crate::apply::{OperationReport, SkipReason, Verification};
+    use crate::apply::{OperationReport, SkipReason};
     use crate::model::context::Context;
     use crate::plan::{AccountError, FailureKind, OperationId, Options, Purpose, plan};
 
@@ -298,7 +298,7 @@ mod tests {
 
     fn applied(outcome: Outcome, attempts: u32, wrote: bool) -> ApplyResult {
         ApplyResult {
-            executed: vec![OperationReport {
+            operations: vec![OperationReport {
                 operation: OperationId(1),
                 outcome,
                 attempts,
@@ -306,10 +306,7 @@ mod tests {
                 trace: RequestIds::default(),
             }],
             notes: Vec::new(),
-            lost: Vec::new(),
-            twins: Vec::new(),
-            unseen: Vec::new(),
-            read_back: Verification::Passed,
+            problems: Vec::new(),
         }
     }
 
@@ -382,7 +379,7 @@ mod tests {
     #[test]
     fn operation_that_is_done_but_not_verified_is_incomplete() {
         let mut result = applied(Outcome::Done(None), 0, false);
-        result.read_back = Verification::Stopped;
+        result.problems.push("stopped".to_owned());
         let exit = Exit::from_run(&run(Format::Apply, &[CHANGED]), &[Some(result)], None);
         assert_eq!(exit, Exit::Incomplete);
     }

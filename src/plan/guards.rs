@@ -1,7 +1,7 @@
 //! Guards. A blocked plan is still shown in full but never applied. The stricter of the file and the operator limits applies, and no
 //! flag overrides the limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 use schemars::JsonSchema;
@@ -21,7 +21,7 @@ use super::change::{Action, Change, ResourceDiff};
 use super::matching::Matches;
 use super::note::{Note, NoteKind};
 use super::policies::{self, policies_for_level, unassigned_levels};
-use super::{Options, Purpose};
+use super::{AccountPlan, Options, Purpose};
 
 string_enum! {
     /// A rule that blocks a plan.
@@ -224,11 +224,36 @@ pub(super) fn unmatched_protected_items(
     let items = desired.guards.protected.iter();
     items
         .filter(|item| !covers(item))
-        .map(|ProtectedItem { text, location }| {
-            let message = format!("{location}: guards.protected: {text:?} matches no integration");
-            Note::general(NoteKind::UnmatchedProtectedItem, message)
-        })
+        .map(unmatched_protected_item)
         .collect()
+}
+
+fn unmatched_protected_item(item: &ProtectedItem) -> Note {
+    let ProtectedItem { text, location } = item;
+    let message = format!("{location}: guards.protected: {text:?} matches no integration");
+    Note::general(NoteKind::UnmatchedProtectedItem, message)
+}
+
+/// Keeps one warning for each item of `guards.protected`, and only if the item matches nothing in any account that declares it.
+pub(super) fn merge_unmatched_protected_items(accounts: &mut [AccountPlan]) {
+    let mut matched: BTreeSet<String> = BTreeSet::new();
+    for account in accounts.iter().filter(|account| account.error.is_none()) {
+        let items = account.desired().guards.protected.iter();
+        let items = items.filter(|item| !account.notes.contains(&unmatched_protected_item(item)));
+        matched.extend(items.map(|item| item.text.clone()));
+    }
+    let mut seen = matched;
+    for account in accounts
+        .iter_mut()
+        .filter(|account| account.error.is_none())
+    {
+        for item in &account.desired().clone().guards.protected {
+            let note = unmatched_protected_item(item);
+            if !seen.insert(item.text.clone()) {
+                account.notes.retain(|other| *other != note);
+            }
+        }
+    }
 }
 
 /// Returns the forbidden effect of a change on a protected integration. A new tenant_url or reference_id is one, because the item might

@@ -50,6 +50,7 @@ string_enum! {
         PlaceholderValue = "placeholder_value",
         BecameUnlisted = "became_unlisted",
         CreatedWithoutReference = "created_without_reference",
+        ChangedSincePlan = "changed_since_plan",
     }
 }
 
@@ -69,7 +70,8 @@ impl NoteKind {
             | NoteKind::IdentityProviderNotFound
             | NoteKind::OtherReferenceKept
             | NoteKind::BecameUnlisted
-            | NoteKind::CreatedWithoutReference => true,
+            | NoteKind::CreatedWithoutReference
+            | NoteKind::ChangedSincePlan => true,
             NoteKind::Ignored
             | NoteKind::BrieflyActive
             | NoteKind::LevelChanged
@@ -95,6 +97,18 @@ impl NoteKind {
                 | NoteKind::PlaceholderValue
                 | NoteKind::BecameUnlisted
                 | NoteKind::CreatedWithoutReference
+                | NoteKind::ChangedSincePlan
+        )
+    }
+
+    /// Returns true if an apply adds such notes, so that the plan may not have shown them.
+    pub fn is_added_by_apply(self) -> bool {
+        matches!(
+            self,
+            NoteKind::DuplicatesFound
+                | NoteKind::BecameUnlisted
+                | NoteKind::CreatedWithoutReference
+                | NoteKind::ChangedSincePlan
         )
     }
 }

@@ -18,7 +18,7 @@ use crate::model::open_enum::string_enum;
 
 use super::change::{Action, Change, UnlistedResource};
 use super::error::PlanError;
-use super::guards::GuardViolation;
+use super::guards::{GuardViolation, merge_unmatched_protected_items};
 use super::matching::matches;
 use super::note::Note;
 use super::operation::Operation;
@@ -141,9 +141,10 @@ impl Run {
     pub fn new(
         format: Format,
         base_url: String,
-        accounts: Vec<AccountPlan>,
+        mut accounts: Vec<AccountPlan>,
         created_at: Timestamp,
     ) -> Self {
+        merge_unmatched_protected_items(&mut accounts);
         Run {
             format,
             riskform_version: env!("CARGO_PKG_VERSION").to_owned(),

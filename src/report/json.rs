@@ -17,11 +17,11 @@ pub fn applied(plan: &Run, applied: &[Option<ApplyResult>], created_at: Timestam
     run.created_at = created_at;
     for (account, applied) in run.accounts.iter_mut().zip(applied) {
         if let Some(applied) = applied {
-            for (operation, executed) in account.operations.iter_mut().zip(&applied.executed) {
+            for (operation, executed) in account.operations.iter_mut().zip(&applied.operations) {
                 operation.end = Some(end(executed));
             }
             account.notes.extend(applied.notes.iter().cloned());
-            account.problems = Some(applied.problems());
+            account.problems = Some(applied.problems.clone());
         }
     }
     run

@@ -44,7 +44,7 @@ fn respond(status: u16) -> axum::http::response::Builder {
 fn body(status: u16) -> Body {
     let success = status == 200;
     let result = json!({
-        "behaviors": {}, "id": INTEGRATION, "account_tag": "a", "active": true, "created_at": "2026-01-01T00:00:00Z",
+        "behaviors": {}, "id": INTEGRATION, "account_tag": "", "active": true, "created_at": "2026-01-01T00:00:00Z",
         "integration_type": "Okta", "reference_id": "", "tenant_url": "https://a.okta.com", "well_known_url": "u",
     });
     json!({ "success": success, "errors": [], "messages": [], "result": result })

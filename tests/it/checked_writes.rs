@@ -19,7 +19,8 @@ use riskform::model::integration::{Integration, ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::{AccountPlan, NoteKind, plan};
 use riskform::sandbox::{
-    AcceptedReferences, DEFAULT_TOKEN, RateLimit, Sandbox, Settings, UniqueKey, UnsetReference,
+    AcceptedReferences, DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings, UniqueKey,
+    UnsetReference,
 };
 use serde_json::{Value, json};
 
@@ -166,7 +167,7 @@ fn client(transport: Transport) -> Client {
 
 /// Describes the outcome of each operation.
 fn outcomes(applied: &ApplyResult) -> Vec<String> {
-    let reports = applied.executed.iter();
+    let reports = applied.operations.iter();
     reports
         .map(|report| match &report.outcome {
             Outcome::Done(_) => "done".to_owned(),
@@ -272,7 +273,7 @@ async fn values_not_kept_by_the_server_are_named() {
             !applied.is_complete() && applied.wrote_anything(),
             "{problem}"
         );
-        let problems = applied.problems();
+        let problems = &applied.problems;
         assert!(
             problems.contains(&problem.to_owned()),
             "{problems:#?}\n{problem}"
@@ -521,7 +522,7 @@ async fn own_duplicate_stays_if_the_older_one_is_not_as_active_as_declared() {
     let applied = case.apply().await;
     assert!(!applied.is_complete());
     assert_eq!(case.sent(WriteKind::RemoveDuplicate), 0);
-    let problems = applied.problems().join("\n");
+    let problems = applied.problems.join("\n");
     assert!(
         problems.contains("exists twice: ") && problems.contains("0001"),
         "{problems}"
@@ -542,7 +543,7 @@ async fn create_that_no_list_shows_is_reported() {
     );
     let applied = case.apply().await;
     assert!(!applied.is_complete());
-    let problems = applied.problems().join("\n");
+    let problems = applied.problems.join("\n");
     assert!(
         problems.contains("but the list of integrations does not show it"),
         "{problems}"
@@ -1030,6 +1031,123 @@ async fn response_of_another_account_ends_all_writes() {
         assert!(!applied.is_complete() && applied.wrote_anything());
         assert_eq!(case.writes.lock().unwrap().len(), 1, "{method}");
     }
+}
+
+/// The last read shows a value that somebody changed during the run, and that the plan did not change.
+#[tokio::test(start_paused = true)]
+async fn other_declared_value_that_differs_in_the_end_is_mentioned() {
+    let desired = desired(
+        json!({ "high_dlp": { "risk_level": "medium" }, "sentinel_one": { "enabled": true } }),
+        &[],
+    );
+    let case = Case::behind(
+        desired,
+        live(Vec::new()),
+        Settings::default(),
+        |sandbox, router| {
+            router.layer(from_fn(move |request: Request, next: Next| {
+                let sandbox = sandbox.clone();
+                async move {
+                    let is_write = request.method() == Method::PUT;
+                    let response = next.run(request).await;
+                    if is_write {
+                        let mut now = sandbox.live(&account_id());
+                        let raised = now.behaviors.get_mut(&"high_dlp".into_key()).unwrap();
+                        raised.settings.risk_level = OpenEnum::parse("high");
+                        let edited = sandbox.edit(&account_id(), |account| *account = now.into());
+                        edited.unwrap();
+                    }
+                    response
+                }
+            }))
+        },
+    );
+    let applied = case.apply().await;
+    assert!(applied.is_complete(), "{applied:?}");
+    let notes: Vec<String> = applied.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        ["changed since the plan: behavior.high_dlp: risk_level is \"high\", not \"medium\""]
+    );
+}
+
+/// An unlisted integration is deleted for an entry that takes its tenant, and then the update of the entry is rejected.
+#[tokio::test(start_paused = true)]
+async fn settings_of_an_unlisted_integration_deleted_in_vain_are_printed() {
+    let wanted = desired(
+        json!({}),
+        &[("sales", "old", json!({ "reference_id": REFERENCE }))],
+    );
+    let before = live(vec![
+        integration(1, "sales", REFERENCE),
+        integration(2, "old", "r2"),
+    ]);
+    let rejects = |_, router: Router| {
+        router.layer(from_fn(async |request: Request, next: Next| {
+            if request.method() != Method::PUT {
+                return next.run(request).await;
+            }
+            let error = json!({ "code": 1000, "message": "not today" });
+            let body =
+                json!({ "success": false, "errors": [error], "messages": [], "result": null });
+            (StatusCode::BAD_REQUEST, body.to_string()).into_response()
+        }))
+    };
+    let case = Case::behind(wanted, before, Settings::default(), rejects);
+    let applied = case.apply().await;
+    assert_outcomes(&applied, &["done", "failed: "]);
+    assert_eq!(
+        applied.problems,
+        [
+            "integration[00000000-0000-4000-8000-000000000002]: deleted 00000000-0000-4000-8000-000000000002, but integration.sales \
+             was not written, which takes a value from it. Its settings were: integration_type Okta, tenant_url https://old.okta.com, \
+             reference_id r2, active true"
+        ]
+    );
+}
+
+/// Case 31.
+#[tokio::test(start_paused = true)]
+async fn reference_that_comes_back_in_lower_case_is_the_same() {
+    let upper = "3701E70B-5DE4-4D9D-8972-F5AA994D0001";
+    let desired = desired(
+        json!({}),
+        &[("sales", "sales", json!({ "reference_id": upper }))],
+    );
+    let lowers = |_, router: Router| {
+        router.layer(from_fn(async |request: Request, next: Next| {
+            let (parts, body) = request.into_parts();
+            let body = to_bytes(body, usize::MAX).await.unwrap();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            let body = body.replace("3701E70B-5DE4-4D9D-8972-F5AA994D0001", REFERENCE);
+            next.run(Request::from_parts(parts, Body::from(body))).await
+        }))
+    };
+    let case = Case::behind(desired, live(Vec::new()), Settings::default(), lowers);
+    let applied = case.apply().await;
+    assert!(applied.is_complete(), "{applied:?}");
+    assert!(case.plan().is_empty());
+}
+
+/// Case 16: an earlier run that was killed, or a full disk, left a partial line.
+#[test]
+fn audit_log_continues_on_a_new_line_after_a_partial_one() {
+    let server = SandboxServer::start(Settings::default());
+    let directory = TestDir::with(&server);
+    directory.write(
+        "riskform.yaml",
+        &format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\nbehaviors: {{ high_dlp: {{ enabled: false }} }}\n"),
+    );
+    const PARTIAL: &str = "{\"phase\":\"int";
+    directory.write("log.jsonl", PARTIAL);
+    let command = "apply --auto-approve --no-context --audit-log log.jsonl";
+    let run = directory.run(&command.split(' ').collect::<Vec<_>>());
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let log = directory.read("log.jsonl");
+    let mut lines = log.lines();
+    assert_eq!(lines.next(), Some(PARTIAL));
+    let phases = lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["phase"].clone());
+    assert_eq!(phases.collect::<Vec<_>>(), ["intent", "outcome"]);
 }
 
 /// An empty body to a successful DELETE.

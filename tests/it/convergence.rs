@@ -244,7 +244,7 @@ fn as_printed<'p>(
     let mut left: Vec<Step<'p>> = planned
         .operations
         .iter()
-        .zip(&applied.executed)
+        .zip(&applied.operations)
         .map(|(operation, executed)| match &executed.outcome {
             Outcome::Done(made) => (operation, made.as_ref().map(|made| made.id)),
             Outcome::Failed(_) | Outcome::Unknown(_) | Outcome::NotAttempted(_) => {

@@ -203,7 +203,7 @@ async fn whatever_becomes_of_the_answer_there_is_one_or_the_old_one_stays() {
             let applied = world.apply().await;
             let case = format!("{reference:?} {rules:?}: {applied:?}");
             let found: Vec<&str> = applied
-                .executed
+                .operations
                 .iter()
                 .map(|one| word(&one.outcome))
                 .collect();
@@ -241,7 +241,7 @@ async fn one_of_the_same_tenant_with_another_reference_is_named_and_nothing_more
         theirs.unwrap().id
     );
     assert_eq!(failure, expected);
-    assert_eq!(applied.executed[0].attempts, 1);
+    assert_eq!(applied.operations[0].attempts, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +255,7 @@ async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_o
     let world = CreateScenario::new(None, settings.clone(), vec![]);
     let applied = world.apply().await;
     assert!(applied.is_complete(), "{applied:?}");
-    let attempts = applied.executed[0].attempts;
+    let attempts = applied.operations[0].attempts;
     assert_eq!(attempts, 2, "refused once, then sent without it");
     assert!(
         matches!(&applied.notes[..], [note] if note.kind == NoteKind::CreatedWithoutReference),
@@ -266,8 +266,8 @@ async fn a_server_that_takes_no_reference_that_it_doesnt_know_gets_none_of_our_o
 
     let world = CreateScenario::new(Some("r1"), settings, vec![]);
     let applied = world.apply().await;
-    assert_eq!(word(&applied.executed[0].outcome), "failed");
-    assert_eq!(applied.executed[0].attempts, 1);
+    assert_eq!(word(&applied.operations[0].outcome), "failed");
+    assert_eq!(applied.operations[0].attempts, 1);
     assert_eq!(world.tenants(), ["old.okta.com"]);
 }
 
@@ -301,7 +301,7 @@ async fn a_replacement_that_loses_its_successor_says_what_the_lost_one_held() {
     let applied = world.apply().await;
     assert!(!applied.is_complete());
     assert_eq!(
-        applied.lost[0].to_string(),
+        applied.problems[0],
         "integration.one: deleted 00000000-0000-4000-8000-000000000001, but its replacement was not created. Its settings were: \
          integration_type Entra, tenant_url https://old.okta.com, reference_id old, active true"
     );

@@ -1,11 +1,12 @@
 //! `riskform reset`: selects users, shows them, asks, resets their scores, reports.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::api::{ApiError, Client, ErrorKind};
-use crate::apply::{Outcome, ResetEvent, ResetResult, reset};
+use crate::apply::{ApplyEvent, Outcome, ResetResult, reset};
 use crate::cli::commands::get::PrivacyArgs;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -87,26 +88,22 @@ pub(crate) async fn run(arguments: ResetArgs, output: &Output) -> Result<Exit, C
     signals::enter_write_phase()?;
     let users: Vec<UserId> = chosen.into_keys().collect();
     let mut finished = 0;
-    let mut observe = |event: ResetEvent<'_>| match event {
-        ResetEvent::Sending(write) => {
-            if let Some(log) = &audit_log {
-                log.sending(&account.id, write, &[])?;
+    let mut observe = |event: ApplyEvent<'_>| {
+        if let Some(log) = &audit_log {
+            log.observe(&account.id, &BTreeMap::new(), &event)?;
+        }
+        match event {
+            ApplyEvent::Sending(_) => output.note_write(),
+            ApplyEvent::Reset(ResetResult { user, outcome, .. }) => {
+                finished += 1;
+                if !matches!(outcome, Outcome::NotAttempted(_)) {
+                    let (total, outcome) = (users.len(), outcome_text(outcome));
+                    output.status(format_args!("[{finished}/{total}] {user}: {outcome}"));
+                }
             }
-            output.note_write();
-            Ok(())
+            _ => {}
         }
-        ResetEvent::Answered(write, end) => {
-            let log = audit_log.as_ref();
-            log.map_or(Ok(()), |log| log.answered(&account.id, write, &[], end))
-        }
-        ResetEvent::Finished(ResetResult { user, outcome, .. }) => {
-            finished += 1;
-            if !matches!(outcome, Outcome::NotAttempted(_)) {
-                let (total, outcome) = (users.len(), outcome_text(outcome));
-                output.status(format_args!("[{finished}/{total}] {user}: {outcome}"));
-            }
-            Ok(())
-        }
+        Ok(())
     };
     let writer = client.writer();
     let ends = reset(&writer, &account.id, &users, &mut observe).await;

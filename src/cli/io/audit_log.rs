@@ -83,6 +83,22 @@ struct CallResult<'a> {
     error: Option<String>,
 }
 
+impl<'a> From<Result<&'a RequestIds, &'a ApiError>> for CallResult<'a> {
+    fn from(end: Result<&'a RequestIds, &'a ApiError>) -> Self {
+        let trace = end.unwrap_or_else(ApiError::request_ids);
+        CallResult {
+            outcome: match end {
+                Ok(_) => "done",
+                Err(error) if error.may_have_succeeded() => "unknown",
+                Err(_) => "failed",
+            },
+            request_id: trace.audit_log_id.as_deref(),
+            cf_ray: trace.ray.as_deref(),
+            error: end.err().map(ToString::to_string),
+        }
+    }
+}
+
 impl AuditLog {
     /// Opens the log for appending. A new file is readable only by its owner.
     pub(crate) fn open(path: &Path, output: &Output) -> Result<Self, CommandError> {
@@ -95,57 +111,24 @@ impl AuditLog {
         })))
     }
 
-    /// Logs a write before it is sent. The line is on disk when this returns.
-    pub(crate) fn sending(
-        &self,
-        account_id: &AccountId,
-        write: &Write<'_>,
-        changes: &[Effect],
-    ) -> anyhow::Result<()> {
-        self.append(Phase::Intent, account_id, write, changes, None)
-    }
-
-    /// Logs the result of a write.
-    pub(crate) fn answered(
-        &self,
-        account_id: &AccountId,
-        write: &Write<'_>,
-        changes: &[Effect],
-        end: Result<&RequestIds, &ApiError>,
-    ) -> anyhow::Result<()> {
-        let trace = end.unwrap_or_else(ApiError::request_ids);
-        let end = CallResult {
-            outcome: match end {
-                Ok(_) => "done",
-                Err(error) if error.may_have_succeeded() => "unknown",
-                Err(_) => "failed",
-            },
-            request_id: trace.audit_log_id.as_deref(),
-            cf_ray: trace.ray.as_deref(),
-            error: end.err().map(ToString::to_string),
-        };
-        self.append(Phase::Outcome, account_id, write, changes, Some(end))
-    }
-
-    /// Logs the writes among the events of an apply run. `effects` are the changes of each operation.
+    /// Logs the writes among the events of an apply or a reset. `effects` are the changes of each operation.
     pub(crate) fn observe(
         &self,
         account_id: &AccountId,
         effects: &BTreeMap<OperationId, Vec<Effect>>,
         event: &ApplyEvent<'_>,
     ) -> anyhow::Result<()> {
-        let changes =
-            |write: &Write<'_>| effects.get(&write.operation).map_or(&[][..], Vec::as_slice);
-        match event {
-            ApplyEvent::Sending(write) => self.sending(account_id, write, changes(write)),
+        let (phase, write, end) = match event {
+            ApplyEvent::Sending(write) => (Phase::Intent, write, None),
             ApplyEvent::Responded(write, end) => {
-                self.answered(account_id, write, changes(write), *end)
+                (Phase::Outcome, write, Some(CallResult::from(*end)))
             }
-            ApplyEvent::Started { .. }
-            | ApplyEvent::LookingForCreated { .. }
-            | ApplyEvent::Finished { .. }
-            | ApplyEvent::Verifying => Ok(()),
-        }
+            _ => return Ok(()),
+        };
+        let changes = effects.get(&write.operation);
+        let changes = changes.map_or(&[][..], Vec::as_slice);
+        // The line of an intent is on disk when this returns.
+        self.append(phase, account_id, write, changes, end)
     }
 
     fn append(

@@ -78,7 +78,7 @@ impl Progress {
             ApplyEvent::Started { operation } => {
                 self.bar.set_message(operation_label(label, operation));
             }
-            ApplyEvent::Sending(_) | ApplyEvent::Responded(..) => {}
+            ApplyEvent::Sending(_) | ApplyEvent::Responded(..) | ApplyEvent::Reset(_) => {}
             ApplyEvent::LookingForCreated { operation, failure } => {
                 let operation = operation_label(label, operation);
                 let line = format!("{operation}: {failure}; checking whether it was created");
@@ -108,7 +108,7 @@ impl Progress {
 }
 
 /// Returns the outcome of an operation for a progress line.
-pub(crate) fn outcome_text(outcome: &Outcome) -> &'static str {
+pub(crate) fn outcome_text<T>(outcome: &Outcome<T>) -> &'static str {
     match outcome {
         Outcome::Done(_) => "done",
         Outcome::Failed(_) => "failed",

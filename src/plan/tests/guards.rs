@@ -307,6 +307,24 @@ fn a_protected_item_that_matches_nothing_is_a_warning() {
     }
 }
 
+/// An item of a shared base file may match in one account only.
+#[test]
+fn unmatched_protected_item_is_one_warning_per_run() {
+    let lives = [account(&["a r1"]), account(&["b r2"])];
+    for (item, expected) in [("r1", 0), ("https://z.test", 1)] {
+        let plans = lives.iter().map(|live| {
+            let mut file = desired(&[]);
+            protect(&mut file, item);
+            planned(&file, live)
+        });
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        let run = Run::new(Format::Plan, String::new(), plans.collect(), now);
+        let notes = run.accounts.iter().flat_map(|account| &account.notes);
+        let warned = notes.filter(|note| note.kind == NoteKind::UnmatchedProtectedItem);
+        assert_eq!(warned.count(), expected, "{item}");
+    }
+}
+
 /// An address may have the account's name in front, or its ID if it has no name.
 #[test]
 fn protected_address_with_account_blocks() {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::text::EscapeInvisible;
-use crate::plan::{AccountPlan, NoteKind, Operation, OperationOutcome, Run};
+use crate::plan::{AccountPlan, Operation, OperationOutcome, Run};
 use crate::report::display_item::{Severity, prefix};
 use crate::report::style;
 use crate::report::totals::RunSummary;
@@ -58,7 +58,7 @@ fn items(account: &AccountPlan) -> Vec<Item> {
     let yellow = style::WARNING;
     for note in &account.notes {
         // The other notes were shown with the plan.
-        if note.kind == NoteKind::CreatedWithoutReference {
+        if note.kind.is_added_by_apply() {
             let note = note.to_string();
             items.push(Item::new(Severity::Differs, |f| {
                 writeln!(f, "  {yellow}warning{yellow:#}: {}", EscapeInvisible(&note))

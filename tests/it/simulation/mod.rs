@@ -527,12 +527,18 @@ impl<'a> Simulation<'a> {
 
     fn tally_applied(&mut self, applied: &ApplyResult, told: &Reported) {
         self.tally
-            .count(Counted::Operations, applied.executed.len());
-        self.tally
-            .count(Counted::TwinsReported, applied.twins.len());
-        let both = applied.twins.iter().flat_map(|twin| [twin.ours, twin.twin]);
-        self.reported.extend(both);
-        for executed in &applied.executed {
+            .count(Counted::Operations, applied.operations.len());
+        let problems = applied.problems.iter();
+        let duplicates: Vec<&String> = problems
+            .filter(|problem| problem.contains(" exists twice: "))
+            .collect();
+        self.tally.count(Counted::TwinsReported, duplicates.len());
+        let ids = duplicates
+            .iter()
+            .flat_map(|problem| problem.split(' '))
+            .filter_map(|word| word.parse::<IntegrationId>().ok());
+        self.reported.extend(ids);
+        for executed in &applied.operations {
             match &executed.outcome {
                 Outcome::Done(made) => {
                     let adopted = made
@@ -583,13 +589,13 @@ fn check_applied(
         "it says that it wrote nothing"
     );
     let is_done = |executed: &OperationReport| matches!(executed.outcome, Outcome::Done(_));
-    for executed in &applied.executed {
+    for executed in &applied.operations {
         if let Outcome::Unknown(_) = executed.outcome {
             prop_assert!(executed.wrote && !applied.is_complete());
         }
     }
     let in_wave = |wave| {
-        let operations = planned.operations.iter().zip(&applied.executed);
+        let operations = planned.operations.iter().zip(&applied.operations);
         operations.filter(move |(operation, _)| operation.wave == wave)
     };
     let entries_done = in_wave(Wave::Integrations).all(|(_, executed)| is_done(executed));
@@ -623,6 +629,7 @@ impl Reported {
             ApplyEvent::Responded(..)
             | ApplyEvent::Started { .. }
             | ApplyEvent::Finished { .. }
+            | ApplyEvent::Reset(_)
             | ApplyEvent::Verifying => {}
         }
     }
