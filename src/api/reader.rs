@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::behavior::{self, Behavior, BehaviorKey};
 use crate::model::integration::{self, Integration, IntegrationId, ReferenceId};
+use crate::model::malformed_is_default;
+use crate::model::open_enum::{OpenEnum, string_enum};
 use crate::model::user::{self, RiskEvent, UserEvents, UserId, UserRisk};
 
 use super::client::{ApiRequest, ApiResponse, Client};
 use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::pages::{Page, Paging};
-use super::token::{TokenOwner, VerifiedToken};
 
 /// Sends read requests.
 #[derive(Clone, Debug)]
@@ -175,6 +177,50 @@ impl Reader {
             value,
             trace: list.trace,
         })
+    }
+}
+
+string_enum! {
+    /// Status of an API token.
+    TokenStatus {
+        /// Usable.
+        Active = "active",
+        /// Disabled by its owner.
+        Disabled = "disabled",
+        /// Past its expiration date.
+        Expired = "expired",
+    }
+}
+
+/// Result of verifying a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedToken {
+    /// ID of the token (not secret).
+    #[serde(default, deserialize_with = "malformed_is_default")]
+    pub id: Option<String>,
+    pub status: OpenEnum<TokenStatus>,
+    /// Start of validity.
+    #[serde(default, deserialize_with = "malformed_is_default")]
+    pub not_before: Option<Timestamp>,
+    /// End of validity; `None` if the token does not expire, or if it is unknown.
+    #[serde(default, deserialize_with = "malformed_is_default")]
+    pub expires_on: Option<Timestamp>,
+}
+
+/// Owner of a token. User tokens and account tokens have different verification endpoints, and each rejects the other kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOwner<'a> {
+    User,
+    Account(&'a AccountId),
+}
+
+impl TokenOwner<'_> {
+    /// Returns the path that verifies the request's token, relative to the base URL.
+    pub(super) fn verify_path(self) -> String {
+        match self {
+            TokenOwner::User => "/user/tokens/verify".to_owned(),
+            TokenOwner::Account(account) => format!("/accounts/{account}/tokens/verify"),
+        }
     }
 }
 
