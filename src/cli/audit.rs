@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::context;
 use crate::cli::session::Session;
-use crate::doctor::{AccountAudit, AuditCheck, AuditInput, audit_findings};
+use crate::doctor::{AccountAudit, AuditInput, audit_findings};
 use crate::model::context::Fetched;
 use crate::plan::AccountPlan;
 
@@ -12,20 +12,20 @@ use crate::plan::AccountPlan;
 pub(crate) async fn look(
     session: &Session,
     plan: &AccountPlan,
-    ignored: &BTreeSet<AuditCheck>,
+    ignored: &BTreeSet<&'static str>,
 ) -> AccountAudit {
     if plan.error.is_some() {
         return AccountAudit::new(plan, Vec::new());
     }
-    let wanted = |checks: &[AuditCheck]| checks.iter().any(|check| !ignored.contains(check));
+    let wanted = |checks: &[&str]| checks.iter().any(|check| !ignored.contains(*check));
     let desired = plan.desired();
     let (access, identity_providers) = tokio::join!(
         only(
-            wanted(&[AuditCheck::Policies, AuditCheck::Levels]),
+            wanted(&["policies", "levels"]),
             context::access(session, desired)
         ),
         only(
-            wanted(&[AuditCheck::Providers]),
+            wanted(&["providers"]),
             context::identity_providers(session, desired)
         ),
     );

@@ -1,9 +1,9 @@
 //! The checks of the doctor. Each evaluates the responses and returns a result with advice.
 
-use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 
-use super::check::{Check, DoctorFinding};
-use super::finding::{CheckStatus, Finding};
+use jiff::SignedDuration;
+
 use super::permissions::{
     access_groups, access_policies, audit_log, entitlement, pii_read, read, write,
 };
@@ -11,7 +11,9 @@ use super::probe::{
     Access, ApiTransport, CredentialEvidence, CredentialKind, Files, Owner, ProbeResults,
     ProxyInfo, errors, reads,
 };
+use super::{blocked, complete, from_error};
 use crate::api::{ApiError, ErrorKind, TokenStatus, TransportErrorKind};
+use crate::model::finding::{CheckStatus, CheckedAccount, Finding};
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::{abbreviate_list, pluralize};
 
@@ -22,69 +24,108 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
 /// Number of requests left below which a warning is given: a tenth of the limit.
 const LOW_BUDGET: u64 = 120;
 
-/// Returns all findings about one account, in order of dependency.
-pub fn account_findings(evidence: &ProbeResults, now: Timestamp) -> Vec<DoctorFinding> {
-    let findings = [
-        Some(credentials(evidence)),
-        Some(api(evidence)),
-        proxy(evidence),
-        Some(token(evidence, now)),
-        Some(read(evidence)),
-        Some(pii_read(evidence)),
-        Some(write(evidence)),
-        Some(entitlement(evidence)),
-        Some(access_policies(evidence)),
-        Some(access_groups(evidence)),
-        Some(audit_log(evidence)),
-        Some(rate_budget(evidence)),
-        Some(clock(evidence)),
-        new_behaviors(evidence),
-    ];
-    findings.into_iter().flatten().collect()
+/// A check of one account.
+struct Check {
+    /// Name in output. Permissions have their dashboard names.
+    id: &'static str,
+    run: fn(&ProbeResults) -> Option<Finding>,
+}
+
+const FILES: &str = "files";
+const CREDENTIALS: &str = "credentials";
+const PROXY: &str = "proxy";
+
+/// All checks of an account, in order of dependency.
+const CHECKS: [Check; 14] = {
+    const fn check(id: &'static str, run: fn(&ProbeResults) -> Option<Finding>) -> Check {
+        Check { id, run }
+    }
+    [
+        check(CREDENTIALS, |probed| {
+            Some(credentials_finding(&probed.access.source))
+        }),
+        check("API", |probed| Some(api(probed))),
+        check(PROXY, proxy),
+        check("token", |probed| Some(token(probed))),
+        check("Zero Trust Read", |probed| Some(read(probed))),
+        check("Zero Trust: PII Read", |probed| Some(pii_read(probed))),
+        check("Zero Trust Write", |probed| Some(write(probed))),
+        check("entitlement", |probed| Some(entitlement(probed))),
+        check("Access policies", |probed| Some(access_policies(probed))),
+        check("Access groups", |probed| Some(access_groups(probed))),
+        check("audit log", |probed| Some(audit_log(probed))),
+        check("rate limit", |probed| Some(rate_limit(probed))),
+        check("clock", |probed| Some(clock(probed))),
+        check("new behaviors", new_behaviors),
+    ]
+};
+
+/// Checks that are not about credentials, permissions or the entitlement.
+const OTHER_CHECKS: [&str; 6] = [FILES, "API", PROXY, "rate limit", "clock", "new behaviors"];
+
+/// Returns true if the check is about credentials, permissions or the entitlement.
+pub fn is_auth_check(check: &str) -> bool {
+    !OTHER_CHECKS.contains(&check)
+}
+
+/// Returns all findings about one account.
+pub fn account_findings(probed: &ProbeResults, account: &Arc<CheckedAccount>) -> Vec<Finding> {
+    let findings = CHECKS.iter().flat_map(|check| {
+        let finding = (check.run)(probed).into_iter().collect();
+        complete(finding, check.id, Some(account))
+    });
+    findings.collect()
 }
 
 /// Returns the finding about the files, shared by all accounts.
-pub fn files_finding(files: &Files) -> DoctorFinding {
-    match files {
-        Files::Absent { path } => Finding::warn(Check::Files, format!("{path} not found"))
+pub fn files_finding(files: &Files) -> Finding {
+    let finding = match files {
+        Files::Absent { path } => Finding::warn(format!("{path} not found"))
             .help("run `riskform init` to create it, or pass the files to check"),
         Files::Invalid { first, errors } => {
             let message = match errors {
                 1 => first.clone(),
                 _ => format!("{first} ({errors} errors)"),
             };
-            Finding::fail(Check::Files, message)
-                .help("riskform validate shows every mistake in the files")
+            Finding::fail(message).help("riskform validate shows every mistake in the files")
         }
-        Files::Valid { accounts } => Finding::pass(
-            Check::Files,
-            format!("valid, for {}", pluralize(*accounts, "account")),
-        ),
+        Files::Valid { accounts } => {
+            Finding::pass(format!("valid, for {}", pluralize(*accounts, "account")))
+        }
+    };
+    Finding {
+        check: FILES,
+        ..finding
     }
 }
 
 /// Returns the finding about missing credentials. No request can be sent.
-pub fn no_credentials_finding(message: String, help: Option<String>) -> DoctorFinding {
+pub fn no_credentials_finding(message: String, help: Option<String>) -> Finding {
     Finding {
+        check: CREDENTIALS,
         help,
-        ..Finding::fail(Check::Credentials, message)
+        ..Finding::fail(message)
+    }
+}
+
+/// Returns the finding about credentials from a source.
+pub fn credentials_finding(source: &str) -> Finding {
+    Finding {
+        check: CREDENTIALS,
+        ..Finding::pass(format!("set by {source}"))
     }
 }
 
 /// Returns the finding about an invalid proxy. No request can be sent.
-pub fn invalid_proxy_finding(message: String) -> DoctorFinding {
-    Finding::fail(Check::Proxy, message).help("correct or unset the variable")
-}
-
-fn credentials(evidence: &ProbeResults) -> DoctorFinding {
-    Finding::pass(
-        Check::Credentials,
-        format!("set by {}", evidence.access.source),
-    )
+pub fn invalid_proxy_finding(message: String) -> Finding {
+    Finding {
+        check: PROXY,
+        ..Finding::fail(message).help("correct or unset the variable")
+    }
 }
 
 /// Returns a finding only if a proxy is set. Its variable is named, so that it can be corrected.
-fn proxy(evidence: &ProbeResults) -> Option<DoctorFinding> {
+fn proxy(evidence: &ProbeResults) -> Option<Finding> {
     let ProxyInfo { variable, address } = evidence.access.proxy.as_ref()?;
     let message = format!("{address} ({variable})");
     let lost = |error: &ApiError| {
@@ -97,19 +138,15 @@ fn proxy(evidence: &ProbeResults) -> Option<DoctorFinding> {
         )
     };
     Some(if errors(evidence).any(lost) {
-        Finding::fail(
-            Check::Proxy,
-            format!("cannot reach the API through {message}"),
-        )
-        .help(format!(
+        Finding::fail(format!("cannot reach the API through {message}")).help(format!(
             "check that the proxy is up and allows requests to the API, or unset {variable}"
         ))
     } else {
-        Finding::pass(Check::Proxy, message)
+        Finding::pass(message)
     })
 }
 
-fn api(evidence: &ProbeResults) -> DoctorFinding {
+fn api(evidence: &ProbeResults) -> Finding {
     let ProbeResults {
         base_url,
         access: Access { way, .. },
@@ -132,7 +169,7 @@ fn api(evidence: &ProbeResults) -> DoctorFinding {
         | ErrorKind::UnexpectedResponse { .. } => true,
     });
     if let Some(error) = troubles.into_iter().next() {
-        return Finding::from_error(Check::Api, CheckStatus::Fail, error);
+        return from_error(CheckStatus::Fail, error);
     }
     let message = match way {
         ApiTransport::InProcess => "simulated in this process".to_owned(),
@@ -141,22 +178,19 @@ fn api(evidence: &ProbeResults) -> DoctorFinding {
         }
         ApiTransport::Network => format!("{base_url} responds (localhost, without TLS)"),
     };
-    Finding::pass(Check::Api, message)
+    Finding::pass(message)
 }
 
-fn token(evidence: &ProbeResults, now: Timestamp) -> DoctorFinding {
-    let check = Check::Token;
+fn token(evidence: &ProbeResults) -> Finding {
     match (&evidence.token, evidence.access.means) {
         (None, CredentialKind::Key) => match reads(evidence) {
-            CredentialEvidence::Refused(error) => {
-                Finding::from_error(check, CheckStatus::Fail, error)
-            }
+            CredentialEvidence::Refused(error) => from_error(CheckStatus::Fail, error),
             CredentialEvidence::Answered | CredentialEvidence::Known => {
-                Finding::pass(check, "global API key, accepted")
+                Finding::pass("global API key, accepted")
             }
-            CredentialEvidence::Unknown => Finding::blocked(check),
+            CredentialEvidence::Unknown => blocked(),
         },
-        (None, CredentialKind::Token) => Finding::blocked(check),
+        (None, CredentialKind::Token) => blocked(),
         (Some(Ok((owner, token))), _) => {
             let whose = match owner {
                 Owner::User => "user token",
@@ -169,18 +203,17 @@ fn token(evidence: &ProbeResults, now: Timestamp) -> DoctorFinding {
             let message = format!("{whose}, {}, {ends}", token.status);
             match token.status {
                 OpenEnum::Known(TokenStatus::Active) => match token.expires_on {
-                    Some(end) if end.duration_since(now) < TOKEN_EXPIRY_WARNING => {
-                        Finding::warn(check, message)
-                            .help("roll the token or extend its expiration")
+                    Some(end) if end.duration_since(evidence.now) < TOKEN_EXPIRY_WARNING => {
+                        Finding::warn(message).help("roll the token or extend its expiration")
                     }
-                    Some(_) | None => Finding::pass(check, message),
+                    Some(_) | None => Finding::pass(message),
                 },
                 OpenEnum::Known(TokenStatus::Disabled | TokenStatus::Expired) => {
-                    Finding::fail(check, message)
+                    Finding::fail(message)
                         .help("enable or roll the token in the dashboard, or set another one")
                 }
                 OpenEnum::Unknown(_) => {
-                    Finding::warn(check, message).help("check this token in the dashboard")
+                    Finding::warn(message).help("check this token in the dashboard")
                 }
             }
         }
@@ -188,32 +221,29 @@ fn token(evidence: &ProbeResults, now: Timestamp) -> DoctorFinding {
             // A successful read, or one denied for a missing permission, proves more than a failed verification.
             (_, CredentialEvidence::Answered) => Finding {
                 message: format!("accepted for reading, but not verified: {error}"),
-                ..Finding::from_error(check, CheckStatus::Warn, error)
+                ..from_error(CheckStatus::Warn, error)
             },
             (_, CredentialEvidence::Known) => Finding {
                 message: format!("known to the API, but not verified: {error}"),
-                ..Finding::from_error(check, CheckStatus::Warn, error)
+                ..from_error(CheckStatus::Warn, error)
             },
-            (ErrorKind::Credentials, _) => Finding::from_error(check, CheckStatus::Fail, error),
-            (_, CredentialEvidence::Refused(refusal)) => {
-                Finding::from_error(check, CheckStatus::Fail, refusal)
-            }
-            (_, CredentialEvidence::Unknown) => Finding::blocked(check),
+            (ErrorKind::Credentials, _) => from_error(CheckStatus::Fail, error),
+            (_, CredentialEvidence::Refused(refusal)) => from_error(CheckStatus::Fail, refusal),
+            (_, CredentialEvidence::Unknown) => blocked(),
         },
     }
 }
 
-fn rate_budget(evidence: &ProbeResults) -> DoctorFinding {
-    let check = Check::RateBudget;
+fn rate_limit(evidence: &ProbeResults) -> Finding {
     let spent = errors(evidence).find(|error| *error.kind() == ErrorKind::RateLimited);
     if let Some(error) = spent {
-        return Finding::from_error(check, CheckStatus::Fail, error);
+        return from_error(CheckStatus::Fail, error);
     }
     let Some(signs) = &evidence.signs else {
-        return Finding::blocked(check);
+        return blocked();
     };
     let Some(remaining) = signs.remaining else {
-        return Finding::pass(check, "the API states no limit");
+        return Finding::pass("the API states no limit");
     };
     let message = format!(
         "{} requests left, for {} s",
@@ -221,23 +251,20 @@ fn rate_budget(evidence: &ProbeResults) -> DoctorFinding {
         remaining.resets_in.as_secs()
     );
     if remaining.requests < LOW_BUDGET {
-        Finding::warn(check, message)
+        Finding::warn(message)
             .help("another client uses this token; create a separate token for riskform")
     } else {
-        Finding::pass(check, message)
+        Finding::pass(message)
     }
 }
 
-fn clock(evidence: &ProbeResults) -> DoctorFinding {
-    let check = Check::Clock;
+fn clock(evidence: &ProbeResults) -> Finding {
     let Some(signs) = &evidence.signs else {
-        return Finding::blocked(check);
+        return blocked();
     };
     match signs.clock_skew {
-        None => Finding::pass(check, "the API sends no time"),
-        Some(ahead) if ahead.abs() <= CLOCK_TOLERANCE => {
-            Finding::pass(check, "in sync with the API")
-        }
+        None => Finding::pass("the API sends no time"),
+        Some(ahead) if ahead.abs() <= CLOCK_TOLERANCE => Finding::pass("in sync with the API"),
         Some(ahead) => {
             let direction = if ahead.is_negative() {
                 "ahead of"
@@ -245,26 +272,25 @@ fn clock(evidence: &ProbeResults) -> DoctorFinding {
                 "behind"
             };
             let message = format!("{} s {direction} the API", ahead.abs().as_secs());
-            Finding::warn(check, message)
+            Finding::warn(message)
                 .help("set the clock; --since, ignore_changes dates and the audit log depend on it")
         }
     }
 }
 
 /// Returns a finding only if the files list behaviors and the live ones are known.
-fn new_behaviors(evidence: &ProbeResults) -> Option<DoctorFinding> {
+fn new_behaviors(evidence: &ProbeResults) -> Option<Finding> {
     let (Some(declared), Some(Ok(live))) = (&evidence.declared, &evidence.behaviors) else {
         return None;
     };
-    let check = Check::NewBehaviors;
     let new: Vec<String> = live
         .difference(&declared.behaviors)
         .map(ToString::to_string)
         .collect();
     Some(match (new.as_slice(), declared.covers_every_other) {
-        ([], _) => Finding::pass(check, "all behaviors are in the files"),
-        (_, true) => Finding::pass(check, "all behaviors are in the files or covered by \"*\""),
-        (new, false) => Finding::warn(check, format!("not in the files: {}", abbreviate_list(new)))
+        ([], _) => Finding::pass("all behaviors are in the files"),
+        (_, true) => Finding::pass("all behaviors are in the files or covered by \"*\""),
+        (new, false) => Finding::warn(format!("not in the files: {}", abbreviate_list(new)))
             .help("add them under `behaviors`, or set `unlisted.behaviors`"),
     })
 }

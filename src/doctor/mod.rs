@@ -1,25 +1,58 @@
 //! Read-only checks of connectivity (doctor) and of the whole setup (audit).
 //!
-//! [`examine`] sends the requests of the doctor, and [`account_findings`] evaluates the responses; each check is one function in
-//! `checks` and one line in the list there. [`audit_findings`] evaluates an account for the audit, and [`AuditReport`] is the result.
-//! Evaluation is pure. This module does not write, read files or the environment, or print.
+//! [`probe_account`] sends the requests of the doctor. [`account_findings`] and [`audit_findings`] evaluate what was read; each check is a
+//! function and one row of a table. Evaluation is pure. This module does not write, read files or the environment, or print.
 
 mod audit;
-mod audit_report;
-mod check;
+mod audit_files;
+mod audit_policies;
 mod checks;
-mod finding;
 mod permissions;
 mod probe;
-mod report;
 
-pub use audit::{AuditCheck, AuditFinding, AuditInput, audit_findings};
-pub use audit_report::{AccountAudit, AuditReport, AuditTotals};
-pub use check::{Check, DoctorFinding};
-pub use checks::{account_findings, files_finding, invalid_proxy_finding, no_credentials_finding};
-pub use finding::{CheckStatus, Detail, Finding};
+use std::sync::Arc;
+
+use crate::api::ApiError;
+use crate::model::finding::{CheckStatus, CheckedAccount, Finding};
+
+pub use audit::{
+    AUDIT_CHECKS, AccountAudit, AuditCheck, AuditInput, AuditReport, AuditTotals, audit_findings,
+};
+pub use audit_files::difference;
+pub use checks::{
+    account_findings, credentials_finding, files_finding, invalid_proxy_finding, is_auth_check,
+    no_credentials_finding,
+};
 pub use probe::{
     Access, ApiTransport, CredentialKind, Declared, Files, Owner, Probe, ProbeResults, ProxyInfo,
     probe_account, verify_token,
 };
-pub use report::{AccountDoctorReport, DoctorReport};
+
+/// Adds the check and the account to its findings.
+fn complete(
+    findings: Vec<Finding>,
+    check: &'static str,
+    account: Option<&Arc<CheckedAccount>>,
+) -> impl Iterator<Item = Finding> {
+    findings.into_iter().map(move |finding| Finding {
+        check,
+        account: account.cloned(),
+        ..finding
+    })
+}
+
+/// Returns the finding about an API error.
+fn from_error(status: CheckStatus, error: &ApiError) -> Finding {
+    Finding {
+        help: error.help(),
+        ..Finding::new(status, error.to_string())
+    }
+}
+
+/// Returns an unknown result that another check explains.
+fn blocked() -> Finding {
+    Finding::new(
+        CheckStatus::Unknown,
+        "skipped because an earlier check failed",
+    )
+}

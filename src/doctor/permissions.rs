@@ -1,42 +1,38 @@
 //! Checks of token permissions: required ones, and optional ones, whose absence is no failure.
 
-use super::check::{Check, DoctorFinding};
-use super::finding::{CheckStatus, Finding};
 use super::probe::{CredentialEvidence, Probe, ProbeResults, errors, reads};
+use super::{blocked, from_error};
 use crate::api::{ApiError, ErrorKind, Permission};
+use crate::model::finding::{CheckStatus, Finding};
 
-pub(super) fn read(evidence: &ProbeResults) -> DoctorFinding {
-    let check = Check::Read;
+pub(super) fn read(evidence: &ProbeResults) -> Finding {
     match (&evidence.behaviors, &evidence.integrations) {
-        (Some(Ok(_)), Some(Ok(()))) => {
-            Finding::pass(check, "ok: can read behaviors and integrations")
-        }
-        (Some(Ok(_)), _) => Finding::pass(check, "ok: can read behaviors"),
-        (_, Some(Ok(()))) => Finding::pass(check, "ok: can read integrations"),
-        (Some(Err(error)), _) if !token_was_refused(evidence) => refused(check, error),
-        (Some(Err(_)) | None, _) => Finding::blocked(check),
+        (Some(Ok(_)), Some(Ok(()))) => Finding::pass("ok: can read behaviors and integrations"),
+        (Some(Ok(_)), _) => Finding::pass("ok: can read behaviors"),
+        (_, Some(Ok(()))) => Finding::pass("ok: can read integrations"),
+        (Some(Err(error)), _) if !token_was_refused(evidence) => refused(error),
+        (Some(Err(_)) | None, _) => blocked(),
     }
 }
 
 /// Returns the finding about a permission that only some commands need.
 fn optional_permission(
-    check: Check,
     asked: &Probe<()>,
     evidence: &ProbeResults,
     readable: &str,
     without: &str,
-) -> DoctorFinding {
+) -> Finding {
     let is_known = matches!(
         reads(evidence),
         CredentialEvidence::Answered | CredentialEvidence::Known
     );
     match asked {
-        Some(Ok(())) => Finding::pass(check, format!("ok: can read {readable}")),
+        Some(Ok(())) => Finding::pass(format!("ok: can read {readable}")),
         Some(Err(error)) => match error.kind() {
             ErrorKind::Permission | ErrorKind::CredentialsOrPermission | ErrorKind::Credentials
                 if is_known =>
             {
-                let missing = Finding::new(check, CheckStatus::Info, format!("missing: {without}"));
+                let missing = Finding::new(CheckStatus::Info, format!("missing: {without}"));
                 match error.operation().permission() {
                     Some(permission) => missing.help(grant_help(permission)),
                     None => missing,
@@ -48,29 +44,26 @@ fn optional_permission(
             | ErrorKind::Credentials
             | ErrorKind::Entitlement
             | ErrorKind::RateLimited
-            | ErrorKind::Cancelled => Finding::blocked(check),
+            | ErrorKind::Cancelled => blocked(),
             ErrorKind::NotFound
             | ErrorKind::UnknownRoute
             | ErrorKind::Rejected
             | ErrorKind::ServerError { .. }
             | ErrorKind::Transport { .. }
             | ErrorKind::OtherAccount { .. }
-            | ErrorKind::UnexpectedResponse { .. } => {
-                Finding::from_error(check, CheckStatus::Info, error)
-            }
+            | ErrorKind::UnexpectedResponse { .. } => from_error(CheckStatus::Info, error),
         },
-        None => Finding::blocked(check),
+        None => blocked(),
     }
 }
 
-pub(super) fn pii_read(evidence: &ProbeResults) -> DoctorFinding {
+pub(super) fn pii_read(evidence: &ProbeResults) -> Finding {
     let without = "get users, get user, and reset by email address or level do not work";
-    optional_permission(Check::PiiRead, &evidence.users, evidence, "users", without)
+    optional_permission(&evidence.users, evidence, "users", without)
 }
 
-pub(super) fn access_policies(evidence: &ProbeResults) -> DoctorFinding {
+pub(super) fn access_policies(evidence: &ProbeResults) -> Finding {
     optional_permission(
-        Check::AccessPolicies,
         &evidence.access_policies,
         evidence,
         "Access policies and applications",
@@ -78,9 +71,8 @@ pub(super) fn access_policies(evidence: &ProbeResults) -> DoctorFinding {
     )
 }
 
-pub(super) fn access_groups(evidence: &ProbeResults) -> DoctorFinding {
+pub(super) fn access_groups(evidence: &ProbeResults) -> Finding {
     optional_permission(
-        Check::AccessGroups,
         &evidence.access_groups,
         evidence,
         "Access groups and identity providers",
@@ -88,9 +80,8 @@ pub(super) fn access_groups(evidence: &ProbeResults) -> DoctorFinding {
     )
 }
 
-pub(super) fn audit_log(evidence: &ProbeResults) -> DoctorFinding {
+pub(super) fn audit_log(evidence: &ProbeResults) -> Finding {
     optional_permission(
-        Check::AuditLog,
         &evidence.audit_log,
         evidence,
         "entries of the account's audit log",
@@ -98,46 +89,44 @@ pub(super) fn audit_log(evidence: &ProbeResults) -> DoctorFinding {
     )
 }
 
-pub(super) fn write(evidence: &ProbeResults) -> DoctorFinding {
-    let check = Check::Write;
+pub(super) fn write(evidence: &ProbeResults) -> Finding {
     match &evidence.behaviors {
         Some(Err(error)) if *error.kind() == ErrorKind::Permission => {
-            Finding::fail(check, "missing: it includes read access, which was denied")
+            Finding::fail("missing: it includes read access, which was denied")
                 .help(grant_help(Permission::Write))
         }
         // Already reported by the read check.
-        Some(Err(error)) if is_refused(error) => Finding::blocked(check),
-        Some(Ok(_) | Err(_)) => Finding::warn(check, "cannot be tested without writing")
+        Some(Err(error)) if is_refused(error) => blocked(),
+        Some(Ok(_) | Err(_)) => Finding::warn("cannot be tested without writing")
             .help("check the token's permissions if it is used for apply"),
-        None => Finding::blocked(check),
+        None => blocked(),
     }
 }
 
-pub(super) fn entitlement(evidence: &ProbeResults) -> DoctorFinding {
-    let check = Check::Entitlement;
+pub(super) fn entitlement(evidence: &ProbeResults) -> Finding {
     let missing = errors(evidence).find(|error| *error.kind() == ErrorKind::Entitlement);
     match (missing, &evidence.behaviors, &evidence.integrations) {
-        (Some(error), _, _) => Finding::from_error(check, CheckStatus::Fail, error),
-        (None, Some(Ok(_)), Some(Ok(()))) => Finding::pass(check, "Risk Scoring is enabled for this account"),
+        (Some(error), _, _) => from_error(CheckStatus::Fail, error),
+        (None, Some(Ok(_)), Some(Ok(()))) => Finding::pass("Risk Scoring is enabled for this account"),
         // The list of integrations returns a plain 403 on an account without the feature (schema/api.md, Transport).
         (None, Some(Ok(_)), Some(Err(error))) if *error.kind() == ErrorKind::Permission => Finding {
             message: "behaviors are readable but the list of integrations is not, as on accounts without Risk Scoring"
                 .to_owned(),
-            ..Finding::from_error(check, CheckStatus::Fail, error)
+            ..from_error(CheckStatus::Fail, error)
         },
-        (None, _, _) => Finding::blocked(check),
+        (None, _, _) => blocked(),
     }
 }
 
 /// Returns the finding about a permission that could not be verified.
-fn refused(check: Check, error: &ApiError) -> DoctorFinding {
+fn refused(error: &ApiError) -> Finding {
     match error.kind() {
         ErrorKind::Permission => Finding {
             message: format!("missing: {error}"),
-            ..Finding::from_error(check, CheckStatus::Fail, error)
+            ..from_error(CheckStatus::Fail, error)
         },
         ErrorKind::Credentials | ErrorKind::CredentialsOrPermission => {
-            Finding::from_error(check, CheckStatus::Fail, error)
+            from_error(CheckStatus::Fail, error)
         }
         ErrorKind::Entitlement
         | ErrorKind::UnknownRoute
@@ -148,7 +137,7 @@ fn refused(check: Check, error: &ApiError) -> DoctorFinding {
         | ErrorKind::ServerError { .. }
         | ErrorKind::Transport { .. }
         | ErrorKind::OtherAccount { .. }
-        | ErrorKind::UnexpectedResponse { .. } => Finding::blocked(check),
+        | ErrorKind::UnexpectedResponse { .. } => blocked(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::civil::Date;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::api::{
     ApiError, BaseUrl, Client, ContextProbe, ErrorKind, ResponseMetadata, TokenOwner,
@@ -34,6 +35,8 @@ pub struct ProbeResults {
     pub audit_log: Probe<()>,
     /// Metadata of the last response, if any.
     pub signs: Option<ResponseMetadata>,
+    /// Time of the requests.
+    pub now: Timestamp,
     /// Listed behaviors, if there are files.
     pub declared: Option<Declared>,
 }
@@ -124,9 +127,10 @@ pub async fn probe_account(
     account: &AccountId,
     access: Access,
     declared: Option<Declared>,
-    today: Date,
+    now: Timestamp,
 ) -> ProbeResults {
     let reader = connection.reader();
+    let today = now.to_zoned(TimeZone::UTC).date();
     let mut evidence = ProbeResults {
         base_url: connection.base_url().clone(),
         access,
@@ -138,6 +142,7 @@ pub async fn probe_account(
         access_groups: None,
         audit_log: None,
         signs: None,
+        now,
         declared,
     };
     if evidence.access.means == CredentialKind::Token {

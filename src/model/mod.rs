@@ -4,12 +4,13 @@
 //! identity, its fields, which changes weaken protection) is in the file of that kind.
 
 pub mod account;
-pub mod account_error;
+
 pub mod address;
 pub mod audit_log;
 pub mod behavior;
 pub mod context;
 pub mod evidence;
+pub mod finding;
 pub mod generated_reference;
 pub mod integration;
 pub mod limits;

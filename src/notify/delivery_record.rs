@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::AccountId;
-use crate::model::account_error::FailureKind;
 use crate::model::address::Address;
+use crate::model::finding::FailureKind;
 use crate::plan::{Action, FieldChange, PlanError, UnlistedSettings, sha256};
 
 use super::payload::accounts_with_problems;

@@ -43,8 +43,8 @@ use crate::model::open_enum::string_enum;
 use behaviors::BehaviorDiff;
 use integrations::IntegrationDiff;
 
-pub use crate::model::account_error::{AccountError, FailureKind};
 pub use crate::model::address::Glob;
+pub use crate::model::finding::{AccountError, FailureKind};
 pub use attribution::{AttributedAction, Attribution, FieldAttribution};
 pub use change::{
     Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Kind, LiveMatch, Policy,

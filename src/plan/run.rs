@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
-use crate::model::account_error::AccountError;
 use crate::model::address::{Address, Glob, Name};
 use crate::model::context::{Context, Fetched};
 use crate::model::evidence::Evidence;
+use crate::model::finding::{AccountError, CheckedAccount};
 use crate::model::open_enum::string_enum;
 
 use super::change::{Action, Change, UnlistedResource};
@@ -174,6 +174,15 @@ impl AccountPlan {
         match &self.name {
             Some(name) => name.as_str(),
             None => self.account_id.as_str(),
+        }
+    }
+
+    /// Returns the account for findings.
+    pub fn checked_account(&self) -> CheckedAccount {
+        CheckedAccount {
+            id: self.account_id.clone(),
+            label: self.label().to_owned(),
+            source: Arc::clone(&self.source),
         }
     }
 

@@ -15,9 +15,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::account_error::{AccountError, FailureKind};
 use crate::model::address::Name;
 use crate::model::context::Context;
+use crate::model::finding::{AccountError, FailureKind};
 use crate::model::limits::Limits;
 use crate::model::text::{escape_invisible_json, is_invisible};
 

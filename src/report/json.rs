@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::apply::{ApplyResult, OperationReport, Outcome};
-use crate::doctor::AuditReport;
+use crate::config::diagnostic::Diagnostics;
+use crate::model::account::DesiredAccount;
 use crate::plan::{Format, OperationOutcome, OperationResult, OperationStatus, Run};
 
 /// Format of an error.
@@ -66,35 +68,39 @@ fn end(executed: &OperationReport) -> OperationStatus {
     end
 }
 
-/// Returns the document of an audit.
-pub fn document(audit: &AuditReport) -> String {
-    let mut json = serde_json::to_string_pretty(audit).expect("an audit has string keys only");
+/// Returns a document as JSON with a final line break.
+pub(super) fn document(document: &impl Serialize) -> String {
+    let json = serde_json::to_string_pretty(document);
+    let mut json = json.expect("a document has string keys only");
     json.push('\n');
     json
 }
 
+/// Returns the document of a check of files.
+pub(super) fn validation(accounts: &[DesiredAccount], diagnostics: &Diagnostics) -> String {
+    let account = |account: &DesiredAccount| {
+        json!({
+            "account_id": account.account_id,
+            "name": account.label(),
+            "source": account.source,
+        })
+    };
+    document(&json!({
+        "format": "riskform.validate/1",
+        "riskform_version": env!("CARGO_PKG_VERSION"),
+        "accounts": accounts.iter().map(account).collect::<Vec<_>>(),
+        "errors": diagnostics.errors(),
+        "warnings": diagnostics.warnings(),
+        // Number of errors that are not in the list.
+        "omitted": diagnostics.omitted(),
+        "diagnostics": diagnostics.iter().collect::<Vec<_>>(),
+    }))
+}
+
 /// Returns the document of a run that failed before it had accounts.
 pub fn error_document(kind: &str, message: &str, help: Option<&str>) -> String {
-    #[derive(Serialize)]
-    struct ErrorDocument<'a> {
-        format: &'a str,
-        error: Content<'a>,
-    }
-    #[derive(Serialize)]
-    struct Content<'a> {
-        kind: &'a str,
-        message: &'a str,
-        help: Option<&'a str>,
-    }
-    let document = ErrorDocument {
-        format: ERROR_FORMAT,
-        error: Content {
-            kind,
-            message,
-            help,
-        },
-    };
-    let mut json = serde_json::to_string_pretty(&document).expect("an error is plain text");
-    json.push('\n');
-    json
+    document(&json!({
+        "format": ERROR_FORMAT,
+        "error": { "kind": kind, "message": message, "help": help },
+    }))
 }

@@ -1,117 +1,149 @@
-//! Drift as JUnit XML: one suite per account, one case per address, without times, so that equal results give equal bytes.
+//! Findings as JUnit XML: one suite per account, without times, so that equal results give equal bytes.
 
-use std::collections::BTreeSet;
+use std::fmt::Write;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use crate::model::finding::{CheckStatus, Finding};
+use crate::model::text::{EscapeInvisible, one_line};
 
-use crate::model::account_error::AccountError;
-use crate::model::address::Address;
-use crate::plan::{AccountPlan, Run};
-
-use super::display_item::{ChangeMarker, DisplayItem, blocks};
-use super::field_lines::FieldLine;
-use crate::model::text::EscapeInvisible;
-
-/// Returns drift as JUnit XML.
-pub(super) fn junit(document: &Run) -> String {
-    let suites = document.accounts.iter().map(|account| {
-        let cases = || cases(document, account);
-        suite(
-            account.label(),
-            &account.source,
-            account.error.as_ref(),
-            cases,
-        )
-    });
-    xml("riskform drift", suites)
+/// Result of a test case, in rising severity.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Success,
+    Skipped,
+    Error,
+    Failure,
 }
 
-/// Returns suites as XML.
-pub(super) fn xml(name: &str, suites: impl IntoIterator<Item = TestSuite>) -> String {
-    let mut report = Report::new(name);
-    report.add_test_suites(suites);
-    report
-        .to_string()
-        .expect("what was added is text, and writing into memory does not fail")
+impl Outcome {
+    /// Returns the outcome of a finding. An unknown result is an error if the account or a permission is missing.
+    fn of(finding: &Finding) -> Self {
+        match finding.status {
+            CheckStatus::Pass | CheckStatus::Warn => Outcome::Success,
+            CheckStatus::Info => Outcome::Skipped,
+            CheckStatus::Unknown
+                if finding.permission.is_some() || finding.check == Finding::READ =>
+            {
+                Outcome::Error
+            }
+            CheckStatus::Unknown => Outcome::Skipped,
+            CheckStatus::Fail => Outcome::Failure,
+        }
+    }
 }
 
-/// Returns the suite of one account: its cases, or its error.
-pub(super) fn suite(
-    label: &str,
-    source: &str,
-    error: Option<&AccountError>,
-    cases: impl FnOnce() -> Vec<TestCase>,
-) -> TestSuite {
-    let mut suite = TestSuite::new(label);
-    suite.add_property(("source", EscapeInvisible(source).to_string().as_str()));
-    match error {
-        Some(error) => suite.add_test_case(unread(error)),
-        None => suite.add_test_cases(cases()),
+/// Returns findings as JUnit XML. Adjacent findings of an account with the same case name are one test case.
+pub(super) fn junit(name: &str, findings: &[Finding], case: fn(&Finding) -> &str) -> String {
+    let mut all = Vec::new();
+    let mut suites = String::new();
+    for suite in findings.chunk_by(|a, b| a.account == b.account) {
+        let account = suite[0].account.as_ref();
+        let label = account.map_or("riskform", |account| account.label.as_str());
+        let mut outcomes = Vec::new();
+        let mut cases = String::new();
+        for findings in suite.chunk_by(|a, b| case(a) == case(b)) {
+            let name = case(&findings[0]);
+            outcomes.push(write_case(&mut cases, label, name, findings));
+        }
+        let source = account.map_or("", |account| &account.source);
+        let _ = write!(
+            suites,
+            "  <testsuite name=\"{}\"{}>\n    <properties>\n      <property name=\"source\" value=\"{}\"/>\n    </properties>\n{cases}  </testsuite>\n",
+            escaped(label),
+            counts(&outcomes),
+            escaped(source)
+        );
+        all.extend(outcomes);
+    }
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\"{}>\n{suites}</testsuites>\n",
+        escaped(name),
+        counts(&all)
+    )
+}
+
+/// Writes a test case with the most severe outcome of its findings.
+fn write_case(xml: &mut String, label: &str, name: &str, findings: &[Finding]) -> Outcome {
+    let outcomes = findings.iter().map(Outcome::of);
+    let outcome = outcomes.max().unwrap_or(Outcome::Success);
+    let shown = findings.iter();
+    let shown = shown.filter(|finding| Outcome::of(finding) == outcome);
+    let shown: Vec<&Finding> = shown
+        .filter(|finding| finding.status != CheckStatus::Pass)
+        .collect();
+    let mut lines: Vec<String> = shown.iter().flat_map(|finding| lines(finding)).collect();
+    if shown.len() == 1 && outcome != Outcome::Success {
+        // The attribute has the message.
+        lines.remove(0);
+    }
+    let text = escaped(&lines.join("\n"));
+    let _ = write!(
+        xml,
+        "    <testcase name=\"{}\" classname=\"{}\"",
+        escaped(name),
+        escaped(label)
+    );
+    let Some(first) = shown.first() else {
+        xml.push_str("/>\n");
+        return outcome;
     };
-    suite
-}
-
-fn unread(error: &AccountError) -> TestCase {
-    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-    status.set_type(error.kind.as_str());
-    status.set_message(EscapeInvisible(&error.message).to_string());
-    if let Some(help) = &error.help {
-        status.set_description(EscapeInvisible(help).to_string());
-    }
-    TestCase::new("read", status)
-}
-
-fn cases(document: &Run, account: &AccountPlan) -> Vec<TestCase> {
-    let mut cases = Vec::new();
-    let mut failed = BTreeSet::new();
-    for block in blocks(document, account) {
-        failed.insert(block.address);
-        cases.push(failure(&block));
-    }
-    for address in &account.excluded {
-        if failed.insert(address) {
-            cases.push(case(address, TestCaseStatus::skipped()));
+    let element = match outcome {
+        Outcome::Success => {
+            let _ = write!(
+                xml,
+                ">\n      <system-out>warn: {text}</system-out>\n    </testcase>\n"
+            );
+            return outcome;
         }
-    }
-    for address in listed(account) {
-        if !failed.contains(&address) {
-            cases.push(case(&address, TestCaseStatus::success()));
-        }
-    }
-    cases
+        Outcome::Skipped => "skipped",
+        Outcome::Error => "error",
+        Outcome::Failure => "failure",
+    };
+    let kind = match outcome {
+        Outcome::Skipped => String::new(),
+        _ => format!(" type=\"{}\"", first.check),
+    };
+    let _ = write!(
+        xml,
+        ">\n      <{element} message=\"{}\"{kind}>{text}</{element}>\n    </testcase>\n",
+        escaped(&one_line(&first.message))
+    );
+    outcome
 }
 
-fn failure(block: &DisplayItem<'_>) -> TestCase {
-    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    status.set_type(match block.weakening {
-        Some(_) => "weaker",
-        None if block.mark == ChangeMarker::Ambiguous => "ambiguous",
-        None => "drift",
-    });
-    status.set_message(block.words);
-    let declared = block
-        .location
-        .map(|location| format!("declared at {}", EscapeInvisible(&location.to_string())));
-    let fields = block
-        .fields
-        .iter()
-        .map(|line: &FieldLine| format!("{}: {}", line.field, line.as_drift()));
-    let lines = block.lines.iter();
-    let lines = lines.map(|line| EscapeInvisible(line).to_string());
-    let lines: Vec<String> = lines.chain(fields).chain(declared).collect();
-    status.set_description(lines.join("\n"));
-    case(block.address, status)
+/// Returns message, details, location and help, one per line.
+fn lines(finding: &Finding) -> Vec<String> {
+    let location = finding.location.iter();
+    let location = location.map(|location| format!("declared at {location}"));
+    let help = finding.help.iter().map(|help| format!("help: {help}"));
+    std::iter::once(finding.message.clone())
+        .chain(finding.details.iter().cloned())
+        .chain(location)
+        .chain(help)
+        .map(|line| one_line(&line))
+        .collect()
 }
 
-fn case(address: &Address, status: TestCaseStatus) -> TestCase {
-    TestCase::new(EscapeInvisible(&address.to_string()).to_string(), status)
+fn counts(outcomes: &[Outcome]) -> String {
+    let count = |which| outcomes.iter().filter(|outcome| **outcome == which).count();
+    format!(
+        " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
+        outcomes.len(),
+        count(Outcome::Failure),
+        count(Outcome::Error),
+        count(Outcome::Skipped)
+    )
 }
 
-/// Returns all addresses in the file of the account.
-fn listed(account: &AccountPlan) -> impl Iterator<Item = Address> {
-    account.desired.iter().flat_map(|desired| {
-        let behaviors = desired.behaviors.keys().cloned().map(Address::Behavior);
-        let integrations = desired.integrations.keys().cloned();
-        behaviors.chain(integrations.map(Address::Integration))
-    })
+/// Returns text for an XML attribute or element. Characters that XML forbids are invisible ones.
+fn escaped(text: &str) -> String {
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| EscapeInvisible(line).to_string())
+        .collect();
+    lines
+        .join("\n")
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

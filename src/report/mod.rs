@@ -10,19 +10,17 @@
 //! | `markdown` | comments on pull requests, and job summaries |
 //! | `html` | people, as a page |
 //! | `diff` | reviewers, as files before and after |
-//! | `files` | whoever checks files without an account |
-//! | `audit`, `doctor` | findings, which the other formats of an audit stand beside |
+//! | `findings` | people, as the findings of a doctor or an audit |
 //! | `junit`, `sarif`, `prometheus` | dashboards of tests, of findings and of metrics |
 //! | `context` | who made something differ, in words |
 //! | `block`, `fields`, `totals` | what there is to show, before it is known in which format |
 
 pub mod attribution;
-mod audit;
 mod diff;
 mod display_item;
-mod doctor;
 mod field_lines;
-mod files;
+mod finding_source;
+mod findings;
 pub mod get;
 mod html;
 pub mod json;
@@ -35,14 +33,19 @@ pub mod style;
 pub mod text;
 mod totals;
 
+use crate::config::diagnostic::{Color, Diagnostics};
+use crate::doctor::AuditReport;
+use crate::model::account::DesiredAccount;
+use crate::model::finding::Finding;
 use crate::model::open_enum::string_enum;
+use crate::model::text::pluralize;
 use crate::plan::Run;
+
+use finding_source::{DRIFT_RULES, audit_rules, diagnostic_findings, drift_findings, file_rules};
 
 use text::{ApplyText, RunText};
 
-pub use audit::{audit, audit_markdown};
-pub use doctor::doctor;
-pub use files::{ValidationResult, files};
+pub use findings::{audit_markdown, doctor};
 pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
 pub use prometheus::RunMetrics;
 
@@ -186,20 +189,72 @@ pub fn apply(run: &Run, format: ApplyFormat) -> String {
     }
 }
 
-/// Returns drift in a format. The detail applies to text only, the figures of the run to metrics.
+/// Returns the path of a file relative to its repository.
+pub type RepositoryPaths<'a> = &'a dyn Fn(&str) -> String;
+
+/// Returns drift in a format. The detail applies to text only, the figures of the run to metrics, the paths to SARIF.
 pub fn drift(
     run: &Run,
     format: DriftFormat,
     detail: DetailLevel,
     figures: Option<&RunMetrics>,
+    paths: RepositoryPaths<'_>,
 ) -> String {
     match format {
         DriftFormat::Text => RunText(run, detail).to_string(),
         DriftFormat::Json => run.to_json(),
         DriftFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
         DriftFormat::Html => html::page(run),
-        DriftFormat::Junit => junit::junit(run),
-        DriftFormat::Sarif => sarif::drift(run),
+        DriftFormat::Junit => {
+            junit::junit(
+                "riskform drift",
+                &drift_findings(run),
+                |finding| match finding.subject.as_str() {
+                    "" => finding.check,
+                    address => address,
+                },
+            )
+        }
+        DriftFormat::Sarif => sarif::sarif(&drift_findings(run), &DRIFT_RULES, paths),
         DriftFormat::Prometheus => prometheus::metrics(run, figures),
+    }
+}
+
+/// Returns an audit in a format. The paths apply to SARIF only.
+pub fn audit(audit: &AuditReport, format: AuditFormat, paths: RepositoryPaths<'_>) -> String {
+    let findings = || audit.findings().collect::<Vec<Finding>>();
+    match format {
+        AuditFormat::Text => findings::audit_text(audit),
+        AuditFormat::Json => json::document(audit),
+        AuditFormat::Markdown => audit_markdown(audit, MAX_COMMENT_BYTES),
+        AuditFormat::Html => findings::audit_page(audit),
+        AuditFormat::Junit => junit::junit("riskform audit", &findings(), |finding| finding.check),
+        AuditFormat::Sarif => sarif::sarif(&findings(), &audit_rules(), paths),
+    }
+}
+
+/// Returns the result of checking files in a format. The paths apply to SARIF only.
+pub fn validation(
+    accounts: &[DesiredAccount],
+    diagnostics: &Diagnostics,
+    format: ValidateFormat,
+    paths: RepositoryPaths<'_>,
+) -> String {
+    match format {
+        ValidateFormat::Text => {
+            let mistakes = match diagnostics.is_empty() {
+                true => "no mistakes".to_owned(),
+                false => diagnostics.summary(),
+            };
+            let accounts = pluralize(accounts.len(), "account");
+            format!(
+                "{}{accounts}, {mistakes}\n",
+                diagnostics.render(Color::Ansi)
+            )
+        }
+        ValidateFormat::Json => json::validation(accounts, diagnostics),
+        ValidateFormat::Sarif => {
+            sarif::sarif(&diagnostic_findings(diagnostics), &file_rules(), paths)
+        }
     }
 }

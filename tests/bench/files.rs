@@ -7,7 +7,7 @@ use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
 use riskform::config::load::{LoadOptions, check};
 use riskform::model::limits::NO_LIMITS;
-use riskform::report::{ValidateFormat, ValidationResult, files};
+use riskform::report::{ValidateFormat, validation};
 
 use super::inputs::{TODAY, accounts, fleet, integrations, tenant};
 
@@ -59,11 +59,8 @@ pub(super) fn measure(criterion: &mut Criterion) {
                     today: TODAY,
                 });
                 assert_eq!(checked.diagnostics.errors(), mistakes);
-                let checked = ValidationResult {
-                    accounts: checked.accounts,
-                    diagnostics: checked.diagnostics,
-                };
-                bencher.iter(|| files(&checked, *kind));
+                let (accounts, diagnostics) = (checked.accounts, checked.diagnostics);
+                bencher.iter(|| validation(&accounts, &diagnostics, *kind, &str::to_owned));
             });
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
         measure_one(&mut group, &format!("drift as {kind}"), |accounts| {
             let mut run = fleet_plan(accounts);
             run.format = Format::Drift;
-            move || report::drift(&run, *kind, DetailLevel::Grouped, None)
+            move || report::drift(&run, *kind, DetailLevel::Grouped, None, &str::to_owned)
         });
     }
     for kind in ApplyFormat::ALL {

@@ -1,6 +1,7 @@
 //! doctor: findings for all causes of failure, without any writes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,12 +9,9 @@ use axum::http::header::{DATE, HeaderValue};
 use axum::middleware::map_response;
 use axum::response::Response;
 use insta::assert_snapshot;
-use jiff::civil::date;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
-use riskform::doctor::{
-    Access, ApiTransport, Check, CheckStatus, CredentialKind, DoctorFinding, account_findings,
-    probe_account,
-};
+use riskform::doctor::{Access, ApiTransport, CredentialKind, account_findings, probe_account};
+use riskform::model::finding::{CheckStatus, CheckedAccount, Finding};
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
 
 use crate::riskform::{Run, SandboxServer, TestDir};
@@ -67,7 +65,6 @@ fn a_healthy_account_and_one_without_anything() {
     --- stdout
     f037e56e89293a057740de681ac9abbe
 
-          CHECK                 FINDING
     pass  files                 valid, for 1 account
     pass  credentials           set by CLOUDFLARE_API_TOKEN
     pass  API                   http://127.0.0.1:[port]/client/v4 responds (localhost, without TLS)
@@ -75,16 +72,16 @@ fn a_healthy_account_and_one_without_anything() {
     pass  Zero Trust Read       ok: can read behaviors and integrations
     pass  Zero Trust: PII Read  ok: can read users
     warn  Zero Trust Write      cannot be tested without writing
-                                help: check the token's permissions if it is used for apply
+          help: check the token's permissions if it is used for apply
     pass  entitlement           Risk Scoring is enabled for this account
     pass  Access policies       ok: can read Access policies and applications
     pass  Access groups         ok: can read Access groups and identity providers
     pass  audit log             ok: can read entries of the account's audit log
-    pass  rate budget           the API states no limit
+    pass  rate limit            the API states no limit
     pass  clock                 in sync with the API
     pass  new behaviors         all behaviors are in the files
 
-    0 failures, 1 warning.
+    0 failed, 1 warning, 13 passed.
     ");
     let (refused, workplace) = served(allowed(""));
     let run = workplace.run(&["doctor"]);
@@ -95,7 +92,7 @@ fn a_healthy_account_and_one_without_anything() {
         "authentication failed or permission missing: Authentication error (code 10000)",
         "help: check the account ID f037e56e89293a057740de681ac9abbe, then the credentials in CLOUDFLARE_API_TOKEN",
         "unknown Zero Trust: PII Read skipped because an earlier check failed",
-        "1 failure, 1 warning, 6 unknown.",
+        "1 failed, 6 unknown, 1 warning, 5 passed.",
     ] {
         assert!(table.contains(told), "{told}: {table}");
     }
@@ -283,7 +280,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Examines a sandbox account, with each response changed by `change`.
-async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<DoctorFinding> {
+async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding> {
     let router: Router = Sandbox::in_memory(settings).router();
     let router = router.layer(map_response(move |mut response: Response| {
         change(&mut response);
@@ -300,12 +297,17 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<DoctorFi
         source: "CLOUDFLARE_API_TOKEN".to_owned(),
         proxy: None,
     };
-    let account = RECORDED_ACCOUNT.parse().unwrap();
-    let evidence = probe_account(&connection, &account, access, None, date(2026, 11, 22)).await;
-    account_findings(&evidence, "2026-11-22T00:00:00Z".parse().unwrap())
+    let account = Arc::new(CheckedAccount {
+        id: RECORDED_ACCOUNT.parse().unwrap(),
+        label: "production".to_owned(),
+        source: "riskform.yaml".into(),
+    });
+    let now = "2026-11-22T00:00:00Z".parse().unwrap();
+    let probed = probe_account(&connection, &account.id, access, None, now).await;
+    account_findings(&probed, &account)
 }
 
-fn one(findings: &[DoctorFinding], check: Check) -> String {
+fn one(findings: &[Finding], check: &str) -> String {
     let finding = findings
         .iter()
         .find(|finding| finding.check == check)
@@ -316,12 +318,12 @@ fn one(findings: &[DoctorFinding], check: Check) -> String {
 #[tokio::test]
 async fn the_clock_is_held_against_the_answers() {
     let agrees = examined(Settings::default(), |_| {}).await;
-    assert_eq!(one(&agrees, Check::Clock), "pass: the API sends no time");
+    assert_eq!(one(&agrees, "clock"), "pass: the API sends no time");
     let past = examined(Settings::default(), |response| {
         let past = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
         response.headers_mut().insert(DATE, past);
     });
-    let past = one(&past.await, Check::Clock);
+    let past = one(&past.await, "clock");
     assert!(past.starts_with("warn: "), "{past}");
     assert!(past.ends_with(" s ahead of the API"), "{past}");
 }
@@ -334,7 +336,7 @@ async fn the_rate_budget_is_told_and_never_broken() {
     };
     let much = examined(limited("1200/300"), |_| {}).await;
     assert_eq!(
-        one(&much, Check::RateBudget),
+        one(&much, "rate limit"),
         "pass: 1193 requests left, for 300 s"
     );
     let little = examined(limited("40/300"), |response| {
@@ -342,15 +344,9 @@ async fn the_rate_budget_is_told_and_never_broken() {
         response.headers_mut().insert("ratelimit", little);
     });
     let little = little.await;
-    assert_eq!(
-        one(&little, Check::RateBudget),
-        "warn: 3 requests left, for 7 s"
-    );
+    assert_eq!(one(&little, "rate limit"), "warn: 3 requests left, for 7 s");
     let none = examined(limited("off"), |_| {}).await;
-    assert_eq!(
-        one(&none, Check::RateBudget),
-        "pass: the API states no limit"
-    );
+    assert_eq!(one(&none, "rate limit"), "pass: the API states no limit");
     assert!(
         none.iter()
             .all(|finding| finding.status != CheckStatus::Fail)

@@ -378,3 +378,60 @@ fn export_splits_into_a_fleet_and_overwrites_nothing() {
     let several = workplace.run(&["export", accounts[0], accounts[1]]);
     assert_eq!(several.code, 64);
 }
+
+/// Code hosts know files by their path below the repository, however the user names them.
+#[test]
+fn sarif_paths_are_relative_to_the_repository() {
+    let workplace = TestDir::new();
+    let uris = |directory: &str, arguments: &[&str]| {
+        let mut command = workplace.command(arguments);
+        command.current_dir(workplace.path(directory));
+        let output = command.output().unwrap();
+        let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let run = &log["runs"][0];
+        let results = run["results"].as_array().unwrap().iter();
+        let notifications = &run["invocations"][0]["toolExecutionNotifications"];
+        let entries = results.chain(notifications.as_array().unwrap());
+        let uri = |entry: &Value| {
+            let place = &entry["locations"][0]["physicalLocation"]["artifactLocation"];
+            place["uri"].as_str().unwrap().to_owned()
+        };
+        entries.map(uri).collect::<Vec<_>>()
+    };
+    std::fs::create_dir_all(workplace.path("policy/sub")).unwrap();
+    let file = "version: 1\naccount_id: 00000000000000000000000000000001\nbehaviors: { imp_travel: { enabled: yes } }\n";
+    workplace.write("policy/a b.yaml", file);
+    let absolute = workplace.path("policy/a b.yaml").display().to_string();
+    let typed = [
+        ("policy", "./a b.yaml"),
+        ("policy/sub", "../a b.yaml"),
+        (".", "policy/a b.yaml"),
+        ("policy/sub", &absolute),
+    ];
+    for (root, expected) in [
+        (
+            &["--root", &workplace.path("policy").display().to_string()][..],
+            "a%20b.yaml",
+        ),
+        (&[], "policy/a%20b.yaml"),
+    ] {
+        for (directory, path) in typed {
+            let arguments = [&["validate", path, "-o", "sarif"], root].concat();
+            assert_eq!(uris(directory, &arguments), [expected], "{path} {root:?}");
+        }
+        // The second pass has a repository, which is the root.
+        std::fs::create_dir_all(workplace.path(".git")).unwrap();
+    }
+    workplace.write("policy/a b.yaml", &file.replace("yes", "true"));
+    for command in ["drift", "audit"] {
+        // Without credentials, the only account is a notification.
+        for (directory, path) in typed {
+            let arguments = [command, path, "-o", "sarif"];
+            assert_eq!(
+                uris(directory, &arguments),
+                ["policy/a%20b.yaml"],
+                "{command} {path}"
+            );
+        }
+    }
+}

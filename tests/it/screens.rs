@@ -85,7 +85,7 @@ fn screens(runs: &[(&str, &[&str])], prepare: impl Fn(&TestDir)) {
             (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]"),
             (r"\([0-9a-f]{8}…,", "([id]…,"),
             (r"ray [0-9a-f]{16}", "ray [id]"),
-            (r"202[6-9]-\d\d-\d\d(\s+\d\d:\d\d\s+UTC)?", "[moment]"),
+            (r"202[6-9]-\d\d-\d\d(\s+\d\d:\d\d(:\d\d)?\s+UTC)?", "[moment]"),
             (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
         ],
     }, {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
 use crate::cli::audit::look;
@@ -17,7 +17,7 @@ use crate::cli::io::formats::FormatArgs;
 use crate::cli::io::output::Output;
 use crate::cli::planner::Planner;
 use crate::cli::session::Session;
-use crate::doctor::{AccountAudit, AuditCheck, AuditReport, CheckStatus};
+use crate::doctor::{AUDIT_CHECKS, AccountAudit, AuditReport};
 use crate::plan::Options;
 use crate::report::{self, AuditFormat};
 
@@ -26,16 +26,15 @@ use crate::report::{self, AuditFormat};
 pub(crate) struct AuditArguments {
     /// Skip a check (repeatable)
     #[arg(long = "ignore", value_name = "CHECK", value_parser = checks())]
-    ignored: Vec<AuditCheck>,
+    ignored: Vec<String>,
     #[command(flatten)]
     pub(crate) formats: FormatArgs<AuditFormat>,
     #[command(flatten)]
     fleet: FleetArgs,
 }
 
-fn checks() -> impl TypedValueParser<Value = AuditCheck> {
-    let checks = AuditCheck::ALL.iter().map(|check| check.as_str());
-    PossibleValuesParser::new(checks).try_map(|check| check.parse::<AuditCheck>())
+fn checks() -> PossibleValuesParser {
+    PossibleValuesParser::new(AUDIT_CHECKS.iter().map(|check| check.id))
 }
 
 /// Checks behaviors, Access policies and Okta integrations.
@@ -47,7 +46,10 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     // The audit reads the context itself, even for accounts without changes.
     let no_context = ContextArgs { no_context: true };
     let planning = Planner::new(&arguments.fleet, no_context, &options, &session, output);
-    let ignored: BTreeSet<AuditCheck> = arguments.ignored.iter().copied().collect();
+    let checks = AUDIT_CHECKS.iter().map(|check| check.id);
+    let ignored: BTreeSet<&str> = checks
+        .filter(|check| arguments.ignored.iter().any(|ignored| ignored == check))
+        .collect();
     let audited = async |planned| look(&session, &planned, &ignored).await;
     let evidence = evidence::collect(&session, &accounts);
     let (accounts, evidence) = tokio::join!(planning.each(accounts, audited), evidence);
@@ -56,7 +58,9 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     let audit = AuditReport::new(base_url, ignored, accounts, Timestamp::now(), evidence);
     // With `-q`, a text with only passed checks is not printed, because cron mails all output.
     formats.write_unless_clean(output, audit.is_clean(), |format| {
-        report::audit(&audit, format)
+        report::audit(&audit, format, &|file| {
+            session.allowed_root.repository_path(file.as_ref())
+        })
     });
     ci::report_audit(output, &audit);
     if let [
@@ -74,7 +78,7 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
 fn exit(audit: &AuditReport) -> Exit {
     Exit::most_severe(audit.accounts.iter().map(|account| match &account.error {
         Some(error) => ErrorKind::Account(error.kind).exit(),
-        None if account.worst_status() == Some(CheckStatus::Fail) => Exit::Changes,
+        None if account.has_failed() => Exit::Changes,
         None if account.lacks_permission() => Exit::Auth,
         None => Exit::Done,
     }))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
@@ -18,11 +19,11 @@ use crate::config::code::Severity;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::load;
 use crate::doctor::{
-    Access, AccountDoctorReport, ApiTransport, Check, CheckStatus, CredentialKind, Declared,
-    DoctorFinding, DoctorReport, Files, Finding, account_findings, files_finding,
-    invalid_proxy_finding, no_credentials_finding, probe_account,
+    Access, ApiTransport, CredentialKind, Declared, Files, account_findings, credentials_finding,
+    files_finding, invalid_proxy_finding, is_auth_check, no_credentials_finding, probe_account,
 };
-use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::account::DesiredAccount;
+use crate::model::finding::{CheckStatus, CheckedAccount, Finding};
 use crate::model::text::abbreviate_list;
 use crate::report;
 
@@ -35,40 +36,33 @@ pub(crate) struct DoctorArguments {
 
 /// Runs all checks and shows the findings.
 pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<Exit, CommandError> {
-    let (files, patients) = patients(&arguments.fleet, output)?;
+    let (files, targets) = targets(&arguments.fleet, output)?;
     let connect = &arguments.fleet.connect;
     let needs_proxy = !connect.sandbox && session::base_url(connect)?.is_https();
     let proxy = needs_proxy.then(environment::proxy);
-    let mut diagnosis = DoctorReport {
-        findings: vec![files_finding(&files)],
-        accounts: Vec::new(),
-        missing: None,
-    };
-    if let Some(Err(wrong)) = proxy {
-        let finding = invalid_proxy_finding(wrong.to_string());
-        diagnosis.findings.push(finding);
+    let mut findings = vec![files_finding(&files)];
+    let mut missing = None;
+    if let Some(Err(invalid)) = proxy {
+        findings.push(invalid_proxy_finding(invalid.to_string()));
+        missing = Some("a valid proxy");
     } else {
         let session = Session::open(connect, output)?.without_retries();
-        if let Some((credentials, missing)) = without_accounts(&patients, &session) {
-            diagnosis.findings.push(credentials);
-            diagnosis.missing = Some(missing);
+        if let Some((credentials, lacking)) = without_targets(&targets, &session) {
+            findings.push(credentials);
+            missing = Some(lacking);
         } else {
-            diagnosis.accounts = stream::iter(patients)
-                .map(|patient| diagnose(patient, &session))
-                .buffered(arguments.fleet.parallelism())
-                .collect()
-                .await;
+            let checked = stream::iter(targets)
+                .map(|target| check(target, &session))
+                .buffered(arguments.fleet.parallelism());
+            findings.extend(checked.collect::<Vec<_>>().await.concat());
         }
     }
-    output.result(report::doctor(&diagnosis));
-    Ok(exit(&diagnosis))
+    output.result(report::doctor(&findings, missing));
+    Ok(exit(&findings))
 }
 
 /// Returns the finding about credentials and why the other checks are skipped, if no account can be checked.
-fn without_accounts(
-    targets: &[DoctorTarget],
-    session: &Session,
-) -> Option<(DoctorFinding, &'static str)> {
+fn without_targets(targets: &[DoctorTarget], session: &Session) -> Option<(Finding, &'static str)> {
     let named = targets.iter().map(|target| target.api_token_env.as_deref());
     let mut named: Vec<Option<&str>> = named.collect();
     if named.is_empty() {
@@ -94,14 +88,8 @@ fn without_accounts(
     }
     targets.is_empty().then(|| {
         let credentials = match session.credentials(None) {
-            Ok((source, _)) => {
-                let message = format!("set by {source}");
-                let passed = Finding::new(Check::Credentials, CheckStatus::Pass, message);
-                Finding {
-                    help: Some("pass --account-id, or correct the file".to_owned()),
-                    ..passed
-                }
-            }
+            Ok((source, _)) => credentials_finding(&source.to_string())
+                .help("pass --account-id, or correct the file"),
             Err(error) => no_credentials_finding(error.message, error.help),
         };
         (credentials, "an account")
@@ -110,8 +98,7 @@ fn without_accounts(
 
 /// An account to check.
 struct DoctorTarget {
-    account_id: AccountId,
-    label: String,
+    account: CheckedAccount,
     api_token_env: Option<String>,
     declared: Option<Declared>,
 }
@@ -119,8 +106,11 @@ struct DoctorTarget {
 impl From<DesiredAccount> for DoctorTarget {
     fn from(desired: DesiredAccount) -> Self {
         DoctorTarget {
-            label: desired.label().to_owned(),
-            account_id: desired.account_id,
+            account: CheckedAccount {
+                label: desired.label().to_owned(),
+                id: desired.account_id,
+                source: desired.source,
+            },
             api_token_env: desired.api_token_env,
             declared: Some(Declared {
                 covers_every_other: desired.wildcard.is_some(),
@@ -133,27 +123,27 @@ impl From<DesiredAccount> for DoctorTarget {
 }
 
 /// Checks the files and returns the accounts to check: the declared ones, else the one of the command line.
-fn patients(
-    fleet: &FleetArgs,
-    output: &Output,
-) -> Result<(Files, Vec<DoctorTarget>), CommandError> {
+fn targets(fleet: &FleetArgs, output: &Output) -> Result<(Files, Vec<DoctorTarget>), CommandError> {
     let surroundings = LoadContext::of(&fleet.desired, output)?;
-    let alone = || {
-        cli_load::account_id(fleet.desired.who.account_id.as_ref(), fleet.connect.sandbox).map(
-            |account_id| DoctorTarget {
-                label: account_id.to_string(),
-                account_id,
-                api_token_env: None,
-                declared: None,
+    let undeclared = || -> Result<DoctorTarget, CommandError> {
+        let id = fleet.desired.who.account_id.as_ref();
+        let id = cli_load::account_id(id, fleet.connect.sandbox)?;
+        Ok(DoctorTarget {
+            account: CheckedAccount {
+                label: id.to_string(),
+                id,
+                source: "".into(),
             },
-        )
+            api_token_env: None,
+            declared: None,
+        })
     };
     if let [path] = fleet.desired.paths.paths.as_slice()
         && path == Path::new(PathArgs::DEFAULT)
         && !path.exists()
     {
         let path = path.display().to_string();
-        return Ok((Files::Absent { path }, vec![alone()?]));
+        return Ok((Files::Absent { path }, vec![undeclared()?]));
     }
     match cli_load::load(&fleet.desired, &surroundings, output) {
         Ok(LoadedFiles { accounts, .. }) => {
@@ -183,7 +173,7 @@ fn patients(
                 })
                 .collect();
             match accounts.is_empty() {
-                true => Ok((files, alone().into_iter().collect())),
+                true => Ok((files, undeclared().into_iter().collect())),
                 false => Ok((files, accounts)),
             }
         }
@@ -205,49 +195,48 @@ fn first_error(diagnostics: &Diagnostics) -> String {
     })
 }
 
-async fn diagnose(patient: DoctorTarget, session: &Session) -> AccountDoctorReport {
+async fn check(target: DoctorTarget, session: &Session) -> Vec<Finding> {
     let DoctorTarget {
-        account_id,
-        label,
+        account,
         api_token_env,
         declared,
-    } = patient;
+    } = target;
+    let account = Arc::new(account);
     let api_token_env = api_token_env.as_deref();
     let connection = session
         .credentials(api_token_env)
         .and_then(|(source, _)| Ok((source, session.client_with(api_token_env)?)));
-    let findings = match connection {
-        Ok((source, connection)) => {
-            let access = Access {
-                way: match source {
-                    CredentialSource::Sandbox => ApiTransport::InProcess,
-                    CredentialSource::Token(_) | CredentialSource::Key => ApiTransport::Network,
-                },
-                means: match source {
-                    CredentialSource::Sandbox | CredentialSource::Token(_) => CredentialKind::Token,
-                    CredentialSource::Key => CredentialKind::Key,
-                },
-                source: source.to_string(),
-                proxy: session.proxy(),
-            };
-            let today = cli_load::today();
-            let evidence = probe_account(&connection, &account_id, access, declared, today).await;
-            account_findings(&evidence, Timestamp::now())
+    let (source, connection) = match connection {
+        Ok(connection) => connection,
+        Err(error) => {
+            let finding = no_credentials_finding(error.message, error.help);
+            let account = Some(account);
+            return vec![Finding { account, ..finding }];
         }
-        Err(error) => vec![no_credentials_finding(error.message, error.help)],
     };
-    AccountDoctorReport { label, findings }
+    let access = Access {
+        way: match source {
+            CredentialSource::Sandbox => ApiTransport::InProcess,
+            CredentialSource::Token(_) | CredentialSource::Key => ApiTransport::Network,
+        },
+        means: match source {
+            CredentialSource::Sandbox | CredentialSource::Token(_) => CredentialKind::Token,
+            CredentialSource::Key => CredentialKind::Key,
+        },
+        source: source.to_string(),
+        proxy: session.proxy(),
+    };
+    let now = Timestamp::now();
+    let probed = probe_account(&connection, &account.id, access, declared, now).await;
+    account_findings(&probed, &account)
 }
 
 /// Returns the exit code: authentication problems have their own.
-fn exit(diagnosis: &DoctorReport) -> Exit {
-    let findings = diagnosis.all();
-    let failures = findings.filter(|finding| finding.status == CheckStatus::Fail);
-    Exit::most_severe(failures.map(|finding| {
-        if finding.check.is_auth_check() {
-            Exit::Auth
-        } else {
-            Exit::Error
-        }
+fn exit(findings: &[Finding]) -> Exit {
+    let failures = findings.iter();
+    let failures = failures.filter(|finding| finding.status == CheckStatus::Fail);
+    Exit::most_severe(failures.map(|finding| match is_auth_check(finding.check) {
+        true => Exit::Auth,
+        false => Exit::Error,
     }))
 }

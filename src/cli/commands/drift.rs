@@ -14,6 +14,7 @@ use crate::cli::io::ci;
 use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats};
 use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
+use crate::cli::load;
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::planner::Planner;
 use crate::cli::session::Session;
@@ -52,7 +53,9 @@ pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, Comman
     let notifications = args.notifications.read(&args.fleet, &selection)?;
     let result = check(&args, &formats, output).await;
     if let Ok((run, metrics)) = &result {
-        let render = |format| report::drift(run, format, detail, Some(metrics));
+        let root = load::allowed_root(args.fleet.desired.paths.root.as_deref());
+        let paths = |file: &str| root.repository_path(file.as_ref());
+        let render = |format| report::drift(run, format, detail, Some(metrics), &paths);
         // With `-q`, a text without drift is not printed, because cron mails all output.
         let is_clean = Exit::from_run(run, &[], None) == Exit::Done;
         formats.write_unless_clean(output, is_clean, render);

@@ -12,7 +12,7 @@ use crate::cli::io::output::Output;
 use crate::cli::load::{LoadContext, check_paths, expect};
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::config::load::{self, Checked};
-use crate::report::{self, ValidateFormat, ValidationResult};
+use crate::report::{self, ValidateFormat};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
@@ -47,12 +47,11 @@ pub(crate) fn run(arguments: &ValidateArguments, output: &Output) -> Result<Exit
         _ => Ok(Exit::Error),
     };
     ci::annotate_diagnostics(output, &diagnostics);
-    let checked = ValidationResult {
-        accounts,
-        diagnostics,
-    };
-    formats.write(output, |format| report::files(&checked, format));
-    if is_file && matches!(end, Ok(Exit::Done)) && !checked.accounts.is_empty() {
+    let repository_path = |file: &str| context.allowed_root.repository_path(file.as_ref());
+    formats.write(output, |format| {
+        report::validation(&accounts, &diagnostics, format, &repository_path)
+    });
+    if is_file && matches!(end, Ok(Exit::Done)) && !accounts.is_empty() {
         let plan = ShellCommand::of_desired(&arguments.desired).line("plan");
         next_steps::print(output, &plan, "compare with the live account");
     }

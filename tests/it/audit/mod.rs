@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, date};
 use riskform::api::Providers;
-use riskform::doctor::{AccountAudit, AuditFinding, AuditInput, AuditReport, audit_findings};
+use riskform::doctor::{AccountAudit, AuditInput, AuditReport, audit_findings};
 use riskform::model::account::LiveAccount;
 use riskform::model::context::{
     Access, AccessGroup, AccessPolicy, FetchError, Fetched, IdentityProvider,
 };
+use riskform::model::finding::{CheckedAccount, Finding};
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Options, plan};
 use serde_json::{Value, json};
 
@@ -111,7 +112,7 @@ impl World {
         )
     }
 
-    pub fn findings(&self, plan: &AccountPlan) -> Vec<AuditFinding> {
+    pub fn findings(&self, plan: &AccountPlan) -> Vec<Finding> {
         let items = |list: &Value| list.as_array().unwrap().clone();
         let mut access = Access::default();
         for policy in items(&self.policies)
@@ -165,6 +166,14 @@ pub(crate) fn forbidden(permission: &str) -> FetchError {
 pub(crate) fn renamed(mut account: AccountAudit, number: usize, name: &str) -> AccountAudit {
     account.account_id = format!("{number:032x}").parse().unwrap();
     account.name = Some(name.parse().unwrap());
+    let renamed = Arc::new(CheckedAccount {
+        id: account.account_id.clone(),
+        label: name.to_owned(),
+        source: Arc::clone(&account.source),
+    });
+    for finding in &mut account.findings {
+        finding.account = Some(Arc::clone(&renamed));
+    }
     account
 }
 

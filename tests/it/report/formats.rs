@@ -21,6 +21,7 @@ fn drift_as(format: DriftFormat) -> String {
         format,
         DetailLevel::Grouped,
         Some(&FIGURES),
+        &str::to_owned,
     );
     anstream::adapter::strip_str(&text).to_string()
 }
@@ -166,7 +167,7 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
     ~ integration.old-okta  (22222222…, by tenant_url)  weakens
     ~ integration.partner-okta  (11111111…, by id)
     "#);
-    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, DetailLevel::Grouped, None), &['~']), @r#"
+    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, DetailLevel::Grouped, None, &str::to_owned), &['~']), @r#"
     ~ behavior.imp_travel  (by "*")                   weaker: off, declared on
     ~ integration.partner-okta  (11111111…, by id)    weaker: inactive, declared active
     ~ integration.old-okta  (22222222…, by tenant_url)  differs
@@ -222,52 +223,51 @@ fn a_plan_as_diff() {
 
 #[test]
 fn drift_as_junit() {
-    assert_snapshot!(drift_as(DriftFormat::Junit), @r###"
+    assert_snapshot!(drift_as(DriftFormat::Junit), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
-    <testsuites name="riskform drift" tests="8" skipped="0" failures="4" errors="1">
-        <testsuite name="production" tests="6" skipped="0" errors="0" failures="4">
-            <properties>
-                <property name="source" value="tests/fixtures/report/production.yaml"/>
-            </properties>
-            <testcase name="behavior.imp_travel">
-                <failure message="off, declared on" type="weaker">enabled: declared true, live false
-    declared at tests/fixtures/report/production.yaml:5:3</failure>
-            </testcase>
-            <testcase name="integration.corporate-okta">
-                <failure message="missing" type="weaker">tenant_url: https://corp.okta.com
+    <testsuites name="riskform drift" tests="8" failures="4" errors="1" skipped="0">
+      <testsuite name="production" tests="6" failures="4" errors="0" skipped="0">
+        <properties>
+          <property name="source" value="tests/fixtures/report/production.yaml"/>
+        </properties>
+        <testcase name="behavior.imp_travel" classname="production">
+          <failure message="behavior.imp_travel is off, declared on" type="weaker">declared at tests/fixtures/report/production.yaml:5:3</failure>
+        </testcase>
+        <testcase name="integration.corporate-okta" classname="production">
+          <failure message="integration.corporate-okta does not exist" type="weaker">integration_type: Okta
+    tenant_url: https://corp.okta.com
     reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
     active: true
     declared at tests/fixtures/report/production.yaml:9:3</failure>
-            </testcase>
-            <testcase name="behavior.high_dlp">
-                <failure message="differs" type="drift">risk_level: declared low, live medium
-    declared at tests/fixtures/report/production.yaml:6:3</failure>
-            </testcase>
-            <testcase name="integration[22222222-2222-4222-8222-222222222222]">
-                <failure message="unlisted" type="drift">integration_type: Okta
+        </testcase>
+        <testcase name="behavior.high_dlp" classname="production">
+          <failure message="behavior.high_dlp is medium, declared low" type="differs">declared at tests/fixtures/report/production.yaml:6:3</failure>
+        </testcase>
+        <testcase name="integration[22222222-2222-4222-8222-222222222222]" classname="production">
+          <failure message="integration[22222222-2222-4222-8222-222222222222] is unlisted" type="unlisted_active">integration_type: Okta
     tenant_url: https://old.okta.com
     reference_id: (unset)
     active: true</failure>
-            </testcase>
-            <testcase name="behavior.sentinel_one"/>
-            <testcase name="integration.partner-okta"/>
-        </testsuite>
-        <testsuite name="staging" tests="1" skipped="0" errors="0" failures="0">
-            <properties>
-                <property name="source" value="tests/fixtures/report/staging.yaml"/>
-            </properties>
-            <testcase name="behavior.imp_travel"/>
-        </testsuite>
-        <testsuite name="lost" tests="1" skipped="0" errors="1" failures="0">
-            <properties>
-                <property name="source" value="tests/fixtures/report/staging.yaml"/>
-            </properties>
-            <testcase name="read">
-                <error message="GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden" type="permission">give the token the permission Zero Trust Read</error>
-            </testcase>
-        </testsuite>
+        </testcase>
+        <testcase name="behavior.sentinel_one" classname="production"/>
+        <testcase name="integration.partner-okta" classname="production"/>
+      </testsuite>
+      <testsuite name="staging" tests="1" failures="0" errors="0" skipped="0">
+        <properties>
+          <property name="source" value="tests/fixtures/report/staging.yaml"/>
+        </properties>
+        <testcase name="behavior.imp_travel" classname="staging"/>
+      </testsuite>
+      <testsuite name="lost" tests="1" failures="0" errors="1" skipped="0">
+        <properties>
+          <property name="source" value="tests/fixtures/report/staging.yaml"/>
+        </properties>
+        <testcase name="read" classname="lost">
+          <error message="GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden" type="read">help: give the token the permission Zero Trust Read</error>
+        </testcase>
+      </testsuite>
     </testsuites>
-    "###);
+    "#);
 }
 
 #[test]
@@ -349,16 +349,24 @@ fn drift_as_sarif_points_to_the_lines_that_declare_it() {
             )
         })
         .collect();
-    assert_snapshot!(lines.join("\n"), @r###"
-    error tests/fixtures/report/production.yaml:5 production/behavior.imp_travel: off, declared on (enabled declared true, live false)
-    error tests/fixtures/report/production.yaml:9 production/integration.corporate-okta: missing (tenant_url https://corp.okta.com; reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057; active true)
-    warning tests/fixtures/report/production.yaml:6 production/behavior.high_dlp: differs (risk_level declared low, live medium)
-    note tests/fixtures/report/production.yaml:null production/integration[22222222-2222-4222-8222-222222222222]: unlisted (integration_type Okta; tenant_url https://old.okta.com; reference_id (unset); active true)
-    "###);
+    assert_snapshot!(lines.join("\n"), @"
+    error tests/fixtures/report/production.yaml:5 production: behavior.imp_travel is off, declared on
+    error tests/fixtures/report/production.yaml:9 production: integration.corporate-okta does not exist
+    integration_type: Okta
+    tenant_url: https://corp.okta.com
+    reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
+    active: true
+    warning tests/fixtures/report/production.yaml:6 production: behavior.high_dlp is medium, declared low
+    error tests/fixtures/report/production.yaml:null production: integration[22222222-2222-4222-8222-222222222222] is unlisted
+    integration_type: Okta
+    tenant_url: https://old.okta.com
+    reference_id: (unset)
+    active: true
+    ");
     let invocation = &run["invocations"][0];
     assert_eq!(invocation["executionSuccessful"], false);
     let notification = &invocation["toolExecutionNotifications"][0];
-    assert_snapshot!(notification["message"]["text"].as_str().unwrap(), @r###"lost could not be compared: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden"###);
+    assert_snapshot!(notification["message"]["text"].as_str().unwrap(), @"lost could not be read: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden");
 }
 
 #[test]

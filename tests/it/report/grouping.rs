@@ -19,7 +19,7 @@ const ACCOUNTS: usize = 300;
 
 fn text(run: &Run, detail: DetailLevel) -> String {
     let text = match run.format {
-        Format::Drift => report::drift(run, DriftFormat::Text, detail, None),
+        Format::Drift => report::drift(run, DriftFormat::Text, detail, None, &str::to_owned),
         Format::Plan | Format::Apply => report::plan(run, PlanFormat::Text, detail),
     };
     anstream::adapter::strip_str(&text).to_string()
@@ -196,7 +196,13 @@ fn every_format_keeps_the_order() {
     for format in [Format::Plan, Format::Drift] {
         let run = large(format);
         let page = match format {
-            Format::Drift => report::drift(&run, DriftFormat::Html, DetailLevel::Grouped, None),
+            Format::Drift => report::drift(
+                &run,
+                DriftFormat::Html,
+                DetailLevel::Grouped,
+                None,
+                &str::to_owned,
+            ),
             Format::Plan | Format::Apply => {
                 report::plan(&run, PlanFormat::Html, DetailLevel::Grouped)
             }

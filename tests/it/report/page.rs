@@ -16,8 +16,13 @@ fn pages() -> [String; 3] {
             DriftFormat::Html,
             DetailLevel::Grouped,
             None,
+            &str::to_owned,
         ),
-        report::audit(&crate::audit::formats::fleet(), AuditFormat::Html),
+        report::audit(
+            &crate::audit::formats::fleet(),
+            AuditFormat::Html,
+            &str::to_owned,
+        ),
     ]
 }
 

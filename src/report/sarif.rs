@@ -1,0 +1,153 @@
+//! Findings as a SARIF 2.1.0 log: each at the line of its declaration, else at the file of its account.
+//!
+//! Unknown results and accounts that could not be read are notifications of the tool, not results (SARIF, section 3.58).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::model::finding::{CheckStatus, Finding};
+use crate::model::text::EscapeInvisible;
+use crate::plan::sha256;
+
+/// URL of the standard's schema.
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// Text of a check.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
+    pub(super) id: &'static str,
+    pub(super) description: &'static str,
+    pub(super) help: Option<&'static str>,
+    /// Level of its results: `error`, `warning` or `note`.
+    pub(super) level: &'static str,
+}
+
+/// Returns findings as SARIF. `paths` returns the path of a file relative to its repository.
+pub(super) fn sarif(
+    findings: &[Finding],
+    rules: &[Rule],
+    paths: &dyn Fn(&str) -> String,
+) -> String {
+    let results = findings.iter();
+    let results: Vec<Value> = results
+        .filter_map(|finding| result(finding, rules, paths))
+        .collect();
+    let unknown = findings.iter();
+    let unknown = unknown.filter(|finding| finding.status == CheckStatus::Unknown);
+    let notifications: Vec<Value> = unknown
+        .map(|finding| notification(finding, paths))
+        .collect();
+    let log = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "riskform",
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules.iter().map(descriptor).collect::<Vec<_>>(),
+            } },
+            "invocations": [{
+                "executionSuccessful": notifications.is_empty(),
+                "toolExecutionNotifications": notifications,
+            }],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    });
+    let mut text = serde_json::to_string_pretty(&log).expect("the log has string keys only");
+    text.push('\n');
+    text
+}
+
+fn descriptor(rule: &Rule) -> Value {
+    let mut descriptor = json!({
+        "id": rule.id,
+        "shortDescription": message(rule.description),
+        "defaultConfiguration": { "level": rule.level },
+    });
+    if let Some(help) = rule.help {
+        descriptor["help"] = message(help);
+    }
+    descriptor
+}
+
+fn result(finding: &Finding, rules: &[Rule], paths: &dyn Fn(&str) -> String) -> Option<Value> {
+    let index = rules.iter().position(|rule| rule.id == finding.check)?;
+    let level = match finding.status {
+        CheckStatus::Fail => rules[index].level,
+        CheckStatus::Warn => "warning",
+        CheckStatus::Pass | CheckStatus::Info | CheckStatus::Unknown => return None,
+    };
+    let account = finding.account.as_ref();
+    let label = account.map(|account| format!("{}: ", account.label));
+    let first = format!("{}{}", label.unwrap_or_default(), finding.message);
+    let lines: Vec<&str> = std::iter::once(&first)
+        .chain(&finding.details)
+        .chain(&finding.help)
+        .map(String::as_str)
+        .collect();
+    let mut result = json!({
+        "ruleId": finding.check,
+        "ruleIndex": index,
+        "level": level,
+        "message": message(&lines.join("\n")),
+        "locations": [location(finding, paths)],
+    });
+    if let Some(account) = account {
+        // The fingerprint is stable between runs, even if the line moves.
+        let identity = json!([account.id, finding.check, finding.subject]);
+        result["partialFingerprints"] = json!({ "riskform/v1": sha256(&identity) });
+    }
+    Some(result)
+}
+
+fn notification(finding: &Finding, paths: &dyn Fn(&str) -> String) -> Value {
+    let account = finding.account.as_ref();
+    let label = account.map_or("", |account| account.label.as_str());
+    let (level, text) = match finding.check {
+        Finding::READ => (
+            "error",
+            format!("{label} could not be read: {}", finding.message),
+        ),
+        check => ("warning", format!("{label}: {check}: {}", finding.message)),
+    };
+    json!({
+        "level": level,
+        "message": message(&text),
+        "locations": [location(finding, paths)],
+    })
+}
+
+/// Returns a plain-text message. `{0}` and `[text](target)` have a meaning in SARIF and are escaped (section 3.11).
+fn message(text: &str) -> Value {
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| EscapeInvisible(line).to_string())
+        .collect();
+    let text = lines.join("\n").replace('{', "{{").replace('}', "}}");
+    json!({ "text": text.replace("](", "] (") })
+}
+
+fn location(finding: &Finding, paths: &dyn Fn(&str) -> String) -> Value {
+    /// Unescaped characters in a URI path (RFC 3986, section 3.3).
+    const PATH: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let source = finding.account.as_ref().map(|account| &account.source);
+    let place = finding.location.as_ref();
+    let file = place.map(|place| &place.file).or(source);
+    let path = paths(file.map_or("", |file| file));
+    let uri = utf8_percent_encode(&path, PATH).to_string();
+    let mut location = json!({ "artifactLocation": { "uri": uri } });
+    if let Some(place) = place {
+        location["region"] = json!({ "startLine": place.line, "startColumn": place.column });
+        if let Some(end) = finding.end_column {
+            location["region"]["endColumn"] = json!(end);
+        }
+    }
+    json!({ "physicalLocation": location })
+}
