@@ -16,7 +16,7 @@ use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
 use crate::config::diagnostic::{Color, Diagnostics};
 use crate::config::files::AllowedRoot;
-use crate::config::load::{self, Checked, LoadOptions, Loaded};
+use crate::config::load::{self, Checked, LoadOptions};
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::address::Name;
 use crate::model::limits::Limits;
@@ -87,9 +87,9 @@ pub(crate) fn load(
 
 fn load_files(request: &LoadOptions<'_>, output: &Output) -> Result<LoadedFiles, CommandError> {
     let loaded = load::load(request).map_err(|found| invalid_files(&found, output))?;
-    let Loaded {
+    let Checked {
         accounts,
-        warnings,
+        diagnostics: warnings,
         files,
     } = loaded;
     files.iter().try_for_each(|file| output.add_input(file))?;

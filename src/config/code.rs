@@ -160,12 +160,28 @@ impl DiagnosticCode {
     }
 }
 
-/// Returns the rules as a Markdown table with a final line break.
-pub fn table() -> String {
-    let mut table = String::from("| rule | severity | description |\n| --- | --- | --- |\n");
-    for rule in DiagnosticCode::ALL {
-        let (severity, description) = (rule.severity(), rule.description());
-        table.push_str(&format!("| `{rule}` | {severity} | {description} |\n"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_rules_match_the_code() {
+        let committed = std::fs::read_to_string("schema/rules.md").unwrap();
+        let (heading, _) = committed.split_once("\n\n| rule").unwrap();
+        let rules = DiagnosticCode::ALL.iter();
+        let rows = rules.map(|rule| {
+            let (severity, description) = (rule.severity(), rule.description());
+            format!("| `{rule}` | {severity} | {description} |\n")
+        });
+        let rows: String = rows.collect();
+        let generated =
+            format!("{heading}\n\n| rule | severity | description |\n| --- | --- | --- |\n{rows}");
+        if std::env::var_os("RISKFORM_UPDATE_SCHEMAS").is_some() {
+            std::fs::write("schema/rules.md", &generated).unwrap();
+        }
+        assert_eq!(
+            committed, generated,
+            "run RISKFORM_UPDATE_SCHEMAS=1 cargo test --lib rules"
+        );
     }
-    table
 }

@@ -5,18 +5,16 @@
 //! `serde_yaml::Value` in the form of a saved plan, so the same `Deserialize` of [`DesiredAccount`] reads both.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde_yaml::{Mapping, Value as Yaml};
 
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::{Diagnostics, Problem, Resource};
-use super::scalar::{Scalar, Text, suggest, unsupported_version};
+use super::scalar::{Scalar, Text, suggest};
 use super::shape::{DOCUMENT, Entries, Map, Required, Shape};
 use super::span::{Span, names_credential};
-use super::variables::{self, Lookup, has_variable};
+use super::variables::{self, Lookup};
 use super::yaml::{Document, Entry, MAX_VALUE_BYTES, Node, Value};
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::address::Name;
@@ -29,42 +27,30 @@ const WILDCARD: &str = "*";
 pub(super) fn check(
     document: &Document,
     map: &'static Map,
-    root: &'static str,
     lookup: Option<Lookup<'_>>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Yaml> {
     let mut decoder = Decoder {
         diagnostics,
         lookup,
-        pass: Pass::File {
-            is_complete: document.is_complete,
-        },
-        variables: Vec::new(),
+        today: None,
+        is_complete: document.is_complete,
     };
-    decoder.value(&document.root, &Shape::Map(map), &KeyPath::Name(root))
+    decoder.value(&document.root, &Shape::Map(map), "")
 }
 
 /// Returns the items of `extends` that are paths.
 pub(super) fn extends(root: &Node) -> Vec<(String, Span)> {
-    let items = root.get("extends").map(|node| match &node.value {
-        Value::List(items) => items.as_slice(),
-        _ => &[],
-    });
+    let Some(Value::List(items)) = root.get("extends").map(|node| &node.value) else {
+        return Vec::new();
+    };
     let path = |item: &Node| match &item.value {
-        Value::Scalar { text, plain } if !item.is_null() && !has_variable(text) => {
-            let text = Text {
-                value: variables::fill(text, None).text,
-                written: text,
-                span: item.span,
-                is_plain: *plain,
-                has_variables: false,
-            };
-            let (path, _) = Scalar::Path.check(&text, &"extends");
-            Some((path?.as_str()?.to_owned(), item.span))
+        Value::Scalar { text, .. } if !item.is_null() && !text.contains("${") => {
+            Some((text.trim_end_matches('\n').to_owned(), item.span))
         }
         _ => None,
     };
-    items.unwrap_or_default().iter().filter_map(path).collect()
+    items.iter().filter_map(path).collect()
 }
 
 /// Account IDs for files that declare none.
@@ -96,12 +82,10 @@ pub(super) fn account(
     let mut decoder = Decoder {
         diagnostics,
         lookup: Some(lookup),
-        pass: Pass::Merged { today },
-        variables: Vec::new(),
+        today: Some(today),
+        is_complete: true,
     };
-    let root = Shape::Map(&DOCUMENT);
-    let Yaml::Mapping(mut account) = decoder.value(tree, &root, &KeyPath::Name("the document"))?
-    else {
+    let Yaml::Mapping(mut account) = decoder.value(tree, &Shape::Map(&DOCUMENT), "")? else {
         return None;
     };
     for key in ["$schema", "version", "extends"] {
@@ -110,64 +94,52 @@ pub(super) fn account(
     let id = tree.get("account_id").map(|node| node.span);
     let name = tree.get("name").map(|node| node.span);
     let id_span = id.unwrap_or(tree.span);
-    let account_id = resolve_id(account.get("account_id"), id, tree.span, ids, diagnostics);
-    account.insert(
-        "source".into(),
-        diagnostics.sources.name(tree.span.source).as_ref().into(),
-    );
+    if id.is_none()
+        && let Some(id) = ids.flag.as_ref().or(ids.default.as_ref())
+    {
+        account.insert("account_id".into(), id.as_str().into());
+    }
+    let source = diagnostics.sources.name(tree.span.source).as_ref();
+    account.insert("source".into(), source.into());
     split_behaviors(&mut account, tree, diagnostics);
     for key in ["behaviors", "integrations"] {
-        account
-            .entry(key.into())
-            .or_insert_with(|| Mapping::new().into());
+        let section = account.entry(key.into());
+        section.or_insert_with(|| Mapping::new().into());
     }
-    account.insert("account_id".into(), account_id?.as_str().into());
-    let decoded = serde_yaml::from_value(Yaml::Mapping(account));
-    let account: DesiredAccount = match decoded {
-        Ok(account) => account,
-        Err(error) => {
-            let message = format!("invalid desired state: {error}");
-            diagnostics.report(tree.span, Code::WrongType, message, "correct the value");
-            return None;
+    if !account.contains_key("account_id") {
+        if id.is_none() {
+            let help = "set `account_id`, pass --account-id, or set CLOUDFLARE_ACCOUNT_ID";
+            diagnostics.report(
+                tree.span,
+                Code::MissingAccountId,
+                "missing account ID",
+                help,
+            );
         }
+        return None;
+    }
+    let decoded: Result<DesiredAccount, _> = serde_yaml::from_value(Yaml::Mapping(account));
+    let report = |error| {
+        let message = format!("invalid desired state: {error}");
+        diagnostics.report(tree.span, Code::WrongType, message, "correct the value");
     };
+    let account = decoded.map_err(report).ok()?;
+    if let Some(flag) = ids
+        .flag
+        .as_ref()
+        .filter(|flag| **flag != account.account_id)
+    {
+        let message = format!("account_id does not match --account-id {flag}");
+        let help = "omit --account-id, or pass the file of that account";
+        diagnostics.report(id_span, Code::AccountIdConflict, message, help);
+        return None;
+    }
     check_shared_values(&account, tree, diagnostics);
     Some(Declared {
         account,
         id_span,
         name_span: name.unwrap_or(id_span),
     })
-}
-
-/// Returns the account ID of the file, the command line or the environment.
-fn resolve_id(
-    declared: Option<&Yaml>,
-    id_span: Option<Span>,
-    document: Span,
-    ids: &AccountIds,
-    diagnostics: &mut Diagnostics,
-) -> Option<AccountId> {
-    let declared: Option<AccountId> = declared
-        .and_then(Yaml::as_str)
-        .and_then(|id| id.parse().ok());
-    match (declared, id_span, &ids.flag) {
-        (Some(declared), Some(span), Some(flag)) if declared != *flag => {
-            let message = format!("account_id does not match --account-id {flag}");
-            let help = "omit --account-id, or pass the file of that account";
-            diagnostics.report(span, Code::AccountIdConflict, message, help);
-            None
-        }
-        (declared, Some(_), _) => declared,
-        (_, None, flag) => {
-            let id = flag.clone().or_else(|| ids.default.clone());
-            if id.is_none() {
-                let message = "missing account ID";
-                let help = "set `account_id`, pass --account-id, or set CLOUDFLARE_ACCOUNT_ID";
-                diagnostics.report(document, Code::MissingAccountId, message, help);
-            }
-            id
-        }
-    }
 }
 
 /// Moves the wildcard entry out of `behaviors`, and adds the behaviors that `null` excludes from it.
@@ -178,26 +150,17 @@ fn split_behaviors(account: &mut Mapping, tree: &Node, diagnostics: &Diagnostics
     if let Some(wildcard) = behaviors.remove(WILDCARD) {
         let entries = tree.get("behaviors").map(Node::entries).unwrap_or_default();
         let excluded = entries.iter().filter(|entry| is_removed(&entry.node));
-        let excluded = excluded.map(|entry| {
-            (
-                Yaml::from(&*entry.key),
-                location(entry.key_span, diagnostics),
-            )
-        });
-        let excluded: Mapping = excluded.collect();
+        let location = |entry: &Entry| location(entry.key_span, diagnostics);
+        let excluded = excluded.map(|entry| (Yaml::from(&*entry.key), location(entry)));
+        let excluded = Mapping::from_iter(excluded);
         account.insert("wildcard".into(), wildcard);
         account.insert("unmanaged".into(), excluded.into());
     }
 }
 
 fn location(span: Span, diagnostics: &Diagnostics) -> Yaml {
-    let file = diagnostics.sources.name(span.source).as_ref().into();
-    let members: [(Yaml, Yaml); 3] = [
-        ("file".into(), file),
-        ("line".into(), span.line.into()),
-        ("column".into(), span.column.into()),
-    ];
-    Mapping::from_iter(members).into()
+    let location = diagnostics.sources.location(span);
+    serde_yaml::to_value(location).expect("a location is YAML")
 }
 
 /// Returns true if a value is `null`, or was removed by `null`.
@@ -246,79 +209,51 @@ fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut 
     }
 }
 
-/// The keys that lead to a value, for messages: `integration.corp.tenant_url`.
-#[derive(Clone, Copy)]
-enum KeyPath<'a> {
-    /// The document or an entry's noun.
-    Name(&'a str),
-    Key(&'a KeyPath<'a>, &'a str),
-}
-
-impl<'a> KeyPath<'a> {
-    fn key(&'a self, name: &'a str) -> KeyPath<'a> {
-        match self {
-            KeyPath::Name("the document") => KeyPath::Name(name),
-            parent => KeyPath::Key(parent, name),
-        }
+/// Returns the keys that lead to a value, for messages: `integration.corp.tenant_url`.
+fn join(path: &str, key: &str) -> String {
+    match path {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
     }
 }
 
-impl fmt::Display for KeyPath<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeyPath::Name(name) => f.write_str(name),
-            KeyPath::Key(parent, name) => write!(f, "{parent}.{name}"),
-        }
+/// Returns a path for messages.
+fn named(path: &str) -> &str {
+    match path {
+        "" => "the document",
+        path => path,
     }
 }
 
 struct Decoder<'a> {
     diagnostics: &'a mut Diagnostics,
     lookup: Option<Lookup<'a>>,
-    pass: Pass,
-    /// Names of the variables used so far.
-    variables: Vec<String>,
-}
-
-/// What is decoded, which determines the rules that are checked.
-#[derive(Clone, Copy)]
-enum Pass {
-    File { is_complete: bool },
-    Merged { today: Date },
-}
-
-impl Pass {
-    fn is_merged(self) -> bool {
-        matches!(self, Pass::Merged { .. })
-    }
+    /// Current date, for the merged tree. Mistakes in its values have been reported for the files.
+    today: Option<Date>,
+    /// Whether an absent key is missing, and not only unread.
+    is_complete: bool,
 }
 
 impl Decoder<'_> {
     /// Reports a mistake in a file. The merged tree only repeats it.
     fn report(&mut self, problem: Problem) {
-        if !self.pass.is_merged() {
+        if self.today.is_none() {
             self.diagnostics.push(problem);
         }
     }
 
-    fn error(
-        &mut self,
-        span: Span,
-        code: Code,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    fn error(&mut self, span: Span, code: Code, message: impl Into<String>, help: &str) {
         self.report(Problem::at(span, code, message, help));
     }
 
     /// Reports a mistake of the merged tree.
     fn merged_error(&mut self, span: Span, code: Code, message: String, help: &str) {
-        if self.pass.is_merged() {
+        if self.today.is_some() {
             self.diagnostics.report(span, code, message, help);
         }
     }
 
-    fn value(&mut self, node: &Node, shape: &Shape, path: &KeyPath<'_>) -> Option<Yaml> {
+    fn value(&mut self, node: &Node, shape: &Shape, path: &str) -> Option<Yaml> {
         match (shape, &node.value) {
             (_, Value::Invalid | Value::Removed) => None,
             (Shape::Map(map) | Shape::MapOrScalar(map, _), Value::Map(entries)) => {
@@ -326,211 +261,141 @@ impl Decoder<'_> {
             }
             (Shape::Entries(shape), Value::Map(entries)) => Some(self.entries(entries, shape)),
             (Shape::List(item, _), Value::List(items)) => Some(self.list(items, item, path)),
-            (Shape::Scalar(scalar), _) => self.scalar(node, *scalar, path),
-            (Shape::MapOrScalar(map, scalar), _) => {
-                let value = self.scalar(node, *scalar, path)?;
+            (Shape::Scalar(scalar), Value::Scalar { text, plain }) if !node.is_null() => {
+                self.scalar(text, *plain, node.span, *scalar, path)
+            }
+            (Shape::MapOrScalar(map, scalar), Value::Scalar { .. }) => {
+                let value = self.value(node, &Shape::Scalar(*scalar), path)?;
                 Some(Mapping::from_iter([(map.keys[0].name.into(), value)]).into())
             }
-            (Shape::List(..), _) => {
-                self.wrong_type(node, path, "a list", "use brackets, as in `[one, two]`")
-            }
-            (Shape::Map(_) | Shape::Entries(_), _) => {
-                let help = match node.is_null() {
-                    true => "remove the key, or write `{}` for an empty mapping",
-                    false => "write indented `key: value` lines below the key",
+            (shape, _) => {
+                let (expected, help) = shape.expected();
+                let found = match &node.value {
+                    Value::List(_) => "a list",
+                    Value::Map(_) => "a mapping",
+                    _ if node.is_null() => "nothing",
+                    _ => "text",
                 };
-                self.wrong_type(node, path, "a mapping", help)
+                let message = format!("{}: expected {expected}, found {found}", named(path));
+                self.error(node.span, Code::WrongType, message, &help);
+                None
             }
         }
     }
 
-    fn wrong_type(
-        &mut self,
-        node: &Node,
-        path: &KeyPath<'_>,
-        expected: &str,
-        help: &str,
-    ) -> Option<Yaml> {
-        let found = match &node.value {
-            Value::List(_) => "a list",
-            Value::Map(_) => "a mapping",
-            _ if node.is_null() => "nothing",
-            Value::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => {
-                "true or false"
-            }
-            _ => "text",
-        };
-        let message = format!("{path}: expected {expected}, found {found}");
-        self.error(node.span, Code::WrongType, message, help);
-        None
-    }
-
-    fn map(&mut self, entries: &[Entry], span: Span, map: &Map, path: &KeyPath<'_>) -> Mapping {
+    fn map(&mut self, entries: &[Entry], span: Span, map: &Map, path: &str) -> Mapping {
         let (mut object, mut variables) = (Mapping::new(), Mapping::new());
         for entry in entries {
             let Some(key) = map.key(&entry.key) else {
                 self.report_unknown_key(entry, map, path);
                 continue;
             };
-            let path = path.key(key.name);
+            let path = join(path, key.name);
             if map.allows_null && entry.node.is_null() {
-                self.report_null(entry, &path);
+                let code = match key.name {
+                    "reference_id" => Code::NullReference,
+                    _ => Code::NullField,
+                };
+                let message = format!("{path}: null counts as left out; no extended file sets it");
+                let help = "remove the key, or set a value";
+                self.merged_error(entry.node.span, code, message, help);
                 continue;
             }
-            let used_before = self.variables.len();
             let Some(value) = self.value(&entry.node, &key.shape, &path) else {
                 continue;
             };
-            if key.is_field && self.variables.len() > used_before {
-                let used = self.variables.split_off(used_before);
-                variables.insert(key.name.into(), used.into());
+            if let (true, Value::Scalar { text, .. }) = (key.is_field, &entry.node.value) {
+                let names = variables::names(text);
+                if !names.is_empty() {
+                    variables.insert(key.name.into(), names.into());
+                }
             }
             object.insert(key.name.into(), value);
         }
         if !variables.is_empty() {
             object.insert("variables".into(), variables.into());
         }
-        let is_declared = |name: &str| {
-            let mut entries = entries.iter().filter(|entry| &*entry.key == name);
-            entries.any(|entry| !(map.allows_null && is_removed(&entry.node)))
-        };
         for key in map.keys {
-            let help = match (key.required, self.pass) {
-                (Required::InFile(help), Pass::File { is_complete: true }) => help,
+            let help = match (key.required, self.today) {
+                (Required::InFile(help), None) if self.is_complete => help,
                 // An empty entry is reported as such.
-                (Required::Merged(help), Pass::Merged { .. }) if !entries.is_empty() => help,
+                (Required::Merged(help), Some(_)) if !entries.is_empty() => help,
                 _ => continue,
             };
-            if !is_declared(key.name) {
-                let message = format!("{path}: missing key `{}`", key.name);
-                self.diagnostics
-                    .report(span, Code::MissingKey, message, help);
+            let declares = |entry: &Entry| {
+                &*entry.key == key.name && !(map.allows_null && is_removed(&entry.node))
+            };
+            if !entries.iter().any(declares) {
+                let message = format!("{}: missing key `{}`", named(path), key.name);
+                let problem = Problem::at(span, Code::MissingKey, message, help);
+                self.diagnostics.push(problem);
             }
         }
         object
     }
 
-    fn report_null(&mut self, entry: &Entry, path: &KeyPath<'_>) {
-        let (code, reason) = match &*entry.key {
-            "reference_id" => (
-                Code::NullReference,
-                "null is ignored; a reference cannot be cleared",
-            ),
-            _ => (
-                Code::NullField,
-                "null counts as left out; no extended file sets it",
-            ),
-        };
-        let help = match code {
-            Code::NullReference => "remove the key; the live reference is kept",
-            _ => "remove the key, or set a value",
-        };
-        let message = format!("{path}: {reason}");
-        self.merged_error(entry.node.span, code, message, help);
-    }
-
     fn entries(&mut self, entries: &[Entry], shape: &Entries) -> Yaml {
         let is_wildcard = |entry: &Entry| &*entry.key == WILDCARD && !is_removed(&entry.node);
-        let has_wildcard = shape.name == Scalar::BehaviorKey && entries.iter().any(is_wildcard);
-        let noun = KeyPath::Name(shape.noun);
+        let has_wildcard = entries.iter().any(is_wildcard);
         let mut named = Mapping::new();
         for entry in entries {
-            if !self.pass.is_merged()
-                && !self.diagnostics.spend(Resource::Entries, 1, entry.key_span)
-            {
-                break;
+            let (path, span) = (join(shape.noun, &entry.key), entry.key_span);
+            let name = self.scalar(&entry.key, false, span, shape.name, &path);
+            if entry.node.is_null() && !has_wildcard {
+                let message = format!("{path}: null has no effect; no extended file declares it");
+                let help = "`null` removes an inherited entry; add fields or remove the entry";
+                self.merged_error(span, Code::NothingToRemove, message, help);
             }
-            let path = noun.key(&entry.key);
-            let is_valid = self.check_name(entry, shape.name, &path);
-            let Some(mut object) = self.entry(entry, shape, &path, has_wildcard) else {
+            if entry.node.is_null() {
+                continue;
+            }
+            let Value::Map(keys) = &entry.node.value else {
+                self.value(&entry.node, &Shape::Map(shape.entry), &path);
                 continue;
             };
-            let is_missing = |key: &&super::shape::Key| {
-                matches!(key.required, Required::Merged(_)) && !object.contains_key(key.name)
-            };
-            if is_valid && !shape.entry.keys.iter().any(|key| is_missing(&key)) {
+            if keys.is_empty() && self.is_complete {
+                let message = format!("{path} is empty");
+                self.error(span, Code::EmptyEntry, message, shape.empty_help);
+            }
+            let mut object = self.map(keys, span, shape.entry, &path);
+            self.check_exclusive_keys(&entry.node, &object, shape, &path);
+            let mut required = shape.entry.keys.iter();
+            let is_whole = required
+                .all(|key| matches!(key.required, Required::No) || object.contains_key(key.name));
+            if let (Some(name), true) = (name, is_whole) {
                 if shape.name == Scalar::IntegrationName {
-                    object.insert("name".into(), (*entry.key).into());
+                    object.insert("name".into(), name.clone());
                 }
-                object.insert(
-                    "location".into(),
-                    location(entry.key_span, self.diagnostics),
-                );
-                named.insert((*entry.key).into(), object.into());
+                object.insert("location".into(), location(span, self.diagnostics));
+                named.insert(name, object.into());
             }
         }
         named.into()
     }
 
-    fn check_name(&mut self, entry: &Entry, name: Scalar, path: &KeyPath<'_>) -> bool {
-        if entry.key.contains("${") {
-            let message = "variables are not allowed in keys";
-            let help = "write the key without variables";
-            self.error(entry.key_span, Code::Interpolation, message, help);
-            return false;
-        }
-        let text = Text {
-            value: (*entry.key).to_owned(),
-            written: &entry.key,
-            span: entry.key_span,
-            is_plain: false,
-            has_variables: false,
-        };
-        let (value, problem) = name.check(&text, path);
-        problem.into_iter().for_each(|problem| self.report(problem));
-        value.is_some()
-    }
-
-    fn entry(
+    /// Reports an entry that sets both of two keys that replace each other.
+    fn check_exclusive_keys(
         &mut self,
-        entry: &Entry,
+        entry: &Node,
+        object: &Mapping,
         shape: &Entries,
-        path: &KeyPath<'_>,
-        has_wildcard: bool,
-    ) -> Option<Mapping> {
-        match &entry.node.value {
-            Value::Map(keys) => {
-                if keys.is_empty() && matches!(self.pass, Pass::File { is_complete: true }) {
-                    let message = format!("{path} is empty");
-                    let problem =
-                        Problem::at(entry.key_span, Code::EmptyEntry, message, shape.empty_help);
-                    self.report(problem);
-                }
-                let object = self.map(keys, entry.key_span, shape.entry, path);
-                if let Some([one, other]) = shape.exclusive
-                    && object.contains_key(one)
-                    && object.contains_key(other)
-                    && let (Some(first), Some(second)) =
-                        (entry.node.get(one), entry.node.get(other))
-                {
-                    let message = format!("{path} sets both `{one}` and `{other}`");
-                    let help = format!("keep `{one}` or `{other}`");
-                    let problem = Problem::at(second.span, Code::TwoReferences, message, help);
-                    let labels = [
-                        "name of the identity provider",
-                        "ID of the identity provider",
-                    ];
-                    self.report(problem.related(labels[0], first.span, labels[1]));
-                }
-                Some(object)
-            }
-            _ if entry.node.is_null() => {
-                if !has_wildcard {
-                    let message =
-                        format!("{path}: null has no effect; no extended file declares it");
-                    let help = "`null` removes an inherited entry; add fields or remove the entry";
-                    self.merged_error(entry.key_span, Code::NothingToRemove, message, help);
-                }
-                None
-            }
-            _ => {
-                self.value(&entry.node, &Shape::Map(shape.entry), path);
-                None
-            }
+        path: &str,
+    ) {
+        let Some([one, other]) = shape.exclusive else {
+            return;
+        };
+        if object.contains_key(one)
+            && object.contains_key(other)
+            && let (Some(first), Some(second)) = (entry.get(one), entry.get(other))
+        {
+            let message = format!("{path} sets both `{one}` and `{other}`");
+            let help = format!("keep `{one}` or `{other}`");
+            let problem = Problem::at(second.span, Code::TwoReferences, message, help);
+            self.report(problem.related(other, first.span, one));
         }
     }
 
-    fn list(&mut self, items: &[Node], shape: &Shape, path: &KeyPath<'_>) -> Yaml {
+    fn list(&mut self, items: &[Node], shape: &Shape, path: &str) -> Yaml {
         let mut list: Vec<Yaml> = Vec::new();
         let mut first: HashMap<String, Span> = HashMap::new();
         for item in items {
@@ -553,21 +418,15 @@ impl Decoder<'_> {
                 continue;
             };
             if let Some(earlier) = first.insert(identity.to_owned(), node.span) {
-                let Value::Scalar { text, .. } = &node.value else {
-                    continue;
-                };
-                let message = format!("{path} contains `{text}` twice");
-                let problem = Problem::at(
-                    node.span,
-                    Code::DuplicateItem,
-                    message,
-                    "remove one of them",
-                );
+                let written = self.diagnostics.sources.written(node.span);
+                let message = format!("{path} contains `{written}` twice");
+                let help = "remove one of them";
+                let problem = Problem::at(node.span, Code::DuplicateItem, message, help);
                 self.report(problem.duplicates(earlier));
                 continue;
             }
             let until = object.get("until").and_then(Yaml::as_str);
-            if let (Pass::Merged { today }, Some(until)) = (self.pass, until)
+            if let (Some(today), Some(until)) = (self.today, until)
                 && until.parse::<Date>().is_ok_and(|until| until < today)
             {
                 let message = format!("{path}: `{identity}` expired on {until}");
@@ -581,19 +440,16 @@ impl Decoder<'_> {
         list.into()
     }
 
-    fn report_unknown_key(&mut self, entry: &Entry, map: &Map, path: &KeyPath<'_>) {
+    fn report_unknown_key(&mut self, entry: &Entry, map: &Map, path: &str) {
         let key = &*entry.key;
+        let message = format!("unknown key `{key}` in {}", named(path));
         let (code, message, help) = if key == "<<" {
-            let message = "merge keys are not part of YAML 1.2".to_owned();
-            (
-                Code::UnknownKey,
-                message,
-                "repeat the fields or use `extends`".to_owned(),
-            )
+            let help = "YAML 1.2 has no merge keys; repeat the fields or use `extends`".to_owned();
+            (Code::UnknownKey, message, help)
         } else if names_credential(key) {
             let message = format!("credentials such as `{key}` must not be in a file");
-            let help = "set an environment variable and name it in `api_token_env`";
-            (Code::SecretKey, message, help.to_owned())
+            let help = "set an environment variable and name it in `api_token_env`".to_owned();
+            (Code::SecretKey, message, help)
         } else {
             let names = map.keys.iter().map(|key| key.name);
             let names: Vec<&str> = names.filter(|name| !name.starts_with('$')).collect();
@@ -602,109 +458,84 @@ impl Decoder<'_> {
                 true => String::new(),
                 false => suggest(key, &names),
             };
-            (
-                Code::UnknownKey,
-                match path {
-                    KeyPath::Name("the document") => format!("unknown key `{key}`"),
-                    path => format!("unknown key `{key}` in {path}"),
-                },
-                help,
-            )
+            (Code::UnknownKey, message, help)
         };
-        self.error(entry.key_span, code, message, help);
+        self.error(entry.key_span, code, message, &help);
     }
 
-    fn scalar(&mut self, node: &Node, scalar: Scalar, path: &KeyPath<'_>) -> Option<Yaml> {
-        let Value::Scalar { text, plain } = &node.value else {
-            return self.wrong_scalar(node, scalar, path);
+    /// Returns the value of a scalar, or of the name of an entry.
+    fn scalar(
+        &mut self,
+        written: &str,
+        is_plain: bool,
+        span: Span,
+        scalar: Scalar,
+        path: &str,
+    ) -> Option<Yaml> {
+        let mut text = Text {
+            value: written.to_owned(),
+            written,
+            span,
+            is_plain,
+            has_variables: false,
         };
-        if node.is_null() {
-            return self.wrong_scalar(node, scalar, path);
+        if written.contains("${") {
+            if scalar.is_literal() {
+                let message = format!("variables are not allowed in {path}");
+                self.error(span, Code::Interpolation, message, "write the value");
+                return None;
+            }
+            self.fill(&mut text)?;
         }
-        if scalar.is_literal() && has_variable(text) {
-            let message = format!("variables are not allowed in {path}");
-            let help = "write the value; use `$${` for a literal `${`";
-            self.error(node.span, Code::Interpolation, message, help);
-            return None;
-        }
-        let text = self.fill(text, *plain, node.span)?;
         let (value, problem) = scalar.check(&text, path);
         problem.into_iter().for_each(|problem| self.report(problem));
         value
     }
 
-    fn wrong_scalar(&mut self, node: &Node, scalar: Scalar, path: &KeyPath<'_>) -> Option<Yaml> {
-        match (scalar, &node.value) {
-            (_, Value::Invalid | Value::Removed) => None,
-            (Scalar::Version, _) => {
-                let (value, problem) = unsupported_version(node.span);
-                problem.into_iter().for_each(|problem| self.report(problem));
-                value
-            }
-            _ => {
-                let (expected, help) = scalar.expected();
-                self.wrong_type(node, path, &expected, &help)
-            }
-        }
-    }
-
     /// Replaces the variables of a scalar.
-    fn fill<'n>(&mut self, written: &'n Arc<str>, plain: bool, span: Span) -> Option<Text<'n>> {
-        let mut text = Text {
-            value: (**written).to_owned(),
-            written,
-            span,
-            is_plain: plain,
-            has_variables: false,
-        };
-        if !written.contains("${") {
-            return Some(text);
-        }
+    fn fill(&mut self, text: &mut Text<'_>) -> Option<()> {
+        let (written, span) = (text.written, text.span);
         let filled = variables::fill(written, self.lookup);
         let is_valid = filled.mistakes.is_empty();
         for mistake in filled.mistakes {
-            let span = self.variable_span(span, written, mistake.ordinal, &mistake.opening);
-            self.error(span, mistake.code, mistake.message, mistake.help);
+            let span = self.variable_span(span, written, mistake.ordinal);
+            self.error(span, mistake.code, mistake.message, &mistake.help);
         }
-        let count = filled.names.len();
-        if !self.pass.is_merged() && !self.diagnostics.spend(Resource::Variables, count, span) {
+        let count = variables::names(written).len();
+        if self.today.is_none() && !self.diagnostics.spend(Resource::Variables, count, span) {
             return None;
         }
         if filled.text.len() > MAX_VALUE_BYTES {
-            let message = format!(
-                "the value is longer than {MAX_VALUE_BYTES} bytes after its variables are replaced"
-            );
+            let message = format!("the value with its variables exceeds {MAX_VALUE_BYTES} bytes");
             let help = "use shorter values for the variables";
             self.error(span, Code::TooLarge, message, help);
             return None;
         }
-        self.variables.extend(filled.names);
         (text.value, text.has_variables) = (filled.text, count > 0);
         text.is_plain |= text.has_variables;
-        is_valid.then_some(text)
+        is_valid.then_some(())
     }
 
     /// Returns the span of the `ordinal`th `${` of a scalar, or of the whole scalar if escapes or folded lines hide it.
-    fn variable_span(&self, span: Span, written: &str, ordinal: usize, opening: &str) -> Span {
-        // The search takes time, and a value may have many mistakes.
-        if self.diagnostics.is_full() {
-            return span;
-        }
+    fn variable_span(&self, span: Span, written: &str, ordinal: usize) -> Span {
         let raw = self.diagnostics.sources.written(span);
         let openings = |text: &str| text.matches("${").count();
-        match raw.match_indices("${").nth(ordinal).map(|(at, _)| at) {
-            Some(at) if openings(raw) == openings(written) && !raw[..at].contains(['\n', '\r']) => {
-                let offset = |count: usize| u32::try_from(count).unwrap_or_default();
-                let rest = &raw[at..];
-                let length = rest.find('}').map_or(opening.len(), |end| end + 1);
-                Span {
-                    start: span.start + offset(at),
-                    end: span.start + offset(at + length.min(rest.len())),
-                    column: span.column + offset(raw[..at].chars().count()),
-                    ..span
-                }
-            }
-            Some(_) | None => span,
+        // The search takes time, and a value may have many mistakes.
+        if self.diagnostics.is_full() || openings(raw) != openings(written) {
+            return span;
+        }
+        let opening = raw.match_indices("${").nth(ordinal);
+        let (at, _) = opening.unwrap_or_default();
+        if raw[..at].contains(['\n', '\r']) {
+            return span;
+        }
+        let end = raw[at..].find('}').map_or(raw.len(), |end| at + end + 1);
+        let offset = |count: usize| u32::try_from(count).unwrap_or_default();
+        Span {
+            start: span.start + offset(at),
+            end: span.start + offset(end),
+            column: span.column + offset(raw[..at].chars().count()),
+            ..span
         }
     }
 }

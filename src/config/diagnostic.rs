@@ -10,7 +10,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 use serde::Serialize;
 
 use super::code::{DiagnosticCode as Code, Severity};
-use super::span::{Place, Region, SourceId, Sources, Span};
+use super::span::{Place, SourceId, Sources, Span};
 use crate::model::text::{escape_invisible, pluralize};
 
 /// An error or warning about a file.
@@ -51,8 +51,6 @@ pub enum Color {
 
 /// Maximum number of diagnostics kept in one run. Further ones are only counted.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
-/// Maximum length of a message. A quoted value may have up to 8 KiB.
-const MAX_MESSAGE_CHARS: usize = 600;
 
 /// All diagnostics of a run, sorted by file and position. Equal ones are kept once.
 #[derive(Debug, Default)]
@@ -62,8 +60,8 @@ pub struct Diagnostics {
     list: BTreeMap<SortKey, Diagnostic>,
     errors: usize,
     warnings: usize,
-    /// Reason why a file is currently read, and the file that it is read for.
-    context: Option<(SourceId, String)>,
+    /// Note for diagnostics in other files than this one, while they are read or merged for it.
+    pub(super) context: Option<(SourceId, String)>,
     used: [usize; RESOURCES.len()],
 }
 
@@ -116,45 +114,47 @@ impl Diagnostics {
 
     /// Returns the totals in one line, such as `12 errors, 1 warning`.
     pub fn summary(&self) -> String {
+        let errors = pluralize(self.errors, "error");
         match (self.errors, self.warnings) {
-            (errors, 0) => pluralize(errors, "error"),
+            (_, 0) => errors,
             (0, warnings) => pluralize(warnings, "warning"),
-            (errors, warnings) => {
-                format!(
-                    "{}, {}",
-                    pluralize(errors, "error"),
-                    pluralize(warnings, "warning")
-                )
-            }
+            (_, warnings) => format!("{errors}, {}", pluralize(warnings, "warning")),
         }
     }
 
     /// Adds a diagnostic without further details.
     pub(super) fn report(
         &mut self,
-        location: impl Into<Location>,
+        span: Span,
         code: Code,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.push(Problem::at(location, code, message, help));
+        self.push(Problem::at(span, code, message, help));
+    }
+
+    /// Adds a diagnostic about a file as a whole.
+    pub(super) fn report_file(
+        &mut self,
+        file: &str,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let source = self.sources.add(file, "");
+        self.report(Span::of_file(source), code, message, help);
     }
 
     /// Adds a diagnostic, unless there is an equal one. A mistake in a base file is reported once, even if many accounts inherit it.
     pub(super) fn push(&mut self, problem: Problem) {
-        let (file, line, column, source) = match &problem.location {
-            Location::Span(span) => {
-                let name = self.sources.name(span.source);
-                (Arc::clone(name), span.line, span.column, Some(span.source))
-            }
-            Location::File(file) => (Arc::clone(file), 0, 0, None),
-        };
-        let message = shown(problem.message);
-        let key = (file, line, column, problem.code.as_str(), message);
+        let Problem { code, span, .. } = problem;
+        let file = Arc::clone(self.sources.name(span.source));
+        let message = escape_invisible(problem.message);
+        let key = (file, span.line, span.column, code.as_str(), message);
         if self.list.contains_key(&key) {
             return;
         }
-        let severity = problem.code.severity();
+        let severity = code.severity();
         match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
@@ -162,30 +162,22 @@ impl Diagnostics {
         if self.is_full() {
             return;
         }
-        let label = |place, text: &str| Label {
-            place,
+        let label = |span, text: &str| Label {
+            place: self.sources.place(span),
             text: text.to_owned(),
         };
-        let place = match problem.location {
-            Location::Span(span) => self.sources.place(span),
-            Location::File(file) => Place { file, region: None },
-        };
+        let of_other_file = |(reader, _): &&(SourceId, String)| *reader != span.source;
+        let context = self.context.as_ref().filter(of_other_file);
+        let note = problem.note.or(context.map(|(_, note)| note.clone()));
         let related = problem.related.into_iter();
-        let context = self
-            .context
-            .iter()
-            .filter(|(reader, _)| source != Some(*reader));
-        let note = context.map(|(_, note)| note.clone()).next();
         let diagnostic = Diagnostic {
-            rule: problem.code,
+            rule: code,
             severity,
             message: key.4.clone(),
-            primary: label(place, problem.label),
-            related: related
-                .map(|(span, text)| label(self.sources.place(span), text))
-                .collect(),
-            help: Some(shown(problem.help)),
-            note: problem.note.or(note).map(shown),
+            primary: label(span, problem.label),
+            related: related.map(|(span, text)| label(span, text)).collect(),
+            help: Some(escape_invisible(problem.help)),
+            note: note.map(escape_invisible),
         };
         self.list.insert(key, diagnostic);
     }
@@ -193,14 +185,6 @@ impl Diagnostics {
     /// Returns true if further diagnostics are only counted.
     pub(super) fn is_full(&self) -> bool {
         self.list.len() >= MAX_DIAGNOSTICS
-    }
-
-    /// Sets the note for diagnostics in files other than `reader`. Returns the previous one, to be restored.
-    pub(super) fn set_context(
-        &mut self,
-        context: Option<(SourceId, String)>,
-    ) -> Option<(SourceId, String)> {
-        std::mem::replace(&mut self.context, context)
     }
 
     /// Counts a resource of the run. Returns false and reports an error if its limit is exceeded.
@@ -212,7 +196,7 @@ impl Diagnostics {
         if !fits {
             let message = format!("more than {limit} {name} in the files of one run");
             let help = "load fewer files in one run, or declare less in them";
-            self.push(Problem::at(span, Code::TooLarge, message, help));
+            self.report(span, Code::TooLarge, message, help);
         }
         fits
     }
@@ -231,24 +215,19 @@ impl std::error::Error for Diagnostics {}
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Resource {
     Documents,
-    /// Scalars, lists and mappings, with aliases expanded.
+    /// Keys, scalars, lists and mappings, with aliases expanded. Text that an alias repeats counts as a value per 8 bytes.
     Values,
-    RepeatedBytes,
-    /// Behaviors and integrations, as written in the files.
-    Entries,
-    /// Behaviors, integrations and `protected` items of all accounts, including inherited ones.
+    /// Values of all accounts, including inherited ones.
     Declared,
     Variables,
 }
 
-/// Limits, in the order of [`Resource`]. 100,000 integrations are 700,000 values; 10,000 accounts with a base file of 50 behaviors declare
-/// 500,000 entries.
-const RESOURCES: [(usize, &str); 6] = [
+/// Limits, in the order of [`Resource`]. 100,000 integrations are 1,400,000 values; 10,000 accounts with a base file of 50 behaviors
+/// inherit 3,000,000.
+const RESOURCES: [(usize, &str); 4] = [
     (20_000, "documents"),
-    (2_000_000, "values (aliases expanded)"),
-    (16 << 20, "bytes repeated by aliases"),
-    (105_000, "behaviors and integrations"),
-    (1_000_000, "entries (including inherited ones)"),
+    (2_000_000, "keys and values (aliases expanded)"),
+    (5_000_000, "keys and values (including inherited ones)"),
     (250_000, "references to variables"),
 ];
 
@@ -278,31 +257,19 @@ impl Diagnostic {
 impl Label {
     fn elements(&self, kind: AnnotationKind) -> Vec<Element<'_>> {
         let file = self.place.file.as_ref();
-        let Some(Region {
-            line,
-            column,
-            excerpt,
-            ..
-        }) = &self.place.region
-        else {
+        let Some(region) = &self.place.region else {
             return vec![Origin::path(file).into()];
         };
-        // The renderer computes columns from the excerpt, which is wrong if the start of the line is cut.
-        let origin = Origin::path(file).line(*line as usize);
-        let origin = origin.char_column(*column as usize);
+        let (line, excerpt) = (region.line as usize, &region.excerpt);
         if excerpt.text.is_empty() {
-            return vec![origin.into()];
+            let origin = Origin::path(file).line(line);
+            return vec![origin.char_column(region.column as usize).into()];
         }
         let annotation = kind
-            .span(excerpt.range())
+            .span(excerpt.range.clone())
             .label((!self.text.is_empty()).then_some(self.text.as_str()));
-        let snippet = Snippet::source(excerpt.text.as_str())
-            .line_start(*line as usize)
-            .annotation(annotation);
-        match excerpt.is_from_line_start() {
-            true => vec![snippet.path(file).into()],
-            false => vec![origin.into(), snippet.into()],
-        }
+        let snippet = Snippet::source(excerpt.text.as_str()).line_start(line);
+        vec![snippet.path(file).annotation(annotation).into()]
     }
 }
 
@@ -312,35 +279,16 @@ pub(super) struct Problem {
     code: Code,
     message: String,
     help: String,
-    location: Location,
+    span: Span,
     label: &'static str,
     related: Option<(Span, &'static str)>,
     note: Option<String>,
 }
 
-/// Location of a problem: a span, or a file as a whole.
-#[derive(Debug)]
-pub(super) enum Location {
-    Span(Span),
-    File(Arc<str>),
-}
-
-impl From<Span> for Location {
-    fn from(span: Span) -> Self {
-        Location::Span(span)
-    }
-}
-
-impl From<&str> for Location {
-    fn from(file: &str) -> Self {
-        Location::File(file.into())
-    }
-}
-
 impl Problem {
-    /// Creates a problem at a span, or of a file as a whole.
+    /// Creates a problem at a span.
     pub(super) fn at(
-        location: impl Into<Location>,
+        span: Span,
         code: Code,
         message: impl Into<String>,
         help: impl Into<String>,
@@ -349,7 +297,7 @@ impl Problem {
             code,
             message: message.into(),
             help: help.into(),
-            location: location.into(),
+            span,
             label: "",
             related: None,
             note: None,
@@ -371,16 +319,4 @@ impl Problem {
         self.note = Some(note);
         self
     }
-}
-
-/// Escapes invisible characters, and shortens long text in the middle.
-fn shown(text: String) -> String {
-    let text = escape_invisible(text);
-    if text.len() <= MAX_MESSAGE_CHARS || text.chars().count() <= MAX_MESSAGE_CHARS {
-        return text;
-    }
-    let start: String = text.chars().take(MAX_MESSAGE_CHARS * 2 / 3).collect();
-    let end = text.char_indices().rev().nth(MAX_MESSAGE_CHARS / 3);
-    let end = &text[end.map_or(0, |(at, _)| at)..];
-    format!("{start} … {end}")
 }

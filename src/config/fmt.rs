@@ -11,7 +11,9 @@ use pretty_yaml::format_text;
 
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::Diagnostics;
-use super::files::{AllowedRoot, FileSelection, Files, FoundFile, STDIN_PATH, register, shown};
+use super::files::{
+    self, AllowedRoot, FileSelection, Files, FoundFile, STDIN_PATH, register, shown,
+};
 use super::span::Sources;
 use super::yaml::{self, Document};
 
@@ -35,18 +37,16 @@ impl Formatted {
 
 /// Formats all files at the paths, including fragments. Files that cannot be formatted are reported in the diagnostics.
 pub fn format(paths: &[PathBuf], confinement: &AllowedRoot) -> (Vec<Formatted>, Diagnostics) {
-    let mut files = Files::default();
+    let mut reader = Files::default();
     let mut diagnostics = Diagnostics::default();
     let mut formatted = Vec::new();
-    for file in files.find(paths, FileSelection::Any, confinement, &mut diagnostics) {
+    for file in files::find(paths, FileSelection::Any, confinement, &mut diagnostics) {
         let FoundFile {
-            path,
-            canonical,
-            root: _,
+            path, canonical, ..
         } = file;
-        match files.read(&canonical) {
+        match reader.read(&canonical) {
             Ok(bytes) => formatted.extend(format_bytes(path, canonical, bytes, &mut diagnostics)),
-            Err(error) => diagnostics.push(error.of_file(&path)),
+            Err(error) => error.report(&path, &mut diagnostics),
         }
     }
     diagnostics.sources = Sources::default();
@@ -82,7 +82,7 @@ fn format_bytes(
     let Some(after) = format_safely(&text, &documents, is_json) else {
         let message = "cannot format this file; it was not changed";
         let help = "remove unusual YAML, such as directives, multi-line keys, and comments inside of values";
-        diagnostics.report(name.as_str(), Code::Layout, message, help);
+        diagnostics.report_file(&name, Code::Layout, message, help);
         return None;
     };
     Some(Formatted {
@@ -115,7 +115,7 @@ fn format_safely(text: &str, documents: &[Document], is_json: bool) -> Option<St
     };
     let after = format_text(text, &options).ok()?;
     let mut diagnostics = Diagnostics::default();
-    let source = diagnostics.sources.add("".into(), &after, false);
+    let source = diagnostics.sources.add("", &after);
     let formatted = yaml::parse(source, &mut diagnostics);
     let is_json_still = || {
         let json = |text| serde_json::from_str::<serde_json::Value>(text).ok();

@@ -7,25 +7,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde_yaml::Value as Yaml;
 
 use super::code::DiagnosticCode as Code;
 use super::decode::{self, AccountIds, Declared};
 use super::diagnostic::{Diagnostics, Problem, Resource};
 use super::files::{
-    self, AllowedRoot, FileError, FileSelection, Files, FoundFile, OUTSIDE_ROOT_HELP, STDIN_PATH,
-    shown,
+    self, AllowedRoot, FileError, FileSelection, Files, FoundFile, STDIN_PATH, shown,
 };
 use super::merge::merge;
 use super::shape::{DOCUMENT, LIMITS};
 use super::span::{Sources, Span};
 use super::variables::Lookup;
-use super::yaml::{self, Document, Node, Value};
-use crate::model::account::{AccountId, DesiredAccount, GuardMode, PolicyGuardMode, ProtectedItem};
-use crate::model::limits::{DeleteAllPolicy, Limits};
+use super::yaml::{self, Document, Value};
+use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::limits::Limits;
 
 /// Maximum number of base files of one account, on all levels.
-pub const MAX_EXTENDED_FILES: usize = 64;
+const MAX_BASE_FILES: usize = 64;
 
 /// Files to load and values that they may refer to.
 pub struct LoadOptions<'a> {
@@ -45,64 +44,47 @@ pub struct LoadOptions<'a> {
     pub today: Date,
 }
 
-/// Result of loading.
-#[derive(Debug)]
-pub struct Loaded {
-    /// Accounts, sorted by source, then by account ID. Not empty.
-    pub accounts: Vec<DesiredAccount>,
-    /// Warnings.
-    pub warnings: Diagnostics,
-    /// Canonical paths of all files that were read.
-    pub files: Vec<PathBuf>,
-}
-
-/// Result of checking.
+/// Accounts of the files, and all mistakes.
 #[derive(Debug)]
 pub struct Checked {
-    /// Accounts that could be read despite mistakes.
+    /// Accounts that could be read despite mistakes, sorted by source, then by account ID.
     pub accounts: Vec<DesiredAccount>,
     pub diagnostics: Diagnostics,
     /// Canonical paths of all files that were read.
     pub files: Vec<PathBuf>,
 }
 
-/// Loads all files.
+/// Loads all files. The result has at least one account, and its diagnostics are warnings.
 ///
 /// # Errors
 ///
 /// All mistakes in the files.
-pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Box<Diagnostics>> {
-    let Checked {
-        accounts,
-        mut diagnostics,
-        files,
-    } = check(options);
-    if accounts.is_empty() && diagnostics.errors() == 0 {
+pub fn load(options: &LoadOptions<'_>) -> Result<Checked, Box<Diagnostics>> {
+    let mut checked = check(options);
+    let diagnostics = &mut checked.diagnostics;
+    if checked.accounts.is_empty() && diagnostics.errors() == 0 {
         let first = options.paths.first().map(|path| shown(path));
         let message = "only fragments found: files starting with `_` are used through `extends`";
         let help = "pass a file that declares an account";
-        let first = first.unwrap_or_default();
-        diagnostics.report(first.as_str(), Code::NothingToLoad, message, help);
+        diagnostics.report_file(
+            &first.unwrap_or_default(),
+            Code::NothingToLoad,
+            message,
+            help,
+        );
     }
     match diagnostics.errors() {
-        0 => Ok(Loaded {
-            accounts,
-            warnings: diagnostics,
-            files,
-        }),
-        _ => Err(Box::new(diagnostics)),
+        0 => Ok(checked),
+        _ => Err(Box::new(checked.diagnostics)),
     }
 }
 
 /// Checks all files and returns all diagnostics, also for fragments.
 pub fn check(options: &LoadOptions<'_>) -> Checked {
     let mut loader = Loader::new(options);
-    let files = loader.files.find(
-        options.paths,
-        FileSelection::Accounts,
-        options.confinement,
-        &mut loader.diagnostics,
-    );
+    let (paths, root) = (options.paths, options.confinement);
+    let kind = FileSelection::Accounts;
+    let files = files::find(paths, kind, root, &mut loader.diagnostics);
     loader.accounts(files)
 }
 
@@ -115,8 +97,7 @@ pub fn validate_stdin(options: &LoadOptions<'_>, input: Vec<u8>) -> Checked {
             vec![file]
         }
         Err(error) => {
-            let problem = error.of_file(Path::new(STDIN_PATH));
-            loader.diagnostics.push(problem);
+            error.report(Path::new(STDIN_PATH), &mut loader.diagnostics);
             Vec::new()
         }
     };
@@ -137,33 +118,11 @@ pub fn load_limits(path: &Path) -> Result<Limits, Box<Diagnostics>> {
     }
 }
 
-/// A limits file. Its values have been checked.
-#[derive(Deserialize)]
-struct LimitsFile {
-    #[serde(default)]
-    guards: LimitGuards,
-    allowed_tenants: Option<Vec<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LimitGuards {
-    max_deletes: Option<u32>,
-    delete_all: Option<DeleteAllPolicy>,
-    weakening: GuardMode,
-    policies: PolicyGuardMode,
-    protected: Vec<ProtectedItem>,
-}
-
 fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
+    let bytes = Files::default().read(path);
+    let report = |error: FileError| error.report(path, diagnostics);
+    let bytes = bytes.map_err(report).ok()?;
     let name = shown(path);
-    let bytes = match Files::default().read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            diagnostics.push(error.of_file(path));
-            return None;
-        }
-    };
     let source = files::register(&name, bytes, diagnostics)?;
     let mut documents = yaml::parse(source, diagnostics).into_iter();
     let first = documents.next().filter(|document| !document.root.is_null());
@@ -172,35 +131,26 @@ fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
         let help = "move everything into the first document";
         diagnostics.report(document.root.span, Code::WrongType, message, help);
     }
-    let Some(first) = first else {
-        let message = "the limits file is empty";
-        let help = "start the file with `version: 1`";
-        if diagnostics.errors() == 0 {
-            diagnostics.report(name.as_str(), Code::EmptyDocument, message, help);
-        }
+    if first.is_none() && diagnostics.errors() == 0 {
+        let (message, help) = (
+            "the limits file is empty",
+            "start the file with `version: 1`",
+        );
+        diagnostics.report_file(&name, Code::EmptyDocument, message, help);
+    }
+    let Yaml::Mapping(mut limits) = decode::check(&first?, &LIMITS, None, diagnostics)? else {
         return None;
     };
-    let limits = decode::check(&first, &LIMITS, "limits", None, diagnostics)?;
-    let LimitsFile {
-        guards,
-        allowed_tenants,
-    } = serde_yaml::from_value(limits).ok()?;
-    Some(Limits {
-        source: Some(path.to_owned()),
-        max_deletes: guards.max_deletes,
-        delete_all: guards.delete_all,
-        weakening: guards.weakening,
-        policies: guards.policies,
-        protected: guards.protected,
-        allowed_tenants,
-    })
+    if let Some(Yaml::Mapping(guards)) = limits.remove("guards") {
+        limits.extend(guards);
+    }
+    let limits: Limits = serde_yaml::from_value(limits.into()).ok()?;
+    let source = Some(path.to_owned());
+    Some(Limits { source, ..limits })
 }
 
 /// Documents of a file.
 type ParsedFile = Arc<Vec<Arc<Document>>>;
-
-/// Base documents of a document, lowest first. `None` if one of them could not be read; this has been reported.
-type BaseDocuments = Option<Vec<Arc<Document>>>;
 
 struct Loader<'a> {
     options: &'a LoadOptions<'a>,
@@ -208,15 +158,18 @@ struct Loader<'a> {
     diagnostics: Diagnostics,
     /// Files by canonical path, so that a base file is read once for all files that extend it.
     parsed: HashMap<PathBuf, ParsedFile>,
-    /// Base documents of a base file, including itself, by root and canonical path.
-    bases: HashMap<(Arc<Path>, PathBuf), BaseDocuments>,
 }
 
-/// Chain of `extends` from the file given by the user to the current file: canonical and shown paths.
+/// Base files of one account.
 struct Chain {
-    /// Root directory of all files in the chain.
+    /// Root directory of all files.
     root: Arc<Path>,
+    /// Files from the one given by the user to the current one: canonical and shown paths.
     files: Vec<(PathBuf, String)>,
+    /// Base documents, lowest first.
+    bases: Vec<Arc<Document>>,
+    /// Number of base files visited, bounded because the number of paths to a base file may be exponential.
+    visited: usize,
 }
 
 impl Chain {
@@ -233,7 +186,6 @@ impl<'a> Loader<'a> {
             files: Files::default(),
             diagnostics: Diagnostics::default(),
             parsed: HashMap::new(),
-            bases: HashMap::new(),
         }
     }
 
@@ -241,20 +193,23 @@ impl<'a> Loader<'a> {
         self.check_limits_location(&files);
         let mut declared = Vec::new();
         for file in files {
-            let Some(documents) = self.read(&file.path, &file.canonical) else {
-                continue;
+            let documents = match self.read(&file.path, &file.canonical) {
+                Ok(documents) => documents,
+                Err(error) => {
+                    error.report(&file.path, &mut self.diagnostics);
+                    continue;
+                }
             };
             for document in documents.iter() {
                 let mut chain = Chain {
                     root: Arc::clone(&file.root),
                     files: vec![(file.canonical.clone(), shown(&file.path))],
+                    bases: Vec::new(),
+                    visited: 0,
                 };
-                let Some(mut layers) = self.extended(document, &file.path, &mut chain) else {
-                    continue;
-                };
-                if !files::is_fragment(&file.path) {
-                    layers.push(Arc::clone(document));
-                    declared.extend(self.account(&layers, &file.path));
+                let is_whole = self.extend(document, &file.path, &mut chain);
+                if is_whole && !files::is_fragment(&file.path) {
+                    declared.extend(self.account(&chain.bases, document, &file.path));
                 }
             }
         }
@@ -269,57 +224,49 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Merges and decodes the documents of an account, base documents first.
-    fn account(&mut self, layers: &[Arc<Document>], path: &Path) -> Option<Declared> {
-        let (first, overriding) = layers.split_first()?;
-        let own = layers.last()?.root.span;
+    /// Merges and decodes the documents of an account.
+    fn account(
+        &mut self,
+        bases: &[Arc<Document>],
+        document: &Arc<Document>,
+        path: &Path,
+    ) -> Option<Declared> {
+        let own = document.root.span;
+        let mut layers = bases.iter().chain([document]);
         // A document that was cut short may only seem to lack something.
-        if !layers.iter().all(|document| document.is_complete) {
+        if !layers.clone().all(|document| document.is_complete) {
             return None;
         }
-        let mut merged: Option<Node> = None;
-        for document in overriding {
-            let size = entry_count(&document.root);
-            if !self.diagnostics.spend(Resource::Declared, size, own) {
-                return None;
-            }
-            let base = merged.unwrap_or_else(|| first.root.clone());
-            merged = Some(merge(base, &document.root, &DOCUMENT));
-        }
-        let tree = merged.as_ref().unwrap_or(&first.root);
-        if !self
-            .diagnostics
-            .spend(Resource::Declared, entry_count(&first.root), own)
-        {
+        let values = layers.clone().map(|document| document.values).sum();
+        if !self.diagnostics.spend(Resource::Declared, values, own) {
             return None;
         }
+        let first = layers.next()?.root.clone();
+        let tree = layers.fold(first, |base, document| {
+            merge(base, &document.root, &DOCUMENT)
+        });
         let ids = AccountIds {
             flag: self.options.account_id.clone(),
             default: self.options.default_account_id.clone(),
         };
-        let context = Some((own.source, format!("merged into {}", shown(path))));
-        let outer = self.diagnostics.set_context(context);
         let (lookup, today): (Lookup<'_>, _) = (self.options.variables, self.options.today);
-        let declared = decode::account(tree, &ids, lookup, today, &mut self.diagnostics);
-        self.diagnostics.set_context(outer);
+        self.diagnostics.context = Some((own.source, format!("merged into {}", shown(path))));
+        let declared = decode::account(&tree, &ids, lookup, today, &mut self.diagnostics);
+        self.diagnostics.context = None;
         declared
     }
 
-    /// Reads a file given by the user or found in a directory.
-    fn read(&mut self, path: &Path, canonical: &Path) -> Option<ParsedFile> {
-        if let Some(file) = self.parsed.get(canonical) {
-            return Some(Arc::clone(file));
-        }
-        match self.files.read(canonical) {
-            Ok(bytes) => Some(self.parse(path, canonical, bytes)),
-            Err(error) => {
-                self.diagnostics.push(error.of_file(path));
-                None
+    /// Reads, parses and checks a file, once.
+    fn read(&mut self, path: &Path, canonical: &Path) -> Result<ParsedFile, FileError> {
+        match self.parsed.get(canonical) {
+            Some(file) => Ok(Arc::clone(file)),
+            None => {
+                let bytes = self.files.read(canonical)?;
+                Ok(self.parse(path, canonical, bytes))
             }
         }
     }
 
-    /// Parses and checks the content of a file.
     fn parse(&mut self, path: &Path, canonical: &Path, bytes: Vec<u8>) -> ParsedFile {
         let errors_before = self.diagnostics.errors();
         let name = shown(path);
@@ -330,142 +277,102 @@ impl<'a> Loader<'a> {
             // Empty documents are allowed, because editors and templates create them.
             if !document.root.is_null() {
                 let lookup: Lookup<'_> = self.options.variables;
-                decode::check(
-                    &document,
-                    &DOCUMENT,
-                    "the document",
-                    Some(lookup),
-                    &mut self.diagnostics,
-                );
+                decode::check(&document, &DOCUMENT, Some(lookup), &mut self.diagnostics);
                 document.is_complete &= matches!(document.root.value, Value::Map(_));
                 documents.push(Arc::new(document));
             }
         }
         if documents.is_empty() && self.diagnostics.errors() == errors_before {
             let help = "start the file with `version: 1`, or remove it";
-            self.diagnostics.report(
-                name.as_str(),
-                Code::EmptyDocument,
-                "the file is empty",
-                help,
-            );
+            let code = Code::EmptyDocument;
+            self.diagnostics
+                .report_file(&name, code, "the file is empty", help);
         }
         let file = Arc::new(documents);
         self.parsed.insert(canonical.to_owned(), Arc::clone(&file));
         file
     }
 
-    /// Returns the base documents of a document.
-    fn extended(&mut self, document: &Document, path: &Path, chain: &mut Chain) -> BaseDocuments {
-        let mut layers = Some(Vec::new());
+    /// Adds the base documents of a document. Returns false if one of them cannot be used; this has been reported.
+    fn extend(&mut self, document: &Document, path: &Path, chain: &mut Chain) -> bool {
+        let mut is_whole = true;
         for (written, span) in decode::extends(&document.root) {
-            let base = self.base(&written, span, path, chain);
-            layers = layers.zip(base).map(|(mut layers, base)| {
-                layers.extend(base);
-                layers
-            });
-            if layers
-                .as_ref()
-                .is_some_and(|layers| layers.len() > MAX_EXTENDED_FILES)
-            {
-                self.report_too_many(span);
-                return None;
+            let base = files::beside(path, &written);
+            let added = self.add_base(&base, &written, span, path, chain);
+            if let Err(problem) = added {
+                is_whole = false;
+                problem
+                    .into_iter()
+                    .for_each(|problem| self.diagnostics.push(problem));
             }
         }
-        layers
+        is_whole
     }
 
-    /// Returns the documents for one item of `extends`, the file itself last.
-    fn base(&mut self, written: &str, span: Span, from: &Path, chain: &mut Chain) -> BaseDocuments {
-        let path = files::beside(from, written);
-        let canonical = match self.files.fragment(&path, from, written, &chain.root) {
-            Ok(canonical) => canonical,
-            Err(error) => {
-                self.report_unusable(span, &error, &path, chain);
-                return None;
-            }
-        };
-        if let Some(at) = chain.files.iter().position(|(file, _)| *file == canonical) {
-            let message = format!("`extends` cycle: {}", chain.shown(at, &path));
-            let help = "remove one `extends` entry";
-            self.diagnostics
-                .report(span, Code::ExtendsCycle, message, help);
-            return None;
-        }
-        let key = (Arc::clone(&chain.root), canonical);
-        if let Some(bases) = self.bases.get(&key) {
-            return bases.clone();
-        }
-        if chain.files.len() > MAX_EXTENDED_FILES {
-            self.report_too_many(span);
-            return None;
-        }
-        chain.files.push((key.1.clone(), shown(&path)));
-        let bases = self.load_base(span, &path, &key.1, chain);
-        chain.files.pop();
-        self.bases.insert(key, bases.clone());
-        bases
-    }
-
-    fn load_base(
+    /// Adds the documents for one item of `extends`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used. `None` if this has been reported.
+    fn add_base(
         &mut self,
-        span: Span,
         path: &Path,
-        canonical: &Path,
+        written: &str,
+        span: Span,
+        from: &Path,
         chain: &mut Chain,
-    ) -> BaseDocuments {
-        let file = match self.parsed.get(canonical) {
-            Some(file) => Arc::clone(file),
-            None => match self.files.read(canonical) {
-                Ok(bytes) => {
-                    let note = format!("extended by {}", self.diagnostics.sources.location(span));
-                    let outer = self.diagnostics.set_context(Some((span.source, note)));
-                    let file = self.parse(path, canonical, bytes);
-                    self.diagnostics.set_context(outer);
-                    file
-                }
-                Err(error) => {
-                    self.report_unusable(span, &error, path, chain);
-                    return None;
-                }
-            },
+    ) -> Result<(), Option<Problem>> {
+        let unusable = |error: FileError, chain: &Chain| {
+            let (code, help) = match error.code {
+                Code::Confined => (error.code, error.help),
+                _ => (Code::Extends, "paths in `extends` are relative to the file"),
+            };
+            let message = format!("{}: {}", shown(path), error.message);
+            let problem = Problem::at(span, code, message, help);
+            Some(match chain.files.len() {
+                1 => problem,
+                _ => problem.note(format!("`extends` chain: {}", chain.shown(0, path))),
+            })
         };
+        let error = |code, message: String, help| Some(Problem::at(span, code, message, help));
+        let canonical = files::base(path, from, written, &chain.root);
+        let canonical = canonical.map_err(|error| unusable(error, chain))?;
+        if let Some(at) = chain.files.iter().position(|(file, _)| *file == canonical) {
+            let message = format!("`extends` cycle: {}", chain.shown(at, path));
+            return Err(error(
+                Code::ExtendsCycle,
+                message,
+                "remove one `extends` entry",
+            ));
+        }
+        chain.visited += 1;
+        if chain.visited > MAX_BASE_FILES {
+            let message = format!("`extends` loads more than {MAX_BASE_FILES} files");
+            let is_first = chain.visited == MAX_BASE_FILES + 1;
+            return Err(error(Code::Extends, message, "extend fewer files").filter(|_| is_first));
+        }
+        let note = format!("extended by {}", self.diagnostics.sources.location(span));
+        self.diagnostics.context = Some((span.source, note));
+        let file = self.read(path, &canonical);
+        self.diagnostics.context = None;
+        let file = file.map_err(|error| unusable(error, chain))?;
         match file.as_slice() {
-            // Already reported.
-            [] => None,
+            [] => Err(None),
             [document] => {
-                let mut layers = self.extended(document, path, chain)?;
-                layers.push(Arc::clone(document));
-                Some(layers)
+                chain.files.push((canonical, shown(path)));
+                let is_whole = self.extend(document, path, chain);
+                chain.files.pop();
+                chain.bases.push(Arc::clone(document));
+                is_whole.then_some(()).ok_or(None)
             }
             [_, second, ..] => {
                 let message = format!("{} contains several documents", shown(path));
                 let help = "extend a file that contains one document";
-                let problem = Problem::at(span, Code::Extends, message, help);
+                let problem = error(Code::Extends, message, help);
                 let second = second.root.span;
-                self.diagnostics
-                    .push(problem.related("", second, "start of the second document"));
-                None
+                Err(problem.map(|one| one.related("", second, "start of the second document")))
             }
         }
-    }
-
-    fn report_unusable(&mut self, span: Span, error: &FileError, path: &Path, chain: &Chain) {
-        let (code, help) = match error {
-            FileError::Outside(_) | FileError::InsideGitDir => (Code::Confined, OUTSIDE_ROOT_HELP),
-            _ => (Code::Extends, "paths in `extends` are relative to the file"),
-        };
-        let mut problem = Problem::at(span, code, format!("{}: {error}", shown(path)), help);
-        if chain.files.len() > 1 {
-            problem = problem.note(format!("`extends` chain: {}", chain.shown(0, path)));
-        }
-        self.diagnostics.push(problem);
-    }
-
-    fn report_too_many(&mut self, span: Span) {
-        let message = format!("`extends` loads more than {MAX_EXTENDED_FILES} files");
-        self.diagnostics
-            .report(span, Code::Extends, message, "extend fewer files");
     }
 
     /// Warns if users who can edit the files can edit the limits as well.
@@ -473,38 +380,17 @@ impl<'a> Loader<'a> {
         let Some(source) = &self.options.limits.source else {
             return;
         };
-        let canonical = source.canonicalize();
-        let is_inside = |file: &&FoundFile| {
-            canonical
-                .as_ref()
-                .is_ok_and(|path| path.starts_with(&file.root))
-        };
-        if let Some(file) = files.iter().find(is_inside) {
+        let canonical = source.canonicalize().unwrap_or_default();
+        if let Some(file) = files.iter().find(|file| canonical.starts_with(&file.root)) {
             let (limits, root) = (shown(source), shown(&file.root));
             let message = format!(
                 "the limits file {limits} is inside {root}, so anyone who can edit the files can edit it"
             );
             let help = "move the limits file to a place that authors of the files cannot change";
-            self.diagnostics
-                .report(limits.as_str(), Code::LimitsBeneathRoot, message, help);
+            let code = Code::LimitsBeneathRoot;
+            self.diagnostics.report_file(&limits, code, message, help);
         }
     }
-}
-
-/// Returns the number of entries and `protected` items that an account inherits from a document.
-fn entry_count(root: &Node) -> usize {
-    let protected = root
-        .get("guards")
-        .and_then(|guards| guards.get("protected"));
-    let protected = match protected.map(|node| &node.value) {
-        Some(Value::List(items)) => items.len(),
-        _ => 0,
-    };
-    root.entries()
-        .iter()
-        .map(|entry| entry.node.entries().len())
-        .sum::<usize>()
-        + protected
 }
 
 /// Checks that account IDs and names are unique.

@@ -39,6 +39,24 @@ pub enum Shape {
     MapOrScalar(&'static Map, Scalar),
 }
 
+impl Shape {
+    /// Returns the expected form for messages, and a help.
+    pub(super) fn expected(&self) -> (String, String) {
+        let (expected, help) = match self {
+            Shape::Map(_) | Shape::Entries(_) => (
+                "a mapping",
+                "write indented `key: value` lines below the key, or `{}` for an empty mapping",
+            ),
+            Shape::List(..) => ("a list", "use brackets, as in `[one, two]`"),
+            Shape::Scalar(scalar) | Shape::MapOrScalar(_, scalar) => {
+                let (_, expected, help) = scalar.expected();
+                return (expected, help);
+            }
+        };
+        (expected.to_owned(), help.to_owned())
+    }
+}
+
 /// The rule for merging a list with an inherited one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
@@ -453,7 +471,7 @@ mod tests {
                 Scalar::Version => json!({ "type": "integer", "const": 1 }),
                 Scalar::Word(words) => or_variable(
                     json!({ "type": "string", "enum": words }),
-                    &self.expected().0.replace('`', ""),
+                    &self.expected().1.replace('`', ""),
                 ),
                 Scalar::AccountId => text(
                     number,
@@ -510,16 +528,16 @@ mod tests {
     }
 
     #[test]
-    fn committed_schemas_are_those_of_the_shape() {
+    fn committed_schemas_match_the_shape() {
         for (name, generated) in ["config", "limits"].into_iter().zip(generate_schemas()) {
             let file = format!("schema/{name}.schema.json");
-            if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            if std::env::var_os("RISKFORM_UPDATE_SCHEMAS").is_some() {
                 std::fs::write(&file, &generated).unwrap();
             }
             let committed = std::fs::read_to_string(&file).unwrap_or_default();
             assert!(
                 committed == generated,
-                "run UPDATE_SCHEMAS=1 cargo test --lib schemas"
+                "{file} is out of date; run RISKFORM_UPDATE_SCHEMAS=1 cargo test --lib schema"
             );
         }
     }

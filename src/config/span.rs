@@ -1,7 +1,7 @@
 //! Texts of files: spans, locations, and the source line shown with a location.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -26,6 +26,17 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// Returns the span of a file as a whole, in line 0.
+    pub(super) fn of_file(source: SourceId) -> Self {
+        Span {
+            source,
+            start: 0,
+            end: 0,
+            line: 0,
+            column: 0,
+        }
+    }
+
     /// Returns the span extended to an end.
     pub(super) fn until(self, end: u32) -> Self {
         let end = end.max(self.start);
@@ -41,20 +52,28 @@ pub(super) struct Sources(Vec<Source>);
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
-    /// Whether the file is unrelated, so that its content is not shown.
-    is_unrelated: bool,
+    /// Whether it is known to be a desired-state file. The content of other files is never shown.
+    is_known: bool,
+    /// Number of bytes before the first line with a credential.
+    shown_bytes: OnceLock<usize>,
 }
 
 impl Sources {
-    /// Adds a text. The content of an unrelated file is not shown.
-    pub(super) fn add(&mut self, name: Arc<str>, text: &str, is_unrelated: bool) -> SourceId {
+    /// Adds a text. It is not shown before [`Sources::mark_known`].
+    pub(super) fn add(&mut self, name: &str, text: &str) -> SourceId {
         let id = u32::try_from(self.0.len()).expect("fewer files than u32 can count");
         self.0.push(Source {
-            name,
+            name: name.into(),
             text: text.into(),
-            is_unrelated,
+            is_known: false,
+            shown_bytes: OnceLock::new(),
         });
         SourceId(id)
+    }
+
+    /// Marks a text as a desired-state file.
+    pub(super) fn mark_known(&mut self, id: SourceId) {
+        self.0[id.0 as usize].is_known = true;
     }
 
     fn get(&self, id: SourceId) -> &Source {
@@ -83,22 +102,27 @@ impl Sources {
         }
     }
 
+    /// Returns the place of a span. A span in line 0 is a file as a whole.
     pub(super) fn place(&self, span: Span) -> Place {
         let source = self.get(span.source);
-        let excerpt = match source.is_unrelated {
-            true => Excerpt::default(),
-            false => Excerpt::cut(&source.text, span.start as usize..span.end as usize),
-        };
-        let width = excerpt.text[excerpt.range()].chars().count();
-        Place {
-            file: Arc::clone(&source.name),
-            region: Some(Region {
-                line: span.line,
-                column: span.column,
-                end_column: span.column + u32::try_from(width).unwrap_or(u32::MAX - span.column),
+        let (name, line, column) = (Arc::clone(&source.name), span.line, span.column);
+        let region = (line > 0).then(|| {
+            let shown = || first_credential(&source.text);
+            let shown = match source.is_known {
+                true => *source.shown_bytes.get_or_init(shown),
+                false => 0,
+            };
+            let excerpt = Excerpt::cut(&source.text[..shown], span);
+            let width = excerpt.text[excerpt.range.clone()].chars().count();
+            let end_column = column + u32::try_from(width).unwrap_or(u32::MAX - column);
+            Region {
+                line,
+                column,
+                end_column,
                 excerpt,
-            }),
-        }
+            }
+        });
+        Place { file: name, region }
     }
 }
 
@@ -126,64 +150,42 @@ pub struct Region {
     pub excerpt: Excerpt,
 }
 
-/// Source line of a location, shortened. Ends before a credential, and is empty if the content must not be shown.
+/// Source line of a location. Empty if it must not be shown or is very long.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The line, or the part around the location.
     pub text: String,
-    start: usize,
-    end: usize,
-    from_line_start: bool,
+    /// Byte range of the location.
+    pub range: Range<usize>,
 }
 
-/// Maximum number of bytes kept before a location. Renderers shorten further; this limit is for files with a single long line.
+/// Maximum number of bytes before a location. Renderers shorten lines; this limit is for files with a single long line.
 const MAX_BEFORE_BYTES: usize = 4_096;
 /// Maximum number of bytes kept after the start of a location.
 const MAX_AFTER_BYTES: usize = 160;
-/// Number of bytes before a location to search for a key that names a credential. A private key has about 3,000 bytes.
-const LOOKBACK_BYTES: usize = 16 << 10;
 
 impl Excerpt {
-    /// Returns the byte range of the location in the excerpt.
-    pub fn range(&self) -> Range<usize> {
-        self.start..self.end
-    }
-
-    /// Returns true if the start of the line is not cut.
-    pub fn is_from_line_start(&self) -> bool {
-        self.from_line_start
-    }
-
-    fn cut(text: &str, span: Range<usize>) -> Self {
-        let line_break = |c| c == '\n' || c == '\r';
-        let ellipsis = |is_cut: bool| if is_cut { "…" } else { "" };
-        let start = text.floor_char_boundary(span.start);
-        let above = &text[text.ceil_char_boundary(start.saturating_sub(LOOKBACK_BYTES))..start];
-        let (above, line) = above.split_at(above.rfind(line_break).map_or(0, |at| at + 1));
-        let before = &line[line.ceil_char_boundary(line.len().saturating_sub(MAX_BEFORE_BYTES))..];
-        let from_line_start = before.len() == line.len();
-        let after = &text[start..text.floor_char_boundary(start + MAX_AFTER_BYTES)];
-        let (after, is_cut) = match after.find(line_break) {
-            Some(at) => (&after[..at], false),
-            None => (after, start + after.len() < text.len()),
-        };
-        let whole = format!("{line}{after}");
-        let shown_end = credential_start(&whole).unwrap_or(whole.len());
-        if shown_end < line.len() || continues_credential(above, &whole) {
+    fn cut(text: &str, span: Span) -> Self {
+        let start = span.start as usize;
+        if !text.is_char_boundary(start) {
             return Excerpt::default();
         }
-        let (shown, is_cut) = match shown_end < whole.len() {
-            true => (&after[..shown_end - line.len()], true),
-            false => (after, is_cut),
+        let line_break = ['\n', '\r'];
+        let window = text.floor_char_boundary(start.saturating_sub(MAX_BEFORE_BYTES));
+        let before = match text[window..start].rfind(line_break) {
+            Some(at) => &text[window + at + 1..start],
+            None if window > 0 => return Excerpt::default(),
+            None => &text[..start],
         };
-        let prefix = ellipsis(!from_line_start);
-        let start_in_line = prefix.len() + before.len();
-        let length = (span.end.max(start) - start).min(shown.len());
+        let after = &text[start..text.floor_char_boundary(start + MAX_AFTER_BYTES)];
+        let (after, ellipsis) = match after.find(line_break) {
+            Some(at) => (&after[..at], ""),
+            None if start + after.len() < text.len() => (after, "…"),
+            None => (after, ""),
+        };
+        let length = after.ceil_char_boundary((span.end as usize).max(start) - start);
         Excerpt {
-            start: start_in_line,
-            end: start_in_line + shown.ceil_char_boundary(length),
-            text: format!("{prefix}{before}{shown}{}", ellipsis(is_cut)),
-            from_line_start,
+            text: format!("{before}{after}{ellipsis}"),
+            range: before.len()..before.len() + length,
         }
     }
 }
@@ -202,62 +204,63 @@ pub(super) fn is_like_token(text: &str) -> bool {
         && text.contains(|c: char| c.is_ascii_digit())
 }
 
-/// Returns the start of the first credential in a line: the value of a key that names one, or the user information of a URL.
-fn credential_start(line: &str) -> Option<usize> {
-    let keys = line.match_indices([':', '=']).map(|(at, _)| at + 1);
-    let value = keys.clone().find(|at| {
-        let key = line[..at - 1].trim_end().trim_end_matches(['"', '\'']);
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let value = line[*at..].trim_start();
-        match key.rsplit(|c| !is_word(c)).next().unwrap_or_default() {
-            "api_token_env" => is_like_token(value),
-            key => {
-                names_credential(key) && !value.is_empty() && !value.starts_with(['{', '[', '#'])
+/// Returns the start of the first line with a credential, or the length of the text. Later lines may continue the credential.
+fn first_credential(text: &str) -> usize {
+    let (mut at, mut is_open) = (0, false);
+    for line in text.split_inclusive(['\n', '\r']) {
+        let content = line.split(" #").next().unwrap_or_default().trim();
+        if !content.is_empty() && !content.starts_with('#') {
+            let is_pair = content.contains(": ") || content.ends_with(':');
+            if has_credential(content) || is_open && !is_pair {
+                break;
             }
+            // The value may be in the next line.
+            is_open = content.ends_with(':') && names_credential(content);
         }
-    });
-    let mut authorities = line.match_indices("://").map(|(at, _)| at + 3);
-    let user_info = authorities.find(|at| {
-        let authority = line[*at..].split(['/', ' ', '"', '\'']).next();
-        authority.is_some_and(|authority| authority.contains('@'))
-    });
-    value.into_iter().chain(user_info).min()
+        at += line.len();
+    }
+    at
 }
 
-/// Returns true if a line may continue a credential that starts above: a block scalar, or text on several lines.
-fn continues_credential(above: &str, line: &str) -> bool {
-    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
-    let is_pair = line.contains(": ") || line.trim_end().ends_with(':');
-    let mut outer = indent(line);
-    let earlier = above.lines().rev().filter(|line| {
-        let text = line.trim_start();
-        !text.is_empty() && !text.starts_with('#')
-    });
-    for (at, earlier) in earlier.enumerate() {
-        let is_outer = indent(earlier) < outer;
-        let key = earlier.trim_end().trim_end_matches(['"', '\'', ':']);
-        let is_open_key = at == 0 && earlier.contains(':') && names_credential(key);
-        if (is_outer || !is_pair) && credential_start(earlier).is_some() || is_open_key && !is_pair
-        {
-            return true;
+/// Returns true if a line has the value of a key that names a credential, or the user information of a URL.
+fn has_credential(line: &str) -> bool {
+    let is_value = |(at, _): (usize, &str)| {
+        let key = line[..at].trim_end().trim_end_matches(['"', '\'']);
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let value = line[at + 1..].trim_start();
+        let value = &value[..value.floor_char_boundary(64)];
+        match key.rsplit(|c| !is_word(c)).next().unwrap_or_default() {
+            "api_token_env" => is_like_token(value),
+            key => names_credential(key) && !value.is_empty() && !value.starts_with(['{', '[']),
         }
-        outer = outer.min(indent(earlier));
-        if is_pair && outer == 0 {
-            break;
-        }
-    }
-    false
+    };
+    let is_user_info = |rest: &str| {
+        let authority = rest.split(['/', ' ', '"', '\'']).next();
+        authority.is_some_and(|authority| authority.contains('@'))
+    };
+    line.match_indices([':', '=']).any(is_value) || line.split("://").skip(1).any(is_user_info)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Returns the excerpt of the last `marked` in a text, and the marked part.
     fn excerpt(text: &str, marked: &str) -> (String, String) {
-        let at = text.rfind(marked).unwrap();
-        let excerpt = Excerpt::cut(text, at..at + marked.len());
-        let covered = excerpt.text[excerpt.range()].to_owned();
-        (excerpt.text, covered)
+        let mut sources = Sources::default();
+        let source = sources.add("a.yaml", text);
+        sources.mark_known(source);
+        let start = text.rfind(marked).unwrap();
+        let span = Span {
+            source,
+            start: u32::try_from(start).unwrap(),
+            end: u32::try_from(start + marked.len()).unwrap(),
+            line: 1,
+            column: 1,
+        };
+        let Excerpt { text, range } = sources.place(span).region.unwrap().excerpt;
+        let covered = text[range].to_owned();
+        (text, covered)
     }
 
     #[test]
@@ -275,95 +278,47 @@ mod tests {
     }
 
     #[test]
-    fn long_line_is_cut_on_character_boundaries() {
-        let text = format!("{}x{}", "é".repeat(5_000), "ü".repeat(5_000));
-        let (shown, covered) = excerpt(&text, "x");
-        assert!(shown.len() < 4_400, "{}", shown.len());
-        assert!(shown.starts_with('…') && shown.ends_with('…'));
+    fn excerpt_of_a_long_line_is_cut_or_omitted() {
+        let (shown, covered) = excerpt(&format!("x{}", "ü".repeat(5_000)), "x");
+        assert!(shown.len() < 200 && shown.ends_with('…'), "{shown}");
         assert_eq!(covered, "x");
+        assert_eq!(excerpt(&format!("{}x", "é".repeat(5_000)), "x").0, "");
     }
 
     #[test]
-    fn excerpt_ends_before_a_credential() {
+    fn excerpts_end_before_the_first_credential() {
         let token = format!("api_token_env: {}", "a1B2".repeat(10));
-        for (line, marked, shown) in [
-            ("api_token: abc", "api_token", "api_token:…"),
-            ("'API-Key' : abc", "API", "'API-Key' :…"),
-            ("{ password: abc, name: x }", "password", "{ password:…"),
-            ("{ password: abc, name: x }", "name", ""),
-            ("url: ${MY_TOKEN:-abc}", "url", "url: ${MY_TOKEN:…"),
-            ("url: https://me:abc@a.com/", "url", "url: https://…"),
-            ("url: https://a.com/@b", "url", "url: https://a.com/@b"),
-            (
-                "api_token_env: CLOUDFLARE_API_TOKEN",
-                "CLOUD",
-                "api_token_env: CLOUDFLARE_API_TOKEN",
-            ),
-            (&token, "a1B2", ""),
-            (
-                "okta-key: { active: yes }",
-                "yes",
-                "okta-key: { active: yes }",
-            ),
+        for credential in [
+            "api_token: abc",
+            "'API-Key' : abc",
+            "{ password: abc, name: x }",
+            "url: ${MY_TOKEN:-abc}",
+            "url: https://me:abc@a.com/",
+            "api_token: |\n  abc",
+            "a:\n  - password: |2\n      abc\n        deeper",
+            "{ name: x, password: 'abc\n second",
+            "api_token:\n\n  # below\n  abc",
+            "{ \"password\":\n  abc",
+            &token,
         ] {
-            assert_eq!(
-                excerpt(&format!("version: 1\n{line}\n"), marked).0,
-                shown,
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn excerpt_of_later_lines_of_a_credential_is_empty() {
-        for above in [
-            "api_token: |\n",
-            "api_token: |\n  first\n",
-            "a:\n  password: >-\n\n      first\n    # no comment\n",
-            "a:\n  - password: |2\n      first\n        deeper\n",
-            "api_token: \"first\n",
-            "{ name: x, password: 'first\n second\n",
-            "api_token: first\n",
-            "api_token:\n",
-            "api_token: # below\n",
-            "{ \"password\":\n",
-            "version: 1\r\napi_token: |\r\n  first\r\n",
-        ] {
-            assert_eq!(
-                excerpt(&format!("{above}    se}}cret"), "cret").0,
-                "",
-                "{above}"
-            );
-            let is_text = above.contains(['|', '>']) || above.contains("first");
-            if is_text {
-                assert_eq!(
-                    excerpt(&format!("{above}    secret: 1, or"), "or").0,
-                    "",
-                    "{above}"
-                );
+            let text = format!("version: 1\n{credential}\nname: x\n");
+            assert_eq!(excerpt(&text, "version").0, "version: 1", "{credential}");
+            let secret = if credential == token { "a1B2" } else { "abc" };
+            for hidden in [secret, "name: x"] {
+                assert_eq!(excerpt(&text, hidden).0, "", "{credential}");
             }
         }
-        let long = format!("version: 1\napi_token: {}secret", "x".repeat(10_000));
-        assert_eq!(excerpt(&long, "secret").0, "");
     }
 
     #[test]
-    fn excerpt_next_to_a_credential_is_shown() {
-        for (above, line) in [
-            ("integrations:\n  okta-key:\n", "    active: yes"),
-            (
-                "integrations:\n  okta-key:\n    lifecycle:\n",
-                "      - active",
-            ),
-            (
-                "integrations:\n  okta-key: # ours\n    id: x\n",
-                "    active: yes",
-            ),
-            ("api_token: |\n  first\n", "name: x"),
-            ("a:\n  api_token: |\n    first\n", "  name: x"),
-            ("a:\n  api_token: first\n", "  name: x"),
+    fn excerpts_without_credentials_are_shown() {
+        for text in [
+            "api_token_env: CLOUDFLARE_API_TOKEN\nx",
+            "okta-key: { active: yes }\nx",
+            "integrations:\n  okta-key: # ours\n    active: yes\nx",
+            "url: https://a.okta.com/@b\nx",
         ] {
-            assert_eq!(excerpt(&format!("{above}{line}"), line).0, line, "{above}");
+            assert_eq!(excerpt(text, "x").0, "x", "{text}");
         }
     }
 }

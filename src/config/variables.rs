@@ -1,6 +1,6 @@
 //! `${NAME}`, `${NAME:-default}` and `$${` in scalars. They are replaced after parsing, so a value never changes the structure of a file.
 
-use super::code::DiagnosticCode;
+use super::code::DiagnosticCode as Code;
 
 /// Looks up the value of an environment variable. Called only for names that files may use.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -9,8 +9,6 @@ pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[derive(Debug, Default)]
 pub(super) struct Filled {
     pub(super) text: String,
-    /// Names of the variables, in the order of the text.
-    pub(super) names: Vec<String>,
     pub(super) mistakes: Vec<Mistake>,
 }
 
@@ -19,9 +17,7 @@ pub(super) struct Filled {
 pub(super) struct Mistake {
     /// Number of the `${` in the text, starting at 0.
     pub(super) ordinal: usize,
-    /// Start of the expression, as far as it is known.
-    pub(super) opening: String,
-    pub(super) code: DiagnosticCode,
+    pub(super) code: Code,
     pub(super) message: String,
     pub(super) help: String,
 }
@@ -46,37 +42,29 @@ pub(super) fn fill(text: &str, lookup: Option<Lookup<'_>>) -> Filled {
             None => (None, ""),
         };
         rest = after;
-        match replace(inside, lookup, &mut filled.names) {
+        match value(inside, lookup) {
             Ok(value) => filled.text.push_str(&value),
-            Err((code, message, help)) => {
-                let name = inside.and_then(|inside| inside.split(":-").next());
-                filled.mistakes.push(Mistake {
-                    ordinal,
-                    opening: format!("${{{}", name.unwrap_or_default()),
-                    code,
-                    message,
-                    help,
-                });
-            }
+            Err((code, message, help)) => filled.mistakes.push(Mistake {
+                ordinal,
+                code,
+                message,
+                help,
+            }),
         }
     }
     filled.text.push_str(rest);
     filled
 }
 
-/// Returns the value of the expression between `${` and `}`.
-fn replace(
+/// Returns the value of the expression between `${` and `}`, or the code, message and help of a mistake.
+fn value(
     inside: Option<&str>,
     lookup: Option<Lookup<'_>>,
-    names: &mut Vec<String>,
-) -> Result<String, (DiagnosticCode, String, String)> {
-    let malformed = |message: &str| {
+) -> Result<String, (Code, String, String)> {
+    let error = |code, message: &str, help: &str| Err((code, message.to_owned(), help.to_owned()));
+    let malformed = |message| {
         let help = "write `${NAME}` or `${NAME:-default}`; use `$${` for a literal `${`";
-        Err((
-            DiagnosticCode::Interpolation,
-            message.to_owned(),
-            help.to_owned(),
-        ))
+        error(Code::Interpolation, message, help)
     };
     let Some(inside) = inside else {
         return malformed("missing `}` after `${`");
@@ -91,27 +79,20 @@ fn replace(
     if default.is_some_and(|default| default.contains("${")) {
         return malformed("variables cannot be nested in a default");
     }
-    names.push(name.to_owned());
     let Some(lookup) = lookup else {
-        return Err((
-            DiagnosticCode::Interpolation,
-            "variables are not allowed in this file".to_owned(),
-            "write the value; use `$${` for a literal `${`".to_owned(),
-        ));
+        let message = "variables are not allowed here";
+        return error(Code::Interpolation, message, "write the value");
     };
     // Checked before the lookup: a value that is never read cannot leak.
     if !may_be_used(name) {
-        return Err((
-            DiagnosticCode::ForbiddenVariable,
-            format!("variable `{name}` is not allowed in files"),
-            "use a variable whose name starts with `RISKFORM_VAR_`, without a credential"
-                .to_owned(),
-        ));
+        let message = format!("variable `{name}` is not allowed in files");
+        let help = "use a variable whose name starts with `RISKFORM_VAR_`, without a credential";
+        return error(Code::ForbiddenVariable, &message, help);
     }
     let value = lookup(name);
     let (code, state) = match &value {
-        Some(_) => (DiagnosticCode::EmptyVariable, "is set, but empty"),
-        None => (DiagnosticCode::UnsetVariable, "is not set"),
+        Some(_) => (Code::EmptyVariable, "is set, but empty"),
+        None => (Code::UnsetVariable, "is not set"),
     };
     let value = value.filter(|value| !value.is_empty());
     value.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
@@ -119,6 +100,15 @@ fn replace(
         let help = format!("set it or add a default: `${{{name}:-default}}`");
         (code, message, help)
     })
+}
+
+/// Returns the names of the variables in a text.
+pub(super) fn names(text: &str) -> Vec<String> {
+    let text = text.replace("$${", "");
+    let expressions = text.split("${").skip(1);
+    let inside = expressions.filter_map(|expression| expression.split_once('}'));
+    let name = |(inside, _): (&str, &str)| inside.split(":-").next().map(str::to_owned);
+    inside.filter_map(name).collect()
 }
 
 /// Returns true if files may use a variable. Without this check, a pull request could print any variable of the pipeline, or send its value
@@ -134,11 +124,6 @@ pub(super) fn is_variable_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// Returns true if a text contains a variable.
-pub(super) fn has_variable(text: &str) -> bool {
-    text.replace("$${", "").contains("${")
 }
 
 /// Escapes `${`, so that the text contains no variables.
@@ -188,7 +173,7 @@ mod tests {
     fn escaped_text_means_itself() {
         for text in ["plain", "${A}", "$${A}", "$$${", "a$", "${${"] {
             assert_eq!(shown(&escaped(text)), text);
-            assert!(!has_variable(&escaped(text)));
+            assert!(names(&escaped(text)).is_empty());
         }
     }
 }

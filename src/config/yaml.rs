@@ -1,22 +1,20 @@
 //! Parses YAML text into trees with spans. This is the only file that uses the parser.
 //!
 //! Scalars stay as written: what `12e10` or `no` means depends on the type that the shape expects, so that an account ID never becomes a
-//! number. Limits hold here, because the authors of files may be malicious: nesting, the values of a document with all aliases expanded,
-//! and the totals of the run.
+//! number. Nesting and the values of the run are limited, aliases expanded, because authors of files may be malicious.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, options};
 
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::{Diagnostics, Problem, Resource};
+use super::shape::{DOCUMENT, LIMITS};
 use super::span::{SourceId, Span};
 
 /// Maximum nesting depth; a valid file needs six levels.
 const MAX_NESTING: usize = 32;
-/// Maximum values of one document, aliases expanded: as many as 100,000 integrations with all their fields.
-const MAX_NODES: usize = 800_000;
 /// Maximum length of a value, in bytes.
 pub(super) const MAX_VALUE_BYTES: usize = 8_192;
 
@@ -59,6 +57,8 @@ pub(super) struct Document {
     pub(super) root: Node,
     /// False if a syntax error cut it short: what it lacks may only be unread.
     pub(super) is_complete: bool,
+    /// Number of keys and values, aliases expanded.
+    pub(super) values: usize,
 }
 
 impl Node {
@@ -98,40 +98,41 @@ impl Node {
         }
     }
 
-    /// Returns the number of values, the bytes of text, and the nesting depth.
-    pub(super) fn size(&self) -> Size {
+    /// Returns the amount of data in the tree.
+    fn size(&self) -> Size {
         let mut size = Size {
-            nodes: 1,
-            bytes: 0,
+            values: 1,
             depth: 0,
         };
-        let mut add = |key: &str, node: &Node| {
+        let mut add = |node: &Node, values: usize| {
             let inner = node.size();
-            size.nodes += inner.nodes;
-            size.bytes += inner.bytes + key.len();
+            size.values += inner.values + values;
             size.depth = size.depth.max(inner.depth + 1);
         };
         match &self.value {
-            Value::Scalar { text, .. } => size.bytes = text.len(),
-            Value::List(items) => items.iter().for_each(|item| add("", item)),
-            Value::Map(entries) => entries
-                .iter()
-                .for_each(|entry| add(&entry.key, &entry.node)),
+            Value::Scalar { text, .. } => size.values += text.len() / 8,
+            Value::List(items) => items.iter().for_each(|item| add(item, 0)),
+            Value::Map(entries) => {
+                let mut add = |entry: &Entry| add(&entry.node, 1 + entry.key.len() / 8);
+                entries.iter().for_each(&mut add);
+            }
             Value::Removed | Value::Invalid => {}
         }
         size
     }
 }
 
-/// Amount of data in a tree.
+/// Amount of data in a tree that an alias repeats.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub(super) nodes: usize,
-    bytes: usize,
+struct Size {
+    /// Keys and values, and one more for each 8 bytes of text.
+    values: usize,
     depth: usize,
 }
 
-/// Returns the documents of a text. After a syntax error, the part before it is kept, and the next document is still parsed.
+/// Returns the documents of a text, or none if its first key is not one of a desired-state or limits file.
+///
+/// After a syntax error, the part before it is kept, and the next document is still parsed.
 pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Document> {
     let text = Arc::clone(diagnostics.sources.text(source));
     let limits = options! {
@@ -145,39 +146,43 @@ pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Docu
         source,
         diagnostics,
         anchors: HashMap::new(),
-        texts: HashSet::new(),
-        nodes: 0,
+        values: 0,
         depth: 0,
+        is_known: false,
+        drops_last: false,
         state: State::Reading,
     };
     let mut documents: Vec<Document> = Vec::new();
-    let mut is_open = false;
     loop {
         match reader.next() {
             Some((Event::DocumentStart(..), span)) => {
-                (reader.nodes, is_open) = (0, false);
                 reader.anchors.clear();
+                reader.values = 0;
                 if !reader.diagnostics.spend(Resource::Documents, 1, span) {
                     break;
                 }
+                documents.push(Document {
+                    root: reader.invalid(span),
+                    is_complete: true,
+                    values: 0,
+                });
             }
             Some((Event::StreamStart | Event::StreamEnd | Event::DocumentEnd, _)) => {}
             Some((event, span)) => {
-                let root = reader.node(event, span, 1);
-                is_open = true;
-                documents.push(Document {
-                    root,
-                    is_complete: true,
-                });
+                let root = reader.root(event, span);
+                if let Some(document) = documents.last_mut() {
+                    (document.root, document.values) = (root, reader.values);
+                }
             }
             None => {
-                // Text after a complete root that cannot be read belonged to the root.
-                if let (Some(last), true) = (documents.last_mut(), is_open) {
-                    last.is_complete = matches!(reader.state, State::Reading);
+                if let Some(document) = documents.last_mut() {
+                    document.is_complete = reader.state == State::Reading;
                 }
-                if !reader.skips_to_next_document() {
+                let is_broken = reader.state == State::Broken;
+                if !(is_broken && matches!(reader.parser.proceed_next_document(), Ok(true))) {
                     break;
                 }
+                (reader.state, reader.depth) = (State::Reading, 0);
             }
         }
     }
@@ -188,36 +193,13 @@ pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Docu
 pub(super) fn comments(text: &str) -> Vec<String> {
     let limits = options! { max_buffered_comment_events: usize::MAX };
     let events = Parser::new_from_str_with_options(text, limits).map_while(Result::ok);
-    let mut comments: Vec<String> = events
-        .filter_map(|(event, _)| match event {
-            Event::Comment(text, _) => Some(text.trim().to_owned()),
-            _ => None,
-        })
-        .collect();
+    let comment = |event| match event {
+        Event::Comment(text, _) => Some(text.trim().to_owned()),
+        _ => None,
+    };
+    let mut comments: Vec<String> = events.filter_map(|(event, _)| comment(event)).collect();
     comments.sort_unstable();
     comments
-}
-
-/// Returns the first key of a text: `None` if it has no value, an empty key if it does not start with a map.
-pub(super) fn first_key(text: &str) -> Option<String> {
-    let limits = options! { emit_comments: false };
-    let mut events = Parser::new_from_str_with_options(text, limits);
-    let mut is_in_map = false;
-    loop {
-        match events.next_event()? {
-            Ok((Event::MappingStart(..), _)) if !is_in_map => is_in_map = true,
-            Ok((Event::Scalar(key, ..), _)) if is_in_map => return Some(key.into_owned()),
-            Ok((Event::Scalar(text, ScalarStyle::Plain, ..), _)) if matches!(&*text, "" | "~") => {}
-            Ok((
-                Event::StreamStart
-                | Event::StreamEnd
-                | Event::DocumentStart(..)
-                | Event::DocumentEnd,
-                _,
-            )) => {}
-            Ok(_) | Err(_) => return Some(String::new()),
-        }
-    }
 }
 
 struct Reader<'t, 'd> {
@@ -226,39 +208,36 @@ struct Reader<'t, 'd> {
     diagnostics: &'d mut Diagnostics,
     /// Nodes that aliases may repeat.
     anchors: HashMap<usize, (Node, Size)>,
-    /// Short texts, so that equal ones share their memory.
-    texts: HashSet<Arc<str>>,
-    nodes: usize,
+    values: usize,
     depth: usize,
+    /// Whether the first key is known. Other files are not read, because messages would quote them.
+    is_known: bool,
+    /// Whether the value read last may be incomplete: `${NAME}` without quotes ends at the brace.
+    drops_last: bool,
     state: State,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Reading,
-    /// A syntax error ends the document. The value read last may be incomplete until the innermost collection has ended.
-    Broken {
-        is_innermost: bool,
-    },
-    /// A limit is exceeded, so nothing else is read.
+    /// A syntax error ends the document.
+    Broken,
+    /// Nothing else is read.
     Stopped,
 }
 
 impl<'t> Reader<'t, '_> {
     /// Returns the next event, or `None` at the end and after an error.
     fn next(&mut self) -> Option<(Event<'t>, Span)> {
-        if !matches!(self.state, State::Reading) {
+        if self.state != State::Reading {
             return None;
         }
         match self.parser.next_event()? {
             Ok((event, span)) => {
-                if event.tag().is_some() {
+                if event.tag().is_some() && self.is_known {
                     let span = self.span(&span.tag_span().unwrap_or(span));
-                    self.report(
-                        span,
-                        Code::Tag,
-                        "YAML tags are not supported",
-                        "remove the tag",
-                    );
+                    let message = "YAML tags are not supported";
+                    self.report(span, Code::Tag, message, "remove the tag");
                 }
                 Some((event, self.span(&span)))
             }
@@ -269,18 +248,19 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Goes to the next document after a syntax error. Returns false if there is none.
-    fn skips_to_next_document(&mut self) -> bool {
-        let is_broken = matches!(self.state, State::Broken { .. });
-        let goes_on = is_broken && matches!(self.parser.proceed_next_document(), Ok(true));
-        if goes_on {
-            (self.state, self.depth) = (State::Reading, 0);
+    /// Returns the root of a document. The first one with a value must be a map.
+    fn root(&mut self, event: Event<'t>, span: Span) -> Node {
+        let is_map = matches!(event, Event::MappingStart(..));
+        let is_null = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if matches!(&**text, "" | "~"));
+        if !self.is_known && !is_map && !is_null {
+            self.report_unrelated();
+            return self.invalid(span);
         }
-        goes_on
+        self.node(event, span)
     }
 
-    /// Returns the node that starts with an event. `count` is 0 for a key, which counts with its value.
-    fn node(&mut self, event: Event<'t>, span: Span, count: usize) -> Node {
+    /// Returns the node that starts with an event.
+    fn node(&mut self, event: Event<'t>, span: Span) -> Node {
         let (value, span, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 (self.scalar(&text, style, span), span, anchor)
@@ -303,42 +283,31 @@ impl<'t> Reader<'t, '_> {
             _ => (Value::Invalid, span, 0),
         };
         let node = Node { value, span };
-        if !self.count(count, span) || anchor == 0 {
-            return node;
-        }
-        let size = node.size();
-        if self.count(size.nodes, span) {
-            self.anchors.insert(anchor, (node.clone(), size));
+        if self.count(1, span) && anchor != 0 {
+            let size = node.size();
+            if self.count(size.values, span) {
+                self.anchors.insert(anchor, (node.clone(), size));
+            }
         }
         node
     }
 
+    fn invalid(&self, span: Span) -> Node {
+        let value = Value::Invalid;
+        Node { value, span }
+    }
+
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> Value {
-        if text.len() > MAX_VALUE_BYTES {
-            let message = format!(
-                "a value has {} bytes; the maximum is {MAX_VALUE_BYTES}",
-                text.len()
-            );
+        let length = text.len();
+        if length > MAX_VALUE_BYTES {
+            let message = format!("a value has {length} bytes; the maximum is {MAX_VALUE_BYTES}");
             self.report(span, Code::TooLarge, message, "shorten the value");
             return Value::Invalid;
         }
         Value::Scalar {
-            text: self.shared(text),
+            text: text.into(),
             plain: style == ScalarStyle::Plain,
         }
-    }
-
-    /// Returns the text in memory that equal texts share.
-    fn shared(&mut self, text: &str) -> Arc<str> {
-        const MAX_SHARED_TEXTS: usize = 1_024;
-        if let Some(known) = self.texts.get(text) {
-            return Arc::clone(known);
-        }
-        let shared: Arc<str> = text.into();
-        if self.texts.len() < MAX_SHARED_TEXTS {
-            self.texts.insert(Arc::clone(&shared));
-        }
-        shared
     }
 
     fn list(&mut self) -> (Vec<Node>, u32) {
@@ -347,12 +316,9 @@ impl<'t> Reader<'t, '_> {
         let end = loop {
             match self.next() {
                 Some((Event::SequenceEnd, span)) => break span.end,
-                Some((event, span)) => {
-                    let item = self.node(event, span, 1);
-                    items.push(item);
-                }
+                Some((event, span)) => items.push(self.node(event, span)),
                 None => {
-                    self.invalidate(items.last_mut());
+                    self.drop_last(&mut items);
                     break 0;
                 }
             }
@@ -363,31 +329,44 @@ impl<'t> Reader<'t, '_> {
 
     fn map(&mut self) -> (Vec<Entry>, u32) {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut first: HashMap<Arc<str>, Span> = HashMap::new();
         self.depth += 1;
         let end = loop {
-            let Some((event, key_span)) = self.next() else {
-                self.invalidate(entries.last_mut().map(|entry| &mut entry.node));
+            let Some((event, span)) = self.next() else {
+                self.drop_last(&mut entries);
                 break 0;
             };
             if event == Event::MappingEnd {
-                break key_span.end;
+                break span.end;
             }
-            let key = self.node(event, key_span, 0);
-            let key_span = key.span;
+            let key = self.node(event, span);
+            self.check_first_key(&key);
             let Some((event, span)) = self.next() else {
-                self.invalidate(entries.last_mut().map(|entry| &mut entry.node));
+                self.drop_last(&mut entries);
                 break 0;
             };
-            let mut node = self.node(event, span, 1);
+            let mut node = self.node(event, span);
+            let key_span = key.span;
             if node.span.start == node.span.end {
                 node.span = key_span;
             }
             match key.value {
-                Value::Scalar { text: key, .. } => entries.push(Entry {
-                    key,
-                    key_span,
-                    node,
-                }),
+                Value::Scalar { text: key, .. } => match first.get(&key) {
+                    Some(first) => {
+                        let message = format!("duplicate key `{key}`");
+                        let help = "remove one of them";
+                        let problem = Problem::at(key_span, Code::DuplicateKey, message, help);
+                        self.diagnostics.push(problem.duplicates(*first));
+                    }
+                    None => {
+                        first.insert(Arc::clone(&key), key_span);
+                        entries.push(Entry {
+                            key,
+                            key_span,
+                            node,
+                        });
+                    }
+                },
                 Value::List(_) | Value::Map(_) => {
                     let message = "a list or mapping cannot be a key";
                     let help = "put a value that starts with `{` or `[` in quotes";
@@ -397,87 +376,54 @@ impl<'t> Reader<'t, '_> {
             }
         };
         self.depth -= 1;
-        self.drop_duplicates(&mut entries);
         (entries, end)
     }
 
-    /// Marks the value read last as invalid after a syntax error, once: `${NAME}` without quotes ends at the brace.
-    fn invalidate(&mut self, last: Option<&mut Node>) {
-        if let State::Broken { is_innermost } = &mut self.state
-            && std::mem::take(is_innermost)
-            && let Some(last) = last
-        {
-            last.value = Value::Invalid;
+    /// Stops reading if the first key of the file is unknown.
+    fn check_first_key(&mut self, key: &Node) {
+        if self.is_known {
+            return;
+        }
+        let known = |key: &str| DOCUMENT.key(key).or(LIMITS.key(key)).is_some();
+        match &key.value {
+            Value::Scalar { text, .. } if known(text) => {
+                self.is_known = true;
+                self.diagnostics.sources.mark_known(self.source);
+            }
+            _ => self.report_unrelated(),
         }
     }
 
-    /// Reports duplicate keys and keeps the first of each.
-    fn drop_duplicates(&mut self, entries: &mut Vec<Entry>) {
-        let mut order: Vec<usize> = (0..entries.len()).collect();
-        order.sort_unstable_by_key(|at| (&entries[*at].key, *at));
-        let mut duplicates: Vec<(usize, Span)> = Vec::new();
-        for same in order.chunk_by(|a, b| entries[*a].key == entries[*b].key) {
-            let first = entries[same[0]].key_span;
-            duplicates.extend(same[1..].iter().map(|at| (*at, first)));
-        }
-        duplicates.sort_unstable();
-        for (at, first) in &duplicates {
-            let Entry { key, key_span, .. } = &entries[*at];
-            let message = format!("duplicate key `{key}`");
-            let problem = Problem::at(*key_span, Code::DuplicateKey, message, "remove one of them");
-            self.diagnostics.push(problem.duplicates(*first));
-        }
-        if !duplicates.is_empty() {
-            let mut at = 0..;
-            entries.retain(|_| {
-                let at = at.next().unwrap_or_default();
-                duplicates.binary_search_by_key(&at, |(at, _)| *at).is_err()
-            });
+    /// Drops the value read last after a syntax error, in the innermost collection only.
+    fn drop_last<T>(&mut self, items: &mut Vec<T>) {
+        if std::mem::take(&mut self.drops_last) {
+            items.pop();
         }
     }
 
     /// Returns a copy of the anchored node. It is counted before it is copied, because copies of copies grow exponentially.
     fn alias(&mut self, id: usize, span: Span) -> Node {
-        let unread = Node {
-            value: Value::Invalid,
-            span,
-        };
-        let Some(size) = self.anchors.get(&id).map(|(_, size)| *size) else {
+        let Some((_, size)) = self.anchors.get(&id) else {
             let message = "the alias is inside the value of its own anchor";
             self.report(span, Code::Alias, message, "repeat the value");
-            return unread;
+            return self.invalid(span);
         };
+        let size = *size;
         if self.depth + size.depth > MAX_NESTING {
             self.report_nesting(span);
-            return unread;
+        } else if self.count(size.values, span) {
+            return self.anchors[&id].0.clone();
         }
-        let fits = self.count(size.nodes, span)
-            && self
-                .diagnostics
-                .spend(Resource::RepeatedBytes, size.bytes, span);
-        if !fits {
-            self.state = State::Stopped;
-            return unread;
-        }
-        self.anchors[&id].0.clone()
+        self.invalid(span)
     }
 
-    /// Counts nodes before they are kept. Stops reading and returns false if there are too many.
-    fn count(&mut self, nodes: usize, span: Span) -> bool {
-        if matches!(self.state, State::Stopped) {
-            return false;
-        }
-        self.nodes += nodes;
-        if self.nodes > MAX_NODES {
-            let message =
-                format!("more than {MAX_NODES} values in one document (aliases expanded)");
-            let help = "split the document, or use fewer aliases";
-            self.report(span, Code::TooLarge, message, help);
-            self.state = State::Stopped;
-        } else if !self.diagnostics.spend(Resource::Values, nodes, span) {
+    /// Counts values before they are kept. Stops reading and returns false if there are too many.
+    fn count(&mut self, values: usize, span: Span) -> bool {
+        self.values += values;
+        if self.state != State::Stopped && !self.diagnostics.spend(Resource::Values, values, span) {
             self.state = State::Stopped;
         }
-        !matches!(self.state, State::Stopped)
+        self.state != State::Stopped
     }
 
     fn span(&self, span: &granit_parser::Span) -> Span {
@@ -494,11 +440,12 @@ impl<'t> Reader<'t, '_> {
 
     fn syntax_error(&mut self, error: &ScanError) {
         let span = self.span(&granit_parser::Span::empty(*error.marker()));
-        if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
-            return self.report_nesting(span);
+        if !self.is_known {
+            return self.report_unrelated();
         }
         let before = &self.diagnostics.sources.text(self.source)[..span.start as usize];
         let help = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => return self.report_nesting(span),
             ErrorKind::TabNotAllowed
             | ErrorKind::TabInBlockIndentation
             | ErrorKind::TabInIndentation
@@ -518,13 +465,22 @@ impl<'t> Reader<'t, '_> {
         };
         let message = format!("invalid YAML: {}", error.info());
         self.report(span, Code::Syntax, message, help);
-        self.state = State::Broken { is_innermost: true };
+        (self.state, self.drops_last) = (State::Broken, true);
     }
 
     fn report_nesting(&mut self, span: Span) {
         let message = format!("nested more than {MAX_NESTING} levels deep");
         let help = "a desired-state file needs at most 6 levels";
         self.report(span, Code::Nesting, message, help);
+        self.state = State::Stopped;
+    }
+
+    fn report_unrelated(&mut self) {
+        let name = Arc::clone(self.diagnostics.sources.name(self.source));
+        let message = "not a desired-state file (unknown first key); its content is not shown";
+        let help = "pass a desired-state file, or start the file with `version: 1`";
+        self.diagnostics
+            .report_file(&name, Code::ForeignFile, message, help);
         self.state = State::Stopped;
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde::Deserialize;
 use wildmatch::WildMatch;
 
 use super::account::{GuardMode, PolicyGuardMode, ProtectedItem};
@@ -17,9 +18,11 @@ string_enum! {
 }
 
 /// Limits of one run. The default sets no limits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Limits file, as given by the user.
+    #[serde(skip)]
     pub source: Option<PathBuf>,
     pub max_deletes: Option<u32>,
     pub delete_all: Option<DeleteAllPolicy>,

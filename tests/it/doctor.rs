@@ -239,7 +239,7 @@ fn doctor_continues_after_an_invalid_file() {
     assert_snapshot!(workplace.run(&["doctor", "worse.yaml"]).shown(), @"
     exit 1
     --- stdout
-    fail  files        worse.yaml:2:13: invalid account ID `1`: expected 32 hexadecimal digits; find it in the URL of the Cloudflare dashboard (2 errors)
+    fail  files        worse.yaml:2:13: account_id: expected 32 hexadecimal digits, found `1`; find the ID in the URL of the Cloudflare dashboard (2 errors)
     pass  credentials  set by CLOUDFLARE_API_TOKEN
     skip  API, token, permissions, entitlement, rate limit, clock: they need an account
 
@@ -249,7 +249,7 @@ fn doctor_continues_after_an_invalid_file() {
     assert_snapshot!(workplace.run(&["doctor", "bad.yaml"]).shown(), @"
     exit 6
     --- stdout
-    fail  files        bad.yaml:3:1: unknown key `behaviours`; did you mean `behaviors`?
+    fail  files        bad.yaml:3:1: unknown key `behaviours` in the document; did you mean `behaviors`?
     fail  credentials  CLOUDFLARE_API_TOKEN is not set
     skip  API, token, permissions, entitlement, rate limit, clock: they need a token
 

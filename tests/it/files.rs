@@ -42,13 +42,13 @@ fn validate_shows_every_mistake_with_its_place_and_the_way_out() {
       |
       = help: did you mean `risk_level`?
 
-    warning[protected-host]: `corp.okta.com` is treated as a reference_id
+    warning[protected-host]: guards.protected contains a host that is treated as a reference_id
      --> riskform.yaml:5:23
       |
     5 | guards: { protected: [corp.okta.com] }
       |                       ^^^^^^^^^^^^^
       |
-      = help: write `https://corp.okta.com` to protect the tenant
+      = help: write `https://` before the host to protect the tenant
 
     1 account, 2 errors, 1 warning
     "##);

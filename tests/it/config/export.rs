@@ -55,7 +55,7 @@ fn load(text: &str) -> DesiredAccount {
 }
 
 #[test]
-fn an_export_reads_like_a_file_that_somebody_wrote() {
+fn export_is_readable() {
     let behaviors = [
         ("high_dlp", behavior(true, "medium")),
         ("imp_travel", behavior(true, "high")),
@@ -94,7 +94,7 @@ fn an_export_reads_like_a_file_that_somebody_wrote() {
 }
 
 #[test]
-fn a_reference_is_named_by_its_provider_where_that_name_leads_to_it_alone() {
+fn unique_provider_names_replace_references() {
     let reference = |n: u128| Uuid::from_u128(n).to_string();
     let provider = |n: u128, name: &str, kind: &str| IdentityProvider {
         id: ReferenceId::new(reference(n)).unwrap(),
@@ -153,7 +153,7 @@ fn a_reference_is_named_by_its_provider_where_that_name_leads_to_it_alone() {
 }
 
 #[test]
-fn the_way_back_deletes_what_the_run_will_have_made() {
+fn rollback_file_deletes_created_integrations() {
     let live = LiveAccount::new(
         BTreeMap::from([(BehaviorKey::new("imp_travel"), behavior(true, "high"))]),
         vec![integration(1, "Okta", "https://corp.okta.com", "", true)],
@@ -174,7 +174,7 @@ fn the_way_back_deletes_what_the_run_will_have_made() {
 }
 
 #[test]
-fn the_way_back_never_deletes_what_it_could_not_list() {
+fn rollback_file_never_deletes_omitted_integrations() {
     let live = LiveAccount::new(
         BTreeMap::new(),
         vec![integration(1, "Entra", "https://entra.example", "", true)],
@@ -239,7 +239,7 @@ fn live_accounts() -> impl Strategy<Value = LiveAccount> {
 proptest! {
     /// A plan of the export has no changes, and only unlisted resources that the comments name.
     #[test]
-    fn an_export_plans_empty(live in live_accounts()) {
+    fn export_plans_empty(live in live_accounts()) {
         let document: AccountFile = export(&account_id(), None, &live, ExportOptions::default());
         let yaml = document.to_yaml().unwrap();
         prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);

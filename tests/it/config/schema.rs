@@ -37,7 +37,7 @@ fn schema_and_loader_accept_the_same_files() {
 
 /// A fixture names rules that a schema cannot express: `# schema: accepts, since …`.
 #[test]
-fn schema_and_loader_refuse_the_same_files() {
+fn schema_and_loader_reject_the_same_files() {
     for path in corpus("invalid") {
         let text = std::fs::read_to_string(&path).unwrap();
         let beyond = text
@@ -49,7 +49,7 @@ fn schema_and_loader_refuse_the_same_files() {
 
 /// Descriptions shown instead of a raw pattern.
 #[test]
-fn editors_say_what_is_expected_and_complete_what_there_is() {
+fn patterns_have_messages_and_behaviors_are_completed() {
     fn check(schema: &Value) {
         match schema {
             Value::Object(map) => {
