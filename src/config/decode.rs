@@ -11,12 +11,13 @@ use serde_yaml::{Mapping, Value as Yaml};
 
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::{Diagnostics, Problem, Resource};
+use super::load::LoadOptions;
 use super::scalar::{Scalar, Text, suggest};
 use super::shape::{DOCUMENT, Entries, Map, Required, Shape};
 use super::span::{Span, names_credential};
 use super::variables::{self, Lookup};
 use super::yaml::{Document, Entry, MAX_VALUE_BYTES, Node, Value};
-use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::account::DesiredAccount;
 use crate::model::address::Name;
 use crate::model::integration::DesiredIntegration;
 
@@ -36,7 +37,7 @@ pub(super) fn check(
         today: None,
         is_complete: document.is_complete,
     };
-    decoder.value(&document.root, &Shape::Map(map), "")
+    decoder.value(&document.root, &Shape::Map(map), ROOT)
 }
 
 /// Returns the items of `extends` that are paths.
@@ -53,15 +54,6 @@ pub(super) fn extends(root: &Node) -> Vec<(String, Span)> {
     items.iter().filter_map(path).collect()
 }
 
-/// Account IDs for files that declare none.
-#[derive(Clone, Debug, Default)]
-pub(super) struct AccountIds {
-    /// ID of the command line; a file must not differ.
-    pub(super) flag: Option<AccountId>,
-    /// ID of the environment; a file may differ.
-    pub(super) default: Option<AccountId>,
-}
-
 /// An account with the locations of its ID and name.
 pub(super) struct Declared {
     pub(super) account: DesiredAccount,
@@ -74,60 +66,50 @@ pub(super) struct Declared {
 /// Decodes the merged tree of an account, without the entries that have mistakes.
 pub(super) fn account(
     tree: &Node,
-    ids: &AccountIds,
-    lookup: Lookup<'_>,
-    today: Date,
+    options: &LoadOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Declared> {
     let mut decoder = Decoder {
         diagnostics,
-        lookup: Some(lookup),
-        today: Some(today),
+        lookup: Some(options.variables),
+        today: Some(options.today),
         is_complete: true,
     };
-    let Yaml::Mapping(mut account) = decoder.value(tree, &Shape::Map(&DOCUMENT), "")? else {
+    let Yaml::Mapping(mut account) = decoder.value(tree, &Shape::Map(&DOCUMENT), ROOT)? else {
         return None;
     };
     for key in ["$schema", "version", "extends"] {
         account.remove(key);
     }
-    let id = tree.get("account_id").map(|node| node.span);
-    let name = tree.get("name").map(|node| node.span);
-    let id_span = id.unwrap_or(tree.span);
-    if id.is_none()
-        && let Some(id) = ids.flag.as_ref().or(ids.default.as_ref())
-    {
-        account.insert("account_id".into(), id.as_str().into());
-    }
-    let source = diagnostics.sources.name(tree.span.source).as_ref();
-    account.insert("source".into(), source.into());
-    split_behaviors(&mut account, tree, diagnostics);
     for key in ["behaviors", "integrations"] {
         let section = account.entry(key.into());
         section.or_insert_with(|| Mapping::new().into());
     }
-    if !account.contains_key("account_id") {
-        if id.is_none() {
+    split_behaviors(&mut account, tree, diagnostics);
+    let source = diagnostics.sources.name(tree.span.source).as_ref();
+    account.insert("source".into(), source.into());
+    let span = |key| tree.get(key).map(|node| node.span);
+    let id_span = span("account_id").unwrap_or(tree.span);
+    if span("account_id").is_none() {
+        let default = options.default_account_id.as_ref();
+        let Some(id) = options.account_id.as_ref().or(default) else {
             let help = "set `account_id`, pass --account-id, or set CLOUDFLARE_ACCOUNT_ID";
-            diagnostics.report(
-                tree.span,
-                Code::MissingAccountId,
-                "missing account ID",
-                help,
-            );
-        }
+            diagnostics.report(id_span, Code::MissingAccountId, "missing account ID", help);
+            return None;
+        };
+        account.insert("account_id".into(), id.as_str().into());
+    }
+    if !account.contains_key("account_id") {
         return None;
     }
-    let decoded: Result<DesiredAccount, _> = serde_yaml::from_value(Yaml::Mapping(account));
+    let decoded: Result<DesiredAccount, _> = serde_yaml::from_value(account.into());
     let report = |error| {
         let message = format!("invalid desired state: {error}");
         diagnostics.report(tree.span, Code::WrongType, message, "correct the value");
     };
     let account = decoded.map_err(report).ok()?;
-    if let Some(flag) = ids
-        .flag
-        .as_ref()
-        .filter(|flag| **flag != account.account_id)
+    if let Some(flag) = &options.account_id
+        && *flag != account.account_id
     {
         let message = format!("account_id does not match --account-id {flag}");
         let help = "omit --account-id, or pass the file of that account";
@@ -138,7 +120,7 @@ pub(super) fn account(
     Some(Declared {
         account,
         id_span,
-        name_span: name.unwrap_or(id_span),
+        name_span: span("name").unwrap_or(id_span),
     })
 }
 
@@ -209,19 +191,14 @@ fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut 
     }
 }
 
+/// Path of the root in messages.
+const ROOT: &str = "the document";
+
 /// Returns the keys that lead to a value, for messages: `integration.corp.tenant_url`.
 fn join(path: &str, key: &str) -> String {
     match path {
-        "" => key.to_owned(),
+        ROOT => key.to_owned(),
         path => format!("{path}.{key}"),
-    }
-}
-
-/// Returns a path for messages.
-fn named(path: &str) -> &str {
-    match path {
-        "" => "the document",
-        path => path,
     }
 }
 
@@ -276,7 +253,7 @@ impl Decoder<'_> {
                     _ if node.is_null() => "nothing",
                     _ => "text",
                 };
-                let message = format!("{}: expected {expected}, found {found}", named(path));
+                let message = format!("{path}: expected {expected}, found {found}");
                 self.error(node.span, Code::WrongType, message, &help);
                 None
             }
@@ -326,7 +303,7 @@ impl Decoder<'_> {
                 &*entry.key == key.name && !(map.allows_null && is_removed(&entry.node))
             };
             if !entries.iter().any(declares) {
-                let message = format!("{}: missing key `{}`", named(path), key.name);
+                let message = format!("{path}: missing key `{}`", key.name);
                 let problem = Problem::at(span, Code::MissingKey, message, help);
                 self.diagnostics.push(problem);
             }
@@ -402,7 +379,7 @@ impl Decoder<'_> {
             let Some(value) = self.value(item, shape, path) else {
                 continue;
             };
-            // An item is identified by its text, or by the value of its first key.
+            // An item with a location is identified by its text, or by the value of its first key.
             let (mut object, name) = match (value, shape) {
                 (Yaml::Mapping(object), Shape::MapOrScalar(map, _)) => (object, map.keys[0].name),
                 (value, Shape::Scalar(Scalar::Protected | Scalar::LimitProtected)) => {
@@ -413,28 +390,27 @@ impl Decoder<'_> {
                     continue;
                 }
             };
-            let node = item.get(name).unwrap_or(item);
             let Some(identity) = object.get(name).and_then(Yaml::as_str) else {
                 continue;
             };
-            if let Some(earlier) = first.insert(identity.to_owned(), node.span) {
-                let written = self.diagnostics.sources.written(node.span);
+            let span = item.get(name).unwrap_or(item).span;
+            if let Some(earlier) = first.insert(identity.to_owned(), span) {
+                let written = self.diagnostics.sources.written(span);
                 let message = format!("{path} contains `{written}` twice");
                 let help = "remove one of them";
-                let problem = Problem::at(node.span, Code::DuplicateItem, message, help);
+                let problem = Problem::at(span, Code::DuplicateItem, message, help);
                 self.report(problem.duplicates(earlier));
                 continue;
             }
-            let until = object.get("until").and_then(Yaml::as_str);
-            if let (Some(today), Some(until)) = (self.today, until)
-                && until.parse::<Date>().is_ok_and(|until| until < today)
+            if let (Some(today), Some(until)) = (self.today, item.get("until"))
+                && let Some(date) = object.get("until").and_then(Yaml::as_str)
+                && date.parse::<Date>().is_ok_and(|date| date < today)
             {
-                let message = format!("{path}: `{identity}` expired on {until}");
-                let span = item.get("until").map_or(item.span, |node| node.span);
+                let message = format!("{path}: `{identity}` expired on {date}");
                 let help = "remove the item or extend its date";
-                self.diagnostics.report(span, Code::Expired, message, help);
+                self.merged_error(until.span, Code::Expired, message, help);
             }
-            object.insert("location".into(), location(node.span, self.diagnostics));
+            object.insert("location".into(), location(span, self.diagnostics));
             list.push(object.into());
         }
         list.into()
@@ -442,23 +418,25 @@ impl Decoder<'_> {
 
     fn report_unknown_key(&mut self, entry: &Entry, map: &Map, path: &str) {
         let key = &*entry.key;
-        let message = format!("unknown key `{key}` in {}", named(path));
-        let (code, message, help) = if key == "<<" {
-            let help = "YAML 1.2 has no merge keys; repeat the fields or use `extends`".to_owned();
-            (Code::UnknownKey, message, help)
+        let mut message = format!("unknown key `{key}` in {path}");
+        let mut code = Code::UnknownKey;
+        let help = if key == "<<" {
+            "YAML 1.2 has no merge keys; repeat the fields or use `extends`".to_owned()
         } else if names_credential(key) {
-            let message = format!("credentials such as `{key}` must not be in a file");
-            let help = "set an environment variable and name it in `api_token_env`".to_owned();
-            (Code::SecretKey, message, help)
+            (code, message) = (
+                Code::SecretKey,
+                format!("credentials such as `{key}` must not be in a file"),
+            );
+            "set an environment variable and name it in `api_token_env`".to_owned()
+        } else if self.diagnostics.is_full() {
+            // Finding similar words takes time, and a file may have a million unknown keys.
+            String::new()
         } else {
             let names = map.keys.iter().map(|key| key.name);
-            let names: Vec<&str> = names.filter(|name| !name.starts_with('$')).collect();
-            // Finding similar words takes time, and a file may have a million unknown keys.
-            let help = match self.diagnostics.is_full() {
-                true => String::new(),
-                false => suggest(key, &names),
-            };
-            (Code::UnknownKey, message, help)
+            suggest(
+                key,
+                &names.filter(|name| *name != "$schema").collect::<Vec<_>>(),
+            )
         };
         self.error(entry.key_span, code, message, &help);
     }

@@ -16,7 +16,7 @@ use crate::model::text::{escape_invisible, pluralize};
 
 /// Maximum size of a file: twice the size needed for 100,000 integrations.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
-/// Maximum total size of the files of one run.
+/// Maximum total size of all files of a run.
 const MAX_TOTAL_BYTES: u64 = 64 << 20;
 
 /// Path that means standard input.
@@ -99,12 +99,11 @@ impl AllowedRoot {
     /// Returns the path of a file relative to its Git repository, else to the root, as code hosts name it.
     pub fn repository_path(&self, file: &Path) -> String {
         let canonical = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let checkout = self.checkout(&canonical).map(Path::to_owned);
-        let root = checkout.or_else(|| Some(self.for_path(file).ok()?.to_path_buf()));
-        let relative = root
-            .as_ref()
-            .and_then(|root| canonical.strip_prefix(root).ok());
-        relative.unwrap_or(file).display().to_string()
+        let repository = self.repository(&canonical).map(Arc::from);
+        let root = repository.or_else(|| self.for_path(file).ok());
+        let relative = root.and_then(|root| Some(canonical.strip_prefix(&root).ok()?.to_owned()));
+        let relative = relative.as_deref().unwrap_or(file);
+        relative.display().to_string()
     }
 
     /// Returns the nearest parent directory with a `.git`. Home and root directories do not count, because they contain all files of a
@@ -165,16 +164,6 @@ impl FileError {
         }
     }
 
-    fn confined(message: impl Into<String>) -> Self {
-        let help = "move the file into that directory or pass a parent directory with --root (symlinks are resolved)";
-        FileError::new(Code::Confined, message, help)
-    }
-
-    fn too_large() -> Self {
-        let message = format!("larger than {} MiB", MAX_FILE_BYTES >> 20);
-        FileError::new(Code::TooLarge, message, "split the file")
-    }
-
     /// Reports the error for a file given by the user or found in a directory.
     pub(super) fn report(&self, path: &Path, diagnostics: &mut Diagnostics) {
         let file = shown(path);
@@ -183,31 +172,33 @@ impl FileError {
     }
 }
 
-/// Checks that a file is inside the root and has the extension of a YAML or JSON file.
-fn check_file(canonical: &Path, root: &Path) -> Result<(), FileError> {
-    check_inside(canonical, root)?;
-    if canonical.is_dir() {
-        let message = "expected a file, found a directory";
-        return Err(FileError::new(Code::NotAFile, message, "pass a YAML file"));
-    }
-    if canonical.is_file() && !has_extension(canonical, &["yaml", "yml", "json"]) {
-        let message = "not a .yaml, .yml or .json file";
-        let help = "pass a .yaml, .yml or .json file (symlinks are resolved)";
-        return Err(FileError::new(Code::NotAFile, message, help));
-    }
-    Ok(())
+/// Returns the canonical path of a file inside the root that has the extension of a YAML or JSON file.
+fn canonical_file(path: &Path, root: &Path) -> Result<PathBuf, FileError> {
+    let canonical = path.canonicalize()?;
+    check_inside(&canonical, root)?;
+    let message = if canonical.is_dir() {
+        "expected a file, found a directory"
+    } else if canonical.is_file() && !has_extension(&canonical, &["yaml", "yml", "json"]) {
+        "not a .yaml, .yml or .json file"
+    } else {
+        return Ok(canonical);
+    };
+    let help = "pass a .yaml, .yml or .json file (symlinks are resolved)";
+    Err(FileError::new(Code::NotAFile, message, help))
 }
 
 /// Checks that a file or directory is inside the root, and not inside a `.git`.
 fn check_inside(canonical: &Path, root: &Path) -> Result<(), FileError> {
     let is_git = |component: Component<'_>| component.as_os_str().eq_ignore_ascii_case(".git");
-    if !canonical.starts_with(root) {
-        Err(FileError::confined(format!("is outside {}", shown(root))))
+    let message = if !canonical.starts_with(root) {
+        format!("is outside {}", shown(root))
     } else if canonical.components().any(is_git) {
-        Err(FileError::confined("is inside a .git directory"))
+        "is inside a .git directory".to_owned()
     } else {
-        Ok(())
-    }
+        return Ok(());
+    };
+    let help = "move the file into that directory or pass a parent directory with --root (symlinks are resolved)";
+    Err(FileError::new(Code::Confined, message, help))
 }
 
 /// Reads files of one run.
@@ -234,14 +225,19 @@ impl Files {
             .read_to_end(&mut bytes)?;
         let size = bytes.len() as u64;
         self.total += size;
-        if size > MAX_FILE_BYTES {
-            return Err(FileError::too_large());
-        }
-        if self.total > MAX_TOTAL_BYTES {
-            let limit = MAX_TOTAL_BYTES >> 20;
-            let message = format!("the files of this run have more than {limit} MiB in total");
-            let help = "load fewer files in one run";
-            return Err(FileError::new(Code::TooLarge, message, help));
+        for (size, limit, excess, help) in [
+            (size, MAX_FILE_BYTES, "larger than", "split the file"),
+            (
+                self.total,
+                MAX_TOTAL_BYTES,
+                "all files of the run have more than",
+                "load fewer files in one run",
+            ),
+        ] {
+            if size > limit {
+                let message = format!("{excess} {} MiB", limit >> 20);
+                return Err(FileError::new(Code::TooLarge, message, help));
+            }
         }
         Ok(bytes)
     }
@@ -283,10 +279,8 @@ fn expand(
     kind: FileSelection,
     diagnostics: &mut Diagnostics,
 ) -> Result<Vec<FoundFile>, FileError> {
-    let canonical = path.canonicalize()?;
-    check_inside(&canonical, root)?;
-    if !canonical.is_dir() {
-        check_file(&canonical, root)?;
+    if !path.is_dir() {
+        let canonical = canonical_file(path, root)?;
         let (path, root) = (path.to_owned(), Arc::clone(root));
         return Ok(vec![FoundFile {
             path,
@@ -294,6 +288,7 @@ fn expand(
             root,
         }]);
     }
+    check_inside(&path.canonicalize()?, root)?;
     let mut listing = Listing {
         root,
         kind,
@@ -352,44 +347,29 @@ impl Listing<'_> {
                 continue;
             }
             let file_type = entry.file_type()?;
-            // Only symlinks need `canonicalize`, which takes longer for thousands of paths than reading the files.
-            let canonical = match file_type.is_symlink() {
-                true => path.canonicalize().map_err(FileError::from),
-                false => Ok(canonical_directory.join(name)),
-            };
-            let is_directory = file_type.is_dir()
-                || file_type.is_symlink() && canonical.as_ref().is_ok_and(|path| path.is_dir());
-            if is_directory {
+            let is_link = file_type.is_symlink();
+            if file_type.is_dir() || is_link && path.is_dir() {
                 self.directories.push(path);
             } else if has_extension(&path, &["json"]) {
                 self.json_files += 1;
             } else if has_extension(&path, &["yaml", "yml"]) {
-                self.add(path, canonical, file_type.is_symlink(), diagnostics);
+                // Only symlinks need `canonicalize`, which takes longer for thousands of paths than reading the files.
+                let canonical = match is_link {
+                    true => canonical_file(&path, self.root),
+                    false => Ok(canonical_directory.join(name)),
+                };
+                let root = Arc::clone(self.root);
+                match canonical {
+                    Ok(canonical) => self.files.push(FoundFile {
+                        path,
+                        canonical,
+                        root,
+                    }),
+                    Err(error) => error.report(&path, diagnostics),
+                }
             }
         }
         Ok(())
-    }
-
-    fn add(
-        &mut self,
-        path: PathBuf,
-        canonical: Result<PathBuf, FileError>,
-        is_symlink: bool,
-        diagnostics: &mut Diagnostics,
-    ) {
-        let checked = canonical.and_then(|canonical| match is_symlink {
-            true => check_file(&canonical, self.root).map(|()| canonical),
-            false => Ok(canonical),
-        });
-        let root = Arc::clone(self.root);
-        match checked {
-            Ok(canonical) => self.files.push(FoundFile {
-                path,
-                canonical,
-                root,
-            }),
-            Err(error) => error.report(&path, diagnostics),
-        }
     }
 }
 
@@ -411,9 +391,7 @@ pub(super) fn base(
         }
     }
     check_inside(&plain, root)?;
-    let canonical = path.canonicalize()?;
-    check_file(&canonical, root)?;
-    Ok(canonical)
+    canonical_file(path, root)
 }
 
 /// Formats a path for messages.
@@ -427,7 +405,7 @@ pub(super) fn is_fragment(path: &Path) -> bool {
     name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"_"))
 }
 
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let is = |known: &&str| extension.is_some_and(|one| one.eq_ignore_ascii_case(known));
     extensions.iter().any(|known| is(known))

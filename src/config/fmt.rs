@@ -3,16 +3,17 @@
 //! Only files that our own parser accepts are formatted, because the formatter takes exponential time for some invalid files. The result
 //! must have the same values and comments, and must not change if it is formatted again. Else the file is left as it is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use pretty_yaml::config::{FormatOptions, LanguageOptions, LayoutOptions, LineBreak};
+use pretty_yaml::config::{FormatOptions, LineBreak};
 use pretty_yaml::format_text;
+use serde::de::IgnoredAny;
 
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::Diagnostics;
 use super::files::{
-    self, AllowedRoot, FileSelection, Files, FoundFile, STDIN_PATH, register, shown,
+    self, AllowedRoot, FileSelection, Files, STDIN_PATH, has_extension, register, shown,
 };
 use super::span::Sources;
 use super::yaml::{self, Document};
@@ -36,17 +37,17 @@ impl Formatted {
 }
 
 /// Formats all files at the paths, including fragments. Files that cannot be formatted are reported in the diagnostics.
-pub fn format(paths: &[PathBuf], confinement: &AllowedRoot) -> (Vec<Formatted>, Diagnostics) {
+pub fn format(paths: &[PathBuf], allowed: &AllowedRoot) -> (Vec<Formatted>, Diagnostics) {
     let mut reader = Files::default();
     let mut diagnostics = Diagnostics::default();
     let mut formatted = Vec::new();
-    for file in files::find(paths, FileSelection::Any, confinement, &mut diagnostics) {
-        let FoundFile {
-            path, canonical, ..
-        } = file;
-        match reader.read(&canonical) {
-            Ok(bytes) => formatted.extend(format_bytes(path, canonical, bytes, &mut diagnostics)),
-            Err(error) => error.report(&path, &mut diagnostics),
+    for file in files::find(paths, FileSelection::Any, allowed, &mut diagnostics) {
+        match reader.read(&file.canonical) {
+            Ok(bytes) => {
+                let (path, target) = (file.path, file.canonical);
+                formatted.extend(format_bytes(path, target, bytes, &mut diagnostics));
+            }
+            Err(error) => error.report(&file.path, &mut diagnostics),
         }
     }
     diagnostics.sources = Sources::default();
@@ -56,8 +57,8 @@ pub fn format(paths: &[PathBuf], confinement: &AllowedRoot) -> (Vec<Formatted>, 
 /// Formats YAML from standard input.
 pub fn format_input(bytes: Vec<u8>) -> (Option<Formatted>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
-    let path = || Path::new(STDIN_PATH).to_owned();
-    let formatted = format_bytes(path(), path(), bytes, &mut diagnostics);
+    let path = PathBuf::from(STDIN_PATH);
+    let formatted = format_bytes(path.clone(), path, bytes, &mut diagnostics);
     (formatted, diagnostics)
 }
 
@@ -76,16 +77,13 @@ fn format_bytes(
         return None;
     }
     let text = Arc::clone(diagnostics.sources.text(source));
-    let is_json = target
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-    let Some(after) = format_safely(&text, &documents, is_json) else {
+    let after = format_safely(&text, &documents, has_extension(&target, &["json"]));
+    if after.is_none() {
         let message = "cannot format this file; it was not changed";
         let help = "remove unusual YAML, such as directives, multi-line keys, and comments inside of values";
         diagnostics.report_file(&name, Code::Layout, message, help);
-        return None;
-    };
-    Some(Formatted {
+    }
+    after.map(|after| Formatted {
         path,
         target,
         before,
@@ -95,38 +93,25 @@ fn format_bytes(
 
 /// Returns the formatted text, or `None` if values or comments would change.
 fn format_safely(text: &str, documents: &[Document], is_json: bool) -> Option<String> {
-    let has_crlf = text.find('\n').is_some_and(|at| text[..at].ends_with('\r'));
-    let options = FormatOptions {
-        layout: LayoutOptions {
-            print_width: 120,
-            line_break: if has_crlf {
-                LineBreak::Crlf
-            } else {
-                LineBreak::Lf
-            },
-            ..LayoutOptions::default()
-        },
-        language: LanguageOptions {
-            // Changes block scalars.
-            trim_trailing_whitespaces: false,
-            trailing_comma: false,
-            ..LanguageOptions::default()
-        },
-    };
+    let mut options = FormatOptions::default();
+    options.layout.print_width = 120;
+    if text.find('\n').is_some_and(|at| text[..at].ends_with('\r')) {
+        options.layout.line_break = LineBreak::Crlf;
+    }
+    // It changes block scalars.
+    options.language.trim_trailing_whitespaces = false;
+    options.language.trailing_comma = false;
     let after = format_text(text, &options).ok()?;
     let mut diagnostics = Diagnostics::default();
     let source = diagnostics.sources.add("", &after);
     let formatted = yaml::parse(source, &mut diagnostics);
-    let is_json_still = || {
-        let json = |text| serde_json::from_str::<serde_json::Value>(text).ok();
-        json(text).is_some_and(|value| json(&after) == Some(value))
-    };
-    let is_same = |(a, b): (&Document, &Document)| a.root.is_same(&b.root);
     let is_safe = diagnostics.errors() == 0
-        && documents.len() == formatted.len()
-        && documents.iter().zip(&formatted).all(is_same)
+        && documents
+            .iter()
+            .map(|one| &one.root)
+            .eq(formatted.iter().map(|one| &one.root))
         && yaml::comments(text) == yaml::comments(&after)
-        && (!is_json || is_json_still())
+        && (!is_json || serde_json::from_str::<IgnoredAny>(&after).is_ok())
         && format_text(&after, &options).is_ok_and(|again| again == after);
     is_safe.then_some(after)
 }

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use serde_yaml::Value as Yaml;
 
 use super::code::DiagnosticCode as Code;
-use super::decode::{self, AccountIds, Declared};
+use super::decode::{self, Declared};
 use super::diagnostic::{Diagnostics, Problem, Resource};
 use super::files::{
     self, AllowedRoot, FileError, FileSelection, Files, FoundFile, STDIN_PATH, shown,
@@ -112,10 +112,8 @@ pub fn validate_stdin(options: &LoadOptions<'_>, input: Vec<u8>) -> Checked {
 pub fn load_limits(path: &Path) -> Result<Limits, Box<Diagnostics>> {
     let mut diagnostics = Diagnostics::default();
     let limits = read_limits(path, &mut diagnostics);
-    match limits {
-        Some(limits) if diagnostics.errors() == 0 => Ok(limits),
-        Some(_) | None => Err(Box::new(diagnostics)),
-    }
+    let limits = limits.filter(|_| diagnostics.errors() == 0);
+    limits.ok_or(Box::new(diagnostics))
 }
 
 fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
@@ -132,11 +130,7 @@ fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
         diagnostics.report(document.root.span, Code::WrongType, message, help);
     }
     if first.is_none() && diagnostics.errors() == 0 {
-        let (message, help) = (
-            "the limits file is empty",
-            "start the file with `version: 1`",
-        );
-        diagnostics.report_file(&name, Code::EmptyDocument, message, help);
+        report_empty(&name, diagnostics);
     }
     let Yaml::Mapping(mut limits) = decode::check(&first?, &LIMITS, None, diagnostics)? else {
         return None;
@@ -147,6 +141,11 @@ fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
     let limits: Limits = serde_yaml::from_value(limits.into()).ok()?;
     let source = Some(path.to_owned());
     Some(Limits { source, ..limits })
+}
+
+fn report_empty(name: &str, diagnostics: &mut Diagnostics) {
+    let help = "start the file with `version: 1`, or remove it";
+    diagnostics.report_file(name, Code::EmptyDocument, "the file is empty", help);
 }
 
 /// Documents of a file.
@@ -245,13 +244,8 @@ impl<'a> Loader<'a> {
         let tree = layers.fold(first, |base, document| {
             merge(base, &document.root, &DOCUMENT)
         });
-        let ids = AccountIds {
-            flag: self.options.account_id.clone(),
-            default: self.options.default_account_id.clone(),
-        };
-        let (lookup, today): (Lookup<'_>, _) = (self.options.variables, self.options.today);
         self.diagnostics.context = Some((own.source, format!("merged into {}", shown(path))));
-        let declared = decode::account(&tree, &ids, lookup, today, &mut self.diagnostics);
+        let declared = decode::account(&tree, self.options, &mut self.diagnostics);
         self.diagnostics.context = None;
         declared
     }
@@ -283,10 +277,7 @@ impl<'a> Loader<'a> {
             }
         }
         if documents.is_empty() && self.diagnostics.errors() == errors_before {
-            let help = "start the file with `version: 1`, or remove it";
-            let code = Code::EmptyDocument;
-            self.diagnostics
-                .report_file(&name, code, "the file is empty", help);
+            report_empty(&name, &mut self.diagnostics);
         }
         let file = Arc::new(documents);
         self.parsed.insert(canonical.to_owned(), Arc::clone(&file));

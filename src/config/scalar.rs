@@ -59,98 +59,60 @@ pub(super) struct Text<'n> {
 pub(super) type Checked = (Option<Yaml>, Option<Problem>);
 
 impl Scalar {
-    /// Returns the rule for other values, the accepted values, and a help.
-    pub(super) fn expected(self) -> (Code, String, String) {
-        let (code, expected, help) = match self {
-            Scalar::Word(words) => {
-                let words = alternatives(words);
-                let help = format!("write {words}");
-                return (Code::UnknownWord, words, help);
+    /// Returns the rule for other values, and the accepted values for messages.
+    pub(super) fn expected(self) -> (Code, String) {
+        let (code, expected) = match self {
+            Scalar::Word(words) => return (Code::UnknownWord, alternatives(words)),
+            Scalar::Bool => (Code::WrongType, "true or false"),
+            Scalar::Number => (Code::Number, "a whole number"),
+            Scalar::Version => (Code::Version, "`version: 1`"),
+            Scalar::AccountId => (Code::AccountId, "32 hexadecimal digits"),
+            Scalar::Name | Scalar::IntegrationName => {
+                (Code::Name, "one or more of A-Z, a-z, 0-9, `_` and `-`")
             }
-            Scalar::Bool => (Code::WrongType, "true or false", "write `true` or `false`"),
-            Scalar::Number => (
-                Code::Number,
-                "a whole number",
-                "write decimal digits without quotes, sign or leading zeros (maximum 4294967295)",
-            ),
-            Scalar::Version => (Code::Version, "`version: 1`", "write `version: 1`"),
-            Scalar::AccountId => (
-                Code::AccountId,
-                "32 hexadecimal digits",
-                "find the ID in the URL of the Cloudflare dashboard",
-            ),
-            Scalar::Name | Scalar::IntegrationName => (
-                Code::Name,
-                "a name",
-                "use one or more of A-Z, a-z, 0-9, `_` and `-`; the name is not sent to Cloudflare",
-            ),
-            Scalar::BehaviorKey => (
-                Code::Name,
-                "a name without spaces",
-                "use Cloudflare's name of the behavior, such as `imp_travel`",
-            ),
-            Scalar::TenantUrl => (
-                Code::TenantUrl,
-                "the https URL of the tenant",
-                "write the scheme, the ASCII host and optionally a port, such as `https://corp.okta.com`",
-            ),
-            Scalar::ReferenceId => (
-                Code::ReferenceId,
-                "text",
-                "remove the key to keep the live reference",
-            ),
-            Scalar::ProviderName => (
-                Code::ReferenceId,
-                "text",
-                "use the name that the dashboard shows",
-            ),
-            Scalar::IntegrationId => (
-                Code::IntegrationId,
-                "an integration ID",
-                "run `riskform get integrations` to list IDs such as `4cfe8442-664b-4915-acd4-b39cd65c4314`",
-            ),
-            Scalar::Date => (
-                Code::Date,
-                "a date such as 2026-12-31",
-                "write year, month and day, as in `2026-12-31`",
-            ),
+            Scalar::BehaviorKey => (Code::Name, "a name without spaces, such as `imp_travel`"),
+            Scalar::TenantUrl => (Code::TenantUrl, "a URL such as `https://corp.okta.com`"),
+            Scalar::ReferenceId | Scalar::Protected => (Code::ReferenceId, "text"),
+            Scalar::ProviderName => (Code::ReferenceId, "the name that the dashboard shows"),
+            Scalar::IntegrationId => (Code::IntegrationId, "an integration ID"),
+            Scalar::Date => (Code::Date, "a date such as 2026-12-31"),
             Scalar::TokenVariable => (
                 Code::VariableName,
-                "the name of a variable that starts with `CLOUDFLARE_` and does not end with `_ACCOUNT_ID`",
-                "use a name such as `CLOUDFLARE_API_TOKEN`, never the token itself",
+                "a variable that starts with `CLOUDFLARE_` and does not end with `_ACCOUNT_ID`",
             ),
-            Scalar::Protected => (
-                Code::ReferenceId,
-                "text",
-                "use a tenant_url, a reference_id, an ID or an address",
-            ),
-            Scalar::LimitProtected => (
-                Code::LimitsProtected,
-                "an https URL or a UUID",
-                "use the tenant_url, the reference_id or the ID of the integration",
-            ),
-            Scalar::HostGlob => (
-                Code::TenantUrl,
-                "a host or a pattern such as `*.okta.com`",
-                "use host names or patterns, without scheme and port",
-            ),
-            Scalar::Text | Scalar::Path => (Code::WrongType, "text", "write a text value"),
+            Scalar::LimitProtected => (Code::LimitsProtected, "an https URL or a UUID"),
+            Scalar::HostGlob => (Code::TenantUrl, "a host or a pattern such as `*.okta.com`"),
+            Scalar::Text | Scalar::Path => (Code::WrongType, "text"),
         };
-        (code, expected.to_owned(), help.to_owned())
+        (code, expected.to_owned())
+    }
+
+    /// Returns the help for other values.
+    pub(super) fn help(self) -> String {
+        let help = match self {
+            Scalar::Number => {
+                "write decimal digits without quotes, sign or leading zeros (maximum 4294967295)"
+            }
+            Scalar::AccountId => "find the ID in the URL of the Cloudflare dashboard",
+            Scalar::TenantUrl => {
+                "write the scheme, the ASCII host and optionally a port, such as `https://corp.okta.com`"
+            }
+            Scalar::ReferenceId => "remove the key to keep the live reference",
+            Scalar::IntegrationId => {
+                "run `riskform get integrations` to list the IDs, which are UUIDs"
+            }
+            Scalar::TokenVariable => {
+                "use a name such as `CLOUDFLARE_API_TOKEN`, never the token itself"
+            }
+            _ => return format!("write {}", self.expected().1),
+        };
+        help.to_owned()
     }
 
     /// Returns true if variables are not allowed.
     pub(super) fn is_literal(self) -> bool {
         let is_name = matches!(self, Scalar::BehaviorKey | Scalar::IntegrationName);
         is_name || matches!(self, Scalar::Path | Scalar::TokenVariable)
-    }
-
-    /// Returns true if the value is no text.
-    fn is_typed(self) -> bool {
-        matches!(
-            self,
-            Scalar::Bool | Scalar::Number | Scalar::Version | Scalar::Word(_)
-        )
     }
 
     /// Checks a text. `path` is the key in messages.
@@ -160,39 +122,25 @@ impl Scalar {
             Scalar::BehaviorKey | Scalar::IntegrationName => text.value.as_str(),
             _ => text.value.trim_end_matches('\n'),
         };
-        let error = |code, message, help| (None, Some(Problem::at(text.span, code, message, help)));
-        let is_boolean = text.is_plain && !text.has_variables && matches!(value, "true" | "false");
-        if !self.is_typed() && is_boolean {
-            let message = format!("{path}: expected text, found true or false");
-            let help = "put the value in quotes to make it text".to_owned();
-            return error(Code::WrongType, message, help);
-        }
-        if !self.is_typed()
-            && let Some(c) = value.chars().find(|c| is_invisible(*c))
-        {
-            let code = u32::from(c);
-            let message = format!("{path} contains the invisible character U+{code:04X}");
-            return error(
-                Code::ControlCharacter,
-                message,
-                "remove the character".to_owned(),
-            );
-        }
-        let Some(typed) = self.parse(value, text.is_plain) else {
-            let (code, message, help) = self.mistake(text, value, path);
-            return error(code, message, help);
+        let problem = |(code, message, help): (Code, String, String)| {
+            Some(Problem::at(
+                text.span,
+                code,
+                format!("{path}{message}"),
+                help,
+            ))
         };
-        let warning = self.warning(value, path);
-        let warning =
-            warning.map(|(code, message, help)| Problem::at(text.span, code, message, help));
-        (Some(typed), warning)
+        match self.parse(value, text) {
+            Some(typed) => (Some(typed), self.warning(value).and_then(problem)),
+            None => (None, problem(self.mistake(text, value))),
+        }
     }
 
     /// Returns the typed value of a text, or `None` if the type does not accept it.
-    fn parse(self, value: &str, is_plain: bool) -> Option<Yaml> {
+    fn parse(self, value: &str, text: &Text<'_>) -> Option<Yaml> {
         let is_url = || value.parse::<TenantUrl>().is_ok();
         let is_valid = match self {
-            Scalar::Bool | Scalar::Number | Scalar::Version if !is_plain => false,
+            Scalar::Bool | Scalar::Number | Scalar::Version if !text.is_plain => false,
             Scalar::Bool => return value.parse().ok().map(Yaml::Bool),
             Scalar::Number => {
                 // `010` is eight to some parsers of YAML and ten to others.
@@ -201,6 +149,7 @@ impl Scalar {
             }
             Scalar::Version => return (value == "1").then(|| 1.into()),
             Scalar::Word(words) => words.contains(&value),
+            _ if text.is_boolean() || value.contains(is_invisible) => false,
             Scalar::AccountId => value.parse::<AccountId>().is_ok(),
             Scalar::Name | Scalar::IntegrationName => value.parse::<Name>().is_ok(),
             Scalar::BehaviorKey => !value.is_empty() && !value.contains(char::is_whitespace),
@@ -209,9 +158,10 @@ impl Scalar {
             Scalar::ReferenceId | Scalar::Protected => !value.is_empty(),
             Scalar::ProviderName => !value.trim().is_empty(),
             Scalar::IntegrationId | Scalar::LimitProtected => is_uuid(value),
-            Scalar::Date => value
-                .parse::<Date>()
-                .is_ok_and(|date| date.to_string() == value),
+            Scalar::Date => {
+                let date = value.parse::<Date>();
+                date.is_ok_and(|date| date.to_string() == value)
+            }
             Scalar::TokenVariable => {
                 let is_name = is_variable_name(value) && !is_like_token(value);
                 is_name && value.starts_with("CLOUDFLARE_") && !may_be_used(value)
@@ -226,89 +176,97 @@ impl Scalar {
     }
 
     /// Returns the rule, message and help for a text that the type does not accept.
-    fn mistake(self, text: &Text<'_>, value: &str, path: &str) -> (Code, String, String) {
-        let (mut code, expected, mut help) = self.expected();
-        if value.is_empty() {
-            return (code, format!("{path} is empty"), help);
-        }
+    fn mistake(self, text: &Text<'_>, value: &str) -> (Code, String, String) {
+        let (mut code, mut expected) = self.expected();
+        let mut help = self.help();
         let mut found = format!("`{}`", text.written.trim_end_matches('\n'));
+        let is_typed = matches!(self, Scalar::Bool | Scalar::Number);
+        let is_url = self == Scalar::TenantUrl || value.contains("://");
         match self {
+            _ if is_typed && !text.is_plain => {
+                (code, found) = (Code::WrongType, "text".to_owned());
+                help = format!("{help}, without quotes");
+            }
             Scalar::Bool => {
-                let meant = match value.to_ascii_lowercase().as_str() {
-                    "true" | "yes" | "on" | "y" => Some(true),
-                    "false" | "no" | "off" | "n" => Some(false),
-                    _ => None,
-                };
-                match (meant, text.is_plain) {
-                    (Some(meant), true) => {
-                        (code, help) = (Code::YamlBoolean, format!("write `{meant}`"));
-                    }
-                    (Some(meant), false) => {
-                        found = "text".to_owned();
-                        help = format!("write `{meant}` without quotes");
-                    }
-                    (None, _) => {}
+                let value = value.to_ascii_lowercase();
+                let is_true = matches!(value.as_str(), "true" | "yes" | "on" | "y");
+                if is_true || matches!(value.as_str(), "false" | "no" | "off" | "n") {
+                    (code, help) = (Code::YamlBoolean, format!("write `{is_true}`"));
                 }
             }
-            Scalar::Number if !text.is_plain => {
-                (code, found) = (Code::WrongType, "text".to_owned())
-            }
+            Scalar::Number | Scalar::Version => {}
             // The word most similar to the value of a variable would reveal something about the value.
             Scalar::Word(words) if !text.has_variables => help = suggest(value, words),
+            Scalar::Word(_) => {}
+            _ if text.is_boolean() => {
+                (code, expected) = (Code::WrongType, "text".to_owned());
+                help = "put the value in quotes to make it text".to_owned();
+            }
+            _ if value.contains(is_invisible) => {
+                let c = value.chars().find(|c| is_invisible(*c)).unwrap_or_default();
+                let message = format!(" contains the invisible character U+{:04X}", u32::from(c));
+                return (
+                    Code::ControlCharacter,
+                    message,
+                    "remove the character".to_owned(),
+                );
+            }
+            _ if value.is_empty() => return (code, " is empty".to_owned(), help),
+            Scalar::TenantUrl | Scalar::Protected | Scalar::LimitProtected if is_url => {
+                let reason = value.parse::<TenantUrl>().err();
+                let reason = reason.map_or(found, |reason| reason.to_string());
+                let message = format!(": invalid tenant URL: {reason}");
+                return (Code::TenantUrl, message, Scalar::TenantUrl.help());
+            }
             // It may be a token.
             Scalar::TokenVariable => found = "another text".to_owned(),
-            Scalar::TenantUrl | Scalar::Protected | Scalar::LimitProtected
-                if self == Scalar::TenantUrl || value.contains("://") =>
-            {
-                let reason = value.parse::<TenantUrl>().err();
-                let reason = reason.map_or_else(String::new, |reason| reason.to_string());
-                let (code, _, help) = Scalar::TenantUrl.expected();
-                return (code, format!("{path}: invalid tenant URL: {reason}"), help);
-            }
             _ => {}
         }
-        (
-            code,
-            format!("{path}: expected {expected}, found {found}"),
-            help,
-        )
+        (code, format!(": expected {expected}, found {found}"), help)
     }
 
     /// Returns the rule, message and help for a valid value that is probably a mistake.
-    fn warning(self, value: &str, path: &str) -> Option<(Code, String, String)> {
+    fn warning(self, value: &str) -> Option<(Code, String, String)> {
+        let is_host = || {
+            !ProtectedItem::is_address(value)
+                && value.contains('.')
+                && format!("https://{value}").parse::<TenantUrl>().is_ok()
+        };
         let (code, message, help) = match self {
             Scalar::TenantUrl => match value.parse::<TenantUrl>().ok()?.warning()? {
                 TenantUrlWarning::NotOkta => (
                     Code::NotAnOktaOrganization,
-                    "is not an Okta domain; scores will not arrive",
+                    " is not an Okta domain; scores will not arrive",
                     "use the organization's Okta URL, such as `https://corp.okta.com`, not a custom domain",
                 ),
                 TenantUrlWarning::Admin => (
                     Code::AdminHost,
-                    "is an Okta admin console URL; scores will not arrive",
+                    " is an Okta admin console URL; scores will not arrive",
                     "remove `-admin` from the host",
                 ),
             },
             Scalar::ReferenceId if !is_uuid(value) => (
                 Code::ReferenceNotUuid,
-                "is not a UUID; Access identity provider IDs are UUIDs",
+                " is not a UUID; Access identity provider IDs are UUIDs",
                 "use the ID of the identity provider, or set its name in `identity_provider`",
             ),
             // A reference may be any text, so a host is only suspected.
-            Scalar::Protected
-                if !ProtectedItem::is_address(value)
-                    && value.contains('.')
-                    && format!("https://{value}").parse::<TenantUrl>().is_ok() =>
-            {
-                (
-                    Code::ProtectedHost,
-                    "contains a host that is treated as a reference_id",
-                    "write `https://` before the host to protect the tenant",
-                )
-            }
+            Scalar::Protected if is_host() => (
+                Code::ProtectedHost,
+                " contains a host that is treated as a reference_id",
+                "write `https://` before the host to protect the tenant",
+            ),
             _ => return None,
         };
-        Some((code, format!("{path} {message}"), help.to_owned()))
+        Some((code, message.to_owned(), help.to_owned()))
+    }
+}
+
+impl Text<'_> {
+    /// Returns true for a boolean in the place of text.
+    fn is_boolean(&self) -> bool {
+        let is_plain = self.is_plain && !self.has_variables;
+        is_plain && matches!(self.value.as_str(), "true" | "false")
     }
 }
 

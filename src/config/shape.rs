@@ -49,8 +49,7 @@ impl Shape {
             ),
             Shape::List(..) => ("a list", "use brackets, as in `[one, two]`"),
             Shape::Scalar(scalar) | Shape::MapOrScalar(_, scalar) => {
-                let (_, expected, help) = scalar.expected();
-                return (expected, help);
+                return (scalar.expected().1, scalar.help());
             }
         };
         (expected.to_owned(), help.to_owned())
@@ -74,6 +73,8 @@ pub struct Map {
     pub keys: &'static [Key],
     /// Whether `null` removes an inherited key.
     pub allows_null: bool,
+    /// Whether generated files have it on one line.
+    pub one_line: bool,
 }
 
 /// A known key.
@@ -112,8 +113,6 @@ pub struct Entries {
     pub empty_help: &'static str,
     /// Keys that replace each other when merged.
     pub exclusive: Option<[&'static str; 2]>,
-    /// Whether generated files have an entry on one line.
-    pub one_line: bool,
     /// Names that editors complete.
     pub examples: &'static [&'static str],
 }
@@ -121,6 +120,16 @@ pub struct Entries {
 impl Map {
     pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+const fn map(name: &'static str, description: &'static str, keys: &'static [Key]) -> Map {
+    Map {
+        name,
+        description,
+        keys,
+        allows_null: false,
+        one_line: false,
     }
 }
 
@@ -170,11 +179,10 @@ const VERSION: Key = scalar("version", Scalar::Version, "Version of the file for
     .required(Required::InFile("write `version: 1`"));
 
 /// A document of a desired-state file.
-pub const DOCUMENT: Map = Map {
-    name: "DesiredState",
-    allows_null: false,
-    description: "Desired state of Zero Trust Risk Scoring in one Cloudflare account. Files whose name starts with `_` are fragments for `extends`.",
-    keys: &[
+pub const DOCUMENT: Map = map(
+    "DesiredState",
+    "Desired state of Zero Trust Risk Scoring in one Cloudflare account. Files whose name starts with `_` are fragments for `extends`.",
+    &[
         SCHEMA,
         VERSION,
         scalar("account_id", Scalar::AccountId, "Account ID (32 hexadecimal digits). Default: --account-id, then CLOUDFLARE_ACCOUNT_ID.")
@@ -190,15 +198,17 @@ pub const DOCUMENT: Map = Map {
         key("unlisted", Shape::Map(&UNLISTED), UNLISTED.description),
         key("guards", Shape::Map(&GUARDS), GUARDS.description),
     ],
-};
+);
 
 pub const BEHAVIORS: Entries = Entries {
     noun: "behavior",
     entry: &Map {
-        name: "Behavior",
         allows_null: true,
-        description: "A risk behavior. Fields you leave out keep their live value; set at least one.",
-        keys: &[
+            one_line: true,
+        ..map(
+            "Behavior",
+            "A risk behavior. Fields you leave out keep their live value; set at least one.",
+            &[
             field(
                 "enabled",
                 Scalar::Bool,
@@ -211,22 +221,23 @@ pub const BEHAVIORS: Entries = Entries {
                 "Level assigned to users. Access policies match a level exactly, not \"at least\".",
             )
             .example(r#"["high"]"#),
-        ],
+            ],
+        )
     },
     name: Scalar::BehaviorKey,
     empty_help: "set `enabled` or `risk_level`, or remove the entry",
     exclusive: None,
-    one_line: true,
     examples: &["imp_travel", "high_dlp", "sentinel_one", "*"],
 };
 
 pub const INTEGRATIONS: Entries = Entries {
     noun: "integration",
     entry: &Map {
-        name: "Integration",
         allows_null: true,
-        description: "An Okta tenant that receives users' risk scores.",
-        keys: &[
+        ..map(
+            "Integration",
+            "An Okta tenant that receives users' risk scores.",
+            &[
             field("integration_type", Scalar::Word(IntegrationType::WORDS), "Integration type. Default: the live value, or Okta on create. Changing it replaces the integration.")
                 .example(r#"["Okta"]"#),
             field("tenant_url", Scalar::TenantUrl, "Base URL of the tenant: https, host and optional port. Required.")
@@ -240,20 +251,19 @@ pub const INTEGRATIONS: Entries = Entries {
             scalar("id", Scalar::IntegrationId, "ID of the live integration this entry manages. Required only if several share a tenant_url or reference_id.")
                 .example(r#"["4cfe8442-664b-4915-acd4-b39cd65c4314"]"#),
             key("lifecycle", Shape::Map(&LIFECYCLE), "Protection settings."),
-        ],
+            ],
+        )
     },
     name: Scalar::IntegrationName,
     empty_help: "set `tenant_url`, or remove the entry",
     exclusive: Some(["reference_id", "identity_provider"]),
-    one_line: false,
     examples: &["corporate-okta"],
 };
 
-const LIFECYCLE: Map = Map {
-    name: "Lifecycle",
-    allows_null: false,
-    description: "Protection settings of an integration.",
-    keys: &[
+const LIFECYCLE: Map = map(
+    "Lifecycle",
+    "Protection settings of an integration.",
+    &[
         scalar(
             "prevent_destroy",
             Scalar::Bool,
@@ -270,15 +280,14 @@ const LIFECYCLE: Map = Map {
         )
         .example(r#"[["active"]]"#),
     ],
-};
+);
 
 const IGNORED_FIELD: Scalar = Scalar::Word(IntegrationField::WORDS);
 
-const IGNORE_CHANGE: Map = Map {
-    name: "IgnoreChange",
-    allows_null: false,
-    description: "A field to ignore, permanently or until a date.",
-    keys: &[
+const IGNORE_CHANGE: Map = map(
+    "IgnoreChange",
+    "A field to ignore, permanently or until a date.",
+    &[
         scalar("field", IGNORED_FIELD, "Field to ignore.")
             .required(Required::InFile(
                 "name the field to ignore, as in `{ field: active, until: 2026-12-31 }`",
@@ -292,13 +301,12 @@ const IGNORE_CHANGE: Map = Map {
         .example(r#"["2026-12-31"]"#),
         scalar("reason", Scalar::Text, "Reason, shown in plans.").example(r#"["Okta migration"]"#),
     ],
-};
+);
 
-const UNLISTED: Map = Map {
-    name: "Unlisted",
-    allows_null: false,
-    description: "Handling of live resources that are not in any file.",
-    keys: &[
+const UNLISTED: Map = map(
+    "Unlisted",
+    "Handling of live resources that are not in any file.",
+    &[
         scalar(
             "behaviors",
             Scalar::Word(UnlistedBehaviors::WORDS),
@@ -312,13 +320,12 @@ const UNLISTED: Map = Map {
         )
         .default(r#""report""#),
     ],
-};
+);
 
-const GUARDS: Map = Map {
-    name: "Guards",
-    allows_null: false,
-    description: "Rules that block a plan.",
-    keys: &[
+const GUARDS: Map = map(
+    "Guards",
+    "Rules that block a plan.",
+    &[
         scalar("max_deletes", Scalar::Number, "Maximum number of integrations a plan may delete or replace. Override: --max-deletes.")
             .default("1"),
         scalar("weakening", Scalar::Word(GuardMode::WORDS), "Block plans that weaken protection. Override: --allow-weakening.")
@@ -328,27 +335,25 @@ const GUARDS: Map = Map {
         key("protected", Shape::List(&Shape::Scalar(Scalar::Protected), Merge::Union), "Integrations that cannot be deleted, replaced, deactivated, or changed in tenant_url or reference_id: tenant_url, reference_id, ID, address or address pattern. Lists of all files are combined. Cannot be overridden.")
             .example(r#"[["https://corp.okta.com"]]"#),
     ],
-};
+);
 
 /// A limits file.
-pub const LIMITS: Map = Map {
-    name: "Limits",
-    allows_null: false,
-    description: "Operator limits. The stricter of limits and files applies; no file or flag can exceed the limits.",
-    keys: &[
+pub const LIMITS: Map = map(
+    "Limits",
+    "Operator limits. The stricter of limits and files applies; no file or flag can exceed the limits.",
+    &[
         SCHEMA,
         VERSION,
         key("guards", Shape::Map(&LIMIT_GUARDS), LIMIT_GUARDS.description),
         key("allowed_tenants", Shape::List(&Shape::Scalar(Scalar::HostGlob), Merge::Replace), "Host patterns that integrations may send scores to. Default: all; an empty list allows none.")
             .example(r#"[["*.okta.com"]]"#),
     ],
-};
+);
 
-const LIMIT_GUARDS: Map = Map {
-    name: "LimitGuards",
-    allows_null: false,
-    description: "Guards for every plan.",
-    keys: &[
+const LIMIT_GUARDS: Map = map(
+    "LimitGuards",
+    "Guards for every plan.",
+    &[
         scalar("max_deletes", Scalar::Number, "Maximum number of integrations a plan may delete or replace."),
         scalar("delete_all", Scalar::Word(DeleteAllPolicy::WORDS), "Allow deleting every live integration."),
         scalar("weakening", Scalar::Word(GuardMode::WORDS), "Allow plans that weaken protection."),
@@ -356,7 +361,7 @@ const LIMIT_GUARDS: Map = Map {
         key("protected", Shape::List(&Shape::Scalar(Scalar::LimitProtected), Merge::Union), "Protected integrations by tenant_url, reference_id or ID, in addition to those in the files.")
             .example(r#"[["https://corp.okta.com"]]"#),
     ],
-};
+);
 
 #[cfg(test)]
 mod tests {

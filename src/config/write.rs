@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map as Object, Value, json};
 
-use super::shape::{DOCUMENT, Entries, Shape};
+use super::shape::{DOCUMENT, Key, Map, Shape};
 use crate::model::account::AccountId;
 use crate::model::open_enum::string_enum;
 use crate::model::text::{escape_invisible_json, is_invisible};
@@ -31,7 +31,7 @@ pub struct WriteError;
 /// A desired-state document to write.
 #[derive(Clone, Debug)]
 pub struct AccountFile {
-    content: Map<String, Value>,
+    content: Object<String, Value>,
     /// Comments above the top-level keys.
     comments: BTreeMap<&'static str, Vec<String>>,
 }
@@ -40,7 +40,7 @@ impl AccountFile {
     /// Returns a document without behaviors and integrations.
     pub fn new(account_id: &AccountId, name: Option<&str>) -> Self {
         let mut file = AccountFile {
-            content: Map::new(),
+            content: Object::new(),
             comments: BTreeMap::new(),
         };
         file.set("version", 1);
@@ -74,7 +74,7 @@ impl AccountFile {
     }
 
     /// Returns the content without comments.
-    pub fn content(&self) -> &Map<String, Value> {
+    pub fn content(&self) -> &Object<String, Value> {
         &self.content
     }
 
@@ -118,7 +118,7 @@ impl AccountFile {
             }
             write_entry(&mut text, 0, key.name, value, Some(key.shape));
         }
-        match serde_yaml::from_str::<Map<String, Value>>(&text) {
+        match serde_yaml::from_str::<Object<String, Value>>(&text) {
             Ok(content) if content == self.content => Ok(text),
             Ok(_) | Err(_) => Err(WriteError),
         }
@@ -126,24 +126,16 @@ impl AccountFile {
 }
 
 fn write_entry(text: &mut String, indent: usize, name: &str, value: &Value, shape: Option<Shape>) {
-    let start = format!("{}{}:", " ".repeat(indent), quote(name));
-    let entries = match value {
-        Value::Object(entries) if !entries.is_empty() => entries,
-        value => return text.push_str(&format!("{start} {}\n", one_line(value, shape))),
-    };
-    text.push_str(&format!("{start}\n"));
-    for (name, value) in sorted(entries, shape) {
-        match shape {
-            Some(Shape::Entries(Entries {
-                entry,
-                one_line: true,
-                ..
-            })) => {
-                let margin = " ".repeat(indent + 2);
-                let value = one_line(value, Some(Shape::Map(entry)));
-                text.push_str(&format!("{margin}{}: {value}\n", quote(name)));
-            }
-            shape => write_entry(text, indent + 2, name, value, inner(shape, name)),
+    let margin = " ".repeat(indent);
+    let is_one_line = matches!(shape, Some(Shape::Map(Map { one_line: true, .. })));
+    let is_block = value.as_object().is_some_and(|entries| !entries.is_empty());
+    if is_one_line || !is_block {
+        let value = one_line(value, shape);
+        text.push_str(&format!("{margin}{}: {value}\n", quote(name)));
+    } else {
+        text.push_str(&format!("{margin}{}:\n", quote(name)));
+        for (name, value, shape) in members(value, shape) {
+            write_entry(text, indent + 2, name, value, shape);
         }
     }
 }
@@ -158,35 +150,33 @@ fn one_line(value: &Value, shape: Option<Shape>) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(entries) if entries.is_empty() => "{}".to_owned(),
-        Value::Object(entries) => {
-            let entry = |(name, value): (&String, &Value)| {
-                format!("{}: {}", quote(name), one_line(value, inner(shape, name)))
-            };
-            let entries: Vec<String> = sorted(entries, shape).into_iter().map(entry).collect();
-            format!("{{ {} }}", entries.join(", "))
+        Value::Object(_) => {
+            let members = members(value, shape).into_iter();
+            let member =
+                |(name, value, shape)| format!("{}: {}", quote(name), one_line(value, shape));
+            let members: Vec<String> = members.map(member).collect();
+            format!("{{ {} }}", members.join(", "))
         }
     }
 }
 
-/// Returns the shape of an entry of a map.
-fn inner(shape: Option<Shape>, name: &str) -> Option<Shape> {
-    match shape? {
-        Shape::Map(map) | Shape::MapOrScalar(map, _) => map.key(name).map(|key| key.shape),
-        Shape::Entries(entries) => Some(Shape::Map(entries.entry)),
-        Shape::List(..) | Shape::Scalar(_) => None,
-    }
-}
-
-/// Returns the entries of a map: keys in the order of the shape, names in their own.
-fn sorted(entries: &Map<String, Value>, shape: Option<Shape>) -> Vec<(&String, &Value)> {
-    let mut entries: Vec<_> = entries.iter().collect();
+/// Returns the members of a map with their shapes: keys in the order of the shape, names in their own.
+fn members(value: &Value, shape: Option<Shape>) -> Vec<(&str, &Value, Option<Shape>)> {
     match shape {
         Some(Shape::Map(map)) => {
-            entries.sort_by_key(|(name, _)| map.keys.iter().position(|key| key.name == **name));
+            let member = |key: &Key| Some((key.name, value.get(key.name)?, Some(key.shape)));
+            map.keys.iter().filter_map(member).collect()
         }
-        _ => entries.sort_by_key(|(name, _)| *name),
+        _ => {
+            let entry = match shape {
+                Some(Shape::Entries(entries)) => Some(Shape::Map(entries.entry)),
+                _ => None,
+            };
+            let members = value.as_object().into_iter().flatten();
+            let member = |(name, value)| (String::as_str(name), value, entry);
+            members.map(member).collect()
+        }
     }
-    entries
 }
 
 /// Returns a comment on one line. It may quote values of the API.

@@ -27,7 +27,7 @@ pub(super) struct Node {
 }
 
 /// A value of a document.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     /// A scalar as written, escapes resolved.
     Scalar {
@@ -81,53 +81,39 @@ impl Node {
         entry.map(|entry| &entry.node)
     }
 
-    /// Returns true if both have the same values, regardless of their spans.
-    pub(super) fn is_same(&self, other: &Node) -> bool {
-        match (&self.value, &other.value) {
-            (Value::Scalar { text: a, plain: p }, Value::Scalar { text: b, plain: q }) => {
-                a == b && p == q
-            }
-            (Value::List(a), Value::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b))
-            }
-            (Value::Map(a), Value::Map(b)) => {
-                let is_same = |(a, b): (&Entry, &Entry)| a.key == b.key && a.node.is_same(&b.node);
-                a.len() == b.len() && a.iter().zip(b).all(is_same)
-            }
-            _ => false,
-        }
-    }
-
-    /// Returns the amount of data in the tree.
-    fn size(&self) -> Size {
-        let mut size = Size {
-            values: 1,
-            depth: 0,
-        };
-        let mut add = |node: &Node, values: usize| {
+    /// Returns the number of keys and values, plus one for each 8 bytes of text, and the nesting depth.
+    fn size(&self) -> (usize, usize) {
+        let (mut values, mut depth) = (1, 0);
+        let mut add = |node: &Node, own: usize| {
             let inner = node.size();
-            size.values += inner.values + values;
-            size.depth = size.depth.max(inner.depth + 1);
+            values += inner.0 + own;
+            depth = depth.max(inner.1 + 1);
         };
         match &self.value {
-            Value::Scalar { text, .. } => size.values += text.len() / 8,
             Value::List(items) => items.iter().for_each(|item| add(item, 0)),
             Value::Map(entries) => {
                 let mut add = |entry: &Entry| add(&entry.node, 1 + entry.key.len() / 8);
                 entries.iter().for_each(&mut add);
             }
+            Value::Scalar { text, .. } => values += text.len() / 8,
             Value::Removed | Value::Invalid => {}
         }
-        size
+        (values, depth)
     }
 }
 
-/// Amount of data in a tree that an alias repeats.
-#[derive(Clone, Copy, Debug)]
-struct Size {
-    /// Keys and values, and one more for each 8 bytes of text.
-    values: usize,
-    depth: usize,
+/// Spans are not compared.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+/// Spans are not compared.
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.node == other.node
+    }
 }
 
 /// Returns the documents of a text, or none if its first key is not one of a desired-state or limits file.
@@ -169,7 +155,18 @@ pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Docu
             }
             Some((Event::StreamStart | Event::StreamEnd | Event::DocumentEnd, _)) => {}
             Some((event, span)) => {
-                let root = reader.root(event, span);
+                // The first root with a value must be a map.
+                let is_null = |text: &str| matches!(text, "" | "~");
+                match &event {
+                    Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(text) => {}
+                    Event::MappingStart(..) => {}
+                    _ if reader.is_known => {}
+                    _ => {
+                        reader.report_unrelated();
+                        break;
+                    }
+                }
+                let root = reader.node(event, span);
                 if let Some(document) = documents.last_mut() {
                     (document.root, document.values) = (root, reader.values);
                 }
@@ -206,8 +203,8 @@ struct Reader<'t, 'd> {
     parser: Parser<'t, StrInput<'t>>,
     source: SourceId,
     diagnostics: &'d mut Diagnostics,
-    /// Nodes that aliases may repeat.
-    anchors: HashMap<usize, (Node, Size)>,
+    /// Nodes that aliases may repeat, and their sizes.
+    anchors: HashMap<usize, (Node, (usize, usize))>,
     values: usize,
     depth: usize,
     /// Whether the first key is known. Other files are not read, because messages would quote them.
@@ -248,17 +245,6 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Returns the root of a document. The first one with a value must be a map.
-    fn root(&mut self, event: Event<'t>, span: Span) -> Node {
-        let is_map = matches!(event, Event::MappingStart(..));
-        let is_null = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if matches!(&**text, "" | "~"));
-        if !self.is_known && !is_map && !is_null {
-            self.report_unrelated();
-            return self.invalid(span);
-        }
-        self.node(event, span)
-    }
-
     /// Returns the node that starts with an event.
     fn node(&mut self, event: Event<'t>, span: Span) -> Node {
         let (value, span, anchor) = match event {
@@ -285,7 +271,7 @@ impl<'t> Reader<'t, '_> {
         let node = Node { value, span };
         if self.count(1, span) && anchor != 0 {
             let size = node.size();
-            if self.count(size.values, span) {
+            if self.count(size.0, span) {
                 self.anchors.insert(anchor, (node.clone(), size));
             }
         }
@@ -403,15 +389,15 @@ impl<'t> Reader<'t, '_> {
 
     /// Returns a copy of the anchored node. It is counted before it is copied, because copies of copies grow exponentially.
     fn alias(&mut self, id: usize, span: Span) -> Node {
-        let Some((_, size)) = self.anchors.get(&id) else {
+        let Some((_, (values, depth))) = self.anchors.get(&id) else {
             let message = "the alias is inside the value of its own anchor";
             self.report(span, Code::Alias, message, "repeat the value");
             return self.invalid(span);
         };
-        let size = *size;
-        if self.depth + size.depth > MAX_NESTING {
+        let (values, depth) = (*values, *depth);
+        if self.depth + depth > MAX_NESTING {
             self.report_nesting(span);
-        } else if self.count(size.values, span) {
+        } else if self.count(values, span) {
             return self.anchors[&id].0.clone();
         }
         self.invalid(span)

@@ -18,11 +18,15 @@ pub(super) fn print_ratios(started: SystemTime) {
     if medians.is_empty() {
         return;
     }
-    println!("\nRatio of medians for ten times the size (10 is linear):\n");
+    println!("\nRatio of medians for ten times or twice the size (10 and 2 are linear):\n");
     for (name, sizes) in &medians {
         let ratios = sizes.iter().filter_map(|(size, median)| {
-            let tenth = sizes.get(&(size / 10)).filter(|_| size % 10 == 0)?;
-            Some(format!("{}→{size}: ×{:.1}", size / 10, median / tenth))
+            let mut smaller = [size / 10, size / 2].into_iter();
+            let smaller = smaller.find(|one| sizes.contains_key(one))?;
+            Some(format!(
+                "{smaller}→{size}: ×{:.1}",
+                median / sizes[&smaller]
+            ))
         });
         println!("{name:<40} {}", ratios.collect::<Vec<_>>().join("  "));
     }

@@ -152,6 +152,17 @@ pub(super) fn integrations(count: usize, declared_tenant: impl Fn(usize) -> Stri
     directory
 }
 
+/// Returns a directory with one file of behaviors and a comment on every line.
+pub(super) fn commented_lines(count: usize) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let mut text = format!("version: 1\naccount_id: {:032x}\nbehaviors:\n", 1);
+    for index in 0..count {
+        writeln!(text, "  b{index}: {{ enabled: true }} # {index}").unwrap();
+    }
+    fs::write(directory.path().join("many.yaml"), text).unwrap();
+    directory
+}
+
 /// The tenant of a live integration.
 pub(super) fn tenant(index: usize) -> String {
     format!("https://tenant-{index}.okta.com")
