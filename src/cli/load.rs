@@ -94,7 +94,7 @@ fn load_files(request: &LoadOptions<'_>, output: &Output) -> Result<LoadedFiles,
     } = loaded;
     files.iter().try_for_each(|file| output.add_input(file))?;
     if !warnings.is_empty() {
-        output.status(warnings.render(Color::Ansi).trim_end());
+        output.status(warnings.render_by_rule(Color::Ansi).trim_end());
         ci::annotate_diagnostics(output, &warnings);
     }
     Ok(LoadedFiles { accounts, files })

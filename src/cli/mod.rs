@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Apply(apply::ApplyArgs),
     /// Show a saved plan
     Show(plan::ShowArgs),
-    /// Delete the integrations and disable the behaviors in the files
+    /// Delete integrations and disable behaviors in the files
     ///
     /// Unlisted resources are not changed.
     Destroy(apply::DestroyArgs),
@@ -117,8 +117,11 @@ pub(crate) enum Command {
 }
 
 impl Cli {
-    /// Parses a command line.
+    /// Parses a command line. The help texts are built only after an error, or to show them.
     fn parse_words(words: &[OsString]) -> Result<Self, clap::Error> {
+        if let Ok(matches) = Cli::command().try_get_matches_from(words) {
+            return Cli::from_arg_matches(&matches);
+        }
         let mut riskform = command_line();
         let matches = riskform.try_get_matches_from_mut(words)?;
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))

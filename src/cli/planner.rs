@@ -86,6 +86,7 @@ impl<'a> Planner<'a> {
         accounts: Vec<DesiredAccount>,
         keep: impl AsyncFn(AccountPlan) -> T,
     ) -> Result<Vec<T>, CommandError> {
+        let accounts = self.targeted(accounts);
         let unnamed = RefCell::new(UnmatchedGlobs::new(&self.options.targets));
         let unignored = RefCell::new(UnmatchedGlobs::new(&self.options.ignored));
         let look_at = |planned: &AccountPlan| {
@@ -130,6 +131,21 @@ impl<'a> Planner<'a> {
         }
         kept.sort_unstable_by_key(|(index, _)| *index);
         Ok(kept.into_iter().map(|(_, kept)| kept).collect())
+    }
+
+    /// Removes accounts that no target can match. They are not read. If no account remains, all are kept to suggest an address.
+    fn targeted(&self, accounts: Vec<DesiredAccount>) -> Vec<DesiredAccount> {
+        let targets = &self.options.targets;
+        let is_targeted = |account: &DesiredAccount| {
+            targets.is_empty()
+                || targets
+                    .iter()
+                    .any(|glob| glob.may_match_account(account.label()))
+        };
+        match accounts.iter().any(is_targeted) {
+            true => accounts.into_iter().filter(is_targeted).collect(),
+            false => accounts,
+        }
     }
 
     async fn plan_one(&self, desired: DesiredAccount) -> AccountPlan {

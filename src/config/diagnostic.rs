@@ -49,6 +49,15 @@ pub enum Color {
     Ansi,
 }
 
+impl Color {
+    fn renderer(self) -> Renderer {
+        match self {
+            Color::Plain => Renderer::plain(),
+            Color::Ansi => Renderer::styled(),
+        }
+    }
+}
+
 /// Maximum number of diagnostics kept in one run. Further ones are only counted.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
 
@@ -96,10 +105,7 @@ impl Diagnostics {
 
     /// Renders all diagnostics in the style of rustc: title, location, source line, underline, help. Ends with a line break unless empty.
     pub fn render(&self, color: Color) -> String {
-        let renderer = match color {
-            Color::Plain => Renderer::plain(),
-            Color::Ansi => Renderer::styled(),
-        };
+        let renderer = color.renderer();
         let mut text = String::new();
         for diagnostic in self.iter() {
             text.push_str(&renderer.render(&[diagnostic.group()]));
@@ -108,6 +114,31 @@ impl Diagnostics {
         if self.omitted() > 0 {
             let omitted = self.omitted();
             text.push_str(&format!("{omitted} more not shown; fix these first\n\n"));
+        }
+        text
+    }
+
+    /// Renders the first diagnostic of each rule and counts the others.
+    pub fn render_by_rule(&self, color: Color) -> String {
+        let mut by_rule: Vec<(&Diagnostic, usize)> = Vec::new();
+        for diagnostic in self.iter() {
+            let mut rules = by_rule.iter_mut();
+            match rules.find(|(first, _)| first.rule == diagnostic.rule) {
+                Some((_, further)) => *further += 1,
+                None => by_rule.push((diagnostic, 0)),
+            }
+        }
+        let renderer = color.renderer();
+        let mut text = String::new();
+        for (first, further) in by_rule {
+            text.push_str(&renderer.render(&[first.group()]));
+            text.push_str("\n\n");
+            if further > 0 {
+                let rule = first.rule.as_str();
+                text.push_str(&format!(
+                    "{further} more of {rule}; `riskform validate` shows each\n\n"
+                ));
+            }
         }
         text
     }

@@ -164,6 +164,12 @@ impl Glob {
         self.pattern.matches(&address) || self.pattern.matches(&format!("{label}/{address}"))
     }
 
+    /// Returns true if it may match an address of the account: it does not name another account.
+    pub fn may_match_account(&self, label: &str) -> bool {
+        let account = self.text.split_once('/').map(|(account, _)| account);
+        account.is_none_or(|account| WildMatch::new(account).matches(label))
+    }
+
     /// Returns true if it is this address, with or without the account in front, and not a pattern.
     pub fn is_address(&self, label: &str, address: &Address) -> bool {
         let account = format!("{label}/");

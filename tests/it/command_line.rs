@@ -2,6 +2,13 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
 
 use crate::riskform::{Run, SandboxServer, TestDir};
 use riskform::sandbox::Settings;
@@ -530,4 +537,139 @@ fn plan_destroy_plans_what_destroy_does() {
         "{}",
         again.shown()
     );
+}
+
+/// Writes a file with many accounts named `customer-N`.
+fn write_fleet(workplace: &TestDir, accounts: usize) {
+    let accounts = (0..accounts).map(|n| {
+        format!("version: 1\naccount_id: {n:032x}\nname: customer-{n}\nbehaviors: {{ imp_travel: {{ enabled: true }} }}\n")
+    });
+    let text: Vec<String> = accounts.collect();
+    workplace.write("fleet.yaml", &text.join("---\n"));
+}
+
+#[test]
+fn each_cause_of_a_wait_takes_one_line() {
+    let limited = Arc::new(AtomicUsize::new(0));
+    let server = SandboxServer::behind(Settings::default(), move |_, router| {
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let is_limited = limited.fetch_add(1, Ordering::SeqCst) < 12;
+            async move {
+                match is_limited {
+                    true => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "2")], "{}")
+                        .into_response(),
+                    false => next.run(request).await,
+                }
+            }
+        }))
+    });
+    let mut workplace = TestDir::with(&server);
+    write_fleet(&workplace, 12);
+    let run = workplace.run(&["drift", "fleet.yaml"]);
+    let expected = "rate limited, waiting 2 s (429, Retry-After)\n";
+    assert_eq!(run.stderr, expected, "{}", run.shown());
+
+    // The discard port is closed.
+    workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9/client/v4");
+    let run = workplace.run(&["drift", "fleet.yaml"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    assert_eq!(
+        run.stderr,
+        "can't connect to 127.0.0.1:9, retrying\n",
+        "{}",
+        run.shown()
+    );
+
+    let mut workplace = TestDir::new();
+    write_fleet(&workplace, 60);
+    let run = workplace.run(&["drift", "fleet.yaml"]);
+    assert_eq!(run.code, 6, "{}", run.shown());
+    let error = "CLOUDFLARE_API_TOKEN is not set";
+    assert_eq!(run.shown().matches(error).count(), 1, "{}", run.shown());
+    let with_variables = workplace
+        .read("fleet.yaml")
+        .replace("\nname: customer-", "\nname: customer-N");
+    let with_variables = with_variables.replace("N1\n", "N1\napi_token_env: CLOUDFLARE_A\n");
+    let with_variables = with_variables.replace("N2\n", "N2\napi_token_env: CLOUDFLARE_B\n");
+    workplace.write(
+        "fleet.yaml",
+        &with_variables.replace("name: customer-N", "name: customer-"),
+    );
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9/client/v4");
+    let run = workplace.run(&[
+        "drift",
+        "fleet.yaml",
+        "--target",
+        "customer-1/*",
+        "--target",
+        "customer-2/*",
+        "-o",
+        "json",
+    ]);
+    let accounts = document(&run.stdout)["accounts"].clone();
+    for account in accounts.as_array().unwrap() {
+        let message = &account["error"]["message"];
+        assert_eq!(
+            message,
+            "not set: CLOUDFLARE_A, CLOUDFLARE_B",
+            "{}",
+            run.shown()
+        );
+    }
+}
+
+#[test]
+fn warnings_with_one_cause_take_one_excerpt() {
+    let workplace = TestDir::new();
+    let entries = (0..1000).map(|n| {
+        format!("  tenant-{n}: {{ tenant_url: https://tenant-{n}.okta.com, reference_id: corporate-{n} }}\n")
+    });
+    let entries: String = entries.collect();
+    workplace.write("riskform.yaml", &format!("{FILE}integrations:\n{entries}"));
+    let run = workplace.run(&["plan", "--sandbox"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("warning[").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("999 more of "), "{}", run.stderr);
+}
+
+#[test]
+fn accounts_that_no_target_names_are_not_read() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = TestDir::with(&server);
+    write_fleet(&workplace, 3);
+    let run = workplace.run(&["plan", "fleet.yaml", "--target", "customer-1/behavior.*"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let requests = server.requests();
+    assert!(!requests.is_empty());
+    for request in requests {
+        assert!(
+            request.path.contains("00000000000000000000000000000001"),
+            "{}",
+            request.path
+        );
+    }
+    let run = workplace.run(&["plan", "fleet.yaml", "--target", "customer-9/behavior.*"]);
+    assert_eq!(run.code, 64, "{}", run.shown());
+}
+
+#[test]
+fn details_of_requests_are_plain_lines() {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = TestDir::with(&server);
+    workplace.write("riskform.yaml", FILE);
+    let run = workplace.run(&["plan", "-vv"]);
+    assert!(
+        run.stderr.starts_with("loaded 1 account\nGET /accounts/"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr
+            .contains("/zt_risk_scoring/behaviors: 200 OK in "),
+        "{}",
+        run.stderr
+    );
+    let run = workplace.run(&["plan", "-v"]);
+    assert!(!run.stderr.contains("GET "), "{}", run.stderr);
 }
