@@ -24,8 +24,8 @@ use riskform::sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::riskform::{SandboxServer, TestDir};
 use crate::sandbox::faults::{Execution, ExternalChange, Fault, FaultInjector, FaultRule};
+use crate::support::{SandboxServer, TestDir};
 use crate::worlds::{TODAY, account_id, unguarded};
 
 const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d0001";

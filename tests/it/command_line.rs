@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 use riskform::sandbox::Settings;
 
 const FILE: &str = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors:\n  imp_travel: { enabled: true }\nunlisted: { integrations: keep }\n";

@@ -20,7 +20,7 @@ use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const PROCESSES: usize = 4;
 

@@ -4,26 +4,26 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::{Next, from_fn};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use riskform::api::{BaseUrl, Client, Credentials, Transport};
-use riskform::apply::{ApplyContext, ApplyResult, Outcome, apply};
+use riskform::api::Transport;
+use riskform::apply::{ApplyResult, Outcome};
 use riskform::model::account::LiveAccount;
 use riskform::model::address::{Address, Name};
 use riskform::model::integration::IntegrationId;
 use riskform::plan::{
     AccountPlan, Action, Format, Note, NoteKind, Operation, PlanError, PlanErrorKind, Run, matches,
 };
-use riskform::sandbox::{DEFAULT_TOKEN, Sandbox};
+use riskform::sandbox::Sandbox;
 
-use crate::sandbox::layers::{ReceivedRequest, RequestLog};
+use crate::support::layers::{ReceivedRequest, RequestLog};
+use crate::support::world::{PATIENCE, apply_plan, client, in_paused_time};
 use crate::worlds::{
-    ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
+    ApiVariant, Scenario, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
 
 /// Cases for each of the 192 combinations of unknown API behavior: 1,536 in total.
@@ -70,19 +70,15 @@ impl Tally {
 }
 
 fn tally_of(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(converges(world, unknowns))
+    in_paused_time(assert_converges(world, unknowns))
 }
 
-async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, TestCaseError> {
+async fn assert_converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, TestCaseError> {
     let account = account_id();
     let sandbox = unknowns.sandbox(&world.live, unknowns.settings());
     let log = RequestLog::default();
-    let connection = within(log.record(sandbox.router()));
+    let router = log.record(sandbox.router());
+    let connection = client(Transport::in_process(router, PATIENCE));
     let live = connection.reader().live_account(&account).await.unwrap();
     prop_assert_eq!(log.requests().len(), 2, "a plan costs exactly two reads");
 
@@ -139,21 +135,6 @@ async fn converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tally, Test
     })
 }
 
-/// Returns an in-process client of the sandbox.
-pub fn connection(sandbox: &Sandbox) -> Client {
-    within(sandbox.router())
-}
-
-fn within(router: Router) -> Client {
-    let transport = Transport::in_process(router, std::time::Duration::from_secs(30));
-    let base_url: BaseUrl = "http://localhost/client/v4".parse().unwrap();
-    Client::new(
-        transport,
-        base_url,
-        Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
-    )
-}
-
 /// Applies a plan and records the writes and the live state after each.
 async fn carry_out(
     planned: &AccountPlan,
@@ -174,14 +155,8 @@ async fn carry_out(
             answer
         }
     }));
-    let client = within(router);
-    let context = ApplyContext {
-        reader: &client.reader(),
-        writer: &client.writer(),
-        options: &unguarded(),
-        today: TODAY,
-    };
-    let applied = apply(planned, &context, &mut |_| Ok(())).await;
+    let client = client(Transport::in_process(router, PATIENCE));
+    let applied = apply_plan(&client, planned).await;
     let writes = |request: &ReceivedRequest| request.method != Method::GET;
     let requests = log.requests().into_iter();
     let states = std::mem::take(&mut *states.lock().unwrap());

@@ -14,8 +14,8 @@ use riskform::doctor::{Access, ApiTransport, CredentialKind, account_findings, p
 use riskform::model::finding::{CheckStatus, CheckedAccount, Finding};
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
 
-use crate::riskform::{Run, SandboxServer, TestDir};
 use crate::sandbox::layers::reject;
+use crate::support::{Run, SandboxServer, TestDir};
 
 const FILE: &str = "
 version: 1

@@ -1,12 +1,11 @@
 //! Entries and their live integrations, with the real program: identity providers, ambiguity and `destroy`.
 
 use insta::assert_snapshot;
-use rexpect::session::spawn_command;
 use riskform::model::integration::Integration;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const ONE: &str = "4cfe8442-664b-4915-acd4-b39cd65c0001";
 const TWO: &str = "4cfe8442-664b-4915-acd4-b39cd65c0002";
@@ -29,12 +28,7 @@ fn server(integrations: &[(&str, &str, &str)], providers: &[(&str, &str)]) -> Sa
         (integration.id, integration)
     });
     let integrations = integrations.collect();
-    let edited = server
-        .sandbox
-        .edit(&RECORDED_ACCOUNT.parse().unwrap(), |account| {
-            account.integrations = integrations;
-        });
-    edited.unwrap();
+    server.edit(|account| account.integrations = integrations);
     set_providers(&server, providers);
     server
 }
@@ -44,26 +38,18 @@ fn set_providers(server: &SandboxServer, providers: &[(&str, &str)]) {
         .iter()
         .map(|(name, id)| json!({ "id": id, "name": name, "type": "okta", "config": {} }));
     let providers: Vec<Value> = providers.collect();
-    let edited = server
-        .sandbox
-        .edit(&RECORDED_ACCOUNT.parse().unwrap(), |account| {
-            account.context.identity_providers = providers;
-        });
-    edited.unwrap();
+    server.edit(|account| account.context.identity_providers = providers);
 }
 
-fn live(server: &SandboxServer) -> Vec<Integration> {
-    let live = server.sandbox.live(&RECORDED_ACCOUNT.parse().unwrap());
-    live.integrations.into_iter().collect()
+/// Returns the IDs of the live integrations.
+fn ids(server: &SandboxServer) -> Vec<String> {
+    let live = server.live().integrations;
+    live.iter().map(|one| one.id.to_string()).collect()
 }
 
 fn workplace(server: &SandboxServer, content: &str) -> TestDir {
-    let workplace = TestDir::with(server);
-    workplace.write(
-        "riskform.yaml",
-        &format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\n{content}"),
-    );
-    workplace
+    let file = format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\n{content}");
+    TestDir::with_file(server, &file)
 }
 
 const NAMED: &str = "integrations: { sales: { tenant_url: https://sales.okta.com, identity_provider: Okta (sales) } }\n";
@@ -74,20 +60,17 @@ fn destroy_resolves_the_identity_provider() {
         &[(ONE, "sales-old", PROVIDER), (TWO, "sales", OTHER)],
         &[("Okta (sales)", PROVIDER)],
     );
-    let run = workplace(&server, NAMED).run(&["destroy", "--auto-approve"]);
-    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    let left: Vec<String> = live(&server).iter().map(|one| one.id.to_string()).collect();
-    assert_eq!(left, [TWO]);
+    workplace(&server, NAMED)
+        .line("destroy --auto-approve")
+        .exits(0);
+    assert_eq!(ids(&server), [TWO]);
 }
 
 #[test]
 fn apply_resolves_the_identity_provider_again_after_the_prompt() {
     let server = server(&[], &[("Okta (sales)", PROVIDER)]);
     let workplace = workplace(&server, NAMED);
-    let mut command = workplace.command(&["apply"]);
-    // Set by the terminal.
-    command.stdin(std::process::Stdio::inherit());
-    let mut terminal = spawn_command(command, Some(20_000)).unwrap();
+    let mut terminal = workplace.terminal(&["apply"]);
     terminal.exp_string("Only 'yes' is accepted: ").unwrap();
     set_providers(&server, &[("Okta (sales)", OTHER)]);
     terminal.send_line("yes").unwrap();
@@ -99,11 +82,9 @@ fn apply_resolves_the_identity_provider_again_after_the_prompt() {
     assert_eq!(server.writes(), 0);
     terminal.send_line("yes").unwrap();
     terminal.exp_string("Apply complete").unwrap();
-    let references: Vec<String> = live(&server)
-        .into_iter()
-        .filter_map(|one| Some(one.settings.reference_id?.to_string()))
-        .collect();
-    assert_eq!(references, [OTHER]);
+    let live = server.live().integrations.into_iter();
+    let references = live.filter_map(|one| Some(one.settings.reference_id?.to_string()));
+    assert_eq!(references.collect::<Vec<_>>(), [OTHER]);
 }
 
 #[test]
@@ -114,35 +95,27 @@ fn destroy_deletes_an_unlisted_integration_only_by_its_address() {
     );
     let workplace = workplace(&server, NAMED);
     let unlisted = format!("integration[{TWO}]");
-    let pattern = workplace.run(&["destroy", "--auto-approve", "--target", "integration[*]"]);
-    assert_eq!(pattern.code, 1, "{}", pattern.stderr);
-    let error = "error: destroy deletes an unlisted integration only by its full address";
-    assert!(pattern.stderr.contains(error), "{}", pattern.stderr);
+    let pattern = workplace
+        .line("destroy --auto-approve --target integration[*]")
+        .exits(1);
+    pattern.says("error: destroy deletes an unlisted integration only by its full address");
 
     workplace.write(
         "protected.yaml",
         &format!("version: 1\naccount_id: {RECORDED_ACCOUNT}\n{NAMED}guards: {{ protected: [https://collector.okta.com] }}\n"),
     );
-    let arguments = [
-        "destroy",
-        "protected.yaml",
-        "--auto-approve",
-        "--target",
-        &unlisted,
-    ];
-    assert_eq!(workplace.run(&arguments).code, 5);
+    let destroy = |options: &str| {
+        workplace.line(&format!(
+            "destroy{options} --auto-approve --target {unlisted}"
+        ))
+    };
+    destroy(" protected.yaml").exits(5);
     assert_eq!(server.writes(), 0);
 
-    let plan = workplace.run(&["plan", "--destroy", "--target", &unlisted]);
-    assert!(
-        plan.stdout.contains(&format!("- {unlisted}")),
-        "{}",
-        plan.stdout
-    );
-    let run = workplace.run(&["destroy", "--auto-approve", "--target", &unlisted]);
-    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    let left: Vec<String> = live(&server).iter().map(|one| one.id.to_string()).collect();
-    assert_eq!(left, [ONE]);
+    let plan = workplace.line(&format!("plan --destroy --target {unlisted}"));
+    plan.says(&format!("- {unlisted}"));
+    destroy("").exits(0);
+    assert_eq!(ids(&server), [ONE]);
 }
 
 const AMBIGUOUS: &str = "\
@@ -155,22 +128,20 @@ integrations: { sales: { tenant_url: https://sales.okta.com } }
 fn ambiguous_entry_does_not_hide_the_account() {
     let server = server(&[(ONE, "sales", PROVIDER), (TWO, "sales", OTHER)], &[]);
     let workplace = workplace(&server, AMBIGUOUS);
-    for (command, code) in [
-        (&["plan"][..], 1),
-        (&["apply", "--auto-approve"], 1),
-        (&["drift"], 2),
-        (&["audit"], 2),
+    for (line, code) in [
+        ("plan", 1),
+        ("apply --auto-approve", 1),
+        ("drift", 2),
+        ("audit", 2),
     ] {
-        let run = workplace.run(command);
-        let shown = format!("{command:?}: {}{}", run.stdout, run.stderr);
-        assert_eq!(run.code, code, "{shown}");
+        let run = workplace.line(line).exits(code);
         for part in [
             "behavior.high_dlp",
             "integration.sales",
             "2 live integrations",
             ONE,
         ] {
-            assert!(shown.contains(part), "{part}: {shown}");
+            run.says(part);
         }
     }
     assert_eq!(server.writes(), 0);
@@ -190,8 +161,7 @@ fn ambiguous_entry_does_not_hide_the_account() {
 
     Plan: 0 to create, 1 to update, 0 to replace, 0 to delete, 1 ambiguous. 0 unchanged, 2 unlisted. Nothing can be applied to this account until it is resolved.
     "#);
-    let json: Value =
-        serde_json::from_str(&workplace.run(&["drift", "--format", "json"]).stdout).unwrap();
+    let json = workplace.line("drift --format json").json();
     let account = &json["accounts"][0];
     assert_eq!(account["status"], "ambiguous");
     assert_eq!(account["ambiguous"][0]["address"], "integration.sales");
@@ -202,13 +172,10 @@ fn ambiguous_entry_does_not_hide_the_account() {
     let unlisted = account["unlisted"].to_string();
     assert!(!unlisted.contains("integration["), "{unlisted}");
     for format in ["markdown", "html", "junit", "sarif", "prometheus"] {
-        let drift = workplace.run(&["drift", "--format", format]);
-        assert_eq!(drift.code, 2, "{format}");
-        assert!(
-            drift.stdout.contains("ambiguous"),
-            "{format}: {}",
-            drift.stdout
-        );
+        workplace
+            .run(&["drift", "--format", format])
+            .exits(2)
+            .says("ambiguous");
     }
 }
 
@@ -216,28 +183,17 @@ fn ambiguous_entry_does_not_hide_the_account() {
 fn destroy_skips_ambiguous_entries() {
     let server = server(&[(ONE, "sales", PROVIDER), (TWO, "sales", OTHER)], &[]);
     // Nothing else to destroy.
-    let nothing = workplace(
-        &server,
-        "integrations: { sales: { tenant_url: https://sales.okta.com } }\n",
-    );
-    let run = nothing.run(&["destroy", "--auto-approve"]);
-    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    let sales = "integrations: { sales: { tenant_url: https://sales.okta.com } }\n";
+    workplace(&server, sales)
+        .line("destroy --auto-approve")
+        .exits(1);
     assert_eq!(server.writes(), 0);
-    let run = workplace(&server, AMBIGUOUS).run(&["destroy", "--auto-approve"]);
-    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
-    assert!(
-        run.stdout.contains("skipped integration.sales"),
-        "{}",
-        run.stdout
-    );
-    assert_eq!(server.writes(), 1);
-    assert_eq!(live(&server).len(), 2);
-    let behaviors = server
-        .sandbox
-        .live(&RECORDED_ACCOUNT.parse().unwrap())
-        .behaviors;
-    let off = behaviors
-        .iter()
-        .filter(|(key, one)| key.as_str() == "high_dlp" && !one.settings.enabled);
-    assert_eq!(off.count(), 1);
+    let run = workplace(&server, AMBIGUOUS)
+        .line("destroy --auto-approve")
+        .exits(3);
+    run.says("skipped integration.sales");
+    assert_eq!((server.writes(), ids(&server).len()), (1, 2));
+    let behaviors = server.live().behaviors;
+    let high_dlp = behaviors.iter().find(|(key, _)| key.as_str() == "high_dlp");
+    assert!(!high_dlp.unwrap().1.settings.enabled);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use riskform::sandbox::Settings;
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 
 const FILE: &str = "version: 1\naccount_id: 023e105f4ecef8ad9ca31a8372d0c353\n";
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use riskform::sandbox::Settings;
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const MISTAKES: &str = "version: 1
 account_id: 0a000000000000000000000000000000

@@ -8,7 +8,7 @@ use riskform::report::get::pseudonym;
 use riskform::sandbox::{Account, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings, User};
 use serde_json::{Value, json};
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const FORMATS: [&str; 2] = ["table", "json"];
 

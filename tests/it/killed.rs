@@ -14,7 +14,7 @@ use riskform::model::integration::{Integration, IntegrationId, IntegrationSettin
 use riskform::sandbox::{BehaviorsPut, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 use crate::worlds::account_id;
 
 /// Ten operations: one write of behaviors, three creates (an inactive one takes two), a swap of three with a placeholder, and two

@@ -17,7 +17,7 @@ use riskform::notify::{
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 

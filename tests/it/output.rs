@@ -17,7 +17,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 use riskform::sandbox::Settings;
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");

@@ -4,7 +4,7 @@ use std::fs;
 
 use riskform::sandbox::Settings;
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const ACCOUNT: &str = "f037e56e89293a057740de681ac9abbe";
 const QUICKSTART: &str = "examples/quickstart.yaml";

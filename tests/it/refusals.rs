@@ -1,104 +1,71 @@
 //! Error responses of the real API (`schema/api.md`, Errors) and invalid responses: message, help and exit code of the real program.
 
-use std::fs;
-use std::path::Path;
-
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
+use axum::middleware::{Next, from_fn};
 use insta::assert_snapshot;
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::layers::{Reaction, answer, recorded_errors, recording};
+use crate::support::{Run, SandboxServer, TestDir};
 
 const ACCOUNT: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+const RAY: &str = "8f00ba4c1d2e3f40-FRA";
 
-/// Runs the program against a server with a constant response.
-fn answered(status: u16, body: String, arguments: &[&str]) -> Run {
-    let server = SandboxServer::behind(Settings::default(), move |_, _| {
-        Router::new().fallback(async move || {
-            let mut headers = HeaderMap::new();
-            headers.insert("content-type", "application/json".parse().unwrap());
-            headers.insert("cf-ray", "8f00ba4c1d2e3f40-FRA".parse().unwrap());
-            headers.insert("retry-after", "86400".parse().unwrap());
-            (StatusCode::from_u16(status).unwrap(), headers, body)
-        })
-    });
+/// Starts a server with a constant response.
+fn constant(status: u16, body: String) -> SandboxServer {
+    SandboxServer::reacting(move |_, _| {
+        let mut response = answer(status, &body);
+        for (name, value) in [("cf-ray", RAY), ("retry-after", "86400")] {
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+        Reaction::Answer(response)
+    })
+}
+
+/// Runs `get` against a server with a constant response.
+fn get(what: &str, status: u16, body: String) -> Run {
+    let server = constant(status, body);
     let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_ACCOUNT_ID", ACCOUNT);
-    let run = workplace.run(arguments);
-    Run {
-        stderr: run.stderr.replace(&server.base_url(), "[base]"),
-        ..run
-    }
+    workplace.run(&["get", what])
 }
 
 #[test]
-fn every_refusal_of_the_real_service_is_told_apart() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refusals");
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
+fn each_recorded_error_has_its_message_and_exit_code() {
     let mut told = String::new();
-    for file in files {
-        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        let body = fs::read_to_string(&file).unwrap();
+    for name in recorded_errors() {
         // Unknown statuses must not matter.
         let statuses = match name[..3].parse() {
             Ok(status) => vec![status],
             Err(_) => vec![400, 401, 403],
         };
-        let arguments = ["get", "behaviors"];
-        let runs: Vec<Run> = statuses
+        let runs = statuses
             .iter()
-            .map(|status| answered(*status, body.clone(), &arguments))
-            .collect();
-        if !name.ends_with("verify") {
-            let codes: Vec<i32> = runs.iter().map(|run| run.code).collect();
-            assert!(
-                codes.iter().all(|code| *code == codes[0]),
-                "{name} {codes:?}"
-            );
-        }
+            .map(|status| get("behaviors", *status, recording(&name)));
+        let runs: Vec<Run> = runs.collect();
+        let same = runs.iter().all(|run| run.code == runs[0].code);
+        assert!(same || name.ends_with("verify"), "{name}");
         let path = format!("/accounts/{ACCOUNT}/zt_risk_scoring");
-        told.push_str(&format!(
-            "{name}: exit {}\n{}",
-            runs[0].code,
-            runs[0].stderr.replace(&path, "…")
-        ));
+        let stderr = runs[0].stderr.replace(&path, "…");
+        told.push_str(&format!("{name}: exit {}\n{stderr}", runs[0].code));
     }
     assert_snapshot!(told);
 }
 
 #[test]
-fn the_ray_is_in_the_error_of_a_script_and_the_variable_in_the_help() {
-    let body = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refusals/403-10000.json"),
-    )
-    .unwrap();
-    let server = SandboxServer::behind(Settings::default(), move |_, _| {
-        Router::new().fallback(async move || {
-            let headers = [("cf-ray", "8f00ba4c1d2e3f40-FRA")];
-            (StatusCode::FORBIDDEN, headers, body)
-        })
-    });
+fn error_in_json_has_the_ray_and_names_the_variable() {
+    let server = constant(403, recording("403-10000"));
     let mut workplace = TestDir::with(&server);
     workplace.set("CLOUDFLARE_PROD_TOKEN", "token");
-    let file = |name: &str, id: &str| {
+    for (name, id) in [("a.yaml", ACCOUNT), ("b.yaml", &ACCOUNT.replace('0', "1"))] {
         let text = format!("version: 1\naccount_id: {id}\napi_token_env: CLOUDFLARE_PROD_TOKEN\n");
         workplace.write(name, &text);
-    };
-    file("a.yaml", ACCOUNT);
-    file("b.yaml", &ACCOUNT.replace('0', "1"));
-    let run = workplace.run(&["plan", ".", "--format", "json"]);
-    assert_eq!(run.code, 6, "{}", run.stderr);
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
-    let error = &document["accounts"][0]["error"];
-    assert_eq!(error["cf_ray"], "8f00ba4c1d2e3f40-FRA", "{error}");
+    }
+    let run = workplace.line("plan . --format json").exits(6);
+    let error = &run.json()["accounts"][0]["error"];
+    assert_eq!(error["cf_ray"], RAY, "{error}");
     assert_eq!(error["kind"], "credentials_or_permission");
     let help = error["help"].as_str().unwrap();
     assert!(
@@ -106,12 +73,8 @@ fn the_ray_is_in_the_error_of_a_script_and_the_variable_in_the_help() {
         "{help}"
     );
     assert!(help.contains("CLOUDFLARE_PROD_TOKEN"), "{help}");
-    let traced = workplace.run(&["plan", ".", "-vv"]);
-    assert!(
-        traced.stderr.contains("8f00ba4c1d2e3f40-FRA"),
-        "{}",
-        traced.stderr
-    );
+    let traced = workplace.line("plan . -vv");
+    assert!(traced.stderr.contains(RAY), "{}", traced.stderr);
 }
 
 fn integration(number: u8) -> Value {
@@ -123,7 +86,7 @@ fn integration(number: u8) -> Value {
 }
 
 /// Behavior of a server with a list of two pages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Paging {
     /// Honors `page`.
     Follows,
@@ -134,93 +97,77 @@ enum Paging {
 }
 
 #[test]
-fn a_list_that_says_there_is_more_is_read_to_its_end_or_not_at_all() {
-    for (paging, info, code) in [
-        (
-            Paging::Follows,
-            json!({ "page": 1, "per_page": 2, "total_pages": 2, "total_count": 3 }),
-            0,
-        ),
-        (Paging::Follows, json!({ "total_count": 3 }), 0),
-        (
-            Paging::Ignores,
-            json!({ "page": 1, "per_page": 2, "total_pages": 2, "total_count": 3 }),
-            1,
-        ),
-        (Paging::Ignores, json!({ "total_count": "3" }), 1),
-        (Paging::EndsEarly, json!({ "total_pages": 2 }), 1),
-        (
-            Paging::Ignores,
-            json!({ "page": 1, "per_page": 2, "total_pages": 1, "total_count": 2 }),
-            0,
-        ),
-        (Paging::Ignores, json!(null), 0),
+fn list_with_more_pages_is_complete_or_an_error() {
+    let whole = json!({ "page": 1, "per_page": 2, "total_pages": 1, "total_count": 2 });
+    let part = json!({ "page": 1, "per_page": 2, "total_pages": 2, "total_count": 3 });
+    for (paging, info, count) in [
+        (Paging::Follows, part.clone(), Some(3)),
+        (Paging::Follows, json!({ "total_count": 3 }), Some(3)),
+        (Paging::Ignores, part, None),
+        (Paging::Ignores, json!({ "total_count": "3" }), None),
+        (Paging::EndsEarly, json!({ "total_pages": 2 }), None),
+        (Paging::Ignores, whole, Some(2)),
+        (Paging::Ignores, json!(null), Some(2)),
     ] {
         let said = info.clone();
-        let server = SandboxServer::behind(Settings::default(), move |_, _| {
-            Router::new().fallback(async move |request: Request| {
-                let second = request.uri().query().is_some_and(|query| query.contains("page=2"));
-                let (result, page) = match paging {
-                    Paging::Follows if second => (json!([integration(3)]), 2),
-                    Paging::EndsEarly if second => (json!([]), 2),
-                    _ => (json!([integration(1), integration(2)]), 1),
-                };
-                let mut info = said.clone();
-                if info["page"].is_number() {
-                    info["page"] = json!(page);
-                }
-                json!({ "success": true, "errors": [], "messages": [], "result": result, "result_info": info })
-                    .to_string()
-                    .into_response()
-            })
-        });
+        let respond = move |request: Request, _: Next| {
+            let query = request.uri().query().unwrap_or_default();
+            let second = query.contains("page=2") && paging != Paging::Ignores;
+            let result = match (second, paging) {
+                (true, Paging::Follows) => json!([integration(3)]),
+                (true, _) => json!([]),
+                (false, _) => json!([integration(1), integration(2)]),
+            };
+            let mut info = said.clone();
+            if info["page"].is_number() {
+                info["page"] = json!(if second { 2 } else { 1 });
+            }
+            let body = json!({ "success": true, "errors": [], "messages": [], "result": result, "result_info": info });
+            async move { answer(200, body) }
+        };
+        let settings = Settings::default();
+        let server =
+            SandboxServer::behind(settings, |_, router: Router| router.layer(from_fn(respond)));
         let mut workplace = TestDir::with(&server);
         workplace.set("CLOUDFLARE_ACCOUNT_ID", ACCOUNT);
-        let run = workplace.run(&["get", "integrations", "--format", "json"]);
-        let case = format!("{paging:?} {info}: {}", run.stderr);
-        assert_eq!(run.code, code, "{case}");
-        if code == 0 {
-            let listed: Value = serde_json::from_str(&run.stdout).unwrap();
-            let count = listed["integrations"].as_array().map(Vec::len);
-            let expected = if matches!(paging, Paging::Follows) {
-                3
-            } else {
-                2
-            };
-            assert_eq!(count, Some(expected), "{case}");
-        } else {
-            assert!(run.stderr.contains("an incomplete list: "), "{case}");
+        let run = workplace.line("get integrations --format json");
+        let case = format!("{paging:?} {info}: {}", run.shown());
+        match count {
+            None => assert!(
+                run.code == 1 && run.stderr.contains("an incomplete list: "),
+                "{case}"
+            ),
+            Some(count) => {
+                assert_eq!(run.code, 0, "{case}");
+                assert_eq!(
+                    run.json()["integrations"].as_array().map(Vec::len),
+                    Some(count),
+                    "{case}"
+                );
+            }
         }
     }
 }
 
 #[test]
-fn answers_that_cant_be_trusted_are_errors_and_what_is_only_shown_may_be_null() {
+fn invalid_response_is_an_error_and_displayed_members_may_be_null() {
     let envelope = |result: Value| json!({ "success": true, "result": result }).to_string();
-    let twice = envelope(json!([integration(1), integration(1)]));
-    let run = answered(200, twice, &["get", "integrations"]);
-    assert_eq!(run.code, 1);
-    assert!(
-        run.stderr
-            .contains("page 1 repeats the ID 00000000-0000-4000-8000-000000000001"),
-        "{}",
-        run.stderr
-    );
-    for (body, code) in [
-        (envelope(json!([integration(1)])), 0),
-        (envelope(Value::Null), 0),
-        (json!({ "success": true }).to_string(), 1),
-    ] {
-        let run = answered(200, body.clone(), &["get", "integrations"]);
-        assert_eq!(run.code, code, "{body}: {}", run.stderr);
-    }
     let users = json!({ "users": [{
         "user_id": "6f1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11", "name": null, "email": null, "event_count": null,
         "last_event": null, "max_risk_level": "low" }] });
-    let run = answered(200, envelope(users), &["get", "users"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
     let behaviors = json!({ "behaviors": { "imp_travel": {
         "name": null, "description": null, "enabled": true, "risk_level": "low" } } });
-    let run = answered(200, envelope(behaviors), &["get", "behaviors"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let twice = envelope(json!([integration(1), integration(1)]));
+    for (what, body, code) in [
+        ("integrations", envelope(json!([integration(1)])), 0),
+        ("integrations", envelope(Value::Null), 0),
+        ("integrations", json!({ "success": true }).to_string(), 1),
+        ("integrations", twice.clone(), 1),
+        ("users", envelope(users), 0),
+        ("behaviors", envelope(behaviors), 0),
+    ] {
+        get(what, 200, body).exits(code);
+    }
+    get("integrations", 200, twice)
+        .says("page 1 repeats the ID 00000000-0000-4000-8000-000000000001");
 }

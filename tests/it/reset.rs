@@ -10,7 +10,7 @@ use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
 use crate::get::{event, put_users, user};
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const ANN: &str = "0a000000-0000-4000-8000-000000000001";
 const BEN: &str = "0a000000-0000-4000-8000-000000000002";

@@ -7,7 +7,7 @@ use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
 use crate::get::{event, put_users, user};
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 
 const ANN: &str = "0a000000-0000-4000-8000-000000000001";
 const NAME: &str = "a\n::error::x ##[add-mask]e\r::add-mask::y";

@@ -7,7 +7,7 @@ use insta::{assert_snapshot, with_settings};
 use rexpect::session::spawn_command;
 use riskform::sandbox::Settings;
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const WIDTHS: [NonZero<u16>; 2] = [NonZero::new(80).unwrap(), NonZero::new(140).unwrap()];
 /// Number of rows, large enough to prevent scrolling.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::riskform::TestDir;
+use crate::support::TestDir;
 
 #[test]
 fn every_shell_gets_completions() {

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 
 /// One write of behaviors, then two creates.
 const FILE: &str = r"

@@ -10,7 +10,7 @@ use riskform::sandbox::{RateLimit, Settings};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const FILE: &str = include_str!("../../examples/quickstart.yaml");
 

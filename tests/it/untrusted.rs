@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use riskform::sandbox::Settings;
 use tempfile::TempDir;
 
-use crate::riskform::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir};
 
 const HEAD: &str = "version: 1\naccount_id: 023e105f4ecef8ad9ca31a8372d0c353\n";
 

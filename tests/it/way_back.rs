@@ -6,15 +6,14 @@ use std::fs;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use riskform::api::Client;
-use riskform::apply::{ApplyContext, ApplyResult, apply};
+use riskform::api::Transport;
 use riskform::config::export::previous;
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::integration::IntegrationSettings;
-use riskform::plan::{AccountPlan, Action, Guard, Options, describe};
+use riskform::plan::{Action, Guard, Options, describe};
 
-use crate::convergence::connection;
-use crate::documents::load_file;
+use crate::support::json::load_file;
+use crate::support::world::{PATIENCE, apply_plan, client, in_paused_time};
 use crate::worlds::{
     ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
@@ -26,12 +25,7 @@ const WORLDS_EACH: u32 = 4;
 fn what_was_saved_leads_back() {
     let tally = RefCell::new(BTreeMap::<Way, usize>::new());
     for_each_api_variant(WORLDS_EACH, worlds, |world, unknowns| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        let way = runtime.block_on(there_and_back(&world, unknowns))?;
+        let way = in_paused_time(there_and_back(&world, unknowns))?;
         *tally.borrow_mut().entry(way).or_default() += 1;
         Ok(())
     });
@@ -57,7 +51,7 @@ enum Way {
 
 async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, TestCaseError> {
     let sandbox = unknowns.sandbox(&world.live, unknowns.settings());
-    let connection = connection(&sandbox);
+    let client = client(Transport::in_process(sandbox.router(), PATIENCE));
     let before = sandbox.live(&account_id());
     let there = match planned(&world.desired, &before, &unguarded()) {
         Ok(there) if !there.is_empty() => there,
@@ -68,7 +62,7 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
     }
     let creates = there.count(Action::Create) + there.count(Action::Replace);
     let document = previous(there.desired(), there.live(), creates as u32);
-    prop_assert!(carry_out(&there, &connection).await.is_complete());
+    prop_assert!(apply_plan(&client, &there).await.is_complete());
 
     let yaml = document.to_yaml().unwrap();
     let saved = load_text(&yaml)?;
@@ -99,7 +93,7 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
         .iter()
         .all(|refusal| refusal.guard == Guard::DeleteAll);
     prop_assert!(refused, "{:?}\n{}", back.violations, yaml);
-    let applied = carry_out(&back, &connection).await;
+    let applied = apply_plan(&client, &back).await;
     if unknowns.refuses(&back) {
         prop_assert!(applied.first_failure().is_some(), "{:?}", applied);
         return Ok(Way::RefusedByTheServer);
@@ -116,16 +110,6 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
     } else {
         Way::AsFarAsDeclarable
     })
-}
-
-async fn carry_out(plan: &AccountPlan, connection: &Client) -> ApplyResult {
-    let context = ApplyContext {
-        reader: &connection.reader(),
-        writer: &connection.writer(),
-        options: &unguarded(),
-        today: TODAY,
-    };
-    apply(plan, &context, &mut |_| Ok(())).await
 }
 
 fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {

@@ -11,8 +11,8 @@ use riskform::model::account::AccountId;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::{Run, SandboxServer, TestDir};
 use crate::sandbox::layers::change_json;
+use crate::support::{Run, SandboxServer, TestDir};
 
 const FILE: &str = "\
 version: 1

@@ -12,9 +12,9 @@ use riskform::report::schema::AUDIT_SCHEMA;
 use riskform::sandbox::{DEFAULT_TOKEN, Settings};
 use serde_json::{Value, json};
 
-use crate::documents::assert_valid;
-use crate::riskform::{Run, SandboxServer, TestDir};
 use crate::sandbox::layers::reject;
+use crate::support::json::assert_valid;
+use crate::support::{Run, SandboxServer, TestDir};
 
 /// A file for the recorded account.
 const FILE: &str = "\

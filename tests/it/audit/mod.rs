@@ -17,7 +17,7 @@ use riskform::model::finding::{CheckedAccount, Finding};
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Options, plan};
 use serde_json::{Value, json};
 
-use crate::documents::load_file;
+use crate::support::json::load_file;
 
 const TODAY: Date = date(2026, 11, 22);
 

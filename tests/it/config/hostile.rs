@@ -9,7 +9,7 @@ use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
 
 use super::{Fleet, TEST_ACCOUNT, corpus, found, load_paths};
-use crate::riskform::TestDir;
+use crate::support::TestDir;
 
 /// Returns a number of the environment for a long run, such as `RISKFORM_HOSTILE=100000`.
 fn number(name: &str) -> Option<usize> {

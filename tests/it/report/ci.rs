@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use riskform::sandbox::Settings;
 
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir};
 
 const FILE: &str = "\
 version: 1

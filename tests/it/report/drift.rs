@@ -6,8 +6,8 @@ use riskform::model::integration::IntegrationSettings;
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
-use crate::riskform::{SandboxServer, TestDir};
 use crate::sandbox::layers::reject;
+use crate::support::{SandboxServer, TestDir};
 
 /// A file for the recorded account.
 const AS_RECORDED: &str = "\

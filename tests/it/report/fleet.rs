@@ -11,7 +11,7 @@ use http::StatusCode;
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::riskform::TestDir;
+use crate::support::TestDir;
 
 const ACCOUNTS: u32 = 200;
 

@@ -18,7 +18,7 @@ use riskform::model::context::Context;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Format, Options, Purpose, Run, plan};
 use serde_json::json;
 
-use crate::documents::load_file;
+use crate::support::json::load_file;
 
 const TODAY: Date = date(2026, 11, 22);
 

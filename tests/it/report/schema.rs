@@ -5,8 +5,8 @@ use riskform::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
-use crate::documents::assert_valid;
-use crate::riskform::{SandboxServer, TestDir};
+use crate::support::json::assert_valid;
+use crate::support::{SandboxServer, TestDir};
 
 const FILE: &str = include_str!("../../fixtures/report/production.yaml");
 

@@ -1,44 +1,377 @@
-//! The sandbox's routes.
+//! The sandbox's rules that the OpenAPI document does not have: settings, credentials, permissions, pointers of errors, and the rate limit.
+//! Schemathesis and the vendor's own tests cover the rest (`.ci/run`).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Method, Request, header};
-use http_body_util::BodyExt;
-use jiff::Timestamp;
-use riskform::model::account::LiveAccount;
-use riskform::model::behavior::BehaviorKey;
-use riskform::model::open_enum::OpenEnum;
-use riskform::model::user::RiskEvent;
+use axum::http::Method;
 use riskform::sandbox::{
-    AcceptedReferences, BASE_PATH, BehaviorsPut, DEFAULT_TOKEN, Settings, TenantUrlForm,
-    UnsetReference,
+    AcceptedReferences, BehaviorsPut, DEFAULT_TOKEN, Permissions, RECORDED_ACCOUNT, Settings,
+    TenantUrlForm, UniqueKey, UnsetReference,
 };
 use serde_json::{Value, json};
-use tokio::time::Instant;
-use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::{Client, account, scoring};
+use super::{Client, scoring};
+use crate::support::account;
+
+const INTEGRATION: &str = "integrations/4cfe8442-664b-4915-acd4-b39cd65c4314";
+const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
+const USER: &str = "0d7f1f6e-52c7-4b0f-8a5c-1d7a0c3f9b11";
+
+/// One valid request to each operation of risk scoring, for the initial state and all settings, in a working order.
+fn scoring_requests() -> Vec<(Method, String, Value)> {
+    let behavior = json!({ "enabled": true, "risk_level": "low" });
+    let behaviors =
+        json!({ "high_dlp": behavior, "imp_travel": behavior, "sentinel_one": behavior });
+    let created = json!({ "integration_type": "Okta", "tenant_url": "https://Corp.okta.com/" });
+    let written =
+        json!({ "tenant_url": "https://corp.example.com", "active": false, "reference_id": null });
+    let requests = [
+        (Method::GET, "behaviors", Value::Null),
+        (Method::PUT, "behaviors", json!({ "behaviors": behaviors })),
+        (Method::GET, "summary", Value::Null),
+        (Method::GET, USER, Value::Null),
+        (Method::POST, &format!("{USER}/reset"), Value::Null),
+        (Method::POST, "integrations", created),
+        (Method::GET, "integrations", Value::Null),
+        (Method::GET, INTEGRATION, Value::Null),
+        (
+            Method::GET,
+            &format!("integrations/reference_id/{REFERENCE}"),
+            Value::Null,
+        ),
+        (Method::PUT, INTEGRATION, written),
+        (Method::DELETE, INTEGRATION, Value::Null),
+    ];
+    let requests = requests.map(|(method, rest, body)| (method, scoring(rest), body));
+    requests.into()
+}
+
+/// Other requests, with their permissions.
+const CONTEXT_REQUESTS: [(&str, &str); 8] = [
+    ("/accounts/{account}/access/policies", "apps"),
+    ("/accounts/{account}/access/apps", "apps"),
+    (
+        "/accounts/{account}/access/apps/c2a7f1d4-5e60-4b83-9f21-3d4c5b6a7e8f/policies",
+        "apps",
+    ),
+    ("/accounts/{account}/access/groups", "groups"),
+    ("/accounts/{account}/access/identity_providers", "groups"),
+    (
+        "/accounts/{account}/logs/audit?since=2020-01-01&before=2100-01-01",
+        "audit-log",
+    ),
+    ("/accounts/{account}/tokens/verify", ""),
+    ("/user/tokens/verify", ""),
+];
+
+fn all_requests() -> Vec<(Method, String, Value)> {
+    let context = CONTEXT_REQUESTS.iter().map(|(path, _)| {
+        let path = path.replace("{account}", RECORDED_ACCOUNT);
+        (Method::GET, path, Value::Null)
+    });
+    scoring_requests().into_iter().chain(context).collect()
+}
+
+/// Sends all requests and returns the statuses in order.
+async fn statuses(client: &Client) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for (method, path, body) in all_requests() {
+        statuses.push(client.send(method, &path, body).await.status);
+    }
+    statuses
+}
+
+fn every_setting() -> Vec<Settings> {
+    let keys = [
+        &[][..],
+        &[UniqueKey::ReferenceId],
+        &[UniqueKey::TenantUrl],
+        UniqueKey::ALL,
+    ];
+    let mut all = Vec::new();
+    for behaviors_put in BehaviorsPut::ALL {
+        for unique in keys {
+            for tenant_url in TenantUrlForm::ALL {
+                for unset_reference in UnsetReference::ALL {
+                    all.push(Settings {
+                        behaviors_put: *behaviors_put,
+                        unique: unique.iter().copied().collect(),
+                        tenant_url: *tenant_url,
+                        unset_reference: *unset_reference,
+                        ..Settings::default()
+                    });
+                }
+            }
+        }
+    }
+    all
+}
 
 #[tokio::test(start_paused = true)]
-async fn a_write_of_some_behaviors_follows_the_setting() {
+async fn each_operation_succeeds_in_every_setting() {
+    for settings in every_setting() {
+        let client = Client::new(settings);
+        let statuses = statuses(&client).await;
+        assert!(
+            statuses.iter().all(|status| *status == 200),
+            "{:?}",
+            client.sandbox.settings()
+        );
+        let succeeded = client.seen.lock().unwrap().len();
+        assert_eq!(
+            succeeded,
+            client.openapi.operations().len(),
+            "an operation was left out"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_body_names_each_member_and_changes_nothing() {
+    let (put, post) = (Method::PUT, Method::POST);
+    let table: [(&Method, &str, &str, &[&str]); 7] = [
+        (&put, "behaviors", "{", &[""]),
+        (&put, "behaviors", r#"{"behaviors": []}"#, &["/behaviors"]),
+        (
+            &put,
+            "behaviors",
+            r#"{"behaviors": {"a/b~": {"enabled": true, "risk_level": "low"}, "high_dlp": {"enabled": "yes", "risk_level": 1},
+             "imp_travel": {}, "sentinel_one": {"enabled": true, "risk_level": "low"}}}"#,
+            &[
+                "/behaviors/a~1b~0",
+                "/behaviors/high_dlp/enabled",
+                "/behaviors/high_dlp/risk_level",
+                "/behaviors/imp_travel/enabled",
+                "/behaviors/imp_travel/risk_level",
+            ],
+        ),
+        (
+            &post,
+            "integrations",
+            "{}",
+            &["/integration_type", "/tenant_url"],
+        ),
+        (
+            &post,
+            "integrations",
+            r#"{"integration_type": "okta", "tenant_url": "corp.okta.com", "reference_id": 7}"#,
+            &["/integration_type", "/reference_id", "/tenant_url"],
+        ),
+        (&put, INTEGRATION, "{}", &["/active", "/tenant_url"]),
+        (
+            &put,
+            INTEGRATION,
+            r#"{"tenant_url": "https://a b", "active": 1, "reference_id": []}"#,
+            &["/active", "/reference_id", "/tenant_url"],
+        ),
+    ];
+    for settings in every_setting() {
+        let (rule, unique) = (settings.behaviors_put, settings.unique.clone());
+        let client = Client::new(settings);
+        let before = client.sandbox.account(&account());
+        for (method, path, body, pointers) in table {
+            let answer = client
+                .send_text(method.clone(), &scoring(path), body.to_owned())
+                .await;
+            assert_eq!(
+                answer.failure(),
+                json!([400, pointers]),
+                "{method} {path} {body}"
+            );
+        }
+        if rule == BehaviorsPut::RequireAll {
+            let body =
+                json!({ "behaviors": { "imp_travel": { "enabled": true, "risk_level": "low" } } });
+            let answer = client.send(Method::PUT, &scoring("behaviors"), body).await;
+            let missing = ["/behaviors/high_dlp", "/behaviors/sentinel_one"];
+            assert_eq!(answer.failure(), json!([400, missing]));
+        }
+        if !unique.is_empty() {
+            let taken: Vec<_> = unique.iter().map(|key| format!("/{key}")).collect();
+            let same = json!({ "reference_id": REFERENCE });
+            let answer = client
+                .create("https://EXAMPLE.oktapreview.com/", same)
+                .await;
+            assert_eq!(answer.failure(), json!([400, taken]));
+        }
+        let after = client.sandbox.account(&account());
+        assert_eq!(after, before, "a rejected request has changed something");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_are_checked_first() {
+    let (key, email) = (
+        ("x-auth-key", DEFAULT_TOKEN),
+        ("x-auth-email", "a@example.com"),
+    );
+    // Status and code of a normal route and of token verification.
+    let cases: [(&[(&str, &str)], Value, Value); 9] = [
+        (&[], json!([400, [9106]]), json!([400, [1001]])),
+        (
+            &[("authorization", "Bearer wrong")],
+            json!([401, [9109]]),
+            json!([401, [1000]]),
+        ),
+        (
+            &[("authorization", "Bearer")],
+            json!([400, [6003]]),
+            json!([400, [6003]]),
+        ),
+        (&[key], json!([400, [9106]]), json!([400, [1001]])),
+        (
+            &[email, ("x-auth-key", "")],
+            json!([400, [6003]]),
+            json!([400, [6003]]),
+        ),
+        (
+            &[("x-auth-email", "x"), key],
+            json!([400, [6003]]),
+            json!([400, [6003]]),
+        ),
+        (
+            &[email, ("x-auth-key", "wrong")],
+            json!([400, [10000]]),
+            json!([400, [1001]]),
+        ),
+        (
+            &[("authorization", "Bearer wrong"), email, key],
+            json!([401, [9109]]),
+            json!([401, [1000]]),
+        ),
+        (&[email, key], json!([200, []]), json!([400, [1001]])),
+    ];
+    for (headers, route, verification) in cases {
+        let client = Client::new(Settings::default()).with_headers(headers);
+        for (method, path, body) in all_requests() {
+            let expected = if path.ends_with("verify") {
+                &verification
+            } else {
+                &route
+            };
+            let answer = client.send(method, &path, body).await;
+            assert_eq!(answer.failure(), *expected, "{headers:?} {path}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operation_needs_its_permission() {
+    // Statuses in the order of `scoring_requests`.
     let cases = [
+        ("", [403; 11]),
+        (
+            "read",
+            [200, 403, 403, 403, 403, 403, 200, 200, 200, 403, 403],
+        ),
+        (
+            "write",
+            [200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 200],
+        ),
+        (
+            "pii",
+            [403, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403],
+        ),
+        ("apps,groups,audit-log", [403; 11]),
+        ("read,write,pii", [200; 11]),
+    ];
+    for (permissions, scoring) in cases {
+        let granted = |needed| needed == "" || permissions.split(',').any(|word| word == needed);
+        let context = CONTEXT_REQUESTS.map(|(_, needed)| if granted(needed) { 200 } else { 403 });
+        let granted: Permissions = permissions.parse().unwrap();
+        let client = Client::new(Settings {
+            tokens: [(DEFAULT_TOKEN.to_owned(), granted)].into(),
+            ..Settings::default()
+        });
+        assert_eq!(
+            statuses(&client).await,
+            [&scoring[..], &context].concat(),
+            "{permissions}"
+        );
+    }
+    let client = Client::new(Settings {
+        no_entitlement: true,
+        ..Settings::default()
+    });
+    assert_eq!(
+        statuses(&client).await,
+        [&[403; 11][..], &[200; 8]].concat()
+    );
+    assert_eq!(
+        client.get(&scoring("behaviors")).await.failure(),
+        json!([403, [3314]])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_resource_is_not_found() {
+    const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+    let client = Client::new(Settings::default());
+    for (method, rest, code) in [
+        (Method::GET, UNKNOWN.to_owned(), 40402),
+        (Method::POST, format!("{UNKNOWN}/reset"), 40402),
+        (Method::GET, format!("integrations/{UNKNOWN}"), 40401),
+        (Method::PUT, format!("integrations/{UNKNOWN}"), 40401),
+        (Method::DELETE, format!("integrations/{UNKNOWN}"), 40401),
+        (
+            Method::GET,
+            "integrations/reference_id/nobody".to_owned(),
+            40401,
+        ),
+        (Method::GET, "integrations/nobody".to_owned(), 7003),
+        (Method::GET, "nothing/at/all".to_owned(), 7003),
+    ] {
+        let body = json!({ "tenant_url": "https://corp.okta.com", "active": true });
+        let answer = client.send(method.clone(), &scoring(&rest), body).await;
+        assert_eq!(answer.failure(), json!([404, [code]]), "{method} {rest}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_limited_token_gets_the_time_to_wait() {
+    let client = Client::new(Settings {
+        rate_limit: "2/60".parse().unwrap(),
+        ..Settings::default()
+    });
+    let path = scoring("behaviors");
+    let header = async |name| {
+        client.get(&path).await.headers[name]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(header("ratelimit").await, r#""default";r=1;t=60"#);
+    assert_eq!(header("ratelimit-policy").await, r#""default";q=2;w=60"#);
+    tokio::time::sleep(Duration::from_millis(20_500)).await;
+    assert_eq!(header("retry-after").await, "60");
+    assert_eq!(client.get(&path).await.failure(), json!([429, [971]]));
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(header("retry-after").await, "1");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(header("ratelimit").await, r#""default";r=1;t=60"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn partial_write_of_behaviors_follows_the_setting() {
+    for (behaviors_put, status, expected) in [
         (
             BehaviorsPut::Merge,
-            json!([200, "true medium", "false low", "false medium"]),
+            200,
+            ["true medium", "false low", "false medium"],
         ),
         (
             BehaviorsPut::Replace,
-            json!([200, "false low", "false low", "false low"]),
+            200,
+            ["false low", "false low", "false low"],
         ),
         (
             BehaviorsPut::RequireAll,
-            json!([400, "true medium", "true high", "false medium"]),
+            400,
+            ["true medium", "true high", "false medium"],
         ),
-    ];
-    for (behaviors_put, expected) in cases {
+    ] {
         let client = Client::new(Settings {
             behaviors_put,
             ..Settings::default()
@@ -46,142 +379,57 @@ async fn a_write_of_some_behaviors_follows_the_setting() {
         let body =
             json!({ "behaviors": { "imp_travel": { "enabled": false, "risk_level": "low" } } });
         let answer = client.send(Method::PUT, &scoring("behaviors"), body).await;
-        let mut found = vec![json!(answer.status)];
-        let read = client.get(&scoring("behaviors")).await;
-        let read = read.result()["behaviors"].as_object().unwrap();
-        found.extend(read.values().map(|one| {
-            json!(format!(
-                "{} {}",
-                one["enabled"],
-                one["risk_level"].as_str().unwrap()
-            ))
-        }));
-        assert_eq!(json!(found), expected, "{behaviors_put}");
-        if answer.status == 200 {
-            let answered = answer.result()["behaviors"].as_object().unwrap();
-            assert!(
-                answered.keys().eq(read.keys()),
-                "the answer lists every behavior"
-            );
-        }
+        assert_eq!(answer.status, status, "{behaviors_put}");
+        let live = client.sandbox.live(&account()).behaviors;
+        let live = live
+            .values()
+            .map(|one| format!("{} {}", one.settings.enabled, one.settings.risk_level));
+        assert_eq!(live.collect::<Vec<_>>(), expected, "{behaviors_put}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_level_that_the_vendor_added_is_taken_back() {
-    let client = Client::new(Settings::default());
-    let mut body =
-        json!({ "behaviors": { "imp_travel": { "enabled": true, "risk_level": "severe" } } });
-    let path = scoring("behaviors");
-    assert_eq!(
-        client
-            .send(Method::PUT, &path, body.clone())
-            .await
-            .failure(),
-        json!([400, ["/behaviors/imp_travel/risk_level"]])
-    );
-    client
-        .sandbox
-        .edit(&account(), |account| {
-            let behavior = account
-                .behaviors
-                .get_mut(&BehaviorKey::new("imp_travel"))
-                .unwrap();
-            behavior.settings.risk_level = OpenEnum::parse("severe");
-        })
-        .unwrap();
-    body["behaviors"]["imp_travel"]["enabled"] = json!(false);
-    // The level is not in the document, so this response is not validated.
-    let request = request(Method::PUT, &path)
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    assert_eq!(
-        client
-            .sandbox
-            .router()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_integration_lives_and_dies() {
+async fn integration_is_created_updated_and_deleted() {
     let client = Client::new(Settings {
         unset_reference: UnsetReference::Empty,
         ..Settings::default()
     });
-    tokio::time::sleep(Duration::from_secs(61)).await;
-    let body = json!({ "integration_type": "Okta", "tenant_url": "https://corp.okta.com", "reference_id": "a/b ü", "active": false });
     let created = client
-        .send(Method::POST, &scoring("integrations"), body)
+        .create("https://corp.okta.com", json!({ "reference_id": "a/b ü" }))
         .await;
     let created = created.result();
     let id = created["id"].as_str().unwrap();
-    assert_eq!(
-        *created,
-        json!({
-            "id": id,
-            "account_tag": "f037e56e89293a057740de681ac9abbe",
-            "active": true,
-            "created_at": client.sandbox.now(),
-            "integration_type": "Okta",
-            "reference_id": "a/b ü",
-            "tenant_url": "https://corp.okta.com",
-            "well_known_url": format!("https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/{id}"),
-        })
-    );
+    let expected = json!({
+        "id": id, "account_tag": RECORDED_ACCOUNT, "active": true, "created_at": client.sandbox.now(),
+        "integration_type": "Okta", "reference_id": "a/b ü", "tenant_url": "https://corp.okta.com",
+        "well_known_url": format!("https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/{id}"),
+    });
+    assert_eq!(*created, expected);
     let path = scoring(&format!("integrations/{id}"));
-    assert_eq!(client.get(&path).await.result(), created);
     let by_reference = scoring("integrations/reference_id/a%2Fb%20%C3%BC");
     assert_eq!(client.get(&by_reference).await.result(), created);
-
-    let body = json!({ "tenant_url": "https://new.okta.com", "active": false, "integration_type": "Other" });
-    let written = client.send(Method::PUT, &path, body).await;
-    let mut expected = created.clone();
-    expected["tenant_url"] = json!("https://new.okta.com");
-    expected["active"] = json!(false);
-    expected["reference_id"] = json!("");
-    assert_eq!(
-        written.result(),
-        &expected,
-        "what is left out is lost, and the type stays"
-    );
-    assert_eq!(client.get(&by_reference).await.status, 404);
-
-    assert_eq!(
-        client
-            .send(Method::DELETE, &path, Value::Null)
-            .await
-            .result(),
-        &Value::Null
-    );
+    let body = json!({ "tenant_url": "https://new.okta.com", "active": false });
+    let updated = client.send(Method::PUT, &path, body).await;
+    let updated = updated.result();
+    let changed = ["tenant_url", "active", "reference_id"].map(|name| &updated[name]);
+    assert_eq!(json!(changed), json!(["https://new.okta.com", false, ""]));
+    client
+        .send(Method::DELETE, &path, Value::Null)
+        .await
+        .result();
     assert_eq!(
         client.send(Method::DELETE, &path, Value::Null).await.status,
         404
     );
-    assert_eq!(
-        client
-            .get(&scoring("integrations"))
-            .await
-            .result()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unset_reference_looks_as_set() {
-    let cases = [
+async fn missing_reference_and_tenant_url_follow_the_settings() {
+    for (unset_reference, expected) in [
         (UnsetReference::Empty, Some(json!(""))),
         (UnsetReference::Null, Some(Value::Null)),
         (UnsetReference::Absent, None),
-    ];
-    for (unset_reference, expected) in cases {
+    ] {
         for sent in [
             json!({}),
             json!({ "reference_id": null }),
@@ -191,326 +439,120 @@ async fn an_unset_reference_looks_as_set() {
                 unset_reference,
                 ..Settings::default()
             });
-            let body = okta("https://corp.okta.com", sent.clone());
-            let answer = client
-                .send(Method::POST, &scoring("integrations"), body)
-                .await;
+            let answer = client.create("https://corp.okta.com", sent).await;
             assert_eq!(
                 answer.result().get("reference_id"),
                 expected.as_ref(),
-                "{unset_reference} {sent}"
+                "{unset_reference}"
             );
         }
     }
-}
-
-/// Returns an integration body for `tenant` with additional fields.
-fn okta(tenant: &str, fields: Value) -> Value {
-    let mut body = json!({ "integration_type": "Okta", "tenant_url": tenant });
-    let fields = fields.as_object().unwrap().clone();
-    body.as_object_mut().unwrap().extend(fields);
-    body
-}
-
-#[tokio::test(start_paused = true)]
-async fn omitted_reference_is_a_new_random_uuid_each_time() {
     let client = Client::new(Settings::default());
     let mut references = BTreeSet::new();
-    for sent in [
-        json!({}),
-        json!({ "reference_id": null }),
-        json!({ "reference_id": "" }),
-    ] {
-        let body = okta("https://corp.okta.com", sent);
-        let path = scoring("integrations");
-        let answer = client.send(Method::POST, &path, body).await;
-        references.insert(answer.result()["reference_id"].to_string());
-        let path = scoring(&format!(
-            "integrations/{}",
-            answer.result()["id"].as_str().unwrap()
-        ));
-        let put = json!({ "tenant_url": "https://corp.okta.com", "active": true });
-        let answer = client.send(Method::PUT, &path, put).await;
-        let reference = &answer.result()["reference_id"];
-        references.insert(reference.to_string());
-        assert_eq!(&client.get(&path).await.result()["reference_id"], reference);
+    for _ in 0..3 {
+        let answer = client.create("https://corp.okta.com", json!({})).await;
+        let reference: Uuid = answer.result()["reference_id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        references.insert((reference.get_version_num(), reference));
     }
-    assert_eq!(references.len(), 6, "{references:?}");
-    for reference in &references {
-        let uuid: Uuid = reference.trim_matches('"').parse().unwrap();
-        assert_eq!(uuid.get_version_num(), 4, "{reference}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reference_that_is_no_providers_is_refused_where_that_is_set() {
-    const PROVIDER: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
-    const OTHER: &str = "8e2f1c0a-1111-4222-8333-444455556666";
-    let client = Client::new(Settings {
-        references: AcceptedReferences::Providers,
-        ..Settings::default()
-    });
-    let create = async |fields| {
-        let body = okta("https://corp.okta.com", fields);
-        client
-            .send(Method::POST, &scoring("integrations"), body)
-            .await
-    };
-    let refused = json!([400, ["/reference_id"]]);
-    assert_eq!(
-        create(json!({ "reference_id": OTHER })).await.failure(),
-        refused
-    );
-    create(json!({ "reference_id": PROVIDER })).await.result();
-    let created = create(json!({})).await;
-    let made_up = created.result()["reference_id"].as_str().unwrap();
-    let path = scoring(&format!(
-        "integrations/{}",
-        created.result()["id"].as_str().unwrap()
-    ));
-    for (sent, taken) in [
-        (OTHER, false),
-        (made_up, true),
-        (PROVIDER, true),
-        (made_up, false),
-    ] {
-        let body =
-            json!({ "tenant_url": "https://corp.okta.com", "reference_id": sent, "active": true });
-        let answer = client.send(Method::PUT, &path, body).await;
-        if taken {
-            assert_eq!(answer.result()["reference_id"], sent);
-        } else {
-            assert_eq!(answer.failure(), refused, "{sent}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tenant_url_is_kept_as_set() {
-    let cases = [
+    assert!(references.len() == 3 && references.iter().all(|(version, _)| *version == 4));
+    for (tenant_url, expected) in [
         (TenantUrlForm::Verbatim, "https://Corp.Okta.com:443/"),
         (TenantUrlForm::Normalized, "https://corp.okta.com"),
-    ];
-    for (tenant_url, expected) in cases {
+    ] {
         let client = Client::new(Settings {
             tenant_url,
             ..Settings::default()
         });
-        let body =
-            json!({ "integration_type": "Okta", "tenant_url": "https://Corp.Okta.com:443/" });
-        let answer = client
-            .send(Method::POST, &scoring("integrations"), body)
-            .await;
+        let answer = client.create("https://Corp.Okta.com:443/", json!({})).await;
         assert_eq!(answer.result()["tenant_url"], expected);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_user_leaves_the_summary_until_the_next_event() {
-    let client = Client::new(Settings::default());
-    let summary = client.get(&scoring("summary")).await;
-    let users = summary.result()["users"].as_array().unwrap();
-    assert_eq!(users.len(), 3, "those without a score are not listed");
-    let user_id = users[0]["user_id"].as_str().unwrap();
-    assert_eq!(users[0]["max_risk_level"], "high");
-    assert_eq!(
-        (&users[0]["event_count"], &users[0]["last_event"]),
-        (&json!(2), &json!("2025-03-24T07:41:09Z"))
-    );
-    let path = scoring(user_id);
-    let before = client.get(&path).await;
-    assert_eq!(
-        (
-            &before.result()["risk_level"],
-            &before.result()["last_reset_time"]
-        ),
-        (&json!("high"), &Value::Null)
-    );
-
-    assert_eq!(
-        client
-            .send(Method::POST, &format!("{path}/reset"), Value::Null)
-            .await
-            .result(),
-        &Value::Null
-    );
-    let after = client.get(&path).await;
-    assert_eq!(after.result().get("risk_level"), None);
-    assert!(after.result()["last_reset_time"].is_string());
-    assert_eq!(
-        client.get(&scoring("summary")).await.result()["users"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-
-    let event = RiskEvent {
-        id: "new".to_owned(),
-        name: "Impossible Travel".to_owned(),
-        risk_level: OpenEnum::parse("low"),
-        timestamp: Some("2099-01-01T00:00:00Z".parse::<Timestamp>().unwrap()),
-        event_details: None,
-    };
-    client
-        .sandbox
-        .edit(&account(), |account| {
-            account
-                .users
-                .get_mut(&user_id.parse().unwrap())
-                .unwrap()
-                .events
-                .push(event)
-        })
-        .unwrap();
-    let summary = client.get(&scoring("summary")).await;
-    let back = &summary.result()["users"][0];
-    assert_eq!(
-        (&back["max_risk_level"], &back["event_count"]),
-        (&json!("low"), &json!(1))
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unknown_account_starts_as_recorded_under_its_own_tag() {
-    let client = Client::new(Settings::default());
-    let other = "0123456789ABCDEF0123456789abcdef";
-    let list = client
-        .get(&format!("/accounts/{other}/zt_risk_scoring/integrations"))
-        .await;
-    assert_eq!(list.result()[0]["account_tag"], other.to_lowercase());
-    let path = format!(
-        "/accounts/{other}/zt_risk_scoring/integrations/{}",
-        list.result()[0]["id"].as_str().unwrap()
-    );
-    assert_eq!(
-        client.send(Method::DELETE, &path, Value::Null).await.status,
-        200
-    );
-    assert_eq!(
-        client
-            .sandbox
-            .live(&other.parse().unwrap())
-            .integrations
-            .len(),
-        0
-    );
-    assert_eq!(
-        client.sandbox.live(&account()).integrations.len(),
-        1,
-        "accounts are apart"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn latency_is_waited_in_virtual_time() {
+async fn only_references_of_providers_are_accepted_if_so_set() {
+    const OTHER: &str = "8e2f1c0a-1111-4222-8333-444455556666";
     let client = Client::new(Settings {
-        latency: Duration::from_secs(3),
+        references: AcceptedReferences::Providers,
         ..Settings::default()
     });
-    let start = Instant::now();
-    client.get(&scoring("behaviors")).await;
-    assert_eq!(start.elapsed().as_secs(), 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn long_answers_are_zipped_for_whoever_asks() {
-    let client = Client::new(Settings::default());
-    for index in 0..10 {
-        let tenant_url = format!("https://tenant-{index}.okta.com");
-        let body = json!({ "integration_type": "Okta", "tenant_url": tenant_url });
-        let path = scoring("integrations");
-        client.send(Method::POST, &path, body).await.result();
-    }
-    for (path, accept, expected) in [
-        ("integrations", None, None),
-        ("integrations", Some("gzip"), Some("gzip")),
-        ("behaviors", Some("gzip"), None),
+    let rejected = json!([400, ["/reference_id"]]);
+    let create = async |fields| client.create("https://corp.okta.com", fields).await;
+    assert_eq!(
+        create(json!({ "reference_id": OTHER })).await.failure(),
+        rejected
+    );
+    create(json!({ "reference_id": REFERENCE })).await.result();
+    let created = create(json!({})).await;
+    let generated = created.result()["reference_id"].as_str().unwrap();
+    let path = scoring(&format!(
+        "integrations/{}",
+        created.result()["id"].as_str().unwrap()
+    ));
+    for (sent, accepted) in [
+        (OTHER, false),
+        (generated, true),
+        (REFERENCE, true),
+        (generated, false),
     ] {
-        let mut request = request(Method::GET, &scoring(path));
-        if let Some(accept) = accept {
-            request = request.header(header::ACCEPT_ENCODING, accept);
-        }
-        let request = request.body(Body::empty()).unwrap();
-        let response = client.sandbox.router().oneshot(request).await.unwrap();
-        let encoding = response
-            .headers()
-            .get(header::CONTENT_ENCODING)
-            .map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(encoding.as_deref(), expected);
+        let body =
+            json!({ "tenant_url": "https://corp.okta.com", "reference_id": sent, "active": true });
+        let answer = client.send(Method::PUT, &path, body).await;
+        assert_eq!(answer.status == 200, accepted, "{sent}");
+        assert!(accepted || answer.failure() == rejected, "{sent}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_past_all_bounds_is_refused() {
+async fn reset_user_is_not_in_the_summary() {
     let client = Client::new(Settings::default());
-    let body = " ".repeat(17 * 1024 * 1024);
-    let answer = client
-        .send_text(Method::PUT, &scoring("behaviors"), body)
-        .await;
-    assert_eq!(answer.failure(), json!([413, [40013]]));
+    let summary = async || client.get(&scoring("summary")).await.result()["users"].clone();
+    let before = summary().await;
+    let user = before[0]["user_id"].as_str().unwrap();
+    assert_eq!(
+        (before.as_array().unwrap().len(), &before[0]["event_count"]),
+        (3, &json!(2))
+    );
+    client
+        .send(
+            Method::POST,
+            &scoring(&format!("{user}/reset")),
+            Value::Null,
+        )
+        .await
+        .result();
+    assert!(!summary().await.to_string().contains(user));
+    let after = client.get(&scoring(user)).await;
+    assert!(
+        after.result()["last_reset_time"].is_string(),
+        "{:#}",
+        after.body
+    );
 }
 
-/// Large accounts work without quadratic time, which would take minutes.
 #[tokio::test(start_paused = true)]
-async fn large_accounts_are_answered_whole() {
-    let client = Client::new(Settings {
-        rate_limit: "off".parse().unwrap(),
-        ..Settings::default()
-    });
-    let seeded = client.sandbox.account(&account());
-    let (mut large, someone) = (
-        seeded.clone(),
-        seeded.users.values().next().unwrap().clone(),
-    );
-    for n in 0..100_000_u128 {
-        large
-            .users
-            .insert(uuid::Uuid::from_u128(n).into(), someone.clone());
+async fn long_responses_are_compressed_on_request() {
+    let client = Client::new(Settings::default());
+    for n in 0..10 {
+        client
+            .create(&format!("https://tenant-{n}.okta.com"), json!({}))
+            .await
+            .result();
     }
-    let template = seeded.integrations.values().next().unwrap();
-    for n in 0..10_000_u128 {
-        let mut integration = template.clone();
-        integration.id = uuid::Uuid::from_u128(n).into();
-        large.integrations.insert(integration.id, integration);
-    }
-    client
-        .sandbox
-        .edit(&account(), |account| *account = large)
-        .unwrap();
-    assert_eq!(client.sandbox.live(&account()).integrations.len(), 10_001);
-    for (path, list, expected) in [("summary", "/users", 100_003), ("integrations", "", 10_001)] {
-        let request = request(Method::GET, &scoring(path))
-            .body(Body::empty())
-            .unwrap();
-        let response = client.sandbox.router().oneshot(request).await.unwrap();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let body: Value = serde_json::from_slice(&body).unwrap();
+    let authorization = ("authorization", "Bearer riskform-sandbox");
+    let client =
+        Client::of(client.sandbox).with_headers(&[authorization, ("accept-encoding", "gzip")]);
+    for (rest, compressed) in [("integrations", true), ("behaviors", false)] {
+        let answer = client
+            .send_unchecked(Method::GET, &scoring(rest), String::new())
+            .await;
         assert_eq!(
-            body["result"]
-                .pointer(list)
-                .unwrap()
-                .as_array()
-                .unwrap()
-                .len(),
-            expected
+            answer.headers.contains_key("content-encoding"),
+            compressed,
+            "{rest}"
         );
     }
-    let started_empty = LiveAccount::default();
-    for n in 0..10_000 {
-        let id = format!("{n:032x}").parse().unwrap();
-        client
-            .sandbox
-            .edit(&id, |account| *account = started_empty.clone().into())
-            .unwrap();
-    }
-    let last = format!("/accounts/{:032x}/zt_risk_scoring/integrations", 9_999);
-    assert_eq!(client.get(&last).await.result(), &json!([]));
-}
-
-fn request(method: Method, path: &str) -> axum::http::request::Builder {
-    Request::builder()
-        .method(method)
-        .uri(format!("{BASE_PATH}{path}"))
-        .header(header::AUTHORIZATION, format!("Bearer {DEFAULT_TOKEN}"))
 }

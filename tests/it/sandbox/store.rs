@@ -5,26 +5,19 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use axum::body::Body;
-use axum::http::{Method, Request};
-use riskform::sandbox::{BASE_PATH, DEFAULT_TOKEN, Sandbox, Settings, StoreError};
+use axum::http::Method;
+use riskform::sandbox::{Sandbox, Settings, StoreError};
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
-use super::{Client, account, scoring};
-use crate::riskform::{Run, TestDir};
+use super::{Client, scoring};
+use crate::support::{Run, TestDir, account};
 
 fn open(path: &Path) -> Result<Sandbox, StoreError> {
     Sandbox::open(path, Settings::default())
 }
 
 async fn create(client: &Client, tenant_url: &str) -> Value {
-    let body = json!({ "integration_type": "Okta", "tenant_url": tenant_url });
-    client
-        .send(Method::POST, &scoring("integrations"), body)
-        .await
-        .result()["id"]
-        .clone()
+    client.create(tenant_url, json!({})).await.result()["id"].clone()
 }
 
 #[tokio::test]
@@ -209,13 +202,11 @@ async fn change_that_is_not_stored_is_not_made() {
         }
         let before = client.sandbox.account(&account());
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
-        // Not in the document, so this response is not validated.
-        let request = Request::post(format!("{BASE_PATH}{integrations}"))
-            .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
-            .body(Body::from(body.to_string()))
-            .unwrap();
-        let response = client.sandbox.router().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 500);
+        let body = body.to_string();
+        let response = client
+            .send_unchecked(Method::POST, &integrations, body)
+            .await;
+        assert_eq!(response.status, 500);
         let edited = client
             .sandbox
             .edit(&account(), |account| account.users.clear());

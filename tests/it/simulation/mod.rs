@@ -14,17 +14,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use riskform::api::{Client, ClientOptions, Credentials, RetryPolicy, Transport};
-use riskform::apply::{
-    ApplyContext, ApplyEvent, ApplyResult, OperationReport, Outcome, WriteKind, apply,
-};
+use riskform::apply::{ApplyEvent, ApplyResult, OperationReport, Outcome, WriteKind};
 use riskform::model::integration::IntegrationId;
 use riskform::plan::{AccountPlan, Action, Note, NoteKind, OperationKind, Wave, describe, matches};
 use riskform::sandbox::{AcceptedReferences, DEFAULT_TOKEN, Sandbox, Settings};
 use serde_json::Value;
 
-use crate::sandbox::faults::{ExternalChange, Fault};
+use crate::support::faults::{ExternalChange, Fault};
+use crate::support::world::{apply_observed, in_paused_time};
 use crate::worlds::{
-    ApiVariant, Scenario, TODAY, account_id, for_each_api_variant, planned, unguarded, worlds,
+    ApiVariant, Scenario, account_id, for_each_api_variant, planned, unguarded, worlds,
 };
 use mishaps::{Mishaps, StopAt, mishaps};
 use passage::{BehaviorsWritten, RecordingProxy, pause};
@@ -140,12 +139,7 @@ fn simulate(
     unknowns: ApiVariant,
     mishaps: &Mishaps,
 ) -> Result<Counts, TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    in_paused_time(async {
         let mut simulation = Simulation::new(world, unknowns, mishaps);
         simulation.tally.count(Counted::Worlds, 1);
         simulation.run_until_it_succeeds().await?;
@@ -359,17 +353,7 @@ impl<'a> Simulation<'a> {
         if plan.is_empty() {
             return Read::NothingToDo;
         }
-        let mut observe = |event: ApplyEvent<'_>| {
-            told.hear(&event);
-            Ok(())
-        };
-        let context = ApplyContext {
-            reader: &connection.reader(),
-            writer: &connection.writer(),
-            options: &unguarded(),
-            today: TODAY,
-        };
-        Read::Applied(apply(plan, &context, &mut observe).await)
+        Read::Applied(apply_observed(connection, plan, |event| told.hear(&event)).await)
     }
 
     fn connection(&self) -> Client {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -62,6 +63,54 @@ impl RequestLog {
     }
 }
 
+/// Treatment of a request by [`react`].
+pub enum Reaction {
+    /// The sandbox answers.
+    Pass,
+    /// This is the response, and the sandbox does not see the request.
+    Answer(Response),
+    /// The sandbox answers after this time.
+    Wait(Duration),
+    /// There is no response, and the sandbox does not see the request.
+    HangBefore,
+    /// There is no response, but the sandbox processes the request.
+    HangAfter,
+}
+
+/// Treats each request as the function says, by method and path without the base path.
+pub fn react(
+    router: Router,
+    reaction: impl Fn(&Method, &str) -> Reaction + Clone + Send + Sync + 'static,
+) -> Router {
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let path = request.uri().path();
+        let path = path.strip_prefix(BASE_PATH).unwrap_or(path);
+        let reaction = reaction(request.method(), path);
+        async move {
+            match reaction {
+                Reaction::Pass => next.run(request).await,
+                Reaction::Answer(response) => response,
+                Reaction::Wait(time) => {
+                    tokio::time::sleep(time).await;
+                    next.run(request).await
+                }
+                Reaction::HangBefore => std::future::pending().await,
+                Reaction::HangAfter => {
+                    next.run(request).await;
+                    std::future::pending().await
+                }
+            }
+        }
+    }))
+}
+
+/// Returns a JSON response.
+pub fn answer(status: u16, body: impl ToString) -> Response {
+    let response = Response::builder().status(status);
+    let response = response.header(header::CONTENT_TYPE, "application/json");
+    response.body(Body::from(body.to_string())).unwrap()
+}
+
 /// Changes the JSON of each successful response to a path that contains the text.
 pub fn change_json(
     router: Router,
@@ -90,13 +139,10 @@ pub fn change_json(
 
 /// Answers each request to a path that contains the text with a recorded error.
 pub fn reject(router: Router, path: &'static str, error: &'static str) -> Router {
-    router.layer(from_fn(move |request: Request, next: Next| async move {
-        if request.uri().path().contains(path) {
-            recorded_error(error)
-        } else {
-            next.run(request).await
-        }
-    }))
+    react(router, move |_, requested| match requested.contains(path) {
+        true => Reaction::Answer(recorded_error(error)),
+        false => Reaction::Pass,
+    })
 }
 
 /// Returns a recorded error of the real API, named by its status and code. An unreported status is taken from an independent client.
@@ -106,41 +152,41 @@ pub fn recorded_error(name: &str) -> Response {
         "4xx" => "401",
         status => status,
     };
-    Response::builder()
-        .status(status.parse::<StatusCode>().unwrap())
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(recording(name)))
-        .unwrap()
+    answer(status.parse().unwrap(), recording(name))
 }
 
-fn recording(name: &str) -> String {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/recordings/errors");
-    fs::read_to_string(format!("{folder}/{name}.json")).unwrap()
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/recordings/errors");
+
+/// Returns a recorded error by its name.
+pub fn recording(name: &str) -> String {
+    fs::read_to_string(format!("{RECORDINGS}/{name}.json")).unwrap()
+}
+
+/// Returns the names of all recorded errors.
+pub fn recorded_errors() -> Vec<String> {
+    let entries = fs::read_dir(RECORDINGS).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.map(|name| name.replace(".json", "")).collect();
+    names.sort();
+    names
 }
 
 #[test]
 fn recorded_errors_have_the_codes_of_their_names() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/recordings/errors");
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
+    let names = recorded_errors();
     assert_eq!(names.len(), 16);
-    for file in names {
-        let name = file.strip_suffix(".json").unwrap();
-        let body: Value = serde_json::from_str(&recording(name)).unwrap();
-        assert_eq!(body["success"], false, "{name}");
-        let mut parts = name.split('-').skip(1);
-        let code: u64 = parts.next().unwrap().parse().unwrap();
-        assert_eq!(body["errors"][0]["code"], code, "{name}");
-        let chain = body["errors"][0]["error_chain"].as_array();
-        let chain: Vec<String> = chain
+    for name in names {
+        let body: Value = serde_json::from_str(&recording(&name)).unwrap();
+        let error = &body["errors"][0];
+        let chain = error["error_chain"].as_array().into_iter().flatten();
+        let codes = [error]
             .into_iter()
-            .flatten()
-            .map(|link| link["code"].to_string())
-            .collect();
-        let named: Vec<&str> = parts.filter(|part| part.parse::<u64>().is_ok()).collect();
-        assert_eq!(chain, named, "{name}");
+            .chain(chain)
+            .map(|error| error["code"].to_string());
+        let named = name
+            .split('-')
+            .skip(1)
+            .filter(|part| part.parse::<u64>().is_ok());
+        assert!(codes.eq(named) && body["success"] == false, "{name}");
     }
 }

@@ -1,15 +1,55 @@
-//! Validates responses against `schema/openapi.yaml`.
+//! Validates responses against `schema/openapi.yaml`, in particular all responses of a served sandbox.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use axum::http::{Method, StatusCode};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use jsonschema::Validator;
-use riskform::sandbox::UnsetReference;
+use riskform::sandbox::{BASE_PATH, UnsetReference};
 use serde_json::{Map, Value, json};
 
+/// Checks the responses of a router. Clones share what they found.
+#[derive(Clone, Debug, Default)]
+pub struct Conformance(Arc<Mutex<Vec<String>>>);
+
+impl Conformance {
+    /// Returns the router, whose responses are checked from now on.
+    pub fn check(&self, router: Router) -> Router {
+        let found = Arc::clone(&self.0);
+        let document = OpenApi::tolerant();
+        router.layer(from_fn(move |mut request: Request, next: Next| {
+            let (found, document) = (Arc::clone(&found), Arc::clone(&document));
+            // A compressed response could not be read.
+            request.headers_mut().remove(header::ACCEPT_ENCODING);
+            async move {
+                let (method, path) = (request.method().clone(), request.uri().to_string());
+                let (parts, body) = next.run(request).await.into_parts();
+                let body = to_bytes(body, usize::MAX).await.unwrap();
+                let path = path.strip_prefix(BASE_PATH).unwrap_or(&path);
+                let problem = match serde_json::from_slice(&body) {
+                    Ok(json) => document.problem(&method, path, parts.status, &json),
+                    Err(error) => Some(format!("{method} {path}: {error}")),
+                };
+                found.lock().unwrap().extend(problem);
+                Response::from_parts(parts, Body::from(body))
+            }
+        }))
+    }
+
+    /// Panics if a response was not as the document says.
+    pub fn assert(&self) {
+        let found = self.0.lock().unwrap();
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
 /// The document, with `nullable` converted to JSON Schema.
-pub(super) struct OpenApi {
+pub struct OpenApi {
     document: Value,
     /// Validators by schema.
     validators: Mutex<HashMap<String, Validator>>,
@@ -17,7 +57,7 @@ pub(super) struct OpenApi {
 
 impl OpenApi {
     /// Reads the document, with one exception: an unset `reference_id` may be null or missing.
-    pub(super) fn allowing(unset: UnsetReference) -> Arc<Self> {
+    pub fn allowing(unset: UnsetReference) -> Arc<Self> {
         // Cached, because compiling the schemas is slower than all checks.
         static READ: Mutex<BTreeMap<UnsetReference, Arc<OpenApi>>> = Mutex::new(BTreeMap::new());
         let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
@@ -25,9 +65,22 @@ impl OpenApi {
         Arc::clone(document.or_insert_with(|| Arc::new(Self::read(unset))))
     }
 
+    /// Reads the document, with all values that it tells a reader to accept.
+    pub fn tolerant() -> Arc<Self> {
+        static READ: LazyLock<Arc<OpenApi>> = LazyLock::new(|| {
+            let mut document = OpenApi::document();
+            tolerate(&mut document);
+            Arc::new(OpenApi::of(document))
+        });
+        Arc::clone(&READ)
+    }
+
+    fn document() -> Value {
+        serde_yaml::from_str(include_str!("../../../schema/openapi.yaml")).unwrap()
+    }
+
     fn read(unset: UnsetReference) -> Self {
-        let text = include_str!("../../../schema/openapi.yaml");
-        let mut document: Value = serde_yaml::from_str(text).unwrap();
+        let mut document = OpenApi::document();
         let integration = &mut document["components"]["schemas"]["Integration"];
         match unset {
             UnsetReference::Random | UnsetReference::Empty => {}
@@ -39,6 +92,10 @@ impl OpenApi {
                 required.retain(|name| name != "reference_id");
             }
         }
+        OpenApi::of(document)
+    }
+
+    fn of(mut document: Value) -> Self {
         spell_out_nullable(&mut document);
         OpenApi {
             document,
@@ -47,7 +104,7 @@ impl OpenApi {
     }
 
     /// Returns ID, method and path template of all operations.
-    pub(super) fn operations(&self) -> Vec<(String, Method, String)> {
+    pub fn operations(&self) -> Vec<(String, Method, String)> {
         let paths = self.document["paths"].as_object().unwrap();
         let mut operations = Vec::new();
         // The sandbox has no history of entries, and the SSF document belongs to another service.
@@ -66,7 +123,7 @@ impl OpenApi {
     }
 
     /// Returns the operation of a request: the matching template with the fewest parameters.
-    pub(super) fn operation(&self, method: &Method, path: &str) -> Option<String> {
+    pub fn operation(&self, method: &Method, path: &str) -> Option<String> {
         let fitting = self
             .operations()
             .into_iter()
@@ -76,8 +133,21 @@ impl OpenApi {
             .map(|(id, _, _)| id)
     }
 
-    /// Panics if the document does not allow the response. Responses without an operation must at least be envelopes.
-    pub(super) fn check(&self, method: &Method, path: &str, status: StatusCode, body: &Value) {
+    /// Panics if the document does not allow the response.
+    pub fn check(&self, method: &Method, path: &str, status: StatusCode, body: &Value) {
+        if let Some(problem) = self.problem(method, path, status, body) {
+            panic!("{problem} in {body:#}");
+        }
+    }
+
+    /// Returns a message if the document does not allow the response. Responses without an operation must at least be envelopes.
+    fn problem(
+        &self,
+        method: &Method,
+        path: &str,
+        status: StatusCode,
+        body: &Value,
+    ) -> Option<String> {
         let place = format!("{method} {path} -> {status}");
         let schema = match self.operation(method, path) {
             Some(id) => self.response_schema(&id, status),
@@ -86,7 +156,9 @@ impl OpenApi {
             }
             None => Some(json!({ "$ref": "#/components/schemas/response-failure" })),
         };
-        let schema = schema.unwrap_or_else(|| panic!("{place}: no such answer in the document"));
+        let Some(schema) = schema else {
+            return Some(format!("{place}: no such response in the document"));
+        };
         let mut validators = self
             .validators
             .lock()
@@ -102,7 +174,7 @@ impl OpenApi {
             .iter_errors(body)
             .map(|error| format!("{}: {error}", error.instance_path()))
             .collect();
-        assert!(errors.is_empty(), "{place}: {errors:#?} in {body:#}");
+        (!errors.is_empty()).then(|| format!("{place}: {errors:#?}"))
     }
 
     fn response_schema(&self, id: &str, status: StatusCode) -> Option<Value> {
@@ -153,6 +225,39 @@ fn spell_out_nullable(value: &mut Value) {
 fn allow_null(schema: &mut Map<String, Value>) {
     let of_type = schema["type"].take();
     schema["type"] = json!([of_type, "null"]);
+}
+
+/// Allows what `x-tolerate` says: null, absent members, and words beside those of an `enum`.
+fn tolerate(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            let absent: Vec<String> = match object.get("properties") {
+                Some(Value::Object(properties)) => {
+                    let absent = properties.iter().filter(|(_, of)| tolerates(of, "absent"));
+                    absent.map(|(name, _)| name.clone()).collect()
+                }
+                _ => Vec::new(),
+            };
+            if let Some(Value::Array(required)) = object.get_mut("required") {
+                required.retain(|name| !absent.iter().any(|absent| name == absent));
+            }
+            let of = Value::Object(object.clone());
+            if tolerates(&of, "null") {
+                object.insert("nullable".to_owned(), json!(true));
+            }
+            if tolerates(&of, "other words") {
+                object.remove("enum");
+            }
+            object.values_mut().for_each(tolerate);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tolerate),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn tolerates(schema: &Value, what: &str) -> bool {
+    let values = schema["x-tolerate"].as_array();
+    values.is_some_and(|values| values.iter().any(|value| value == what))
 }
 
 #[test]

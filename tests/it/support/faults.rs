@@ -494,3 +494,147 @@ where
         Box::pin(self.clone().exchange(request))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use riskform::api::{Delivery, Transport};
+    use riskform::sandbox::{DEFAULT_TOKEN, Settings};
+
+    use super::*;
+    use crate::support::account;
+
+    async fn send(injector: &FaultInjector, method: Method, rest: &str) -> Result<u16, Delivery> {
+        const CREATE: &str = r#"{"integration_type": "Okta", "tenant_url": "https://corp.okta.com", "reference_id": "ours"}"#;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!(
+                "http://localhost{BASE_PATH}/accounts/{}/zt_risk_scoring/{rest}",
+                account()
+            ))
+            .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
+            .body(Bytes::from(CREATE))
+            .unwrap();
+        let transport = Transport::in_process(injector.clone(), Duration::from_secs(30));
+        let sent = transport.send(request).await;
+        sent.map(|answer| answer.status().as_u16())
+            .map_err(|error| error.delivery)
+    }
+
+    fn references(sandbox: &Sandbox) -> Vec<String> {
+        let live = sandbox.live(&account()).integrations;
+        let references = live
+            .iter()
+            .map(|one| one.settings.reference_id.as_ref().unwrap().to_string());
+        let mut references: Vec<_> = references.collect();
+        references.sort();
+        references
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_has_its_outcome_and_is_recorded() {
+        let (done, skipped) = (Execution::Done, Execution::Skipped);
+        let seconds = Duration::from_millis(20);
+        let broken = Err(Delivery::MaybeDelivered);
+        for (fault, expected, processed) in [
+            (
+                Fault::Refuse { seconds },
+                Err(Delivery::NotDelivered),
+                false,
+            ),
+            (Fault::CloseBefore, broken, false),
+            (Fault::CloseAfter, broken, true),
+            (Fault::HalfAnswer, broken, true),
+            (Fault::Garbage { work: done }, broken, true),
+            (Fault::Garbage { work: skipped }, broken, false),
+            (Fault::Slow { seconds }, Ok(200), true),
+            (
+                Fault::RateLimited {
+                    retry_after: Some(7),
+                },
+                Ok(429),
+                false,
+            ),
+            (Fault::ServerError { work: done }, Ok(500), true),
+            (Fault::ServerError { work: skipped }, Ok(500), false),
+            (Fault::BadGateway { work: done }, Ok(502), true),
+            (Fault::WrongJson { work: skipped }, Ok(200), false),
+        ] {
+            let sandbox = Sandbox::in_memory(Settings::default());
+            let injector = FaultInjector::new(&sandbox, vec![FaultRule::always(fault.clone())]);
+            let found = send(&injector, Method::POST, "integrations").await;
+            assert_eq!(found, expected, "{fault:?}");
+            assert_eq!(
+                references(&sandbox).contains(&"ours".to_owned()),
+                processed,
+                "{fault:?}"
+            );
+            let injected = injector.injected().into_iter().map(|one| one.fault);
+            assert_eq!(injected.collect::<Vec<_>>(), [fault]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rules_select_by_method_path_and_number() {
+        let work = Execution::Skipped;
+        let sandbox = Sandbox::in_memory(Settings::default());
+        let injector = FaultInjector::new(
+            &sandbox,
+            vec![
+                FaultRule {
+                    path: Some("*/behaviors".to_owned()),
+                    skip: 1,
+                    times: Some(2),
+                    ..FaultRule::on(Method::PUT, Fault::ServerError { work })
+                },
+                FaultRule::on(Method::PUT, Fault::RateLimited { retry_after: None }),
+            ],
+        );
+        let mut statuses = Vec::new();
+        for _ in 0..5 {
+            statuses.push(send(&injector, Method::PUT, "behaviors").await.unwrap());
+        }
+        assert_eq!(
+            statuses,
+            [429, 500, 500, 429, 429],
+            "the first match counts"
+        );
+        assert_eq!(send(&injector, Method::GET, "behaviors").await, Ok(200));
+        injector.stop();
+        assert_eq!(send(&injector, Method::PUT, "behaviors").await, Ok(400));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn external_change_precedes_the_request() {
+        const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
+        let edit = ExternalChange::EditIntegration {
+            integration: "https://example.oktapreview.com".to_owned(),
+            tenant_url: None,
+            reference_id: ReferenceId::new("changed"),
+            active: None,
+        };
+        let delete = ExternalChange::DeleteIntegration {
+            integration: REFERENCE.to_owned(),
+        };
+        for (change, expected) in [
+            (
+                ExternalChange::CreateTheSame,
+                vec![REFERENCE, "ours", "ours"],
+            ),
+            (edit, vec!["changed", "ours"]),
+            (delete, vec!["ours"]),
+        ] {
+            let sandbox = Sandbox::in_memory(Settings::default());
+            let rules = vec![FaultRule::on(Method::POST, Fault::Change(change.clone()))];
+            let injector = FaultInjector::new(&sandbox, rules);
+            let found = send(&injector, Method::POST, "integrations").await;
+            assert_eq!(
+                (found, references(&sandbox)),
+                (
+                    Ok(200),
+                    expected.iter().map(|one| (*one).to_owned()).collect()
+                ),
+                "{change:?}"
+            );
+        }
+    }
+}

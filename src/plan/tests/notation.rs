@@ -1,0 +1,161 @@
+//! Accounts in a line notation, for the tests of the planner and of `tests/it`: `name: tenant reference [options]` for an entry and a live
+//! integration. Tenant `a` is `https://a.test`.
+
+use std::collections::BTreeMap;
+
+use crate::model::account::{DesiredAccount, LiveAccount, Unlisted};
+use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
+use crate::model::generated_reference::GeneratedReferences;
+use crate::model::integration::{
+    DesiredIntegration, IgnoreChange, Integration, IntegrationId, IntegrationSettings,
+    IntegrationType, ReferenceId, TenantUrl,
+};
+use crate::model::location::Location;
+use crate::model::open_enum::OpenEnum;
+
+pub(crate) fn location() -> Location {
+    Location {
+        file: "test.yaml".into(),
+        line: 1,
+        column: 1,
+    }
+}
+
+/// The id of the live integration number `n`.
+pub(crate) fn id(n: u128) -> IntegrationId {
+    uuid::Uuid::from_u128(n).into()
+}
+
+pub(crate) const ACCOUNT: &str = "f037e56e89293a057740de681ac9abbe";
+
+/// A reference: `~x2` is the second that riskform makes for the entry `x`, any other word is itself.
+pub(crate) fn reference(word: &str) -> ReferenceId {
+    match word.strip_prefix('~') {
+        Some(own) => {
+            let (name, count) = own.split_at(own.len() - 1);
+            let own = GeneratedReferences::of(&ACCOUNT.parse().unwrap(), &name.parse().unwrap());
+            own.nth(count.parse().unwrap())
+        }
+        None => ReferenceId::new(word).unwrap(),
+    }
+}
+
+/// `tenant [reference] [off] [type=X]`, e.g. `a r1 off`.
+pub(crate) fn live(n: u128, text: &str) -> Integration {
+    let mut words = text.split_whitespace();
+    let mut integration = Integration {
+        id: id(n),
+        account_tag: "tag".into(),
+        created_at: "2026-01-01T00:00:00Z".into(),
+        well_known_url: String::new(),
+        settings: IntegrationSettings {
+            integration_type: IntegrationType::Okta.into(),
+            tenant_url: TenantUrl::from_live(format!("https://{}.test", words.next().unwrap())),
+            reference_id: None,
+            active: true,
+        },
+    };
+    for word in words {
+        match word.strip_prefix("type=") {
+            Some(kind) => integration.settings.integration_type = OpenEnum::parse(kind),
+            None if word == "off" => integration.settings.active = false,
+            None => integration.settings.reference_id = Some(reference(word)),
+        }
+    }
+    integration
+}
+
+/// `name: tenant [reference] [off] [id=N] [prevent] [ignore=field[@date]] [type=Okta]`.
+pub(crate) fn entry(text: &str) -> DesiredIntegration {
+    let (name, rest) = text.split_once(": ").unwrap();
+    let mut words = rest.split_whitespace();
+    let tenant = words.next().unwrap();
+    let mut entry = DesiredIntegration {
+        name: name.parse().unwrap(),
+        integration_type: None,
+        tenant_url: format!("https://{tenant}.test").parse().unwrap(),
+        reference_id: None,
+        identity_provider: None,
+        identity_provider_org: None,
+        active: true,
+        id: None,
+        lifecycle: Default::default(),
+        location: location(),
+        variables: Default::default(),
+    };
+    for word in words {
+        match word.split_once('=') {
+            Some(("id", n)) => entry.id = Some(id(n.parse().unwrap())),
+            Some(("type", kind)) => entry.integration_type = Some(kind.parse().unwrap()),
+            Some(("ignore", field)) => {
+                let (field, until) = field
+                    .split_once('@')
+                    .map_or((field, None), |(f, u)| (f, Some(u)));
+                entry.lifecycle.ignore_changes.push(IgnoreChange {
+                    field: field.parse().unwrap(),
+                    until: until.map(|until| until.parse().unwrap()),
+                    reason: None,
+                    location: location(),
+                });
+            }
+            Some(_) => panic!("unknown option {word}"),
+            None if word == "off" => entry.active = false,
+            None if word == "prevent" => entry.lifecycle.prevent_destroy = true,
+            None => entry.reference_id = Some(reference(word)),
+        }
+    }
+    entry
+}
+
+pub(crate) fn desired(entries: &[&str]) -> DesiredAccount {
+    DesiredAccount {
+        account_id: ACCOUNT.parse().unwrap(),
+        name: None,
+        source: "test.yaml".into(),
+        api_token_env: None,
+        behaviors: BTreeMap::new(),
+        wildcard: None,
+        unmanaged: BTreeMap::new(),
+        integrations: entries
+            .iter()
+            .map(|text| entry(text))
+            .map(|entry| (entry.name.clone(), entry))
+            .collect(),
+        unlisted: Unlisted::default(),
+        guards: Default::default(),
+    }
+}
+
+pub(crate) fn account(integrations: &[&str]) -> LiveAccount {
+    let integrations = integrations
+        .iter()
+        .enumerate()
+        .map(|(index, text)| live(index as u128 + 1, text))
+        .collect();
+    let behaviors = [
+        ("dlp", true, "medium"),
+        ("edr", false, "medium"),
+        ("imp", true, "extreme"),
+    ]
+    .map(|(key, enabled, level)| {
+        let behavior = Behavior {
+            name: key.to_uppercase(),
+            description: String::new(),
+            settings: BehaviorSettings {
+                enabled,
+                risk_level: OpenEnum::parse(level),
+            },
+        };
+        (BehaviorKey::new(key), behavior)
+    });
+    LiveAccount::new(behaviors.into(), integrations)
+}
+
+pub(crate) fn behavior(enabled: Option<bool>, risk_level: Option<RiskLevel>) -> DesiredBehavior {
+    DesiredBehavior {
+        enabled,
+        risk_level,
+        location: location(),
+        variables: Default::default(),
+    }
+}

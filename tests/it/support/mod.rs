@@ -1,0 +1,23 @@
+//! What tests share. [`run`] starts the program, [`server`] serves the sandbox to it, [`world`] calls the sandbox in-process, and
+//! [`notation`] writes accounts in short lines. [`faults`] and [`layers`] change responses.
+
+pub mod faults;
+pub mod json;
+pub mod layers;
+#[path = "../../../src/plan/tests/notation.rs"]
+pub mod notation;
+pub mod openapi;
+pub mod run;
+pub mod server;
+pub mod world;
+
+pub use run::{Run, TestDir};
+pub use server::SandboxServer;
+
+use riskform::model::account::AccountId;
+use riskform::sandbox::RECORDED_ACCOUNT;
+
+/// Returns the recorded account.
+pub fn account() -> AccountId {
+    RECORDED_ACCOUNT.parse().unwrap()
+}
