@@ -12,6 +12,7 @@ use jiff::civil::date;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
 use riskform::model::address::Address;
 use riskform::model::audit_log::{AuditEntry, AuditLog, ParsedEntry};
+use riskform::model::behavior::BehaviorSettings;
 use riskform::model::context::Context;
 use riskform::model::integration::{IntegrationField, IntegrationId};
 use riskform::plan::attribution::{
@@ -47,15 +48,18 @@ fn account() -> AccountId {
     RECORDED_ACCOUNT.parse().unwrap()
 }
 
+/// A user and an interface.
+type Author = (&'static str, &'static str);
+
 /// An account, its users, and the known author of each value.
 struct AttributionScenario {
     sandbox: Sandbox,
     router: Router,
     random: fastrand::Rng,
-    /// Author of each value: user and interface.
-    setters: BTreeMap<String, (String, String)>,
+    /// Author of each value.
+    setters: BTreeMap<String, Author>,
     /// Deleted integrations: ID, tenant, author.
-    deleted: Vec<(IntegrationId, String, (String, String))>,
+    deleted: Vec<(IntegrationId, String, Author)>,
 }
 
 impl AttributionScenario {
@@ -70,15 +74,15 @@ impl AttributionScenario {
         }
     }
 
-    async fn send(&self, who: &(String, String), method: Method, rest: &str, body: Value) -> bool {
+    async fn send(&self, who: Author, method: Method, rest: &str, body: Value) -> bool {
         let request = Request::builder()
             .method(method)
             .uri(format!(
                 "{BASE_PATH}/accounts/{RECORDED_ACCOUNT}/zt_risk_scoring/{rest}"
             ))
             .header("authorization", format!("Bearer {DEFAULT_TOKEN}"))
-            .header(ACTOR_HEADER, &who.0)
-            .header(CONTEXT_HEADER, &who.1)
+            .header(ACTOR_HEADER, who.0)
+            .header(CONTEXT_HEADER, who.1)
             .body(Body::from(body.to_string()))
             .unwrap();
         let answer = self.router.clone().oneshot(request).await.unwrap();
@@ -89,10 +93,8 @@ impl AttributionScenario {
 
     /// Sends one write. Most contain unchanged values, some are rejected, some change nothing.
     async fn write(&mut self) {
-        let who = (
-            PEOPLE[self.random.usize(1..PEOPLE.len())].to_owned(),
-            MEANS[self.random.usize(..MEANS.len())].to_owned(),
-        );
+        let person = PEOPLE[self.random.usize(1..PEOPLE.len())];
+        let who = (person, MEANS[self.random.usize(..MEANS.len())]);
         let before = self.sandbox.live(&account());
         let tenant = TENANTS[self.random.usize(..TENANTS.len())];
         let id = before
@@ -125,8 +127,8 @@ impl AttributionScenario {
                 (Method::PUT, format!("integrations/{id}"), body)
             }
         };
-        if self.send(&who, method, &rest, body).await {
-            self.note(&who, &before);
+        if self.send(who, method, &rest, body).await {
+            self.note(who, &before);
         }
     }
 
@@ -153,18 +155,18 @@ impl AttributionScenario {
     }
 
     /// Records the author of each difference.
-    fn note(&mut self, who: &(String, String), before: &LiveAccount) {
+    fn note(&mut self, who: Author, before: &LiveAccount) {
         let after = self.sandbox.live(&account());
         let (old, new) = (values(before), values(&after));
         for (name, value) in &new {
             if old.get(name) != Some(value) {
-                self.setters.insert(name.clone(), who.clone());
+                self.setters.insert(name.clone(), who);
             }
         }
         for gone in &before.integrations {
             if !after.integrations.iter().any(|one| one.id == gone.id) {
                 let tenant = gone.settings.tenant_url.as_str().to_owned();
-                self.deleted.push((gone.id, tenant, who.clone()));
+                self.deleted.push((gone.id, tenant, who));
             }
         }
     }
@@ -185,13 +187,10 @@ impl AttributionScenario {
         }
         drift.attribute(log);
         let mut seen = 0;
-        let mut check = |about: String, told: &Attribution, setter: Option<&(String, String)>| {
+        let mut check = |about: String, told: &Attribution, setter: Option<&Author>| {
             seen += 1;
-            assert_eq!(
-                author(told).as_ref(),
-                setter,
-                "RISKFORM_SEED={seed}: {about}: {told:?}"
-            );
+            let seed = format!("RISKFORM_SEED={seed}");
+            assert_eq!(author(told), setter.copied(), "{seed}: {about}: {told:?}");
         };
         for change in &drift.changes {
             let address = change.address();
@@ -288,34 +287,32 @@ fn since() -> Timestamp {
 
 /// Returns all values of an account by name.
 fn values(live: &LiveAccount) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    for (key, behavior) in live.behaviors.iter() {
-        values.insert(
-            format!("{key} enabled"),
-            behavior.settings.enabled.to_string(),
-        );
-        values.insert(
-            format!("{key} risk_level"),
-            behavior.settings.risk_level.to_string(),
-        );
-    }
-    for one in &live.integrations {
-        let settings = &one.settings;
-        values.insert(
-            format!("{} tenant_url", one.id),
-            settings.tenant_url.to_string(),
-        );
-        values.insert(
-            format!("{} reference_id", one.id),
-            format!("{:?}", settings.reference_id),
-        );
-        values.insert(format!("{} active", one.id), settings.active.to_string());
-        values.insert(
-            format!("{} integration_type", one.id),
-            settings.integration_type.to_string(),
-        );
-    }
-    values
+    let behaviors = live.behaviors.iter().flat_map(|(key, behavior)| {
+        let BehaviorSettings {
+            enabled,
+            risk_level,
+        } = &behavior.settings;
+        [
+            (format!("{key} enabled"), enabled.to_string()),
+            (format!("{key} risk_level"), risk_level.to_string()),
+        ]
+    });
+    let integrations = live.integrations.iter().flat_map(|one| {
+        let (id, settings) = (one.id, &one.settings);
+        [
+            (format!("{id} tenant_url"), settings.tenant_url.to_string()),
+            (
+                format!("{id} reference_id"),
+                format!("{:?}", settings.reference_id),
+            ),
+            (format!("{id} active"), settings.active.to_string()),
+            (
+                format!("{id} integration_type"),
+                settings.integration_type.to_string(),
+            ),
+        ]
+    });
+    behaviors.chain(integrations).collect()
 }
 
 /// Returns the attribution of all values, by the same names.
@@ -335,21 +332,21 @@ fn attributions(log: &AuditLog, live: &LiveAccount) -> BTreeMap<String, Attribut
     told
 }
 
-fn author(attribution: &Attribution) -> Option<(String, String)> {
+fn author(attribution: &Attribution) -> Option<(&str, &str)> {
     match attribution {
-        Attribution::Set { author } => Some((author.actor.clone()?, author.method.clone()?)),
+        Attribution::Set { author } => Some((author.actor.as_deref()?, author.method.as_deref()?)),
         _ => None,
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
+async fn each_value_is_attributed_to_its_author() {
     let first = worlds::seed();
     let (mut set, mut attributed) = (0, 0);
     for seed in (0..WORLDS).map(|n| first.wrapping_add(n)) {
         let mut world = AttributionScenario::new(seed);
         // Write everything once, so that the log contains the initial values.
-        let installer = (PEOPLE[0].to_owned(), "api_token".to_owned());
+        let installer = (PEOPLE[0], "api_token");
         let live = world.sandbox.live(&account());
         let settings: BTreeMap<_, _> = live
             .behaviors
@@ -369,11 +366,8 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
         let declared = live.clone();
         let recorded = &live.integrations[0];
         let place = format!("integrations/{}", recorded.id);
-        assert!(
-            world
-                .send(&installer, Method::PUT, &place, json!(recorded.settings))
-                .await
-        );
+        let body = json!(recorded.settings);
+        assert!(world.send(installer, Method::PUT, &place, body).await);
         for _ in 0..WRITES {
             world.write().await;
             let pause = world.random.u64(..3);
@@ -385,10 +379,11 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
             match world.setters.get(&name) {
                 Some(setter) => {
                     set += 1;
+                    let repeat = format!("RISKFORM_SEED={seed}: {name}");
                     assert_eq!(
-                        author(&attribution).as_ref(),
-                        Some(setter),
-                        "RISKFORM_SEED={seed}: {name}: {attribution:?}"
+                        author(&attribution),
+                        Some(*setter),
+                        "{repeat}: {attribution:?}"
                     );
                 }
                 // Unchanged: never written, or the log starts with its value.
@@ -404,9 +399,10 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
         attributed += world.check_drift(&declared, &log, seed);
         for one in &live.integrations {
             let setter = world.setters.get(&format!("{} integration_type", one.id));
+            let told = creation(&log, one.id);
             assert_eq!(
-                author(&creation(&log, one.id)).as_ref(),
-                setter,
+                author(&told),
+                setter.copied(),
                 "RISKFORM_SEED={seed}: {}",
                 one.id
             );
@@ -414,8 +410,8 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
         for (id, tenant, who) in &world.deleted {
             let told = deletion(&log, Some(*id), None, &tenant.parse().unwrap());
             assert_eq!(
-                author(&told).as_ref(),
-                Some(who),
+                author(&told),
+                Some(*who),
                 "RISKFORM_SEED={seed}: {id} is gone"
             );
         }
@@ -425,14 +421,14 @@ async fn every_value_is_attributed_to_whoever_set_it_and_to_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_log_keeps_no_requests_nobody_is_said_to_have_set_anything() {
+async fn log_without_requests_attributes_no_value() {
     let mut world = AttributionScenario::new(worlds::seed());
     for _ in 0..WRITES {
         world.write().await;
     }
-    let who = (PEOPLE[1].to_owned(), "dash".to_owned());
+    let who = (PEOPLE[1], "dash");
     let body = json!({ "behaviors": { "imp_travel": { "enabled": false, "risk_level": "low" } } });
-    assert!(world.send(&who, Method::PUT, "behaviors", body).await);
+    assert!(world.send(who, Method::PUT, "behaviors", body).await);
     let edited = world.sandbox.edit(&account(), |account| {
         for entry in &mut account.audit_log {
             entry.shown["resource"] = json!({ "id": entry.shown["resource"]["id"] });
@@ -455,27 +451,21 @@ async fn where_the_log_keeps_no_requests_nobody_is_said_to_have_set_anything() {
 
 /// Returns the recordings, and variants that Cloudflare may send.
 #[test]
-fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
+fn recorded_and_unusual_entries_are_read() {
     let recorded: Value =
         serde_json::from_str(include_str!("../fixtures/api/audit_log_risk.json")).unwrap();
-    let told: Vec<String> = recorded["result"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| match AuditEntry::read(&account(), item) {
-            ParsedEntry::Entry(AuditEntry {
-                author,
-                write: wrote,
-            }) => format!(
-                "{} {} {} {wrote:?}",
-                author.actor.unwrap(),
-                author.method.unwrap(),
-                author.tool.as_deref().unwrap_or("-")
-            ),
-            other => format!("{other:?}"),
-        })
-        .collect();
-    insta::assert_snapshot!(told.join("\n"), @r###"
+    let told = recorded["result"].as_array().unwrap().iter().map(|item| {
+        let (author, write) = match AuditEntry::read(&account(), item) {
+            ParsedEntry::Entry(AuditEntry { author, write }) => (author, write),
+            other => return format!("{other:?}"),
+        };
+        let (actor, method) = (author.actor.unwrap(), author.method.unwrap());
+        format!(
+            "{actor} {method} {} {write:?}",
+            author.tool.as_deref().unwrap_or("-")
+        )
+    });
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r###"
     admin@example.com dash - Behaviors(Some({BehaviorKey("sentinel_one"): LoggedBehavior { enabled: Some(false), risk_level: Some(Known(High)) }}))
     admin@example.com api_token riskform Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(LoggedIntegration { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
     the account itself api_token - Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
@@ -543,16 +533,16 @@ fn entries_are_read_as_recorded_and_strange_ones_break_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_in_the_log_is_attributed_to_nobody() {
+async fn value_missing_in_the_log_has_no_author() {
     let mut world = AttributionScenario::new(worlds::seed());
     let live = world.sandbox.live(&account());
     let empty = world.log();
     for (name, told) in attributions(&empty, &live) {
         assert_eq!(told, Attribution::Unknown { since: since() }, "{name}");
     }
-    let who = (PEOPLE[1].to_owned(), "dash".to_owned());
+    let who = (PEOPLE[1], "dash");
     let body = json!({ "behaviors": { "imp_travel": { "enabled": false, "risk_level": "low" } } });
-    assert!(world.send(&who, Method::PUT, "behaviors", body).await);
+    assert!(world.send(who, Method::PUT, "behaviors", body).await);
     // The log starts with this entry: the value may be older.
     let told = attributions(&world.log(), &world.sandbox.live(&account()));
     let Attribution::UnchangedSinceBefore { since: edge, first } = &told["imp_travel enabled"]
