@@ -61,7 +61,7 @@ fn processes_that_create_the_same_at_once_leave_one_of_each() {
     workplace.write("riskform.yaml", THREE);
     let mut codes: Vec<i32> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..PROCESSES)
-            .map(|_| scope.spawn(|| workplace.run(&["apply", "--auto-approve"]).code))
+            .map(|_| scope.spawn(|| workplace.line("apply --auto-approve").code))
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
@@ -86,9 +86,8 @@ fn processes_that_create_the_same_at_once_leave_one_of_each() {
 
     codes.sort_unstable();
     assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");
-    let again = workplace.run(&["apply", "--auto-approve"]);
-    assert_eq!(again.code, 0, "{}", again.stderr);
-    let now = server.sandbox.live(&account());
+    let again = workplace.line("apply --auto-approve").exits(0);
+    let now = server.live();
     let mut tenants: Vec<&str> = now
         .integrations
         .iter()
@@ -140,8 +139,7 @@ fn what_a_person_makes_at_the_worst_moment_stays() {
         let before = ids(&server.sandbox);
         let workplace = TestDir::with(&server);
         workplace.write("riskform.yaml", ONE);
-        let run = workplace.run(&["apply", "--auto-approve"]);
-        assert_eq!(run.code, code, "{moment:?}: {}", run.stderr);
+        let run = workplace.line("apply --auto-approve").exits(code);
         let now = ids(&server.sandbox);
         let persons = persons.get().expect("the person was there");
         assert!(now.contains(persons), "{moment:?}: it stays");
@@ -225,7 +223,7 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
             }
         }))
     });
-    let start = server.sandbox.live(&account());
+    let start = server.live();
     let integration = |id: &str, tenant: &str, reference: &str| -> Integration {
         serde_json::from_value(json!({
             "id": id, "account_tag": RECORDED_ACCOUNT, "active": true, "created_at": "2025-03-19T19:53:56Z",
@@ -241,16 +239,10 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
             "",
         ),
     ];
-    server
-        .sandbox
-        .edit(&account(), |account| {
-            *account = LiveAccount::new(start.behaviors, integrations).into()
-        })
-        .unwrap();
+    server.edit(|account| *account = LiveAccount::new(start.behaviors, integrations).into());
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", CHAIN);
-    let run = workplace.run(&["apply", "--auto-approve"]);
-    assert_eq!(run.code, 3);
+    let run = workplace.line("apply --auto-approve").exits(3);
     let told = |text: &str, of: &[&str]| -> String {
         let lines = text
             .lines()
@@ -276,9 +268,8 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
     "###);
 
     refuses.store(false, Ordering::Relaxed);
-    let again = workplace.run(&["apply", "--auto-approve"]);
-    assert_eq!(again.code, 0, "{}", again.stderr);
-    assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
+    let again = workplace.line("apply --auto-approve").exits(0);
+    workplace.line("plan --detailed-exitcode").exits(0);
 }
 
 fn ids(sandbox: &Sandbox) -> BTreeSet<IntegrationId> {

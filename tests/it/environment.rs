@@ -48,18 +48,10 @@ fn variable_that_is_not_utf8_is_an_error_naming_it() {
 fn empty_variable_counts_as_unset_except_the_limits() {
     let empty = run(&[("RISKFORM_LIMITS", b"")]);
     assert_eq!(empty.code, 1, "{}", empty.shown());
-    assert!(
-        empty.stderr.contains("RISKFORM_LIMITS is empty"),
-        "{}",
-        empty.shown()
-    );
+    empty.says("RISKFORM_LIMITS is empty");
     let missing = run(&[("RISKFORM_LIMITS", b"missing.yaml")]);
     assert_eq!(missing.code, 1, "{}", missing.shown());
-    assert!(
-        missing.stderr.contains("missing.yaml"),
-        "{}",
-        missing.shown()
-    );
+    missing.says("missing.yaml");
 
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", FILE);
@@ -74,14 +66,8 @@ fn empty_variable_counts_as_unset_except_the_limits() {
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
     // The discard port is closed, and no request may be sent directly.
     workplace.set("https_proxy", "127.0.0.1:9");
-    let run = workplace.run(&["plan"]);
-    assert_eq!(run.code, 1, "{}", run.shown());
-    assert!(
-        run.stderr
-            .contains("through proxy 127.0.0.1:9 (https_proxy)"),
-        "{}",
-        run.shown()
-    );
+    let run = workplace.run(&["plan"]).exits(1);
+    run.says("through proxy 127.0.0.1:9 (https_proxy)");
 }
 
 #[test]
@@ -91,9 +77,10 @@ fn help_names_the_proxy_only_if_it_was_used() {
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
     workplace.set("HTTPS_PROXY", "http://127.0.0.1:9");
     workplace.set("NO_PROXY", "127.0.0.0/8");
-    let run = workplace.run(&["plan", "--base-url", "https://127.0.0.1:9/client/v4"]);
-    assert_eq!(run.code, 1, "{}", run.shown());
-    assert!(run.stderr.contains("cannot connect"), "{}", run.shown());
+    let run = workplace
+        .line("plan --base-url https://127.0.0.1:9/client/v4")
+        .exits(1);
+    run.says("cannot connect");
     assert!(!run.stderr.contains("HTTPS_PROXY"), "{}", run.shown());
 }
 
@@ -103,9 +90,10 @@ fn missing_certificate_file_is_named_by_its_variable() {
     workplace.write("riskform.yaml", FILE);
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
     workplace.set("SSL_CERT_FILE", "/etc/ssl/none.pem");
-    let run = workplace.run(&["plan", "--base-url", "https://127.0.0.1:9/client/v4"]);
-    assert_eq!(run.code, 1, "{}", run.shown());
-    assert!(run.stderr.contains("SSL_CERT_FILE"), "{}", run.shown());
+    let run = workplace
+        .line("plan --base-url https://127.0.0.1:9/client/v4")
+        .exits(1);
+    run.says("SSL_CERT_FILE");
 }
 
 #[test]
@@ -117,10 +105,9 @@ fn invalid_block_of_a_ca_bundle_is_named_before_the_first_request() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
-    let run = workplace.run(&["plan", "--ca-bundle", "ca.pem"]);
-    assert_eq!(run.code, 1, "{}", run.shown());
+    let run = workplace.line("plan --ca-bundle ca.pem").exits(1);
     let expected = "--ca-bundle ca.pem: invalid certificate in block 1 (line 1): ";
-    assert!(run.stderr.contains(expected), "{}", run.shown());
+    run.says(expected);
 }
 
 /// Each account needs two connections.
@@ -174,6 +161,6 @@ fn absolute_path_needs_no_working_directory() {
             .output();
         let run = Run::from(output.unwrap());
         assert_eq!(run.code, code, "{}", run.shown());
-        assert!(run.stdout.contains(expected), "{}", run.shown());
+        run.says(expected);
     }
 }

@@ -52,7 +52,7 @@ pub fn event(level: &str, timestamp: &str) -> Value {
 #[test]
 fn users_are_shown_with_a_bar_for_each_level() {
     let (_server, workplace) = served(Settings::default());
-    assert_snapshot!(workplace.run(&["get", "users"]).shown(), @r###"
+    assert_snapshot!(workplace.line("get users").shown(), @r###"
     exit 0
     --- stdout
     LEVEL   EVENTS  LAST EVENT (UTC)  E-MAIL                      NAME
@@ -66,7 +66,7 @@ fn users_are_shown_with_a_bar_for_each_level() {
     low         1  ████████████████████████████████████████
     3 users
     "###);
-    assert_snapshot!(workplace.run(&["get", "user", "Amina.Diallo@example.com"]).shown(), @r###"
+    assert_snapshot!(workplace.line("get user Amina.Diallo@example.com").shown(), @r###"
     exit 0
     --- stdout
     name             Amina Diallo
@@ -100,7 +100,7 @@ fn users_are_shown_with_a_bar_for_each_level() {
 #[test]
 fn behaviors_and_integrations_are_shown_with_every_field() {
     let (_server, workplace) = served(Settings::default());
-    assert_snapshot!(workplace.run(&["get", "behaviors"]).shown(), @r###"
+    assert_snapshot!(workplace.line("get behaviors").shown(), @r###"
     exit 0
     --- stdout
     KEY           ENABLED  LEVEL   NAME                                   DESCRIPTION
@@ -108,7 +108,7 @@ fn behaviors_and_integrations_are_shown_with_every_field() {
     imp_travel    true     high    Impossible Travel                      A user had a successful Access application log in from two locations that they could not have traveled to in that period of time.
     sentinel_one  false    medium  SentinelOne Infection Detected         User is signed in on a device where Sentinel One EDR detects an active threat or infection.
     "###);
-    let by_id = workplace.run(&["get", "integration", "4cfe8442-664b-4915-acd4-b39cd65c4314"]);
+    let by_id = workplace.line("get integration 4cfe8442-664b-4915-acd4-b39cd65c4314");
     assert_snapshot!(by_id.shown(), @r###"
     exit 0
     --- stdout
@@ -128,7 +128,7 @@ fn behaviors_and_integrations_are_shown_with_every_field() {
         "3701e70b-5de4-4d9d-8972-f5aa994d9057",
     ];
     assert_eq!(workplace.run(&by_reference).stdout, by_id.stdout);
-    assert_snapshot!(workplace.run(&["get", "integrations"]).shown(), @r###"
+    assert_snapshot!(workplace.line("get integrations").shown(), @r###"
     exit 0
     --- stdout
     ID                                    TENANT_URL                       ACTIVE  TYPE  REFERENCE_ID                          WELL_KNOWN_URL
@@ -170,9 +170,8 @@ fn users_are_sorted_and_filtered() {
     );
     let found = |arguments: &[&str]| {
         let arguments = [&["get", "users", "--format", "json"], arguments].concat();
-        let run = workplace.run(&arguments);
-        assert_eq!(run.code, 0, "{}", run.stderr);
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let run = workplace.run(&arguments).exits(0);
+        let document: Value = run.json();
         let users = document["users"].as_array().unwrap();
         let names: Vec<&str> = users
             .iter()
@@ -196,9 +195,7 @@ fn users_are_sorted_and_filtered() {
     ] {
         assert_eq!(found(arguments), names, "{arguments:?}");
     }
-    let totals = workplace
-        .run(&["get", "users", "--search", "nobody"])
-        .stdout;
+    let totals = workplace.line("get users --search nobody").stdout;
     assert_eq!(totals, "0 users of 3\n");
 }
 
@@ -216,14 +213,13 @@ fn responses_cannot_command_the_terminal() {
         for format in FORMATS {
             let mut arguments = vec!["get", what, "--format", format];
             arguments.extend(of);
-            let run = workplace.run(&arguments);
-            assert_eq!(run.code, 0, "{}", run.stderr);
+            let run = workplace.run(&arguments).exits(0);
             let commands = |c: char| c.is_control() && c != '\n';
             assert!(!run.stdout.contains(commands), "{format}: {:?}", run.stdout);
             match format {
                 "table" => assert!(run.stdout.contains("a name as long as a sentence")),
                 "json" => {
-                    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+                    let document: Value = run.json();
                     let user = document.get("user").unwrap_or(&document["users"][0]);
                     assert_eq!(user["name"], name, "{format}");
                 }
@@ -243,9 +239,8 @@ fn redacted_nobody_is_named_in_any_format_or_log() {
             &["get", "users", "--redact", "-vv", "--format", format][..],
             &["get", "user", id, "--redact", "-vv", "--format", format],
         ] {
-            let run = workplace.run(arguments);
-            assert_eq!(run.code, 0, "{}", run.stderr);
-            assert!(run.stdout.contains(&pseudonym), "{}", run.stdout);
+            let run = workplace.run(arguments).exits(0);
+            run.says(&pseudonym);
             // The city is in the details of an event.
             for personal in ["Amina", "Diallo", "amina", "@example.com", "Lisbon"] {
                 let shown = format!("{}{}", run.stdout, run.stderr);
@@ -253,7 +248,7 @@ fn redacted_nobody_is_named_in_any_format_or_log() {
             }
         }
     }
-    let named = workplace.run(&["get", "users", "-vv"]);
+    let named = workplace.line("get users -vv");
     assert!(!named.stderr.contains("amina"), "{}", named.stderr);
 }
 
@@ -268,18 +263,18 @@ fn who_can_not_be_found_for_certain_is_told_without_names() {
             (BEN, user("Ben", "Shared@example.com", &event)),
         ],
     );
-    let several = workplace.run(&["get", "user", "shared@example.com"]);
+    let several = workplace.line("get user shared@example.com");
     assert_snapshot!(several.stderr, @r###"
     error: several users have the email address shared@example.com; use a user ID:
       0a000000-0000-4000-8000-000000000001  high, 1 event, the last at 2026-01-01T00:00:00Z
       0a000000-0000-4000-8000-000000000002  high, 1 event, the last at 2026-01-01T00:00:00Z
     "###);
     assert_eq!(several.code, 1);
-    let nobody = workplace.run(&["get", "user", "cay@example.com", "--format", "json"]);
-    let document: Value = serde_json::from_str(&nobody.stdout).unwrap();
+    let nobody = workplace.line("get user cay@example.com --format json");
+    let document: Value = nobody.json();
     assert_eq!(document["error"]["kind"], "no_such_user");
-    assert_eq!(workplace.run(&["get", "user", "cay"]).code, 64);
-    assert_eq!(workplace.run(&["get", "user", CAY]).code, 1);
+    workplace.line("get user cay").exits(64);
+    workplace.run(&["get", "user", CAY]).exits(1);
 }
 
 #[test]
@@ -289,25 +284,21 @@ fn what_is_missing_is_named_and_ends_with_6() {
         ..Settings::default()
     };
     let (_server, workplace) = served(settings);
-    assert_eq!(workplace.run(&["get", "behaviors"]).code, 0);
-    let users = workplace.run(&["get", "users"]);
-    assert_eq!(users.code, 6);
-    assert!(
-        users.stderr.contains("Zero Trust: PII Read"),
-        "{}",
-        users.stderr
-    );
+    workplace.line("get behaviors").exits(0);
+    let users = workplace.line("get users").exits(6);
+    users.says("Zero Trust: PII Read");
     let nowhere = TestDir::new();
-    assert_snapshot!(nowhere.run(&["get", "users"]).shown(), @r###"
+    assert_snapshot!(nowhere.line("get users").shown(), @r###"
     exit 64
     --- stderr
     error: which account?
       help: set CLOUDFLARE_ACCOUNT_ID, or pass --account-id
     "###);
-    let without = nowhere.run(&["get", "users", "--account-id", RECORDED_ACCOUNT]);
-    assert_eq!(without.code, 6, "{}", without.stderr);
+    let without = nowhere
+        .run(&["get", "users", "--account-id", RECORDED_ACCOUNT])
+        .exits(6);
     // The sandbox has a default account.
-    assert_eq!(nowhere.run(&["get", "users", "--sandbox"]).code, 0);
+    nowhere.line("get users --sandbox").exits(0);
 }
 
 #[test]

@@ -314,7 +314,7 @@ async fn who_can_not_be_told_is_a_warning_and_no_url_is_ever_shown() {
         "warning: cannot notify http://{}/…: it answered 404 Not Found",
         refusing.address
     );
-    assert!(run.stderr.contains(&warning), "{}", run.stderr);
+    run.says(&warning);
     assert!(!run.shown().contains("canary"), "{}", run.shown());
 
     for url in ["http://alerts.example.com/canary", "canary"] {
@@ -385,12 +385,7 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
     drift(&["--notify-again", "0"]).await;
     assert_eq!(server.outcomes().len(), 3);
 
-    assert_eq!(
-        workplace
-            .run(&["apply", "--sandbox", "--auto-approve"])
-            .code,
-        0
-    );
+    workplace.line("apply --sandbox --auto-approve").exits(0);
     assert_eq!((drift(&[]).await, drift(&[]).await), (0, 0));
     assert_eq!(server.outcomes()[3..], ["\"resolved\""]);
 
@@ -475,11 +470,7 @@ async fn a_comma_between_urls_is_an_error() {
             drift(&[], &["--notify", urls]).await,
         ] {
             assert_eq!(run.code, 64, "{}", run.shown());
-            assert!(
-                run.stderr.contains("found a comma between two URLs"),
-                "{}",
-                run.shown()
-            );
+            run.says("found a comma between two URLs");
             assert!(!run.shown().contains("canary"), "{}", run.shown());
         }
     }
@@ -528,13 +519,8 @@ async fn where_nothing_can_be_kept_every_run_tells_and_says_why() {
         for run in 1..=2 {
             let told = drift_in(&workplace, &["--notify", &url]).await;
             assert_eq!(told.code, 2);
-            assert!(
-                told.stderr
-                    .contains("warning: cannot save the notification state: "),
-                "{}",
-                told.shown()
-            );
-            assert!(told.stderr.contains(why), "{}", told.shown());
+            told.says("warning: cannot save the notification state: ");
+            told.says(why);
             assert_eq!(server.requests(), 3 * index + run);
         }
         // Not sent.

@@ -37,8 +37,7 @@ fn directory() -> TestDir {
     let mut directory = TestDir::new();
     directory.set("CLOUDFLARE_ACCOUNT_ID", ACCOUNT);
     directory.write("riskform.yaml", QUICKSTART);
-    let plan = directory.run(&["plan", "--sandbox", "--out", "p.plan"]);
-    assert_eq!(plan.code, 0, "{}", plan.shown());
+    let plan = directory.line("plan --sandbox --out p.plan").exits(0);
     directory
 }
 
@@ -191,8 +190,9 @@ fn streams_change_only_the_exit_code_of_a_run() {
                     assert_eq!(received.ends_with(b"\n"), text.ends_with('\n'), "{case}");
                 }
                 if line.starts_with("apply") {
-                    let left = directory.run(&["plan", "--sandbox", "--detailed-exitcode"]);
-                    assert_eq!(left.code, 0, "{case}{}", left.shown());
+                    let left = directory
+                        .line("plan --sandbox --detailed-exitcode")
+                        .exits(0);
                 }
             }
         }
@@ -205,12 +205,7 @@ fn full_output_is_named() {
     let words = ["drift", "--sandbox"];
     let (run, _) = run_with(&directory, &words, Name::Stdout, State::Full);
     assert_eq!(run.code, 1);
-    assert!(
-        run.stderr
-            .contains("error: cannot write to standard output: No space left"),
-        "{}",
-        run.stderr
-    );
+    run.says("error: cannot write to standard output: No space left");
 }
 
 /// A non-blocking pipe that is read slowly gets all output.
@@ -402,11 +397,7 @@ fn rollback_file_of_another_run_is_never_replaced() {
     let run = run_line(directory, "apply --auto-approve --save-previous back.yaml");
     assert_eq!(run.code, 1, "{}", run.shown());
     let message = "cannot write back.yaml: it already exists";
-    assert!(
-        run.stdout.contains(message) || run.stderr.contains(message),
-        "{}",
-        run.shown()
-    );
+    run.says(message) || run.stderr.contains(message);
     assert_eq!(directory.read("back.yaml"), "of another run\n");
     assert_eq!(writes.load(Ordering::SeqCst), 0);
 }
@@ -446,8 +437,7 @@ fn path_that_is_not_utf8_is_a_path() {
     let name = OsString::from_vec(b"acme-\xe9.yaml".to_vec());
     fs::write(directory.path(".").join(&name), QUICKSTART).unwrap();
     let words: [&OsStr; 3] = ["drift".as_ref(), "--sandbox".as_ref(), &name];
-    let run = directory.run(&words);
-    assert_eq!(run.code, 2, "{}", run.shown());
+    let run = directory.run(&words).exits(2);
 }
 
 #[test]

@@ -30,10 +30,8 @@ fn shown_plan_is_the_plan_of_the_shown_file() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", blocks(&readme, "yaml")[0]);
-    let format = workplace.run(&["fmt", "--check"]);
-    assert_eq!(format.code, 0, "{}", format.stdout);
-    let run = workplace.run(&["plan"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let format = workplace.line("fmt --check").exits(0);
+    let run = workplace.run(&["plan"]).exits(0);
     let shown = blocks(&readme, "console");
     assert_eq!(shown, [format!("$ riskform plan\n{}", run.stdout)]);
 }
@@ -68,8 +66,7 @@ fn commands_succeed_in_their_order() {
             if arguments == ["apply"] {
                 arguments.push("--auto-approve".to_owned());
             }
-            let run = workplace.run(&arguments);
-            assert_eq!(run.code, 0, "{line}: {}{}", run.stdout, run.stderr);
+            let run = workplace.run(&arguments).exits(0);
             if arguments[0] == "plan" {
                 assert!(run.stdout.starts_with("No changes."), "{}", run.stdout);
             }

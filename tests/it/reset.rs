@@ -64,8 +64,7 @@ fn users_are_chosen_by_id_by_address_and_by_level() {
             &format!("# leavers\n{CAY}  # she\n\nben@example.com\r\n"),
         );
         let arguments = [&["reset", "--auto-approve"], arguments].concat();
-        let run = workplace.run(&arguments);
-        assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
+        let run = workplace.run(&arguments).exits(0);
         assert_eq!(cleared(&server), names, "{arguments:?}");
     }
 }
@@ -73,14 +72,7 @@ fn users_are_chosen_by_id_by_address_and_by_level() {
 #[test]
 fn a_reset_shows_who_reports_each_and_leaves_a_trail_without_names() {
     let (_server, workplace) = three_users("write,pii");
-    let run = workplace.run(&[
-        "reset",
-        "--level",
-        "high",
-        "--auto-approve",
-        "--audit-log",
-        "trail",
-    ]);
+    let run = workplace.line("reset --level high --auto-approve --audit-log trail");
     assert_snapshot!(run.shown(), @r###"
     exit 0
     --- stdout
@@ -153,14 +145,11 @@ fn a_refusal_that_holds_for_all_ends_the_run() {
     assert_eq!(server.writes(), 1);
     // By ID, no user needs to be read.
     let (server, workplace) = three_users("write");
-    assert_eq!(workplace.run(&["reset", ANN, "--auto-approve"]).code, 0);
+    workplace.run(&["reset", ANN, "--auto-approve"]).exits(0);
     assert_eq!(cleared(&server), "Ann");
-    assert_eq!(
-        workplace
-            .run(&["reset", "ann@example.com", "--auto-approve"])
-            .code,
-        6
-    );
+    workplace
+        .line("reset ann@example.com --auto-approve")
+        .exits(6);
 }
 
 #[test]

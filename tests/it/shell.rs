@@ -9,12 +9,11 @@ use crate::support::TestDir;
 fn every_shell_gets_completions() {
     let workplace = TestDir::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let run = workplace.run(&["completions", shell]);
-        assert_eq!(run.code, 0, "{shell}");
+        let run = workplace.run(&["completions", shell]).exits(0);
         assert!(run.stdout.contains("riskform"), "{shell}");
     }
-    assert_eq!(workplace.run(&["completions", "cmd"]).code, 64);
-    let script = workplace.run(&["completions", "bash"]).stdout;
+    workplace.line("completions cmd").exits(64);
+    let script = workplace.line("completions bash").stdout;
     let bash = Command::new("bash").args(["-n", "-c", &script]).output();
     assert!(bash.unwrap().status.success());
 }
@@ -82,8 +81,8 @@ fn tab_completes_commands_and_flags() {
 #[test]
 fn the_version_is_told_to_scripts() {
     let workplace = TestDir::new();
-    let run = workplace.run(&["version", "--format", "json"]);
-    let version: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let run = workplace.line("version --format json");
+    let version: serde_json::Value = run.json();
     assert_eq!(
         (run.code, &version["format"]),
         (0, &"riskform.version/1".into())

@@ -135,7 +135,7 @@ fn sigterm_ends_every_wait_of_an_apply_within_a_second() {
         let code = if wait == Wait::RateLimited { 143 } else { 3 };
         assert_eq!(run.code, code, "{wait:?}: {}", run.stderr);
         assert!(took < Duration::from_secs(1), "{wait:?}: {took:?}");
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let document: Value = run.json();
         let operations = document["accounts"][0]["operations"].as_array().unwrap();
         let found: Vec<&str> = operations
             .iter()
@@ -198,7 +198,7 @@ fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
         let (run, _) = stop(child, name);
         // The only write was answered with 429, so it counts as not sent.
         assert_eq!(run.code, 143, "{ignored}: {}", run.stderr);
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let document: Value = run.json();
         let operations = &document["accounts"][0]["operations"];
         assert_eq!(operations[0]["outcome"], "not_attempted", "{}", run.stdout);
     }
@@ -247,7 +247,7 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
             assert_eq!(files.count(), 1);
         } else {
             assert_eq!(run.code, 3, "{}", run.stderr);
-            assert!(run.stdout.contains("2 not attempted"), "{}", run.stdout);
+            run.says("2 not attempted");
             assert!(!run.stdout.contains("failed: PUT"), "{}", run.stdout);
         }
         assert_eq!(writes.load(Ordering::SeqCst), 1);
@@ -282,13 +282,9 @@ fn whoever_only_reads_ends_at_once_with_the_signals_code() {
         let (run, took) = stop(child, name);
         assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
         assert!(took < Duration::from_secs(1), "{arguments:?}: {took:?}");
-        assert!(
-            run.stderr.contains("no changes were made"),
-            "{}",
-            run.stderr
-        );
+        run.says("no changes were made");
         if arguments.contains(&"json") {
-            let document: Value = serde_json::from_str(&run.stdout).unwrap();
+            let document: Value = run.json();
             assert_eq!(document["error"]["kind"], "interrupted");
         }
     }
