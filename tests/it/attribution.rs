@@ -353,16 +353,8 @@ async fn each_value_is_attributed_to_its_author() {
             .iter()
             .map(|(key, one)| (key.as_str(), &one.settings))
             .collect();
-        assert!(
-            world
-                .send(
-                    &installer,
-                    Method::PUT,
-                    "behaviors",
-                    json!({ "behaviors": settings })
-                )
-                .await
-        );
+        let body = json!({ "behaviors": settings });
+        assert!(world.send(installer, Method::PUT, "behaviors", body).await);
         let declared = live.clone();
         let recorded = &live.integrations[0];
         let place = format!("integrations/{}", recorded.id);

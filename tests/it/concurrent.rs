@@ -86,7 +86,7 @@ fn processes_that_create_the_same_at_once_leave_one_of_each() {
 
     codes.sort_unstable();
     assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");
-    let again = workplace.line("apply --auto-approve").exits(0);
+    workplace.line("apply --auto-approve").exits(0);
     let now = server.live();
     let mut tenants: Vec<&str> = now
         .integrations
@@ -268,7 +268,7 @@ fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
     "###);
 
     refuses.store(false, Ordering::Relaxed);
-    let again = workplace.line("apply --auto-approve").exits(0);
+    workplace.line("apply --auto-approve").exits(0);
     workplace.line("plan --detailed-exitcode").exits(0);
 }
 

@@ -294,7 +294,7 @@ fn what_is_missing_is_named_and_ends_with_6() {
     error: which account?
       help: set CLOUDFLARE_ACCOUNT_ID, or pass --account-id
     "###);
-    let without = nowhere
+    nowhere
         .run(&["get", "users", "--account-id", RECORDED_ACCOUNT])
         .exits(6);
     // The sandbox has a default account.

@@ -64,7 +64,7 @@ fn users_are_chosen_by_id_by_address_and_by_level() {
             &format!("# leavers\n{CAY}  # she\n\nben@example.com\r\n"),
         );
         let arguments = [&["reset", "--auto-approve"], arguments].concat();
-        let run = workplace.run(&arguments).exits(0);
+        workplace.run(&arguments).exits(0);
         assert_eq!(cleared(&server), names, "{arguments:?}");
     }
 }
