@@ -11,20 +11,17 @@ use jiff::civil::date;
 use riskform::api::{
     ApiError, BaseUrl, Client, ClientOptions, Credentials, ErrorKind, RetryPolicy, Transport,
 };
-use riskform::model::account::AccountId;
 use riskform::model::audit_log::{AuditEntry, AuditLog, LoggedWrite, ParsedEntry};
 use riskform::model::context::Access;
-use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
+use riskform::sandbox::{DEFAULT_TOKEN, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::sandbox::faults::{Execution, Fault, FaultInjector, FaultRule};
-use crate::sandbox::layers::{RequestLog, change_json};
+use crate::support::account;
+use crate::support::faults::{Execution, Fault, FaultRule};
+use crate::support::layers::{RequestLog, change_json};
+use crate::support::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn account() -> AccountId {
-    RECORDED_ACCOUNT.parse().unwrap()
-}
 
 fn client(transport: Transport) -> Client {
     let conduct = ClientOptions {
@@ -43,13 +40,6 @@ fn client(transport: Transport) -> Client {
     )
 }
 
-/// A sandbox with faults, the requests that reached it, and a client.
-struct World {
-    sandbox: Sandbox,
-    log: RequestLog,
-    client: Client,
-}
-
 fn world(settings: Settings, rules: Vec<FaultRule>) -> World {
     world_behind(settings, rules, |router| router)
 }
@@ -60,15 +50,10 @@ fn world_behind(
     layer: impl FnOnce(Router) -> Router,
 ) -> World {
     let sandbox = Sandbox::in_memory(settings);
-    let log = RequestLog::default();
-    let router = layer(log.record(sandbox.router()));
-    let injector = FaultInjector::around(&sandbox, router, rules);
-    let client = client(Transport::in_process(injector, Duration::from_secs(60)));
-    World {
-        sandbox,
-        log,
-        client,
-    }
+    let mut world = World::of(sandbox, account(), rules, layer);
+    let transport = Transport::in_process(world.injector.clone(), Duration::from_secs(60));
+    world.client = client(transport);
+    world
 }
 
 async fn audit_log(client: &Client) -> Result<AuditLog, ApiError> {

@@ -4,6 +4,8 @@
 pub mod faults;
 pub mod json;
 pub mod layers;
+// Not all of it is used here.
+#[allow(dead_code)]
 #[path = "../../../src/plan/tests/notation.rs"]
 pub mod notation;
 pub mod openapi;

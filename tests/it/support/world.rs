@@ -1,17 +1,19 @@
 //! The sandbox in-process: with faults, a request log and a client, and in paused time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use riskform::api::{Client, Credentials, Transport};
 use riskform::apply::{ApplyContext, ApplyEvent, ApplyResult, apply};
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
-use riskform::plan::AccountPlan;
+use riskform::model::context::Context;
+use riskform::plan::{AccountPlan, plan};
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 
 use super::faults::{FaultInjector, FaultRule};
 use super::layers::RequestLog;
-use crate::worlds::{TODAY, account_id, planned, unguarded};
+use crate::worlds::{TODAY, account_id, unguarded};
 
 /// Timeout of requests, in paused time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,8 +29,8 @@ pub struct World {
 }
 
 impl World {
-    /// Creates a world with this live account and no rate limit.
-    pub fn new(live: LiveAccount, settings: Settings) -> Self {
+    /// Creates a world with this live account, without a rate limit, whose connections fail by these rules.
+    pub fn new(live: LiveAccount, settings: Settings, rules: Vec<FaultRule>) -> Self {
         let sandbox = Sandbox::in_memory(Settings {
             rate_limit: RateLimit::Off,
             ..settings
@@ -37,7 +39,7 @@ impl World {
         sandbox
             .edit(&account, |edited| *edited = live.into())
             .unwrap();
-        World::of(sandbox, account, Vec::new(), |router| router)
+        World::of(sandbox, account, rules, |router| router)
     }
 
     /// Creates a world around a sandbox whose router has layers, and whose connections fail by these rules.
@@ -50,10 +52,7 @@ impl World {
         let log = RequestLog::default();
         let router = layer(log.record(sandbox.router()));
         let injector = FaultInjector::around(&sandbox, router, rules);
-        let client = client(Transport::in_process(
-            injector.clone(),
-            Duration::from_secs(30),
-        ));
+        let client = client(Transport::in_process(injector.clone(), PATIENCE));
         World {
             sandbox,
             account,
@@ -69,7 +68,8 @@ impl World {
 
     /// Plans the account without guards.
     pub fn plan(&self, desired: &DesiredAccount) -> AccountPlan {
-        planned(desired, &self.live(), &unguarded()).unwrap()
+        let (desired, live) = (Arc::new(desired.clone()), Arc::new(self.live()));
+        plan(&desired, &live, &Context::default(), TODAY, &unguarded())
     }
 
     /// Plans the account without guards, and applies the plan.
