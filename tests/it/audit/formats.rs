@@ -7,7 +7,7 @@ use riskform::report::{self, AuditFormat, audit_markdown};
 use serde_json::{Value, json};
 
 use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
-use crate::documents::elements;
+use crate::support::json::elements;
 use crate::report::hostile::{EVIL, outside_of_code};
 
 /// Five accounts: two without findings, one with failures of every kind, one with an error, and one with a missing permission and a warning.

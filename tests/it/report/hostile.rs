@@ -8,7 +8,7 @@ use riskform::report::{
 };
 use serde_json::{Value, json};
 
-use crate::documents::elements;
+use crate::support::json::elements;
 
 use super::{as_declared, desired, drift, fleet, meddled_with, planned};
 
