@@ -13,7 +13,7 @@ use riskform::api::{
 };
 use riskform::model::audit_log::{AuditEntry, AuditLog, LoggedWrite, ParsedEntry};
 use riskform::model::context::Access;
-use riskform::sandbox::{DEFAULT_TOKEN, Sandbox, Settings};
+use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::{Value, json};
 
 use crate::support::account;
@@ -131,6 +131,7 @@ async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
         sandbox,
         log,
         client,
+        ..
     } = world(Settings::default(), Vec::new());
     let policy = |n: usize| match n % 1_000 {
         7 => json!({ "id": n.to_string() }),
@@ -191,6 +192,7 @@ async fn applications_are_asked_only_where_they_may_have_policies_that_nobody_to
             sandbox,
             log,
             client,
+            ..
         } = world(Settings::default(), Vec::new());
         sandbox
             .edit(&account(), |account| account.context.apps = apps.clone())
@@ -467,6 +469,7 @@ async fn the_audit_log_is_read_page_by_page_the_newest_first() {
             sandbox,
             log: requests,
             client,
+            ..
         } = world_behind(Settings::default(), Vec::new(), |router| match documented {
             true => router,
             false => change_json(router, "/logs/audit", |page| {

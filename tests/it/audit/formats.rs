@@ -7,8 +7,8 @@ use riskform::report::{self, AuditFormat, audit_markdown};
 use serde_json::{Value, json};
 
 use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
-use crate::support::json::elements;
 use crate::report::hostile::{EVIL, outside_of_code};
+use crate::support::json::elements;
 
 /// Five accounts: two without findings, one with failures of every kind, one with an error, and one with a missing permission and a warning.
 pub(crate) fn fleet() -> AuditReport {

@@ -166,9 +166,10 @@ pub fn recording(name: &str) -> String {
 pub fn recorded_errors() -> Vec<String> {
     let entries = fs::read_dir(RECORDINGS).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.map(|name| name.replace(".json", "")).collect();
+    let mut names: Vec<String> = names.collect();
     names.sort();
-    names
+    let names = names.into_iter().map(|name| name.replace(".json", ""));
+    names.collect()
 }
 
 #[test]
