@@ -30,10 +30,16 @@ fn shown_plan_is_the_plan_of_the_shown_file() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", blocks(&readme, "yaml")[0]);
-    let format = workplace.line("fmt --check").exits(0);
+    workplace.line("fmt --check").exits(0);
     let run = workplace.run(&["plan"]).exits(0);
-    let shown = blocks(&readme, "console");
-    assert_eq!(shown, [format!("$ riskform plan\n{}", run.stdout)]);
+    let shown = blocks(&readme, "console")[0];
+    let expected = format!("$ riskform plan\n{}", run.stdout);
+    // As for snapshots.
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        fs::write("README.md", readme.replace(shown, &expected)).unwrap();
+    } else {
+        assert_eq!(shown, expected);
+    }
 }
 
 #[test]
