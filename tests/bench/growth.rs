@@ -1,4 +1,4 @@
-//! Growth of the running time with the size of the input: ratios of criterion's medians for ten times the size.
+//! Growth of the running time with the size of the input: ratios of criterion's medians for ten times or twice the size.
 
 use std::collections::BTreeMap;
 use std::fs;
