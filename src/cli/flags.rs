@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args};
 
 use crate::model::account::AccountId;
 use crate::model::address::Name;
@@ -32,7 +32,7 @@ pub(crate) struct GlobalArgs {
         value_enum,
         default_value_t
     )]
-    pub(crate) color: Color,
+    pub(crate) color: clap::ColorChoice,
     /// Print progress details to stderr (-vv: every request)
     #[arg(short, long, global = true, hide_short_help = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -45,6 +45,18 @@ pub(crate) struct GlobalArgs {
         conflicts_with = "verbose"
     )]
     pub(crate) quiet: bool,
+}
+
+impl GlobalArgs {
+    /// Sets the color choice of the process.
+    pub(crate) fn set_color_choice(&self) {
+        match self.color {
+            clap::ColorChoice::Auto => ColorChoice::Auto,
+            clap::ColorChoice::Always => ColorChoice::Always,
+            clap::ColorChoice::Never => ColorChoice::Never,
+        }
+        .write_global();
+    }
 }
 
 /// Connection to the API.
@@ -233,28 +245,6 @@ impl OverrideArgs {
             allow_weakening,
             allow_policies,
         }
-    }
-}
-
-/// Use of colors.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Color {
-    /// Only on a terminal
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    /// Sets the color choice of the process.
-    pub(crate) fn write_global(self) {
-        match self {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        }
-        .write_global();
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn with_help(riskform: Command) -> Command {
         .hide_short_help(true)
         .action(ArgAction::Version);
     let overview = overview(&riskform);
-    let variables: String = (environment::VARIABLES.iter())
+    let variables: String = environment::variables()
         .map(|(name, meaning)| format!("\n  {name}\n      {meaning}"))
         .collect();
     let mut riskform = riskform

@@ -147,7 +147,7 @@ pub fn main() -> Exit {
             };
         }
     };
-    cli.common.color.write_global();
+    cli.common.set_color_choice();
     let output = Output::new(cli.common, wants_json(&words));
     let result = dispatch(cli.command, &output);
     let exit = match &result {

@@ -29,42 +29,28 @@ impl ShellCommand {
 
     /// Returns the connection flags.
     pub(crate) fn of_connect(connect: &ConnectionArgs) -> Self {
-        let ConnectionArgs {
-            sandbox,
-            base_url,
-            ca_bundle,
-            max_requests_per_second: _,
-            timeout: _,
-        } = connect;
         let mut words = ShellCommand::default();
-        if *sandbox {
-            words.0.push("--sandbox".to_owned());
-        }
-        words.flag("--base-url", base_url.as_ref());
-        words.flag("--ca-bundle", ca_bundle.as_ref().map(|path| path.display()));
+        words.switch("--sandbox", connect.sandbox);
+        words.flag("--base-url", connect.base_url.as_ref());
+        let ca_bundle = connect.ca_bundle.as_ref();
+        words.flag("--ca-bundle", ca_bundle.map(|path| path.display()));
         words
     }
 
     /// Returns the account flags.
     pub(crate) fn of_who(who: &AccountArgs) -> Self {
-        let AccountArgs { account_id } = who;
         let mut words = ShellCommand::default();
-        words.flag("--account-id", account_id.as_ref());
+        words.flag("--account-id", who.account_id.as_ref());
         words
     }
 
     /// Returns the paths and the flags for files.
     pub(crate) fn of_desired(desired: &DesiredStateArgs) -> Self {
-        let DesiredStateArgs {
-            paths,
-            who,
-            limits,
-            expect_accounts: _,
-        } = desired;
-        let mut words = ShellCommand::of_who(who);
-        words.flag("--limits", limits.as_ref().map(|path| path.display()));
-        words.flag("--root", paths.root.as_ref().map(|path| path.display()));
-        match paths.paths.as_slice() {
+        let mut words = ShellCommand::of_who(&desired.who);
+        let (limits, root) = (desired.limits.as_ref(), desired.paths.root.as_ref());
+        words.flag("--limits", limits.map(|path| path.display()));
+        words.flag("--root", root.map(|path| path.display()));
+        match desired.paths.paths.as_slice() {
             [path] => words.path(path),
             several => several.iter().for_each(|path| words.word(path)),
         }
@@ -78,17 +64,11 @@ impl ShellCommand {
 
     /// Returns the guard overrides.
     pub(crate) fn of_overrides(overrides: Overrides) -> Self {
-        let Overrides {
-            max_deletes,
-            allow_delete_all,
-            allow_weakening,
-            allow_policies,
-        } = overrides;
         let mut words = ShellCommand::default();
-        words.flag("--max-deletes", max_deletes);
-        words.switch("--allow-delete-all", allow_delete_all);
-        words.switch("--allow-weakening", allow_weakening);
-        words.switch("--allow-policies", allow_policies);
+        words.flag("--max-deletes", overrides.max_deletes);
+        words.switch("--allow-delete-all", overrides.allow_delete_all);
+        words.switch("--allow-weakening", overrides.allow_weakening);
+        words.switch("--allow-policies", overrides.allow_policies);
         words
     }
 

@@ -14,7 +14,7 @@ use crate::api::{
     RequestStats, Transport,
 };
 use crate::cli::error::CommandError;
-use crate::cli::flags::{ConnectionArgs, DesiredStateArgs, OneAccountArgs};
+use crate::cli::flags::{ConnectionArgs, FleetArgs, OneAccountArgs};
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::files;
 use crate::cli::io::output::Output;
@@ -75,13 +75,12 @@ impl fmt::Display for CredentialSource {
 impl Session {
     /// Loads the files and the limits and opens the session. Sends no request.
     pub(crate) fn with_accounts(
-        desired: &DesiredStateArgs,
-        connect: &ConnectionArgs,
+        fleet: &FleetArgs,
         output: &Output,
     ) -> Result<(Self, Vec<DesiredAccount>), CommandError> {
-        let context = LoadContext::of(desired, output)?;
-        let LoadedFiles { accounts, files } = load::load(desired, &context, output)?;
-        let mut session = Session::open(connect, output)?;
+        let context = LoadContext::of(&fleet.desired, output)?;
+        let LoadedFiles { accounts, files } = load::load(&fleet.desired, &context, output)?;
+        let mut session = Session::open(&fleet.connect, output)?;
         session.limits = context.limits;
         session.allowed_root = context.allowed_root;
         session.files = files;

@@ -90,8 +90,7 @@ async fn plan_and_apply(
     output: &Output,
 ) -> Result<Exit, CommandError> {
     let formats = args.formats.read(output)?;
-    let (session, accounts) =
-        Session::with_accounts(&args.fleet.desired, &args.fleet.connect, output)?;
+    let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
     let (audit_log, save_previous) = args.open_files(output)?;
     let options = Options {
         purpose,

@@ -40,8 +40,7 @@ fn checks() -> PossibleValuesParser {
 /// Checks behaviors, Access policies and Okta integrations.
 pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Exit, CommandError> {
     let formats = arguments.formats.read(output)?;
-    let fleet = &arguments.fleet;
-    let (session, accounts) = Session::with_accounts(&fleet.desired, &fleet.connect, output)?;
+    let (session, accounts) = Session::with_accounts(&arguments.fleet, output)?;
     let options = Options::default();
     // The audit reads the context itself, even for accounts without changes.
     let no_context = ContextArgs { no_context: true };

@@ -79,8 +79,7 @@ async fn check(
     output: &Output,
 ) -> Result<(Run, RunMetrics), CommandError> {
     let started = Instant::now();
-    let (session, accounts) =
-        Session::with_accounts(&args.fleet.desired, &args.fleet.connect, output)?;
+    let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
     let options = Options {
         purpose: Purpose::Drift,
         targets: args.targets.targets(),

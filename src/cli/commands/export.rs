@@ -15,7 +15,7 @@ use crate::cli::load::{SelectedAccount, select_account};
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::session::Session;
 use crate::config::export::{ExportOptions, PinIds, export};
-use crate::config::write::{AccountFile, FileFormat, WriteError};
+use crate::config::write::{AccountFile, FileFormat};
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
 
@@ -88,8 +88,12 @@ pub(crate) async fn run(arguments: ExportArgs, output: &Output) -> Result<Exit, 
     }
     let file = formats.files.first();
     let file = file.map(|(_, file)| file.path().to_owned());
-    let yaml = document.to_text(FileFormat::Yaml).map_err(unfaithful)?;
-    let json = document.to_text(FileFormat::Json).map_err(unfaithful)?;
+    let yaml = document
+        .to_text(FileFormat::Yaml)
+        .map_err(CommandError::error)?;
+    let json = document
+        .to_text(FileFormat::Json)
+        .map_err(CommandError::error)?;
     formats.write(output, |format| match format {
         FileFormat::Yaml => yaml.clone(),
         FileFormat::Json => json.clone(),
@@ -149,7 +153,7 @@ impl Export<'_> {
         while let Some(read) = read.next().await {
             let written = read.and_then(|(file, document): (OutputFile, AccountFile)| {
                 let path = file.path().to_owned();
-                let text = document.to_yaml().map_err(unfaithful)?;
+                let text = document.to_yaml().map_err(CommandError::error)?;
                 file.finish(text).map(|()| path)
             });
             exits.push(match written {
@@ -178,8 +182,4 @@ impl Export<'_> {
         };
         Ok(export(account, None, &live, detail))
     }
-}
-
-fn unfaithful(error: WriteError) -> CommandError {
-    CommandError::error(error)
 }

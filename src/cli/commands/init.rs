@@ -1,6 +1,6 @@
 //! `riskform init`: creates the first desired-state file from the live account, or a template without credentials.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -63,7 +63,10 @@ pub(crate) async fn run(arguments: InitArgs, output: &Output) -> Result<Exit, Co
     let InitArgs { path, who, connect } = arguments;
     let name = path.display();
     if path.exists() {
-        return Err(exists(&path));
+        return Err(CommandError::usage(
+            format_args!("{name} already exists"),
+            "pass another path: riskform init PATH",
+        ));
     }
     let file = OutputFile::create_new(&path, FileMode::Default)?;
     let live = live(&who, &connect, output).await?;
@@ -85,13 +88,6 @@ pub(crate) async fn run(arguments: InitArgs, output: &Output) -> Result<Exit, Co
     words.path(&path);
     next_steps::print(output, &words.line("plan"), purpose);
     Ok(Exit::Done)
-}
-
-fn exists(path: &Path) -> CommandError {
-    CommandError::usage(
-        format_args!("{} already exists", path.display()),
-        "pass another path: riskform init PATH",
-    )
 }
 
 /// Returns the live account as a file and a summary of its content, or `None` without credentials.

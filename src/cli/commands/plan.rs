@@ -65,8 +65,7 @@ pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, Comman
     let out = args.out.as_deref();
     let out = out.map(|file| output.create(file, FileMode::OwnerOnly));
     let out = out.transpose()?;
-    let (session, accounts) =
-        Session::with_accounts(&args.fleet.desired, &args.fleet.connect, output)?;
+    let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
     let options = Options {
         purpose: match args.destroy {
             true => Purpose::Destroy,

@@ -60,7 +60,7 @@ pub(crate) fn certificate_variable() -> Option<&'static str> {
 pub(crate) fn check_utf8() -> Result<(), CommandError> {
     /// Paths that may have any name.
     const DIRECTORIES: [&str; 4] = ["HOME", "XDG_STATE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-    let names = VARIABLES.iter().flat_map(|(names, _)| names.split(", "));
+    let names = variables().flat_map(|(names, _)| names.split(", "));
     let names = names.chain(PROXIES).chain(["no_proxy", "CLOUDFLARE_*"]);
     let globs: Vec<WildMatch> = names
         .filter(|name| !DIRECTORIES.contains(name))
@@ -144,59 +144,11 @@ pub(crate) fn repository() -> Option<String> {
     names.find_map(variable)
 }
 
-/// All variables with their meaning.
-pub(crate) const VARIABLES: &[(&str, &str)] = &[
-    (
-        API_TOKEN,
-        "API token (a file can select another variable with api_token_env)",
-    ),
-    (
-        "CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY",
-        "legacy credentials, used if there is no token",
-    ),
-    (
-        ACCOUNT_ID,
-        "account ID, if neither the file nor --account-id sets it",
-    ),
-    (BASE_URL, "same as --base-url"),
-    (
-        "*_ACCOUNT_ID, RISKFORM_VAR_*",
-        "variables that files can use as ${NAME}",
-    ),
-    ("RISKFORM_LIMITS", "same as --limits"),
-    (
-        NOTIFY,
-        "URLs to notify, separated by spaces; same as --notify",
-    ),
-    (
-        NOTIFY_SECRET,
-        "key for signing webhook requests (HMAC-SHA256)",
-    ),
-    ("HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxy settings"),
-    (
-        "SSL_CERT_FILE, SSL_CERT_DIR",
-        "CA certificates to use instead of the system's",
-    ),
-    ("NO_COLOR, CLICOLOR_FORCE", "disable or force colors"),
-    (
-        "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITHUB_WORKSPACE, GITLAB_CI, CI_PROJECT_DIR",
-        "used by --ci",
-    ),
-    ("CI", "if set, next steps are not printed"),
-    (
-        "GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILDKITE_BUILD_CREATOR, CIRCLE_USERNAME, BUILD_USER_ID, USER, LOGNAME",
-        "actor name for --audit-log and evidence",
-    ),
-    (
-        "GITHUB_SERVER_URL, GITHUB_RUN_ID, CI_JOB_URL, BUILDKITE_BUILD_URL, CIRCLE_BUILD_URL, BUILD_URL",
-        "link to the CI run for notifications and evidence",
-    ),
-    (
-        "GITHUB_SHA, GITHUB_REPOSITORY, CI_COMMIT_SHA, CI_PROJECT_PATH",
-        "commit and repository for evidence",
-    ),
-    ("XDG_STATE_HOME, HOME", "location of the notification state"),
-];
+/// Returns the names of all variables, separated by commas, with their meaning.
+pub(crate) fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = include_str!("environment.txt").lines();
+    lines.filter_map(|line| line.split_once(": "))
+}
 
 /// Account ID.
 pub(crate) const ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
@@ -221,14 +173,14 @@ pub(crate) const NOTIFY_SECRET: &str = "RISKFORM_NOTIFY_SECRET";
 
 #[cfg(test)]
 mod tests {
-    use super::VARIABLES;
+    use super::variables;
 
     #[test]
     fn documentation_names_every_variable() {
         let readme = include_str!("../../../schema/README.md");
         let table = readme.split("## Environment variables").nth(1).unwrap();
         let table = table.split("\n## ").next().unwrap();
-        for name in VARIABLES.iter().flat_map(|(names, _)| names.split(", ")) {
+        for name in variables().flat_map(|(names, _)| names.split(", ")) {
             assert!(table.contains(&format!("`{name}`")), "{name}");
         }
     }

@@ -99,20 +99,13 @@ fn about(fleet: &FleetArgs, narrowed: &[&[String]]) -> String {
 
 /// Parses URLs separated by white space.
 fn targets(given_as: &str, urls: &str) -> Result<Vec<Target>, CommandError> {
-    let is_scheme = |text: &str| {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-        !text.is_empty() && text.chars().all(is_part)
-    };
-    let starts_with_scheme = |text: &str| {
+    let is_scheme_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let is_url = |text: &str| {
         let scheme = text.trim_start().split_once("://");
-        scheme.is_some_and(|(scheme, _)| is_scheme(scheme))
+        scheme.is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(is_scheme_part))
     };
     // Otherwise the second URL would be a part of the first one.
-    let commas = urls.match_indices(',');
-    if commas
-        .into_iter()
-        .any(|(at, _)| starts_with_scheme(&urls[at + 1..]))
-    {
+    if urls.split(',').skip(1).any(is_url) {
         return Err(CommandError::usage(
             format_args!("invalid {given_as}: found a comma between two URLs"),
             "separate the URLs with spaces",
