@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_https_and_plain_http_to_loopback() {
+    fn https_and_http_on_loopback_are_valid() {
         for (text, written) in [
             (
                 "https://api.cloudflare.com/client/v4",
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else_and_says_why() {
+    fn other_base_urls_are_errors() {
         let plain = |host: &str| ParseBaseUrlError::PlainHttp(host.to_owned());
         for (text, why) in [
             ("http://api.cloudflare.com", plain("api.cloudflare.com")),

@@ -43,13 +43,11 @@ struct ClientInner {
     transport: Transport,
     base_url: BaseUrl,
     credentials: Credentials,
-    retry: RetryPolicy,
+    options: ClientOptions,
     random: Mutex<fastrand::Rng>,
     limiter: RateLimiter,
-    observer: Observer,
-    stop: CancellationToken,
-    counters: Mutex<RequestStats>,
-    signs: Mutex<Option<ResponseMetadata>>,
+    stats: Mutex<RequestStats>,
+    metadata: Mutex<Option<ResponseMetadata>>,
 }
 
 /// Options of a client.
@@ -83,7 +81,7 @@ impl Default for ClientOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiResponse<T> {
     pub value: T,
-    pub trace: RequestIds,
+    pub request_ids: RequestIds,
 }
 
 impl<T> ApiResponse<T> {
@@ -91,7 +89,7 @@ impl<T> ApiResponse<T> {
     pub fn map<U>(self, into: impl FnOnce(T) -> U) -> ApiResponse<U> {
         ApiResponse {
             value: into(self.value),
-            trace: self.trace,
+            request_ids: self.request_ids,
         }
     }
 }
@@ -124,7 +122,7 @@ impl ApiRequest {
 pub(super) struct DecodedResponse<T> {
     pub(super) content: ResultField<T>,
     pub(super) pages: ResultInfo,
-    pub(super) trace: RequestIds,
+    pub(super) request_ids: RequestIds,
 }
 
 /// The right to send one request: within the rate limit, and not canceled. The holder records the write, then sends it.
@@ -169,28 +167,21 @@ impl Client {
         transport: Transport,
         base_url: BaseUrl,
         credentials: Credentials,
-        conduct: ClientOptions,
+        options: ClientOptions,
     ) -> Self {
-        let ClientOptions {
-            retry,
-            rate,
-            observer,
-            stop,
-        } = conduct;
-        let random = retry
-            .seed
-            .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let random = match options.retry.seed {
+            Some(seed) => fastrand::Rng::with_seed(seed),
+            None => fastrand::Rng::new(),
+        };
         Client(Arc::new(ClientInner {
             transport,
             base_url,
             credentials,
-            retry,
             random: Mutex::new(random),
-            limiter: RateLimiter::new(rate),
-            observer,
-            stop,
-            counters: Mutex::default(),
-            signs: Mutex::default(),
+            limiter: RateLimiter::new(options.rate),
+            options,
+            stats: Mutex::default(),
+            metadata: Mutex::default(),
         }))
     }
 
@@ -199,7 +190,7 @@ impl Client {
         &self.0.base_url
     }
 
-    /// Returns the request counters.
+    /// Returns the request stats.
     pub fn counters(&self) -> RequestStats {
         *self.lock_stats()
     }
@@ -209,8 +200,8 @@ impl Client {
         self.lock_metadata().clone()
     }
 
-    pub(super) fn stop(&self) -> &CancellationToken {
-        &self.0.stop
+    pub(super) fn cancellation(&self) -> &CancellationToken {
+        &self.0.options.stop
     }
 
     /// Sends a read request, with retries.
@@ -252,11 +243,11 @@ impl Client {
     ) -> Result<SendPermit<'_>, NoPermit> {
         let tell = |wait, reason| {
             self.lock_stats().waits += 1;
-            (self.0.observer)(&ClientEvent::RateLimited { wait, reason });
+            (self.0.options.observer)(&ClientEvent::RateLimited { wait, reason });
         };
-        let max_wait = self.0.retry.max_wait;
+        let max_wait = self.0.options.retry.max_wait;
         let acquire = (self.0.limiter).acquire(&mut attempts.waited, max_wait, tell);
-        match self.0.stop.run_until_cancelled(acquire).await {
+        match self.0.options.stop.run_until_cancelled(acquire).await {
             Ok(Ok(permit)) => Ok(SendPermit(permit)),
             Ok(Err(WaitTooLong(wait))) => Err(NoPermit::WaitTooLong(wait)),
             Err(Cancelled) => Err(NoPermit::Cancelled),
@@ -276,40 +267,39 @@ impl Client {
             // A 429 pauses all requests. The wait for the next permit reports and counts it.
             return RetryDecision::Retry;
         }
-        (self.0.observer)(&ClientEvent::Retrying {
+        (self.0.options.observer)(&ClientEvent::Retrying {
             error: error.clone(),
             attempt: attempts.failed,
-            attempts: self.0.retry.max_attempts.get(),
+            attempts: self.0.options.retry.max_attempts.get(),
             wait,
         });
-        match self.0.stop.run_until_cancelled(sleep(wait)).await {
+        match self.0.options.stop.run_until_cancelled(sleep(wait)).await {
             Ok(()) => RetryDecision::Retry,
             Err(Cancelled) => RetryDecision::Cancelled,
         }
     }
 
     fn retry_delay(&self, attempts: &mut Attempts, error: &ApiError) -> Option<Duration> {
-        let mut counters = self.lock_stats();
-        let left = (self.0.retry.max_wait).saturating_sub(attempts.waited.total);
+        let mut stats = self.lock_stats();
+        let left = (self.0.options.retry.max_wait).saturating_sub(attempts.waited.total);
         if *error.kind() == ErrorKind::RateLimited {
-            counters.rate_limited += 1;
+            stats.rate_limited += 1;
             // Does not count as a failure: only the total wait is limited.
             return error.retry_after().filter(|wait| *wait <= left);
         }
         attempts.failed += 1;
-        if !retry::is_retryable(error.operation(), error.kind())
-            || !retry::has_retry_budget(&counters)
+        if !retry::is_retryable(error.operation(), error.kind()) || !retry::has_retry_budget(&stats)
         {
             return None;
         }
         let mut random = self.0.random.lock().expect("retry rng lock poisoned");
-        let retry = &self.0.retry;
+        let retry = &self.0.options.retry;
         let wait = retry.wait(attempts.failed, error.retry_after(), &mut random)?;
         if wait > left {
             return None;
         }
         attempts.waited.total += wait;
-        counters.retries += 1;
+        stats.retries += 1;
         Some(wait)
     }
 
@@ -324,9 +314,9 @@ impl Client {
             .request(call)
             .map_err(|error| self.transport_error(call, error))?;
         {
-            let mut counters = self.lock_stats();
-            counters.requests += 1;
-            counters.waited += permit.held_up;
+            let mut stats = self.lock_stats();
+            stats.requests += 1;
+            stats.waited += permit.held_up;
         }
         let sent = Instant::now();
         let answer = self.0.transport.send(request).await;
@@ -349,8 +339,8 @@ impl Client {
         }
         *self.lock_metadata() = Some(metadata);
         drop(permit);
-        let trace = RequestIds::read(answer.headers());
-        (self.0.observer)(&ClientEvent::Responded {
+        let request_ids = RequestIds::read(answer.headers());
+        (self.0.options.observer)(&ClientEvent::Responded {
             method: call.operation.method(),
             path: call.path.clone(),
             status: answer.status(),
@@ -362,12 +352,12 @@ impl Client {
             Ok((content, pages)) => Ok(DecodedResponse {
                 content,
                 pages,
-                trace,
+                request_ids,
             }),
             Err(fault) => Err(ApiError::new(ErrorDetails {
                 messages: fault.messages,
                 status: Some(answer.status()),
-                trace,
+                request_ids,
                 retry_after,
                 ..self.error_details(call, fault.kind)
             })),
@@ -380,11 +370,15 @@ impl Client {
         call: &ApiRequest,
         opened: DecodedResponse<T>,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let DecodedResponse { content, trace, .. } = opened;
+        let DecodedResponse {
+            content,
+            request_ids,
+            ..
+        } = opened;
         match content {
-            ResultField::Result(value) => Ok(ApiResponse { value, trace }),
+            ResultField::Result(value) => Ok(ApiResponse { value, request_ids }),
             ResultField::Null | ResultField::Missing => {
-                Err(self.unexpected_response(call, "a response without a result", trace))
+                Err(self.unexpected_response(call, "a response without a result", request_ids))
             }
         }
     }
@@ -399,13 +393,13 @@ impl Client {
         &self,
         call: &ApiRequest,
         problem: impl Into<String>,
-        trace: RequestIds,
+        request_ids: RequestIds,
     ) -> ApiError {
         let kind = ErrorKind::UnexpectedResponse {
             problem: problem.into(),
             excerpt: None,
         };
-        self.invalid_response(call, kind, trace)
+        self.invalid_response(call, kind, request_ids)
     }
 
     /// Returns an error if an integration belongs to another account.
@@ -414,7 +408,7 @@ impl Client {
         call: &ApiRequest,
         account: &AccountId,
         integrations: &[Integration],
-        trace: &RequestIds,
+        request_ids: &RequestIds,
     ) -> Result<(), ApiError> {
         let is_foreign = |one: &&Integration| {
             !one.account_tag.is_empty() && !one.account_tag.eq_ignore_ascii_case(account.as_str())
@@ -426,13 +420,18 @@ impl Client {
             id: foreign.id,
             account_tag: foreign.account_tag.clone(),
         };
-        Err(self.invalid_response(call, kind, trace.clone()))
+        Err(self.invalid_response(call, kind, request_ids.clone()))
     }
 
-    fn invalid_response(&self, call: &ApiRequest, kind: ErrorKind, trace: RequestIds) -> ApiError {
+    fn invalid_response(
+        &self,
+        call: &ApiRequest,
+        kind: ErrorKind,
+        request_ids: RequestIds,
+    ) -> ApiError {
         ApiError::new(ErrorDetails {
             status: Some(StatusCode::OK),
-            trace,
+            request_ids,
             ..self.error_details(call, kind)
         })
     }
@@ -462,12 +461,12 @@ impl Client {
     pub(super) fn transport_error(&self, call: &ApiRequest, error: TransportError) -> ApiError {
         let TransportError {
             failure,
-            delivery: reach,
+            delivery,
             detail,
         } = error;
         let kind = ErrorKind::Transport {
             failure,
-            reach,
+            delivery,
             detail: self.0.credentials.redact(&detail),
         };
         ApiError::new(self.error_details(call, kind))
@@ -482,17 +481,17 @@ impl Client {
             kind,
             status: None,
             messages: Vec::new(),
-            trace: RequestIds::default(),
+            request_ids: RequestIds::default(),
             retry_after: None,
         }
     }
 
     fn lock_metadata(&self) -> MutexGuard<'_, Option<ResponseMetadata>> {
-        self.0.signs.lock().expect("signs lock poisoned")
+        self.0.metadata.lock().expect("metadata lock poisoned")
     }
 
     fn lock_stats(&self) -> MutexGuard<'_, RequestStats> {
-        self.0.counters.lock().expect("counters lock poisoned")
+        self.0.stats.lock().expect("stats lock poisoned")
     }
 }
 

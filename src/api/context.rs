@@ -77,8 +77,8 @@ impl Reader {
                 (Endpoint::SearchAuditLog, list)
             }
         };
-        let call = ApiRequest::new(operation, format!("/accounts/{account}/{list}"));
-        self.client().send_read::<Value>(&call).await.map(|_| ())
+        let request = ApiRequest::new(operation, format!("/accounts/{account}/{list}"));
+        self.client().send_read::<Value>(&request).await.map(|_| ())
     }
 
     /// Reads everything that can use a risk level: reusable policies, application policies, and groups, if a policy refers to one.
@@ -130,9 +130,9 @@ impl Reader {
                 let operation = Endpoint::ListAccessAppPolicies;
                 self.items(operation, account, &list).await
             });
-            for answer in join_all(asked).await {
-                match answer {
-                    Ok(answer) => policies.extend(answer),
+            for response in join_all(asked).await {
+                match response {
+                    Ok(response) => policies.extend(response),
                     // The application was deleted after it was listed.
                     Err(error) if *error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
@@ -163,8 +163,9 @@ impl Reader {
         account: &AccountId,
         list: &str,
     ) -> Result<Vec<Value>, ApiError> {
-        let call = ApiRequest::new(operation, format!("/accounts/{account}/access/{list}"));
-        let list = self.list::<Vec<Value>, Value>(&call, Paging::Numbered(PAGE_SIZE), |item| item);
+        let request = ApiRequest::new(operation, format!("/accounts/{account}/access/{list}"));
+        let list =
+            self.list::<Vec<Value>, Value>(&request, Paging::Numbered(PAGE_SIZE), |item| item);
         Ok(list.await?.items)
     }
 
@@ -179,9 +180,9 @@ impl Reader {
         let path = format!(
             "/accounts/{account}/logs/audit?since={since}&before={before}&direction=desc&limit={PAGE_SIZE}"
         );
-        let call = ApiRequest::new(Endpoint::SearchAuditLog, path);
+        let request = ApiRequest::new(Endpoint::SearchAuditLog, path);
         let paging = Paging::Cursor(MAX_AUDIT_LOG_PAGES);
-        let list = self.list::<Vec<Value>, _>(&call, paging, |item| {
+        let list = self.list::<Vec<Value>, _>(&request, paging, |item| {
             (audit_log::time(&item), AuditEntry::read(account, &item))
         });
         let list = list.await?;

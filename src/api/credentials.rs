@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_send_their_headers_and_show_nothing() {
+    fn credentials_are_sent_and_never_shown() {
         let token = Credentials::api_token(CANARY.into()).unwrap();
         let key = Credentials::api_key("a@example.com".into(), CANARY.into()).unwrap();
         assert_eq!(headers(&token)["authorization"], format!("Bearer {CANARY}"));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_header_can_carry_without_showing_it() {
+    fn invalid_credentials_are_errors_that_hide_them() {
         for bad in [
             "",
             "canary\n",

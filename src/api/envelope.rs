@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_code_decides_and_else_the_status() {
+    fn known_code_or_else_status_gives_the_kind() {
         const HTML: &str = "<html><body>\n  Oh no\u{1b}[31m canary\u{202e}</body></html>";
         let html = Some("<html><body> Oh no [31m *** </body></html>".to_owned());
         let strange = |problem: &str, excerpt: &Option<String>| ErrorKind::UnexpectedResponse {
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_may_be_null_or_absent_and_lists_of_errors_too() {
+    fn missing_results_and_errors_are_accepted() {
         for (body, result) in [
             (
                 r#"{"success":true,"errors":[],"messages":[],"result":7}"#,
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_keep_every_part_but_secrets_and_control_characters() {
+    fn messages_are_redacted_and_sanitized() {
         let body = r#"{"success":false,"result":null,"messages":[],"errors":[
             {"code":1001,"message":"bad\u001b[2J \n canary","documentation_url":"https://d.example","source":{"pointer":"/a/b"},
              "error_chain":[{"code":6102,"message":"one"},{"code":6103,"message":"canary"}]},
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_shape_is_named_unless_it_may_tell_about_people() {
+    fn wrong_shape_is_described_without_personal_data() {
         #[derive(Debug, Deserialize)]
         struct Shape {
             #[serde(rename = "enabled")]
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_end_in_an_ellipsis() {
+    fn long_texts_are_cut() {
         assert_eq!(one_line("ab  cd", 5), "ab cd");
         assert_eq!(one_line("äöü", 2), "äö…");
         assert_eq!(one_line("\u{0}\r\n\t", 2), "");

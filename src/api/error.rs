@@ -30,7 +30,7 @@ pub(super) struct ErrorDetails {
     pub(super) kind: ErrorKind,
     pub(super) status: Option<StatusCode>,
     pub(super) messages: Vec<ApiMessage>,
-    pub(super) trace: RequestIds,
+    pub(super) request_ids: RequestIds,
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -75,7 +75,7 @@ pub enum ErrorKind {
     Transport {
         failure: TransportErrorKind,
         /// Whether the request may have reached the server.
-        reach: Delivery,
+        delivery: Delivery,
         /// Message of the underlying error.
         detail: String,
     },
@@ -173,7 +173,7 @@ impl ApiError {
 
     /// Returns the request IDs of the response.
     pub fn request_ids(&self) -> &RequestIds {
-        &self.0.trace
+        &self.0.request_ids
     }
 
     /// Returns the delay of the `Retry-After` header.
@@ -191,7 +191,7 @@ impl ApiError {
             return true;
         }
         match &self.0.kind {
-            ErrorKind::Transport { reach, .. } => *reach == Delivery::MaybeDelivered,
+            ErrorKind::Transport { delivery, .. } => *delivery == Delivery::MaybeDelivered,
             // A gateway's 502 or 504, or a response in an unknown format, does not say whether the write was applied.
             ErrorKind::ServerError { .. }
             | ErrorKind::OtherAccount { .. }
@@ -331,7 +331,7 @@ impl fmt::Display for ApiError {
         for message in &details.messages {
             write!(f, ": {message}")?;
         }
-        match (details.status, &details.trace.ray) {
+        match (details.status, &details.request_ids.ray) {
             (Some(status), Some(ray)) => write!(f, " [status {}, ray {ray}]", status.as_u16()),
             (Some(status), None) => write!(f, " [status {}]", status.as_u16()),
             (None, _) => Ok(()),
@@ -351,9 +351,9 @@ mod tests {
 
     #[test]
     fn every_kind_says_what_happened_and_the_way_out() {
-        let transport = |failure, reach| ErrorKind::Transport {
+        let transport = |failure, delivery| ErrorKind::Transport {
             failure,
-            reach,
+            delivery,
             detail: "connection refused".to_owned(),
         };
         let lines: Vec<String> = [
@@ -416,7 +416,7 @@ mod tests {
                 kind,
                 status: status.map(|status| StatusCode::from_u16(status).unwrap()),
                 messages: Vec::new(),
-                trace: RequestIds::default(),
+                request_ids: RequestIds::default(),
                 retry_after: None,
             });
             let ambiguous = if error.may_have_succeeded() {

@@ -54,7 +54,7 @@ pub(super) struct List<P, T> {
     /// The first page, without its items.
     pub(super) first: P,
     pub(super) items: Vec<T>,
-    pub(super) trace: RequestIds,
+    pub(super) request_ids: RequestIds,
     /// False if the maximum number of pages was reached.
     pub(super) is_complete: bool,
 }
@@ -62,7 +62,7 @@ pub(super) struct List<P, T> {
 /// A list that does not add up.
 struct Incomplete {
     problem: String,
-    trace: RequestIds,
+    request_ids: RequestIds,
 }
 
 impl Reader {
@@ -77,10 +77,16 @@ impl Reader {
             return Ok(list);
         }
         let again = self.pages::<P, T>(call, paging, &convert).await?;
-        again.map_err(|Incomplete { problem, trace }| {
-            let problem = format!("an incomplete list: {problem}");
-            self.client().unexpected_response(call, problem, trace)
-        })
+        again.map_err(
+            |Incomplete {
+                 problem,
+                 request_ids,
+             }| {
+                let problem = format!("an incomplete list: {problem}");
+                self.client()
+                    .unexpected_response(call, problem, request_ids)
+            },
+        )
     }
 
     async fn pages<P: Page, T>(
@@ -102,7 +108,7 @@ impl Reader {
         }
         for number in 1..=max_pages {
             let opened = self.client().send_read::<P>(&request).await?;
-            let (info, trace) = (opened.pages.clone(), opened.trace.clone());
+            let (info, request_ids) = (opened.pages.clone(), opened.request_ids.clone());
             let mut page: P = match (&opened.content, P::EMPTY) {
                 (ResultField::Null, Some(empty)) => empty(),
                 _ => self.client().result(&request, opened)?.value,
@@ -111,10 +117,15 @@ impl Reader {
             let list = list.get_or_insert_with(|| List {
                 first: page,
                 items: Vec::new(),
-                trace: trace.clone(),
+                request_ids: request_ids.clone(),
                 is_complete: false,
             });
-            let incomplete = |problem: String| Ok(Err(Incomplete { problem, trace }));
+            let incomplete = |problem: String| {
+                Ok(Err(Incomplete {
+                    problem,
+                    request_ids,
+                }))
+            };
             let is_empty = new.is_empty();
             if info.count.is_some_and(|count| count > new.len() as u64) {
                 return incomplete(format!("page {number} has fewer items than its count"));
@@ -181,7 +192,7 @@ impl Reader {
         }
         Ok(Err(Incomplete {
             problem: format!("more than {max_pages} pages"),
-            trace: list.trace,
+            request_ids: list.request_ids,
         }))
     }
 }

@@ -54,9 +54,9 @@ impl Reader {
         &self,
         account: &AccountId,
     ) -> Result<ApiResponse<BTreeMap<BehaviorKey, Behavior>>, ApiError> {
-        let call = ApiRequest::new(Endpoint::ReadBehaviors, behavior::path(account));
-        let answer = self.get::<BehaviorMap>(&call).await?;
-        Ok(answer.map(|result| result.behaviors))
+        let request = ApiRequest::new(Endpoint::ReadBehaviors, behavior::path(account));
+        let response = self.get::<BehaviorMap>(&request).await?;
+        Ok(response.map(|result| result.behaviors))
     }
 
     /// Reads all integrations of the account, in the server's order.
@@ -65,11 +65,11 @@ impl Reader {
         account: &AccountId,
     ) -> Result<ApiResponse<Vec<Integration>>, ApiError> {
         let path = integration::collection_path(account);
-        let call = ApiRequest::new(Endpoint::ListIntegrations, path.clone());
-        let answer: ApiResponse<Vec<Integration>> =
+        let request = ApiRequest::new(Endpoint::ListIntegrations, path.clone());
+        let response: ApiResponse<Vec<Integration>> =
             self.get_all_pages(Endpoint::ListIntegrations, path).await?;
-        (self.0).check_account(&call, account, &answer.value, &answer.trace)?;
-        Ok(answer)
+        (self.0).check_account(&request, account, &response.value, &response.request_ids)?;
+        Ok(response)
     }
 
     /// Reads one integration.
@@ -78,27 +78,29 @@ impl Reader {
         account: &AccountId,
         id: IntegrationId,
     ) -> Result<ApiResponse<Integration>, ApiError> {
-        let call = ApiRequest::new(Endpoint::ReadIntegration, integration::path(account, id));
-        self.get_integration(&call, account, |live| live.id == id)
+        let request = ApiRequest::new(Endpoint::ReadIntegration, integration::path(account, id));
+        self.get_integration(&request, account, |live| live.id == id)
             .await
     }
 
     /// Sends a request for one integration, which must belong to the account.
     async fn get_integration(
         &self,
-        call: &ApiRequest,
+        request: &ApiRequest,
         account: &AccountId,
         is_expected: impl FnOnce(&Integration) -> bool,
     ) -> Result<ApiResponse<Integration>, ApiError> {
-        let answer: ApiResponse<Integration> = self.get(call).await?;
-        let integration = std::slice::from_ref(&answer.value);
-        (self.0).check_account(call, account, integration, &answer.trace)?;
+        let response: ApiResponse<Integration> = self.get(request).await?;
+        let integration = std::slice::from_ref(&response.value);
+        (self.0).check_account(request, account, integration, &response.request_ids)?;
         // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
-        if is_expected(&answer.value) {
-            return Ok(answer);
+        if is_expected(&response.value) {
+            return Ok(response);
         }
-        let problem = format!("another integration, {}", answer.value.id);
-        Err(self.0.unexpected_response(call, problem, answer.trace))
+        let problem = format!("another integration, {}", response.value.id);
+        Err(self
+            .0
+            .unexpected_response(request, problem, response.request_ids))
     }
 
     /// Reads the integration with a `reference_id`. Returns not found, without a request, if a path cannot contain the reference.
@@ -109,8 +111,8 @@ impl Reader {
     ) -> Result<ApiResponse<Integration>, ApiError> {
         const OPERATION: Endpoint = Endpoint::ReadIntegrationByReference;
         let Some(path) = integration::reference_path(account, reference) else {
-            let call = ApiRequest::new(OPERATION, integration::collection_path(account));
-            return Err(self.0.not_found(&call));
+            let request = ApiRequest::new(OPERATION, integration::collection_path(account));
+            return Err(self.0.not_found(&request));
         };
         let has_reference =
             |live: &Integration| live.settings.reference_id.as_ref() == Some(reference);
@@ -121,10 +123,10 @@ impl Reader {
     /// Reads all users with a risk score.
     pub async fn users(&self, account: &AccountId) -> Result<ApiResponse<Vec<UserRisk>>, ApiError> {
         let path = user::summary_path(account);
-        let answer = self
+        let response = self
             .get_all_pages::<Summary>(Endpoint::ListUsers, path)
             .await?;
-        Ok(answer.map(|result| result.users))
+        Ok(response.map(|result| result.users))
     }
 
     /// Reads a user's events and score.
@@ -155,10 +157,10 @@ impl Reader {
 
     async fn get<T: DeserializeOwned>(
         &self,
-        call: &ApiRequest,
+        request: &ApiRequest,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let opened = self.0.send_read(call).await?;
-        self.0.result(call, opened)
+        let decoded = self.0.send_read(request).await?;
+        self.0.result(request, decoded)
     }
 
     /// Reads an integration list or an object that contains a list.
@@ -167,15 +169,15 @@ impl Reader {
         operation: Endpoint,
         path: String,
     ) -> Result<ApiResponse<P>, ApiError> {
-        let call = ApiRequest::new(operation, path);
+        let request = ApiRequest::new(operation, path);
         let list = self
-            .list::<P, P::Item>(&call, Paging::Unpaged, |item| item)
+            .list::<P, P::Item>(&request, Paging::Unpaged, |item| item)
             .await?;
         let mut value = list.first;
         *value.items() = list.items;
         Ok(ApiResponse {
             value,
-            trace: list.trace,
+            request_ids: list.request_ids,
         })
     }
 }

@@ -65,9 +65,9 @@ pub(super) fn is_retryable(operation: Endpoint, kind: &ErrorKind) -> bool {
     match kind {
         ErrorKind::RateLimited => true,
         ErrorKind::ServerError { .. } => is_idempotent,
-        ErrorKind::Transport { failure, reach, .. } => {
-            failure.is_temporary() && (*reach == Delivery::NotDelivered || is_idempotent)
-        }
+        ErrorKind::Transport {
+            failure, delivery, ..
+        } => failure.is_temporary() && (*delivery == Delivery::NotDelivered || is_idempotent),
         _ => false,
     }
 }
@@ -84,7 +84,7 @@ mod tests {
     use crate::api::TransportErrorKind;
 
     #[test]
-    fn waits_double_up_to_their_cap_with_full_jitter() {
+    fn delays_double_up_to_the_maximum() {
         let settings = RetryPolicy {
             max_attempts: NonZeroU32::new(40).unwrap(),
             ..RetryPolicy::default()
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_waits_the_same() {
+    fn delays_depend_on_the_seed() {
         let waits = |seed| {
             let mut random = fastrand::Rng::with_seed(seed);
             [1, 2, 3].map(|attempt| RetryPolicy::default().wait(attempt, None, &mut random))
@@ -130,11 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_carried_out_is_repeated_only_where_it_does_no_harm() {
+    fn maybe_delivered_requests_are_retried_if_idempotent() {
         use Endpoint::*;
-        let transport = |failure, reach| ErrorKind::Transport {
+        let transport = |failure, delivery| ErrorKind::Transport {
             failure,
-            reach,
+            delivery,
             detail: String::new(),
         };
         let refused = transport(TransportErrorKind::Connect, Delivery::NotDelivered);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_repeats_a_fifth_of_its_requests_at_most() {
+    fn retries_of_a_run_are_bounded() {
         for (requests, retries, may) in [
             (1, 0, true),
             (20, 20, true),

@@ -91,7 +91,7 @@ impl TransportError {
         if chain(error).any(|error| error.is::<LengthLimitError>()) {
             return TransportError::too_large();
         }
-        let (failure, reach) = if is_io(error, io::ErrorKind::ConnectionRefused) {
+        let (failure, delivery) = if is_io(error, io::ErrorKind::ConnectionRefused) {
             (TransportErrorKind::Connect, Delivery::NotDelivered)
         } else {
             (
@@ -101,7 +101,7 @@ impl TransportError {
         };
         TransportError {
             failure,
-            delivery: reach,
+            delivery,
             detail: root_cause(error),
         }
     }

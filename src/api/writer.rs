@@ -39,7 +39,7 @@ impl Client {
 impl Writer {
     /// Returns the cancellation token of the client.
     pub fn cancellation(&self) -> &CancellationToken {
-        self.0.stop()
+        self.0.cancellation()
     }
 
     /// Waits until the next request may be sent.
@@ -72,14 +72,14 @@ impl Writer {
         account: &AccountId,
         behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>,
     ) -> Result<ApiResponse<()>, ApiError> {
-        let call = ApiRequest::new(Endpoint::WriteBehaviors, behavior::path(account))
+        let request = ApiRequest::new(Endpoint::WriteBehaviors, behavior::path(account))
             .with_body(behavior::write_body(behaviors));
-        let answer = self.send::<SettingsMap>(permit, &call).await?;
+        let response = self.send::<SettingsMap>(permit, &request).await?;
         let mut sent = behaviors.iter();
         let differs =
-            sent.find(|(key, settings)| answer.value.behaviors.get(key) != Some(settings));
+            sent.find(|(key, settings)| response.value.behaviors.get(key) != Some(settings));
         let problem = differs.map(|(key, _)| format!("behavior {key} is not as sent"));
-        Ok(self.confirmed(&call, answer, problem)?.map(drop))
+        Ok(self.confirmed(&request, response, problem)?.map(drop))
     }
 
     /// Creates an integration, which is always active (`schema/api.md`, Integrations).
@@ -93,9 +93,9 @@ impl Writer {
         settings: &IntegrationSettings,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::collection_path(account);
-        let call =
+        let request =
             ApiRequest::new(Endpoint::CreateIntegration, path).with_body(settings.create_body());
-        self.send_integration(permit, &call, account).await
+        self.send_integration(permit, &request, account).await
     }
 
     /// Overwrites `tenant_url`, `reference_id` and `active` of an integration. `mismatch` describes how the response differs from
@@ -113,14 +113,14 @@ impl Writer {
         mismatch: impl FnOnce(&IntegrationSettings) -> Option<String>,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::path(account, id);
-        let call =
+        let request =
             ApiRequest::new(Endpoint::UpdateIntegration, path).with_body(settings.update_body());
-        let answer = self.send_integration(permit, &call, account).await?;
-        let problem = match answer.value.id == id {
-            true => mismatch(&answer.value.settings),
-            false => Some(format!("the integration {}", answer.value.id)),
+        let response = self.send_integration(permit, &request, account).await?;
+        let problem = match response.value.id == id {
+            true => mismatch(&response.value.settings),
+            false => Some(format!("the integration {}", response.value.id)),
         };
-        self.confirmed(&call, answer, problem)
+        self.confirmed(&request, response, problem)
     }
 
     /// Deletes an integration. Succeeds if it no longer exists, perhaps because of an earlier attempt.
@@ -131,11 +131,11 @@ impl Writer {
         id: IntegrationId,
     ) -> Result<ApiResponse<()>, ApiError> {
         let path = integration::path(account, id);
-        let call = ApiRequest::new(Endpoint::DeleteIntegration, path);
-        match self.send_ignoring_result(permit, &call).await {
+        let request = ApiRequest::new(Endpoint::DeleteIntegration, path);
+        match self.send_ignoring_result(permit, &request).await {
             Err(error) if *error.kind() == ErrorKind::NotFound => Ok(ApiResponse {
                 value: (),
-                trace: error.request_ids().clone(),
+                request_ids: error.request_ids().clone(),
             }),
             sent => sent,
         }
@@ -148,21 +148,23 @@ impl Writer {
         account: &AccountId,
         id: UserId,
     ) -> Result<ApiResponse<()>, ApiError> {
-        let call = ApiRequest::new(Endpoint::ResetUser, user::reset_path(account, id));
-        self.send_ignoring_result(permit, &call).await
+        let request = ApiRequest::new(Endpoint::ResetUser, user::reset_path(account, id));
+        self.send_ignoring_result(permit, &request).await
     }
 
     fn confirmed<T>(
         &self,
-        call: &ApiRequest,
-        answer: ApiResponse<T>,
+        request: &ApiRequest,
+        response: ApiResponse<T>,
         problem: Option<String>,
     ) -> Result<ApiResponse<T>, ApiError> {
         match problem {
-            None => Ok(answer),
+            None => Ok(response),
             Some(problem) => {
                 let problem = format!("a response that differs from the request: {problem}");
-                Err(self.0.unexpected_response(call, problem, answer.trace))
+                Err(self
+                    .0
+                    .unexpected_response(request, problem, response.request_ids))
             }
         }
     }
@@ -171,30 +173,34 @@ impl Writer {
     async fn send_integration(
         &self,
         permit: SendPermit<'_>,
-        call: &ApiRequest,
+        request: &ApiRequest,
         account: &AccountId,
     ) -> Result<ApiResponse<Integration>, ApiError> {
-        let answer = self.send(permit, call).await?;
-        let integration = std::slice::from_ref(&answer.value);
-        (self.0).check_account(call, account, integration, &answer.trace)?;
-        Ok(answer)
+        let response = self.send(permit, request).await?;
+        let integration = std::slice::from_ref(&response.value);
+        (self.0).check_account(request, account, integration, &response.request_ids)?;
+        Ok(response)
     }
 
     async fn send_ignoring_result(
         &self,
         permit: SendPermit<'_>,
-        call: &ApiRequest,
+        request: &ApiRequest,
     ) -> Result<ApiResponse<()>, ApiError> {
-        let DecodedResponse { trace, .. } = self.0.send::<IgnoredAny>(permit, call).await?;
-        Ok(ApiResponse { value: (), trace })
+        let DecodedResponse { request_ids, .. } =
+            self.0.send::<IgnoredAny>(permit, request).await?;
+        Ok(ApiResponse {
+            value: (),
+            request_ids,
+        })
     }
 
     async fn send<T: DeserializeOwned>(
         &self,
         permit: SendPermit<'_>,
-        call: &ApiRequest,
+        request: &ApiRequest,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let opened = self.0.send(permit, call).await?;
-        self.0.result(call, opened)
+        let decoded = self.0.send(permit, request).await?;
+        self.0.result(request, decoded)
     }
 }

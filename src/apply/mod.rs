@@ -127,7 +127,7 @@ fn not_started(
             outcome,
             attempts: 0,
             wrote: false,
-            trace: error.request_ids().clone(),
+            request_ids: error.request_ids().clone(),
         }
     };
     ApplyResult {
@@ -395,13 +395,13 @@ impl<'a> ApplyRun<'a, '_> {
         &self,
         operation: &Operation,
         addresses: &'w str,
-        deed: WriteKind,
+        kind: WriteKind,
         id: Option<IntegrationId>,
     ) -> Write<'w> {
         Write {
             operation: operation.id,
             addresses,
-            deed,
+            kind,
             id,
             attempt: 0,
         }
@@ -426,7 +426,7 @@ impl<'a> ApplyRun<'a, '_> {
             attempts: record.sent - record.rate_limited,
             wrote: record.may_have_written || matches!(outcome, Outcome::Unknown(_)),
             outcome,
-            trace: record.request_ids,
+            request_ids: record.request_ids,
         }
     }
 }

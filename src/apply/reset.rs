@@ -38,7 +38,7 @@ pub async fn reset(
         let write = Write {
             operation,
             addresses: &addresses,
-            deed: WriteKind::Reset,
+            kind: WriteKind::Reset,
             id: None,
             attempt: 0,
         };

@@ -87,7 +87,7 @@ pub struct OperationReport {
     /// Whether a write was or may have been applied.
     pub wrote: bool,
     /// Request IDs of the last response.
-    pub trace: RequestIds,
+    pub request_ids: RequestIds,
 }
 
 impl OperationReport {

@@ -63,7 +63,7 @@ pub struct Write<'a> {
     pub operation: OperationId,
     /// Changed addresses, separated by commas.
     pub addresses: &'a str,
-    pub deed: WriteKind,
+    pub kind: WriteKind,
     /// ID of the integration, if known.
     pub id: Option<IntegrationId>,
     /// Number of the write within the operation, from 1.
@@ -298,7 +298,7 @@ impl<'a, 'o> WriteSender<'a, 'o> {
         self.update_record(write.operation, |record| record.sent += 1);
         let response = call(self.writer, permit).await;
         let ended = match &response {
-            Ok(response) => Ok(&response.trace),
+            Ok(response) => Ok(&response.request_ids),
             Err(error) => Err(error),
         };
         self.update_record(write.operation, |record| {

@@ -303,7 +303,7 @@ mod tests {
                 outcome,
                 attempts,
                 wrote,
-                trace: RequestIds::default(),
+                request_ids: RequestIds::default(),
             }],
             notes: Vec::new(),
             problems: Vec::new(),

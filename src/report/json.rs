@@ -35,13 +35,13 @@ fn end(executed: &OperationReport) -> OperationStatus {
         outcome,
         attempts: _,
         wrote: _,
-        trace,
+        request_ids,
     } = executed;
     let mut end = OperationStatus {
         outcome: OperationOutcome::Done,
         result: None,
-        audit_log_id: trace.audit_log_id.clone(),
-        cf_ray: trace.ray.clone(),
+        audit_log_id: request_ids.audit_log_id.clone(),
+        cf_ray: request_ids.ray.clone(),
         error: None,
         help: None,
     };

@@ -136,7 +136,9 @@ fn shown(error: &ApiError) -> String {
 fn transport(error: &ApiError) -> (TransportErrorKind, Delivery) {
     shown(error);
     match error.kind() {
-        ErrorKind::Transport { failure, reach, .. } => (*failure, *reach),
+        ErrorKind::Transport {
+            failure, delivery, ..
+        } => (*failure, *delivery),
         other => panic!("not a transport error: {other:?}"),
     }
 }
@@ -191,7 +193,7 @@ fn ten_operations(asked: Arc<Mutex<Vec<String>>>) -> Router {
 }
 
 #[tokio::test]
-async fn all_ten_operations_and_words_nobody_knows() {
+async fn each_endpoint_parses_known_and_unknown_values() {
     let asked = Arc::default();
     let base_url = serve(ten_operations(Arc::clone(&asked))).await;
     let connection = connection(&base_url, settings());
@@ -284,7 +286,7 @@ async fn all_ten_operations_and_words_nobody_knows() {
 }
 
 #[tokio::test]
-async fn the_legacy_pair_is_sent_too() {
+async fn email_and_api_key_are_sent() {
     let service = Router::new().fallback(async |request: Request| {
         assert_eq!(request.headers()["x-auth-email"], "ann@example.com");
         assert_eq!(request.headers()["x-auth-key"], CANARY);
@@ -299,7 +301,7 @@ async fn the_legacy_pair_is_sent_too() {
 }
 
 #[tokio::test]
-async fn compressed_answers_are_understood() {
+async fn compressed_responses_are_read() {
     let encodings: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = Arc::clone(&encodings);
     let router = Router::new()
@@ -325,9 +327,9 @@ async fn compressed_answers_are_understood() {
 
 /// Runs another test in a separate process, because a process cannot change its own environment safely.
 #[test]
-fn no_proxy_sees_what_goes_to_loopback() {
+fn loopback_requests_bypass_proxies() {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "api::compressed_answers_are_understood"])
+        .args(["--exact", "api::compressed_responses_are_read"])
         .env("HTTP_PROXY", "http://127.0.0.1:1")
         .env("http_proxy", "http://127.0.0.1:1")
         .output()
@@ -337,7 +339,7 @@ fn no_proxy_sees_what_goes_to_loopback() {
 }
 
 #[tokio::test]
-async fn a_dead_server_is_named_by_its_url() {
+async fn error_of_closed_port_names_the_url() {
     let base_url = dead().await;
     let error = reader(&base_url).behaviors(&account()).await.unwrap_err();
     assert_eq!(
@@ -349,7 +351,7 @@ async fn a_dead_server_is_named_by_its_url() {
 }
 
 #[tokio::test]
-async fn connections_that_break_are_told_from_those_that_never_were() {
+async fn broken_connections_may_have_delivered_the_request() {
     const HALF: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"success\":true,";
     const GARBLED: &[u8] =
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 9\r\n\r\nnot gzip!";
@@ -413,7 +415,7 @@ async fn slow_servers_time_out() {
 }
 
 #[tokio::test]
-async fn a_token_is_verified_where_its_owner_is() {
+async fn token_is_verified_on_its_owners_path() {
     let known = json!({ "id": "ed17574386854bf78a67040be0a770b0", "status": "active", "expires_on": "2030-01-01T00:00:00Z" });
     let of_the_account = json!({ "status": "paused" });
     let router = Router::new()
@@ -465,7 +467,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn errors_carry_what_the_answer_says() {
+async fn errors_contain_the_response_messages() {
     let router = Router::new().fallback(async || {
         let body = json!({ "success": false, "messages": [], "result": null, "errors": [
             { "code": 971, "message": format!("slow down, {CANARY}") }] });
@@ -487,7 +489,7 @@ async fn errors_carry_what_the_answer_says() {
 }
 
 #[tokio::test]
-async fn a_delete_of_what_is_gone_succeeds_but_only_the_api_can_say_so() {
+async fn delete_of_missing_integration_succeeds_with_envelope_only() {
     let gone =
         json!({ "success": false, "errors": [], "messages": [], "result": null }).to_string();
     for (body, succeeds) in [(gone, true), ("<html>nginx</html>".to_owned(), false)] {
@@ -508,7 +510,7 @@ async fn a_delete_of_what_is_gone_succeeds_but_only_the_api_can_say_so() {
 }
 
 #[tokio::test]
-async fn an_answer_about_something_else_is_not_taken() {
+async fn response_with_another_integration_is_an_error() {
     let service = Router::new().fallback(async || envelope(&recorded_integration()));
     let reader = within(service).reader();
     let account = account();
@@ -605,7 +607,7 @@ async fn members_that_are_only_shown_may_be_malformed() {
 }
 
 #[tokio::test]
-async fn a_reference_that_no_path_can_carry_is_not_found_without_a_call() {
+async fn reference_unfit_for_a_path_is_not_found() {
     let reader = reader(&dead().await);
     let error = reader
         .integration_by_reference(&account(), &ReferenceId::new("..").unwrap())
@@ -615,7 +617,7 @@ async fn a_reference_that_no_path_can_carry_is_not_found_without_a_call() {
 }
 
 #[tokio::test]
-async fn references_arrive_as_they_were_written() {
+async fn references_are_escaped_in_paths() {
     let paths: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let seen = Arc::clone(&paths);
     let router = Router::new().route(
@@ -653,7 +655,7 @@ async fn references_arrive_as_they_were_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn live_is_exactly_two_reads_both_in_flight_together() {
+async fn live_account_takes_two_concurrent_requests() {
     let calls = Arc::new(AtomicUsize::new(0));
     let both = Arc::new(tokio::sync::Barrier::new(2));
     let counted = Arc::clone(&calls);
@@ -677,7 +679,7 @@ async fn live_is_exactly_two_reads_both_in_flight_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_within_the_process_can_play_a_broken_network() {
+async fn in_process_service_can_simulate_network_errors() {
     async fn failure<S>(service: S) -> (TransportErrorKind, Delivery)
     where
         S: tower::Service<
@@ -722,7 +724,7 @@ async fn a_service_within_the_process_can_play_a_broken_network() {
 }
 
 #[tokio::test]
-async fn tls_trusts_the_machine_and_the_bundle_and_nobody_else() {
+async fn tls_trusts_system_and_bundle_only() {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let bundle = CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap();
     let base_url = serve_tls(certificate).await.base_url;
@@ -758,7 +760,7 @@ async fn tls_trusts_the_machine_and_the_bundle_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn requests_share_one_connection_where_the_server_has_http_2() {
+async fn http2_requests_share_one_connection() {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let trusting = NetworkSettings {
         ca_bundle: Some(CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap()),

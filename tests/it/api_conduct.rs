@@ -169,7 +169,7 @@ async fn ask(connection: &Client, ask: Ask) -> Result<(), ApiError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_safe_to_repeat_is_repeated_and_nothing_else() {
+async fn only_safe_requests_are_retried() {
     const LIMITED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "3");
     const GONE: ScriptedResponse = ScriptedResponse::Answer(404, "x-nothing", "to say");
     const FORBIDDEN: ScriptedResponse = ScriptedResponse::Answer(403, "x-nothing", "to say");
@@ -209,7 +209,7 @@ async fn what_is_safe_to_repeat_is_repeated_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_retry_is_told_with_its_reason() {
+async fn retries_are_reported_with_their_reason() {
     let server = scripted(&[ScriptedResponse::Refuse, FAULT]);
     ask(&server.connection, Ask::Read).await.unwrap();
     let lines: Vec<String> = server
@@ -229,7 +229,7 @@ async fn every_retry_is_told_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_obeyed_in_seconds_and_as_a_date_and_not_for_ever() {
+async fn retry_after_is_obeyed_up_to_a_maximum() {
     const SECONDS: ScriptedResponse = ScriptedResponse::Answer(503, "retry-after", "120");
     const LIMITED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "300");
     const TOO_LONG: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "86400");
@@ -312,7 +312,7 @@ async fn too_long_wait_fails_at_once_with_its_length() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_429_holds_back_the_whole_run_and_is_told_once() {
+async fn rate_limit_pauses_all_requests_and_is_reported_once() {
     let server = scripted(&[
         OK,
         OK,
@@ -352,7 +352,7 @@ async fn one_429_holds_back_the_whole_run_and_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_fails_every_call_is_not_flooded() {
+async fn failing_server_gets_a_bounded_number_of_retries() {
     let server = scripted(&[FAULT; 10_000]);
     let mut calls = JoinSet::new();
     for _ in 0..500 {
@@ -369,7 +369,7 @@ async fn a_server_that_fails_every_call_is_not_flooded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_own_ceiling_holds() {
+async fn max_requests_per_second_holds() {
     let events = Arc::default();
     let service = tower::service_fn(|_: Request<Full<Bytes>>| async {
         Ok::<_, io::Error>(respond(200).body(body(200)).unwrap())
@@ -480,7 +480,7 @@ async fn read_many(reader: &Reader, requests: usize, at_a_time: usize) -> Durati
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_thousand_requests_earn_no_429_and_lose_no_time() {
+async fn rate_limiter_avoids_429_without_losing_time() {
     for (counts, at_a_time) in [
         (Counts::Sliding, 1),
         (Counts::Sliding, 5000),

@@ -140,7 +140,7 @@ impl Case {
         };
         let mut observe = |event: ApplyEvent<'_>| {
             if let ApplyEvent::Sending(write) = event {
-                self.writes.lock().unwrap().push(write.deed);
+                self.writes.lock().unwrap().push(write.kind);
             }
             Ok(())
         };

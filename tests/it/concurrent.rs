@@ -40,7 +40,7 @@ fn account() -> AccountId {
 
 /// Holds POSTs until all processes have sent theirs, so that no list contains the others' integrations.
 #[test]
-fn processes_that_create_the_same_at_once_leave_one_of_each() {
+fn concurrent_runs_leave_one_integration_each() {
     let together = Arc::new(AtomicBool::new(true));
     let open = Arc::clone(&together);
     let server = SandboxServer::behind(Settings::default(), move |_, router| {
@@ -124,7 +124,7 @@ unlisted: { integrations: keep }
 ";
 
 #[test]
-fn what_a_person_makes_at_the_worst_moment_stays() {
+fn integration_created_by_a_user_meanwhile_stays() {
     for (moment, code, left) in [
         // The user's one is older, so the run deletes its own.
         (RaceWindow::BeforeThePost, 0, 1),
@@ -204,7 +204,7 @@ unlisted: { integrations: delete }
 
 /// One entry needs the tenant of another, whose update is rejected.
 #[test]
-fn a_failed_operation_stops_what_needs_it_and_nothing_else() {
+fn failed_operation_stops_its_dependents_only() {
     let holder = "00000000-0000-4000-8000-000000000001";
     let refuses = Arc::new(AtomicBool::new(true));
     let refusing = Arc::clone(&refuses);

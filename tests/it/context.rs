@@ -79,7 +79,7 @@ fn asked(log: &RequestLog) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_their_policies() {
+async fn policies_are_read_embedded_or_separately() {
     let app = "apps/c2a7f1d4%2D5e60%2D4b83%2D9f21%2D3d4c5b6a7e8f/policies";
     for (embedded, lists) in [
         (true, vec!["policies", "apps", "groups"]),
@@ -126,7 +126,7 @@ async fn the_recorded_surroundings_are_read_whether_or_not_applications_embed_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
+async fn long_lists_are_complete_and_unknown_items_skipped() {
     let World {
         sandbox,
         log,
@@ -165,7 +165,7 @@ async fn long_lists_are_read_to_their_end_and_strange_items_are_skipped() {
 
 /// Only policies missing in the list of applications are requested.
 #[tokio::test(start_paused = true)]
-async fn applications_are_asked_only_where_they_may_have_policies_that_nobody_told() {
+async fn applications_are_queried_only_if_policies_are_missing() {
     let whole = json!({ "id": "own", "name": "Own", "decision": "deny", "include": [] });
     let reusable = json!({ "id": "0f6d9a52-3c1e-4b7a-9d40-5e8f7a6b1c2d", "precedence": 1 });
     let table = [
@@ -370,7 +370,7 @@ async fn short_audit_log_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_permission_costs_one_request_and_is_named() {
+async fn missing_permission_costs_one_request() {
     let cases = [
         ("read,groups,audit-log", "Access: Apps and Policies Read", 1),
         (
@@ -412,7 +412,7 @@ async fn a_missing_permission_costs_one_request_and_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_of_a_strange_answer_is_shown() {
+async fn unexpected_context_responses_are_not_shown() {
     let World { client, .. } = world(
         Settings::default(),
         vec![FaultRule::always(Fault::WrongJson {
@@ -462,7 +462,7 @@ fn write_much(sandbox: &Sandbox) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_audit_log_is_read_page_by_page_the_newest_first() {
+async fn audit_log_is_read_newest_first() {
     // `result_info.cursor`, as documented, and `cursors.after`, as in Cloudflare's generated clients.
     for documented in [true, false] {
         let World {
@@ -502,7 +502,7 @@ async fn the_audit_log_is_read_page_by_page_the_newest_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_sandbox_logs_is_read_back() {
+async fn sandbox_audit_log_is_parsed() {
     let World {
         sandbox, client, ..
     } = world(Settings::default(), Vec::new());

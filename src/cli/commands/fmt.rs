@@ -6,8 +6,8 @@ use similar::TextDiff;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::PathArgs;
-use crate::cli::io::files;
 use crate::cli::io::output::Output;
+use crate::cli::io::{ci, files};
 use crate::cli::load::{allowed_root, invalid_files};
 use crate::config::fmt::{Formatted, format, format_input};
 use crate::model::text::pluralize;
@@ -50,6 +50,9 @@ pub(crate) fn run(arguments: &FmtArgs, output: &Output) -> Result<Exit, CommandE
     }
     let is_rejected = *check && !changed.is_empty();
     if is_rejected {
+        for file in &changed {
+            ci::annotate_unformatted(output, &file.path);
+        }
         let paths = paths.paths.iter().map(|path| path.to_string_lossy());
         output.status(format_args!(
             "{} not formatted; run `riskform fmt {}`",

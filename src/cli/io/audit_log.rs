@@ -120,7 +120,7 @@ impl AuditLog {
             operation: write.operation,
             attempt: write.attempt,
             address: write.addresses,
-            action: write.deed,
+            action: write.kind,
             integration_id: write.id,
             changes,
             result: result.map(CallResult::from),

@@ -198,6 +198,17 @@ fn error_markdown(error: &CommandError, exit: Exit) -> String {
     )
 }
 
+/// Annotates a file that is not formatted.
+pub(crate) fn annotate_unformatted(output: &Output, path: &Path) {
+    if output.ci().is_some() && variable(environment::GITHUB_ACTIONS).is_some() {
+        let file = repository_path(&path.to_string_lossy(), variable("GITHUB_WORKSPACE"));
+        output.annotate(format!(
+            "::error file={},title=fmt::not formatted; run `riskform fmt`",
+            CommandProperty(&file)
+        ));
+    }
+}
+
 /// Returns a diagnostic as a GitHub workflow command, shown at its line.
 fn annotation(diagnostic: &Diagnostic) -> String {
     let command = match diagnostic.severity {

@@ -216,3 +216,21 @@ fn a_runner_that_reads_along_is_given_no_command() {
         }
     }
 }
+
+#[test]
+fn unformatted_file_is_annotated() {
+    let mut directory = TestDir::new();
+    directory.write(
+        "riskform.yaml",
+        "version:   1\naccount_id: 0a000000000000000000000000000000\n",
+    );
+    directory.set("GITHUB_ACTIONS", "true");
+    let run = directory.run(&["fmt", "--check", "--ci"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    let annotation = "::error file=riskform.yaml,title=fmt::not formatted; run `riskform fmt`";
+    assert!(
+        run.stderr.lines().any(|line| line == annotation),
+        "{}",
+        run.shown()
+    );
+}

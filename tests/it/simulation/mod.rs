@@ -382,8 +382,8 @@ impl<'a> Simulation<'a> {
             .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
             .filter_map(|change| Some(change.found()?.id))
             .collect();
-        for (deed, id) in &told.deleted {
-            if *deed == WriteKind::RemoveDuplicate {
+        for (kind, id) in &told.deleted {
+            if *kind == WriteKind::RemoveDuplicate {
                 prop_assert!(told.named.contains(id), "{} was taken back", id);
                 prop_assert!(!self.passage.injector().created_externally().contains(id));
                 self.tally.count(Counted::TakeBacks, 1);
@@ -532,7 +532,7 @@ impl<'a> Simulation<'a> {
                     let took_back = told
                         .deleted
                         .iter()
-                        .any(|(deed, _)| *deed == WriteKind::RemoveDuplicate);
+                        .any(|(kind, _)| *kind == WriteKind::RemoveDuplicate);
                     if adopted && !took_back {
                         self.tally.count(Counted::Adoptions, 1);
                     }
@@ -601,12 +601,12 @@ impl Reported {
         match event {
             ApplyEvent::Sending(write) => {
                 if let (WriteKind::Delete | WriteKind::RemoveDuplicate, Some(id)) =
-                    (write.deed, write.id)
+                    (write.kind, write.id)
                 {
-                    self.deleted.push((write.deed, id));
+                    self.deleted.push((write.kind, id));
                 }
             }
-            ApplyEvent::Responded(write, Ok(_)) if write.deed == WriteKind::Create => {
+            ApplyEvent::Responded(write, Ok(_)) if write.kind == WriteKind::Create => {
                 self.named.extend(write.id);
             }
             ApplyEvent::LookingForCreated { .. } => self.looked += 1,
