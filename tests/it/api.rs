@@ -201,7 +201,10 @@ async fn each_endpoint_parses_known_and_unknown_values() {
     let (integration, user) = (INTEGRATION.parse().unwrap(), USER.parse().unwrap());
 
     let behaviors = reader.behaviors(&account).await.unwrap();
-    assert_eq!(behaviors.trace.audit_log_id.as_deref(), Some("audit-7"));
+    assert_eq!(
+        behaviors.request_ids.audit_log_id.as_deref(),
+        Some("audit-7")
+    );
     let live = reader
         .integration(&account, integration)
         .await
@@ -245,7 +248,7 @@ async fn each_endpoint_parses_known_and_unknown_values() {
         .write_behaviors(leave().await, &account, &written)
         .await
         .unwrap();
-    assert_eq!(answer.trace.audit_log_id.as_deref(), Some("audit-7"));
+    assert_eq!(answer.request_ids.audit_log_id.as_deref(), Some("audit-7"));
     writer
         .create_integration(leave().await, &account, &live.settings)
         .await

@@ -530,6 +530,59 @@ async fn own_duplicate_stays_if_the_older_one_is_not_as_active_as_declared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn own_duplicate_stays_if_somebody_changed_it() {
+    let desired = desired(
+        json!({}),
+        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
+    );
+    let case = Case::behind(
+        desired,
+        live(Vec::new()),
+        Settings::default(),
+        |sandbox, router| {
+            let older = vec![integration(1, "sales", REFERENCE)];
+            let raced = races(older, 0)(sandbox.clone(), router);
+            raced.layer(from_fn(move |request: Request, next: Next| {
+                let sandbox = sandbox.clone();
+                async move {
+                    let is_create = request.method() == Method::POST;
+                    let response = next.run(request).await;
+                    if is_create {
+                        let mut now = sandbox.live(&account_id());
+                        now.integrations[1].settings.active = false;
+                        let edited = sandbox.edit(&account_id(), |account| *account = now.into());
+                        edited.unwrap();
+                    }
+                    response
+                }
+            }))
+        },
+    );
+    let applied = case.apply().await;
+    assert!(!applied.is_complete());
+    assert_eq!(case.sent(WriteKind::RemoveDuplicate), 0);
+    assert_eq!(case.integrations().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn older_integration_of_another_tenant_is_no_duplicate() {
+    let desired = desired(
+        json!({}),
+        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
+    );
+    let case = Case::behind(
+        desired,
+        live(Vec::new()),
+        Settings::default(),
+        races(vec![integration(1, "other", REFERENCE)], 0),
+    );
+    let applied = case.apply().await;
+    assert!(applied.is_complete(), "{applied:?}");
+    assert_eq!(case.sent(WriteKind::RemoveDuplicate), 0);
+    assert_eq!(case.integrations().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn create_that_no_list_shows_is_reported() {
     let desired = desired(
         json!({}),
@@ -547,6 +600,37 @@ async fn create_that_no_list_shows_is_reported() {
     assert!(
         problems.contains("but the list of integrations does not show it"),
         "{problems}"
+    );
+}
+
+/// The response is lost, and the next lists do not show the integration yet.
+#[tokio::test(start_paused = true)]
+async fn lost_create_is_found_in_a_lagging_list_and_not_repeated() {
+    let desired = desired(
+        json!({}),
+        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
+    );
+    let case = Case::behind(
+        desired,
+        live(Vec::new()),
+        Settings::default(),
+        |sandbox, router| {
+            let lagging = races(Vec::new(), 3)(sandbox, router);
+            lagging.layer(from_fn(async |request: Request, next: Next| {
+                let is_create = request.method() == Method::POST;
+                let response = next.run(request).await;
+                match is_create {
+                    true => StatusCode::BAD_GATEWAY.into_response(),
+                    false => response,
+                }
+            }))
+        },
+    );
+    let applied = case.apply().await;
+    assert!(applied.is_complete(), "{applied:?}");
+    assert_eq!(
+        (case.sent(WriteKind::Create), case.integrations().len()),
+        (1, 1)
     );
 }
 
