@@ -125,8 +125,8 @@ pub fn invalid_proxy_finding(message: String) -> Finding {
 }
 
 /// Returns a finding only if a proxy is set. Its variable is named, so that it can be corrected.
-fn proxy(evidence: &ProbeResults) -> Option<Finding> {
-    let ProxyInfo { variable, address } = evidence.access.proxy.as_ref()?;
+fn proxy(probed: &ProbeResults) -> Option<Finding> {
+    let ProxyInfo { variable, address } = probed.access.proxy.as_ref()?;
     let message = format!("{address} ({variable})");
     let lost = |error: &ApiError| {
         matches!(
@@ -137,7 +137,7 @@ fn proxy(evidence: &ProbeResults) -> Option<Finding> {
             }
         )
     };
-    Some(if errors(evidence).any(lost) {
+    Some(if errors(probed).any(lost) {
         Finding::fail(format!("cannot reach the API through {message}")).help(format!(
             "check that the proxy is up and allows requests to the API, or unset {variable}"
         ))
@@ -146,13 +146,13 @@ fn proxy(evidence: &ProbeResults) -> Option<Finding> {
     })
 }
 
-fn api(evidence: &ProbeResults) -> Finding {
+fn api(probed: &ProbeResults) -> Finding {
     let ProbeResults {
         base_url,
-        access: Access { way, .. },
+        access: Access { transport, .. },
         ..
-    } = evidence;
-    let troubles = errors(evidence).filter(|error| match error.kind() {
+    } = probed;
+    let troubles = errors(probed).filter(|error| match error.kind() {
         // These errors have separate checks and prove that the API responds.
         ErrorKind::Credentials
         | ErrorKind::CredentialsOrPermission
@@ -171,7 +171,7 @@ fn api(evidence: &ProbeResults) -> Finding {
     if let Some(error) = troubles.into_iter().next() {
         return from_error(CheckStatus::Fail, error);
     }
-    let message = match way {
+    let message = match transport {
         ApiTransport::InProcess => "simulated in this process".to_owned(),
         ApiTransport::Network if base_url.is_https() => {
             format!("{base_url} responds, certificate trusted")
@@ -181,9 +181,9 @@ fn api(evidence: &ProbeResults) -> Finding {
     Finding::pass(message)
 }
 
-fn token(evidence: &ProbeResults) -> Finding {
-    match (&evidence.token, evidence.access.means) {
-        (None, CredentialKind::Key) => match reads(evidence) {
+fn token(probed: &ProbeResults) -> Finding {
+    match (&probed.token, probed.access.credentials) {
+        (None, CredentialKind::Key) => match reads(probed) {
             CredentialEvidence::Refused(error) => from_error(CheckStatus::Fail, error),
             CredentialEvidence::Answered | CredentialEvidence::Known => {
                 Finding::pass("global API key, accepted")
@@ -203,7 +203,7 @@ fn token(evidence: &ProbeResults) -> Finding {
             let message = format!("{whose}, {}, {ends}", token.status);
             match token.status {
                 OpenEnum::Known(TokenStatus::Active) => match token.expires_on {
-                    Some(end) if end.duration_since(evidence.now) < TOKEN_EXPIRY_WARNING => {
+                    Some(end) if end.duration_since(probed.now) < TOKEN_EXPIRY_WARNING => {
                         Finding::warn(message).help("roll the token or extend its expiration")
                     }
                     Some(_) | None => Finding::pass(message),
@@ -217,7 +217,7 @@ fn token(evidence: &ProbeResults) -> Finding {
                 }
             }
         }
-        (Some(Err(error)), _) => match (error.kind(), reads(evidence)) {
+        (Some(Err(error)), _) => match (error.kind(), reads(probed)) {
             // A successful read, or one denied for a missing permission, proves more than a failed verification.
             (_, CredentialEvidence::Answered) => Finding {
                 message: format!("accepted for reading, but not verified: {error}"),
@@ -234,15 +234,15 @@ fn token(evidence: &ProbeResults) -> Finding {
     }
 }
 
-fn rate_limit(evidence: &ProbeResults) -> Finding {
-    let spent = errors(evidence).find(|error| *error.kind() == ErrorKind::RateLimited);
+fn rate_limit(probed: &ProbeResults) -> Finding {
+    let spent = errors(probed).find(|error| *error.kind() == ErrorKind::RateLimited);
     if let Some(error) = spent {
         return from_error(CheckStatus::Fail, error);
     }
-    let Some(signs) = &evidence.signs else {
+    let Some(metadata) = &probed.metadata else {
         return blocked();
     };
-    let Some(remaining) = signs.remaining else {
+    let Some(remaining) = metadata.remaining else {
         return Finding::pass("the API states no limit");
     };
     let message = format!(
@@ -258,11 +258,11 @@ fn rate_limit(evidence: &ProbeResults) -> Finding {
     }
 }
 
-fn clock(evidence: &ProbeResults) -> Finding {
-    let Some(signs) = &evidence.signs else {
+fn clock(probed: &ProbeResults) -> Finding {
+    let Some(metadata) = &probed.metadata else {
         return blocked();
     };
-    match signs.clock_skew {
+    match metadata.clock_skew {
         None => Finding::pass("the API sends no time"),
         Some(ahead) if ahead.abs() <= CLOCK_TOLERANCE => Finding::pass("in sync with the API"),
         Some(ahead) => {
@@ -279,8 +279,8 @@ fn clock(evidence: &ProbeResults) -> Finding {
 }
 
 /// Returns a finding only if the files list behaviors and the live ones are known.
-fn new_behaviors(evidence: &ProbeResults) -> Option<Finding> {
-    let (Some(declared), Some(Ok(live))) = (&evidence.declared, &evidence.behaviors) else {
+fn new_behaviors(probed: &ProbeResults) -> Option<Finding> {
+    let (Some(declared), Some(Ok(live))) = (&probed.declared, &probed.behaviors) else {
         return None;
     };
     let new: Vec<String> = live

@@ -5,28 +5,28 @@ use super::{blocked, from_error};
 use crate::api::{ApiError, ErrorKind, Permission};
 use crate::model::finding::{CheckStatus, Finding};
 
-pub(super) fn read(evidence: &ProbeResults) -> Finding {
-    match (&evidence.behaviors, &evidence.integrations) {
+pub(super) fn read(probed: &ProbeResults) -> Finding {
+    match (&probed.behaviors, &probed.integrations) {
         (Some(Ok(_)), Some(Ok(()))) => Finding::pass("ok: can read behaviors and integrations"),
         (Some(Ok(_)), _) => Finding::pass("ok: can read behaviors"),
         (_, Some(Ok(()))) => Finding::pass("ok: can read integrations"),
-        (Some(Err(error)), _) if !token_was_refused(evidence) => refused(error),
+        (Some(Err(error)), _) if !token_was_refused(probed) => refused(error),
         (Some(Err(_)) | None, _) => blocked(),
     }
 }
 
 /// Returns the finding about a permission that only some commands need.
 fn optional_permission(
-    asked: &Probe<()>,
-    evidence: &ProbeResults,
+    probe: &Probe<()>,
+    probed: &ProbeResults,
     readable: &str,
     without: &str,
 ) -> Finding {
     let is_known = matches!(
-        reads(evidence),
+        reads(probed),
         CredentialEvidence::Answered | CredentialEvidence::Known
     );
-    match asked {
+    match probe {
         Some(Ok(())) => Finding::pass(format!("ok: can read {readable}")),
         Some(Err(error)) => match error.kind() {
             ErrorKind::Permission | ErrorKind::CredentialsOrPermission | ErrorKind::Credentials
@@ -57,40 +57,40 @@ fn optional_permission(
     }
 }
 
-pub(super) fn pii_read(evidence: &ProbeResults) -> Finding {
+pub(super) fn pii_read(probed: &ProbeResults) -> Finding {
     let without = "get users, get user, and reset by email address or level do not work";
-    optional_permission(&evidence.users, evidence, "users", without)
+    optional_permission(&probed.users, probed, "users", without)
 }
 
-pub(super) fn access_policies(evidence: &ProbeResults) -> Finding {
+pub(super) fn access_policies(probed: &ProbeResults) -> Finding {
     optional_permission(
-        &evidence.access_policies,
-        evidence,
+        &probed.access_policies,
+        probed,
         "Access policies and applications",
         "plan, drift and audit cannot show affected Access policies",
     )
 }
 
-pub(super) fn access_groups(evidence: &ProbeResults) -> Finding {
+pub(super) fn access_groups(probed: &ProbeResults) -> Finding {
     optional_permission(
-        &evidence.access_groups,
-        evidence,
+        &probed.access_groups,
+        probed,
         "Access groups and identity providers",
         "groups in Access policies and identity_provider in files cannot be resolved",
     )
 }
 
-pub(super) fn audit_log(evidence: &ProbeResults) -> Finding {
+pub(super) fn audit_log(probed: &ProbeResults) -> Finding {
     optional_permission(
-        &evidence.audit_log,
-        evidence,
+        &probed.audit_log,
+        probed,
         "entries of the account's audit log",
         "drift cannot show who changed something",
     )
 }
 
-pub(super) fn write(evidence: &ProbeResults) -> Finding {
-    match &evidence.behaviors {
+pub(super) fn write(probed: &ProbeResults) -> Finding {
+    match &probed.behaviors {
         Some(Err(error)) if *error.kind() == ErrorKind::Permission => {
             Finding::fail("missing: it includes read access, which was denied")
                 .help(grant_help(Permission::Write))
@@ -103,9 +103,9 @@ pub(super) fn write(evidence: &ProbeResults) -> Finding {
     }
 }
 
-pub(super) fn entitlement(evidence: &ProbeResults) -> Finding {
-    let missing = errors(evidence).find(|error| *error.kind() == ErrorKind::Entitlement);
-    match (missing, &evidence.behaviors, &evidence.integrations) {
+pub(super) fn entitlement(probed: &ProbeResults) -> Finding {
+    let missing = errors(probed).find(|error| *error.kind() == ErrorKind::Entitlement);
+    match (missing, &probed.behaviors, &probed.integrations) {
         (Some(error), _, _) => from_error(CheckStatus::Fail, error),
         (None, Some(Ok(_)), Some(Ok(()))) => Finding::pass("Risk Scoring is enabled for this account"),
         // The list of integrations returns a plain 403 on an account without the feature (schema/api.md, Transport).
@@ -146,9 +146,8 @@ fn grant_help(permission: Permission) -> String {
 }
 
 /// Returns true if the token check already reports rejected credentials.
-fn token_was_refused(evidence: &ProbeResults) -> bool {
-    matches!(&evidence.token, Some(Err(_)))
-        && matches!(reads(evidence), CredentialEvidence::Refused(_))
+fn token_was_refused(probed: &ProbeResults) -> bool {
+    matches!(&probed.token, Some(Err(_))) && matches!(reads(probed), CredentialEvidence::Refused(_))
 }
 
 /// Returns true if the credentials were or may have been rejected.

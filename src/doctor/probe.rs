@@ -34,7 +34,7 @@ pub struct ProbeResults {
     /// Result of reading the audit log.
     pub audit_log: Probe<()>,
     /// Metadata of the last response, if any.
-    pub signs: Option<ResponseMetadata>,
+    pub metadata: Option<ResponseMetadata>,
     /// Time of the requests.
     pub now: Timestamp,
     /// Listed behaviors, if there are files.
@@ -47,9 +47,9 @@ pub type Probe<T> = Option<Result<T, ApiError>>;
 /// Transport and credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    pub way: ApiTransport,
+    pub transport: ApiTransport,
     /// Type of the credentials.
-    pub means: CredentialKind,
+    pub credentials: CredentialKind,
     /// Source of the credentials, for display.
     pub source: String,
     /// Proxy, if any.
@@ -131,7 +131,7 @@ pub async fn probe_account(
 ) -> ProbeResults {
     let reader = connection.reader();
     let today = now.to_zoned(TimeZone::UTC).date();
-    let mut evidence = ProbeResults {
+    let mut probed = ProbeResults {
         base_url: connection.base_url().clone(),
         access,
         token: None,
@@ -141,35 +141,35 @@ pub async fn probe_account(
         access_policies: None,
         access_groups: None,
         audit_log: None,
-        signs: None,
+        metadata: None,
         now,
         declared,
     };
-    if evidence.access.means == CredentialKind::Token {
-        evidence.token = Some(verify_token(connection, account).await);
+    if probed.access.credentials == CredentialKind::Token {
+        probed.token = Some(verify_token(connection, account).await);
     }
-    if !should_stop(&evidence.token) {
+    if !should_stop(&probed.token) {
         let behaviors = reader.behaviors(account).await;
-        evidence.behaviors = Some(behaviors.map(|answer| answer.value.into_keys().collect()));
+        probed.behaviors = Some(behaviors.map(|answer| answer.value.into_keys().collect()));
     }
-    if evidence.behaviors.is_some() && !should_stop(&evidence.behaviors) {
-        evidence.integrations = Some(reader.integrations(account).await.map(|_| ()));
+    if probed.behaviors.is_some() && !should_stop(&probed.behaviors) {
+        probed.integrations = Some(reader.integrations(account).await.map(|_| ()));
     }
-    if evidence.integrations.is_some() && !should_stop(&evidence.integrations) {
-        evidence.users = Some(reader.users(account).await.map(|_| ()));
+    if probed.integrations.is_some() && !should_stop(&probed.integrations) {
+        probed.users = Some(reader.users(account).await.map(|_| ()));
     }
-    if evidence.users.is_some() && !should_stop(&evidence.users) {
+    if probed.users.is_some() && !should_stop(&probed.users) {
         let (policies, groups, log) = tokio::join!(
             reader.probe(ContextProbe::Policies, account),
             reader.probe(ContextProbe::Groups, account),
             reader.probe(ContextProbe::AuditLog { today }, account),
         );
-        evidence.access_policies = Some(policies);
-        evidence.access_groups = Some(groups);
-        evidence.audit_log = Some(log);
+        probed.access_policies = Some(policies);
+        probed.access_groups = Some(groups);
+        probed.audit_log = Some(log);
     }
-    evidence.signs = connection.last_metadata();
-    evidence
+    probed.metadata = connection.last_metadata();
+    probed
 }
 
 /// Verifies a token as a user token, then as an account token.
@@ -189,8 +189,8 @@ pub async fn verify_token(
     }
 }
 
-fn should_stop<T>(asked: &Probe<T>) -> bool {
-    matches!(asked, Some(Err(error)) if is_fatal(error))
+fn should_stop<T>(probe: &Probe<T>) -> bool {
+    matches!(probe, Some(Err(error)) if is_fatal(error))
 }
 
 /// Returns true if all other requests would fail the same way or make it worse.
@@ -228,12 +228,12 @@ pub(super) enum CredentialEvidence<'a> {
     Known,
     /// The credentials were rejected.
     Refused(&'a ApiError),
-    /// No evidence.
+    /// No probed.
     Unknown,
 }
 
-pub(super) fn reads(evidence: &ProbeResults) -> CredentialEvidence<'_> {
-    match &evidence.behaviors {
+pub(super) fn reads(probed: &ProbeResults) -> CredentialEvidence<'_> {
+    match &probed.behaviors {
         Some(Ok(_)) => CredentialEvidence::Answered,
         Some(Err(error)) => match error.kind() {
             ErrorKind::Permission | ErrorKind::Entitlement => CredentialEvidence::Known,
@@ -255,15 +255,15 @@ pub(super) fn reads(evidence: &ProbeResults) -> CredentialEvidence<'_> {
 }
 
 /// Returns all errors, in order of the requests.
-pub(super) fn errors(evidence: &ProbeResults) -> impl Iterator<Item = &ApiError> {
-    fn error<T>(asked: &Probe<T>) -> Option<&ApiError> {
-        asked.as_ref().and_then(|result| result.as_ref().err())
+pub(super) fn errors(probed: &ProbeResults) -> impl Iterator<Item = &ApiError> {
+    fn error<T>(probe: &Probe<T>) -> Option<&ApiError> {
+        probe.as_ref().and_then(|result| result.as_ref().err())
     }
     [
-        error(&evidence.token),
-        error(&evidence.behaviors),
-        error(&evidence.integrations),
-        error(&evidence.users),
+        error(&probed.token),
+        error(&probed.behaviors),
+        error(&probed.integrations),
+        error(&probed.users),
     ]
     .into_iter()
     .flatten()

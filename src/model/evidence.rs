@@ -1,5 +1,7 @@
 //! Evidence of a check: the token, the commit and the files that it used.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 #[cfg(test)]
 use schemars::JsonSchema;
@@ -54,37 +56,72 @@ impl Evidence {
     /// Returns the evidence as one line of plain text, such as `2026-12-01 00:38 UTC · riskform 0.1.0 ·
     /// https://api.cloudflare.com/client/v4 · token ed17… · commit 9f2c1a7 · files a.yaml and 59 more`.
     pub fn line(&self, created_at: Timestamp, base_url: &str) -> String {
-        let ids: Vec<&str> = self
-            .tokens
-            .iter()
-            .filter_map(|token| token.id.as_deref())
-            .collect();
-        let tokens = match ids.as_slice() {
-            [] => None,
-            [id] => Some(format!("token {id}")),
-            ids => Some(format!("tokens {}", abbreviate_list(ids))),
-        };
-        let files = match self.files.as_slice() {
-            [] => None,
-            [file] => Some(format!("file {}", file.path)),
-            [first, others @ ..] => Some(format!("files {} and {} more", first.path, others.len())),
-        };
+        let tokens = self.tokens.iter();
+        let ids: Vec<&str> = tokens.filter_map(|token| token.id.as_deref()).collect();
         let commit = self.commit.as_deref();
         let parts = [
             Some(created_at.strftime("%Y-%m-%d %H:%M UTC").to_string()),
             Some(format!("riskform {}", env!("CARGO_PKG_VERSION"))),
             Some(base_url.to_owned()),
-            tokens,
+            named("token", &ids),
             commit.map(|commit| format!("commit {}", short(commit))),
-            files,
+            self.files("file", " "),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         EscapeInvisible(&parts.join(" · ")).to_string()
     }
+
+    /// Returns the evidence as two lines of plain text, with the commit of riskform, the tokens' variables and the CI run.
+    pub fn lines(&self, created_at: Timestamp, base_url: &str) -> [String; 2] {
+        let at = created_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+        let build = self.riskform_commit.iter();
+        let build: String = build
+            .map(|commit| format!(" ({})", short(commit)))
+            .collect();
+        let version = env!("CARGO_PKG_VERSION");
+        let tokens = self.tokens.iter().map(|token| {
+            let id = token.id.as_deref().unwrap_or("unknown");
+            let variable = token.variable.iter().map(|name| format!(" ({name})"));
+            format!("{id}{}", variable.collect::<String>())
+        });
+        let commit = self.commit.as_ref().map(|commit| {
+            let repository = self.repository.iter().map(|name| format!(" of {name}"));
+            let run = self.run_url.iter().filter_map(|url| url.rsplit('/').next());
+            let run = run.map(|run| format!(", run {run}"));
+            let origin: String = repository.chain(run).collect();
+            format!("Commit {}{origin}", short(commit))
+        });
+        let tokens = named("Token", &tokens.collect::<Vec<_>>());
+        let facts = [tokens, commit, self.files("File", ": ")];
+        let facts: Vec<String> = facts.into_iter().flatten().map(|fact| fact + ".").collect();
+        [
+            format!("Checked {at} by riskform {version}{build} against {base_url}"),
+            facts.join(" "),
+        ]
+        .map(|line| EscapeInvisible(&line).to_string())
+    }
+
+    /// Returns the first file and the number of the others.
+    fn files(&self, noun: &str, separator: &str) -> Option<String> {
+        let (first, others) = self.files.split_first()?;
+        Some(match others.len() {
+            0 => format!("{noun}{separator}{}", first.path),
+            more => format!("{noun}s{separator}{} and {more} more", first.path),
+        })
+    }
+}
+
+/// Returns a list with its noun.
+fn named(noun: &str, items: &[impl Display]) -> Option<String> {
+    match items {
+        [] => None,
+        [item] => Some(format!("{noun} {item}")),
+        items => Some(format!("{noun}s {}", abbreviate_list(items))),
+    }
 }
 
 /// Returns the first seven characters of a commit.
-pub fn short(commit: &str) -> &str {
+fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }
 

@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::doctor::{AUDIT_CHECKS, AuditReport, AuditTotals};
-use crate::model::evidence::{Evidence, short};
 use crate::model::finding::{AccountError, CheckStatus, Finding};
 use crate::model::text::{
     EscapeInvisible, GROUPING_THRESHOLD, abbreviate_list, one_line, pluralize,
@@ -178,23 +177,16 @@ pub fn doctor(findings: &[Finding], missing: Option<&str>) -> String {
         let list = blocks(&groups, labels.len(), false).concat();
         return format!("{heading}{list}\n{}.\n", totals(counts));
     };
-    let helps: Vec<&str> = findings
-        .iter()
-        .rev()
-        .filter_map(|finding| finding.help.as_deref())
-        .collect();
-    let helps = one_line(&helps.join("; "));
-    let without_help: Vec<Finding> = findings
-        .iter()
-        .map(|finding| Finding {
-            help: None,
-            ..finding.clone()
-        })
-        .collect();
-    let list = blocks(&groups(&without_help), 0, false).concat();
+    let mut helps = Vec::new();
+    let mut findings = findings.to_vec();
+    for finding in &mut findings {
+        helps.splice(0..0, finding.help.take());
+    }
+    let list = blocks(&groups(&findings), 0, false).concat();
     format!(
-        "{list}skip  API, token, permissions, entitlement, rate limit, clock: they need {missing}\n\n{} failed. help: {helps}\n",
-        counts.fail
+        "{list}skip  API, token, permissions, entitlement, rate limit, clock: they need {missing}\n\n{} failed. help: {}\n",
+        counts.fail,
+        one_line(&helps.join("; "))
     )
 }
 
@@ -364,8 +356,8 @@ pub(super) fn audit_text(audit: &AuditReport) -> String {
     let list = view.blocks().concat();
     let gap = if list.is_empty() { "" } else { "\n" };
     let _ = writeln!(text, "{list}{gap}{bold}Audit:{bold:#} {}", view.totals());
-    for line in evidence_lines(audit) {
-        let _ = writeln!(text, "{}", EscapeInvisible(&line));
+    for line in audit.evidence.lines(audit.created_at, &audit.base_url) {
+        let _ = writeln!(text, "{line}");
     }
     text
 }
@@ -396,57 +388,6 @@ fn table(text: &mut String, rows: &[Row]) {
         }
         let _ = writeln!(text, "{}", format!("  {fail:4}  {accounts}").trim_end());
     }
-}
-
-/// Returns when, by which version and with which token, commit and files the accounts were checked.
-fn evidence_lines(audit: &AuditReport) -> [String; 2] {
-    let Evidence {
-        riskform_commit,
-        tokens,
-        commit,
-        repository,
-        run_url,
-        actor: _,
-        files,
-    } = &audit.evidence;
-    let build = riskform_commit
-        .iter()
-        .map(|commit| format!(" ({})", short(commit)));
-    let checked = format!(
-        "Checked {} by riskform {}{} against {}",
-        audit.created_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        audit.riskform_version,
-        build.collect::<String>(),
-        audit.base_url
-    );
-    let tokens: Vec<String> = tokens
-        .iter()
-        .map(|token| {
-            let id = token.id.as_deref().unwrap_or("unknown");
-            let variable = token.variable.iter().map(|name| format!(" ({name})"));
-            format!("{id}{}", variable.collect::<String>())
-        })
-        .collect();
-    let commit = commit.as_ref().map(|commit| {
-        let repository = repository.iter().map(|name| format!(" of {name}"));
-        let run = run_url.iter().filter_map(|url| url.rsplit('/').next());
-        let run = run.map(|run| format!(", run {run}"));
-        let context: String = repository.chain(run).collect();
-        format!("Commit {}{context}.", short(commit))
-    });
-    let files = files
-        .split_first()
-        .map(|(first, others)| match others.len() {
-            0 => format!("File: {}.", first.path),
-            more => format!("Files: {} and {more} more.", first.path),
-        });
-    let tokens = match tokens.as_slice() {
-        [] => None,
-        [token] => Some(format!("Token {token}.")),
-        tokens => Some(format!("Tokens {}.", abbreviate_list(tokens))),
-    };
-    let facts: Vec<String> = [tokens, commit, files].into_iter().flatten().collect();
-    [checked, facts.join(" ")]
 }
 
 /// Returns an audit as Markdown of at most `limit` bytes. Findings are cut from the least severe end.
@@ -545,7 +486,7 @@ pub(super) fn audit_page(audit: &AuditReport) -> String {
         "rows": view.rows(),
         "unread": unread.collect::<Vec<_>>(),
         "articles": articles,
-        "evidence": evidence_lines(audit),
+        "evidence": audit.evidence.lines(audit.created_at, &audit.base_url),
     });
     render(include_str!("audit.html"), page)
 }

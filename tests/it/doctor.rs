@@ -292,8 +292,8 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding>
         Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
     );
     let access = Access {
-        way: ApiTransport::Network,
-        means: CredentialKind::Token,
+        transport: ApiTransport::Network,
+        credentials: CredentialKind::Token,
         source: "CLOUDFLARE_API_TOKEN".to_owned(),
         proxy: None,
     };

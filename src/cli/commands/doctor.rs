@@ -215,11 +215,11 @@ async fn check(target: DoctorTarget, session: &Session) -> Vec<Finding> {
         }
     };
     let access = Access {
-        way: match source {
+        transport: match source {
             CredentialSource::Sandbox => ApiTransport::InProcess,
             CredentialSource::Token(_) | CredentialSource::Key => ApiTransport::Network,
         },
-        means: match source {
+        credentials: match source {
             CredentialSource::Sandbox | CredentialSource::Token(_) => CredentialKind::Token,
             CredentialSource::Key => CredentialKind::Key,
         },
