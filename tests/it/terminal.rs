@@ -7,9 +7,7 @@ use std::time::Duration;
 use rexpect::session::{PtySession, spawn_command};
 use riskform::sandbox::{RateLimit, Settings};
 
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-
+use crate::support::layers::Reaction;
 use crate::support::{SandboxServer, TestDir};
 
 const FILE: &str = include_str!("../../examples/quickstart.yaml");
@@ -32,12 +30,7 @@ fn shell_on_a_terminal(workplace: &TestDir, line: &str) -> PtySession {
 
 /// Starts a server whose first response takes a second, and a directory with a file that differs from it.
 fn slow_server() -> (SandboxServer, TestDir) {
-    let server = SandboxServer::behind(Settings::default(), |_, router| {
-        router.layer(from_fn(async |request: Request, next: Next| {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            next.run(request).await
-        }))
-    });
+    let server = SandboxServer::reacting(|_, _| Reaction::Wait(Duration::from_millis(500)));
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
     (server, workplace)

@@ -229,7 +229,7 @@ fn apply_fails_if_the_sandbox_cannot_be_stored() {
     let run = Run::from(shell.env_clear().env("CI", "true").output().unwrap());
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     run.says("cannot store the sandbox");
-    let planned = workplace
+    workplace
         .line("plan --sandbox --detailed-exitcode")
         .exits(2);
 }

@@ -71,10 +71,6 @@ pub enum Reaction {
     Answer(Response),
     /// The sandbox answers after this time.
     Wait(Duration),
-    /// There is no response, and the sandbox does not see the request.
-    HangBefore,
-    /// There is no response, but the sandbox processes the request.
-    HangAfter,
 }
 
 /// Treats each request as the function says, by method and path without the base path.
@@ -93,11 +89,6 @@ pub fn react(
                 Reaction::Wait(time) => {
                     tokio::time::sleep(time).await;
                     next.run(request).await
-                }
-                Reaction::HangBefore => std::future::pending().await,
-                Reaction::HangAfter => {
-                    next.run(request).await;
-                    std::future::pending().await
                 }
             }
         }
