@@ -77,10 +77,10 @@ fn credentials_are_named_but_not_shown() {
     let mut missing = TestDir::new();
     missing.set("CLOUDFLARE_BASE_URL", &server.base_url());
     missing.write("riskform.yaml", QUICKSTART);
-    assert_snapshot!(missing.run(&["plan"]).exits(6).stderr, @r###"
-    error: no credentials for quickstart
-      help: set CLOUDFLARE_API_TOKEN, or try --sandbox, which needs no credentials
-    "###);
+    missing
+        .run(&["plan"])
+        .exits(6)
+        .says("error: CLOUDFLARE_API_TOKEN is not set");
     assert_eq!(server.requests().len(), 0);
     let mut rejected = workplace;
     rejected.set("CLOUDFLARE_API_TOKEN", "canary-5f1d");
@@ -99,7 +99,7 @@ fn verbose_output_has_stages_and_then_requests() {
     assert!(!stages.contains("GET"), "{stages}");
     let requests = workplace.line("plan -vv").stderr;
     for path in ["zt_risk_scoring/behaviors", "zt_risk_scoring/integrations"] {
-        let parts = ["response received method=GET", path, "status=200"];
+        let parts = ["GET", path, "200 OK"];
         let lines = requests
             .lines()
             .filter(|line| parts.iter().all(|part| line.contains(part)));

@@ -30,12 +30,15 @@ pub struct World {
 
 impl World {
     /// Creates a world with this live account, without a rate limit, whose connections fail by these rules.
-    pub fn new(live: LiveAccount, settings: Settings, rules: Vec<FaultRule>) -> Self {
+    pub fn new(mut live: LiveAccount, settings: Settings, rules: Vec<FaultRule>) -> Self {
         let sandbox = Sandbox::in_memory(Settings {
             rate_limit: RateLimit::Off,
             ..settings
         });
         let account = account_id();
+        for integration in &mut live.integrations {
+            integration.account_tag = account.to_string();
+        }
         sandbox
             .edit(&account, |edited| *edited = live.into())
             .unwrap();
