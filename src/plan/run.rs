@@ -220,11 +220,10 @@ impl AccountPlan {
         self.unlisted.iter().filter(|thing| thing.is_reported())
     }
 
-    /// Returns the result without the states and policies, which are not needed after a comparison.
+    /// Returns the result without the live state and the policies, which are not needed after a comparison.
     #[must_use]
     pub fn without_states(mut self) -> Self {
         self.live = None;
-        self.desired = None;
         if let Some(context) = &mut self.context {
             context.access = Fetched::Skipped;
         }
